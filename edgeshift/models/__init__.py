@@ -1,0 +1,52 @@
+"""The models by name. Importing this needs no torch; building one does."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from edgeshift.errors import ModelError, missing, unknown
+from edgeshift.models.config import BACKBONES, ModelConfig
+from edgeshift.shift import TABLES
+
+if TYPE_CHECKING:
+    from edgeshift.models.network import ShiftNetwork
+
+__all__ = ["BACKBONES", "MODELS", "ModelConfig", "build", "parse_name"]
+
+#: Registry names: every table on every backbone.
+MODELS = tuple(f"{table}_{backbone}" for backbone in BACKBONES for table in TABLES)
+
+
+def parse_name(name: str) -> tuple[str, str]:
+    """``tsm_mobilenet_v2`` to ``("tsm", "mobilenet_v2")``.
+
+    Raises:
+        ModelError: an unknown name, with the nearest known ones.
+    """
+    if name not in MODELS:
+        raise ModelError(unknown("model", name, MODELS))
+    table, _, backbone = name.partition("_")
+    return table, backbone
+
+
+def build(config: ModelConfig, *, seed: int | None = None) -> ShiftNetwork:
+    """A network in evaluation mode, with random weights (from ``seed``, if given).
+
+    Raises:
+        ShiftError: a width whose channels are too few for the table.
+        RuntimeMissingError: torch is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise missing("torch", "convert", "building a network") from error
+    from edgeshift.models.network import ShiftNetwork
+
+    module, _, name = BACKBONES[config.backbone].partition(":")
+    options = {"width": config.width, "rounding": config.rounding} if config.backbone == "mobilenet_v2" else {}
+    with torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        backbone = getattr(importlib.import_module(module), name)(config.classes, **options)
+    return ShiftNetwork(config, backbone).eval()

@@ -1,0 +1,103 @@
+"""MobileNetV2 (Sandler et al., CVPR 2018) with a place for a shift in every block where TSM puts one.
+
+Layer names are torchvision's, so its checkpoints load as they are. Shifts go where MIT's online model has them:
+in blocks with expansion and a residual connection, on the residual branch's input; the identity stays unshifted.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from edgeshift.models.network import Shift
+
+#: (expansion, channels, blocks, stride of the first block), table 2 of the paper.
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+Rounding = Literal["torchvision", "mit"]
+
+
+class MobileNetV2(nn.Module):
+    """``forward(x, shift)``: [N, 3, H, W] normalised frames to [N, classes] logits.
+
+    Args:
+        classes: outputs of the linear head.
+        width: the width multiplier.
+        rounding: how scaled widths become multiples of 8. torchvision rounds to nearest (never more than 10% down)
+            and scales the stem; MIT rounds up and keeps the stem at 32. They agree at width 1.0 only.
+        dropout: before the head, while training.
+    """
+
+    def __init__(
+        self, classes: int = 27, width: float = 1.0, rounding: Rounding = "torchvision", dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        scale = _nearest if rounding == "torchvision" else _up
+        stem = scale(32 * width) if rounding == "torchvision" else 32
+        last = scale(1280 * max(width, 1.0))
+        blocks: list[nn.Module] = [conv_bn(3, stem, 3, stride=2)]
+        channels = stem
+        for expansion, base, repeats, stride in STAGES:
+            out = scale(base * width)
+            for i in range(repeats):
+                place = f"features_{len(blocks)}"
+                blocks.append(InvertedResidual(place, channels, out, stride if i == 0 else 1, expansion))
+                channels = out
+        blocks.append(conv_bn(channels, last, 1))
+        self.features = nn.Sequential(*blocks)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, classes))
+
+    def forward(self, x: Tensor, shift: Shift) -> Tensor:
+        for block in self.features:
+            x = block(x, shift) if isinstance(block, InvertedResidual) else block(x)
+        # keepdim, then flatten: pooling stays in the convolutions' layout, so that no transpose is exported.
+        head: Tensor = self.classifier(x.mean((2, 3), keepdim=True).flatten(1))
+        return head
+
+
+class InvertedResidual(nn.Module):
+    """Expand (1x1), filter (depthwise 3x3), project (1x1); the input is added back where shapes allow."""
+
+    def __init__(self, place: str, channels: int, out: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = channels * expansion
+        self.residual = stride == 1 and channels == out
+        self.place = place if self.residual and expansion != 1 else None
+        layers: list[nn.Module] = [] if expansion == 1 else [conv_bn(channels, hidden, 1)]
+        layers += [
+            conv_bn(hidden, hidden, 3, stride=stride, groups=hidden),
+            nn.Conv2d(hidden, out, 1, bias=False),
+            nn.BatchNorm2d(out),
+        ]
+        self.conv = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, shift: Shift) -> Tensor:
+        y: Tensor = self.conv(shift(self.place, x) if self.place else x)
+        return x + y if self.residual else y
+
+
+def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution, batch norm, ReLU6."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU6(),
+    )
+
+
+def _nearest(value: float) -> int:
+    rounded = max(8, int(value + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * value else rounded
+
+
+def _up(value: float) -> int:
+    return -int(-value // 8) * 8

@@ -1,0 +1,70 @@
+"""ResNet-50 (He et al., CVPR 2016; stride in the 3x3 convolution, as torchvision) with a shift in every block.
+
+TSM's "blockres": before conv1 of each residual block; the identity, downsampled or not, stays unshifted.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from edgeshift.models.network import Shift
+
+STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
+EXPANSION = 4
+
+
+class ResNet50(nn.Module):
+    """``forward(x, shift)``: [N, 3, H, W] normalised frames to [N, classes] logits."""
+
+    def __init__(self, classes: int = 400, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        channels = 64
+        for number, (width, repeats, stride) in enumerate(STAGES, 1):
+            blocks = []
+            for i in range(repeats):
+                blocks.append(Bottleneck(f"layer{number}_{i}", channels, width, stride if i == 0 else 1))
+                channels = width * EXPANSION
+            self.add_module(f"layer{number}", nn.ModuleList(blocks))
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(channels, classes)
+
+    def forward(self, x: Tensor, shift: Shift) -> Tensor:
+        x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))
+        for number in range(1, len(STAGES) + 1):
+            stage = self.get_submodule(f"layer{number}")
+            assert isinstance(stage, nn.ModuleList)
+            for block in stage:
+                x = block(x, shift)
+        head: Tensor = self.fc(self.dropout(x.mean((2, 3), keepdim=True).flatten(1)))
+        return head
+
+
+class Bottleneck(nn.Module):
+    """Reduce (1x1), filter (3x3), restore (1x1), add."""
+
+    def __init__(self, place: str, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        out = width * EXPANSION
+        self.place = place
+        self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out)
+        self.downsample = (
+            nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+            if stride != 1 or channels != out
+            else None
+        )
+
+    def forward(self, x: Tensor, shift: Shift) -> Tensor:
+        identity = x if self.downsample is None else self.downsample(x)
+        x = torch.relu(self.bn1(self.conv1(shift(self.place, x))))
+        x = torch.relu(self.bn2(self.conv2(x)))
+        x = self.bn3(self.conv3(x))
+        return torch.relu(x + identity)

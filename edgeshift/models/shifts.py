@@ -1,0 +1,157 @@
+"""The two tensor forms of a shift table: over a clip, and over one frame with carried state.
+
+    clip form                             step form (dt = 1)
+
+    t-1  [a0 b0 c0]                       state [a0]      state' [a1]
+    t    [a1 b1 c1]  ->  [a0 b1 c1]       frame [a1 b1 c1]  ->  [a0 b1 c1]
+
+The step form never writes into a buffer: exporters drop such writes without an error, so the new state is an
+output like any other.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgeshift.shift import Row, ShiftTable
+
+
+def shift_clip(x: Tensor, table: ShiftTable) -> Tensor:
+    """Shift a whole clip.
+
+    Args:
+        x: [N, T, C, H, W].
+        table: a table for C channels; future rows are allowed here.
+
+    Returns:
+        [N, T, C, H, W]; ``x`` itself if the table is empty.
+    """
+    if not table.rows:
+        return x
+    parts = []
+    for start, stop, rows in table.pieces():
+        group = x[:, :, start:stop]
+        parts.extend([group] if not rows else [_clip_row(x[:, :, row.start : row.stop], row) for row in rows])
+    return torch.cat(parts, 2)
+
+
+class StepShift(nn.Module):
+    """Shift one frame with the state it needs: ``(x, state, seen) -> (y, state')``.
+
+    The state of a table holds, for age 1, 2, ... depth in turn, the channels of the past rows that still need
+    that age, in row order:  [age 1: rows with dt >= 1 | age 2: rows with dt >= 2 | ...].
+
+    Moves in height and width are one depthwise 3x3 convolution with one-hot kernels over just the channels that
+    move: the cheapest form on mobile runtimes, which have no good operator for moving a picture by one pixel
+    (``docs/graph.md`` has the measurements).
+    """
+
+    def __init__(self, table: ShiftTable) -> None:
+        super().__init__()
+        table.require_streamable()
+        self.table = table
+        for start, _, rows in table.pieces():
+            if _depthwise(rows):
+                self.register_buffer(f"moves_{start}", _one_hot(rows), persistent=False)
+
+    def forward(self, x: Tensor, state: Tensor | None, seen: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Shift one frame.
+
+        Args:
+            x: [N, C, H, W], this frame's features.
+            state: [N, table.state_channels, H, W], or None if the table carries none.
+            seen: [N, depth], 1 at index k-1 once the frame k steps back exists; only "keep" rows read it.
+
+        Returns:
+            The shifted features [N, C, H, W], and the next state (None if there is none).
+        """
+        if not self.table.rows:
+            return x, None
+        ages = _ages(self.table, state)
+        parts = []
+        for start, stop, rows in self.table.pieces():
+            if not rows:
+                parts.append(x[:, start:stop])
+            elif rows[0].dt:
+                parts.append(_step_row(x, rows[0], ages[rows[0].dt][rows[0]], seen))
+            elif rows[0].dt is None:
+                parts.append(torch.zeros_like(x[:, start:stop]))
+            elif _depthwise(rows):
+                kernel = self.get_buffer(f"moves_{start}")
+                parts.append(F.conv2d(x[:, start:stop], kernel, padding=1, groups=stop - start))
+            else:
+                parts.extend(_move_in_space(x[:, row.start : row.stop], row) for row in rows)
+        return torch.cat(parts, 1), _next_state(x, self.table, ages)
+
+
+def _clip_row(x: Tensor, row: Row) -> Tensor:
+    if row.dt is None:
+        return torch.zeros_like(x)
+    return _move(x, 1, row.dt, row) if row.dt else _move_in_space(x, row)
+
+
+def _move_in_space(x: Tensor, row: Row) -> Tensor:
+    return _move(_move(x, -2, row.dh, row), -1, row.dw, row)
+
+
+def _move(x: Tensor, dim: int, by: int, row: Row) -> Tensor:
+    """``y[i] = x[i - by]`` along one axis; where there is no such i, zeros or x's own values."""
+    size = x.shape[dim]
+    steps = min(abs(by), size)
+    if not steps:
+        return x
+    edge = x.narrow(dim, 0 if by > 0 else size - steps, steps)
+    edge = edge if row.fill == "keep" else torch.zeros_like(edge)
+    rest = x.narrow(dim, 0 if by > 0 else steps, size - steps)
+    return torch.cat((edge, rest) if by > 0 else (rest, edge), dim)
+
+
+def _depthwise(rows: tuple[Row, ...]) -> bool:
+    """True if these rows can be one 3x3 depthwise convolution."""
+    return bool(rows) and all(
+        row.dt == 0 and row.fill == "zero" and abs(row.dh) <= 1 and abs(row.dw) <= 1 for row in rows
+    )
+
+
+def _one_hot(rows: tuple[Row, ...]) -> Tensor:
+    """[channels, 1, 3, 3]: the tap that reads ``x[h - dh, w - dw]``."""
+    kernel = torch.zeros(rows[-1].stop - rows[0].start, 1, 3, 3)
+    for row in rows:
+        kernel[row.start - rows[0].start : row.stop - rows[0].start, 0, 1 - row.dh, 1 - row.dw] = 1
+    return kernel
+
+
+def _step_row(x: Tensor, row: Row, past: Tensor, seen: Tensor | None) -> Tensor:
+    if row.fill == "zero":
+        return past  # the queue starts as zeros, which is the fill
+    assert seen is not None and row.dt is not None, "the network carries `seen` for tables that count frames"
+    here = seen[:, row.dt - 1 : row.dt].reshape(-1, 1, 1, 1)
+    return past * here + x[:, row.start : row.stop] * (1 - here)
+
+
+def _ages(table: ShiftTable, state: Tensor | None) -> dict[int, dict[Row, Tensor]]:
+    """The state cut into {age: {row: its channels}}."""
+    ages: dict[int, dict[Row, Tensor]] = {}
+    if state is None:
+        return ages
+    at = 0
+    for age in range(1, table.depth + 1):
+        ages[age] = {}
+        for row in table.past:
+            if row.dt is not None and row.dt >= age:
+                # A single row of depth one IS the state: a slice of all of it would still become an operator.
+                whole = row.channels == table.state_channels
+                ages[age][row] = state if whole else state[:, at : at + row.channels]
+                at += row.channels
+    return ages
+
+
+def _next_state(x: Tensor, table: ShiftTable, ages: dict[int, dict[Row, Tensor]]) -> Tensor | None:
+    if not ages:
+        return None
+    parts = [x[:, row.start : row.stop] for row in table.past]
+    for age in range(2, table.depth + 1):
+        parts.extend(ages[age - 1][row] for row in table.past if row.dt is not None and row.dt >= age)
+    return torch.cat(parts, 1) if len(parts) > 1 else parts[0]

@@ -48,6 +48,7 @@ class Row:
 
     @property
     def channels(self) -> int:
+        """How many channels move."""
         return self.stop - self.start
 
 
@@ -102,21 +103,16 @@ class ShiftTable:
         features until the neighbour exists, which a queue of zeros cannot tell."""
         return any(row.fill == "keep" for row in self.past)
 
-    def pieces(self) -> list[tuple[int, int, tuple[Row, ...]]]:
-        """All channels in order as (start, stop, rows): no rows where nothing moves, neighbouring rows that move
-        in space taken together, every other row alone."""
-        pieces: list[tuple[int, int, tuple[Row, ...]]] = []
+    def pieces(self) -> list[tuple[int, int, Row | None]]:
+        """All channels in order as (start, stop, row); the row is None where nothing moves."""
+        pieces: list[tuple[int, int, Row | None]] = []
         at = 0
         for row in self.rows:
             if row.start > at:
-                pieces.append((at, row.start, ()))
-            last = pieces[-1] if pieces else None
-            if last and last[2] and row.dt == 0 and last[2][-1].dt == 0:
-                pieces[-1] = (last[0], row.stop, (*last[2], row))
-            else:
-                pieces.append((row.start, row.stop, (row,)))
+                pieces.append((at, row.start, None))
+            pieces.append((row.start, row.stop, row))
             at = row.stop
-        return pieces if at == self.channels else [*pieces, (at, self.channels, ())]
+        return pieces if at == self.channels else [*pieces, (at, self.channels, None)]
 
     def require_streamable(self) -> None:
         """Raise ShiftError if a row needs the future, with the ways out."""
@@ -155,11 +151,10 @@ def tsm(channels: int, *, bidirectional: bool = False, div: int = 8, fill: Fill 
     """
     fold = channels // div
     _require(fold, "tsm", channels, smallest=div)
+    rows = [Row(1, 0, 0, 0, fold, fill)]
     if bidirectional:
-        rows = (Row(-1, 0, 0, 0, fold, fill), Row(1, 0, 0, fold, 2 * fold, fill))
-    else:
-        rows = (Row(1, 0, 0, 0, fold, fill),)
-    return ShiftTable("tsm", channels, rows)
+        rows = [Row(-1, 0, 0, 0, fold, fill), Row(1, 0, 0, fold, 2 * fold, fill)]
+    return ShiftTable("tsm", channels, tuple(rows))
 
 
 def stsm(channels: int, *, bidirectional: bool = False, fill: Fill = "zero") -> ShiftTable:

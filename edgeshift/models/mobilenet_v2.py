@@ -29,6 +29,8 @@ Rounding = Literal["torchvision", "mit"]
 class MobileNetV2(nn.Module):
     """``forward(x, shift)``: [N, 3, H, W] normalised frames to [N, classes] logits.
 
+    ``STEM`` names the first convolution, the one that sees the frame.
+
     Args:
         classes: outputs of the linear head.
         width: the width multiplier.
@@ -36,6 +38,8 @@ class MobileNetV2(nn.Module):
             and scales the stem; MIT rounds up and keeps the stem at 32. They agree at width 1.0 only.
         dropout: before the head, while training.
     """
+
+    STEM = "features.0.0"
 
     def __init__(
         self, classes: int = 27, width: float = 1.0, rounding: Rounding = "torchvision", dropout: float = 0.2
@@ -57,6 +61,7 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, classes))
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
+        """[N, 3, H, W] to [N, classes]."""
         for block in self.features:
             x = block(x, shift) if isinstance(block, InvertedResidual) else block(x)
         # keepdim, then flatten: pooling stays in the convolutions' layout, so that no transpose is exported.
@@ -81,6 +86,7 @@ class InvertedResidual(nn.Module):
         self.conv = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
+        """[N, C, H, W] to [N, out, H / stride, W / stride]."""
         y: Tensor = self.conv(shift(self.place, x) if self.place else x)
         return x + y if self.residual else y
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeshift.errors import ModelError
-from edgeshift.models.config import SMALLEST_SIZE, ModelConfig
+from edgeshift.models.config import SMALLEST_SIZE, ModelConfig, Rgb
 from edgeshift.models.shifts import StepShift, shift_clip
 from edgeshift.shift import ShiftTable
 
@@ -34,15 +34,11 @@ class ShiftNetwork(nn.Module):
         tables: {place: table}, in the order the backbone visits them.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, config: ModelConfig, backbone: nn.Module) -> None:
         super().__init__()
         self.config = config
+        self.normalise: nn.Module = Normalise(config.mean, config.std)
         self.backbone = backbone
-        self.register_buffer("mean", torch.tensor(config.mean).reshape(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config.std).reshape(1, 3, 1, 1), persistent=False)
         self.tables: dict[str, ShiftTable] = {
             place: config.shift_table(shape[1]) for place, shape in self._visit(SMALLEST_SIZE).items()
         }
@@ -59,11 +55,10 @@ class ShiftNetwork(nn.Module):
         batch, frames = clip.shape[:2]
 
         def shift(place: str, x: Tensor) -> Tensor:
-            return shift_clip(x.unflatten(0, (batch, frames)), self.tables[place]).flatten(0, 1)
+            return shift_clip(x.reshape(batch, frames, *x.shape[1:]), self.tables[place]).flatten(0, 1)
 
-        x = (clip.flatten(0, 1) - self.mean) / self.std
-        logits: Tensor = self.backbone(x, shift)
-        return logits.unflatten(0, (batch, frames))
+        logits: Tensor = self.backbone(self.normalise(clip.flatten(0, 1)), shift)
+        return logits.reshape(batch, frames, -1)
 
     def state_shapes(self, size: int | None = None, batch: int = 1) -> dict[str, tuple[int, ...]]:
         """{name: [N, C, H, W]} of what the step form carries for frames of this size; empty for TSN."""
@@ -91,10 +86,27 @@ class ShiftNetwork(nn.Module):
         training = self.backbone.training
         self.backbone.eval()
         with torch.no_grad(), torch.device("meta"):
-            meta = {name: torch.empty_like(t, device="meta") for name, t in self.backbone.state_dict().items()}
+            tensors = [*self.backbone.named_parameters(), *self.backbone.named_buffers()]
+            meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
             torch.func.functional_call(self.backbone, meta, (torch.empty(1, 3, size, size), record))
         self.backbone.train(training)
         return shapes
+
+
+class Normalise(nn.Module):
+    """``(x - mean) / std`` per channel, in units of 0 to 255."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Rgb, std: Rgb) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, 3, H, W] to the same shape."""
+        return (x - self.mean) / self.std
 
 
 class Step(nn.Module):
@@ -102,14 +114,18 @@ class Step(nn.Module):
 
     The one thing that every converter exports. It shares the network's weights and holds no state.
 
+    Args:
+        network: in evaluation mode.
+        fresh: see ``StepShift``.
+
     Raises:
         ShiftError: a table needs the future.
     """
 
-    def __init__(self, network: ShiftNetwork) -> None:
+    def __init__(self, network: ShiftNetwork, *, fresh: bool = False) -> None:
         super().__init__()
         self.network = network
-        self.shifts = nn.ModuleDict({place: StepShift(table) for place, table in network.tables.items()})
+        self.shifts = nn.ModuleDict({place: StepShift(table, fresh=fresh) for place, table in network.tables.items()})
         self.state_names = tuple(network.state_shapes())
 
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
@@ -130,12 +146,13 @@ class Step(nn.Module):
 
         def shift(place: str, x: Tensor) -> Tensor:
             name = f"state_{place}"
+            y: Tensor
             y, state = self.shifts[place](x, given.get(name), seen)
             if state is not None:
                 following[name] = state
-            return y if isinstance(y, Tensor) else x
+            return y
 
-        logits = self.network.backbone((frame - self.network.mean) / self.network.std, shift)
+        logits = self.network.backbone(self.network.normalise(frame), shift)
         if seen is not None:
             following[SEEN] = torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
         return (logits, *(following[name] for name in self.state_names))

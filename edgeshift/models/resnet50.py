@@ -15,7 +15,12 @@ EXPANSION = 4
 
 
 class ResNet50(nn.Module):
-    """``forward(x, shift)``: [N, 3, H, W] normalised frames to [N, classes] logits."""
+    """``forward(x, shift)``: [N, 3, H, W] normalised frames to [N, classes] logits.
+
+    ``STEM`` names the first convolution, the one that sees the frame.
+    """
+
+    STEM = "conv1"
 
     def __init__(self, classes: int = 400, dropout: float = 0.5) -> None:
         super().__init__()
@@ -33,6 +38,7 @@ class ResNet50(nn.Module):
         self.fc = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
+        """[N, 3, H, W] to [N, classes]."""
         x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))
         for number in range(1, len(STAGES) + 1):
             stage = self.get_submodule(f"layer{number}")
@@ -63,6 +69,7 @@ class Bottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
+        """[N, C, H, W] to [N, 4 * width, H / stride, W / stride]."""
         identity = x if self.downsample is None else self.downsample(x)
         x = torch.relu(self.bn1(self.conv1(shift(self.place, x))))
         x = torch.relu(self.bn2(self.conv2(x)))

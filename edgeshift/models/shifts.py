@@ -30,10 +30,10 @@ def shift_clip(x: Tensor, table: ShiftTable) -> Tensor:
     """
     if not table.rows:
         return x
-    parts = []
-    for start, stop, rows in table.pieces():
-        group = x[:, :, start:stop]
-        parts.extend([group] if not rows else [_clip_row(x[:, :, row.start : row.stop], row) for row in rows])
+    parts = [
+        group if row is None else _clip_row(group, row)
+        for group, row in ((x[:, :, start:stop], row) for start, stop, row in table.pieces())
+    ]
     return torch.cat(parts, 2)
 
 
@@ -43,18 +43,28 @@ class StepShift(nn.Module):
     The state of a table holds, for age 1, 2, ... depth in turn, the channels of the past rows that still need
     that age, in row order:  [age 1: rows with dt >= 1 | age 2: rows with dt >= 2 | ...].
 
-    Moves in height and width are one depthwise 3x3 convolution with one-hot kernels over just the channels that
-    move: the cheapest form on mobile runtimes, which have no good operator for moving a picture by one pixel
-    (``docs/graph.md`` has the measurements).
+    Moves in height and width are one depthwise 3x3 convolution with one-hot kernels, which takes the unmoved
+    neighbours along: mobile runtimes have no cheaper operator that moves a picture by one pixel, and one operator over
+    more channels beats another slice and concatenation (``docs/graph.md`` has the measurements).
+
+    Args:
+        table: must not need the future.
+        fresh: give every next state an operator of its own. Some GPU delegates corrupt an output that is a mere
+            view of a tensor the graph goes on using.
+
+    Raises:
+        ShiftError: the table needs the future.
     """
 
-    def __init__(self, table: ShiftTable) -> None:
+    def __init__(self, table: ShiftTable, *, fresh: bool = False) -> None:
         super().__init__()
         table.require_streamable()
         self.table = table
-        for start, _, rows in table.pieces():
-            if _depthwise(rows):
-                self.register_buffer(f"moves_{start}", _one_hot(rows), persistent=False)
+        self.moves = _runs(table)
+        for start, stop in self.moves.items():
+            self.register_buffer(f"kernel_{start}", _one_hot(table, start, stop), persistent=False)
+        if fresh and table.state_channels:
+            self.register_buffer("copy", torch.ones(table.state_channels, 1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor, state: Tensor | None, seen: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Shift one frame.
@@ -70,20 +80,25 @@ class StepShift(nn.Module):
         if not self.table.rows:
             return x, None
         ages = _ages(self.table, state)
-        parts = []
-        for start, stop, rows in self.table.pieces():
-            if not rows:
+        parts, at = [], 0
+        for start, stop, row in self.table.pieces():
+            if start < at:
+                continue  # a convolution took it along
+            at = stop
+            if start in self.moves:
+                at = self.moves[start]
+                kernel = self.get_buffer(f"kernel_{start}")
+                parts.append(F.conv2d(x[:, start:at], kernel, padding=1, groups=at - start))
+            elif row is None:
                 parts.append(x[:, start:stop])
-            elif rows[0].dt:
-                parts.append(_step_row(x, rows[0], ages[rows[0].dt][rows[0]], seen))
-            elif rows[0].dt is None:
-                parts.append(torch.zeros_like(x[:, start:stop]))
-            elif _depthwise(rows):
-                kernel = self.get_buffer(f"moves_{start}")
-                parts.append(F.conv2d(x[:, start:stop], kernel, padding=1, groups=stop - start))
+            elif row.dt:
+                parts.append(_step_row(x[:, start:stop], row, ages[row.dt][row], seen))
             else:
-                parts.extend(_move_in_space(x[:, row.start : row.stop], row) for row in rows)
-        return torch.cat(parts, 1), _next_state(x, self.table, ages)
+                parts.append(_clip_row(x[:, start:stop], row))
+        following = _next_state(x, self.table, ages)
+        if following is not None and hasattr(self, "copy"):
+            following = F.conv2d(following, self.get_buffer("copy"), groups=following.shape[1])
+        return torch.cat(parts, 1), following
 
 
 def _clip_row(x: Tensor, row: Row) -> Tensor:
@@ -108,18 +123,31 @@ def _move(x: Tensor, dim: int, by: int, row: Row) -> Tensor:
     return torch.cat((edge, rest) if by > 0 else (rest, edge), dim)
 
 
-def _depthwise(rows: tuple[Row, ...]) -> bool:
-    """True if these rows can be one 3x3 depthwise convolution."""
-    return bool(rows) and all(
-        row.dt == 0 and row.fill == "zero" and abs(row.dh) <= 1 and abs(row.dw) <= 1 for row in rows
-    )
+def _runs(table: ShiftTable) -> dict[int, int]:
+    """{start: stop} of the neighbouring channels that one 3x3 depthwise convolution can produce."""
+    runs: dict[int, int] = {}
+    begin, moving = None, False
+    for start, _, row in [*table.pieces(), (table.channels, table.channels, Row(1, 0, 0, 0, 0))]:
+        near = row is not None and row.dt == 0 and row.fill == "zero" and max(abs(row.dh), abs(row.dw)) == 1
+        if row is None or near:
+            begin = start if begin is None else begin
+            moving = moving or near
+        else:
+            if begin is not None and moving:
+                runs[begin] = start
+            begin, moving = None, False
+    return runs
 
 
-def _one_hot(rows: tuple[Row, ...]) -> Tensor:
-    """[channels, 1, 3, 3]: the tap that reads ``x[h - dh, w - dw]``."""
-    kernel = torch.zeros(rows[-1].stop - rows[0].start, 1, 3, 3)
-    for row in rows:
-        kernel[row.start - rows[0].start : row.stop - rows[0].start, 0, 1 - row.dh, 1 - row.dw] = 1
+def _one_hot(table: ShiftTable, start: int, stop: int) -> Tensor:
+    """[stop - start, 1, 3, 3]: the tap that reads ``x[h - dh, w - dw]``, the centre where nothing moves."""
+    kernel = torch.zeros(stop - start, 1, 3, 3)
+    kernel[:, 0, 1, 1] = 1
+    for row in table.space:
+        if start <= row.start < stop:
+            group = slice(row.start - start, row.stop - start)
+            kernel[group, 0, 1, 1] = 0
+            kernel[group, 0, 1 - row.dh, 1 - row.dw] = 1
     return kernel
 
 
@@ -128,7 +156,7 @@ def _step_row(x: Tensor, row: Row, past: Tensor, seen: Tensor | None) -> Tensor:
         return past  # the queue starts as zeros, which is the fill
     assert seen is not None and row.dt is not None, "the network carries `seen` for tables that count frames"
     here = seen[:, row.dt - 1 : row.dt].reshape(-1, 1, 1, 1)
-    return past * here + x[:, row.start : row.stop] * (1 - here)
+    return past * here + x * (1 - here)
 
 
 def _ages(table: ShiftTable, state: Tensor | None) -> dict[int, dict[Row, Tensor]]:

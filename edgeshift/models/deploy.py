@@ -1,0 +1,86 @@
+"""The step as it is deployed: batch norms folded, normalisation folded into the first convolution, exactly.
+
+Every converter exports this form. It computes what the trained network computes, to rounding.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from edgeshift.models.network import Normalise, ShiftNetwork, Step
+
+
+def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
+    """The step of a copy of the network, ready to export. The network itself is not changed.
+
+    Args:
+        network: any shift model; only its evaluation form is deployed.
+        fresh: see ``edgeshift.models.shifts.StepShift``.
+
+    Raises:
+        ShiftError: the network needs the future.
+    """
+    deployed = copy.deepcopy(network).eval()
+    _fold_batch_norms(deployed.backbone)
+    assert isinstance(deployed.normalise, Normalise)
+    path = str(deployed.backbone.STEM)
+    conv = deployed.backbone.get_submodule(path)
+    assert isinstance(conv, nn.Conv2d)
+    deployed.backbone.set_submodule(path, RawStem(conv, deployed.normalise, network.config.size))
+    deployed.normalise = nn.Identity()
+    return Step(deployed, fresh=fresh).eval()
+
+
+class RawStem(nn.Module):
+    """The first convolution, on frames valued 0 to 255.
+
+    ``conv((x - mean) / std)`` is ``conv'(x)`` with the scale in the weights and the mean in the bias: except at the
+    border, where the padding must stand for the mean, not for black. So the border is padded with the mean itself,
+    by concatenating constant rows and columns: two copies of the frame's memory, and far cheaper than a pass of
+    arithmetic over every pixel (``docs/graph.md``).
+
+    Args:
+        conv: a padded convolution with its bias.
+        normalise: what it expects to be applied first.
+        size: height and width of the frames.
+    """
+
+    def __init__(self, conv: nn.Conv2d, normalise: Normalise, size: int) -> None:
+        super().__init__()
+        weight, bias = conv.weight.detach(), conv.bias.detach() if conv.bias is not None else torch.zeros(1)
+        stride, pad, kernel = conv.stride[0], int(conv.padding[0]), conv.kernel_size[0]
+        self.conv = nn.Conv2d(3, conv.out_channels, kernel, stride)
+        self.conv.weight.data = weight / normalise.std
+        self.conv.bias = nn.Parameter(bias - (weight * (normalise.mean / normalise.std)).sum((1, 2, 3)))
+        steps = (size + 2 * pad - kernel) // stride
+        after = max(0, steps * stride + kernel - pad - size)  # less than `pad` where the stride skips the last rows
+        total = pad + size + after
+        mean = normalise.mean.detach().clone()
+        self.register_buffer("top", mean.expand(1, 3, pad, size).contiguous(), persistent=False)
+        self.register_buffer("bottom", mean.expand(1, 3, after, size).contiguous(), persistent=False)
+        self.register_buffer("left", mean.expand(1, 3, total, pad).contiguous(), persistent=False)
+        self.register_buffer("right", mean.expand(1, 3, total, after).contiguous(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, 3, size, size] valued 0 to 255 to [N, out, H, W]."""
+        for before, after, dim in (("top", "bottom", 2), ("left", "right", 3)):
+            parts = [self.get_buffer(before), x, self.get_buffer(after)]
+            x = torch.cat([part.expand(x.shape[0], -1, -1, -1) for part in parts if part.numel()], dim)
+        y: Tensor = self.conv(x)
+        return y
+
+
+def _fold_batch_norms(module: nn.Module) -> None:
+    """Replace every convolution directly followed by a batch norm by one convolution."""
+    previous: tuple[str, nn.Module] | None = None
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.BatchNorm2d) and previous and isinstance(previous[1], nn.Conv2d):
+            setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
+            setattr(module, name, nn.Identity())
+        else:
+            _fold_batch_norms(child)
+        previous = (name, child)

@@ -1,0 +1,70 @@
+"""Starting weights that behave: an untrained network whose answer depends on what it sees and has seen.
+
+A deep network with plain random weights is useless for checks: after fifty layers its logits hardly depend on the
+frame, and any two runtimes agree on them. Here the variance is kept through the layers by measuring the batch
+norms' statistics once, on real input, and each residual branch starts small, as in Goyal et al., "Accurate, Large
+Minibatch SGD" (2017, section 5.1), so that the network is not chaotic either.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from edgeshift.models import ModelConfig, build
+from edgeshift.models.mobilenet_v2 import InvertedResidual
+from edgeshift.models.network import ShiftNetwork
+from edgeshift.models.resnet50 import Bottleneck
+
+#: Scale of the last batch norm of a residual branch.
+BRANCH = 0.3
+
+
+def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> ShiftNetwork:
+    """An untrained network, the same for the same arguments.
+
+    Args:
+        config: what to build.
+        clips: [N, T, 3, size, size] RGB valued 0 to 255, to measure statistics on.
+        seed: of the weights.
+    """
+    network = build(config, seed=seed)
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            last = getattr(module, "bn3", None) or (
+                getattr(module, "conv", None) if hasattr(module, "residual") else None
+            )
+            norm = last[-1] if isinstance(last, nn.Sequential) else last
+            if isinstance(norm, nn.BatchNorm2d) and getattr(module, "residual", True):
+                norm.weight.fill_(BRANCH)
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain average over all that is seen
+            norm.train()
+        network(clips)
+        for norm in norms:
+            norm.momentum = 0.1
+            norm.eval()
+        for module in network.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=2 / module.in_features**0.5)
+                nn.init.zeros_(module.bias)
+        bias = -network(clips).mean((0, 1))
+        head = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
+        head.bias.copy_(bias)
+    return network.eval()
+
+
+def _last_norm(module: nn.Module) -> nn.BatchNorm2d | None:
+    """The batch norm that ends a residual branch, if the module is a residual block."""
+    if isinstance(module, Bottleneck):
+        return module.bn3
+    if isinstance(module, InvertedResidual) and module.residual:
+        norm = module.conv[-1]
+        assert isinstance(norm, nn.BatchNorm2d)
+        return norm
+    return None

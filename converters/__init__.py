@@ -1,1 +1,12 @@
-"""."""
+"""Converters: one file per target, and the driver that they share.
+
+A new target is a file with ``SUFFIX``, ``PRECISIONS`` and ``lower`` (see ``edgeshift.converters.targets.Target``), and a
+line in ``TARGETS``.
+"""
+
+from __future__ import annotations
+
+from edgeshift.converters.conversion import Converted, Options, convert, default_path, find_target
+from edgeshift.converters.targets import TARGETS, Job, Lowered
+
+__all__ = ["TARGETS", "Converted", "Job", "Lowered", "Options", "convert", "default_path", "find_target"]

@@ -1,0 +1,37 @@
+"""edgeshift: temporal-shift video models on phones, Raspberry Pi and Jetson, one frame at a time.
+
+    import edgeshift
+
+    stream = edgeshift.load("tsm_mobilenet_v2_int8.tflite").stream()
+    print(stream.step(frame).label)            # frame: uint8 [H, W, 3] RGB, any size
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeshift.errors import EdgeshiftError
+    from edgeshift.stream import Model, Prediction, Stream, Timings
+
+    from edgeshift.runtimes import load
+
+__version__ = "0.1.0"
+__all__ = ["EdgeshiftError", "Model", "Prediction", "Stream", "Timings", "__version__", "load"]
+
+# Imported when first asked for: `edgeshift --help` must not wait for numpy.
+_HOMES = {
+    "EdgeshiftError": "edgeshift.errors",
+    "Model": "edgeshift.stream",
+    "Prediction": "edgeshift.stream",
+    "Stream": "edgeshift.stream",
+    "Timings": "edgeshift.stream",
+    "load": "edgeshift.runtimes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edgeshift' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

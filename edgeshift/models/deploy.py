@@ -60,18 +60,27 @@ class RawStem(nn.Module):
         after = max(0, steps * stride + kernel - pad - size)  # less than `pad` where the stride skips the last rows
         total = pad + size + after
         mean = normalise.mean.detach().clone()
-        self.register_buffer("top", mean.expand(1, 3, pad, size).contiguous(), persistent=False)
-        self.register_buffer("bottom", mean.expand(1, 3, after, size).contiguous(), persistent=False)
-        self.register_buffer("left", mean.expand(1, 3, total, pad).contiguous(), persistent=False)
-        self.register_buffer("right", mean.expand(1, 3, total, after).contiguous(), persistent=False)
+        for name, height, width in (
+            ("top", pad, size),
+            ("bottom", after, size),
+            ("left", total, pad),
+            ("right", total, after),
+        ):
+            # Kept channels last, as mobile runtimes compute: no transpose of a constant is exported.
+            border = mean.permute(0, 2, 3, 1).expand(1, height, width, 3).contiguous()
+            self.register_buffer(name, border, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, 3, size, size] valued 0 to 255 to [N, out, H, W]."""
         for before, after, dim in (("top", "bottom", 2), ("left", "right", 3)):
-            parts = [self.get_buffer(before), x, self.get_buffer(after)]
-            x = torch.cat([part.expand(x.shape[0], -1, -1, -1) for part in parts if part.numel()], dim)
+            parts = [self._border(before, x), x, self._border(after, x)]
+            x = torch.cat([part for part in parts if part is not None], dim)
         y: Tensor = self.conv(x)
         return y
+
+    def _border(self, name: str, x: Tensor) -> Tensor | None:
+        border = self.get_buffer(name).permute(0, 3, 1, 2)
+        return border.expand(x.shape[0], -1, -1, -1) if border.numel() else None
 
 
 def _fold_batch_norms(module: nn.Module) -> None:

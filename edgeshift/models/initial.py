@@ -18,6 +18,8 @@ from edgeshift.models.resnet50 import Bottleneck
 
 #: Scale of the last batch norm of a residual branch.
 BRANCH = 0.3
+#: How many directions of the features the untrained head reads.
+DIRECTIONS = 4
 
 
 def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> ShiftNetwork:
@@ -35,6 +37,8 @@ def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> Shi
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                if module.groups > 1:
+                    module.weight.abs_()  # depthwise filters that blur: random ones would be mostly high-pass
             last = getattr(module, "bn3", None) or (
                 getattr(module, "conv", None) if hasattr(module, "residual") else None
             )
@@ -49,14 +53,26 @@ def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> Shi
         for norm in norms:
             norm.momentum = 0.1
             norm.eval()
-        for module in network.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=2 / module.in_features**0.5)
-                nn.init.zeros_(module.bias)
-        bias = -network(clips).mean((0, 1))
-        head = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
-        head.bias.copy_(bias)
+        _aim_head(network, clips)
     return network.eval()
+
+
+def _aim_head(network: ShiftNetwork, clips: Tensor) -> None:
+    """Let the head read random mixtures of the directions in which the features vary most, centred.
+
+    Plain random directions read mostly what hardly varies, so that rounding would decide the label.
+    """
+    head = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
+    seen: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    network(clips)
+    hook.remove()
+    features = torch.cat(seen)
+    mean = features.mean(0)
+    _, spread, directions = torch.linalg.svd(features - mean, full_matrices=False)
+    mixture = torch.randn(head.out_features, DIRECTIONS) / DIRECTIONS**0.5
+    head.weight.copy_(mixture @ directions[:DIRECTIONS] * (len(features) ** 0.5 / spread[0]))
+    head.bias.copy_(-head.weight @ mean)
 
 
 def _last_norm(module: nn.Module) -> nn.BatchNorm2d | None:

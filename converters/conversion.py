@@ -1,0 +1,153 @@
+"""The conversion, the same for every target: deploy, calibrate, lower, describe, prove, write."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+import edgeshift
+from edgeshift.artifact import Artifact, write_artifact
+from edgeshift.calibration import Clips, drawn_clips, roll
+from edgeshift.converters.targets import TARGETS, Job, Target
+from edgeshift.errors import CheckFailedError, ConversionError, unknown
+from edgeshift.models.deploy import deploy
+from edgeshift.models.network import Step
+from edgeshift.parity import MIN_FRAMES, compare, failures
+from edgeshift.progress import Stages
+from edgeshift.runtimes import RUNTIMES
+from edgeshift.runtimes.pytorch import reference
+from edgeshift.selfcheck import make_check
+from edgeshift.source import Source
+from edgeshift.spec import CalibrationSpec, Precision, StreamSpec
+
+#: Clips that parity is proven on. Not those of calibration: an artifact must hold on frames it was not fitted to.
+PARITY_SEED = 1001
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to convert.
+
+    Attributes:
+        precision: "fp32", "fp16" or "int8".
+        calibration: clips for int8; None: drawn ones.
+        parity: frames to prove it on, uint8 [H, W, 3] RGB; None: drawn ones.
+        float_boundary: int8 inside, float tensors outside (browsers refuse int8 inputs).
+        fresh_states: next states that no operator of the graph reads (some GPU delegates corrupt others).
+    """
+
+    precision: Precision = "int8"
+    calibration: Clips | None = None
+    parity: Sequence[npt.NDArray[np.uint8]] | None = None
+    float_boundary: bool = False
+    fresh_states: bool = False
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An artifact that was written and holds. ``seconds`` are per stage."""
+
+    path: Path
+    spec: StreamSpec
+    size: int
+    seconds: dict[str, float]
+
+
+def find_target(name: str) -> Target:
+    """The module of a target.
+
+    Raises:
+        ConversionError: an unknown target, with the nearest names.
+    """
+    if name not in TARGETS:
+        raise ConversionError(unknown("target", name, TARGETS))
+    return cast("Target", importlib.import_module(TARGETS[name]))
+
+
+def default_path(source: Source, target: str, precision: Precision) -> Path:
+    """Where an artifact goes if nobody says: ``tsm_mobilenet_v2_int8.tflite`` in the current folder."""
+    return Path(f"{source.network.config.name}_{precision}{find_target(target).SUFFIX}")
+
+
+def convert(
+    source: Source,
+    target: str,
+    out: Path,
+    options: Options | None = None,
+    stages: Stages | None = None,
+    step: Step | None = None,
+) -> Converted:
+    """Convert, prove, and only then write.
+
+    Args:
+        source: the original.
+        target: a name in ``TARGETS``.
+        out: the final name; it appears only if every check passes.
+        options: how. stages: to draw progress with.
+        step: lower this step instead of the deployed form of the source.
+
+    Raises:
+        ConversionError: the target cannot do what was asked; never replaced by a lesser artifact.
+        CheckFailedError: the artifact is not equal to the original. Nothing is written.
+    """
+    options, stages = options or Options(), stages or Stages()
+    module = find_target(target)
+    if options.precision not in module.PRECISIONS:
+        raise ConversionError(f"{target} has no {options.precision}; it has {', '.join(module.PRECISIONS)}")
+    if out.suffix != module.SUFFIX:
+        raise ConversionError(f"{out}: a {target} artifact is named *{module.SUFFIX}, which is how it is recognised later")
+    if options.float_boundary and options.precision != "int8":
+        raise ConversionError(f"--float-boundary is for int8; {options.precision} has float boundaries anyway")
+
+    calibration, samples = None, []
+    with stages.stage("prepare"):
+        step = step or deploy(source.network, fresh=options.fresh_states)
+    if options.precision == "int8":
+        clips = options.calibration or drawn_clips(source.frame)
+        with stages.stage("calibrate", len(clips.frames)) as advance:
+            for sample in roll(step, clips.frames):
+                samples.append(sample)
+                if not any(state.any() for name, state in sample.items() if name != "frame"):
+                    advance()
+        calibration = CalibrationSpec(
+            source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256
+        )
+    lowered = module.lower(Job(source, step, options.precision, samples, options.float_boundary, stages))
+    spec = msgspec.structs.replace(
+        source.describe(target, options.precision, step),
+        input=lowered.input,
+        output=lowered.output,
+        states=lowered.states,
+        graph=lowered.graph,
+        calibration=calibration,
+        tools={"edgeshift": edgeshift.__version__, **lowered.tools},
+    )
+    spec = _prove(Artifact(out, spec, lowered.body), source, options, stages)
+    with stages.stage("write"):
+        spec = write_artifact(out, lowered.body, spec)
+    return Converted(out, spec, out.stat().st_size, dict(stages.seconds))
+
+
+def _prove(artifact: Artifact, source: Source, options: Options, stages: Stages) -> StreamSpec:
+    """Compare the artifact with the original and record it, with a self-check for the device."""
+    frames = options.parity
+    if frames is None:
+        frames = [frame for clip in drawn_clips(source.frame, MIN_FRAMES // 8, PARITY_SEED).frames for frame in clip]
+    runtime = importlib.import_module(RUNTIMES[artifact.path.suffix])
+    with stages.stage("verify", len(frames)) as advance:
+        model = runtime.open_artifact(artifact)
+        parity = compare(model, reference(source), frames, advance)
+        problems = failures(parity, options.precision)
+        if problems:
+            raise CheckFailedError(
+                f"{artifact.path.name} is not equal to the original over {parity.frames} frames, and was not written: "
+                + "; ".join(problems)
+            )
+        return msgspec.structs.replace(artifact.spec, parity=parity, check=make_check(model))

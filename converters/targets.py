@@ -1,0 +1,64 @@
+"""The registry of targets, and what passes between the driver and a target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from edgeshift.models.network import Step
+from edgeshift.progress import Stages
+from edgeshift.source import Source
+from edgeshift.spec import GraphSpec, Precision, TensorSpec
+from edgeshift.stream import Array
+
+#: {name: module}; imported when the target is asked for.
+TARGETS = {"tflite": "edgeshift.converters.tflite"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a target is given.
+
+    Attributes:
+        source: the original, for names and labels. step: the deployed step to lower.
+        precision: one of the target's.
+        samples: calibration samples (``edgeshift.calibration.roll``); empty unless int8.
+        float_boundary: int8 inside, float frames, states and logits outside.
+        stages: to time and draw the work.
+    """
+
+    source: Source
+    step: Step
+    precision: Precision
+    samples: Sequence[dict[str, Array]]
+    float_boundary: bool
+    stages: Stages
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What a target returns: the graph as bytes, and the boundary it really has."""
+
+    body: bytes
+    input: TensorSpec
+    output: TensorSpec
+    states: tuple[TensorSpec, ...]
+    graph: GraphSpec
+    tools: dict[str, str] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """The face of a target's module. A Protocol, because modules cannot inherit."""
+
+    SUFFIX: str
+    PRECISIONS: tuple[Precision, ...]
+
+    def lower(self, job: Job) -> Lowered:
+        """Lower the step.
+
+        Raises:
+            ConversionError: it cannot be done as asked.
+            RuntimeMissingError: the converter is not installed.
+        """
+        ...

@@ -1,0 +1,128 @@
+"""Calibration through the state: the float step is rolled over clips, and the ranges are taken where it has been.
+
+Calibrating a stream on single frames sees only the zero state. Here each sample is a frame together with the states
+that the network really met before it: the first frame of every clip (the zero state) and some random later ones, as
+MoViNet's stream models are calibrated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.errors import CalibrationError
+from edgeshift.frames import FrameSpec, fit_frame
+from edgeshift.models.network import Step
+from edgeshift.source import FRAME
+from edgeshift.stream import Array
+
+MIN_CLIPS = 16
+DEFAULT_CLIPS = 32
+FRAMES = 8
+#: Samples taken of each clip: the first frame and random later ones.
+PER_CLIP = 3
+VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Calibration clips, fitted to what the network takes.
+
+    Attributes:
+        source: where they come from, for the record.
+        frames: one uint8 [T, height, width, 3] RGB array per clip.
+    """
+
+    source: str
+    frames: tuple[npt.NDArray[np.uint8], ...]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of every pixel."""
+        digest = hashlib.sha256()
+        for clip in self.frames:
+            digest.update(np.ascontiguousarray(clip))
+        return digest.hexdigest()
+
+
+def drawn_clips(spec: FrameSpec, count: int = DEFAULT_CLIPS, seed: int = 1) -> Clips:
+    """Generated gesture clips: what calibrates when no videos are given."""
+    from edgeshift.gestures import draw_clips
+
+    clips = draw_clips(count, seed=seed, frames=FRAMES, size=max(spec.height, spec.width))
+    return Clips(
+        f"{count} drawn gesture clips, seed {seed}",
+        tuple(np.stack([fit_frame(frame, spec) for frame in clip.frames]) for clip in clips),
+    )
+
+
+def read_clips(folder: Path, spec: FrameSpec, advance: Callable[[], None] = lambda: None) -> Clips:
+    """Every video below a folder, ``FRAMES`` frames of each.
+
+    Raises:
+        CalibrationError: fewer than ``MIN_CLIPS`` videos.
+        VideoError: a video that cannot be read; none is dropped silently.
+    """
+    from edgeshift.video import uniform
+
+    videos = find_videos(folder)
+    clips = []
+    for video in videos:
+        clips.append(np.stack([fit_frame(timed.frame, spec) for timed in uniform(video, FRAMES)]))
+        advance()
+    return Clips(f"{len(videos)} videos in {folder.name}", tuple(clips))
+
+
+def find_videos(folder: Path) -> list[Path]:
+    """The videos below a folder, sorted.
+
+    Raises:
+        CalibrationError: not a folder, or too few videos in it to calibrate with.
+    """
+    if not folder.is_dir():
+        raise CalibrationError(f"{folder}: not a folder; --calibration takes a folder with {MIN_CLIPS} videos or more")
+    videos = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS and p.is_file())
+    if len(videos) < MIN_CLIPS:
+        raise CalibrationError(
+            f"{folder}: {len(videos)} videos, and calibration needs {MIN_CLIPS} or more; without --calibration, "
+            "generated clips are used"
+        )
+    return videos
+
+
+def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]], seed: int = 0) -> Iterator[dict[str, Array]]:
+    """Roll the float step over each clip from the zero state and yield samples in an order that mixes clips.
+
+    Args:
+        step: in evaluation mode.
+        clips: uint8 [T, H, W, 3] each.
+        seed: chooses which later frames are taken.
+
+    Yields:
+        {"frame": float32 [1, H, W, 3] valued 0 to 255, state name: float32, channels last}, ``PER_CLIP`` per clip.
+    """
+    import torch
+
+    random = np.random.default_rng(seed)
+    for clip in clips:
+        later = 1 + random.choice(len(clip) - 1, min(PER_CLIP - 1, len(clip) - 1), replace=False)
+        chosen = {0, *later.tolist()}
+        states = step.start()
+        for t, frame in enumerate(clip[: max(chosen) + 1]):
+            pixels = frame[None].astype(np.float32)
+            if t in chosen:
+                yield {FRAME: pixels, **dict(zip(step.state_names, map(_channels_last, states), strict=True))}
+            with torch.inference_mode():
+                _, *states = step(torch.from_numpy(pixels).permute(0, 3, 1, 2), *states)
+
+
+def _channels_last(state: object) -> Array:
+    import torch
+
+    assert isinstance(state, torch.Tensor)
+    return np.ascontiguousarray((state.permute(0, 2, 3, 1) if state.ndim == 4 else state).numpy())

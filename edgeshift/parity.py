@@ -1,0 +1,115 @@
+"""Parity: an artifact against the original, over a sequence of frames.
+
+One frame proves nothing about a stream: a graph that silently drops its state agrees on the first frame. So both
+sides carry their own state over many frames, states are compared as well as logits, and the artifact is reset and
+run again and must repeat itself to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.errors import EdgeshiftError
+from edgeshift.spec import ParitySpec, Precision
+from edgeshift.stream import Array, Model, Stream
+
+MIN_FRAMES = 32
+#: Largest error of a logit, as a share of the range of the reference's logits.
+MAX_ERROR = {"fp32": 1e-4, "fp16": 1e-2}
+MIN_COSINE = 0.98
+MIN_TOP1 = 0.9
+#: int8 states hold rounded values; a state that is not carried at all is off by its whole range.
+MAX_STATE_ERROR = {"fp32": 1e-3, "fp16": 2e-2, "int8": 0.5}
+
+
+def compare(
+    candidate: Model,
+    reference: Model,
+    frames: Sequence[npt.NDArray[np.uint8]],
+    advance: Callable[[], None] = lambda: None,
+) -> ParitySpec:
+    """Run both over the same frames, each with its own state, then the candidate once more from the start.
+
+    Args:
+        candidate: the artifact.
+        reference: the original; states that both carry under the same name are compared.
+        frames: at least ``MIN_FRAMES`` of uint8 [H, W, 3] RGB.
+        advance: called after every frame.
+
+    Raises:
+        EdgeshiftError: too few frames to prove anything.
+    """
+    if len(frames) < MIN_FRAMES:
+        raise EdgeshiftError(f"parity needs {MIN_FRAMES} frames or more, not {len(frames)}")
+    ours, theirs = candidate.stream(), reference.stream()
+    got, want, state_error = [], [], 0.0
+    ranges: dict[str, float] = {}
+    for frame in frames:
+        got.append(ours.step(frame).logits)
+        want.append(theirs.step(frame).logits)
+        mine, original = real_states(ours), real_states(theirs)
+        for name in mine.keys() & original.keys():
+            ranges[name] = max(ranges.get(name, 0.0), float(np.ptp(original[name])), 1e-6)
+            error = float(np.abs(mine[name] - original[name]).max()) / ranges[name]
+            state_error = max(state_error, error)
+        advance()
+    ours.reset()
+    again = [ours.step(frame).logits for frame in frames]
+    a, b = np.stack(got).astype(np.float64), np.stack(want).astype(np.float64)
+    errors = np.abs(a - b).max(1)
+    span = float(np.ptp(b)) or 1.0
+    scale = candidate.spec.output.scale if candidate.spec.output.dtype == "int8" else None
+    return ParitySpec(
+        reference=reference.runtime,
+        frames=len(frames),
+        logit_range=span,
+        max_error=float(errors.max()) / span,
+        cosine=float(_cosine(a, b).min()),
+        top1=_top1(a, b, tie=scale or 0.0),
+        state_error=state_error,
+        drift=float((errors[-8:].mean() + 1e-12) / (errors[:8].mean() + 1e-12)),
+        steps=float(errors.max() / scale) if scale else None,
+        repeatable=bool(np.array_equal(np.stack(again), np.stack(got))),
+    )
+
+
+def failures(parity: ParitySpec, precision: Precision) -> list[str]:
+    """What the artifact fails, in words; empty if it passes."""
+    found = []
+    if not parity.repeatable:
+        found.append("after a reset the same frames gave other logits: state survives the reset")
+    if precision in MAX_ERROR and not parity.max_error <= MAX_ERROR[precision]:
+        found.append(f"logits differ by {parity.max_error:.2g} of their range; {precision} allows {MAX_ERROR[precision]:g}")
+    if not parity.cosine >= MIN_COSINE:
+        found.append(f"cosine {parity.cosine:.3f} of the logits; at least {MIN_COSINE} is asked")
+    if not parity.top1 >= MIN_TOP1:
+        found.append(f"first label agrees in {parity.top1:.0%} of the frames; at least {MIN_TOP1:.0%} is asked")
+    if not parity.state_error <= MAX_STATE_ERROR[precision]:
+        found.append(
+            f"a state differs by {parity.state_error:.2g} of its range; {precision} allows {MAX_STATE_ERROR[precision]:g}"
+        )
+    return found
+
+
+def real_states(stream: Stream) -> dict[str, Array]:
+    """The carried states as real numbers, {name: float array}."""
+    stored = stream.state
+    return {
+        state.name: (stored[state.name].astype(np.float64) - state.zero_point) * state.scale
+        for state in stream.spec.states
+    }
+
+
+def _cosine(a: Array, b: Array) -> Array:
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.asarray((a * b).sum(1) / np.maximum(norms, 1e-12))
+
+
+def _top1(a: Array, b: Array, tie: float) -> float:
+    """Share of rows whose first label agrees, or whose two labels are within ``tie`` of each other in b."""
+    rows = np.arange(len(b))
+    margin = b.max(1) - b[rows, a.argmax(1)]
+    return float((margin <= tie).mean())

@@ -1,0 +1,214 @@
+"""StreamSpec: what a stranger needs to run an artifact and to trust it.
+
+It is embedded in every artifact, so that one file is all there is to copy. When it is read it is untrusted input:
+``decode`` checks types, sizes and consistency and never executes anything.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edgeshift.errors import EdgeshiftError, SpecError
+from edgeshift.frames import FrameSpec
+from edgeshift.models.config import ModelConfig
+from edgeshift.shift import Fill
+
+#: Raised when a reader of an older version could no longer understand the result.
+VERSION = 1
+#: No honest description comes near this.
+MAX_BYTES = 4 << 20
+
+Precision = Literal["fp32", "fp16", "int8"]
+Dtype = Literal["float32", "int8"]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Text = Annotated[str, Meta(max_length=4096)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Meta(ge=0, le=1 << 31)]
+Shape = Annotated[tuple[Annotated[int, Meta(ge=1, le=1 << 20)], ...], Meta(min_length=1, max_length=6)]
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The base of every part: unknown fields are an error, so that a typo is not silently ignored."""
+
+
+class TensorSpec(Struct, kw_only=True):
+    """One tensor at the boundary. ``real = scale * (stored - zero_point)`` for int8; scale 1 otherwise."""
+
+    name: Name
+    shape: Shape
+    dtype: Dtype
+    scale: Annotated[float, Meta(gt=0)] = 1.0
+    zero_point: Annotated[int, Meta(ge=-128, le=127)] = 0
+    start: float = 0.0
+    """The real value that fills the tensor at the start of a stream (states only)."""
+
+
+class RowSpec(Struct, kw_only=True):
+    """One row of a shift table (``edgeshift.shift.Row``)."""
+
+    dt: Annotated[int, Meta(ge=-64, le=64)] | None
+    dh: Annotated[int, Meta(ge=-64, le=64)]
+    dw: Annotated[int, Meta(ge=-64, le=64)]
+    start: Count
+    stop: Count
+    fill: Fill
+
+
+class PlaceSpec(Struct, kw_only=True):
+    """The shift at one place of the network."""
+
+    place: Name
+    channels: Count
+    rows: Annotated[tuple[RowSpec, ...], Meta(max_length=1024)]
+
+
+class WeightsSpec(Struct, kw_only=True):
+    """Where the weights come from."""
+
+    source: Text
+    sha256: Sha256 | None = None
+    trained: bool = True
+    license: Text | None = None
+
+
+class CalibrationSpec(Struct, kw_only=True):
+    """The clips that set the ranges of an int8 artifact."""
+
+    source: Text
+    clips: Count
+    samples: Count
+    sha256: Sha256
+
+
+class GraphSpec(Struct, kw_only=True):
+    """The converted graph: what the runtime executes."""
+
+    operators: Annotated[dict[Name, Count], Meta(max_length=256)]
+    partitions: Count | None = None
+    delegated: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """Share of the operators that the runtime's fast path takes, of all of them; None: not known."""
+
+
+class ParitySpec(Struct, kw_only=True):
+    """How the artifact compared with the original network over a sequence of frames (``edgeshift.parity``)."""
+
+    reference: Text
+    frames: Count
+    logit_range: float
+    max_error: float
+    """Largest absolute difference of a logit, as a share of ``logit_range``."""
+    cosine: float
+    """Smallest cosine between the two rows of logits of a frame."""
+    top1: float
+    """Share of frames with the same first label, near ties (within a quantization step) not counted against it."""
+    state_error: float
+    """Largest absolute difference of a state, as a share of that state's range."""
+    drift: float
+    """Mean error of the last eight frames over that of the first eight."""
+    steps: float | None = None
+    """Largest difference of a logit in quantization steps of the output (int8)."""
+    repeatable: bool = True
+    """Reset and run again: bit-equal."""
+
+
+class CheckSpec(Struct, kw_only=True):
+    """Frames by seed and the logits they must give: the device checks itself, with no other file and no torch."""
+
+    seed: Count
+    logits: Annotated[tuple[tuple[float, ...], ...], Meta(min_length=1, max_length=64)]
+    tolerance: Annotated[float, Meta(gt=0)]
+    """Largest allowed difference of a logit."""
+
+
+class StreamSpec(Struct, kw_only=True):
+    """Everything about an artifact but its graph."""
+
+    version: int = VERSION
+    target: Name
+    precision: Precision
+    model: ModelConfig
+    frame: FrameSpec
+    input: TensorSpec
+    output: TensorSpec
+    states: Annotated[tuple[TensorSpec, ...], Meta(max_length=256)]
+    labels: Annotated[tuple[Annotated[str, Meta(max_length=256)], ...], Meta(max_length=100_000)]
+    shifts: Annotated[tuple[PlaceSpec, ...], Meta(max_length=256)]
+    weights: WeightsSpec
+    frame_spacing: Annotated[float, Meta(gt=0, le=3600)] | None = None
+    """Seconds between the frames of a training clip; None: not known."""
+    clip_frames: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    consensus: Literal["mean", "last"] = "mean"
+    body_bytes: Count = 0
+    body_sha256: Sha256 | None = None
+    """Size and hash of the graph this was written for."""
+    graph: GraphSpec | None = None
+    calibration: CalibrationSpec | None = None
+    parity: ParitySpec | None = None
+    check: CheckSpec | None = None
+    tools: Annotated[dict[Name, Text], Meta(max_length=64)] = {}
+
+    def __post_init__(self) -> None:
+        classes = self.output.shape[-1]
+        size = (self.frame.height, self.frame.width)
+        if len(self.labels) != classes or self.model.classes != classes:
+            raise ValueError(f"{len(self.labels)} labels and {self.model.classes} classes for {classes} logits")
+        if size != (self.model.size, self.model.size) or self.input.shape != (1, *size, 3):
+            raise ValueError(f"the input {self.input.shape} is not one {size} frame of RGB")
+        if self.check and any(len(row) != classes for row in self.check.logits):
+            raise ValueError(f"a row of expected logits does not have {classes} values")
+        names = [self.input.name, self.output.name, *(state.name for state in self.states)]
+        if len(set(names)) != len(names):
+            raise ValueError("two tensors have the same name")
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes carried from frame to frame."""
+        total = 0
+        for state in self.states:
+            values = 1
+            for size in state.shape:
+                values *= size
+            total += values * (4 if state.dtype == "float32" else 1)
+        return total
+
+
+def encode(spec: StreamSpec) -> bytes:
+    """The spec as JSON, indented for people who open the file."""
+    return msgspec.json.format(msgspec.json.encode(spec), indent=1)
+
+
+def decode(data: bytes, where: str) -> StreamSpec:
+    """Read a spec from JSON.
+
+    Args:
+        data: untrusted bytes.
+        where: what the error message calls them.
+
+    Raises:
+        SpecError: too large, not JSON, a wrong type, an unknown field, another version, or parts that contradict
+            each other. One line, with the path of the field.
+    """
+    if len(data) > MAX_BYTES:
+        raise SpecError(f"{where}: the description is {len(data):,} bytes; the limit is {MAX_BYTES:,}")
+    try:
+        version = msgspec.json.decode(data, type=_Versioned).version
+        if version != VERSION:
+            raise SpecError(
+                f"{where}: the description has version {version}, this edgeshift reads version {VERSION}; "
+                + ("update edgeshift" if version > VERSION else "convert the model again")
+            )
+        return msgspec.json.decode(data, type=StreamSpec)
+    except RecursionError as error:
+        raise SpecError(f"{where}: the description is nested too deeply; the file is not one of ours") from error
+    except SpecError:
+        raise
+    except (msgspec.MsgspecError, EdgeshiftError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SpecError(f"{where}: the description is not valid: {reason}; convert the model again") from error
+
+
+class _Versioned(msgspec.Struct):
+    version: int = VERSION

@@ -1,0 +1,189 @@
+"""Model, Stream, Prediction: the one face of every runtime.
+
+    model = edgeshift.load("gestures.tflite")
+    stream = model.stream()
+    for frame in frames:                      # uint8 [H, W, 3] RGB, any size
+        print(stream.step(frame).label)
+
+A Model is the loaded file; a Stream owns one set of states, so one Model serves many cameras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.errors import EdgeshiftError
+from edgeshift.frames import fit_frame
+from edgeshift.spec import StreamSpec
+
+Array = npt.NDArray[Any]
+#: A frame due this much earlier than the trained spacing still counts as due: cameras jitter.
+EARLY = 0.1
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds: frame to tensor, state in to state out, logits to prediction."""
+
+    pre: float
+    infer: float
+    post: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one frame.
+
+    Attributes:
+        label, index: the first label. score: its softmax probability.
+        logits: float32 [classes], this frame's own, before any smoothing.
+        timings: of this step. fresh: False if the frame came before it was due and the last answer is repeated.
+    """
+
+    label: str
+    index: int
+    score: float
+    logits: npt.NDArray[np.float32]
+    timings: Timings
+    fresh: bool = True
+
+
+class Executor(Protocol):
+    """What a runtime gives a stream: one set of states and the means to run a frame through it."""
+
+    def run(self, frame: Array) -> Array:
+        """Run one frame [1, H, W, 3] of the input's dtype and advance the states.
+
+        Returns:
+            The logits as the graph gives them, [1, classes]; valid until the next call.
+        """
+        ...
+
+    def states(self) -> dict[str, Array]:
+        """Copies of the states, as stored."""
+        ...
+
+    def set_states(self, states: dict[str, Array]) -> None:
+        """Overwrite the states with arrays of the right shapes and dtypes."""
+        ...
+
+
+class Model:
+    """A loaded artifact. Made by ``edgeshift.load``; immutable, and the source of streams.
+
+    Args:
+        spec: what the file says of itself.
+        runtime: name and version of what runs it, for reports.
+        executor: makes a fresh executor, one per stream.
+    """
+
+    def __init__(self, spec: StreamSpec, runtime: str, executor: Callable[[], Executor]) -> None:
+        self.spec = spec
+        self.runtime = runtime
+        self._executor = executor
+
+    def stream(self) -> Stream:
+        """A new stream with states of its own, at the start."""
+        return Stream(self.spec, self._executor())
+
+
+class Stream:
+    """One camera's worth of state."""
+
+    def __init__(self, spec: StreamSpec, executor: Executor) -> None:
+        self.spec = spec
+        self._executor = executor
+        frame, dtype = spec.frame, np.dtype(spec.input.dtype)
+        self._pixels = np.empty((frame.height, frame.width, 3), np.uint8)
+        self._tensor = np.empty(spec.input.shape, dtype)
+        self._start = {
+            state.name: np.full(state.shape, _stored(state.start, state.scale, state.zero_point, state.dtype), state.dtype)
+            for state in spec.states
+        }
+        self._scale = np.float32(spec.output.scale)
+        self._zero = np.float32(spec.output.zero_point)
+        self.reset()
+
+    def step(self, frame: npt.NDArray[np.uint8], timestamp: float | None = None) -> Prediction:
+        """Feed one frame.
+
+        Args:
+            frame: uint8 [H, W, 3] RGB, any size; it is fitted as the spec says.
+            timestamp: seconds. If given, and the spec knows the trained frame spacing, a frame that comes before it
+                is due is not fed: the last answer comes back with ``fresh=False``. A network trained on a frame every
+                0.4 s does not understand one every 0.03 s.
+
+        Raises:
+            VideoError: not a frame.
+        """
+        if timestamp is not None and not self._due(timestamp) and self._last is not None:
+            last = self._last
+            return Prediction(last.label, last.index, last.score, last.logits, Timings(0.0, 0.0, 0.0), fresh=False)
+        t0 = perf_counter()
+        tensor = self.prepare(frame)
+        t1 = perf_counter()
+        raw = self._executor.run(tensor)
+        t2 = perf_counter()
+        logits = np.array(raw[0], np.float32)
+        if self.spec.output.dtype == "int8":
+            logits -= self._zero
+            logits *= self._scale
+        index = int(logits.argmax())
+        score = 1.0 / float(np.exp(logits - logits[index]).sum())
+        self._last = Prediction(
+            self.spec.labels[index], index, score, logits, Timings(t1 - t0, t2 - t1, perf_counter() - t2)
+        )
+        return self._last
+
+    def prepare(self, frame: npt.NDArray[np.uint8]) -> Array:
+        """The input tensor for a frame: [1, H, W, 3], valid until the next call."""
+        if self.spec.input.dtype == "int8":
+            # value - 128 in two's complement is a flip of the top bit: one pass over bytes.
+            fit_frame(frame, self.spec.frame, out=self._pixels)
+            np.bitwise_xor(self._pixels, 128, out=self._tensor[0].view(np.uint8))
+        else:
+            self._tensor[0] = fit_frame(frame, self.spec.frame, out=self._pixels)
+        return self._tensor
+
+    def reset(self) -> None:
+        """Forget everything: the next step is the first."""
+        self._executor.set_states(self._start)
+        self._last: Prediction | None = None
+        self._next_due: float | None = None
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The carried state, {name: array as stored}, copied: save it, restore it later by assignment."""
+        return self._executor.states()
+
+    @state.setter
+    def state(self, states: dict[str, Array]) -> None:
+        given = {name: (array.shape, array.dtype) for name, array in states.items()}
+        wanted = {name: (array.shape, array.dtype) for name, array in self._start.items()}
+        if given != wanted:
+            name = next(name for name in (wanted | given) if given.get(name) != wanted.get(name))
+            raise EdgeshiftError(f"state {name!r}: given {given.get(name)}, the artifact carries {wanted.get(name)}")
+        self._executor.set_states(states)
+
+    def _due(self, timestamp: float) -> bool:
+        spacing = self.spec.frame_spacing
+        if spacing is None:
+            return True
+        if self._next_due is not None and 0 < self._next_due - timestamp <= 2 * spacing:
+            if timestamp < self._next_due - EARLY * spacing:
+                return False
+        elif self._next_due is not None and timestamp < self._next_due:
+            self._next_due = None  # the clock jumped back: a new video
+        late = self._next_due is None or timestamp - self._next_due > spacing
+        self._next_due = (timestamp if late or self._next_due is None else self._next_due) + spacing
+        return True
+
+
+def _stored(value: float, scale: float, zero_point: int, dtype: str) -> float:
+    return value if dtype == "float32" else round(value / scale) + zero_point

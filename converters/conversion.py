@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -14,9 +15,10 @@ import numpy.typing as npt
 
 import edgeshift
 from edgeshift.artifact import Artifact, write_artifact
-from edgeshift.calibration import Clips, drawn_clips, roll
+from edgeshift.calibration import FRAMES, Clips, drawn_clips, roll
 from edgeshift.converters.targets import TARGETS, Job, Target
 from edgeshift.errors import CheckFailedError, ConversionError, unknown
+from edgeshift.frames import FrameSpec
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
 from edgeshift.parity import MIN_FRAMES, compare, failures
@@ -111,11 +113,10 @@ def convert(
         step = step or deploy(source.network, fresh=options.fresh_states)
     if options.precision == "int8":
         clips = options.calibration or drawn_clips(source.frame)
-        with stages.stage("calibrate", len(clips.frames)) as advance:
-            for sample in roll(step, clips.frames):
-                samples.append(sample)
-                if not any(state.any() for name, state in sample.items() if name != "frame"):
-                    advance()
+        with stages.stage("calibrate", len(clips.frames)) as advance, one_thread():
+            for clip in clips.frames:
+                samples.extend(roll(step, [clip]))
+                advance()
         calibration = CalibrationSpec(
             source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256
         )
@@ -137,11 +138,9 @@ def convert(
 
 def _prove(artifact: Artifact, source: Source, options: Options, stages: Stages) -> StreamSpec:
     """Compare the artifact with the original and record it, with a self-check for the device."""
-    frames = options.parity
-    if frames is None:
-        frames = [frame for clip in drawn_clips(source.frame, MIN_FRAMES // 8, PARITY_SEED).frames for frame in clip]
+    frames = parity_frames(source.frame) if options.parity is None else options.parity
     runtime = importlib.import_module(RUNTIMES[artifact.path.suffix])
-    with stages.stage("verify", len(frames)) as advance:
+    with stages.stage("verify", len(frames)) as advance, one_thread():
         model = runtime.open_artifact(artifact)
         parity = compare(model, reference(source), frames, advance)
         problems = failures(parity, options.precision)
@@ -151,3 +150,22 @@ def _prove(artifact: Artifact, source: Source, options: Options, stages: Stages)
                 + "; ".join(problems)
             )
         return msgspec.structs.replace(artifact.spec, parity=parity, check=make_check(model))
+
+
+def parity_frames(frame: FrameSpec) -> list[npt.NDArray[np.uint8]]:
+    """Drawn frames that no calibration has seen: four gestures, one after the other."""
+    clips = drawn_clips(frame, MIN_FRAMES // FRAMES, PARITY_SEED).frames
+    return [picture for clip in clips for picture in clip]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: frames are small, and its threads wait for each other longer than they work."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -95,21 +95,20 @@ def find_videos(folder: Path) -> list[Path]:
     return videos
 
 
-def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]], seed: int = 0) -> Iterator[dict[str, Array]]:
-    """Roll the float step over each clip from the zero state and yield samples in an order that mixes clips.
+def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]]) -> Iterator[dict[str, Array]]:
+    """Roll the float step over each clip from the zero state and yield samples of what it meets.
 
     Args:
         step: in evaluation mode.
-        clips: uint8 [T, H, W, 3] each.
-        seed: chooses which later frames are taken.
+        clips: uint8 [T, H, W, 3] each. Which later frames are taken follows from the clip's pixels.
 
     Yields:
         {"frame": float32 [1, H, W, 3] valued 0 to 255, state name: float32, channels last}, ``PER_CLIP`` per clip.
     """
     import torch
 
-    random = np.random.default_rng(seed)
     for clip in clips:
+        random = np.random.default_rng(int(clip.sum()))
         later = 1 + random.choice(len(clip) - 1, min(PER_CLIP - 1, len(clip) - 1), replace=False)
         chosen = {0, *later.tolist()}
         states = step.start()

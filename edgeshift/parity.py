@@ -67,7 +67,7 @@ def compare(
         frames=len(frames),
         logit_range=span,
         max_error=float(errors.max()) / span,
-        cosine=float(_cosine(a, b).min()),
+        cosine=float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12)),
         top1=_top1(a, b, tie=scale or 0.0),
         state_error=state_error,
         drift=float((errors[-8:].mean() + 1e-12) / (errors[:8].mean() + 1e-12)),
@@ -101,11 +101,6 @@ def real_states(stream: Stream) -> dict[str, Array]:
         state.name: (stored[state.name].astype(np.float64) - state.zero_point) * state.scale
         for state in stream.spec.states
     }
-
-
-def _cosine(a: Array, b: Array) -> Array:
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.asarray((a * b).sum(1) / np.maximum(norms, 1e-12))
 
 
 def _top1(a: Array, b: Array, tie: float) -> float:

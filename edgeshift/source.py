@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from edgeshift.frames import FrameSpec
-from edgeshift.models.network import ShiftNetwork, Step
 from edgeshift.spec import PlaceSpec, Precision, RowSpec, StreamSpec, TensorSpec, WeightsSpec
 
+if TYPE_CHECKING:
+    from edgeshift.models.network import ShiftNetwork, Step
+
 FRAME, LOGITS = "frame", "logits"
+#: What `edgeshift convert` converts if nothing is named.
+DEFAULT_MODEL, DEFAULT_SIZE = "tsm_mobilenet_v2", 112
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Source:
 
     def describe(self, target: str, precision: Precision = "fp32", step: Step | None = None) -> StreamSpec:
         """The spec of the float step with frames and states in NHWC; converters replace what they change."""
+        from edgeshift.models.network import Step
+
         step = step or Step(self.network)
         size = self.network.config.size
         shapes = self.network.state_shapes(size)
@@ -63,6 +72,70 @@ class Source:
             clip_frames=self.clip_frames,
             consensus=self.consensus,
         )
+
+
+def untrained_source(model: str = DEFAULT_MODEL, *, size: int = DEFAULT_SIZE, width: float = 1.0) -> Source:
+    """A network nobody has trained, with labels of the drawn gestures: everything works, no answer means anything.
+
+    Args:
+        model: a registry name. size: pixels a side. width: MobileNetV2's multiplier.
+
+    Raises:
+        ModelError, ShiftError: a name, size or width that does not work.
+    """
+    import torch
+
+    from edgeshift.calibration import drawn_clips
+    from edgeshift.gestures import LABELS
+    from edgeshift.models import ModelConfig, parse_name
+    from edgeshift.models.initial import initial_network
+
+    table, backbone = parse_name(model)
+    config = ModelConfig(table, backbone, len(LABELS), size=size, width=width)
+    frame = FrameSpec(size, size)
+    clips = np.stack(drawn_clips(frame, 2 * len(LABELS), seed=5).frames)
+    network = initial_network(config, torch.from_numpy(clips).permute(0, 1, 4, 2, 3).float())
+    weights = WeightsSpec(source="untrained: random weights from a fixed seed", trained=False)
+    return Source(network, frame, LABELS, weights, clip_frames=clips.shape[1])
+
+
+def checkpoint_source(
+    path: Path,
+    *,
+    model: str | None = None,
+    size: int | None = None,
+    labels: tuple[str, ...] | None = None,
+    fit: Literal["squash", "crop"] | None = None,
+    order: Literal["rgb", "bgr"] | None = None,
+    frame_spacing: float | None = None,
+    stream_bidirectional: bool = False,
+) -> Source:
+    """A checkpoint in any layout that ``edgeshift.checkpoints`` reads; arguments override what the file says.
+
+    Args:
+        path: the file. model, size, labels, stream_bidirectional: see ``edgeshift.checkpoints.load``.
+        fit: how frames are fitted; None: as the file says, else the centre crop that public models are tested with.
+        order: channel order the weights were trained on; None: as the file says, else RGB.
+        frame_spacing: seconds between training frames; None: as the file says.
+
+    Raises:
+        CheckpointError: damaged, incomplete, unknown, or in need of the future.
+    """
+    from edgeshift.checkpoints import load_for_streaming
+
+    read = load_for_streaming(path, model=model, size=size, labels=labels, stream_bidirectional=stream_bidirectional)
+    size = read.config.size
+    names = read.labels or tuple(f"class {i}" for i in range(read.config.classes))
+    known = read.channel_order if read.channel_order != "unknown" else "rgb"
+    return Source(
+        read.network,
+        FrameSpec(size, size, fit=fit or "crop", order=order or known),
+        names,
+        WeightsSpec(source=f"{path.name} ({read.layout})", sha256=read.sha256, trained=read.trained),
+        frame_spacing=frame_spacing or read.frame_spacing,
+        clip_frames=read.frames,
+        consensus=read.consensus,
+    )
 
 
 def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -101,7 +101,7 @@ class ParitySpec(Struct, kw_only=True):
     max_error: float
     """Largest absolute difference of a logit, as a share of ``logit_range``."""
     cosine: float
-    """Smallest cosine between the two rows of logits of a frame."""
+    """Cosine between the two sequences of logits, all frames as one vector."""
     top1: float
     """Share of frames with the same first label, near ties (within a quantization step) not counted against it."""
     state_error: float

@@ -11,7 +11,7 @@ A Model is the loaded file; a Stream owns one set of states, so one Model serves
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -21,10 +21,9 @@ import numpy.typing as npt
 from edgeshift.errors import EdgeshiftError
 from edgeshift.frames import fit_frame
 from edgeshift.spec import StreamSpec
+from edgeshift.video import Pacer
 
 Array = npt.NDArray[Any]
-#: A frame due this much earlier than the trained spacing still counts as due: cameras jitter.
-EARLY = 0.1
 
 
 @dataclass(frozen=True)
@@ -122,9 +121,9 @@ class Stream:
         Raises:
             VideoError: not a frame.
         """
-        if timestamp is not None and not self._due(timestamp) and self._last is not None:
-            last = self._last
-            return Prediction(last.label, last.index, last.score, last.logits, Timings(0.0, 0.0, 0.0), fresh=False)
+        due = timestamp is None or self._pacer is None or self._pacer.takes(timestamp)
+        if not due and self._last is not None:
+            return replace(self._last, timings=Timings(0.0, 0.0, 0.0), fresh=False)
         t0 = perf_counter()
         tensor = self.prepare(frame)
         t1 = perf_counter()
@@ -155,7 +154,7 @@ class Stream:
         """Forget everything: the next step is the first."""
         self._executor.set_states(self._start)
         self._last: Prediction | None = None
-        self._next_due: float | None = None
+        self._pacer = Pacer(self.spec.frame_spacing) if self.spec.frame_spacing else None
 
     @property
     def state(self) -> dict[str, Array]:
@@ -170,19 +169,6 @@ class Stream:
             name = next(name for name in (wanted | given) if given.get(name) != wanted.get(name))
             raise EdgeshiftError(f"state {name!r}: given {given.get(name)}, the artifact carries {wanted.get(name)}")
         self._executor.set_states(states)
-
-    def _due(self, timestamp: float) -> bool:
-        spacing = self.spec.frame_spacing
-        if spacing is None:
-            return True
-        if self._next_due is not None and 0 < self._next_due - timestamp <= 2 * spacing:
-            if timestamp < self._next_due - EARLY * spacing:
-                return False
-        elif self._next_due is not None and timestamp < self._next_due:
-            self._next_due = None  # the clock jumped back: a new video
-        late = self._next_due is None or timestamp - self._next_due > spacing
-        self._next_due = (timestamp if late or self._next_due is None else self._next_due) + spacing
-        return True
 
 
 def _stored(value: float, scale: float, zero_point: int, dtype: str) -> float:

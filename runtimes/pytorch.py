@@ -32,12 +32,12 @@ def load(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) ->
         import torch
     except ImportError as error:
         raise missing("torch", "convert", f"running {path}") from error
-    from edgeshift.checkpoints import load_source
+    from edgeshift.source import checkpoint_source
 
     if not 1 <= threads <= 64:
         raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
     torch.set_num_threads(threads)
-    return reference(load_source(path, stream_bidirectional=stream_bidirectional))
+    return reference(checkpoint_source(path, stream_bidirectional=stream_bidirectional))
 
 
 def reference(source: Source, step: Step | None = None) -> Model:

@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
-import ctypes
+import atexit
 import importlib
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,9 @@ class CompiledExecutor:
             for now in range(2)
         ]
         self._now = 0
+        for name in self._specs:  # the first write starts LiteRT's own logging; let it happen here, where it is caught
+            buffer = self._sets[0][name]
+            buffer.write(np.zeros(self._specs[name].shape, self._specs[name].dtype))
 
     def run(self, frame: Array) -> Array:
         """See ``edgeshift.stream.Executor``."""
@@ -158,7 +163,11 @@ def _compiled(artifact: Artifact, threads: int) -> Model:
 
 class _Pinned(Model):
     def __init__(self, artifact: Artifact, runtime: str, compiled: Any) -> None:
-        super().__init__(artifact.spec, runtime, lambda: CompiledExecutor(compiled, artifact.spec))
+        def executor() -> CompiledExecutor:
+            with quiet():
+                return CompiledExecutor(compiled, artifact.spec)
+
+        super().__init__(artifact.spec, runtime, executor)
         self._body = artifact.body
 
 
@@ -166,12 +175,17 @@ _ENVIRONMENTS: dict[str, Any] = {}
 
 
 def _environment(litert: Any) -> Any:
-    """One LiteRT environment for the process, never destroyed: destroying it at exit prints to stderr."""
+    """One LiteRT environment for the process."""
     if "litert" not in _ENVIRONMENTS:
-        environment = litert._create_default_environment()
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(environment))
-        _ENVIRONMENTS["litert"] = environment
+        _ENVIRONMENTS["litert"] = litert._create_default_environment()
+        atexit.register(_silence)
     return _ENVIRONMENTS["litert"]
+
+
+def _silence() -> None:
+    """LiteRT prints while it is torn down, after Python is done: by then nobody else has anything to say."""
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _interpreted(artifact: Artifact, threads: int) -> Model:

@@ -18,8 +18,6 @@ from edgeshift.models.resnet50 import Bottleneck
 
 #: Scale of the last batch norm of a residual branch.
 BRANCH = 0.3
-#: How many directions of the features the untrained head reads.
-DIRECTIONS = 4
 
 
 def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> ShiftNetwork:
@@ -58,9 +56,9 @@ def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> Shi
 
 
 def _aim_head(network: ShiftNetwork, clips: Tensor) -> None:
-    """Let the head read random mixtures of the directions in which the features vary most, centred.
+    """Give each pair of classes the two ends of a direction in which the features vary most, centred.
 
-    Plain random directions read mostly what hardly varies, so that rounding would decide the label.
+    Random directions would read mostly what hardly varies, and rounding would decide the label.
     """
     head = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
     seen: list[Tensor] = []
@@ -70,8 +68,10 @@ def _aim_head(network: ShiftNetwork, clips: Tensor) -> None:
     features = torch.cat(seen)
     mean = features.mean(0)
     _, spread, directions = torch.linalg.svd(features - mean, full_matrices=False)
-    mixture = torch.randn(head.out_features, DIRECTIONS) / DIRECTIONS**0.5
-    head.weight.copy_(mixture @ directions[:DIRECTIONS] * (len(features) ** 0.5 / spread[0]))
+    classes = torch.arange(head.out_features)
+    sign = 1.0 - 2.0 * (classes % 2)
+    chosen = directions[(classes // 2) % len(directions)]
+    head.weight.copy_(sign[:, None] * chosen * (len(features) ** 0.5 / spread[0]))
     head.bias.copy_(-head.weight @ mean)
 
 

@@ -72,7 +72,7 @@ class ShiftNetwork(nn.Module):
                 shapes[f"state_{place}"] = (batch, channels, *shape[2:])
         depth = max((table.depth for table in self.tables.values() if table.counts_frames), default=0)
         if depth:
-            shapes[SEEN] = (batch, depth)
+            shapes[SEEN] = (batch, depth, 1, 1)
         return shapes
 
     def _visit(self, size: int) -> dict[str, tuple[int, ...]]:

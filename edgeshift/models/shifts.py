@@ -72,7 +72,7 @@ class StepShift(nn.Module):
         Args:
             x: [N, C, H, W], this frame's features.
             state: [N, table.state_channels, H, W], or None if the table carries none.
-            seen: [N, depth], 1 at index k-1 once the frame k steps back exists; only "keep" rows read it.
+            seen: [N, depth, 1, 1], 1 at index k-1 once the frame k steps back exists; only "keep" rows read it.
 
         Returns:
             The shifted features [N, C, H, W], and the next state (None if there is none).
@@ -155,7 +155,7 @@ def _step_row(x: Tensor, row: Row, past: Tensor, seen: Tensor | None) -> Tensor:
     if row.fill == "zero":
         return past  # the queue starts as zeros, which is the fill
     assert seen is not None and row.dt is not None, "the network carries `seen` for tables that count frames"
-    here = seen[:, row.dt - 1 : row.dt].reshape(-1, 1, 1, 1)
+    here = seen[:, row.dt - 1 : row.dt]
     return past * here + x * (1 - here)
 
 

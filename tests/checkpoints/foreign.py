@@ -1,7 +1,8 @@
 """The networks of other systems, rebuilt from descriptions of their public code.
 
-Their modules are nested as theirs are, so that ``state_dict()`` gives their tensor names, and they compute on their own:
-nothing here comes from edgeshift. A network takes [T, 3, H, W] normalised frames of one clip and returns [T, classes].
+Their modules are nested as theirs are, so that ``state_dict()`` gives their tensor names, and they compute by
+themselves: nothing here comes from edgeshift. A network takes [T, 3, H, W] normalised frames of one clip and returns
+[T, classes].
 """
 
 from __future__ import annotations

@@ -80,6 +80,7 @@ def test_same_answers(case: str, tmp_path: Path) -> None:
     same(logits(checkpoint, frames), answers(network, frames))
     assert (checkpoint.layout, checkpoint.config.name, checkpoint.config.classes) == (layout, name, 5)
     assert checkpoint.config.bidirectional == name.startswith("tsm")
+    assert (checkpoint.config.width, checkpoint.config.rounding) == (1.0, "torchvision")
     assert checkpoint.trained and checkpoint.notes == () and checkpoint.channel_order == "rgb"
     assert not checkpoint.network.training
     # Every number arrived, also those that a small clip might not show.
@@ -343,8 +344,8 @@ class TestModelAndHead:
         with pytest.raises(CheckpointError) as caught:
             checkpoints.load(mit_file, model=model)
         assert str(caught.value) == (
-            f"{mit_file}: was trained as tsm_mobilenet_v2 and would run as {model} with a wrong answer, each channel group "
-            f"in another shift's slot; load it as tsm_mobilenet_v2, or train {model} from weights without a shift"
+            f"{mit_file}: was trained as tsm_mobilenet_v2 and would run as {model} with a wrong answer, each channel "
+            f"group in another shift's slot; load it as tsm_mobilenet_v2, or train {model} from weights without a shift"
         )
 
     def test_another_backbone_is_refused(self, mit_file: Path) -> None:

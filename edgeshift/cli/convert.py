@@ -1,0 +1,145 @@
+"""``edgeshift convert``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from edgeshift.cli.output import Bars, print_facts, print_json, print_next, size_text
+from edgeshift.errors import EdgeshiftError, missing
+
+if TYPE_CHECKING:
+    from edgeshift.calibration import Clips
+    from edgeshift.converters import Converted
+    from edgeshift.source import Source
+
+
+@click.command("convert")
+@click.argument("model", required=False)
+@click.option("--target", required=True, metavar="T", help="What to convert to: tflite.")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="F", help="A checkpoint: MIT, torchvision, mmaction2, ...")
+@click.option("--precision", default="int8", type=click.Choice(["fp32", "fp16", "int8"]), show_default=True)
+@click.option("--calibration", type=click.Path(path_type=Path), metavar="DIR", help="16 videos or more to set int8 ranges.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="F", help="The artifact. Default: MODEL_PRECISION.SUFFIX here.")
+@click.option("--size", type=click.IntRange(64, 4096), help="Height and width of the frames, pixels.")
+@click.option("--fit", type=click.Choice(["squash", "crop"]), help="How frames are fitted to that size.")
+@click.option("--order", type=click.Choice(["rgb", "bgr"]), help="Channel order the weights were trained on.")
+@click.option("--labels", type=click.Path(path_type=Path), metavar="F", help="A text file, one label a line.")
+@click.option("--frame-spacing", type=click.FloatRange(0, 3600, min_open=True), metavar="S", help="Seconds between training frames.")
+@click.option("--stream-bidirectional", is_flag=True, help="Stream a bi-directional checkpoint: past at its slot, zeros for the future.")
+@click.option("--float-boundary", is_flag=True, help="int8 inside, float tensors outside (browsers).")
+@click.option("--fresh-states", is_flag=True, help="Next states that the graph itself does not read (GPU delegates).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def run(target: str, as_json: bool, **options: Any) -> None:
+    """Convert a model to one file that runs frame by frame on a device, and prove it equal to the original.
+
+    MODEL is a name from `edgeshift models`; default: the model that ships with edgeshift. Without --calibration,
+    int8 is calibrated on clips that edgeshift draws itself.
+
+    \b
+    Examples:
+      edgeshift convert --target tflite
+      edgeshift convert --target tflite --weights TSM_kinetics_RGB_mobilenetv2_shift8_blockres_avg_segment8_e100.pth \\
+          --stream-bidirectional --labels kinetics.txt --calibration clips/ --out kinetics.tflite
+      edgeshift convert stsm_mobilenet_v2 --target tflite --precision fp32 --size 224
+    """
+    try:
+        from edgeshift import converters
+    except ImportError as error:
+        raise missing(error.name or "torch", "convert", "converting") from error
+
+    converters.find_target(target)
+    bars = Bars()
+    with bars.stage("load"):
+        source = _source(options)
+    out = options["out"] or converters.default_path(source, target, options["precision"])
+    clips = _clips(options["calibration"], source, bars) if options["precision"] == "int8" else None
+    result = converters.convert(
+        source,
+        target,
+        out,
+        converters.Options(
+            precision=options["precision"],
+            calibration=clips,
+            float_boundary=options["float_boundary"],
+            fresh_states=options["fresh_states"],
+        ),
+        bars,
+    )
+    if as_json:
+        print_json({"path": str(result.path), "bytes": result.size, "seconds": result.seconds, "spec": msgspec.to_builtins(result.spec)})
+        return
+    print_facts(str(result.path), _facts(result))
+    print_next(f"edgeshift demo {result.path} --source CLIP --headless")
+
+
+def _source(options: dict[str, Any]) -> Source:
+    from edgeshift.source import DEFAULT_MODEL, DEFAULT_SIZE, checkpoint_source, untrained_source
+
+    if options["weights"] is None:
+        for name in ("labels", "stream_bidirectional", "frame_spacing", "fit", "order"):
+            if options[name]:
+                raise EdgeshiftError(f"--{name.replace('_', '-')} describes a checkpoint: give it with --weights")
+        return untrained_source(options["model"] or DEFAULT_MODEL, size=options["size"] or DEFAULT_SIZE)
+    return checkpoint_source(
+        options["weights"],
+        model=options["model"],
+        size=options["size"],
+        labels=_labels(options["labels"]),
+        fit=options["fit"],
+        order=options["order"],
+        frame_spacing=options["frame_spacing"],
+        stream_bidirectional=options["stream_bidirectional"],
+    )
+
+
+def _labels(path: Path | None) -> tuple[str, ...] | None:
+    if path is None:
+        return None
+    try:
+        if path.stat().st_size > 1 << 20:
+            raise EdgeshiftError(f"{path}: too large for a list of labels")
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EdgeshiftError(f"{path}: cannot read labels: {error}; give a text file with one label a line") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _clips(folder: Path | None, source: Source, bars: Bars) -> Clips | None:
+    from edgeshift.calibration import find_videos, read_clips
+
+    if folder is None:
+        return None
+    with bars.stage("read clips", len(find_videos(folder))) as advance:
+        return read_clips(folder, source.frame, advance)
+
+
+def _facts(result: Converted) -> list[tuple[str, object]]:
+    spec = result.spec
+    graph, parity = spec.graph, spec.parity
+    assert graph is not None and parity is not None
+    operators = ", ".join(f"{count} {kind}" for kind, count in graph.operators.items())
+    quantum = "" if parity.steps is None else f" ({parity.steps:.0f} quantization steps)"
+    facts: list[tuple[str, object]] = [
+        ("model", spec.model.name + ("" if spec.weights.trained else "  (untrained: its labels mean nothing)")),
+        ("size", size_text(result.size)),
+        ("precision", spec.precision),
+        ("frame", f"{spec.frame.width}x{spec.frame.height} {spec.frame.order}, {spec.input.dtype}"),
+        ("state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}"),
+        ("operators", operators),
+        ("delegated", "unknown" if graph.delegated is None else f"{graph.delegated:.0%} in {graph.partitions} piece(s)"),
+        ("parity", f"{parity.frames} frames against {parity.reference}: equal"),
+        ("  max error", f"{parity.max_error:.2g} of the logit range{quantum}"),
+        ("  cosine", f"{parity.cosine:.6f}"),
+        ("  top-1", f"{parity.top1:.0%} agree"),
+        ("  drift", f"{parity.drift:.2f}x (error of the last eight frames over the first eight)"),
+        ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
+    ]
+    if spec.calibration is not None:
+        facts.insert(7, ("calibration", f"{spec.calibration.source}, {spec.calibration.samples} samples"))
+    return facts
+
+

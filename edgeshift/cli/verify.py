@@ -1,0 +1,120 @@
+"""``edgeshift verify``."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from edgeshift.cli.output import Bars, print_facts, print_json, print_next
+from edgeshift.errors import CheckFailedError, missing
+from edgeshift.spec import ParitySpec
+from edgeshift.stream import Model
+
+
+@click.command("verify")
+@click.argument("file", type=click.Path(path_type=Path), metavar="F")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="F", help="The checkpoint, for full parity.")
+@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def run(file: Path, weights: Path | None, threads: int, as_json: bool) -> None:
+    """Check an artifact on this machine.
+
+    The self-check compares the answers to embedded test frames with those recorded when it was made: no torch, no
+    other file. Where torch is installed, an untrained artifact (or any, with --weights) is also compared with the
+    original over many frames.
+
+    \b
+    Examples:
+      edgeshift verify tsm_mobilenet_v2_int8.tflite
+      edgeshift verify kinetics.tflite --weights checkpoint.pth
+
+    Exit status: 1 if a check fails.
+    """
+    from edgeshift.parity import failures
+    from edgeshift.runtimes import load
+    from edgeshift.selfcheck import self_check
+
+    bars = Bars()
+    with bars.stage("load"):
+        model = load(file, threads=threads)
+    with bars.stage("self-check"):
+        check = self_check(model)
+    parity, reason = _parity(model, weights, bars)
+    problems = failures(parity, model.spec.precision) if parity else []
+    if not check.ok:
+        problems.insert(0, f"self-check: logits differ by {check.error:.3g}, {check.tolerance:.3g} is allowed")
+    if as_json:
+        print_json(
+            {
+                "ok": not problems,
+                "problems": problems,
+                "runtime": model.runtime,
+                "self_check": {"frames": check.frames, "error": check.error, "tolerance": check.tolerance, "repeatable": check.repeatable},
+                "parity": None if parity is None else msgspec.to_builtins(parity),
+                "parity_not_run": reason,
+            }
+        )
+    else:
+        facts: list[tuple[str, object]] = [
+            ("runtime", model.runtime),
+            ("self-check", f"{check.frames} frames, error {check.error:.3g} of {check.tolerance:.3g} allowed: {'ok' if check.ok else 'FAILED'}"),
+            ("parity", _words(parity, reason)),
+        ]
+        if not model.spec.weights.trained:
+            facts.append(("weights", "untrained: its labels mean nothing"))
+        print_facts(str(file), facts)
+    if problems:
+        raise CheckFailedError(f"{file}: " + "; ".join(problems))
+    if not as_json:
+        print_next(f"edgeshift demo {file} --source CLIP --headless")
+
+
+def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec | None, str | None]:
+    """Full parity where it can be had, else why not."""
+    spec = model.spec
+    if importlib.util.find_spec("torch") is None:
+        if weights is not None:
+            raise missing("torch", "convert", "comparing with the checkpoint")
+        return None, "not verified on this platform: torch is not installed"
+    if weights is None and spec.weights.trained:
+        return None, f"not run: give the checkpoint ({spec.weights.source}) with --weights"
+    from edgeshift.converters.conversion import parity_frames, one_thread
+    from edgeshift.parity import compare
+    from edgeshift.runtimes.pytorch import reference
+
+    with bars.stage("original"):
+        source = _original(spec, weights)
+    frames = parity_frames(source.frame)
+    with bars.stage("parity", len(frames)) as advance, one_thread():
+        return compare(model, reference(source), frames, advance), None
+
+
+def _original(spec: Any, weights: Path | None) -> Any:
+    from edgeshift.source import checkpoint_source, untrained_source
+
+    if weights is None:
+        return untrained_source(spec.model.name, size=spec.model.size, width=spec.model.width)
+    source = checkpoint_source(
+        weights,
+        model=spec.model.name,
+        size=spec.model.size,
+        fit=spec.frame.fit,
+        order=spec.frame.order,
+        stream_bidirectional=spec.model.streamed_bidirectional,
+    )
+    if spec.weights.sha256 and source.weights.sha256 != spec.weights.sha256:
+        raise CheckFailedError(f"{weights} is not the checkpoint this artifact was made from ({spec.weights.source})")
+    return source
+
+
+def _words(parity: ParitySpec | None, reason: str | None) -> str:
+    if parity is None:
+        return str(reason)
+    return (
+        f"{parity.frames} frames against {parity.reference}: max error {parity.max_error:.2g} of the range, "
+        f"cosine {parity.cosine:.6f}, top-1 {parity.top1:.0%}, drift {parity.drift:.2f}x"
+    )

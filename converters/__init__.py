@@ -1,7 +1,7 @@
 """Converters: one file per target, and the driver that they share.
 
-A new target is a file with ``SUFFIX``, ``PRECISIONS`` and ``lower`` (see ``edgeshift.converters.targets.Target``), and a
-line in ``TARGETS``.
+A new target is a file with ``SUFFIX``, ``PRECISIONS`` and ``lower`` (``edgeshift.converters.targets.Target`` has the
+details), and a line in ``TARGETS``.
 """
 
 from __future__ import annotations

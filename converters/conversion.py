@@ -28,6 +28,7 @@ from edgeshift.runtimes.pytorch import reference
 from edgeshift.selfcheck import make_check
 from edgeshift.source import Source
 from edgeshift.spec import CalibrationSpec, Precision, StreamSpec
+from edgeshift.stream import Array
 
 #: Clips that parity is proven on. Not those of calibration: an artifact must hold on frames it was not fitted to.
 PARITY_SEED = 1001
@@ -104,11 +105,13 @@ def convert(
     if options.precision not in module.PRECISIONS:
         raise ConversionError(f"{target} has no {options.precision}; it has {', '.join(module.PRECISIONS)}")
     if out.suffix != module.SUFFIX:
-        raise ConversionError(f"{out}: a {target} artifact is named *{module.SUFFIX}, which is how it is recognised later")
+        raise ConversionError(
+            f"{out}: a {target} artifact is named *{module.SUFFIX}, which is how it is recognised later"
+        )
     if options.float_boundary and options.precision != "int8":
         raise ConversionError(f"--float-boundary is for int8; {options.precision} has float boundaries anyway")
 
-    calibration, samples = None, []
+    calibration, samples = None, list[dict[str, Array]]()
     with stages.stage("prepare"):
         step = step or deploy(source.network, fresh=options.fresh_states)
     if options.precision == "int8":

@@ -139,5 +139,3 @@ def _require_int8(graph: GraphSpec, float_boundary: bool) -> None:
         raise ConversionError(
             f"the int8 graph still has {conversions} conversions between float and int8 inside; it was not written"
         )
-
-

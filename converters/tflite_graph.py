@@ -85,7 +85,11 @@ def boundary(body: bytes, names: dict[str, TensorSpec]) -> dict[str, TensorSpec]
         dtype = np.dtype(details[name]["dtype"]).name
         scale, zero_point = details[name]["quantization"] if dtype == "int8" else (1.0, 0)
         found[name] = TensorSpec(
-            name=name, shape=spec.shape, dtype="int8" if dtype == "int8" else "float32", scale=scale, zero_point=zero_point
+            name=name,
+            shape=spec.shape,
+            dtype="int8" if dtype == "int8" else "float32",
+            scale=scale,
+            zero_point=zero_point,
         )
     return found
 

@@ -1,9 +1,9 @@
 """edgeshift: temporal-shift video models on phones, Raspberry Pi and Jetson, one frame at a time.
 
-    import edgeshift
+import edgeshift
 
-    stream = edgeshift.load("tsm_mobilenet_v2_int8.tflite").stream()
-    print(stream.step(frame).label)            # frame: uint8 [H, W, 3] RGB, any size
+stream = edgeshift.load("tsm_mobilenet_v2_int8.tflite").stream()
+print(stream.step(frame).label)            # frame: uint8 [H, W, 3] RGB, any size
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgeshift.errors import EdgeshiftError
-    from edgeshift.stream import Model, Prediction, Stream, Timings
-
     from edgeshift.runtimes import load
+    from edgeshift.stream import Model, Prediction, Stream, Timings
 
 __version__ = "0.1.0"
 __all__ = ["EdgeshiftError", "Model", "Prediction", "Stream", "Timings", "__version__", "load"]

@@ -67,8 +67,8 @@ def read_artifact(path: Path) -> Artifact:
     spec, start = _read_spec(path)
     if spec.body_sha256 is None or spec.body_bytes != start:
         raise ArtifactError(
-            f"{path}: the graph is {start:,} bytes where the description says {spec.body_bytes:,}: the file is damaged; "
-            "copy it again"
+            f"{path}: the graph is {start:,} bytes, its description says {spec.body_bytes:,}: "
+            "the file is damaged; copy it again"
         )
     body = data[:start]
     if sha256(body) != spec.body_sha256:
@@ -85,7 +85,9 @@ def _read_spec(path: Path) -> tuple[StreamSpec, int]:
                 raise ArtifactError(f"{path}: {len(entries)} entries behind the graph; the limit is {MAX_ENTRIES}")
             entry = archive.getinfo(SPEC)
             if entry.file_size > MAX_BYTES:
-                raise ArtifactError(f"{path}: its description claims {entry.file_size:,} bytes; the limit is {MAX_BYTES:,}")
+                raise ArtifactError(
+                    f"{path}: its description claims {entry.file_size:,} bytes; the limit is {MAX_BYTES:,}"
+                )
             with archive.open(entry) as file:
                 data = file.read(MAX_BYTES + 1)
             start = min(other.header_offset for other in entries)

@@ -46,7 +46,7 @@ class Clips:
         """Hash of every pixel."""
         digest = hashlib.sha256()
         for clip in self.frames:
-            digest.update(np.ascontiguousarray(clip))
+            digest.update(clip.tobytes())
         return digest.hexdigest()
 
 

@@ -82,15 +82,16 @@ def failures(parity: ParitySpec, precision: Precision) -> list[str]:
     if not parity.repeatable:
         found.append("after a reset the same frames gave other logits: state survives the reset")
     if precision in MAX_ERROR and not parity.max_error <= MAX_ERROR[precision]:
-        found.append(f"logits differ by {parity.max_error:.2g} of their range; {precision} allows {MAX_ERROR[precision]:g}")
+        found.append(
+            f"logits differ by {parity.max_error:.2g} of their range; {precision} allows {MAX_ERROR[precision]:g}"
+        )
     if not parity.cosine >= MIN_COSINE:
         found.append(f"cosine {parity.cosine:.3f} of the logits; at least {MIN_COSINE} is asked")
     if not parity.top1 >= MIN_TOP1:
         found.append(f"first label agrees in {parity.top1:.0%} of the frames; at least {MIN_TOP1:.0%} is asked")
     if not parity.state_error <= MAX_STATE_ERROR[precision]:
-        found.append(
-            f"a state differs by {parity.state_error:.2g} of its range; {precision} allows {MAX_STATE_ERROR[precision]:g}"
-        )
+        allowed = f"{precision} allows {MAX_STATE_ERROR[precision]:g}"
+        found.append(f"a state differs by {parity.state_error:.2g} of its range; {allowed}")
     return found
 
 

@@ -78,5 +78,3 @@ def _answers(model: Model, seed: int, count: int) -> npt.NDArray[np.float64]:
     stream = model.stream()
     frames = check_frames(seed, count, spec.frame.height, spec.frame.width)
     return np.stack([stream.step(frame).logits for frame in frames]).astype(np.float64)
-
-

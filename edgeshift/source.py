@@ -29,6 +29,7 @@ class Source:
         weights: where they come from.
         frame_spacing: seconds between the frames of a training clip, if known. clip_frames: how many.
         consensus: how clip predictions are formed from frames.
+        notes: what a user should know before trusting the answers, a line each.
     """
 
     network: ShiftNetwork
@@ -38,6 +39,7 @@ class Source:
     frame_spacing: float | None = None
     clip_frames: int | None = None
     consensus: Literal["mean", "last"] = "mean"
+    notes: tuple[str, ...] = ()
 
     def describe(self, target: str, precision: Precision = "fp32", step: Step | None = None) -> StreamSpec:
         """The spec of the float step with frames and states in NHWC; converters replace what they change."""
@@ -108,12 +110,14 @@ def checkpoint_source(
     fit: Literal["squash", "crop"] | None = None,
     order: Literal["rgb", "bgr"] | None = None,
     frame_spacing: float | None = None,
+    past_only: bool = False,
     stream_bidirectional: bool = False,
 ) -> Source:
     """A checkpoint in any layout that ``edgeshift.checkpoints`` reads; arguments override what the file says.
 
     Args:
         path: the file. model, size, labels, stream_bidirectional: see ``edgeshift.checkpoints.load``.
+        past_only: the weights were trained past-only, which the names of MIT's and mmaction2's tensors cannot show.
         fit: how frames are fitted; None: as the file says, else the centre crop that public models are tested with.
         order: channel order the weights were trained on; None: as the file says, else RGB.
         frame_spacing: seconds between training frames; None: as the file says.
@@ -123,18 +127,31 @@ def checkpoint_source(
     """
     from edgeshift.checkpoints import load_for_streaming
 
-    read = load_for_streaming(path, model=model, size=size, labels=labels, stream_bidirectional=stream_bidirectional)
+    read = load_for_streaming(
+        path,
+        model=model,
+        size=size,
+        labels=labels,
+        bidirectional=False if past_only else None,
+        stream_bidirectional=stream_bidirectional,
+    )
     size = read.config.size
     names = read.labels or tuple(f"class {i}" for i in range(read.config.classes))
     known = read.channel_order if read.channel_order != "unknown" else "rgb"
     return Source(
         read.network,
-        FrameSpec(size, size, fit=fit or "crop", order=order or known),
+        FrameSpec(size, size, fit=fit or read.fit or "crop", order=order or known),
         names,
-        WeightsSpec(source=f"{path.name} ({read.layout})", sha256=read.sha256, trained=read.trained),
+        WeightsSpec(
+            source=read.source or f"{path.name} ({read.layout})",
+            sha256=read.sha256,
+            trained=read.trained,
+            license=read.license,
+        ),
         frame_spacing=frame_spacing or read.frame_spacing,
         clip_frames=read.frames,
         consensus=read.consensus,
+        notes=read.notes,
     )
 
 

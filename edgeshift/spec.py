@@ -34,7 +34,7 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """The base of every part: unknown fields are an error, so that a typo is not silently ignored."""
 
 
-class TensorSpec(Struct, kw_only=True):
+class TensorSpec(Struct, frozen=True, kw_only=True):
     """One tensor at the boundary. ``real = scale * (stored - zero_point)`` for int8; scale 1 otherwise."""
 
     name: Name
@@ -46,7 +46,7 @@ class TensorSpec(Struct, kw_only=True):
     """The real value that fills the tensor at the start of a stream (states only)."""
 
 
-class RowSpec(Struct, kw_only=True):
+class RowSpec(Struct, frozen=True, kw_only=True):
     """One row of a shift table (``edgeshift.shift.Row``)."""
 
     dt: Annotated[int, Meta(ge=-64, le=64)] | None
@@ -57,7 +57,7 @@ class RowSpec(Struct, kw_only=True):
     fill: Fill
 
 
-class PlaceSpec(Struct, kw_only=True):
+class PlaceSpec(Struct, frozen=True, kw_only=True):
     """The shift at one place of the network."""
 
     place: Name
@@ -65,7 +65,7 @@ class PlaceSpec(Struct, kw_only=True):
     rows: Annotated[tuple[RowSpec, ...], Meta(max_length=1024)]
 
 
-class WeightsSpec(Struct, kw_only=True):
+class WeightsSpec(Struct, frozen=True, kw_only=True):
     """Where the weights come from."""
 
     source: Text
@@ -74,7 +74,7 @@ class WeightsSpec(Struct, kw_only=True):
     license: Text | None = None
 
 
-class CalibrationSpec(Struct, kw_only=True):
+class CalibrationSpec(Struct, frozen=True, kw_only=True):
     """The clips that set the ranges of an int8 artifact."""
 
     source: Text
@@ -83,7 +83,7 @@ class CalibrationSpec(Struct, kw_only=True):
     sha256: Sha256
 
 
-class GraphSpec(Struct, kw_only=True):
+class GraphSpec(Struct, frozen=True, kw_only=True):
     """The converted graph: what the runtime executes."""
 
     operators: Annotated[dict[Name, Count], Meta(max_length=256)]
@@ -92,7 +92,7 @@ class GraphSpec(Struct, kw_only=True):
     """Share of the operators that the runtime's fast path takes, of all of them; None: not known."""
 
 
-class ParitySpec(Struct, kw_only=True):
+class ParitySpec(Struct, frozen=True, kw_only=True):
     """How the artifact compared with the original network over a sequence of frames (``edgeshift.parity``)."""
 
     reference: Text
@@ -114,7 +114,7 @@ class ParitySpec(Struct, kw_only=True):
     """Reset and run again: bit-equal."""
 
 
-class CheckSpec(Struct, kw_only=True):
+class CheckSpec(Struct, frozen=True, kw_only=True):
     """Frames by seed and the logits they must give: the device checks itself, with no other file and no torch."""
 
     seed: Count
@@ -123,7 +123,7 @@ class CheckSpec(Struct, kw_only=True):
     """Largest allowed difference of a logit."""
 
 
-class StreamSpec(Struct, kw_only=True):
+class StreamSpec(Struct, frozen=True, kw_only=True):
     """Everything about an artifact but its graph."""
 
     version: int = VERSION

@@ -102,11 +102,15 @@ class Stream:
         self._pixels = np.empty((frame.height, frame.width, 3), np.uint8)
         self._tensor = np.empty(spec.input.shape, dtype)
         self._start = {
-            state.name: np.full(state.shape, _stored(state.start, state.scale, state.zero_point, state.dtype), state.dtype)
+            state.name: np.full(
+                state.shape, _stored(state.start, state.scale, state.zero_point, state.dtype), state.dtype
+            )
             for state in spec.states
         }
         self._scale = np.float32(spec.output.scale)
         self._zero = np.float32(spec.output.zero_point)
+        self._last: Prediction | None = None
+        self._pacer: Pacer | None = None
         self.reset()
 
     def step(self, frame: npt.NDArray[np.uint8], timestamp: float | None = None) -> Prediction:
@@ -153,7 +157,7 @@ class Stream:
     def reset(self) -> None:
         """Forget everything: the next step is the first."""
         self._executor.set_states(self._start)
-        self._last: Prediction | None = None
+        self._last = None
         self._pacer = Pacer(self.spec.frame_spacing) if self.spec.frame_spacing else None
 
     @property

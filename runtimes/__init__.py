@@ -33,6 +33,8 @@ def load(path: str | Path, **options: Any) -> Model:
     path = Path(path)
     module = RUNTIMES.get(path.suffix)
     if module is None:
-        raise ArtifactError(f"{path}: nothing here runs {path.suffix or 'a file without a suffix'}; known: {', '.join(RUNTIMES)}")
+        raise ArtifactError(
+            f"{path}: nothing here runs {path.suffix or 'a file without a suffix'}; known: {', '.join(RUNTIMES)}"
+        )
     loader: Callable[..., Model] = importlib.import_module(module).load
     return loader(path, **options)

@@ -1,8 +1,8 @@
 """The TFLite runtime: LiteRT's compiled model where there is one, else its Interpreter, else tflite-runtime's.
 
-                          states between steps
-    CompiledModel         two sets of LiteRT's own buffers that swap roles: no copy
-    Interpreter           copied from outputs to inputs inside the arena (about 1% of an int8 step)
+                      states between steps
+CompiledModel         two sets of LiteRT's own buffers that swap roles: no copy
+Interpreter           copied from outputs to inputs inside the arena (about 1% of an int8 step)
 """
 
 from __future__ import annotations
@@ -69,13 +69,14 @@ class CompiledExecutor:
         (key, signature), *_ = compiled.get_signature_list().items()
         self._frame = compiled.create_input_buffer_by_name(key, spec.input.name)
         self._logits = compiled.create_output_buffer_by_name(key, spec.output.name)
-        self._sets = [
-            {name: compiled.create_input_buffer_by_name(key, name) for name in self._specs} for _ in range(2)
-        ]
+        self._sets = [{name: compiled.create_input_buffer_by_name(key, name) for name in self._specs} for _ in range(2)]
         self._calls = [
             (
                 [self._frame if name == spec.input.name else self._sets[now][name] for name in signature["inputs"]],
-                [self._logits if name == spec.output.name else self._sets[1 - now][name] for name in signature["outputs"]],
+                [
+                    self._logits if name == spec.output.name else self._sets[1 - now][name]
+                    for name in signature["outputs"]
+                ],
             )
             for now in range(2)
         ]
@@ -147,7 +148,9 @@ def _compiled(artifact: Artifact, threads: int) -> Model:
     )
     with quiet():
         try:
-            compiled = litert.CompiledModel.from_buffer(artifact.body, environment=_environment(litert), options=options)
+            compiled = litert.CompiledModel.from_buffer(
+                artifact.body, environment=_environment(litert), options=options
+            )
             (key, _), *_ = compiled.get_signature_list().items()
             found = {
                 **_shapes(compiled.get_input_tensor_details(key)),
@@ -215,7 +218,10 @@ def _interpreted(artifact: Artifact, threads: int) -> Model:
 
 def _shapes(details: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]:
     return {
-        name: (tuple(int(n) for n in detail["shape"]), detail["dtype"] if isinstance(detail["dtype"], str) else np.dtype(detail["dtype"]).name)
+        name: (
+            tuple(int(n) for n in detail["shape"]),
+            detail["dtype"] if isinstance(detail["dtype"], str) else np.dtype(detail["dtype"]).name,
+        )
         for name, detail in details.items()
     }
 
@@ -226,9 +232,8 @@ def _require_fit(artifact: Artifact, found: dict[str, tuple[tuple[int, ...], str
     wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in (spec.input, spec.output, *spec.states)}
     for name, want in wanted.items():
         if found.get(name) != want:
-            raise ArtifactError(
-                f"{artifact.path}: its graph has {found.get(name, 'no tensor')} for {name!r} where its description says {want}"
-            )
+            has = found.get(name, "nothing")
+            raise ArtifactError(f"{artifact.path}: its graph has {has} for {name!r}, its description promises {want}")
 
 
 def _installed(module: str) -> bool:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgeshift.checkpoints.checkpoint import ChannelOrder, Checkpoint, Consensus
+from edgeshift.checkpoints.checkpoint import ChannelOrder, Checkpoint, Consensus, Fit
 from edgeshift.errors import missing
 
 if TYPE_CHECKING:
     from edgeshift.models.network import ShiftNetwork
 
-__all__ = ["ChannelOrder", "Checkpoint", "Consensus", "load", "load_for_streaming", "save"]
+__all__ = ["ChannelOrder", "Checkpoint", "Consensus", "Fit", "load", "load_for_streaming", "save"]
 
 
 def load(
@@ -103,6 +103,9 @@ def save(
     consensus: Consensus = "mean",
     channel_order: ChannelOrder = "rgb",
     trained: bool = True,
+    fit: Fit | None = None,
+    source: str | None = None,
+    license: str | None = None,
 ) -> str:
     """Write our own safetensors: the weights as float32, and what is needed to build and run the network again.
 
@@ -116,6 +119,7 @@ def save(
         frames: frames of a training clip.
         consensus: how the logits of a clip's frames became one answer in training.
         channel_order: of the frames it was trained on.
+        fit: how its frames were fitted. source, license: where the weights come from, and on what terms.
         trained: False for weights that have not been trained as this network.
 
     Returns:
@@ -138,6 +142,9 @@ def save(
         consensus=consensus,
         channel_order=channel_order,
         trained=trained,
+        fit=fit,
+        source=source,
+        license=license,
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Consensus = Literal["mean", "last"]
 ChannelOrder = Literal["rgb", "bgr", "unknown"]
+Fit = Literal["squash", "crop"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class Checkpoint:
         channel_order: of the frames the weights were trained on. The network takes RGB; "unknown" means that BGR is
             worth a try where accuracy disappoints.
         trained: False if the head is new, or if the weights have never been trained with this shift.
+        fit: how training frames were fitted (``edgeshift.frames``); None: not known.
+        source, license: where the weights come from, in words, and on what terms; None: not known.
         notes: one line each, what a user should know before trusting the answers.
     """
 
@@ -42,6 +45,9 @@ class Checkpoint:
     channel_order: ChannelOrder
     trained: bool
     notes: tuple[str, ...]
+    fit: Fit | None = None
+    source: str | None = None
+    license: str | None = None
 
     @property
     def config(self) -> ModelConfig:

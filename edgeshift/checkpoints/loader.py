@@ -56,6 +56,9 @@ def load_file(
         frames=meta.frames,
         consensus=meta.consensus,
         channel_order=meta.channel_order,
+        fit=meta.fit,
+        source=meta.source,
+        license=meta.license,
         trained=meta.trained and kept and config.table == meta.config.table,
         notes=_notes(config, meta, kept=kept),
     )

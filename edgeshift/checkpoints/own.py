@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from msgspec import Meta as Limit
 
-from edgeshift.checkpoints.checkpoint import ChannelOrder, Consensus
+from edgeshift.checkpoints.checkpoint import ChannelOrder, Consensus, Fit
 from edgeshift.checkpoints.layouts import HEADS, Layout, backbone_shapes
 from edgeshift.checkpoints.read import WeightsFile, refusal
 from edgeshift.errors import CheckpointError, EdgeshiftError
@@ -43,6 +43,9 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     consensus: Consensus = "mean"
     channel_order: ChannelOrder = "rgb"
     trained: bool = True
+    fit: Fit | None = None
+    source: Annotated[str, Limit(max_length=4096)] | None = None
+    license: Annotated[str, Limit(max_length=4096)] | None = None
 
     def __post_init__(self) -> None:
         if self.labels is not None:
@@ -100,6 +103,9 @@ def write(
     consensus: Consensus,
     channel_order: ChannelOrder,
     trained: bool,
+    fit: Fit | None = None,
+    source: str | None = None,
+    license: str | None = None,
 ) -> str:
     """``edgeshift.checkpoints.save``, which see."""
     path = Path(path)
@@ -114,6 +120,9 @@ def write(
             consensus=consensus,
             channel_order=channel_order,
             trained=trained,
+            fit=fit,
+            source=source,
+            license=license,
         )
         description = msgspec.json.encode(meta)
         _decode(description)

@@ -87,7 +87,8 @@ def _status(arguments: list[str]) -> int:
     except Exception as error:
         if "--debug" in arguments:
             raise
-        _say(f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}; this is a bug: see it with --debug")
+        reason = " ".join(str(error).split())[:300]
+        _say(f"unexpected {type(error).__name__}: {reason}; this is a bug: see it with --debug")
         return 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +17,28 @@ if TYPE_CHECKING:
     from edgeshift.converters import Converted
     from edgeshift.source import Source
 
+FILE = click.Path(path_type=Path)
+SECONDS = click.FloatRange(0, 3600, min_open=True)
+
 
 @click.command("convert")
 @click.argument("model", required=False)
 @click.option("--target", required=True, metavar="T", help="What to convert to: tflite.")
-@click.option("--weights", type=click.Path(path_type=Path), metavar="F", help="A checkpoint: MIT, torchvision, mmaction2, ...")
+@click.option("--weights", type=FILE, metavar="F", help="A checkpoint: MIT, torchvision, mmaction2, ... or our own.")
 @click.option("--precision", default="int8", type=click.Choice(["fp32", "fp16", "int8"]), show_default=True)
-@click.option("--calibration", type=click.Path(path_type=Path), metavar="DIR", help="16 videos or more to set int8 ranges.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="F", help="The artifact. Default: MODEL_PRECISION.SUFFIX here.")
+@click.option("--calibration", type=FILE, metavar="DIR", help="16 videos or more to set int8 ranges.")
+@click.option("--out", type=FILE, metavar="F", help="The artifact. Default: MODEL_PRECISION.SUFFIX here.")
 @click.option("--size", type=click.IntRange(64, 4096), help="Height and width of the frames, pixels.")
 @click.option("--fit", type=click.Choice(["squash", "crop"]), help="How frames are fitted to that size.")
 @click.option("--order", type=click.Choice(["rgb", "bgr"]), help="Channel order the weights were trained on.")
-@click.option("--labels", type=click.Path(path_type=Path), metavar="F", help="A text file, one label a line.")
-@click.option("--frame-spacing", type=click.FloatRange(0, 3600, min_open=True), metavar="S", help="Seconds between training frames.")
-@click.option("--stream-bidirectional", is_flag=True, help="Stream a bi-directional checkpoint: past at its slot, zeros for the future.")
+@click.option("--labels", type=FILE, metavar="F", help="A text file, one label a line.")
+@click.option("--frame-spacing", type=SECONDS, metavar="S", help="Seconds between training frames.")
+@click.option(
+    "--past-only", is_flag=True, help="The weights were trained past-only, though their names look otherwise."
+)
+@click.option(
+    "--stream-bidirectional", is_flag=True, help="Stream bi-directional weights: zeros in place of the future."
+)
 @click.option("--float-boundary", is_flag=True, help="int8 inside, float tensors outside (browsers).")
 @click.option("--fresh-states", is_flag=True, help="Next states that the graph itself does not read (GPU delegates).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -55,6 +64,8 @@ def run(target: str, as_json: bool, **options: Any) -> None:
     bars = Bars()
     with bars.stage("load"):
         source = _source(options)
+    for note in source.notes:
+        print(f"edgeshift: note: {note}", file=sys.stderr)
     out = options["out"] or converters.default_path(source, target, options["precision"])
     clips = _clips(options["calibration"], source, bars) if options["precision"] == "int8" else None
     result = converters.convert(
@@ -70,7 +81,14 @@ def run(target: str, as_json: bool, **options: Any) -> None:
         bars,
     )
     if as_json:
-        print_json({"path": str(result.path), "bytes": result.size, "seconds": result.seconds, "spec": msgspec.to_builtins(result.spec)})
+        print_json(
+            {
+                "path": str(result.path),
+                "bytes": result.size,
+                "seconds": result.seconds,
+                "spec": msgspec.to_builtins(result.spec),
+            }
+        )
         return
     print_facts(str(result.path), _facts(result))
     print_next(f"edgeshift demo {result.path} --source CLIP --headless")
@@ -80,7 +98,7 @@ def _source(options: dict[str, Any]) -> Source:
     from edgeshift.source import DEFAULT_MODEL, DEFAULT_SIZE, checkpoint_source, untrained_source
 
     if options["weights"] is None:
-        for name in ("labels", "stream_bidirectional", "frame_spacing", "fit", "order"):
+        for name in ("labels", "past_only", "stream_bidirectional", "frame_spacing", "fit", "order"):
             if options[name]:
                 raise EdgeshiftError(f"--{name.replace('_', '-')} describes a checkpoint: give it with --weights")
         return untrained_source(options["model"] or DEFAULT_MODEL, size=options["size"] or DEFAULT_SIZE)
@@ -92,6 +110,7 @@ def _source(options: dict[str, Any]) -> Source:
         fit=options["fit"],
         order=options["order"],
         frame_spacing=options["frame_spacing"],
+        past_only=options["past_only"],
         stream_bidirectional=options["stream_bidirectional"],
     )
 
@@ -130,7 +149,10 @@ def _facts(result: Converted) -> list[tuple[str, object]]:
         ("frame", f"{spec.frame.width}x{spec.frame.height} {spec.frame.order}, {spec.input.dtype}"),
         ("state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}"),
         ("operators", operators),
-        ("delegated", "unknown" if graph.delegated is None else f"{graph.delegated:.0%} in {graph.partitions} piece(s)"),
+        (
+            "delegated",
+            "unknown" if graph.delegated is None else f"{graph.delegated:.0%} in {graph.partitions} piece(s)",
+        ),
         ("parity", f"{parity.frames} frames against {parity.reference}: equal"),
         ("  max error", f"{parity.max_error:.2g} of the logit range{quantum}"),
         ("  cosine", f"{parity.cosine:.6f}"),
@@ -141,5 +163,3 @@ def _facts(result: Converted) -> list[tuple[str, object]]:
     if spec.calibration is not None:
         facts.insert(7, ("calibration", f"{spec.calibration.source}, {spec.calibration.samples} samples"))
     return facts
-
-

@@ -15,7 +15,13 @@ from edgeshift.stream import Prediction
 
 @click.command("demo")
 @click.argument("file", type=click.Path(path_type=Path), metavar="F")
-@click.option("--source", type=click.Path(path_type=Path), required=True, metavar="CLIP", help="A video file or a folder of images.")
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="CLIP",
+    help="A video file or a folder of images.",
+)
 @click.option("--headless", is_flag=True, help="Print the labels; the window is not part of this version.")
 @click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help="Frames per second of a folder of images.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
@@ -54,9 +60,19 @@ def run(file: Path, source: Path, headless: bool, fps: float | None, threads: in
                 print(f"{timed.timestamp:8.2f} s  {prediction.label:<24} {prediction.score:.2f}")
         runs[-1]["frames"] += 1
         runs[-1]["score"] = max(runs[-1]["score"], prediction.score)
-    milliseconds = {phase: _percentiles([getattr(p.timings, phase) for _, p in steps]) for phase in ("pre", "infer", "post")}
+    milliseconds = {
+        phase: _percentiles([getattr(p.timings, phase) for _, p in steps]) for phase in ("pre", "infer", "post")
+    }
     if as_json:
-        print_json({"runtime": model.runtime, "trained": model.spec.weights.trained, "steps": len(steps), "labels": runs, "milliseconds": milliseconds})
+        print_json(
+            {
+                "runtime": model.runtime,
+                "trained": model.spec.weights.trained,
+                "steps": len(steps),
+                "labels": runs,
+                "milliseconds": milliseconds,
+            }
+        )
         return
     print_facts(
         f"{len(steps)} steps on {source}",
@@ -76,5 +92,3 @@ def _percentiles(seconds: list[float]) -> dict[str, float | None]:
 
 def _words(values: dict[str, float | None]) -> str:
     return ", ".join(f"{name} {'-' if ms is None else f'{ms:.3f} ms'}" for name, ms in values.items())
-
-

@@ -53,12 +53,7 @@ def _facts(spec: StreamSpec) -> list[tuple[str, object]]:
         facts.append(("calibration", f"{spec.calibration.source}, {spec.calibration.samples} samples"))
     if spec.parity is not None:
         p = spec.parity
-        facts.append(
-            (
-                "parity",
-                f"{p.frames} frames against {p.reference}: max error {p.max_error:.2g} of the range, cosine {p.cosine:.6f}, "
-                f"top-1 {p.top1:.0%}",
-            )
-        )
+        words = f"max error {p.max_error:.2g} of the range, cosine {p.cosine:.6f}, top-1 {p.top1:.0%}"
+        facts.append(("parity", f"{p.frames} frames against {p.reference}: {words}"))
     facts.append(("made with", ", ".join(f"{name} {version}" for name, version in spec.tools.items())))
     return facts

@@ -75,7 +75,7 @@ class Bars(Stages):
 
 def size_text(count: int) -> str:
     """Bytes for people: 2.65 MB."""
-    for unit, size in (("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)):
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.2f} {unit}"
     return f"{count} B"

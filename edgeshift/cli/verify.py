@@ -53,15 +53,22 @@ def run(file: Path, weights: Path | None, threads: int, as_json: bool) -> None:
                 "ok": not problems,
                 "problems": problems,
                 "runtime": model.runtime,
-                "self_check": {"frames": check.frames, "error": check.error, "tolerance": check.tolerance, "repeatable": check.repeatable},
+                "self_check": {
+                    "frames": check.frames,
+                    "error": check.error,
+                    "tolerance": check.tolerance,
+                    "repeatable": check.repeatable,
+                },
                 "parity": None if parity is None else msgspec.to_builtins(parity),
                 "parity_not_run": reason,
             }
         )
     else:
+        verdict = "ok" if check.ok else "FAILED"
+        words = f"{check.frames} frames, error {check.error:.3g} of {check.tolerance:.3g} allowed: {verdict}"
         facts: list[tuple[str, object]] = [
             ("runtime", model.runtime),
-            ("self-check", f"{check.frames} frames, error {check.error:.3g} of {check.tolerance:.3g} allowed: {'ok' if check.ok else 'FAILED'}"),
+            ("self-check", words),
             ("parity", _words(parity, reason)),
         ]
         if not model.spec.weights.trained:
@@ -82,7 +89,7 @@ def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec 
         return None, "not verified on this platform: torch is not installed"
     if weights is None and spec.weights.trained:
         return None, f"not run: give the checkpoint ({spec.weights.source}) with --weights"
-    from edgeshift.converters.conversion import parity_frames, one_thread
+    from edgeshift.converters.conversion import one_thread, parity_frames
     from edgeshift.parity import compare
     from edgeshift.runtimes.pytorch import reference
 

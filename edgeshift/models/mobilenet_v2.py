@@ -51,7 +51,8 @@ class MobileNetV2(nn.Module):
         blocks: list[nn.Module] = [conv_bn(3, stem, 3, stride=2)]
         channels = stem
         for expansion, base, repeats, stride in STAGES:
-            out = scale(base * width)
+            # MIT scales only the stages with an expansion.
+            out = base if rounding == "mit" and expansion == 1 else scale(base * width)
             for i in range(repeats):
                 place = f"features_{len(blocks)}"
                 blocks.append(InvertedResidual(place, channels, out, stride if i == 0 else 1, expansion))

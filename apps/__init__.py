@@ -1,1 +1,1 @@
-"""."""
+"""What people look at: the demo. Needs no torch."""

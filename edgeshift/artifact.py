@@ -1,13 +1,14 @@
 """Artifacts that carry their description: a graph with a zip file behind it.
 
-    [ graph, as the converter wrote it ][ zip: edgeshift/spec.json, labels.txt ]
+    [ graph, as the converter wrote it ][ zip: edgeshift/spec.json, labels.txt; comment: hash of all before it ]
 
-Runtimes that read a FlatBuffer stop where it ends, so the file runs as it is; any zip tool lists the rest. The spec
-holds the hash of the graph: a damaged file is refused before a runtime maps it.
+Runtimes that read a FlatBuffer stop where it ends, so the file runs as it is; any zip tool lists the rest. The
+zip's comment ends the file with the hash of everything before it: a damaged file is refused before a runtime maps it.
 """
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ SPEC = "edgeshift/spec.json"
 LABELS = "labels.txt"
 MAX_ENTRIES = 32
 MAX_FILE = 1 << 30
+#: Length of the hash at the end of the file, hexadecimal.
+HASH = 64
 #: Same bytes for the same content: no clock in the archive.
 STAMP = (1980, 1, 1, 0, 0, 0)
 
@@ -41,13 +44,19 @@ def write_artifact(path: Path, body: bytes, spec: StreamSpec) -> StreamSpec:
 
     Returns:
         The spec as written, with size and hash of the graph.
+
+    Raises:
+        SpecError: a spec that could not be read again, such as one with a number that is not finite.
+        ArtifactError: no place to write.
     """
     spec = msgspec.structs.replace(spec, body_bytes=len(body), body_sha256=sha256(body))
-    with whole_file(path) as temporary:
-        temporary.write_bytes(body)
-        with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in ((SPEC, encode(spec)), (LABELS, "\n".join(spec.labels).encode() + b"\n")):
-                archive.writestr(zipfile.ZipInfo(name, STAMP), data, zipfile.ZIP_DEFLATED)
+    description = encode(spec)
+    decode(description, str(path))
+    try:
+        with whole_file(path) as temporary:
+            _write(temporary, body, {SPEC: description, LABELS: "\n".join(spec.labels).encode() + b"\n"})
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be written: {error.strerror or error}") from error
     return spec
 
 
@@ -58,13 +67,10 @@ def read_artifact(path: Path) -> Artifact:
         ArtifactError: not a file, too large, no description inside, or a graph that is not the one it describes.
         SpecError: a description that is not valid.
     """
-    if not path.is_file():
-        raise ArtifactError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
-    size = path.stat().st_size
-    if size > MAX_FILE:
-        raise ArtifactError(f"{path}: {size:,} bytes; the limit for an artifact is {MAX_FILE:,}")
-    data = path.read_bytes()
+    data = _read(path)
     spec, start = _read_spec(path)
+    if sha256(data[:-HASH]).encode() != data[-HASH:]:
+        raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
     if spec.body_sha256 is None or spec.body_bytes != start:
         raise ArtifactError(
             f"{path}: the graph is {start:,} bytes, its description says {spec.body_bytes:,}: "
@@ -76,6 +82,32 @@ def read_artifact(path: Path) -> Artifact:
     return Artifact(path, spec, body)
 
 
+def _write(path: Path, body: bytes, entries: dict[str, bytes]) -> None:
+    with path.open("w+b") as file:
+        file.write(body)
+        # Not mode "a": that would take a body which happens to end in a zip for an archive to be continued.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in entries.items():
+                archive.writestr(zipfile.ZipInfo(name, STAMP), data, zipfile.ZIP_DEFLATED)
+            archive.comment = b"0" * HASH
+        file.seek(0)
+        digest = sha256(file.read()[:-HASH])
+        file.seek(-HASH, os.SEEK_END)
+        file.write(digest.encode())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise ArtifactError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
+        size = path.stat().st_size
+        if size > MAX_FILE:
+            raise ArtifactError(f"{path}: {size:,} bytes; the limit for an artifact is {MAX_FILE:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
 def _read_spec(path: Path) -> tuple[StreamSpec, int]:
     """The description, and where the zip begins."""
     try:
@@ -84,6 +116,10 @@ def _read_spec(path: Path) -> tuple[StreamSpec, int]:
             if len(entries) > MAX_ENTRIES:
                 raise ArtifactError(f"{path}: {len(entries)} entries behind the graph; the limit is {MAX_ENTRIES}")
             entry = archive.getinfo(SPEC)
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # Others may allocate gigabytes before the first byte comes out.
+                method = entry.compress_type
+                raise ArtifactError(f"{path}: its description is packed in a way that edgeshift never uses ({method})")
             if entry.file_size > MAX_BYTES:
                 raise ArtifactError(
                     f"{path}: its description claims {entry.file_size:,} bytes; the limit is {MAX_BYTES:,}"

@@ -54,7 +54,7 @@ def compare(
         for name in mine.keys() & original.keys():
             ranges[name] = max(ranges.get(name, 0.0), float(np.ptp(original[name])), 1e-6)
             error = float(np.abs(mine[name] - original[name]).max()) / ranges[name]
-            state_error = max(state_error, error)
+            state_error = float(np.maximum(state_error, error))  # unlike max(), this keeps a NaN
         advance()
     ours.reset()
     again = [ours.step(frame).logits for frame in frames]

@@ -6,6 +6,7 @@ same on every platform.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,10 +44,15 @@ def check_frames(seed: int, count: int, height: int, width: int) -> npt.NDArray[
     Returns:
         uint8 [count, height, width, 3], equal everywhere for the same arguments.
     """
-    cells = np.random.RandomState(seed).randint(0, 256, (CELLS, CELLS + count, 3))
+    return np.stack(list(_check_frames(seed, count, height, width)))
+
+
+def _check_frames(seed: int, count: int, height: int, width: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """One at a time: what a description asks for may be large."""
+    cells = np.random.RandomState(seed).randint(0, 256, (CELLS, CELLS + count, 3)).astype(np.uint8)
     rows = np.arange(height) * CELLS // height
     columns = np.arange(width) * CELLS // width
-    return np.stack([cells[rows][:, columns + count - 1 - t] for t in range(count)]).astype(np.uint8)
+    return (cells[rows][:, columns + count - 1 - t] for t in range(count))
 
 
 def make_check(model: Model, seed: int = 7) -> CheckSpec:
@@ -76,5 +82,5 @@ def self_check(model: Model) -> SelfCheck:
 def _answers(model: Model, seed: int, count: int) -> npt.NDArray[np.float64]:
     spec: StreamSpec = model.spec
     stream = model.stream()
-    frames = check_frames(seed, count, spec.frame.height, spec.frame.width)
+    frames = _check_frames(seed, count, spec.frame.height, spec.frame.width)
     return np.stack([stream.step(frame).logits for frame in frames]).astype(np.float64)

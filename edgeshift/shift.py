@@ -70,6 +70,10 @@ class ShiftTable:
                 )
             if row.dt and (row.dh or row.dw):
                 raise ShiftError(f"{self.name}: row {row} moves in time and in space; write it as two rows")
+            if row.dh and row.dw and row.fill == "keep":
+                raise ShiftError(
+                    f"{self.name}: row {row} moves in height and in width; it can only be filled with zeros"
+                )
             end = row.stop
 
     @property

@@ -6,6 +6,7 @@ It is embedded in every artifact, so that one file is all there is to copy. When
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import msgspec
@@ -20,12 +21,15 @@ from edgeshift.shift import Fill
 VERSION = 1
 #: No honest description comes near this.
 MAX_BYTES = 4 << 20
+#: Of all tensors at the boundary together: half a gigabyte as float32. A stream allocates what a description says.
+MAX_VALUES = 1 << 27
 
 Precision = Literal["fp32", "fp16", "int8"]
 Dtype = Literal["float32", "int8"]
-Name = Annotated[str, Meta(min_length=1, max_length=128)]
-Text = Annotated[str, Meta(max_length=4096)]
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+# What a description says reaches terminals: no control characters, but for line ends and tabs in longer texts.
+Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
+Text = Annotated[str, Meta(max_length=4096, pattern=r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Count = Annotated[int, Meta(ge=0, le=1 << 31)]
 Shape = Annotated[tuple[Annotated[int, Meta(ge=1, le=1 << 20)], ...], Meta(min_length=1, max_length=6)]
 
@@ -44,6 +48,15 @@ class TensorSpec(Struct, frozen=True, kw_only=True):
     zero_point: Annotated[int, Meta(ge=-128, le=127)] = 0
     start: float = 0.0
     """The real value that fills the tensor at the start of a stream (states only)."""
+
+    def __post_init__(self) -> None:
+        if self.dtype == "int8" and not -128.5 < self.start / self.scale + self.zero_point < 127.5:
+            raise ValueError(f"{self.name} starts at {self.start:g}, which its int8 cannot hold")
+
+    @property
+    def values(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
 
 
 class RowSpec(Struct, frozen=True, kw_only=True):
@@ -152,6 +165,13 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         classes = self.output.shape[-1]
+        if self.output.shape != (1, classes):
+            raise ValueError(f"the output {self.output.shape} is not one row of logits")
+        values = sum(tensor.values for tensor in (self.input, self.output, *self.states))
+        if values > MAX_VALUES:
+            raise ValueError(f"its tensors hold {values:,} values; the limit is {MAX_VALUES:,}")
+        if not all(label.isprintable() for label in self.labels):
+            raise ValueError("a label holds characters that cannot be printed")
         size = (self.frame.height, self.frame.width)
         if len(self.labels) != classes or self.model.classes != classes:
             raise ValueError(f"{len(self.labels)} labels and {self.model.classes} classes for {classes} logits")
@@ -166,13 +186,7 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
     @property
     def state_bytes(self) -> int:
         """Bytes carried from frame to frame."""
-        total = 0
-        for state in self.states:
-            values = 1
-            for size in state.shape:
-                values *= size
-            total += values * (4 if state.dtype == "float32" else 1)
-        return total
+        return sum(state.values * (4 if state.dtype == "float32" else 1) for state in self.states)
 
 
 def encode(spec: StreamSpec) -> bytes:
@@ -206,7 +220,7 @@ def decode(data: bytes, where: str) -> StreamSpec:
     except SpecError:
         raise
     except (msgspec.MsgspecError, EdgeshiftError, ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())[:200])
         raise SpecError(f"{where}: the description is not valid: {reason}; convert the model again") from error
 
 

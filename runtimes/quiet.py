@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 
 
 @contextmanager
@@ -20,21 +20,24 @@ def quiet(*, stdout: bool = False) -> Iterator[None]:
     sys.stderr.flush()
     sys.stdout.flush()
     saved = {fd: os.dup(fd) for fd in descriptors}
-    with tempfile.TemporaryFile() as caught:
+    with tempfile.TemporaryFile() as caught, ExitStack() as stack:
         for fd in descriptors:
             os.dup2(caught.fileno(), fd)
+        # Where Python's own streams are not those descriptors (notebooks, tests), they are caught as well.
+        text = stack.enter_context(open(os.dup(caught.fileno()), "w"))  # noqa: PTH123
+        stack.enter_context(redirect_stderr(text))
+        if stdout:
+            stack.enter_context(redirect_stdout(text))
         try:
             yield
         except Exception as error:
-            sys.stderr.flush()
-            sys.stdout.flush()
+            text.flush()
             caught.seek(max(0, caught.tell() - 4000))
             if hasattr(error, "add_note"):  # Python 3.11
                 error.add_note("what the native library printed:\n" + caught.read().decode(errors="replace"))
             raise
         finally:
-            sys.stderr.flush()
-            sys.stdout.flush()
+            text.flush()
             for fd, copy in saved.items():
                 os.dup2(copy, fd)
                 os.close(copy)

@@ -1,0 +1,44 @@
+# Two commands on a fresh machine with Python 3.11, git and make:
+#   make demo    set up, convert the default model, run the artifact on a clip, show the result
+#   make test    set up and pass all tests
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+OUT = out
+
+.PHONY: setup demo test lint types check bench clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("edgeshift is developed with Python 3.11 or 3.12; try: make PYTHON=python3.11 $(MAKECMDGOALS)" if not (3, 11) <= sys.version_info < (3, 13) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: setup
+	mkdir -p $(OUT)
+	$(BIN)/edgeshift convert --target tflite --out $(OUT)/gestures.tflite
+	$(BIN)/edgeshift demo $(OUT)/gestures.tflite --headless --picture $(OUT)/answers.png
+	@echo "The artifact is $(OUT)/gestures.tflite; what it answered is drawn in $(OUT)/answers.png."
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The rooms are mapped into one package when edgeshift is installed: types are checked on what ships.
+types: setup
+	rm -rf build/types
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/types .
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p edgeshift
+
+check: test lint types
+
+bench: setup
+	$(BIN)/python -m edgeshift.benchmarks.overhead
+
+clean:
+	rm -rf build dist $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,106 @@
+"""Running an artifact over a clip and keeping what it answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.stream import Prediction, Stream
+from edgeshift.video import TimedFrame, read_video
+
+PHASES = ("pre", "infer", "post")
+#: Samples a percentile needs before it says anything (MLPerf's early-stopping rule): below, it is not printed.
+ENOUGH = {50: 20, 90: 64}
+#: Frames kept for the picture; a long video is thinned as it goes.
+KEPT = 256
+
+
+@dataclass
+class Span:
+    """A run of steps with the same label. Times in seconds."""
+
+    start: float
+    label: str
+    frames: int = 0
+    score: float = 0.0
+
+
+@dataclass
+class Replay:
+    """What a stream answered over a clip.
+
+    Attributes:
+        steps: frames that were fed. skipped: frames that came before they were due.
+        spans: the label over time. seconds: {phase: one value per step}.
+        answers: frames with their answers, for a picture; thinned evenly over a long clip.
+    """
+
+    steps: int = 0
+    skipped: int = 0
+    spans: list[Span] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {phase: [] for phase in PHASES})
+    answers: list[tuple[npt.NDArray[np.uint8], Prediction]] = field(default_factory=list)
+    _every: int = 1
+
+    def add(self, timed: TimedFrame, answer: Prediction) -> Span | None:
+        """Count one answer.
+
+        Returns:
+            The new span, if the label changed.
+        """
+        if not answer.fresh:
+            self.skipped += 1
+            return None
+        for phase in PHASES:
+            self.seconds[phase].append(getattr(answer.timings, phase))
+        if self.steps % self._every == 0:
+            self.answers.append((timed.frame, answer))
+        if len(self.answers) >= KEPT:
+            self.answers, self._every = self.answers[::2], self._every * 2
+        self.steps += 1
+        changed = not self.spans or self.spans[-1].label != answer.label
+        if changed:
+            self.spans.append(Span(timed.timestamp, answer.label))
+        self.spans[-1].frames += 1
+        self.spans[-1].score = max(self.spans[-1].score, answer.score)
+        return self.spans[-1] if changed else None
+
+    def milliseconds(self) -> dict[str, dict[str, float | None]]:
+        """{phase: {"p50": ms, "p90": ms}}; None where there are too few samples to say."""
+        return {
+            phase: {
+                f"p{percent}": float(np.percentile(values, percent)) * 1e3 if len(values) >= enough else None
+                for percent, enough in ENOUGH.items()
+            }
+            for phase, values in self.seconds.items()
+        }
+
+
+def replay(stream: Stream, clip: Iterable[TimedFrame], result: Replay) -> Iterator[Span]:
+    """Feed a clip and yield each new span as it begins; ``result`` collects the rest."""
+    for timed in clip:
+        span = result.add(timed, stream.step(timed.frame, timed.timestamp))
+        if span is not None:
+            yield span
+
+
+def open_clip(source: str, fps: float | None = None) -> Iterator[TimedFrame]:
+    """The frames of a video file or an image folder, or of "drawn": gestures that edgeshift draws.
+
+    Raises:
+        VideoError: a source that cannot be read.
+    """
+    return drawn_clip() if source == "drawn" else read_video(Path(source), fps=fps)
+
+
+def drawn_clip(gestures: int = 10, seed: int = 3, frames: int = 16, size: int = 240) -> Iterator[TimedFrame]:
+    """One gesture after the other, ``frames`` of each, ten a second."""
+    from edgeshift.gestures import draw_clips
+
+    for number, clip in enumerate(draw_clips(gestures, seed=seed, frames=frames, size=size)):
+        for t, frame in enumerate(clip.frames):
+            yield TimedFrame(frame, (number * frames + t) / 10)

@@ -1,0 +1,5 @@
+"""``python -m edgeshift``."""
+
+from edgeshift.cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""``python -m edgeshift.cli``."""
+
+from edgeshift.cli import main
+
+main()

@@ -1,0 +1,52 @@
+"""Artifacts that many tests share. A conversion takes ten seconds: each is made once per test run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Made:
+    """An artifact, and what it was made from."""
+
+    path: Path
+    source: Any
+    result: Any
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
+    """``made("tsm", "int8")``: an artifact of the untrained MobileNetV2 with that table, at 64x64."""
+    pytest.importorskip("litert_torch", reason="the converter is not installed")
+    from edgeshift.converters import Options, convert
+    from edgeshift.source import untrained_source
+
+    folder = tmp_path_factory.mktemp("artifacts")
+    sources: dict[str, Any] = {}
+    cache: dict[Any, Made] = {}
+
+    def make(table: str = "tsm", precision: str = "int8", **options: Any) -> Made:
+        key = (table, precision, *sorted(options.items()))
+        if key not in cache:
+            if table not in sources:
+                sources[table] = untrained_source(f"{table}_mobilenet_v2", size=64)
+            path = folder / ("_".join(map(str, key)).replace(" ", "") + ".tflite")
+            result = convert(sources[table], "tflite", path, Options(precision=precision, **options))  # type: ignore[arg-type]
+            cache[key] = Made(path, sources[table], result)
+        return cache[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Real clips beside the repository; tests that need them skip where there are none."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no real clips here: ../shared/data is not part of the repository")
+    return folder

@@ -95,7 +95,7 @@ def untrained_source(model: str = DEFAULT_MODEL, *, size: int = DEFAULT_SIZE, wi
     table, backbone = parse_name(model)
     config = ModelConfig(table, backbone, len(LABELS), size=size, width=width)
     frame = FrameSpec(size, size)
-    clips = np.stack(drawn_clips(frame, 2 * len(LABELS), seed=5).frames)
+    clips = np.stack(drawn_clips(frame, len(LABELS), seed=5).frames)
     network = initial_network(config, torch.from_numpy(clips).permute(0, 1, 4, 2, 3).float())
     weights = WeightsSpec(source="untrained: random weights from a fixed seed", trained=False)
     return Source(network, frame, LABELS, weights, clip_frames=clips.shape[1])

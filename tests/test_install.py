@@ -1,0 +1,71 @@
+"""What a device gets: the wheel with its `tflite` extra in an empty environment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[1]
+LIMIT = 400e6
+
+
+def run(*command: object) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    rooms = ("edgeshift", "converters", "runtimes", "benchmarks", "apps")
+    for room in rooms:
+        shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, source)
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, source)
+    return next(folder.glob("*.whl"))
+
+
+def device_python() -> str:
+    """Python 3.10, which JetPack 6 ships, where it is installed; else the one that runs the tests."""
+    for name in ("python3.10",):
+        if (found := shutil.which(name)) and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0:
+            return found
+    return sys.executable
+
+
+def test_device_install(wheel, made, tmp_path):
+    """No torch, under 400 MB, nothing but `edgeshift` in site-packages, and inspect, verify and demo work."""
+    home = tmp_path / "device"
+    run(device_python(), "-m", "venv", home)
+    python, edgeshift = home / "bin" / "python", home / "bin" / "edgeshift"
+    before = {path.name for path in next(home.glob("lib/python3*/site-packages")).iterdir()}
+    constraints = ROOT / "constraints.txt"
+    pinned = ["-c", constraints] if device_python() == sys.executable else []  # the pins are for Python 3.11
+    run(python, "-m", "pip", "install", "--quiet", *pinned, f"{wheel}[tflite]")
+
+    site = next(home.glob("lib/python3*/site-packages"))
+    names = {path.name for path in site.iterdir()}
+    assert "torch" not in names
+    ours = {"edgeshift", "converters", "runtimes", "benchmarks", "apps", "tests"} & (names - before)
+    assert ours == {"edgeshift"}
+    size = sum(path.stat().st_size for path in home.rglob("*") if path.is_file() and not path.is_symlink())
+    assert size < LIMIT, f"{size / 1e6:.0f} MB"
+    print(f"\n{size / 1e6:.0f} MB installed, {python.resolve().name}")
+
+    artifact = made("tsm", "int8").path
+    assert "untrained" in run(edgeshift, "inspect", artifact)
+    report = json.loads(run(edgeshift, "verify", artifact, "--json"))
+    assert report["ok"] and "torch is not installed" in report["parity_not_run"]
+    assert json.loads(run(edgeshift, "demo", artifact, "--headless", "--json"))["steps"] == 160
+    refused = subprocess.run([edgeshift, "convert", "--target", "tflite"], capture_output=True, text=True)
+    assert refused.returncode == 2 and 'pip install "edgeshift[convert]"' in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -29,6 +28,7 @@ from edgeshift.selfcheck import make_check
 from edgeshift.source import Source
 from edgeshift.spec import CalibrationSpec, Precision, StreamSpec
 from edgeshift.stream import Array
+from edgeshift.threads import one_thread
 
 #: Clips that parity is proven on. Not those of calibration: an artifact must hold on frames it was not fitted to.
 PARITY_SEED = 1001
@@ -159,16 +159,3 @@ def parity_frames(frame: FrameSpec) -> list[npt.NDArray[np.uint8]]:
     """Drawn frames that no calibration has seen: four gestures, one after the other."""
     clips = drawn_clips(frame, MIN_FRAMES // FRAMES, PARITY_SEED).frames
     return [picture for clip in clips for picture in clip]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread: frames are small, and its threads wait for each other longer than they work."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

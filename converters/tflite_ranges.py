@@ -18,7 +18,7 @@ from edgeshift.models.network import SEEN
 from edgeshift.source import FRAME
 
 #: Operators that only move values.
-MOVES = ("SLICE", "STRIDED_SLICE", "CONCATENATION", "PAD", "RESHAPE", "TRANSPOSE")
+MOVES = ("SLICE", "STRIDED_SLICE", "CONCATENATION", "PAD", "RESHAPE", "TRANSPOSE", "MAX_POOL_2D")
 
 
 def tie_ranges(results: dict[str, Any], graph: Graph) -> None:

@@ -91,12 +91,14 @@ def untrained_source(model: str = DEFAULT_MODEL, *, size: int = DEFAULT_SIZE, wi
     from edgeshift.gestures import LABELS
     from edgeshift.models import ModelConfig, parse_name
     from edgeshift.models.initial import initial_network
+    from edgeshift.threads import one_thread
 
     table, backbone = parse_name(model)
     config = ModelConfig(table, backbone, len(LABELS), size=size, width=width)
     frame = FrameSpec(size, size)
     clips = np.stack(drawn_clips(frame, len(LABELS), seed=5).frames)
-    network = initial_network(config, torch.from_numpy(clips).permute(0, 1, 4, 2, 3).float())
+    with one_thread():
+        network = initial_network(config, torch.from_numpy(clips).permute(0, 1, 4, 2, 3).float())
     weights = WeightsSpec(source="untrained: random weights from a fixed seed", trained=False)
     return Source(network, frame, LABELS, weights, clip_frames=clips.shape[1])
 

@@ -89,9 +89,10 @@ def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec 
         return None, "not verified on this platform: torch is not installed"
     if weights is None and spec.weights.trained:
         return None, f"not run: give the checkpoint ({spec.weights.source}) with --weights"
-    from edgeshift.converters.conversion import one_thread, parity_frames
+    from edgeshift.converters.conversion import parity_frames
     from edgeshift.parity import compare
     from edgeshift.runtimes.pytorch import reference
+    from edgeshift.threads import one_thread
 
     with bars.stage("original"):
         source = _original(spec, weights)

@@ -39,6 +39,7 @@ class ShiftNetwork(nn.Module):
         self.config = config
         self.normalise: nn.Module = Normalise(config.mean, config.std)
         self.backbone = backbone
+        self._visited: dict[int, dict[str, tuple[int, ...]]] = {}
         self.tables: dict[str, ShiftTable] = {
             place: config.shift_table(shape[1]) for place, shape in self._visit(SMALLEST_SIZE).items()
         }
@@ -76,7 +77,13 @@ class ShiftNetwork(nn.Module):
         return shapes
 
     def _visit(self, size: int) -> dict[str, tuple[int, ...]]:
-        """{place: shape of its features} for one frame, found by walking the backbone without computing."""
+        """{place: shape of its features} for one frame. Kept: every new stream asks."""
+        if size not in self._visited:
+            self._visited[size] = self._walk(size)
+        return self._visited[size]
+
+    def _walk(self, size: int) -> dict[str, tuple[int, ...]]:
+        """``_visit``, found by walking the backbone without computing."""
         shapes: dict[str, tuple[int, ...]] = {}
 
         def record(place: str, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ TSM's "blockres": before conv1 of each residual block; the identity, downsampled
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeshift.models.network import Shift
@@ -26,7 +27,7 @@ class ResNet50(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.maxpool = nn.MaxPool2d(3, 2)
         channels = 64
         for number, (width, repeats, stride) in enumerate(STAGES, 1):
             blocks = []
@@ -39,7 +40,9 @@ class ResNet50(nn.Module):
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
         """[N, 3, H, W] to [N, classes]."""
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))
+        x = torch.relu(self.bn1(self.conv1(x)))
+        # After a ReLU, padding with zeros is the same as the pool's own minus infinity, which no int8 range can hold.
+        x = self.maxpool(F.pad(x, (1, 1, 1, 1)))
         for number in range(1, len(STAGES) + 1):
             stage = self.get_submodule(f"layer{number}")
             assert isinstance(stage, nn.ModuleList)

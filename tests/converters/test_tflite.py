@@ -197,3 +197,12 @@ def test_original_is_not_changed(made):
     source = made("tsm", "fp32").source
     assert any(isinstance(m, nn.BatchNorm2d) for m in source.network.modules())
     assert torch.get_num_threads() >= 1
+
+
+def test_resnet50_int8(tmp_path):
+    """The other backbone: its max pool and sixteen shifts leave no conversion inside either."""
+    result = convert(untrained_source("stsm_resnet50", size=64), "tflite", tmp_path / "r.tflite")
+    graph = result.spec.graph
+    assert graph is not None and graph.partitions == 1 and graph.delegated == 1.0
+    assert not {"QUANTIZE", "DEQUANTIZE", "TRANSPOSE"} & graph.operators.keys()
+    assert len(result.spec.states) == 16

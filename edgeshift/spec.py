@@ -116,9 +116,11 @@ class ParitySpec(Struct, frozen=True, kw_only=True):
     cosine: float
     """Cosine between the two sequences of logits, all frames as one vector."""
     top1: float
-    """Share of frames with the same first label, near ties (within a quantization step) not counted against it."""
+    """Share of frames with the same first label."""
+    top1_clear: float
+    """The same, where labels that are tied in the reference (``edgeshift.parity.TIE``) count as agreeing."""
     state_error: float
-    """Largest absolute difference of a state, as a share of that state's range."""
+    """Root mean square difference of the worst state, as a share of that state's standard deviation."""
     drift: float
     """Mean error of the last eight frames over that of the first eight."""
     steps: float | None = None

@@ -156,7 +156,7 @@ def _facts(result: Converted) -> list[tuple[str, object]]:
         ("parity", f"{parity.frames} frames against {parity.reference}: equal"),
         ("  max error", f"{parity.max_error:.2g} of the logit range{quantum}"),
         ("  cosine", f"{parity.cosine:.6f}"),
-        ("  top-1", f"{parity.top1:.0%} agree"),
+        ("  top-1", f"{parity.top1:.0%} agree, {parity.top1_clear:.0%} without near ties"),
         ("  drift", f"{parity.drift:.2f}x (error of the last eight frames over the first eight)"),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
     ]

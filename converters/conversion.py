@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 import edgeshift
 from edgeshift.artifact import Artifact, write_artifact
-from edgeshift.calibration import FRAMES, Clips, drawn_clips, roll
+from edgeshift.calibration import FRAMES, MIN_CLIPS, Clips, drawn_clips, roll
 from edgeshift.converters.targets import TARGETS, Job, Target
-from edgeshift.errors import CheckFailedError, ConversionError, unknown
+from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError, unknown
 from edgeshift.frames import FrameSpec
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
@@ -116,6 +116,8 @@ def convert(
         step = step or deploy(source.network, fresh=options.fresh_states)
     if options.precision == "int8":
         clips = options.calibration or drawn_clips(source.frame)
+        if len(clips.frames) < MIN_CLIPS:
+            raise CalibrationError(f"{len(clips.frames)} clips; calibration needs {MIN_CLIPS} or more")
         with stages.stage("calibrate", len(clips.frames)) as advance, one_thread():
             for clip in clips.frames:
                 samples.extend(roll(step, [clip]))

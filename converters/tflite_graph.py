@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -119,11 +118,3 @@ def graph_spec(body: bytes) -> GraphSpec:
     return GraphSpec(
         operators=dict(counts.most_common()), partitions=len(delegates), delegated=len(taken) / len(operators)
     )
-
-
-def ranges_of(results: dict[str, Any], name: str) -> tuple[float, float] | None:
-    """The calibrated range of a tensor, if it has one."""
-    entry = results.get(name)
-    if not entry or "min" not in entry or "max" not in entry:
-        return None
-    return float(np.min(entry["min"])), float(np.max(entry["max"]))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeshift.converters.tflite_graph import Graph, Operator, ranges_of
+from edgeshift.converters.tflite_graph import Graph, Operator
 from edgeshift.models.network import SEEN
 from edgeshift.source import FRAME
 
@@ -30,14 +30,14 @@ def tie_ranges(results: dict[str, Any], graph: Graph) -> None:
     """
     for group in groups(graph):
         names = [graph.names[index] for index in group]
-        found = [known for name in names if (known := ranges_of(results, name))]
+        found = [known for name in names if (known := _range(results, name))]
         low, high = min((r[0] for r in found), default=0.0), max((r[1] for r in found), default=0.0)
         if graph.inputs[FRAME] in group:
             low, high = 0.0, 255.0  # scale 1, zero point -128: a pixel minus 128, nothing lost
         elif graph.inputs.get(SEEN) in group:
             low, high = 0.0, 1.0
         for name in names:
-            if ranges_of(results, name):
+            if _range(results, name):
                 results[name]["min"] = np.full_like(results[name]["min"], low)
                 results[name]["max"] = np.full_like(results[name]["max"], high)
 
@@ -101,3 +101,11 @@ def _blends(operator: Operator, graph: Graph, flags: set[int]) -> bool:
         return any(tensor in flags for tensor in operator.inputs)
     products = {o.outputs[0] for o in graph.operators if o.kind == "MUL" and any(t in flags for t in o.inputs)}
     return operator.kind == "ADD" and all(tensor in products for tensor in operator.inputs)
+
+
+def _range(results: dict[str, Any], name: str) -> tuple[float, float] | None:
+    """The calibrated range of a tensor, if it has one."""
+    entry = results.get(name)
+    if not entry or "min" not in entry or "max" not in entry:
+        return None
+    return float(np.min(entry["min"])), float(np.max(entry["max"]))

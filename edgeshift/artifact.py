@@ -8,7 +8,9 @@ zip's comment ends the file with the hash of everything before it: a damaged fil
 
 from __future__ import annotations
 
+import io
 import os
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -23,11 +25,19 @@ from edgeshift.spec import MAX_BYTES, StreamSpec, decode, encode
 SPEC = "edgeshift/spec.json"
 LABELS = "labels.txt"
 MAX_ENTRIES = 32
+MAX_DIRECTORY = 1 << 14
+#: The record that ends a zip: signature, two disk numbers, entries here and in all, size and place of the directory,
+#: length of the comment.
+END = struct.Struct("<4sHHHHLLH")
 MAX_FILE = 1 << 30
 #: Length of the hash at the end of the file, hexadecimal.
 HASH = 64
 #: Same bytes for the same content: no clock in the archive.
 STAMP = (1980, 1, 1, 0, 0, 0)
+
+
+#: {tensor: (shape, dtype)} of a graph's inputs or outputs.
+Boundary = dict[str, tuple[tuple[int, ...], str]]
 
 
 @dataclass(frozen=True)
@@ -68,9 +78,8 @@ def read_artifact(path: Path) -> Artifact:
         SpecError: a description that is not valid.
     """
     data = _read(path)
-    spec, start = _read_spec(path)
-    if sha256(data[:-HASH]).encode() != data[-HASH:]:
-        raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
+    _require_whole(path, data)
+    spec, start = _read_spec(path, data)
     if spec.body_sha256 is None or spec.body_bytes != start:
         raise ArtifactError(
             f"{path}: the graph is {start:,} bytes, its description says {spec.body_bytes:,}: "
@@ -80,6 +89,27 @@ def read_artifact(path: Path) -> Artifact:
     if sha256(body) != spec.body_sha256:
         raise ArtifactError(f"{path}: the graph does not match its hash: the file is damaged; copy it again")
     return Artifact(path, spec, body)
+
+
+def require_fit(artifact: Artifact, inputs: Boundary, outputs: Boundary) -> None:
+    """The graph's own tensors must be those that the description promises, and no others.
+
+    Args:
+        artifact: what is being loaded. inputs, outputs: what the runtime found in its graph.
+
+    Raises:
+        ArtifactError: they differ.
+    """
+    spec = artifact.spec
+    states = {state.name: (state.shape, state.dtype) for state in spec.states}
+    for side, found, tensor in (("inputs", inputs, spec.input), ("outputs", outputs, spec.output)):
+        wanted = {tensor.name: (tensor.shape, tensor.dtype), **states}
+        for name in wanted | found:
+            has, want = found.get(name, "nothing"), wanted.get(name, "nothing")
+            if has != want:
+                raise ArtifactError(
+                    f"{artifact.path}: among the graph's {side}, {name!r} is {has}; its description promises {want}"
+                )
 
 
 def _write(path: Path, body: bytes, entries: dict[str, bytes]) -> None:
@@ -108,13 +138,24 @@ def _read(path: Path) -> bytes:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _read_spec(path: Path) -> tuple[StreamSpec, int]:
+def _require_whole(path: Path, data: bytes) -> None:
+    """Check the hash, and the limits of the zip before anything unpacks it (the module would list millions first)."""
+    signature, *_, entries, directory, _, comment = END.unpack(data[-END.size - HASH : -HASH].rjust(END.size, b"\0"))
+    if signature != b"PK\5\6" or comment != HASH:
+        raise ArtifactError(
+            f"{path}: no edgeshift description at its end: cut short, damaged, or not made by `edgeshift convert`"
+        )
+    if sha256(data[:-HASH]).encode() != data[-HASH:]:
+        raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
+    if entries > MAX_ENTRIES or directory > MAX_DIRECTORY:
+        raise ArtifactError(f"{path}: {entries} entries behind the graph; the limit is {MAX_ENTRIES}")
+
+
+def _read_spec(path: Path, data: bytes) -> tuple[StreamSpec, int]:
     """The description, and where the zip begins."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            if len(entries) > MAX_ENTRIES:
-                raise ArtifactError(f"{path}: {len(entries)} entries behind the graph; the limit is {MAX_ENTRIES}")
             entry = archive.getinfo(SPEC)
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 # Others may allocate gigabytes before the first byte comes out.
@@ -125,7 +166,7 @@ def _read_spec(path: Path) -> tuple[StreamSpec, int]:
                     f"{path}: its description claims {entry.file_size:,} bytes; the limit is {MAX_BYTES:,}"
                 )
             with archive.open(entry) as file:
-                data = file.read(MAX_BYTES + 1)
+                description = file.read(MAX_BYTES + 1)
             start = min(other.header_offset for other in entries)
     except zipfile.BadZipFile as error:
         raise ArtifactError(
@@ -135,4 +176,4 @@ def _read_spec(path: Path) -> tuple[StreamSpec, int]:
         raise ArtifactError(f"{path}: no {SPEC} inside: not made by `edgeshift convert`") from error
     except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise ArtifactError(f"{path}: its description cannot be unpacked ({error}): the file is damaged") from error
-    return decode(data, str(path)), start
+    return decode(description, str(path)), start

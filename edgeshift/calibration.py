@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.errors import CalibrationError
-from edgeshift.frames import FrameSpec, fit_frame
+from edgeshift.frames import Frame, FrameSpec, fit_frame
 from edgeshift.models.network import Step
 from edgeshift.source import FRAME
 from edgeshift.stream import Array
@@ -76,6 +76,14 @@ def read_clips(folder: Path, spec: FrameSpec, advance: Callable[[], None] = lamb
         clips.append(np.stack([fit_frame(timed.frame, spec) for timed in uniform(video, FRAMES)]))
         advance()
     return Clips(f"{len(videos)} videos in {folder.name}", tuple(clips))
+
+
+def held_out(folder: Path, spec: FrameSpec, videos: int = 4) -> list[Frame]:
+    """Frames of the first videos that lie between those that ``read_clips`` takes: ``FRAMES`` of each."""
+    from edgeshift.video import uniform
+
+    twice = [uniform(video, 2 * FRAMES)[::2] for video in find_videos(folder)[:videos]]
+    return [fit_frame(timed.frame, spec) for clip in twice for timed in clip]
 
 
 def find_videos(folder: Path) -> list[Path]:

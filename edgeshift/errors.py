@@ -66,6 +66,11 @@ class CheckFailedError(EdgeshiftError):
     status = 1
 
 
+def one_line(error: BaseException, limit: int = 200) -> str:
+    """Somebody else's exception as part of one of our lines."""
+    return " ".join(str(error).split())[:limit] or type(error).__name__
+
+
 def missing(package: str, extra: str, why: str) -> RuntimeMissingError:
     """The error for a package that is not there, with the exact command that brings it."""
     return RuntimeMissingError(f'{why} needs {package}, which is not installed: pip install "edgeshift[{extra}]"')

@@ -67,9 +67,10 @@ def compare(
         frames=len(frames),
         logit_range=span,
         max_error=float(errors.max()) / span,
-        cosine=float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12)),
+        cosine=_cosine(a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)),
         top1=_top1(a, b, tie=0.0),
         top1_clear=_top1(a, b, tie=TIE * span),
+        lost_states=tuple(sorted(real_states(theirs).keys() - real_states(ours).keys())),
         state_error=float(np.max([0.0, *(spread.error for spread in spreads.values())])),  # unlike max(), keeps a NaN
         drift=float((errors[-8:].mean() + 1e-12) / (errors[:8].mean() + 1e-12)),
         steps=float(errors.max() / scale) if scale else None,
@@ -91,6 +92,8 @@ def failures(parity: ParitySpec, precision: Precision) -> list[str]:
     if not parity.top1_clear >= MIN_TOP1:
         share = f"{parity.top1_clear:.0%} of the frames, ties not counted against it"
         found.append(f"first label agrees in {share}; at least {MIN_TOP1:.0%} is asked")
+    if parity.lost_states:
+        found.append(f"the original's {parity.lost_states[0]} is not carried at all")
     if not parity.state_error <= MAX_STATE_ERROR[precision]:
         allowed = f"{precision} allows {MAX_STATE_ERROR[precision]:g}"
         found.append(f"a state differs by {parity.state_error:.2g} of its spread; {allowed}")
@@ -123,6 +126,11 @@ class _Spread:
         """Root mean square difference over standard deviation: 1 or so for a state that is not carried."""
         variance = self.squares / self.count - (self.total / self.count) ** 2
         return float(np.sqrt(self.errors / self.count / max(variance, 1e-12)))
+
+
+def _cosine(a: Array, b: Array) -> float:
+    """Of two sequences as one vector each. Centred per frame before: a common offset of all logits means nothing."""
+    return float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
 
 
 def _top1(a: Array, b: Array, tie: float) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from edgeshift.files import sha256
 from edgeshift.frames import FrameSpec
 from edgeshift.spec import PlaceSpec, Precision, RowSpec, StreamSpec, TensorSpec, WeightsSpec
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 FRAME, LOGITS = "frame", "logits"
 #: What `edgeshift convert` converts if nothing is named.
 DEFAULT_MODEL, DEFAULT_SIZE = "tsm_mobilenet_v2", 112
+UNTRAINED_WEIGHTS = "untrained: random weights from a fixed seed"
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,13 @@ class Source:
         )
 
 
-def untrained_source(model: str = DEFAULT_MODEL, *, size: int = DEFAULT_SIZE, width: float = 1.0) -> Source:
+def untrained_source(
+    model: str = DEFAULT_MODEL, *, size: int = DEFAULT_SIZE, width: float = 1.0, depth: int = 2
+) -> Source:
     """A network nobody has trained, with labels of the drawn gestures: everything works, no answer means anything.
 
     Args:
-        model: a registry name. size: pixels a side. width: MobileNetV2's multiplier.
+        model: a registry name. size: pixels a side. width: MobileNetV2's multiplier. depth: TSAM's K.
 
     Raises:
         ModelError, ShiftError: a name, size or width that does not work.
@@ -94,12 +98,14 @@ def untrained_source(model: str = DEFAULT_MODEL, *, size: int = DEFAULT_SIZE, wi
     from edgeshift.threads import one_thread
 
     table, backbone = parse_name(model)
-    config = ModelConfig(table, backbone, len(LABELS), size=size, width=width)
+    config = ModelConfig(table, backbone, len(LABELS), size=size, width=width, depth=depth)
     frame = FrameSpec(size, size)
-    clips = np.stack(drawn_clips(frame, len(LABELS), seed=5).frames)
+    measured = min(size, 224)  # the statistics hardly depend on the size, the memory does
+    clips = np.stack(drawn_clips(FrameSpec(measured, measured), len(LABELS), seed=5).frames)
     with one_thread():
         network = initial_network(config, torch.from_numpy(clips).permute(0, 1, 4, 2, 3).float())
-    weights = WeightsSpec(source="untrained: random weights from a fixed seed", trained=False)
+    digest = sha256(b"".join(tensor.numpy().tobytes() for tensor in network.state_dict().values()))
+    weights = WeightsSpec(source=UNTRAINED_WEIGHTS, sha256=digest, trained=False)
     return Source(network, frame, LABELS, weights, clip_frames=clips.shape[1])
 
 
@@ -145,7 +151,7 @@ def checkpoint_source(
         FrameSpec(size, size, fit=fit or read.fit or "crop", order=order or known),
         names,
         WeightsSpec(
-            source=read.source or f"{path.name} ({read.layout})",
+            source=read.source or f"{_printable(path.name)} ({read.layout})",
             sha256=read.sha256,
             trained=read.trained,
             license=read.license,
@@ -155,6 +161,10 @@ def checkpoint_source(
         consensus=read.consensus,
         notes=read.notes,
     )
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:

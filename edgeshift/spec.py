@@ -26,15 +26,17 @@ MAX_VALUES = 1 << 27
 
 Precision = Literal["fp32", "fp16", "int8"]
 Dtype = Literal["float32", "int8"]
-# What a description says reaches terminals: no control characters, but for line ends and tabs in longer texts.
-Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")]
-Text = Annotated[str, Meta(max_length=4096, pattern=r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*\Z")]
+# What a description says reaches terminals: no control characters, no line ends, nothing that turns text around.
+PRINTABLE = r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z"
+Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE)]
+Text = Annotated[str, Meta(max_length=4096, pattern=PRINTABLE)]
+Label = Annotated[str, Meta(max_length=256, pattern=PRINTABLE)]
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Count = Annotated[int, Meta(ge=0, le=1 << 31)]
 Shape = Annotated[tuple[Annotated[int, Meta(ge=1, le=1 << 20)], ...], Meta(min_length=1, max_length=6)]
 
 
-class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The base of every part: unknown fields are an error, so that a typo is not silently ignored."""
 
 
@@ -121,6 +123,8 @@ class ParitySpec(Struct, frozen=True, kw_only=True):
     """The same, where labels that are tied in the reference (``edgeshift.parity.TIE``) count as agreeing."""
     state_error: float
     """Root mean square difference of the worst state, as a share of that state's standard deviation."""
+    lost_states: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
+    """States of the original that the artifact does not carry."""
     drift: float
     """Mean error of the last eight frames over that of the first eight."""
     steps: float | None = None
@@ -137,6 +141,12 @@ class CheckSpec(Struct, frozen=True, kw_only=True):
     tolerance: Annotated[float, Meta(gt=0)]
     """Largest allowed difference of a logit."""
 
+    @property
+    def span(self) -> float:
+        """From the smallest to the largest expected logit."""
+        values = [value for row in self.logits for value in row]
+        return max(values, default=0.0) - min(values, default=0.0)
+
 
 class StreamSpec(Struct, frozen=True, kw_only=True):
     """Everything about an artifact but its graph."""
@@ -149,10 +159,10 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
     input: TensorSpec
     output: TensorSpec
     states: Annotated[tuple[TensorSpec, ...], Meta(max_length=256)]
-    labels: Annotated[tuple[Annotated[str, Meta(max_length=256)], ...], Meta(max_length=100_000)]
+    labels: Annotated[tuple[Label, ...], Meta(max_length=100_000)]
     shifts: Annotated[tuple[PlaceSpec, ...], Meta(max_length=256)]
     weights: WeightsSpec
-    frame_spacing: Annotated[float, Meta(gt=0, le=3600)] | None = None
+    frame_spacing: Annotated[float, Meta(ge=1e-3, le=3600)] | None = None
     """Seconds between the frames of a training clip; None: not known."""
     clip_frames: Annotated[int, Meta(ge=1, le=4096)] | None = None
     consensus: Literal["mean", "last"] = "mean"
@@ -181,6 +191,8 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
             raise ValueError(f"the input {self.input.shape} is not one {size} frame of RGB")
         if self.check and any(len(row) != classes for row in self.check.logits):
             raise ValueError(f"a row of expected logits does not have {classes} values")
+        if self.check and self.check.tolerance > self.check.span / 2:
+            raise ValueError(f"a self-check that allows {self.check.tolerance:g} would accept anything")
         names = [self.input.name, self.output.name, *(state.name for state in self.states)]
         if len(set(names)) != len(names):
             raise ValueError("two tensors have the same name")
@@ -227,4 +239,4 @@ def decode(data: bytes, where: str) -> StreamSpec:
 
 
 class _Versioned(msgspec.Struct):
-    version: int = VERSION
+    version: int

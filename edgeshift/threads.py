@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread: frames are small, and its threads wait for each other longer than they work."""
+    """Let torch use one thread: on a busy machine, threads that wait for each other take far longer."""
     import torch
 
     threads = torch.get_num_threads()

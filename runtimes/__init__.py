@@ -31,7 +31,7 @@ def load(path: str | Path, **options: Any) -> Model:
         RuntimeMissingError: the runtime is not installed; the message has the command.
     """
     path = Path(path)
-    module = RUNTIMES.get(path.suffix)
+    module = RUNTIMES.get(path.suffix.lower())
     if module is None:
         raise ArtifactError(
             f"{path}: nothing here runs {path.suffix or 'a file without a suffix'}; known: {', '.join(RUNTIMES)}"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
@@ -14,9 +17,14 @@ def quiet(*, stdout: bool = False) -> Iterator[None]:
     """Send file descriptor 2 (and 1, if asked) to a temporary file while the block runs.
 
     If the block raises, the last lines of what was caught are added to the exception as a note, so that ``--debug``
-    shows them. Not for use while other threads write.
+    shows them. One thread at a time; what others print meanwhile is caught too.
     """
     descriptors = [2, 1] if stdout else [2]
+    with _ONE_AT_A_TIME:
+        yield from _quiet(descriptors)
+
+
+def _quiet(descriptors: list[int]) -> Iterator[None]:
     sys.stderr.flush()
     sys.stdout.flush()
     saved = {fd: os.dup(fd) for fd in descriptors}
@@ -26,7 +34,7 @@ def quiet(*, stdout: bool = False) -> Iterator[None]:
         # Where Python's own streams are not those descriptors (notebooks, tests), they are caught as well.
         text = stack.enter_context(open(os.dup(caught.fileno()), "w"))  # noqa: PTH123
         stack.enter_context(redirect_stderr(text))
-        if stdout:
+        if 1 in descriptors:
             stack.enter_context(redirect_stdout(text))
         try:
             yield

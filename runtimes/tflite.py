@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from edgeshift.artifact import Artifact, read_artifact
-from edgeshift.errors import ArtifactError, EdgeshiftError, missing
+from edgeshift.artifact import Artifact, Boundary, read_artifact, require_fit
+from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line
 from edgeshift.runtimes.quiet import quiet
 from edgeshift.spec import StreamSpec
 from edgeshift.stream import Array, Model
@@ -33,7 +33,7 @@ def load(path: Path, *, threads: int = 1, backend: str = "auto") -> Model:
 
     Args:
         path: made by ``edgeshift convert --target tflite``.
-        threads: of the runtime. One is often the fastest for one camera on a small board.
+        threads: of the runtime.
         backend: "compiled", "interpreter", or "auto": compiled where it is installed.
 
     Raises:
@@ -49,7 +49,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto"
         raise EdgeshiftError(f"unknown TFLite backend {backend!r}; known: {', '.join(BACKENDS)}")
     if not 1 <= threads <= 64:
         raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
-    if backend != "interpreter" and _installed("ai_edge_litert.compiled_model"):
+    if backend != "interpreter" and _has_compiled_model():
         return _compiled(artifact, threads)
     if backend == "compiled":
         raise missing("ai-edge-litert 2 or later", "tflite", f"running {artifact.path} with buffers that swap")
@@ -152,13 +152,10 @@ def _compiled(artifact: Artifact, threads: int) -> Model:
                 artifact.body, environment=_environment(litert), options=options
             )
             (key, _), *_ = compiled.get_signature_list().items()
-            found = {
-                **_shapes(compiled.get_input_tensor_details(key)),
-                **_shapes(compiled.get_output_tensor_details(key)),
-            }
+            found = _shapes(compiled.get_input_tensor_details(key)), _shapes(compiled.get_output_tensor_details(key))
         except Exception as error:
-            raise ArtifactError(f"{artifact.path}: LiteRT cannot load its graph: {_line(error)}") from error
-    _require_fit(artifact, found)
+            raise ArtifactError(f"{artifact.path}: LiteRT cannot load its graph: {one_line(error)}") from error
+    require_fit(artifact, *found)
     version = importlib.import_module("importlib.metadata").version("ai-edge-litert")
     # The graph is used in place: the bytes must live as long as the model.
     return _Pinned(artifact, f"LiteRT {version} (compiled, {threads} thread{'s' * (threads > 1)})", compiled)
@@ -168,7 +165,10 @@ class _Pinned(Model):
     def __init__(self, artifact: Artifact, runtime: str, compiled: Any) -> None:
         def executor() -> CompiledExecutor:
             with quiet():
-                return CompiledExecutor(compiled, artifact.spec)
+                try:
+                    return CompiledExecutor(compiled, artifact.spec)
+                except (RuntimeError, ValueError, KeyError) as error:
+                    raise ArtifactError(f"{artifact.path}: LiteRT cannot run its graph: {one_line(error)}") from error
 
         super().__init__(artifact.spec, runtime, executor)
         self._body = artifact.body
@@ -202,21 +202,26 @@ def _interpreted(artifact: Artifact, threads: int) -> Model:
             try:
                 return interpreter(model_content=artifact.body, num_threads=threads)
             except (ValueError, RuntimeError) as error:
-                raise ArtifactError(f"{artifact.path}: {package} cannot load its graph: {_line(error)}") from error
+                raise ArtifactError(f"{artifact.path}: {package} cannot load its graph: {one_line(error)}") from error
 
     runner = open_graph().get_signature_runner()
-    _require_fit(artifact, {**_shapes(runner.get_input_details()), **_shapes(runner.get_output_details())})
+    require_fit(artifact, _shapes(runner.get_input_details()), _shapes(runner.get_output_details()))
 
     def executor() -> InterpreterExecutor:
         graph = open_graph()
         with quiet():
-            return InterpreterExecutor(graph, artifact.spec)
+            try:
+                return InterpreterExecutor(graph, artifact.spec)
+            except (RuntimeError, ValueError, KeyError) as error:
+                raise ArtifactError(
+                    f"{artifact.path}: {package} cannot prepare its graph: {one_line(error)}"
+                ) from error
 
     version = importlib.import_module("importlib.metadata").version(package)
     return Model(artifact.spec, f"{package} {version} (interpreter, {threads} thread{'s' * (threads > 1)})", executor)
 
 
-def _shapes(details: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]:
+def _shapes(details: dict[str, Any]) -> Boundary:
     return {
         name: (
             tuple(int(n) for n in detail["shape"]),
@@ -226,14 +231,12 @@ def _shapes(details: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]:
     }
 
 
-def _require_fit(artifact: Artifact, found: dict[str, tuple[tuple[int, ...], str]]) -> None:
-    """The graph's own tensors must be those that the description promises."""
-    spec = artifact.spec
-    wanted = {tensor.name: (tensor.shape, tensor.dtype) for tensor in (spec.input, spec.output, *spec.states)}
-    for name, want in wanted.items():
-        if found.get(name) != want:
-            has = found.get(name, "nothing")
-            raise ArtifactError(f"{artifact.path}: its graph has {has} for {name!r}, its description promises {want}")
+def _has_compiled_model() -> bool:
+    """ai-edge-litert 2 has it; in 1.x the module is there, but cannot be given options."""
+    if not _installed("ai_edge_litert.compiled_model"):
+        return False
+    module = importlib.import_module("ai_edge_litert.compiled_model")
+    return all(hasattr(module, name) for name in ("Options", "CpuOptions", "_create_default_environment"))
 
 
 def _installed(module: str) -> bool:
@@ -242,7 +245,3 @@ def _installed(module: str) -> bool:
     except ImportError:
         return False
     return True
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -18,7 +18,7 @@ from msgspec import Meta as Limit
 from edgeshift.checkpoints.checkpoint import ChannelOrder, Consensus, Fit
 from edgeshift.checkpoints.layouts import HEADS, Layout, backbone_shapes
 from edgeshift.checkpoints.read import WeightsFile, refusal
-from edgeshift.errors import CheckpointError, EdgeshiftError
+from edgeshift.errors import CheckpointError, EdgeshiftError, one_line
 from edgeshift.files import sha256, whole_file
 from edgeshift.models import ModelConfig
 from edgeshift.models.network import ShiftNetwork
@@ -50,6 +50,9 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         if self.labels is not None:
             check_labels(self.labels, self.config.classes)
+        for text in (self.source, self.license):
+            if text is not None and not text.isprintable():
+                raise ValueError(f"source or license {text!r:.80} is not one line of printable characters")
         if self.frame_spacing is not None and not math.isfinite(self.frame_spacing):
             # JSON has no such number: it would be written as null, which means "not known".
             raise ValueError(f"frame_spacing {self.frame_spacing} is not a number of seconds")
@@ -90,7 +93,7 @@ def read_meta(file: WeightsFile) -> Meta | None:
     except CheckpointError:
         raise
     except (msgspec.MsgspecError, EdgeshiftError, ValueError, RecursionError) as error:
-        raise file.error(f"its description is not valid: {_line(error)}; save it again") from error
+        raise file.error(f"its description is not valid: {one_line(error)}; save it again") from error
 
 
 def write(
@@ -127,7 +130,7 @@ def write(
         description = msgspec.json.encode(meta)
         _decode(description)
     except (msgspec.MsgspecError, EdgeshiftError, TypeError, ValueError) as error:
-        raise refusal(path, f"cannot be saved: {_line(error)}") from error
+        raise refusal(path, f"cannot be saved: {one_line(error)}") from error
     tensors = {}
     expected = backbone_shapes(config.backbone, config.width, config.rounding)
     state = network.backbone.state_dict()
@@ -148,7 +151,7 @@ def write(
         with whole_file(path) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
-        raise refusal(path, f"cannot be written: {_line(error)}") from error
+        raise refusal(path, f"cannot be written: {one_line(error)}") from error
     return sha256(data)
 
 
@@ -160,7 +163,3 @@ def _decode(text: bytes) -> Meta:
     if len(text) > MAX_METADATA:
         raise ValueError(f"its description is {len(text):,} bytes; the limit is {MAX_METADATA:,}")
     return msgspec.json.decode(text, type=Meta)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

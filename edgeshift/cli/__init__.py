@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -44,7 +45,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "--version", prog_name="edgeshift")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", is_flag=True, help="Show tracebacks; anywhere on the line.")
 def cli(debug: bool) -> None:
     """Temporal-shift video models on phones, Raspberry Pi and Jetson: one frame at a time, in one proven file.
 
@@ -54,17 +55,23 @@ def cli(debug: bool) -> None:
       edgeshift verify tsm_mobilenet_v2_int8.tflite
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source clip.mp4 --headless
 
-    Exit status: 0 done, 1 a check failed, 2 bad usage or bad input.
+    Exit status: 0 done, 1 a check failed, 2 bad usage or bad input, 130 interrupted.
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_status(arguments))
+    debug = "--debug" in arguments
+    status = _status([argument for argument in arguments if argument != "--debug"], debug)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `edgeshift inspect F | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)
 
 
-def _status(arguments: list[str]) -> int:
+def _status(arguments: list[str], debug: bool) -> int:
     try:
         result: Any = cli.main(arguments, prog_name="edgeshift", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -77,15 +84,19 @@ def _status(arguments: list[str]) -> int:
         _say("interrupted; nothing was left half-written")
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
         return 0
     except EdgeshiftError as error:
-        if "--debug" in arguments:
+        if debug:
             raise
         _say(str(error))
         return error.status
+    except OSError as error:
+        if debug:
+            raise
+        _say(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        return 2
     except Exception as error:
-        if "--debug" in arguments:
+        if debug:
             raise
         reason = " ".join(str(error).split())[:300]
         _say(f"unexpected {type(error).__name__}: {reason}; this is a bug: see it with --debug")

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, size_text
 from edgeshift.errors import EdgeshiftError, missing
 
 if TYPE_CHECKING:
     from edgeshift.calibration import Clips
     from edgeshift.converters import Converted
+    from edgeshift.frames import Frame
     from edgeshift.source import Source
 
 FILE = click.Path(path_type=Path)
@@ -28,7 +30,9 @@ SECONDS = click.FloatRange(0, 3600, min_open=True)
 @click.option("--precision", default="int8", type=click.Choice(["fp32", "fp16", "int8"]), show_default=True)
 @click.option("--calibration", type=FILE, metavar="DIR", help="16 videos or more to set int8 ranges.")
 @click.option("--out", type=FILE, metavar="F", help="The artifact. Default: MODEL_PRECISION.SUFFIX here.")
-@click.option("--size", type=click.IntRange(64, 4096), help="Height and width of the frames, pixels.")
+@click.option("--size", type=click.IntRange(64, 1024), help="Height and width of the frames, pixels.")
+@click.option("--width", type=click.FloatRange(0.1, 4), help="MobileNetV2's multiplier, for an untrained model.")
+@click.option("--depth", type=click.IntRange(1, 16), help="TSAM's K, for an untrained model.")
 @click.option("--fit", type=click.Choice(["squash", "crop"]), help="How frames are fitted to that size.")
 @click.option("--order", type=click.Choice(["rgb", "bgr"]), help="Channel order the weights were trained on.")
 @click.option("--labels", type=FILE, metavar="F", help="A text file, one label a line.")
@@ -60,21 +64,23 @@ def run(target: str, as_json: bool, **options: Any) -> None:
     except ImportError as error:
         raise missing(error.name or "torch", "convert", "converting") from error
 
-    converters.find_target(target)
+    module = converters.find_target(target)
+    _require_sense(options, module.SUFFIX)
     bars = Bars()
     with bars.stage("load"):
         source = _source(options)
     for note in source.notes:
         print(f"edgeshift: note: {note}", file=sys.stderr)
     out = options["out"] or converters.default_path(source, target, options["precision"])
-    clips = _clips(options["calibration"], source, bars) if options["precision"] == "int8" else None
+    calibration, parity = _clips(options["calibration"], source, bars)
     result = converters.convert(
         source,
         target,
         out,
         converters.Options(
             precision=options["precision"],
-            calibration=clips,
+            calibration=calibration,
+            parity=parity,
             float_boundary=options["float_boundary"],
             fresh_states=options["fresh_states"],
         ),
@@ -91,7 +97,7 @@ def run(target: str, as_json: bool, **options: Any) -> None:
         )
         return
     print_facts(str(result.path), _facts(result))
-    print_next(f"edgeshift demo {result.path} --source CLIP --headless")
+    print_next("edgeshift", "demo", result.path, "--headless")
 
 
 def _source(options: dict[str, Any]) -> Source:
@@ -101,7 +107,15 @@ def _source(options: dict[str, Any]) -> Source:
         for name in ("labels", "past_only", "stream_bidirectional", "frame_spacing", "fit", "order"):
             if options[name]:
                 raise EdgeshiftError(f"--{name.replace('_', '-')} describes a checkpoint: give it with --weights")
-        return untrained_source(options["model"] or DEFAULT_MODEL, size=options["size"] or DEFAULT_SIZE)
+        return untrained_source(
+            options["model"] or DEFAULT_MODEL,
+            size=options["size"] or DEFAULT_SIZE,
+            width=options["width"] or 1.0,
+            depth=options["depth"] or 2,
+        )
+    for name in ("width", "depth"):
+        if options[name]:
+            raise EdgeshiftError(f"--{name} is read from the checkpoint: leave it out")
     return checkpoint_source(
         options["weights"],
         model=options["model"],
@@ -121,45 +135,42 @@ def _labels(path: Path | None) -> tuple[str, ...] | None:
     try:
         if path.stat().st_size > 1 << 20:
             raise EdgeshiftError(f"{path}: too large for a list of labels")
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise EdgeshiftError(f"{path}: cannot read labels: {error}; give a text file with one label a line") from error
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def _clips(folder: Path | None, source: Source, bars: Bars) -> Clips | None:
-    from edgeshift.calibration import find_videos, read_clips
+def _clips(folder: Path | None, source: Source, bars: Bars) -> tuple[Clips | None, list[Frame] | None]:
+    """Clips to calibrate with, and other frames of the same videos to prove the artifact on."""
+    from edgeshift.calibration import find_videos, held_out, read_clips
 
     if folder is None:
-        return None
+        return None, None
     with bars.stage("read clips", len(find_videos(folder))) as advance:
-        return read_clips(folder, source.frame, advance)
+        return read_clips(folder, source.frame, advance), held_out(folder, source.frame)
 
 
-def _facts(result: Converted) -> list[tuple[str, object]]:
+def _require_sense(options: dict[str, Any], suffix: str) -> None:
+    """What can be refused before any work is."""
+    out = options["out"]
+    if out is not None and (out.suffix != suffix or out.is_dir()):
+        raise EdgeshiftError(f"{out}: the artifact is a file named *{suffix}, which is how it is recognised later")
+    if options["calibration"] is not None and options["precision"] != "int8":
+        raise EdgeshiftError(f"--calibration sets int8 ranges; {options['precision']} has none: leave it out")
+
+
+def _facts(result: Converted) -> Facts:
     spec = result.spec
-    graph, parity = spec.graph, spec.parity
-    assert graph is not None and parity is not None
-    operators = ", ".join(f"{count} {kind}" for kind, count in graph.operators.items())
-    quantum = "" if parity.steps is None else f" ({parity.steps:.0f} quantization steps)"
-    facts: list[tuple[str, object]] = [
-        ("model", spec.model.name + ("" if spec.weights.trained else "  (untrained: its labels mean nothing)")),
+    assert spec.parity is not None
+    return [
+        *model_facts(spec),
         ("size", size_text(result.size)),
         ("precision", spec.precision),
         ("frame", f"{spec.frame.width}x{spec.frame.height} {spec.frame.order}, {spec.input.dtype}"),
         ("state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}"),
-        ("operators", operators),
-        (
-            "delegated",
-            "unknown" if graph.delegated is None else f"{graph.delegated:.0%} in {graph.partitions} piece(s)",
-        ),
-        ("parity", f"{parity.frames} frames against {parity.reference}: equal"),
-        ("  max error", f"{parity.max_error:.2g} of the logit range{quantum}"),
-        ("  cosine", f"{parity.cosine:.6f}"),
-        ("  top-1", f"{parity.top1:.0%} agree, {parity.top1_clear:.0%} without near ties"),
-        ("  drift", f"{parity.drift:.2f}x (error of the last eight frames over the first eight)"),
+        *graph_facts(spec),
+        *calibration_facts(spec),
+        *parity_facts(spec.parity, spec.precision),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
     ]
-    if spec.calibration is not None:
-        facts.insert(7, ("calibration", f"{spec.calibration.source}, {spec.calibration.samples} samples"))
-    return facts

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edgeshift.cli.facts import UNTRAINED
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next
 from edgeshift.errors import EdgeshiftError
 
@@ -36,15 +37,19 @@ def run(
     """
     if not headless:
         raise EdgeshiftError("demo has no window yet: add --headless to print the labels (and --picture to see them)")
+    if picture is not None and picture.suffix.lower() not in (".png", ".jpg"):
+        raise EdgeshiftError(f"{picture}: a picture is a .png or a .jpg")
     from edgeshift.apps.replay import Replay, open_clip, replay
     from edgeshift.runtimes import load
 
     bars = Bars()
     with bars.stage("load"):
         model = load(file, threads=threads)
+    if fps is None and model.spec.frame_spacing is not None and Path(source).is_dir():
+        raise EdgeshiftError(f"{source} is a folder of images, which have no times: add --fps")
     trained = model.spec.weights.trained
     if not as_json and not trained:
-        print("untrained weights: the labels below mean nothing")
+        print(UNTRAINED)
     result = Replay()
     for span in replay(model.stream(), open_clip(source, fps), result):
         if not as_json:
@@ -72,7 +77,7 @@ def run(
             *([("picture", picture)] if picture else []),
         ],
     )
-    print_next(f"edgeshift verify {file}")
+    print_next("edgeshift", "verify", file)
 
 
 def _write(path: Path, result: object, title: str) -> None:
@@ -82,8 +87,6 @@ def _write(path: Path, result: object, title: str) -> None:
     from edgeshift.frames import opencv
 
     assert isinstance(result, Replay)
-    if path.suffix.lower() not in (".png", ".jpg"):
-        raise EdgeshiftError(f"{path}: a picture is a .png or a .jpg")
     cv2 = opencv("writing a picture")
     encoded, data = cv2.imencode(path.suffix.lower(), draw_answers(result.answers, title)[:, :, ::-1])
     if not encoded:

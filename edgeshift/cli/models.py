@@ -45,8 +45,7 @@ def run(size: int, classes: int, width: float, depth: int, as_json: bool) -> Non
     rows = []
     for name in MODELS:
         table, backbone = parse_name(name)
-        scale = width if backbone == "mobilenet_v2" else 1.0
-        counted = cost(ModelConfig(table, backbone, classes, size=size, depth=depth, width=scale))
+        counted = cost(ModelConfig(table, backbone, classes, size=size, depth=depth, width=width))
         rows.append((name, counted))
     if as_json:
         print_json(
@@ -93,4 +92,4 @@ def run(size: int, classes: int, width: float, depth: int, as_json: bool) -> Non
         ],
     )
     print(NOTES)
-    print_next("edgeshift convert --target tflite")
+    print_next("edgeshift", "convert", "--target", "tflite")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,32 +22,33 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     """A table as wide as its content; numbers to the right."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, title_style="bold", pad_edge=False)
     for index, column in enumerate(table.columns):
         if rows and all(_is_number(row[index]) for row in rows):
             column.justify = "right"
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(Text(str(value)) for value in row))
     _console().print(table)
 
 
 def print_facts(title: str, facts: Sequence[tuple[str, object]]) -> None:
     """Name and value, a line each."""
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     for name, value in facts:
-        table.add_row(f"[dim]{name}[/dim]", escape(str(value)))
+        table.add_row(Text(name, style="dim"), Text(str(value)))
     console = _console()
-    console.print(f"[bold]{escape(title)}[/bold]")
+    console.print(Text(title, style="bold"))
     console.print(table)
 
 
-def print_next(command: str) -> None:
-    """The last line: what one would run now."""
-    print(f"next: {command}")
+def print_next(*command: object) -> None:
+    """The last line: what one would run now, ready to paste."""
+    print("next:", shlex.join(map(str, command)))
 
 
 class Bars(Stages):
@@ -85,7 +87,7 @@ def _console() -> Any:
     from rich.console import Console
 
     # Piped output is for other programs: never wrap it at the width of a terminal that is not there.
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, emoji=False)
 
 
 def _is_number(value: object) -> bool:

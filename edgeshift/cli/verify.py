@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from edgeshift.cli.facts import UNTRAINED, parity_facts
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next
 from edgeshift.errors import CheckFailedError, missing
 from edgeshift.spec import ParitySpec
@@ -53,6 +54,7 @@ def run(file: Path, weights: Path | None, threads: int, as_json: bool) -> None:
                 "ok": not problems,
                 "problems": problems,
                 "runtime": model.runtime,
+                "trained": model.spec.weights.trained,
                 "self_check": {
                     "frames": check.frames,
                     "error": check.error,
@@ -69,15 +71,15 @@ def run(file: Path, weights: Path | None, threads: int, as_json: bool) -> None:
         facts: list[tuple[str, object]] = [
             ("runtime", model.runtime),
             ("self-check", words),
-            ("parity", _words(parity, reason)),
+            *(parity_facts(parity, model.spec.precision, holds=not problems) if parity else [("parity", reason)]),
         ]
         if not model.spec.weights.trained:
-            facts.append(("weights", "untrained: its labels mean nothing"))
+            facts.append(("weights", UNTRAINED))
         print_facts(str(file), facts)
     if problems:
         raise CheckFailedError(f"{file}: " + "; ".join(problems))
     if not as_json:
-        print_next(f"edgeshift demo {file} --source CLIP --headless")
+        print_next("edgeshift", "demo", file, "--headless")
 
 
 def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec | None, str | None]:
@@ -87,7 +89,9 @@ def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec 
         if weights is not None:
             raise missing("torch", "convert", "comparing with the checkpoint")
         return None, "not verified on this platform: torch is not installed"
-    if weights is None and spec.weights.trained:
+    from edgeshift.source import UNTRAINED_WEIGHTS
+
+    if weights is None and spec.weights.source != UNTRAINED_WEIGHTS:
         return None, f"not run: give the checkpoint ({spec.weights.source}) with --weights"
     from edgeshift.converters.conversion import parity_frames
     from edgeshift.parity import compare
@@ -96,6 +100,8 @@ def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec 
 
     with bars.stage("original"):
         source = _original(spec, weights)
+    if weights is None and source.weights.sha256 != spec.weights.sha256:
+        return None, "not run: this machine draws other untrained weights than the one that made the artifact"
     frames = parity_frames(source.frame)
     with bars.stage("parity", len(frames)) as advance, one_thread():
         return compare(model, reference(source), frames, advance), None
@@ -105,24 +111,18 @@ def _original(spec: Any, weights: Path | None) -> Any:
     from edgeshift.source import checkpoint_source, untrained_source
 
     if weights is None:
-        return untrained_source(spec.model.name, size=spec.model.size, width=spec.model.width)
+        model = spec.model
+        return untrained_source(model.name, size=model.size, width=model.width, depth=model.depth)
     source = checkpoint_source(
         weights,
         model=spec.model.name,
         size=spec.model.size,
         fit=spec.frame.fit,
         order=spec.frame.order,
+        labels=spec.labels,
+        past_only=not spec.model.bidirectional,
         stream_bidirectional=spec.model.streamed_bidirectional,
     )
-    if spec.weights.sha256 and source.weights.sha256 != spec.weights.sha256:
+    if source.weights.sha256 != spec.weights.sha256:
         raise CheckFailedError(f"{weights} is not the checkpoint this artifact was made from ({spec.weights.source})")
     return source
-
-
-def _words(parity: ParitySpec | None, reason: str | None) -> str:
-    if parity is None:
-        return str(reason)
-    return (
-        f"{parity.frames} frames against {parity.reference}: max error {parity.max_error:.2g} of the range, "
-        f"cosine {parity.cosine:.6f}, top-1 {parity.top1:.0%}, drift {parity.drift:.2f}x"
-    )

@@ -44,9 +44,9 @@ def build(config: ModelConfig, *, seed: int | None = None) -> ShiftNetwork:
     from edgeshift.models.network import ShiftNetwork
 
     module, _, name = BACKBONES[config.backbone].partition(":")
-    options = {"width": config.width, "rounding": config.rounding} if config.backbone == "mobilenet_v2" else {}
     with torch.random.fork_rng(devices=[]):
         if seed is not None:
             torch.manual_seed(seed)
-        backbone = getattr(importlib.import_module(module), name)(config.classes, **options)
+        kind = getattr(importlib.import_module(module), name)
+        backbone = kind(config.classes, **{option: getattr(config, option) for option in kind.OPTIONS})
     return ShiftNetwork(config, backbone).eval()

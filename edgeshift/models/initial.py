@@ -12,9 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeshift.models import ModelConfig, build
-from edgeshift.models.mobilenet_v2 import InvertedResidual
 from edgeshift.models.network import ShiftNetwork
-from edgeshift.models.resnet50 import Bottleneck
 
 #: Scale of the last batch norm of a residual branch.
 BRANCH = 0.3
@@ -37,12 +35,9 @@ def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> Shi
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
                 if module.groups > 1:
                     module.weight.abs_()  # depthwise filters that blur: random ones would be mostly high-pass
-            last = getattr(module, "bn3", None) or (
-                getattr(module, "conv", None) if hasattr(module, "residual") else None
-            )
-            norm = last[-1] if isinstance(last, nn.Sequential) else last
-            if isinstance(norm, nn.BatchNorm2d) and getattr(module, "residual", True):
-                norm.weight.fill_(BRANCH)
+            last = getattr(module, "last_norm", None)  # blocks with a residual branch have one
+            if last is not None:
+                last.weight.fill_(BRANCH)
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain average over all that is seen
@@ -73,14 +68,3 @@ def _aim_head(network: ShiftNetwork, clips: Tensor) -> None:
     chosen = directions[(classes // 2) % len(directions)]
     head.weight.copy_(sign[:, None] * chosen * (len(features) ** 0.5 / spread[0]))
     head.bias.copy_(-head.weight @ mean)
-
-
-def _last_norm(module: nn.Module) -> nn.BatchNorm2d | None:
-    """The batch norm that ends a residual branch, if the module is a residual block."""
-    if isinstance(module, Bottleneck):
-        return module.bn3
-    if isinstance(module, InvertedResidual) and module.residual:
-        norm = module.conv[-1]
-        assert isinstance(norm, nn.BatchNorm2d)
-        return norm
-    return None

@@ -29,7 +29,8 @@ Rounding = Literal["torchvision", "mit"]
 class MobileNetV2(nn.Module):
     """``forward(x, shift)``: [N, 3, H, W] normalised frames to [N, classes] logits.
 
-    ``STEM`` names the first convolution, the one that sees the frame.
+    ``STEM`` names the first convolution, the one that sees the frame; ``OPTIONS`` the fields of ``ModelConfig`` that
+    the constructor takes.
 
     Args:
         classes: outputs of the linear head.
@@ -40,6 +41,7 @@ class MobileNetV2(nn.Module):
     """
 
     STEM = "features.0.0"
+    OPTIONS = ("width", "rounding")
 
     def __init__(
         self, classes: int = 27, width: float = 1.0, rounding: Rounding = "torchvision", dropout: float = 0.2
@@ -85,6 +87,11 @@ class InvertedResidual(nn.Module):
             nn.BatchNorm2d(out),
         ]
         self.conv = nn.Sequential(*layers)
+
+    @property
+    def last_norm(self) -> nn.Module | None:
+        """The batch norm that ends the residual branch, if there is one."""
+        return self.conv[-1] if self.residual else None
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
         """[N, C, H, W] to [N, out, H / stride, W / stride]."""

@@ -18,10 +18,12 @@ EXPANSION = 4
 class ResNet50(nn.Module):
     """``forward(x, shift)``: [N, 3, H, W] normalised frames to [N, classes] logits.
 
-    ``STEM`` names the first convolution, the one that sees the frame.
+    ``STEM`` names the first convolution, the one that sees the frame; ``OPTIONS`` the fields of ``ModelConfig`` that
+    the constructor takes.
     """
 
     STEM = "conv1"
+    OPTIONS = ()
 
     def __init__(self, classes: int = 400, dropout: float = 0.5) -> None:
         super().__init__()
@@ -70,6 +72,11 @@ class Bottleneck(nn.Module):
             if stride != 1 or channels != out
             else None
         )
+
+    @property
+    def last_norm(self) -> nn.Module:
+        """The batch norm that ends the residual branch."""
+        return self.bn3
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
         """[N, C, H, W] to [N, 4 * width, H / stride, W / stride]."""

@@ -1,0 +1,44 @@
+"""Lines about an artifact that several commands print."""
+
+from __future__ import annotations
+
+from edgeshift.spec import ParitySpec, StreamSpec
+
+UNTRAINED = "untrained: its labels mean nothing"
+Facts = list[tuple[str, object]]
+
+
+def model_facts(spec: StreamSpec) -> Facts:
+    """Which model, from which weights."""
+    facts: Facts = [("model", spec.model.name), ("weights", spec.weights.source)]
+    return facts if spec.weights.trained else [*facts, ("", UNTRAINED)]
+
+
+def graph_facts(spec: StreamSpec) -> Facts:
+    """What the runtime executes."""
+    if spec.graph is None:
+        return []
+    graph = spec.graph
+    share = "not known" if graph.delegated is None else f"{graph.delegated:.0%} in {graph.partitions} piece(s)"
+    operators = ", ".join(f"{count} {kind}" for kind, count in graph.operators.items())
+    return [("operators", operators), ("delegated", share)]
+
+
+def calibration_facts(spec: StreamSpec) -> Facts:
+    """What set the ranges of an int8 artifact."""
+    calibration = spec.calibration
+    return [] if calibration is None else [("calibration", f"{calibration.source}, {calibration.samples} samples")]
+
+
+def parity_facts(parity: ParitySpec, precision: str, *, holds: bool = True) -> Facts:
+    """How it compared with the original."""
+    verdict = f"within the limits for {precision}" if holds else "FAILED"
+    steps = "" if parity.steps is None else f" ({parity.steps:.0f} quantization steps)"
+    return [
+        ("parity", f"{parity.frames} frames against {parity.reference}: {verdict}"),
+        ("  max error", f"{parity.max_error:.2g} of the logit range{steps}"),
+        ("  cosine", f"{parity.cosine:.6f}"),
+        ("  top-1", f"{parity.top1:.0%} agree, {parity.top1_clear:.0%} without near ties"),
+        ("  states", f"worst error {parity.state_error:.2g} of its spread"),
+        ("  drift", f"{parity.drift:.2f}x (error of the last eight frames over the first eight)"),
+    ]

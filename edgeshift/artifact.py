@@ -29,6 +29,8 @@ MAX_DIRECTORY = 1 << 14
 #: The record that ends a zip: signature, two disk numbers, entries here and in all, size and place of the directory,
 #: length of the comment.
 END = struct.Struct("<4sHHHHLLH")
+#: What a zip may have before that record to overrule its numbers: how it begins, and its length.
+ZIP64, LOCATOR = b"PK\6\7", 20
 MAX_FILE = 1 << 30
 #: Length of the hash at the end of the file, hexadecimal.
 HASH = 64
@@ -147,6 +149,8 @@ def _require_whole(path: Path, data: bytes) -> None:
         )
     if sha256(data[:-HASH]).encode() != data[-HASH:]:
         raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
+    if data[-LOCATOR - END.size - HASH :].startswith(ZIP64):
+        raise ArtifactError(f"{path}: packed as a zip64, which edgeshift never does")
     if entries > MAX_ENTRIES or directory > MAX_DIRECTORY:
         raise ArtifactError(f"{path}: {entries} entries behind the graph; the limit is {MAX_ENTRIES}")
 

@@ -1,0 +1,169 @@
+"""The deployed form computes what the trained network computes, up to rounding, at the borders too."""
+
+from __future__ import annotations
+
+import copy
+
+import lively
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgeshift.errors import ShiftError
+from edgeshift.models import ModelConfig
+from edgeshift.models.deploy import RawStem, deploy
+from edgeshift.models.network import Normalise, ShiftNetwork, Step
+
+SIZES = [64, 65, 80, 96, 112, 113, 114, 144, 224]
+#: Of the range of the logits.
+TOLERANCE = 1e-4
+
+
+def config(table: str, backbone: str, size: int, **options: object) -> ModelConfig:
+    return ModelConfig(table, backbone, 11, size=size, **options)  # type: ignore[arg-type]
+
+
+def pictures(size: int) -> dict[str, Tensor]:
+    """Frames whose borders give a wrong padding away."""
+    noise = lively.clips(1, 1, size)[:, 0]
+    border = torch.full_like(noise, 20.0)
+    border[:, :, [0, -1]] = border[:, :, :, [0, -1]] = 255.0
+    corner = torch.zeros_like(noise)
+    corner[:, :, -1, -1] = 255.0
+    return {
+        "noise": noise,
+        "white": torch.full_like(noise, 255.0),
+        "black": torch.zeros_like(noise),
+        "border": border,
+        "corner": corner,
+        "red": torch.tensor([255.0, 0, 0]).reshape(1, 3, 1, 1).expand_as(noise),
+    }
+
+
+def roll(step: Step, frames: list[Tensor]) -> list[Tensor]:
+    """Logits of the frames in turn, then the last states."""
+    states, found = step.start(), []
+    with torch.inference_mode():
+        for frame in frames:
+            logits, *states = step(frame, *states)
+            found.append(logits)
+    return [*found, *states]
+
+
+def furthest(ours: list[Tensor], theirs: list[Tensor]) -> float:
+    """The largest difference, each tensor in units of the other's range."""
+    assert [a.shape for a in ours] == [b.shape for b in theirs]
+    return max(
+        float((a - b).abs().max() / max(1e-3, float(b.max() - b.min()))) for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "backbone", "size"),
+    [
+        *[("tsm", "mobilenet_v2", size) for size in (64, 112, 113, 224)],
+        *[("stsm", "mobilenet_v2", size) for size in (65, 114)],
+        ("tsam", "mobilenet_v2", 113),
+        ("tsn", "mobilenet_v2", 113),
+        ("tsm", "resnet50", 64),
+        pytest.param("tsm", "resnet50", 113, marks=pytest.mark.slow),
+        ("stsm", "resnet50", 65),
+    ],
+)
+def test_equals_the_original(table, backbone, size):
+    network = lively.network(config(table, backbone, size))
+    frames = list(pictures(size).values())
+    want = roll(Step(network), frames)
+    got = roll(deploy(network), frames)
+    assert furthest(got, want) <= TOLERANCE
+    assert furthest(want[:1], want[1:2]) > 0.01, "the pictures must not all look the same to it"
+
+
+@pytest.mark.parametrize(("width", "rounding"), [(0.5, "torchvision"), (1.4, "mit")])
+def test_equals_the_original_at_other_widths(width, rounding):
+    network = lively.network(config("tsm", "mobilenet_v2", 113, width=width, rounding=rounding))
+    frames = list(pictures(113).values())
+    assert furthest(roll(deploy(network), frames), roll(Step(network), frames)) <= TOLERANCE
+
+
+def test_equals_the_original_with_another_normalisation():
+    made = lively.network(config("tsm", "mobilenet_v2", 64))
+    odd = ModelConfig("tsm", "mobilenet_v2", 11, size=64, mean=(0.0, 127.5, 250.0), std=(1.0, 127.5, 30.0))
+    network = ShiftNetwork(odd, made.backbone).eval()
+    frames = list(pictures(64).values())
+    assert furthest(roll(deploy(network), frames), roll(Step(network), frames)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_deployed_step_equals_the_clip(fresh):
+    network = lively.network(config("stsm", "mobilenet_v2", 113))
+    clip = lively.clips(1, 10, 113)
+    step = deploy(network, fresh=fresh)
+    with torch.inference_mode():
+        want = network(clip)[0]
+    got = torch.cat(roll(step, list(clip[0][:, None]))[:10])
+    assert float((got - want).abs().max() / (want.max() - want.min())) <= TOLERANCE
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [(3, 2, 1), (7, 2, 3), (3, 1, 1)], ids=["3/2", "7/2", "3/1"])
+def test_raw_stem(kernel, stride, pad, size):
+    """The first convolution alone, where an error at the border is not yet averaged away."""
+    torch.manual_seed(size)
+    conv = nn.Conv2d(3, 5, kernel, stride, pad)
+    normalise = Normalise((120.0, 115.0, 100.0), (58.0, 57.0, 20.0))
+    raw = RawStem(conv, normalise, size)
+    for name, picture in pictures(size).items():
+        for x in (picture, torch.cat((picture, picture.flip(3)))):
+            with torch.inference_mode():
+                want, got = conv(normalise(x)), raw(x)
+            assert got.shape == want.shape
+            assert float((got - want).abs().max()) <= 1e-4 * float(want.abs().max()), name
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "resnet50"])
+def test_folding_leaves_no_batch_norm_and_no_arithmetic_on_pixels(backbone):
+    network = lively.network(config("tsm", backbone, 64))
+    step = deploy(network)
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    assert not any(isinstance(module, (nn.BatchNorm2d, Normalise)) for module in step.modules())
+    assert not step.training and not step.network.training
+    convolutions = [m for m in step.modules() if isinstance(m, nn.Conv2d)]
+    assert len(convolutions) == {"mobilenet_v2": 52, "resnet50": 53}[backbone]
+    assert all(conv.bias is not None for conv in convolutions)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "resnet50"])
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+def test_the_original_is_not_changed(backbone, training):
+    network = copy.deepcopy(lively.network(config("tsm", backbone, 64)))
+    network.train(training)
+    modules = [type(module) for module in network.modules()]
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    step = deploy(network)
+    with torch.no_grad():
+        for parameter in step.parameters():
+            parameter.zero_()  # it shares no memory either
+    assert [type(module) for module in network.modules()] == modules
+    assert network.training == training == network.backbone.training
+    after = network.state_dict()
+    assert list(after) == list(before) and all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_network_in_training_is_deployed_as_it_evaluates():
+    network = copy.deepcopy(lively.network(config("tsm", "mobilenet_v2", 64)))
+    frames = list(pictures(64).values())
+    want = roll(deploy(network), frames)
+    network.train()
+    assert all(torch.equal(a, b) for a, b in zip(roll(deploy(network), frames), want, strict=True))
+
+
+def test_fresh_states_reach_the_shifts():
+    network = lively.network(config("tsm", "mobilenet_v2", 64))
+    assert all(hasattr(shift, "copy") for shift in deploy(network, fresh=True).shifts.values())
+    assert not any(hasattr(shift, "copy") for shift in deploy(network).shifts.values())
+
+
+def test_the_future_is_refused():
+    with pytest.raises(ShiftError, match="cannot stream"):
+        deploy(lively.network(config("tsm", "mobilenet_v2", 64, bidirectional=True)))

@@ -1,0 +1,151 @@
+"""Models by name, and configurations that work or say why not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from torch import nn
+
+from edgeshift.errors import ModelError, ShiftError
+from edgeshift.models import BACKBONES, MODELS, ModelConfig, build, parse_name
+from edgeshift.shift import TABLES
+
+
+def test_every_table_on_every_backbone():
+    assert set(MODELS) == {f"{table}_{backbone}" for table in TABLES for backbone in BACKBONES}
+    assert {"tsm_mobilenet_v2", "stsm_mobilenet_v2", "tsam_resnet50", "tsn_resnet50"} < set(MODELS)
+    assert len(MODELS) == 8
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_name_is_its_parts(name):
+    table, backbone = parse_name(name)
+    assert table in TABLES and backbone in BACKBONES
+    assert ModelConfig(table, backbone, 5).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("tsm_mobilenetv2", "did you mean tsm_mobilenet_v2"),
+        ("TSM_mobilenet_v2", "did you mean"),
+        ("tsm-resnet50", "tsm_resnet50"),
+        ("", "known: "),
+        ("x", "known: "),
+        ("tsm", "known: "),
+    ],
+)
+def test_an_unknown_name_is_an_error_with_the_nearest(name, near):
+    with pytest.raises(ModelError) as caught:
+        parse_name(name)
+    assert near in str(caught.value) and repr(name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"table": "tsmm"}, "unknown shift table 'tsmm'; did you mean"),
+        ({"backbone": "resnet18"}, "unknown backbone 'resnet18'; did you mean resnet50"),
+        ({"size": 63}, "63x63 are too small; the smallest is 64"),
+        ({"std": (58.0, 0.0, 57.0)}, "must be positive"),
+        ({"std": (58.0, -1.0, 57.0)}, "must be positive"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_config_that_cannot_work_is_refused(values, words):
+    options: dict[str, Any] = {"table": "tsm", "backbone": "mobilenet_v2", "classes": 5, **values}
+    with pytest.raises(ModelError, match=words):
+        ModelConfig(**options)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"classes": 1},
+        {"classes": 100_001},
+        {"size": 4097},
+        {"depth": 0},
+        {"depth": 65},
+        {"width": 0},
+        {"width": 9},
+        {"fill": "mirror"},
+        {"rounding": "up"},
+        {"mean": [1, 2]},
+        {"table": "x" * 65},
+        {"extra": 1},
+    ],
+    ids=lambda values: f"{next(iter(values))} {next(iter(values.values()))}"[:20],
+)
+def test_a_config_out_of_range_is_refused_when_read(values):
+    options = {"table": "tsm", "backbone": "mobilenet_v2", "classes": 5, **values}
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(options, ModelConfig)
+
+
+def test_options_reach_the_table():
+    assert ModelConfig("tsam", "resnet50", 5, depth=3).shift_table(64).depth == 3
+    assert ModelConfig("tsam", "resnet50", 5).shift_table(64).counts_frames
+    assert not ModelConfig("tsam", "resnet50", 5, fill="zero").shift_table(64).counts_frames
+    assert ModelConfig("tsm", "resnet50", 5, fill="keep").shift_table(64).counts_frames
+    assert ModelConfig("tsm", "resnet50", 5, bidirectional=True).shift_table(64).future
+    streamed = ModelConfig("tsm", "resnet50", 5, bidirectional=True, streamed_bidirectional=True).shift_table(64)
+    assert [row.dt for row in streamed.rows] == [None, 1]
+    assert ModelConfig("tsn", "resnet50", 5, bidirectional=True, fill="keep").shift_table(64).rows == ()
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_seed_gives_the_same_network_and_uses_up_nobodys_random_numbers(backbone):
+    config = ModelConfig("tsm", backbone, 5, size=64)
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    first, second, third = (build(config, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], third[name]) for name in first)
+
+
+def test_a_network_comes_in_evaluation_mode():
+    assert not any(module.training for module in build(ModelConfig("tsm", "mobilenet_v2", 5, size=64)).modules())
+
+
+@pytest.mark.parametrize(
+    ("width", "rounding", "stem", "channels", "last"),
+    [
+        (1.0, "torchvision", 32, [16, 24, 32, 64, 96, 160, 320], 1280),
+        (1.0, "mit", 32, [16, 24, 32, 64, 96, 160, 320], 1280),
+        # torchvision: to the nearest 8, not below 90%; the stem too.
+        (0.5, "torchvision", 16, [8, 16, 16, 32, 48, 80, 160], 1280),
+        (0.35, "torchvision", 16, [8, 8, 16, 24, 32, 56, 112], 1280),
+        (1.4, "torchvision", 48, [24, 32, 48, 88, 136, 224, 448], 1792),
+        # MIT: up to the next 8; stem and first stage as they are.
+        (0.5, "mit", 32, [16, 16, 16, 32, 48, 80, 160], 1280),
+        (1.4, "mit", 32, [16, 40, 48, 96, 136, 224, 448], 1792),
+    ],
+)
+def test_widths_of_mobilenet_v2(width, rounding, stem, channels, last):
+    made = build(ModelConfig("tsn", "mobilenet_v2", 5, size=64, width=width, rounding=rounding)).backbone
+    convolutions = [m for m in made.features.modules() if isinstance(m, nn.Conv2d)]
+    assert convolutions[0].out_channels == stem
+    outputs = [[m for m in block.modules() if isinstance(m, nn.Conv2d)][-1].out_channels for block in made.features]
+    repeats = (1, 2, 3, 4, 3, 3, 1)
+    assert outputs[1:-1] == [c for c, n in zip(channels, repeats, strict=True) for _ in range(n)]
+    assert outputs[-1] == last == made.classifier[1].in_features
+
+
+@pytest.mark.parametrize(("backbone", "smallest"), [("mobilenet_v2", 16), ("resnet50", 64)])
+def test_a_table_too_deep_for_the_narrowest_place_is_refused(backbone, smallest):
+    depth = smallest // 8 + 1
+    with pytest.raises(ShiftError, match=f"smallest count that works is {8 * depth}"):
+        build(ModelConfig("tsam", backbone, 5, size=64, depth=depth, width=0.5))
+    build(ModelConfig("tsam", backbone, 5, size=64, depth=depth - 1, width=0.5))
+
+
+def test_listing_models_needs_neither_torch_nor_numpy():
+    code = "import sys, edgeshift.models; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,290 @@
+"""What everything else rests on: frame by frame with carried state equals the whole clip at once.
+
+The weights come from ``initial_network``, so that logits depend on the frame and on the state; each case also shows
+that without its state it would be off by a thousand times the tolerance.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+from typing import Any
+
+import lively
+import msgspec
+import pytest
+import torch
+from torch import Tensor
+
+from edgeshift.errors import ModelError, ShiftError
+from edgeshift.models import ModelConfig
+from edgeshift.models.network import SEEN, ShiftNetwork, Step
+
+FRAMES = 16
+TOLERANCE = 1e-5
+CLASSES = 11
+
+TABLES: dict[str, dict[str, Any]] = {
+    "tsn": {"table": "tsn"},
+    "tsm": {"table": "tsm"},
+    "tsm-keep": {"table": "tsm", "fill": "keep"},
+    "stsm": {"table": "stsm"},
+    "stsm-keep": {"table": "stsm", "fill": "keep"},
+    "tsam1": {"table": "tsam", "depth": 1},
+    "tsam1-zero": {"table": "tsam", "depth": 1, "fill": "zero"},
+    "tsam2": {"table": "tsam", "depth": 2},
+    "tsam2-zero": {"table": "tsam", "depth": 2, "fill": "zero"},
+    "tsam4": {"table": "tsam", "depth": 4},
+    "tsam4-zero": {"table": "tsam", "depth": 4, "fill": "zero"},
+}
+BACKBONES: dict[str, dict[str, Any]] = {
+    "mbv2": {"backbone": "mobilenet_v2"},
+    "mbv2-0.5": {"backbone": "mobilenet_v2", "width": 0.5},
+    "mbv2-mit1.4": {"backbone": "mobilenet_v2", "width": 1.4, "rounding": "mit"},
+    "resnet50": {"backbone": "resnet50"},
+}
+#: Depth 4 needs 32 channels at every place; these have 24 and 16.
+TOO_NARROW = {(table, backbone) for table in ("tsam4", "tsam4-zero") for backbone in ("mbv2", "mbv2-0.5")}
+
+
+def config(table: str, backbone: str, size: int, **options: Any) -> ModelConfig:
+    return ModelConfig(classes=CLASSES, size=size, **TABLES[table], **BACKBONES[backbone], **options)
+
+
+def run(step: Step, clip: Tensor, states: tuple[Tensor, ...]) -> Tensor:
+    """[N, T, classes], frame by frame."""
+    logits = []
+    for t in range(clip.shape[1]):
+        answer, *states = step(clip[:, t], *states)
+        logits.append(answer)
+    return torch.stack(logits, 1)
+
+
+def largest(difference: Tensor) -> float:
+    return float(difference.abs().max())
+
+
+def check(network: ShiftNetwork, size: int, batch: int, reset: int = 4) -> None:
+    step = Step(network).eval()
+    clip = lively.clips(batch, FRAMES, size, seed=batch)
+    with torch.inference_mode():
+        want = network(clip)
+        got = run(step, clip, step.start(batch=batch))
+        assert want.shape == (batch, FRAMES, CLASSES)
+        assert largest(got - want) <= TOLERANCE
+        # After a reset, to the bit: nothing is kept outside the states.
+        assert torch.equal(run(step, clip[:, :reset], step.start(batch=batch)), got[:, :reset])
+        # The test can fail: the logits depend on the frame, and without the state they would be others.
+        assert largest(want[:, 0] - want[:, -1]) > 0.1
+        without = step(clip[:, -1], *step.start(batch=batch))[0]
+        if step.state_names:
+            assert largest(without - want[:, -1]) > 1000 * TOLERANCE
+        else:
+            assert largest(without - want[:, -1]) <= TOLERANCE
+
+
+def cases() -> list[Any]:
+    found = []
+    for table, backbone, size, batch in itertools.product(TABLES, BACKBONES, (64, 112), (1, 3)):
+        slow = backbone == "resnet50" or (size > 64 and backbone != "mbv2")
+        if (table, backbone) in TOO_NARROW or (slow and size > 64 and (backbone == "resnet50" or batch == 3)):
+            continue
+        marks = [pytest.mark.slow] if slow else []
+        found.append(pytest.param(table, backbone, size, batch, marks=marks, id=f"{table}-{backbone}-{size}-{batch}"))
+    return found
+
+
+@pytest.mark.parametrize(("table", "backbone", "size", "batch"), cases())
+def test_step_equals_clip(table, backbone, size, batch):
+    check(lively.network(config(table, backbone, size)), size, batch)
+
+
+@pytest.mark.parametrize("size", [80, 96, 113, 144])
+@pytest.mark.parametrize("table", ["tsm", "stsm-keep", "tsam2"])
+def test_step_equals_clip_at_other_sizes(table, size):
+    check(lively.network(config(table, "mbv2-0.5", size)), size, batch=2)
+
+
+@pytest.mark.parametrize(("table", "backbone"), sorted(TOO_NARROW))
+def test_a_table_too_deep_for_the_width_is_refused(table, backbone):
+    with pytest.raises(ShiftError, match=r"channels are too few.* is 32$"):
+        lively.network(config(table, backbone, 64))
+
+
+@pytest.mark.parametrize("backbone", ["mbv2", "resnet50"])
+@pytest.mark.parametrize("table", ["tsm", "stsm", "tsam2", "tsam2-zero"])
+def test_a_bidirectional_network_that_is_made_to_stream(table, backbone):
+    """Step equals the clip form of the past-only table at the weights' own slots, and is not the two-sided clip."""
+    both = lively.network(config(table, backbone, 64, bidirectional=True))
+    streamed = lively.network(config(table, backbone, 64, bidirectional=True, streamed_bidirectional=True))
+    naive = lively.network(config(table, backbone, 64))
+    with pytest.raises(ShiftError, match="--stream-bidirectional"):
+        Step(both)
+    assert {place: t.past_only() for place, t in both.tables.items()} == streamed.tables
+    check(streamed, 64, batch=2)
+    clip = lively.clips(2, FRAMES, 64)
+    with torch.inference_mode():
+        one, two, wrong = streamed(clip), both(clip), naive(clip)
+    assert largest(one - two) > 0.05, "without the future the answer is another"
+    assert largest(one - wrong) > 0.05, "the past at the future's slot would be another answer again"
+    # The newest frame has no next one in the two-sided clip either, but the frames it has seen had.
+    assert largest(one[:, 0] - two[:, 0]) > 0.01
+
+
+@pytest.mark.parametrize("backbone", ["mbv2", "resnet50"])
+def test_one_frame_alone_is_the_two_sided_clip_of_one_frame(backbone):
+    both = lively.network(config("tsm", backbone, 64, bidirectional=True))
+    streamed = lively.network(config("tsm", backbone, 64, bidirectional=True, streamed_bidirectional=True))
+    clip = lively.clips(2, 1, 64)
+    with torch.inference_mode():
+        assert largest(run(Step(streamed), clip, Step(streamed).start(batch=2)) - both(clip)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("table", ["tsm", "tsam2"])
+def test_fresh_states_compute_the_same(table):
+    network = lively.network(config(table, "mbv2-0.5", 64))
+    clip = lively.clips(2, 6, 64)
+    with torch.inference_mode():
+        plain, fresh = (Step(network, fresh=fresh) for fresh in (False, True))
+        assert torch.equal(run(plain, clip, plain.start(batch=2)), run(fresh, clip, fresh.start(batch=2)))
+
+
+def test_items_of_a_batch_do_not_see_each_other():
+    network = lively.network(config("stsm", "mbv2-0.5", 64))
+    clip = lively.clips(3, 6, 64)
+    changed = torch.cat((clip[:1], clip[1:] * 0.2))
+    step = Step(network)
+    with torch.inference_mode():
+        first, second = (run(step, c, step.start(batch=3)) for c in (clip, changed))
+    assert largest(first[0] - second[0]) <= TOLERANCE
+    assert largest(first[1] - second[1]) > 0.05
+
+
+@pytest.mark.parametrize("size", [64, 80, 96, 112, 113, 144, 224])
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("table", ["tsm", "tsam2"])
+def test_state_shapes_are_those_of_the_step(table, backbone, size):
+    network = _unsized(table, backbone)
+    shapes = network.state_shapes(size)
+    step = Step(network)
+    assert step.state_names == tuple(shapes)
+    start = step.start(size)
+    assert [tuple(s.shape) for s in start] == list(shapes.values())
+    assert [tuple(s.shape) for s in step.start(size, 3)] == [(3, *shape[1:]) for shape in shapes.values()]
+    assert all(not s.any() for s in start)
+    with torch.inference_mode():
+        logits, *following = step(lively.clips(1, 1, size)[:, 0], *start)
+    assert logits.shape == (1, CLASSES) and torch.isfinite(logits).all()
+    assert [tuple(s.shape) for s in following] == list(shapes.values())
+    if table == "tsam2":
+        assert list(shapes)[-1] == SEEN and shapes[SEEN] == (1, 2, 1, 1)
+        assert following[-1].flatten().tolist() == [1, 0]
+
+
+@cache
+def _unsized(table: str, backbone: str) -> ShiftNetwork:
+    return lively.network(config(table, backbone, 64))
+
+
+def test_a_network_without_shifts_carries_nothing():
+    network = _unsized("tsn", "mbv2-0.5")
+    assert network.state_shapes(113) == {} and Step(network).start() == ()
+
+
+def test_a_network_is_at_home_at_its_own_size():
+    network = lively.network(config("stsm", "mbv2-0.5", 144))
+    assert network.state_shapes() == network.state_shapes(144) != network.state_shapes(64)
+    assert network.state_shapes(batch=5)["state_features_16"] == (5, 10, 5, 5)
+
+
+@pytest.mark.parametrize("size", [0, 1, 32, 63])
+def test_sizes_below_64_are_refused(size):
+    with pytest.raises(ModelError, match=rf"{size}x{size} are too small; the smallest is 64"):
+        ModelConfig("tsm", "mobilenet_v2", CLASSES, size=size)
+    with pytest.raises(ModelError, match="smallest is 64"):
+        lively.network(config("tsm", "mbv2", 64)).state_shapes(size)
+
+
+@pytest.mark.parametrize("given", [0, 9, 11])
+def test_a_wrong_number_of_states_is_refused(given):
+    step = Step(lively.network(config("tsm", "mbv2", 64)))
+    with pytest.raises(ModelError, match=f"takes 10 states, not {given}"):
+        step(torch.zeros(1, 3, 64, 64), *[torch.zeros(1)] * given)
+
+
+def test_online_buffers_of_mobilenet_v2_at_224():
+    """The ten buffers of the authors' online model, in their order."""
+    shapes = lively.network(config("tsm", "mbv2", 224)).state_shapes()
+    blocks = (3, 5, 6, 8, 9, 10, 12, 13, 15, 16)
+    sizes = [(3, 56, 56), *[(4, 28, 28)] * 2, *[(8, 14, 14)] * 3, *[(12, 14, 14)] * 2, *[(20, 7, 7)] * 2]
+    assert shapes == {f"state_features_{i}": (1, *shape) for i, shape in zip(blocks, sizes, strict=True)}
+    assert sum(torch.Size(s).numel() for s in shapes.values()) == 27_048
+
+
+@pytest.mark.parametrize("table", ["tsm", "stsm"])
+@pytest.mark.parametrize("size", [64, 96, 112 - 16, 128, 160, 224, 256, 320])
+def test_state_of_mobilenet_v2_in_general(table, size):
+    shapes = lively.network(config(table, "mbv2", 64)).state_shapes(size)
+    assert sum(torch.Size(s).numel() for s in shapes.values()) == 552 * (size // 32) ** 2
+
+
+def test_every_block_of_resnet50_is_shifted():
+    network = lively.network(config("tsm", "resnet50", 224))
+    assert list(network.tables) == [f"layer{n}_{i}" for n, count in enumerate((3, 4, 6, 3), 1) for i in range(count)]
+    channels = [64, 256, 256, 256, *[512] * 4, *[1024] * 6, *[2048] * 2]
+    assert [table.channels for table in network.tables.values()] == channels
+    # A block's input: the first of a stage still has the size of the stage before.
+    sides = [56] * 4 + [28] * 4 + [14] * 6 + [7] * 2
+    want = [(1, c // 8, side, side) for c, side in zip(channels, sides, strict=True)]
+    assert list(network.state_shapes().values()) == want
+
+
+def test_the_identity_path_is_not_shifted():
+    """With residual branches that give nothing, the shift cannot be seen at all."""
+    made = lively.network(config("tsm", "mbv2-0.5", 64))
+    network = ShiftNetwork(made.config, _without_branches(made.backbone)).eval()
+    clip = lively.clips(1, 4, 64)
+    alone = torch.cat([clip[:, t : t + 1] for t in (3, 2, 1, 0)], 1)
+    with torch.inference_mode():
+        assert largest(network(clip) - network(alone).flip(1)) <= TOLERANCE
+
+
+def _without_branches(backbone: torch.nn.Module) -> torch.nn.Module:
+    import copy
+
+    changed = copy.deepcopy(backbone)
+    for block in changed.features:
+        if getattr(block, "place", None):
+            torch.nn.init.zeros_(block.conv[-1].weight)
+            torch.nn.init.zeros_(block.conv[-1].bias)
+    return changed
+
+
+def test_reading_the_shapes_leaves_mode_and_weights_alone():
+    network = lively.network(config("tsm", "mbv2-0.5", 64))
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    for size, training in ((96, True), (128, False)):
+        network.train(training)
+        network.state_shapes(size)
+        assert network.training == training and network.backbone.training == training
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("table", ["tsm", "tsam2-zero", "tsam2"])
+def test_the_same_frame_forever(table):
+    """A stream has no clock of its own. Zeros at the start are forgotten; kept features were never wrong."""
+    network = lively.network(config(table, "mbv2-0.5", 64))
+    clip = lively.clips(1, 1, 64).expand(-1, 30, -1, -1, -1)
+    step = Step(network)
+    with torch.inference_mode():
+        logits = run(step, clip, step.start())
+    assert torch.equal(logits[:, -1], logits[:, -2])
+    if table == "tsam2":
+        assert largest(logits - logits[:, :1]) <= TOLERANCE
+    else:
+        assert largest(logits[:, 0] - logits[:, -1]) > 0.01
+
+
+def test_a_config_survives_a_round_trip():
+    made = config("tsam2", "mbv2-mit1.4", 112, bidirectional=True, streamed_bidirectional=True)
+    assert msgspec.json.decode(msgspec.json.encode(made), type=ModelConfig) == made

@@ -1,0 +1,95 @@
+"""Each room says what it offers, and offers what it says."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgeshift
+from edgeshift.errors import EdgeshiftError
+
+ROOT = Path(__file__).parents[1]
+ROOMS = {
+    "edgeshift": "edgeshift",
+    "edgeshift.checkpoints": "edgeshift/checkpoints",
+    "edgeshift.gestures": "edgeshift/gestures",
+    "edgeshift.models": "edgeshift/models",
+    "edgeshift.converters": "converters",
+    "edgeshift.runtimes": "runtimes",
+    "edgeshift.benchmarks": "benchmarks",
+    "edgeshift.apps": "apps",
+}
+
+
+def public_names(room: str) -> set[str]:
+    """What a room's ``__init__`` defines itself or takes out of its own files, underscores aside.
+
+    Names taken from elsewhere (``Path``, ``missing``) are its tools, not its offer.
+    """
+    names: set[str] = set()
+    for node in ast.parse((ROOT / ROOMS[room] / "__init__.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names.update(target.id for target in targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{room}."):
+            names.update(alias.asname or alias.name for alias in node.names)
+    return {name for name in names if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room != "edgeshift"])
+def test_all_is_the_public_names(room):
+    module = importlib.import_module(room)
+    offered = getattr(module, "__all__", [])
+    assert sorted(offered) == sorted(public_names(room))
+    assert len(set(offered)) == len(offered)
+    assert all(hasattr(module, name) for name in offered)
+
+
+def test_all_of_the_package_is_its_lazy_table():
+    assert sorted(edgeshift.__all__) == sorted([*edgeshift._HOMES, "__version__"])
+    assert public_names("edgeshift") == set()
+    for name, home in edgeshift._HOMES.items():
+        assert getattr(edgeshift, name) is getattr(importlib.import_module(home), name)
+
+
+def test_type_checkers_see_what_the_lazy_table_gives():
+    tree = ast.parse((ROOT / "edgeshift" / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen == edgeshift._HOMES
+
+
+def test_what_everybody_imports():
+    assert edgeshift.EdgeshiftError is EdgeshiftError
+    assert edgeshift.__version__.count(".") == 2
+    with pytest.raises(AttributeError, match="no attribute 'Strem'"):
+        edgeshift.Strem  # noqa: B018
+
+
+def test_star_import_gives_the_public_names():
+    code = "from edgeshift import *; print(sorted(n for n in dir() if not n.startswith('_') or n == '__version__'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(sorted(edgeshift.__all__))
+
+
+def test_every_package_is_installed():
+    """A folder with code that pyproject does not name would be missing from the wheel, and only there."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for top in ("edgeshift", "converters", "runtimes", "benchmarks", "apps"):
+        for init in (ROOT / top).rglob("__init__.py"):
+            parts = init.parent.relative_to(ROOT).parts
+            name = ".".join(parts if parts[0] == "edgeshift" else ("edgeshift", *parts))
+            assert f'"{name}"' in text, name
+
+
+def test_every_folder_with_code_is_a_package():
+    for top in ("edgeshift", "converters", "runtimes", "benchmarks", "apps"):
+        for file in (ROOT / top).rglob("*.py"):
+            assert (file.parent / "__init__.py").is_file(), file.parent

@@ -1,0 +1,253 @@
+"""Shift tables row by row, against the papers' formulae written out again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from edgeshift import shift
+from edgeshift.errors import ShiftError
+from edgeshift.shift import TABLES, Row, ShiftTable, stsm, tsam, tsm, tsn
+
+COUNTS = [16, 24, 31, 32, 40, 64, 100, 160, 257, 2048]
+
+
+def moves(table: ShiftTable) -> list[tuple[int | None, int, int] | None]:
+    """What happens to each channel: (dt, dh, dw), or None where nothing moves."""
+    found: list[tuple[int | None, int, int] | None] = [None] * table.channels
+    for row in table.rows:
+        for channel in range(row.start, row.stop):
+            assert found[channel] is None, "two rows name one channel"
+            found[channel] = (row.dt, row.dh, row.dw)
+    return found
+
+
+def fills(table: ShiftTable) -> set[str]:
+    return {row.fill for row in table.rows}
+
+
+def rest(table: ShiftTable, *groups: list[tuple[int, int, int]]) -> list[tuple[int, int, int] | None]:
+    """The groups one after the other, and nothing for the channels that are left."""
+    named = [move for group in groups for move in group]
+    return [*named, *[None] * (table.channels - len(named))]
+
+
+@pytest.mark.parametrize("channels", [1, *COUNTS])
+def test_tsn_moves_nothing(channels):
+    table = tsn(channels)
+    assert moves(table) == [None] * channels
+    assert (table.depth, table.state_channels, table.counts_frames) == (0, 0, False)
+
+
+@pytest.mark.parametrize("channels", [8, 15, *COUNTS])
+def test_tsm_past_only(channels):
+    table, fold = tsm(channels), channels // 8
+    assert moves(table) == rest(table, [(1, 0, 0)] * fold)
+    assert (table.depth, table.state_channels, table.counts_frames) == (1, fold, False)
+    assert fills(table) == {"zero"}
+
+
+@pytest.mark.parametrize("channels", [8, 15, *COUNTS])
+def test_tsm_bidirectional_has_the_future_first(channels):
+    table, fold = tsm(channels, bidirectional=True), channels // 8
+    assert moves(table) == rest(table, [(-1, 0, 0)] * fold, [(1, 0, 0)] * fold)
+    assert table.state_channels == fold
+    assert [row.dt for row in table.future] == [-1]
+
+
+@pytest.mark.parametrize("div", [3, 4, 8, 16])
+def test_tsm_of_another_share(div):
+    assert tsm(48, div=div).state_channels == 48 // div
+    assert tsm(48, div=div, bidirectional=True).rows[-1].stop == 48 // div * 2
+
+
+@pytest.mark.parametrize("channels", COUNTS)
+def test_stsm_past_only_gives_the_time_group_to_the_past(channels):
+    table, half = stsm(channels), channels // 16
+    space = [[move] * half for move in ((0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))]
+    assert moves(table) == rest(table, [(1, 0, 0)] * (channels // 8), *space)
+    assert table.state_channels == tsm(channels).state_channels
+    assert len(table.space) == 4 and len(table.past) == 1
+    assert fills(table) == {"zero"}
+
+
+@pytest.mark.parametrize("channels", COUNTS)
+def test_stsm_bidirectional_has_six_equal_groups(channels):
+    table, half = stsm(channels, bidirectional=True), channels // 16
+    order = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
+    assert moves(table) == rest(table, *([move] * half for move in order))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [32, 40, 64, 100, 257, 2048])
+def test_tsam_past_only_packs_the_past_groups(channels, depth):
+    table, f = tsam(channels, depth=depth), channels // 8 // depth
+    assert moves(table) == rest(table, *([(age, 0, 0)] * f for age in range(1, depth + 1)))
+    assert table.depth == depth
+    assert table.state_channels == f * depth * (depth + 1) // 2
+    assert table.counts_frames
+    assert fills(table) == {"keep"}
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [32, 40, 64, 100, 257, 2048])
+def test_tsam_bidirectional_alternates_future_and_past(channels, depth):
+    table, f = tsam(channels, depth=depth, bidirectional=True), channels // 8 // depth
+    groups = []
+    for age in range(1, depth + 1):
+        groups += [[(-age, 0, 0)] * f, [(age, 0, 0)] * f]
+    assert moves(table) == rest(table, *groups)
+    assert table.state_channels == f * depth * (depth + 1) // 2
+
+
+def test_tsam_with_zeros_need_not_count_frames():
+    assert not tsam(64, fill="zero").counts_frames
+    assert fills(tsam(64, fill="zero")) == {"zero"}
+    assert tsm(64, fill="keep").counts_frames and stsm(64, fill="keep").counts_frames
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["past", "both"])
+@pytest.mark.parametrize(
+    ("name", "options", "smallest"),
+    [
+        ("tsm", {}, 8),
+        ("tsm", {"div": 4}, 4),
+        ("stsm", {}, 16),
+        ("tsam", {"depth": 1}, 8),
+        ("tsam", {"depth": 2}, 16),
+        ("tsam", {"depth": 3}, 24),
+        ("tsam", {"depth": 4}, 32),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else str(value),
+)
+def test_too_few_channels_name_the_smallest_count_that_works(name, options, smallest, bidirectional):
+    make = TABLES[name]
+    for channels in (1, smallest - 1):
+        with pytest.raises(ShiftError, match=rf"{name}.* {channels} channels .* is {smallest}$") as caught:
+            make(channels, bidirectional=bidirectional, **options)
+        assert "\n" not in str(caught.value)
+    table = make(smallest, bidirectional=bidirectional, **options)
+    assert all(row.channels == 1 or row.dt == 1 for row in table.rows), "the smallest count moves one channel a group"
+    assert table.state_channels > 0
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_a_depth_that_is_no_shift_is_refused(depth):
+    with pytest.raises(ShiftError, match="use 1 or more"):
+        tsam(64, depth=depth)
+
+
+@pytest.mark.parametrize("name", ["tsm", "stsm", "tsam"])
+def test_a_table_that_needs_the_future_cannot_stream_and_says_what_to_do(name):
+    table = TABLES[name](64, bidirectional=True)
+    with pytest.raises(ShiftError) as caught:
+        table.require_streamable()
+    message = str(caught.value)
+    first = table.future[0]
+    assert message.startswith(f"{name} cannot stream: channels {first.start} to {first.stop - 1} need the frame")
+    assert "past-only" in message and "--stream-bidirectional" in message
+    assert "\n" not in message
+    TABLES[name](64).require_streamable()
+    table.past_only().require_streamable()
+
+
+def test_the_message_says_how_far_ahead():
+    table = ShiftTable("far", 8, (Row(-3, 0, 0, 2, 4),))
+    with pytest.raises(ShiftError, match="channels 2 to 3 need the frame that comes 3 later"):
+        table.require_streamable()
+
+
+@pytest.mark.parametrize("name", ["tsm", "stsm", "tsam"])
+def test_past_only_keeps_the_slots_and_fills_the_future_with_zeros(name):
+    both = TABLES[name](64, bidirectional=True, fill="zero")
+    past = both.past_only()
+    assert past.past == both.past and past.space == both.space
+    assert (past.name, past.channels, past.future) == (both.name, both.channels, ())
+    filled = [(row.start, row.stop) for row in past.rows if row.dt is None]
+    assert filled == [(row.start, row.stop) for row in both.future]
+    assert past.state_channels == both.state_channels
+
+
+@pytest.mark.parametrize("name", ["tsm", "stsm", "tsam"])
+def test_past_only_leaves_kept_future_channels_alone(name):
+    both = TABLES[name](64, bidirectional=True, fill="keep")
+    past = both.past_only()
+    assert past.rows == tuple(row for row in both.rows if row not in both.future)
+    assert all(row.dt is not None for row in past.rows)
+
+
+@pytest.mark.parametrize("name", ["tsn", "tsm", "stsm", "tsam"])
+def test_past_only_changes_nothing_that_streams(name):
+    assert TABLES[name](64).past_only() == TABLES[name](64)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        tsn(5),
+        tsm(8),
+        tsm(100),
+        tsm(100, bidirectional=True),
+        stsm(257),
+        stsm(16, bidirectional=True),
+        tsam(257, depth=3, bidirectional=True),
+        ShiftTable("end", 6, (Row(1, 0, 0, 4, 6),)),
+        ShiftTable("gaps", 9, (Row(1, 0, 0, 1, 3), Row(0, 1, 0, 5, 6), Row(None, 0, 0, 6, 8))),
+        ShiftTable("all", 4, (Row(1, 0, 0, 0, 4),)),
+    ],
+    ids=lambda table: f"{table.name}{table.channels}",
+)
+def test_pieces_cover_all_channels_in_order(table):
+    pieces = table.pieces()
+    assert [start for start, _, _ in pieces] == [0, *(stop for _, stop, _ in pieces[:-1])]
+    assert pieces[-1][1] == table.channels
+    assert all(stop > start for start, stop, _ in pieces)
+    assert tuple(row for _, _, row in pieces if row) == table.rows
+    assert all((row.start, row.stop) == (start, stop) for start, stop, row in pieces if row)
+
+
+def test_depth_and_state_of_rows_that_look_far_back():
+    table = ShiftTable("far", 10, (Row(3, 0, 0, 0, 2), Row(1, 0, 0, 4, 5), Row(-2, 0, 0, 6, 7)))
+    assert table.depth == 3
+    assert table.state_channels == 2 * 3 + 1
+    assert [row.dt for row in table.past] == [3, 1]
+    assert [row.channels for row in table.rows] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ((Row(1, 0, 0, 0, 3), Row(1, 0, 0, 2, 4)), "must not overlap"),
+        ((Row(1, 0, 0, 4, 6), Row(1, 0, 0, 0, 2)), "in order"),
+        ((Row(1, 0, 0, 3, 3),), "not empty"),
+        ((Row(1, 0, 0, 3, 2),), "not empty"),
+        ((Row(1, 0, 0, 6, 9),), "does not fit 8 channels"),
+        ((Row(1, 0, 0, -1, 2),), "does not fit"),
+        ((Row(1, 1, 0, 0, 2),), "in time and in space"),
+        ((Row(-1, 0, 1, 0, 2),), "in time and in space"),
+        ((Row(0, 1, 1, 0, 2, "keep"),), "only be filled with zeros"),
+    ],
+    ids=["overlap", "order", "empty", "backwards", "too far", "negative", "time+h", "time+w", "diagonal keep"],
+)
+def test_rows_that_make_no_table_are_refused(rows, words):
+    with pytest.raises(ShiftError, match=words) as caught:
+        ShiftTable("odd", 8, rows)
+    assert str(caught.value).startswith("odd: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_that_touch_and_a_last_row_to_the_end_are_fine():
+    assert ShiftTable("full", 8, (Row(1, 0, 0, 0, 3), Row(0, 1, 1, 3, 8))).state_channels == 3
+
+
+def test_the_registry_holds_every_table():
+    assert set(TABLES) == {"tsn", "tsm", "stsm", "tsam"}
+    assert all(TABLES[name](64).name == name for name in TABLES)
+    assert all(TABLES[name] is getattr(shift, name) for name in TABLES)
+
+
+def test_tables_need_neither_torch_nor_numpy():
+    code = "import sys, edgeshift.shift; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

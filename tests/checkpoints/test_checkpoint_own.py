@@ -48,7 +48,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_public_surface() -> None:
-    assert checkpoints.__all__ == ["ChannelOrder", "Checkpoint", "Consensus", "load", "load_for_streaming", "save"]
+    names = ["ChannelOrder", "Checkpoint", "Consensus", "Fit", "load", "load_for_streaming", "save"]
+    assert checkpoints.__all__ == names
     assert all(callable(getattr(checkpoints, name)) for name in ("load", "load_for_streaming", "save"))
 
 

@@ -78,12 +78,24 @@ def read_clips(folder: Path, spec: FrameSpec, advance: Callable[[], None] = lamb
     return Clips(f"{len(videos)} videos in {folder.name}", tuple(clips))
 
 
-def held_out(folder: Path, spec: FrameSpec, videos: int = 4) -> list[Frame]:
-    """Frames of the first videos that lie between those that ``read_clips`` takes: ``FRAMES`` of each."""
+def held_out(folder: Path, spec: FrameSpec, videos: int = 4) -> list[Frame] | None:
+    """Frames that ``read_clips`` does not take: ``FRAMES`` of each of the first videos that are long enough.
+
+    Returns:
+        None if too few videos have twice as many frames as are taken to calibrate.
+    """
     from edgeshift.video import uniform
 
-    twice = [uniform(video, 2 * FRAMES)[::2] for video in find_videos(folder)[:videos]]
-    return [fit_frame(timed.frame, spec) for clip in twice for timed in clip]
+    found: list[Frame] = []
+    for video in find_videos(folder):
+        twice = uniform(video, 2 * FRAMES)
+        taken = {timed.timestamp for timed in uniform(video, FRAMES)}
+        others = [timed for timed in twice if timed.timestamp not in taken]
+        if len({timed.timestamp for timed in others}) >= FRAMES:
+            found += [fit_frame(timed.frame, spec) for timed in others[:FRAMES]]
+        if len(found) == videos * FRAMES:
+            return found
+    return None
 
 
 def find_videos(folder: Path) -> list[Path]:

@@ -191,8 +191,10 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
             raise ValueError(f"the input {self.input.shape} is not one {size} frame of RGB")
         if self.check and any(len(row) != classes for row in self.check.logits):
             raise ValueError(f"a row of expected logits does not have {classes} values")
-        if self.check and self.check.tolerance > self.check.span / 2:
+        if self.check and self.check.tolerance > max(self.check.span / 2, 1e-6):
             raise ValueError(f"a self-check that allows {self.check.tolerance:g} would accept anything")
+        if self.input.dtype == "int8" and (self.input.scale, self.input.zero_point) != (1.0, -128):
+            raise ValueError("an int8 frame is a pixel minus 128: scale 1, zero point -128")
         names = [self.input.name, self.output.name, *(state.name for state in self.states)]
         if len(set(names)) != len(names):
             raise ValueError("two tensors have the same name")

@@ -10,6 +10,7 @@ A Model is the loaded file; a Stream owns one set of states, so one Model serves
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -124,7 +125,10 @@ class Stream:
 
         Raises:
             VideoError: not a frame.
+            EdgeshiftError: a timestamp that is not finite.
         """
+        if timestamp is not None and not math.isfinite(timestamp):
+            raise EdgeshiftError(f"a timestamp of {timestamp} is not a time in seconds")
         due = timestamp is None or self._pacer is None or self._pacer.takes(timestamp)
         if not due and self._last is not None:
             return replace(self._last, timings=Timings(0.0, 0.0, 0.0), fresh=False)

@@ -14,10 +14,11 @@ import pytest
 from rich.console import Console
 
 from edgeshift.benchmarks import moves
+from edgeshift.benchmarks.comparison import Comparison, Row, difference, merge, show
 from edgeshift.benchmarks.forms import MOVES
 from edgeshift.benchmarks.interleave import Samples
 from edgeshift.benchmarks.machine import Machine
-from edgeshift.benchmarks.moves import Comparison, Row, assemble, difference, show
+from edgeshift.benchmarks.moves import assemble
 from edgeshift.benchmarks.normalisations import NORMALISATIONS
 from edgeshift.spec import GraphSpec, Precision
 
@@ -45,7 +46,7 @@ def rows() -> list[Row]:
 
 
 def comparison() -> Comparison:
-    return Comparison(64, 5, Machine("a processor", (), 2, "an os"), tuple(rows()))
+    return Comparison(64, 5, 1, Machine("a processor", (), 2, "an os"), tuple(rows()))
 
 
 def test_every_form_is_compared_with_the_network_without_shift() -> None:
@@ -65,6 +66,16 @@ def test_errors_belong_to_normalisations() -> None:
 
 def test_the_document_is_read_back() -> None:
     assert msgspec.json.decode(msgspec.json.encode(comparison()), type=Comparison) == comparison()
+
+
+def test_repeats_are_merged() -> None:
+    slower = msgspec.structs.replace(
+        comparison(), rows=tuple(msgspec.structs.replace(row, value=row.value + 0.2) for row in rows())
+    )
+    merged = merge([comparison(), slower])
+    assert merged.repeats == 2
+    assert merged.rows[0].value == pytest.approx(1.6)
+    assert merged.rows[0].runs == pytest.approx((1.5, 1.7))
 
 
 def test_a_form_is_one_line_with_both_precisions() -> None:

@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from edgeshift.benchmarks import overhead
-from edgeshift.benchmarks.figures import Figure, Report, encode, figure, show
+from edgeshift.benchmarks.figures import Figure, Report, encode, figure, merge, milliseconds, show
 from edgeshift.benchmarks.interleave import Interval, Samples
 from edgeshift.benchmarks.machine import Machine
 from edgeshift.benchmarks.pointwise import SHAPES
@@ -58,7 +58,7 @@ def samples() -> Samples:
     for at, shape in enumerate(SHAPES):
         for precision, speed in (("fp32", 1.0), ("int8", 2.0)):
             times[f"{shape.name} {precision}"] = (10.0 + at) / speed  # the first is the fastest of equal ones
-    return {name: milliseconds * 1e-3 * factor for name, milliseconds in times.items()}
+    return {name: time * 1e-3 * factor for name, time in times.items()}
 
 
 MACS = {"tsm": 300, **{shape.name: 600 for shape in SHAPES}}
@@ -123,7 +123,9 @@ def test_a_step_is_timed_without_its_preprocessing() -> None:
 
 
 def report(*found: Figure) -> Report:
-    return Report("overhead", 64, ROUNDS, MACHINE, ("a runtime",), found or tuple(overhead.assemble(samples(), MACS)))
+    return Report(
+        "overhead", 64, ROUNDS, 1, MACHINE, ("a runtime",), found or tuple(overhead.assemble(samples(), MACS))
+    )
 
 
 def test_the_document_is_read_back_and_says_what_is_met() -> None:
@@ -135,6 +137,19 @@ def test_the_document_is_read_back_and_says_what_is_met() -> None:
     assert {row["name"]: row["met"] for row in document["figures"]} == {f.name: f.met for f in given.figures}
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(text.replace('"low"', '"lowest"', 1), type=Report)
+
+
+def test_repeats_are_merged_to_their_median_and_judged_again() -> None:
+    def repeat(value: float, load: float) -> Report:
+        one = report(figure("g", "n", Interval(value, value - 0.01, value + 0.01), 1.02))
+        return msgspec.structs.replace(one, machine=msgspec.structs.replace(MACHINE, load=(load, load)))
+
+    merged = merge([repeat(1.01, 0.1), repeat(1.05, 0.9), repeat(1.03, 0.2)])
+    (found,) = merged.figures
+    assert (found.value, found.met, found.runs) == (1.03, False, (1.01, 1.05, 1.03))
+    assert (found.low, found.high) == pytest.approx((1.0, 1.06))
+    assert (merged.repeats, merged.machine.load) == (3, (0.9, 0.9))
+    assert merged.milliseconds == repeat(1.0, 0.0).milliseconds
 
 
 def test_missed_goals_are_listed() -> None:
@@ -168,7 +183,7 @@ def test_a_missed_goal_is_exit_status_1_only_if_asked(
 ) -> None:
     one = figure("g", "n", Interval(2.0, 2.0, 2.0), 1.0 if missed else 3.0)
     monkeypatch.setattr(overhead, "measure", lambda settings: report(one))
-    assert overhead.main(["--json", *(["--strict"] if strict else [])]) == status
+    assert overhead.main(["--json", "--quick", *(["--strict"] if strict else [])]) == status
     out, err = capsys.readouterr()
     assert json.loads(out)["figures"][0]["met"] is not missed
     assert err == ""
@@ -200,13 +215,17 @@ def test_end_to_end(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     found = msgspec.json.decode(result.stdout, type=Report)
-    assert (found.benchmark, found.size, found.rounds, found.threads) == ("overhead", 64, 5, 1)
+    assert (found.benchmark, found.size, found.rounds, found.repeats, found.threads) == ("overhead", 64, 5, 1, 1)
     shapes = "|".join(re.escape(shape.name) for shape in SHAPES)
     names = [re.sub(shapes, SHAPES[0].name, figure.name) for figure in found.figures]
     assert names == [figure.name for figure in overhead.assemble(samples(), MACS)]
     assert all(0 < figure.low <= figure.value <= figure.high for figure in found.figures)
     assert set(found.milliseconds) == set(samples())
     files = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    again = subprocess.run([*command, "--cache", str(tmp_path)], capture_output=True, text=True, check=False)
+    command += ["--rounds", "2", "--repeats", "2", "--cache", str(tmp_path)]
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
+    merged = msgspec.json.decode(again.stdout, type=Report)
+    assert (merged.rounds, merged.repeats) == (2, 2)
+    assert all(len(figure.runs) == 2 for figure in merged.figures)
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files

@@ -132,7 +132,7 @@ def test_graph_that_does_not_fit_its_description(made, tmp_path):
     path = tmp_path / "mixed.tflite"
     write_artifact(path, body, made("tsm", "int8").result.spec)
     for backend in ("compiled", "interpreter"):
-        with pytest.raises(ArtifactError, match="'state_features_3', its description promises"):
+        with pytest.raises(ArtifactError, match="'state_features_3' is nothing; its description promises"):
             load(path, backend=backend)
 
 

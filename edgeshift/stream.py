@@ -101,7 +101,9 @@ class Stream:
         self._executor = executor
         frame, dtype = spec.frame, np.dtype(spec.input.dtype)
         self._pixels = np.empty((frame.height, frame.width, 3), np.uint8)
-        self._tensor = np.empty(spec.input.shape, dtype)
+        # int8 frames are made where the pixels are: the tensor is another view of them.
+        self._tensor = self._pixels.view(np.int8)[None] if dtype == np.int8 else np.empty(spec.input.shape, dtype)
+        self._stored = spec.output.dtype == "int8"
         self._start = {
             state.name: np.full(
                 state.shape, _stored(state.start, state.scale, state.zero_point, state.dtype), state.dtype
@@ -137,8 +139,8 @@ class Stream:
         t1 = perf_counter()
         raw = self._executor.run(tensor)
         t2 = perf_counter()
-        logits = np.array(raw[0], np.float32)
-        if self.spec.output.dtype == "int8":
+        logits = raw[0].astype(np.float32)
+        if self._stored:
             logits -= self._zero
             logits *= self._scale
         index = int(logits.argmax())
@@ -151,9 +153,9 @@ class Stream:
     def prepare(self, frame: npt.NDArray[np.uint8]) -> Array:
         """The input tensor for a frame: [1, H, W, 3], valid until the next call."""
         if self.spec.input.dtype == "int8":
-            # value - 128 in two's complement is a flip of the top bit: one pass over bytes.
+            # value - 128 in two's complement is a flip of the top bit: one pass over bytes, in place.
             fit_frame(frame, self.spec.frame, out=self._pixels)
-            np.bitwise_xor(self._pixels, 128, out=self._tensor[0].view(np.uint8))
+            np.bitwise_xor(self._pixels, 128, out=self._pixels)
         else:
             self._tensor[0] = fit_frame(frame, self.spec.frame, out=self._pixels)
         return self._tensor

@@ -1,0 +1,129 @@
+"""Timing several things against each other in one process, in turns.
+
+    round 1   a b c      round 2   c a b      round 3   b c a   ...
+
+A ratio of two times taken minutes apart measures the neighbours and the clock as much as the code. Here every round
+gives each thing one turn, in an order drawn anew, and the ratio is formed inside the round: what slows the machine
+down for a while slows both sides. Reported is the median over rounds with a bootstrap interval; absolute times are
+never compared with anything.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.errors import EdgeshiftError
+
+#: One turn: does the work some times and returns the seconds of one.
+Turn = Callable[[], float]
+#: Seconds, one per round.
+Seconds = npt.NDArray[np.float64]
+#: {name: seconds}; element i of every array belongs to the same round.
+Samples = dict[str, Seconds]
+
+#: Timed calls of a turn, after one that is not timed: the turn before has filled the caches with other things.
+INNER = 5
+WARMUP = 3
+RESAMPLES = 2000
+#: Share of the bootstrap's medians that an interval holds.
+CONFIDENCE = 0.95
+
+
+class Interval(NamedTuple):
+    """A median over rounds, and between what it would lie were the rounds drawn again."""
+
+    value: float
+    low: float
+    high: float
+
+
+def calling(call: Callable[[], object], inner: int = INNER, clock: Callable[[], float] = perf_counter) -> Turn:
+    """The turn of a plain callable: the median of ``inner`` calls, timed one by one.
+
+    The median, not the sum: a call during which the system ran something else is not the callable's time.
+    """
+
+    def turn() -> float:
+        call()
+        times = []
+        for _ in range(inner):
+            start = clock()
+            call()
+            times.append(clock() - start)
+        return float(np.median(times))
+
+    return turn
+
+
+def interleave(
+    turns: Mapping[str, Turn],
+    rounds: int,
+    *,
+    warmup: int = WARMUP,
+    seed: int = 0,
+    advance: Callable[[], None] = lambda: None,
+) -> Samples:
+    """Give everything its turn, round after round. Garbage is not collected meanwhile.
+
+    Args:
+        turns: what to time.
+        rounds: that count. warmup: rounds before them, which do not.
+        seed: of the orders.
+        advance: called after every round that counts.
+
+    Raises:
+        EdgeshiftError: nothing to time, or no rounds.
+    """
+    if not turns or rounds < 1:
+        raise EdgeshiftError(f"timing needs something to time and a round or more, not {len(turns)} in {rounds} rounds")
+    names = list(turns)
+    random = np.random.default_rng(seed)
+    samples = {name: np.empty(rounds) for name in names}
+    with _no_collection():
+        for _ in range(warmup):
+            for name in names:
+                turns[name]()
+        for index in range(rounds):
+            for at in random.permutation(len(names)):
+                samples[names[at]][index] = turns[names[at]]()
+            advance()
+    return samples
+
+
+def ratio(over: Seconds, under: Seconds) -> Interval:
+    """The median of ``over / under``, round by round."""
+    return median(over / under)
+
+
+def median(values: Seconds, *, seed: int = 0) -> Interval:
+    """The median of one value per round, with its percentile bootstrap interval.
+
+    Raises:
+        EdgeshiftError: a value that is no number, such as the ratio to a time of zero.
+    """
+    if not np.isfinite(values).all():
+        raise EdgeshiftError("a time of zero cannot be compared; time more calls")
+    random = np.random.default_rng(seed)
+    drawn = np.median(values[random.integers(len(values), size=(RESAMPLES, len(values)))], axis=1)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(drawn, (tail, 1 - tail))
+    return Interval(float(np.median(values)), float(low), float(high))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -139,12 +139,13 @@ class Stream:
         t1 = perf_counter()
         raw = self._executor.run(tensor)
         t2 = perf_counter()
-        logits = raw[0].astype(np.float32)
         if self._stored:
-            logits -= self._zero
+            logits = np.subtract(raw[0], self._zero, dtype=np.float32)
             logits *= self._scale
+        else:
+            logits = raw[0].astype(np.float32)
         index = int(logits.argmax())
-        score = 1.0 / float(np.exp(logits - logits[index]).sum())
+        score = 1.0 / float(np.add.reduce(np.exp(logits - logits[index])))
         self._last = Prediction(
             self.spec.labels[index], index, score, logits, Timings(t1 - t0, t2 - t1, perf_counter() - t2)
         )

@@ -12,23 +12,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from copy import copy
 from time import perf_counter
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from edgeshift.errors import EdgeshiftError
 from edgeshift.frames import fit_frame
-from edgeshift.spec import StreamSpec
+from edgeshift.spec import StreamSpec, TensorSpec
 from edgeshift.video import Pacer
 
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Timings:
+# After a network the caches hold nothing of ours, and Python code costs several times what a loop around it shows: a
+# step makes few calls. Structs are made in C; a frozen dataclass sets its fields one call at a time.
+
+
+class Timings(msgspec.Struct, frozen=True):
     """Seconds: frame to tensor, state in to state out, logits to prediction."""
 
     pre: float
@@ -36,22 +40,25 @@ class Timings:
     post: float
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True):
     """The answer for one frame.
 
     Attributes:
-        label, index: the first label. score: its softmax probability.
+        label, index: the first label. score: its softmax probability, computed when it is asked for.
         logits: float32 [classes], this frame's own, before any smoothing.
         timings: of this step. fresh: False if the frame came before it was due and the last answer is repeated.
     """
 
     label: str
     index: int
-    score: float
     logits: npt.NDArray[np.float32]
     timings: Timings
     fresh: bool = True
+
+    @property
+    def score(self) -> float:
+        """The softmax probability of the first label."""
+        return 1.0 / float(np.exp(self.logits - self.logits[self.index]).sum())
 
 
 class Executor(Protocol):
@@ -103,15 +110,14 @@ class Stream:
         self._pixels = np.empty((frame.height, frame.width, 3), np.uint8)
         # int8 frames are made where the pixels are: the tensor is another view of them.
         self._tensor = self._pixels.view(np.int8)[None] if dtype == np.int8 else np.empty(spec.input.shape, dtype)
-        self._stored = spec.output.dtype == "int8"
+        self._labels = spec.labels
+        self._reals = _real_values(spec.output) if spec.output.dtype == "int8" else None
         self._start = {
             state.name: np.full(
                 state.shape, _stored(state.start, state.scale, state.zero_point, state.dtype), state.dtype
             )
             for state in spec.states
         }
-        self._scale = np.float32(spec.output.scale)
-        self._zero = np.float32(spec.output.zero_point)
         self._last: Prediction | None = None
         self._pacer: Pacer | None = None
         self.reset()
@@ -131,24 +137,25 @@ class Stream:
         """
         if timestamp is not None and not math.isfinite(timestamp):
             raise EdgeshiftError(f"a timestamp of {timestamp} is not a time in seconds")
-        due = timestamp is None or self._pacer is None or self._pacer.takes(timestamp)
-        if not due and self._last is not None:
-            return replace(self._last, timings=Timings(0.0, 0.0, 0.0), fresh=False)
+        pacer = None
+        if timestamp is not None and self._pacer is not None:
+            # A copy, kept once there is an answer: what cannot be fed must not use up the time of the next frame.
+            pacer = copy(self._pacer)
+            if not pacer.takes(timestamp) and self._last is not None:
+                self._pacer = pacer
+                return msgspec.structs.replace(self._last, timings=Timings(0.0, 0.0, 0.0), fresh=False)
         t0 = perf_counter()
         tensor = self.prepare(frame)
         t1 = perf_counter()
-        raw = self._executor.run(tensor)
+        raw = self._executor.run(tensor)[0]
         t2 = perf_counter()
-        if self._stored:
-            logits = np.subtract(raw[0], self._zero, dtype=np.float32)
-            logits *= self._scale
-        else:
-            logits = raw[0].astype(np.float32)
+        # Both copy: the runtime may write the next logits where these are.
+        logits = raw.astype(np.float32) if self._reals is None else self._reals.take(raw)
         index = int(logits.argmax())
-        score = 1.0 / float(np.add.reduce(np.exp(logits - logits[index])))
-        self._last = Prediction(
-            self.spec.labels[index], index, score, logits, Timings(t1 - t0, t2 - t1, perf_counter() - t2)
-        )
+        timings = Timings(t1 - t0, t2 - t1, perf_counter() - t2)
+        self._last = Prediction(self._labels[index], index, logits, timings)
+        if pacer is not None:
+            self._pacer = pacer
         return self._last
 
     def prepare(self, frame: npt.NDArray[np.uint8]) -> Array:
@@ -163,13 +170,14 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything: the next step is the first."""
-        self._executor.set_states(self._start)
-        self._last = None
-        self._pacer = Pacer(self.spec.frame_spacing) if self.spec.frame_spacing else None
+        self._begin(self._start)
 
     @property
     def state(self) -> dict[str, Array]:
-        """The carried state, {name: array as stored}, copied: save it, restore it later by assignment."""
+        """The carried state, {name: array as stored}, copied: save it, restore it later by assignment.
+
+        It holds no time. The pace counts from the first frame after a restore, as after a ``reset``: that one is fed.
+        """
         return self._executor.states()
 
     @state.setter
@@ -179,7 +187,18 @@ class Stream:
         if given != wanted:
             name = next(name for name in (wanted | given) if given.get(name) != wanted.get(name))
             raise EdgeshiftError(f"state {name!r}: given {given.get(name)}, the artifact carries {wanted.get(name)}")
+        self._begin(states)
+
+    def _begin(self, states: dict[str, Array]) -> None:
         self._executor.set_states(states)
+        self._last = None
+        self._pacer = Pacer(self.spec.frame_spacing) if self.spec.frame_spacing else None
+
+
+def _real_values(tensor: TensorSpec) -> npt.NDArray[np.float32]:
+    """The real value of each int8, at the place it has as an index: -1 is the last. One look-up dequantizes."""
+    stored = np.arange(256, dtype=np.uint8).view(np.int8)
+    return (stored.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 
 
 def _stored(value: float, scale: float, zero_point: int, dtype: str) -> float:

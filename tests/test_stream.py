@@ -80,6 +80,45 @@ def test_int8_logits_are_dequantized():
     assert answer.label == "green"
 
 
+@pytest.mark.parametrize(("scale", "zero"), [(0.0184, -1), (0.3, 127), (1e-6, -128)])
+def test_each_of_the_256_int8_logits_is_dequantized(scale, zero):
+    stored = np.random.default_rng(0).permutation(256).astype(np.uint8).view(np.int8)
+
+    class Fixed(LeakyExecutor):
+        at = 0
+
+        def run(self, frame):
+            self.at += 4
+            return stored[None, self.at - 4 : self.at]
+
+    output = tensor("logits", 1, len(LABELS), dtype="int8", scale=scale, zero_point=zero)
+    got = logits(model(stream_spec(**{**INT8, "output": output}), Fixed).stream(), frames(64)).ravel()
+    assert got.dtype == np.float32
+    assert np.array_equal(got, (stored.astype(np.float32) - np.float32(zero)) * np.float32(scale))
+
+
+def test_int8_logits_are_not_overwritten_by_the_next():
+    class Reusing(LeakyExecutor):
+        buffer = np.zeros((1, len(LABELS)), np.int8)
+
+        def run(self, frame):
+            self.buffer += 1
+            return self.buffer
+
+    stream = model(stream_spec(**INT8), Reusing).stream()
+    first, second = (stream.step(frame) for frame in frames(2))
+    assert np.array_equal(second.logits - first.logits, np.full(len(LABELS), 0.125))
+    assert first.logits.flags.owndata and first.logits.flags.writeable
+
+
+def test_an_answer_cannot_be_changed():
+    answer = model().stream().step(frames(1)[0])
+    with pytest.raises(AttributeError):
+        answer.label = "none"
+    with pytest.raises(AttributeError):
+        answer.timings.pre = 0.0
+
+
 def test_an_int8_stream_follows_the_network():
     shown = frames(12)
     want, levels = answers(shown)
@@ -326,6 +365,55 @@ def test_a_broken_first_frame_does_not_leave_a_stream_without_an_answer():
     with pytest.raises(VideoError):
         stream.step(np.zeros((4, 4), np.uint8), 0.0)
     assert stream.step(frames(1)[0], 0.1).fresh
+
+
+@pytest.mark.parametrize("frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), None])
+def test_what_is_no_frame_does_not_use_up_the_time_of_the_next(frame):
+    stream = model(stream_spec(frame_spacing=0.4)).stream()
+    shown = frames(4)
+    stream.step(shown[0], 0.0)
+    with pytest.raises(VideoError):
+        stream.step(frame, 0.4)
+    assert stream.step(shown[1], 0.5).fresh
+    # Nor does it move the pace, which still counts from the first frame.
+    assert [stream.step(shown[2], stamp).fresh for stamp in (0.7, 0.8)] == [False, True]
+
+
+def test_a_runtime_that_fails_does_not_use_up_the_time_of_the_next_frame():
+    class Failing(LeakyExecutor):
+        def run(self, frame):
+            if frame.max() == 255:
+                raise RuntimeError("out of memory")
+            return super().run(frame)
+
+    stream = model(stream_spec(frame_spacing=0.4), Failing).stream()
+    shown = [np.minimum(frame, 254) for frame in frames(2)]
+    stream.step(shown[0], 0.0)
+    with pytest.raises(RuntimeError):
+        stream.step(np.full_like(shown[0], 255), 0.4)
+    assert stream.step(shown[1], 0.5).fresh
+
+
+def test_a_restored_state_is_fed_the_next_frame():
+    stream = model(stream_spec(frame_spacing=0.4)).stream()
+    shown = frames(3)
+    stream.step(shown[0], 5.0)
+    saved = stream.state
+    skipped = stream.step(shown[1], 5.1)
+    assert not skipped.fresh
+    stream.state = saved
+    answer = stream.step(shown[1], 5.2)
+    assert answer.fresh and np.allclose(answer.logits, answers(shown[:2])[0][1], atol=1e-4)
+    assert [stream.step(shown[2], stamp).fresh for stamp in (5.5, 5.6)] == [False, True], "from that frame on"
+
+
+def test_a_refused_state_leaves_the_pace_as_it_was():
+    stream = model(stream_spec(frame_spacing=0.4)).stream()
+    shown = frames(2)
+    stream.step(shown[0], 0.0)
+    with pytest.raises(EdgeshiftError, match="the artifact carries"):
+        stream.state = {}
+    assert not stream.step(shown[1], 0.1).fresh
 
 
 def test_a_model_says_what_it_is():

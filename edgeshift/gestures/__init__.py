@@ -1,6 +1,21 @@
-"""Drawn gesture clips: data to calibrate, test and train with, where no videos are at hand."""
+"""Drawn gestures, as clips and as streams: data to calibrate, test and train with, where no videos are at hand."""
 
-from edgeshift.gestures.draw import Clip, contact_sheet, draw_clip, draw_clips
+from edgeshift.gestures.draw import SPACING, Clip, DrawnStream, contact_sheet, draw_clip, draw_clips, draw_stream
+from edgeshift.gestures.motion import Act, Event, random_script
 from edgeshift.gestures.strokes import LABELS, STROKES, Stroke
 
-__all__ = ["LABELS", "STROKES", "Clip", "Stroke", "contact_sheet", "draw_clip", "draw_clips"]
+__all__ = [
+    "LABELS",
+    "SPACING",
+    "STROKES",
+    "Act",
+    "Clip",
+    "DrawnStream",
+    "Event",
+    "Stroke",
+    "contact_sheet",
+    "draw_clip",
+    "draw_clips",
+    "draw_stream",
+    "random_script",
+]

@@ -25,10 +25,10 @@ class Camera:
 
     def __init__(self, random: np.random.Generator, frames: int, size: int, brightness: float) -> None:
         self.size = size
-        shake = np.cumsum(random.normal(0, random.choice([0, 0.0015, 0.004, 0.009]), (frames, 2)), 0)
+        shake = _walk(random.normal(0, random.choice([0, 0.0015, 0.004, 0.009]), (frames, 2)))
         drift = np.linspace(-1, 1, frames)[:, None] * random.normal(0, random.choice([0, 0, 0.016]), 2)
         self._moves = np.clip(shake - shake.mean(0) + drift, -MARGIN * 0.9, MARGIN * 0.9)
-        self._rolls = np.cumsum(random.normal(0, random.choice([0, 0.002, 0.005]), frames))
+        self._rolls = _walk(random.normal(0, random.choice([0, 0.002, 0.005]), frames))
         # Aim at some mean brightness: mostly well lit, sometimes dim. The first frames may be too bright.
         aim = random.uniform(0.14, 0.24) if random.random() < 0.18 else random.uniform(0.28, 0.6)
         gains = np.full(frames, np.clip(aim / max(brightness, 0.02), 0.35, 2.5))
@@ -68,6 +68,14 @@ class Camera:
         noise = self._noise[y : y + self.size, x : x + self.size]
         exposed: Frame = np.clip(picture + noise, 0, 255).astype(np.uint8)
         return exposed
+
+
+def _walk(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """A random walk that does not get lost: float64 like ``steps``, along the first axis."""
+    places = steps.copy()
+    for index in range(1, len(places)):
+        places[index] += 0.97 * places[index - 1]
+    return places
 
 
 def _grain(random: np.random.Generator, size: int) -> npt.NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,14 @@ from edgeshift.errors import VideoError, unknown
 from edgeshift.frames import Frame, opencv
 from edgeshift.gestures.camera import MARGIN, Camera
 from edgeshift.gestures.hand import Hand, Vector, draw_hand
+from edgeshift.gestures.motion import Act, Event, compose, random_script
 from edgeshift.gestures.scene import Image, background
 from edgeshift.gestures.strokes import STROKES, Points, Stroke, move
+
+#: Seconds between the frames of drawn streams, and of what is trained on them.
+SPACING = 0.25
+#: From the middle of the picture, in pictures: a fingertip as far away as this has taken the hand out of it.
+FAR = 0.85
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +30,34 @@ class Clip:
         frames: uint8 [T, size, size, 3], RGB.
         label: the gesture.
         track: float32 [T, 2], the fingertip's x and y in each frame, 0..1 from the top left.
+        stroke: the first frame in which the stroke has begun, and the first in which it is complete (T if none is).
         seed: draws this clip again, together with the label.
     """
 
     frames: npt.NDArray[np.uint8]
     label: str
+    track: Points
+    stroke: tuple[int, int]
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnStream:
+    """Untrimmed video: some gestures, one after the other, and what lies between them.
+
+    Attributes:
+        frames: uint8 [T, size, size, 3], RGB.
+        times: float64 [T], seconds from the beginning, ``spacing`` apart but for a camera's unrest.
+        spacing: seconds.
+        events: the gestures.
+        track: float32 [T, 2], the fingertip's x and y in each frame; outside of 0..1 it is not in the picture.
+        seed: draws it again, together with the other arguments.
+    """
+
+    frames: npt.NDArray[np.uint8]
+    times: npt.NDArray[np.float64]
+    spacing: float
+    events: tuple[Event, ...]
     track: Points
     seed: int
 
@@ -64,16 +93,64 @@ def draw_clip(
         np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(6)
     )
     label = label or list(strokes)[for_label.integers(len(strokes))]
-    motion = move(strokes[label], frames, for_stroke)
-    hand = draw_hand(for_hand)
-    scene, hand_light = _lit_scene(for_scene, hand, size)
-    pose = _Pose(for_pose, motion)
-    camera = Camera(for_camera, frames, size, float(scene.mean()))
-    pictures = [
-        camera.expose(_lay_over(camera.see(scene, t), pose.layer(hand, motion[t], size), hand_light, pose), t)
-        for t in range(frames)
-    ]
-    return Clip(np.stack(pictures), label, motion[:, 1], seed)
+    motion, done = move(strokes[label], frames, for_stroke)
+    film = _Film(for_hand, for_pose, for_scene, for_camera, motion, size)
+    begun, complete = int((done <= 0).sum()), int((done < 1).sum())
+    return Clip(np.stack([film.take(t) for t in range(frames)]), label, motion[:, 1], (begun, complete), seed)
+
+
+def draw_stream(
+    seed: int,
+    script: Sequence[Act] | None = None,
+    *,
+    seconds: float = 60,
+    begin: float = 0,
+    spacing: float = SPACING,
+    size: int = 128,
+    strokes: Mapping[str, Stroke] = STROKES,
+) -> DrawnStream:
+    """Draw a stream of one person in front of one scene. The same arguments give the same pixels.
+
+    Args:
+        seed: 0 or more.
+        script: what happens; None lets the seed choose.
+        seconds: how much is drawn, where the script is the seed's; else all of the script is.
+        begin: seconds of the beginning to leave out.
+        spacing: seconds between frames.
+        size: pixels a side. It is a camera's wide picture squashed to a square.
+        strokes: the gestures there are.
+
+    Raises:
+        VideoError: an unknown act, or numbers that make no sense.
+    """
+    if seed < 0 or not 16 <= size <= 4096 or not 1e-3 <= spacing <= 60 or not 0 <= begin < begin + seconds <= 36_000:
+        raise VideoError(
+            f"cannot draw seed {seed}, {seconds:g} s from {begin:g} s, a frame of {size} every {spacing:g} s: give "
+            "seed >= 0, up to 36,000 s, 16 <= size <= 4096, a spacing of 0.001 to 60"
+        )
+    for_script, for_stroke, for_hand, for_pose, for_scene, for_camera = (
+        np.random.default_rng(part) for part in np.random.SeedSequence([seed, 1]).spawn(6)
+    )
+    if script is None:
+        way = compose(random_script(begin + seconds, strokes, for_script), strokes, for_stroke)
+    else:
+        way = compose(script, strokes, for_stroke)
+        seconds = max(way.seconds - begin, spacing)
+    frames = max(1, round(seconds / spacing))
+    times = (np.arange(frames) + for_stroke.uniform(-0.1, 0.1, frames)) * spacing + begin
+    shutter = min(for_stroke.uniform(0.008, 0.05), spacing * 0.9)
+    motion = way.at(times[:, None] + np.array([-0.5, 0, 0.5]) * shutter)
+    tremor = np.cumsum(for_stroke.normal(0, 0.002, (frames, 1, 2)), 0)
+    tremor = tremor - _smooth(tremor, 8) + for_stroke.normal(0, 0.004, (frames, 1, 2))
+    motion = (motion + tremor).astype(np.float32)
+    film = _Film(for_hand, for_pose, for_scene, for_camera, motion, size)
+    pictures = np.stack([film.take(t) for t in range(frames)])
+    events = tuple(
+        Event(event.label, event.begin - begin, event.end - begin)
+        for event in way.events
+        if event.end > begin and event.begin < begin + seconds
+    )
+    return DrawnStream(pictures, times - begin, spacing, events, motion[:, 1], seed)
 
 
 def draw_clips(
@@ -98,12 +175,43 @@ def contact_sheet(clips: Iterable[Clip]) -> Frame:
     return np.concatenate(rows)
 
 
+class _Film:
+    """One hand, one scene and one camera: takes one frame after another.
+
+    motion: float32 [T, 3, 2], the fingertip when the shutter opens, half way, and when it closes.
+    """
+
+    def __init__(
+        self,
+        for_hand: np.random.Generator,
+        for_pose: np.random.Generator,
+        for_scene: np.random.Generator,
+        for_camera: np.random.Generator,
+        motion: Points,
+        size: int,
+    ) -> None:
+        self.motion, self.size = motion, size
+        self.pose = _Pose(for_pose, motion)
+        self.hand = draw_hand(for_hand)
+        self.scene, self.light = _lit_scene(for_scene, self.hand, size)
+        self.camera = Camera(for_camera, len(motion), size, float(self.scene.mean()))
+
+    def take(self, index: int) -> Frame:
+        """Frame ``index``: uint8 [size, size, 3]."""
+        picture = self.camera.see(self.scene, index)
+        if np.all(np.abs(self.motion[index] - 0.5) < FAR):
+            layer = self.pose.layer(self.hand, self.motion[index], self.size)
+            picture = _lay_over(picture, layer, self.light, self.pose)
+        return self.camera.expose(picture, index)
+
+
 class _Pose:
     """How hand and arm follow the fingertip, in picture heights (x in 0..aspect)."""
 
     def __init__(self, random: np.random.Generator, motion: Points) -> None:
         self.aspect = float(random.choice([4 / 3, 4 / 3, 16 / 9, 1]))
-        self.centre = motion[:, 1].mean(0) * [self.aspect, 1]
+        seen = motion[:, 1][np.all(np.abs(motion[:, 1] - 0.5) < 0.5, 1)]
+        self.centre = (seen.mean(0) if len(seen) else np.array([0.5, 0.45])) * [self.aspect, 1]
         self.length = random.uniform(0.3, 0.75)  # from the fingertip to the wrist
         kind = random.random()  # where the elbow is: mostly below on the right
         x = (0.65, 1.35) if kind < 0.7 else (0.2, 0.65) if kind < 0.88 else (-0.4, 0.2)
@@ -160,6 +268,13 @@ def _lay_over(picture: Image, layer: Image, light: float, pose: _Pose) -> Image:
         shadow = cv2.GaussianBlur(cv2.warpAffine(alpha, move_by, (size, size)), (0, 0), size / 40)
         picture = picture * (1 - np.float32(pose.shadow) * shadow[..., None])
     return picture * (1 - alpha) + layer[..., :3] * np.float32(light)
+
+
+def _smooth(values: npt.NDArray[np.float64], reach: int) -> npt.NDArray[np.float64]:
+    """A moving average along the first axis, over ``reach`` values either way."""
+    padded = np.pad(values, ((reach + 1, reach), *((0, 0),) * (values.ndim - 1)), "edge").cumsum(0)
+    mean: npt.NDArray[np.float64] = (padded[2 * reach + 1 :] - padded[: -2 * reach - 1]) / (2 * reach + 1)
+    return mean
 
 
 def _unit(vector: Vector) -> Vector:

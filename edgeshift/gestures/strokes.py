@@ -25,16 +25,18 @@ class Stroke:
         lines: polylines of (x, y) corners. Between two of them the finger moves straight on, as if lifted.
         ring: one smooth closed curve, which people begin anywhere and do not close exactly.
         width, height: the least and the most that the box takes of the picture.
+        seconds: the least and the most that people take to draw it.
     """
 
     lines: list[list[tuple[float, float]]]
     ring: bool = False
     width: tuple[float, float] = field(default=(0.32, 0.66))
     height: tuple[float, float] = field(default=(0.32, 0.66))
+    seconds: tuple[float, float] = field(default=(1.2, 5.0))
 
 
 def _straight(*line: tuple[float, float]) -> Stroke:
-    return Stroke([list(line)], width=(0.44, 0.8), height=(0.4, 0.74))
+    return Stroke([list(line)], width=(0.44, 0.8), height=(0.4, 0.74), seconds=(0.7, 4.0))
 
 
 # The circle begins at its upper right and runs counter-clockwise for the one who watches the picture.
@@ -45,12 +47,12 @@ STROKES: dict[str, Stroke] = {
     "right": _straight((0, 0.5), (1, 0.5)),
     "up": _straight((0.5, 1), (0.5, 0)),
     "down": _straight((0.5, 0), (0.5, 1)),
-    "circle": Stroke([_CIRCLE], ring=True),
-    "square": Stroke([[(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]]),
-    "tick": Stroke([[(0, 0.5), (0.35, 1), (1, 0)]]),
-    "caret": Stroke([[(0, 1), (0.5, 0), (1, 1)]]),
-    "x": Stroke([[(0, 0), (1, 1)], [(0, 1), (1, 0)]]),
-    "star": Stroke([[(0.18, 1), (0.5, 0), (0.82, 1), (0, 0.38), (1, 0.38), (0.18, 1)]]),
+    "circle": Stroke([_CIRCLE], ring=True, seconds=(1.5, 6.0)),
+    "square": Stroke([[(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]], seconds=(2.2, 7.5)),
+    "tick": Stroke([[(0, 0.5), (0.35, 1), (1, 0)]], seconds=(1.0, 4.2)),
+    "caret": Stroke([[(0, 1), (0.5, 0), (1, 1)]], seconds=(1.0, 4.2)),
+    "x": Stroke([[(0, 0), (1, 1)], [(0, 1), (1, 0)]], seconds=(1.8, 6.0)),
+    "star": Stroke([[(0.18, 1), (0.5, 0), (0.82, 1), (0, 0.38), (1, 0.38), (0.18, 1)]], seconds=(3.0, 9.0)),
 }
 LABELS = tuple(STROKES)
 
@@ -72,12 +74,13 @@ def trace(stroke: Stroke, random: np.random.Generator) -> Points:
     return turned
 
 
-def move(stroke: Stroke, frames: int, random: np.random.Generator) -> Points:
+def move(stroke: Stroke, frames: int, random: np.random.Generator) -> tuple[Points, npt.NDArray[np.float64]]:
     """Where the fingertip is while each frame is exposed.
 
     Returns:
         float32 [frames, 3, 2]: at the opening, the middle and the closing of the shutter; x and y in 0..1 of the
         picture. The hand rests for a while before and after, and does not keep an even speed.
+        float64 [frames]: how much of the stroke is done, 0..1.
     """
     path = trace(stroke, random)
     extent = np.array([random.uniform(*stroke.width), random.uniform(*stroke.height)])
@@ -91,11 +94,12 @@ def move(stroke: Stroke, frames: int, random: np.random.Generator) -> Points:
     exposure = min(random.uniform(0.003, 0.02), 0.9 / frames)
     times = when[:, None] + np.array([-0.5, 0, 0.5]) * exposure
     done = np.clip((times - rests[0]) / (1 - rests.sum()), 0, 1)
+    drawn = done[:, 1]
     done = done + random.uniform(-0.5, 0.5) * np.sin(2 * pi * done) / (2 * pi)
     tremor = np.cumsum(random.normal(0, 0.003, (frames, 1, 2)), 0) + random.normal(0, 0.004, (frames, 1, 2))
     place = centre + (_at(path, done * (DENSE - 1)) - 0.5) * extent + tremor
     track: Points = np.clip(place, 0.03, 0.97).astype(np.float32)
-    return track
+    return track, drawn
 
 
 def _along(corners: npt.NDArray[np.float64], random: np.random.Generator) -> npt.NDArray[np.float64]:

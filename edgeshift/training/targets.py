@@ -1,0 +1,79 @@
+"""What each frame of a stream should answer: ``none`` until a stroke is complete, then its label for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.gestures import Event
+
+#: The label of everything that is no gesture. It comes last.
+NONE = "none"
+#: Seconds for which a label is held after its stroke is complete.
+HOLD = 1.0
+#: How much a frame counts just before its stroke is complete; early frames of a stroke count next to nothing.
+UNFINISHED = 0.5
+#: Seconds of a stroke that suffice: a network of ten shifts has seen no more than eleven frames anyway.
+ENOUGH = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """For T frames and E gestures.
+
+    Attributes:
+        labels: int64 [T], index of the answer. weights: float32 [T], how much it counts.
+        spans: float32 [E, T], the share of each frame in the gesture's mean answer; rows sum to one.
+        span_labels: int64 [E].
+    """
+
+    labels: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+    spans: npt.NDArray[np.float32]
+    span_labels: npt.NDArray[np.int64]
+
+
+def frame_targets(
+    times: npt.NDArray[np.floating], events: Sequence[Event], labels: Sequence[str], *, hold: float = HOLD
+) -> Targets:
+    """Targets of a stream's frames, or of some of them.
+
+    A gesture whose beginning was cut off counts if half of it, or ``ENOUGH`` seconds, are there.
+
+    Args:
+        times: [T] seconds, rising.
+        events: in the same clock; they may reach beyond the frames.
+        labels: all of them; without ``none``, frames outside of gestures do not count.
+        hold: seconds.
+    """
+    names = list(labels)
+    idle = names.index(NONE) if NONE in names else 0
+    answers = np.full(len(times), idle, np.int64)
+    weights = np.full(len(times), 1.0 if NONE in names else 0.0, np.float32)
+    spans, span_labels = [], []
+    for index, event in enumerate(events):
+        following = events[index + 1].begin if index + 1 < len(events) else np.inf
+        until = min(event.end + hold, following)
+        inside = (times >= event.begin) & (times < until)
+        if not inside.any():
+            continue
+        length = event.end - event.begin
+        seen_from = max(event.begin, float(times[0]))
+        enough = min(length / 2, ENOUGH)
+        done = np.clip((times - event.begin) / length, 0, 1)
+        seen = np.clip(times, None, event.end) - seen_from
+        answers[inside] = names.index(event.label)
+        weight = np.where(times >= event.end, 1.0, UNFINISHED * done**2) * (seen >= enough)
+        weights[inside] = weight[inside]
+        if min(event.end, float(times[-1])) - seen_from >= max(enough, 0.8 * min(length, float(np.ptp(times)))):
+            spans.append(inside / inside.sum())
+            span_labels.append(names.index(event.label))
+    return Targets(
+        answers,
+        weights,
+        np.array(spans, np.float32).reshape(len(spans), len(times)),
+        np.array(span_labels, np.int64),
+    )

@@ -8,7 +8,9 @@ EdgeshiftError                exit status 2: the command line prints the message
 ├── ArtifactError             a converted file that is damaged or not one of ours
 ├── RuntimeMissingError       a package that is not installed (names the extra)
 ├── VideoError                a clip or camera that cannot be read
+├── GestureError              a gesture, script or stroke that cannot be drawn
 ├── CalibrationError          too few clips, or clips that cannot calibrate
+├── TrainingError             a run that cannot start, go on, or learn
 ├── ConversionError           a converter that cannot do what was asked
 └── CheckFailedError          exit status 1: a check ran and found a difference
 """
@@ -52,8 +54,16 @@ class VideoError(EdgeshiftError):
     """A video, folder or camera that cannot be read."""
 
 
+class GestureError(EdgeshiftError):
+    """A gesture, a script of gestures or a file of strokes that cannot be drawn."""
+
+
 class CalibrationError(EdgeshiftError):
     """Clips that cannot calibrate a model: too few, or unreadable."""
+
+
+class TrainingError(EdgeshiftError):
+    """A training run that cannot start, cannot go on, or does not learn."""
 
 
 class ConversionError(EdgeshiftError):

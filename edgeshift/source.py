@@ -10,7 +10,7 @@ import numpy as np
 
 from edgeshift.files import sha256
 from edgeshift.frames import FrameSpec
-from edgeshift.spec import PlaceSpec, Precision, RowSpec, StreamSpec, TensorSpec, WeightsSpec
+from edgeshift.spec import PlaceSpec, Precision, RowSpec, RuleSpec, StreamSpec, TensorSpec, WeightsSpec
 
 if TYPE_CHECKING:
     from edgeshift.models.network import ShiftNetwork, Step
@@ -30,7 +30,7 @@ class Source:
         frame: what it is shown. labels: one per class.
         weights: where they come from.
         frame_spacing: seconds between the frames of a training clip, if known. clip_frames: how many.
-        consensus: how clip predictions are formed from frames.
+        consensus: how clip predictions are formed from frames. rule: how a stream of answers becomes events.
         notes: what a user should know before trusting the answers, a line each.
     """
 
@@ -41,6 +41,7 @@ class Source:
     frame_spacing: float | None = None
     clip_frames: int | None = None
     consensus: Literal["mean", "last"] = "mean"
+    rule: RuleSpec | None = None
     notes: tuple[str, ...] = ()
 
     def describe(self, target: str, precision: Precision = "fp32", step: Step | None = None) -> StreamSpec:
@@ -75,6 +76,7 @@ class Source:
             frame_spacing=self.frame_spacing,
             clip_frames=self.clip_frames,
             consensus=self.consensus,
+            rule=self.rule,
         )
 
 
@@ -159,6 +161,7 @@ def checkpoint_source(
         frame_spacing=frame_spacing or read.frame_spacing,
         clip_frames=read.frames,
         consensus=read.consensus,
+        rule=read.rule,
         notes=read.notes,
     )
 

@@ -7,6 +7,7 @@ It is embedded in every artifact, so that one file is all there is to copy. When
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -23,6 +24,8 @@ VERSION = 1
 MAX_BYTES = 4 << 20
 #: Of all tensors at the boundary together: half a gigabyte as float32. A stream allocates what a description says.
 MAX_VALUES = 1 << 27
+#: The label that means "no gesture", where a rule does not say another.
+NONE = "none"
 
 Precision = Literal["fp32", "fp16", "int8"]
 Dtype = Literal["float32", "int8"]
@@ -148,6 +151,30 @@ class CheckSpec(Struct, frozen=True, kw_only=True):
         return max(values, default=0.0) - min(values, default=0.0)
 
 
+class RuleSpec(Struct, frozen=True, kw_only=True):
+    """When the answers to frames add up to an event worth announcing (``edgeshift.rule.Spotter``)."""
+
+    window: Annotated[int, Meta(ge=1, le=1024)]
+    """Frames whose probabilities are averaged."""
+    threshold: Annotated[float, Meta(gt=0, le=1)]
+    """The mean probability from which a label is announced."""
+    hold_off: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    """Seconds after an announcement in which there is no other."""
+    none: Label | None = None
+    """The label that is no gesture. None: "none" if that is among the labels, else all of them are gestures."""
+
+    def idle(self, labels: Sequence[str]) -> int | None:
+        """The index of the label that is no gesture; None: all are.
+
+        Raises:
+            ValueError: it is not among these labels.
+        """
+        if self.none is not None and self.none not in labels:
+            raise ValueError(f"the rule's label for no gesture, {self.none!r:.80}, is not one of the labels")
+        name = self.none or NONE
+        return list(labels).index(name) if name in labels else None
+
+
 class StreamSpec(Struct, frozen=True, kw_only=True):
     """Everything about an artifact but its graph."""
 
@@ -166,6 +193,8 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
     """Seconds between the frames of a training clip; None: not known."""
     clip_frames: Annotated[int, Meta(ge=1, le=4096)] | None = None
     consensus: Literal["mean", "last"] = "mean"
+    rule: RuleSpec | None = None
+    """How a stream of answers becomes events; None: nobody has chosen one."""
     body_bytes: Count = 0
     body_sha256: Sha256 | None = None
     """Size and hash of the graph this was written for."""
@@ -195,6 +224,8 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
             raise ValueError(f"a self-check that allows {self.check.tolerance:g} would accept anything")
         if self.input.dtype == "int8" and (self.input.scale, self.input.zero_point) != (1.0, -128):
             raise ValueError("an int8 frame is a pixel minus 128: scale 1, zero point -128")
+        if self.rule is not None:
+            self.rule.idle(self.labels)
         names = [self.input.name, self.output.name, *(state.name for state in self.states)]
         if len(set(names)) != len(names):
             raise ValueError("two tensors have the same name")

@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from edgeshift.errors import EdgeshiftError
 from edgeshift.frames import fit_frame
-from edgeshift.spec import StreamSpec, TensorSpec
+from edgeshift.rule import Spotter
+from edgeshift.spec import RuleSpec, StreamSpec, TensorSpec
 from edgeshift.video import Pacer
 
 Array = npt.NDArray[Any]
@@ -167,6 +168,20 @@ class Stream:
         else:
             self._tensor[0] = fit_frame(frame, self.spec.frame, out=self._pixels)
         return self._tensor
+
+    def spotter(self, rule: RuleSpec | None = None) -> Spotter:
+        """What turns this stream's answers into events, each announced once: feed it the fresh answers.
+
+        Args:
+            rule: None: the one that the artifact carries.
+
+        Raises:
+            EdgeshiftError: it carries none, and none is given; or a rule that does not fit the labels.
+        """
+        rule = rule or self.spec.rule
+        if rule is None:
+            raise EdgeshiftError("the artifact carries no rule for announcing events: give one (edgeshift.rule)")
+        return Spotter(rule, self.spec.labels)
 
     def reset(self) -> None:
         """Forget everything: the next step is the first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edgeshift.checkpoints.checkpoint import ChannelOrder, Checkpoint, Consensus, Fit
@@ -11,6 +11,7 @@ from edgeshift.errors import missing
 
 if TYPE_CHECKING:
     from edgeshift.models.network import ShiftNetwork
+    from edgeshift.spec import RuleSpec
 
 __all__ = ["ChannelOrder", "Checkpoint", "Consensus", "Fit", "load", "load_for_streaming", "save"]
 
@@ -106,6 +107,8 @@ def save(
     fit: Fit | None = None,
     source: str | None = None,
     license: str | None = None,
+    rule: RuleSpec | None = None,
+    training: Mapping[str, str] | None = None,
 ) -> str:
     """Write our own safetensors: the weights as float32, and what is needed to build and run the network again.
 
@@ -121,12 +124,14 @@ def save(
         channel_order: of the frames it was trained on.
         fit: how its frames were fitted. source, license: where the weights come from, and on what terms.
         trained: False for weights that have not been trained as this network.
+        rule: how a stream of its answers becomes events.
+        training: how it was trained, {what: in words}, up to 64 entries: data and their hash, seed, versions.
 
     Returns:
         The file's SHA-256, as ``load`` reports it.
 
     Raises:
-        CheckpointError: labels or numbers that do not fit, weights that are not finite, a file that cannot be
+        CheckpointError: labels, numbers, a rule or words that do not fit, weights that are not finite, a file that cannot be
             written.
         RuntimeMissingError: torch or safetensors is not installed.
     """
@@ -145,6 +150,8 @@ def save(
         fit=fit,
         source=source,
         license=license,
+        rule=rule,
+        training=None if training is None else dict(training),
     )
 
 

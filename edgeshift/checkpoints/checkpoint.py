@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgeshift.models import ModelConfig
     from edgeshift.models.network import ShiftNetwork
+    from edgeshift.spec import RuleSpec
 
 Consensus = Literal["mean", "last"]
 ChannelOrder = Literal["rgb", "bgr", "unknown"]
@@ -32,6 +35,8 @@ class Checkpoint:
         trained: False if the head is new, or if the weights have never been trained with this shift.
         fit: how training frames were fitted (``edgeshift.frames``); None: not known.
         source, license: where the weights come from, in words, and on what terms; None: not known.
+        rule: how a stream of its answers becomes events; None: not chosen.
+        training: how the weights were trained, {what: in words}: data and their hash, seed, versions; None: not known.
         notes: one line each, what a user should know before trusting the answers.
     """
 
@@ -48,6 +53,8 @@ class Checkpoint:
     fit: Fit | None = None
     source: str | None = None
     license: str | None = None
+    rule: RuleSpec | None = None
+    training: Mapping[str, str] | None = None
 
     @property
     def config(self) -> ModelConfig:

@@ -16,6 +16,7 @@ from edgeshift.checkpoints.read import WeightsFile, read, refusal
 from edgeshift.errors import ModelError, ShiftError
 from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.network import ShiftNetwork
+from edgeshift.spec import RuleSpec
 
 #: Outputs of the head that a file without one gets, unless told: those of Jester, MobileNetV2's default here.
 CLASSES = 27
@@ -47,11 +48,13 @@ def load_file(
         config = msgspec.structs.replace(config, size=size)
     network = _network(file, config, found)
     kept = found.classes is not None
+    trained = meta.trained and kept and config.table == meta.config.table
+    named = _labels(file, tuple(labels) if labels is not None else meta.labels if kept else None, config)
     return Checkpoint(
         network=network,
         layout=found.layout.name,
         sha256=file.sha256,
-        labels=_labels(file, tuple(labels) if labels is not None else meta.labels if kept else None, config),
+        labels=named,
         frame_spacing=meta.frame_spacing,
         frames=meta.frames,
         consensus=meta.consensus,
@@ -59,7 +62,9 @@ def load_file(
         fit=meta.fit,
         source=meta.source,
         license=meta.license,
-        trained=meta.trained and kept and config.table == meta.config.table,
+        rule=_rule(meta, named) if trained else None,
+        training=meta.training,
+        trained=trained,
         notes=_notes(config, meta, kept=kept),
     )
 
@@ -154,6 +159,14 @@ def _labels(file: WeightsFile, labels: tuple[str, ...] | None, config: ModelConf
         except ValueError as error:
             raise file.error(f"cannot be loaded with these labels: {error}; give one name per output") from error
     return labels
+
+
+def _rule(meta: Meta, labels: tuple[str, ...] | None) -> RuleSpec | None:
+    """The file's rule; where the outputs were given other names, its label for no gesture has the new one."""
+    if meta.rule is None or labels is None or meta.labels is None:
+        return meta.rule
+    idle = meta.rule.idle(meta.labels)
+    return msgspec.structs.replace(meta.rule, none=None if idle is None else labels[idle])
 
 
 def _notes(config: ModelConfig, meta: Meta, *, kept: bool) -> tuple[str, ...]:

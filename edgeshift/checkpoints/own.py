@@ -22,6 +22,7 @@ from edgeshift.errors import CheckpointError, EdgeshiftError, one_line
 from edgeshift.files import sha256, whole_file
 from edgeshift.models import ModelConfig
 from edgeshift.models.network import ShiftNetwork
+from edgeshift.spec import Name, RuleSpec, Text
 
 #: The metadata entry.
 KEY = "edgeshift"
@@ -46,6 +47,8 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     fit: Fit | None = None
     source: Annotated[str, Limit(max_length=4096)] | None = None
     license: Annotated[str, Limit(max_length=4096)] | None = None
+    rule: RuleSpec | None = None
+    training: Annotated[dict[Name, Text], Limit(max_length=64)] | None = None
 
     def __post_init__(self) -> None:
         if self.labels is not None:
@@ -53,6 +56,8 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         for text in (self.source, self.license):
             if text is not None and not text.isprintable():
                 raise ValueError(f"source or license {text!r:.80} is not one line of printable characters")
+        if self.rule is not None:
+            self.rule.idle(self.labels or ())
         if self.frame_spacing is not None and not math.isfinite(self.frame_spacing):
             # JSON has no such number: it would be written as null, which means "not known".
             raise ValueError(f"frame_spacing {self.frame_spacing} is not a number of seconds")
@@ -109,6 +114,8 @@ def write(
     fit: Fit | None = None,
     source: str | None = None,
     license: str | None = None,
+    rule: RuleSpec | None = None,
+    training: dict[str, str] | None = None,
 ) -> str:
     """``edgeshift.checkpoints.save``, which see."""
     path = Path(path)
@@ -126,6 +133,8 @@ def write(
             fit=fit,
             source=source,
             license=license,
+            rule=rule,
+            training=training,
         )
         description = msgspec.json.encode(meta)
         _decode(description)

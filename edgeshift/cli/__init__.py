@@ -18,6 +18,8 @@ COMMANDS = {
     "inspect": "Print what an artifact says of itself.",
     "verify": "Check an artifact on this machine: its self-check, and parity where torch is.",
     "demo": "Run an artifact on a clip or a folder of images and print the labels over time.",
+    "eval": "Measure accuracy on labelled clips, frame by frame as a device sees them.",
+    "clips": "Draw gesture clips or streams as videos, to calibrate, test and train with.",
     "models": "List the models with their cost and state.",
 }
 

@@ -2,7 +2,9 @@
 
 from edgeshift.gestures.draw import SPACING, Clip, DrawnStream, contact_sheet, draw_clip, draw_clips, draw_stream
 from edgeshift.gestures.motion import Act, Event, random_script
+from edgeshift.gestures.script import parse_script
 from edgeshift.gestures.strokes import LABELS, STROKES, Stroke
+from edgeshift.gestures.strokes_file import read_strokes
 
 __all__ = [
     "LABELS",
@@ -17,5 +19,7 @@ __all__ = [
     "draw_clip",
     "draw_clips",
     "draw_stream",
+    "parse_script",
     "random_script",
+    "read_strokes",
 ]

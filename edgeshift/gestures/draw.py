@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.errors import VideoError, unknown
+from edgeshift.errors import GestureError, unknown
 from edgeshift.frames import Frame, opencv
 from edgeshift.gestures.camera import MARGIN, Camera
 from edgeshift.gestures.hand import Hand, Vector, draw_hand
-from edgeshift.gestures.motion import Act, Event, compose, random_script
+from edgeshift.gestures.motion import Act, Event, Motion, compose, random_script
 from edgeshift.gestures.scene import Image, background
 from edgeshift.gestures.strokes import STROKES, Points, Stroke, move
 
@@ -80,12 +80,12 @@ def draw_clip(
         strokes: the gestures there are.
 
     Raises:
-        VideoError: an unknown label, or a seed, size or number of frames that makes no sense.
+        GestureError: an unknown label, or a seed, size or number of frames that makes no sense.
     """
     if label is not None and label not in strokes:
-        raise VideoError(unknown("gesture", label, strokes))
+        raise GestureError(unknown("gesture", label, strokes))
     if seed < 0 or frames < 1 or not 16 <= size <= 4096:
-        raise VideoError(
+        raise GestureError(
             f"cannot draw seed {seed}, {frames} frames of {size}: give seed >= 0, frames >= 1, 16 <= size <= 4096"
         )
     # One generator for each part: a change to one leaves the others' clips as they were.
@@ -95,8 +95,7 @@ def draw_clip(
     label = label or list(strokes)[for_label.integers(len(strokes))]
     motion, done = move(strokes[label], frames, for_stroke)
     film = _Film(for_hand, for_pose, for_scene, for_camera, motion, size)
-    begun, complete = int((done <= 0).sum()), int((done < 1).sum())
-    return Clip(np.stack([film.take(t) for t in range(frames)]), label, motion[:, 1], (begun, complete), seed)
+    return Clip(np.stack([film.take(t) for t in range(frames)]), label, motion[:, 1], _bounds(done), seed)
 
 
 def draw_stream(
@@ -121,21 +120,15 @@ def draw_stream(
         strokes: the gestures there are.
 
     Raises:
-        VideoError: an unknown act, or numbers that make no sense.
+        GestureError: an unknown act, or numbers that make no sense.
     """
     if seed < 0 or not 16 <= size <= 4096 or not 1e-3 <= spacing <= 60 or not 0 <= begin < begin + seconds <= 36_000:
-        raise VideoError(
+        raise GestureError(
             f"cannot draw seed {seed}, {seconds:g} s from {begin:g} s, a frame of {size} every {spacing:g} s: give "
             "seed >= 0, up to 36,000 s, 16 <= size <= 4096, a spacing of 0.001 to 60"
         )
-    for_script, for_stroke, for_hand, for_pose, for_scene, for_camera = (
-        np.random.default_rng(part) for part in np.random.SeedSequence([seed, 1]).spawn(6)
-    )
-    if script is None:
-        way = compose(random_script(begin + seconds, strokes, for_script), strokes, for_stroke)
-    else:
-        way = compose(script, strokes, for_stroke)
-        seconds = max(way.seconds - begin, spacing)
+    plan = _plan(seed, script, seconds, begin, spacing, strokes)
+    way, for_stroke, seconds = plan.way, plan.for_stroke, plan.seconds
     frames = max(1, round(seconds / spacing))
     times = (np.arange(frames) + for_stroke.uniform(-0.1, 0.1, frames)) * spacing + begin
     shutter = min(for_stroke.uniform(0.008, 0.05), spacing * 0.9)
@@ -143,14 +136,28 @@ def draw_stream(
     tremor = np.cumsum(for_stroke.normal(0, 0.002, (frames, 1, 2)), 0)
     tremor = tremor - _smooth(tremor, 8) + for_stroke.normal(0, 0.004, (frames, 1, 2))
     motion = (motion + tremor).astype(np.float32)
-    film = _Film(for_hand, for_pose, for_scene, for_camera, motion, size)
+    film = _Film(*plan.for_film, motion, size)
     pictures = np.stack([film.take(t) for t in range(frames)])
-    events = tuple(
-        Event(event.label, event.begin - begin, event.end - begin)
-        for event in way.events
-        if event.end > begin and event.begin < begin + seconds
-    )
-    return DrawnStream(pictures, times - begin, spacing, events, motion[:, 1], seed)
+    return DrawnStream(pictures, times - begin, spacing, plan.events, motion[:, 1], seed)
+
+
+def clip_stroke(seed: int, label: str, *, frames: int = 8, strokes: Mapping[str, Stroke] = STROKES) -> tuple[int, int]:
+    """``Clip.stroke`` of the clip that ``draw_clip`` draws of the same arguments, without drawing it."""
+    for_stroke = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
+    return _bounds(move(strokes[label], frames, for_stroke)[1])
+
+
+def stream_events(
+    seed: int,
+    script: Sequence[Act] | None = None,
+    *,
+    seconds: float = 60,
+    begin: float = 0,
+    spacing: float = SPACING,
+    strokes: Mapping[str, Stroke] = STROKES,
+) -> tuple[Event, ...]:
+    """The events of the stream that ``draw_stream`` draws of the same arguments, without drawing it."""
+    return _plan(seed, script, seconds, begin, spacing, strokes).events
 
 
 def draw_clips(
@@ -165,14 +172,59 @@ def draw_clips(
 
 def contact_sheet(clips: Iterable[Clip]) -> Frame:
     """One picture, RGB: a row for each clip, its label written on it. All clips must be of one shape."""
+    return np.concatenate([strip(clip.frames, clip.label) for clip in clips])
+
+
+def strip(frames: Iterable[Frame], label: str) -> Frame:
+    """Frames of one size side by side, RGB, with a label written on them."""
     cv2 = opencv("drawing gestures")
-    rows = []
-    for clip in clips:
-        row = np.ascontiguousarray(np.concatenate(list(clip.frames), axis=1))
-        for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 0))):
-            cv2.putText(row, clip.label, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, thickness, cv2.LINE_AA)
-        rows.append(row)
-    return np.concatenate(rows)
+    row = np.ascontiguousarray(np.concatenate(list(frames), axis=1))
+    for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 0))):
+        cv2.putText(row, label, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, thickness, cv2.LINE_AA)
+    return row
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What happens in a stream, before any of it is drawn.
+
+    seconds: how much is drawn. for_stroke, for_film: the generators that draw what the plan leaves open.
+    """
+
+    way: Motion
+    events: tuple[Event, ...]
+    seconds: float
+    for_stroke: np.random.Generator
+    for_film: tuple[np.random.Generator, np.random.Generator, np.random.Generator, np.random.Generator]
+
+
+def _plan(
+    seed: int,
+    script: Sequence[Act] | None,
+    seconds: float,
+    begin: float,
+    spacing: float,
+    strokes: Mapping[str, Stroke],
+) -> _Plan:
+    for_script, for_stroke, for_hand, for_pose, for_scene, for_camera = (
+        np.random.default_rng(part) for part in np.random.SeedSequence([seed, 1]).spawn(6)
+    )
+    if script is None:
+        way = compose(random_script(begin + seconds, strokes, for_script), strokes, for_stroke)
+    else:
+        way = compose(script, strokes, for_stroke)
+        seconds = max(way.seconds - begin, spacing)
+    events = tuple(
+        Event(event.label, event.begin - begin, event.end - begin)
+        for event in way.events
+        if event.end > begin and event.begin < begin + seconds
+    )
+    return _Plan(way, events, seconds, for_stroke, (for_hand, for_pose, for_scene, for_camera))
+
+
+def _bounds(done: npt.NDArray[np.float64]) -> tuple[int, int]:
+    """The first frame in which a stroke has begun, and the first in which it is complete: see ``Clip``."""
+    return int((done <= 0).sum()), int((done < 1).sum())
 
 
 class _Film:

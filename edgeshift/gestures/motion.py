@@ -9,7 +9,7 @@ from math import pi
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.errors import VideoError, unknown
+from edgeshift.errors import GestureError, unknown
 from edgeshift.gestures.strokes import DENSE, Points, Stroke, trace
 
 Vector = npt.NDArray[np.float64]
@@ -69,13 +69,16 @@ def compose(script: Sequence[Act], strokes: Mapping[str, Stroke], random: np.ran
     back, because to draw the way there would be a gesture of its own.
 
     Raises:
-        VideoError: an act that is neither a gesture of ``strokes`` nor one of the others, or takes no time.
+        GestureError: an act that is neither a gesture of ``strokes`` nor one of the others, or takes no time; a
+            script of more than ten hours.
     """
     for act in script:
         if act.name not in strokes and act.name not in (PAUSE, AWAY, WANDER):
-            raise VideoError(unknown("gesture", act.name, [*strokes, PAUSE, AWAY, WANDER]))
+            raise GestureError(unknown("gesture", act.name, [*strokes, PAUSE, AWAY, WANDER]))
         if not 0.05 <= act.seconds <= 3600:
-            raise VideoError(f"{act.name!r} cannot take {act.seconds:g} s: give 0.05 to 3600")
+            raise GestureError(f"{act.name!r} cannot take {act.seconds:g} s: give 0.05 to 3600")
+    if (total := sum(act.seconds for act in script)) > 36_000:
+        raise GestureError(f"a script of {total:g} s is too long to draw: give up to 36,000 s in all")
     pen = _Pen(random)
     events: list[Event] = []
     for act in script:

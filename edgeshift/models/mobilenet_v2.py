@@ -6,10 +6,12 @@ in blocks with expansion and a residual connection, on the residual branch's inp
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Literal
 
 from torch import Tensor, nn
 
+from edgeshift.models.features import Features
 from edgeshift.models.network import Shift
 
 #: (expansion, channels, blocks, stride of the first block), table 2 of the paper.
@@ -70,6 +72,26 @@ class MobileNetV2(nn.Module):
         # keepdim, then flatten: pooling stays in the convolutions' layout, so that no transpose is exported.
         head: Tensor = self.classifier(x.mean((2, 3), keepdim=True).flatten(1))
         return head
+
+    def features_read(self) -> list[Features]:
+        """The features between blocks, as far as residual connections tie them together (``models.slots``)."""
+        blocks = [block for block in self.features if isinstance(block, InvertedResidual)]
+        groups: list[list[InvertedResidual]] = []
+        for block in blocks:
+            if block.residual:
+                groups[-1].append(block)
+            else:
+                groups.append([block])
+        last = self.features[-1]
+        assert isinstance(last, nn.Sequential)
+        found = []
+        for group, following in zip_longest(groups, groups[1:]):
+            readers = [block.conv[0][0] for block in group[1:]]
+            readers.append(following[0].conv[0][0] if following else last[0])
+            writers = [layer for block in group for layer in block.conv[-2:]]
+            places = tuple(block.place for block in group if block.place)
+            found.append(Features(places, tuple(writers), tuple(readers)))
+        return found
 
 
 class InvertedResidual(nn.Module):

@@ -5,10 +5,13 @@ TSM's "blockres": before conv1 of each residual block; the identity, downsampled
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgeshift.models.features import Features
 from edgeshift.models.network import Shift
 
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
@@ -52,6 +55,31 @@ class ResNet50(nn.Module):
                 x = block(x, shift)
         head: Tensor = self.fc(self.dropout(x.mean((2, 3), keepdim=True).flatten(1)))
         return head
+
+    def features_read(self) -> list[Features]:
+        """The features between blocks, as far as residual connections tie them together (``models.slots``)."""
+        stages = [list(self.get_submodule(f"layer{number}").children()) for number in range(1, len(STAGES) + 1)]
+        groups: list[list[nn.Module]] = [[], *stages]
+        found = []
+        for group, following in zip_longest(groups, groups[1:]):
+            writers = [self.conv1, self.bn1] if not group else []
+            readers: list[nn.Module] = []
+            places = []
+            for index, block in enumerate(group):
+                assert isinstance(block, Bottleneck)
+                writers += [block.conv3, block.bn3, *(block.downsample or ())]
+                if index:
+                    readers.append(block.conv1)
+                    places.append(block.place)
+            if following:
+                first = following[0]
+                assert isinstance(first, Bottleneck)
+                readers += [first.conv1, *([first.downsample[0]] if first.downsample else [])]
+                places.append(first.place)
+            else:
+                readers.append(self.fc)
+            found.append(Features(tuple(places), tuple(writers), tuple(readers)))
+        return found
 
 
 class Bottleneck(nn.Module):

@@ -31,9 +31,14 @@ class Sequence:
 
 
 class Sequences(Protocol):
-    """Where sequences come from. The same index always gives the same sequence."""
+    """Where sequences come from. The same index always gives the same sequence.
+
+    Attributes:
+        labels: names of the answers. source: what this is, with a hash of it where it is files.
+    """
 
     labels: tuple[str, ...]
+    source: str
 
     def __getitem__(self, index: int) -> Sequence:
         """Sequence ``index``, 0 or more; there is no end to them."""

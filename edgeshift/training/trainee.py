@@ -63,7 +63,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """Of one batch: ``total`` is what is minimised. correct, counted: frames that count, as weights."""
+    """Of one batch: ``total`` is what is minimised; the others are those of ``history.Sums``."""
 
     total: Tensor
     frame: Tensor
@@ -71,6 +71,12 @@ class Losses:
     motion: Tensor
     correct: Tensor
     counted: Tensor
+    right: Tensor
+    gestures: int
+
+    def values(self) -> dict[str, float]:
+        """As numbers."""
+        return {name: float(v.detach() if isinstance(v, Tensor) else v) for name, v in vars(self).items()}
 
 
 class Trainee(nn.Module):
@@ -116,12 +122,14 @@ class Trainee(nn.Module):
         if len(batch.spans):
             means = (logits[batch.span_of] * batch.spans[..., None]).sum(1)
             span = F.cross_entropy(means, batch.span_labels, label_smoothing=smoothing)
+            right = (means.argmax(1) == batch.span_labels).sum()
         else:
-            span = frame * 0
+            span, right = frame * 0, frame * 0
         motion = self._motion_loss(batch) if self.recipe.motion else frame * 0
         correct = ((logits.argmax(2) == batch.labels) * batch.weights).sum()
         self._features = None
-        return Losses(frame + span + self.recipe.motion * motion, frame, span, motion, correct.detach(), counted)
+        total = frame + span + self.recipe.motion * motion
+        return Losses(total, frame, span, motion, correct, counted, right, len(batch.spans))
 
     def _motion_loss(self, batch: Batch) -> Tensor:
         units = torch.tensor(UNITS, device=batch.motion.device)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeshift.errors import VideoError
+from edgeshift.errors import GestureError
 from edgeshift.gestures import LABELS, STROKES, Stroke, contact_sheet, draw_clip, draw_clips
 from edgeshift.gestures.hand import Hand
 
@@ -123,13 +123,13 @@ def test_a_gesture_of_ones_own() -> None:
 
 
 def test_an_unknown_label_is_an_error_with_the_nearest_names() -> None:
-    with pytest.raises(VideoError, match="unknown gesture 'circel'; did you mean circle"):
+    with pytest.raises(GestureError, match="unknown gesture 'circel'; did you mean circle"):
         draw_clip(0, "circel")
 
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"frames": 0}, {"size": 8}, {"size": 5000}])
 def test_senseless_numbers_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(VideoError, match="cannot draw"):
+    with pytest.raises(GestureError, match="cannot draw"):
         draw_clip(**{"seed": 0, **wrong})
 
 

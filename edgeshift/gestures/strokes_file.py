@@ -1,0 +1,97 @@
+"""Strokes of one's own in a JSON file: ``{"zigzag": {"lines": [[[0, 0], [1, 0.3], [0, 0.6], [1, 1]]]}}``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edgeshift.errors import GestureError
+from edgeshift.gestures.motion import AWAY, PAUSE, WANDER
+from edgeshift.gestures.strokes import Stroke
+
+MAX_BYTES = 1 << 20
+MAX_LABELS = 256
+#: Of all lines of one stroke. People's unsteady corners blur anything finer.
+MAX_POINTS = 256
+#: What scripts call other things, and what data sets call no gesture.
+RESERVED = (PAUSE, AWAY, WANDER, "none")
+#: A label is also the name of a folder, and a part of a script.
+NOT_IN_LABELS = re.compile(r'^-|[.,/\\:*?"<>|]')
+
+Place = Annotated[float, Meta(ge=0, le=1)]
+Share = Annotated[float, Meta(ge=0.05, le=0.94)]
+Seconds = Annotated[float, Meta(ge=0.1, le=60)]
+Line = Annotated[list[tuple[Place, Place]], Meta(min_length=2, max_length=MAX_POINTS)]
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One stroke as the file has it: the fields of ``Stroke``, with its defaults."""
+
+    lines: Annotated[list[Line], Meta(min_length=1, max_length=MAX_POINTS)]
+    ring: bool = False
+    width: tuple[Share, Share] = (0.32, 0.66)
+    height: tuple[Share, Share] = (0.32, 0.66)
+    seconds: tuple[Seconds, Seconds] = (1.2, 5.0)
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in (("width", self.width), ("height", self.height), ("seconds", self.seconds)):
+            if least > most:
+                raise ValueError(f"{name} is the least and the most, and {least:g} is more than {most:g}")
+        points = [point for line in self.lines for point in line]
+        if len(points) > MAX_POINTS:
+            raise ValueError(f"{len(points)} points are too many: give up to {MAX_POINTS}")
+        if max(max(axis) - min(axis) for axis in zip(*points, strict=True)) < 0.1:
+            raise ValueError("it stays in one place: let it span at least 0.1 of its box")
+        if self.ring and (len(self.lines) != 1 or len(points) < 4 or points[0] != points[-1]):
+            raise ValueError("a ring is one line of 4 points or more that ends where it begins")
+
+
+def read_strokes(path: str | Path) -> dict[str, Stroke]:
+    """The strokes of a JSON file, ``{label: {"lines": [[[x, y], ...], ...], "seconds": [least, most], ...}}``.
+
+    Only ``lines`` is needed; every other field of ``Stroke`` has its default. Places are 0 to 1 of a box, x to the
+    right and y down.
+
+    Raises:
+        GestureError: no such file, not JSON, or a stroke that cannot be drawn. One line: the file, label and field.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise GestureError(f"{path}: cannot read strokes: {error.strerror or error}") from error
+    if len(data) > MAX_BYTES:
+        raise GestureError(f"{path}: too large for a file of strokes: the limit is {MAX_BYTES:,} bytes")
+    try:
+        entries = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise GestureError(f"{path}: not a JSON object of strokes: {_readable(error)}") from error
+    if not 0 < len(entries) <= MAX_LABELS:
+        raise GestureError(f"{path}: {len(entries)} strokes: give 1 to {MAX_LABELS}")
+    return {label: _stroke(label, entry, path) for label, entry in entries.items()}
+
+
+def _stroke(label: str, entry: msgspec.Raw, path: Path) -> Stroke:
+    if not (0 < len(label) <= 48 and label.isprintable() and label == " ".join(label.split())):
+        raise GestureError(f"{path}: {label[:60]!r} is no label: give 1 to 48 characters that can be printed")
+    if NOT_IN_LABELS.search(label):
+        raise GestureError(
+            f'{path}: {label!r} is no label, because it names a folder too: leave out . , / \\ : * ? " < > | and a '
+            "hyphen at its beginning"
+        )
+    if label.casefold() in RESERVED:
+        raise GestureError(f"{path}: {label!r} has another meaning in scripts and data sets: call the gesture otherwise")
+    try:
+        found = msgspec.json.decode(entry, type=_Entry)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise GestureError(f"{path}: {label!r}: {_readable(error)}") from error
+    return Stroke(found.lines, found.ring, found.width, found.height, found.seconds)
+
+
+def _readable(error: BaseException) -> str:
+    return "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())[:200])

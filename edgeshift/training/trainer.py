@@ -1,0 +1,295 @@
+"""The training loop: a run lives in a folder, goes on where it was cut off, and ends as one safetensors file.
+
+    recipe.json          what was asked for; a folder belongs to one recipe
+    last.pt              everything needed to go on, replaced as a whole
+    history.jsonl        a line of losses and accuracies every few steps
+    curve.png            the same as a picture
+    model.safetensors    the result, with what is needed to run and to convert it
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+from typing import Any
+
+import msgspec
+import torch
+from torch import nn
+
+from edgeshift.errors import TrainingError, one_line
+from edgeshift.files import whole_file
+from edgeshift.models.network import ShiftNetwork
+from edgeshift.training.curve import draw_curve
+from edgeshift.training.history import Entry, History, Sums, entry
+from edgeshift.training.recipe import Recipe
+from edgeshift.training.sequences import Sequence, Sequences
+from edgeshift.training.trainee import Batch, Trainee
+
+#: Steps between lines of the history.
+EVERY = 25
+#: Lines of the history between validations.
+VALIDATE = 8
+#: Seconds between saved states: what a kill can cost in time; it costs nothing else.
+SAVE_EVERY = 60.0
+#: A state holds the weights and two moments of each: no honest one comes near this.
+MAX_STATE = 4 << 30
+RECIPE, STATE, HISTORY, CURVE, RESULT = "recipe.json", "last.pt", "history.jsonl", "curve.png", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Attributes:
+        recipe: its numbers. folder: where it lives.
+        start: name and hash of the weights it starts from.
+        data, validation: what it learns from, and what it is watched on (sequences 0 to ``checks``).
+        checks: sequences of a validation.
+        device: "cpu" or "cuda". workers: processes that prepare sequences.
+    """
+
+    recipe: Recipe
+    folder: Path
+    start: str
+    data: Sequences
+    validation: Sequences
+    checks: int = 32
+    device: str = "cpu"
+    workers: int = 1
+
+
+def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Callable[[Entry], None]) -> Path:
+    """Train ``network`` as the recipe says, or go on with a run that was cut off.
+
+    The result of a run that was cut off and resumed is, bit for bit, that of one that was not (on one machine, with
+    as many threads).
+
+    Args:
+        run: what to do.
+        network: with its starting weights; trained in place.
+        resume: the folder may hold a run of the same recipe, data and start.
+        report: called every ``EVERY`` steps, and after each validation.
+
+    Returns:
+        The folder's safetensors file is written by the caller; this is the folder.
+
+    Raises:
+        TrainingError: a folder that holds another run, or a loss that is no number.
+        KeyboardInterrupt: asked to stop; the state is saved first.
+    """
+    _claim(run, resume)
+    device = torch.device(run.device)
+    torch.manual_seed(run.recipe.seed)
+    trainee = Trainee(network, run.recipe).to(device, memory_format=torch.channels_last)
+    loop = _Loop(run, trainee)
+    loop.restore()
+    with _stop_softly() as stopped:
+        loop.run(device, stopped, report)
+    network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network.eval()
+    return run.folder
+
+
+class _Loop:
+    """The state of a run: trainee, optimizer, schedule, step, history."""
+
+    def __init__(self, run: Run, trainee: Trainee) -> None:
+        recipe = run.recipe
+        self.folder, self.recipe, self.source = run.folder, recipe, run
+        self.trainee = trainee
+        self.weights = [p for p in trainee.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in self.weights if p.ndim > 1], "weight_decay": recipe.decay},
+            {"params": [p for p in self.weights if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.rate)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, recipe.rate, total_steps=max(recipe.steps, 2), pct_start=0.15
+        )
+        self.step = 0
+        self.since = Sums()
+        self.history = History(run.folder / HISTORY)
+
+    def run(self, device: torch.device, stopped: Callable[[], bool], report: Callable[[Entry], None]) -> None:
+        saved = monotonic()
+        last = self.recipe.steps
+        for batch in self._batches(device):
+            self.since = self.since.add(self._learn(batch))
+            if self.step % EVERY == 0 or self.step == last:
+                checked = self.step % (EVERY * VALIDATE) == 0 or self.step == last
+                line = entry(self.step, self.since, self._validate(device) if checked else None)
+                self.since = Sums()
+                self.history.append(line)
+                draw_curve(self.history.entries, self.folder / CURVE)
+                report(line)
+            if monotonic() - saved > SAVE_EVERY or self.step == last or stopped():
+                self.save()
+                saved = monotonic()
+            if stopped():
+                raise KeyboardInterrupt
+
+    def _learn(self, batch: Batch) -> dict[str, float]:
+        recipe = self.recipe
+        self.trainee.prepare(settled=self.step >= recipe.steps * (1 - recipe.settle))
+        with _mixed(batch.clips.device):
+            losses = self.trainee.losses(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.weights, recipe.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        values = losses.values()
+        if not math.isfinite(values["total"]):
+            raise TrainingError(
+                f"the loss is {values['total']} at step {self.step}: the training failed; a lower --rate may help"
+            )
+        return values
+
+    @torch.inference_mode()
+    def _validate(self, device: torch.device) -> Sums:
+        self.trainee.eval()
+        total = Sums()
+        per = self.recipe.batch
+        for begin in range(0, self.source.checks, per):
+            indices = range(begin, min(begin + per, self.source.checks))
+            batch = Batch.of([self.source.validation[index] for index in indices]).to(device)
+            total = total.add(self.trainee.losses(batch).values())
+        return total
+
+    def _batches(self, device: torch.device) -> Iterator[Batch]:
+        dataset = _Upcoming(self.source.data, self.step * self.recipe.batch, self.recipe.steps * self.recipe.batch)
+        loader = torch.utils.data.DataLoader(
+            dataset,
+            batch_size=self.recipe.batch,
+            num_workers=self.source.workers,
+            collate_fn=Batch.of,
+            worker_init_fn=_one_thread,
+            prefetch_factor=4 if self.source.workers else None,
+            # Workers must not share the generator that dropout uses: a resumed run could not go on alike.
+            generator=torch.Generator(),
+        )
+        for batch in loader:
+            yield batch.to(device)
+
+    def save(self) -> None:
+        """Write all that is needed to go on."""
+        state = {
+            "step": self.step,
+            "trainee": self.trainee.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "random": torch.get_rng_state(),
+            "lines": len(self.history.entries),
+            "since": msgspec.to_builtins(self.since),
+        }
+        with whole_file(self.folder / STATE) as part:
+            torch.save(state, part)
+
+    def restore(self) -> None:
+        """Go on from the saved state, if there is one."""
+        path = self.folder / STATE
+        if not path.exists():
+            self.history.cut(0)
+            return
+        try:
+            if path.stat().st_size > MAX_STATE:
+                raise ValueError(f"{path.stat().st_size:,} bytes are too many")
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            self.trainee.load_state_dict(state["trainee"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            torch.set_rng_state(state["random"])
+            self.step = int(state["step"])
+            self.since = msgspec.convert(state["since"], Sums)
+            self.history.cut(int(state["lines"]))
+        except Exception as error:
+            raise TrainingError(
+                f"{path}: cannot go on from it: {one_line(error)}; remove the folder to start anew"
+            ) from error
+
+
+class _Upcoming(torch.utils.data.Dataset[Sequence]):
+    """The sequences from ``start`` to ``stop``."""
+
+    def __init__(self, data: Sequences, start: int, stop: int) -> None:
+        self.data, self.start, self.stop = data, start, stop
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, index: int) -> Sequence:
+        return self.data[self.start + index]
+
+
+def _claim(run: Run, resume: bool) -> None:
+    """Make the folder this run's own."""
+    wanted = {
+        "recipe": msgspec.to_builtins(run.recipe),
+        "start": run.start,
+        "data": run.data.source,
+        "labels": list(run.data.labels),
+    }
+    path = run.folder / RECIPE
+    if path.exists():
+        if not resume:
+            raise TrainingError(f"{run.folder} holds a run already: go on with it (--resume), or give another --out")
+        try:
+            found = msgspec.json.decode(path.read_bytes())
+        except (msgspec.DecodeError, OSError) as error:
+            raise TrainingError(f"{path}: cannot be read: {one_line(error)}; remove the folder to start anew") from error
+        if found != wanted:
+            keys = [key for key in wanted if not isinstance(found, dict) or found.get(key) != wanted[key]]
+            raise TrainingError(f"{run.folder} holds a run of another {keys[0]}: give the same one, or another --out")
+        return
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as part:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(wanted)))
+
+
+@contextmanager
+def _stop_softly() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM ask to stop at the end of a step; a second one stops at once."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextmanager
+def _mixed(device: torch.device) -> Iterator[None]:
+    """bfloat16 where a GPU has it; float32 elsewhere, where it is faster."""
+    if device.type != "cuda" or not torch.cuda.is_bf16_supported():
+        yield
+        return
+    with torch.autocast("cuda", torch.bfloat16):
+        yield
+
+
+def _one_thread(_worker: int) -> None:
+    from edgeshift.frames import opencv
+
+    opencv("training").setNumThreads(1)
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the loop decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -61,7 +61,9 @@ class Spotter:
         self.labels = tuple(labels)
         self._idle = _idle(rule, self.labels)
         self._recent = np.zeros((rule.window, len(self.labels)))
-        self.reset()
+        self._next = 0  # the place in the ring of the next answer
+        self._held: int | None = None  # what was announced and has not fallen below the threshold since
+        self._free = self._last = -math.inf  # when the hold-off ends, and when the last frame was
 
     def feed(self, logits: Logits, timestamp: float) -> Spotted | None:
         """Take the answer to one frame; a repeated one (``Prediction.fresh`` is False) is none.
@@ -75,7 +77,9 @@ class Spotter:
         if not math.isfinite(timestamp):
             raise EdgeshiftError(f"a timestamp of {timestamp} is not a time in seconds")
         if np.shape(logits) != (len(self.labels),):
-            raise EdgeshiftError(f"logits of shape {np.shape(logits)} are not one for each of {len(self.labels)} labels")
+            raise EdgeshiftError(
+                f"logits of shape {np.shape(logits)} are not one for each of {len(self.labels)} labels"
+            )
         if timestamp < self._last:
             self.reset()
         self._recent[self._next] = probabilities(logits)
@@ -94,7 +98,7 @@ class Spotter:
         """Forget everything: the next answer is the first."""
         self._recent[:] = 0
         self._next = 0
-        self._held: int | None = None
+        self._held = None
         self._free = self._last = -math.inf
 
 

@@ -131,8 +131,8 @@ def save(
         The file's SHA-256, as ``load`` reports it.
 
     Raises:
-        CheckpointError: labels, numbers, a rule or words that do not fit, weights that are not finite, a file that cannot be
-            written.
+        CheckpointError: labels, numbers, a rule or words that do not fit, weights that are not finite, a file that
+            cannot be written.
         RuntimeMissingError: torch or safetensors is not installed.
     """
     _require()

@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "Run an artifact on a clip or a folder of images and print the labels over time.",
     "eval": "Measure accuracy on labelled clips, frame by frame as a device sees them.",
     "clips": "Draw gesture clips or streams as videos, to calibrate, test and train with.",
+    "train": "Train a shift model for streams, on drawn gestures or your own videos.",
     "models": "List the models with their cost and state.",
 }
 

@@ -66,7 +66,7 @@ class Run:
     workers: int = 1
 
 
-def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Callable[[Entry], None]) -> Path:
+def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Callable[[Entry], None]) -> History:
     """Train ``network`` as the recipe says, or go on with a run that was cut off.
 
     The result of a run that was cut off and resumed is, bit for bit, that of one that was not (on one machine, with
@@ -79,7 +79,7 @@ def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Call
         report: called every ``EVERY`` steps, and after each validation.
 
     Returns:
-        The folder's safetensors file is written by the caller; this is the folder.
+        The whole history. The result is in ``network``, in evaluation mode.
 
     Raises:
         TrainingError: a folder that holds another run, or a loss that is no number.
@@ -95,7 +95,7 @@ def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Call
         loop.run(device, stopped, report)
     network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     network.eval()
-    return run.folder
+    return loop.history
 
 
 class _Loop:

@@ -12,6 +12,7 @@ import pytest
 
 from edgeshift.errors import GestureError
 from edgeshift.gestures import LABELS, STROKES, Stroke, contact_sheet, draw_clip, draw_clips
+from edgeshift.gestures.draw import clip_stroke
 from edgeshift.gestures.hand import Hand
 
 
@@ -44,6 +45,28 @@ def test_the_number_of_threads_does_not_matter() -> None:
     finally:
         cv2.setNumThreads(before)
     assert all(np.array_equal(a, b) for a, b in zip(one, four, strict=True))
+
+
+def test_the_stroke_is_the_frames_in_which_the_fingertip_moves() -> None:
+    kinds = Counter()
+    for seed in range(80):
+        clip = draw_clip(seed, frames=32, size=16)
+        begun, complete = clip.stroke
+        assert 0 <= begun < complete <= 32
+        assert clip.stroke == clip_stroke(seed, clip.label, frames=32)
+        kinds["rest before"] += begun > 0
+        kinds["rest after"] += complete < 32
+        kinds["never complete"] += complete == 32
+        steps = np.linalg.norm(np.diff(clip.track, axis=0), axis=1)
+        before, after = steps[: max(begun - 1, 0)], steps[complete:]
+        assert max(before.max(initial=0), after.max(initial=0)) < 0.04  # tremor
+        assert steps[max(begun - 1, 0) : complete].sum() > 0.25
+    assert min(kinds.values()) > 5 and len(kinds) == 3
+
+
+def test_the_stroke_of_a_clip_of_one_frame() -> None:
+    assert draw_clip(1, "left", frames=1, size=16).stroke in ((0, 1), (0, 0), (1, 1))
+    assert clip_stroke((3 << 32) + 2, "up") == next(c for c in draw_clips(3, 3, size=16) if c.label == "up").stroke
 
 
 def test_another_process_draws_the_same() -> None:

@@ -13,7 +13,7 @@ SEEDS = range(40)
 
 
 def tracks(label: str, frames: int = 8) -> list[npt.NDArray[np.float32]]:
-    return [move(STROKES[label], frames, np.random.default_rng(seed))[:, 1] for seed in SEEDS]
+    return [move(STROKES[label], frames, np.random.default_rng(seed))[0][:, 1] for seed in SEEDS]
 
 
 def signed_area(track: npt.NDArray[np.float32]) -> float:
@@ -79,9 +79,22 @@ def test_tracks_stay_inside_the_picture() -> None:
 
 
 def test_the_shutter_opens_before_it_closes() -> None:
-    motion = move(STROKES["left"], 8, np.random.default_rng(3))
+    motion, _ = move(STROKES["left"], 8, np.random.default_rng(3))
     assert motion.shape == (8, 3, 2)
     assert (motion[:, 0, 0] >= motion[:, 2, 0]).all()
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_how_much_is_done_says_when_the_fingertip_moves(label: str) -> None:
+    for seed in SEEDS:
+        motion, done = move(STROKES[label], 64, np.random.default_rng(seed))
+        assert done.shape == (64,)
+        assert (np.diff(done) >= 0).all()
+        assert 0 <= done[0] < 0.1 and done[-1] > 0.9
+        steps = np.linalg.norm(np.diff(motion[:, 1], axis=0), axis=1)
+        resting = (done[1:] <= 0) | (done[:-1] >= 1)
+        if resting.any():  # nothing but tremor
+            assert steps[resting].max() < 0.04 and steps[~resting].sum() > 5 * 0.04
 
 
 def test_a_stroke_of_ones_own_is_just_a_path() -> None:

@@ -1,0 +1,176 @@
+"""An artifact over all clips of a data set: in this process or in several, and never a clip dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import msgspec
+
+from edgeshift.benchmarks.accuracy.clip import stream_clip
+from edgeshift.benchmarks.accuracy.dataset import LabelledClip
+from edgeshift.benchmarks.accuracy.journal import Journal
+from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
+from edgeshift.errors import EdgeshiftError, VideoError, one_line
+from edgeshift.files import sha256
+from edgeshift.rule import DEFAULT_RULE
+from edgeshift.spec import RuleSpec, StreamSpec
+from edgeshift.stream import Model
+
+#: Of a clip that could not be streamed.
+Reason = str
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """An artifact to measure.
+
+    Attributes:
+        path: of the file. sha256: of all of it.
+        rule: the artifact's, or ``edgeshift.rule.DEFAULT_RULE`` where it carries none.
+    """
+
+    path: Path
+    sha256: str
+    model: Model
+
+    @property
+    def rule(self) -> RuleSpec:
+        """What is measured by."""
+        return self.model.spec.rule or DEFAULT_RULE
+
+    @property
+    def key(self) -> str:
+        """What a result depends on besides the clip."""
+        spec = self.model.spec
+        parts = (self.sha256, self.model.runtime, self.rule, spec.frame_spacing, spec.clip_frames)
+        return sha256(msgspec.json.encode(parts))
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What an artifact answered.
+
+    Attributes:
+        file: its name. clips: in the order of the data set. unreadable: (clip, why), in that order.
+    """
+
+    file: str
+    sha256: str
+    runtime: str
+    spec: StreamSpec
+    rule: RuleSpec
+    clips: tuple[ClipScore, ...]
+    unreadable: tuple[tuple[str, Reason], ...] = ()
+
+
+def open_subject(path: Path) -> Opened:
+    """Load an artifact or a checkpoint. Errors as ``edgeshift.load``."""
+    from edgeshift.runtimes import load
+
+    model = load(path)
+    return Opened(path, sha256(path.read_bytes()), model)
+
+
+def measure(
+    subject: Opened,
+    clips: Iterable[LabelledClip],
+    *,
+    jobs: int = 1,
+    journal: Journal | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> Measured:
+    """Stream every clip.
+
+    Args:
+        subject: the artifact. clips: the data set.
+        jobs: processes; 1: this one.
+        journal: gives what is known, and takes every result as it comes.
+        advance: called after each clip.
+
+    Raises:
+        EdgeshiftError: not one clip can be read, or the network's answers are no numbers.
+    """
+    clips = list(clips)
+    found: dict[str, ClipScore] = {}
+    unreadable: dict[str, Reason] = {}
+    todo = []
+    for clip in clips:
+        known = journal.find(subject.key, clip.name, clip.label, _size(clip)) if journal else None
+        if known is None:
+            todo.append(clip)
+        else:
+            found[clip.name] = known
+            advance()
+    for clip, result in _here(subject, todo) if jobs == 1 else _in_processes(subject, todo, jobs):
+        if isinstance(result, Reason):
+            unreadable[clip.name] = result
+        else:
+            found[clip.name] = result
+            if journal:
+                journal.add(subject.key, _size(clip), result)
+        advance()
+    if not found:
+        name, reason = next(iter(unreadable.items()), ("", "there are none"))
+        raise VideoError(f"none of {len(clips)} clips can be read; the first: {name}: {reason}")
+    return Measured(
+        subject.path.name,
+        subject.sha256,
+        subject.model.runtime,
+        subject.model.spec,
+        subject.rule,
+        tuple(found[clip.name] for clip in clips if clip.name in found),
+        tuple((clip.name, unreadable[clip.name]) for clip in clips if clip.name in unreadable),
+    )
+
+
+Result = tuple[LabelledClip, "ClipScore | Reason"]
+
+
+def _here(subject: Opened, clips: Iterable[LabelledClip]) -> Iterator[Result]:
+    stream = subject.model.stream()
+    for clip in clips:
+        try:
+            answers = stream_clip(stream, clip.path)
+        except VideoError as error:
+            yield clip, one_line(error, 300)
+            continue
+        yield clip, score_clip(clip.name, clip.label, answers, subject.rule, stream.spec.labels)
+
+
+def _in_processes(subject: Opened, clips: Iterable[LabelledClip], jobs: int) -> Iterator[Result]:
+    # Not forked: threads of a runtime do not survive that.
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (subject.path, subject.sha256))
+    with pool:
+        futures: dict[Future[ClipScore | Reason], LabelledClip] = {pool.submit(_work, clip): clip for clip in clips}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+#: The artifact of a process of ``_in_processes``.
+_subjects: list[Opened] = []
+
+
+def _begin(path: Path, digest: str) -> None:
+    subject = open_subject(path)
+    if subject.sha256 != digest:
+        raise EdgeshiftError(f"{path} changed while it was measured")
+    _subjects.append(subject)
+
+
+def _work(clip: LabelledClip) -> ClipScore | Reason:
+    ((_, result),) = _here(_subjects[0], [clip])
+    return result
+
+
+def _size(clip: LabelledClip) -> int:
+    try:
+        return clip.path.stat().st_size
+    except OSError:
+        return -1

@@ -1,0 +1,48 @@
+"""Shares of a number of clips, and how far to trust them."""
+
+from __future__ import annotations
+
+from math import comb, sqrt
+
+import msgspec
+
+#: Of the normal distribution: 95% lie within this many standard deviations.
+Z95 = 1.959963984540054
+
+
+class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``count`` of ``total``, as a value with its 95% interval; all None where there is nothing to count."""
+
+    count: int
+    total: int
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        if self.value is None or self.low is None or self.high is None:
+            return "-"
+        return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%}, {self.count} of {self.total})"
+
+
+def share(count: int, total: int) -> Share:
+    """With Wilson's score interval (1927), which holds near 0 and 1 and for few clips."""
+    if total == 0:
+        return Share(count, total, None, None, None)
+    value, spread = count / total, Z95 * Z95 / total
+    middle = (value + spread / 2) / (1 + spread)
+    reach = sqrt(value * (1 - value) * spread + spread * spread / 4) / (1 + spread)
+    low = 0.0 if count == 0 else middle - reach
+    high = 1.0 if count == total else middle + reach
+    return Share(count, total, round(value, 6), round(low, 6), round(high, 6))
+
+
+def mcnemar(first_only: int, second_only: int) -> float:
+    """McNemar's exact test, two-sided: how likely two equally good models differ this much on the same clips.
+
+    Args:
+        first_only, second_only: clips that only the first, only the second has right.
+    """
+    total = first_only + second_only
+    tail = sum(comb(total, right) for right in range(min(first_only, second_only) + 1))
+    return min(1.0, tail / (1 << total) * 2)

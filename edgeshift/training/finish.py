@@ -1,0 +1,115 @@
+"""A whole run: data, start, training, the rule for streams, and one file at the end."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+
+from edgeshift import __version__
+from edgeshift.checkpoints import load, save
+from edgeshift.errors import TrainingError
+from edgeshift.gestures import Event, draw_stream
+from edgeshift.models.network import ShiftNetwork
+from edgeshift.rule import choose_rule
+from edgeshift.spec import RuleSpec
+from edgeshift.training.history import Entry
+from edgeshift.training.recipe import Recipe
+from edgeshift.training.sequences import DrawnSequences, Sequences
+from edgeshift.training.start import starting_network
+from edgeshift.training.targets import NONE
+from edgeshift.training.trainer import CURVE, RESULT, Run, train
+from edgeshift.training.videos import VALIDATION, LabelMap, VideoSequences, find_videos, labels_of
+
+#: Seeds apart from those that are trained on (a run's seed) and those that are tested on.
+VALIDATION_SEED, RULE_SEED = 700_000_000, 800_000_000
+#: Streams that the rule is chosen on, and their seconds.
+RULE_STREAMS, RULE_SECONDS = 24, 60.0
+
+
+def run_and_save(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    data: Path | None,
+    init: Path | None,
+    changes: LabelMap | None,
+    resume: bool,
+    device: str,
+    workers: int,
+    license: str | None,
+    report: Callable[[Entry], None],
+) -> tuple[Path, Path, tuple[Entry, ...]]:
+    """``edgeshift.training.train``, which see: the checkpoint, the picture, the history."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("no GPU that this torch can use: leave --device out, or install a torch with CUDA")
+    learn, watch = _data(recipe, data, changes)
+    network, start = starting_network(recipe, learn.labels, init)
+    run = Run(recipe, folder, start, learn, watch, device=device, workers=workers)
+    history = train(run, network, resume=resume, report=report)
+    result = folder / RESULT
+    rule = _rule(network, recipe, learn.labels) if data is None and not recipe.bidirectional else None
+    save(
+        result,
+        network,
+        labels=learn.labels,
+        frame_spacing=recipe.spacing,
+        frames=recipe.frames,
+        fit="squash",
+        source=f"edgeshift train, from {start}",
+        license=license,
+        rule=rule,
+        training={
+            "data": learn.source,
+            "validation": watch.source,
+            "start": start,
+            "recipe": msgspec.json.encode(recipe).decode(),
+            "seed": str(recipe.seed),
+            "tools": ", ".join(
+                [f"edgeshift {__version__}", f"python {platform.python_version()}"]
+                + [f"{name} {version(name)}" for name in ("torch", "numpy", "opencv-python-headless")]
+            ),
+        },
+    )
+    load(result)  # what was written must read back
+    return result, folder / CURVE, tuple(history.entries)
+
+
+def _data(recipe: Recipe, data: Path | None, changes: LabelMap | None) -> tuple[Sequences, Sequences]:
+    if data is None:
+        if changes is not None:
+            raise TrainingError("--mirror and --reverse are for videos: leave them out with drawn streams")
+        return (
+            DrawnSequences(recipe.frames, recipe.size, recipe.spacing, recipe.seed),
+            DrawnSequences(recipe.frames, recipe.size, recipe.spacing, VALIDATION_SEED),
+        )
+    videos = find_videos(data)
+    labels = labels_of(videos)
+    learn = [video for video in videos if video.split != VALIDATION]
+    watch = [video for video in videos if video.split == VALIDATION]
+    absent = set(labels) - {video.label for video in learn}
+    if absent:
+        raise TrainingError(f"{data}: no clip of {sorted(absent)[0]!r} is there to train on")
+    numbers = (recipe.frames, recipe.size, recipe.spacing, recipe.seed)
+    return (
+        VideoSequences(learn, labels, *numbers, changes=changes),
+        VideoSequences(watch, labels, *numbers, plain=True),
+    )
+
+
+def _rule(network: ShiftNetwork, recipe: Recipe, labels: tuple[str, ...]) -> RuleSpec | None:
+    """Chosen on drawn streams that were not trained on."""
+    if NONE not in labels:
+        return None
+    streams: list[tuple[np.ndarray, np.ndarray, tuple[Event, ...]]] = []  # type: ignore[type-arg]
+    for index in range(RULE_STREAMS):
+        drawn = draw_stream(RULE_SEED + index, seconds=RULE_SECONDS, spacing=recipe.spacing, size=recipe.size)
+        clip = torch.from_numpy(drawn.frames).permute(0, 3, 1, 2)[None].float()
+        with torch.inference_mode():
+            streams.append((drawn.times, network(clip)[0].numpy(), drawn.events))
+    return choose_rule(streams, recipe.spacing, labels)

@@ -1,0 +1,224 @@
+"""Training sequences out of one's own videos: a folder for each label, or a CSV.
+
+Trimmed clips say what was done but not when it was complete: a stroke is taken to fill its clip but for the last
+``TAIL``. Two clips follow each other in a sequence, so that the network learns to go on without a reset.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.calibration import VIDEOS
+from edgeshift.errors import TrainingError
+from edgeshift.frames import FrameSpec, fit_frame, opencv
+from edgeshift.gestures import Event
+from edgeshift.training.sequences import Sequence
+from edgeshift.training.targets import NONE, frame_targets
+from edgeshift.video import paced
+
+#: Of a clip: how much at its end is taken to follow the stroke.
+TAIL = 0.15
+#: A CSV of clips is a small file.
+MAX_CSV = 16 << 20
+#: Frames of a clip: what is longer is no trimmed clip.
+LONGEST = 512
+#: Clips kept decoded, per process.
+KEPT = 256
+VALIDATION = "val"
+
+
+@dataclass(frozen=True)
+class LabelledVideo:
+    """A clip: where it is, what it shows, and its part of the data ("train", "val", or anything else)."""
+
+    path: Path
+    label: str
+    split: str
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """What labels become when a clip is mirrored, or played backwards. Labels that are not named are left alone."""
+
+    mirrored: Mapping[str, str]
+    reversed: Mapping[str, str]
+
+    def check(self, labels: tuple[str, ...]) -> None:
+        """Raise TrainingError for names that are no labels."""
+        for name in (*self.mirrored, *self.mirrored.values(), *self.reversed, *self.reversed.values()):
+            if name not in labels:
+                raise TrainingError(f"--mirror and --reverse name {name!r}, which is no label of the data")
+
+
+def find_videos(data: Path) -> list[LabelledVideo]:
+    """The clips of a folder with a folder per label, or of a CSV with columns file, label and perhaps split.
+
+    Without a split, every seventh clip of a label is for validation.
+
+    Raises:
+        TrainingError: neither of the two, no clips, one label only, or a file that is missing or lies elsewhere.
+    """
+    if data.is_dir():
+        found = [
+            LabelledVideo(path, path.parent.name, "")
+            for path in sorted(data.glob("*/*"))
+            if path.suffix.lower() in VIDEOS
+        ]
+    elif data.suffix.lower() == ".csv" and data.is_file():
+        found = _read_csv(data)
+    else:
+        raise TrainingError(f"{data}: give a folder with a folder of videos per label, or a CSV (file,label[,split])")
+    labels = {video.label for video in found}
+    if len(labels) < 2:
+        raise TrainingError(
+            f"{data}: {len(found)} videos of {len(labels)} labels; training needs two labels or more, in a folder of "
+            "videos per label or a CSV (file,label[,split])"
+        )
+    if any(video.split for video in found):
+        return found
+    seen: dict[str, int] = {}
+    split = []
+    for video in found:
+        seen[video.label] = seen.get(video.label, 0) + 1
+        part = VALIDATION if seen[video.label] % 7 == 0 else "train"
+        split.append(LabelledVideo(video.path, video.label, part))
+    return split
+
+
+def labels_of(videos: list[LabelledVideo]) -> tuple[str, ...]:
+    """In alphabetical order, ``none`` last."""
+    names = sorted({video.label for video in videos} - {NONE})
+    for name in (*names,):
+        if not name.isprintable() or not 1 <= len(name) <= 256:
+            raise TrainingError(f"label {name!r:.80} is not 1 to 256 printable characters")
+    return (*names, *([NONE] if any(video.label == NONE for video in videos) else []))
+
+
+class VideoSequences:
+    """Pairs of clips out of ``videos``, each with its own tempo, crop and light.
+
+    Args:
+        videos: what to draw from. labels: names of the answers.
+        frames, size, spacing: see ``Recipe``. seed: of the order and the changes.
+        changes: how labels change when a clip is mirrored or reversed; None: neither is done.
+        plain: for validation: clips as they are, one after the other.
+    """
+
+    def __init__(
+        self,
+        videos: list[LabelledVideo],
+        labels: tuple[str, ...],
+        frames: int,
+        size: int,
+        spacing: float,
+        seed: int,
+        *,
+        changes: LabelMap | None = None,
+        plain: bool = False,
+    ) -> None:
+        if not videos:
+            raise TrainingError("no clips for validation: add clips, or a split column that names some 'val'")
+        self.labels, self._videos, self._changes, self._plain = labels, videos, changes, plain
+        self._frames, self._spec, self._spacing, self._seed = frames, FrameSpec(size, size), spacing, seed
+        self.source = f"{len(videos)} videos, sha256 {content_hash(videos)}"
+        if changes:
+            changes.check(labels)
+
+    def __getitem__(self, index: int) -> Sequence:
+        """Sequence ``index``."""
+        random = np.random.default_rng([self._seed, index])
+        pictures: list[npt.NDArray[np.uint8]] = []
+        events: list[Event] = []
+        count = 0
+        while count < self._frames:
+            pick = index + len(pictures) if self._plain else int(random.integers(len(self._videos)))
+            clip, label = self._clip(self._videos[pick % len(self._videos)], random)
+            begin, end = count * self._spacing, (count + len(clip) * (1 - TAIL)) * self._spacing
+            if label != NONE:
+                events.append(Event(label, begin, end))
+            pictures.append(clip)
+            count += len(clip)
+        frames = np.concatenate(pictures)[: self._frames]
+        times = np.arange(self._frames) * self._spacing
+        unknown = np.zeros((self._frames, 4), np.float32)
+        return Sequence(frames, frame_targets(times, events, self.labels), unknown, unknown)
+
+    def _clip(self, video: LabelledVideo, random: np.random.Generator) -> tuple[npt.NDArray[np.uint8], str]:
+        if self._plain:
+            return _frames(video.path, self._spacing, self._spec), video.label
+        # Four tempos; more would not fit into the memory of decoded clips.
+        clip = _frames(video.path, self._spacing * float(random.choice([0.75, 0.9, 1.0, 1.2])), self._spec)
+        label = video.label
+        if self._changes and label in self._changes.mirrored and random.random() < 0.5:
+            clip, label = clip[:, :, ::-1], self._changes.mirrored[label]
+        if self._changes and label in self._changes.reversed and random.random() < 0.5:
+            clip, label = clip[::-1], self._changes.reversed[label]
+        return _varied(clip, random), label
+
+
+def content_hash(videos: list[LabelledVideo]) -> str:
+    """SHA-256 of all labels and files, in order."""
+    digest = hashlib.sha256()
+    for video in videos:
+        digest.update(f"{video.label}\0{video.split}\0".encode())
+        with video.path.open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+    return digest.hexdigest()
+
+
+@lru_cache(KEPT)
+def _frames(path: Path, spacing: float, spec: FrameSpec) -> npt.NDArray[np.uint8]:
+    frames = [fit_frame(timed.frame, spec) for timed in islice(paced(path, spacing), LONGEST + 1)]
+    if len(frames) > LONGEST:
+        raise TrainingError(
+            f"{path}: more than {LONGEST} frames, {spacing:g} s apart: cut it into clips of one gesture each"
+        )
+    return np.stack(frames)
+
+
+def _varied(clip: npt.NDArray[np.uint8], random: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Another place, scale and light, the same for all frames."""
+    cv2 = opencv("training")
+    size = clip.shape[1]
+    scale = random.uniform(0.9, 1.15)
+    offset = size / 2 - scale * size / 2 + random.uniform(-0.06, 0.06, 2) * size
+    matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
+    levels = np.clip((np.arange(256) / 255) ** (2 ** random.normal(0, 0.25)) * 2 ** random.normal(0, 0.2), 0, 1)
+    tint = 2 ** random.normal(0, 0.08, 3)
+    curve = np.clip(levels[:, None] * tint * 255, 0, 255).astype(np.uint8)[None]
+    return np.stack(
+        [
+            cv2.LUT(cv2.warpAffine(np.ascontiguousarray(f), matrix, (size, size), borderMode=cv2.BORDER_REFLECT), curve)
+            for f in clip
+        ]
+    )
+
+
+def _read_csv(path: Path) -> list[LabelledVideo]:
+    if path.stat().st_size > MAX_CSV:
+        raise TrainingError(f"{path}: {path.stat().st_size:,} bytes; the limit is {MAX_CSV:,}")
+    root = path.parent.resolve()
+    found = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if not {"file", "label"} <= set(rows.fieldnames or ()):
+                raise TrainingError(f"{path}: needs columns file and label (and perhaps split), in its first line")
+            for number, row in enumerate(rows, 2):
+                video = (root / str(row["file"])).resolve()
+                if not video.is_relative_to(root) or not video.is_file():
+                    raise TrainingError(f"{path}, line {number}: no file {row['file']!r} below {root.name}/")
+                found.append(LabelledVideo(video, str(row["label"]), str(row.get("split") or "")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TrainingError(f"{path}: not a CSV: {error}") from error
+    return found

@@ -1,6 +1,6 @@
 """How fast gestures are drawn, on one thread.
 
-    python -m edgeshift.benchmarks.drawing [--size N] [--clips N]
+python -m edgeshift.benchmarks.drawing [--size N] [--clips N]
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("give a size of 16 to 4096 and at least one clip")
     opencv("drawing gestures").setNumThreads(1)
     clips, frames = rates(options.clips, options.size)
-    print(f"draw_clips   {clips:7.1f} clips/s of {FRAMES} frames, {clips * FRAMES:.0f} frames/s at {options.size}x{options.size}")
-    print(f"draw_stream  {frames:7.1f} frames/s at {options.size}x{options.size}")
+    print(f"at {options.size}x{options.size} on one thread")
+    print(f"draw_clips   {clips:7.1f} clips/s of {FRAMES} frames: {clips * FRAMES:.0f} frames/s")
+    print(f"draw_stream  {frames:7.1f} frames/s")
     return 0
 
 

@@ -20,13 +20,13 @@ from edgeshift.frames import Frame, FrameSpec, fit_frame
 from edgeshift.models.network import Step
 from edgeshift.source import FRAME
 from edgeshift.stream import Array
+from edgeshift.video import VIDEOS
 
 MIN_CLIPS = 16
 DEFAULT_CLIPS = 32
 FRAMES = 8
 #: Samples taken of each clip: the first frame and random later ones.
 PER_CLIP = 3
-VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,9 @@ def find_videos(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise CalibrationError(f"{folder}: not a folder; --calibration takes a folder with {MIN_CLIPS} videos or more")
-    videos = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS and p.is_file())
+    # What is being written is hidden until it is whole.
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS and not p.name.startswith("."))
+    videos = sorted(p for p in found if p.is_file())
     if len(videos) < MIN_CLIPS:
         raise CalibrationError(
             f"{folder}: {len(videos)} videos, and calibration needs {MIN_CLIPS} or more; without --calibration, "

@@ -252,7 +252,8 @@ def probabilities(logits: Logits) -> Means:
     """
     if not np.isfinite(logits).all():
         raise EdgeshiftError("logits that are not finite are no answer: the network or its states overflowed")
-    powers = np.exp(logits - np.max(logits, -1, keepdims=True), dtype=np.float64)
+    exact = np.asarray(logits, np.float64)
+    powers = np.exp(exact - exact.max(-1, keepdims=True))
     result: Means = powers / powers.sum(-1, keepdims=True)
     return result
 

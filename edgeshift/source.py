@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -78,6 +78,31 @@ class Source:
             consensus=self.consensus,
             rule=self.rule,
         )
+
+
+def default_source(
+    model: str = DEFAULT_MODEL, *, size: int | None = None, width: float | None = None, depth: int | None = None
+) -> Source:
+    """What is converted if no checkpoint is given: the weights that ship with edgeshift, else an untrained network.
+
+    Args:
+        model: a registry name. size: pixels a side; None: what the weights were trained at.
+        width, depth: of an untrained network; given, they rule the shipped weights out.
+
+    Raises:
+        ModelError, ShiftError: a name, size or width that does not work.
+    """
+    from edgeshift.weights import shipped
+
+    path = shipped(model)
+    if path is None or width is not None or depth is not None:
+        return untrained_source(model, size=size or DEFAULT_SIZE, width=width or 1.0, depth=depth or 2)
+    source = checkpoint_source(path, size=size)
+    trained = checkpoint_source(path).frame.width if size else source.frame.width
+    if source.frame.width == trained:
+        return source
+    note = f"the shipped {model} was trained at {trained}x{trained}: nobody has measured its answers at {size}x{size}"
+    return replace(source, notes=(*source.notes, note))
 
 
 def untrained_source(

@@ -21,6 +21,8 @@ from edgeshift.errors import VideoError
 from edgeshift.files import whole_file
 from edgeshift.frames import Frame, opencv
 
+#: Names of video files end so.
+VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
 CLOCK_TOLERANCE = 0.001  # seconds; some containers store whole milliseconds
 
 

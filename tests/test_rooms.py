@@ -212,11 +212,13 @@ def test_the_blocker_blocks():
 TORCH = {
     "edgeshift.models.cost",
     "edgeshift.models.deploy",
+    "edgeshift.models.features",
     "edgeshift.models.initial",
     "edgeshift.models.mobilenet_v2",
     "edgeshift.models.network",
     "edgeshift.models.resnet50",
     "edgeshift.models.shifts",
+    "edgeshift.models.slots",
     "edgeshift.checkpoints.checkpoint",
     "edgeshift.checkpoints.fit",
     "edgeshift.checkpoints.layouts",
@@ -225,6 +227,10 @@ TORCH = {
     "edgeshift.checkpoints.own",
     "edgeshift.checkpoints.read",
     "edgeshift.calibration",
+    "edgeshift.training.finish",
+    "edgeshift.training.start",
+    "edgeshift.training.trainee",
+    "edgeshift.training.trainer",
 }
 
 

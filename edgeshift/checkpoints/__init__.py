@@ -109,8 +109,9 @@ def save(
     license: str | None = None,
     rule: RuleSpec | None = None,
     training: Mapping[str, str] | None = None,
+    half: bool = False,
 ) -> str:
-    """Write our own safetensors: the weights as float32, and what is needed to build and run the network again.
+    """Write our own safetensors: the weights, and what is needed to build and run the network again.
 
     The file appears under its name only when it is whole. The same arguments give the same bytes.
 
@@ -126,6 +127,8 @@ def save(
         trained: False for weights that have not been trained as this network.
         rule: how a stream of its answers becomes events.
         training: how it was trained, {what: in words}, up to 64 entries: data and their hash, seed, versions.
+
+        half: store weights as float16, at half the size; batch norms stay float32. They are read back as float32.
 
     Returns:
         The file's SHA-256, as ``load`` reports it.
@@ -152,6 +155,7 @@ def save(
         license=license,
         rule=rule,
         training=None if training is None else dict(training),
+        half=half,
     )
 
 

@@ -163,7 +163,7 @@ def _labels(file: WeightsFile, labels: tuple[str, ...] | None, config: ModelConf
 
 def _rule(meta: Meta, labels: tuple[str, ...] | None) -> RuleSpec | None:
     """The file's rule; where the outputs were given other names, its label for no gesture has the new one."""
-    if meta.rule is None or labels is None or meta.labels is None:
+    if meta.rule is None or labels is None or meta.labels is None or labels == meta.labels:
         return meta.rule
     idle = meta.rule.idle(meta.labels)
     return msgspec.structs.replace(meta.rule, none=None if idle is None else labels[idle])

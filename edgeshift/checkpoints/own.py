@@ -116,6 +116,7 @@ def write(
     license: str | None = None,
     rule: RuleSpec | None = None,
     training: dict[str, str] | None = None,
+    half: bool = False,
 ) -> str:
     """``edgeshift.checkpoints.save``, which see."""
     path = Path(path)
@@ -154,6 +155,8 @@ def write(
             tensor = tensor.float()
             if not bool(torch.isfinite(tensor).all()):
                 raise refusal(path, f"cannot be saved: {name} holds NaN or infinity; the training failed")
+            # float16 holds a convolution's weights well enough; variances may be too small for it.
+            tensor = tensor.half() if half and tensor.ndim > 1 else tensor
         tensors[name] = tensor.contiguous()
     data = safetensors.torch.save(tensors, {KEY: description.decode()})
     try:

@@ -22,7 +22,7 @@ MIN_CALIBRATION = 16
 
 @click.command("clips")
 @click.option("--out", type=FILE, default="clips", show_default=True, metavar="DIR", help="New, empty, or cut off.")
-@click.option("--count", type=click.IntRange(1, 1_000_000), help="Clips, the labels taking turns. Default: 100.")
+@click.option("--count", type=click.IntRange(1, 200_000), help="Clips, the labels taking turns. Default: 100.")
 @click.option("--frames", type=click.IntRange(1, 10_000), help="Of a clip. Default: 8.")
 @click.option("--size", type=click.IntRange(16, 4096), default=128, show_default=True, help="Pixels a side, even.")
 @click.option("--seed", type=click.IntRange(0, 1 << 31), default=0, show_default=True, help="Another draws others.")

@@ -101,18 +101,14 @@ def run(target: str, as_json: bool, **options: Any) -> None:
 
 
 def _source(options: dict[str, Any]) -> Source:
-    from edgeshift.source import DEFAULT_MODEL, DEFAULT_SIZE, checkpoint_source, untrained_source
+    from edgeshift.source import DEFAULT_MODEL, checkpoint_source, default_source
 
     if options["weights"] is None:
         for name in ("labels", "past_only", "stream_bidirectional", "frame_spacing", "fit", "order"):
             if options[name]:
                 raise EdgeshiftError(f"--{name.replace('_', '-')} describes a checkpoint: give it with --weights")
-        return untrained_source(
-            options["model"] or DEFAULT_MODEL,
-            size=options["size"] or DEFAULT_SIZE,
-            width=options["width"] or 1.0,
-            depth=options["depth"] or 2,
-        )
+        names = ("size", "width", "depth")
+        return default_source(options["model"] or DEFAULT_MODEL, **{name: options[name] for name in names})
     for name in ("width", "depth"):
         if options[name]:
             raise EdgeshiftError(f"--{name} is read from the checkpoint: leave it out")

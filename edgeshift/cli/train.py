@@ -38,9 +38,12 @@ FILE = click.Path(path_type=Path)
 @click.option("--mirror", metavar="A=B,..", help="What labels become when a clip is mirrored: left=right,right=left.")
 @click.option("--reverse", metavar="A=B,..", help="What labels become when a clip is played backwards.")
 @click.option("--license", help="Terms of the result, kept in its file.")
+@click.option("--half", is_flag=True, help="Store the result's weights as float16.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: a GPU, if torch finds one.")
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Of torch, on the CPU.")
-@click.option("--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Processes that draw or read.")
+@click.option(
+    "--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Processes that draw or read."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
     """Train a shift model for streams, past-only unless told otherwise.
@@ -61,13 +64,11 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
 
     changes = _changes(options.pop("mirror"), options.pop("reverse"))
     device, threads = options.pop("device"), options.pop("threads")
-    keep = {name: options.pop(name) for name in ("data", "init", "resume", "workers", "license")}
+    keep = {name: options.pop(name) for name in ("data", "init", "resume", "workers", "license", "half")}
     numbers = {name: value for name, value in options.items() if value is not None}
     recipe = Recipe(model=model, **numbers)
     with _Bar(recipe.steps) as bar:
-        trained = train(
-            recipe, out, changes=changes, device=device or _best_device(threads), report=bar.show, **keep
-        )
+        trained = train(recipe, out, changes=changes, device=device or _best_device(threads), report=bar.show, **keep)
     last = trained.history[-1]
     assert last.validation is not None
     if as_json:
@@ -89,7 +90,10 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
         [
             ("model", model),
             ("steps", f"{last.step:,}"),
-            ("validation", f"frames {last.validation.frame_accuracy:.1%}, gestures {last.validation.gesture_accuracy:.1%}"),
+            (
+                "validation",
+                f"frames {last.validation.frame_accuracy:.1%}, gestures {last.validation.gesture_accuracy:.1%}",
+            ),
             ("curve", trained.curve),
         ],
     )

@@ -12,6 +12,7 @@ import msgspec
 from edgeshift.cli.facts import UNTRAINED, parity_facts
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next
 from edgeshift.errors import CheckFailedError, missing
+from edgeshift.files import sha256
 from edgeshift.spec import ParitySpec
 from edgeshift.stream import Model
 
@@ -25,8 +26,8 @@ def run(file: Path, weights: Path | None, threads: int, as_json: bool) -> None:
     """Check an artifact on this machine.
 
     The self-check compares the answers to embedded test frames with those recorded when it was made: no torch, no
-    other file. Where torch is installed, an untrained artifact (or any, with --weights) is also compared with the
-    original over many frames.
+    other file. Where torch is installed, an artifact of a model that ships with edgeshift (or of any, with --weights)
+    is also compared with the original over many frames.
 
     \b
     Examples:
@@ -90,7 +91,11 @@ def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec 
             raise missing("torch", "convert", "comparing with the checkpoint")
         return None, "not verified on this platform: torch is not installed"
     from edgeshift.source import UNTRAINED_WEIGHTS
+    from edgeshift.weights import all_shipped
 
+    if weights is None:
+        ours = (path for path in all_shipped().values() if sha256(path.read_bytes()) == spec.weights.sha256)
+        weights = next(ours, None)
     if weights is None and spec.weights.source != UNTRAINED_WEIGHTS:
         return None, f"not run: give the checkpoint ({spec.weights.source}) with --weights"
     from edgeshift.converters.conversion import parity_frames

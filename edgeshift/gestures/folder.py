@@ -63,7 +63,9 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         if self.size % 2:
-            raise GestureError(f"a size of {self.size} does not fit into .mp4, whose sides are even: give {self.size + 1}")
+            raise GestureError(
+                f"a size of {self.size} does not fit into .mp4, whose sides are even: give {self.size + 1}"
+            )
         frames = self.frames or 0
         if self.kind == "streams":
             # Of a script: besides what it asks for, the hand comes, goes and rests.
@@ -94,7 +96,7 @@ class _Video:
     file: str
     seed: int
     label: str
-    rows: list[tuple[object, ...]]
+    rows: Sequence[tuple[object, ...]]
     strips: list[tuple[str, int, int]]
 
 
@@ -140,7 +142,9 @@ def _claim(folder: Path, drawing: Drawing) -> None:
         raise GestureError(f"{folder} is a file: give a folder, new or empty")
     if not record.exists():
         if folder.is_dir() and any(not name.name.startswith(f".{RECORD}.") for name in folder.iterdir()):
-            raise GestureError(f"{folder} is not empty and holds nothing that was drawn here before: give another --out")
+            raise GestureError(
+                f"{folder} is not empty and holds nothing that was drawn here before: give another --out"
+            )
         with whole_file(record) as part:
             part.write_bytes(msgspec.json.format(new, indent=1))
         return

@@ -46,7 +46,9 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"{len(points)} points are too many: give up to {MAX_POINTS}")
         if max(max(axis) - min(axis) for axis in zip(*points, strict=True)) < 0.1:
             raise ValueError("it stays in one place: let it span at least 0.1 of its box")
-        if self.ring and (len(self.lines) != 1 or len(points) < 4 or points[0] != points[-1]):
+        # Not exactly, because sines and cosines end where they begin but for their last digits.
+        closed = max(abs(first - last) for first, last in zip(points[0], points[-1], strict=True)) < 1e-6
+        if self.ring and not (closed and len(self.lines) == 1 and len(points) >= 4):
             raise ValueError("a ring is one line of 4 points or more that ends where it begins")
 
 
@@ -85,7 +87,9 @@ def _stroke(label: str, entry: msgspec.Raw, path: Path) -> Stroke:
             "hyphen at its beginning"
         )
     if label.casefold() in RESERVED:
-        raise GestureError(f"{path}: {label!r} has another meaning in scripts and data sets: call the gesture otherwise")
+        raise GestureError(
+            f"{path}: {label!r} has another meaning in scripts and data sets: call the gesture otherwise"
+        )
     try:
         found = msgspec.json.decode(entry, type=_Entry)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

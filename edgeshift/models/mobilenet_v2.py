@@ -86,9 +86,9 @@ class MobileNetV2(nn.Module):
         assert isinstance(last, nn.Sequential)
         found = []
         for group, following in zip_longest(groups, groups[1:]):
-            readers = [block.conv[0][0] for block in group[1:]]
-            readers.append(following[0].conv[0][0] if following else last[0])
-            writers = [layer for block in group for layer in block.conv[-2:]]
+            readers = [block.expand for block in group[1:]]
+            readers.append(following[0].expand if following else last[0])
+            writers = [layer for block in group for layer in list(block.conv.children())[-2:]]
             places = tuple(block.place for block in group if block.place)
             found.append(Features(places, tuple(writers), tuple(readers)))
         return found
@@ -109,6 +109,11 @@ class InvertedResidual(nn.Module):
             nn.BatchNorm2d(out),
         ]
         self.conv = nn.Sequential(*layers)
+
+    @property
+    def expand(self) -> nn.Module:
+        """The convolution that reads the block's input."""
+        return self.conv.get_submodule("0.0")
 
     @property
     def last_norm(self) -> nn.Module | None:

@@ -54,7 +54,7 @@ def _order(given: ShiftTable, wanted: ShiftTable) -> list[int]:
         if match is None:
             raise ModelError(
                 f"bi-directional {given.name} gives the past {sum(r.channels for r in given.past)} of {given.channels} "
-                f"channels, past-only {wanted.name} {sum(r.channels for r in wanted.past)}: moving slots cannot turn one "
+                f"channels, past-only {sum(r.channels for r in wanted.past)}: moving slots cannot turn one "
                 "into the other; start from weights without a shift, or train past-only"
             )
         rows.remove(match)

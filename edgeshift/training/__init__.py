@@ -42,6 +42,7 @@ def train(
     device: str = "cpu",
     workers: int = 1,
     license: str | None = None,
+    half: bool = False,
     report: Callable[[Entry], None] = lambda _entry: None,
 ) -> Trained:
     """Train a model in a folder of its own, or go on with a run that was cut off there.
@@ -55,6 +56,7 @@ def train(
         resume: go on where the folder's run was cut off; it must be the same run.
         device: "cpu" or "cuda". workers: processes that prepare the frames.
         license: on what terms the result may be used, kept in the file.
+        half: store its weights as float16.
         report: called with each line of the history.
 
     Raises:
@@ -78,6 +80,7 @@ def train(
         device=device,
         workers=workers,
         license=license,
+        half=half,
         report=report,
     )
     return Trained(path, curve, history)

@@ -33,7 +33,9 @@ def draw_curve(entries: Sequence[Entry], path: Path) -> None:
         ("validation: gestures", [(e.step, e.validation.gesture_accuracy) for e in checked if e.validation]),
     ]
     most = float(np.percentile([y for _, line in losses for _, y in line], 98)) * 1.05
-    picture = np.concatenate([_plot("loss", losses, most, entries[-1].step), _plot("accuracy", rates, 1.0, entries[-1].step)])
+    picture = np.concatenate(
+        [_plot("loss", losses, most, entries[-1].step), _plot("accuracy", rates, 1.0, entries[-1].step)]
+    )
     cv2 = opencv("drawing the curve")
     done, data = cv2.imencode(".png", picture[..., ::-1])
     if done:
@@ -57,9 +59,9 @@ def _plot(title: str, lines: Sequence[Line], most: float, steps: int) -> Frame:
         if not points:
             continue
         values = np.array(points, float)
-        x = LEFT + values[:, 0] / max(steps, 1) * (right - LEFT)
-        y = bottom - np.clip(values[:, 1] / max(most, 1e-9), 0, 1) * HEIGHT
-        way = np.stack([x, y], 1).round().astype(np.int32)
+        across = LEFT + values[:, 0] / max(steps, 1) * (right - LEFT)
+        down = bottom - np.clip(values[:, 1] / max(most, 1e-9), 0, 1) * HEIGHT
+        way = np.stack([across, down], 1).round().astype(np.int32)
         cv2.polylines(picture, [way], False, colour, 2 if "validation" in name else 1, cv2.LINE_AA)
         if "validation" in name:
             for point in way.tolist():

@@ -6,9 +6,10 @@ import platform
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import msgspec
-import numpy as np
+import numpy.typing as npt
 import torch
 
 from edgeshift import __version__
@@ -43,6 +44,7 @@ def run_and_save(
     device: str,
     workers: int,
     license: str | None,
+    half: bool,
     report: Callable[[Entry], None],
 ) -> tuple[Path, Path, tuple[Entry, ...]]:
     """``edgeshift.training.train``, which see: the checkpoint, the picture, the history."""
@@ -63,6 +65,7 @@ def run_and_save(
         fit="squash",
         source=f"edgeshift train, from {start}",
         license=license,
+        half=half,
         rule=rule,
         training={
             "data": learn.source,
@@ -106,7 +109,7 @@ def _rule(network: ShiftNetwork, recipe: Recipe, labels: tuple[str, ...]) -> Rul
     """Chosen on drawn streams that were not trained on."""
     if NONE not in labels:
         return None
-    streams: list[tuple[np.ndarray, np.ndarray, tuple[Event, ...]]] = []  # type: ignore[type-arg]
+    streams: list[tuple[npt.NDArray[Any], npt.NDArray[Any], tuple[Event, ...]]] = []
     for index in range(RULE_STREAMS):
         drawn = draw_stream(RULE_SEED + index, seconds=RULE_SECONDS, spacing=recipe.spacing, size=recipe.size)
         clip = torch.from_numpy(drawn.frames).permute(0, 3, 1, 2)[None].float()

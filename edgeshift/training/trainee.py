@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,7 +42,7 @@ class Batch:
         """Put sequences of one length together."""
         clips = torch.from_numpy(np.stack([s.frames for s in sequences])).permute(0, 1, 4, 2, 3)
 
-        def stack(arrays: list[np.ndarray]) -> Tensor:  # type: ignore[type-arg]
+        def stack(arrays: list[npt.NDArray[Any]]) -> Tensor:
             return torch.from_numpy(np.stack(arrays))
 
         counts = [len(s.targets.span_labels) for s in sequences]

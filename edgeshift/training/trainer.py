@@ -1,10 +1,10 @@
 """The training loop: a run lives in a folder, goes on where it was cut off, and ends as one safetensors file.
 
-    recipe.json          what was asked for; a folder belongs to one recipe
-    last.pt              everything needed to go on, replaced as a whole
-    history.jsonl        a line of losses and accuracies every few steps
-    curve.png            the same as a picture
-    model.safetensors    the result, with what is needed to run and to convert it
+recipe.json          what was asked for; a folder belongs to one recipe
+last.pt              everything needed to go on, replaced as a whole
+history.jsonl        a line of losses and accuracies every few steps
+curve.png            the same as a picture
+model.safetensors    the result, with what is needed to run and to convert it
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Call
     _claim(run, resume)
     device = torch.device(run.device)
     torch.manual_seed(run.recipe.seed)
-    trainee = Trainee(network, run.recipe).to(device, memory_format=torch.channels_last)
+    trainee = Trainee(network, run.recipe).to(device)
+    trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loop = _Loop(run, trainee)
     loop.restore()
     with _stop_softly() as stopped:
@@ -245,7 +246,9 @@ def _claim(run: Run, resume: bool) -> None:
         try:
             found = msgspec.json.decode(path.read_bytes())
         except (msgspec.DecodeError, OSError) as error:
-            raise TrainingError(f"{path}: cannot be read: {one_line(error)}; remove the folder to start anew") from error
+            raise TrainingError(
+                f"{path}: cannot be read: {one_line(error)}; remove the folder to start anew"
+            ) from error
         if found != wanted:
             keys = [key for key in wanted if not isinstance(found, dict) or found.get(key) != wanted[key]]
             raise TrainingError(f"{run.folder} holds a run of another {keys[0]}: give the same one, or another --out")

@@ -17,13 +17,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.calibration import VIDEOS
 from edgeshift.errors import TrainingError
 from edgeshift.frames import FrameSpec, fit_frame, opencv
 from edgeshift.gestures import Event
 from edgeshift.training.sequences import Sequence
 from edgeshift.training.targets import NONE, frame_targets
-from edgeshift.video import paced
+from edgeshift.video import VIDEOS, paced
 
 #: Of a clip: how much at its end is taken to follow the stroke.
 TAIL = 0.15
@@ -71,7 +70,7 @@ def find_videos(data: Path) -> list[LabelledVideo]:
         found = [
             LabelledVideo(path, path.parent.name, "")
             for path in sorted(data.glob("*/*"))
-            if path.suffix.lower() in VIDEOS
+            if path.suffix.lower() in VIDEOS and not path.name.startswith(".")  # half-written ones are hidden
         ]
     elif data.suffix.lower() == ".csv" and data.is_file():
         found = _read_csv(data)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edgeshift.errors import GestureError
@@ -17,7 +20,7 @@ def way(script: list[Act], seed: int = 0) -> Motion:
     return compose(script, STROKES, np.random.default_rng(seed))
 
 
-def inside(motion: Motion, times: np.ndarray) -> np.ndarray:
+def inside(motion: Motion, times: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     return np.all(np.abs(motion.at(times) - 0.5) < 0.5, -1)
 
 
@@ -27,7 +30,7 @@ def test_gestures_come_in_order_and_take_the_seconds_asked(seed: int) -> None:
     asked = [act for act in SCRIPT if act.name in STROKES]
     assert [event.label for event in motion.events] == [act.name for act in asked]
     assert [event.end - event.begin for event in motion.events] == pytest.approx([act.seconds for act in asked])
-    assert 0 <= motion.events[0].begin and motion.events[-1].end < motion.seconds
+    assert motion.events[0].begin >= 0 and motion.events[-1].end < motion.seconds
     assert motion.seconds >= sum(act.seconds for act in SCRIPT)
 
 
@@ -35,7 +38,7 @@ def test_gestures_come_in_order_and_take_the_seconds_asked(seed: int) -> None:
 def test_no_stroke_begins_within_a_second_of_the_last(seed: int) -> None:
     events = way([Act(label, 0.7) for label in LABELS * 2], seed).events
     assert len(events) == 20
-    assert min(b.begin - a.end for a, b in zip(events, events[1:], strict=False)) > REST - 1e-9
+    assert min(b.begin - a.end for a, b in pairwise(events)) > REST - 1e-9
 
 
 @pytest.mark.parametrize("seed", SEEDS)

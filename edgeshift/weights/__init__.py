@@ -1,0 +1,18 @@
+"""The weights that ship with edgeshift: trained by it, on streams that it draws. See MODEL_CARD.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def shipped(model: str) -> Path | None:
+    """The checkpoint of a registry name such as ``tsm_mobilenet_v2``; None: there is none."""
+    path = FOLDER / f"{model}.safetensors"
+    return path if path.is_file() else None
+
+
+def all_shipped() -> dict[str, Path]:
+    """{registry name: checkpoint}."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}

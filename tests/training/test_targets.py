@@ -1,0 +1,65 @@
+"""What frames should answer: none, little by little the label, the label, none again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeshift.gestures import Event
+from edgeshift.training.targets import NONE, Targets, frame_targets
+
+LABELS = ("left", "star", NONE)
+
+
+def targets(events: list[Event], count: int = 20, begin: float = 0.0, labels: tuple[str, ...] = LABELS) -> Targets:
+    return frame_targets(begin + np.arange(count) * 0.25, events, labels)
+
+
+def test_a_label_is_held_for_a_second_after_its_stroke() -> None:
+    found = targets([Event("left", 1.0, 2.0)])
+    assert found.labels.tolist() == [2] * 4 + [0] * 8 + [2] * 8
+    assert found.weights[:4].tolist() == [1] * 4
+    assert found.weights[8:].tolist() == [1] * 12
+
+
+def test_unfinished_strokes_count_the_more_the_further_they_are() -> None:
+    weights = targets([Event("left", 1.0, 3.0)]).weights[4:12]
+    assert np.all(np.diff(weights) >= 0)
+    assert weights[0] == 0 < weights[-1] < 0.5
+
+
+def test_the_next_stroke_ends_the_hold() -> None:
+    found = targets([Event("left", 0.0, 1.0), Event("star", 1.5, 3.0)])
+    assert found.labels[4:8].tolist() == [0, 0, 1, 1]
+
+
+def test_a_gesture_is_the_mean_of_its_frames_and_of_those_that_hold_it() -> None:
+    found = targets([Event("left", 1.0, 2.0)])
+    assert found.span_labels.tolist() == [0]
+    assert np.allclose(found.spans.sum(1), 1)
+    assert np.flatnonzero(found.spans[0]).tolist() == list(range(4, 12))
+
+
+def test_a_stroke_of_which_too_little_is_seen_does_not_count() -> None:
+    late = targets([Event("left", -1.0, 0.25)])
+    assert late.weights[:5].sum() == 0
+    assert len(late.spans) == 0
+    half = targets([Event("left", -0.5, 0.75)])
+    assert half.weights[3] == 1
+
+
+def test_a_stroke_that_the_frames_end_in_counts_once_most_is_seen() -> None:
+    assert len(targets([Event("star", 4.0, 8.0)]).spans) == 0
+    assert len(targets([Event("star", 1.0, 5.0)]).spans) == 1
+
+
+def test_without_none_only_gestures_count() -> None:
+    found = targets([Event("left", 1.0, 2.0)], labels=("left", "star"))
+    assert found.weights[:4].sum() == 0
+    assert found.weights[12:].sum() == 0
+    assert found.weights[8] == 1
+
+
+def test_a_clock_that_begins_elsewhere_gives_the_same() -> None:
+    one, other = targets([Event("left", 1.0, 2.0)]), targets([Event("left", 11.0, 12.0)], begin=10.0)
+    assert np.array_equal(one.labels, other.labels)
+    assert np.allclose(one.weights, other.weights)

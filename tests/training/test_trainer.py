@@ -1,0 +1,159 @@
+"""Runs: they learn, stop when asked, go on as if they had not been stopped, and refuse what is not theirs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from edgeshift.checkpoints import load
+from edgeshift.errors import TrainingError
+from edgeshift.models import build
+from edgeshift.models.config import ModelConfig
+from edgeshift.models.network import ShiftNetwork
+from edgeshift.training import Recipe, train
+from edgeshift.training.history import Entry
+from edgeshift.training.sequences import DrawnSequences, Sequence
+from edgeshift.training.targets import frame_targets
+from edgeshift.training.trainee import Batch, Trainee
+from edgeshift.training.trainer import CURVE, HISTORY, STATE, Run
+from edgeshift.training.trainer import train as loop
+
+RECIPE = Recipe(size=64, width=0.35, frames=4, batch=2, steps=30, seed=1, rate=2e-3)
+
+
+class Cut(DrawnSequences):
+    """Asks the process to stop when a certain sequence is drawn."""
+
+    at = -1
+
+    def __getitem__(self, index: int) -> Sequence:
+        if index == self.at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().__getitem__(index)
+
+
+def data(at: int = -1) -> Cut:
+    sequences = Cut(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
+    sequences.at = at
+    return sequences
+
+
+def network() -> ShiftNetwork:
+    return build(ModelConfig("tsm", "mobilenet_v2", 11, size=64, width=0.35), seed=1)
+
+
+def run(folder: Path, at: int = -1, recipe: Recipe = RECIPE, start: str = "scratch") -> Run:
+    return Run(recipe, folder, start, data(at), data(), checks=4, workers=0)
+
+
+def ignore(_entry: Entry) -> None:
+    pass
+
+
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    whole = network()
+    lines = loop(run(tmp_path / "whole"), whole, report=ignore).entries
+    cut = network()
+    with pytest.raises(KeyboardInterrupt):
+        loop(run(tmp_path / "cut", at=2 * 27), cut, report=ignore)
+    assert (tmp_path / "cut" / STATE).exists()
+    again = network()
+    resumed = loop(run(tmp_path / "cut"), again, resume=True, report=ignore).entries
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+    undated = [[msgspec.structs.replace(line, clock=0.0) for line in history] for history in (lines, resumed)]
+    assert undated[0] == undated[1]
+    assert [line.step for line in lines] == [25, 30]
+    assert (tmp_path / "cut" / HISTORY).read_bytes().count(b"\n") == 2
+    assert (tmp_path / "cut" / CURVE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_with_a_run_is_not_taken_over(tmp_path: Path) -> None:
+    short = msgspec.structs.replace(RECIPE, steps=1)
+    loop(run(tmp_path, recipe=short), network(), report=ignore)
+    with pytest.raises(TrainingError, match="--resume"):
+        loop(run(tmp_path, recipe=short), network(), report=ignore)
+    with pytest.raises(TrainingError, match="another recipe"):
+        loop(run(tmp_path), network(), resume=True, report=ignore)
+    with pytest.raises(TrainingError, match="another start"):
+        loop(run(tmp_path, recipe=short, start="other"), network(), resume=True, report=ignore)
+
+
+def test_a_damaged_state_is_one_line(tmp_path: Path) -> None:
+    short = msgspec.structs.replace(RECIPE, steps=1)
+    loop(run(tmp_path, recipe=short), network(), report=ignore)
+    (tmp_path / STATE).write_bytes(b"PK" + bytes(100))
+    with pytest.raises(TrainingError, match="remove the folder"):
+        loop(run(tmp_path, recipe=short), network(), resume=True, report=ignore)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+    broken = network()
+    with torch.no_grad():
+        next(broken.parameters()).fill_(float("nan"))
+    with pytest.raises(TrainingError, match="nan at step 1"):
+        loop(run(tmp_path), broken, report=ignore)
+
+
+def test_gradients_reach_all_but_the_frozen_stages_and_the_loss_falls() -> None:
+    trainee = Trainee(network(), RECIPE)
+    batch = Batch.of([data()[index] for index in range(4)]).to(torch.device("cpu"))
+    optimizer = torch.optim.Adam([p for p in trainee.parameters() if p.requires_grad], 2e-3)
+    first = None
+    for _ in range(12):
+        trainee.prepare(settled=False)
+        losses = trainee.losses(batch)
+        first = first if first is not None else float(losses.total.detach())
+        optimizer.zero_grad()
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert float(losses.total.detach()) < 0.7 * first
+    frozen = {id(p) for stage in trainee.frozen for p in stage.parameters()}
+    for name, parameter in trainee.named_parameters():
+        assert (parameter.grad is None) == (id(parameter) in frozen), name
+
+
+def test_settled_batch_norms_keep_their_statistics() -> None:
+    trainee = Trainee(network(), RECIPE)
+    batch = Batch.of([data()[0]]).to(torch.device("cpu"))
+    before = {name: tensor.clone() for name, tensor in trainee.network.named_buffers()}
+    trainee.prepare(settled=True)
+    trainee.losses(batch)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in trainee.network.named_buffers())
+    trainee.prepare(settled=False)
+    trainee.losses(batch)
+    changed = {n for n, tensor in trainee.network.named_buffers() if not torch.equal(tensor, before[n])}
+    assert changed
+    assert not any(name.startswith(("backbone.features.0.", "backbone.features.1.")) for name in changed)
+
+
+def test_a_frame_that_does_not_count_does_not_teach() -> None:
+    trainee = Trainee(network(), msgspec.structs.replace(RECIPE, motion=0.0, dropout=0.0))
+    trainee.prepare(settled=True)
+    sequence = data()[0]
+    nothing = frame_targets(np.arange(4.0), [], ("left", "right"))
+    batch = Batch.of([Sequence(sequence.frames, nothing, sequence.motion, sequence.motion_weights)])
+    losses = trainee.losses(batch.to(torch.device("cpu")))
+    assert float(losses.total) == 0
+
+
+def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeshift.training.finish.RULE_STREAMS", 1)
+    monkeypatch.setattr("edgeshift.training.finish.RULE_SECONDS", 6.0)
+    monkeypatch.setattr("edgeshift.training.trainer.Run.checks", 2)
+    recipe = msgspec.structs.replace(RECIPE, steps=2)
+    trained = train(recipe, tmp_path / "run", workers=0, license="Apache-2.0")
+    found = load(trained.path)
+    assert found.labels is not None and found.labels[-1] == "none"
+    assert (found.frame_spacing, found.fit, found.config.size) == (recipe.spacing, "squash", 64)
+    assert found.rule is not None and found.rule.none == "none"
+    assert found.training is not None
+    assert found.training["start"] == "scratch, seed 1"
+    assert msgspec.json.decode(found.training["recipe"], type=Recipe) == recipe
+    assert found.license == "Apache-2.0"

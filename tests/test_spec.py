@@ -25,6 +25,7 @@ from edgeshift.spec import (
     ParitySpec,
     PlaceSpec,
     RowSpec,
+    RuleSpec,
     StreamSpec,
     WeightsSpec,
     decode,
@@ -56,6 +57,7 @@ def full() -> StreamSpec:
         frame_spacing=0.4,
         clip_frames=8,
         consensus="last",
+        rule=RuleSpec(window=4, threshold=0.6, hold_off=1.5, none="blue"),
         body_bytes=12345,
         body_sha256=SHA,
         graph=GraphSpec(operators={"CONV_2D": 35, "ADD": 10}, partitions=1, delegated=0.5),
@@ -250,6 +252,20 @@ WRONG: list[tuple[str, Any]] = [
     ("weights.sha256", SHA.upper()),
     ("body_sha256", "../../etc/passwd"),
     ("consensus", "median"),
+    ("rule", 4),
+    ("rule.window", 2.5),
+    ("rule.window", 0),
+    ("rule.window", 1025),
+    ("rule.threshold", 0),
+    ("rule.threshold", 1.01),
+    ("rule.threshold", float("nan")),
+    ("rule.hold_off", -0.1),
+    ("rule.hold_off", 3601),
+    ("rule.hold_off", float("inf")),
+    ("rule.none", "violet"),
+    ("rule.none", ""),
+    ("rule.none", "none\x1b[2J"),
+    ("rule.extra", 1),
     ("graph.operators", [["CONV_2D", 1]]),
     ("graph.operators", {"CONV_2D": -1}),
     ("check.logits", [["a", "b", "c", "d"]]),
@@ -377,6 +393,7 @@ def test_a_wrong_value_is_one_line(path, value):
         ("labels", ["one"], "1 labels and 4 classes for 4 logits"),
         ("states.0.name", "frame", "two tensors have the same name"),
         ("model.table", "tsmm", "unknown shift table 'tsmm'; did you mean"),
+        ("rule.none", "violet", "the rule's label for no gesture, 'violet', is not one of the labels"),
         ("output.shape", [2, 4], "not one row of logits"),
         ("check.tolerance", 5, "a self-check that allows 5 would accept anything"),
         ("states.0.start", 1e9, "state_a starts at 1e+09, which its int8 cannot hold"),
@@ -442,7 +459,7 @@ def test_int8_start_values_that_fit_are_taken():
 
 def test_labels_of_any_script_are_taken():
     labels = ["左へ", "нет", "👋", "swipe left"]
-    assert read(json.loads(changed("labels", labels))).labels == tuple(labels)
+    assert read(json.loads(changed("labels", labels, stream_spec()))).labels == tuple(labels)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -31,6 +31,8 @@ def draw_confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], title
     canvas[:] = PAPER
     _write(canvas, title, (8, 20), 0.45, INK)
     _write(canvas, "shown", (8, TITLE + MARGIN - 6), 0.4, INK)
+    edge = count * CELL + 1
+    canvas[TITLE + MARGIN : TITLE + MARGIN + edge, MARGIN : MARGIN + edge] = GRID
     for column, label in enumerate(labels):
         strip = np.empty((CELL, MARGIN, 3), np.uint8)
         strip[:] = PAPER
@@ -43,7 +45,6 @@ def draw_confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], title
         for column, clips in enumerate(matrix[row]):
             left, part = MARGIN + column * CELL, clips / max(total, 1)
             colour = np.array(PALE) + (np.array(FULL) - PALE) * part
-            canvas[top : top + CELL, left : left + CELL] = GRID
             canvas[top + 1 : top + CELL, left + 1 : left + CELL] = colour.astype(np.uint8)
             if clips:
                 text = str(clips)

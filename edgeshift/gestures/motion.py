@@ -181,8 +181,10 @@ class _Pen:
     def leave(self) -> None:
         """Out of the picture, if the hand is in it."""
         if self.inside:
-            self.outside = self.outside + self.random.normal(0, 0.06, 2)
-            self.go(self.outside, self.random.uniform(0.25, 1))
+            # About where it came from, and not nearer: none of it may show.
+            away = self.outside + self.random.normal(0, 0.06, 2)
+            far = np.abs(self.outside - 0.5) >= 0.85
+            self.go(np.where(far, self.outside, away), self.random.uniform(0.25, 1))
             self.inside = False
 
     def enter(self, to: Vector, after: float | None = None) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import foreign
+import msgspec
 import pytest
 import torch
 from safetensors import safe_open
@@ -21,6 +22,8 @@ from edgeshift.errors import CheckpointError
 from edgeshift.models import ModelConfig, build
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import ShiftNetwork
+from edgeshift.source import checkpoint_source
+from edgeshift.spec import RuleSpec
 
 
 def network(config: ModelConfig | None = None) -> ShiftNetwork:
@@ -95,6 +98,57 @@ def test_round_trip(config: ModelConfig, tmp_path: Path) -> None:
         assert torch.equal(loaded.network(frames), theirs)
     if config.bidirectional:
         assert checkpoints.load(path, stream_bidirectional=True).config.streamed_bidirectional
+
+
+RULE = RuleSpec(window=4, threshold=0.6, hold_off=1.5, none="none")
+TRAINING = {"data": "drawn streams, sha256 0123", "seed": "7", "torch": "2.9.0"}
+
+
+def test_rule_and_training_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    checkpoints.save(path, network(), labels=["left", "right", "none"], rule=RULE, training=TRAINING)
+    loaded = checkpoints.load(path)
+    assert (loaded.rule, loaded.training) == (RULE, TRAINING)
+    spec = checkpoint_source(path, size=64).describe("test")
+    assert spec.rule == RULE
+    # The outputs under other names: the rule's label for no gesture is the same output.
+    renamed = checkpoints.load(path, labels=["links", "rechts", "nichts"])
+    assert renamed.rule is not None and renamed.rule.none == "nichts"
+    # A new head has yet to learn what the rule was chosen for.
+    assert checkpoints.load(path, new_head=5).rule is None
+
+
+def test_a_file_without_them_is_still_one(saved: Path) -> None:
+    loaded = checkpoints.load(saved)
+    assert loaded.rule is None and loaded.training is None
+    with safe_open(saved, "pt") as file:
+        meta = json.loads(file.metadata()["edgeshift"])
+    del meta["rule"], meta["training"]
+    assert msgspec.json.decode(json.dumps(meta), type=own.Meta).rule is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rule": RuleSpec(window=4, threshold=0.6, none="idle")}, "'idle', is not one of the labels"),
+        ({"rule": RuleSpec(window=0, threshold=0.6)}, "rule.window"),
+        ({"rule": RuleSpec(window=4, threshold=float("nan"))}, "rule.threshold"),
+        ({"rule": RULE, "labels": None}, "is not one of the labels"),
+        ({"training": {"data": "two\nlines"}}, "training"),
+        ({"training": {"data": "\x1b[2J"}}, "training"),
+        ({"training": {"": "x"}}, "training"),
+        ({"training": {"data": "x" * 4097}}, "training"),
+        ({"training": {str(i): "x" for i in range(65)}}, "training"),
+        ({"training": {"seed": 7}}, "training"),
+    ],
+)
+def test_a_rule_or_training_that_does_not_fit_is_not_written(
+    options: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match="cannot be saved") as caught:
+        checkpoints.save(tmp_path / "own.safetensors", network(), **{"labels": ["left", "right", "none"], **options})
+    assert words in str(caught.value) and str(caught.value).isprintable()
+    assert not list(tmp_path.iterdir())
 
 
 def test_same_bytes_every_time_and_no_leftovers(tmp_path: Path) -> None:

@@ -1,0 +1,202 @@
+"""An artifact over clips: streamed as a device would, nothing dropped in silence, and gone on with where it stopped."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import LABELS, SIZE, LeakyExecutor, answers, model, stream_spec
+
+from edgeshift.benchmarks.accuracy import Journal, Opened, measure, open_subject, read_dataset, stream_clip
+from edgeshift.benchmarks.accuracy.measure import _here, _in_processes
+from edgeshift.errors import EdgeshiftError, VideoError
+from edgeshift.frames import FrameSpec, fit_frame
+from edgeshift.rule import DEFAULT_RULE
+from edgeshift.spec import RuleSpec
+from edgeshift.video import read_video, write_video
+
+RULE = RuleSpec(window=2, threshold=0.5, hold_off=0.5)
+COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
+
+
+def film(path: Path, *colours: str, each: int = 6) -> Path:
+    """A clip of ten frames a second, ``each`` frames of every colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = [np.full((SIZE, SIZE, 3), COLOURS[colour], np.uint8) for colour in colours for _ in range(each)]
+    write_video(path, frames, 10)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for label in COLOURS:
+        film(tmp_path / "clips" / label / "a.avi", label)
+    film(tmp_path / "clips" / "odd" / "a.avi", "red", "green")
+    return tmp_path / "clips"
+
+
+def subject(made: list[LeakyExecutor] | None = None, **changes: object) -> Opened:
+    spec = stream_spec(**{"rule": RULE, "frame_spacing": 0.2, **changes})
+    return Opened(Path("double.tflite"), "0" * 64, model(spec, made=made))
+
+
+def test_a_clip_is_streamed_at_the_spacing_from_a_zero_state(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.avi", "red", "blue")
+    stream = subject().model.stream()
+    stream.step(np.full((SIZE, SIZE, 3), 200, np.uint8))
+    found = stream_clip(stream, path)
+    assert np.allclose(found.times, np.arange(6) * 0.2)
+    shown = [fit_frame(timed.frame, FrameSpec(SIZE, SIZE)) for timed in read_video(path)][::2]
+    assert np.allclose(found.logits, answers(shown)[0], atol=1e-3)
+
+
+def test_without_a_spacing_frames_are_spread(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.avi", "red", "blue")
+    assert len(stream_clip(subject(frame_spacing=None, clip_frames=5).model.stream(), path).times) == 5
+    assert len(stream_clip(subject(frame_spacing=None).model.stream(), path).times) == 8
+
+
+def test_every_clip_is_answered_in_order(folder: Path) -> None:
+    ticks: list[int] = []
+    data = read_dataset(folder)
+    found = measure(subject(), data.clips, advance=lambda: ticks.append(1))
+    assert [clip.file for clip in found.clips] == [clip.name for clip in data.clips]
+    assert len(ticks) == 4 and found.unreadable == ()
+    answered = {clip.label: clip.mean for clip in found.clips if clip.label in LABELS}
+    assert answered == {label: label for label in COLOURS}
+    assert found.rule == RULE and subject(rule=None).rule == DEFAULT_RULE
+
+
+def test_what_cannot_be_read_is_listed(folder: Path) -> None:
+    (folder / "red" / "b.avi").write_bytes(b"RIFF" + bytes(1000))
+    (folder / "red" / "c.mp4").write_text("#EXTM3U\n")
+    found = measure(subject(), read_dataset(folder).clips)
+    assert [name for name, _ in found.unreadable] == ["red/b.avi", "red/c.mp4"]
+    assert all(reason.isprintable() for _, reason in found.unreadable) and len(found.clips) == 4
+
+
+def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("file,label\ngone.mp4,red\n")
+    with pytest.raises(VideoError, match=r"none of 1 clips can be read; the first: gone\.mp4"):
+        measure(subject(), read_dataset(tmp_path / "list.csv").clips)
+
+
+def test_answers_that_are_no_numbers_are_an_error(folder: Path) -> None:
+    class Broken(LeakyExecutor):
+        def logits(self, level, colour):
+            return np.full((1, len(LABELS)), np.nan)
+
+    broken = Opened(Path("b.tflite"), "0" * 64, model(stream_spec(rule=RULE, frame_spacing=0.2), Broken))
+    with pytest.raises(EdgeshiftError, match="not finite"):
+        measure(broken, read_dataset(folder).clips)
+
+
+# --- going on -------------------------------------------------------------------------------------------------------
+
+
+def steps(made: list[LeakyExecutor]) -> int:
+    return sum(len(executor.frames) for executor in made)
+
+
+def test_a_run_goes_on_where_it_was_cut_off(folder: Path, tmp_path: Path) -> None:
+    clips = read_dataset(folder).clips
+    path = Journal.beside(tmp_path / "r.json")
+    assert path.name == "r.clips.jsonl"
+    whole = measure(subject(), clips)
+    measure(subject(), clips[:2], journal=Journal(path))
+    with path.open("ab") as file:
+        file.write(b'{"key":"cut off in the mid')
+    made: list[LeakyExecutor] = []
+    again = measure(subject(made), clips, journal=Journal(path, resume=True))
+    assert again.clips == whole.clips
+    fresh: list[LeakyExecutor] = []
+    measure(subject(fresh), clips[2:])
+    assert steps(made) == steps(fresh) > 0
+    made.clear()
+    assert measure(subject(made), clips, journal=Journal(path, resume=True)).clips == whole.clips
+    assert steps(made) == 0
+
+
+@pytest.mark.parametrize("changes", [{"rule": None}, {"frame_spacing": 0.3}, {"rule": RuleSpec(window=9, threshold=1)}])
+def test_results_of_another_artifact_are_not_taken(folder: Path, tmp_path: Path, changes: dict[str, object]) -> None:
+    clips = read_dataset(folder).clips
+    path = tmp_path / "j.jsonl"
+    measure(subject(), clips, journal=Journal(path))
+    made: list[LeakyExecutor] = []
+    measure(subject(made, **changes), clips, journal=Journal(path, resume=True))
+    assert steps(made) > 0
+
+
+def test_a_changed_clip_or_label_is_measured_again(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    measure(subject(), read_dataset(folder).clips, journal=Journal(path))
+    film(folder / "red" / "a.avi", "blue", "green", "blue")
+    made: list[LeakyExecutor] = []
+    found = measure(subject(made), read_dataset(folder, {"odd": "green"}).clips, journal=Journal(path, resume=True))
+    assert {clip.file: clip.label for clip in found.clips}["odd/a.avi"] == "green"
+    assert next(clip for clip in found.clips if clip.file == "red/a.avi").mean == "blue"
+    assert sum(bool(executor.frames) for executor in made) == 1 and steps(made) == 9 + 6
+
+
+def test_without_resume_it_begins_anew(folder: Path, tmp_path: Path) -> None:
+    clips, path = read_dataset(folder).clips, tmp_path / "j.jsonl"
+    for _ in range(2):
+        measure(subject(), clips, journal=Journal(path))
+    assert len(path.read_bytes().splitlines()) == len(clips)
+
+
+@pytest.mark.parametrize("text", [b"hello\n", b"{}\n", b"[1]\n" * 3, b"\xff\n", b"[" * 10_000 + b"\n"])
+def test_a_damaged_journal_is_one_line_and_stays(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(text)
+    with pytest.raises(EdgeshiftError, match="without --resume") as caught:
+        Journal(path, resume=True)
+    assert "\n" not in str(caught.value) and path.read_bytes() == text
+
+
+# --- a file, and another process ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained weights of the smallest network there is, that answer to colours in some way."""
+    pytest.importorskip("torch", reason="the reference runtime is not installed")
+    from edgeshift.checkpoints import save
+    from edgeshift.models import ModelConfig, build
+
+    path = tmp_path_factory.mktemp("own") / "own.safetensors"
+    network = build(ModelConfig("tsm", "mobilenet_v2", 4, size=64, width=0.35), seed=0)
+    save(path, network.eval(), labels=LABELS, frame_spacing=0.2, fit="squash", rule=RULE)
+    return path
+
+
+@pytest.mark.parametrize(("jobs", "processes"), [(1, []), (3, [3])])
+def test_processes_only_if_asked_for(
+    folder: Path, jobs: int, processes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def in_processes(opened, clips, jobs):
+        asked.append(jobs)
+        return reversed(list(_here(opened, clips)))
+
+    monkeypatch.setattr(import_module("edgeshift.benchmarks.accuracy.measure"), "_in_processes", in_processes)
+    clips = read_dataset(folder).clips
+    found = measure(subject(), clips, jobs=jobs)
+    assert asked == processes
+    assert [clip.file for clip in found.clips] == [clip.name for clip in clips]  # whichever was done first
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_same(checkpoint: Path, folder: Path) -> None:
+    """One worker, so that a busy machine is not asked for more; more workers share the same code."""
+    clips = read_dataset(folder).clips
+    opened = open_subject(checkpoint)
+    here = measure(opened, clips)
+    assert opened.rule == RULE and here.runtime.startswith("PyTorch")
+    (folder / "red" / "z.avi").write_bytes(bytes(100))
+    theirs = {clip.name: result for clip, result in _in_processes(opened, read_dataset(folder).clips, 1)}
+    assert [theirs[clip.name] for clip in clips] == list(here.clips)
+    assert isinstance(theirs["red/z.avi"], str)

@@ -1,0 +1,155 @@
+"""From the answers to frames to the answer to a clip, and from clips to figures."""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+import pytest
+from doubles import LABELS, stream_spec
+
+from edgeshift.benchmarks.accuracy import Answers, ClipScore, DataSet, Measured, draw_confusion, make_report, score_clip
+from edgeshift.benchmarks.accuracy.proportion import mcnemar, share
+from edgeshift.rule import Spotted
+from edgeshift.spec import RuleSpec
+
+RULE = RuleSpec(window=2, threshold=0.6, hold_off=1.0)
+
+
+def answers(*rows: tuple[float, ...]) -> Answers:
+    """Answers with these probabilities of red, green, blue, none; a frame every quarter of a second."""
+    logits = np.log(np.array(rows) + 1e-9).astype(np.float32)
+    return Answers(np.arange(len(rows)) * 0.25, logits)
+
+
+RED, GREEN, NONE = (0.9, 0.04, 0.03, 0.03), (0.03, 0.9, 0.04, 0.03), (0.02, 0.03, 0.01, 0.94)
+
+
+def test_the_answers_to_a_clip_differ_where_they_should():
+    clip = score_clip("c.mp4", "red", answers(NONE, RED, RED, NONE, GREEN, NONE, GREEN, NONE, GREEN), RULE, LABELS)
+    assert (clip.consensus, clip.mean, clip.last, clip.spotted) == ("red", "green", "green", "red")
+    assert clip.score == pytest.approx(0.9, abs=1e-5)
+    assert clip.frames == 9 and clip.seconds == 2.0 and clip.first == 3
+    assert clip.idle == pytest.approx(4 / 9, abs=1e-6)
+    assert [(one.label, one.timestamp) for one in clip.announced] == [("red", 0.5)]
+
+
+def test_no_gesture_is_no_answer_to_a_gesture():
+    clip = score_clip("c.mp4", "green", answers(NONE, NONE, NONE), RULE, LABELS)
+    assert (clip.consensus, clip.mean, clip.last, clip.spotted) == ("green", "green", "green", None)
+    assert clip.first is None and clip.idle == 1.0
+
+
+def test_a_model_without_that_label():
+    clip = score_clip("c.mp4", "odd", answers(NONE), RULE, ("red", "green", "blue", "black"))
+    assert clip.idle is None and clip.consensus == "black" and clip.first is None
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),
+    # Wilson's interval as R's binom.confint(x, n, methods="wilson") and Newcombe (1998), table 1, give it.
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_is_as_published(count, total, low, high):
+    found = share(count, total)
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+    mirrored = share(total - count, total)
+    assert (mirrored.low, mirrored.high) == (pytest.approx(1 - high, abs=1e-4), pytest.approx(1 - low, abs=1e-4))
+
+
+def test_a_share_of_nothing():
+    assert share(0, 0).value is None and str(share(0, 0)) == "-"
+    assert str(share(1, 2)) == "50.0% (9.5% to 90.5%, 1 of 2)"
+
+
+def test_mcnemar_is_the_sign_test():
+    assert mcnemar(0, 0) == mcnemar(3, 3) == 1.0
+    assert mcnemar(0, 5) == mcnemar(5, 0) == 2 / 32
+    assert mcnemar(2, 9) == pytest.approx(2 * (1 + 11 + comb(11, 2)) / 2**11)
+    assert 0 <= mcnemar(0, 5000) < 1e-300 or mcnemar(0, 5000) == 0.0
+
+
+def scored(file: str, label: str, consensus: str, spotted: str | None = None, first: int | None = None) -> ClipScore:
+    announced = (Spotted(spotted, 0.8, 1.0),) if spotted else ()
+    return ClipScore(
+        file=file,
+        label=label,
+        frames=4,
+        seconds=1.0,
+        last="blue",
+        mean=consensus,
+        consensus=consensus,
+        score=0.8,
+        first=first,
+        idle=0.25,
+        announced=announced,
+    )
+
+
+def measured(file: str, *clips: ClipScore, **changes) -> Measured:
+    return Measured(file, "0" * 64, "double 1.0", stream_spec(**changes), RULE, clips)
+
+
+FIRST = measured(
+    "first.tflite",
+    scored("1", "red", "red", "red", first=3),
+    scored("2", "red", "green", "green"),
+    scored("3", "green", "green", None, first=2),
+    scored("4", "blue", "blue", "blue", first=8),
+    scored("5", "odd", "red", None),
+    scored("6", "odd", "red", "red"),
+    scored("7", "none", "red", None),
+)
+
+
+def test_a_report_counts():
+    (subject,) = make_report([FIRST], DataSet("data", ()), subset=["red", "blue"]).subjects
+    assert {name: (s.count, s.total) for name, s in subject.accuracy.items()} == {
+        "consensus": (3, 4),
+        "mean": (3, 4),
+        "last": (1, 4),
+        "spotted": (2, 4),
+    }
+    assert subject.subset is not None and (subject.subset["consensus"].count, subject.subset["last"].total) == (2, 3)
+    assert [row.label for row in subject.rows] == ["red", "green", "blue"]
+    assert subject.matrix == ((1, 1, 0), (0, 1, 0), (0, 0, 1))
+    assert sum(map(sum, subject.matrix)) == 4
+    assert [(row.clips, row.right["spotted"]) for row in subject.rows] == [(2, 1), (1, 0), (1, 1)]
+    assert subject.first == 3.0
+    assert [(one.label, one.clips, one.frames, one.silent.count) for one in subject.idle] == [
+        ("none", 1, 0.25, 1),
+        ("odd", 2, 0.25, 1),
+    ]
+    assert subject.assumed and len(subject.clips) == 7
+
+
+def test_the_others_are_compared_with_the_first_on_what_both_answered():
+    second = measured(
+        "second.tflite",
+        scored("1", "red", "blue"),
+        scored("2", "red", "red"),
+        scored("3", "green", "red"),
+        scored("6", "odd", "green"),
+        scored("8", "blue", "blue"),
+    )
+    (compared,) = make_report([FIRST, second], DataSet("data", ())).comparisons
+    assert (compared.file, compared.clips, compared.changed) == ("second.tflite", 3, 3)
+    assert (compared.lost, compared.won) == (2, 1)
+    assert compared.p == mcnemar(2, 1)
+
+
+def test_the_rule_of_an_artifact_is_not_assumed():
+    (subject,) = make_report([measured("a", FIRST.clips[0], rule=RULE)], DataSet("data", ())).subjects
+    assert not subject.assumed
+
+
+def test_the_picture_has_a_cell_for_each_pair():
+    plain = draw_confusion([[0, 0], [0, 0]], ["a", "b"], "title")
+    drawn = draw_confusion([[4, 0], [1, 3]], ["a", "b"], "title")
+    assert plain.shape == drawn.shape and plain.dtype == np.uint8
+    changed = np.argwhere((plain != drawn).any(2))
+    assert len(changed) > 0
+    middle = (changed.min(0) + changed.max(0)) / 2
+    right = changed[(changed[:, 0] < middle[0]) & (changed[:, 1] > middle[1] + 1)]
+    assert len(right) == 0  # nothing was "a" and taken for "b"
+    draw_confusion([[1]], ["ярлык, который длиннее клетки" * 5], "t" * 300)

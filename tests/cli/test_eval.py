@@ -1,0 +1,149 @@
+"""``edgeshift eval`` as scripts use it: output, JSON, files, errors, exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import SIZE, LeakyExecutor, model, stream_spec
+
+from edgeshift.cli import main
+from edgeshift.spec import RuleSpec
+from edgeshift.video import write_video
+
+RULE = RuleSpec(window=2, threshold=0.5, hold_off=0.5)
+COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "bleu": (30, 30, 220), "odd": (120, 120, 120)}
+MADE: list[LeakyExecutor] = []
+
+
+class Blind(LeakyExecutor):
+    """Sees red in everything."""
+
+    def logits(self, level, colour):
+        return super().logits(level, colour) * 0 + np.array([[5.0, 0, 0, 0]])
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two artifacts that are doubles, and clips of one colour each, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    spec = stream_spec(rule=RULE, frame_spacing=0.2)
+
+    def load(path: Path):
+        if Path(path).name == "norule.tflite":
+            return model(stream_spec(frame_spacing=0.2))
+        return model(spec, Blind if Path(path).name == "blind.tflite" else LeakyExecutor, MADE)
+
+    monkeypatch.setattr("edgeshift.runtimes.load", load)
+    MADE.clear()
+    for name in ("good.tflite", "blind.tflite", "norule.tflite"):
+        Path(name).write_text(name)
+    rows = ["file,label,split"]
+    for label, colour in COLOURS.items():
+        for index in range(2):
+            path = Path("clips") / label / f"{index}.avi"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_video(path, [np.full((SIZE, SIZE, 3), colour, np.uint8)] * 6, 10)
+            rows.append(f"{label}/{index}.avi,{label},{'train' if index else 'val'}")
+    Path("clips/split.csv").write_text("\n".join(rows) + "\n")
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["eval", *(str(argument) for argument in arguments)])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+CLIPS = ("--data", "clips", "--label-map", "bleu=blue")
+
+
+def test_a_table_for_people(capsys):
+    status, out, err = run(capsys, "good.tflite", *CLIPS, "--subset", "red,blue")
+    assert status == 0
+    assert "100.0% (61.0% to 100.0%, 6 of 6)" in out
+    assert "consensus, red, blue" in out and "4 of 4" in out
+    assert "no gesture that" not in out and "odd" in out and "untrained" in out
+    assert err == (
+        "edgeshift: note: good.tflite: clips that count for no accuracy, as the model knows no such gesture: odd (2)\n"
+    )
+    assert out.splitlines()[-1] == "next: edgeshift demo good.tflite --headless"
+
+
+def test_json_is_one_document(capsys):
+    status, out, _ = run(capsys, "good.tflite", "blind.tflite", *CLIPS, "--json")
+    report = json.loads(out)
+    good, blind = report["subjects"]
+    assert status == 0 and good["accuracy"]["consensus"]["count"] == 6 and blind["accuracy"]["consensus"]["count"] == 2
+    assert report["comparisons"] == [
+        {"file": "blind.tflite", "clips": 6, "changed": 4, "lost": 4, "won": 0, "p": 0.125}
+    ]
+    assert [one["label"] for one in good["idle"]] == ["odd"]
+    assert blind["matrix"] == [[2, 0, 0], [2, 0, 0], [2, 0, 0]]
+
+
+def test_a_split_of_a_list(capsys):
+    status, out, _ = run(
+        capsys, "good.tflite", "--data", "clips/split.csv", "--label-map", "bleu=blue", "--split", "val", "--json"
+    )
+    (subject,) = json.loads(out)["subjects"]
+    assert status == 0 and subject["accuracy"]["mean"]["total"] == 3
+
+
+def test_out_picture_and_resume(capsys):
+    status, out, _ = run(capsys, "good.tflite", *CLIPS, "--out", "r/a.json", "--picture", "c.png")
+    assert status == 0 and "written: r/a.json" in out and "written: c.png" in out
+    report = json.loads(Path("r/a.json").read_text())
+    assert Path("c.png").read_bytes()[:4] == b"\x89PNG"
+    lines = Path("r/a.clips.jsonl").read_text().splitlines(keepends=True)
+    assert len(lines) == 8
+    Path("r/a.clips.jsonl").write_text("".join(lines[:6]) + lines[6][:20])
+    Path("r/a.json").unlink()
+    MADE.clear()
+    status, _, _ = run(capsys, "good.tflite", *CLIPS, "--out", "r/a.json", "--resume")
+    assert status == 0 and sum(len(executor.frames) for executor in MADE) == 2 * 3
+    assert json.loads(Path("r/a.json").read_text()) == report
+    assert len(Path("r/a.clips.jsonl").read_text().splitlines()) == 8
+
+
+def test_unreadable_clips_are_named(capsys):
+    Path("clips/red/bad.avi").write_bytes(b"RIFF" + bytes(500))
+    status, out, _ = run(capsys, "good.tflite", *CLIPS)
+    assert status == 0 and "1 clips that cannot be read" in out and "red/bad.avi" in out
+
+
+def test_a_file_without_a_rule_says_so(capsys):
+    status, out, err = run(capsys, "norule.tflite", *CLIPS)
+    assert status == 0 and "norule.tflite carries no rule" in err and "(assumed)" in out
+
+
+BAD = {
+    "no file": ("--data", "clips"),
+    "no data": ("good.tflite",),
+    "data gone": ("good.tflite", "--data", "gone"),
+    "resume alone": ("good.tflite", *CLIPS, "--resume"),
+    "out": ("good.tflite", *CLIPS, "--out", "good.tflite"),
+    "out is a folder": ("good.tflite", *CLIPS, "--out", "clips"),
+    "picture": ("good.tflite", *CLIPS, "--picture", "c.gif"),
+    "map": ("good.tflite", "--data", "clips", "--label-map", "bleu"),
+    "map to nothing": ("good.tflite", "--data", "clips", "--label-map", "bleu=violet"),
+    "map of nothing": ("good.tflite", "--data", "clips", "--label-map", "blau=blue"),
+    "subset": ("good.tflite", *CLIPS, "--subset", "red,violet"),
+    "subset of none": ("good.tflite", *CLIPS, "--subset", "none"),
+    "split": ("good.tflite", *CLIPS, "--split", "val"),
+    "jobs": ("good.tflite", *CLIPS, "--jobs", "0"),
+    "no clips": ("good.tflite", "--data", "empty"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_status_2(capsys, name):
+    Path("empty").mkdir()
+    before = sorted(Path().rglob("*"))
+    status, out, err = run(capsys, *BAD[name])
+    assert status == 2 and out == "" and "Traceback" not in err and "bug" not in err
+    errors = [line for line in err.splitlines() if not line.startswith("edgeshift: note:")]
+    assert 1 <= len(errors) <= 4  # click adds its usage lines
+    assert sorted(Path().rglob("*")) == before

@@ -1,0 +1,38 @@
+"""``edgeshift inspect`` on what a description says, whatever the graph is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from doubles import stream_spec
+
+from edgeshift.artifact import write_artifact
+from edgeshift.cli import main
+from edgeshift.spec import RuleSpec
+
+
+def inspect(capsys, path: Path, *options: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(["inspect", str(path), *options])
+    assert not ended.value.code
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (None, "none: nobody has chosen"),
+        (RuleSpec(window=4, threshold=0.6, hold_off=1.5), "the mean of 4 frames is 0.6 or more, then not for 1.5 s"),
+        (RuleSpec(window=4, threshold=0.6), "'none' is no gesture"),
+        (RuleSpec(window=4, threshold=0.6, none="blue"), "'blue' is no gesture"),
+    ],
+)
+def test_it_shows_the_rule(capsys, tmp_path, rule, words):
+    path = tmp_path / "a.tflite"
+    write_artifact(path, b"a graph", stream_spec(rule=rule))
+    (line,) = [line for line in inspect(capsys, path).splitlines() if line.startswith("rule")]
+    assert words in line
+    document = json.loads(inspect(capsys, path, "--json"))["rule"]
+    assert document is None if rule is None else document["window"] == 4

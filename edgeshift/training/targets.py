@@ -14,8 +14,12 @@ from edgeshift.gestures import Event
 NONE = "none"
 #: Seconds for which a label is held after its stroke is complete.
 HOLD = 1.0
-#: How much a frame counts just before its stroke is complete; early frames of a stroke count next to nothing.
-UNFINISHED = 0.5
+#: How much a frame counts in which a stroke is not complete: it answers ``none``. The first side of a square is no
+#: ``right``, and which of the gestures it may become is taught by the mean of all their frames, not here.
+UNFINISHED = 0.7
+#: Of a stroke: from the first of these on frames count ever less, from the second on not at all. Where it is complete
+#: is a matter of opinion there.
+NEARLY = (0.6, 0.9)
 #: Seconds of a stroke that suffice: a network of ten shifts has seen no more than eleven frames anyway.
 ENOUGH = 2.5
 
@@ -65,9 +69,12 @@ def frame_targets(
         enough = min(length / 2, ENOUGH)
         done = np.clip((times - event.begin) / length, 0, 1)
         seen = np.clip(times, None, event.end) - seen_from
-        answers[inside] = names.index(event.label)
-        weight = np.where(times >= event.end, 1.0, UNFINISHED * done**2) * (seen >= enough)
-        weights[inside] = weight[inside]
+        complete = inside & (times >= event.end)
+        answers[complete] = names.index(event.label)
+        weights[complete] = (seen >= enough)[complete]
+        unfinished = inside & ~complete
+        fading = UNFINISHED * np.clip((NEARLY[1] - done) / (NEARLY[1] - NEARLY[0]), 0, 1)
+        weights[unfinished] = fading[unfinished] if NONE in names else 0.0
         if min(event.end, float(times[-1])) - seen_from >= max(enough, 0.8 * min(length, float(np.ptp(times)))):
             spans.append(inside / inside.sum())
             span_labels.append(names.index(event.label))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import Sequence
+from edgeshift.training.targets import NONE
 
 #: The auxiliary target's unit: displacements between frames are about ten times smaller than places.
 UNITS = (1.0, 1.0, 0.1, 0.1)
@@ -88,9 +89,10 @@ class Trainee(nn.Module):
     after equal time; the labels cost nothing where the clips are drawn.
     """
 
-    def __init__(self, network: ShiftNetwork, recipe: Recipe) -> None:
+    def __init__(self, network: ShiftNetwork, recipe: Recipe, labels: tuple[str, ...]) -> None:
         super().__init__()
         self.network = network
+        self.gestures = len(labels) - (NONE in labels)  # ``none`` comes last
         self.recipe = recipe
         head = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
         self.motion = nn.Linear(head.in_features, 4)
@@ -122,7 +124,9 @@ class Trainee(nn.Module):
         counted = batch.weights.sum()
         frame = (flat * batch.weights.flatten()).sum() / counted.clamp(min=1)
         if len(batch.spans):
-            means = (logits[batch.span_of] * batch.spans[..., None]).sum(1)
+            # Among the gestures alone: most frames of a stroke rightly answer ``none``, and each still says which
+            # gestures it speaks for.
+            means = (logits[batch.span_of] * batch.spans[..., None]).sum(1)[:, : self.gestures]
             span = F.cross_entropy(means, batch.span_labels, label_smoothing=smoothing)
             right = (means.argmax(1) == batch.span_labels).sum()
         else:

@@ -88,7 +88,7 @@ def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Call
     _claim(run, resume)
     device = torch.device(run.device)
     torch.manual_seed(run.recipe.seed)
-    trainee = Trainee(network, run.recipe).to(device)
+    trainee = Trainee(network, run.recipe, run.data.labels).to(device)
     trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loop = _Loop(run, trainee)
     loop.restore()

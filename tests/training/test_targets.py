@@ -16,20 +16,22 @@ def targets(events: list[Event], count: int = 20, begin: float = 0.0, labels: tu
 
 def test_a_label_is_held_for_a_second_after_its_stroke() -> None:
     found = targets([Event("left", 1.0, 2.0)])
-    assert found.labels.tolist() == [2] * 4 + [0] * 8 + [2] * 8
+    assert found.labels.tolist() == [2] * 8 + [0] * 4 + [2] * 8
     assert found.weights[:4].tolist() == [1] * 4
     assert found.weights[8:].tolist() == [1] * 12
 
 
-def test_unfinished_strokes_count_the_more_the_further_they_are() -> None:
-    weights = targets([Event("left", 1.0, 3.0)]).weights[4:12]
-    assert np.all(np.diff(weights) >= 0)
-    assert weights[0] == 0 < weights[-1] < 0.5
+def test_unfinished_strokes_are_none_and_count_the_less_the_nearer_they_are() -> None:
+    found = targets([Event("left", 1.0, 3.0)])
+    assert found.labels[4:12].tolist() == [2] * 8
+    assert np.all(np.diff(found.weights[4:12]) <= 0)
+    assert found.weights[4] == np.float32(0.7)
+    assert found.weights[11] < 0.1
 
 
 def test_the_next_stroke_ends_the_hold() -> None:
     found = targets([Event("left", 0.0, 1.0), Event("star", 1.5, 3.0)])
-    assert found.labels[4:8].tolist() == [0, 0, 1, 1]
+    assert found.labels[4:8].tolist() == [0, 0, 2, 2]
 
 
 def test_a_gesture_is_the_mean_of_its_frames_and_of_those_that_hold_it() -> None:
@@ -41,7 +43,7 @@ def test_a_gesture_is_the_mean_of_its_frames_and_of_those_that_hold_it() -> None
 
 def test_a_stroke_of_which_too_little_is_seen_does_not_count() -> None:
     late = targets([Event("left", -1.0, 0.25)])
-    assert late.weights[:5].sum() == 0
+    assert late.weights[1:5].sum() == 0
     assert len(late.spans) == 0
     half = targets([Event("left", -0.5, 0.75)])
     assert half.weights[3] == 1

@@ -138,7 +138,7 @@ def _here(subject: Opened, clips: Iterable[LabelledClip]) -> Iterator[Result]:
         except VideoError as error:
             yield clip, one_line(error, 300)
             continue
-        yield clip, score_clip(clip.name, clip.label, answers, subject.rule, stream.spec.labels)
+        yield clip, score_clip(clip.name, clip.label, answers, subject.rule, stream.spec.labels, stream.spec.consensus)
 
 
 def _in_processes(subject: Opened, clips: Iterable[LabelledClip], jobs: int) -> Iterator[Result]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -11,14 +11,18 @@ from edgeshift.benchmarks.accuracy.clip import Answers
 from edgeshift.rule import Spotted, Spotter, probabilities, window_means
 from edgeshift.spec import RuleSpec
 
+Consensus = Literal["mean", "last"]
+
 
 class ClipScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The answers to one clip. The clip holds a gesture, so "no gesture" is not among the first three.
 
     Attributes:
         file: its name in the data set. label: what it shows. frames: that were fed. seconds: the last one's time.
-        last: the answer to the last frame. mean: by the mean probabilities of all frames.
-        consensus: the label whose mean over the rule's window was ever the highest. score: that mean.
+        consensus: by the mean of the logits of all frames, which is what a shift network is trained for; by those of
+            the last frame, if that is the model's consensus.
+        last: the answer to the last frame.
+        window: the label whose mean probability over the rule's window was ever the highest. score: that mean.
         first: frames until the mean over the rule's window, "no gesture" included, first has the right label; None:
             it never has.
         idle: share of the frames whose own answer is "no gesture"; None: the model has no such label.
@@ -29,9 +33,9 @@ class ClipScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     label: str
     frames: int
     seconds: float
-    last: str
-    mean: str
     consensus: str
+    last: str
+    window: str
     score: float
     first: int | None
     idle: float | None
@@ -44,16 +48,18 @@ class ClipScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 #: The answers that accuracy is given of, the one that tables and comparisons are about first.
-ANSWERS = ("consensus", "mean", "last", "spotted")
+ANSWERS = ("consensus", "last", "window", "spotted")
 
 
-def score_clip(name: str, label: str, answers: Answers, rule: RuleSpec, labels: tuple[str, ...]) -> ClipScore:
+def score_clip(
+    name: str, label: str, answers: Answers, rule: RuleSpec, labels: tuple[str, ...], consensus: Consensus = "mean"
+) -> ClipScore:
     """Form a clip's answers from those to its frames.
 
     Args:
         name: of the clip. label: what it shows; it need not be among the labels.
         answers: to its frames, one or more.
-        rule: of the consensus. labels: of the model.
+        rule: of streams. labels: of the model. consensus: of its frames.
 
     Raises:
         EdgeshiftError: logits that are not finite, or a rule that does not fit the labels.
@@ -75,9 +81,9 @@ def score_clip(name: str, label: str, answers: Answers, rule: RuleSpec, labels: 
         label=label,
         frames=len(single),
         seconds=round(float(answers.times[-1]), 6),
+        consensus=labels[answer(answers.logits.mean(0) if consensus == "mean" else answers.logits[-1])],
         last=labels[answer(single[-1])],
-        mean=labels[answer(single.mean(0))],
-        consensus=labels[answer(highest)],
+        window=labels[answer(highest)],
         score=round(float(highest[answer(highest)]), 6),
         first=int(right[0]) + 1 if len(right) else None,
         idle=None if idle is None else round(float((single.argmax(1) == idle).mean()), 6),

@@ -50,9 +50,9 @@ def run(
 
     \b
     Four answers to a clip:
-      consensus   the gesture whose mean over the window of the file's rule was ever the highest
-      mean        the gesture with the highest mean probability over all frames
+      consensus   the gesture with the highest mean of logits over the clip, as in training
       last        the gesture that the last frame is answered with
+      window      the gesture whose mean probability over the window of the file's rule was ever the highest
       spotted     the first one that is announced by the rule; none is wrong
 
     \b

@@ -89,7 +89,7 @@ def test_a_split_of_a_list(capsys):
         capsys, "good.tflite", "--data", "clips/split.csv", "--label-map", "bleu=blue", "--split", "val", "--json"
     )
     (subject,) = json.loads(out)["subjects"]
-    assert status == 0 and subject["accuracy"]["mean"]["total"] == 3
+    assert status == 0 and subject["accuracy"]["window"]["total"] == 3
 
 
 def test_out_picture_and_resume(capsys):

@@ -64,7 +64,7 @@ def test_every_clip_is_answered_in_order(folder: Path) -> None:
     found = measure(subject(), data.clips, advance=lambda: ticks.append(1))
     assert [clip.file for clip in found.clips] == [clip.name for clip in data.clips]
     assert len(ticks) == 4 and found.unreadable == ()
-    answered = {clip.label: clip.mean for clip in found.clips if clip.label in LABELS}
+    answered = {clip.label: clip.consensus for clip in found.clips if clip.label in LABELS}
     assert answered == {label: label for label in COLOURS}
     assert found.rule == RULE and subject(rule=None).rule == DEFAULT_RULE
 
@@ -132,11 +132,11 @@ def test_results_of_another_artifact_are_not_taken(folder: Path, tmp_path: Path,
 def test_a_changed_clip_or_label_is_measured_again(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     measure(subject(), read_dataset(folder).clips, journal=Journal(path))
-    film(folder / "red" / "a.avi", "blue", "green", "blue")
+    film(folder / "red" / "a.avi", "blue", "blue", "blue")
     made: list[LeakyExecutor] = []
     found = measure(subject(made), read_dataset(folder, {"odd": "green"}).clips, journal=Journal(path, resume=True))
     assert {clip.file: clip.label for clip in found.clips}["odd/a.avi"] == "green"
-    assert next(clip for clip in found.clips if clip.file == "red/a.avi").mean == "blue"
+    assert next(clip for clip in found.clips if clip.file == "red/a.avi").consensus == "blue"
     assert sum(bool(executor.frames) for executor in made) == 1 and steps(made) == 9 + 6
 
 

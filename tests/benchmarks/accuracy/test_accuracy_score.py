@@ -27,16 +27,22 @@ RED, GREEN, NONE = (0.9, 0.04, 0.03, 0.03), (0.03, 0.9, 0.04, 0.03), (0.02, 0.03
 
 def test_the_answers_to_a_clip_differ_where_they_should():
     clip = score_clip("c.mp4", "red", answers(NONE, RED, RED, NONE, GREEN, NONE, GREEN, NONE, GREEN), RULE, LABELS)
-    assert (clip.consensus, clip.mean, clip.last, clip.spotted) == ("red", "green", "green", "red")
+    assert (clip.consensus, clip.last, clip.window, clip.spotted) == ("green", "green", "red", "red")
     assert clip.score == pytest.approx(0.9, abs=1e-5)
     assert clip.frames == 9 and clip.seconds == 2.0 and clip.first == 3
     assert clip.idle == pytest.approx(4 / 9, abs=1e-6)
     assert [(one.label, one.timestamp) for one in clip.announced] == [("red", 0.5)]
 
 
+def test_the_consensus_is_the_one_that_the_model_was_trained_for():
+    frames = answers(RED, RED, GREEN)
+    assert score_clip("c.mp4", "red", frames, RULE, LABELS).consensus == "red"
+    assert score_clip("c.mp4", "red", frames, RULE, LABELS, "last").consensus == "green"
+
+
 def test_no_gesture_is_no_answer_to_a_gesture():
     clip = score_clip("c.mp4", "green", answers(NONE, NONE, NONE), RULE, LABELS)
-    assert (clip.consensus, clip.mean, clip.last, clip.spotted) == ("green", "green", "green", None)
+    assert (clip.consensus, clip.last, clip.window, clip.spotted) == ("green", "green", "green", None)
     assert clip.first is None and clip.idle == 1.0
 
 
@@ -77,7 +83,7 @@ def scored(file: str, label: str, consensus: str, spotted: str | None = None, fi
         frames=4,
         seconds=1.0,
         last="blue",
-        mean=consensus,
+        window=consensus,
         consensus=consensus,
         score=0.8,
         first=first,
@@ -106,7 +112,7 @@ def test_a_report_counts():
     (subject,) = make_report([FIRST], DataSet("data", ()), subset=["red", "blue"]).subjects
     assert {name: (s.count, s.total) for name, s in subject.accuracy.items()} == {
         "consensus": (3, 4),
-        "mean": (3, 4),
+        "window": (3, 4),
         "last": (1, 4),
         "spotted": (2, 4),
     }

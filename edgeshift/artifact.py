@@ -1,41 +1,46 @@
-"""Artifacts that carry their description: a graph with a zip file behind it.
+"""Artifacts that carry their description: one file to copy, checked before any runtime sees it.
 
-    [ graph, as the converter wrote it ][ zip: edgeshift/spec.json, labels.txt; comment: hash of all before it ]
-
-Runtimes that read a FlatBuffer stop where it ends, so the file runs as it is; any zip tool lists the rest. The
-zip's comment ends the file with the hash of everything before it: a damaged file is refused before a runtime maps it.
+How graph and description share a file depends on who else reads it: ``ENVELOPES``. Each way ends the file with the
+hash of everything before it, and leaves the graph, byte by byte, as the converter wrote it.
 """
 
 from __future__ import annotations
 
-import io
-import os
-import struct
-import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, cast
 
 import msgspec
 
+from edgeshift import onnx_file, zip_file
 from edgeshift.errors import ArtifactError
 from edgeshift.files import sha256, whole_file
 from edgeshift.spec import MAX_BYTES, StreamSpec, decode, encode
 
 SPEC = "edgeshift/spec.json"
 LABELS = "labels.txt"
-MAX_ENTRIES = 32
-MAX_DIRECTORY = 1 << 14
-#: The record that ends a zip: signature, two disk numbers, entries here and in all, size and place of the directory,
-#: length of the comment.
-END = struct.Struct("<4sHHHHLLH")
-#: What a zip may have before that record to overrule its numbers: how it begins, and its length.
-ZIP64, LOCATOR = b"PK\6\7", 20
 MAX_FILE = 1 << 30
-#: Length of the hash at the end of the file, hexadecimal.
-HASH = 64
-#: Same bytes for the same content: no clock in the archive.
-STAMP = (1980, 1, 1, 0, 0, 0)
+
+
+class Envelope(Protocol):
+    """How graph and description become one file. A Protocol, because modules cannot inherit."""
+
+    def pack(self, body: bytes, entries: Mapping[str, bytes]) -> bytes:
+        """One file, its last bytes the hash of all others."""
+        ...
+
+    def require_whole(self, path: Path, data: bytes) -> None:
+        """Raise an ``ArtifactError`` for a file that is not what its hash says, or over its limits."""
+        ...
+
+    def unpack(self, path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
+        """One entry of at most ``limit`` bytes, and the length of the graph."""
+        ...
+
+
+#: {suffix: module}; a zip behind the graph for every other.
+ENVELOPES = {onnx_file.SUFFIX: cast("Envelope", onnx_file)}
 
 
 #: {tensor: (shape, dtype)} of a graph's inputs or outputs.
@@ -66,7 +71,8 @@ def write_artifact(path: Path, body: bytes, spec: StreamSpec) -> StreamSpec:
     decode(description, str(path))
     try:
         with whole_file(path) as temporary:
-            _write(temporary, body, {SPEC: description, LABELS: "\n".join(spec.labels).encode() + b"\n"})
+            entries = {SPEC: description, LABELS: "\n".join(spec.labels).encode() + b"\n"}
+            temporary.write_bytes(_envelope(path).pack(body, entries))
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be written: {error.strerror or error}") from error
     return spec
@@ -79,9 +85,10 @@ def read_artifact(path: Path) -> Artifact:
         ArtifactError: not a file, too large, no description inside, or a graph that is not the one it describes.
         SpecError: a description that is not valid.
     """
-    data = _read(path)
-    _require_whole(path, data)
-    spec, start = _read_spec(path, data)
+    data, envelope = _read(path), _envelope(path)
+    envelope.require_whole(path, data)
+    description, start = envelope.unpack(path, data, SPEC, MAX_BYTES)
+    spec = decode(description, str(path))
     if spec.body_sha256 is None or spec.body_bytes != start:
         raise ArtifactError(
             f"{path}: the graph is {start:,} bytes, its description says {spec.body_bytes:,}: "
@@ -114,20 +121,6 @@ def require_fit(artifact: Artifact, inputs: Boundary, outputs: Boundary) -> None
                 )
 
 
-def _write(path: Path, body: bytes, entries: dict[str, bytes]) -> None:
-    with path.open("w+b") as file:
-        file.write(body)
-        # Not mode "a": that would take a body which happens to end in a zip for an archive to be continued.
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in entries.items():
-                archive.writestr(zipfile.ZipInfo(name, STAMP), data, zipfile.ZIP_DEFLATED)
-            archive.comment = b"0" * HASH
-        file.seek(0)
-        digest = sha256(file.read()[:-HASH])
-        file.seek(-HASH, os.SEEK_END)
-        file.write(digest.encode())
-
-
 def _read(path: Path) -> bytes:
     try:
         if not path.is_file():
@@ -140,44 +133,5 @@ def _read(path: Path) -> bytes:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _require_whole(path: Path, data: bytes) -> None:
-    """Check the hash, and the limits of the zip before anything unpacks it (the module would list millions first)."""
-    signature, *_, entries, directory, _, comment = END.unpack(data[-END.size - HASH : -HASH].rjust(END.size, b"\0"))
-    if signature != b"PK\5\6" or comment != HASH:
-        raise ArtifactError(
-            f"{path}: no edgeshift description at its end: cut short, damaged, or not made by `edgeshift convert`"
-        )
-    if sha256(data[:-HASH]).encode() != data[-HASH:]:
-        raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
-    if data[-LOCATOR - END.size - HASH :].startswith(ZIP64):
-        raise ArtifactError(f"{path}: packed as a zip64, which edgeshift never does")
-    if entries > MAX_ENTRIES or directory > MAX_DIRECTORY:
-        raise ArtifactError(f"{path}: {entries} entries behind the graph; the limit is {MAX_ENTRIES}")
-
-
-def _read_spec(path: Path, data: bytes) -> tuple[StreamSpec, int]:
-    """The description, and where the zip begins."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            entry = archive.getinfo(SPEC)
-            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                # Others may allocate gigabytes before the first byte comes out.
-                method = entry.compress_type
-                raise ArtifactError(f"{path}: its description is packed in a way that edgeshift never uses ({method})")
-            if entry.file_size > MAX_BYTES:
-                raise ArtifactError(
-                    f"{path}: its description claims {entry.file_size:,} bytes; the limit is {MAX_BYTES:,}"
-                )
-            with archive.open(entry) as file:
-                description = file.read(MAX_BYTES + 1)
-            start = min(other.header_offset for other in entries)
-    except zipfile.BadZipFile as error:
-        raise ArtifactError(
-            f"{path}: no edgeshift description inside: cut short, damaged, or not made by `edgeshift convert` ({error})"
-        ) from error
-    except KeyError as error:
-        raise ArtifactError(f"{path}: no {SPEC} inside: not made by `edgeshift convert`") from error
-    except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise ArtifactError(f"{path}: its description cannot be unpacked ({error}): the file is damaged") from error
-    return decode(description, str(path)), start
+def _envelope(path: Path) -> Envelope:
+    return ENVELOPES.get(path.suffix.lower(), cast("Envelope", zip_file))

@@ -16,21 +16,11 @@ import numpy as np
 import pytest
 from doubles import stream_spec
 
-from edgeshift.artifact import (
-    HASH,
-    LABELS,
-    MAX_DIRECTORY,
-    MAX_ENTRIES,
-    MAX_FILE,
-    SPEC,
-    Artifact,
-    read_artifact,
-    require_fit,
-    write_artifact,
-)
+from edgeshift.artifact import LABELS, MAX_FILE, SPEC, Artifact, read_artifact, require_fit, write_artifact
 from edgeshift.errors import ArtifactError, SpecError
 from edgeshift.files import sha256
 from edgeshift.spec import MAX_BYTES, encode
+from edgeshift.zip_file import HASH, MAX_DIRECTORY, MAX_ENTRIES
 
 BODY = np.random.default_rng(0).integers(0, 256, 2000, np.uint8).tobytes()
 #: Offsets of the fields of a zip's records, from its specification (APPNOTE 4.3).

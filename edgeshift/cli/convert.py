@@ -25,7 +25,7 @@ SECONDS = click.FloatRange(0, 3600, min_open=True)
 
 @click.command("convert")
 @click.argument("model", required=False)
-@click.option("--target", required=True, metavar="T", help="What to convert to: tflite.")
+@click.option("--target", required=True, metavar="T", help="What to convert to: tflite, onnx or tensorrt.")
 @click.option("--weights", type=FILE, metavar="F", help="A checkpoint: MIT, torchvision, mmaction2, ... or our own.")
 @click.option("--precision", default="int8", type=click.Choice(["fp32", "fp16", "int8"]), show_default=True)
 @click.option("--calibration", type=FILE, metavar="DIR", help="16 videos or more to set int8 ranges.")
@@ -57,7 +57,7 @@ def run(target: str, as_json: bool, **options: Any) -> None:
       edgeshift convert --target tflite
       edgeshift convert --target tflite --weights TSM_kinetics_RGB_mobilenetv2_shift8_blockres_avg_segment8_e100.pth \\
           --stream-bidirectional --labels kinetics.txt --calibration clips/ --out kinetics.tflite
-      edgeshift convert stsm_mobilenet_v2 --target tflite --precision fp32 --size 224
+      edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
     """
     try:
         from edgeshift import converters
@@ -150,7 +150,7 @@ def _clips(folder: Path | None, source: Source, bars: Bars) -> tuple[Clips | Non
 def _require_sense(options: dict[str, Any], suffix: str) -> None:
     """What can be refused before any work is."""
     out = options["out"]
-    if out is not None and (out.suffix != suffix or out.is_dir()):
+    if out is not None and (not out.name.endswith(suffix) or out.is_dir()):
         raise EdgeshiftError(f"{out}: the artifact is a file named *{suffix}, which is how it is recognised later")
     if options["calibration"] is not None and options["precision"] != "int8":
         raise EdgeshiftError(f"--calibration sets int8 ranges; {options['precision']} has none: leave it out")

@@ -20,10 +20,18 @@ from edgeshift.errors import EdgeshiftError
 @click.option("--headless", is_flag=True, help="Print the labels; this version has no window yet.")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="PNG", help="Also write frames with their labels.")
 @click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help="Frames per second of a folder of images.")
+@click.option("--runtime", metavar="R", help="tensorrt, where it is installed. Default: by the file's name.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def run(
-    file: Path, source: str, headless: bool, picture: Path | None, fps: float | None, threads: int, as_json: bool
+    file: Path,
+    source: str,
+    headless: bool,
+    picture: Path | None,
+    fps: float | None,
+    runtime: str | None,
+    threads: int,
+    as_json: bool,
 ) -> None:
     """Run an artifact on a clip, frame by frame: the label over time, and p50 and p90 of what a step costs.
 
@@ -44,7 +52,7 @@ def run(
 
     bars = Bars()
     with bars.stage("load"):
-        model = load(file, threads=threads)
+        model = load(file, runtime=runtime, threads=threads)
     if fps is None and model.spec.frame_spacing is not None and Path(source).is_dir():
         raise EdgeshiftError(f"{source} is a folder of images, which have no times: add --fps")
     trained = model.spec.weights.trained

@@ -19,9 +19,10 @@ def graph_facts(spec: StreamSpec) -> Facts:
     if spec.graph is None:
         return []
     graph = spec.graph
-    share = "not known" if graph.delegated is None else f"{graph.delegated:.0%} in {graph.partitions} piece(s)"
-    operators = ", ".join(f"{count} {kind}" for kind, count in graph.operators.items())
-    return [("operators", operators), ("delegated", share)]
+    facts: Facts = [("operators", ", ".join(f"{count} {kind}" for kind, count in graph.operators.items()))]
+    if graph.delegated is not None:
+        facts.append(("delegated", f"{graph.delegated:.0%} in {graph.partitions} piece(s)"))
+    return facts
 
 
 def calibration_facts(spec: StreamSpec) -> Facts:

@@ -22,6 +22,7 @@ FILE = click.Path(path_type=Path)
 @click.argument("model", default="tsm_mobilenet_v2")
 @click.option("--out", type=FILE, required=True, metavar="DIR", help="A folder for the run and its result.")
 @click.option("--data", type=FILE, metavar="D", help="A folder of videos per label, or a CSV (file,label[,split]).")
+@click.option("--strokes", type=FILE, metavar="F", help="A JSON file of gestures of your own, to draw as well.")
 @click.option("--init", type=FILE, metavar="F", help="Weights to start from: ImageNet's, or any checkpoint.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--steps", type=click.IntRange(1), help="Optimizer steps.")
@@ -64,7 +65,7 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
 
     changes = _changes(options.pop("mirror"), options.pop("reverse"))
     device, threads = options.pop("device"), options.pop("threads")
-    keep = {name: options.pop(name) for name in ("data", "init", "resume", "workers", "license", "half")}
+    keep = {name: options.pop(name) for name in ("data", "strokes", "init", "resume", "workers", "license", "half")}
     numbers = {name: value for name, value in options.items() if value is not None}
     recipe = Recipe(model=model, **numbers)
     with _Bar(recipe.steps) as bar:

@@ -20,9 +20,10 @@ from edgeshift.stream import Model
 @click.command("verify")
 @click.argument("file", type=click.Path(path_type=Path), metavar="F")
 @click.option("--weights", type=click.Path(path_type=Path), metavar="F", help="The checkpoint, for full parity.")
+@click.option("--runtime", metavar="R", help="tensorrt, where it is installed. Default: by the file's name.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def run(file: Path, weights: Path | None, threads: int, as_json: bool) -> None:
+def run(file: Path, weights: Path | None, runtime: str | None, threads: int, as_json: bool) -> None:
     """Check an artifact on this machine.
 
     The self-check compares the answers to embedded test frames with those recorded when it was made: no torch, no
@@ -33,6 +34,7 @@ def run(file: Path, weights: Path | None, threads: int, as_json: bool) -> None:
     Examples:
       edgeshift verify tsm_mobilenet_v2_int8.tflite
       edgeshift verify kinetics.tflite --weights checkpoint.pth
+      edgeshift verify tsm_mobilenet_v2_int8.trt.onnx --runtime tensorrt
 
     Exit status: 1 if a check fails.
     """
@@ -42,7 +44,7 @@ def run(file: Path, weights: Path | None, threads: int, as_json: bool) -> None:
 
     bars = Bars()
     with bars.stage("load"):
-        model = load(file, threads=threads)
+        model = load(file, runtime=runtime, threads=threads)
     with bars.stage("self-check"):
         check = self_check(model)
     parity, reason = _parity(model, weights, bars)

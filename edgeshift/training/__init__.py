@@ -36,6 +36,7 @@ def train(
     folder: Path,
     *,
     data: Path | None = None,
+    strokes: Path | None = None,
     init: Path | None = None,
     changes: LabelMap | None = None,
     resume: bool = False,
@@ -51,6 +52,7 @@ def train(
         recipe: the numbers.
         folder: where the run lives; see ``training.trainer``.
         data: a folder of videos per label, or a CSV (file,label[,split]); None: drawn streams of ten gestures.
+        strokes: a file of further gestures to draw (``edgeshift.gestures.read_strokes``).
         init: a checkpoint in any layout edgeshift reads; None: random weights.
         changes: how labels change when clips are mirrored or reversed; None: neither is done.
         resume: go on where the folder's run was cut off; it must be the same run.
@@ -74,6 +76,7 @@ def train(
         recipe,
         folder,
         data=data,
+        strokes=strokes,
         init=init,
         changes=changes,
         resume=resume,

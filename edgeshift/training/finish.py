@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 from edgeshift import __version__
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import TrainingError
-from edgeshift.gestures import Event, draw_stream
+from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.rule import choose_rule
 from edgeshift.spec import RuleSpec
@@ -38,6 +38,7 @@ def run_and_save(
     folder: Path,
     *,
     data: Path | None,
+    strokes: Path | None,
     init: Path | None,
     changes: LabelMap | None,
     resume: bool,
@@ -50,12 +51,15 @@ def run_and_save(
     """``edgeshift.training.train``, which see: the checkpoint, the picture, the history."""
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("no GPU that this torch can use: leave --device out, or install a torch with CUDA")
-    learn, watch = _data(recipe, data, changes)
+    gestures = STROKES if strokes is None else STROKES | read_strokes(strokes)
+    if data is not None and strokes is not None:
+        raise TrainingError("--strokes are for drawn streams, --data is for videos: give one of them")
+    learn, watch = _data(recipe, data, gestures, changes)
     network, start = starting_network(recipe, learn.labels, init)
     run = Run(recipe, folder, start, learn, watch, device=device, workers=workers)
     history = train(run, network, resume=resume, report=report)
     result = folder / RESULT
-    rule = _rule(network, recipe, learn.labels) if data is None and not recipe.bidirectional else None
+    rule = _rule(network, recipe, gestures) if data is None and not recipe.bidirectional else None
     save(
         result,
         network,
@@ -83,13 +87,15 @@ def run_and_save(
     return result, folder / CURVE, tuple(history.entries)
 
 
-def _data(recipe: Recipe, data: Path | None, changes: LabelMap | None) -> tuple[Sequences, Sequences]:
+def _data(
+    recipe: Recipe, data: Path | None, strokes: Mapping[str, Stroke], changes: LabelMap | None
+) -> tuple[Sequences, Sequences]:
     if data is None:
         if changes is not None:
             raise TrainingError("--mirror and --reverse are for videos: leave them out with drawn streams")
         return (
-            DrawnSequences(recipe.frames, recipe.size, recipe.spacing, recipe.seed),
-            DrawnSequences(recipe.frames, recipe.size, recipe.spacing, VALIDATION_SEED),
+            DrawnSequences(recipe.frames, recipe.size, recipe.spacing, recipe.seed, strokes),
+            DrawnSequences(recipe.frames, recipe.size, recipe.spacing, VALIDATION_SEED, strokes),
         )
     videos = find_videos(data)
     labels = labels_of(videos)
@@ -105,14 +111,14 @@ def _data(recipe: Recipe, data: Path | None, changes: LabelMap | None) -> tuple[
     )
 
 
-def _rule(network: ShiftNetwork, recipe: Recipe, labels: tuple[str, ...]) -> RuleSpec | None:
+def _rule(network: ShiftNetwork, recipe: Recipe, strokes: Mapping[str, Stroke]) -> RuleSpec:
     """Chosen on drawn streams that were not trained on."""
-    if NONE not in labels:
-        return None
     streams: list[tuple[npt.NDArray[Any], npt.NDArray[Any], tuple[Event, ...]]] = []
     for index in range(RULE_STREAMS):
-        drawn = draw_stream(RULE_SEED + index, seconds=RULE_SECONDS, spacing=recipe.spacing, size=recipe.size)
+        drawn = draw_stream(
+            RULE_SEED + index, seconds=RULE_SECONDS, spacing=recipe.spacing, size=recipe.size, strokes=strokes
+        )
         clip = torch.from_numpy(drawn.frames).permute(0, 3, 1, 2)[None].float()
         with torch.inference_mode():
             streams.append((drawn.times, network(clip)[0].numpy(), drawn.events))
-    return choose_rule(streams, recipe.spacing, labels)
+    return choose_rule(streams, recipe.spacing, (*strokes, NONE))

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgeshift.files import sha256
 from edgeshift.gestures import STROKES, Stroke, draw_stream
 from edgeshift.training.targets import NONE, Targets, frame_targets
 
@@ -45,6 +46,11 @@ class Sequences(Protocol):
         ...
 
 
+def _fingerprint(strokes: Mapping[str, Stroke]) -> str:
+    """Sixteen digits that tell sets of strokes apart."""
+    return sha256(repr(sorted(strokes.items())).encode())[:16]
+
+
 class DrawnSequences:
     """Cut out of drawn streams, at their beginning or anywhere.
 
@@ -58,7 +64,7 @@ class DrawnSequences:
         self, frames: int, size: int, spacing: float, seed: int, strokes: Mapping[str, Stroke] = STROKES
     ) -> None:
         self.labels = (*strokes, NONE)
-        self.source = f"drawn gesture streams, seed {seed}"
+        self.source = f"drawn gesture streams, seed {seed}, strokes {_fingerprint(strokes)}"
         self._frames, self._size, self._spacing, self._seed, self._strokes = frames, size, spacing, seed, strokes
 
     def __getitem__(self, index: int) -> Sequence:

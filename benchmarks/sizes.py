@@ -1,0 +1,157 @@
+"""How large a frame should be: accuracy against the time of a step.
+
+    python -m edgeshift.benchmarks.sizes --out runs/sizes [WEIGHTS] [--sizes 96,112,128,160] [--data split.csv]
+
+The same weights are trained on for the same number of steps at each size, the one they come from included, converted
+to int8, and measured: the share of right answers on gestures drawn from seeds that nothing was trained on (and on
+labelled videos, with ``--data``), and the time of ``Stream.step`` over that at the first size, in turns, on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from edgeshift.benchmarks.accuracy import LabelledClip, open_subject
+from edgeshift.benchmarks.interleave import Interval, calling, interleave, ratio
+from edgeshift.benchmarks.notice import Notice
+from edgeshift.benchmarks.options import run
+from edgeshift.benchmarks.order import Counted, Row, row_of, text_of, values_of, videos_of
+from edgeshift.errors import EdgeshiftError
+from edgeshift.source import DEFAULT_MODEL
+from edgeshift.training import Recipe, train
+from edgeshift.weights import shipped
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RESULTS = "sizes.json"
+#: The highest learning rate: the weights know the gestures, and have to get used to the size.
+RATE = 1e-4
+
+
+class SizeRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One size: accuracy of the float checkpoint, and the time of an int8 step over that of the first size."""
+
+    size: int
+    accuracy: Row
+    step: Interval
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run it and print it."""
+    parser = argparse.ArgumentParser(description="Accuracy against the time of a step, by the size of the frame.")
+    parser.add_argument("weights", type=Path, nargs="?", metavar="WEIGHTS", help="default: those that ship")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for the runs and the results")
+    parser.add_argument("--sizes", default="96,112,128,160", help="pixels a side (default: 96,112,128,160)")
+    parser.add_argument("--steps", type=int, default=150, help="of training at each size (default: 150)")
+    parser.add_argument("--clips", type=int, default=200, help="drawn gestures to measure on (default: 200)")
+    parser.add_argument("--rounds", type=int, default=60, help="of timing (default: 60)")
+    parser.add_argument("--data", type=Path, metavar="D", help="a folder of videos per label, or a CSV (file,label)")
+    parser.add_argument("--label-map", metavar="A=B,..", help="labels of the data to those of the network")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    settings = parser.parse_args(arguments)
+
+    def work() -> int:
+        try:
+            sizes = tuple(int(size) for size in settings.sizes.split(","))
+        except ValueError as error:
+            raise EdgeshiftError(f"--sizes {settings.sizes}: give pixels a side, as in 96,128") from error
+        weights = settings.weights or shipped(DEFAULT_MODEL)
+        if weights is None:
+            raise EdgeshiftError("no weights ship with this edgeshift: name a checkpoint")
+        rows = compare(
+            settings.out,
+            weights,
+            sizes,
+            steps=settings.steps,
+            clips=settings.clips,
+            rounds=settings.rounds,
+            videos=videos_of(settings.data, settings.label_map),
+        )
+        document = msgspec.json.format(msgspec.json.encode(rows), indent=1)
+        (settings.out / RESULTS).write_bytes(document)
+        if settings.json:
+            sys.stdout.write(document.decode() + "\n")
+        else:
+            from rich.console import Console
+
+            show(rows, Console())
+        return 0
+
+    return run(work)
+
+
+def compare(
+    folder: Path,
+    weights: Path,
+    sizes: tuple[int, ...],
+    *,
+    steps: int,
+    clips: int,
+    rounds: int,
+    videos: tuple[LabelledClip, ...] = (),
+) -> list[SizeRow]:
+    """Train on, convert, measure. Arguments as in ``main``; errors are those of training and converting."""
+    from edgeshift.checkpoints import load_for_streaming
+
+    model = load_for_streaming(weights).config.name
+    notice, rows, artifacts = Notice(), [], []
+    for size in sizes:
+        recipe = Recipe(model=model, size=size, steps=steps, rate=RATE, settle=1.0, seed=1)
+        home = folder / f"{model}_{size}"
+        with notice.stage(f"train at {size}", steps) as advance:
+            result = home / "model.safetensors"
+            if not result.is_file():
+                count = Counted(advance)
+                result = train(recipe, home, init=weights, resume=home.exists(), report=count.report).path
+        with notice.stage(f"convert {size}"):
+            artifacts.append(_converted(result, home / "int8.tflite"))
+        with notice.stage(f"measure {size}"):
+            rows.append(row_of(open_subject(result), model, 1, clips, videos))
+    with notice.stage("time", rounds) as advance:
+        times = _times(artifacts, rounds)
+    return [
+        SizeRow(size=size, accuracy=row, step=interval) for size, row, interval in zip(sizes, rows, times, strict=True)
+    ]
+
+
+def _converted(weights: Path, path: Path) -> Path:
+    if not path.is_file():
+        from edgeshift.converters import Options, convert
+        from edgeshift.progress import Stages
+        from edgeshift.source import checkpoint_source
+
+        convert(checkpoint_source(weights), "tflite", path, Options(precision="int8"), Stages())
+    return path
+
+
+def _times(artifacts: list[Path], rounds: int) -> list[Interval]:
+    streams = [open_subject(path).model.stream() for path in artifacts]
+    frame = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    turns = {str(index): calling(partial(stream.step, frame)) for index, stream in enumerate(streams)}
+    samples = interleave(turns, rounds)
+    return [ratio(samples[name], samples["0"]) for name in turns]
+
+
+def show(rows: list[SizeRow], console: Console) -> None:
+    """A line for each size."""
+    from rich.table import Table
+
+    table = Table("size", "step, int8", "drawn", "drawn, 4 directions", "videos", "videos, 4 directions")
+    for row in rows:
+        value, low, high = row.step
+        table.add_row(
+            str(row.size), f"{value:.2f} ({low:.2f} to {high:.2f})", *(text_of(v) for v in values_of(row.accuracy))
+        )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""``edgeshift train`` as typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeshift import cli
+from edgeshift.checkpoints import load
+from edgeshift.video import write_video
+
+SMALL = ["--size", "64", "--width", "0.35", "--frames", "4", "--batch", "1", "--steps", "1", "--workers", "0"]
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    for label, light in (("dark", 40), ("light", 200)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for index in range(7):
+            frames = [np.full((48, 64, 3), light + index, np.uint8)] * 6
+            write_video(tmp_path / "data" / label / f"{index}.avi", frames, 4)
+    return tmp_path / "data"
+
+
+def run(capsys: pytest.CaptureFixture[str], *line: str | Path) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", *map(str, line)])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_videos_become_a_model(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    status, printed, err = run(capsys, "--data", videos, "--out", out, *SMALL)
+    assert (status, err) == (0, "")
+    assert printed.rstrip().endswith(f"edgeshift convert --target tflite --weights {out / 'model.safetensors'}")
+    found = load(out / "model.safetensors")
+    assert found.labels == ("dark", "light")
+    assert found.rule is None
+    again, printed, _ = run(capsys, "--data", videos, "--out", out, *SMALL, "--resume", "--json")
+    assert again == 0
+    assert json.loads(printed)["steps"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (["--data", "nowhere"], "nowhere: give a folder"),
+        (["tsmm_mobilenet_v2"], "tsm_mobilenet_v2"),
+        (["--init", "nothing.pt"], "nothing.pt"),
+        (["--mirror", "left"], "write pairs of labels"),
+        (["--mirror", "left=right"], "leave them out with drawn streams"),
+        (["--strokes", "nothing.json"], "nothing.json"),
+        (["--device", "cuda"], "no GPU"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], line: list[str], says: str) -> None:
+    status, out, err = run(capsys, *line, "--out", tmp_path / "run", *SMALL)
+    assert (status, out) == (2, "")
+    assert says in err and err.count("\n") == 1
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_finished_run_is_not_overwritten(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--data", videos, "--out", tmp_path / "run", *SMALL)[0] == 0
+    status, _, err = run(capsys, "--data", videos, "--out", tmp_path / "run", *SMALL)
+    assert status == 2 and "--resume" in err

@@ -1,0 +1,79 @@
+"""What runs start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgeshift.checkpoints import save
+from edgeshift.errors import TrainingError
+from edgeshift.models import ModelConfig, build
+from edgeshift.models.slots import past_first
+from edgeshift.training import Recipe
+from edgeshift.training.start import starting_network
+
+LABELS = ("a", "b", "none")
+NARROW = {"size": 64, "width": 0.35}
+
+
+def kept(path: Path, table: str, labels: tuple[str, ...] = LABELS, **options: bool) -> Path:
+    config = ModelConfig(table, "mobilenet_v2", len(labels), **NARROW, **options)  # type: ignore[arg-type]
+    save(path, build(config, seed=7), labels=labels)
+    return path
+
+
+def recipe(model: str, **options: bool) -> Recipe:
+    return Recipe(model=f"{model}_mobilenet_v2", **NARROW, **options)  # type: ignore[arg-type]
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module, head: bool = True) -> bool:
+    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+    return all(torch.equal(a, b) for (name, a), (_, b) in pairs if head or "classifier" not in name)
+
+
+def test_scratch_depends_on_the_seed() -> None:
+    network, start = starting_network(recipe("tsm"), LABELS, None)
+    assert start == "scratch, seed 0"
+    assert same(network, starting_network(recipe("tsm"), LABELS, None)[0])
+    assert network.config.size == 64 and network.config.classes == 3
+
+
+def test_the_same_labels_keep_their_head(tmp_path: Path) -> None:
+    path = kept(tmp_path / "tsm.safetensors", "tsm")
+    network, start = starting_network(recipe("tsm"), LABELS, path)
+    assert same(network, build(ModelConfig("tsm", "mobilenet_v2", 3, **NARROW), seed=7))  # type: ignore[arg-type]
+    assert "tsm.safetensors" in start and "sha256" in start
+
+
+def test_other_labels_get_a_new_head(tmp_path: Path) -> None:
+    path = kept(tmp_path / "tsm.safetensors", "tsm")
+    network, _ = starting_network(recipe("tsm"), ("x", "y", "z", "none"), path)
+    assert network.config.classes == 4
+    old = build(ModelConfig("tsm", "mobilenet_v2", 3, **NARROW), seed=7)  # type: ignore[arg-type]
+    assert same(network, old, head=False)
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("tsn", "tsm"), ("tsm", "stsm"), ("stsm", "tsn")])
+def test_another_shift_takes_the_weights_as_they_are(tmp_path: Path, given: str, wanted: str) -> None:
+    network, _ = starting_network(recipe(wanted), LABELS, kept(tmp_path / "given.safetensors", given))
+    assert network.config.table == wanted
+    assert same(network, build(ModelConfig(given, "mobilenet_v2", 3, **NARROW), seed=7))  # type: ignore[arg-type]
+
+
+def test_bidirectional_weights_become_past_only_by_moving(tmp_path: Path) -> None:
+    path = kept(tmp_path / "both.safetensors", "tsm", bidirectional=True)
+    network, _ = starting_network(recipe("tsm"), LABELS, path)
+    given = build(ModelConfig("tsm", "mobilenet_v2", 3, bidirectional=True, **NARROW), seed=7)  # type: ignore[arg-type]
+    assert not network.config.bidirectional
+    assert same(network, past_first(given))
+    assert not same(network, given)
+    still, _ = starting_network(recipe("tsm", bidirectional=True), LABELS, path)
+    assert same(still, given) and still.config.bidirectional
+
+
+def test_another_backbone_is_refused(tmp_path: Path) -> None:
+    path = kept(tmp_path / "tsm.safetensors", "tsm")
+    with pytest.raises(TrainingError, match="cannot become a tsm_resnet50"):
+        starting_network(Recipe(model="tsm_resnet50", size=64), LABELS, path)

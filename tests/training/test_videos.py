@@ -1,0 +1,143 @@
+"""One's own videos as training sequences: found, split, paired, and never mirrored unasked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeshift.errors import TrainingError
+from edgeshift.training.targets import NONE
+from edgeshift.training.videos import LabelMap, VideoSequences, content_hash, find_videos, labels_of
+from edgeshift.video import write_video
+
+SIZE = 64
+
+
+def film(path: Path, left: int, right: int, frames: int = 12) -> None:
+    """A clip whose left half is as bright as ``left``, and its right half as ``right``; it gets brighter."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = np.full((SIZE, SIZE, 3), left, np.uint8)
+    picture[:, SIZE // 2 :] = right
+    write_video(path, [picture + np.uint8(2 * index) for index in range(frames)], 10)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    for index in range(8):
+        film(tmp_path / "left" / f"{index}.avi", 200, 40)
+        film(tmp_path / "right" / f"{index}.avi", 40, 200)
+    film(tmp_path / NONE / "0.avi", 90, 90)
+    (tmp_path / "left" / ".7.half.avi").write_bytes(b"half-written")
+    return tmp_path
+
+
+def test_a_folder_per_label(data: Path) -> None:
+    found = find_videos(data)
+    assert len(found) == 17
+    assert labels_of(found) == ("left", "right", NONE)
+    assert [video.path.name for video in found if video.split == "val"] == ["6.avi", "6.avi"]
+
+
+def test_a_csv_with_a_split(data: Path) -> None:
+    table = data / "list.csv"
+    table.write_text("file,label,split\nleft/0.avi,left,train\nright/1.avi,right,val\n")
+    assert [(video.label, video.split) for video in find_videos(table)] == [("left", "train"), ("right", "val")]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("file,label\n../else.avi,left\n", "line 2: no file '../else.avi'"),
+        ("file,label\nleft/none.avi,left\n", "line 2: no file"),
+        ("name,kind\nleft/0.avi,left\n", "columns file and label"),
+        ("file,label\nleft/0.avi,left\n", "1 videos of 1 labels"),
+    ],
+)
+def test_a_csv_that_does_not_fit_is_one_line(data: Path, text: str, says: str) -> None:
+    (data / "list.csv").write_text(text)
+    with pytest.raises(TrainingError, match=says):
+        find_videos(data / "list.csv")
+
+
+def test_what_is_neither_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="a folder of videos per label"):
+        find_videos(tmp_path / "nothing")
+
+
+def test_the_hash_is_that_of_the_content(data: Path) -> None:
+    before = content_hash(find_videos(data))
+    assert content_hash(find_videos(data)) == before
+    film(data / "left" / "0.avi", 200, 41)
+    assert content_hash(find_videos(data)) != before
+
+
+def sequences(data: Path, changes: LabelMap | None = None, plain: bool = False) -> VideoSequences:
+    found = find_videos(data)
+    return VideoSequences(found, labels_of(found), 20, SIZE, 0.1, 0, changes=changes, plain=plain)
+
+
+def side(frames: np.ndarray) -> str:  # type: ignore[type-arg]
+    """Which half is the brighter."""
+    half = SIZE // 2
+    return "left" if frames[:, :, :half].mean() > frames[:, :, half:].mean() else "right"
+
+
+def test_a_sequence_is_some_clips_one_after_the_other(data: Path) -> None:
+    one = sequences(data)[3]
+    assert one.frames.shape == (20, SIZE, SIZE, 3)
+    assert len(one.targets.span_labels) >= 1
+    assert not one.motion_weights.any()
+    assert np.array_equal(sequences(data)[3].frames, one.frames)
+    assert not np.array_equal(sequences(data)[4].frames, one.frames)
+
+
+def test_clips_are_not_mirrored_unasked(data: Path) -> None:
+    learn = sequences(data)
+    for index in range(20):
+        sequence = learn[index]
+        for span, label in zip(sequence.targets.spans, sequence.targets.span_labels, strict=True):
+            assert side(sequence.frames[span > 0]) == learn.labels[label]
+
+
+def test_a_declared_mirror_changes_picture_and_label_together(data: Path) -> None:
+    plain, changed = sequences(data), sequences(data, LabelMap({"left": "right", "right": "left"}, {}))
+    mirrored = 0
+    for index in range(20):
+        sequence = changed[index]
+        for span, label in zip(sequence.targets.spans, sequence.targets.span_labels, strict=True):
+            assert side(sequence.frames[span > 0]) == changed.labels[label]
+        mirrored += sequence.targets.span_labels.tolist() != plain[index].targets.span_labels.tolist()
+    assert mirrored
+
+
+def test_a_declared_reversal_plays_backwards(data: Path) -> None:
+    changed = sequences(data, LabelMap({}, {"left": "left"}))
+    falling = 0
+    for index in range(20):
+        sequence = changed[index]
+        for span, label in zip(sequence.targets.spans, sequence.targets.span_labels, strict=True):
+            light = sequence.frames[span > 0].mean((1, 2, 3))
+            falling += label == 0 and light[0] > light[-1]
+            assert label == 0 or light[0] < light[-1]
+    assert falling
+
+
+def test_a_map_of_what_is_no_label_is_refused(data: Path) -> None:
+    with pytest.raises(TrainingError, match="'up'"):
+        sequences(data, LabelMap({"up": "down"}, {}))
+
+
+def test_validation_takes_clips_as_they_are(data: Path) -> None:
+    watch = sequences(data, plain=True)
+    first = watch[0]
+    assert watch.labels[first.targets.labels[11]] in ("left", NONE)
+    assert np.array_equal(watch[0].frames, first.frames)
+
+
+def test_none_is_idle_and_no_gesture(data: Path) -> None:
+    found = [video for video in find_videos(data) if video.label == NONE]
+    sequence = VideoSequences(found, ("left", "right", NONE), 12, SIZE, 0.1, 0)[0]
+    assert set(sequence.targets.labels) == {2}
+    assert len(sequence.targets.spans) == 0

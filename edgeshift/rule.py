@@ -5,9 +5,16 @@
     if answer.fresh and (event := spotter.feed(answer.logits, timestamp)):
         print(event.label)
 
-A label is announced when its mean softmax probability over the last ``window`` frames is the largest of all and
-reaches ``threshold``. Then nothing is until ``hold_off`` seconds have passed and the announced label has fallen below
-the threshold: a label that is held is announced once. Before the first frame there is no gesture, with certainty.
+Without a ``memory``, a label is announced when its mean softmax probability over the last ``window`` frames is the
+largest of all and reaches ``threshold``. Then nothing is until ``hold_off`` seconds have passed and the announced label
+has fallen below the threshold: a label that is held is announced once.
+
+With a ``memory``, THAT a gesture is complete and WHICH are two questions. It is complete when the mean probability of
+all gestures together reaches the threshold; it is the one with the largest mean logit over the last ``memory`` frames,
+back to the last announcement at most. A frame sees no more than its network's shifts reach back; a long stroke is
+longer. Then nothing is announced until the hold-off has passed and the gestures have fallen to half the threshold.
+
+Before the first frame there is no gesture, with certainty.
 """
 
 from __future__ import annotations
@@ -22,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.errors import EdgeshiftError
-from edgeshift.spec import RuleSpec
+from edgeshift.spec import NONE, RuleSpec
 
 if TYPE_CHECKING:
     from edgeshift.gestures import Event
@@ -35,6 +42,10 @@ GRACE = 2.0
 LONGEST, WINDOWS = 2.0, 12
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(3, 20))
 HOLD_OFFS = (0.5, 1.0, 1.5, 2.0)
+#: Seconds of memory; none as well, where no label stands for "no gesture".
+MEMORIES = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+#: With a memory: of the threshold, what gestures must fall to before another is announced.
+RELEASE = 0.5
 
 Times = npt.NDArray[np.floating[Any]]
 Logits = npt.NDArray[np.floating[Any]]
@@ -62,7 +73,11 @@ class Spotter:
         self._idle = _idle(rule, self.labels)
         self._recent = np.zeros((rule.window, len(self.labels)))
         self._next = 0  # the place in the ring of the next answer
-        self._held: int | None = None  # what was announced and has not fallen below the threshold since
+        self._held: int | None = None  # what was announced and has not fallen since
+        self._gestures = np.array([index for index in range(len(self.labels)) if index != self._idle])
+        # Logits since the last announcement, zeros where there are none: their sum has the largest of their mean.
+        self._logits = np.zeros((rule.memory or 0, len(self._gestures)))
+        self._fed = 0
         self._free = self._last = -math.inf  # when the hold-off ends, and when the last frame was
 
     def feed(self, logits: Logits, timestamp: float) -> Spotted | None:
@@ -86,6 +101,8 @@ class Spotter:
         self._next = (self._next + 1) % self.rule.window
         self._last = timestamp
         means = self._recent.sum(0) / self.rule.window
+        if self.rule.memory is not None:
+            return self._remember(np.asarray(logits), means, self.rule.memory)
         best = int(means.argmax())
         if self._held is not None and means[self._held] < self.rule.threshold:
             self._held = None
@@ -94,9 +111,23 @@ class Spotter:
         self._held, self._free = best, timestamp + self.rule.hold_off
         return Spotted(self.labels[best], float(means[best]), timestamp)
 
+    def _remember(self, logits: Logits, means: Means, memory: int) -> Spotted | None:
+        self._logits[self._fed % memory] = logits[self._gestures]
+        self._fed += 1
+        complete = float(means[self._gestures].sum())
+        if self._held is not None and complete < RELEASE * self.rule.threshold:
+            self._held = None
+        if complete < self.rule.threshold or self._last < self._free or self._held is not None:
+            return None
+        self._held = int(self._gestures[self._logits.sum(0).argmax()])
+        self._free = self._last + self.rule.hold_off
+        self._logits[:] = 0
+        return Spotted(self.labels[self._held], complete, self._last)
+
     def reset(self) -> None:
         """Forget everything: the next answer is the first."""
         self._recent[:] = 0
+        self._logits[:] = 0
         self._next = 0
         self._held = None
         self._free = self._last = -math.inf
@@ -200,13 +231,14 @@ def choose_rule(
     longest = max(1, round(LONGEST / spacing))
     windows = np.unique(np.linspace(1, longest, min(longest, WINDOWS)).round().astype(int)).tolist()
     best: tuple[tuple[float, ...], RuleSpec] | None = None
+    memories = [max(1, round(memory / spacing)) for memory in MEMORIES] if NONE in labels else [None]
     for window in windows:
         means = [window_means(logits, window) for _, logits, _ in sequences]
-        for threshold, hold_off in product(THRESHOLDS, HOLD_OFFS):
-            rule = RuleSpec(window=window, threshold=threshold, hold_off=hold_off)
+        for memory, threshold, hold_off in product(memories, THRESHOLDS, HOLD_OFFS):
+            rule = RuleSpec(window=window, threshold=threshold, hold_off=hold_off, memory=memory)
             score = EventScore()
-            for (times, _, events), mean in zip(sequences, means, strict=True):
-                score += match_events(spot(rule, labels, times, mean), events, len(times) * spacing)
+            for (times, logits, events), mean in zip(sequences, means, strict=True):
+                score += match_events(_spot(rule, labels, times, mean, logits), events, len(times) * spacing)
             delay = score.delay(50)
             merit = (round(score.f1, 9), -math.inf if delay is None else -round(delay, 9), -score.false)
             if best is None or merit > best[0]:
@@ -216,12 +248,18 @@ def choose_rule(
     return best[1] if idle is None else msgspec.structs.replace(best[1], none=labels[idle])
 
 
-def spot(rule: RuleSpec, labels: Sequence[str], times: Times, means: Means) -> list[Spotted]:
-    """What a ``Spotter`` announces on a whole stream, from the means over its window, at once.
+def spot(rule: RuleSpec, labels: Sequence[str], times: Times, logits: Logits) -> list[Spotted]:
+    """What a ``Spotter`` announces on a whole stream, at once.
 
     Args:
-        times: [T] seconds, rising. means: ``window_means`` [T, classes].
+        times: [T] seconds, rising. logits: [T, classes].
     """
+    return _spot(rule, labels, times, window_means(logits, rule.window), logits)
+
+
+def _spot(rule: RuleSpec, labels: Sequence[str], times: Times, means: Means, logits: Logits) -> list[Spotted]:
+    if rule.memory is not None:
+        return _spot_from_memory(rule, rule.memory, labels, times, means, logits)
     first = means.argmax(1)
     candidates = np.flatnonzero((first != _idle(rule, labels)) & (means.max(1) >= rule.threshold))
     found: list[Spotted] = []
@@ -233,6 +271,28 @@ def spot(rule: RuleSpec, labels: Sequence[str], times: Times, means: Means) -> l
         below = np.flatnonzero(means[index + 1 :, label] < rule.threshold)
         free = int(np.searchsorted(times, times[index] + rule.hold_off))
         at = max(free, index + 1 + int(below[0])) if len(below) else len(means)
+    return found
+
+
+def _spot_from_memory(
+    rule: RuleSpec, memory: int, labels: Sequence[str], times: Times, means: Means, logits: Logits
+) -> list[Spotted]:
+    idle = _idle(rule, labels)
+    gestures = np.array([index for index in range(len(labels)) if index != idle])
+    complete = means[:, gestures].sum(1)
+    sums = np.concatenate([np.zeros((1, len(gestures))), np.cumsum(logits[:, gestures], 0, np.float64)])
+    over, under = (np.flatnonzero(part) for part in (complete >= rule.threshold, complete < RELEASE * rule.threshold))
+    found: list[Spotted] = []
+    at = start = 0
+    while (place := int(np.searchsorted(over, at))) < len(over):
+        index = int(over[place])
+        since = max(start, index + 1 - memory)
+        label = int(gestures[(sums[index + 1] - sums[since]).argmax()])
+        found.append(Spotted(labels[label], float(complete[index]), float(times[index])))
+        fallen = int(np.searchsorted(under, index + 1))
+        if fallen == len(under):
+            break
+        start, at = index + 1, max(int(under[fallen]), int(np.searchsorted(times, times[index] + rule.hold_off)))
     return found
 
 

@@ -162,6 +162,9 @@ class RuleSpec(Struct, frozen=True, kw_only=True):
     """Seconds after an announcement in which there is no other."""
     none: Label | None = None
     """The label that is no gesture. None: "none" if that is among the labels, else all of them are gestures."""
+    memory: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    """Frames whose mean logits decide which gesture it was, back to the last announcement at most. None: the label
+    with the largest mean probability over the window."""
 
     def idle(self, labels: Sequence[str]) -> int | None:
         """The index of the label that is no gesture; None: all are.

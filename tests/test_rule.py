@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from time import perf_counter
 
 import msgspec
@@ -110,6 +111,36 @@ def test_another_label_waits_until_the_announced_one_has_fallen():
     assert labels == ["a", None, "b"]
 
 
+def test_with_a_memory_the_stroke_decides_and_not_its_end():
+    remembers = msgspec.structs.replace(rule(window=1), memory=8)
+    # Most of the stroke speaks for "a" while it is not complete; its last frame, complete, for "b".
+    stroke = np.array([[4.0, 0.0, 9.0]] * 5 + [[0.0, 3.0, -3.0]])
+    spotter = Spotter(remembers, NAMES)
+    found = [one for index, row in enumerate(stroke) if (one := spotter.feed(row, index * SPACING))]
+    assert [(one.label, one.timestamp) for one in found] == [("a", 5 * SPACING)]
+    spotter = Spotter(rule(window=1), NAMES)
+    found = [one for index, row in enumerate(stroke) if (one := spotter.feed(row, index * SPACING))]
+    assert [one.label for one in found] == ["b"]
+
+
+def test_a_memory_ends_at_the_last_announcement():
+    remembers = msgspec.structs.replace(rule(window=1, hold_off=0.0), memory=100)
+    rows = np.array([[9.0, 0.0, 0.0]] * 6 + [[0.0, 0.0, 9.0]] * 2 + [[0.0, 1.0, -5.0]])
+    spotter = Spotter(remembers, NAMES)
+    found = [one for index, row in enumerate(rows) if (one := spotter.feed(row, index * SPACING))]
+    assert [(one.label, one.timestamp) for one in found] == [("a", 0.0), ("a", 8 * SPACING)]
+    spotter.reset()
+    assert spotter.feed(np.array([0.0, 1.0, -5.0]), 0.0) == Spotted("b", pytest.approx(1.0, abs=0.01), 0.0)
+
+
+def test_gestures_together_are_what_is_complete():
+    """Two labels share what one alone would have needed."""
+    row = np.log(np.array([0.4, 0.35, 0.25]))
+    assert Spotter(rule(window=1, threshold=0.6), NAMES).feed(row, 0.0) is None
+    one = Spotter(msgspec.structs.replace(rule(window=1, threshold=0.6), memory=1), NAMES).feed(row, 0.0)
+    assert one is not None and one.label == "a" and one.score == pytest.approx(0.75)
+
+
 def test_reset_and_a_clock_that_jumps_back_begin_anew():
     spotter = Spotter(rule(hold_off=100), NAMES)
     assert announced("aa", spotter) == [("a", 1)]
@@ -177,11 +208,12 @@ def test_at_once_is_frame_by_frame(seed):
     logits = (drift - drift.mean(1, keepdims=True)) * 0.4
     times = np.cumsum(random.uniform(0.01, 0.5, 400))
     counts = []
-    for window, threshold, hold_off in [(1, 0.4, 0.0), (3, 0.5, 1.0), (8, 0.6, 3.0), (500, 0.3, 0.5)]:
-        tried = rule(window, threshold, hold_off)
+    rules = [(1, 0.4, 0.0), (3, 0.5, 1.0), (8, 0.6, 3.0), (500, 0.3, 0.5)]
+    for (window, threshold, hold_off), memory in product(rules, (None, 1, 5, 1000)):
+        tried = msgspec.structs.replace(rule(window, threshold, hold_off), memory=memory)
         spotter = Spotter(tried, NAMES)
         want = [one for one in map(spotter.feed, logits, times.tolist()) if one is not None]
-        found = spot(tried, NAMES, times, window_means(logits, window))
+        found = spot(tried, NAMES, times, logits)
         assert [(one.label, one.timestamp) for one in found] == [(one.label, one.timestamp) for one in want]
         assert [one.score for one in found] == pytest.approx([one.score for one in want])
         counts.append(len(found))
@@ -277,7 +309,7 @@ def streams(count: int, flicker: float) -> list:
 def score_of(chosen: RuleSpec, made: list) -> EventScore:
     total = EventScore()
     for times, logits, events in made:
-        found = spot(chosen, NAMES, times, window_means(logits, chosen.window))
+        found = spot(chosen, NAMES, times, logits)
         total += match_events(found, events, len(times) * SPACING)
     return total
 

@@ -64,5 +64,7 @@ def _rule(rule: RuleSpec | None, labels: tuple[str, ...]) -> str:
     idle = rule.idle(labels)
     return (
         f"announced when the mean of {rule.window} frames is {rule.threshold:g} or more, then not for {rule.hold_off:g}"
-        " s" + ("" if idle is None else f"; {labels[idle]!r} is no gesture")
+        " s"
+        + ("" if rule.memory is None else f"; the last {rule.memory} frames say which label")
+        + ("" if idle is None else f"; {labels[idle]!r} is no gesture")
     )

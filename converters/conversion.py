@@ -104,7 +104,7 @@ def convert(
     module = find_target(target)
     if options.precision not in module.PRECISIONS:
         raise ConversionError(f"{target} has no {options.precision}; it has {', '.join(module.PRECISIONS)}")
-    if out.suffix != module.SUFFIX:
+    if not out.name.endswith(module.SUFFIX):
         raise ConversionError(
             f"{out}: a {target} artifact is named *{module.SUFFIX}, which is how it is recognised later"
         )
@@ -115,7 +115,7 @@ def convert(
     with stages.stage("prepare"):
         step = step or deploy(source.network, fresh=options.fresh_states)
     if options.precision == "int8":
-        clips = options.calibration or drawn_clips(source.frame)
+        clips = options.calibration or drawn_clips(source.frame, spacing=source.frame_spacing)
         if len(clips.frames) < MIN_CLIPS:
             raise CalibrationError(f"{len(clips.frames)} clips; calibration needs {MIN_CLIPS} or more")
         with stages.stage("calibrate", len(clips.frames)) as advance, one_thread():

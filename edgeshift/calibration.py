@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from edgeshift.video import VIDEOS
 MIN_CLIPS = 16
 DEFAULT_CLIPS = 32
 FRAMES = 8
+#: Of a clip whose frames come at the spacing the network was trained with: at most so many are rolled over.
+PACED_FRAMES = 24
 #: Samples taken of each clip: the first frame and random later ones.
 PER_CLIP = 3
 
@@ -50,10 +53,26 @@ class Clips:
         return digest.hexdigest()
 
 
-def drawn_clips(spec: FrameSpec, count: int = DEFAULT_CLIPS, seed: int = 1) -> Clips:
-    """Generated gesture clips: what calibrates when no videos are given."""
-    from edgeshift.gestures import draw_clips
+def drawn_clips(spec: FrameSpec, count: int = DEFAULT_CLIPS, seed: int = 1, *, spacing: float | None = None) -> Clips:
+    """Generated gestures: what calibrates when no videos are given.
 
+    Args:
+        spec: what the network takes. count: clips. seed: another one draws others.
+        spacing: seconds between the frames the network was trained with: streams are drawn, as it will see them. None:
+            not known; trimmed clips of ``FRAMES`` frames are.
+    """
+    from edgeshift.gestures import draw_clips, draw_stream
+
+    if spacing is not None:
+        size = max(spec.height, spec.width)
+        streams = (
+            draw_stream((seed << 40) + index, seconds=PACED_FRAMES * spacing, spacing=spacing, size=size)
+            for index in range(count)
+        )
+        return Clips(
+            f"{count} drawn gesture streams, seed {seed}",
+            tuple(np.stack([fit_frame(frame, spec) for frame in stream.frames]) for stream in streams),
+        )
     clips = draw_clips(count, seed=seed, frames=FRAMES, size=max(spec.height, spec.width))
     return Clips(
         f"{count} drawn gesture clips, seed {seed}",
@@ -61,35 +80,39 @@ def drawn_clips(spec: FrameSpec, count: int = DEFAULT_CLIPS, seed: int = 1) -> C
     )
 
 
-def read_clips(folder: Path, spec: FrameSpec, advance: Callable[[], None] = lambda: None) -> Clips:
-    """Every video below a folder, ``FRAMES`` frames of each.
+def read_clips(
+    folder: Path, spec: FrameSpec, advance: Callable[[], None] = lambda: None, *, spacing: float | None = None
+) -> Clips:
+    """Every video below a folder: its first ``PACED_FRAMES`` at this spacing (seconds), or ``FRAMES`` spread over it.
 
     Raises:
         CalibrationError: fewer than ``MIN_CLIPS`` videos.
         VideoError: a video that cannot be read; none is dropped silently.
     """
-    from edgeshift.video import uniform
+    from edgeshift.video import paced, uniform
 
     videos = find_videos(folder)
     clips = []
     for video in videos:
-        clips.append(np.stack([fit_frame(timed.frame, spec) for timed in uniform(video, FRAMES)]))
+        timed = uniform(video, FRAMES) if spacing is None else islice(paced(video, spacing), PACED_FRAMES)
+        clips.append(np.stack([fit_frame(one.frame, spec) for one in timed]))
         advance()
     return Clips(f"{len(videos)} videos in {folder.name}", tuple(clips))
 
 
-def held_out(folder: Path, spec: FrameSpec, videos: int = 4) -> list[Frame] | None:
+def held_out(folder: Path, spec: FrameSpec, videos: int = 4, *, spacing: float | None = None) -> list[Frame] | None:
     """Frames that ``read_clips`` does not take: ``FRAMES`` of each of the first videos that are long enough.
 
     Returns:
         None if too few videos have twice as many frames as are taken to calibrate.
     """
-    from edgeshift.video import uniform
+    from edgeshift.video import paced, uniform
 
     found: list[Frame] = []
     for video in find_videos(folder):
         twice = uniform(video, 2 * FRAMES)
-        taken = {timed.timestamp for timed in uniform(video, FRAMES)}
+        read = uniform(video, FRAMES) if spacing is None else islice(paced(video, spacing), PACED_FRAMES)
+        taken = {timed.timestamp for timed in read}
         others = [timed for timed in twice if timed.timestamp not in taken]
         if len({timed.timestamp for timed in others}) >= FRAMES:
             found += [fit_frame(timed.frame, spec) for timed in others[:FRAMES]]

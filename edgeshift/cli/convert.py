@@ -69,7 +69,7 @@ def run(target: str, as_json: bool, **options: Any) -> None:
     bars = Bars()
     with bars.stage("load"):
         source = _source(options)
-    for note in source.notes:
+    for note in (*source.notes, *getattr(module, "NOTES", ())):
         print(f"edgeshift: note: {note}", file=sys.stderr)
     out = options["out"] or converters.default_path(source, target, options["precision"])
     calibration, parity = _clips(options["calibration"], source, bars)
@@ -144,7 +144,9 @@ def _clips(folder: Path | None, source: Source, bars: Bars) -> tuple[Clips | Non
     if folder is None:
         return None, None
     with bars.stage("read clips", len(find_videos(folder))) as advance:
-        return read_clips(folder, source.frame, advance), held_out(folder, source.frame)
+        return read_clips(folder, source.frame, advance, spacing=source.frame_spacing), held_out(
+            folder, source.frame, spacing=source.frame_spacing
+        )
 
 
 def _require_sense(options: dict[str, Any], suffix: str) -> None:

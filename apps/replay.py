@@ -9,12 +9,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgeshift.rule import Spotted
 from edgeshift.stream import Prediction, Stream
 from edgeshift.video import TimedFrame, read_video
 
 PHASES = ("pre", "infer", "post")
 #: Samples a percentile needs before it says anything (MLPerf's early-stopping rule): below, it is not printed.
 ENOUGH = {50: 20, 90: 64}
+#: What is drawn where no clip is given.
+SCRIPT = (
+    "left 2, pause 1.5, circle 3, away 1, up 1.5, pause 1.5, square 4, away 1, tick 2, pause 1.5, right 1.5, away 2"
+)
 #: Frames kept for the picture; a long video is thinned as it goes.
 KEPT = 256
 
@@ -37,6 +42,7 @@ class Replay:
         steps: frames that were fed. skipped: frames that came before they were due.
         spans: the label over time. seconds: {phase: one value per step}.
         answers: frames with their answers, for a picture; thinned evenly over a long clip.
+        events: what the artifact's rule announced, if it carries one.
     """
 
     steps: int = 0
@@ -44,6 +50,7 @@ class Replay:
     spans: list[Span] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=lambda: {phase: [] for phase in PHASES})
     answers: list[tuple[npt.NDArray[np.uint8], Prediction]] = field(default_factory=list)
+    events: list[Spotted] = field(default_factory=list)
     _every: int = 1
 
     def add(self, timed: TimedFrame, answer: Prediction) -> Span | None:
@@ -80,12 +87,18 @@ class Replay:
         }
 
 
-def replay(stream: Stream, clip: Iterable[TimedFrame], result: Replay) -> Iterator[Span]:
-    """Feed a clip and yield each new span as it begins; ``result`` collects the rest."""
+def replay(stream: Stream, clip: Iterable[TimedFrame], result: Replay) -> Iterator[Span | Spotted]:
+    """Feed a clip and yield each new span as it begins, and each event; ``result`` collects the rest."""
+    spotter = stream.spotter() if stream.spec.rule else None
     for timed in clip:
-        span = result.add(timed, stream.step(timed.frame, timed.timestamp))
+        answer = stream.step(timed.frame, timed.timestamp)
+        span = result.add(timed, answer)
         if span is not None:
             yield span
+        event = spotter.feed(answer.logits, timed.timestamp) if spotter and answer.fresh else None
+        if event is not None:
+            result.events.append(event)
+            yield event
 
 
 def open_clip(source: str, fps: float | None = None) -> Iterator[TimedFrame]:
@@ -97,10 +110,10 @@ def open_clip(source: str, fps: float | None = None) -> Iterator[TimedFrame]:
     return drawn_clip() if source == "drawn" else read_video(Path(source), fps=fps)
 
 
-def drawn_clip(gestures: int = 10, seed: int = 3, frames: int = 16, size: int = 240) -> Iterator[TimedFrame]:
-    """One gesture after the other, ``frames`` of each, ten a second."""
-    from edgeshift.gestures import draw_clips
+def drawn_clip(script: str = SCRIPT, seed: int = 3, size: int = 240) -> Iterator[TimedFrame]:
+    """A scripted stream (``edgeshift.gestures.parse_script``) of one hand, four frames a second."""
+    from edgeshift.gestures import draw_stream, parse_script
 
-    for number, clip in enumerate(draw_clips(gestures, seed=seed, frames=frames, size=size)):
-        for t, frame in enumerate(clip.frames):
-            yield TimedFrame(frame, (number * frames + t) / 10)
+    drawn = draw_stream(seed, parse_script(script), size=size)
+    for index, frame in enumerate(drawn.frames):
+        yield TimedFrame(frame, index * drawn.spacing)

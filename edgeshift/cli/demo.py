@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from edgeshift.cli.facts import UNTRAINED
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next
 from edgeshift.errors import EdgeshiftError
+
+if TYPE_CHECKING:
+    from edgeshift.apps.replay import Span
+    from edgeshift.rule import Spotted
 
 
 @click.command("demo")
@@ -36,7 +42,7 @@ def run(
     """Run an artifact on a clip, frame by frame: the label over time, and p50 and p90 of what a step costs.
 
     Frames are fed at the spacing the weights were trained with, by their timestamps; every frame, if the artifact
-    does not know it.
+    does not know it. A line ">>> label" is an event, announced by the rule that the artifact carries.
 
     \b
     Examples:
@@ -61,7 +67,7 @@ def run(
     result = Replay()
     for span in replay(model.stream(), open_clip(source, fps), result):
         if not as_json:
-            print(f"{span.start:8.2f} s  {span.label}")
+            print(_line(span))
     if picture is not None:
         _write(picture, result, f"{file.name} on {Path(source).name}" + ("" if trained else "  (untrained)"))
     milliseconds = result.milliseconds()
@@ -73,6 +79,7 @@ def run(
                 "steps": result.steps,
                 "skipped": result.skipped,
                 "labels": [dataclasses.asdict(span) for span in result.spans],
+                "events": msgspec.to_builtins(result.events),
                 "milliseconds": milliseconds,
             }
         )
@@ -101,6 +108,14 @@ def _write(path: Path, result: object, title: str) -> None:
         raise EdgeshiftError(f"{path}: the picture could not be encoded")
     with whole_file(path) as temporary:
         temporary.write_bytes(data.tobytes())
+
+
+def _line(found: Span | Spotted) -> str:
+    from edgeshift.rule import Spotted
+
+    if isinstance(found, Spotted):
+        return f"{found.timestamp:8.2f} s  >>> {found.label}"
+    return f"{found.start:8.2f} s  {found.label}"
 
 
 def _words(values: dict[str, float | None]) -> str:

@@ -55,7 +55,9 @@ def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None)
     )
     started = build(wanted)
     started.load_state_dict(network.state_dict())
-    return started, f"{init.name} ({given.layout}), sha256 {given.sha256}"
+    start = f"{init.name} ({given.layout}), sha256 {given.sha256}"
+    before = (given.training or {}).get("start")
+    return started, f"{start}, which started from {before}"[:2000] if before else start
 
 
 def _read(init: Path, labels: tuple[str, ...]) -> Checkpoint:

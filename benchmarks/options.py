@@ -70,6 +70,9 @@ def run(work: Callable[[], int]) -> int:
     except EdgeshiftError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.status
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
 
 
 @contextmanager

@@ -13,7 +13,11 @@ from edgeshift.spec import GraphSpec, Precision, TensorSpec
 from edgeshift.stream import Array
 
 #: {name: module}; imported when the target is asked for.
-TARGETS = {"tflite": "edgeshift.converters.tflite"}
+TARGETS = {
+    "tflite": "edgeshift.converters.tflite",
+    "onnx": "edgeshift.converters.onnx",
+    "tensorrt": "edgeshift.converters.tensorrt",
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,10 @@ class Lowered:
 
 
 class Target(Protocol):
-    """The face of a target's module. A Protocol, because modules cannot inherit."""
+    """The face of a target's module. A Protocol, because modules cannot inherit.
+
+    It may also have ``NOTES``, lines that every conversion says on stderr.
+    """
 
     SUFFIX: str
     PRECISIONS: tuple[Precision, ...]

@@ -2,7 +2,7 @@
 
 The step is exported with frames and states in channels-last order at its boundary, which is the order the runtime
 computes in: the layout pass then finds no transpose to insert. int8 is made from the float graph afterwards, with
-ranges tied (``tflite_ranges``).
+ranges tied (``ranges``).
 """
 
 from __future__ import annotations

@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from edgeshift.converters.ranges import Graph, Operator
 from edgeshift.runtimes.quiet import quiet
 from edgeshift.spec import GraphSpec, TensorSpec
-from edgeshift.stream import Array
-
-
-@dataclass(frozen=True)
-class Operator:
-    """One operator: its kind, and the tensors it reads and writes by index (-1: none)."""
-
-    kind: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-@dataclass
-class Graph:
-    """The first subgraph of a .tflite and its first signature.
-
-    Attributes:
-        names: of the tensors, by index. constants: {index: float32 content} of those that have some.
-        inputs, outputs: {signature name: tensor index}.
-    """
-
-    names: list[str] = field(default_factory=list)
-    operators: list[Operator] = field(default_factory=list)
-    constants: dict[int, Array] = field(default_factory=dict)
-    inputs: dict[str, int] = field(default_factory=dict)
-    outputs: dict[str, int] = field(default_factory=dict)
 
 
 def read_graph(body: bytes) -> Graph:
-    """Parse a FlatBuffer that our own converter just wrote (not for untrusted files)."""
+    """The first subgraph of a FlatBuffer that our own converter just wrote (not for untrusted files)."""
     from ai_edge_litert import schema_py_generated as schema
 
     kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}

@@ -7,8 +7,8 @@ written behind a model is metadata of the model, for ONNX Runtime, onnx and Netr
 .onnx everywhere, and the model in it is still, byte by byte, what was converted and hashed. (A zip behind it, as in
 other artifacts, is refused by protobuf parsers.)
 
-Only the fields of the outermost message are walked here, by their lengths: a dozen or so. Neither onnx nor a runtime
-is needed to read a description and to find damage, and neither sees a file before that is done.
+Fields are walked here by their lengths. Neither onnx nor a runtime is needed to read a description, to find damage, and
+to refuse a model that names other files for its weights; and neither sees a file before that is done.
 """
 
 from __future__ import annotations
@@ -27,8 +27,21 @@ NEXT = "next_"
 SEAL, HASH = "edgeshift/sha256", 64
 #: ModelProto (onnx.proto): field 14 is metadata_props, of messages with field 1, key, and field 2, value.
 METADATA, KEY, VALUE = 14, 1, 2
-#: No honest model has nearly as many fields in its outermost message.
-MAX_FIELDS = 4096
+#: No honest model has nearly as many fields in its outermost message or in all of them, nor messages as deep.
+MAX_FIELDS, MAX_ALL_FIELDS, MAX_DEPTH = 4096, 1 << 18, 16
+#: Where tensors are in the messages of onnx.proto: {message: {field: message}}.
+PARTS = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"},
+    "sparse tensor": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+#: Fields of a tensor: the file that its values are in, and whether they are (0: they are not).
+EXTERNAL_DATA, DATA_LOCATION = 13, 14
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -65,11 +78,14 @@ def unpack(path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]
         path: for messages. data: what ``require_whole`` has passed. entry: its key. limit: of its value, bytes.
 
     Raises:
-        ArtifactError: not a row of fields, no such entry or two, one over the limit, or something behind the model
-            that is not ours.
+        ArtifactError: not a row of fields, no such entry or two, one over the limit, something behind the model that
+            is not ours, or a model that needs other files.
     """
     try:
-        return _unpack(path, data, entry, limit)
+        found, start = _unpack(path, data, entry, limit)
+        if not _is_one_file(data[:start]):
+            raise ArtifactError(f"{path}: its weights are in another file: not made by `edgeshift convert`")
+        return found, start
     except (_MalformedError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: not an ONNX model: {error}; convert it again") from error
 
@@ -77,7 +93,7 @@ def unpack(path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]
 def _unpack(path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
     found: bytes | None = None
     start = len(data)
-    for field in _fields(data, 0, len(data)):
+    for field in _fields(data, 0, len(data), MAX_FIELDS):
         name = _part(data, field, KEY) if field.number == METADATA else None
         key = data[name.start : name.stop].decode() if name else ""
         if found is None and key != entry:
@@ -99,6 +115,26 @@ def _unpack(path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int
     return found, start
 
 
+def _is_one_file(data: bytes) -> bool:
+    """True if no tensor of a model, however deep, is in another file: a runtime would open what it is told to."""
+    todo = [("model", 0, len(data), 0)]
+    left = MAX_ALL_FIELDS
+    while todo:
+        kind, at, end, depth = todo.pop()
+        if depth > MAX_DEPTH:
+            raise _MalformedError(f"messages nested more than {MAX_DEPTH} deep")
+        fields = _fields(data, at, end, left)
+        left -= len(fields)
+        for field in fields:
+            if kind == "tensor" and field.number == EXTERNAL_DATA:
+                return False
+            if kind == "tensor" and field.number == DATA_LOCATION and data[field.start : field.stop].strip(b"\0"):
+                return False
+            if field.number in PARTS[kind]:
+                todo.append((PARTS[kind][field.number], field.start, field.stop, depth + 1))
+    return True
+
+
 class _MalformedError(Exception):
     """Not a row of protobuf fields."""
 
@@ -112,12 +148,12 @@ class _Field(NamedTuple):
     stop: int
 
 
-def _fields(data: bytes, at: int, end: int) -> list[_Field]:
+def _fields(data: bytes, at: int, end: int, limit: int) -> list[_Field]:
     """The fields of one message, contents not looked into."""
     found: list[_Field] = []
     while at < end:
-        if len(found) == MAX_FIELDS:
-            raise _MalformedError(f"more than {MAX_FIELDS} fields")
+        if len(found) == limit:
+            raise _MalformedError(f"more than {limit} fields")
         begin = at
         tag, at = _varint(data, at, end)
         number, kind = tag >> 3, tag & 7
@@ -153,7 +189,7 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
 
 def _part(data: bytes, field: _Field, number: int) -> _Field:
     """A text of an entry of metadata, empty if it has none; of several, protobuf takes the last."""
-    parts = [part for part in _fields(data, field.start, field.stop) if part.number == number]
+    parts = [part for part in _fields(data, field.start, field.stop, MAX_FIELDS) if part.number == number]
     return parts[-1] if parts else _Field(number, field.start, field.start, field.start)
 
 

@@ -10,20 +10,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgeshift.errors import ArtifactError
+from edgeshift.errors import ArtifactError, EdgeshiftError, unknown
 from edgeshift.stream import Model
 
-__all__ = ["RUNTIMES", "load"]
+__all__ = ["BY_NAME", "RUNTIMES", "load"]
 
 #: {suffix of the file: module}. Imported when a file with that suffix is loaded.
-RUNTIMES = {".tflite": "edgeshift.runtimes.tflite", ".safetensors": "edgeshift.runtimes.pytorch"}
+RUNTIMES = {
+    ".tflite": "edgeshift.runtimes.tflite",
+    ".onnx": "edgeshift.runtimes.onnxruntime",
+    ".safetensors": "edgeshift.runtimes.pytorch",
+}
+#: {name: (suffix, module)} of those that must be asked for: another one runs such files anywhere.
+BY_NAME = {"tensorrt": (".onnx", "edgeshift.runtimes.tensorrt")}
 
 
-def load(path: str | Path, **options: Any) -> Model:
-    """Load an artifact with the runtime its file name asks for.
+def load(path: str | Path, *, runtime: str | None = None, **options: Any) -> Model:
+    """Load an artifact with the runtime its file name asks for, or with another one.
 
     Args:
         path: a file made by ``edgeshift convert``, or an edgeshift checkpoint (.safetensors, run by PyTorch).
+        runtime: a name in ``BY_NAME``; None: the file name says.
         options: of the runtime, such as ``threads``.
 
     Raises:
@@ -31,7 +38,13 @@ def load(path: str | Path, **options: Any) -> Model:
         RuntimeMissingError: the runtime is not installed; the message has the command.
     """
     path = Path(path)
+    if runtime is not None and runtime not in BY_NAME:
+        raise EdgeshiftError(unknown("runtime", runtime, BY_NAME))
     module = RUNTIMES.get(path.suffix.lower())
+    if runtime is not None:
+        suffix, module = BY_NAME[runtime]
+        if path.suffix.lower() != suffix:
+            raise ArtifactError(f"{path}: {runtime} runs *{suffix} files")
     if module is None:
         raise ArtifactError(
             f"{path}: nothing here runs {path.suffix or 'a file without a suffix'}; known: {', '.join(RUNTIMES)}"

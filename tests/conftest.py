@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+#: What each target needs to be installed.
+CONVERTERS = {"tflite": "litert_torch", "onnx": "onnxscript", "tensorrt": "onnxscript"}
+
 
 @dataclass(frozen=True)
 class Made:
@@ -21,22 +24,23 @@ class Made:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
-    """``made("tsm", "int8")``: an artifact of the untrained MobileNetV2 with that table, at 64x64."""
-    pytest.importorskip("litert_torch", reason="the converter is not installed")
-    from edgeshift.converters import Options, convert
+    """``made("tsm", "int8", "onnx")``: an artifact of the untrained MobileNetV2 with that table, at 64x64."""
+    pytest.importorskip("torch", reason="the converters are not installed")
+    from edgeshift.converters import Options, convert, find_target
     from edgeshift.source import untrained_source
 
     folder = tmp_path_factory.mktemp("artifacts")
     sources: dict[str, Any] = {}
     cache: dict[Any, Made] = {}
 
-    def make(table: str = "tsm", precision: str = "int8", **options: Any) -> Made:
-        key = (table, precision, *sorted(options.items()))
+    def make(table: str = "tsm", precision: str = "int8", target: str = "tflite", **options: Any) -> Made:
+        key = (table, precision, target, *sorted(options.items()))
+        pytest.importorskip(CONVERTERS[target], reason="the converter is not installed")
         if key not in cache:
             if table not in sources:
                 sources[table] = untrained_source(f"{table}_mobilenet_v2", size=64)
-            path = folder / ("_".join(map(str, key)).replace(" ", "") + ".tflite")
-            result = convert(sources[table], "tflite", path, Options(precision=precision, **options))  # type: ignore[arg-type]
+            path = folder / ("_".join(map(str, key)).replace(" ", "") + find_target(target).SUFFIX)
+            result = convert(sources[table], target, path, Options(precision=precision, **options))  # type: ignore[arg-type]
             cache[key] = Made(path, sources[table], result)
         return cache[key]
 

@@ -1,0 +1,171 @@
+"""ONNX, through torch.onnx: for ONNX Runtime, and what else reads ONNX.
+
+The step is exported with frames and states channels last, as every artifact has them, and under fixed names: ``frame``
+and ``state_*`` in, ``logits`` and ``next_state_*`` out. int8 is made from the float graph afterwards (``onnx_qdq``),
+with ranges tied (``ranges``).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import warnings
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from edgeshift.converters.onnx_graph import boundary, operators, run_operators
+from edgeshift.converters.onnx_qdq import WEIGHTED, Form, measure, quantize
+from edgeshift.converters.targets import Job, Lowered
+from edgeshift.errors import ConversionError, missing, one_line
+from edgeshift.models.network import Step
+from edgeshift.onnx_file import NEXT
+from edgeshift.runtimes.quiet import quiet
+from edgeshift.source import FRAME, LOGITS
+from edgeshift.spec import GraphSpec, Precision
+
+if TYPE_CHECKING:
+    import onnx
+
+SUFFIX = ".onnx"
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
+#: What is written: ONNX Runtime reads it from 1.13 (October 2022) on. Every operator here means the same in the newer
+#: set that torch exports, once the mean over the picture is a pooling.
+OPSET, IR_VERSION = 17, 8
+
+
+def lower(job: Job) -> Lowered:
+    """See ``edgeshift.converters.targets.Target``."""
+    return lower_as(job, "onnx", Form(float_boundary=job.float_boundary))
+
+
+def lower_as(job: Job, target: str, form: Form) -> Lowered:
+    """Lower the step for a target that reads ONNX.
+
+    Args:
+        target: its name. form: of the int8 graph.
+    """
+    for package in PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise missing(package, "convert", "converting to ONNX")
+    import onnx
+
+    with job.stages.stage("export"):
+        model = _export(job)
+    if job.precision != "fp32":
+        with job.stages.stage("quantize"):
+            model = quantize(model, measure(model, job.samples), form) if job.precision == "int8" else _to_fp16(model)
+    spec = job.source.describe(target, job.precision, job.step)
+    found = boundary(model, {tensor.name: tensor for tensor in (spec.input, spec.output, *spec.states)})
+    body = model.SerializeToString(deterministic=True)
+    try:
+        onnx.checker.check_model(body, full_check=True)
+    except Exception as error:
+        raise ConversionError(f"the graph does not pass ONNX's own checker: {one_line(error)}") from error
+    graph = operators(model) if form.symmetric else run_operators(body)
+    if job.precision == "int8" and not form.symmetric:
+        _require_int8(graph)
+    return Lowered(
+        body=body,
+        input=found[FRAME],
+        output=found[LOGITS],
+        states=tuple(found[name] for name in job.step.state_names),
+        graph=graph,
+        tools={package: importlib.metadata.version(package) for package in PACKAGES},
+    )
+
+
+class ChannelsLast(nn.Module):
+    """The step with frames and states in channels-last order."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """Logits, then the next states."""
+        logits, *following = self.step(*(s.permute(0, 3, 1, 2) if s.ndim == 4 else s for s in (frame, *states)))
+        return (logits, *(s.permute(0, 2, 3, 1) if s.ndim == 4 else s for s in following))
+
+
+def _export(job: Job) -> onnx.ModelProto:
+    """The float graph, without what the exporter notes about this machine."""
+    import torch
+
+    size = job.source.network.config.size
+    states = [s.permute(0, 2, 3, 1).contiguous() if s.ndim == 4 else s for s in job.step.start()]
+    names = job.step.state_names
+    with quiet(stdout=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own, about its internals
+        try:
+            program = torch.onnx.export(
+                ChannelsLast(job.step).eval(),
+                (torch.zeros(1, size, size, 3), *states),
+                input_names=[FRAME, *names],
+                output_names=[LOGITS, *(NEXT + name for name in names)],
+                dynamo=True,
+                verbose=False,
+            )
+            assert program is not None
+            model: onnx.ModelProto = program.model_proto
+        except Exception as error:
+            name = job.source.network.config.name
+            raise ConversionError(f"torch.onnx cannot export {name}: {one_line(error)}") from error
+    return _tidied(model)
+
+
+def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph in the operator set we write, and with one name for the mean that runtimes have in integers."""
+    from onnx import helper
+
+    graph = model.graph
+    for node in graph.node:
+        if node.op_type == "ReduceMean":  # over height and width, dimensions kept (``edgeshift.models``)
+            node.op_type = "GlobalAveragePool"
+            del node.input[1:], node.attribute[:]
+        del node.metadata_props[:]
+        node.doc_string = ""
+    outputs = {value.name for value in graph.output}
+    for tensor in graph.initializer:
+        if tensor.name in outputs:  # after one frame, the count of frames up to one is one: no operator makes it
+            graph.node.append(helper.make_node("Identity", [f"{tensor.name}/constant"], [tensor.name]))
+            tensor.name = f"{tensor.name}/constant"
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:], graph.value_info[:], graph.metadata_props[:], model.metadata_props[:]
+    graph.initializer.extend(kept)
+    for value in (*graph.input, *graph.output):
+        del value.metadata_props[:]
+    graph.name, model.producer_name, model.producer_version = "step", "edgeshift", ""
+    model.ir_version = IR_VERSION
+    for domain in model.opset_import:
+        if not domain.domain:
+            domain.version = OPSET
+    return model
+
+
+def _to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Weights as float16; the runtime computes in float32, or in float16 where the processor has it."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = {node.input[1] for node in model.graph.node if node.op_type in WEIGHTED}
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            name = tensor.name
+            half = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(half, f"{name}/half"))
+            casts.append(helper.make_node("Cast", [tensor.name], [name], name=f"Cast/{name}", to=TensorProto.FLOAT))
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*casts, *nodes])
+    return model
+
+
+def _require_int8(graph: GraphSpec) -> None:
+    """Asked for int8 and got something else is an error, never a float file."""
+    floats = [kind for kind in ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul") if kind in graph.operators]
+    if floats:
+        raise ConversionError(f"the int8 graph still computes {', '.join(floats)} in float; it was not written")

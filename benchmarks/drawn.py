@@ -9,7 +9,7 @@ import numpy as np
 from edgeshift.gestures import LABELS, STROKES, Act, DrawnStream, draw_stream
 
 #: The first seed: apart from those of training, of validation, of rules and of ``events``.
-FIRST = 950_000_000
+FIRST = 500_000_000
 
 
 def drawn_gestures(count: int, spacing: float, size: int) -> Iterator[tuple[str, DrawnStream]]:

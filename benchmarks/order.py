@@ -28,6 +28,7 @@ from edgeshift.benchmarks.notice import Notice
 from edgeshift.benchmarks.options import run
 from edgeshift.errors import EdgeshiftError
 from edgeshift.gestures import SPACING
+from edgeshift.spec import NONE
 from edgeshift.training import Recipe, train
 
 if TYPE_CHECKING:
@@ -120,10 +121,9 @@ def compare(
             recipe = Recipe(model=model, size=size, steps=steps, seed=seed)
             home = folder / f"{model}_{seed}"
             with notice.stage(f"train {model}, seed {seed}", steps) as advance:
-                result = home / "model.safetensors"
-                if not result.is_file():
-                    count = Counted(advance)
-                    result = train(recipe, home, init=init, resume=home.exists(), report=count.report).path
+                # A finished run comes back at once; one of another recipe or start is refused.
+                count = Counted(advance)
+                result = train(recipe, home, init=init, resume=home.exists(), report=count.report).path
             with notice.stage(f"measure {model}, seed {seed}"):
                 rows.append(row_of(open_subject(result), model, seed, clips, videos))
     return rows
@@ -151,8 +151,13 @@ def row_of(subject: Opened, model: str, seed: int, clips: int, videos: tuple[Lab
         logits = [stream.step(frame).logits for frame in drawn.frames]
         score = score_clip("", label, Answers(drawn.times, np.stack(logits)), subject.rule, spec.labels, spec.consensus)
         answers.append((label, score.consensus))
-    filmed = [(c.label, c.consensus) for c in measure(subject, videos).clips] if videos else []
-    known = [pair for pair in filmed if pair[0] in spec.labels]
+    filmed = []
+    if videos:
+        measured = measure(subject, videos)
+        filmed = [(clip.label, clip.consensus) for clip in measured.clips]
+        for name, reason in measured.unreadable:
+            sys.stderr.write(f"not counted: {name}: {reason}\n")
+    known = [pair for pair in filmed if pair[0] in spec.labels and pair[0] != NONE]
     return Row(
         model=model,
         seed=seed,

@@ -108,10 +108,8 @@ def compare(
         recipe = Recipe(model=model, size=size, steps=steps, rate=RATE, settle=1.0, seed=1)
         home = folder / f"{model}_{size}"
         with notice.stage(f"train at {size}", steps) as advance:
-            result = home / "model.safetensors"
-            if not result.is_file():
-                count = Counted(advance)
-                result = train(recipe, home, init=weights, resume=home.exists(), report=count.report).path
+            count = Counted(advance)
+            result = train(recipe, home, init=weights, resume=home.exists(), report=count.report).path
         with notice.stage(f"convert {size}"):
             artifacts.append(Artifacts(home, notice).shipped(checkpoint_source(result), "int8").path)
         with notice.stage(f"measure {size}"):

@@ -69,11 +69,12 @@ class _Way:
 def _second_slot(table: ShiftTable) -> ShiftTable:
     """The past where a bi-directional table has it."""
     rows = tuple(replace(row, start=row.start + row.channels, stop=row.stop + row.channels) for row in table.past)
-    return ShiftTable(table.name, table.channels, rows)
+    return ShiftTable(table.name, table.channels, rows)  # TSM alone has a second slot: nothing else is lost
 
 
 def _nothing(table: ShiftTable) -> ShiftTable:
-    return ShiftTable(table.name, table.channels, tuple(replace(row, dt=None) for row in table.past))
+    rows = tuple(replace(row, dt=None, fill="zero") if row in table.past else row for row in table.rows)
+    return ShiftTable(table.name, table.channels, rows)
 
 
 WAYS = (
@@ -137,19 +138,20 @@ def measure(weights: Path, count: int, clips: tuple[LabelledClip, ...] = ()) -> 
     given = load_for_streaming(weights)
     if given.labels is None or given.frame_spacing is None or not given.network.state_shapes():
         raise EdgeshiftError(f"{weights}: the traps are for networks with state, labels and a known frame spacing")
-    right = dict.fromkeys(WAYS, 0)
+    ways = [way for way in WAYS if way.table is not _second_slot or given.config.table == "tsm"]
+    right = dict.fromkeys(ways, 0)
     total = 0
     tempos = sorted({way.tempo for way in WAYS})
     notice = Notice()
     with notice.stage("clips", len(clips) or count) as advance:
         for label, shown in _shown(given, count, clips, tempos):
             total += 1
-            for way in WAYS:
+            for way in ways:
                 right[way] += given.labels[way.consensus(_logits(given, way, shown[way.tempo]))] == label
             advance()
     if not total:
         raise EdgeshiftError(f"none of the clips has a label of {weights.name}: {', '.join(given.labels)}")
-    return [Trap(trap=way.trap, name=way.name, accuracy=share(right[way], total)) for way in WAYS]
+    return [Trap(trap=way.trap, name=way.name, accuracy=share(right[way], total)) for way in ways]
 
 
 def _shown(
@@ -161,7 +163,7 @@ def _shown(
     if clips:
         spec = FrameSpec(size, size, fit=given.fit or "squash")
         for clip in clips:
-            if clip.label in labels:
+            if clip.label in labels and clip.label != NONE:
                 yield (
                     clip.label,
                     {t: np.stack([fit_frame(f.frame, spec) for f in paced(clip.path, spacing * t)]) for t in tempos},

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from edgeshift.errors import VideoError, unknown
 from edgeshift.files import sha256
+from edgeshift.video import VIDEOS
 
-SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
 COLUMNS = ("file", "label")
 #: No honest list comes near these.
 MAX_BYTES, MAX_CLIPS, MAX_NAME = 64 << 20, 1_000_000, 1024
@@ -92,8 +92,9 @@ def _folder(root: Path) -> Iterator[LabelledClip]:
     base = root.resolve()
     for folder in sorted(one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")):
         for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in SUFFIXES:
-                name = path.relative_to(root).as_posix()
+            inside = path.relative_to(root)
+            if path.suffix.lower() in VIDEOS and not any(part.startswith(".") for part in inside.parts):
+                name = inside.as_posix()
                 yield LabelledClip(_below(base, name, root), name, _label(folder.name, root))
 
 

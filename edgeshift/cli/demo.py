@@ -65,7 +65,7 @@ def run(
     if not as_json and not trained:
         print(UNTRAINED)
     result = Replay()
-    for span in replay(model.stream(), open_clip(source, fps), result):
+    for span in replay(model.stream(), open_clip(source, fps, model.spec.frame_spacing), result):
         if not as_json:
             print(_line(span))
     if picture is not None:

@@ -34,8 +34,9 @@ FILE = click.Path(path_type=Path)
 @click.option("--width", type=click.FloatRange(0.1, 4), help="MobileNetV2's multiplier, from scratch.")
 @click.option("--depth", type=click.IntRange(1, 16), help="TSAM's K.")
 @click.option("--frozen", type=click.IntRange(0, 16), help="First stages that keep their weights.")
-@click.option("--seed", type=click.IntRange(0, 1 << 31), help="Of weights, order and drawings.")
+@click.option("--seed", type=click.IntRange(0, 65_535), help="Of weights, order and drawings.")
 @click.option("--bidirectional", is_flag=True, help="Shift from the future too; the result cannot stream.")
+@click.option("--past-only", is_flag=True, help="--init was trained past-only, though its names look otherwise.")
 @click.option("--mirror", metavar="A=B,..", help="What labels become when a clip is mirrored: left=right,right=left.")
 @click.option("--reverse", metavar="A=B,..", help="What labels become when a clip is played backwards.")
 @click.option("--license", help="Terms of the result, kept in its file.")
@@ -65,11 +66,20 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
 
     changes = _changes(options.pop("mirror"), options.pop("reverse"))
     device, threads = options.pop("device"), options.pop("threads")
-    keep = {name: options.pop(name) for name in ("data", "strokes", "init", "resume", "workers", "license", "half")}
+    names = ("data", "strokes", "init", "past_only", "resume", "workers", "license", "half")
+    keep = {name: options.pop(name) for name in names}
     numbers = {name: value for name, value in options.items() if value is not None}
+    if keep["init"] is None and keep["past_only"]:
+        raise TrainingError("--past-only describes a checkpoint: give it with --init")
+    if keep["init"] is not None:
+        if "width" in numbers:
+            raise TrainingError("--width is read from the checkpoint: leave it out")
+        from edgeshift.training.start import kept_numbers
+
+        numbers = kept_numbers(keep["init"]) | numbers
     recipe = Recipe(model=model, **numbers)
     with _Bar(recipe.steps) as bar:
-        trained = train(recipe, out, changes=changes, device=device or _best_device(threads), report=bar.show, **keep)
+        trained = train(recipe, out, changes=changes, device=_device(device, threads), report=bar.show, **keep)
     last = trained.history[-1]
     assert last.validation is not None
     if as_json:
@@ -139,11 +149,11 @@ class _Bar:
             )
 
 
-def _best_device(threads: int) -> str:
+def _device(asked: str | None, threads: int) -> str:
     import torch
 
     torch.set_num_threads(threads)
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return asked or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _changes(mirror: str | None, reverse: str | None) -> LabelMap | None:

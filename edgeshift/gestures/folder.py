@@ -28,6 +28,8 @@ from edgeshift.video import read_video, write_video
 
 RECORD, SHEET = "drawn.json", "contact_sheet.jpg"
 TABLES = {"clips": "clips.csv", "streams": "events.csv"}
+#: Added to the seeds of streams.
+STREAMS = 1 << 60
 COLUMNS = {
     "clips": ("file", "label", "seed", "frames", "stroke_begin", "stroke_end"),
     "streams": ("file", "label", "begin", "end"),
@@ -172,6 +174,8 @@ def _videos(drawing: Drawing) -> Iterator[_Video]:
             bounds = clip_stroke(seed, label, frames=frames, strokes=drawing.strokes)
             yield _Video(file, seed, label, [(file, label, seed, frames, *bounds)], [(label, 0, frames - 1)])
         else:
+            # Apart from what is trained on: training draws streams by the plain number.
+            seed += STREAMS
             file = f"stream_{index:05d}.mp4"
             events = stream_events(seed, drawing.script, **_length(drawing), strokes=drawing.strokes)
             rows = [(file, event.label, f"{event.begin:.3f}", f"{event.end:.3f}") for event in events]

@@ -73,6 +73,10 @@ class MobileNetV2(nn.Module):
         head: Tensor = self.classifier(x.mean((2, 3), keepdim=True).flatten(1))
         return head
 
+    def stages(self) -> list[nn.Module]:
+        """From the frame on: the stem, the blocks, the last convolution."""
+        return list(self.features)
+
     def features_read(self) -> list[Features]:
         """The features between blocks, as far as residual connections tie them together (``models.slots``)."""
         blocks = [block for block in self.features if isinstance(block, InvertedResidual)]

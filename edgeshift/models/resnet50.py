@@ -56,6 +56,11 @@ class ResNet50(nn.Module):
         head: Tensor = self.fc(self.dropout(x.mean((2, 3), keepdim=True).flatten(1)))
         return head
 
+    def stages(self) -> list[nn.Module]:
+        """From the frame on: the stem, then the four groups of blocks."""
+        stem = nn.ModuleList([self.conv1, self.bn1])
+        return [stem, *(self.get_submodule(f"layer{number}") for number in range(1, len(STAGES) + 1))]
+
     def features_read(self) -> list[Features]:
         """The features between blocks, as far as residual connections tie them together (``models.slots``)."""
         stages = [list(self.get_submodule(f"layer{number}").children()) for number in range(1, len(STAGES) + 1)]

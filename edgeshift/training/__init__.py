@@ -38,6 +38,7 @@ def train(
     data: Path | None = None,
     strokes: Path | None = None,
     init: Path | None = None,
+    past_only: bool = False,
     changes: LabelMap | None = None,
     resume: bool = False,
     device: str = "cpu",
@@ -54,6 +55,7 @@ def train(
         data: a folder of videos per label, or a CSV (file,label[,split]); None: drawn streams of ten gestures.
         strokes: a file of further gestures to draw (``edgeshift.gestures.read_strokes``).
         init: a checkpoint in any layout edgeshift reads; None: random weights.
+        past_only: ``init`` was trained past-only, which MIT's and mmaction2's names cannot show.
         changes: how labels change when clips are mirrored or reversed; None: neither is done.
         resume: go on where the folder's run was cut off; it must be the same run.
         device: "cpu" or "cuda". workers: processes that prepare the frames.
@@ -78,6 +80,7 @@ def train(
         data=data,
         strokes=strokes,
         init=init,
+        past_only=past_only,
         changes=changes,
         resume=resume,
         device=device,

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import numpy.typing as npt
 import torch
 
 from edgeshift import __version__
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import TrainingError
+from edgeshift.frames import opencv
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
-from edgeshift.rule import choose_rule
+from edgeshift.rule import DEFAULT_RULE, choose_rule
 from edgeshift.spec import RuleSpec
-from edgeshift.training.history import Entry
+from edgeshift.training.history import Entry, History
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
 from edgeshift.training.start import starting_network
 from edgeshift.training.targets import NONE
-from edgeshift.training.trainer import CURVE, RESULT, Run, train
+from edgeshift.training.trainer import CURVE, HISTORY, RESULT, Run, train
 from edgeshift.training.videos import VALIDATION, LabelMap, VideoSequences, find_videos, labels_of
 
 #: Seeds apart from those that are trained on (a run's seed) and those that are tested on.
 VALIDATION_SEED, RULE_SEED = 700_000_000, 800_000_000
+#: Parts of a data set that are trained on. Others, such as "test", are left alone.
+TRAINING = ("", "train")
 #: Streams that the rule is chosen on, and their seconds.
 RULE_STREAMS, RULE_SECONDS = 24, 60.0
 
@@ -40,6 +43,7 @@ def run_and_save(
     data: Path | None,
     strokes: Path | None,
     init: Path | None,
+    past_only: bool,
     changes: LabelMap | None,
     resume: bool,
     device: str,
@@ -55,11 +59,16 @@ def run_and_save(
     if data is not None and strokes is not None:
         raise TrainingError("--strokes are for drawn streams, --data is for videos: give one of them")
     learn, watch = _data(recipe, data, gestures, changes)
-    network, start = starting_network(recipe, learn.labels, init)
-    run = Run(recipe, folder, start, learn, watch, device=device, workers=workers)
-    history = train(run, network, resume=resume, report=report)
+    start = starting_network(recipe, learn.labels, init, past_only=past_only)
+    network = start.network
+    words = "" if changes is None else f"mirrored {dict(changes.mirrored)}, reversed {dict(changes.reversed)}"
+    run = Run(recipe, folder, start.words, learn, watch, device=device, workers=workers, changes=words)
     result = folder / RESULT
-    rule = _rule(network, recipe, gestures) if data is None and not recipe.bidirectional else None
+    before = _finished(folder, recipe)
+    history = train(run, network, resume=resume, report=report)
+    if before and result.is_file():
+        return result, folder / CURVE, tuple(history.entries)  # it was whole: nothing has changed
+    rule = None if recipe.bidirectional else _rule(network, recipe, gestures) if data is None else _usual(learn.labels)
     save(
         result,
         network,
@@ -67,20 +76,27 @@ def run_and_save(
         frame_spacing=recipe.spacing,
         frames=recipe.frames,
         fit="squash",
-        source=f"edgeshift train, from {start}",
-        license=license,
+        source=f"edgeshift train, from {start.words}",
+        license=license or start.license,
         half=half,
         rule=rule,
         training={
             "data": learn.source,
             "validation": watch.source,
-            "start": start,
+            "start": start.words,
+            "changes": words or "none",
             "recipe": msgspec.json.encode(recipe).decode(),
             "seed": str(recipe.seed),
             "tools": ", ".join(
-                [f"edgeshift {__version__}", f"python {platform.python_version()}"]
-                + [f"{name} {version(name)}" for name in ("torch", "numpy", "opencv-python-headless")]
+                (
+                    f"edgeshift {__version__}",
+                    f"python {platform.python_version()}",
+                    f"torch {torch.__version__}",
+                    f"numpy {np.__version__}",
+                    f"opencv {opencv('training').__version__}",
+                )
             ),
+            **{f"before: {name}"[:128]: text for name, text in start.training.items()},
         },
     )
     load(result)  # what was written must read back
@@ -99,7 +115,7 @@ def _data(
         )
     videos = find_videos(data)
     labels = labels_of(videos)
-    learn = [video for video in videos if video.split != VALIDATION]
+    learn = [video for video in videos if video.split in TRAINING]
     watch = [video for video in videos if video.split == VALIDATION]
     absent = set(labels) - {video.label for video in learn}
     if absent:
@@ -109,6 +125,17 @@ def _data(
         VideoSequences(learn, labels, *numbers, changes=changes),
         VideoSequences(watch, labels, *numbers, plain=True),
     )
+
+
+def _finished(folder: Path, recipe: Recipe) -> bool:
+    """Whether a run has taken all its steps already."""
+    path = folder / HISTORY
+    return path.is_file() and any(line.step >= recipe.steps for line in History(path).entries)
+
+
+def _usual(labels: tuple[str, ...]) -> RuleSpec:
+    """For videos, whose clips say nothing of what happens between them: what is assumed where nobody has chosen."""
+    return msgspec.structs.replace(DEFAULT_RULE, none=NONE if NONE in labels else None)
 
 
 def _rule(network: ShiftNetwork, recipe: Recipe, strokes: Mapping[str, Stroke]) -> RuleSpec:

@@ -8,6 +8,7 @@ from time import time
 import msgspec
 
 from edgeshift.errors import TrainingError, one_line
+from edgeshift.files import whole_file
 
 #: Sums that entries keep; all but the counts are divided when read.
 SUMS = ("total", "frame", "span", "motion", "correct", "counted", "right", "gestures")
@@ -88,7 +89,8 @@ class History:
     def cut(self, lines: int) -> None:
         """Forget what came after the first ``lines``: the state that is gone on from does not know it."""
         self.entries = self.entries[:lines]
-        self.path.write_bytes(b"".join(msgspec.json.encode(entry) + b"\n" for entry in self.entries))
+        with whole_file(self.path) as part:
+            part.write_bytes(b"".join(msgspec.json.encode(entry) + b"\n" for entry in self.entries))
 
 
 def entry(step: int, training: Sums, validation: Sums | None) -> Entry:

@@ -42,4 +42,4 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     motion: Annotated[float, Meta(ge=0)] = 1.0
     frozen: Annotated[int, Meta(ge=0, le=16)] = 2
     settle: Annotated[float, Meta(ge=0, le=1)] = 0.25
-    seed: Annotated[int, Meta(ge=0, le=1 << 31)] = 0
+    seed: Annotated[int, Meta(ge=0, le=65_535)] = 0

@@ -66,12 +66,14 @@ class DrawnSequences:
         self.labels = (*strokes, NONE)
         self.source = f"drawn gesture streams, seed {seed}, strokes {_fingerprint(strokes)}"
         self._frames, self._size, self._spacing, self._seed, self._strokes = frames, size, spacing, seed, strokes
+        # Late enough that the end of every stroke is seen, even if it is the first of its stream.
+        self._latest = max(8.0, max((stroke.seconds[1] for stroke in strokes.values()), default=0.0) - 1)
 
     def __getitem__(self, index: int) -> Sequence:
         """Sequence ``index``."""
         seed = (self._seed << 32) + index
         random = np.random.default_rng([seed, 2])
-        begin = 0.0 if random.random() < 0.4 else random.uniform(0, 8)
+        begin = 0.0 if random.random() < 0.4 else random.uniform(0, self._latest)
         drawn = draw_stream(
             seed,
             seconds=self._frames * self._spacing,

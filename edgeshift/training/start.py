@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,17 +16,33 @@ from edgeshift.models.network import ShiftNetwork
 from edgeshift.models.slots import past_first
 from edgeshift.training.recipe import Recipe
 
-SCRATCH = "scratch"
+SCRATCH, OURS = "scratch", "edgeshift"
 
 
-def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None) -> tuple[ShiftNetwork, str]:
-    """The network to train, and where its weights come from.
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a run starts from.
+
+    Attributes:
+        network: to train. words: where its weights come from.
+        training: how those were trained, as far as their file says. license: their terms.
+    """
+
+    network: ShiftNetwork
+    words: str
+    training: Mapping[str, str]
+    license: str | None = None
+
+
+def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None, *, past_only: bool = False) -> Start:
+    """The network to train.
 
     A head whose labels are other ones is replaced. Weights of another shift are taken as they are, since a shift has
     none of its own; bi-directional TSM and TSAM become past-only by moving their slots (``models.slots``).
 
     Args:
         recipe: names the model. labels: of the answers. init: a checkpoint; None: random weights.
+        past_only: its weights were trained past-only, which the names of MIT's and mmaction2's tensors cannot show.
 
     Raises:
         CheckpointError, ModelError: a file that cannot be read.
@@ -38,8 +57,8 @@ def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None)
             depth=recipe.depth,
             bidirectional=recipe.bidirectional,
         )
-        return build(config, seed=recipe.seed), f"{SCRATCH}, seed {recipe.seed}"
-    given = _read(init, labels)
+        return Start(build(config, seed=recipe.seed), f"{SCRATCH}, seed {recipe.seed}", {})
+    given = _read(init, labels, past_only)
     if given.config.backbone != backbone:
         raise TrainingError(f"{init} holds a {given.config.name}: it cannot become a {recipe.model}")
     network = given.network
@@ -55,11 +74,25 @@ def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None)
     )
     started = build(wanted)
     started.load_state_dict(network.state_dict())
-    start = f"{init.name} ({given.layout}), sha256 {given.sha256}"
+    words = f"{init.name} ({given.layout}), sha256 {given.sha256}"
     before = (given.training or {}).get("start")
-    return started, f"{start}, which started from {before}"[:2000] if before else start
+    words = f"{words}, which started from {before}"[:2000] if before else words
+    return Start(started, words, given.training or {}, given.license)
 
 
-def _read(init: Path, labels: tuple[str, ...]) -> Checkpoint:
+def kept_numbers(init: Path) -> dict[str, Any]:
+    """What a run takes over from a checkpoint of our own, unless told otherwise: ``Recipe`` fields.
+
+    Empty for other layouts: those do not say what they were trained at.
+    """
     given = load(init)
-    return given if given.labels == labels else load(init, new_head=len(labels))
+    if given.layout != OURS:
+        return {}
+    kept = {"size": given.config.size, "depth": given.config.depth, "spacing": given.frame_spacing}
+    return {name: value for name, value in kept.items() if value is not None}
+
+
+def _read(init: Path, labels: tuple[str, ...], past_only: bool) -> Checkpoint:
+    slots = False if past_only else None
+    given = load(init, bidirectional=slots)
+    return given if given.labels == labels else load(init, new_head=len(labels), bidirectional=slots)

@@ -20,8 +20,8 @@ UNFINISHED = 0.7
 #: Of a stroke: from the first of these on frames count ever less, from the second on not at all. Where it is complete
 #: is a matter of opinion there.
 NEARLY = (0.6, 0.9)
-#: Seconds of a stroke that suffice: a network of ten shifts has seen no more than eleven frames anyway.
-ENOUGH = 2.5
+#: Spacings of a stroke that suffice: a network of ten shifts has seen no more than eleven frames anyway.
+ENOUGH = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ def frame_targets(
 ) -> Targets:
     """Targets of a stream's frames, or of some of them.
 
-    A gesture whose beginning was cut off counts if half of it, or ``ENOUGH`` seconds, are there.
+    A gesture whose beginning was cut off counts if half of it, half of the frames, or ``ENOUGH`` of them are there.
 
     Args:
         times: [T] seconds, rising.
@@ -58,6 +58,7 @@ def frame_targets(
     answers = np.full(len(times), idle, np.int64)
     weights = np.full(len(times), 1.0 if NONE in names else 0.0, np.float32)
     spans, span_labels = [], []
+    suffices = _enough(times)
     for index, event in enumerate(events):
         following = events[index + 1].begin if index + 1 < len(events) else np.inf
         until = min(event.end + hold, following)
@@ -66,7 +67,7 @@ def frame_targets(
             continue
         length = event.end - event.begin
         seen_from = max(event.begin, float(times[0]))
-        enough = min(length / 2, ENOUGH)
+        enough = min(length / 2, suffices)
         done = np.clip((times - event.begin) / length, 0, 1)
         seen = np.clip(times, None, event.end) - seen_from
         complete = inside & (times >= event.end)
@@ -84,3 +85,14 @@ def frame_targets(
         np.array(spans, np.float32).reshape(len(spans), len(times)),
         np.array(span_labels, np.int64),
     )
+
+
+def _enough(times: npt.NDArray[np.floating]) -> float:
+    """Seconds of a stroke that suffice, whatever its length: ``ENOUGH`` spacings, or half of the frames if that is less.
+
+    To two digits, so that a camera's unrest does not decide what counts.
+    """
+    if len(times) < 2:
+        return np.inf
+    spacing = float(np.ptp(times)) / (len(times) - 1)
+    return float(f"{min(ENOUGH, len(times) / 2) * spacing:.2g}")

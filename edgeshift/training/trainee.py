@@ -97,11 +97,11 @@ class Trainee(nn.Module):
         head = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
         self.motion = nn.Linear(head.in_features, 4)
         self._features: Tensor | None = None
-        head.register_forward_pre_hook(self._keep)
+        self._hook = head.register_forward_pre_hook(self._keep)
         for module in network.modules():
             if isinstance(module, nn.Dropout):
                 module.p = recipe.dropout
-        self.frozen = list(getattr(network.backbone, "features", ()))[: recipe.frozen]
+        self.frozen: list[nn.Module] = network.backbone.stages()[: recipe.frozen]  # type: ignore[operator]
         for stage in self.frozen:
             stage.requires_grad_(False)
 
@@ -112,6 +112,10 @@ class Trainee(nn.Module):
             for module in stage.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
+
+    def close(self) -> None:
+        """Leave the network as it would be without this."""
+        self._hook.remove()
 
     def losses(self, batch: Batch) -> Losses:
         """Frame by frame, gesture by gesture (the mean of its logits), and the auxiliary loss."""

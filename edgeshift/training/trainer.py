@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ import msgspec
 import torch
 from torch import nn
 
-from edgeshift.errors import TrainingError, one_line
+from edgeshift.errors import EdgeshiftError, TrainingError, one_line
 from edgeshift.files import whole_file
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training.curve import draw_curve
@@ -54,6 +55,7 @@ class Run:
         data, validation: what it learns from, and what it is watched on (sequences 0 to ``checks``).
         checks: sequences of a validation.
         device: "cpu" or "cuda". workers: processes that prepare sequences.
+        changes: what is done to the data, in words.
     """
 
     recipe: Recipe
@@ -64,6 +66,7 @@ class Run:
     checks: int = 32
     device: str = "cpu"
     workers: int = 1
+    changes: str = ""
 
 
 def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Callable[[Entry], None]) -> History:
@@ -94,6 +97,7 @@ def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Call
     loop.restore()
     with _stop_softly() as stopped:
         loop.run(device, stopped, report)
+    trainee.close()
     network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     network.eval()
     return loop.history
@@ -172,13 +176,15 @@ class _Loop:
             dataset,
             batch_size=self.recipe.batch,
             num_workers=self.source.workers,
-            collate_fn=Batch.of,
+            collate_fn=_together,
             worker_init_fn=_one_thread,
             prefetch_factor=4 if self.source.workers else None,
             # Workers must not share the generator that dropout uses: a resumed run could not go on alike.
             generator=torch.Generator(),
         )
         for batch in loader:
+            if isinstance(batch, str):
+                raise TrainingError(batch)
             yield batch.to(device)
 
     def save(self) -> None:
@@ -189,6 +195,7 @@ class _Loop:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "random": torch.get_rng_state(),
+            "cuda random": torch.cuda.get_rng_state() if self.source.device == "cuda" else None,
             "lines": len(self.history.entries),
             "since": msgspec.to_builtins(self.since),
         }
@@ -209,6 +216,10 @@ class _Loop:
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
             torch.set_rng_state(state["random"])
+            if state["cuda random"] is not None and torch.cuda.is_available():
+                torch.cuda.set_rng_state(state["cuda random"])
+            if int(state["lines"]) > len(self.history.entries):
+                raise ValueError(f"{HISTORY} does not belong to it")
             self.step = int(state["step"])
             self.since = msgspec.convert(state["since"], Sums)
             self.history.cut(int(state["lines"]))
@@ -218,7 +229,7 @@ class _Loop:
             ) from error
 
 
-class _Upcoming(torch.utils.data.Dataset[Sequence]):
+class _Upcoming(torch.utils.data.Dataset["Sequence | str"]):
     """The sequences from ``start`` to ``stop``."""
 
     def __init__(self, data: Sequences, start: int, stop: int) -> None:
@@ -227,8 +238,17 @@ class _Upcoming(torch.utils.data.Dataset[Sequence]):
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def __getitem__(self, index: int) -> Sequence:
-        return self.data[self.start + index]
+    def __getitem__(self, index: int) -> Sequence | str:
+        try:
+            return self.data[self.start + index]
+        except EdgeshiftError as error:
+            return str(error)  # an error that is raised in a worker arrives as that worker's traceback
+
+
+def _together(found: list[Sequence | str]) -> Batch | str:
+    """A batch, or what went wrong with one of its sequences."""
+    wrong = next((one for one in found if isinstance(one, str)), None)
+    return wrong or Batch.of([one for one in found if not isinstance(one, str)])
 
 
 def _claim(run: Run, resume: bool) -> None:
@@ -237,7 +257,11 @@ def _claim(run: Run, resume: bool) -> None:
         "recipe": msgspec.to_builtins(run.recipe),
         "start": run.start,
         "data": run.data.source,
+        "validation": run.validation.source,
+        "changes": run.changes,
         "labels": list(run.data.labels),
+        # Other versions of what draws or reads frames give other frames.
+        "first frames": f"{zlib.crc32(run.data[0].frames.tobytes()):08x}",
     }
     path = run.folder / RECIPE
     if path.exists():
@@ -282,7 +306,7 @@ def _stop_softly() -> Iterator[Callable[[], bool]]:
 @contextmanager
 def _mixed(device: torch.device) -> Iterator[None]:
     """bfloat16 where a GPU has it; float32 elsewhere, where it is faster."""
-    if device.type != "cuda" or not torch.cuda.is_bf16_supported():
+    if device.type != "cuda" or not torch.cuda.is_bf16_supported(including_emulation=False):
         yield
         return
     with torch.autocast("cuda", torch.bfloat16):
@@ -295,4 +319,4 @@ def _one_thread(_worker: int) -> None:
     opencv("training").setNumThreads(1)
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the loop decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as does this; workers end with the loop

@@ -1,16 +1,16 @@
 """Training sequences out of one's own videos: a folder for each label, or a CSV.
 
 Trimmed clips say what was done but not when it was complete: a stroke is taken to fill its clip but for the last
-``TAIL``. Two clips follow each other in a sequence, so that the network learns to go on without a reset.
+``TAIL``. Clips follow each other in a sequence, so that the network learns to go on without a reset.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -28,11 +28,15 @@ from edgeshift.video import VIDEOS, paced
 TAIL = 0.15
 #: A CSV of clips is a small file.
 MAX_CSV = 16 << 20
+#: Characters of a file's name, folders and all.
+MAX_NAME = 1024
 #: Frames of a clip: what is longer is no trimmed clip.
 LONGEST = 512
-#: Clips kept decoded, per process.
-KEPT = 256
+#: Bytes of clips kept decoded, per process.
+KEPT = 512 << 20
 VALIDATION = "val"
+#: Of the order in which validation sees its clips.
+ORDER = 0
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,15 @@ class LabelMap:
 def find_videos(data: Path) -> list[LabelledVideo]:
     """The clips of a folder with a folder per label, or of a CSV with columns file, label and perhaps split.
 
-    Without a split, every seventh clip of a label is for validation.
+    A label's folder may have folders of its own. What is hidden (``.name``) is left out. Without a split, every seventh
+    clip of a label is for validation.
 
     Raises:
-        TrainingError: neither of the two, no clips, one label only, or a file that is missing or lies elsewhere.
+        TrainingError: neither of the two, no clips, one label only, a file that is missing, lies elsewhere or is listed
+            twice, or a name that cannot be printed.
     """
     if data.is_dir():
-        found = [
-            LabelledVideo(path, path.parent.name, "")
-            for path in sorted(data.glob("*/*"))
-            if path.suffix.lower() in VIDEOS and not path.name.startswith(".")  # half-written ones are hidden
-        ]
+        found = list(_read_folder(data))
     elif data.suffix.lower() == ".csv" and data.is_file():
         found = _read_csv(data)
     else:
@@ -109,7 +111,7 @@ class VideoSequences:
         videos: what to draw from. labels: names of the answers.
         frames, size, spacing: see ``Recipe``. seed: of the order and the changes.
         changes: how labels change when a clip is mirrored or reversed; None: neither is done.
-        plain: for validation: clips as they are, one after the other.
+        plain: for validation: clips as they are from their start, one after the other, the labels in turn.
     """
 
     def __init__(
@@ -126,7 +128,8 @@ class VideoSequences:
     ) -> None:
         if not videos:
             raise TrainingError("no clips for validation: add clips, or a split column that names some 'val'")
-        self.labels, self._videos, self._changes, self._plain = labels, videos, changes, plain
+        self.labels, self._changes, self._plain = labels, changes, plain
+        self._videos = _in_turn(videos) if plain else videos
         self._frames, self._spec, self._spacing, self._seed = frames, FrameSpec(size, size), spacing, seed
         self.source = f"{len(videos)} videos, sha256 {content_hash(videos)}"
         if changes:
@@ -141,27 +144,33 @@ class VideoSequences:
         while count < self._frames:
             pick = index + len(pictures) if self._plain else int(random.integers(len(self._videos)))
             clip, label = self._clip(self._videos[pick % len(self._videos)], random)
-            begin, end = count * self._spacing, (count + len(clip) * (1 - TAIL)) * self._spacing
+            # Later clips begin where they begin: a cut one would reach back into the clip before.
+            room = self._frames - count
+            anywhere = not (count or self._plain) and len(clip) > room
+            cut = int(random.integers(len(clip) - room + 1)) if anywhere else 0
+            begin, end = count - cut, count - cut + len(clip) * (1 - TAIL)
             if label != NONE:
-                events.append(Event(label, begin, end))
-            pictures.append(clip)
+                events.append(Event(label, begin * self._spacing, end * self._spacing))
+            clip = clip[cut : cut + room]
+            pictures.append(clip if self._plain else _varied(clip, random))
             count += len(clip)
-        frames = np.concatenate(pictures)[: self._frames]
+        frames = np.concatenate(pictures)
         times = np.arange(self._frames) * self._spacing
         unknown = np.zeros((self._frames, 4), np.float32)
         return Sequence(frames, frame_targets(times, events, self.labels), unknown, unknown)
 
     def _clip(self, video: LabelledVideo, random: np.random.Generator) -> tuple[npt.NDArray[np.uint8], str]:
+        """All of a clip, and what it shows once it is mirrored or reversed."""
         if self._plain:
-            return _frames(video.path, self._spacing, self._spec), video.label
+            return _DECODED.get(video.path, self._spacing, self._spec), video.label
         # Four tempos; more would not fit into the memory of decoded clips.
-        clip = _frames(video.path, self._spacing * float(random.choice([0.75, 0.9, 1.0, 1.2])), self._spec)
+        clip = _DECODED.get(video.path, self._spacing * float(random.choice([0.75, 0.9, 1.0, 1.2])), self._spec)
         label = video.label
         if self._changes and label in self._changes.mirrored and random.random() < 0.5:
             clip, label = clip[:, :, ::-1], self._changes.mirrored[label]
         if self._changes and label in self._changes.reversed and random.random() < 0.5:
             clip, label = clip[::-1], self._changes.reversed[label]
-        return _varied(clip, random), label
+        return clip, label
 
 
 def content_hash(videos: list[LabelledVideo]) -> str:
@@ -175,7 +184,46 @@ def content_hash(videos: list[LabelledVideo]) -> str:
     return digest.hexdigest()
 
 
-@lru_cache(KEPT)
+def _in_turn(videos: list[LabelledVideo]) -> list[LabelledVideo]:
+    """Every label's first clip, then every label's second, and so on, in an order of no meaning: lists are often sorted
+    by label, and a validation sees no more than a part of them."""
+    random = np.random.default_rng(ORDER)
+    rounds: dict[str, int] = {}
+    keyed = []
+    for place in random.permutation(len(videos)).tolist():
+        label = videos[place].label
+        rounds[label] = rounds.get(label, 0) + 1
+        keyed.append((rounds[label], place))
+    return [videos[place] for _, place in sorted(keyed, key=lambda key: key[0])]
+
+
+class Decoded:
+    """Decoded clips, of which the ones used last are kept.
+
+    Args:
+        limit: bytes to keep; a clip larger than that is not kept. decode: gives a clip's frames.
+    """
+
+    def __init__(self, limit: int, decode: Callable[[Path, float, FrameSpec], npt.NDArray[np.uint8]]) -> None:
+        self._limit, self._decode = limit, decode
+        self._kept: OrderedDict[tuple[Path, float, FrameSpec], npt.NDArray[np.uint8]] = OrderedDict()
+        self.bytes = 0
+
+    def get(self, path: Path, spacing: float, spec: FrameSpec) -> npt.NDArray[np.uint8]:
+        """The frames of a clip, ``spacing`` seconds apart. They are shared: do not write to them."""
+        key = (path, spacing, spec)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        clip = self._decode(path, spacing, spec)
+        if clip.nbytes <= self._limit:
+            self._kept[key] = clip
+            self.bytes += clip.nbytes
+        while self.bytes > self._limit:
+            self.bytes -= self._kept.popitem(last=False)[1].nbytes
+        return clip
+
+
 def _frames(path: Path, spacing: float, spec: FrameSpec) -> npt.NDArray[np.uint8]:
     frames = [fit_frame(timed.frame, spec) for timed in islice(paced(path, spacing), LONGEST + 1)]
     if len(frames) > LONGEST:
@@ -183,6 +231,9 @@ def _frames(path: Path, spacing: float, spec: FrameSpec) -> npt.NDArray[np.uint8
             f"{path}: more than {LONGEST} frames, {spacing:g} s apart: cut it into clips of one gesture each"
         )
     return np.stack(frames)
+
+
+_DECODED = Decoded(KEPT, _frames)
 
 
 def _varied(clip: npt.NDArray[np.uint8], random: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -203,21 +254,51 @@ def _varied(clip: npt.NDArray[np.uint8], random: np.random.Generator) -> npt.NDA
     )
 
 
+def _read_folder(data: Path) -> Iterator[LabelledVideo]:
+    for folder in sorted(data.iterdir()):
+        if folder.name.startswith(".") or not folder.is_dir():
+            continue
+        for path in sorted(folder.rglob("*")):
+            inside = path.relative_to(data)
+            hidden = any(part.startswith(".") for part in inside.parts)  # half-written ones are, too
+            if path.suffix.lower() in VIDEOS and not hidden and path.is_file():
+                _check_name(str(inside), str(data))
+                yield LabelledVideo(path, folder.name, "")
+
+
 def _read_csv(path: Path) -> list[LabelledVideo]:
     if path.stat().st_size > MAX_CSV:
         raise TrainingError(f"{path}: {path.stat().st_size:,} bytes; the limit is {MAX_CSV:,}")
     root = path.parent.resolve()
-    found = []
+    found: dict[Path, LabelledVideo] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
-            if not {"file", "label"} <= set(rows.fieldnames or ()):
+            columns = set(rows.fieldnames or ())
+            if columns & {"begin", "end"}:
+                raise TrainingError(
+                    f"{path}: columns begin and end make it a table of streams' events; training needs trimmed clips, "
+                    "one gesture each, in a CSV with columns file, label and perhaps split"
+                )
+            if not {"file", "label"} <= columns:
                 raise TrainingError(f"{path}: needs columns file and label (and perhaps split), in its first line")
-            for number, row in enumerate(rows, 2):
-                video = (root / str(row["file"])).resolve()
+            for row in rows:
+                where = f"{path}, line {rows.line_num}"
+                name, label = row["file"], row["label"]
+                if not name or not label:
+                    raise TrainingError(f"{where}: a file or its label is missing")
+                _check_name(name, where)
+                video = (root / name).resolve()
                 if not video.is_relative_to(root) or not video.is_file():
-                    raise TrainingError(f"{path}, line {number}: no file {row['file']!r} below {root.name}/")
-                found.append(LabelledVideo(video, str(row["label"]), str(row.get("split") or "")))
+                    raise TrainingError(f"{where}: no file {name!r} below {root.name}/")
+                if video in found:
+                    raise TrainingError(f"{where}: {name!r} is listed twice")
+                found[video] = LabelledVideo(video, label, str(row.get("split") or ""))
     except (UnicodeDecodeError, csv.Error) as error:
         raise TrainingError(f"{path}: not a CSV: {error}") from error
-    return found
+    return list(found.values())
+
+
+def _check_name(name: str, where: str) -> None:
+    if not name.isprintable() or len(name) > MAX_NAME:
+        raise TrainingError(f"{where}: {name!r:.80} is no name for a file: over {MAX_NAME} characters, or odd ones")

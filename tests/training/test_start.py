@@ -34,22 +34,24 @@ def same(one: torch.nn.Module, other: torch.nn.Module, head: bool = True) -> boo
 
 
 def test_scratch_depends_on_the_seed() -> None:
-    network, start = starting_network(recipe("tsm"), LABELS, None)
-    assert start == "scratch, seed 0"
-    assert same(network, starting_network(recipe("tsm"), LABELS, None)[0])
+    begun = starting_network(recipe("tsm"), LABELS, None)
+    network = begun.network
+    assert begun.words == "scratch, seed 0"
+    assert same(network, starting_network(recipe("tsm"), LABELS, None).network)
     assert network.config.size == 64 and network.config.classes == 3
 
 
 def test_the_same_labels_keep_their_head(tmp_path: Path) -> None:
     path = kept(tmp_path / "tsm.safetensors", "tsm")
-    network, start = starting_network(recipe("tsm"), LABELS, path)
+    begun = starting_network(recipe("tsm"), LABELS, path)
+    network, start = begun.network, begun.words
     assert same(network, build(ModelConfig("tsm", "mobilenet_v2", 3, **NARROW), seed=7))  # type: ignore[arg-type]
     assert "tsm.safetensors" in start and "sha256" in start
 
 
 def test_other_labels_get_a_new_head(tmp_path: Path) -> None:
     path = kept(tmp_path / "tsm.safetensors", "tsm")
-    network, _ = starting_network(recipe("tsm"), ("x", "y", "z", "none"), path)
+    network = starting_network(recipe("tsm"), ("x", "y", "z", "none"), path).network
     assert network.config.classes == 4
     old = build(ModelConfig("tsm", "mobilenet_v2", 3, **NARROW), seed=7)  # type: ignore[arg-type]
     assert same(network, old, head=False)
@@ -57,20 +59,32 @@ def test_other_labels_get_a_new_head(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("given", "wanted"), [("tsn", "tsm"), ("tsm", "stsm"), ("stsm", "tsn")])
 def test_another_shift_takes_the_weights_as_they_are(tmp_path: Path, given: str, wanted: str) -> None:
-    network, _ = starting_network(recipe(wanted), LABELS, kept(tmp_path / "given.safetensors", given))
+    network = starting_network(recipe(wanted), LABELS, kept(tmp_path / "given.safetensors", given)).network
     assert network.config.table == wanted
     assert same(network, build(ModelConfig(given, "mobilenet_v2", 3, **NARROW), seed=7))  # type: ignore[arg-type]
 
 
 def test_bidirectional_weights_become_past_only_by_moving(tmp_path: Path) -> None:
     path = kept(tmp_path / "both.safetensors", "tsm", bidirectional=True)
-    network, _ = starting_network(recipe("tsm"), LABELS, path)
+    network = starting_network(recipe("tsm"), LABELS, path).network
     given = build(ModelConfig("tsm", "mobilenet_v2", 3, bidirectional=True, **NARROW), seed=7)  # type: ignore[arg-type]
     assert not network.config.bidirectional
     assert same(network, past_first(given))
     assert not same(network, given)
-    still, _ = starting_network(recipe("tsm", bidirectional=True), LABELS, path)
+    still = starting_network(recipe("tsm", bidirectional=True), LABELS, path).network
     assert same(still, given) and still.config.bidirectional
+
+
+def test_past_only_weights_under_bidirectional_names_are_left_in_place(tmp_path: Path) -> None:
+    from edgeshift.training.start import kept_numbers
+
+    path = kept(tmp_path / "online.safetensors", "tsm")
+    assert same(starting_network(recipe("tsm"), LABELS, path, past_only=True).network, build_tsm())
+    assert kept_numbers(path)["size"] == 64
+
+
+def build_tsm() -> torch.nn.Module:
+    return build(ModelConfig("tsm", "mobilenet_v2", 3, **NARROW), seed=7)  # type: ignore[arg-type]
 
 
 def test_another_backbone_is_refused(tmp_path: Path) -> None:

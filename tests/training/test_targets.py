@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from edgeshift.gestures import Event
-from edgeshift.training.targets import NONE, Targets, frame_targets
+from edgeshift.training.targets import NONE, Targets, _enough, frame_targets
 
 LABELS = ("left", "star", NONE)
 
@@ -65,3 +66,29 @@ def test_a_clock_that_begins_elsewhere_gives_the_same() -> None:
     one, other = targets([Event("left", 1.0, 2.0)]), targets([Event("left", 11.0, 12.0)], begin=10.0)
     assert np.array_equal(one.labels, other.labels)
     assert np.allclose(one.weights, other.weights)
+
+
+def test_what_suffices_is_ten_spacings_and_no_more_than_half_of_the_frames() -> None:
+    assert _enough(np.arange(24) * 0.25) == 2.5
+    assert _enough(np.arange(24) * 0.1) == 1.0
+    assert _enough(np.arange(12) * 0.1) == 0.6
+    assert _enough(np.arange(60) * 1.0 + 100) == 10.0
+    random = np.random.default_rng(0)
+    for _ in range(200):  # as drawn streams are spaced
+        assert _enough((np.arange(24) + random.uniform(-0.1, 0.1, 24)) * 0.25 + 5) == 2.5
+
+
+@pytest.mark.parametrize("spacing", [0.05, 0.1, 0.25])
+def test_a_long_stroke_counts_at_any_spacing(spacing: float) -> None:
+    """One of 5 s, of which a sequence of 24 frames holds no more than a part."""
+    counted, spans = 0, 0
+    for begin in np.arange(-5, 2, 0.05):
+        found = frame_targets(np.arange(24) * spacing, [Event("star", begin, begin + 5)], LABELS)
+        counted += bool(found.weights[found.labels == 1].any())
+        spans += len(found.spans)
+    assert counted > 2 and spans > 2
+
+
+def test_one_frame_is_no_reason_to_count() -> None:
+    found = targets([Event("left", -2.0, 0.0)], count=1)
+    assert found.weights.tolist() == [0] and len(found.spans) == 0

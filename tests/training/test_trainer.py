@@ -20,6 +20,7 @@ from edgeshift.models.network import ShiftNetwork
 from edgeshift.training import Recipe, train
 from edgeshift.training.history import Entry
 from edgeshift.training.sequences import DrawnSequences, Sequence
+from edgeshift.training.start import starting_network
 from edgeshift.training.targets import NONE, frame_targets
 from edgeshift.training.trainee import Batch, Trainee
 from edgeshift.training.trainer import CURVE, HISTORY, STATE, Run
@@ -85,6 +86,45 @@ def test_a_folder_with_a_run_is_not_taken_over(tmp_path: Path) -> None:
         loop(run(tmp_path), network(), resume=True, report=ignore)
     with pytest.raises(TrainingError, match="another start"):
         loop(run(tmp_path, recipe=short, start="other"), network(), resume=True, report=ignore)
+
+
+class Broken(DrawnSequences):
+    """One of its sequences cannot be read."""
+
+    def __getitem__(self, index: int) -> Sequence:
+        if index == 3:
+            raise TrainingError("clip 3 is broken")
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_sequence_that_cannot_be_read_is_one_line(tmp_path: Path, workers: int) -> None:
+    broken = Broken(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
+    with pytest.raises(TrainingError) as caught:
+        loop(Run(RECIPE, tmp_path, "scratch", broken, data(), checks=2, workers=workers), network(), report=ignore)
+    assert str(caught.value) == "clip 3 is broken"
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("stsm_mobilenet_v2", {}),
+        ("tsam_mobilenet_v2", {}),
+        ("tsn_mobilenet_v2", {}),
+        ("tsm_mobilenet_v2", {"bidirectional": True}),
+        ("tsm_resnet50", {"width": 1.0}),
+    ],
+)
+def test_every_kind_of_network_trains(tmp_path: Path, model: str, options: dict[str, object]) -> None:
+    short = msgspec.structs.replace(RECIPE, model=model, steps=1, batch=1, width=1.0, **options)
+    begun = starting_network(short, LABELS, None).network
+    before = {name: tensor.clone() for name, tensor in begun.named_parameters()}
+    loop(Run(short, tmp_path, "scratch", data(), data(), checks=1, workers=0), begun, report=ignore)
+    held = {id(p) for stage in Trainee(begun, short, LABELS).frozen for p in stage.parameters()}
+    frozen = {name for name, parameter in begun.named_parameters() if id(parameter) in held}
+    assert frozen
+    for name, tensor in begun.named_parameters():
+        assert torch.equal(tensor, before[name]) == (name in frozen), name
 
 
 def test_a_damaged_state_is_one_line(tmp_path: Path) -> None:
@@ -159,3 +199,13 @@ def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypa
     assert found.training["start"] == "scratch, seed 1"
     assert msgspec.json.decode(found.training["recipe"], type=Recipe) == recipe
     assert found.license == "Apache-2.0"
+    # What is trained on from it keeps its size, its terms, and the record of how it came to be.
+    again = train(msgspec.structs.replace(recipe, seed=2), tmp_path / "more", init=trained.path, workers=0)
+    more = load(again.path)
+    assert more.training is not None and more.license == "Apache-2.0"
+    assert more.training["before: recipe"] == found.training["recipe"]
+    assert more.training["start"].endswith("which started from scratch, seed 1")
+    # A finished run comes back as it is.
+    stamp = again.path.stat().st_mtime_ns
+    assert train(msgspec.structs.replace(recipe, seed=2), tmp_path / "more", init=trained.path, workers=0, resume=True)
+    assert again.path.stat().st_mtime_ns == stamp

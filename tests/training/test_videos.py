@@ -8,8 +8,18 @@ import numpy as np
 import pytest
 
 from edgeshift.errors import TrainingError
+from edgeshift.frames import FrameSpec
 from edgeshift.training.targets import NONE
-from edgeshift.training.videos import LabelMap, VideoSequences, content_hash, find_videos, labels_of
+from edgeshift.training.videos import (
+    TAIL,
+    Decoded,
+    LabelledVideo,
+    LabelMap,
+    VideoSequences,
+    content_hash,
+    find_videos,
+    labels_of,
+)
 from edgeshift.video import write_video
 
 SIZE = 64
@@ -33,6 +43,22 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_folders_in_a_label_belong_to_it(data: Path) -> None:
+    for name in ("left/anna/1.avi", "left/anna/deep/2.avi", "left/.cache/3.avi", ".hidden/4.avi"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_bytes((data / "left" / "0.avi").read_bytes())
+    found = [video for video in find_videos(data) if len(video.path.relative_to(data).parts) > 2]
+    assert [(video.path.name, video.label) for video in found] == [("1.avi", "left"), ("2.avi", "left")]
+    assert labels_of(find_videos(data)) == ("left", "right", NONE)
+
+
+def test_a_name_that_cannot_be_printed_is_refused(data: Path) -> None:
+    (data / "left" / "\x1b[2J.avi").write_bytes(b"")
+    with pytest.raises(TrainingError, match="no name for a file") as caught:
+        find_videos(data)
+    assert str(caught.value).isprintable()
+
+
 def test_a_folder_per_label(data: Path) -> None:
     found = find_videos(data)
     assert len(found) == 17
@@ -53,12 +79,19 @@ def test_a_csv_with_a_split(data: Path) -> None:
         ("file,label\nleft/none.avi,left\n", "line 2: no file"),
         ("name,kind\nleft/0.avi,left\n", "columns file and label"),
         ("file,label\nleft/0.avi,left\n", "1 videos of 1 labels"),
+        ("file,label\nleft/0.avi,left\nright/0.avi,right\nleft/../left/0.avi,right\n", "line 4: .* is listed twice"),
+        ("file,label,begin,end\nleft/0.avi,left,0,1\nright/0.avi,right,0,1\n", "a table of streams' events"),
+        ("file,label\nleft/\x1b[2J.avi,left\n", "line 2: .* is no name for a file"),
+        ("file,label\nleft/\0.avi,left\n", "no name for a file|not a CSV"),
+        ("file,label\nleft/0.avi\n", "line 2: a file or its label is missing"),
+        (f"file,label\n{'x' * 2000}.avi,left\n", "line 2: .* is no name for a file"),
     ],
 )
 def test_a_csv_that_does_not_fit_is_one_line(data: Path, text: str, says: str) -> None:
     (data / "list.csv").write_text(text)
-    with pytest.raises(TrainingError, match=says):
+    with pytest.raises(TrainingError, match=says) as caught:
         find_videos(data / "list.csv")
+    assert str(caught.value).isprintable()
 
 
 def test_what_is_neither_is_one_line(tmp_path: Path) -> None:
@@ -141,3 +174,65 @@ def test_none_is_idle_and_no_gesture(data: Path) -> None:
     sequence = VideoSequences(found, ("left", "right", NONE), 12, SIZE, 0.1, 0)[0]
     assert set(sequence.targets.labels) == {2}
     assert len(sequence.targets.spans) == 0
+
+
+def test_validation_soon_sees_every_label(tmp_path: Path) -> None:
+    """Of a list sorted by label, as most are, with 27 labels of very different size and clips as long as sequences."""
+    names = tuple(f"label{index:02}" for index in range(27))
+    videos = []
+    for index, name in enumerate(names):
+        film(tmp_path / name / "0.avi", 8 * index, 8 * index, frames=8)
+        videos += [LabelledVideo(tmp_path / name / "0.avi", name, "val")] * (1 + 40 * (index % 3))
+    watch = VideoSequences(videos, names, 8, SIZE, 0.1, 0, plain=True)
+    seen = [watch[index] for index in range(32)]
+    assert {names[label] for one in seen for label in one.targets.span_labels} == set(names)
+    again = VideoSequences(videos, names, 8, SIZE, 0.1, 5, plain=True)
+    assert all(np.array_equal(again[index].frames, seen[index].frames) for index in range(32))
+
+
+def test_a_clip_longer_than_a_sequence_is_cut_anywhere(tmp_path: Path) -> None:
+    film(tmp_path / "left" / "0.avi", 100, 20, frames=60)
+    video = LabelledVideo(tmp_path / "left" / "0.avi", "left", "")
+    learn = VideoSequences([video], ("left", NONE), 12, SIZE, 0.1, 0)
+    complete = 0
+    for index in range(30):
+        sequence = learn[index]
+        assert sequence.frames.shape[0] == 12
+        shown = sequence.targets.labels == 0
+        complete += bool((sequence.targets.weights[shown] > 0).any())
+    assert 3 < complete < 27
+    plain = VideoSequences([video], ("left", NONE), 12, SIZE, 0.1, 0, plain=True)
+    assert plain[0].frames[:, :, : SIZE // 2].mean((1, 2, 3))[0] == pytest.approx(100, abs=4)
+    assert not (plain[0].targets.labels == 0).any()
+
+
+def test_the_times_of_a_cut_clip_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is complete is the same pictures, wherever the clip is cut: its light rises from frame to frame."""
+    film(tmp_path / "left" / "0.avi", 100, 100, frames=60)
+    monkeypatch.setattr("edgeshift.training.videos._varied", lambda clip, random: clip)
+    learn = VideoSequences([LabelledVideo(tmp_path / "left" / "0.avi", "left", "")], ("left", NONE), 30, SIZE, 0.1, 0)
+    cuts = set()
+    for index in range(20):
+        sequence = learn[index]
+        shown = np.flatnonzero(sequence.targets.labels == 0)
+        light = sequence.frames.mean((1, 2, 3))
+        cuts.add(round(float(light[0])))
+        if len(shown) and shown[0]:
+            assert light[shown[0]] == pytest.approx(100 + 2 * 60 * (1 - TAIL), abs=5)
+    assert len(cuts) > 5
+
+
+def test_decoded_clips_are_kept_up_to_a_limit_of_bytes() -> None:
+    asked = []
+
+    def decode(path: Path, spacing: float, spec: FrameSpec) -> np.ndarray:  # type: ignore[type-arg]
+        asked.append(path.name)
+        return np.zeros((int(path.name), 10, 10, 3), np.uint8)
+
+    kept, spec = Decoded(3000, decode), FrameSpec(10, 10)
+    for name in ("5", "4", "5", "2", "4", "5", "11", "5"):
+        assert len(kept.get(Path(name), 0.1, spec)) == int(name)
+        assert kept.bytes <= 3000
+    assert asked == ["5", "4", "2", "4", "5", "11"]
+    kept.get(Path("5"), 0.2, spec)
+    assert asked[-1] == "5"

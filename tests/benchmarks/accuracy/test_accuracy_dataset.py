@@ -13,7 +13,8 @@ from edgeshift.errors import VideoError
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     root = tmp_path / "clips"
-    for name in ("left/b.mp4", "left/a.MP4", "left/deep/c.avi", "right/a.mp4", "right/notes.txt", ".hidden/x.mp4"):
+    shown = ("left/b.mp4", "left/a.MP4", "left/deep/c.avi", "right/a.mp4", "right/notes.txt")
+    for name in (*shown, ".hidden/x.mp4", "left/.half.mp4", "left/.deep/x.mp4"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     (root / "README.md").touch()

@@ -61,8 +61,9 @@ weights: $(IMAGENET)
 	$(TRAIN) tsm_mobilenet_v2 $(THIRD) --init runs/tsm2/model.safetensors --out runs/tsm3
 	$(TRAIN) stsm_mobilenet_v2 $(FIRST) --out runs/stsm
 	$(TRAIN) stsm_mobilenet_v2 $(SECOND) --init runs/stsm/model.safetensors --out runs/stsm2
+	$(TRAIN) stsm_mobilenet_v2 $(THIRD) --init runs/stsm2/model.safetensors --out runs/stsm3
 	cp runs/tsm3/model.safetensors edgeshift/weights/tsm_mobilenet_v2.safetensors
-	cp runs/stsm2/model.safetensors edgeshift/weights/stsm_mobilenet_v2.safetensors
+	cp runs/stsm3/model.safetensors edgeshift/weights/stsm_mobilenet_v2.safetensors
 
 clean:
 	rm -rf build dist $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -24,7 +24,7 @@ from edgeshift.benchmarks.notice import Notice
 from edgeshift.benchmarks.options import run
 from edgeshift.errors import EdgeshiftError
 from edgeshift.gestures import SPACING, STROKES, DrawnStream, Event, draw_stream
-from edgeshift.rule import EventScore, Spotted, match_events
+from edgeshift.rule import EventScore, Spotted, describe_rule, match_events
 from edgeshift.spec import RuleSpec
 from edgeshift.stream import Stream
 
@@ -190,9 +190,8 @@ def show(report: Report, console: Console) -> None:
     console.print(Text(f"{report.file}: {report.model} {report.artifact_precision}, {report.runtime}"))
     if not report.trained:
         console.print("[yellow]untrained: its labels mean nothing[/yellow]")
-    rule = report.rule
-    words = f"rule: a mean of {rule.threshold:g} or more over {rule.window} frames, hold-off {rule.hold_off:g} s"
-    console.print(words + (" (assumed: the file carries none)" if report.assumed else ""))
+    words = describe_rule(report.rule, [row.label for row in report.labels])
+    console.print(Text(f"rule: {words}" + (" (assumed: the file carries none)" if report.assumed else "")))
     table = Table("label", "right", "missed", "false alarms")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -133,6 +133,33 @@ class Spotter:
         self._free = self._last = -math.inf
 
 
+def describe_rule(rule: RuleSpec, labels: Sequence[str]) -> str:
+    """A rule in words, as ``Spotter`` goes by it.
+
+    Args:
+        labels: of the model.
+    """
+    reaches = f"reaches {rule.threshold:g} over {_frames(rule.window)}"
+    pause = f"then nothing is announced for {rule.hold_off:g} s, nor before"
+    if rule.memory is None:
+        words = (
+            f"a label is announced when its mean probability is the largest and {reaches}; {pause} the announced label "
+            f"has fallen below {rule.threshold:g}"
+        )
+    else:
+        words = (
+            f"a gesture is complete when the mean probability of all gestures together {reaches}; which one is decided "
+            f"by the mean logits of the last {_frames(rule.memory)}, back to the last announcement at most; {pause} "
+            f"the gestures have fallen below {RELEASE * rule.threshold:g}"
+        )
+    idle = rule.none or (NONE if NONE in labels else None)
+    return words if idle is None else f"{words}; {idle!r} is no gesture"
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame" + ("" if count == 1 else "s")
+
+
 class EventScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How announcements compare with what happened.
 

@@ -18,6 +18,7 @@ from edgeshift.rule import (
     Spotted,
     Spotter,
     choose_rule,
+    describe_rule,
     match_events,
     probabilities,
     spot,
@@ -139,6 +140,20 @@ def test_gestures_together_are_what_is_complete():
     assert Spotter(rule(window=1, threshold=0.6), NAMES).feed(row, 0.0) is None
     one = Spotter(msgspec.structs.replace(rule(window=1, threshold=0.6), memory=1), NAMES).feed(row, 0.0)
     assert one is not None and one.label == "a" and one.score == pytest.approx(0.75)
+
+
+def test_a_rule_in_words():
+    assert describe_rule(rule(window=3, threshold=0.5, hold_off=1.0), NAMES) == (
+        "a label is announced when its mean probability is the largest and reaches 0.5 over 3 frames; then nothing is "
+        "announced for 1 s, nor before the announced label has fallen below 0.5; 'none' is no gesture"
+    )
+    remembers = msgspec.structs.replace(rule(window=1, threshold=0.6, hold_off=0.5, none="idle"), memory=12)
+    assert describe_rule(remembers, ("a", "b", "idle")) == (
+        "a gesture is complete when the mean probability of all gestures together reaches 0.6 over 1 frame; which one "
+        "is decided by the mean logits of the last 12 frames, back to the last announcement at most; then nothing is "
+        "announced for 0.5 s, nor before the gestures have fallen below 0.3; 'idle' is no gesture"
+    )
+    assert describe_rule(rule(), ("a", "b")).endswith("has fallen below 0.6")
 
 
 def test_reset_and_a_clock_that_jumps_back_begin_anew():

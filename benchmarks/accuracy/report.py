@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgeshift.benchmarks.accuracy.proportion import Share, mcnemar, share
-from edgeshift.benchmarks.accuracy.score import ANSWERS, ClipScore
+from edgeshift.benchmarks.accuracy.score import AFTER, ANSWERS, ClipScore
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.spec import RuleSpec
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.dataset import DataSet
     from edgeshift.benchmarks.accuracy.measure import Measured
 
-VERSION = 1
+#: 2: ``running``, of subjects and of clips.
+VERSION = 2
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +60,8 @@ class Subject(Struct, frozen=True, kw_only=True):
     Attributes:
         file: its name. sha256: of the file. rule: of the consensus; assumed: the artifact carries none.
         accuracy: {answer: share of the clips}, see ``ClipScore``. subset: the same for the labels asked for.
+        running: {"4": share of the clips whose running mean of logits is right after so many frames, ..., "end"}, as
+            ``ClipScore`` has it.
         first: median of the frames until the right label leads, of the clips in which it ever does.
         rows: a label each. matrix: clips by [label][consensus answer], both in the order of ``rows``.
         idle: clips that do not count, by label. unreadable: clips that could not be streamed.
@@ -76,6 +79,7 @@ class Subject(Struct, frozen=True, kw_only=True):
     assumed: bool
     accuracy: dict[str, Share]
     subset: dict[str, Share] | None
+    running: dict[str, Share]
     first: float | None
     rows: tuple[Row, ...]
     matrix: tuple[tuple[int, ...], ...]
@@ -163,6 +167,7 @@ def _subject(one: Measured, subset: Sequence[str] | None) -> Subject:
         assumed=one.spec.rule is None,
         accuracy=_accuracy(counted),
         subset=None if subset is None else _accuracy([clip for clip in counted if clip.label in subset]),
+        running=_running(counted),
         first=float(median(firsts)) if firsts else None,
         rows=tuple(_row(label, [clip for clip in counted if clip.label == label]) for label in known),
         matrix=tuple(
@@ -177,6 +182,13 @@ def _subject(one: Measured, subset: Sequence[str] | None) -> Subject:
 
 def _accuracy(clips: Sequence[ClipScore]) -> dict[str, Share]:
     return {name: share(sum(getattr(clip, name) == clip.label for clip in clips), len(clips)) for name in ANSWERS}
+
+
+def _running(clips: Sequence[ClipScore]) -> dict[str, Share]:
+    return {
+        name: share(sum(clip.running[place] == clip.label for clip in clips), len(clips))
+        for place, name in enumerate([*map(str, AFTER), "end"])
+    }
 
 
 def _row(label: str, clips: Sequence[ClipScore]) -> Row:

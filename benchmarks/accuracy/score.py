@@ -25,6 +25,8 @@ class ClipScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         window: the label whose mean probability over the rule's window was ever the highest. score: that mean.
         first: frames until the mean over the rule's window, "no gesture" included, first has the right label; None:
             it never has.
+        running: the gesture with the highest mean of logits so far, after each of ``AFTER`` frames and after all. A
+            clip that ends before keeps its last.
         idle: share of the frames whose own answer is "no gesture"; None: the model has no such label.
         announced: what a ``Spotter`` announced.
     """
@@ -38,6 +40,7 @@ class ClipScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     window: str
     score: float
     first: int | None
+    running: tuple[str, ...]
     idle: float | None
     announced: tuple[Spotted, ...]
 
@@ -49,6 +52,8 @@ class ClipScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 #: The answers that accuracy is given of, the one that tables and comparisons are about first.
 ANSWERS = ("consensus", "last", "window", "spotted")
+#: Frames after which the running mean is looked at.
+AFTER = (4, 8, 12, 16, 24)
 
 
 def score_clip(
@@ -76,6 +81,7 @@ def score_clip(
         return int(gestures[row[gestures].argmax()])
 
     highest = means.max(0)
+    ends = [min(frames, len(single)) for frames in (*AFTER, len(single))]
     return ClipScore(
         file=name,
         label=label,
@@ -86,6 +92,7 @@ def score_clip(
         window=labels[answer(highest)],
         score=round(float(highest[answer(highest)]), 6),
         first=int(right[0]) + 1 if len(right) else None,
+        running=tuple(labels[answer(answers.logits[:end].mean(0))] for end in ends),
         idle=None if idle is None else round(float((single.argmax(1) == idle).mean()), 6),
         announced=announced,
     )

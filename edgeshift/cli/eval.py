@@ -12,6 +12,7 @@ import msgspec
 from edgeshift.cli.facts import UNTRAINED, Facts
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table
 from edgeshift.errors import EdgeshiftError
+from edgeshift.rule import describe_rule
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy import DataSet, Opened, Report, Subject
@@ -55,6 +56,8 @@ def run(
       window      the gesture whose mean probability over the window of the file's rule was ever the highest
       spotted     the first one that is announced by the rule; none is wrong
 
+    The running mean is the consensus of a clip's first frames: how soon it is right.
+
     \b
     Examples:
       edgeshift eval gestures.tflite --data clips/
@@ -88,8 +91,8 @@ def run(
     if as_json:
         print_json(msgspec.to_builtins(report))
         return
-    for found in report.subjects:
-        _print(found, report)
+    for found, subject in zip(report.subjects, subjects, strict=True):
+        _print(found, report, subject.model.spec.labels)
     _print_comparisons(report)
     for written in (out, picture):
         if written is not None:
@@ -114,21 +117,23 @@ def _check(subject: Opened, data: DataSet, names: dict[str, str], subset: tuple[
         words = ", ".join(f"{label} ({clips})" for label, clips in others.items())
         _note(f"{file}: clips that count for no accuracy, as the model knows no such gesture: {words}")
     if subject.model.spec.rule is None:
-        _note(f"{file} carries no rule: {_rule(subject.rule.window, subject.rule.threshold)} is assumed")
+        _note(f"{file} carries no rule; assumed: {describe_rule(subject.rule, labels)}")
 
 
-def _print(found: Subject, report: Report) -> None:
+def _print(found: Subject, report: Report, labels: tuple[str, ...]) -> None:
     counted = sum(row.clips for row in found.rows)
     spacing = "spread evenly" if found.frame_spacing is None else f"a frame every {found.frame_spacing:g} s"
     facts: Facts = [
         ("runtime", found.runtime),
         ("model", f"{found.model} {found.precision}" + ("" if found.trained else f", {UNTRAINED}")),
         ("clips", f"{counted} of {report.data}" + (f", split {report.split}" if report.split else "") + f", {spacing}"),
-        ("rule", _rule(found.rule.window, found.rule.threshold) + (" (assumed)" if found.assumed else "")),
+        ("rule", describe_rule(found.rule, labels) + (" (assumed)" if found.assumed else "")),
         *((name, value) for name, value in found.accuracy.items()),
     ]
     if found.subset is not None:
         facts += [(f"  {name}, {', '.join(report.subset or ())}", value) for name, value in found.subset.items()]
+    for after, value in found.running.items():
+        facts.append(("running mean " + ("at the end" if after == "end" else f"after {after} frames"), value))
     if found.first is not None:
         facts.append(("frames", f"{found.first:g} until the right label leads (median of the clips where it does)"))
     print_facts(found.file, facts)
@@ -194,10 +199,6 @@ def _write(path: Path, data: bytes) -> None:
 
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
-
-
-def _rule(window: int, threshold: float) -> str:
-    return f"a mean of {threshold:g} or more over {window} frames"
 
 
 def _note(text: str) -> None:

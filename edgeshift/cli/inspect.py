@@ -11,7 +11,10 @@ from edgeshift.artifact import read_artifact
 from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 from edgeshift.errors import ArtifactError
-from edgeshift.spec import RuleSpec, StreamSpec
+from edgeshift.rule import describe_rule
+from edgeshift.spec import StreamSpec
+
+NO_RULE = "none: nobody has chosen when a label is announced"
 
 
 @click.command("inspect")
@@ -49,22 +52,10 @@ def _facts(spec: StreamSpec) -> Facts:
         ("frame", f"{spec.frame.width}x{spec.frame.height}, {spec.frame.fit}, {spec.frame.order}, values 0 to 255"),
         ("spacing", "not known" if spec.frame_spacing is None else f"one frame per {spec.frame_spacing:g} s"),
         ("labels", ", ".join(spec.labels[:12]) + more),
-        ("rule", _rule(spec.rule, spec.labels)),
+        ("rule", describe_rule(spec.rule, spec.labels) if spec.rule else NO_RULE),
         ("state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}"),
         *graph_facts(spec),
         *calibration_facts(spec),
         *(parity_facts(spec.parity, spec.precision) if spec.parity else []),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.tools.items())),
     ]
-
-
-def _rule(rule: RuleSpec | None, labels: tuple[str, ...]) -> str:
-    if rule is None:
-        return "none: nobody has chosen when a label is announced"
-    idle = rule.idle(labels)
-    return (
-        f"announced when the mean of {rule.window} frames is {rule.threshold:g} or more, then not for {rule.hold_off:g}"
-        " s"
-        + ("" if rule.memory is None else f"; the last {rule.memory} frames say which label")
-        + ("" if idle is None else f"; {labels[idle]!r} is no gesture")
-    )

@@ -88,7 +88,7 @@ def frame_targets(
 
 
 def _enough(times: npt.NDArray[np.floating]) -> float:
-    """Seconds of a stroke that suffice, whatever its length: ``ENOUGH`` spacings, or half of the frames if that is less.
+    """Seconds of a stroke that suffice, whatever its length: ``ENOUGH`` spacings, half of the frames if they are few.
 
     To two digits, so that a camera's unrest does not decide what counts.
     """

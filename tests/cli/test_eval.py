@@ -64,6 +64,8 @@ def test_a_table_for_people(capsys):
     status, out, err = run(capsys, "good.tflite", *CLIPS, "--subset", "red,blue")
     assert status == 0
     assert "100.0% (61.0% to 100.0%, 6 of 6)" in out
+    assert "running mean after 4 frames" in out and "running mean at the end" in out
+    assert "reaches 0.5 over 2 frames" in out
     assert "consensus, red, blue" in out and "4 of 4" in out
     assert "no gesture that" not in out and "odd" in out and "untrained" in out
     assert err == (
@@ -76,6 +78,8 @@ def test_json_is_one_document(capsys):
     status, out, _ = run(capsys, "good.tflite", "blind.tflite", *CLIPS, "--json")
     report = json.loads(out)
     good, blind = report["subjects"]
+    assert list(good["running"]) == ["4", "8", "12", "16", "24", "end"]
+    assert good["running"]["end"] == good["accuracy"]["consensus"] and blind["running"]["4"]["count"] == 2
     assert status == 0 and good["accuracy"]["consensus"]["count"] == 6 and blind["accuracy"]["consensus"]["count"] == 2
     assert report["comparisons"] == [
         {"file": "blind.tflite", "clips": 6, "changed": 4, "lost": 4, "won": 0, "p": 0.125}

@@ -15,7 +15,7 @@ from edgeshift.training import Recipe
 from edgeshift.training.start import starting_network
 
 LABELS = ("a", "b", "none")
-NARROW = {"size": 64, "width": 0.35}
+NARROW = {"size": 64, "width": 0.75}
 
 
 def kept(path: Path, table: str, labels: tuple[str, ...] = LABELS, **options: bool) -> Path:

@@ -112,7 +112,7 @@ def test_a_sequence_that_cannot_be_read_is_one_line(tmp_path: Path, workers: int
         ("tsam_mobilenet_v2", {}),
         ("tsn_mobilenet_v2", {}),
         ("tsm_mobilenet_v2", {"bidirectional": True}),
-        ("tsm_resnet50", {"width": 1.0}),
+        ("tsm_resnet50", {}),
     ],
 )
 def test_every_kind_of_network_trains(tmp_path: Path, model: str, options: dict[str, object]) -> None:

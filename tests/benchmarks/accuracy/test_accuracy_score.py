@@ -40,6 +40,15 @@ def test_the_consensus_is_the_one_that_the_model_was_trained_for():
     assert score_clip("c.mp4", "red", frames, RULE, LABELS, "last").consensus == "green"
 
 
+def test_the_running_mean_is_the_consensus_so_far():
+    clip = score_clip("c.mp4", "red", answers(*[GREEN] * 4, *[NONE] * 2, *[RED] * 7), RULE, LABELS)
+    assert clip.running == ("green", "green", "red", "red", "red", "red") and clip.consensus == clip.running[-1]
+    short = score_clip("c.mp4", "red", answers(GREEN, RED, RED), RULE, LABELS)
+    assert short.running == ("red",) * 6
+    last = score_clip("c.mp4", "red", answers(RED, RED, GREEN), RULE, LABELS, "last")
+    assert (last.consensus, last.running[-1]) == ("green", "red")
+
+
 def test_no_gesture_is_no_answer_to_a_gesture():
     clip = score_clip("c.mp4", "green", answers(NONE, NONE, NONE), RULE, LABELS)
     assert (clip.consensus, clip.last, clip.window, clip.spotted) == ("green", "green", "green", None)
@@ -87,6 +96,7 @@ def scored(file: str, label: str, consensus: str, spotted: str | None = None, fi
         consensus=consensus,
         score=0.8,
         first=first,
+        running=("blue", *[consensus] * 5),
         idle=0.25,
         announced=announced,
     )
@@ -122,6 +132,8 @@ def test_a_report_counts():
     assert sum(map(sum, subject.matrix)) == 4
     assert [(row.clips, row.right["spotted"]) for row in subject.rows] == [(2, 1), (1, 0), (1, 1)]
     assert subject.first == 3.0
+    assert list(subject.running) == ["4", "8", "12", "16", "24", "end"]
+    assert [(one.count, one.total) for one in subject.running.values()] == [(1, 4)] + [(3, 4)] * 5
     assert [(one.label, one.clips, one.frames, one.silent.count) for one in subject.idle] == [
         ("none", 1, 0.25, 1),
         ("odd", 2, 0.25, 1),

@@ -240,7 +240,9 @@ def match_events(spotted: Iterable[Spotted], events: Iterable[Event], seconds: f
 def choose_rule(
     sequences: Sequence[tuple[Times, Logits, Sequence[Event]]], spacing: float, labels: Sequence[str]
 ) -> RuleSpec:
-    """The rule with the highest F1 of events on these streams; of equal ones, the one with the shorter delay.
+    """The rule whose precision and recall of events, the lower of the two, is the highest on these streams.
+
+    Of equal ones, the one with the higher F1, then with the shorter delay.
 
     Args:
         sequences: for each stream the times [T] of its frames in seconds from its beginning, rising, the logits
@@ -267,7 +269,13 @@ def choose_rule(
             for (times, logits, events), mean in zip(sequences, means, strict=True):
                 score += match_events(_spot(rule, labels, times, mean, logits), events, len(times) * spacing)
             delay = score.delay(50)
-            merit = (round(score.f1, 9), -math.inf if delay is None else -round(delay, 9), -score.false)
+            lower = min(score.precision or 0.0, score.recall or 0.0)
+            merit = (
+                round(lower, 9),
+                round(score.f1, 9),
+                -math.inf if delay is None else -round(delay, 9),
+                -score.false,
+            )
             if best is None or merit > best[0]:
                 best = merit, rule
     assert best is not None

@@ -72,11 +72,11 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
     if keep["init"] is None and keep["past_only"]:
         raise TrainingError("--past-only describes a checkpoint: give it with --init")
     if keep["init"] is not None:
-        if "width" in numbers:
-            raise TrainingError("--width is read from the checkpoint: leave it out")
         from edgeshift.training.start import kept_numbers
 
         numbers = kept_numbers(keep["init"]) | numbers
+        if "width" in numbers:
+            raise TrainingError("--width is read from the checkpoint: leave it out")
     recipe = Recipe(model=model, **numbers)
     with _Bar(recipe.steps) as bar:
         trained = train(recipe, out, changes=changes, device=_device(device, threads), report=bar.show, **keep)

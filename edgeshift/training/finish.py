@@ -33,7 +33,7 @@ VALIDATION_SEED, RULE_SEED = 700_000_000, 800_000_000
 #: Parts of a data set that are trained on. Others, such as "test", are left alone.
 TRAINING = ("", "train")
 #: Streams that the rule is chosen on, and their seconds.
-RULE_STREAMS, RULE_SECONDS = 24, 60.0
+RULE_STREAMS, RULE_SECONDS = 40, 60.0
 
 
 def run_and_save(
@@ -76,7 +76,7 @@ def run_and_save(
         frame_spacing=recipe.spacing,
         frames=recipe.frames,
         fit="squash",
-        source=f"edgeshift train, from {start.words}",
+        source=f"edgeshift train on {learn.source}",
         license=license or start.license,
         half=half,
         rule=rule,

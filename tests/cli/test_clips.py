@@ -20,6 +20,7 @@ from edgeshift.calibration import find_videos
 from edgeshift.cli import main
 from edgeshift.gestures import LABELS, draw_clip, draw_stream, parse_script
 from edgeshift.gestures import folder as room
+from edgeshift.gestures.folder import STREAMS as STREAMS_FROM
 from edgeshift.training.videos import find_videos as labelled_videos
 from edgeshift.video import probe, read_video
 
@@ -97,7 +98,7 @@ def test_streams_have_a_table_of_their_gestures(capsys):
     rows = table("s/events.csv")
     assert list(rows[0]) == ["file", "label", "begin", "end"]
     for index in range(2):
-        stream = draw_stream(index, seconds=12, spacing=0.5, size=32)
+        stream = draw_stream(STREAMS_FROM + index, seconds=12, spacing=0.5, size=32)
         name = f"stream_{index:05d}.mp4"
         found = [(row["label"], row["begin"], row["end"]) for row in rows if row["file"] == name]
         assert found == [(event.label, f"{event.begin:.3f}", f"{event.end:.3f}") for event in stream.events]

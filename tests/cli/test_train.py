@@ -10,6 +10,7 @@ import pytest
 
 from edgeshift import cli
 from edgeshift.checkpoints import load
+from edgeshift.rule import DEFAULT_RULE
 from edgeshift.video import write_video
 
 SMALL = ["--size", "64", "--width", "0.35", "--frames", "4", "--batch", "1", "--steps", "1", "--workers", "0"]
@@ -39,7 +40,7 @@ def test_videos_become_a_model(videos: Path, tmp_path: Path, capsys: pytest.Capt
     assert printed.rstrip().endswith(f"edgeshift convert --target tflite --weights {out / 'model.safetensors'}")
     found = load(out / "model.safetensors")
     assert found.labels == ("dark", "light")
-    assert found.rule is None
+    assert found.rule == DEFAULT_RULE  # nobody has chosen one, and no label stands for "no gesture"
     again, printed, _ = run(capsys, "--data", videos, "--out", out, *SMALL, "--resume", "--json")
     assert again == 0
     assert json.loads(printed)["steps"] == 1

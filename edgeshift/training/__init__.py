@@ -58,7 +58,8 @@ def train(
         past_only: ``init`` was trained past-only, which MIT's and mmaction2's names cannot show.
         changes: how labels change when clips are mirrored or reversed; None: neither is done.
         resume: go on where the folder's run was cut off; it must be the same run.
-        device: "cpu" or "cuda". workers: processes that prepare the frames.
+        device: "cpu" or "cuda". workers: processes that prepare the frames; with any, a script of
+            one's own needs the usual ``if __name__ == "__main__":``.
         license: on what terms the result may be used, kept in the file.
         half: store its weights as float16.
         report: called with each line of the history.

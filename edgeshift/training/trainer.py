@@ -179,6 +179,8 @@ class _Loop:
             collate_fn=_together,
             worker_init_fn=_one_thread,
             prefetch_factor=4 if self.source.workers else None,
+            # Not forked: threads of OpenCV, torch or a runtime that were there before do not survive that.
+            multiprocessing_context="spawn" if self.source.workers else None,
             # Workers must not share the generator that dropout uses: a resumed run could not go on alike.
             generator=torch.Generator(),
         )

@@ -37,9 +37,13 @@ def test_what_is_there_is_not_trained_again(
         ("tsn_mobilenet_v2", 2, None),
         ("tsm_mobilenet_v2", 2, None),
     ]
-    monkeypatch.setattr(order, "train", lambda *_, **__: pytest.fail("trained again"))
+    results = sorted((tmp_path / "runs").glob("*/model.safetensors"))
+    stamps = [result.stat().st_mtime_ns for result in results]
     assert order.main(line) == 0
     assert json.loads(capsys.readouterr().out) == rows
+    assert [result.stat().st_mtime_ns for result in results] == stamps and len(stamps) == 2
+    assert order.main([*line, "--steps", "2"]) == 2  # those runs are of another recipe: not passed off as these
+    assert "another recipe" in capsys.readouterr().err
 
 
 def test_nothing_to_compare_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

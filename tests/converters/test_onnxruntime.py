@@ -205,4 +205,7 @@ def test_commands(capsys, made):
     assert "52 QLinearConv" in run("inspect", path) and "delegated" not in run("inspect", path)
     report = json.loads(run("verify", path, "--json"))
     assert report["ok"] and report["parity"]["frames"] == 32 and report["runtime"].startswith("ONNX Runtime")
-    assert json.loads(run("demo", path, "--headless", "--json"))["steps"] == 160
+    from edgeshift.apps.replay import drawn_clip
+
+    frames = len(list(drawn_clip(size=32)))
+    assert json.loads(run("demo", path, "--headless", "--json"))["steps"] == frames

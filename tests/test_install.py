@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edgeshift.apps.replay import drawn_clip
+
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 LIMIT = 400e6
@@ -65,7 +67,8 @@ def test_device_install(wheel, made, tmp_path):
     assert "untrained" in run(edgeshift, "inspect", artifact)
     report = json.loads(run(edgeshift, "verify", artifact, "--json"))
     assert report["ok"] and "torch is not installed" in report["parity_not_run"]
-    assert json.loads(run(edgeshift, "demo", artifact, "--headless", "--json"))["steps"] == 160
+    frames = len(list(drawn_clip(size=32)))
+    assert json.loads(run(edgeshift, "demo", artifact, "--headless", "--json"))["steps"] == frames
     refused = subprocess.run([edgeshift, "convert", "--target", "tflite"], capture_output=True, text=True)
     assert refused.returncode == 2 and 'pip install "edgeshift[convert]"' in refused.stderr
     assert len(refused.stderr.splitlines()) == 1

@@ -124,7 +124,7 @@ def test_convert_a_checkpoint_end_to_end(capsys, tmp_path, made):
     status, text, _ = run(capsys, "verify", out, "--json")
     assert status == 0 and "--weights" in json.loads(text)["parity_not_run"]
     status, text, _ = run(capsys, "demo", out, "--headless", "--json")
-    assert json.loads(text)["steps"] < 160 and json.loads(text)["skipped"] > 0  # 10 fps fed at one per 0.25 s
+    assert json.loads(text)["steps"] > 0 == json.loads(text)["skipped"]  # drawn at the pace of the artifact
 
 
 @pytest.mark.slow

@@ -7,21 +7,18 @@ with ranges tied (``ranges``).
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import warnings
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
-
+from edgeshift.converters.channels_last import ChannelsLast, example
 from edgeshift.converters.onnx_graph import boundary, operators, run_operators
 from edgeshift.converters.onnx_qdq import WEIGHTED, Form, measure, quantize
-from edgeshift.converters.targets import Job, Lowered
+from edgeshift.converters.targets import Job, Lowered, lowered
 from edgeshift.errors import ConversionError, missing, one_line
-from edgeshift.models.network import Step
 from edgeshift.onnx_file import NEXT
 from edgeshift.runtimes.quiet import quiet
-from edgeshift.source import FRAME, LOGITS
+from edgeshift.source import LOGITS
 from edgeshift.spec import GraphSpec, Precision
 
 if TYPE_CHECKING:
@@ -56,8 +53,7 @@ def lower_as(job: Job, target: str, form: Form) -> Lowered:
     if job.precision != "fp32":
         with job.stages.stage("quantize"):
             model = quantize(model, measure(model, job.samples), form) if job.precision == "int8" else _to_fp16(model)
-    spec = job.source.describe(target, job.precision, job.step)
-    found = boundary(model, {tensor.name: tensor for tensor in (spec.input, spec.output, *spec.states)})
+    found = boundary(model, job.tensors(target))
     body = model.SerializeToString(deterministic=True)
     try:
         onnx.checker.check_model(body, full_check=True)
@@ -66,43 +62,21 @@ def lower_as(job: Job, target: str, form: Form) -> Lowered:
     graph = operators(model) if form.symmetric else run_operators(body)
     if job.precision == "int8" and not form.symmetric:
         _require_int8(graph)
-    return Lowered(
-        body=body,
-        input=found[FRAME],
-        output=found[LOGITS],
-        states=tuple(found[name] for name in job.step.state_names),
-        graph=graph,
-        tools={package: importlib.metadata.version(package) for package in PACKAGES},
-    )
-
-
-class ChannelsLast(nn.Module):
-    """The step with frames and states in channels-last order."""
-
-    def __init__(self, step: Step) -> None:
-        super().__init__()
-        self.step = step
-
-    def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """Logits, then the next states."""
-        logits, *following = self.step(*(s.permute(0, 3, 1, 2) if s.ndim == 4 else s for s in (frame, *states)))
-        return (logits, *(s.permute(0, 2, 3, 1) if s.ndim == 4 else s for s in following))
+    return lowered(job, body, found, graph, PACKAGES)
 
 
 def _export(job: Job) -> onnx.ModelProto:
     """The float graph, without what the exporter notes about this machine."""
     import torch
 
-    size = job.source.network.config.size
-    states = [s.permute(0, 2, 3, 1).contiguous() if s.ndim == 4 else s for s in job.step.start()]
-    names = job.step.state_names
+    arguments, names = example(job), job.step.state_names
     with quiet(stdout=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about its internals
         try:
             program = torch.onnx.export(
                 ChannelsLast(job.step).eval(),
-                (torch.zeros(1, size, size, 3), *states),
-                input_names=[FRAME, *names],
+                tuple(arguments.values()),
+                input_names=list(arguments),
                 output_names=[LOGITS, *(NEXT + name for name in names)],
                 dynamo=True,
                 verbose=False,

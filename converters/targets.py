@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.metadata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from edgeshift.models.network import Step
 from edgeshift.progress import Stages
-from edgeshift.source import Source
+from edgeshift.source import FRAME, LOGITS, Source
 from edgeshift.spec import GraphSpec, Precision, TensorSpec
 from edgeshift.stream import Array
 
@@ -39,6 +40,11 @@ class Job:
     float_boundary: bool
     stages: Stages
 
+    def tensors(self, target: str) -> dict[str, TensorSpec]:
+        """{name: tensor} of the boundary as the spec describes it, for a target to find in its graph."""
+        spec = self.source.describe(target, self.precision, self.step)
+        return {tensor.name: tensor for tensor in (spec.input, spec.output, *spec.states)}
+
 
 @dataclass(frozen=True)
 class Lowered:
@@ -50,6 +56,24 @@ class Lowered:
     states: tuple[TensorSpec, ...]
     graph: GraphSpec
     tools: dict[str, str] = field(default_factory=dict)
+
+
+def lowered(
+    job: Job, body: bytes, found: Mapping[str, TensorSpec], graph: GraphSpec, packages: Sequence[str]
+) -> Lowered:
+    """Put together what a target returns.
+
+    Args:
+        found: {name: tensor} of the graph's real boundary. packages: that made it, whose versions are noted.
+    """
+    return Lowered(
+        body=body,
+        input=found[FRAME],
+        output=found[LOGITS],
+        states=tuple(found[name] for name in job.step.state_names),
+        graph=graph,
+        tools={package: importlib.metadata.version(package) for package in packages},
+    )
 
 
 class Target(Protocol):

@@ -7,22 +7,18 @@ ranges tied (``ranges``).
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import tempfile
 import warnings
 from pathlib import Path
 
-from torch import Tensor, nn
-
-from edgeshift.converters.targets import Job, Lowered
+from edgeshift.converters.channels_last import NamedChannelsLast, example
+from edgeshift.converters.targets import Job, Lowered, lowered
 from edgeshift.converters.tflite_graph import boundary, graph_spec, read_graph
 from edgeshift.converters.tflite_ranges import tie_ranges
 from edgeshift.errors import ConversionError, missing
-from edgeshift.models.network import Step
 from edgeshift.runtimes.quiet import quiet
-from edgeshift.source import FRAME, LOGITS
 from edgeshift.spec import GraphSpec, Precision
 
 SUFFIX = ".tflite"
@@ -41,50 +37,20 @@ def lower(job: Job) -> Lowered:
     if job.precision != "fp32":
         with job.stages.stage("quantize"):
             body = _to_int8(body, job) if job.precision == "int8" else _to_fp16(body)
-    spec = job.source.describe("tflite", job.precision, job.step)
-    tensors = {tensor.name: tensor for tensor in (spec.input, spec.output, *spec.states)}
-    found = boundary(body, tensors)
+    found = boundary(body, job.tensors("tflite"))
     graph = graph_spec(body)
     if job.precision == "int8":
         _require_int8(graph, job.float_boundary)
-    return Lowered(
-        body=body,
-        input=found[FRAME],
-        output=found[LOGITS],
-        states=tuple(found[name] for name in job.step.state_names),
-        graph=graph,
-        tools={package: importlib.metadata.version(package) for package in PACKAGES},
-    )
-
-
-class ChannelsLast(nn.Module):
-    """The step with frames and states in channels-last order, as keyword arguments: names end up in the signature."""
-
-    def __init__(self, step: Step) -> None:
-        super().__init__()
-        self.step = step
-
-    def forward(self, frame: Tensor, **states: Tensor) -> dict[str, Tensor]:
-        """{"logits": ..., state name: next state}."""
-        first = [s.permute(0, 3, 1, 2) if s.ndim == 4 else s for s in (frame, *states.values())]
-        logits, *following = self.step(*first)
-        last = [s.permute(0, 2, 3, 1) if s.ndim == 4 else s for s in following]
-        return {LOGITS: logits, **dict(zip(states, last, strict=True))}
+    return lowered(job, body, found, graph, PACKAGES)
 
 
 def _export(job: Job) -> bytes:
-    import torch
-
-    size = job.source.network.config.size
-    arguments = {FRAME: torch.zeros(1, size, size, 3)}
-    for name, state in zip(job.step.state_names, job.step.start(), strict=True):
-        arguments[name] = state.permute(0, 2, 3, 1).contiguous() if state.ndim == 4 else state
     with quiet(stdout=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter's own, about its internals
         import litert_torch
 
         try:
-            edge = litert_torch.convert(ChannelsLast(job.step).eval(), (), sample_kwargs=arguments)
+            edge = litert_torch.convert(NamedChannelsLast(job.step).eval(), (), sample_kwargs=example(job))
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "step.tflite"
                 edge.export(str(path))

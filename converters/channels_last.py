@@ -1,0 +1,46 @@
+"""The step with frames and states channels last, as every artifact has them: what a converter exports."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from edgeshift.converters.targets import Job
+from edgeshift.models.network import Step
+from edgeshift.source import FRAME, LOGITS
+
+
+class ChannelsLast(nn.Module):
+    """Takes a frame [1, H, W, 3] and the states; gives the logits and the next states."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """Logits, then the next states."""
+        logits, *following = self.step(*(_first(tensor) for tensor in (frame, *states)))
+        return (logits, *(_last(tensor) for tensor in following))
+
+
+class NamedChannelsLast(ChannelsLast):
+    """The same by keyword, for a converter that makes a signature of the names."""
+
+    def forward(self, frame: Tensor, **states: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        """{"logits": ..., state name: next state}."""
+        return dict(zip((LOGITS, *states), super().forward(frame, *states.values()), strict=True))
+
+
+def example(job: Job) -> dict[str, Tensor]:
+    """A black frame and the states at a stream's beginning, by name, channels last."""
+    size = job.source.network.config.size
+    states = zip(job.step.state_names, job.step.start(), strict=True)
+    return {FRAME: torch.zeros(1, size, size, 3), **{name: _last(state).contiguous() for name, state in states}}
+
+
+def _first(tensor: Tensor) -> Tensor:
+    return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
+
+
+def _last(tensor: Tensor) -> Tensor:
+    return tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor

@@ -4,8 +4,8 @@
 
 Streams of a minute are drawn (``edgeshift.gestures``) from seeds that no training uses, and fed frame by frame, from
 a zero state each, at the spacing the network was trained with; the rule is the one the file carries. What is right is
-said at ``edgeshift.rule.match_events``. Drawn hands are not filmed ones: this says how a model does on what it was
-trained for, and compares models.
+said at ``edgeshift.event_score.match_events``. Drawn hands are not filmed ones: this says how a model does on what it
+was trained for, and compares models.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from edgeshift.benchmarks.accuracy.proportion import Share, share
 from edgeshift.benchmarks.notice import Notice
 from edgeshift.benchmarks.options import run
 from edgeshift.errors import EdgeshiftError
+from edgeshift.event_score import EventScore, match_events
 from edgeshift.gestures import SPACING, STROKES, DrawnStream, Event, draw_stream
-from edgeshift.rule import EventScore, Spotted, describe_rule, match_events
+from edgeshift.rule import Spotted, describe_rule
 from edgeshift.spec import RuleSpec
 from edgeshift.stream import Stream
 

@@ -157,14 +157,14 @@ class RuleSpec(Struct, frozen=True, kw_only=True):
     window: Annotated[int, Meta(ge=1, le=1024)]
     """Frames whose probabilities are averaged."""
     threshold: Annotated[float, Meta(gt=0, le=1)]
-    """The mean probability from which a label is announced."""
+    """The score from which a label is announced."""
     hold_off: Annotated[float, Meta(ge=0, le=3600)] = 0.0
     """Seconds after an announcement in which there is no other."""
     none: Label | None = None
     """The label that is no gesture. None: "none" if that is among the labels, else all of them are gestures."""
     memory: Annotated[int, Meta(ge=1, le=4096)] | None = None
-    """Frames whose mean logits decide which gesture it was, back to the last announcement at most. None: the label
-    with the largest mean probability over the window."""
+    """Frames whose mean logits say which gesture it was, back to the last announcement at most. None: the mean
+    probability over the window says so."""
 
     def idle(self, labels: Sequence[str]) -> int | None:
         """The index of the label that is no gesture; None: all are.

@@ -12,18 +12,10 @@ import pytest
 from doubles import LABELS, frames, model, stream_spec
 
 from edgeshift.errors import EdgeshiftError
+from edgeshift.event_score import EventScore, match_events
 from edgeshift.gestures import Event
-from edgeshift.rule import (
-    EventScore,
-    Spotted,
-    Spotter,
-    choose_rule,
-    describe_rule,
-    match_events,
-    probabilities,
-    spot,
-    window_means,
-)
+from edgeshift.rule import Spotted, Spotter, describe_rule, probabilities, window_means
+from edgeshift.rule_choice import choose_rule, spot
 from edgeshift.spec import RuleSpec
 
 NAMES = ("a", "b", "none")
@@ -131,15 +123,24 @@ def test_a_memory_ends_at_the_last_announcement():
     found = [one for index, row in enumerate(rows) if (one := spotter.feed(row, index * SPACING))]
     assert [(one.label, one.timestamp) for one in found] == [("a", 0.0), ("a", 8 * SPACING)]
     spotter.reset()
-    assert spotter.feed(np.array([0.0, 1.0, -5.0]), 0.0) == Spotted("b", pytest.approx(1.0, abs=0.01), 0.0)
+    assert spotter.feed(np.array([0.0, 1.0, -5.0]), 0.0) == Spotted("b", pytest.approx(0.73, abs=0.01), 0.0)
 
 
 def test_gestures_together_are_what_is_complete():
-    """Two labels share what one alone would have needed."""
+    """Two labels share what one alone would have needed, and which of them it was must be said as well."""
     row = np.log(np.array([0.4, 0.35, 0.25]))
-    assert Spotter(rule(window=1, threshold=0.6), NAMES).feed(row, 0.0) is None
-    one = Spotter(msgspec.structs.replace(rule(window=1, threshold=0.6), memory=1), NAMES).feed(row, 0.0)
-    assert one is not None and one.label == "a" and one.score == pytest.approx(0.75)
+    remembers = msgspec.structs.replace(rule(window=1, threshold=0.6), memory=8)
+    assert Spotter(remembers, NAMES).feed(row, 0.0) is None  # complete by 0.75, "a" by 0.4 / 0.75 of that
+    spotter = Spotter(remembers, NAMES)
+    assert spotter.feed(np.array([6.0, 0.0, 9.0]), 0.0) is None  # not complete, and surely "a"
+    one = spotter.feed(row, SPACING)
+    which = probabilities(np.array([6 + np.log(0.4), np.log(0.35)]) / 2)[0]
+    assert one is not None and one.label == "a" and one.score == pytest.approx(0.75 * which)
+
+
+def test_with_a_memory_of_one_frame_the_score_is_the_labels_probability():
+    one = Spotter(RuleSpec(window=1, threshold=0.3, memory=1), NAMES).feed(np.log(np.array([0.4, 0.35, 0.25])), 0.0)
+    assert one is not None and one.label == "a" and one.score == pytest.approx(0.4)
 
 
 def test_a_rule_in_words():
@@ -149,9 +150,9 @@ def test_a_rule_in_words():
     )
     remembers = msgspec.structs.replace(rule(window=1, threshold=0.6, hold_off=0.5, none="idle"), memory=12)
     assert describe_rule(remembers, ("a", "b", "idle")) == (
-        "a gesture is complete when the mean probability of all gestures together reaches 0.6 over 1 frame; which one "
-        "is decided by the mean logits of the last 12 frames, back to the last announcement at most; then nothing is "
-        "announced for 0.5 s, nor before the gestures have fallen below 0.3; 'idle' is no gesture"
+        "a gesture is announced when the mean probability of all gestures together over 1 frame, times that of the "
+        "likeliest by the mean logits of the last 12 frames (back to the last announcement at most), reaches 0.6; then "
+        "nothing is announced for 0.5 s, nor before all together have fallen below 0.6; 'idle' is no gesture"
     )
     assert describe_rule(rule(), ("a", "b")).endswith("has fallen below 0.6")
 

@@ -18,7 +18,8 @@ from edgeshift.errors import TrainingError
 from edgeshift.frames import opencv
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
-from edgeshift.rule import DEFAULT_RULE, choose_rule
+from edgeshift.rule import DEFAULT_RULE
+from edgeshift.rule_choice import choose_rule
 from edgeshift.spec import RuleSpec
 from edgeshift.training.history import Entry, History
 from edgeshift.training.recipe import Recipe

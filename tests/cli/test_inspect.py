@@ -25,7 +25,7 @@ def inspect(capsys, path: Path, *options: str) -> str:
     [
         (None, "none: nobody has chosen"),
         (RuleSpec(window=4, threshold=0.6), "mean probability is the largest and reaches 0.6 over 4 frames"),
-        (RuleSpec(window=4, threshold=0.6, memory=9), "which one is decided by the mean logits of the last 9 frames"),
+        (RuleSpec(window=4, threshold=0.6, memory=9), "the likeliest by the mean logits of the last 9 frames"),
         (RuleSpec(window=4, threshold=0.6), "'none' is no gesture"),
         (RuleSpec(window=4, threshold=0.6, none="blue"), "'blue' is no gesture"),
     ],

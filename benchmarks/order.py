@@ -14,19 +14,21 @@ import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import numpy as np
 
-from edgeshift.benchmarks.accuracy import LabelledClip, Opened, measure, open_subject, read_dataset, read_label_map
+from edgeshift.benchmarks.accuracy import Opened, measure, open_subject
 from edgeshift.benchmarks.accuracy.clip import Answers
 from edgeshift.benchmarks.accuracy.proportion import Share, share
 from edgeshift.benchmarks.accuracy.score import score_clip
 from edgeshift.benchmarks.drawn import drawn_gestures
 from edgeshift.benchmarks.notice import Notice
 from edgeshift.benchmarks.options import run
+from edgeshift.dataset import LabelledClip, read_dataset, read_label_map
 from edgeshift.errors import EdgeshiftError
+from edgeshift.files import whole_file
 from edgeshift.gestures import SPACING
 from edgeshift.spec import NONE
 from edgeshift.training import Recipe, train
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from edgeshift.training.history import Entry
 
+T = TypeVar("T")
 MODELS = ("tsn_mobilenet_v2", "tsm_mobilenet_v2", "stsm_mobilenet_v2")
 #: Strokes that differ in nothing but their direction: without order, one of two is a guess.
 DIRECTIONS = ("left", "right", "up", "down")
@@ -61,11 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each model (default: 3)")
     parser.add_argument("--steps", type=int, default=600, help="of each training (default: 600)")
     parser.add_argument("--size", type=int, default=112, help="pixels a side of a frame (default: 112)")
-    parser.add_argument("--clips", type=int, default=200, help="drawn gestures to measure on (default: 200)")
-    parser.add_argument("--data", type=Path, metavar="D", help="a folder of videos per label, or a CSV (file,label)")
-    parser.add_argument("--label-map", metavar="A=B,..", help="labels of the data to those of the networks")
+    add_measuring(parser)
     parser.add_argument("--models", default=",".join(MODELS), help="which to compare")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     settings = parser.parse_args(arguments)
 
     def work() -> int:
@@ -79,17 +79,31 @@ def main(arguments: list[str] | None = None) -> int:
             clips=settings.clips,
             videos=videos_of(settings.data, settings.label_map),
         )
-        document = msgspec.json.format(msgspec.json.encode(rows), indent=1)
-        (settings.out / RESULTS).write_bytes(document)
-        if settings.json:
-            sys.stdout.write(document.decode() + "\n")
-        else:
-            from rich.console import Console
-
-            show(rows, Console())
+        deliver(rows, settings.out / RESULTS, show, json=settings.json)
         return 0
 
     return run(work)
+
+
+def add_measuring(parser: argparse.ArgumentParser) -> None:
+    """The options that say what networks are measured on, and how it is told."""
+    parser.add_argument("--clips", type=int, default=200, help="drawn gestures to measure on (default: 200)")
+    parser.add_argument("--data", type=Path, metavar="D", help="a folder of videos per label, or a CSV (file,label)")
+    parser.add_argument("--label-map", metavar="A=B,..", help="labels of the data to those of the networks")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def deliver(rows: list[T], path: Path, show: Callable[[list[T], Console], None], *, json: bool) -> None:
+    """Write the rows as JSON, and print them: as that, or as a table."""
+    document = msgspec.json.format(msgspec.json.encode(rows), indent=1)
+    with whole_file(path) as part:
+        part.write_bytes(document)
+    if json:
+        sys.stdout.write(document.decode() + "\n")
+    else:
+        from rich.console import Console
+
+        show(rows, Console())
 
 
 def compare(

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edgeshift.benchmarks.accuracy import LabelledClip, open_subject
+from edgeshift.benchmarks.accuracy import open_subject
 from edgeshift.benchmarks.artifacts import Artifacts
 from edgeshift.benchmarks.interleave import Interval, calling, interleave, ratio
 from edgeshift.benchmarks.notice import Notice
 from edgeshift.benchmarks.options import run
-from edgeshift.benchmarks.order import Counted, Row, row_of, text_of, values_of, videos_of
+from edgeshift.benchmarks.order import Counted, Row, add_measuring, deliver, row_of, text_of, values_of, videos_of
+from edgeshift.dataset import LabelledClip
 from edgeshift.errors import EdgeshiftError
 from edgeshift.source import DEFAULT_MODEL, checkpoint_source
 from edgeshift.training import Recipe, train
@@ -52,11 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for the runs and the results")
     parser.add_argument("--sizes", default="96,112,128,160", help="pixels a side (default: 96,112,128,160)")
     parser.add_argument("--steps", type=int, default=150, help="of training at each size (default: 150)")
-    parser.add_argument("--clips", type=int, default=200, help="drawn gestures to measure on (default: 200)")
     parser.add_argument("--rounds", type=int, default=60, help="of timing (default: 60)")
-    parser.add_argument("--data", type=Path, metavar="D", help="a folder of videos per label, or a CSV (file,label)")
-    parser.add_argument("--label-map", metavar="A=B,..", help="labels of the data to those of the network")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    add_measuring(parser)
     settings = parser.parse_args(arguments)
 
     def work() -> int:
@@ -76,14 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
             rounds=settings.rounds,
             videos=videos_of(settings.data, settings.label_map),
         )
-        document = msgspec.json.format(msgspec.json.encode(rows), indent=1)
-        (settings.out / RESULTS).write_bytes(document)
-        if settings.json:
-            sys.stdout.write(document.decode() + "\n")
-        else:
-            from rich.console import Console
-
-            show(rows, Console())
+        deliver(rows, settings.out / RESULTS, show, json=settings.json)
         return 0
 
     return run(work)

@@ -23,14 +23,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.benchmarks.accuracy import LabelledClip, read_dataset, read_label_map
 from edgeshift.benchmarks.accuracy.proportion import Share, share
 from edgeshift.benchmarks.drawn import drawn_gestures
 from edgeshift.benchmarks.notice import Notice
 from edgeshift.benchmarks.options import run
+from edgeshift.dataset import LabelledClip, read_dataset, read_label_map
 from edgeshift.errors import EdgeshiftError
-from edgeshift.files import whole_file
 from edgeshift.frames import Frame, FrameSpec, fit_frame, opencv
+from edgeshift.picture import write_picture
 from edgeshift.shift import ShiftTable
 from edgeshift.source import DEFAULT_MODEL
 from edgeshift.spec import NONE
@@ -205,8 +205,6 @@ def show(traps: list[Trap], console: Console) -> None:
 def draw(traps: list[Trap], path: Path) -> None:
     """As bars, a .png."""
     cv2 = opencv("drawing the traps")
-    if path.suffix.lower() != ".png":
-        raise EdgeshiftError(f"{path}: the picture is a .png")
     row, left, width = 30, 330, 420
     picture: Frame = np.full((row * len(traps) + 20, left + width + 90, 3), 255, np.uint8)
     for index, trap in enumerate(traps):
@@ -217,10 +215,7 @@ def draw(traps: list[Trap], path: Path) -> None:
         words = f"{trap.trap}: {trap.name}" if trap.trap else trap.name
         for text, x in ((words, 12), (f"{value:.0%}", left + int(width * value) + 8)):
             cv2.putText(picture, text, (x, y + 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (20, 20, 20), 1, cv2.LINE_AA)
-    done, data = cv2.imencode(".png", picture[..., ::-1])
-    assert done
-    with whole_file(path) as part:
-        part.write_bytes(data.tobytes())
+    write_picture(path, picture)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from edgeshift.errors import EdgeshiftError
 
 
 @contextmanager
@@ -27,6 +30,22 @@ def whole_file(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask the same out of a folder while the block runs; a killed one frees it.
+
+    Raises:
+        EdgeshiftError: another one is in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise EdgeshiftError(f"{folder}: another process is at work there: wait for it, or name another") from error
+        yield
 
 
 def sha256(data: bytes | memoryview) -> str:

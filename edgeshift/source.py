@@ -97,10 +97,11 @@ def default_source(
     path = shipped(model)
     if path is None or width is not None or depth is not None:
         return untrained_source(model, size=size or DEFAULT_SIZE, width=width or 1.0, depth=depth or 2)
-    source = checkpoint_source(path, size=size)
-    trained = checkpoint_source(path).frame.width if size else source.frame.width
-    if source.frame.width == trained:
+    source = checkpoint_source(path)
+    trained = source.frame.width
+    if size in (None, trained):
         return source
+    source = checkpoint_source(path, size=size)
     note = f"the shipped {model} was trained at {trained}x{trained}: nobody has measured its answers at {size}x{size}"
     return replace(source, notes=(*source.notes, note))
 

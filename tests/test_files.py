@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeshift.files import sha256, whole_file
+from edgeshift.errors import EdgeshiftError
+from edgeshift.files import alone, sha256, whole_file
 
 #: SHA-256 of "abc", from FIPS 180-2.
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -94,3 +95,13 @@ def test_two_writers_do_not_meet(tmp_path):
 
 def test_hashes():
     assert sha256(b"abc") == ABC == sha256(memoryview(b"abc"))
+
+
+def test_two_at_once_do_not_share_a_folder(tmp_path):
+    with alone(tmp_path / "run"):
+        with pytest.raises(EdgeshiftError, match="another process is at work there"), alone(tmp_path / "run"):
+            raise AssertionError("both were let in")
+        with alone(tmp_path / "other"):
+            pass
+    with alone(tmp_path / "run"):
+        pass

@@ -1,7 +1,6 @@
 """Accuracy on labelled clips, streamed frame by frame as a device sees them. Importing it needs no torch."""
 
 from edgeshift.benchmarks.accuracy.clip import Answers, stream_clip
-from edgeshift.benchmarks.accuracy.dataset import DataSet, LabelledClip, read_dataset, read_label_map
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.measure import Measured, Opened, measure, open_subject
 from edgeshift.benchmarks.accuracy.picture import draw_confusion
@@ -11,9 +10,7 @@ from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
 __all__ = [
     "Answers",
     "ClipScore",
-    "DataSet",
     "Journal",
-    "LabelledClip",
     "Measured",
     "Opened",
     "Report",
@@ -23,8 +20,6 @@ __all__ = [
     "make_report",
     "measure",
     "open_subject",
-    "read_dataset",
-    "read_label_map",
     "require_labels",
     "score_clip",
     "stream_clip",

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from edgeshift.benchmarks.accuracy.clip import stream_clip
-from edgeshift.benchmarks.accuracy.dataset import LabelledClip
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
+from edgeshift.dataset import LabelledClip
 from edgeshift.errors import EdgeshiftError, VideoError, one_line
 from edgeshift.files import sha256
 from edgeshift.rule import DEFAULT_RULE

@@ -14,8 +14,8 @@ from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.spec import RuleSpec
 
 if TYPE_CHECKING:
-    from edgeshift.benchmarks.accuracy.dataset import DataSet
     from edgeshift.benchmarks.accuracy.measure import Measured
+    from edgeshift.dataset import DataSet
 
 #: 2: ``running``, of subjects and of clips.
 VERSION = 2

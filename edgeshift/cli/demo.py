@@ -98,16 +98,10 @@ def run(
 def _write(path: Path, result: object, title: str) -> None:
     from edgeshift.apps.picture import draw_answers
     from edgeshift.apps.replay import Replay
-    from edgeshift.files import whole_file
-    from edgeshift.frames import opencv
+    from edgeshift.picture import write_picture
 
     assert isinstance(result, Replay)
-    cv2 = opencv("writing a picture")
-    encoded, data = cv2.imencode(path.suffix.lower(), draw_answers(result.answers, title)[:, :, ::-1])
-    if not encoded:
-        raise EdgeshiftError(f"{path}: the picture could not be encoded")
-    with whole_file(path) as temporary:
-        temporary.write_bytes(data.tobytes())
+    write_picture(path, draw_answers(result.answers, title))
 
 
 def _line(found: Span | Spotted) -> str:

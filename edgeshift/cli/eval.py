@@ -15,7 +15,8 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.rule import describe_rule
 
 if TYPE_CHECKING:
-    from edgeshift.benchmarks.accuracy import DataSet, Opened, Report, Subject
+    from edgeshift.benchmarks.accuracy import Opened, Report, Subject
+    from edgeshift.dataset import DataSet
 
 FILE = click.Path(path_type=Path)
 
@@ -68,7 +69,8 @@ def run(
     for path, suffix in ((out, ".json"), (picture, ".png")):
         if path is not None and (path.suffix.lower() != suffix or path.is_dir()):
             raise EdgeshiftError(f"{path}: give a file named *{suffix}")
-    from edgeshift.benchmarks.accuracy import Journal, make_report, measure, open_subject, read_dataset, read_label_map
+    from edgeshift.benchmarks.accuracy import Journal, make_report, measure, open_subject
+    from edgeshift.dataset import read_dataset, read_label_map
 
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split)
@@ -182,16 +184,12 @@ def _print_comparisons(report: Report) -> None:
 
 def _draw(path: Path, found: Subject, report: Report) -> None:
     from edgeshift.benchmarks.accuracy import draw_confusion
-    from edgeshift.frames import opencv
+    from edgeshift.picture import write_picture
 
-    cv2 = opencv("writing a picture")
     labels = [row.label for row in found.rows]
     accuracy = found.accuracy["consensus"].value
     title = f"{found.file} on {report.data}: " + ("no clips" if accuracy is None else f"{accuracy:.1%}")
-    encoded, pixels = cv2.imencode(".png", draw_confusion(found.matrix, labels, title)[:, :, ::-1])
-    if not encoded:
-        raise EdgeshiftError(f"{path}: the picture could not be encoded")
-    _write(path, pixels.tobytes())
+    write_picture(path, draw_confusion(found.matrix, labels, title))
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -24,6 +24,7 @@ from edgeshift.frames import Frame, opencv
 from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events, strip
 from edgeshift.gestures.motion import Act
 from edgeshift.gestures.strokes import Stroke
+from edgeshift.picture import write_picture
 from edgeshift.video import read_video, write_video
 
 RECORD, SHEET = "drawn.json", "contact_sheet.jpg"
@@ -211,7 +212,6 @@ def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[obje
 
 def _write_sheet(path: Path, folder: Path, videos: Sequence[_Video]) -> None:
     """Frames as the files have them: a row for the first video of each gesture."""
-    cv2 = opencv("drawing gestures")
     rows: dict[str, Frame] = {}
     for video in videos:
         wanted = {label: (first, last) for label, first, last in reversed(video.strips) if label not in rows}
@@ -221,11 +221,7 @@ def _write_sheet(path: Path, folder: Path, videos: Sequence[_Video]) -> None:
                 rows[label] = strip(_few(frames[max(0, first) : last + 1] or frames[-1:]), label)
     if not rows:  # streams in which nothing happens
         rows["none"] = strip(_few([timed.frame for timed in read_video(folder / videos[0].file)]), "none")
-    encoded, data = cv2.imencode(path.suffix, np.concatenate(list(rows.values()))[:, :, ::-1])
-    if not encoded:
-        raise GestureError(f"{path}: the contact sheet could not be encoded")
-    with whole_file(path) as part:
-        part.write_bytes(data.tobytes())
+    write_picture(path, np.concatenate(list(rows.values())))
 
 
 def _few(frames: Sequence[Frame]) -> list[Frame]:

@@ -65,10 +65,8 @@ def _order(given: ShiftTable, wanted: ShiftTable) -> list[int]:
 
 
 def _alike(one: Row, other: Row) -> bool:
-    return (one.dt, one.dh, one.dw, one.fill, one.channels) == (
-        *(other.dt, other.dh, other.dw),
-        *(other.fill, other.channels),
-    )
+    first, second = ((row.dt, row.dh, row.dw, row.fill, row.channels) for row in (one, other))
+    return first == second
 
 
 def _reorder(features: Features, order: torch.Tensor) -> None:

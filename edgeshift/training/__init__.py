@@ -75,7 +75,7 @@ def train(
             raise missing(package, "convert", "training") from error
     from edgeshift.training.finish import run_and_save
 
-    path, curve, history = run_and_save(
+    return run_and_save(
         recipe,
         folder,
         data=data,
@@ -90,4 +90,3 @@ def train(
         half=half,
         report=report,
     )
-    return Trained(path, curve, history)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeshift.files import whole_file
 from edgeshift.frames import Frame, opencv
+from edgeshift.picture import write_picture
 from edgeshift.training.history import Entry
 
 WIDTH, HEIGHT, LEFT, GAP = 900, 260, 70, 40
@@ -36,11 +36,7 @@ def draw_curve(entries: Sequence[Entry], path: Path) -> None:
     picture = np.concatenate(
         [_plot("loss", losses, most, entries[-1].step), _plot("accuracy", rates, 1.0, entries[-1].step)]
     )
-    cv2 = opencv("drawing the curve")
-    done, data = cv2.imencode(".png", picture[..., ::-1])
-    if done:
-        with whole_file(path) as part:
-            part.write_bytes(data.tobytes())
+    write_picture(path, picture)
 
 
 def _plot(title: str, lines: Sequence[Line], most: float, steps: int) -> Frame:

@@ -20,19 +20,17 @@ from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.rule import DEFAULT_RULE
 from edgeshift.rule_choice import choose_rule
-from edgeshift.spec import RuleSpec
+from edgeshift.spec import NONE, RuleSpec
+from edgeshift.training import Trained
 from edgeshift.training.history import Entry, History
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
 from edgeshift.training.start import starting_network
-from edgeshift.training.targets import NONE
 from edgeshift.training.trainer import CURVE, HISTORY, RESULT, Run, train
-from edgeshift.training.videos import VALIDATION, LabelMap, VideoSequences, find_videos, labels_of
+from edgeshift.training.videos import TRAIN, VALIDATION, LabelMap, VideoSequences, find_videos, labels_of
 
 #: Seeds apart from those that are trained on (a run's seed) and those that are tested on.
 VALIDATION_SEED, RULE_SEED = 700_000_000, 800_000_000
-#: Parts of a data set that are trained on. Others, such as "test", are left alone.
-TRAINING = ("", "train")
 #: Streams that the rule is chosen on, and their seconds.
 RULE_STREAMS, RULE_SECONDS = 40, 60.0
 
@@ -52,8 +50,8 @@ def run_and_save(
     license: str | None,
     half: bool,
     report: Callable[[Entry], None],
-) -> tuple[Path, Path, tuple[Entry, ...]]:
-    """``edgeshift.training.train``, which see: the checkpoint, the picture, the history."""
+) -> Trained:
+    """``edgeshift.training.train``, which see."""
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("no GPU that this torch can use: leave --device out, or install a torch with CUDA")
     gestures = STROKES if strokes is None else STROKES | read_strokes(strokes)
@@ -68,7 +66,7 @@ def run_and_save(
     before = _finished(folder, recipe)
     history = train(run, network, resume=resume, report=report)
     if before and result.is_file():
-        return result, folder / CURVE, tuple(history.entries)  # it was whole: nothing has changed
+        return Trained(result, folder / CURVE, tuple(history.entries))  # it was whole: nothing has changed
     rule = None if recipe.bidirectional else _rule(network, recipe, gestures) if data is None else _usual(learn.labels)
     save(
         result,
@@ -101,7 +99,7 @@ def run_and_save(
         },
     )
     load(result)  # what was written must read back
-    return result, folder / CURVE, tuple(history.entries)
+    return Trained(result, folder / CURVE, tuple(history.entries))
 
 
 def _data(
@@ -116,7 +114,7 @@ def _data(
         )
     videos = find_videos(data)
     labels = labels_of(videos)
-    learn = [video for video in videos if video.split in TRAINING]
+    learn = [video for video in videos if video.split == TRAIN]
     watch = [video for video in videos if video.split == VALIDATION]
     absent = set(labels) - {video.label for video in learn}
     if absent:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from edgeshift.files import sha256
 from edgeshift.gestures import STROKES, Stroke, draw_stream
-from edgeshift.training.targets import NONE, Targets, frame_targets
+from edgeshift.spec import NONE
+from edgeshift.training.targets import Targets, frame_targets
 
 
 @dataclass(frozen=True, eq=False)

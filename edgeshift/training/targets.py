@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.gestures import Event
+from edgeshift.spec import NONE
 
-#: The label of everything that is no gesture. It comes last.
-NONE = "none"
 #: Seconds for which a label is held after its stroke is complete.
 HOLD = 1.0
 #: How much a frame counts in which a stroke is not complete: it answers ``none``. The first side of a square is no

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeshift.models.network import ShiftNetwork
+from edgeshift.spec import NONE
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import Sequence
-from edgeshift.training.targets import NONE
 
 #: The auxiliary target's unit: displacements between frames are about ten times smaller than places.
 UNITS = (1.0, 1.0, 0.1, 0.1)
@@ -60,7 +60,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """On a device; the frames become float32 there."""
-        moved = {name: value.to(device, non_blocking=True) for name, value in vars(self).items()}
+        moved = {name: value.to(device) for name, value in vars(self).items()}
         return Batch(**{**moved, "clips": moved["clips"].float()})
 
 

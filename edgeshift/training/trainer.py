@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from edgeshift.errors import EdgeshiftError, TrainingError, one_line
-from edgeshift.files import whole_file
+from edgeshift.files import alone, whole_file
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training.curve import draw_curve
 from edgeshift.training.history import Entry, History, Sums, entry
@@ -93,10 +93,11 @@ def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Call
     torch.manual_seed(run.recipe.seed)
     trainee = Trainee(network, run.recipe, run.data.labels).to(device)
     trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loop = _Loop(run, trainee)
-    loop.restore()
-    with _stop_softly() as stopped:
-        loop.run(device, stopped, report)
+    with alone(run.folder):
+        loop = _Loop(run, trainee)
+        loop.restore()
+        with _stop_softly() as stopped:
+            loop.run(device, stopped, report)
     trainee.close()
     network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     network.eval()

@@ -6,46 +6,35 @@ Trimmed clips say what was done but not when it was complete: a stroke is taken 
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from edgeshift.dataset import LabelledClip, read_dataset
 from edgeshift.errors import TrainingError
 from edgeshift.frames import FrameSpec, fit_frame, opencv
 from edgeshift.gestures import Event
+from edgeshift.spec import NONE
 from edgeshift.training.sequences import Sequence
-from edgeshift.training.targets import NONE, frame_targets
-from edgeshift.video import VIDEOS, paced
+from edgeshift.training.targets import frame_targets
+from edgeshift.video import paced
 
 #: Of a clip: how much at its end is taken to follow the stroke.
 TAIL = 0.15
-#: A CSV of clips is a small file.
-MAX_CSV = 16 << 20
-#: Characters of a file's name, folders and all.
-MAX_NAME = 1024
 #: Frames of a clip: what is longer is no trimmed clip.
 LONGEST = 512
 #: Bytes of clips kept decoded, per process.
 KEPT = 512 << 20
-VALIDATION = "val"
+#: Parts of a data set. Others, such as "test", are left alone.
+TRAIN, VALIDATION = "train", "val"
 #: Of the order in which validation sees its clips.
 ORDER = 0
-
-
-@dataclass(frozen=True)
-class LabelledVideo:
-    """A clip: where it is, what it shows, and its part of the data ("train", "val", or anything else)."""
-
-    path: Path
-    label: str
-    split: str
 
 
 @dataclass(frozen=True)
@@ -62,40 +51,36 @@ class LabelMap:
                 raise TrainingError(f"--mirror and --reverse name {name!r}, which is no label of the data")
 
 
-def find_videos(data: Path) -> list[LabelledVideo]:
-    """The clips of a folder with a folder per label, or of a CSV with columns file, label and perhaps split.
+def find_videos(data: Path) -> list[LabelledClip]:
+    """The clips of a data set, each with its part: "train", "val", or anything else.
 
-    A label's folder may have folders of its own. What is hidden (``.name``) is left out. Without a split, every seventh
-    clip of a label is for validation.
+    Without a split, every seventh clip of a label is for validation.
 
     Raises:
-        TrainingError: neither of the two, no clips, one label only, a file that is missing, lies elsewhere or is listed
-            twice, or a name that cannot be printed.
+        VideoError: see ``edgeshift.dataset.read_dataset``.
+        TrainingError: one label only, or a clip that is not there.
     """
-    if data.is_dir():
-        found = list(_read_folder(data))
-    elif data.suffix.lower() == ".csv" and data.is_file():
-        found = _read_csv(data)
-    else:
-        raise TrainingError(f"{data}: give a folder with a folder of videos per label, or a CSV (file,label[,split])")
-    labels = {video.label for video in found}
+    found = read_dataset(data).clips
+    for clip in found:
+        if not clip.path.is_file():
+            raise TrainingError(f"{data}: there is no clip {clip.name!r}: take it out, or put it there")
+    labels = {clip.label for clip in found}
     if len(labels) < 2:
         raise TrainingError(
             f"{data}: {len(found)} videos of {len(labels)} labels; training needs two labels or more, in a folder of "
             "videos per label or a CSV (file,label[,split])"
         )
-    if any(video.split for video in found):
-        return found
-    seen: dict[str, int] = {}
-    split = []
-    for video in found:
-        seen[video.label] = seen.get(video.label, 0) + 1
-        part = VALIDATION if seen[video.label] % 7 == 0 else "train"
-        split.append(LabelledVideo(video.path, video.label, part))
-    return split
+    if any(clip.split for clip in found):
+        return [replace(clip, split=clip.split or TRAIN) for clip in found]
+    seen: Counter[str] = Counter()
+    divided = []
+    for clip in found:
+        seen[clip.label] += 1
+        divided.append(replace(clip, split=TRAIN if seen[clip.label] % 7 else VALIDATION))
+    return divided
 
 
-def labels_of(videos: list[LabelledVideo]) -> tuple[str, ...]:
+def labels_of(videos: list[LabelledClip]) -> tuple[str, ...]:
     """In alphabetical order, ``none`` last."""
     names = sorted({video.label for video in videos} - {NONE})
     for name in (*names,):
@@ -116,7 +101,7 @@ class VideoSequences:
 
     def __init__(
         self,
-        videos: list[LabelledVideo],
+        videos: list[LabelledClip],
         labels: tuple[str, ...],
         frames: int,
         size: int,
@@ -159,7 +144,7 @@ class VideoSequences:
         unknown = np.zeros((self._frames, 4), np.float32)
         return Sequence(frames, frame_targets(times, events, self.labels), unknown, unknown)
 
-    def _clip(self, video: LabelledVideo, random: np.random.Generator) -> tuple[npt.NDArray[np.uint8], str]:
+    def _clip(self, video: LabelledClip, random: np.random.Generator) -> tuple[npt.NDArray[np.uint8], str]:
         """All of a clip, and what it shows once it is mirrored or reversed."""
         if self._plain:
             return _DECODED.get(video.path, self._spacing, self._spec), video.label
@@ -173,7 +158,7 @@ class VideoSequences:
         return clip, label
 
 
-def content_hash(videos: list[LabelledVideo]) -> str:
+def content_hash(videos: list[LabelledClip]) -> str:
     """SHA-256 of all labels and files, in order."""
     digest = hashlib.sha256()
     for video in videos:
@@ -184,7 +169,7 @@ def content_hash(videos: list[LabelledVideo]) -> str:
     return digest.hexdigest()
 
 
-def _in_turn(videos: list[LabelledVideo]) -> list[LabelledVideo]:
+def _in_turn(videos: list[LabelledClip]) -> list[LabelledClip]:
     """Every label's first clip, then every label's second, and so on, in an order of no meaning: lists are often sorted
     by label, and a validation sees no more than a part of them."""
     random = np.random.default_rng(ORDER)
@@ -252,53 +237,3 @@ def _varied(clip: npt.NDArray[np.uint8], random: np.random.Generator) -> npt.NDA
             for f in clip
         ]
     )
-
-
-def _read_folder(data: Path) -> Iterator[LabelledVideo]:
-    for folder in sorted(data.iterdir()):
-        if folder.name.startswith(".") or not folder.is_dir():
-            continue
-        for path in sorted(folder.rglob("*")):
-            inside = path.relative_to(data)
-            hidden = any(part.startswith(".") for part in inside.parts)  # half-written ones are, too
-            if path.suffix.lower() in VIDEOS and not hidden and path.is_file():
-                _check_name(str(inside), str(data))
-                yield LabelledVideo(path, folder.name, "")
-
-
-def _read_csv(path: Path) -> list[LabelledVideo]:
-    if path.stat().st_size > MAX_CSV:
-        raise TrainingError(f"{path}: {path.stat().st_size:,} bytes; the limit is {MAX_CSV:,}")
-    root = path.parent.resolve()
-    found: dict[Path, LabelledVideo] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            columns = set(rows.fieldnames or ())
-            if columns & {"begin", "end"}:
-                raise TrainingError(
-                    f"{path}: columns begin and end make it a table of streams' events; training needs trimmed clips, "
-                    "one gesture each, in a CSV with columns file, label and perhaps split"
-                )
-            if not {"file", "label"} <= columns:
-                raise TrainingError(f"{path}: needs columns file and label (and perhaps split), in its first line")
-            for row in rows:
-                where = f"{path}, line {rows.line_num}"
-                name, label = row["file"], row["label"]
-                if not name or not label:
-                    raise TrainingError(f"{where}: a file or its label is missing")
-                _check_name(name, where)
-                video = (root / name).resolve()
-                if not video.is_relative_to(root) or not video.is_file():
-                    raise TrainingError(f"{where}: no file {name!r} below {root.name}/")
-                if video in found:
-                    raise TrainingError(f"{where}: {name!r} is listed twice")
-                found[video] = LabelledVideo(video, label, str(row.get("split") or ""))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TrainingError(f"{path}: not a CSV: {error}") from error
-    return list(found.values())
-
-
-def _check_name(name: str, where: str) -> None:
-    if not name.isprintable() or len(name) > MAX_NAME:
-        raise TrainingError(f"{where}: {name!r:.80} is no name for a file: over {MAX_NAME} characters, or odd ones")

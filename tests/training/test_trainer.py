@@ -17,11 +17,12 @@ from edgeshift.gestures import STROKES
 from edgeshift.models import build
 from edgeshift.models.config import ModelConfig
 from edgeshift.models.network import ShiftNetwork
+from edgeshift.spec import NONE
 from edgeshift.training import Recipe, train
 from edgeshift.training.history import Entry
 from edgeshift.training.sequences import DrawnSequences, Sequence
 from edgeshift.training.start import starting_network
-from edgeshift.training.targets import NONE, frame_targets
+from edgeshift.training.targets import frame_targets
 from edgeshift.training.trainee import Batch, Trainee
 from edgeshift.training.trainer import CURVE, HISTORY, STATE, Run
 from edgeshift.training.trainer import train as loop

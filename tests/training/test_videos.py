@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeshift.errors import TrainingError
+from edgeshift.dataset import LabelledClip
+from edgeshift.errors import EdgeshiftError, TrainingError, VideoError
 from edgeshift.frames import FrameSpec
-from edgeshift.training.targets import NONE
+from edgeshift.spec import NONE
 from edgeshift.training.videos import (
     TAIL,
     Decoded,
-    LabelledVideo,
     LabelMap,
     VideoSequences,
     content_hash,
@@ -54,7 +54,7 @@ def test_folders_in_a_label_belong_to_it(data: Path) -> None:
 
 def test_a_name_that_cannot_be_printed_is_refused(data: Path) -> None:
     (data / "left" / "\x1b[2J.avi").write_bytes(b"")
-    with pytest.raises(TrainingError, match="no name for a file") as caught:
+    with pytest.raises(VideoError, match="no name for a file") as caught:
         find_videos(data)
     assert str(caught.value).isprintable()
 
@@ -75,27 +75,27 @@ def test_a_csv_with_a_split(data: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("file,label\n../else.avi,left\n", "line 2: no file '../else.avi'"),
-        ("file,label\nleft/none.avi,left\n", "line 2: no file"),
+        ("file,label\n../else.avi,left\n", "line 2: '../else.avi' leads out of"),
+        ("file,label\nleft/none.avi,left\nright/0.avi,right\n", "no clip 'left/none.avi'"),
         ("name,kind\nleft/0.avi,left\n", "columns file and label"),
         ("file,label\nleft/0.avi,left\n", "1 videos of 1 labels"),
-        ("file,label\nleft/0.avi,left\nright/0.avi,right\nleft/../left/0.avi,right\n", "line 4: .* is listed twice"),
+        ("file,label\nleft/0.avi,left\nright/0.avi,right\nleft/0.avi,right\n", "line 4: .* is named twice"),
         ("file,label,begin,end\nleft/0.avi,left,0,1\nright/0.avi,right,0,1\n", "a table of streams' events"),
         ("file,label\nleft/\x1b[2J.avi,left\n", "line 2: .* is no name for a file"),
-        ("file,label\nleft/\0.avi,left\n", "no name for a file|not a CSV"),
+        ("file,label\nleft/\0.avi,left\n", "no name for a file|not valid CSV"),
         ("file,label\nleft/0.avi\n", "line 2: a file or its label is missing"),
         (f"file,label\n{'x' * 2000}.avi,left\n", "line 2: .* is no name for a file"),
     ],
 )
 def test_a_csv_that_does_not_fit_is_one_line(data: Path, text: str, says: str) -> None:
     (data / "list.csv").write_text(text)
-    with pytest.raises(TrainingError, match=says) as caught:
+    with pytest.raises(EdgeshiftError, match=says) as caught:
         find_videos(data / "list.csv")
     assert str(caught.value).isprintable()
 
 
 def test_what_is_neither_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="a folder of videos per label"):
+    with pytest.raises(VideoError, match="a folder of videos for each label"):
         find_videos(tmp_path / "nothing")
 
 
@@ -182,7 +182,7 @@ def test_validation_soon_sees_every_label(tmp_path: Path) -> None:
     videos = []
     for index, name in enumerate(names):
         film(tmp_path / name / "0.avi", 8 * index, 8 * index, frames=8)
-        videos += [LabelledVideo(tmp_path / name / "0.avi", name, "val")] * (1 + 40 * (index % 3))
+        videos += [LabelledClip(tmp_path / name / "0.avi", f"{name}/0.avi", name, "val")] * (1 + 40 * (index % 3))
     watch = VideoSequences(videos, names, 8, SIZE, 0.1, 0, plain=True)
     seen = [watch[index] for index in range(32)]
     assert {names[label] for one in seen for label in one.targets.span_labels} == set(names)
@@ -192,7 +192,7 @@ def test_validation_soon_sees_every_label(tmp_path: Path) -> None:
 
 def test_a_clip_longer_than_a_sequence_is_cut_anywhere(tmp_path: Path) -> None:
     film(tmp_path / "left" / "0.avi", 100, 20, frames=60)
-    video = LabelledVideo(tmp_path / "left" / "0.avi", "left", "")
+    video = LabelledClip(tmp_path / "left" / "0.avi", "left/0.avi", "left")
     learn = VideoSequences([video], ("left", NONE), 12, SIZE, 0.1, 0)
     complete = 0
     for index in range(30):
@@ -210,7 +210,9 @@ def test_the_times_of_a_cut_clip_are_right(tmp_path: Path, monkeypatch: pytest.M
     """What is complete is the same pictures, wherever the clip is cut: its light rises from frame to frame."""
     film(tmp_path / "left" / "0.avi", 100, 100, frames=60)
     monkeypatch.setattr("edgeshift.training.videos._varied", lambda clip, random: clip)
-    learn = VideoSequences([LabelledVideo(tmp_path / "left" / "0.avi", "left", "")], ("left", NONE), 30, SIZE, 0.1, 0)
+    learn = VideoSequences(
+        [LabelledClip(tmp_path / "left" / "0.avi", "left/0.avi", "left")], ("left", NONE), 30, SIZE, 0.1, 0
+    )
     cuts = set()
     for index in range(20):
         sequence = learn[index]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from doubles import LABELS, SIZE, LeakyExecutor, answers, model, stream_spec
 
-from edgeshift.benchmarks.accuracy import Journal, Opened, measure, open_subject, read_dataset, stream_clip
+from edgeshift.benchmarks.accuracy import Journal, Opened, measure, open_subject, stream_clip
 from edgeshift.benchmarks.accuracy.measure import _here, _in_processes
+from edgeshift.dataset import read_dataset
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.frames import FrameSpec, fit_frame
 from edgeshift.rule import DEFAULT_RULE

@@ -105,6 +105,11 @@ def _list(path: Path) -> Iterator[LabelledClip]:
         columns = rows.fieldnames or ()
         if not set(COLUMNS) <= set(columns):
             raise VideoError(f"{path}: its first line must name the columns file and label (and may name split)")
+        if {"begin", "end"} & set(columns):
+            raise VideoError(
+                f"{path}: columns begin and end make it a table of streams' events; give trimmed clips, one gesture "
+                "each, in a CSV with columns file, label and perhaps split"
+            )
         for row in rows:
             where = f"{path}, line {rows.line_num}"
             name, label, split = (row.get(column) for column in (*COLUMNS, "split"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeshift.benchmarks.accuracy import read_dataset, read_label_map
+from edgeshift.dataset import read_dataset, read_label_map
 from edgeshift.errors import VideoError
 
 

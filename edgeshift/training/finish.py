@@ -17,6 +17,7 @@ from edgeshift.checkpoints import load, save
 from edgeshift.errors import TrainingError
 from edgeshift.frames import opencv
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
+from edgeshift.memory import keep_freed_memory
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.rule import DEFAULT_RULE
 from edgeshift.rule_choice import choose_rule
@@ -52,6 +53,7 @@ def run_and_save(
     report: Callable[[Entry], None],
 ) -> Trained:
     """``edgeshift.training.train``, which see."""
+    keep_freed_memory()
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("no GPU that this torch can use: leave --device out, or install a torch with CUDA")
     gestures = STROKES if strokes is None else STROKES | read_strokes(strokes)

@@ -54,13 +54,15 @@ class Artifacts:
         self.notice = notice
         self._digest = _digest()
 
-    def shipped(self, source: Source, precision: Precision) -> Artifact:
+    def shipped(self, source: Source, precision: Precision, target: str = "tflite") -> Artifact:
         """What ``edgeshift convert`` makes of a source, less the proof of parity."""
         from edgeshift.models.deploy import deploy
 
-        return self.lowered(source, precision, "shipped", lambda: deploy(source.network))
+        return self.lowered(source, precision, "shipped", lambda: deploy(source.network), target)
 
-    def lowered(self, source: Source, precision: Precision, form: str, step: Callable[[], Step]) -> Artifact:
+    def lowered(
+        self, source: Source, precision: Precision, form: str, step: Callable[[], Step], target: str = "tflite"
+    ) -> Artifact:
         """A step of the source, lowered by our converter.
 
         No parity is proven: labels of an untrained network are a matter of rounding, and times are not.
@@ -69,12 +71,17 @@ class Artifacts:
             source: what is converted. precision: to what.
             form: names the step in the file's name.
             step: makes it, if it has to be made.
+            target: a name in ``edgeshift.converters.TARGETS``.
         """
+        # By name, and only here: benchmarks time finished artifacts and must run where no converter is installed.
+        # This one compares ways to convert, so it has to convert.
+        converters = importlib.import_module("edgeshift.converters")
         config = source.network.config
-        path = self._path(f"{config.name}_{config.size}_{form}_{precision}")
+        suffix = converters.find_target(target).SUFFIX
+        path = self._path(f"{config.name}_{config.size}_{form}_{precision}", suffix)
         if not path.exists():
-            with self.notice.about(path.stem):
-                self._lower(path, source, precision, step())
+            with self.notice.about(f"{path.stem}{suffix}"):
+                self._lower(path, source, precision, step(), target, converters)
         return read_artifact(path)
 
     def naive(self, source: Source, precision: Precision) -> bytes:
@@ -93,18 +100,17 @@ class Artifacts:
             lambda: [shape.sample()],
         )
 
-    def _lower(self, path: Path, source: Source, precision: Precision, step: Step) -> None:
+    def _lower(
+        self, path: Path, source: Source, precision: Precision, step: Step, target: str, converters: Any
+    ) -> None:
         from edgeshift.calibration import roll
 
-        # By name, and only here: benchmarks time finished artifacts and must run where no converter is installed.
-        # This one compares ways to convert, so it has to convert.
-        converters = importlib.import_module("edgeshift.converters")
         samples = list(roll(step, smooth_clips(source.network.config.size))) if precision == "int8" else []
-        lowered = converters.find_target("tflite").lower(
+        lowered = converters.find_target(target).lower(
             converters.Job(source, step, precision, samples, False, self.notice)
         )
         spec = msgspec.structs.replace(
-            source.describe("tflite", precision, step),
+            source.describe(target, precision, step),
             input=lowered.input,
             output=lowered.output,
             states=lowered.states,
@@ -127,8 +133,8 @@ class Artifacts:
                 temporary.write_bytes(body)
         return path.read_bytes()
 
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{name}_{self._digest}.tflite"
+    def _path(self, name: str, suffix: str = ".tflite") -> Path:
+        return self.folder / f"{name}_{self._digest}{suffix}"
 
 
 def _naive_samples(source: Source) -> list[Any]:

@@ -28,7 +28,7 @@ from edgeshift.benchmarks.notice import Notice
 from edgeshift.benchmarks.options import run
 from edgeshift.dataset import LabelledClip, read_dataset, read_label_map
 from edgeshift.errors import EdgeshiftError
-from edgeshift.files import whole_file
+from edgeshift.files import sha256, whole_file
 from edgeshift.gestures import SPACING
 from edgeshift.spec import NONE
 from edgeshift.training import Recipe, train
@@ -42,7 +42,7 @@ T = TypeVar("T")
 MODELS = ("tsn_mobilenet_v2", "tsm_mobilenet_v2", "stsm_mobilenet_v2")
 #: Strokes that differ in nothing but their direction: without order, one of two is a guess.
 DIRECTIONS = ("left", "right", "up", "down")
-RESULTS = "order.json"
+RESULTS, MEASURED = "order.json", "measured.json"
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,6 +54,13 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     drawn_directions: Share
     videos: Share | None = None
     video_directions: Share | None = None
+
+
+class KeptRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A row, and what was measured on what."""
+
+    of: str
+    row: Row
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -139,8 +146,25 @@ def compare(
                 count = Counted(advance)
                 result = train(recipe, home, init=init, resume=home.exists(), report=count.report).path
             with notice.stage(f"measure {model}, seed {seed}"):
-                rows.append(row_of(open_subject(result), model, seed, clips, videos))
+                rows.append(kept_row(result, model, seed, clips, videos))
     return rows
+
+
+def kept_row(result: Path, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]) -> Row:
+    """``row_of`` a run's result, measured once and kept beside it for as long as nothing has changed."""
+    subject = open_subject(result)
+    names = "".join(f"{clip.name}\t{clip.label}\n" for clip in videos)
+    of = f"{subject.sha256}, {clips} drawn, {len(videos)} videos {sha256(names.encode())}"
+    path = result.with_name(MEASURED)
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=KeptRow)
+    except (OSError, msgspec.DecodeError):
+        kept = None
+    if kept is None or kept.of != of:
+        kept = KeptRow(of, row_of(subject, model, seed, clips, videos))
+        with whole_file(path) as part:
+            part.write_bytes(msgspec.json.encode(kept))
+    return kept.row
 
 
 class Counted:

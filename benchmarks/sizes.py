@@ -23,7 +23,7 @@ from edgeshift.benchmarks.artifacts import Artifacts
 from edgeshift.benchmarks.interleave import Interval, calling, interleave, ratio
 from edgeshift.benchmarks.notice import Notice
 from edgeshift.benchmarks.options import run
-from edgeshift.benchmarks.order import Counted, Row, add_measuring, deliver, row_of, text_of, values_of, videos_of
+from edgeshift.benchmarks.order import Counted, Row, add_measuring, deliver, kept_row, text_of, values_of, videos_of
 from edgeshift.dataset import LabelledClip
 from edgeshift.errors import EdgeshiftError
 from edgeshift.source import DEFAULT_MODEL, checkpoint_source
@@ -104,7 +104,7 @@ def compare(
         with notice.stage(f"convert {size}"):
             artifacts.append(Artifacts(home, notice).shipped(checkpoint_source(result), "int8").path)
         with notice.stage(f"measure {size}"):
-            rows.append(row_of(open_subject(result), model, 1, clips, videos))
+            rows.append(kept_row(result, model, 1, clips, videos))
     with notice.stage("time", rounds) as advance:
         times = _times(artifacts, rounds)
     return [

@@ -42,6 +42,14 @@ def test_what_is_there_is_not_trained_again(
     assert order.main(line) == 0
     assert json.loads(capsys.readouterr().out) == rows
     assert [result.stat().st_mtime_ns for result in results] == stamps and len(stamps) == 2
+    measured: list[str] = []
+    real = order.row_of
+    monkeypatch.setattr(order, "row_of", lambda *given: (measured.append(given[1]), real(*given))[1])
+    assert order.main(line) == 0 and not measured, "nor measured again"
+    results[0].with_name(order.MEASURED).write_text("damaged")
+    assert order.main(line) == 0 and measured == ["tsm_mobilenet_v2"]
+    assert order.main([*line, "--clips", "1"]) == 0 and len(measured) == 3
+    assert [row["drawn"]["total"] for row in json.loads((tmp_path / "runs" / order.RESULTS).read_text())] == [1, 1]
     assert order.main([*line, "--steps", "2"]) == 2  # those runs are of another recipe: not passed off as these
     assert "another recipe" in capsys.readouterr().err
 

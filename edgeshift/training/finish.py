@@ -69,7 +69,13 @@ def run_and_save(
     history = train(run, network, resume=resume, report=report)
     if before and result.is_file():
         return Trained(result, folder / CURVE, tuple(history.entries))  # it was whole: nothing has changed
-    rule = None if recipe.bidirectional else _rule(network, recipe, gestures) if data is None else _usual(learn.labels)
+    rule = (
+        None
+        if recipe.bidirectional
+        else drawn_rule(network, recipe, gestures)
+        if data is None
+        else _usual(learn.labels)
+    )
     save(
         result,
         network,
@@ -139,7 +145,7 @@ def _usual(labels: tuple[str, ...]) -> RuleSpec:
     return msgspec.structs.replace(DEFAULT_RULE, none=NONE if NONE in labels else None)
 
 
-def _rule(network: ShiftNetwork, recipe: Recipe, strokes: Mapping[str, Stroke]) -> RuleSpec:
+def drawn_rule(network: ShiftNetwork, recipe: Recipe, strokes: Mapping[str, Stroke]) -> RuleSpec:
     """Chosen on drawn streams that were not trained on."""
     streams: list[tuple[npt.NDArray[Any], npt.NDArray[Any], tuple[Event, ...]]] = []
     for index in range(RULE_STREAMS):

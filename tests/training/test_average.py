@@ -1,0 +1,84 @@
+"""The mean of the last stages of a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from edgeshift.checkpoints import load, save
+from edgeshift.gestures import STROKES
+from edgeshift.models import ModelConfig, build
+from edgeshift.spec import NONE
+from edgeshift.training import Recipe
+from edgeshift.training.average import main
+
+LABELS = (*STROKES, NONE)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeshift.training.finish.RULE_STREAMS", 2)
+    monkeypatch.setattr("edgeshift.training.finish.RULE_SECONDS", 6.0)
+    monkeypatch.setattr("edgeshift.training.average.keep_freed_memory", lambda: None)  # it would outlive this test
+
+
+def stage(path: Path, seed: int, table: str = "tsm", **kept: object) -> Path:
+    network = build(ModelConfig(table, "mobilenet_v2", len(LABELS), size=64, width=0.5), seed=seed)
+    recipe = msgspec.json.encode(Recipe(size=64, width=0.5, seed=seed)).decode()
+    options: dict[str, object] = {"labels": LABELS, "frame_spacing": 0.25, "training": {"recipe": recipe}}
+    save(path, network, **(options | kept))  # type: ignore[arg-type]
+    return path
+
+
+def test_the_mean_is_that_of_all_weights(tmp_path: Path) -> None:
+    first, second = stage(tmp_path / "a.safetensors", 1), stage(tmp_path / "b.safetensors", 2)
+    out = tmp_path / "mean.safetensors"
+    assert main([str(first), str(second), "--out", str(out)]) == 0
+    mean, states = load(out), [load(path).network.state_dict() for path in (first, second)]
+    for name, tensor in mean.network.state_dict().items():
+        assert torch.allclose(tensor.double(), (states[0][name].double() + states[1][name].double()) / 2, atol=1e-7)
+    assert mean.labels == LABELS and mean.rule is not None and mean.rule.memory is not None
+    training = mean.training or {}
+    assert load(first).sha256 in training["mean of"] and load(second).sha256 in training["mean of"]
+    assert "mean of 2 stages" in (mean.source or "")
+
+
+@pytest.mark.parametrize(
+    ("kept", "says"),
+    [
+        ({"table": "tsn"}, "differ in their config"),
+        ({"labels": (*LABELS[1:], LABELS[0])}, "differ in their labels"),
+        ({"frame_spacing": 0.1}, "differ in their frame_spacing"),
+    ],
+)
+def test_unlike_networks_have_no_mean(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: dict[str, object], says: str
+) -> None:
+    table = str(kept.pop("table", "tsm"))
+    files = [stage(tmp_path / "a.safetensors", 1), stage(tmp_path / "b.safetensors", 2, table, **kept)]
+    assert main([*map(str, files), "--out", str(tmp_path / "mean.safetensors")]) == 2
+    assert says in capsys.readouterr().err and not (tmp_path / "mean.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("kept", "says"),
+    [
+        ({"training": {}}, "does not say how it was trained"),
+        ({"training": {"recipe": "{}x"}}, "does not say how it was trained"),
+        ({"labels": tuple("abcdefghijk")}, "not trained on drawn gestures"),
+    ],
+)
+def test_what_has_no_recipe_or_other_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: dict[str, object], says: str
+) -> None:
+    files = [stage(tmp_path / f"{seed}.safetensors", seed, **kept) for seed in (1, 2)]
+    assert main([*map(str, files), "--out", str(tmp_path / "mean.safetensors")]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_one_is_no_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(stage(tmp_path / "a.safetensors", 1)), "--out", str(tmp_path / "mean.safetensors")]) == 2
+    assert "two checkpoints or more" in capsys.readouterr().err

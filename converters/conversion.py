@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 import edgeshift
-from edgeshift.artifact import Artifact, write_artifact
+from edgeshift.artifact import Artifact, artifact_size, require_free, write_artifact
 from edgeshift.calibration import FRAMES, MIN_CLIPS, Clips, drawn_clips, roll
 from edgeshift.converters.targets import TARGETS, Job, Target
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError, unknown
@@ -26,7 +26,7 @@ from edgeshift.runtimes import RUNTIMES
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.selfcheck import make_check
 from edgeshift.source import Source
-from edgeshift.spec import CalibrationSpec, Precision, StreamSpec
+from edgeshift.spec import CalibrationSpec, Precision, StateForm, StreamSpec
 from edgeshift.stream import Array
 from edgeshift.threads import one_thread
 
@@ -44,6 +44,7 @@ class Options:
         parity: frames to prove it on, uint8 [H, W, 3] RGB; None: drawn ones.
         float_boundary: int8 inside, float tensors outside (browsers refuse int8 inputs).
         fresh_states: next states that no operator of the graph reads (some GPU delegates corrupt others).
+        state: how states are carried, one of the target's ``STATES``.
     """
 
     precision: Precision = "int8"
@@ -51,6 +52,7 @@ class Options:
     parity: Sequence[npt.NDArray[np.uint8]] | None = None
     float_boundary: bool = False
     fresh_states: bool = False
+    state: StateForm = "io"
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,21 @@ def find_target(name: str) -> Target:
     return cast("Target", importlib.import_module(TARGETS[name]))
 
 
-def default_path(source: Source, target: str, precision: Precision) -> Path:
+def default_path(source: Source, target: str, precision: Precision, state: StateForm = "io") -> Path:
     """Where an artifact goes if nobody says: ``tsm_mobilenet_v2_int8.tflite`` in the current folder."""
-    return Path(f"{source.network.config.name}_{precision}{find_target(target).SUFFIX}")
+    form = "" if state == "io" else f"_{state}"
+    return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).SUFFIX}")
+
+
+def require_states(target: str, state: str) -> None:
+    """Refuse a way to carry states that the target does not have.
+
+    Raises:
+        ConversionError: with those it has.
+    """
+    has = getattr(find_target(target), "STATES", ("io",))
+    if state not in has:
+        raise ConversionError(f"{target} has no --state {state}; it has {', '.join(has)}")
 
 
 def convert(
@@ -104,6 +118,8 @@ def convert(
     module = find_target(target)
     if options.precision not in module.PRECISIONS:
         raise ConversionError(f"{target} has no {options.precision}; it has {', '.join(module.PRECISIONS)}")
+    require_states(target, options.state)
+    require_free(out)
     if not out.name.endswith(module.SUFFIX):
         raise ConversionError(
             f"{out}: a {target} artifact is named *{module.SUFFIX}, which is how it is recognised later"
@@ -125,12 +141,13 @@ def convert(
         calibration = CalibrationSpec(
             source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256
         )
-    lowered = module.lower(Job(source, step, options.precision, samples, options.float_boundary, stages))
+    lowered = module.lower(Job(source, step, options.precision, samples, options.float_boundary, stages, options.state))
     spec = msgspec.structs.replace(
         source.describe(target, options.precision, step),
         input=lowered.input,
         output=lowered.output,
         states=lowered.states,
+        state_form=options.state,
         graph=lowered.graph,
         calibration=calibration,
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
@@ -138,7 +155,7 @@ def convert(
     spec = _prove(Artifact(out, spec, lowered.body), source, options, stages)
     with stages.stage("write"):
         spec = write_artifact(out, lowered.body, spec)
-    return Converted(out, spec, out.stat().st_size, dict(stages.seconds))
+    return Converted(out, spec, artifact_size(out), dict(stages.seconds))
 
 
 def _prove(artifact: Artifact, source: Source, options: Options, stages: Stages) -> StreamSpec:

@@ -1,9 +1,9 @@
 """Core ML, through coremltools: an ML Program in a package, for iPhones and Macs.
 
 Tensors are channels first, as Core ML computes, so that the program has no transpose; the frame is an image, and
-normalisation is inside. Two forms carry the state: ``io`` (iOS 17: inputs and outputs) and ``native`` (iOS 18: Core ML's
-own states, which are float16). int8 has quantize and dequantize from the torch side (``fx_qdq``) and weights with a
-scale per output channel.
+normalisation is inside. Two forms carry the state: ``io`` (iOS 17: inputs and outputs) and ``native`` (iOS 18: Core
+ML's own states, which are float16). int8 has quantize and dequantize from the torch side (``fx_qdq``) and weights with
+a scale per output channel.
 """
 
 from __future__ import annotations
@@ -67,8 +67,6 @@ def lower(job: Job) -> Lowered:
         warnings.simplefilter("ignore")  # the converter's own, about its internals
         try:
             model = _convert(tools, job, core)
-            if job.precision == "int8":
-                model = _weights_to_int8(tools, model)
             body = _body(model, job)
         except Exception as error:
             name = job.source.network.config.name
@@ -177,7 +175,7 @@ def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
         minimum_deployment_target=target,
         compute_precision=tools.precision.FLOAT32,  # it is what it is already
         convert_to="mlprogram",
-        pass_pipeline=tools.PassPipeline.EMPTY,
+        pass_pipeline=_packed_weights(tools) if job.precision == "int8" else tools.PassPipeline.EMPTY,
         skip_model_load=True,
     )
 
@@ -195,16 +193,19 @@ def _write_whole(program: Any) -> None:
                 block.remove_ops([patch])
 
 
-def _weights_to_int8(tools: Any, model: Any) -> Any:
-    """Weights of convolutions and of the linear layer, symmetric, one scale per output channel."""
+def _packed_weights(tools: Any) -> Any:
+    """A pipeline that packs the weights of convolutions and of the linear layer: symmetric, a scale per channel."""
     from coremltools.optimize import coreml as optimize
 
     weights = optimize.OpLinearQuantizerConfig(
         mode="linear_symmetric", dtype="int8", granularity="per_channel", weight_threshold=0
     )
-    return optimize.linear_quantize_weights(
-        model, optimize.OptimizationConfig(op_type_configs={"conv": weights, "linear": weights})
-    )
+    config = optimize.OptimizationConfig(op_type_configs={"conv": weights, "linear": weights})
+    pipeline = tools.PassPipeline.EMPTY
+    pipeline.append_pass("compression::linear_quantize_weights")
+    pipeline.append_pass("common::dead_code_elimination")
+    pipeline.set_options("compression::linear_quantize_weights", {"config": config})
+    return pipeline
 
 
 def _body(model: Any, job: Job) -> bytes:

@@ -37,12 +37,11 @@ def capture(step: Step) -> fx.GraphModule:
     """The step, channels first, as a graph of aten operators that can be called and changed."""
     size = step.network.config.size
     module = torch.export.export(step, (torch.zeros(1, 3, size, size), *step.start())).module()
-    assert isinstance(module, fx.GraphModule)
     for node in list(module.graph.nodes):
         if node.op == "call_module" and not node.users:  # checks of shapes, which are fixed here
             module.graph.erase_node(node)
-    module.recompile()
-    return module
+    # A module like any other: what export returns refuses to be set to evaluation.
+    return fx.GraphModule(module, module.graph)
 
 
 def read_graph(module: fx.GraphModule, state_names: Sequence[str]) -> Graph:

@@ -47,9 +47,8 @@ def quantized(step: Step, samples: Sequence[Mapping[str, Array]]) -> tuple[fx.Gr
     graph = read_graph(module, step.state_names)
     ranges = {**measured, **tied(graph, measured)}
     group = {index: number for number, one in enumerate(groups(graph)) for index in one}
-    flags = {
-        graph.names[i] for i, number in group.items() if SEEN in graph.inputs and number == group[graph.inputs[SEEN]]
-    }
+    seen = group[graph.inputs[SEEN]] if SEEN in graph.inputs else None
+    flags = {graph.names[index] for index, number in group.items() if number == seen}
     at = {name: index for index, name in enumerate(graph.names)}
 
     def chooses(node: fx.Node) -> bool:

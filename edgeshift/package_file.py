@@ -1,10 +1,10 @@
 """Core ML packages (.mlpackage): a folder for Xcode, handled here as one row of bytes.
 
-    [ one line of JSON: sizes of the files but the last ][ those files ][ model.mlmodel ][ entries and hash (``appended``) ]
+    [ one line of JSON: sizes of all files but the last ][ those files ][ model.mlmodel ][ entries and hash ]
 
-The description is user metadata of the model, so that Xcode and coremltools show it. The hash at the end is over all
-files: what is not as it was written is refused before coremltools sees any of it. A package of ours has three files and
-no others; links are not followed.
+The description (``appended``) is user metadata of the model, so that Xcode and coremltools show it. The hash at the end
+is over all files: what is not as it was written is refused before coremltools sees any of it. A package of ours has
+three files and no others; links are not followed.
 """
 
 from __future__ import annotations

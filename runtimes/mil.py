@@ -2,8 +2,8 @@
 
 Core ML itself runs on Apple's systems only. This reads a package back through coremltools' own loader, states, packed
 weights and quantization included, and computes what the program says, so that an artifact is checked over many frames
-where it is made. It is a checker, not a fast runtime: it says what the PROGRAM computes, and nothing about Core ML's own
-speed or rounding. An operation it does not know is an error that names it.
+where it is made. It is a checker, not a fast runtime: it says what the PROGRAM computes, and nothing about Core ML's
+own speed or rounding. An operation it does not know is an error that names it.
 """
 
 from __future__ import annotations

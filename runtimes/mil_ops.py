@@ -123,7 +123,7 @@ def slice_by_index(
     end_mask: Array | None = None,
     squeeze_mask: Array | None = None,
 ) -> Array:
-    """A part of each dimension. Where a mask is set, from the beginning, to the end, or one element without the axis."""
+    """A part of each dimension. Where a mask is set: from the beginning, to the end, or one element and no axis."""
     return x[_parts(x, begin, end, stride, begin_mask, end_mask, squeeze_mask)]
 
 

@@ -22,7 +22,7 @@ from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
 from edgeshift.parity import MIN_FRAMES, compare, failures
 from edgeshift.progress import Stages
-from edgeshift.runtimes import RUNTIMES
+from edgeshift.runtimes import BY_NAME, RUNTIMES
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.selfcheck import make_check
 from edgeshift.source import Source
@@ -152,26 +152,34 @@ def convert(
         calibration=calibration,
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
-    spec = _prove(Artifact(out, spec, lowered.body), source, options, stages)
+    artifact = Artifact(out, spec, lowered.body)
+    spec = _prove(artifact, source, options, stages, getattr(module, "ALSO", ()))
     with stages.stage("write"):
         spec = write_artifact(out, lowered.body, spec)
     return Converted(out, spec, artifact_size(out), dict(stages.seconds))
 
 
-def _prove(artifact: Artifact, source: Source, options: Options, stages: Stages) -> StreamSpec:
-    """Compare the artifact with the original and record it, with a self-check for the device."""
+def _prove(
+    artifact: Artifact, source: Source, options: Options, stages: Stages, also: Sequence[str] = ()
+) -> StreamSpec:
+    """Compare the artifact with the original and record it, with a self-check for the device.
+
+    Args:
+        also: other runtimes it must hold on, names in ``BY_NAME``; what is recorded is what its own one found.
+    """
     frames = parity_frames(source.frame) if options.parity is None else options.parity
-    runtime = importlib.import_module(RUNTIMES[artifact.path.suffix])
-    with stages.stage("verify", len(frames)) as advance, one_thread():
-        model = runtime.open_artifact(artifact)
-        parity = compare(model, reference(source), frames, advance)
-        problems = failures(parity, options.precision)
-        if problems:
-            raise CheckFailedError(
-                f"{artifact.path.name} is not equal to the original over {parity.frames} frames, and was not written: "
-                + "; ".join(problems)
-            )
-        return msgspec.structs.replace(artifact.spec, parity=parity, check=make_check(model))
+    runtimes = [RUNTIMES[artifact.path.suffix], *(BY_NAME[name][1] for name in also)]
+    with stages.stage("verify", len(frames) * len(runtimes)) as advance, one_thread():
+        models = [importlib.import_module(runtime).open_artifact(artifact) for runtime in runtimes]
+        found = [compare(model, reference(source), frames, advance) for model in models]
+        for parity in found:
+            problems = failures(parity, options.precision)
+            if problems:
+                raise CheckFailedError(
+                    f"{artifact.path.name} is not equal to the original over {parity.frames} frames, and was not "
+                    f"written: {'; '.join(problems)}"
+                )
+        return msgspec.structs.replace(artifact.spec, parity=found[0], check=make_check(models[0]))
 
 
 def parity_frames(frame: FrameSpec) -> list[npt.NDArray[np.uint8]]:

@@ -8,7 +8,6 @@ a scale per output channel.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from edgeshift import package_file
 from edgeshift.converters.fx_qdq import quantized
 from edgeshift.converters.targets import Job, Lowered, lowered
-from edgeshift.errors import ConversionError, missing, one_line
+from edgeshift.errors import ConversionError, one_line
 from edgeshift.runtimes.mlpackage import coremltools
 from edgeshift.runtimes.quiet import quiet
 from edgeshift.source import FRAME, LOGITS
@@ -41,6 +40,8 @@ NOTES = (
         "executor. On a Mac: edgeshift verify FILE",
     )
 )
+#: On a Mac the artifact must hold on Core ML itself and on the reference executor.
+ALSO = ("mil",) if sys.platform == "darwin" else ()
 PACKAGES = ("torch", "coremltools")
 PROBABILITIES = "probabilities"
 #: What coremltools notes by itself and would make two equal conversions differ.
@@ -55,8 +56,6 @@ IDENTIFIERS = {
 def lower(job: Job) -> Lowered:
     """See ``edgeshift.converters.targets.Target``."""
     _require_sense(job)
-    if importlib.util.find_spec("coremltools") is None:
-        raise missing("coremltools", "coreml", "converting to Core ML")
     tools = coremltools("converting to Core ML")
     grids: dict[str, GridSpec] = {}
     core: nn.Module = job.step
@@ -71,9 +70,10 @@ def lower(job: Job) -> Lowered:
         except Exception as error:
             name = job.source.network.config.name
             raise ConversionError(f"coremltools cannot convert {name}: {one_line(error)}") from error
-    graph = _operators(model.get_spec())
+    operations = _operations(model.get_spec())
     if job.precision == "int8":
-        _require_int8(graph)
+        _require_int8(operations)
+    graph = GraphSpec(operators=dict(Counter(one.type for one in operations).most_common()))
     found = {name: _described(job, tensor, grids.get(name)) for name, tensor in job.tensors("coreml").items()}
     return lowered(job, body, found, graph, PACKAGES)
 
@@ -248,23 +248,23 @@ def _described(job: Job, tensor: TensorSpec, grid: GridSpec | None) -> TensorSpe
     return msgspec.structs.replace(tensor, shape=(batch, channels, *inner), dtype=dtype, channels="first", grid=grid)  # type: ignore[arg-type]
 
 
-def _operators(model: Any) -> GraphSpec:
-    """Operations by kind, constants aside."""
+def _operations(model: Any) -> list[Any]:
+    """Of the program, constants aside."""
     (block,) = model.mlProgram.functions["main"].block_specializations.values()
-    kinds = Counter(one.type for one in block.operations if one.type != "const")
-    return GraphSpec(operators=dict(kinds.most_common()))
+    return [one for one in block.operations if one.type != "const"]
 
 
-def _require_int8(graph: GraphSpec) -> None:
+def _require_int8(operations: list[Any]) -> None:
     """Asked for int8 and got something else is an error, never a float file."""
-    count = graph.operators.get
-    packed = count("constexpr_affine_dequantize", 0) + count("constexpr_blockwise_shift_scale", 0)
-    weighted = count("conv", 0) + count("linear", 0)
-    if packed != weighted or count("quantize", 0) < weighted:
-        raise ConversionError(
-            f"the int8 program has {packed} int8 weights and {count('quantize', 0)} quantized tensors for {weighted} "
-            "convolutions; it was not written"
-        )
+    makers = {output.name: one.type for one in operations for output in one.outputs}
+    for one in operations:
+        if one.type in ("conv", "linear"):
+            sources = {name: makers.get(one.inputs[name].arguments[0].name, "const") for name in ("x", "weight")}
+            if sources["x"] != "dequantize" or not sources["weight"].startswith("constexpr_"):
+                raise ConversionError(
+                    f"in the int8 program, a {one.type} reads a {sources['x']} and a weight from a "
+                    f"{sources['weight']}; it was not written"
+                )
 
 
 def _numpy(half: bool) -> type:

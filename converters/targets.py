@@ -82,8 +82,9 @@ def lowered(
 class Target(Protocol):
     """The face of a target's module. A Protocol, because modules cannot inherit.
 
-    It may also have ``NOTES``, lines that every conversion says on stderr, and ``STATES``, how it can carry states
-    (``edgeshift.spec.StateForm``); without them there is only "io".
+    It may also have ``NOTES``, lines that every conversion says on stderr; ``STATES``, how it can carry states
+    (``edgeshift.spec.StateForm``; without them there is only "io"); and ``ALSO``, names of runtimes that an artifact
+    must hold on besides its own.
     """
 
     SUFFIX: str

@@ -91,7 +91,11 @@ def split(data: bytes) -> dict[str, bytes]:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a package into an empty folder."""
+    """Write a package into an empty folder.
+
+    The folder of weights is there even if no file is in it: the manifest names it.
+    """
+    (path / WEIGHTS).parent.mkdir(parents=True, exist_ok=True)
     for name, content in split(data).items():
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)

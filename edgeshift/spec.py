@@ -75,6 +75,8 @@ class TensorSpec(Struct, frozen=True, kw_only=True):
     """Which of four dimensions the channels are: the last, or the second."""
 
     def __post_init__(self) -> None:
+        if self.grid is not None and self.dtype in ("int8", "uint8"):
+            raise ValueError(f"{self.name} is {self.dtype}: its grid is its own scale and zero point")
         if self.dtype == "int8" and not -128.5 < self.start / self.scale + self.zero_point < 127.5:
             raise ValueError(f"{self.name} starts at {self.start:g}, which its int8 cannot hold")
 
@@ -250,6 +252,8 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
             raise ValueError(f"a self-check that allows {self.check.tolerance:g} would accept anything")
         if self.input.dtype == "int8" and (self.input.scale, self.input.zero_point) != (1.0, -128):
             raise ValueError("an int8 frame is a pixel minus 128: scale 1, zero point -128")
+        if any(tensor.dtype == "uint8" for tensor in (self.output, *self.states)):
+            raise ValueError("only the frame is a picture of uint8")
         if self.rule is not None:
             self.rule.idle(self.labels)
         names = [self.input.name, self.output.name, *(state.name for state in self.states)]

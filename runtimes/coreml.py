@@ -6,9 +6,11 @@ Written to the documented API of coremltools 9 (``MLModel.predict``, ``make_stat
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
+import weakref
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -50,17 +52,17 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, units: str = "all") -
     if not 1 <= threads <= 64:
         raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
     tools = coremltools(f"running {artifact.path}")
-    # Kept while the model is used: coremltools may compile from it again.
-    home = TemporaryDirectory()
-    folder = Path(home.name) / f"model{package_file.SUFFIX}"
-    package_file.write(folder, artifact.body)
+    home = Path(tempfile.mkdtemp())
+    folder = home / f"model{package_file.SUFFIX}"
     try:
+        package_file.write(folder, artifact.body)
         with quiet():
             model = tools.models.MLModel(str(folder), compute_units=getattr(tools.ComputeUnit, UNITS[units]))
             require_description(artifact, model.get_spec().description)
-    except ArtifactError:
-        raise
     except Exception as error:  # the framework's errors come through as bare ones
+        shutil.rmtree(home, ignore_errors=True)
+        if isinstance(error, ArtifactError):
+            raise
         raise ArtifactError(f"{artifact.path}: Core ML cannot load its program: {one_line(error)}") from error
     return _Pinned(artifact, f"Core ML through coremltools {tools.__version__} ({units})", model, home)
 
@@ -116,8 +118,8 @@ class PredictExecutor:
 
 
 class _Pinned(Model):
-    """A model that keeps its folder."""
+    """A model that keeps its folder, which coremltools may compile from again, until nobody uses it."""
 
-    def __init__(self, artifact: Artifact, runtime: str, model: Any, home: TemporaryDirectory[str]) -> None:
+    def __init__(self, artifact: Artifact, runtime: str, model: Any, home: Path) -> None:
         super().__init__(artifact.spec, runtime, lambda: PredictExecutor(model, artifact.spec, artifact.path))
-        self._home = home
+        weakref.finalize(model, shutil.rmtree, home, ignore_errors=True)

@@ -50,7 +50,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
     tools = coremltools(f"running {artifact.path}")
     program = read_program(artifact)
     words = f"Core ML program, reference executor (coremltools {tools.__version__}); {NOT_VERIFIED}"
-    return Model(artifact.spec, words, lambda: ProgramExecutor(program, artifact.spec))
+    return Model(artifact.spec, words, lambda: ProgramExecutor(program, artifact))
 
 
 def read_program(artifact: Artifact) -> Program:
@@ -67,9 +67,16 @@ def read_program(artifact: Artifact) -> Program:
             with quiet(stdout=True):
                 model = tools.utils.load_spec(str(folder))
                 weights = folder / "Data/com.apple.CoreML/weights"
-                version = model.specificationVersion
+                version, newest = model.specificationVersion, max(int(target) for target in tools.target)
+                if version > newest:
+                    raise ArtifactError(
+                        f"{path}: it is of version {version} of Core ML's format, which coremltools "
+                        f"{tools.__version__} does not know: update coremltools"
+                    )
                 kind = model.WhichOneof("Type")
                 loaded = milproto.load(model, version, str(weights)) if kind == "mlProgram" else None
+        except ArtifactError:
+            raise
         except Exception as error:  # the loader's own checks are of every kind
             raise ArtifactError(f"{path}: coremltools cannot read its program: {one_line(error)}") from error
         if loaded is None:
@@ -196,20 +203,19 @@ class Program:
 class ProgramExecutor:
     """One stream over a program."""
 
-    def __init__(self, program: Program, spec: StreamSpec) -> None:
-        self._program, self._spec = program, spec
+    def __init__(self, program: Program, artifact: Artifact) -> None:
+        spec: StreamSpec = artifact.spec
+        self._program, self._spec, self._path = program, spec, artifact.path
         self._states = {state.name: np.zeros(state.shape, state.dtype) for state in spec.states}
-        self._native = spec.state_form == "native"
 
     def run(self, frame: Array) -> Array:
         """See ``edgeshift.stream.Executor``."""
         # The picture as the program sees it: Core ML hands over channels first.
         values: dict[str, Any] = {self._spec.input.name: frame.astype(np.float32).transpose(0, 3, 1, 2)}
-        if self._native:
-            found = self._program.run(values, self._states)
-        else:
-            found = self._program.run({**values, **self._states}, {})
-            self._states = {name: found[NEXT + name] for name in self._states}
+        try:
+            found = self._found(values)
+        except NotImplementedError as error:
+            raise ArtifactError(f"{self._path}: the reference executor does not know {error}") from error
         logits: Array = found[self._spec.output.name]
         return logits
 
@@ -220,6 +226,13 @@ class ProgramExecutor:
     def set_states(self, states: dict[str, Array]) -> None:
         """See ``edgeshift.stream.Executor``."""
         self._states = {name: array.copy() for name, array in states.items()}
+
+    def _found(self, values: dict[str, Any]) -> dict[str, Any]:
+        if self._spec.state_form == "native":
+            return self._program.run(values, self._states)
+        found = self._program.run({**values, **self._states}, {})
+        self._states = {name: found[NEXT + name] for name in self._states}
+        return found
 
 
 def _wide(value: Any) -> Any:

@@ -76,6 +76,12 @@ def cast(x: Array, dtype: str) -> Array:
 
 
 @operation
+def fill_like(ref_tensor: Array, value: float) -> Array:
+    """One value in the shape of another tensor."""
+    return np.full(ref_tensor.shape, value)
+
+
+@operation
 def reshape(x: Array, shape: Array) -> Array:
     """The same values in another shape; -1: what is left."""
     return x.reshape([int(n) for n in shape])

@@ -8,12 +8,9 @@ a scale per output channel.
 
 from __future__ import annotations
 
-import json
 import sys
-import tempfile
 import warnings
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +19,7 @@ from torch import Tensor, nn
 
 from edgeshift import package_file
 from edgeshift.converters.fx_qdq import quantized
+from edgeshift.converters.mlpackage import packaged
 from edgeshift.converters.targets import Job, Lowered, lowered
 from edgeshift.errors import ConversionError, one_line
 from edgeshift.runtimes.mlpackage import coremltools
@@ -44,13 +42,6 @@ NOTES = (
 ALSO = ("mil",) if sys.platform == "darwin" else ()
 PACKAGES = ("torch", "coremltools")
 PROBABILITIES = "probabilities"
-#: What coremltools notes by itself and would make two equal conversions differ.
-DATE = "com.github.apple.coremltools.conversion_date"
-#: Of the manifest, which coremltools fills with random ones.
-IDENTIFIERS = {
-    "model.mlmodel": "00000000-0000-4000-8000-000000000001",
-    "weights": "00000000-0000-4000-8000-000000000002",
-}
 
 
 def lower(job: Job) -> Lowered:
@@ -66,7 +57,7 @@ def lower(job: Job) -> Lowered:
         warnings.simplefilter("ignore")  # the converter's own, about its internals
         try:
             model = _convert(tools, job, core)
-            body = _body(model, job)
+            body = packaged(model, job)
         except Exception as error:
             name = job.source.network.config.name
             raise ConversionError(f"coremltools cannot convert {name}: {one_line(error)}") from error
@@ -137,7 +128,8 @@ def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
     frame = torch.zeros(1, 3, size, size)
     module = StatesInside(core, states) if native else StatesOutside(core)
     with torch.no_grad():
-        traced = torch.jit.trace(module.eval(), (frame,) if native else (frame, *states.values()), check_trace=False)
+        given = (frame,) if native else (frame, *states.values())
+        traced = torch.jit.trace(module.eval(), given, check_trace=False)  # type: ignore[no-untyped-call]
     layout = tools.colorlayout.RGB if job.source.frame.order == "rgb" else tools.colorlayout.BGR
     inputs = [tools.ImageType(name=FRAME, shape=tuple(frame.shape), color_layout=layout)]
     outputs = [tools.TensorType(name=PROBABILITIES), tools.TensorType(name=LOGITS, dtype=_numpy(half=False))]
@@ -208,35 +200,6 @@ def _packed_weights(tools: Any) -> Any:
     return pipeline
 
 
-def _body(model: Any, job: Job) -> bytes:
-    """The package as bytes, without what coremltools notes about today."""
-    config = job.source.network.config
-    model.short_description = (
-        f"{config.name}, one frame at a time, {job.precision}. Feed every frame of a stream in order, and reset the "
-        "state when a new one begins. Made by edgeshift."
-    )
-    model.license = job.source.weights.license or ""
-    model.input_description[FRAME] = f"One frame, {config.size} x {config.size}; normalisation is inside."
-    model.output_description[LOGITS] = "This frame's logits, in the order of the labels."
-    for name in job.step.state_names if job.state == "io" else ():
-        model.input_description[name] = "State: zeros at first, then what the last frame's next state was."
-        model.output_description[NEXT + name] = f"What {name} is for the next frame."
-    model.user_defined_metadata.pop(DATE, None)
-    with tempfile.TemporaryDirectory() as home:
-        folder = Path(home) / f"model{SUFFIX}"
-        model.save(str(folder))
-        manifest = folder / package_file.MANIFEST
-        manifest.write_text(_identified(manifest.read_text()))
-        return package_file.read(folder, sys.maxsize)
-
-
-def _identified(manifest: str) -> str:
-    """A manifest with the same identifiers every time."""
-    for found, entry in json.loads(manifest)["itemInfoEntries"].items():
-        manifest = manifest.replace(found, IDENTIFIERS[entry["name"]])
-    return json.dumps(json.loads(manifest), indent=4, sort_keys=True) + "\n"
-
-
 def _described(job: Job, tensor: TensorSpec, grid: GridSpec | None) -> TensorSpec:
     """A tensor of the boundary as it is here; loading the artifact checks that against the program."""
     if tensor.name == FRAME:
@@ -245,7 +208,7 @@ def _described(job: Job, tensor: TensorSpec, grid: GridSpec | None) -> TensorSpe
         return tensor
     batch, *inner, channels = tensor.shape
     dtype = "float32" if job.precision == "fp32" else "float16"
-    return msgspec.structs.replace(tensor, shape=(batch, channels, *inner), dtype=dtype, channels="first", grid=grid)  # type: ignore[arg-type]
+    return msgspec.structs.replace(tensor, shape=(batch, channels, *inner), dtype=dtype, channels="first", grid=grid)
 
 
 def _operations(model: Any) -> list[Any]:

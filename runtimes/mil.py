@@ -16,13 +16,15 @@ import numpy as np
 
 from edgeshift.artifact import Artifact, read_artifact
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
-from edgeshift.runtimes.mil_ops import OPERATIONS, TYPES
+from edgeshift.runtimes import mil_grids, mil_ops, mil_windows
 from edgeshift.runtimes.mlpackage import coremltools, require_description, unpacked
 from edgeshift.runtimes.quiet import quiet
 from edgeshift.spec import NEXT, StreamSpec
 from edgeshift.stream import Array, Model
 
 NOT_VERIFIED = "Core ML runtime: not verified on this platform"
+#: {operation: what computes it}.
+OPERATIONS = {**mil_ops.OPERATIONS, **mil_windows.OPERATIONS, **mil_grids.OPERATIONS}
 #: Operations on states, and the one that ends a classifier: they are run here, as they are no arithmetic.
 READ, UPDATE, CLASSIFY = "read_state", "coreml_update_state", "classify"
 #: Operations that only move values: float16 need not become float32 for them.
@@ -197,7 +199,7 @@ class Program:
             )
         result = np.asarray(OPERATIONS[one.kind](**arguments))
         name, kind = one.outputs[0]
-        return {name: result.astype(TYPES[kind], copy=False)}
+        return {name: result.astype(mil_ops.TYPES[kind], copy=False)}
 
 
 class ProgramExecutor:

@@ -327,7 +327,7 @@ def test_damage_is_one_line(package, tmp_path):
         path = tmp_path / f"{index}.mlpackage"
         path.mkdir()
         package_file.write(path, package_file.joined(one))
-        with pytest.raises(ArtifactError, match="it does not match the hash|no edgeshift description") as caught:
+        with pytest.raises(ArtifactError, match=r"it does not match the hash|no edgeshift description") as caught:
             load(path)
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
 

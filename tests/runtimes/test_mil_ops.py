@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402
 
-from edgeshift.runtimes.mil_ops import OPERATIONS  # noqa: E402
+from edgeshift.runtimes.mil import OPERATIONS  # noqa: E402
 
 RANDOM = np.random.default_rng(0)
 

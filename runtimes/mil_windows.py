@@ -99,13 +99,13 @@ def _windows(x: Array, kernel: tuple[int, int], step: tuple[int, int]) -> Array:
 def _dense(x: Array, weight: Array, step: tuple[int, int]) -> Array:
     out, _, height, width = weight.shape
     if height == width == 1:
-        x = x[:, :, :: step[0], :: step[1]]
-        y: Array = np.matmul(weight.reshape(out, -1), x.reshape(*x.shape[:2], -1)).reshape(-1, out, *x.shape[2:])
-        return y
-    windows = _windows(x, (height, width), step)
-    columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(x.shape[0], -1, windows.shape[2] * windows.shape[3])
-    y: Array = np.matmul(weight.reshape(out, -1), columns).reshape(-1, out, *windows.shape[2:4])
-    return y
+        columns = x[:, :, :: step[0], :: step[1]]
+        size = columns.shape[2:]
+    else:
+        windows = _windows(x, (height, width), step)
+        columns, size = windows.transpose(0, 1, 4, 5, 2, 3), windows.shape[2:4]
+    y: Array = np.matmul(weight.reshape(out, -1), columns.reshape(len(x), -1, size[0] * size[1]))
+    return y.reshape(-1, out, *size)
 
 
 def _depthwise(x: Array, weight: Array, step: tuple[int, int]) -> Array:

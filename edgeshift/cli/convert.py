@@ -59,6 +59,7 @@ def run(target: str, as_json: bool, **options: Any) -> None:
       edgeshift convert --target tflite --weights TSM_kinetics_RGB_mobilenetv2_shift8_blockres_avg_segment8_e100.pth \\
           --stream-bidirectional --labels kinetics.txt --calibration clips/ --out kinetics.tflite
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
+      edgeshift convert --target coreml --precision fp16 --state native
     """
     try:
         from edgeshift import converters

@@ -89,9 +89,10 @@ def write_artifact(path: Path, body: bytes, spec: StreamSpec) -> StreamSpec:
     description = encode(spec)
     decode(description, str(path))
     entries = {SPEC: description, LABELS: "\n".join(spec.labels).encode() + b"\n"}
-    data, folder = _envelope(path).pack(body, entries), FOLDERS.get(path.suffix.lower())
+    folder = FOLDERS.get(path.suffix.lower())
     try:
         require_free(path)
+        data = _envelope(path).pack(body, entries)
         if folder is None:
             with whole_file(path) as temporary:
                 temporary.write_bytes(data)

@@ -8,6 +8,7 @@ own speed or rounding. An operation it does not know is an error that names it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,7 @@ class Program:
 
     def kinds(self) -> dict[str, int]:
         """Instructions by kind."""
-        found: dict[str, int] = {}
-        for instruction in self.instructions:
-            found[instruction.kind] = found.get(instruction.kind, 0) + 1
-        return found
+        return dict(Counter(instruction.kind for instruction in self.instructions))
 
     def run(self, values: dict[str, Any], states: dict[str, Array]) -> dict[str, Any]:
         """Run the function.
@@ -148,8 +146,7 @@ class Program:
         known = {**self.constants, **values}
         with np.errstate(all="ignore"):
             for instruction in self.instructions:
-                found = self._result(instruction, known, states)
-                known.update(found)
+                known.update(self._result(instruction, known, states))
         return {name: known[name] for name in self.outputs}
 
     def _add(self, operation: Any) -> None:

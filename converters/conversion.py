@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 import edgeshift
-from edgeshift.artifact import Artifact, write_artifact
+from edgeshift.artifact import Artifact, artifact_size, require_free, write_artifact
 from edgeshift.calibration import FRAMES, MIN_CLIPS, Clips, drawn_clips, roll
 from edgeshift.converters.targets import TARGETS, Job, Target
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError, unknown
@@ -22,11 +22,11 @@ from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
 from edgeshift.parity import MIN_FRAMES, compare, failures
 from edgeshift.progress import Stages
-from edgeshift.runtimes import RUNTIMES
+from edgeshift.runtimes import BY_NAME, RUNTIMES
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.selfcheck import make_check
 from edgeshift.source import Source
-from edgeshift.spec import CalibrationSpec, Precision, StreamSpec
+from edgeshift.spec import CalibrationSpec, Precision, StateForm, StreamSpec
 from edgeshift.stream import Array
 from edgeshift.threads import one_thread
 
@@ -44,6 +44,7 @@ class Options:
         parity: frames to prove it on, uint8 [H, W, 3] RGB; None: drawn ones.
         float_boundary: int8 inside, float tensors outside (browsers refuse int8 inputs).
         fresh_states: next states that no operator of the graph reads (some GPU delegates corrupt others).
+        state: how states are carried, one of the target's ``STATES``.
     """
 
     precision: Precision = "int8"
@@ -51,6 +52,7 @@ class Options:
     parity: Sequence[npt.NDArray[np.uint8]] | None = None
     float_boundary: bool = False
     fresh_states: bool = False
+    state: StateForm = "io"
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,21 @@ def find_target(name: str) -> Target:
     return cast("Target", importlib.import_module(TARGETS[name]))
 
 
-def default_path(source: Source, target: str, precision: Precision) -> Path:
+def default_path(source: Source, target: str, precision: Precision, state: StateForm = "io") -> Path:
     """Where an artifact goes if nobody says: ``tsm_mobilenet_v2_int8.tflite`` in the current folder."""
-    return Path(f"{source.network.config.name}_{precision}{find_target(target).SUFFIX}")
+    form = "" if state == "io" else f"_{state}"
+    return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).SUFFIX}")
+
+
+def require_states(target: str, state: str) -> None:
+    """Refuse a way to carry states that the target does not have.
+
+    Raises:
+        ConversionError: with those it has.
+    """
+    has = getattr(find_target(target), "STATES", ("io",))
+    if state not in has:
+        raise ConversionError(f"{target} has no --state {state}; it has {', '.join(has)}")
 
 
 def convert(
@@ -104,6 +118,8 @@ def convert(
     module = find_target(target)
     if options.precision not in module.PRECISIONS:
         raise ConversionError(f"{target} has no {options.precision}; it has {', '.join(module.PRECISIONS)}")
+    require_states(target, options.state)
+    require_free(out)
     if not out.name.endswith(module.SUFFIX):
         raise ConversionError(
             f"{out}: a {target} artifact is named *{module.SUFFIX}, which is how it is recognised later"
@@ -125,36 +141,45 @@ def convert(
         calibration = CalibrationSpec(
             source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256
         )
-    lowered = module.lower(Job(source, step, options.precision, samples, options.float_boundary, stages))
+    lowered = module.lower(Job(source, step, options.precision, samples, options.float_boundary, stages, options.state))
     spec = msgspec.structs.replace(
         source.describe(target, options.precision, step),
         input=lowered.input,
         output=lowered.output,
         states=lowered.states,
+        state_form=options.state,
         graph=lowered.graph,
         calibration=calibration,
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
-    spec = _prove(Artifact(out, spec, lowered.body), source, options, stages)
+    artifact = Artifact(out, spec, lowered.body)
+    spec = _prove(artifact, source, options, stages, getattr(module, "ALSO", ()))
     with stages.stage("write"):
         spec = write_artifact(out, lowered.body, spec)
-    return Converted(out, spec, out.stat().st_size, dict(stages.seconds))
+    return Converted(out, spec, artifact_size(out), dict(stages.seconds))
 
 
-def _prove(artifact: Artifact, source: Source, options: Options, stages: Stages) -> StreamSpec:
-    """Compare the artifact with the original and record it, with a self-check for the device."""
+def _prove(
+    artifact: Artifact, source: Source, options: Options, stages: Stages, also: Sequence[str] = ()
+) -> StreamSpec:
+    """Compare the artifact with the original and record it, with a self-check for the device.
+
+    Args:
+        also: other runtimes it must hold on, names in ``BY_NAME``; what is recorded is what its own one found.
+    """
     frames = parity_frames(source.frame) if options.parity is None else options.parity
-    runtime = importlib.import_module(RUNTIMES[artifact.path.suffix])
-    with stages.stage("verify", len(frames)) as advance, one_thread():
-        model = runtime.open_artifact(artifact)
-        parity = compare(model, reference(source), frames, advance)
-        problems = failures(parity, options.precision)
-        if problems:
-            raise CheckFailedError(
-                f"{artifact.path.name} is not equal to the original over {parity.frames} frames, and was not written: "
-                + "; ".join(problems)
-            )
-        return msgspec.structs.replace(artifact.spec, parity=parity, check=make_check(model))
+    runtimes = [RUNTIMES[artifact.path.suffix], *(BY_NAME[name][1] for name in also)]
+    with stages.stage("verify", len(frames) * len(runtimes)) as advance, one_thread():
+        models = [importlib.import_module(runtime).open_artifact(artifact) for runtime in runtimes]
+        found = [compare(model, reference(source), frames, advance) for model in models]
+        for parity in found:
+            problems = failures(parity, options.precision)
+            if problems:
+                raise CheckFailedError(
+                    f"{artifact.path.name} is not equal to the original over {parity.frames} frames, and was not "
+                    f"written: {'; '.join(problems)}"
+                )
+        return msgspec.structs.replace(artifact.spec, parity=found[0], check=make_check(models[0]))
 
 
 def parity_frames(frame: FrameSpec) -> list[npt.NDArray[np.uint8]]:

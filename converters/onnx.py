@@ -16,10 +16,9 @@ from edgeshift.converters.onnx_graph import boundary, operators, run_operators
 from edgeshift.converters.onnx_qdq import WEIGHTED, Form, measure, quantize
 from edgeshift.converters.targets import Job, Lowered, lowered
 from edgeshift.errors import ConversionError, missing, one_line
-from edgeshift.onnx_file import NEXT
 from edgeshift.runtimes.quiet import quiet
 from edgeshift.source import LOGITS
-from edgeshift.spec import GraphSpec, Precision
+from edgeshift.spec import NEXT, GraphSpec, Precision
 
 if TYPE_CHECKING:
     import onnx

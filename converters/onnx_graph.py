@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgeshift.converters.ranges import ADD, DEPTHWISE, MUL, SUB, Graph, Operator
 from edgeshift.errors import ConversionError
-from edgeshift.onnx_file import NEXT
 from edgeshift.runtimes.quiet import quiet
-from edgeshift.spec import GraphSpec, TensorSpec
+from edgeshift.spec import NEXT, GraphSpec, TensorSpec
 
 if TYPE_CHECKING:
     import onnx

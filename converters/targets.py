@@ -10,7 +10,7 @@ from typing import Protocol
 from edgeshift.models.network import Step
 from edgeshift.progress import Stages
 from edgeshift.source import FRAME, LOGITS, Source
-from edgeshift.spec import GraphSpec, Precision, TensorSpec
+from edgeshift.spec import GraphSpec, Precision, StateForm, TensorSpec
 from edgeshift.stream import Array
 
 #: {name: module}; imported when the target is asked for.
@@ -18,6 +18,7 @@ TARGETS = {
     "tflite": "edgeshift.converters.tflite",
     "onnx": "edgeshift.converters.onnx",
     "tensorrt": "edgeshift.converters.tensorrt",
+    "coreml": "edgeshift.converters.coreml",
 }
 
 
@@ -31,6 +32,7 @@ class Job:
         samples: calibration samples (``edgeshift.calibration.roll``); empty unless int8.
         float_boundary: int8 inside, float frames, states and logits outside.
         stages: to time and draw the work.
+        state: one of the target's ``STATES``.
     """
 
     source: Source
@@ -39,6 +41,7 @@ class Job:
     samples: Sequence[dict[str, Array]]
     float_boundary: bool
     stages: Stages
+    state: StateForm = "io"
 
     def tensors(self, target: str) -> dict[str, TensorSpec]:
         """{name: tensor} of the boundary as the spec describes it, for a target to find in its graph."""
@@ -79,7 +82,9 @@ def lowered(
 class Target(Protocol):
     """The face of a target's module. A Protocol, because modules cannot inherit.
 
-    It may also have ``NOTES``, lines that every conversion says on stderr.
+    It may also have ``NOTES``, lines that every conversion says on stderr; ``STATES``, how it can carry states
+    (``edgeshift.spec.StateForm``; without them there is only "io"); and ``ALSO``, names of runtimes that an artifact
+    must hold on besides its own.
     """
 
     SUFFIX: str

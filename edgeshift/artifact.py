@@ -1,7 +1,8 @@
 """Artifacts that carry their description: one file to copy, checked before any runtime sees it.
 
 How graph and description share a file depends on who else reads it: ``ENVELOPES``. Each way ends the file with the
-hash of everything before it, and leaves the graph, byte by byte, as the converter wrote it.
+hash of everything before it, and leaves the graph, byte by byte, as the converter wrote it. Some runtimes take a folder
+for a file: ``FOLDERS``.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Protocol, cast
 
 import msgspec
 
-from edgeshift import onnx_file, zip_file
+from edgeshift import onnx_file, package_file, zip_file
 from edgeshift.errors import ArtifactError
-from edgeshift.files import sha256, whole_file
+from edgeshift.files import sha256, whole_file, whole_folder
 from edgeshift.spec import MAX_BYTES, StreamSpec, decode, encode
 
 SPEC = "edgeshift/spec.json"
@@ -39,8 +40,26 @@ class Envelope(Protocol):
         ...
 
 
+class Folder(Protocol):
+    """How an artifact that is a folder becomes one row of bytes, and back."""
+
+    def read(self, path: Path, limit: int) -> bytes:
+        """All of it; an ``ArtifactError`` for what is not ours, or over the limit."""
+        ...
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write it into an empty folder."""
+        ...
+
+    def is_package(self, path: Path) -> bool:
+        """True for a folder that may be replaced."""
+        ...
+
+
 #: {suffix: module}; a zip behind the graph for every other.
-ENVELOPES = {onnx_file.SUFFIX: cast("Envelope", onnx_file)}
+ENVELOPES = {onnx_file.SUFFIX: cast("Envelope", onnx_file), package_file.SUFFIX: cast("Envelope", package_file)}
+#: {suffix: module} of the artifacts that are folders.
+FOLDERS = {package_file.SUFFIX: cast("Folder", package_file)}
 
 
 #: {tensor: (shape, dtype)} of a graph's inputs or outputs.
@@ -69,13 +88,38 @@ def write_artifact(path: Path, body: bytes, spec: StreamSpec) -> StreamSpec:
     spec = msgspec.structs.replace(spec, body_bytes=len(body), body_sha256=sha256(body))
     description = encode(spec)
     decode(description, str(path))
+    entries = {SPEC: description, LABELS: "\n".join(spec.labels).encode() + b"\n"}
+    folder = FOLDERS.get(path.suffix.lower())
     try:
-        with whole_file(path) as temporary:
-            entries = {SPEC: description, LABELS: "\n".join(spec.labels).encode() + b"\n"}
-            temporary.write_bytes(_envelope(path).pack(body, entries))
+        require_free(path)
+        data = _envelope(path).pack(body, entries)
+        if folder is None:
+            with whole_file(path) as temporary:
+                temporary.write_bytes(data)
+        else:
+            with whole_folder(path) as temporary:
+                folder.write(temporary, data)
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be written: {error.strerror or error}") from error
     return spec
+
+
+def require_free(path: Path) -> None:
+    """The place of a new artifact is free, or taken by what may be replaced: a file by a file, a package by a package.
+
+    Raises:
+        ArtifactError: it is not.
+    """
+    folder = FOLDERS.get(path.suffix.lower())
+    if folder is None and path.is_dir():
+        raise ArtifactError(f"{path}: cannot be written: it is a folder; the artifact is a file")
+    if folder is not None and path.exists() and not (path.is_dir() and folder.is_package(path)):
+        raise ArtifactError(f"{path}: cannot be written: what is there is not a package of that kind; move it away")
+
+
+def artifact_size(path: Path) -> int:
+    """Bytes of an artifact, file or folder."""
+    return sum(part.stat().st_size for part in (path, *path.rglob("*")) if part.is_file())
 
 
 def read_artifact(path: Path) -> Artifact:
@@ -85,7 +129,7 @@ def read_artifact(path: Path) -> Artifact:
         ArtifactError: not a file, too large, no description inside, or a graph that is not the one it describes.
         SpecError: a description that is not valid.
     """
-    data, envelope = _read(path), _envelope(path)
+    data, envelope = artifact_bytes(path), _envelope(path)
     envelope.require_whole(path, data)
     description, start = envelope.unpack(path, data, SPEC, MAX_BYTES)
     spec = decode(description, str(path))
@@ -121,8 +165,16 @@ def require_fit(artifact: Artifact, inputs: Boundary, outputs: Boundary) -> None
                 )
 
 
-def _read(path: Path) -> bytes:
+def artifact_bytes(path: Path) -> bytes:
+    """All of an artifact, file or folder, unchecked.
+
+    Raises:
+        ArtifactError: it is not there, over the limit, or cannot be read.
+    """
+    folder = FOLDERS.get(path.suffix.lower())
     try:
+        if folder is not None:
+            return folder.read(path, MAX_FILE)
         if not path.is_file():
             raise ArtifactError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
         size = path.stat().st_size

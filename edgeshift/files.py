@@ -1,10 +1,11 @@
-"""Writing files so that nothing half-written ever has the final name."""
+"""Writing files and folders so that nothing half-written ever has the final name."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,32 @@ def whole_file(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder: give an empty one beside ``path``, renamed there when the block ends well.
+
+    A folder that has the name already is moved aside first and removed last: at no moment is there neither, but for the
+    instant between two renames, and if the second one fails the first is undone.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent))
+    aside = temporary.with_name(f"{temporary.name}.old")
+    try:
+        yield temporary
+        for inside in temporary.rglob("*"):
+            inside.chmod((0o777 if inside.is_dir() else 0o666) & ~_umask())
+        temporary.chmod(0o777 & ~_umask())
+        if path.exists():
+            path.rename(aside)
+        temporary.rename(path)
+    except BaseException:
+        if aside.exists() and not path.exists():
+            aside.rename(path)
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

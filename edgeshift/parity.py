@@ -74,6 +74,7 @@ def compare(
         state_error=float(np.max([0.0, *(spread.error for spread in spreads.values())])),  # unlike max(), keeps a NaN
         drift=float((errors[-8:].mean() + 1e-12) / (errors[:8].mean() + 1e-12)),
         steps=float(errors.max() / scale) if scale else None,
+        runtime=candidate.runtime,
         repeatable=bool(np.array_equal(np.stack(again), np.stack(got))),
     )
 
@@ -101,12 +102,13 @@ def failures(parity: ParitySpec, precision: Precision) -> list[str]:
 
 
 def real_states(stream: Stream) -> dict[str, Array]:
-    """The carried states as real numbers, {name: float array}."""
+    """The carried states as real numbers, {name: float array}, channels last."""
     stored = stream.state
-    return {
-        state.name: (stored[state.name].astype(np.float64) - state.zero_point) * state.scale
-        for state in stream.spec.states
-    }
+    found: dict[str, Array] = {}
+    for state in stream.spec.states:
+        real = (stored[state.name].astype(np.float64) - state.zero_point) * state.scale
+        found[state.name] = np.moveaxis(real, 1, -1) if state.channels == "first" else real
+    return found
 
 
 class _Spread:

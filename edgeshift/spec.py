@@ -26,9 +26,15 @@ MAX_BYTES = 4 << 20
 MAX_VALUES = 1 << 27
 #: The label that means "no gesture", where a rule does not say another.
 NONE = "none"
+#: What a next state is called in graphs whose inputs and outputs need different names.
+NEXT = "next_"
 
 Precision = Literal["fp32", "fp16", "int8"]
-Dtype = Literal["float32", "int8"]
+Dtype = Literal["float32", "float16", "int8", "uint8"]
+#: Of a value of each.
+BYTES = {"float32": 4, "float16": 2, "int8": 1, "uint8": 1}
+#: How states are carried: as inputs and outputs of the graph, by the runtime, or in the program's own buffers.
+StateForm = Literal["io", "native", "buffer"]
 # What a description says reaches terminals: no control characters, no line ends, nothing that turns text around.
 PRINTABLE = r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z"
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE)]
@@ -43,8 +49,18 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The base of every part: unknown fields are an error, so that a typo is not silently ignored."""
 
 
+class GridSpec(Struct, frozen=True, kw_only=True):
+    """The int8 grid that float values lie on: each is ``scale * (n - zero_point)`` for an n of -128 to 127."""
+
+    scale: Annotated[float, Meta(gt=0)]
+    zero_point: Annotated[int, Meta(ge=-128, le=127)]
+
+
 class TensorSpec(Struct, frozen=True, kw_only=True):
-    """One tensor at the boundary. ``real = scale * (stored - zero_point)`` for int8; scale 1 otherwise."""
+    """One tensor at the boundary. ``real = scale * (stored - zero_point)`` for int8; scale 1 otherwise.
+
+    A uint8 tensor is the frame as a picture, handed over as it is.
+    """
 
     name: Name
     shape: Shape
@@ -53,8 +69,14 @@ class TensorSpec(Struct, frozen=True, kw_only=True):
     zero_point: Annotated[int, Meta(ge=-128, le=127)] = 0
     start: float = 0.0
     """The real value that fills the tensor at the start of a stream (states only)."""
+    grid: GridSpec | None = None
+    """Of a float state in a graph that computes in int8, where the runtime has no int8 at its boundary."""
+    channels: Literal["last", "first"] = "last"
+    """Which of four dimensions the channels are: the last, or the second."""
 
     def __post_init__(self) -> None:
+        if self.grid is not None and self.dtype in ("int8", "uint8"):
+            raise ValueError(f"{self.name} is {self.dtype}: its grid is its own scale and zero point")
         if self.dtype == "int8" and not -128.5 < self.start / self.scale + self.zero_point < 127.5:
             raise ValueError(f"{self.name} starts at {self.start:g}, which its int8 cannot hold")
 
@@ -128,6 +150,8 @@ class ParitySpec(Struct, frozen=True, kw_only=True):
     """Root mean square difference of the worst state, as a share of that state's standard deviation."""
     lost_states: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
     """States of the original that the artifact does not carry."""
+    runtime: Text | None = None
+    """What ran the artifact."""
     drift: float
     """Mean error of the last eight frames over that of the first eight."""
     steps: float | None = None
@@ -189,6 +213,7 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
     input: TensorSpec
     output: TensorSpec
     states: Annotated[tuple[TensorSpec, ...], Meta(max_length=256)]
+    state_form: StateForm = "io"
     labels: Annotated[tuple[Label, ...], Meta(max_length=100_000)]
     shifts: Annotated[tuple[PlaceSpec, ...], Meta(max_length=256)]
     weights: WeightsSpec
@@ -227,6 +252,8 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
             raise ValueError(f"a self-check that allows {self.check.tolerance:g} would accept anything")
         if self.input.dtype == "int8" and (self.input.scale, self.input.zero_point) != (1.0, -128):
             raise ValueError("an int8 frame is a pixel minus 128: scale 1, zero point -128")
+        if any(tensor.dtype == "uint8" for tensor in (self.output, *self.states)):
+            raise ValueError("only the frame is a picture of uint8")
         if self.rule is not None:
             self.rule.idle(self.labels)
         names = [self.input.name, self.output.name, *(state.name for state in self.states)]
@@ -236,7 +263,7 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
     @property
     def state_bytes(self) -> int:
         """Bytes carried from frame to frame."""
-        return sum(state.values * (4 if state.dtype == "float32" else 1) for state in self.states)
+        return sum(state.values * BYTES[state.dtype] for state in self.states)
 
 
 def encode(spec: StreamSpec) -> bytes:

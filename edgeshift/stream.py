@@ -109,8 +109,9 @@ class Stream:
         self._executor = executor
         frame, dtype = spec.frame, np.dtype(spec.input.dtype)
         self._pixels = np.empty((frame.height, frame.width, 3), np.uint8)
-        # int8 frames are made where the pixels are: the tensor is another view of them.
-        self._tensor = self._pixels.view(np.int8)[None] if dtype == np.int8 else np.empty(spec.input.shape, dtype)
+        # Frames of bytes are made where the pixels are: the tensor is another view of them.
+        inside = dtype.itemsize == 1
+        self._tensor = self._pixels.view(dtype)[None] if inside else np.empty(spec.input.shape, dtype)
         self._labels = spec.labels
         self._reals = _real_values(spec.output) if spec.output.dtype == "int8" else None
         self._start = {
@@ -165,6 +166,8 @@ class Stream:
             # value - 128 in two's complement is a flip of the top bit: one pass over bytes, in place.
             fit_frame(frame, self.spec.frame, out=self._pixels)
             np.bitwise_xor(self._pixels, 128, out=self._pixels)
+        elif self.spec.input.dtype == "uint8":
+            fit_frame(frame, self.spec.frame, out=self._pixels)
         else:
             self._tensor[0] = fit_frame(frame, self.spec.frame, out=self._pixels)
         return self._tensor
@@ -217,4 +220,4 @@ def _real_values(tensor: TensorSpec) -> npt.NDArray[np.float32]:
 
 
 def _stored(value: float, scale: float, zero_point: int, dtype: str) -> float:
-    return value if dtype == "float32" else round(value / scale) + zero_point
+    return round(value / scale) + zero_point if dtype == "int8" else value

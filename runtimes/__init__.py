@@ -19,10 +19,14 @@ __all__ = ["BY_NAME", "RUNTIMES", "load"]
 RUNTIMES = {
     ".tflite": "edgeshift.runtimes.tflite",
     ".onnx": "edgeshift.runtimes.onnxruntime",
+    ".mlpackage": "edgeshift.runtimes.coreml",
     ".safetensors": "edgeshift.runtimes.pytorch",
 }
 #: {name: (suffix, module)} of those that must be asked for: another one runs such files anywhere.
-BY_NAME = {"tensorrt": (".onnx", "edgeshift.runtimes.tensorrt")}
+BY_NAME = {
+    "tensorrt": (".onnx", "edgeshift.runtimes.tensorrt"),
+    "mil": (".mlpackage", "edgeshift.runtimes.mil"),
+}
 
 
 def load(path: str | Path, *, runtime: str | None = None, **options: Any) -> Model:

@@ -13,9 +13,8 @@ import numpy as np
 
 from edgeshift.artifact import Artifact, Boundary, read_artifact, require_fit
 from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line, unknown
-from edgeshift.onnx_file import NEXT
 from edgeshift.runtimes.quiet import quiet
-from edgeshift.spec import StreamSpec
+from edgeshift.spec import NEXT, StreamSpec
 from edgeshift.stream import Array, Model
 
 #: {our name: ONNX Runtime's}. All but "cpu" come with other builds of the package, or on other systems.

@@ -20,9 +20,9 @@ import numpy as np
 from edgeshift.artifact import Artifact, Boundary, read_artifact, require_fit
 from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError, one_line
 from edgeshift.files import sha256, whole_file
-from edgeshift.onnx_file import NEXT
 from edgeshift.runtimes.cuda import Cuda
 from edgeshift.runtimes.quiet import quiet
+from edgeshift.spec import NEXT
 from edgeshift.stream import Array, Model
 
 #: Memory that the builder may use to try kernels, bytes.

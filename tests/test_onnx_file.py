@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from doubles import stream_spec
 
-from edgeshift import onnx_file
+from edgeshift import onnx_file, protobuf
+from edgeshift.appended import HASH, MAX_FIELDS, SEAL
 from edgeshift.artifact import LABELS, MAX_FILE, SPEC, Artifact, read_artifact, write_artifact
 from edgeshift.errors import ArtifactError, EdgeshiftError, SpecError
 from edgeshift.files import sha256
-from edgeshift.onnx_file import HASH, MAX_FIELDS, SEAL
 from edgeshift.spec import MAX_BYTES, encode
 
 
@@ -287,5 +287,5 @@ def test_number_zero_to_huge_is_written_as_protobuf_does():
         (300, b"\xac\x02"),
         (1 << 21, b"\x80\x80\x80\x01"),
     ):
-        assert onnx_file._number(value) == wanted
-        assert onnx_file._varint(wanted, 0, len(wanted)) == (value, len(wanted))
+        assert protobuf.to_varint(value) == wanted
+        assert protobuf.varint(wanted, 0, len(wanted)) == (value, len(wanted))

@@ -31,7 +31,7 @@ MAY = {
 }
 #: The one file of benchmarks that makes what it times. It loads the converters by name, when it has to.
 MAKER = "benchmarks/artifacts.py"
-HEAVY = ("torch", "litert_torch", "ai_edge_quantizer", "onnx", "onnxscript")
+HEAVY = ("torch", "litert_torch", "ai_edge_quantizer", "onnx", "onnxscript", "coremltools")
 
 
 @dataclass(frozen=True)
@@ -227,6 +227,7 @@ TORCH = {
     "edgeshift.checkpoints.own",
     "edgeshift.checkpoints.read",
     "edgeshift.calibration",
+    "edgeshift.training.average",
     "edgeshift.training.finish",
     "edgeshift.training.start",
     "edgeshift.training.trainee",
@@ -241,7 +242,7 @@ def test_the_rest_of_the_core_needs_no_torch():
 
 def test_a_device_needs_no_opencv_to_import():
     names = modules("runtimes", "apps", "benchmarks", "edgeshift/cli")
-    assert import_all(names, (*HEAVY, "cv2", "ai_edge_litert", "onnxruntime", "tensorrt")) == ""
+    assert import_all(names, (*HEAVY, "cv2", "ai_edge_litert", "onnxruntime", "tensorrt", "PIL")) == ""
 
 
 @pytest.mark.parametrize("name", ["edgeshift", "edgeshift.cli"])

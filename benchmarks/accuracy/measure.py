@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgeshift.artifact import artifact_bytes
 from edgeshift.benchmarks.accuracy.clip import stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
@@ -72,7 +73,7 @@ def open_subject(path: Path) -> Opened:
     from edgeshift.runtimes import load
 
     model = load(path)
-    return Opened(path, sha256(path.read_bytes()), model)
+    return Opened(path, sha256(artifact_bytes(path)), model)
 
 
 def measure(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, size_text
 from edgeshift.errors import EdgeshiftError, missing
 
@@ -25,7 +25,7 @@ SECONDS = click.FloatRange(0, 3600, min_open=True)
 
 @click.command("convert")
 @click.argument("model", required=False)
-@click.option("--target", required=True, metavar="T", help="What to convert to: tflite, onnx or tensorrt.")
+@click.option("--target", required=True, metavar="T", help="What to convert to: tflite, onnx, tensorrt or coreml.")
 @click.option("--weights", type=FILE, metavar="F", help="A checkpoint: MIT, torchvision, mmaction2, ... or our own.")
 @click.option("--precision", default="int8", type=click.Choice(["fp32", "fp16", "int8"]), show_default=True)
 @click.option("--calibration", type=FILE, metavar="DIR", help="16 videos or more to set int8 ranges.")
@@ -45,6 +45,7 @@ SECONDS = click.FloatRange(0, 3600, min_open=True)
 )
 @click.option("--float-boundary", is_flag=True, help="int8 inside, float tensors outside (browsers).")
 @click.option("--fresh-states", is_flag=True, help="Next states that the graph itself does not read (GPU delegates).")
+@click.option("--state", default="io", metavar="FORM", show_default=True, help="How states are carried: io or native.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def run(target: str, as_json: bool, **options: Any) -> None:
     """Convert a model to one file that runs frame by frame on a device, and prove it equal to the original.
@@ -58,6 +59,7 @@ def run(target: str, as_json: bool, **options: Any) -> None:
       edgeshift convert --target tflite --weights TSM_kinetics_RGB_mobilenetv2_shift8_blockres_avg_segment8_e100.pth \\
           --stream-bidirectional --labels kinetics.txt --calibration clips/ --out kinetics.tflite
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
+      edgeshift convert --target coreml --precision fp16 --state native
     """
     try:
         from edgeshift import converters
@@ -65,13 +67,14 @@ def run(target: str, as_json: bool, **options: Any) -> None:
         raise missing(error.name or "torch", "convert", "converting") from error
 
     module = converters.find_target(target)
+    converters.require_states(target, options["state"])
     _require_sense(options, module.SUFFIX)
     bars = Bars()
     with bars.stage("load"):
         source = _source(options)
     for note in (*source.notes, *getattr(module, "NOTES", ())):
         print(f"edgeshift: note: {note}", file=sys.stderr)
-    out = options["out"] or converters.default_path(source, target, options["precision"])
+    out = options["out"] or converters.default_path(source, target, options["precision"], options["state"])
     calibration, parity = _clips(options["calibration"], source, bars)
     result = converters.convert(
         source,
@@ -83,6 +86,7 @@ def run(target: str, as_json: bool, **options: Any) -> None:
             parity=parity,
             float_boundary=options["float_boundary"],
             fresh_states=options["fresh_states"],
+            state=options["state"],
         ),
         bars,
     )
@@ -151,9 +155,13 @@ def _clips(folder: Path | None, source: Source, bars: Bars) -> tuple[Clips | Non
 
 def _require_sense(options: dict[str, Any], suffix: str) -> None:
     """What can be refused before any work is."""
+    from edgeshift.artifact import require_free
+
     out = options["out"]
-    if out is not None and (not out.name.endswith(suffix) or out.is_dir()):
+    if out is not None and not out.name.endswith(suffix):
         raise EdgeshiftError(f"{out}: the artifact is a file named *{suffix}, which is how it is recognised later")
+    if out is not None:
+        require_free(out)
     if options["calibration"] is not None and options["precision"] != "int8":
         raise EdgeshiftError(f"--calibration sets int8 ranges; {options['precision']} has none: leave it out")
 
@@ -166,7 +174,7 @@ def _facts(result: Converted) -> Facts:
         ("size", size_text(result.size)),
         ("precision", spec.precision),
         ("frame", f"{spec.frame.width}x{spec.frame.height} {spec.frame.order}, {spec.input.dtype}"),
-        ("state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}"),
+        state_fact(spec),
         *graph_facts(spec),
         *calibration_facts(spec),
         *parity_facts(spec.parity, spec.precision),

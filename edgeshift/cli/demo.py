@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--headless", is_flag=True, help="Print the labels; this version has no window yet.")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="PNG", help="Also write frames with their labels.")
 @click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help="Frames per second of a folder of images.")
-@click.option("--runtime", metavar="R", help="tensorrt, where it is installed. Default: by the file's name.")
+@click.option("--runtime", metavar="R", help="tensorrt, or mil (Core ML's checker). Default: by the file's name.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def run(

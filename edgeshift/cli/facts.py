@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeshift.cli.output import size_text
 from edgeshift.spec import ParitySpec, StreamSpec
 
 UNTRAINED = "untrained: its labels mean nothing"
@@ -25,6 +26,12 @@ def graph_facts(spec: StreamSpec) -> Facts:
     return facts
 
 
+def state_fact(spec: StreamSpec) -> tuple[str, str]:
+    """What is carried from frame to frame, and where."""
+    forms = {"io": "", "native": ", carried by the runtime", "buffer": ", in the program's own buffers"}
+    return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{forms[spec.state_form]}"
+
+
 def calibration_facts(spec: StreamSpec) -> Facts:
     """What set the ranges of an int8 artifact."""
     calibration = spec.calibration
@@ -37,6 +44,7 @@ def parity_facts(parity: ParitySpec, precision: str, *, holds: bool = True) -> F
     steps = "" if parity.steps is None else f" ({parity.steps:.0f} quantization steps)"
     return [
         ("parity", f"{parity.frames} frames against {parity.reference}: {verdict}"),
+        *([("  run by", parity.runtime)] if parity.runtime else []),
         ("  max error", f"{parity.max_error:.2g} of the logit range{steps}"),
         ("  cosine", f"{parity.cosine:.6f}"),
         ("  top-1", f"{parity.top1:.0%} agree, {parity.top1_clear:.0%} without near ties"),

@@ -8,11 +8,11 @@ import click
 import msgspec
 
 from edgeshift.artifact import read_artifact
-from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 from edgeshift.errors import ArtifactError
 from edgeshift.rule import describe_rule
-from edgeshift.spec import StreamSpec
+from edgeshift.spec import StreamSpec, TensorSpec
 
 NO_RULE = "none: nobody has chosen when a label is announced"
 
@@ -38,9 +38,15 @@ def run(file: Path, as_json: bool) -> None:
     print_table(
         "Tensors",
         ("", "name", "shape", "dtype", "scale", "zero point"),
-        [(kind, t.name, "x".join(map(str, t.shape)), t.dtype, f"{t.scale:.6g}", t.zero_point) for kind, t in tensors],
+        [(kind, t.name, "x".join(map(str, t.shape)), t.dtype, *_grid(t)) for kind, t in tensors],
     )
     print_next("edgeshift", "verify", file)
+
+
+def _grid(tensor: TensorSpec) -> tuple[str, int]:
+    """Scale and zero point; of floats on a grid, the grid's."""
+    grid = tensor.grid or tensor
+    return f"{grid.scale:.6g}", grid.zero_point
 
 
 def _facts(spec: StreamSpec) -> Facts:
@@ -53,7 +59,7 @@ def _facts(spec: StreamSpec) -> Facts:
         ("spacing", "not known" if spec.frame_spacing is None else f"one frame per {spec.frame_spacing:g} s"),
         ("labels", ", ".join(spec.labels[:12]) + more),
         ("rule", describe_rule(spec.rule, spec.labels) if spec.rule else NO_RULE),
-        ("state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}"),
+        state_fact(spec),
         *graph_facts(spec),
         *calibration_facts(spec),
         *(parity_facts(spec.parity, spec.precision) if spec.parity else []),

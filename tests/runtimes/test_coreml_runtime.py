@@ -1,0 +1,166 @@
+"""Core ML's own runtime, up to coremltools' documented API: a double stands where only a Mac has something."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from doubles import LEAK, SIZE, STATE, answers, frames, stream_spec, tensor
+
+from edgeshift.artifact import Artifact
+from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError
+from edgeshift.frames import FrameSpec
+from edgeshift.package_file import MANIFEST, MODEL, joined
+from edgeshift.runtimes import coreml
+from edgeshift.spec import NEXT
+
+MIX = np.array([[1, -1, 0, 0.5], [0, 1, -1, 0.5], [-1, 0, 1, 0.5]]) / 64
+OWN = np.array([[0.5, 0, 0, -1], [0, 0.5, 0, -1], [0, 0, 0.5, -1]]) / 64
+BODY = joined({MANIFEST: b"{}", MODEL: b"model"})
+
+
+def spec(form: str = "io", order: str = "rgb"):
+    return stream_spec(
+        target="coreml",
+        state_form=form,
+        frame=FrameSpec(SIZE, SIZE, order=order),  # type: ignore[arg-type]
+        input=tensor("frame", 1, SIZE, SIZE, 3, dtype="uint8"),
+        states=(tensor(STATE, 1, 3, 1, 1, channels="first"),),
+    )
+
+
+class State:
+    """What ``make_state`` gives: values by name."""
+
+    def __init__(self):
+        self.values = {STATE: np.zeros((1, 3, 1, 1), np.float32)}
+
+    def read_state(self, name):
+        return self.values[name]
+
+    def write_state(self, name, value):
+        assert value.flags.c_contiguous
+        self.values[name] = np.array(value)
+
+
+class MLModel:
+    """The network of ``doubles`` behind coremltools' face. ``made`` holds each one."""
+
+    made: ClassVar[list[MLModel]] = []
+
+    def __init__(self, path, compute_units=None):
+        assert (Path(path) / MODEL).read_bytes() == b"model"
+        self.units, self.calls = compute_units, []
+        MLModel.made.append(self)
+
+    def get_spec(self):
+        return types.SimpleNamespace(description="described")
+
+    def make_state(self):
+        return State()
+
+    def predict(self, data, state=None):
+        from PIL import Image
+
+        picture = data["frame"]
+        assert isinstance(picture, Image.Image) and picture.mode == "RGB" and picture.size == (SIZE, SIZE)
+        self.calls.append(sorted(data))
+        colour = np.asarray(picture).reshape(-1, 3).astype(np.float64).mean(0)
+        before = data[STATE] if state is None else state.values[STATE]
+        level = LEAK * before.reshape(3) + colour
+        found = {"logits": (level @ MIX + colour @ OWN)[None].astype(np.float32), "classLabel": "red"}
+        column = level.reshape(1, 3, 1, 1).astype(np.float32)
+        if state is None:
+            found[NEXT + STATE] = column
+        else:
+            state.values[STATE] = column
+        return found
+
+
+@pytest.fixture
+def mac(monkeypatch):
+    """This machine as a Mac whose coremltools is the double."""
+    tools = types.SimpleNamespace(
+        __version__="9.0",
+        models=types.SimpleNamespace(MLModel=MLModel),
+        ComputeUnit=types.SimpleNamespace(ALL="all of it", CPU_ONLY="cpu only", CPU_AND_GPU="gpu", CPU_AND_NE="ane"),
+    )
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(coreml, "coremltools", lambda why: tools)
+    monkeypatch.setattr(coreml, "require_description", lambda artifact, description: None)
+    MLModel.made.clear()
+    return tools
+
+
+def open_one(form: str = "io", **options):
+    pytest.importorskip("PIL")
+    order = options.pop("order", "rgb")
+    return coreml.open_artifact(Artifact(Path("a.mlpackage"), spec(form, order), BODY), **options)
+
+
+@pytest.mark.parametrize("form", ["io", "native"])
+def test_states_are_carried(mac, form):
+    model = open_one(form)
+    stream, shown = model.stream(), frames(12)
+    logits, levels = answers(shown)
+    for frame, want, level in zip(shown, logits, levels, strict=True):
+        np.testing.assert_allclose(stream.step(frame).logits, want, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(stream.state[STATE].reshape(3), level, rtol=1e-5)
+    inputs = ["frame"] if form == "native" else ["frame", STATE]
+    assert all(call == inputs for call in MLModel.made[0].calls)
+    saved, rest = stream.state, [stream.step(frame).logits for frame in shown[:3]]
+    other = model.stream()
+    other.state = saved
+    np.testing.assert_array_equal([other.step(frame).logits for frame in shown[:3]], rest)
+    stream.reset()
+    np.testing.assert_allclose(stream.step(shown[0]).logits, logits[0], rtol=1e-4, atol=1e-4)
+
+
+def test_core_ml_is_always_handed_rgb(mac):
+    """It turns the picture into the model's own order itself: what the stream holds as BGR goes back first."""
+    shown = frames(1)
+    rgb = open_one().stream().step(shown[0]).logits
+    np.testing.assert_array_equal(open_one(order="bgr").stream().step(shown[0]).logits, rgb)
+
+
+def test_units(mac):
+    assert open_one().runtime == "Core ML through coremltools 9.0 (all)"
+    assert MLModel.made[-1].units == "all of it"
+    open_one(units="cpu+ane")
+    assert MLModel.made[-1].units == "ane"
+    with pytest.raises(EdgeshiftError, match="unknown compute units 'gpu'"):
+        open_one(units="gpu")
+    with pytest.raises(EdgeshiftError, match="threads must be 1 to 64"):
+        open_one(threads=0)
+
+
+def test_its_errors_are_one_line(mac, monkeypatch):
+    def breaks(self, *arguments, **options):
+        raise RuntimeError("Error compiling model:\n  compiler error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MLModel, "predict", breaks)
+        with pytest.raises(EdgeshiftError, match=r"a\.mlpackage: Core ML cannot run it: Error compiling model: comp"):
+            open_one().stream().step(frames(1)[0])
+    monkeypatch.setattr(MLModel, "__init__", breaks)
+    with pytest.raises(ArtifactError, match=r"a\.mlpackage: Core ML cannot load its program: Error compiling"):
+        open_one()
+
+
+def test_without_pillow_the_extra_is_named(mac, monkeypatch):
+    stream = open_one().stream()
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(RuntimeMissingError, match=r'pip install "edgeshift\[coreml\]"'):
+        stream.step(frames(1)[0])
+
+
+def test_elsewhere_it_is_the_reference_executor(monkeypatch):
+    called = []
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(coreml.mil, "open_artifact", lambda artifact, threads: called.append(threads))
+    open_one(threads=2)
+    assert called == [2]

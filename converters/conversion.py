@@ -26,7 +26,7 @@ from edgeshift.runtimes import RUNTIMES
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.selfcheck import make_check
 from edgeshift.source import Source
-from edgeshift.spec import CalibrationSpec, Precision, StreamSpec
+from edgeshift.spec import CalibrationSpec, Precision, StateForm, StreamSpec
 from edgeshift.stream import Array
 from edgeshift.threads import one_thread
 
@@ -44,6 +44,8 @@ class Options:
         parity: frames to prove it on, uint8 [H, W, 3] RGB; None: drawn ones.
         float_boundary: int8 inside, float tensors outside (browsers refuse int8 inputs).
         fresh_states: next states that no operator of the graph reads (some GPU delegates corrupt others).
+        state: where the states are between steps; one of the target's ``STATES``.
+        backend: one of the target's ``BACKENDS``; None: its first.
     """
 
     precision: Precision = "int8"
@@ -51,16 +53,19 @@ class Options:
     parity: Sequence[npt.NDArray[np.uint8]] | None = None
     float_boundary: bool = False
     fresh_states: bool = False
+    state: str = "io"
+    backend: str | None = None
 
 
 @dataclass(frozen=True)
 class Converted:
-    """An artifact that was written and holds. ``seconds`` are per stage."""
+    """An artifact that was written and holds, or why it could not be run here. ``seconds`` are per stage."""
 
     path: Path
     spec: StreamSpec
     size: int
     seconds: dict[str, float]
+    unproven: str | None = None
 
 
 def find_target(name: str) -> Target:
@@ -72,6 +77,27 @@ def find_target(name: str) -> Target:
     if name not in TARGETS:
         raise ConversionError(unknown("target", name, TARGETS))
     return cast("Target", importlib.import_module(TARGETS[name]))
+
+
+def require_choices(module: Target, target: str, options: Options) -> None:
+    """Refuse what a target does not have.
+
+    Raises:
+        ConversionError: with what it has.
+    """
+    if options.precision not in module.PRECISIONS:
+        raise ConversionError(f"{target} has no {options.precision}; it has {', '.join(module.PRECISIONS)}")
+    states, backends = _choices(module, "STATES") or ("io",), _choices(module, "BACKENDS")
+    if options.state not in states:
+        raise ConversionError(f"{target} has no --state {options.state}; it has {', '.join(states)}")
+    if options.backend is not None and options.backend not in backends:
+        has = f"it has {', '.join(backends)}" if backends else "it has no backends to choose from"
+        raise ConversionError(f"{target} has no --backend {options.backend}; {has}")
+
+
+def _choices(module: Target, name: str) -> tuple[str, ...]:
+    found: tuple[str, ...] = getattr(module, name, ())
+    return found
 
 
 def default_path(source: Source, target: str, precision: Precision) -> Path:
@@ -102,8 +128,7 @@ def convert(
     """
     options, stages = options or Options(), stages or Stages()
     module = find_target(target)
-    if options.precision not in module.PRECISIONS:
-        raise ConversionError(f"{target} has no {options.precision}; it has {', '.join(module.PRECISIONS)}")
+    require_choices(module, target, options)
     if not out.name.endswith(module.SUFFIX):
         raise ConversionError(
             f"{out}: a {target} artifact is named *{module.SUFFIX}, which is how it is recognised later"
@@ -125,20 +150,28 @@ def convert(
         calibration = CalibrationSpec(
             source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256
         )
-    lowered = module.lower(Job(source, step, options.precision, samples, options.float_boundary, stages))
+    state = cast("StateForm", options.state)
+    backend = options.backend or next(iter(_choices(module, "BACKENDS")), None)
+    lowered = module.lower(
+        Job(source, step, options.precision, samples, options.float_boundary, stages, state, backend)
+    )
     spec = msgspec.structs.replace(
         source.describe(target, options.precision, step),
         input=lowered.input,
         output=lowered.output,
         states=lowered.states,
+        state_form=state,
         graph=lowered.graph,
         calibration=calibration,
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
-    spec = _prove(Artifact(out, spec, lowered.body), source, options, stages)
+    if lowered.unproven is None:
+        spec = _prove(Artifact(out, spec, lowered.body), source, options, stages)
+    else:  # the device that can run it compares itself with the original
+        spec = msgspec.structs.replace(spec, check=make_check(reference(source), options.precision))
     with stages.stage("write"):
         spec = write_artifact(out, lowered.body, spec)
-    return Converted(out, spec, out.stat().st_size, dict(stages.seconds))
+    return Converted(out, spec, out.stat().st_size, dict(stages.seconds), lowered.unproven)
 
 
 def _prove(artifact: Artifact, source: Source, options: Options, stages: Stages) -> StreamSpec:

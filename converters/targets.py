@@ -10,7 +10,7 @@ from typing import Protocol
 from edgeshift.models.network import Step
 from edgeshift.progress import Stages
 from edgeshift.source import FRAME, LOGITS, Source
-from edgeshift.spec import GraphSpec, Precision, TensorSpec
+from edgeshift.spec import GraphSpec, Precision, StateForm, TensorSpec
 from edgeshift.stream import Array
 
 #: {name: module}; imported when the target is asked for.
@@ -18,6 +18,7 @@ TARGETS = {
     "tflite": "edgeshift.converters.tflite",
     "onnx": "edgeshift.converters.onnx",
     "tensorrt": "edgeshift.converters.tensorrt",
+    "executorch": "edgeshift.converters.executorch",
 }
 
 
@@ -31,6 +32,8 @@ class Job:
         samples: calibration samples (``edgeshift.calibration.roll``); empty unless int8.
         float_boundary: int8 inside, float frames, states and logits outside.
         stages: to time and draw the work.
+        state: where the states are between steps, one of the target's ``STATES``.
+        backend: one of the target's ``BACKENDS``; None: it has one only.
     """
 
     source: Source
@@ -39,6 +42,8 @@ class Job:
     samples: Sequence[dict[str, Array]]
     float_boundary: bool
     stages: Stages
+    state: StateForm = "io"
+    backend: str | None = None
 
     def tensors(self, target: str) -> dict[str, TensorSpec]:
         """{name: tensor} of the boundary as the spec describes it, for a target to find in its graph."""
@@ -48,7 +53,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Lowered:
-    """What a target returns: the graph as bytes, and the boundary it really has."""
+    """What a target returns: the graph as bytes, and the boundary it really has.
+
+    ``unproven`` says why nothing on this platform can run it; None: parity is to be proven.
+    """
 
     body: bytes
     input: TensorSpec
@@ -56,15 +64,22 @@ class Lowered:
     states: tuple[TensorSpec, ...]
     graph: GraphSpec
     tools: dict[str, str] = field(default_factory=dict)
+    unproven: str | None = None
 
 
 def lowered(
-    job: Job, body: bytes, found: Mapping[str, TensorSpec], graph: GraphSpec, packages: Sequence[str]
+    job: Job,
+    body: bytes,
+    found: Mapping[str, TensorSpec],
+    graph: GraphSpec,
+    packages: Sequence[str],
+    unproven: str | None = None,
 ) -> Lowered:
     """Put together what a target returns.
 
     Args:
         found: {name: tensor} of the graph's real boundary. packages: that made it, whose versions are noted.
+        unproven: why it cannot be run here.
     """
     return Lowered(
         body=body,
@@ -73,13 +88,15 @@ def lowered(
         states=tuple(found[name] for name in job.step.state_names),
         graph=graph,
         tools={package: importlib.metadata.version(package) for package in packages},
+        unproven=unproven,
     )
 
 
 class Target(Protocol):
     """The face of a target's module. A Protocol, because modules cannot inherit.
 
-    It may also have ``NOTES``, lines that every conversion says on stderr.
+    It may also have ``NOTES``, lines that every conversion says on stderr, and ``STATES`` and ``BACKENDS``, the choices
+    of ``--state`` and ``--backend`` with the default first.
     """
 
     SUFFIX: str

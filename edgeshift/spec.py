@@ -28,7 +28,10 @@ MAX_VALUES = 1 << 27
 NONE = "none"
 
 Precision = Literal["fp32", "fp16", "int8"]
-Dtype = Literal["float32", "int8"]
+Dtype = Literal["float32", "float16", "int8"]
+#: Where the states are between steps: inputs and outputs of the graph, or buffers inside it.
+StateForm = Literal["io", "buffer"]
+BYTES = {"float32": 4, "float16": 2, "int8": 1}
 # What a description says reaches terminals: no control characters, no line ends, nothing that turns text around.
 PRINTABLE = r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z"
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE)]
@@ -108,6 +111,10 @@ class GraphSpec(Struct, frozen=True, kw_only=True):
     partitions: Count | None = None
     delegated: Annotated[float, Meta(ge=0, le=1)] | None = None
     """Share of the operators that the runtime's fast path takes, of all of them; None: not known."""
+    backend: Name | None = None
+    """Whose fast path, where a runtime has several."""
+    outside: Annotated[dict[Name, Count], Meta(max_length=256)] = {}
+    """The operators it does not take, where they are known."""
 
 
 class ParitySpec(Struct, frozen=True, kw_only=True):
@@ -189,6 +196,8 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
     input: TensorSpec
     output: TensorSpec
     states: Annotated[tuple[TensorSpec, ...], Meta(max_length=256)]
+    state_form: StateForm = "io"
+    """Where the states are between steps."""
     labels: Annotated[tuple[Label, ...], Meta(max_length=100_000)]
     shifts: Annotated[tuple[PlaceSpec, ...], Meta(max_length=256)]
     weights: WeightsSpec
@@ -236,7 +245,7 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
     @property
     def state_bytes(self) -> int:
         """Bytes carried from frame to frame."""
-        return sum(state.values * (4 if state.dtype == "float32" else 1) for state in self.states)
+        return sum(state.values * BYTES[state.dtype] for state in self.states)
 
 
 def encode(spec: StreamSpec) -> bytes:

@@ -19,6 +19,7 @@ __all__ = ["BY_NAME", "RUNTIMES", "load"]
 RUNTIMES = {
     ".tflite": "edgeshift.runtimes.tflite",
     ".onnx": "edgeshift.runtimes.onnxruntime",
+    ".pte": "edgeshift.runtimes.executorch",
     ".safetensors": "edgeshift.runtimes.pytorch",
 }
 #: {name: (suffix, module)} of those that must be asked for: another one runs such files anywhere.

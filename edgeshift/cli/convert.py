@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_text
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, size_text
 from edgeshift.errors import EdgeshiftError, missing
 
@@ -25,7 +25,7 @@ SECONDS = click.FloatRange(0, 3600, min_open=True)
 
 @click.command("convert")
 @click.argument("model", required=False)
-@click.option("--target", required=True, metavar="T", help="What to convert to: tflite, onnx or tensorrt.")
+@click.option("--target", required=True, metavar="T", help="What to convert to: tflite, onnx, tensorrt or executorch.")
 @click.option("--weights", type=FILE, metavar="F", help="A checkpoint: MIT, torchvision, mmaction2, ... or our own.")
 @click.option("--precision", default="int8", type=click.Choice(["fp32", "fp16", "int8"]), show_default=True)
 @click.option("--calibration", type=FILE, metavar="DIR", help="16 videos or more to set int8 ranges.")
@@ -45,6 +45,8 @@ SECONDS = click.FloatRange(0, 3600, min_open=True)
 )
 @click.option("--float-boundary", is_flag=True, help="int8 inside, float tensors outside (browsers).")
 @click.option("--fresh-states", is_flag=True, help="Next states that the graph itself does not read (GPU delegates).")
+@click.option("--state", default="io", metavar="S", show_default=True, help="Where the states are: io, or buffer (executorch).")
+@click.option("--backend", metavar="B", help="Of executorch: xnnpack (default) or coreml.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def run(target: str, as_json: bool, **options: Any) -> None:
     """Convert a model to one file that runs frame by frame on a device, and prove it equal to the original.
@@ -83,6 +85,8 @@ def run(target: str, as_json: bool, **options: Any) -> None:
             parity=parity,
             float_boundary=options["float_boundary"],
             fresh_states=options["fresh_states"],
+            state=options["state"],
+            backend=options["backend"],
         ),
         bars,
     )
@@ -160,15 +164,15 @@ def _require_sense(options: dict[str, Any], suffix: str) -> None:
 
 def _facts(result: Converted) -> Facts:
     spec = result.spec
-    assert spec.parity is not None
+    parity = parity_facts(spec.parity, spec.precision) if spec.parity else [("parity", result.unproven)]
     return [
         *model_facts(spec),
         ("size", size_text(result.size)),
         ("precision", spec.precision),
         ("frame", f"{spec.frame.width}x{spec.frame.height} {spec.frame.order}, {spec.input.dtype}"),
-        ("state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}"),
+        ("state", state_text(spec)),
         *graph_facts(spec),
         *calibration_facts(spec),
-        *parity_facts(spec.parity, spec.precision),
+        *parity,
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
     ]

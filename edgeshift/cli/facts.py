@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeshift.cli.output import size_text
 from edgeshift.spec import ParitySpec, StreamSpec
 
 UNTRAINED = "untrained: its labels mean nothing"
@@ -21,8 +22,17 @@ def graph_facts(spec: StreamSpec) -> Facts:
     graph = spec.graph
     facts: Facts = [("operators", ", ".join(f"{count} {kind}" for kind, count in graph.operators.items()))]
     if graph.delegated is not None:
-        facts.append(("delegated", f"{graph.delegated:.0%} in {graph.partitions} piece(s)"))
+        whose = f" ({graph.backend})" if graph.backend else ""
+        facts.append(("delegated", f"{graph.delegated:.0%} in {graph.partitions} piece(s){whose}"))
+    if graph.outside:
+        facts.append(("not delegated", ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())))
     return facts
+
+
+def state_text(spec: StreamSpec) -> str:
+    """How much is carried, and where."""
+    where = "" if spec.state_form == "io" else f", in the graph's own {spec.state_form}s"
+    return f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{where}"
 
 
 def calibration_facts(spec: StreamSpec) -> Facts:

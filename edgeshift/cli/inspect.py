@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from edgeshift.artifact import read_artifact
-from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_text
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 from edgeshift.errors import ArtifactError
 from edgeshift.rule import describe_rule
@@ -53,7 +53,7 @@ def _facts(spec: StreamSpec) -> Facts:
         ("spacing", "not known" if spec.frame_spacing is None else f"one frame per {spec.frame_spacing:g} s"),
         ("labels", ", ".join(spec.labels[:12]) + more),
         ("rule", describe_rule(spec.rule, spec.labels) if spec.rule else NO_RULE),
-        ("state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}"),
+        ("state", state_text(spec)),
         *graph_facts(spec),
         *calibration_facts(spec),
         *(parity_facts(spec.parity, spec.precision) if spec.parity else []),

@@ -10,6 +10,7 @@ tied (``ranges``) and int8 at the boundary, so that nothing is converted either.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import warnings
 from typing import Any
@@ -51,14 +52,14 @@ def _xnnpack(job: Job) -> Lowered:
     inputs = tuple(memory_example(job).values())
     grids = None
     if job.precision == "fp16":
-        module, inputs = module.half(), tuple(tensor.half() for tensor in inputs)
+        module, inputs = copy.deepcopy(module).half(), tuple(tensor.half() for tensor in inputs)
     with job.stages.stage("export"):
         exported = _export(job, module, inputs)
     if job.precision == "int8":
         with job.stages.stage("quantize"):
             module, grids = quantize(job, exported)
         if not job.float_boundary:
-            inputs = tuple(grid.tensor(tensor) for grid, tensor in zip(grids, inputs, strict=True))
+            inputs = tuple(grid.tensor(tensor) for grid, tensor in zip(grids[:-1], inputs, strict=True))
     names = job.step.state_names if job.state == "buffer" else ()
     with job.stages.stage("lower"):
         if names:
@@ -117,12 +118,13 @@ class Buffered(nn.Module):
 
 
 def _export(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
-    """The exported program, its constants computed."""
+    """The exported program; of a float one, constants computed (of int8 weights that would make float ones)."""
     from executorch.exir.passes.constant_prop_pass import constant_prop_pass
 
     try:
         with torch.no_grad():
-            return constant_prop_pass(torch.export.export(module, inputs, strict=False))
+            exported = torch.export.export(module, inputs, strict=False)
+            return exported if inputs[0].dtype == torch.int8 else constant_prop_pass(exported)
     except Exception as error:
         name = job.source.network.config.name
         raise ConversionError(f"torch.export cannot export {name}: {one_line(error)}") from error

@@ -6,7 +6,17 @@ details), and a line in ``TARGETS``.
 
 from __future__ import annotations
 
-from edgeshift.converters.conversion import Converted, Options, convert, default_path, find_target
+from edgeshift.converters.conversion import Converted, Options, convert, default_path, find_target, require_choices
 from edgeshift.converters.targets import TARGETS, Job, Lowered
 
-__all__ = ["TARGETS", "Converted", "Job", "Lowered", "Options", "convert", "default_path", "find_target"]
+__all__ = [
+    "TARGETS",
+    "Converted",
+    "Job",
+    "Lowered",
+    "Options",
+    "convert",
+    "default_path",
+    "find_target",
+    "require_choices",
+]

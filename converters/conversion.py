@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import edgeshift
 from edgeshift.artifact import Artifact, write_artifact
 from edgeshift.calibration import FRAMES, MIN_CLIPS, Clips, drawn_clips, roll
-from edgeshift.converters.targets import TARGETS, Job, Target
+from edgeshift.converters.targets import TARGETS, Backend, Job, Target
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError, unknown
 from edgeshift.frames import FrameSpec
 from edgeshift.models.deploy import deploy
@@ -85,19 +85,22 @@ def require_choices(module: Target, target: str, options: Options) -> None:
     Raises:
         ConversionError: with what it has.
     """
-    if options.precision not in module.PRECISIONS:
-        raise ConversionError(f"{target} has no {options.precision}; it has {', '.join(module.PRECISIONS)}")
-    states, backends = _choices(module, "STATES") or ("io",), _choices(module, "BACKENDS")
-    if options.state not in states:
-        raise ConversionError(f"{target} has no --state {options.state}; it has {', '.join(states)}")
-    if options.backend is not None and options.backend not in backends:
-        has = f"it has {', '.join(backends)}" if backends else "it has no backends to choose from"
-        raise ConversionError(f"{target} has no --backend {options.backend}; {has}")
+    backends: Mapping[str, Backend] = getattr(module, "BACKENDS", {})
+    backend, has = _default_backend(module, options), Backend(module.PRECISIONS, getattr(module, "STATES", ("io",)))
+    words = target
+    if backend is not None:
+        if backend not in backends:
+            known = f"it has {', '.join(backends)}" if backends else "it has none to choose from"
+            raise ConversionError(f"{target} has no --backend {backend}; {known}")
+        has, words = backends[backend], f"{target} --backend {backend}"
+    if options.precision not in has.precisions:
+        raise ConversionError(f"{words} has no {options.precision}; it has {', '.join(has.precisions)}")
+    if options.state not in has.states:
+        raise ConversionError(f"{words} has no --state {options.state}; it has {', '.join(has.states)}")
 
 
-def _choices(module: Target, name: str) -> tuple[str, ...]:
-    found: tuple[str, ...] = getattr(module, name, ())
-    return found
+def _default_backend(module: Target, options: Options) -> str | None:
+    return options.backend or next(iter(getattr(module, "BACKENDS", {})), None)
 
 
 def default_path(source: Source, target: str, precision: Precision) -> Path:
@@ -151,7 +154,7 @@ def convert(
             source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256
         )
     state = cast("StateForm", options.state)
-    backend = options.backend or next(iter(_choices(module, "BACKENDS")), None)
+    backend = _default_backend(module, options)
     lowered = module.lower(
         Job(source, step, options.precision, samples, options.float_boundary, stages, state, backend)
     )

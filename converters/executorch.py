@@ -1,8 +1,8 @@
 """ExecuTorch, through torch.export and a delegate: XNNPACK on any processor, or Core ML on Apple's.
 
-The step is exported with tensors whose memory is channels last, which is the order XNNPACK computes in: the one
-delegate call that comes out has no transpose but the head's. int8 is made before that (``executorch_pt2e``), with ranges
-tied (``ranges``) and int8 at the boundary, so that nothing is converted either.
+The step is exported with tensors whose memory is channels last, the order XNNPACK computes in: the one delegate call
+that comes out has no transpose but the head's. int8 is made before that (``executorch_pt2e``), with ranges tied
+(``ranges``) and int8 at the boundary, so that nothing is converted either.
 
     --state io      (frame, states) -> (logits, next states): who calls feeds them back
     --state buffer  (frame) -> (logits): the program keeps them, and writes them after the delegate call
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from edgeshift.converters.channels_last import ChannelsLast, ChannelsLastMemory, example, memory_example
 from edgeshift.converters.executorch_graph import boundary, graph_spec
 from edgeshift.converters.executorch_pt2e import quantize
-from edgeshift.converters.targets import Job, Lowered, lowered
+from edgeshift.converters.targets import Backend, Job, Lowered, lowered
 from edgeshift.errors import ConversionError, missing, one_line
 from edgeshift.runtimes.quiet import quiet
 from edgeshift.spec import GraphSpec, Precision, StateForm
@@ -29,7 +29,7 @@ from edgeshift.spec import GraphSpec, Precision, StateForm
 SUFFIX = ".pte"
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 STATES: tuple[StateForm, ...] = ("io", "buffer")
-BACKENDS = ("xnnpack", "coreml")
+BACKENDS = {"xnnpack": Backend(PRECISIONS, STATES), "coreml": Backend(("fp32", "fp16"), ("io",))}
 PACKAGES = ("torch", "executorch", "torchao")
 #: Why an artifact for Core ML carries no parity.
 UNPROVEN = "not verified on this platform: Core ML runs on Apple's systems only; there: edgeshift verify FILE"
@@ -73,10 +73,6 @@ def _xnnpack(job: Job) -> Lowered:
 
 
 def _coreml(job: Job) -> Lowered:
-    if job.precision == "int8":
-        raise ConversionError("executorch has no int8 for --backend coreml; it has fp32 and fp16 there")
-    if job.state != "io":
-        raise ConversionError(f"executorch has no --state {job.state} for --backend coreml; it has io there")
     if importlib.util.find_spec("coremltools") is None:
         raise missing("coremltools", "convert", "converting for Core ML")
     import coremltools
@@ -149,8 +145,8 @@ def _lower(job: Job, exported: Any, partitioner: Any) -> tuple[bytes, GraphSpec]
     except Exception as error:
         name = job.source.network.config.name
         raise ConversionError(f"ExecuTorch cannot lower {name}: {one_line(error)}") from error
-    graph = graph_spec(edge.exported_program(), program.exported_program(), job.backend or BACKENDS[0])
-    return bytes(program.buffer), graph
+    body = bytes(program.buffer)
+    return body, graph_spec(body, job.backend or "xnnpack")
 
 
 def _require_int8(graph: GraphSpec, float_boundary: bool, states: int) -> None:

@@ -14,42 +14,76 @@ import msgspec
 
 from edgeshift.converters.executorch_pt2e import Grid
 from edgeshift.converters.targets import Job
-from edgeshift.errors import ConversionError
+from edgeshift.errors import ConversionError, one_line
 from edgeshift.spec import Dtype, GraphSpec, TensorSpec
 
-#: What the runtime does between operators: it hands over results, and writes a buffer's next value.
-PLUMBING = ("getitem", "executorch_call_delegate", "alloc", "view", "free")
+#: The operator that writes a buffer's next value: needed for ``--state buffer``, and no part of what is computed.
 WRITE = "copy_"
+XNNPACK = "XnnpackBackend"
 
 
-def graph_spec(edge: Any, program: Any, backend: str) -> GraphSpec:
+def graph_spec(body: bytes, backend: str) -> GraphSpec:
     """Operators by kind, how many delegate calls there are, and their share of the operators that compute.
 
     Args:
-        edge: the exported program with its delegates. program: the same as it is emitted.
-        backend: whose delegates they are.
+        body: a program that our own converter just wrote (not for untrusted files). backend: whose delegates it calls.
     """
-    inside: Counter[str] = Counter()
-    calls = 0
-    for node in edge.graph.nodes:
-        if node.op == "get_attr" and hasattr(lowered := getattr(edge.graph_module, node.target), "processed_bytes"):
+    inside, outside = Counter[str](), Counter[str]()
+    calls = 0  # of delegates: those that are not XNNPACK's do not say what they run
+    plan, delegates = read_program(body)
+    for instruction in plan.chains[0].instructions:
+        call = instruction.instr_args
+        if hasattr(call, "delegate_index"):
             calls += 1
-            inside += _xnnpack_operators(lowered.processed_bytes) if backend == "xnnpack" else _edge_operators(lowered)
-    outside = outside_operators(program)
-    computing = sum(inside.values()) + sum(count for kind, count in outside.items() if kind != WRITE)
+            kind, data = delegates[call.delegate_index]
+            inside += operators(data) if kind == XNNPACK else Counter()
+        elif hasattr(call, "op_index"):
+            outside[plan.operators[call.op_index].name.split("::")[-1]] += 1
+    counted = sum(inside.values())
+    computing = counted + sum(count for kind, count in outside.items() if kind != WRITE)
+    share = 1.0 if calls and computing == counted else counted / computing if counted else None
     return GraphSpec(
         operators=dict((inside + outside).most_common()),
         partitions=calls,
-        delegated=sum(inside.values()) / computing if computing else 0.0,
+        delegated=share,
         backend=backend,
         outside=dict(outside.most_common()),
     )
 
 
-def outside_operators(program: Any) -> Counter[str]:
-    """Operators of an emitted program that are not in a delegate."""
-    kinds = (_kind(node.target) for node in program.graph.nodes if node.op == "call_function")
-    return Counter(kind for kind in kinds if kind not in PLUMBING)
+def read_program(body: bytes) -> tuple[Any, list[tuple[str, bytes]]]:
+    """The execution plan of a program's one method, and its delegates: (backend, what it was given)."""
+    from executorch.exir._serialize._program import deserialize_pte_binary
+
+    program = deserialize_pte_binary(body).program
+    plan = program.execution_plan[0]
+    inline = program.backend_delegate_data
+    return plan, [(delegate.id, bytes(inline[delegate.processed.index].data)) for delegate in plan.delegates]
+
+
+def operators(data: bytes) -> Counter[str]:
+    """What XNNPACK itself runs."""
+    return Counter(node["xnode_union_type"].removeprefix("XNN") for node in read_delegate(data)["xnodes"])
+
+
+def read_delegate(data: bytes) -> dict[str, Any]:
+    """XNNPACK's part of a program: its FlatBuffer, as its schema names things."""
+    import executorch.backends.xnnpack.serialization as package
+    from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XNNHeader
+    from executorch.exir._serialize._flatbuffer import _flatc_decompile
+
+    header = XNNHeader.from_bytes(data[: XNNHeader.EXPECTED_LENGTH])
+    end = header.flatbuffer_offset + header.flatbuffer_size
+    with tempfile.TemporaryDirectory() as folder:
+        schema, graph = Path(folder) / "schema.fbs", Path(folder) / "graph.bin"
+        schema.write_bytes(resources.files(package).joinpath("schema.fbs").read_bytes())
+        graph.write_bytes(data[header.flatbuffer_offset : end])
+        try:
+            _flatc_decompile(folder, str(schema), str(graph), ["--raw-binary"])
+            found: dict[str, Any] = json.loads((Path(folder) / "graph.json").read_bytes())
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ConversionError(f"XNNPACK's part of the program cannot be read back: {one_line(error)}") from error
+    return found
 
 
 def boundary(job: Job, grids: Sequence[Grid] | None) -> dict[str, TensorSpec]:
@@ -68,35 +102,3 @@ def boundary(job: Job, grids: Sequence[Grid] | None) -> dict[str, TensorSpec]:
         name: msgspec.structs.replace(names[name], dtype="int8", scale=grid.scale, zero_point=grid.zero_point)
         for name, grid in zip(order, grids, strict=True)
     }
-
-
-def _kind(target: Any) -> str:
-    """``aten::copy_.default`` as ``copy_``."""
-    name = getattr(getattr(target, "_op", target), "__name__", str(target))
-    return str(name).split(".")[0].split("::")[-1]
-
-
-def _edge_operators(lowered: Any) -> Counter[str]:
-    """What a delegate was given: whoever compiles it on the device may fuse them."""
-    nodes = lowered.original_module.graph.nodes
-    return Counter(_kind(node.target) for node in nodes if node.op == "call_function" and "getitem" not in str(node))
-
-
-def _xnnpack_operators(data: bytes) -> Counter[str]:
-    """What XNNPACK itself runs, read from the delegate's own FlatBuffer."""
-    import executorch.backends.xnnpack.serialization as package
-    from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XNNHeader
-    from executorch.exir._serialize._flatbuffer import _flatc_decompile
-
-    header = XNNHeader.from_bytes(data[: XNNHeader.EXPECTED_LENGTH])
-    end = header.flatbuffer_offset + header.flatbuffer_size
-    with tempfile.TemporaryDirectory() as folder:
-        schema, graph = Path(folder) / "schema.fbs", Path(folder) / "graph.bin"
-        schema.write_bytes(resources.files(package).joinpath("schema.fbs").read_bytes())
-        graph.write_bytes(data[header.flatbuffer_offset : end])
-        try:
-            _flatc_decompile(folder, str(schema), str(graph), ["--raw-binary"])
-            found = json.loads((Path(folder) / "graph.json").read_bytes())
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ConversionError(f"XNNPACK's part of the program cannot be read back: {error}") from error
-    return Counter(node["xnode_union_type"].removeprefix("_").removeprefix("XNN") for node in found["xnodes"])

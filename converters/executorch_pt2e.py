@@ -4,8 +4,8 @@
     int8    dq -- conv -- hardtanh -- q -- dq -- cat -- q
 
 XNNPACK takes the pattern between two pairs as one int8 operator. Weights are symmetric, one scale per output channel.
-The quantizer that comes with ExecuTorch is not used: it measures before a ReLU6, not behind it, and leaves slices out, so
-that states would be converted to float and back around each of them.
+The quantizer that comes with ExecuTorch is not used: it measures before a ReLU6, not behind it, and leaves slices out,
+so that states are converted to float and back around each of them.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _quantizer() -> Any:
                 if node.op != "call_function":
                     continue
                 users = list(node.users)
-                inputs = {source: tensor for source in node.all_input_nodes}
+                inputs = dict.fromkeys(node.all_input_nodes, tensor)
                 if node.target in WEIGHTED:
                     inputs = {node.args[0]: tensor, node.args[1]: weight}
                 elif node.target in FUSED and node.args[0].target in WEIGHTED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edgeshift.models.network import Step
 from edgeshift.progress import Stages
@@ -20,6 +20,13 @@ TARGETS = {
     "tensorrt": "edgeshift.converters.tensorrt",
     "executorch": "edgeshift.converters.executorch",
 }
+
+
+class Backend(NamedTuple):
+    """What a target has for one of its backends."""
+
+    precisions: tuple[Precision, ...]
+    states: tuple[StateForm, ...]
 
 
 @dataclass(frozen=True)
@@ -95,8 +102,8 @@ def lowered(
 class Target(Protocol):
     """The face of a target's module. A Protocol, because modules cannot inherit.
 
-    It may also have ``NOTES``, lines that every conversion says on stderr, and ``STATES`` and ``BACKENDS``, the choices
-    of ``--state`` and ``--backend`` with the default first.
+    It may also have ``NOTES``, lines that every conversion says on stderr; ``STATES``, the choices of ``--state`` (none:
+    "io"); and ``BACKENDS``, those of ``--backend`` with what each has. The first is the default.
     """
 
     SUFFIX: str

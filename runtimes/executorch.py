@@ -165,7 +165,8 @@ def _tensors(count: int, tensor: Any, names: list[str]) -> Boundary:
     """{name: (shape, dtype)}; those beyond the names are called by their number."""
     named = [*names, *(f"tensor {index}" for index in range(len(names), count))][:count]
     found = [tensor(index) for index in range(count)]
-    return {name: (tuple(t.sizes()), DTYPES.get(t.dtype(), str(t.dtype()))) for name, t in zip(named, found, strict=True)}
+    kinds = [(tuple(t.sizes()), DTYPES.get(t.dtype(), str(t.dtype()))) for t in found]
+    return dict(zip(named, kinds, strict=True))
 
 
 def _in_memory(found: Boundary) -> Boundary:
@@ -178,7 +179,9 @@ def _buffer(loaded: Loaded, name: str, path: Path) -> Any:
         with quiet():
             return loaded.method._method.get_attribute(name)
     except AttributeError as error:
-        raise EdgeshiftError(f"{path}: its states are buffers, which ExecuTorch shows from 1.5 on: update it") from error
+        raise EdgeshiftError(
+            f"{path}: its states are buffers, which ExecuTorch shows from 1.5 on; update it"
+        ) from error
     except RuntimeError as error:
         raise ArtifactError(f"{path}: its program has no buffer {name!r}, which its description promises") from error
 
@@ -212,8 +215,10 @@ def _require_backend(artifact: Artifact, runtime: Any, version: str) -> None:
     name = _backend(artifact)
     available = runtime.backend_registry.registered_backend_names
     if BACKENDS.get(name, name) not in available:
-        where = ", which is part of it on Apple's systems only" if name == "coreml" else ""
-        raise EdgeshiftError(f"{artifact.path}: made for {name}, and this ExecuTorch {version} has no such backend{where}")
+        where = ", which it has on Apple's systems only" if name == "coreml" else ""
+        raise EdgeshiftError(
+            f"{artifact.path}: made for {name}, and ExecuTorch {version} has no such backend here{where}"
+        )
 
 
 def _set_threads(library: Any, threads: int) -> None:

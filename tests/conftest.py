@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 #: What each target needs to be installed.
-CONVERTERS = {"tflite": "litert_torch", "onnx": "onnxscript", "tensorrt": "onnxscript"}
+CONVERTERS = {"tflite": "litert_torch", "onnx": "onnxscript", "tensorrt": "onnxscript", "executorch": "executorch"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from edgeshift.source import Source
 
 FILE = click.Path(path_type=Path)
+#: Options of the command line that are ``edgeshift.converters.Options`` by the same name.
+OPTIONS = ("precision", "float_boundary", "fresh_states", "state", "backend")
+#: Below this share of the operators on the runtime's fast path, a conversion says which are not.
+SHARE = 0.95
 SECONDS = click.FloatRange(0, 3600, min_open=True)
 
 
@@ -45,7 +50,9 @@ SECONDS = click.FloatRange(0, 3600, min_open=True)
 )
 @click.option("--float-boundary", is_flag=True, help="int8 inside, float tensors outside (browsers).")
 @click.option("--fresh-states", is_flag=True, help="Next states that the graph itself does not read (GPU delegates).")
-@click.option("--state", default="io", metavar="S", show_default=True, help="Where the states are: io, or buffer (executorch).")
+@click.option(
+    "--state", default="io", metavar="S", show_default=True, help="Where the states are: io, or buffer (executorch)."
+)
 @click.option("--backend", metavar="B", help="Of executorch: xnnpack (default) or coreml.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def run(target: str, as_json: bool, **options: Any) -> None:
@@ -68,6 +75,8 @@ def run(target: str, as_json: bool, **options: Any) -> None:
 
     module = converters.find_target(target)
     _require_sense(options, module.SUFFIX)
+    chosen = converters.Options(**{name: options[name] for name in OPTIONS})
+    converters.require_choices(module, target, chosen)
     bars = Bars()
     with bars.stage("load"):
         source = _source(options)
@@ -79,17 +88,11 @@ def run(target: str, as_json: bool, **options: Any) -> None:
         source,
         target,
         out,
-        converters.Options(
-            precision=options["precision"],
-            calibration=calibration,
-            parity=parity,
-            float_boundary=options["float_boundary"],
-            fresh_states=options["fresh_states"],
-            state=options["state"],
-            backend=options["backend"],
-        ),
+        dataclasses.replace(chosen, calibration=calibration, parity=parity),
         bars,
     )
+    for note in _warnings(result):
+        print(f"edgeshift: note: {note}", file=sys.stderr)
     if as_json:
         print_json(
             {
@@ -160,6 +163,17 @@ def _require_sense(options: dict[str, Any], suffix: str) -> None:
         raise EdgeshiftError(f"{out}: the artifact is a file named *{suffix}, which is how it is recognised later")
     if options["calibration"] is not None and options["precision"] != "int8":
         raise EdgeshiftError(f"--calibration sets int8 ranges; {options['precision']} has none: leave it out")
+
+
+def _warnings(result: Converted) -> list[str]:
+    """What holds, and is less than one would expect."""
+    graph, found = result.spec.graph, []
+    if graph is not None and graph.delegated is not None and graph.delegated < SHARE:
+        names = ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())
+        found.append(f"{graph.delegated:.0%} of the operators are delegated" + (f"; not: {names}" if names else ""))
+    if result.unproven is not None:
+        found.append(result.unproven)
+    return found
 
 
 def _facts(result: Converted) -> Facts:

@@ -20,7 +20,8 @@ def graph_facts(spec: StreamSpec) -> Facts:
     if spec.graph is None:
         return []
     graph = spec.graph
-    facts: Facts = [("operators", ", ".join(f"{count} {kind}" for kind, count in graph.operators.items()))]
+    operators = ", ".join(f"{count} {kind}" for kind, count in graph.operators.items())
+    facts: Facts = [("operators", operators)] if operators else []
     if graph.delegated is not None:
         whose = f" ({graph.backend})" if graph.backend else ""
         facts.append(("delegated", f"{graph.delegated:.0%} in {graph.partitions} piece(s){whose}"))

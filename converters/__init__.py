@@ -6,7 +6,7 @@ details), and a line in ``TARGETS``.
 
 from __future__ import annotations
 
-from edgeshift.converters.conversion import Converted, Options, convert, default_path, find_target, require_states
+from edgeshift.converters.conversion import Converted, Options, convert, default_path, find_target, require_choices
 from edgeshift.converters.targets import TARGETS, Job, Lowered
 
 __all__ = [
@@ -18,5 +18,5 @@ __all__ = [
     "convert",
     "default_path",
     "find_target",
-    "require_states",
+    "require_choices",
 ]

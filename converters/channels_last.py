@@ -31,6 +31,20 @@ class NamedChannelsLast(ChannelsLast):
         return dict(zip((LOGITS, *states), super().forward(frame, *states.values()), strict=True))
 
 
+class ChannelsLastMemory(ChannelsLast):
+    """The same bytes for a converter that knows strides: [1, C, H, W] in shape, channels last in memory."""
+
+    def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """Logits, then the next states."""
+        logits, *following = self.step(frame, *states)
+        return (logits, *(_in_memory(tensor) for tensor in following))
+
+
+def memory_example(job: Job) -> dict[str, Tensor]:
+    """``example`` as ``ChannelsLastMemory`` takes it."""
+    return {name: _first(tensor) for name, tensor in example(job).items()}
+
+
 def example(job: Job) -> dict[str, Tensor]:
     """A black frame and the states at a stream's beginning, by name, channels last."""
     size = job.source.network.config.size
@@ -44,3 +58,11 @@ def _first(tensor: Tensor) -> Tensor:
 
 def _last(tensor: Tensor) -> Tensor:
     return tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor
+
+
+def _in_memory(tensor: Tensor) -> Tensor:
+    """A copy in that order, spelled out: a slice that is in it already would be exported as one that is not."""
+    if tensor.ndim != 4:
+        return tensor
+    copied: Tensor = torch.ops.aten._to_copy.default(tensor, memory_format=torch.channels_last)
+    return copied

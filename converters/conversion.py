@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import edgeshift
 from edgeshift.artifact import Artifact, artifact_size, require_free, write_artifact
 from edgeshift.calibration import FRAMES, MIN_CLIPS, Clips, drawn_clips, roll
-from edgeshift.converters.targets import TARGETS, Job, Target
+from edgeshift.converters.targets import TARGETS, Backend, Job, Target
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError, unknown
 from edgeshift.frames import FrameSpec
 from edgeshift.models.deploy import deploy
@@ -44,7 +44,8 @@ class Options:
         parity: frames to prove it on, uint8 [H, W, 3] RGB; None: drawn ones.
         float_boundary: int8 inside, float tensors outside (browsers refuse int8 inputs).
         fresh_states: next states that no operator of the graph reads (some GPU delegates corrupt others).
-        state: how states are carried, one of the target's ``STATES``.
+        state: where the states are between steps; one of the target's ``STATES``.
+        backend: one of the target's ``BACKENDS``; None: its first.
     """
 
     precision: Precision = "int8"
@@ -53,16 +54,18 @@ class Options:
     float_boundary: bool = False
     fresh_states: bool = False
     state: StateForm = "io"
+    backend: str | None = None
 
 
 @dataclass(frozen=True)
 class Converted:
-    """An artifact that was written and holds. ``seconds`` are per stage."""
+    """An artifact that was written and holds, or why it could not be run here. ``seconds`` are per stage."""
 
     path: Path
     spec: StreamSpec
     size: int
     seconds: dict[str, float]
+    unproven: str | None = None
 
 
 def find_target(name: str) -> Target:
@@ -76,21 +79,34 @@ def find_target(name: str) -> Target:
     return cast("Target", importlib.import_module(TARGETS[name]))
 
 
+def require_choices(module: Target, target: str, options: Options) -> None:
+    """Refuse what a target does not have.
+
+    Raises:
+        ConversionError: with what it has.
+    """
+    backends: Mapping[str, Backend] = getattr(module, "BACKENDS", {})
+    backend, has = _default_backend(module, options), Backend(module.PRECISIONS, getattr(module, "STATES", ("io",)))
+    words = target
+    if backend is not None:
+        if backend not in backends:
+            known = f"it has {', '.join(backends)}" if backends else "it has none to choose from"
+            raise ConversionError(f"{target} has no --backend {backend}; {known}")
+        has, words = backends[backend], f"{target} --backend {backend}"
+    if options.precision not in has.precisions:
+        raise ConversionError(f"{words} has no {options.precision}; it has {', '.join(has.precisions)}")
+    if options.state not in has.states:
+        raise ConversionError(f"{words} has no --state {options.state}; it has {', '.join(has.states)}")
+
+
+def _default_backend(module: Target, options: Options) -> str | None:
+    return options.backend or next(iter(getattr(module, "BACKENDS", {})), None)
+
+
 def default_path(source: Source, target: str, precision: Precision, state: StateForm = "io") -> Path:
     """Where an artifact goes if nobody says: ``tsm_mobilenet_v2_int8.tflite`` in the current folder."""
     form = "" if state == "io" else f"_{state}"
     return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).SUFFIX}")
-
-
-def require_states(target: str, state: str) -> None:
-    """Refuse a way to carry states that the target does not have.
-
-    Raises:
-        ConversionError: with those it has.
-    """
-    has = getattr(find_target(target), "STATES", ("io",))
-    if state not in has:
-        raise ConversionError(f"{target} has no --state {state}; it has {', '.join(has)}")
 
 
 def convert(
@@ -116,9 +132,7 @@ def convert(
     """
     options, stages = options or Options(), stages or Stages()
     module = find_target(target)
-    if options.precision not in module.PRECISIONS:
-        raise ConversionError(f"{target} has no {options.precision}; it has {', '.join(module.PRECISIONS)}")
-    require_states(target, options.state)
+    require_choices(module, target, options)
     require_free(out)
     if not out.name.endswith(module.SUFFIX):
         raise ConversionError(
@@ -141,7 +155,10 @@ def convert(
         calibration = CalibrationSpec(
             source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256
         )
-    lowered = module.lower(Job(source, step, options.precision, samples, options.float_boundary, stages, options.state))
+    backend = _default_backend(module, options)
+    lowered = module.lower(
+        Job(source, step, options.precision, samples, options.float_boundary, stages, options.state, backend)
+    )
     spec = msgspec.structs.replace(
         source.describe(target, options.precision, step),
         input=lowered.input,
@@ -153,10 +170,13 @@ def convert(
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
     artifact = Artifact(out, spec, lowered.body)
-    spec = _prove(artifact, source, options, stages, getattr(module, "ALSO", ()))
+    if lowered.unproven is None:
+        spec = _prove(artifact, source, options, stages, getattr(module, "ALSO", ()))
+    else:  # the device that can run it compares itself with the original
+        spec = msgspec.structs.replace(spec, check=make_check(reference(source), options.precision))
     with stages.stage("write"):
         spec = write_artifact(out, lowered.body, spec)
-    return Converted(out, spec, artifact_size(out), dict(stages.seconds))
+    return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
 
 
 def _prove(

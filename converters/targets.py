@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edgeshift.models.network import Step
 from edgeshift.progress import Stages
@@ -19,7 +19,15 @@ TARGETS = {
     "onnx": "edgeshift.converters.onnx",
     "tensorrt": "edgeshift.converters.tensorrt",
     "coreml": "edgeshift.converters.coreml",
+    "executorch": "edgeshift.converters.executorch",
 }
+
+
+class Backend(NamedTuple):
+    """What a target has for one of its backends."""
+
+    precisions: tuple[Precision, ...]
+    states: tuple[StateForm, ...]
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,8 @@ class Job:
         samples: calibration samples (``edgeshift.calibration.roll``); empty unless int8.
         float_boundary: int8 inside, float frames, states and logits outside.
         stages: to time and draw the work.
-        state: one of the target's ``STATES``.
+        state: where the states are between steps, one of the target's ``STATES``.
+        backend: one of the target's ``BACKENDS``; None: it has one only.
     """
 
     source: Source
@@ -42,6 +51,7 @@ class Job:
     float_boundary: bool
     stages: Stages
     state: StateForm = "io"
+    backend: str | None = None
 
     def tensors(self, target: str) -> dict[str, TensorSpec]:
         """{name: tensor} of the boundary as the spec describes it, for a target to find in its graph."""
@@ -51,7 +61,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Lowered:
-    """What a target returns: the graph as bytes, and the boundary it really has."""
+    """What a target returns: the graph as bytes, and the boundary it really has.
+
+    ``unproven`` says why nothing on this platform can run it; None: parity is to be proven.
+    """
 
     body: bytes
     input: TensorSpec
@@ -59,15 +72,22 @@ class Lowered:
     states: tuple[TensorSpec, ...]
     graph: GraphSpec
     tools: dict[str, str] = field(default_factory=dict)
+    unproven: str | None = None
 
 
 def lowered(
-    job: Job, body: bytes, found: Mapping[str, TensorSpec], graph: GraphSpec, packages: Sequence[str]
+    job: Job,
+    body: bytes,
+    found: Mapping[str, TensorSpec],
+    graph: GraphSpec,
+    packages: Sequence[str],
+    unproven: str | None = None,
 ) -> Lowered:
     """Put together what a target returns.
 
     Args:
         found: {name: tensor} of the graph's real boundary. packages: that made it, whose versions are noted.
+        unproven: why it cannot be run here.
     """
     return Lowered(
         body=body,
@@ -76,15 +96,16 @@ def lowered(
         states=tuple(found[name] for name in job.step.state_names),
         graph=graph,
         tools={package: importlib.metadata.version(package) for package in packages},
+        unproven=unproven,
     )
 
 
 class Target(Protocol):
     """The face of a target's module. A Protocol, because modules cannot inherit.
 
-    It may also have ``NOTES``, lines that every conversion says on stderr; ``STATES``, how it can carry states
-    (``edgeshift.spec.StateForm``; without them there is only "io"); and ``ALSO``, names of runtimes that an artifact
-    must hold on besides its own.
+    It may also have ``NOTES``, lines that every conversion says on stderr; ``STATES``, the choices of ``--state``
+    (none: "io"); ``BACKENDS``, those of ``--backend`` with what each has; and ``ALSO``, names of runtimes that an
+    artifact must hold on besides its own. The first choice is the default.
     """
 
     SUFFIX: str

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.errors import EdgeshiftError
-from edgeshift.spec import CheckSpec, StreamSpec
+from edgeshift.spec import CheckSpec, Precision, StreamSpec
 from edgeshift.stream import Model
 
 FRAMES = 8
@@ -55,10 +55,14 @@ def _check_frames(seed: int, count: int, height: int, width: int) -> Iterator[np
     return (cells[rows][:, columns + count - 1 - t] for t in range(count))
 
 
-def make_check(model: Model, seed: int = 7) -> CheckSpec:
-    """Record what the model answers to the test frames."""
+def make_check(model: Model, precision: Precision | None = None, seed: int = 7) -> CheckSpec:
+    """Record what the model answers to the test frames.
+
+    Args:
+        precision: of what will be checked; None: the model's own.
+    """
     logits = _answers(model, seed, FRAMES)
-    tolerance = TOLERANCE[model.spec.precision] * float(np.ptp(logits))
+    tolerance = TOLERANCE[precision or model.spec.precision] * float(np.ptp(logits))
     return CheckSpec(
         seed=seed, logits=tuple(tuple(float(v) for v in row) for row in logits), tolerance=max(tolerance, 1e-6)
     )

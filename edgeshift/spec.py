@@ -33,7 +33,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 Dtype = Literal["float32", "float16", "int8", "uint8"]
 #: Of a value of each.
 BYTES = {"float32": 4, "float16": 2, "int8": 1, "uint8": 1}
-#: How states are carried: as inputs and outputs of the graph, by the runtime, or in the program's own buffers.
+#: Where the states are between steps: inputs and outputs of the graph, the runtime's, or the program's own buffers.
 StateForm = Literal["io", "native", "buffer"]
 # What a description says reaches terminals: no control characters, no line ends, nothing that turns text around.
 PRINTABLE = r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z"
@@ -130,6 +130,10 @@ class GraphSpec(Struct, frozen=True, kw_only=True):
     partitions: Count | None = None
     delegated: Annotated[float, Meta(ge=0, le=1)] | None = None
     """Share of the operators that the runtime's fast path takes, of all of them; None: not known."""
+    backend: Name | None = None
+    """Whose fast path, where a runtime has several."""
+    outside: Annotated[dict[Name, Count], Meta(max_length=256)] = {}
+    """The operators it does not take, where they are known."""
 
 
 class ParitySpec(Struct, frozen=True, kw_only=True):
@@ -214,6 +218,7 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
     output: TensorSpec
     states: Annotated[tuple[TensorSpec, ...], Meta(max_length=256)]
     state_form: StateForm = "io"
+    """Where the states are between steps."""
     labels: Annotated[tuple[Label, ...], Meta(max_length=100_000)]
     shifts: Annotated[tuple[PlaceSpec, ...], Meta(max_length=256)]
     weights: WeightsSpec

@@ -122,7 +122,10 @@ class Stream:
         }
         self._last: Prediction | None = None
         self._pacer: Pacer | None = None
-        self.reset()
+        if spec.state_form == "io":
+            self.reset()
+        else:  # begins where the file itself does, as in an app: parity must see that
+            self._forget()
 
     def step(self, frame: npt.NDArray[np.uint8], timestamp: float | None = None) -> Prediction:
         """Feed one frame.
@@ -209,6 +212,9 @@ class Stream:
 
     def _begin(self, states: dict[str, Array]) -> None:
         self._executor.set_states(states)
+        self._forget()
+
+    def _forget(self) -> None:
         self._last = None
         self._pacer = Pacer(self.spec.frame_spacing) if self.spec.frame_spacing else None
 

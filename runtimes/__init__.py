@@ -20,6 +20,7 @@ RUNTIMES = {
     ".tflite": "edgeshift.runtimes.tflite",
     ".onnx": "edgeshift.runtimes.onnxruntime",
     ".mlpackage": "edgeshift.runtimes.coreml",
+    ".pte": "edgeshift.runtimes.executorch",
     ".safetensors": "edgeshift.runtimes.pytorch",
 }
 #: {name: (suffix, module)} of those that must be asked for: another one runs such files anywhere.

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 #: What each target needs to be installed.
-CONVERTERS = {"tflite": "litert_torch", "onnx": "onnxscript", "tensorrt": "onnxscript", "coreml": "coremltools"}
+CONVERTERS = {
+    "tflite": "litert_torch",
+    "onnx": "onnxscript",
+    "tensorrt": "onnxscript",
+    "coreml": "coremltools",
+    "executorch": "executorch",
+}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
     from edgeshift.source import Source
 
 FILE = click.Path(path_type=Path)
+#: Options of the command line that are ``edgeshift.converters.Options`` by the same name.
+OPTIONS = ("precision", "float_boundary", "fresh_states", "state", "backend")
+#: Below this share of the operators on the runtime's fast path, a conversion says which are not.
+SHARE = 0.95
 SECONDS = click.FloatRange(0, 3600, min_open=True)
 
 
 @click.command("convert")
 @click.argument("model", required=False)
-@click.option("--target", required=True, metavar="T", help="What to convert to: tflite, onnx, tensorrt or coreml.")
+@click.option(
+    "--target", required=True, metavar="T", help="What to convert to: tflite, onnx, tensorrt, executorch or coreml."
+)
 @click.option("--weights", type=FILE, metavar="F", help="A checkpoint: MIT, torchvision, mmaction2, ... or our own.")
 @click.option("--precision", default="int8", type=click.Choice(["fp32", "fp16", "int8"]), show_default=True)
 @click.option("--calibration", type=FILE, metavar="DIR", help="16 videos or more to set int8 ranges.")
@@ -45,7 +52,14 @@ SECONDS = click.FloatRange(0, 3600, min_open=True)
 )
 @click.option("--float-boundary", is_flag=True, help="int8 inside, float tensors outside (browsers).")
 @click.option("--fresh-states", is_flag=True, help="Next states that the graph itself does not read (GPU delegates).")
-@click.option("--state", default="io", metavar="FORM", show_default=True, help="How states are carried: io or native.")
+@click.option(
+    "--state",
+    default="io",
+    metavar="S",
+    show_default=True,
+    help="Where the states are: io, buffer (executorch), native (coreml).",
+)
+@click.option("--backend", metavar="B", help="Of executorch: xnnpack (default) or coreml.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def run(target: str, as_json: bool, **options: Any) -> None:
     """Convert a model to one file that runs frame by frame on a device, and prove it equal to the original.
@@ -67,8 +81,9 @@ def run(target: str, as_json: bool, **options: Any) -> None:
         raise missing(error.name or "torch", "convert", "converting") from error
 
     module = converters.find_target(target)
-    converters.require_states(target, options["state"])
     _require_sense(options, module.SUFFIX)
+    chosen = converters.Options(**{name: options[name] for name in OPTIONS})
+    converters.require_choices(module, target, chosen)
     bars = Bars()
     with bars.stage("load"):
         source = _source(options)
@@ -80,16 +95,11 @@ def run(target: str, as_json: bool, **options: Any) -> None:
         source,
         target,
         out,
-        converters.Options(
-            precision=options["precision"],
-            calibration=calibration,
-            parity=parity,
-            float_boundary=options["float_boundary"],
-            fresh_states=options["fresh_states"],
-            state=options["state"],
-        ),
+        dataclasses.replace(chosen, calibration=calibration, parity=parity),
         bars,
     )
+    for note in _warnings(result):
+        print(f"edgeshift: note: {note}", file=sys.stderr)
     if as_json:
         print_json(
             {
@@ -166,9 +176,20 @@ def _require_sense(options: dict[str, Any], suffix: str) -> None:
         raise EdgeshiftError(f"--calibration sets int8 ranges; {options['precision']} has none: leave it out")
 
 
+def _warnings(result: Converted) -> list[str]:
+    """What holds, and is less than one would expect."""
+    graph, found = result.spec.graph, []
+    if graph is not None and graph.delegated is not None and graph.delegated < SHARE:
+        names = ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())
+        found.append(f"{graph.delegated:.0%} of the operators are delegated" + (f"; not: {names}" if names else ""))
+    if result.unproven is not None:
+        found.append(result.unproven)
+    return found
+
+
 def _facts(result: Converted) -> Facts:
     spec = result.spec
-    assert spec.parity is not None
+    parity = parity_facts(spec.parity, spec.precision) if spec.parity else [("parity", result.unproven)]
     return [
         *model_facts(spec),
         ("size", size_text(result.size)),
@@ -177,6 +198,6 @@ def _facts(result: Converted) -> Facts:
         state_fact(spec),
         *graph_facts(spec),
         *calibration_facts(spec),
-        *parity_facts(spec.parity, spec.precision),
+        *parity,
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
     ]

@@ -20,9 +20,13 @@ def graph_facts(spec: StreamSpec) -> Facts:
     if spec.graph is None:
         return []
     graph = spec.graph
-    facts: Facts = [("operators", ", ".join(f"{count} {kind}" for kind, count in graph.operators.items()))]
+    operators = ", ".join(f"{count} {kind}" for kind, count in graph.operators.items())
+    facts: Facts = [("operators", operators)] if operators else []
     if graph.delegated is not None:
-        facts.append(("delegated", f"{graph.delegated:.0%} in {graph.partitions} piece(s)"))
+        whose = f" ({graph.backend})" if graph.backend else ""
+        facts.append(("delegated", f"{graph.delegated:.0%} in {graph.partitions} piece(s){whose}"))
+    if graph.outside:
+        facts.append(("not delegated", ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())))
     return facts
 
 

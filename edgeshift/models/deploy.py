@@ -66,9 +66,10 @@ class RawStem(nn.Module):
             ("left", total, pad),
             ("right", total, after),
         ):
-            # Kept channels last, as mobile runtimes compute: no transpose of a constant is exported.
-            border = mean.permute(0, 2, 3, 1).expand(1, height, width, 3).contiguous()
-            self.register_buffer(name, border, persistent=False)
+            if height and width:
+                # Kept channels last, as mobile runtimes compute: no transpose of a constant is exported.
+                border = mean.permute(0, 2, 3, 1).expand(1, height, width, 3).contiguous()
+                self.register_buffer(name, border, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, 3, size, size] valued 0 to 255 to [N, out, H, W]."""
@@ -79,8 +80,9 @@ class RawStem(nn.Module):
         return y
 
     def _border(self, name: str, x: Tensor) -> Tensor | None:
-        border = self.get_buffer(name).permute(0, 3, 1, 2)
-        return border.expand(x.shape[0], -1, -1, -1) if border.numel() else None
+        if not hasattr(self, name):
+            return None
+        return self.get_buffer(name).permute(0, 3, 1, 2).expand(x.shape[0], -1, -1, -1)
 
 
 def _fold_batch_norms(module: nn.Module) -> None:

@@ -1,0 +1,131 @@
+"""What every target promises: its artifacts hold, with the boundary they describe, and what it cannot do is refused."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from edgeshift.calibration import drawn_clips
+from edgeshift.converters import Options, convert
+from edgeshift.errors import ConversionError, RuntimeMissingError
+from edgeshift.parity import compare, failures
+from edgeshift.runtimes import load
+from edgeshift.runtimes.pytorch import reference
+from edgeshift.selfcheck import check_frames, self_check
+from edgeshift.source import untrained_source
+
+pytestmark = pytest.mark.slow
+
+TARGETS = ("tflite", "onnx", "executorch")
+PRECISIONS = {"tsm": ("fp32", "fp16", "int8"), "stsm": ("fp32", "int8"), "tsam": ("int8",), "tsn": ("int8",)}
+ALL = [(target, table, p, {}) for target in TARGETS for table, precisions in PRECISIONS.items() for p in precisions]
+ALL += [("executorch", "tsam", "fp32", {}), *(("executorch", "tsm", p, {"state": "buffer"}) for p in ("fp32", "int8"))]
+
+
+@pytest.mark.parametrize(
+    ("target", "table", "precision", "options"), ALL, ids=["-".join((*case[:3], *case[3].values())) for case in ALL]
+)
+def test_artifact_holds(made, target, table, precision, options):
+    """Equal to the original by the same function that `convert` and `verify` use, on frames of another seed."""
+    artifact = made(table, precision, target, **options)
+    model = load(artifact.path)
+    frames = [f for clip in drawn_clips(artifact.source.frame, 5, seed=77).frames for f in clip]
+    parity = compare(model, reference(artifact.source), frames)
+    assert failures(parity, precision) == []
+    assert parity.repeatable and parity.frames == 40
+    assert self_check(model).ok
+    assert model.spec.parity is not None and model.spec.parity.frames >= 32
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_boundary(made, target):
+    """Frames as value - 128, channels last, names kept."""
+    spec = made("tsm", "int8", target).result.spec
+    assert (spec.input.name, spec.input.shape, spec.input.dtype) == ("frame", (1, 64, 64, 3), "int8")
+    assert (spec.input.scale, spec.input.zero_point) == (1.0, -128)
+    assert spec.output.name == "logits" and spec.output.dtype == "int8"
+    assert spec.states[0].name == "state_features_3" and spec.states[0].shape == (1, 16, 16, 3)
+    fp32 = made("tsm", "fp32", target).result.spec
+    assert fp32.input.dtype == "float32" and fp32.states[0].dtype == "float32"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_normalisation_is_exact_at_the_border(made, target):
+    """A white frame makes the largest step at the border; the fp32 graph must not see it."""
+    artifact = made("tsm", "fp32", target)
+    ours, theirs = load(artifact.path).stream(), reference(artifact.source).stream()
+    white = np.full((64, 64, 3), 255, np.uint8)
+    frames = [white, np.zeros_like(white), *check_frames(3, 6, 64, 64)]
+    pairs = [(ours.step(frame).logits, theirs.step(frame).logits) for frame in frames]
+    assert max(np.abs(a - b).max() for a, b in pairs) <= 1e-4 * np.ptp([b for _, b in pairs])
+
+
+@pytest.mark.parametrize("target", TARGETS[1:])
+def test_same_answers_as_tflite(made, target):
+    """Two quantizers, one set of ranges and rules: the same weights give the same logits to a step or two."""
+    ours, theirs = (load(made("tsm", "int8", name).path) for name in (target, "tflite"))
+    steps = ours.spec.output.scale
+    assert steps == pytest.approx(theirs.spec.output.scale, rel=1e-5)
+    for a, b in zip(ours.spec.states, theirs.spec.states, strict=True):
+        assert (a.name, a.shape, a.dtype, a.zero_point) == (b.name, b.shape, b.dtype, b.zero_point)
+        assert a.scale == pytest.approx(b.scale, rel=1e-5)
+    one, other = ours.stream(), theirs.stream()
+    pairs = [(one.step(f).logits, other.step(f).logits) for f in check_frames(3, 12, 64, 64)]
+    errors = np.array([np.abs(a - b).max() for a, b in pairs])
+    assert np.median(errors) <= 6 * steps
+    assert np.median(errors) < 0.1 * np.ptp([b for _, b in pairs])
+
+
+@pytest.mark.parametrize(
+    ("target", "module", "package"),
+    [
+        ("tflite", "litert_torch", "litert-torch"),
+        ("onnx", "onnxscript", "onnxscript"),
+        ("executorch", *["torchao"] * 2),
+    ],
+)
+def test_a_missing_converter_names_the_extra(monkeypatch, tmp_path, target, module, package):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == module else found(name, *a))
+    out = tmp_path / {"tflite": "a.tflite", "onnx": "a.onnx", "executorch": "a.pte"}[target]
+    with pytest.raises(RuntimeMissingError, match=rf'{package}.*pip install "edgeshift\[convert\]"'):
+        convert(untrained_source(size=64), target, out, Options(precision="fp32"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "words"),
+    [
+        ("tflite", {"state": "buffer"}, "tflite has no --state buffer; it has io"),
+        ("onnx", {"state": "buffer"}, "onnx has no --state buffer; it has io"),
+        ("tensorrt", {"backend": "coreml"}, "tensorrt has no --backend coreml; it has none to choose from"),
+        ("executorch", {"state": "bufer"}, "executorch --backend xnnpack has no --state bufer; it has io, buffer"),
+        ("executorch", {"backend": "vulkan"}, "executorch has no --backend vulkan; it has xnnpack, coreml"),
+        ("executorch", {"backend": "coreml"}, "executorch --backend coreml has no int8; it has fp32, fp16"),
+        (
+            "executorch",
+            {"backend": "coreml", "precision": "fp16", "state": "buffer"},
+            "executorch --backend coreml has no --state buffer; it has io",
+        ),
+    ],
+)
+def test_choices_a_target_does_not_have(tmp_path, capsys, target, options, words):
+    """One line, before any work is done."""
+    from edgeshift.cli import main
+
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    with pytest.raises(SystemExit) as ended:
+        main(["convert", "--target", target, *arguments])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"edgeshift: {words}\n"
+    source = object()  # not looked at
+    with pytest.raises(ConversionError, match=words):
+        convert(source, target, tmp_path / "a.bin", Options(**options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_out_needs_the_suffix(tmp_path, target):
+    with pytest.raises(ConversionError, match=r"a\.bin: .* artifact is named \*\."):
+        convert(untrained_source(size=64), target, tmp_path / "a.bin")

@@ -7,6 +7,7 @@ details), and a line in ``TARGETS``.
 from __future__ import annotations
 
 from edgeshift.converters.conversion import Converted, Options, convert, default_path, find_target, require_choices
+from edgeshift.converters.everything import Outcome, convert_all
 from edgeshift.converters.targets import TARGETS, Job, Lowered
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "Job",
     "Lowered",
     "Options",
+    "Outcome",
     "convert",
+    "convert_all",
     "default_path",
     "find_target",
     "require_choices",

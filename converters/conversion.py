@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -55,6 +55,21 @@ class Options:
     fresh_states: bool = False
     state: StateForm = "io"
     backend: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is done once, whatever the target: the step, and for int8 what it met while it rolled over clips.
+
+    Attributes:
+        step: to lower. samples: of calibration; empty unless int8. calibration: where they come from.
+        shared: graphs that targets have in common, by name; a target puts there what it made.
+    """
+
+    step: Step
+    samples: Sequence[dict[str, Array]]
+    calibration: CalibrationSpec | None
+    shared: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +124,31 @@ def default_path(source: Source, target: str, precision: Precision, state: State
     return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).SUFFIX}")
 
 
+def prepare(
+    source: Source, options: Options | None = None, stages: Stages | None = None, step: Step | None = None
+) -> Prepared:
+    """Do what every target needs. Arguments as of ``convert``.
+
+    Raises:
+        CalibrationError: too few clips.
+    """
+    options, stages = options or Options(), stages or Stages()
+    with stages.stage("prepare"):
+        step = step or deploy(source.network, fresh=options.fresh_states)
+    if options.precision != "int8":
+        return Prepared(step, [], None)
+    clips = options.calibration or drawn_clips(source.frame, spacing=source.frame_spacing)
+    if len(clips.frames) < MIN_CLIPS:
+        raise CalibrationError(f"{len(clips.frames)} clips; calibration needs {MIN_CLIPS} or more")
+    samples: list[dict[str, Array]] = []
+    with stages.stage("calibrate", len(clips.frames)) as advance, one_thread():
+        for clip in clips.frames:
+            samples.extend(roll(step, [clip]))
+            advance()
+    spec = CalibrationSpec(source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256)
+    return Prepared(step, samples, spec)
+
+
 def convert(
     source: Source,
     target: str,
@@ -116,6 +156,7 @@ def convert(
     options: Options | None = None,
     stages: Stages | None = None,
     step: Step | None = None,
+    prepared: Prepared | None = None,
 ) -> Converted:
     """Convert, prove, and only then write.
 
@@ -125,6 +166,7 @@ def convert(
         out: the final name; it appears only if every check passes.
         options: how. stages: to draw progress with.
         step: lower this step instead of the deployed form of the source.
+        prepared: ``prepare`` of the same source and options, done once for several targets.
 
     Raises:
         ConversionError: the target cannot do what was asked; never replaced by a lesser artifact.
@@ -141,32 +183,27 @@ def convert(
     if options.float_boundary and options.precision != "int8":
         raise ConversionError(f"--float-boundary is for int8; {options.precision} has float boundaries anyway")
 
-    calibration, samples = None, list[dict[str, Array]]()
-    with stages.stage("prepare"):
-        step = step or deploy(source.network, fresh=options.fresh_states)
-    if options.precision == "int8":
-        clips = options.calibration or drawn_clips(source.frame, spacing=source.frame_spacing)
-        if len(clips.frames) < MIN_CLIPS:
-            raise CalibrationError(f"{len(clips.frames)} clips; calibration needs {MIN_CLIPS} or more")
-        with stages.stage("calibrate", len(clips.frames)) as advance, one_thread():
-            for clip in clips.frames:
-                samples.extend(roll(step, [clip]))
-                advance()
-        calibration = CalibrationSpec(
-            source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256
-        )
-    backend = _default_backend(module, options)
-    lowered = module.lower(
-        Job(source, step, options.precision, samples, options.float_boundary, stages, options.state, backend)
+    prepared = prepared or prepare(source, options, stages, step)
+    job = Job(
+        source=source,
+        step=prepared.step,
+        precision=options.precision,
+        samples=prepared.samples,
+        float_boundary=options.float_boundary,
+        stages=stages,
+        state=options.state,
+        backend=_default_backend(module, options),
+        shared=prepared.shared,
     )
+    lowered = module.lower(job)
     spec = msgspec.structs.replace(
-        source.describe(target, options.precision, step),
+        source.describe(target, options.precision, prepared.step),
         input=lowered.input,
         output=lowered.output,
         states=lowered.states,
         state_form=options.state,
         graph=lowered.graph,
-        calibration=calibration,
+        calibration=prepared.calibration,
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
     artifact = Artifact(out, spec, lowered.body)

@@ -29,6 +29,8 @@ PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 #: What is written: ONNX Runtime reads it from 1.13 (October 2022) on. Every operator here means the same in the newer
 #: set that torch exports, once the mean over the picture is a pooling.
 OPSET, IR_VERSION = 17, 8
+#: The name of the float graph among what targets share.
+EXPORTED = "onnx"
 
 
 def lower(job: Job) -> Lowered:
@@ -47,8 +49,10 @@ def lower_as(job: Job, target: str, form: Form) -> Lowered:
             raise missing(package, "convert", "converting to ONNX")
     import onnx
 
-    with job.stages.stage("export"):
-        model = _export(job)
+    if EXPORTED not in job.shared:
+        with job.stages.stage("export"):
+            job.shared[EXPORTED] = _export(job).SerializeToString()
+    model = onnx.load_model_from_string(job.shared[EXPORTED])
     if job.precision != "fp32":
         with job.stages.stage("quantize"):
             model = quantize(model, measure(model, job.samples), form) if job.precision == "int8" else _to_fp16(model)

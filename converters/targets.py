@@ -42,6 +42,7 @@ class Job:
         stages: to time and draw the work.
         state: where the states are between steps, one of the target's ``STATES``.
         backend: one of the target's ``BACKENDS``; None: it has one only.
+        shared: graphs of this step that other targets made before, by name.
     """
 
     source: Source
@@ -52,6 +53,7 @@ class Job:
     stages: Stages
     state: StateForm = "io"
     backend: str | None = None
+    shared: dict[str, bytes] = field(default_factory=dict)
 
     def tensors(self, target: str) -> dict[str, TensorSpec]:
         """{name: tensor} of the boundary as the spec describes it, for a target to find in its graph."""

@@ -15,13 +15,17 @@ from edgeshift.cli.output import Bars, print_facts, print_json, print_next, size
 from edgeshift.errors import EdgeshiftError, missing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgeshift.calibration import Clips
-    from edgeshift.converters import Converted
+    from edgeshift.converters import Converted, Options
     from edgeshift.frames import Frame
     from edgeshift.source import Source
 
 FILE = click.Path(path_type=Path)
 #: Options of the command line that are ``edgeshift.converters.Options`` by the same name.
+#: Every target, one after the other.
+ALL = "all"
 OPTIONS = ("precision", "float_boundary", "fresh_states", "state", "backend")
 #: Below this share of the operators on the runtime's fast path, a conversion says which are not.
 SHARE = 0.95
@@ -31,7 +35,10 @@ SECONDS = click.FloatRange(0, 3600, min_open=True)
 @click.command("convert")
 @click.argument("model", required=False)
 @click.option(
-    "--target", required=True, metavar="T", help="What to convert to: tflite, onnx, tensorrt, executorch or coreml."
+    "--target",
+    required=True,
+    metavar="T",
+    help="tflite, onnx, tensorrt, executorch or coreml; all: every one.",
 )
 @click.option("--weights", type=FILE, metavar="F", help="A checkpoint: MIT, torchvision, mmaction2, ... or our own.")
 @click.option("--precision", default="int8", type=click.Choice(["fp32", "fp16", "int8"]), show_default=True)
@@ -61,7 +68,7 @@ SECONDS = click.FloatRange(0, 3600, min_open=True)
 )
 @click.option("--backend", metavar="B", help="Of executorch: xnnpack (default) or coreml.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def run(target: str, as_json: bool, **options: Any) -> None:
+def run(target: str, as_json: bool, **options: Any) -> int:
     """Convert a model to one file that runs frame by frame on a device, and prove it equal to the original.
 
     MODEL is a name from `edgeshift models`; default: the model that ships with edgeshift. Without --calibration,
@@ -74,21 +81,21 @@ def run(target: str, as_json: bool, **options: Any) -> None:
           --stream-bidirectional --labels kinetics.txt --calibration clips/ --out kinetics.tflite
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
       edgeshift convert --target coreml --precision fp16 --state native
+      edgeshift convert --target all --out artifacts
     """
     try:
         from edgeshift import converters
     except ImportError as error:
         raise missing(error.name or "torch", "convert", "converting") from error
 
+    chosen = converters.Options(**{name: options[name] for name in OPTIONS})
+    if target == ALL:
+        return _everything(options, chosen, as_json)
     module = converters.find_target(target)
     _require_sense(options, module.SUFFIX)
-    chosen = converters.Options(**{name: options[name] for name in OPTIONS})
     converters.require_choices(module, target, chosen)
     bars = Bars()
-    with bars.stage("load"):
-        source = _source(options)
-    for note in (*source.notes, *getattr(module, "NOTES", ())):
-        print(f"edgeshift: note: {note}", file=sys.stderr)
+    source = _loaded(options, bars, getattr(module, "NOTES", ()))
     out = options["out"] or converters.default_path(source, target, options["precision"], options["state"])
     calibration, parity = _clips(options["calibration"], source, bars)
     result = converters.convert(
@@ -109,9 +116,34 @@ def run(target: str, as_json: bool, **options: Any) -> None:
                 "spec": msgspec.to_builtins(result.spec),
             }
         )
-        return
+        return 0
     print_facts(str(result.path), _facts(result))
     print_next("edgeshift", "demo", result.path, "--headless")
+    return 0
+
+
+def _everything(options: dict[str, Any], chosen: Options, as_json: bool) -> int:
+    from edgeshift import converters
+    from edgeshift.cli.everything import require_folder, show_all
+
+    folder = require_folder(options["out"])
+    _require_calibration(options)
+    if options["backend"] is not None or options["state"] != "io":
+        raise EdgeshiftError("--state and --backend are for one target each: name it, or leave them out")
+    bars = Bars()
+    source = _loaded(options, bars)
+    calibration, parity = _clips(options["calibration"], source, bars)
+    chosen = dataclasses.replace(chosen, calibration=calibration, parity=parity)
+    return show_all(converters.convert_all(source, folder, chosen, bars), as_json=as_json)
+
+
+def _loaded(options: dict[str, Any], bars: Bars, notes: Sequence[str] = ()) -> Source:
+    """The source; what must be known about it, and about the target, is said on stderr."""
+    with bars.stage("load"):
+        source = _source(options)
+    for note in (*source.notes, *notes):
+        print(f"edgeshift: note: {note}", file=sys.stderr)
+    return source
 
 
 def _source(options: dict[str, Any]) -> Source:
@@ -172,6 +204,10 @@ def _require_sense(options: dict[str, Any], suffix: str) -> None:
         raise EdgeshiftError(f"{out}: the artifact is a file named *{suffix}, which is how it is recognised later")
     if out is not None:
         require_free(out)
+    _require_calibration(options)
+
+
+def _require_calibration(options: dict[str, Any]) -> None:
     if options["calibration"] is not None and options["precision"] != "int8":
         raise EdgeshiftError(f"--calibration sets int8 ranges; {options['precision']} has none: leave it out")
 

@@ -102,8 +102,8 @@ def lowered(
 class Target(Protocol):
     """The face of a target's module. A Protocol, because modules cannot inherit.
 
-    It may also have ``NOTES``, lines that every conversion says on stderr; ``STATES``, the choices of ``--state`` (none:
-    "io"); and ``BACKENDS``, those of ``--backend`` with what each has. The first is the default.
+    It may also have ``NOTES``, lines that every conversion says on stderr; ``STATES``, the choices of ``--state`` ("io"
+    if it has none); and ``BACKENDS``, those of ``--backend`` with what each has. The first is the default.
     """
 
     SUFFIX: str

@@ -53,7 +53,7 @@ def answers(stream, frames=FRAMES):
     return np.stack([stream.step(frame).logits for frame in frames])
 
 
-@pytest.mark.parametrize(("table", "precision"), CALLS, ids="-".join)
+@pytest.mark.parametrize(("table", "precision"), CALLS, ids=lambda value: value)
 def test_one_delegate_call(made, table, precision):
     """Nothing outside it, nothing converted inside, and of transposes only the head's, of one pixel."""
     spec = made(table, precision, "executorch").result.spec
@@ -80,10 +80,9 @@ def test_state_in_and_out_share_scale(made, table):
     states = made(table, "int8", "executorch").result.spec.states
     assert len(states) == (11 if table == "tsam" else 10)
     graph, _ = delegate_of(made, table, "int8")
-    shapes = {tuple(state.shape) for state in states}
-    inputs = [end for end in ends_of(graph, "input") if end[0] in shapes or end[0][1] * end[0][2] == 1]
+    inputs = [end for end in ends_of(graph, "input") if end[1] != 1.0]  # the frame and its border
     outputs = ends_of(graph, "output")[1:]
-    wanted = [(pytest.approx(state.scale, rel=1e-6), state.zero_point) for state in states]
+    wanted = [(pytest.approx(state.scale, abs=1e-6), state.zero_point) for state in states]
     assert [(scale, zero) for _, scale, zero in outputs] == wanted
     assert [(scale, zero) for _, scale, zero in inputs] == wanted
 
@@ -122,7 +121,7 @@ def test_ranges_are_of_all_samples(made):
 
 
 def test_fp16_computes_in_fp16(made):
-    """Tensors are float16 in the delegate and at the boundary; weights lie in the file as float32, as the tool writes them."""
+    """Tensors are float16 in the delegate and at the boundary; the weights of convolutions are float32 in the file."""
     spec = made("tsm", "fp16", "executorch").result.spec
     assert {tensor.dtype for tensor in (spec.input, spec.output, *spec.states)} == {"float16"}
     assert spec.state_bytes == sum(2 * state.values for state in spec.states)
@@ -195,7 +194,7 @@ def test_threads_are_the_process_s(made):
     path = made("tsm", "int8", "executorch").path
     assert "1 thread)" in load(path).runtime
     with pytest.raises(
-        EdgeshiftError, match="runs with 1 thread in this process, which cannot be changed to 2"
+        EdgeshiftError, match=r"runs with 1 thread in this process, which cannot be changed to 2"
     ) as caught:
         load(path, threads=2)
     assert "\n" not in str(caught.value)
@@ -216,7 +215,7 @@ def test_coreml_is_lowered_and_not_verified(tmp_path, capsys):
     with one_thread():
         own = np.stack([stream.step(frame).logits for frame in check_frames(spec.check.seed, 8, 64, 64)])
     np.testing.assert_allclose(spec.check.logits, own, atol=1e-4)
-    with pytest.raises(EdgeshiftError, match="made for coreml, and ExecuTorch .* has no such backend here") as caught:
+    with pytest.raises(EdgeshiftError, match=r"made for coreml, which this ExecuTorch \S+ has not") as caught:
         load(result.path)
     assert "\n" not in str(caught.value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -65,6 +66,40 @@ def test_one_delegate_call(made, table, precision):
     assert kinds.count("XNNConv2d") + kinds.count("XNNDepthwiseConv2d") == (62 if table == "stsm" else 52)
     assert "XNNClamp" not in kinds  # fused into the convolutions
     assert sum(spec.graph.operators.values()) == len(kinds)
+
+
+@pytest.mark.parametrize("layout", ["channels first", "channels last in shape"])
+def test_other_layouts_transpose_more(made, layout):
+    """Why tensors are channels last in memory: both ends of every state would be transposed."""
+    from edgeshift.converters.channels_last import ChannelsLast, example, memory_example
+
+    job, _ = _exported(made("tsm", "fp32", "executorch").source)
+    job = dataclasses.replace(job, precision="fp32")
+    if layout == "channels first":
+        module, inputs = job.step, [tensor.contiguous() for tensor in memory_example(job).values()]
+    else:
+        module, inputs = ChannelsLast(job.step), list(example(job).values())
+    _, graph = _lowered(job, module, inputs)
+    assert graph.partitions == 1 and graph.operators["StaticTranspose"] == 1 + 1 + 2 * 10  # head, frame, states
+
+
+def test_the_stock_quantizer_converts_inside(made, monkeypatch):
+    """Why there is a quantizer of our own: this one leaves slices in float and measures before a ReLU6."""
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+
+    from edgeshift.converters import executorch_pt2e
+
+    job, exported = _exported(made("tsm", "int8", "executorch").source)
+    stock = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    monkeypatch.setattr(executorch_pt2e, "_quantizer", lambda: stock)
+    monkeypatch.setattr(executorch_pt2e, "_tie", lambda prepared, graph: None)
+    monkeypatch.setattr(executorch_pt2e, "_boundary", lambda module, names, strip: [])
+    module, _ = executorch_pt2e.quantize(job, exported)
+    _, graph = _lowered(job, module, list(exported.example_inputs[0]), fold=False)
+    assert graph.operators["Convert"] > 20 and graph.operators["Clamp"] == 35
 
 
 def test_a_buffer_is_written_and_no_more(made):
@@ -254,3 +289,14 @@ def _exported(source):
     job = Job(source, step, "int8", samples, False, Stages(), "io", "xnnpack")
     module = ChannelsLastMemory(step).eval()
     return job, find_target("executorch")._export(job, module, tuple(memory_example(job).values()))
+
+
+def _lowered(job, module, inputs, *, fold=True):
+    """A module lowered as the converter would: (program, graph)."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+
+    target = find_target("executorch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exported = target._export(job, module.eval() if fold else module, tuple(inputs), fold=fold)
+        return target._lower(job, exported, XnnpackPartitioner())

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.slow
 TARGETS = ("tflite", "onnx", "executorch")
 PRECISIONS = {"tsm": ("fp32", "fp16", "int8"), "stsm": ("fp32", "int8"), "tsam": ("int8",), "tsn": ("int8",)}
 ALL = [(target, table, p, {}) for target in TARGETS for table, precisions in PRECISIONS.items() for p in precisions]
-ALL += [("executorch", "tsam", "fp32", {}), *(("executorch", "tsm", p, {"state": "buffer"}) for p in ("fp32", "int8"))]
+ALL += [("executorch", "tsam", "fp32", {})]
+ALL += [("executorch", *what, {"state": "buffer"}) for what in (("tsm", "int8"), ("tsam", "fp32"))]
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,9 @@ class Buffered(nn.Module):
 
 
 def _export(job: Job, module: nn.Module, inputs: tuple[Tensor, ...], *, fold: bool = True) -> Any:
-    """The exported program. ``fold``: with constants computed, which would make float of int8 weights, and a constant of
-    a slice of a buffer.
+    """The exported program.
+
+    ``fold``: with constants computed. That would make float of int8 weights, and a constant of a slice of a buffer.
     """
     from executorch.exir.passes.constant_prop_pass import constant_prop_pass
 

@@ -60,12 +60,14 @@ def _xnnpack(job: Job) -> Lowered:
             module, grids = quantize(job, exported)
         if not job.float_boundary:
             inputs = tuple(grid.tensor(tensor) for grid, tensor in zip(grids[:-1], inputs, strict=True))
+    elif job.state == "buffer":
+        module = exported.module(check_guards=False)
     names = job.step.state_names if job.state == "buffer" else ()
     with job.stages.stage("lower"):
         if names:
             module, inputs = Buffered(module, dict(zip(names, inputs[1:], strict=True))), inputs[:1]
         if names or job.precision == "int8":
-            exported = _export(job, module, inputs)
+            exported = _export(job, module, inputs, fold=False)
         program, graph = _lower(job, exported, XnnpackPartitioner())
     if job.precision == "int8":
         _require_int8(graph, job.float_boundary, len(job.step.state_names))
@@ -113,14 +115,17 @@ class Buffered(nn.Module):
         return (logits,)
 
 
-def _export(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
-    """The exported program; of a float one, constants computed (of int8 weights that would make float ones)."""
+def _export(job: Job, module: nn.Module, inputs: tuple[Tensor, ...], *, fold: bool = True) -> Any:
+    """The exported program.
+
+    ``fold``: with constants computed. That would make float of int8 weights, and a constant of a slice of a buffer.
+    """
     from executorch.exir.passes.constant_prop_pass import constant_prop_pass
 
     try:
         with torch.no_grad():
             exported = torch.export.export(module, inputs, strict=False)
-            return exported if inputs[0].dtype == torch.int8 else constant_prop_pass(exported)
+            return constant_prop_pass(exported) if fold else exported
     except Exception as error:
         name = job.source.network.config.name
         raise ConversionError(f"torch.export cannot export {name}: {one_line(error)}") from error

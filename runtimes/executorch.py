@@ -1,4 +1,4 @@
-"""ExecuTorch's Python runtime, for programs whose states are inputs and outputs and for those that keep them in buffers.
+"""ExecuTorch's Python runtime, for programs whose states are inputs and outputs, and for those that keep them.
 
                  one per model      one per stream                states between steps
     io           program, method    a set of tensors              the outputs of a step are the inputs of the next
@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import threading
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -215,10 +216,8 @@ def _require_backend(artifact: Artifact, runtime: Any, version: str) -> None:
     name = _backend(artifact)
     available = runtime.backend_registry.registered_backend_names
     if BACKENDS.get(name, name) not in available:
-        where = ", which it has on Apple's systems only" if name == "coreml" else ""
-        raise EdgeshiftError(
-            f"{artifact.path}: made for {name}, and ExecuTorch {version} has no such backend here{where}"
-        )
+        where = ": only those of Apple's systems have it" if name == "coreml" else ""
+        raise EdgeshiftError(f"{artifact.path}: made for {name}, which this ExecuTorch {version} has not{where}")
 
 
 def _set_threads(library: Any, threads: int) -> None:
@@ -241,7 +240,8 @@ _THREADS: list[int] = []
 
 def _executorch(path: Path) -> tuple[Any, Any]:
     try:
-        with quiet(stdout=True):
+        with quiet(stdout=True), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it calls itself experimental
             runtime = importlib.import_module("executorch.runtime")
             library = importlib.import_module("executorch.extension.pybindings.portable_lib")
     except ImportError as error:

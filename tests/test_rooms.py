@@ -31,7 +31,7 @@ MAY = {
 }
 #: The one file of benchmarks that makes what it times. It loads the converters by name, when it has to.
 MAKER = "benchmarks/artifacts.py"
-HEAVY = ("torch", "litert_torch", "ai_edge_quantizer", "onnx", "onnxscript", "coremltools")
+HEAVY = ("torch", "litert_torch", "ai_edge_quantizer", "onnx", "onnxscript", "executorch", "torchao", "coremltools")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ pytestmark = pytest.mark.slow
 TARGETS = ("tflite", "onnx", "executorch")
 PRECISIONS = {"tsm": ("fp32", "fp16", "int8"), "stsm": ("fp32", "int8"), "tsam": ("int8",), "tsn": ("int8",)}
 ALL = [(target, table, p, {}) for target in TARGETS for table, precisions in PRECISIONS.items() for p in precisions]
-ALL += [("executorch", "tsam", "fp32", {}), *(("executorch", "tsm", p, {"state": "buffer"}) for p in ("fp32", "int8"))]
+ALL += [("executorch", "tsam", "fp32", {})]
+ALL += [("executorch", *what, {"state": "buffer"}) for what in (("tsm", "int8"), ("tsam", "fp32"))]
 
 
 @pytest.mark.parametrize(
@@ -129,3 +131,17 @@ def test_choices_a_target_does_not_have(tmp_path, capsys, target, options, words
 def test_out_needs_the_suffix(tmp_path, target):
     with pytest.raises(ConversionError, match=r"a\.bin: .* artifact is named \*\."):
         convert(untrained_source(size=64), target, tmp_path / "a.bin")
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.9, True), (0.95, False), (1.0, False), (None, False)])
+def test_a_share_that_is_too_small_is_named(share, warned):
+    """What the fast path does not take is said on stderr, with its names."""
+    from doubles import stream_spec
+
+    from edgeshift.cli.convert import _warnings
+    from edgeshift.converters import Converted
+    from edgeshift.spec import GraphSpec
+
+    graph = GraphSpec(operators={"Conv2d": 9, "mean": 1}, partitions=2, delegated=share, outside={"mean": 1})
+    found = _warnings(Converted(Path("a.pte"), stream_spec(graph=graph), 1, {}))
+    assert found == (["90% of the operators are delegated; not: 1 mean"] if warned else [])

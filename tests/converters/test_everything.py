@@ -37,7 +37,7 @@ def test_every_target_in_one_table(
     monkeypatch.setattr(
         "edgeshift.converters.onnx._export", lambda job: (exported.append(job.precision), _export(job))[1]
     )
-    line = ("tsm_mobilenet_v2", "--target", "all", "--size", str(SIZE), "--width", "0.35", "--out", str(tmp_path / "a"))
+    line = ("tsm_mobilenet_v2", "--target", "all", "--size", str(SIZE), "--width", "0.5", "--out", str(tmp_path / "a"))
     assert run(*line, "--json") == 0
     found = json.loads(capfd.readouterr().out)
     assert [one["target"] for one in found] == list(TARGETS)

@@ -7,11 +7,11 @@ would lose a bit of every pixel. What is proven here is the file, run by ONNX Ru
 
 from __future__ import annotations
 
-from edgeshift.converters.onnx import PRECISIONS, lower_as
+from edgeshift.converters.onnx import PACKAGES, PRECISIONS, lower_as
 from edgeshift.converters.onnx_qdq import Form
 from edgeshift.converters.targets import Job, Lowered
 
-__all__ = ["NOTES", "PRECISIONS", "SUFFIX", "lower"]
+__all__ = ["NOTES", "PACKAGES", "PRECISIONS", "SUFFIX", "lower"]
 
 SUFFIX = ".trt.onnx"
 NOTES = (

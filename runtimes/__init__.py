@@ -13,7 +13,7 @@ from typing import Any
 from edgeshift.errors import ArtifactError, EdgeshiftError, unknown
 from edgeshift.stream import Model
 
-__all__ = ["BY_NAME", "RUNTIMES", "load"]
+__all__ = ["BY_NAME", "PACKAGES", "RUNTIMES", "load"]
 
 #: {suffix of the file: module}. Imported when a file with that suffix is loaded.
 RUNTIMES = {
@@ -27,6 +27,15 @@ RUNTIMES = {
 BY_NAME = {
     "tensorrt": (".onnx", "edgeshift.runtimes.tensorrt"),
     "mil": (".mlpackage", "edgeshift.runtimes.mil"),
+}
+
+#: {target: {module: its package}}: what runs its artifacts; any of them does.
+PACKAGES = {
+    "tflite": {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"},
+    "onnx": {"onnxruntime": "onnxruntime"},
+    "tensorrt": {"tensorrt": "tensorrt"},
+    "coreml": {"coremltools": "coremltools"},
+    "executorch": {"executorch.runtime": "executorch"},
 }
 
 

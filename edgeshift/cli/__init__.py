@@ -22,6 +22,7 @@ COMMANDS = {
     "clips": "Draw gesture clips or streams as videos, to calibrate, test and train with.",
     "train": "Train a shift model for streams, on drawn gestures or your own videos.",
     "models": "List the models with their cost and state.",
+    "doctor": "Say what this machine can convert and run, and what it lacks.",
 }
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from doubles import LABELS, stream_spec
 
-from edgeshift.benchmarks.accuracy import Answers, ClipScore, DataSet, Measured, draw_confusion, make_report, score_clip
+from edgeshift.benchmarks.accuracy import Answers, ClipScore, Measured, draw_confusion, make_report, score_clip
 from edgeshift.benchmarks.accuracy.proportion import mcnemar, share
+from edgeshift.dataset import DataSet
 from edgeshift.rule import Spotted
 from edgeshift.spec import RuleSpec
 

@@ -104,7 +104,10 @@ def run(target: str, as_json: bool, **options: Any) -> None:
         )
         return
     print_facts(str(result.path), _facts(result))
-    print_next("edgeshift", "demo", result.path, "--headless")
+    if result.unproven is not None:
+        print_next("edgeshift", "inspect", result.path)
+    else:
+        print_next("edgeshift", "demo", result.path, "--headless")
 
 
 def _source(options: dict[str, Any]) -> Source:

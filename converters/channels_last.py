@@ -37,12 +37,19 @@ class ChannelsLastMemory(ChannelsLast):
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Logits, then the next states."""
         logits, *following = self.step(frame, *states)
-        return (logits, *(_in_memory(tensor) for tensor in following))
+        return (logits, *(_packed(tensor) for tensor in following))
 
 
 def memory_example(job: Job) -> dict[str, Tensor]:
     """``example`` as ``ChannelsLastMemory`` takes it."""
-    return {name: _first(tensor) for name, tensor in example(job).items()}
+    return {name: in_memory(tensor) for name, tensor in example(job).items()}
+
+
+def in_memory(tensor: Tensor) -> Tensor:
+    """[1, H, W, C] as [1, C, H, W] of the same memory."""
+    if tensor.ndim == 4 and tensor.shape[1:3] == (1, 1):
+        return tensor.reshape(1, -1, 1, 1)  # one pixel is in either order: strides that say so would mislead
+    return _first(tensor)
 
 
 def example(job: Job) -> dict[str, Tensor]:
@@ -60,9 +67,9 @@ def _last(tensor: Tensor) -> Tensor:
     return tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor
 
 
-def _in_memory(tensor: Tensor) -> Tensor:
+def _packed(tensor: Tensor) -> Tensor:
     """A copy in that order, spelled out: a slice that is in it already would be exported as one that is not."""
-    if tensor.ndim != 4:
+    if tensor.ndim != 4 or tensor.shape[2:] == (1, 1):
         return tensor
     copied: Tensor = torch.ops.aten._to_copy.default(tensor, memory_format=torch.channels_last)
     return copied

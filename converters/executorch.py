@@ -15,10 +15,10 @@ import importlib.util
 import warnings
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from edgeshift.converters.channels_last import ChannelsLast, ChannelsLastMemory, example, memory_example
+from edgeshift.converters.executorch_export import export, export_step
 from edgeshift.converters.executorch_graph import boundary, graph_spec
 from edgeshift.converters.executorch_pt2e import quantize
 from edgeshift.converters.targets import Backend, Job, Lowered, lowered
@@ -54,21 +54,17 @@ def _xnnpack(job: Job) -> Lowered:
     if job.precision == "fp16":
         module, inputs = copy.deepcopy(module).half(), tuple(tensor.half() for tensor in inputs)
     with job.stages.stage("export"):
-        exported = _export(job, module, inputs)
+        module = graph_module = export_step(job, module, inputs)
     if job.precision == "int8":
         with job.stages.stage("quantize"):
-            module, grids = quantize(job, exported)
+            module, grids = quantize(job, graph_module)
         if not job.float_boundary:
             inputs = tuple(grid.tensor(tensor) for grid, tensor in zip(grids[:-1], inputs, strict=True))
-    elif job.state == "buffer":
-        module = exported.module(check_guards=False)
-    names = job.step.state_names if job.state == "buffer" else ()
     with job.stages.stage("lower"):
-        if names:
-            module, inputs = Buffered(module, dict(zip(names, inputs[1:], strict=True))), inputs[:1]
-        if names or job.precision == "int8":
-            exported = _export(job, module, inputs, fold=False)
-        program, graph = _lower(job, exported, XnnpackPartitioner())
+        if job.state == "buffer":
+            starts = dict(zip(job.step.state_names, inputs[1:], strict=True))
+            module, inputs = Buffered(module, starts), inputs[:1]
+        program, graph = _lower(job, export(job, module, inputs), XnnpackPartitioner())
     if job.precision == "int8":
         _require_int8(graph, job.float_boundary, len(job.step.state_names))
     return lowered(job, program, boundary(job, grids), graph, PACKAGES)
@@ -86,9 +82,10 @@ def _coreml(job: Job) -> Lowered:
         compute_precision=coremltools.precision[kind], minimum_deployment_target=coremltools.target.iOS16
     )
     with job.stages.stage("export"):
-        exported = _export(job, ChannelsLast(job.step).eval(), tuple(example(job).values()))
+        inputs = tuple(example(job).values())
+        module = export_step(job, ChannelsLast(job.step).eval(), inputs)
     with job.stages.stage("lower"):
-        program, graph = _lower(job, exported, CoreMLPartitioner(compile_specs=specs))
+        program, graph = _lower(job, export(job, module, inputs), CoreMLPartitioner(compile_specs=specs))
     return lowered(job, program, boundary(job, None), graph, (*PACKAGES, "coremltools"), unproven=UNPROVEN)
 
 
@@ -113,22 +110,6 @@ class Buffered(nn.Module):
         for name, state in zip(self.names, following, strict=True):
             self.get_buffer(name).copy_(state)
         return (logits,)
-
-
-def _export(job: Job, module: nn.Module, inputs: tuple[Tensor, ...], *, fold: bool = True) -> Any:
-    """The exported program.
-
-    ``fold``: with constants computed. That would make float of int8 weights, and a constant of a slice of a buffer.
-    """
-    from executorch.exir.passes.constant_prop_pass import constant_prop_pass
-
-    try:
-        with torch.no_grad():
-            exported = torch.export.export(module, inputs, strict=False)
-            return constant_prop_pass(exported) if fold else exported
-    except Exception as error:
-        name = job.source.network.config.name
-        raise ConversionError(f"torch.export cannot export {name}: {one_line(error)}") from error
 
 
 def _lower(job: Job, exported: Any, partitioner: Any) -> tuple[bytes, GraphSpec]:

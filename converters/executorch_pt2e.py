@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from edgeshift.converters.channels_last import in_memory
 from edgeshift.converters.ranges import ADD, DEPTHWISE, MUL, SUB, Graph, Operator, tied
 from edgeshift.converters.targets import Job
 from edgeshift.errors import ConversionError, one_line
@@ -55,11 +56,11 @@ class Grid:
         return stored.clamp(-128, 127).to(torch.int8)
 
 
-def quantize(job: Job, exported: Any) -> tuple[nn.Module, list[Grid]]:
-    """The int8 form of an exported float step.
+def quantize(job: Job, module: fx.GraphModule) -> tuple[nn.Module, list[Grid]]:
+    """The int8 form of a float step.
 
     Args:
-        job: with its samples. exported: from ``edgeshift.converters.channels_last.ChannelsLastMemory``.
+        job: with its samples. module: from ``edgeshift.converters.executorch_export.export_step``; used up.
 
     Returns:
         A module that takes and gives int8 (float, if the job asks for a float boundary), and the grids of frame, states
@@ -70,15 +71,13 @@ def quantize(job: Job, exported: Any) -> tuple[nn.Module, list[Grid]]:
     """
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    module = exported.module(check_guards=False)
-    _drop_dropout(module)
     names = (FRAME, *job.step.state_names)
     graph = read_graph(module, names)
     try:
         prepared = prepare_pt2e(module, _quantizer())
         with torch.no_grad():
             for sample in job.samples:
-                prepared(*(_in_memory(torch.from_numpy(sample[name])) for name in names))
+                prepared(*(in_memory(torch.from_numpy(sample[name])) for name in names))
         _tie(prepared, graph)
         converted = convert_pt2e(prepared)
     except Exception as error:
@@ -202,19 +201,6 @@ def _boundary(module: fx.GraphModule, names: Sequence[str], *, strip: bool) -> l
         module.graph.eliminate_dead_code()
     module.recompile()
     return [*grids, found[0]]
-
-
-def _drop_dropout(module: fx.GraphModule) -> None:
-    """Dropout does nothing here, and would be quantized."""
-    for node in list(module.graph.nodes):
-        if node.target == ATEN.dropout.default:
-            node.replace_all_uses_with(node.args[0])
-            module.graph.erase_node(node)
-    module.recompile()
-
-
-def _in_memory(tensor: Tensor) -> Tensor:
-    return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
 
 
 def _attribute(module: nn.Module, path: str) -> Any:

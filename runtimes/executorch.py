@@ -198,7 +198,11 @@ def _tensor(array: Array, packed: bool) -> Any:
     import torch
 
     tensor = torch.from_numpy(np.ascontiguousarray(array))
-    return tensor.permute(0, 3, 1, 2) if packed and tensor.ndim == 4 else tensor
+    if not packed or tensor.ndim != 4:
+        return tensor
+    if tensor.shape[1:3] == (1, 1):
+        return tensor.reshape(1, -1, 1, 1)  # of one pixel, whose strides would mislead
+    return tensor.permute(0, 3, 1, 2)
 
 
 def _array(tensor: Any, packed: bool) -> Array:

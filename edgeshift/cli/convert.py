@@ -118,7 +118,10 @@ def run(target: str, as_json: bool, **options: Any) -> int:
         )
         return 0
     print_facts(str(result.path), _facts(result))
-    print_next("edgeshift", "demo", result.path, "--headless")
+    if result.unproven is not None:
+        print_next("edgeshift", "inspect", result.path)
+    else:
+        print_next("edgeshift", "demo", result.path, "--headless")
     return 0
 
 

@@ -42,8 +42,10 @@ def export_step(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> fx.G
         _respell(folded, node)
     folded.graph.eliminate_dead_code()
     folded.recompile()
-    once: fx.GraphModule = CSEPass()(folded).graph_module
-    return once
+    once = CSEPass()(folded)
+    assert once is not None
+    graph: fx.GraphModule = once.graph_module
+    return graph
 
 
 def _respell(module: fx.GraphModule, node: fx.Node) -> None:
@@ -82,7 +84,8 @@ def _constant(module: fx.GraphModule, node: fx.Node, values: Tensor) -> fx.Node:
     value, graph = node.meta["val"], module.graph
     name = f"constant_{float(values.flatten()[0]):g}_{values.numel()}".replace(".", "_")
     if hasattr(module, name):
-        return next(found for found in graph.nodes if found.op == "get_attr" and found.target == name)
+        found: fx.Node = next(one for one in graph.nodes if one.op == "get_attr" and one.target == name)
+        return found
     module.register_buffer(name, values.to(value.dtype))
     with graph.inserting_before(next(iter(graph.nodes))):
         found = graph.get_attr(name)

@@ -1,8 +1,8 @@
 """The step as torch.export gives it, spelled the way that delegates take whole.
 
-Constants are computed, what is computed twice is computed once, and two things get other names: ``1 - x`` becomes the
-difference of two tensors, and ``ones_like(x)`` a constant. As they are, a quantizer cannot give them a range, and a
-partitioner leaves them outside.
+Constants are computed, what is computed twice is computed once, and three things get other names: ``1 - x`` becomes the
+difference of two tensors, ``ones_like(x)`` a constant, and zeros around a pool's input the pool's own padding. As they
+are, a quantizer cannot give them a range, or a partitioner leaves them outside.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ def export_step(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> fx.G
         _respell(folded, node)
     folded.graph.eliminate_dead_code()
     folded.recompile()
-    once: fx.GraphModule = CSEPass()(folded).graph_module
-    return once
+    once = CSEPass()(folded)
+    assert once is not None
+    graph: fx.GraphModule = once.graph_module
+    return graph
 
 
 def _respell(module: fx.GraphModule, node: fx.Node) -> None:
@@ -58,6 +60,10 @@ def _respell(module: fx.GraphModule, node: fx.Node) -> None:
             whole = _constant(module, node, torch.full((1, 1, 1, 1), float(node.args[1])))  # type: ignore[arg-type]
             replacement = graph.call_function(ATEN.sub.Tensor, (whole, node.args[0]))
             replacement.meta = {**node.meta}
+        elif node.target == ATEN.max_pool2d.default and (padding := _zeros_around(node.args[0])):
+            source, kernel, stride = node.args[0].args[0], *node.args[1:3]  # type: ignore[union-attr]
+            replacement = graph.call_function(ATEN.max_pool2d.default, (source, kernel, stride, padding))
+            replacement.meta = {**node.meta}
         else:
             return
     assert isinstance(replacement, fx.Node)
@@ -65,12 +71,21 @@ def _respell(module: fx.GraphModule, node: fx.Node) -> None:
     graph.erase_node(node)
 
 
+def _zeros_around(node: Any) -> list[int] | None:
+    """[height, width] of zeros around what is never below zero; None: something else."""
+    if node.target != ATEN.pad.default or len(node.args) > 2 or node.args[0].target != ATEN.relu.default:
+        return None
+    left, right, top, bottom = node.args[1]
+    return [top, left] if (top, left) == (bottom, right) else None
+
+
 def _constant(module: fx.GraphModule, node: fx.Node, values: Tensor) -> fx.Node:
     """A constant of the type that the node's tensor has; those of one shape and value are one."""
     value, graph = node.meta["val"], module.graph
     name = f"constant_{float(values.flatten()[0]):g}_{values.numel()}".replace(".", "_")
     if hasattr(module, name):
-        return next(found for found in graph.nodes if found.op == "get_attr" and found.target == name)
+        found: fx.Node = next(one for one in graph.nodes if one.op == "get_attr" and one.target == name)
+        return found
     module.register_buffer(name, values.to(value.dtype))
     with graph.inserting_before(next(iter(graph.nodes))):
         found = graph.get_attr(name)

@@ -26,8 +26,8 @@ from edgeshift.source import FRAME, LOGITS
 ATEN = torch.ops.aten
 #: Operators whose second argument is a weight with the output channels first.
 WEIGHTED = (ATEN.conv2d.default, ATEN.linear.default)
-#: Activations that are fused into the operator before: a tensor between the two is never made.
-FUSED = (ATEN.hardtanh.default, ATEN.relu.default)
+#: Activations, and what they are fused into: a tensor between the two is never made.
+FUSED = {ATEN.hardtanh.default: WEIGHTED, ATEN.relu.default: (*WEIGHTED, ATEN.add.Tensor)}
 #: What the operators are called that ``edgeshift.converters.ranges`` looks at.
 KINDS = {
     ATEN.slice.Tensor: "SLICE",
@@ -141,13 +141,12 @@ def _quantizer() -> Any:
             for node in model.graph.nodes:
                 if node.op != "call_function":
                     continue
-                users = list(node.users)
                 inputs = dict.fromkeys(node.all_input_nodes, tensor)
                 if node.target in WEIGHTED:
                     inputs = {node.args[0]: tensor, node.args[1]: weight}
-                elif node.target in FUSED and node.args[0].target in WEIGHTED:
+                elif _is_fused(node):
                     inputs = {}
-                fused = node.target in WEIGHTED and len(users) == 1 and users[0].target in FUSED
+                fused = any(_is_fused(user) for user in node.users)
                 node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(
                     input_qspec_map=inputs, output_qspec=None if fused else tensor, _annotated=True
                 )
@@ -157,6 +156,14 @@ def _quantizer() -> Any:
             pass
 
     return EveryTensor()
+
+
+def _is_fused(node: fx.Node) -> bool:
+    """True for an activation that becomes part of the one operator it reads."""
+    if node.target not in FUSED:
+        return False
+    source = node.args[0]
+    return isinstance(source, fx.Node) and source.target in FUSED[node.target] and len(source.users) == 1
 
 
 def _tie(prepared: fx.GraphModule, graph: Graph) -> None:

@@ -61,7 +61,9 @@ def full() -> StreamSpec:
         rule=RuleSpec(window=4, threshold=0.6, hold_off=1.5, none="blue"),
         body_bytes=12345,
         body_sha256=SHA,
-        graph=GraphSpec(operators={"CONV_2D": 35, "ADD": 10}, partitions=1, delegated=0.5),
+        graph=GraphSpec(
+            operators={"CONV_2D": 35, "ADD": 10}, partitions=1, delegated=0.5, backend="xnnpack", outside={"ADD": 10}
+        ),
         calibration=CalibrationSpec(source="clips", clips=16, samples=48, sha256=SHA),
         parity=ParitySpec(
             reference="PyTorch",

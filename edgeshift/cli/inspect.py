@@ -14,6 +14,7 @@ from edgeshift.errors import ArtifactError
 from edgeshift.rule import describe_rule
 from edgeshift.spec import StreamSpec, TensorSpec
 
+UNPROVEN = "not verified when it was made: nothing there could run it; edgeshift verify does, where something can"
 NO_RULE = "none: nobody has chosen when a label is announced"
 
 
@@ -62,6 +63,6 @@ def _facts(spec: StreamSpec) -> Facts:
         state_fact(spec),
         *graph_facts(spec),
         *calibration_facts(spec),
-        *(parity_facts(spec.parity, spec.precision) if spec.parity else []),
+        *(parity_facts(spec.parity, spec.precision) if spec.parity else [("parity", UNPROVEN)]),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.tools.items())),
     ]

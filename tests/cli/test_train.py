@@ -49,7 +49,7 @@ def test_videos_become_a_model(videos: Path, tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (["--data", "nowhere"], "nowhere: give a folder"),
+        (["--data", "nowhere"], "nowhere: no such file or folder; give a folder"),
         (["tsmm_mobilenet_v2"], "tsm_mobilenet_v2"),
         (["--init", "nothing.pt"], "nothing.pt"),
         (["--mirror", "left"], "write pairs of labels"),

@@ -41,7 +41,9 @@ def test_every_target_in_one_table(
     assert run(*line, "--json") == 0
     found = json.loads(capfd.readouterr().out)
     assert [one["target"] for one in found] == list(TARGETS)
-    assert len(rolled) == conversion.MIN_CLIPS and exported == ["int8"], "calibrated and exported once for all"
+    clips = found[0]["spec"]["calibration"]["clips"]
+    assert len(rolled) == clips >= conversion.MIN_CLIPS, "calibrated once for all"
+    assert exported == ["int8"], "ONNX and TensorRT share the export"
     frame = np.full((SIZE, SIZE, 3), 127, np.uint8)
     for one in found:
         assert one["spec"]["parity"]["runtime"] and one["spec"]["target"] == one["target"]

@@ -13,6 +13,7 @@ from edgeshift.artifact import read_artifact
 from edgeshift.converters import Options, convert, find_target
 from edgeshift.converters.ranges import groups
 from edgeshift.errors import CheckFailedError, ConversionError, EdgeshiftError
+from edgeshift.parity import failures
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.selfcheck import check_frames, self_check
@@ -284,7 +285,8 @@ def test_resnet50_int8(tmp_path):
     assert graph is not None and (graph.partitions, graph.outside) == (1, {})
     assert "Convert" not in graph.operators and graph.operators["StaticTranspose"] == 1
     assert len(result.spec.states) == 16
-    assert result.spec.parity is not None and load(result.path).stream().step(FRAMES[0]).label in source.labels
+    # Untrained, it does not hold on any frames: this is what the conversion itself found.
+    assert result.spec.parity is not None and failures(result.spec.parity, "int8") == []
 
 
 def _exported(source):

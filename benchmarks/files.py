@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeshift.benchmarks.figures import Report, encode, figure, milliseconds, show
-from edgeshift.benchmarks.interleave import INNER, Turn, interleave, ratio
+from edgeshift.benchmarks.figures import Report, figure, milliseconds
+from edgeshift.benchmarks.interleave import Turn, interleave, ratio
 from edgeshift.benchmarks.machine import load_average, this_machine
 from edgeshift.benchmarks.options import ROUNDS, run
+from edgeshift.benchmarks.overhead import infer, stepping
+from edgeshift.benchmarks.reporting import tell
 from edgeshift.errors import EdgeshiftError
 from edgeshift.runtimes import load
 from edgeshift.stream import Stream
@@ -35,12 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> int:
         report = measure(settings.files, settings.rounds)
-        if settings.json:
-            sys.stdout.write(encode(report) + "\n")
-        else:
-            from rich.console import Console
-
-            show(report, Console())
+        tell(report, as_json=settings.json)
         return 0
 
     return run(work)
@@ -75,14 +72,9 @@ def measure(files: list[Path], rounds: int) -> Report:
 
 
 def _turn(stream: Stream) -> Turn:
-    """One untimed step, as the turn before has filled the caches, and the median of some."""
-    frame = np.random.default_rng(0).integers(0, 256, (stream.spec.frame.height, stream.spec.frame.width, 3), np.uint8)
-
-    def turn() -> float:
-        stream.step(frame)
-        return float(np.median([stream.step(frame).timings.infer for _ in range(INNER)]))
-
-    return turn
+    """Steps with a frame of noise that needs no fitting."""
+    size = stream.spec.frame.height, stream.spec.frame.width
+    return stepping(stream, np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8), infer)
 
 
 if __name__ == "__main__":

@@ -37,13 +37,13 @@ import numpy as np
 from edgeshift.artifact import Artifact
 from edgeshift.benchmarks.artifacts import Artifacts
 from edgeshift.benchmarks.bare import Compiled, interpreted
-from edgeshift.benchmarks.figures import Figure, Report, encode, figure, merge, milliseconds, show
+from edgeshift.benchmarks.figures import Figure, Report, figure, milliseconds
 from edgeshift.benchmarks.interleave import INNER, Samples, Turn, calling, interleave, median, ratio
 from edgeshift.benchmarks.machine import load_average, this_machine
 from edgeshift.benchmarks.notice import Notice
-from edgeshift.benchmarks.options import Settings, kept, one_thread, parse, run
+from edgeshift.benchmarks.options import Settings, kept, one_thread
 from edgeshift.benchmarks.pointwise import SHAPES
-from edgeshift.benchmarks.repeats import repeats
+from edgeshift.benchmarks.reporting import report_on
 from edgeshift.benchmarks.subject import smooth_clips, subject
 from edgeshift.frames import Frame, FrameSpec
 from edgeshift.runtimes.quiet import quiet
@@ -61,19 +61,7 @@ FITS = ("squash", "crop")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run it and print it."""
-    settings = parse("What a shift and a stream cost.", arguments, strict=True)
-
-    def work() -> int:
-        report = measure(settings) if settings.repeats == 1 else _repeated(settings)
-        if settings.json:
-            sys.stdout.write(encode(report) + "\n")
-        else:
-            from rich.console import Console
-
-            show(report, Console())
-        return 1 if settings.strict and report.missed else 0
-
-    return run(work)
+    return report_on("edgeshift.benchmarks.overhead", "What a shift and a stream cost.", measure, arguments)
 
 
 def measure(settings: Settings) -> Report:
@@ -96,11 +84,6 @@ def measure(settings: Settings) -> Report:
         notes=_notes(samples, macs),
         milliseconds=milliseconds(samples),
     )
-
-
-def _repeated(settings: Settings) -> Report:
-    with kept(settings.cache) as folder:
-        return merge(repeats("edgeshift.benchmarks.overhead", settings, folder, Report))
 
 
 def assemble(samples: Samples, macs: dict[str, int]) -> list[Figure]:
@@ -200,7 +183,8 @@ def after(
     return turn
 
 
-def _infer(_call: float, timings: Timings) -> float:
+def infer(_call: float, timings: Timings) -> float:
+    """The part of a step that the runtime takes."""
     return timings.infer
 
 
@@ -227,7 +211,7 @@ def _turns(
         for precision in PRECISIONS:
             artifact = artifacts.shipped(source, precision)
             models[table, precision] = model = open_artifact(artifact)
-            turns[f"{table} {precision} step"] = stepping(model.stream(), frame, _infer)
+            turns[f"{table} {precision} step"] = stepping(model.stream(), frame, infer)
             fill = {artifact.spec.input.name: model.stream().prepare(frame)}
             turns[f"{table} {precision} graph"] = calling(interpreted(artifact.body, fill))
             if table == "tsm":
@@ -239,7 +223,7 @@ def _turns(
     folded = deploy(sources["tsm"].network)
     eager = {"as trained": reference(sources["tsm"]), "batch norms folded": reference(sources["tsm"], folded)}
     for name, model in eager.items():
-        turns[f"tsm eager {name}"] = stepping(model.stream(), frame, _infer, inner=1)
+        turns[f"tsm eager {name}"] = stepping(model.stream(), frame, infer, inner=1)
     picture = np.random.default_rng(0).integers(0, 256, (*CAMERA, 3), dtype=np.uint8)
     artifact = artifacts.shipped(sources["tsm"], "int8")
     for fit in FITS:

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from edgeshift.benchmarks.artifacts import Artifacts
-from edgeshift.benchmarks.figures import Figure, Report, encode, figure, merge, milliseconds, show
+from edgeshift.benchmarks.figures import Figure, Report, figure, milliseconds
 from edgeshift.benchmarks.interleave import Samples, Turn, interleave, ratio
 from edgeshift.benchmarks.machine import load_average, this_machine
 from edgeshift.benchmarks.notice import Notice
-from edgeshift.benchmarks.options import Settings, kept, one_thread, parse, run
-from edgeshift.benchmarks.overhead import stepping
-from edgeshift.benchmarks.repeats import repeats
+from edgeshift.benchmarks.options import Settings, kept, one_thread
+from edgeshift.benchmarks.overhead import infer, stepping
+from edgeshift.benchmarks.reporting import report_on
 from edgeshift.benchmarks.subject import smooth_clips, subject
 from edgeshift.errors import EdgeshiftError, RuntimeMissingError
 from edgeshift.runtimes import RUNTIMES
@@ -39,19 +39,7 @@ GOALS = {"tsm": 1.03, "stsm": 1.05}
 
 def main(arguments: list[str] | None = None) -> int:
     """Run it and print it."""
-    settings = parse("What a shift costs in each runtime.", arguments, strict=True)
-
-    def work() -> int:
-        report = measure(settings) if settings.repeats == 1 else _repeated(settings)
-        if settings.json:
-            sys.stdout.write(encode(report) + "\n")
-        else:
-            from rich.console import Console
-
-            show(report, Console())
-        return 1 if settings.strict and report.missed else 0
-
-    return run(work)
+    return report_on("edgeshift.benchmarks.runtimes", "What a shift costs in each runtime.", measure, arguments)
 
 
 def measure(settings: Settings) -> Report:
@@ -111,7 +99,7 @@ def _turns(folder: Path, size: int, notice: Notice) -> tuple[dict[str, Turn], tu
                 for precision in PRECISIONS:
                     artifact = artifacts.shipped(source, precision, target)
                     model = importlib.import_module(RUNTIMES[artifact.path.suffix]).open_artifact(artifact)
-                    mine[f"{target} {table} {precision}"] = stepping(model.stream(), frame, lambda _, t: t.infer)
+                    mine[f"{target} {table} {precision}"] = stepping(model.stream(), frame, infer)
         except RuntimeMissingError as error:
             notes.append(f"left out: {target}: {error}")
             continue
@@ -120,11 +108,6 @@ def _turns(folder: Path, size: int, notice: Notice) -> tuple[dict[str, Turn], tu
     if not turns:
         raise EdgeshiftError(f"nothing can be timed here: {'; '.join(notes)}")
     return turns, tuple(runtimes), tuple(notes)
-
-
-def _repeated(settings: Settings) -> Report:
-    with kept(settings.cache) as folder:
-        return merge(repeats("edgeshift.benchmarks.runtimes", settings, folder, Report))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from edgeshift.artifact import artifact_size, read_artifact
 from edgeshift.benchmarks.interleave import interleave, ratio
 from edgeshift.benchmarks.notice import Notice
 from edgeshift.benchmarks.options import ROUNDS, one_thread, run
-from edgeshift.benchmarks.overhead import stepping
+from edgeshift.benchmarks.overhead import infer, stepping
 from edgeshift.benchmarks.runtimes import TIMED
 from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.files import whole_file
@@ -155,7 +154,6 @@ def _timed(rows: list[Row], folder: Path, rounds: int, notice: Notice) -> list[R
     if not files:
         return rows
     frame = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    infer: Callable[[float, Any], float] = lambda _, timings: timings.infer  # noqa: E731
     with one_thread(), notice.stage("timing", rounds) as advance:
         turns = {name: stepping(load(folder / name).stream(), frame, infer) for name in files}
         samples = interleave(turns, rounds, advance=advance)

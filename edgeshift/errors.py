@@ -12,6 +12,8 @@ EdgeshiftError                exit status 2: the command line prints the message
 ├── CalibrationError          too few clips, or clips that cannot calibrate
 ├── TrainingError             a run that cannot start, go on, or learn
 ├── ConversionError           a converter that cannot do what was asked
+├── DeviceError               a device that lacks something, refuses, or takes too long
+│   └── DeviceLostError       a device that cannot be reached (any more)
 └── CheckFailedError          exit status 1: a check ran and found a difference
 """
 
@@ -68,6 +70,14 @@ class TrainingError(EdgeshiftError):
 
 class ConversionError(EdgeshiftError):
     """A converter that cannot do what was asked. Never replaced by a lesser artifact."""
+
+
+class DeviceError(EdgeshiftError):
+    """A device that is not there, lacks what is needed, refuses, or takes too long."""
+
+
+class DeviceLostError(DeviceError):
+    """A device that cannot be reached, or was lost in the middle. What was measured before is kept."""
 
 
 class CheckFailedError(EdgeshiftError):

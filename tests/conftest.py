@@ -30,13 +30,18 @@ class Made:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
-    """``made("tsm", "int8", "onnx")``: an artifact of the untrained MobileNetV2 with that table, at 64x64."""
+    """``made("tsm", "int8", "onnx")``: an artifact of an untrained network with that table, at 64x64.
+
+    "tsm" is short for "tsm_mobilenet_v2". What targets have in common is done once for all of them.
+    """
     pytest.importorskip("torch", reason="the converters are not installed")
     from edgeshift.converters import Options, convert, find_target
+    from edgeshift.converters.conversion import prepare
     from edgeshift.source import untrained_source
 
     folder = tmp_path_factory.mktemp("artifacts")
     sources: dict[str, Any] = {}
+    prepared: dict[Any, Any] = {}
     cache: dict[Any, Made] = {}
 
     def make(table: str = "tsm", precision: str = "int8", target: str = "tflite", **options: Any) -> Made:
@@ -44,9 +49,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
         pytest.importorskip(CONVERTERS[target], reason="the converter is not installed")
         if key not in cache:
             if table not in sources:
-                sources[table] = untrained_source(f"{table}_mobilenet_v2", size=64)
+                sources[table] = untrained_source(table if "_" in table else f"{table}_mobilenet_v2", size=64)
+            how = Options(precision=precision, **options)  # type: ignore[arg-type]
+            common = (table, precision, how.fresh_states)
+            if common not in prepared:
+                prepared[common] = prepare(sources[table], how)
             path = folder / ("_".join(map(str, key)).replace(" ", "") + find_target(target).SUFFIX)
-            result = convert(sources[table], target, path, Options(precision=precision, **options))  # type: ignore[arg-type]
+            result = convert(sources[table], target, path, how, prepared=prepared[common])
             cache[key] = Made(path, sources[table], result)
         return cache[key]
 

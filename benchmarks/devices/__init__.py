@@ -1,0 +1,1 @@
+"""Devices to measure on, behind one seam (``edgeshift.benchmarks.devices.device``)."""

@@ -1,4 +1,4 @@
-"""What a measurement of latency says, as a document: raw samples, what they were taken under, and whether to believe them.
+"""What a measurement of latency says, as a document: raw samples, and what they were taken under.
 
     Report   one run of ``edgeshift bench``: a device, the settings, a subject for each artifact
     Subject  one artifact: what it is, its repeats, its memory
@@ -22,11 +22,11 @@ KIND = "latency"
 Mode = Literal["normal", "quick", "rapid", "paced", "sustained"]
 
 
-class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The base of every part."""
 
 
-class Reading(Struct):
+class Reading(Struct, frozen=True, kw_only=True):
     """Heat and clocks at one moment. What cannot be read is None or empty.
 
     Attributes:
@@ -38,7 +38,7 @@ class Reading(Struct):
     throttled: tuple[str, ...] | None
 
 
-class Minute(Struct):
+class Minute(Struct, frozen=True, kw_only=True):
     """A point of a sustained run.
 
     Attributes:
@@ -52,7 +52,7 @@ class Minute(Struct):
     reading: Reading
 
 
-class Energy(Struct):
+class Energy(Struct, frozen=True, kw_only=True):
     """Joules of the timed steps.
 
     Attributes:
@@ -67,7 +67,7 @@ class Energy(Struct):
     reason: str | None
 
 
-class Repeat(Struct):
+class Repeat(Struct, frozen=True, kw_only=True):
     """One fresh process.
 
     Attributes:
@@ -102,7 +102,7 @@ class Repeat(Struct):
     told: dict[str, float] = {}
 
 
-class Memory(Struct):
+class Memory(Struct, frozen=True, kw_only=True):
     """Resident bytes of a process that does nothing but this: a pass of its own, as reading it costs time.
 
     Attributes:
@@ -116,7 +116,7 @@ class Memory(Struct):
     closed: int
 
 
-class Settings(Struct):
+class Settings(Struct, frozen=True, kw_only=True):
     """What was asked for.
 
     Attributes:
@@ -144,7 +144,7 @@ class Settings(Struct):
     options: dict[str, str] = {}
 
 
-class Subject(Struct):
+class Subject(Struct, frozen=True, kw_only=True):
     """One artifact. ``lost`` says why repeats are missing, where some are."""
 
     file: str
@@ -159,7 +159,7 @@ class Subject(Struct):
     lost: str | None = None
 
 
-class Report(Struct):
+class Report(Struct, frozen=True, kw_only=True):
     """Everything about one run. ``device`` is its name as asked for, ``facts`` what it says of itself."""
 
     version: int = VERSION

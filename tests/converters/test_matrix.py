@@ -1,7 +1,7 @@
 """Every model, to every target, in every precision: each artifact equal to the original, by one function.
 
-What runs them: LiteRT, ONNX Runtime and ExecuTorch here; Core ML programs the reference executor; the TensorRT file ONNX
-Runtime. No engine and no Core ML ran here.
+What runs them: LiteRT, ONNX Runtime and ExecuTorch here; Core ML programs the reference executor; the TensorRT file
+ONNX Runtime. No engine and no Core ML ran here.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from edgeshift.temperature import temperatures
+
 #: Instructions that decide how fast int8 is, as /proc/cpuinfo spells them (x86, then Arm).
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
 #: Bits of a Raspberry Pi's ``vcgencmd get_throttled``: what is so now; 16 bits further up, what was since it started.
@@ -75,7 +77,7 @@ def read_facts(root: Path = Path("/"), ask: Ask | None = None) -> Facts:
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         governors=tuple(dict.fromkeys(filter(None, governors))),
         clock={name: (now / 1e3, most / 1e3) for name, (now, most) in clock.items() if now is not None and most},
-        temperatures=_temperatures(root),
+        temperatures=temperatures(root),
         throttled=_throttled(ask(["vcgencmd", "get_throttled"]), cpus),
         power_mode=power_mode(ask(["nvpmodel", "-q"])),
     )
@@ -119,17 +121,6 @@ def _throttled(pi: str | None, cpus: list[Path]) -> tuple[str, ...] | None:
     if not known:
         return None
     return (f"clock capped {sum(known):,} times by heat since it started",) if any(known) else ()
-
-
-def _temperatures(root: Path) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        value = _text(zone / "temp")
-        # Sensors that are off give values no device survives.
-        if value and value.lstrip("-").isdigit() and -40_000 < int(value) < 200_000:
-            name = _text(zone / "type") or zone.name
-            found[name if name not in found else f"{name} ({zone.name})"] = int(value) / 1000
-    return found
 
 
 def _memory(root: Path) -> int | None:

@@ -112,6 +112,8 @@ def _check_accuracy(report: accuracy.Report) -> None:
         raise ValueError("it has no artifacts")
     for subject in report.subjects:
         labels = len(subject.rows)
+        if len({clip.file for clip in subject.clips}) != len(subject.clips):
+            raise ValueError(f"{subject.file}: a clip that is there twice")
         if len(subject.matrix) != labels or any(len(row) != labels for row in subject.matrix):
             raise ValueError(f"{subject.file}: a confusion matrix that does not fit its labels")
         for row in subject.matrix:

@@ -133,7 +133,25 @@ def make_report(
         split=split,
         subset=None if subset is None else tuple(subset),
         subjects=subjects,
-        comparisons=tuple(_comparison(subjects[0], other) for other in subjects[1:]),
+        comparisons=tuple(compare_subjects(subjects[0], other) for other in subjects[1:]),
+    )
+
+
+def compare_subjects(first: Subject, other: Subject) -> Comparison:
+    """An artifact against another one, on the clips that both answered and whose label both know."""
+    known = {row.label for row in first.rows} & {row.label for row in other.rows}
+    before = {(clip.file, clip.label): clip for clip in first.clips if clip.label in known}
+    found = [(before.get((clip.file, clip.label)), clip) for clip in other.clips]
+    pairs = [(a, b) for a, b in found if a is not None]
+    lost = sum(a.consensus == a.label != b.consensus for a, b in pairs)
+    won = sum(b.consensus == b.label != a.consensus for a, b in pairs)
+    return Comparison(
+        file=other.file,
+        clips=len(pairs),
+        changed=sum(a.consensus != b.consensus for a, b in pairs),
+        lost=lost,
+        won=won,
+        p=round(mcnemar(lost, won), 6),
     )
 
 
@@ -203,20 +221,4 @@ def _idle(label: str, clips: Sequence[ClipScore]) -> Idle:
         clips=len(clips),
         frames=round(sum(frames) / len(frames), 6) if frames else None,
         silent=share(sum(clip.spotted is None for clip in clips), len(clips)),
-    )
-
-
-def _comparison(first: Subject, other: Subject) -> Comparison:
-    known = {row.label for row in first.rows} & {row.label for row in other.rows}
-    before = {clip.file: clip for clip in first.clips if clip.label in known}
-    pairs = [(before[clip.file], clip) for clip in other.clips if clip.file in before]
-    lost = sum(a.consensus == a.label != b.consensus for a, b in pairs)
-    won = sum(b.consensus == b.label != a.consensus for a, b in pairs)
-    return Comparison(
-        file=other.file,
-        clips=len(pairs),
-        changed=sum(a.consensus != b.consensus for a, b in pairs),
-        lost=lost,
-        won=won,
-        p=round(mcnemar(lost, won), 6),
     )

@@ -9,12 +9,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edgeshift.benchmarks.latency.result import Mode, Reading, Repeat, Settings, Subject
+from edgeshift.benchmarks.latency.mode import MODES
+from edgeshift.benchmarks.latency.result import Reading, Repeat, Settings, Subject
 
-#: {mode: (steps, seconds)} that a repeat has at least, as MLPerf Mobile names them; the others have what was asked for.
-LEAST: dict[Mode, tuple[int, float]] = {"normal": (1024, 60.0), "quick": (128, 10.0), "rapid": (64, 6.0)}
-#: Fresh processes that a figure needs.
-REPEATS = 3
 #: How far a core's clock may lie apart, at the ends of repeats, to be called stable.
 CLOCKS = 0.10
 #: How a reason ends that is a memory of the device and no state.
@@ -28,7 +25,7 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
         min_duration_met, min_steps_met: every repeat has the seconds and steps of its mode.
         warm: the time of a step had settled in every repeat when timing began.
         thermal_ok: never above the ceiling, not throttled meanwhile. clocks_stable: see ``CLOCKS``.
-        checked: the artifact's self-check held on the device. enough_repeats: ``REPEATS``.
+        checked: the artifact's self-check held on the device. enough_repeats: those of the mode, fresh processes.
         valid: nothing that is known speaks against it. reasons: {flag: why it is not True}, in words.
     """
 
@@ -77,7 +74,7 @@ def judge(subject: Subject, settings: Settings, governors: Sequence[str]) -> Val
         "thermal_ok": _thermal(repeats, settings),
         "clocks_stable": _clocks(repeats, settings, governors),
         "checked": _checked(repeats),
-        "enough_repeats": _enough(repeats),
+        "enough_repeats": _enough(repeats, settings),
     }
     reasons = {name: why for name, (held, why) in judged.items() if held is not True}
     flags = {name: held for name, (held, _) in judged.items()}
@@ -103,7 +100,7 @@ def _duration(repeats: Sequence[Repeat], settings: Settings) -> Judged:
         wanted = settings.minutes or 1
         minutes = min(len(repeat.minutes) for repeat in repeats)
         return minutes >= wanted, f"{minutes} minutes of the {wanted} that were asked for"
-    needed = max(settings.seconds, LEAST.get(settings.mode, (0, 0.0))[1])
+    needed = max(settings.seconds, MODES[settings.mode].seconds)
     seconds = min(repeat.seconds for repeat in repeats)
     return seconds >= needed, f"a repeat of {seconds:.1f} s, mode {settings.mode} needs {needed:g} s"
 
@@ -112,7 +109,7 @@ def _steps(repeats: Sequence[Repeat], settings: Settings) -> Judged:
     steps = min((len(repeat.end_to_end) for repeat in repeats), default=0)
     if not steps and any(repeat.told for repeat in repeats):
         return False, "no samples: a vendor's own program gives its figures only"
-    needed = max(1, settings.steps, LEAST.get(settings.mode, (0, 0.0))[0])
+    needed = max(settings.steps, MODES[settings.mode].steps)
     return steps >= needed, f"a repeat of {steps:,} steps, mode {settings.mode} needs {needed:,}"
 
 
@@ -168,5 +165,9 @@ def _checked(repeats: Sequence[Repeat]) -> Judged:
     return (True if found and None not in found else None), "the artifact carries no self-check, or it was not run"
 
 
-def _enough(repeats: Sequence[Repeat]) -> Judged:
-    return len(repeats) >= REPEATS, f"a figure needs {REPEATS} repeats, each a fresh process; here: {len(repeats)}"
+def _enough(repeats: Sequence[Repeat], settings: Settings) -> Judged:
+    needed = MODES[settings.mode].repeats
+    return (
+        len(repeats) >= needed,
+        f"mode {settings.mode} needs {needed} repeats, each a fresh process; here: {len(repeats)}",
+    )

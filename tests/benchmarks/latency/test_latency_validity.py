@@ -29,7 +29,7 @@ WRONG = {
     "warm": ({"warm": False}, "3 of 3 repeats"),
     "thermal_ok": (HOT, "cpu-thermal was at 60.5 C, over the ceiling of 60 C"),
     "checked": ({"checked": False}, "self-check failed"),
-    "enough_repeats": ({"repeats": 2}, "needs 3 repeats, each a fresh process; here: 2"),
+    "enough_repeats": ({"repeats": 2}, "mode normal needs 3 repeats, each a fresh process; here: 2"),
 }
 
 
@@ -62,6 +62,11 @@ def test_a_sustained_run_needs_its_minutes():
     assert flags(asked, minutes=reports.minutes(30)).min_duration_met
     short = flags(asked, minutes=reports.minutes(29))
     assert short.min_duration_met is False and "29 minutes of the 30" in short.reasons["min_duration_met"]
+
+
+def test_a_sustained_run_is_one_process():
+    asked = reports.settings("sustained", minutes=5)
+    assert flags(asked, repeats=1, minutes=reports.minutes(5)).enough_repeats is True
 
 
 def test_a_sustained_run_may_get_hot_but_must_begin_cool():

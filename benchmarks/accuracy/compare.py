@@ -1,0 +1,130 @@
+"""Two reports of accuracy on the same clips: what changed, and whether it is worse."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import sqrt
+
+import msgspec
+
+from edgeshift.benchmarks.accuracy.proportion import Z95
+from edgeshift.benchmarks.accuracy.report import Report, Subject, compare_subjects
+from edgeshift.benchmarks.pairing import pair
+from edgeshift.errors import EdgeshiftError, unknown
+
+#: Points of accuracy that may be lost, as a share.
+TOLERANCE = 0.01
+#: McNemar's p below which a difference is believed.
+SIGNIFICANT = 0.05
+#: What may differ with ``across``: other clips (those that both have are compared), or another split of them.
+ACROSS = ("data", "split")
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One artifact of the second report against its partner in the first, by the consensus answer.
+
+    Attributes:
+        clips: that both answered. changed: answered otherwise. lost: now wrong. won: now right. p: McNemar's test.
+        before, after: accuracy on those clips. difference: after less before, with its 95% interval.
+    """
+
+    before_file: str
+    file: str
+    clips: int
+    changed: int
+    lost: int
+    won: int
+    p: float
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    verdict: str
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """Every pair. unpaired: files of one side only."""
+
+    kind: str = "accuracy"
+    tolerance: float
+    pairs: tuple[Change, ...]
+    unpaired: tuple[str, ...]
+
+    @property
+    def regressed(self) -> bool:
+        """One of them is worse."""
+        return any(change.verdict == "worse" for change in self.pairs)
+
+
+def compare_accuracy(
+    first: Report, second: Report, tolerance: float = TOLERANCE, across: Collection[str] = ()
+) -> Changes:
+    """Compare them.
+
+    Args:
+        first, second: before and after. tolerance: accuracy that may be lost, as a share.
+        across: what may differ, of ``ACROSS``.
+
+    Raises:
+        EdgeshiftError: other clips, artifacts that cannot be paired, or no clip that both answered.
+    """
+    for name in across:
+        if name not in ACROSS:
+            raise EdgeshiftError(f"--across: {unknown('difference', name, ACROSS)}")
+    differs = {"data": first.data_sha256 != second.data_sha256, "split": first.split != second.split}
+    if wrong := [name for name, differ in differs.items() if differ and name not in across]:
+        said = f"{first.data} ({first.split or 'all'}) against {second.data} ({second.split or 'all'})"
+        raise EdgeshiftError(
+            f"the reports are of other clips: {said}; compare those that both have with --across {','.join(wrong)}"
+        )
+    pairs, unpaired = pair(first.subjects, second.subjects)
+    return Changes(
+        tolerance=tolerance,
+        pairs=tuple(_change(before, after, tolerance) for before, after in pairs),
+        unpaired=unpaired,
+    )
+
+
+def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
+    """The 95% interval of the difference of two shares of the same clips, by Agresti and Min (2005).
+
+    Wald's interval after half a clip was added to each of the four kinds, which holds for few clips as well.
+    """
+    n, difference, discordant = total + 2, won - lost, won + lost + 1
+    middle = difference / n
+    reach = Z95 * sqrt(max(0.0, discordant - difference * difference / n)) / n
+    return max(-1.0, middle - reach), min(1.0, middle + reach)
+
+
+def _change(before: Subject, after: Subject, tolerance: float) -> Change:
+    found = compare_subjects(before, after)
+    if not found.clips:
+        raise EdgeshiftError(f"{before.file} and {after.file} answered no clip in common")
+    right = _right(before, after)
+    difference = (found.won - found.lost) / found.clips
+    low, high = paired_interval(found.lost, found.won, found.clips)
+    certain = found.p < SIGNIFICANT
+    worse, better = certain and difference < -tolerance, certain and difference > tolerance
+    return Change(
+        before_file=before.file,
+        file=after.file,
+        clips=found.clips,
+        changed=found.changed,
+        lost=found.lost,
+        won=found.won,
+        p=found.p,
+        before=round(right / found.clips, 6),
+        after=round((right + found.won - found.lost) / found.clips, 6),
+        difference=round(difference, 6),
+        low=round(low, 6),
+        high=round(high, 6),
+        verdict="worse" if worse else "better" if better else "no difference",
+    )
+
+
+def _right(before: Subject, after: Subject) -> int:
+    """Clips that the first has right, of those that both answered."""
+    known = {row.label for row in before.rows} & {row.label for row in after.rows}
+    shown = {(clip.file, clip.label) for clip in after.clips if clip.label in known}
+    return sum(clip.consensus == clip.label for clip in before.clips if (clip.file, clip.label) in shown)

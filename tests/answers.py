@@ -1,0 +1,66 @@
+"""Made-up reports of accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from doubles import LABELS, SIZE, stream_spec, tensor
+
+from edgeshift.benchmarks.accuracy import ClipScore, Measured, Report, make_report
+from edgeshift.dataset import DataSet, LabelledClip
+from edgeshift.models.config import ModelConfig
+from edgeshift.spec import RuleSpec
+
+RULE = RuleSpec(window=2, threshold=0.5, hold_off=0.5)
+#: Of the doubles; the others are gestures.
+GESTURES = tuple(label for label in LABELS if label != "none")
+
+
+def scores(right: Sequence[bool], labels: Sequence[str] = GESTURES) -> tuple[ClipScore, ...]:
+    """A clip each, of the labels in turns; where it is wrong, the answer is the next label."""
+    found = []
+    for at, ok in enumerate(right):
+        label = labels[at % len(labels)]
+        answer = label if ok else labels[(at + 1) % len(labels)]
+        found.append(
+            ClipScore(
+                file=f"{label}/{at:04}.avi",
+                label=label,
+                frames=8,
+                seconds=1.4,
+                consensus=answer,
+                last=answer,
+                window=answer,
+                score=0.9,
+                first=3 if ok else None,
+                running=(answer,) * 6,
+                idle=0.1,
+                announced=(),
+            )
+        )
+    return tuple(found)
+
+
+def accuracy_report(
+    rights: dict[str, Sequence[bool]],
+    *,
+    hashes: dict[str, str] | None = None,
+    labels: Sequence[str] = GESTURES,
+    data: str = "clips",
+) -> Report:
+    """A report of {file: which clips it has right}. hashes: of the files, where they matter."""
+    classes = len(labels) + 1
+    spec = stream_spec(
+        rule=RULE,
+        frame_spacing=0.2,
+        labels=(*labels, "none"),
+        output=tensor("logits", 1, classes),
+        model=ModelConfig("tsm", "mobilenet_v2", classes, size=SIZE),
+    )
+    measured = [
+        Measured(file, (hashes or {}).get(file, "0" * 64), "LiteRT 2.3.0", spec, RULE, scores(right, labels))
+        for file, right in rights.items()
+    ]
+    clips = tuple(LabelledClip(Path(one.file), one.file, one.label) for one in measured[0].clips)
+    return make_report(measured, DataSet(data, clips))

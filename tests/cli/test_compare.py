@@ -1,0 +1,121 @@
+"""``edgeshift compare`` as scripts use it: output, JSON, refusals, exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+import reports
+from answers import accuracy_report
+
+from edgeshift.cli import main
+
+RIGHT = [True] * 150 + [False] * 50
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    written = {
+        "before": reports.report(reports.subject(between=0)),
+        "same": reports.report(reports.subject(seed=1, between=0)),
+        "slow": reports.report(reports.subject(6000, seed=2, between=0)),
+        "float": reports.report(reports.subject(12_000, precision="fp32", seed=3, between=0)),
+        "short": reports.report(reports.subject(repeats=2, steps=100)),
+        "right": accuracy_report({"a.tflite": RIGHT}),
+        "wrong": accuracy_report({"a.tflite": [False] * 30 + RIGHT[30:]}),
+        "other": accuracy_report({"a.tflite": RIGHT[:50]}, data="others"),
+    }
+    for name, report in written.items():
+        Path(f"{name}.json").write_bytes(msgspec.json.encode(report))
+    Path("damaged.json").write_bytes(b'{"version": 1, "kind": "latency"')
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", *(str(argument) for argument in arguments)])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_no_difference(capsys):
+    status, out, err = run(capsys, "before.json", "same.json")
+    assert status == 0 and err == "" and "no difference" in out and "B over A, tolerance 5.0%" in out
+    assert out.splitlines()[-1] == "next: edgeshift report before.json same.json --out report.html"
+
+
+def test_slower_is_status_1(capsys):
+    status, out, err = run(capsys, "before.json", "slow.json")
+    assert status == 1 and "slower" in out
+    assert err.startswith("edgeshift: slower than before: tsm_int8.tflite (+") and err.count("\n") == 1
+    assert run(capsys, "slow.json", "before.json")[0] == 0
+    assert run(capsys, "before.json", "slow.json", "--tolerance", "30%")[0] == 0
+    assert run(capsys, "before.json", "slow.json", "--tolerance", "0.3")[0] == 0
+
+
+def test_json_is_one_document(capsys):
+    status, out, _ = run(capsys, "before.json", "slow.json", "--json")
+    found = json.loads(out)
+    (pair,) = found["pairs"]
+    assert status == 1 and found["kind"] == "latency" and found["regressed"] is True and found["invalid"] == []
+    assert pair["verdict"] == "slower" and 1.15 < pair["end_to_end"]["low"] < pair["end_to_end"]["value"] < 1.25
+    status, out, _ = run(capsys, "right.json", "wrong.json", "--json")
+    found = json.loads(out)
+    assert status == 1 and found["kind"] == "accuracy" and found["pairs"][0]["lost"] == 30
+
+
+def test_unlike_runs_are_status_2(capsys):
+    status, out, err = run(capsys, "before.json", "float.json")
+    assert status == 2 and out == ""
+    assert err == "edgeshift: the runs differ in precision (int8 against fp32): permit it with --across precision\n"
+    status, out, err = run(capsys, "float.json", "before.json", "--across", "precision")
+    assert status == 0 and "faster" in out and "precision (fp32 against int8)" in out
+
+
+def test_measurements_that_are_not_valid_are_status_3(capsys):
+    status, out, err = run(capsys, "before.json", "short.json")
+    assert status == 3 and out == ""
+    lines = err.splitlines()
+    assert lines[0].startswith("edgeshift: short.json: tsm_int8.tflite: a repeat of 100 steps") and len(lines) == 3
+    status, out, _ = run(capsys, "before.json", "short.json", "--allow-invalid")
+    assert status in (0, 1) and "not valid" in out and "fewer than 3 repeats" in out
+    status, out, _ = run(capsys, "before.json", "short.json", "--allow-invalid", "--json")
+    assert len(json.loads(out)["invalid"]) == 2
+
+
+def test_accuracy(capsys):
+    status, out, err = run(capsys, "right.json", "right.json")
+    assert status == 0 and err == "" and "no difference" in out and "75.0%" in out
+    status, out, err = run(capsys, "right.json", "wrong.json")
+    assert status == 1 and "worse" in out and "-15.0 points" in out
+    assert err == "edgeshift: worse than before: a.tflite (-15.0 points)\n"
+    assert run(capsys, "right.json", "wrong.json", "--tolerance", "20%")[0] == 0
+    assert run(capsys, "right.json", "other.json", "--across", "data")[0] == 0
+
+
+BAD = {
+    "one file": ("before.json",),
+    "gone": ("before.json", "gone.json"),
+    "damaged": ("before.json", "damaged.json"),
+    "mixed": ("before.json", "right.json"),
+    "other clips": ("right.json", "other.json"),
+    "tolerance": ("before.json", "same.json", "--tolerance", "x"),
+    "negative tolerance": ("before.json", "same.json", "--tolerance", "-5%"),
+    "whole tolerance": ("before.json", "same.json", "--tolerance", "5"),
+    "no number": ("before.json", "same.json", "--tolerance", "nan"),
+    "across": ("before.json", "same.json", "--across", "weather"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_status_2(capsys, name):
+    status, out, err = run(capsys, *BAD[name])
+    assert status == 2 and out == "" and "Traceback" not in err and "bug" not in err
+    assert 1 <= len(err.splitlines()) <= 4  # click adds its usage lines
+
+
+def test_mixed_reports_are_named(capsys):
+    assert "only before.json is of latency" in run(capsys, "right.json", "before.json")[2]

@@ -10,15 +10,14 @@ never compared with anything.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from edgeshift.benchmarks.latency.loop import no_collection
 from edgeshift.errors import EdgeshiftError
 
 #: One turn: does the work some times and returns the seconds of one.
@@ -86,7 +85,7 @@ def interleave(
     names = list(turns)
     random = np.random.default_rng(seed)
     samples = {name: np.empty(rounds) for name in names}
-    with _no_collection():
+    with no_collection():
         for _ in range(warmup):
             for name in names:
                 turns[name]()
@@ -115,15 +114,3 @@ def median(values: Seconds, *, seed: int = 0) -> Interval:
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(drawn, (tail, 1 - tail))
     return Interval(float(np.median(values)), float(low), float(high))
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -95,6 +95,9 @@ def fit_frame(frame: Frame, spec: FrameSpec, out: Frame | None = None) -> Frame:
         _check(out, "out", f"C-contiguous uint8 {list(shape)}")
         if out.shape != shape or not out.flags.c_contiguous:
             raise VideoError(f"out must be C-contiguous uint8 {list(shape)}, not {list(out.shape)}")
+    if frame.shape == shape and spec.fit == "squash":  # as it is: no resampling, and no OpenCV
+        np.copyto(out, frame if spec.order == "rgb" else frame[..., ::-1])
+        return out
     cv2 = opencv("fitting frames")
     if spec.fit == "crop":
         region = _region(frame.shape[0], frame.shape[1], spec)

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.errors import EdgeshiftError
-from edgeshift.frames import fit_frame
+from edgeshift.frames import FrameSpec, fit_frame
 from edgeshift.rule import Spotter
 from edgeshift.spec import RuleSpec, StreamSpec, TensorSpec
 from edgeshift.video import Pacer
@@ -99,6 +99,11 @@ class Model:
     def stream(self) -> Stream:
         """A new stream with states of its own, at the start."""
         return Stream(self.spec, self._executor())
+
+    def fitted(self) -> Model:
+        """The same, for frames that are as the network takes them: nothing is left to resize, crop or reorder."""
+        frame = FrameSpec(self.spec.frame.height, self.spec.frame.width)
+        return Model(msgspec.structs.replace(self.spec, frame=frame), self.runtime, self._executor)
 
 
 class Stream:

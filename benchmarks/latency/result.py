@@ -75,8 +75,9 @@ class Repeat(Struct, frozen=True, kw_only=True):
         warmup: steps before timing. warm: the median had settled when timing began.
         pre, infer, post, end_to_end: microseconds of every timed step, in order.
         seconds: of the timed loop, from the first step's begin to the last one's end.
-        missed: frames whose answer came after the next frame was due; None unless paced.
-        minutes: of a sustained run; its samples are those of the last minute.
+        offered, missed: paced: frames the camera gave, and those not answered before the next one was due, be it that
+            the answer came late or that the frame was never looked at; None unless paced.
+        minutes: of a sustained run.
         before, after: heat and clocks. waited: seconds for it to cool down before.
         runtime: name and version of what ran it. checked: the artifact's self-check held there; None: it has none.
         told: microseconds that a vendor's own program gives instead of samples, such as {"mean": 5100.0}.
@@ -91,6 +92,7 @@ class Repeat(Struct, frozen=True, kw_only=True):
     post: tuple[float, ...]
     end_to_end: tuple[float, ...]
     seconds: float
+    offered: int | None = None
     missed: int | None = None
     minutes: tuple[Minute, ...] = ()
     before: Reading

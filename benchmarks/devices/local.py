@@ -1,0 +1,48 @@
+"""This machine as a device: nothing is copied, the installed edgeshift is its agent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeshift.benchmarks.devices.agent import WORKER
+from edgeshift.benchmarks.devices.device import Done, Line
+from edgeshift.benchmarks.devices.process import run_process
+from edgeshift.benchmarks.facts import Facts, read_facts
+from edgeshift.errors import DeviceError
+from edgeshift.files import whole_file
+
+
+class LocalDevice:
+    """See ``edgeshift.benchmarks.devices.device.Device``."""
+
+    name = "local"
+
+    def run(self, argv: Sequence[str], timeout: float, line: Line | None = None) -> Done:
+        """Run a command here. Libraries' own threads are kept to what they are asked for."""
+        return run_process(argv, timeout, line, {**os.environ, "PYTHONUNBUFFERED": "1"})
+
+    def push(self, local: Path, name: str) -> str:
+        """Where the file is already."""
+        if not local.exists():
+            raise DeviceError(f"{local}: there is no such file")
+        return str(local.resolve())
+
+    def pull(self, remote: str, local: Path) -> None:
+        """Copy a file."""
+        try:
+            with whole_file(local) as temporary:
+                shutil.copyfile(remote, temporary)
+        except OSError as error:
+            raise DeviceError(f"{remote}: cannot be read: {error.strerror or error}") from error
+
+    def agent(self) -> list[str]:
+        """The installed worker."""
+        return [sys.executable, "-m", WORKER]
+
+    def facts(self) -> Facts:
+        """What this machine says of itself."""
+        return read_facts()

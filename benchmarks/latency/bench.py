@@ -1,0 +1,213 @@
+"""The driver: artifacts on a device, repeat by repeat in fresh processes, in turns."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+import edgeshift
+from edgeshift.artifact import artifact_bytes, artifact_size, read_artifact
+from edgeshift.benchmarks.devices.device import Device
+from edgeshift.benchmarks.devices.probe import answers, read_answer
+from edgeshift.benchmarks.facts import Facts
+from edgeshift.benchmarks.latency.frames import read_frames
+from edgeshift.benchmarks.latency.job import Job
+from edgeshift.benchmarks.latency.journal import Journal
+from edgeshift.benchmarks.latency.loop import WARM_CAP
+from edgeshift.benchmarks.latency.result import Memory, Minute, Repeat, Report, Settings, Subject
+from edgeshift.errors import ArtifactError, DeviceLostError
+from edgeshift.files import sha256
+from edgeshift.spec import StreamSpec
+
+#: Seconds that a process may take besides waiting, warming up and timing; and for one step of a very slow device.
+OVERHEAD, SLOWEST = 300.0, 10.0
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An artifact to measure: its file, what it says of itself, the hash and size of all of it."""
+
+    path: Path
+    spec: StreamSpec
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured how.
+
+    Attributes:
+        device: where. subjects: what. settings: how. source: of the frames, as ``read_frames`` takes it.
+        runtime: asked for by name; None: the files say. opencv: the device can resize frames.
+        facts: of the device. memory: read it too, in passes of their own. idle: as in ``Job``.
+    """
+
+    device: Device
+    subjects: Sequence[Opened]
+    settings: Settings
+    source: str
+    facts: Facts
+    runtime: str | None = None
+    opencv: bool = True
+    memory: bool = True
+    idle: float = 5.0
+
+    def key(self, subject: Opened) -> str:
+        """What a repeat depends on, as a hash."""
+        facts, settings = self.facts, msgspec.structs.replace(self.settings, repeats=1)
+        device = (self.device.name, facts.board, facts.processor, facts.cores, facts.system, facts.power_mode)
+        return sha256(msgspec.json.encode((device, subject.sha256, settings, self.runtime, self.opencv)))
+
+
+def open_artifact(path: Path) -> Opened:
+    """Read an artifact, or an edgeshift checkpoint that PyTorch runs. Errors as of ``edgeshift.load``."""
+    if path.suffix.lower() == ".safetensors":
+        from edgeshift.runtimes import load
+
+        spec = load(path).spec
+    else:
+        spec = read_artifact(path).spec
+    return Opened(path, spec, sha256(artifact_bytes(path)), artifact_size(path))
+
+
+def measure(
+    plan: Plan,
+    journal: Journal | None = None,
+    advance: Callable[[], None] = lambda: None,
+    minute: Callable[[Minute], None] = lambda _: None,
+) -> Report:
+    """Measure, in turns: every artifact's first repeat, then every artifact's second.
+
+    Args:
+        plan: what to do. journal: gives what is known, and takes every result as it comes.
+        advance: called after every process. minute: is given each point of a sustained run.
+
+    Returns:
+        The report. If the device was lost, it has what there is, and its subjects say so in ``lost``.
+
+    Raises:
+        DeviceError: the device cannot do what is asked.
+    """
+    repeats: dict[str, list[Repeat]] = {subject.sha256: [] for subject in plan.subjects}
+    memories: dict[str, Memory] = {}
+    lost: str | None = None
+    with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
+        try:
+            runs = {subject.sha256: _Run(plan, subject, Path(folder)) for subject in plan.subjects}
+            for index in range(plan.settings.repeats):
+                for subject in plan.subjects:
+                    key = plan.key(subject)
+                    found = journal.repeat(key, index) if journal else None
+                    if found is None:
+                        found = runs[subject.sha256].repeat(minute)
+                        if journal:
+                            journal.add(key, index, found)
+                    repeats[subject.sha256].append(found)
+                    advance()
+            for subject in plan.subjects if plan.memory else ():
+                key = plan.key(subject)
+                memory = journal.memory(key) if journal else None
+                if memory is None:
+                    memory = runs[subject.sha256].memory()
+                    if journal:
+                        journal.add_memory(key, memory)
+                memories[subject.sha256] = memory
+                advance()
+        except DeviceLostError as error:
+            lost = str(error)
+    return Report(
+        device=plan.device.name,
+        facts=plan.facts,
+        settings=plan.settings,
+        edgeshift=edgeshift.__version__,
+        subjects=tuple(
+            Subject(
+                file=subject.path.name,
+                sha256=subject.sha256,
+                bytes=subject.bytes,
+                target=subject.spec.target,
+                model=subject.spec.model.name,
+                precision=subject.spec.precision,
+                input=subject.spec.input.shape,
+                repeats=tuple(repeats[subject.sha256]),
+                memory=memories.get(subject.sha256),
+                lost=lost,
+            )
+            for subject in plan.subjects
+        ),
+    )
+
+
+class _Run:
+    """One artifact on one device: what it needs is brought there when its first process begins."""
+
+    def __init__(self, plan: Plan, subject: Opened, folder: Path) -> None:
+        self._plan, self._subject, self._folder = plan, subject, folder
+        self._job: str | None = None
+
+    def repeat(self, minute: Callable[[Minute], None]) -> Repeat:
+        """One fresh process."""
+
+        def line(text: str) -> None:
+            for said in answers(text):
+                if said.startswith('{"minute":{'):
+                    minute(msgspec.json.decode(said, type=dict[str, Minute])["minute"])
+
+        return self._ask("bench", Repeat, line)
+
+    def memory(self) -> Memory:
+        """The pass that reads memory."""
+        return self._ask("memory", Memory)
+
+    def _ask(self, command: str, kind: type[Answer], line: Callable[[str], None] | None = None) -> Answer:
+        device = self._plan.device
+        if self._job is None:
+            self._job = self._bring()
+        done = device.run([*device.agent(), command, self._job], self._patience(), line)
+        return read_answer(device, done, kind)
+
+    def _bring(self) -> str:
+        """The job's path on the device; artifact and frames are there too."""
+        plan, subject, frame = self._plan, self._subject, self._subject.spec.frame
+        settings, device = plan.settings, plan.device
+        if subject.path.is_dir() and device.name != "local":
+            raise ArtifactError(f"{subject.path}: a folder is measured on this machine only; give --device local")
+        width, height = (settings.width, settings.height) if plan.opencv else (frame.width, frame.height)
+        frames = read_frames(plan.source, width, height)
+        job = Job(
+            artifact=device.push(subject.path, _plain(subject)),
+            frames=device.push(self._write(f"frames_{width}x{height}.npy", frames), f"frames_{width}x{height}.npy"),
+            runtime=plan.runtime,
+            settings=settings,
+            fitted=not plan.opencv,
+            idle=plan.idle,
+        )
+        name = f"job_{subject.sha256[:8]}.json"
+        path = self._folder / name
+        path.write_bytes(msgspec.json.encode(job))
+        return device.push(path, name)
+
+    def _write(self, name: str, frames: npt.NDArray[np.uint8]) -> Path:
+        path = self._folder / name
+        if not path.exists():
+            np.save(path, frames)
+        return path
+
+    def _patience(self) -> float:
+        settings = self._plan.settings
+        timed = (settings.minutes or 1) * settings.seconds + settings.steps * SLOWEST
+        return OVERHEAD * 2 + WARM_CAP + timed * 2
+
+
+def _plain(subject: Opened) -> str:
+    """A name for the file on the device: two artifacts of one name do not overwrite each other."""
+    return subject.sha256[:12] + subject.path.suffix.lower()

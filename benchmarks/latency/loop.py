@@ -1,0 +1,123 @@
+"""The timed loop. What it does besides stepping is two readings of a clock and two appends: under 1% of any step."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter, sleep
+from typing import NamedTuple
+
+from edgeshift.frames import Frame
+from edgeshift.stream import Stream, Timings
+
+#: Warm-up: so many steps and seconds at least; then until the median of a window is this near to the one before.
+WARM_STEPS, WARM_SECONDS, SETTLED = 10, 1.0, 0.02
+WINDOW_STEPS, WINDOW_SECONDS = 20, 0.5
+#: Seconds after which a step that has not settled is timed all the same, and called so.
+WARM_CAP = 20.0
+
+
+class Steps(NamedTuple):
+    """Timed steps in order.
+
+    Attributes:
+        timings: of each, as the stream gives them. totals: seconds, end to end. ends: seconds from the loop's begin.
+        late: of a paced loop: frames that were not answered before the next one was due. offered: by the camera.
+    """
+
+    timings: list[Timings]
+    totals: list[float]
+    ends: list[float]
+    late: int = 0
+    offered: int = 0
+
+
+def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] = perf_counter) -> tuple[int, bool]:
+    """Step until the time of a step has settled.
+
+    Returns:
+        the steps it took, and whether it settled before ``WARM_CAP``.
+    """
+    begin, steps, last = clock(), 0, 0.0
+    while True:
+        window: list[float] = []
+        start = clock()
+        while len(window) < WINDOW_STEPS or clock() - start < WINDOW_SECONDS:
+            before = clock()
+            stream.step(frames[steps % len(frames)])
+            window.append(clock() - before)
+            steps += 1
+        now, seconds = sorted(window)[len(window) // 2], clock() - begin
+        if steps >= WARM_STEPS and seconds >= WARM_SECONDS and last and abs(now - last) <= SETTLED * last:
+            return steps, True
+        if seconds >= WARM_CAP:
+            return steps, False
+        last = now
+
+
+def run_steps(
+    stream: Stream, frames: Sequence[Frame], steps: int, seconds: float, clock: Callable[[], float] = perf_counter
+) -> Steps:
+    """Step after step, until there are so many and so much time has passed. The state is carried throughout."""
+    found = Steps([], [], [])
+    timings, totals, ends = found.timings.append, found.totals.append, found.ends.append
+    step, count, index = stream.step, len(frames), 0
+    with no_collection():
+        begin = clock()
+        while True:
+            before = clock()
+            answer = step(frames[index % count])
+            after = clock()
+            timings(answer.timings)
+            totals(after - before)
+            ends(after - begin)
+            index += 1
+            if after - begin >= seconds and index >= steps:
+                return found
+
+
+def run_paced(
+    stream: Stream,
+    frames: Sequence[Frame],
+    steps: int,
+    seconds: float,
+    fps: float,
+    clock: Callable[[], float] = perf_counter,
+    rest: Callable[[float], None] = sleep,
+) -> Steps:
+    """One frame each 1/fps, as from a camera that keeps only its newest.
+
+    A frame is missed if its answer comes after the next one is there; so is one that was never looked at.
+    """
+    found, late, index, spacing = Steps([], [], []), 0, 0, 1.0 / fps
+    with no_collection():
+        begin = clock()
+        while True:
+            due = begin + index * spacing
+            while (now := clock()) < due:
+                rest(due - now)
+            answer = stream.step(frames[index % len(frames)])
+            after = clock()
+            found.timings.append(answer.timings)
+            found.totals.append(after - now)
+            found.ends.append(after - begin)
+            newest = max(index + 1, int((after - begin) / spacing))
+            # This one was late if the next is already there; those between were never looked at.
+            late += (after - begin >= (index + 1) * spacing) + newest - index - 1
+            index = newest
+            if after - begin >= seconds and len(found.totals) >= steps:
+                return found._replace(late=late, offered=index)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Garbage is not collected meanwhile."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,50 @@
+"""A Python as boards have it: numpy and one runtime, nothing of edgeshift, no torch, no msgspec, no OpenCV."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: What a board's Python has, by the folder or file it is in, and its metadata.
+PACKAGES = ("numpy", "ai_edge_litert", "backports", "flatbuffers", "ml_dtypes", "google", "typing_extensions")
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program ``python3`` in a folder of its own."""
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        pytest.skip("ai-edge-litert is not installed")
+    folder = tmp_path_factory.mktemp("board")
+    packages, programs = folder / "packages", folder / "bin"
+    packages.mkdir()
+    programs.mkdir()
+    site = Path(importlib.util.find_spec("numpy").origin).parents[1]  # type: ignore[union-attr,arg-type]
+    for part in site.iterdir():
+        name = part.name.lower().split("-")[0].split(".")[0]
+        if name in PACKAGES:
+            (packages / part.name).symlink_to(part)
+    program = programs / "python3"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{packages}" exec "{sys._base_executable}" -S "$@"\n')  # type: ignore[attr-defined]
+    program.chmod(0o755)
+    lacking = "import importlib.util as i; print([i.find_spec(n) for n in ('edgeshift', 'torch', 'msgspec', 'cv2')])"
+    said = subprocess.run([program, "-c", lacking], capture_output=True, text=True, check=True, cwd=folder).stdout
+    assert said.strip() == "[None, None, None, None]"
+    return program
+
+
+@pytest.fixture
+def sshd(tmp_path: Path, bare_python: Path):
+    """A real sshd on loopback whose sessions begin in a folder of the test's, with the bare Python first in PATH."""
+    from sshd import Sshd
+
+    if shutil.which("ssh") is None or Sshd.program() is None:
+        pytest.skip("OpenSSH's client or server is not installed (Debian: openssh-client, openssh-server)")
+    server = Sshd(tmp_path / "sshd", bare_python.parent)
+    server.start()
+    yield server
+    server.stop()

@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 OUT = out
 
-.PHONY: setup demo test lint types check bench weights weights-tsm weights-stsm clean
+.PHONY: setup demo test lint types check bench phone weights weights-tsm weights-stsm clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,15 @@ check: test lint types
 
 bench: setup
 	$(BIN)/python -m edgeshift.benchmarks.overhead
+
+# The page that `edgeshift phone` serves, into apps/phone/built: it needs Node 20 or later and npm, only here. Wheels
+# carry what it makes, so it comes before building one. The second bundle is for tests/apps/phone.
+phone: export OUT = $(abspath apps/phone/built)
+phone: export PORTS = $(abspath build/phone/ports)
+phone:
+	mkdir -p build/phone/page
+	cp -R apps/phone/page/. build/phone/page
+	cd build/phone/page && npm ci --no-fund --no-audit && npm run build
 
 # The shipped weights, from nothing: under two hours for each on one core (make -j2 weights: both), and resumable. The
 # ImageNet backbone is a file of a Python package; nothing of the package is installed or run.

@@ -1,0 +1,70 @@
+"""A certificate made on the spot: browsers give a camera to pages over HTTPS only. Nobody vouches for it."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+import tempfile
+from pathlib import Path
+
+from edgeshift.errors import missing
+
+#: Days that it is good for, from the day before: the clocks of phones are not always right.
+DAYS = 7
+
+
+def make_context(address: str) -> tuple[ssl.SSLContext, str]:
+    """A context with a fresh key and certificate for one address.
+
+    The key lives in this process: it is on the disk, readable by this user only, no longer than ``ssl`` needs to
+    read it.
+
+    Returns:
+        the context, and the certificate's SHA-256 fingerprint as browsers show it.
+
+    Raises:
+        RuntimeMissingError: cryptography is not installed.
+    """
+    key, certificate, fingerprint = _make(address)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
+        path = Path(folder) / "certificate.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(key + certificate)
+        context.load_cert_chain(path)
+    return context, fingerprint
+
+
+def _make(address: str) -> tuple[bytes, bytes, str]:
+    try:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+    except ImportError as error:
+        raise missing("cryptography", "phone", "serving a phone over HTTPS") from error
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "edgeshift phone")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=DAYS))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    return (
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain),
+        certificate.public_bytes(pem),
+        certificate.fingerprint(hashes.SHA256()).hex(":").upper(),
+    )

@@ -1,0 +1,97 @@
+/** The phone's camera: frames as they come, and their pixels. */
+import type { Fit } from "./spec";
+
+/** Width to height of the part that is used of a picture that stands upright. */
+const WIDE = 4 / 3;
+
+/** The part of a picture that the network gets to see. */
+export interface Region {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/**
+ * A network that squashes a whole picture was trained on wide ones: of an upright picture it gets the middle, as wide
+ * as a camera held sideways would give it. All of every other.
+ */
+export function regionOf(width: number, height: number, fit: Fit["fit"]): Region {
+  if (fit === "crop" || height <= width) return { x: 0, y: 0, width, height };
+  const part = Math.round(width / WIDE);
+  return { x: 0, y: (height - part) >> 1, width, height: part };
+}
+
+export class Camera {
+  private stream: MediaStream | null = null;
+  private readonly canvas = document.createElement("canvas");
+  private readonly context = this.canvas.getContext("2d", { willReadFrequently: true })!;
+  private handle = 0;
+  facing: "user" | "environment" = "user";
+  mirrored = false;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly fit: Fit["fit"],
+  ) {}
+
+  get running(): boolean {
+    return this.stream !== null;
+  }
+
+  /** Ask for the camera and show it. `see` is called for each of its frames, with the time in seconds. */
+  async start(see: (timestamp: number) => void): Promise<void> {
+    if (!navigator.mediaDevices?.getUserMedia) {
+      throw new Error("this browser gives no camera to this page: open it by https, or by http on localhost");
+    }
+    const video = { facingMode: this.facing, width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
+    this.stream = await navigator.mediaDevices.getUserMedia({ audio: false, video });
+    this.video.srcObject = this.stream;
+    await this.video.play();
+    // As in a mirror: "left" is where one's own left hand is. What the network sees is turned, too.
+    this.mirror(this.track?.getSettings().facingMode === "user");
+    const region = this.region();
+    this.video.classList.toggle("cut", region.height < this.video.videoHeight);
+    this.video.style.aspectRatio = `${region.width} / ${region.height}`;
+    const look = (now: number): void => {
+      if (!this.stream) return;
+      this.next(look);
+      see(now / 1e3);
+    };
+    this.next(look);
+  }
+
+  stop(): void {
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.stream = null;
+    this.video.srcObject = null;
+    if ("cancelVideoFrameCallback" in this.video) this.video.cancelVideoFrameCallback(this.handle);
+  }
+
+  mirror(mirrored: boolean): void {
+    this.mirrored = mirrored;
+    this.video.classList.toggle("mirrored", mirrored);
+  }
+
+  /** The pixels of the newest frame, RGBA, as large as the camera gives them. */
+  grab(): ImageData {
+    const { x, y, width, height } = this.region();
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    this.context.setTransform(this.mirrored ? -1 : 1, 0, 0, 1, this.mirrored ? width : 0, 0);
+    this.context.drawImage(this.video, x, y, width, height, 0, 0, width, height);
+    return this.context.getImageData(0, 0, width, height);
+  }
+
+  private get track(): MediaStreamTrack | undefined {
+    return this.stream?.getVideoTracks()[0];
+  }
+
+  private region(): Region {
+    return regionOf(this.video.videoWidth, this.video.videoHeight, this.fit);
+  }
+
+  private next(look: (now: number) => void): void {
+    if ("requestVideoFrameCallback" in this.video) this.handle = this.video.requestVideoFrameCallback(look);
+    else requestAnimationFrame(look);
+  }
+}

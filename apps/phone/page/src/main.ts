@@ -1,0 +1,106 @@
+/** The page: fetch the artifact, open it, and let the three parts begin; on its own, where the command asked for a mode. */
+import { readArtifact } from "./artifact";
+import { Live } from "./live";
+import { element, status, words } from "./page";
+import { Proof } from "./proof";
+import { fetchBytes, fetchJob, post, stayAlive } from "./server";
+import { choices, name, Session } from "./session";
+import { Timing } from "./timing";
+
+const PARTS = ["camera", "timing", "proof"];
+/** Milliseconds between signs of life; none while something is timed. */
+const ALIVE = 30e3;
+
+async function main(): Promise<void> {
+  for (const part of PARTS) element(`tab-${part}`).onclick = () => turnTo(part);
+  const job = await fetchJob();
+  await post("hello", { ...(await self_()) });
+  status("Fetching the artifact…");
+  const artifact = await readArtifact(await fetchBytes("artifact"));
+  element("model").textContent = job.file;
+  document.title = `${job.file} · edgeshift`;
+  const session = new Session(job, artifact);
+  const [live, proof, timing] = [new Live(session), new Proof(session), new Timing(session)];
+  setInterval(() => {
+    if (document.visibilityState === "visible" && (!session.busy || live.running)) stayAlive();
+  }, ALIVE);
+  await offer(session);
+  element("done").onclick = () => void post("done").then((sent) => status(sent ? "The server has stopped. This page still works." : "The server is gone already."));
+  session.lock(true);
+  await session.open();
+  session.lock(false);
+  if (!artifact.spec.weights.trained) status("These weights are untrained: the labels mean nothing.", true);
+  if (job.mode === null) return;
+  turnTo("timing");
+  if ((await proof.run()) !== false && (await timing.run(job.mode))) {
+    await post("done");
+    status("Timed, and sent. The server has stopped.");
+  }
+}
+
+/** Fill the list of what to run on, and open a fresh worker when another is chosen. */
+async function offer(session: Session): Promise<void> {
+  const list = await choices(session.job);
+  const select = element<HTMLSelectElement>("choice");
+  select.append(...list.map((choice) => new Option(name(choice), name(choice))));
+  select.value = name(session.choice);
+  select.onchange = async () => {
+    const before = session.choice;
+    session.choice = list.find((choice) => name(choice) === select.value)!;
+    session.lock(true);
+    try {
+      await session.open();
+    } catch (error) {
+      status(`${select.value}: ${words(error)}`, true);
+      session.choice = before;
+      select.value = name(before);
+      await session.open();
+    }
+    session.lock(false);
+  };
+}
+
+function turnTo(part: string): void {
+  for (const other of PARTS) {
+    element(other).hidden = other !== part;
+    const tab = element(`tab-${other}`);
+    if (other === part) tab.setAttribute("aria-current", "true");
+    else tab.removeAttribute("aria-current");
+  }
+}
+
+/** What the browser says of the phone. Nothing that it does not tell every page. */
+async function self_(): Promise<Record<string, unknown>> {
+  const { userAgentData, deviceMemory } = navigator as Navigator & { userAgentData?: Hints; deviceMemory?: number };
+  const hints = await userAgentData?.getHighEntropyValues(["model", "architecture", "platformVersion"]).catch(() => null);
+  const gpu = await adapter().catch(() => null);
+  return {
+    agent: navigator.userAgent.slice(0, 500),
+    model: hints?.model || null,
+    architecture: hints?.architecture || null,
+    platform: [userAgentData?.platform, hints?.platformVersion].filter(Boolean).join(" ") || null,
+    cores: navigator.hardwareConcurrency || 1,
+    memory: deviceMemory ?? null,
+    isolated: globalThis.crossOriginIsolated,
+    gpu,
+  };
+}
+
+interface Hints {
+  platform?: string;
+  getHighEntropyValues(names: string[]): Promise<{ model?: string; architecture?: string; platformVersion?: string } | null>;
+}
+
+/** The graphics unit, as WebGPU names it; null: there is none to use. */
+async function adapter(): Promise<string | null> {
+  const gpu = (navigator as Navigator & { gpu?: { requestAdapter(): Promise<{ info?: Record<string, string> } | null> } }).gpu;
+  const found = await gpu?.requestAdapter();
+  if (!found) return null;
+  const { vendor, architecture, description } = found.info ?? {};
+  return [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed";
+}
+
+main().catch((error: unknown) => {
+  status(words(error), true);
+  void post("trouble", { message: words(error) });
+});

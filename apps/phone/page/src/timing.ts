@@ -1,0 +1,143 @@
+/** Measurements: modes, repeats in fresh workers, figures. */
+import type { Minute } from "./loop";
+import { element, facts, milliseconds, status, table, words } from "./page";
+import type { Measured } from "./protocol";
+import { p } from "./quantiles";
+import type { Frames } from "./runner";
+import { fetchBytes, post } from "./server";
+import type { Session } from "./session";
+import { keepAwake } from "./wake";
+
+const TITLES: Record<string, string> = {
+  rapid: "Rapid",
+  quick: "Quick",
+  normal: "Normal",
+  paced: "Paced, as from a camera",
+  sustained: "Sustained: does it throttle?",
+};
+
+export class Timing {
+  private frames: Frames | null = null;
+  private running = false;
+  private cancelled = false;
+
+  constructor(private readonly session: Session) {
+    const select = element<HTMLSelectElement>("mode");
+    for (const mode of Object.keys(session.job.modes)) select.append(new Option(TITLES[mode] ?? mode, mode));
+    select.value = session.job.mode ?? "quick";
+    select.onchange = () => this.describe();
+    element("bench").onclick = () => void (this.running ? this.cancel("stopped by hand") : this.run(select.value));
+    document.addEventListener("visibilitychange", () => {
+      // Browsers slow hidden pages down: what was timed then would be no measurement.
+      if (this.running && document.visibilityState === "hidden") this.cancel("the page was left");
+    });
+    this.describe();
+  }
+
+  /** Time all repeats of a mode. True if they all arrived. */
+  async run(mode: string): Promise<boolean> {
+    const { session } = this;
+    const { repeats, ...plan } = session.job.modes[mode]!;
+    this.running = true;
+    this.cancelled = false;
+    session.lock(true, "bench");
+    element("bench").textContent = "Stop timing";
+    facts("figures", []);
+    table("points", []);
+    await keepAwake(true);
+    const all: Measured[] = [];
+    const run = crypto.getRandomValues(new Uint32Array(1))[0]!;
+    try {
+      this.frames ??= await this.fetchFrames();
+      for (let repeat = 0; repeat < repeats && !this.cancelled; repeat++) {
+        const opened = await session.open();
+        const { checked, error } = await this.proven();
+        if (error) throw error;
+        const minutes: Minute[] = [];
+        session.runner.progress = (done, minute, warming) => {
+          const share = `${warming ? "warming up" : `${Math.round(Math.min(done, 1) * 100)} %`}`;
+          status(`${TITLES[mode]}: ${repeat + 1} of ${repeats}, ${share}`);
+          element<HTMLProgressElement>("progress").value = (repeat + Math.min(done, 1)) / repeats;
+          if (!minute) return;
+          minutes.push(minute);
+          this.points(minutes);
+          void post("point", { run, repeat, ...minute });
+        };
+        const found = await session.runner.bench(this.frames, plan);
+        if (!found || this.cancelled) break;
+        all.push(found);
+        const { kind: _, ...fields } = found;
+        const { accelerator, threads, precision, runtime, start, load } = opened;
+        const how = { accelerator, threads, precision, runtime, start, load, checked };
+        const sent = await post("measured", { run, repeat, mode, ...how, ...fields });
+        this.show(all, opened.runtime, sent);
+      }
+    } catch (error) {
+      if (!this.cancelled) await this.trouble(words(error));
+    }
+    if (this.cancelled) await session.open().catch((error: unknown) => this.trouble(words(error)));
+    this.running = false;
+    session.lock(false);
+    element("bench").textContent = "Start timing";
+    await keepAwake(false);
+    if (all.length === repeats) status(`${TITLES[mode]}: done, ${repeats} of ${repeats}.`);
+    return all.length === repeats;
+  }
+
+  private async proven(): Promise<{ checked: boolean | null; error?: Error }> {
+    if (!this.session.artifact.spec.check) return { checked: null };
+    const { error, tolerance, repeatable } = await this.session.runner.check();
+    if (repeatable && error <= tolerance) return { checked: true };
+    return { checked: false, error: new Error("its self-check fails here: there is nothing to time") };
+  }
+
+  private cancel(why: string): void {
+    this.cancelled = true;
+    this.session.runner.stop();
+    void this.trouble(`timing was broken off: ${why}`);
+  }
+
+  private async trouble(message: string): Promise<void> {
+    status(message, true);
+    await post("trouble", { message });
+  }
+
+  private async fetchFrames(): Promise<Frames> {
+    status("Fetching frames…");
+    const { count, width, height } = this.session.job.frames;
+    return { data: await fetchBytes("frames.bin"), count, width, height };
+  }
+
+  private describe(): void {
+    const plan = this.session.job.modes[element<HTMLSelectElement>("mode").value]!;
+    const times = plan.repeats > 1 ? `, ${plan.repeats} times` : "";
+    const what = plan.minutes
+      ? `${plan.minutes} minutes without a pause, a point each minute`
+      : `at least ${plan.steps} steps and ${plan.seconds} s` + (plan.fps ? `, ${plan.fps} frames a second` : "");
+    element("plan").textContent = `${what}${times}. Keep the page in front; do not touch it.`;
+  }
+
+  private show(all: Measured[], runtime: string, sent: boolean): void {
+    const middle = (name: "infer" | "end_to_end", percent: number): string => {
+      const found = all.map((one) => p(percent, one[name])).filter((value): value is number => value !== null);
+      return milliseconds(found.length ? p(50, found, 1) : null);
+    };
+    const last = all[all.length - 1]!;
+    facts("figures", [
+      ["infer p50", middle("infer", 50), "big"],
+      ["infer p90", middle("infer", 90)],
+      ["end to end p50", middle("end_to_end", 50)],
+      ["end to end p90", middle("end_to_end", 90)],
+      ["steps", all.map((one) => one.steps).join(", ")],
+      ...(last.missed === null ? [] : [["missed frames", all.map((one) => `${one.missed} of ${one.offered}`).join(", ")] as [string, string]]),
+      ["warm", all.every((one) => one.warm) ? "yes" : "not settled in 20 s"],
+      ["run by", runtime],
+      ["sent", sent ? "yes" : "NO: the server is gone", sent ? undefined : "bad"],
+    ]);
+  }
+
+  private points(minutes: Minute[]): void {
+    const rows = minutes.map(({ minute, p50, p90 }) => [String(minute + 1), milliseconds(p50 * 1e6), milliseconds(p90 * 1e6)]);
+    table("points", [["minute", "p50", "p90"], ...rows]);
+  }
+}

@@ -1,0 +1,185 @@
+"""The driver over a recorded device: turns, what is kept, what is not measured twice; and over a real process here."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import numpy as np
+import pytest
+import reports
+
+from edgeshift.benchmarks.devices.device import Done
+from edgeshift.benchmarks.devices.local import LocalDevice
+from edgeshift.benchmarks.devices.recorded import RecordedDevice
+from edgeshift.benchmarks.facts import read_facts
+from edgeshift.benchmarks.latency.bench import Opened, Plan, measure, open_artifact
+from edgeshift.benchmarks.latency.frames import read_frames
+from edgeshift.benchmarks.latency.job import MARK
+from edgeshift.benchmarks.latency.journal import Journal
+from edgeshift.benchmarks.latency.result import Memory, Report, Settings
+from edgeshift.errors import DeviceError, EdgeshiftError, VideoError
+
+SETTINGS = Settings(mode="rapid", steps=20, seconds=0.2, repeats=3, frames="drawn", width=80, height=60, ceiling=90.0)
+MEMORY = Memory(before=1, loaded=2, peak=3, closed=1)
+
+
+def answer(document) -> Done:
+    return Done(0, f"INFO: noise\n{MARK}{msgspec.json.encode(document).decode()}\n", "noise")
+
+
+def repeat(runtime):
+    return msgspec.structs.replace(reports.subject().repeats[0], runtime=runtime)
+
+
+def device(**changes):
+    answers = {"agent bench": [answer(repeat(f"run {n}")) for n in range(9)], "agent memory": answer(MEMORY)}
+    return RecordedDevice(read_facts(), answers, **changes)
+
+
+def subjects(tmp_path, count):
+    from doubles import stream_spec
+
+    found = []
+    for index in range(count):
+        path = tmp_path / f"{index}.tflite"
+        path.write_bytes(bytes([index]) * 9)
+        found.append(Opened(path, stream_spec(), f"{index}" * 64, 9))
+    return found
+
+
+def plan(tmp_path, on, count=2, **changes):
+    return Plan(on, subjects(tmp_path, count), msgspec.structs.replace(SETTINGS, **changes), "drawn", on.facts())
+
+
+def test_artifacts_take_turns(tmp_path):
+    on = device()
+    report = measure(plan(tmp_path, on))
+    assert [[one.runtime for one in subject.repeats] for subject in report.subjects] == [
+        ["run 0", "run 2", "run 4"],
+        ["run 1", "run 3", "run 5"],
+    ]
+    assert [subject.memory for subject in report.subjects] == [MEMORY, MEMORY]
+    assert [call[1] for call in on.calls] == ["bench"] * 6 + ["memory"] * 2
+    jobs = [json.loads(on.files[name]) for name in sorted(on.files) if name.endswith(".json")]
+    assert [job["artifact"] for job in jobs] == ["/recorded/000000000000.tflite", "/recorded/111111111111.tflite"]
+    assert len(on.pushes) == 5  # two artifacts, two jobs, and the frames once
+    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+
+
+def test_lost_and_resumed(tmp_path):
+    path = tmp_path / "r.jsonl"
+    report = measure(plan(tmp_path, device(lost_after=3)), Journal(path))
+    assert [len(subject.repeats) for subject in report.subjects] == [2, 1]
+    assert {subject.lost for subject in report.subjects} == {"recorded: the device is gone"}
+    with path.open("ab") as file:
+        file.write(b'{"key": "cut o')
+    on = device()
+    again = measure(plan(tmp_path, on), Journal(path, resume=True))
+    assert [len(subject.repeats) for subject in again.subjects] == [3, 3] and again.subjects[0].lost is None
+    assert again.subjects[0].repeats[:2] == report.subjects[0].repeats and len(on.calls) == 3 + 2
+
+
+@pytest.mark.parametrize("change", [{"threads": 2}, {"steps": 21}, {"width": 81}, {"options": {"provider": "cuda"}}])
+def test_a_run_under_other_settings_knows_nothing(tmp_path, change):
+    path = tmp_path / "r.jsonl"
+    measure(plan(tmp_path, device()), Journal(path))
+    on = device()
+    measure(plan(tmp_path, on, **change), Journal(path, resume=True))
+    assert len(on.calls) == 8
+
+
+def test_more_repeats_go_on(tmp_path):
+    path = tmp_path / "r.jsonl"
+    measure(plan(tmp_path, device()), Journal(path))
+    on = device()
+    report = measure(plan(tmp_path, on, repeats=4), Journal(path, resume=True))
+    assert [len(subject.repeats) for subject in report.subjects] == [4, 4] and len(on.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (Done(2, "", "warning\nedgeshift: a.tflite: damaged"), "recorded: a.tflite: damaged"),
+        (Done(0, "", ""), "recorded: its agent ended with 0"),
+        (Done(0, MARK + "{}", ""), "recorded: its agent says what is no Repeat"),
+        (Done(0, MARK + "[" * 10_000, ""), "recorded: its agent says what is no Repeat"),
+        (Done(-11, "", ""), "recorded: its agent ended with -11"),
+    ],
+)
+def test_an_agent_that_fails(tmp_path, said, words):
+    on = RecordedDevice(read_facts(), {"agent bench": said})
+    with pytest.raises(DeviceError, match=words):
+        measure(plan(tmp_path, on))
+
+
+def test_a_folder_is_measured_here_only(tmp_path):
+    on = device()
+    one = plan(tmp_path, on, 1)
+    folder = tmp_path / "a.mlpackage"
+    folder.mkdir()
+    with pytest.raises(EdgeshiftError, match=r"a\.mlpackage: a folder is measured on this machine only"):
+        measure(Plan(on, [Opened(folder, one.subjects[0].spec, "0" * 64, 1)], SETTINGS, "drawn", on.facts()))
+
+
+def test_frames(tmp_path):
+    frames = read_frames("drawn", 80, 60)
+    assert frames.shape == (16, 60, 80, 3) and frames.dtype == np.uint8 and frames.std() > 10
+    assert len(np.unique(frames.reshape(16, -1), axis=0)) > 8  # it moves
+    from edgeshift.video import write_video
+
+    write_video(tmp_path / "clip.avi", [np.full((48, 64, 3), value, np.uint8) for value in (10, 200)], 10.0)
+    assert read_frames(str(tmp_path / "clip.avi"), 80, 60).shape == (2, 60, 80, 3)
+    with pytest.raises(VideoError, match=r"--source .*gone\.mp4"):
+        read_frames(str(tmp_path / "gone.mp4"), 80, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "mode", "changes"),
+    [
+        ("tflite", "rapid", {}),
+        ("onnx", "paced", {"fps": 20.0, "seconds": 1.0}),
+        ("executorch", "rapid", {"cores": (0,)}),
+    ],
+)
+def test_a_real_process(made, target, mode, changes):
+    settings = msgspec.structs.replace(SETTINGS, mode=mode, repeats=1, **changes)
+    here = LocalDevice()
+    one = Plan(here, [open_artifact(made("tsm", "int8", target).path)], settings, "drawn", here.facts())
+    (subject,) = measure(one).subjects
+    (found,) = subject.repeats
+    assert found.checked is True and found.load > 0 and found.first > 0 and found.warmup >= 10
+    assert (
+        len(found.pre)
+        == len(found.infer)
+        == len(found.post)
+        == len(found.end_to_end)
+        >= (20 if mode == "rapid" else 10)
+    )
+    parts = np.add(np.add(found.pre, found.infer), found.post)
+    assert (parts <= np.add(found.end_to_end, 0.3)).all()  # rounded to tenths of a microsecond
+    assert np.median(parts) > 0.9 * np.median(found.end_to_end)  # the loop itself takes next to nothing
+    assert (found.offered is None) == (mode != "paced")
+    if found.offered is not None:
+        assert 20 <= found.offered <= 22 or found.missed
+    assert subject.memory is not None and subject.memory.loaded > subject.memory.before
+
+
+@pytest.mark.slow
+def test_minutes_come_as_they_end(made, monkeypatch):
+    """Of a sustained run whose minutes are short: told as they end, and kept with their samples."""
+    import sys
+
+    from edgeshift.benchmarks.devices.agent import WORKER
+
+    settings = msgspec.structs.replace(SETTINGS, mode="sustained", minutes=3, repeats=1)
+    here = LocalDevice()
+    short = f"import {WORKER} as worker, sys; worker.MINUTE = 0.5; sys.exit(worker.main())"
+    monkeypatch.setattr(LocalDevice, "agent", lambda self: [sys.executable, "-c", short])
+    one = Plan(here, [open_artifact(made("tsm", "int8").path)], settings, "drawn", here.facts(), memory=False)
+    told = []
+    (found,) = measure(one, minute=told.append).subjects[0].repeats
+    assert [minute.minute for minute in found.minutes] == [0, 1, 2] and tuple(told) == found.minutes
+    assert sum(minute.steps for minute in found.minutes) == len(found.end_to_end)
+    assert found.seconds == pytest.approx(1.5, abs=0.5)

@@ -1,17 +1,21 @@
-"""Running an artifact over a clip and keeping what it answered."""
+"""Running an artifact over a clip, as fast as it goes, and keeping what it answered."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeshift.rule import Spotted
-from edgeshift.stream import Prediction, Stream
+from edgeshift.stream import Prediction
 from edgeshift.video import TimedFrame, read_video
+
+if TYPE_CHECKING:
+    from edgeshift.apps.camera.session import Answer, Session
 
 PHASES = ("pre", "infer", "post")
 #: Samples a percentile needs before it says anything (MLPerf's early-stopping rule): below, it is not printed.
@@ -44,7 +48,7 @@ class Replay:
         steps: frames that were fed. skipped: frames that came before they were due.
         spans: the label over time. seconds: {phase: one value per step}.
         answers: frames with their answers, for a picture; thinned evenly over a long clip.
-        events: what the artifact's rule announced, if it carries one.
+        events: what the smoothing announced.
     """
 
     steps: int = 0
@@ -61,9 +65,6 @@ class Replay:
         Returns:
             The new span, if the label changed.
         """
-        if not answer.fresh:
-            self.skipped += 1
-            return None
         for phase in PHASES:
             self.seconds[phase].append(getattr(answer.timings, phase))
         if self.steps % self._every == 0:
@@ -89,18 +90,29 @@ class Replay:
         }
 
 
-def replay(stream: Stream, clip: Iterable[TimedFrame], result: Replay) -> Iterator[Span | Spotted]:
-    """Feed a clip and yield each new span as it begins, and each event; ``result`` collects the rest."""
-    spotter = stream.spotter() if stream.spec.rule else None
+def replay(
+    session: Session,
+    clip: Iterable[TimedFrame],
+    result: Replay,
+    watch: Callable[[TimedFrame, Answer | None], None] = lambda *_: None,
+) -> Iterator[Span | Spotted]:
+    """Feed a clip and yield each new span as it begins, and each event; ``result`` collects the rest.
+
+    Args:
+        watch: is called with each frame and its answer, None where it was not due.
+    """
     for timed in clip:
-        answer = stream.step(timed.frame, timed.timestamp)
-        span = result.add(timed, answer)
+        answer = session.feed(timed.frame, timed.timestamp)
+        watch(timed, answer)
+        if answer is None:
+            result.skipped += 1
+            continue
+        span = result.add(timed, answer.prediction)
         if span is not None:
             yield span
-        event = spotter.feed(answer.logits, timed.timestamp) if spotter and answer.fresh else None
-        if event is not None:
-            result.events.append(event)
-            yield event
+        if answer.said.event is not None:
+            result.events.append(answer.said.event)
+            yield answer.said.event
 
 
 def open_clip(source: str, fps: float | None = None, spacing: float | None = None) -> Iterator[TimedFrame]:

@@ -1,0 +1,138 @@
+"""The thread that reads a source: it paces clips, finds lost cameras again, and keeps nothing but the newest frame."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from edgeshift.apps.camera.slot import NewestFrame
+from edgeshift.apps.camera.source import Feed, Orientation, Source
+from edgeshift.errors import VideoError, one_line
+
+#: Seconds between attempts to open a lost camera: doubled from the first to the last.
+FIRST_WAIT, LAST_WAIT = 0.5, 8.0
+#: Seconds that the end waits for a camera that hangs; the thread does not keep the process alive.
+FAREWELL = 1.0
+
+Tell = Callable[..., None]
+
+
+class Grabber(threading.Thread):
+    """Reads an open source into a slot until it ends or is stopped.
+
+    Args:
+        source: to open again when it is lost, or repeated.
+        feed: of the source, opened by the caller so that what cannot be opened is his error.
+        slot: takes the frames. orientation: how they are turned.
+        tell: is told "lost" (reason=, wait=), "back" and "again" (a repeated clip), from this thread.
+        repeat: whether a clip begins anew when it has ended.
+        first_wait: seconds before a lost camera is first looked for.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        feed: Feed,
+        slot: NewestFrame,
+        *,
+        orientation: Orientation | None = None,
+        tell: Tell = lambda *_, **__: None,
+        repeat: bool = False,
+        first_wait: float = FIRST_WAIT,
+    ) -> None:
+        super().__init__(name="grabber", daemon=True)
+        self._source, self._feed, self._slot = source, feed, slot
+        self._orient = orientation or Orientation()
+        self._tell, self._repeat, self._first_wait = tell, repeat, first_wait
+        self._ending = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
+        self._began = 0
+        #: Frames of a clip that were not even decoded, because their time had passed.
+        self.skipped = 0
+        #: Whether a camera is away.
+        self.lost = False
+
+    def run(self) -> None:
+        """The thread."""
+        try:
+            if self._source.live:
+                self._read_live()
+            else:
+                self._play()
+        except Exception as error:
+            self._slot.close(error)
+        else:
+            self._slot.close()
+        finally:
+            self._feed.close()
+
+    def pause(self, paused: bool) -> None:
+        """Hold a clip where it is. A camera goes on, but its frames are not kept."""
+        self._going.clear() if paused else self._going.set()
+
+    def stop(self) -> None:
+        """End the thread; a camera that hangs is left to it."""
+        self._ending.set()
+        self._going.set()
+        if self.is_alive():
+            self.join(FAREWELL)
+
+    def _read_live(self) -> None:
+        while not self._ending.is_set():
+            try:
+                timestamp = self._feed.grab()
+                if timestamp is None:
+                    raise VideoError("no more pictures come from it")
+                if self._going.is_set():
+                    self._slot.put(self._orient(self._feed.retrieve()), timestamp, self._began)
+            except VideoError as error:
+                self._find_again(one_line(error))
+
+    def _find_again(self, reason: str) -> None:
+        """Open the source until it works, less and less often."""
+        wait = self._first_wait
+        self.lost = True
+        self._tell("lost", reason=reason, wait=wait)
+        self._feed.close()
+        while not self._ending.wait(wait):
+            try:
+                self._feed = self._source.open()
+            except VideoError:
+                wait = min(2 * wait, LAST_WAIT)
+                continue
+            self._began += 1
+            self.lost = False
+            self._tell("back")
+            return
+
+    def _play(self) -> None:
+        while not self._ending.is_set():
+            self._play_once()
+            if not self._repeat or self._ending.is_set():
+                return
+            self._feed.close()
+            self._feed = self._source.open()
+            self._began += 1
+            self._tell("again")
+
+    def _play_once(self) -> None:
+        """Each frame when it is due by the clip's own times; those whose time has passed are skipped."""
+        origin, last = None, 0.0
+        while (timestamp := self._feed.grab()) is not None:
+            if not self._going.is_set():
+                held = monotonic()
+                self._going.wait()
+                origin = None if origin is None else origin + monotonic() - held
+            if origin is None:
+                origin = monotonic() - timestamp
+            wait = origin + timestamp - monotonic()
+            if self._ending.wait(max(0.0, wait)):
+                return
+            # Late by more than the distance of two frames: the next one is due already.
+            if wait < -max(timestamp - last, 0.0) and wait < -0.02:
+                self.skipped += 1
+            else:
+                self._slot.put(self._orient(self._feed.retrieve()), timestamp, self._began)
+            last = timestamp

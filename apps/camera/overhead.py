@@ -1,0 +1,152 @@
+"""What the demo costs beside the model: ``python -m edgeshift.apps.camera.overhead F...``
+
+Each frame of a simulated camera (noise of its size, 30 a second by its timestamps) goes the way of the live demo, but
+in one thread, so that nothing waits and every part has its own time:
+
+    infer     the runtime, state in to state out
+    fit       the frame to the tensor
+    answer    logits to prediction, the smoothing, the event told
+    hand      the frame through the slot
+    draw      the picture: the frame copied into it, and what changed around it
+
+The artifacts take turns, all in one process: the figures that count are ratios of medians within one run. A window is
+not part of it. A model that is fed more rarely than the camera gives frames is drawn more often than stepped, beside
+its thread; here every frame is both.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+
+import click
+import msgspec
+import numpy as np
+
+from edgeshift.apps.camera.figures import figures, in_lines
+from edgeshift.apps.camera.journal import Journal
+from edgeshift.apps.camera.layout import lay_out
+from edgeshift.apps.camera.session import Runner, Session
+from edgeshift.apps.camera.slot import NewestFrame
+from edgeshift.apps.camera.source import Wish
+from edgeshift.apps.camera.start import open_session
+from edgeshift.apps.camera.view import Numbers, View
+from edgeshift.errors import EdgeshiftError
+from edgeshift.frames import Frame
+
+PARTS = ("infer", "fit", "answer", "hand", "draw")
+#: Frames after which another artifact has its turn, and which are not counted at its beginning.
+TURN, WARM = 40, 10
+FPS, FIGURES = 30.0, 0.5
+
+
+class Overhead(msgspec.Struct, frozen=True, kw_only=True):
+    """One artifact's. milliseconds: {part: median}. Shares are of a whole step: all parts together.
+
+    Attributes:
+        beside: all but the inference. thread: all but inference and drawing, which is what the model's thread does.
+    """
+
+    file: str
+    runtime: str
+    frames: int
+    milliseconds: dict[str, float]
+    beside: float
+    thread: float
+
+
+def measure(files: Sequence[Path], camera: Wish, rounds: int, threads: int = 1) -> list[Overhead]:
+    """Measure artifacts in turns.
+
+    Args:
+        camera: the size of its frames. rounds: turns of each artifact. threads: of the runtimes.
+    """
+    runners = open_session(files, threads=threads).runners
+    random = np.random.default_rng(0)
+    frames = [random.integers(0, 256, (camera.height, camera.width, 3), np.uint8) for _ in range(8)]
+    ways = [_Way(runner, frames) for runner in runners]
+    for _ in range(rounds):
+        for way in ways:
+            way.turn()
+    return [way.result() for way in ways]
+
+
+class _Way:
+    """The way of a frame, for one artifact."""
+
+    def __init__(self, runner: Runner, frames: list[Frame]) -> None:
+        self.runner, self.frames = runner, frames
+        # Every frame is due: a step is what is measured.
+        self.session, self.journal = Session([runner], paced=False), Journal("silent", "")
+        self.view = View(lay_out((frames[0].shape[1], frames[0].shape[0])), runner.model.spec.labels)
+        self.numbers, self.slot = Numbers(help=["q quit"]), NewestFrame()
+        self.reader = self.slot.reader()
+        self.count, self.rows = 0, list[tuple[float, ...]]()
+
+    def turn(self) -> None:
+        for index in range(WARM + TURN):
+            row = self.step()
+            if index >= WARM:
+                self.rows.append(row)
+
+    def step(self) -> tuple[float, ...]:
+        frame, timestamp = self.frames[self.count % len(self.frames)], self.count / FPS
+        t0 = perf_counter()
+        self.slot.put(frame, timestamp)
+        shot = self.reader.take()
+        assert shot is not None
+        t1 = perf_counter()
+        answer = self.session.feed(shot.frame, shot.timestamp)
+        assert answer is not None
+        if answer.said.event is not None:
+            self.journal.gesture(answer.said.event)
+        t2 = perf_counter()
+        self.view.hear(answer)
+        if self.count % round(FPS * FIGURES) == 0:
+            self.numbers.lines = in_lines(figures(self.runner, FPS, 0, None), self.view.layout.lines)
+        self.view.draw(shot.frame, shot.timestamp, self.numbers)
+        t3 = perf_counter()
+        self.count += 1
+        times = answer.prediction.timings
+        return times.infer, times.pre, t2 - t1 - times.infer - times.pre, t1 - t0, t3 - t2
+
+    def result(self) -> Overhead:
+        medians = np.median(np.array(self.rows), 0)
+        # Drawing is dear where something changed and cheap else: its mean is what it costs.
+        medians[-1] = np.mean(np.array(self.rows)[:, -1])
+        infer, draw, whole = float(medians[0]), float(medians[-1]), float(medians.sum())
+        return Overhead(
+            file=self.runner.path.name,
+            runtime=self.runner.model.runtime,
+            frames=len(self.rows),
+            milliseconds={part: float(value) * 1e3 for part, value in zip(PARTS, medians, strict=True)},
+            beside=1 - infer / whole,
+            thread=1 - infer / (whole - draw),
+        )
+
+
+@click.command()
+@click.argument("files", type=click.Path(path_type=Path), metavar="F...", nargs=-1, required=True)
+@click.option("--camera", default="640x480", show_default=True, metavar="WxH")
+@click.option("--rounds", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Turns of each artifact.")
+@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def main(files: tuple[Path, ...], camera: str, rounds: int, threads: int, as_json: bool) -> None:
+    """Measure what the demo costs beside the model, for each artifact."""
+    try:
+        results = measure(files, Wish.parse(camera), rounds, threads)
+    except EdgeshiftError as error:
+        print(f"edgeshift: {error}", file=sys.stderr)
+        sys.exit(error.status)
+    if as_json:
+        print(msgspec.json.encode(results).decode())
+        return
+    for one in results:
+        parts = ", ".join(f"{part} {ms:.3f}" for part, ms in one.milliseconds.items())
+        print(f"{one.file}: {parts} ms; beside inference {one.beside:.1%} of a step, {one.thread:.1%} without drawing")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What the window and the recorded video show: the view, fed from the threads that read and answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic, perf_counter
+
+from edgeshift.apps.camera.figures import figures, in_lines
+from edgeshift.apps.camera.grabber import Grabber
+from edgeshift.apps.camera.layout import lay_out
+from edgeshift.apps.camera.session import Session
+from edgeshift.apps.camera.slot import Shot
+from edgeshift.apps.camera.view import Numbers, View
+from edgeshift.apps.camera.worker import Worker
+from edgeshift.frames import Frame
+from edgeshift.temperature import temperatures
+
+#: Seconds between new figures, and between readings of temperature.
+FIGURES, WARMTH = 0.5, 5.0
+#: A picture is no longer called current when it is this many camera intervals, and seconds, old.
+STALE_INTERVALS, STALE_SECONDS = 2.0, 0.15
+#: Pictures whose cost is kept.
+KEPT = 4096
+HELP = {"q": "quit", "r": "reset", "p": "pause", "s": "snapshot", "v": "record"}
+
+
+@dataclass
+class Painted:
+    """A picture. canvas: uint8 [H, W, 3] RGB, which changes with the next. new: it differs from the one before."""
+
+    canvas: Frame
+    new: bool
+
+
+class Painter:
+    """Draws what the threads know. For the main thread.
+
+    Args:
+        session, worker, grabber: what is shown. size: of the picture; None: by the frames. mirror: show them mirrored.
+
+    Attributes:
+        paused, recording: as the keys have it. costs: seconds of drawing each new frame.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        worker: Worker,
+        grabber: Grabber,
+        *,
+        size: tuple[int, int] | None = None,
+        mirror: bool = False,
+    ) -> None:
+        self._session, self._worker, self._grabber = session, worker, grabber
+        self._size, self._mirror = size, mirror
+        self._numbers = Numbers(help=[f"{key} {what}" for key, what in HELP.items()])
+        if len(session.runners) > 1:
+            self._numbers.help.append("m model")
+        self._figured = self._warmed = float("-inf")
+        self._warmest: float | None = None
+        self.paused = self.recording = False
+        self.costs: list[float] = []
+        self.view: View | None = None
+
+    def paint(self, shot: Shot, *, fresh: bool) -> Painted:
+        """Draw.
+
+        Args:
+            shot: the newest frame. fresh: it has not been drawn yet.
+        """
+        begin = perf_counter()
+        view = self.view or self._open(shot.frame)
+        while self._worker.answers:
+            view.hear(self._worker.answers.popleft())
+        now, numbers = monotonic(), self._numbers
+        counted = now - self._figured >= FIGURES
+        if counted:
+            self._count(view, now)
+        before = numbers.notice, numbers.recording
+        numbers.notice, numbers.recording = self._notice(now - shot.arrived), self.recording
+        # A notice lies on the frame, which must come back when it goes.
+        again = fresh or (numbers.notice, numbers.recording) != before
+        canvas = view.draw(shot.frame if again else None, shot.timestamp, numbers)
+        if fresh and len(self.costs) < KEPT:
+            self.costs.append(perf_counter() - begin)
+        return Painted(canvas, again or counted)
+
+    def forget(self) -> None:
+        """The stream begins anew: an empty history, new figures."""
+        self._worker.answers.clear()
+        self._figured = float("-inf")
+        if self.view is not None:
+            self.view.forget()
+
+    @property
+    def dropped(self) -> int:
+        """Frames that nobody looked at, for lack of time: of the model's thread, or of the one that decodes."""
+        return self._worker.dropped + self._grabber.skipped
+
+    def _open(self, frame: Frame) -> View:
+        labels = tuple(label for runner in self._session.runners for label in runner.model.spec.labels)
+        self.view = View(lay_out((frame.shape[1], frame.shape[0]), self._size), labels, self._mirror)
+        return self.view
+
+    def _notice(self, age: float) -> str | None:
+        if self.paused:
+            return "paused"
+        if self._grabber.lost:
+            return "camera lost: looking for it"
+        interval = self._worker.camera.interval or 1.0
+        if age > max(STALE_INTERVALS * interval, STALE_SECONDS):
+            return f"no new picture for {age:.1f} s"
+        return None
+
+    def _count(self, view: View, now: float) -> None:
+        self._figured = now
+        if now - self._warmed >= WARMTH:
+            self._warmed = now
+            self._warmest = max(temperatures().values(), default=None)
+        texts = figures(self._session.runner, self._worker.camera.hertz, self.dropped, self._warmest)
+        self._numbers.lines = in_lines(texts, view.layout.lines)

@@ -1,0 +1,106 @@
+"""One or more artifacts and the streams they run: which one is at work, what it says, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edgeshift.apps.camera.meter import Rate, Times
+from edgeshift.apps.camera.smoothing import Said, Smoother, find_smoother
+from edgeshift.frames import Frame
+from edgeshift.runtimes.quiet import quiet
+from edgeshift.stream import Model, Prediction, Stream
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer to one frame that was fed. which: the artifact's place."""
+
+    prediction: Prediction
+    said: Said
+    timestamp: float
+    which: int
+
+
+class Runner:
+    """One artifact with its stream."""
+
+    def __init__(self, path: Path, model: Model, smoothing: str | None, mask: Collection[str]) -> None:
+        self.path, self.model = path, model
+        self.smoother: Smoother = find_smoother(smoothing, model.spec, [m for m in mask if m in model.spec.labels])
+        self.stream: Stream = model.stream()
+        self.times, self.rate = Times(), Rate()
+
+    @property
+    def title(self) -> str:
+        """Its name for the picture: model, precision, target."""
+        spec = self.model.spec
+        return f"{spec.model.name} {spec.precision} {spec.target}"
+
+    def warm_up(self) -> None:
+        """One step on black, so that what a runtime prepares, and prints, at its first step is over; then a reset."""
+        with quiet():
+            frame = self.model.spec.frame
+            self.stream.step(np.zeros((frame.height, frame.width, 3), np.uint8))
+        self.stream.reset()
+
+
+class Session:
+    """Streams of the artifacts, one of which is fed. For one thread; others may read the numbers.
+
+    Args:
+        runners: the first one is fed. paced: False: every frame is due, whatever the artifact was trained with.
+
+    Attributes:
+        runners: all of them. which: the place of the one that is fed.
+    """
+
+    def __init__(self, runners: Sequence[Runner], *, paced: bool = True) -> None:
+        self.runners = list(runners)
+        self._paced = paced
+        self.which = 0
+        #: Frames that came before they were due.
+        self.early = 0
+
+    @property
+    def runner(self) -> Runner:
+        """The one that is fed."""
+        return self.runners[self.which]
+
+    @property
+    def following(self) -> Runner:
+        """The one that a switch goes to."""
+        return self.runners[(self.which + 1) % len(self.runners)]
+
+    def feed(self, frame: Frame, timestamp: float, now: float | None = None) -> Answer | None:
+        """Feed a frame if it is due.
+
+        Args:
+            frame: uint8 [H, W, 3] RGB. timestamp: seconds. now: seconds of the clock that rates are taken by.
+
+        Returns:
+            None: it was not due.
+        """
+        runner = self.runner
+        prediction = runner.stream.step(frame, timestamp if self._paced else None)
+        if not prediction.fresh:
+            self.early += 1
+            return None
+        said = runner.smoother.feed(prediction.logits, timestamp)
+        runner.times.add(prediction.timings)
+        runner.rate.tick(timestamp if now is None else now)
+        return Answer(prediction, said, timestamp, self.which)
+
+    def reset(self) -> None:
+        """The next frame is the first."""
+        self.runner.stream.reset()
+        self.runner.smoother.reset()
+        self.runner.rate.reset()
+
+    def switch(self) -> Runner:
+        """Go on with the next artifact, from the start: states are of the network they were made by."""
+        self.which = (self.which + 1) % len(self.runners)
+        self.reset()
+        return self.runner

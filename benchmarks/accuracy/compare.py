@@ -76,7 +76,7 @@ def compare_accuracy(
     if wrong := [name for name, differ in differs.items() if differ and name not in across]:
         said = f"{first.data} ({first.split or 'all'}) against {second.data} ({second.split or 'all'})"
         raise EdgeshiftError(
-            f"the reports are of other clips: {said}; compare those that both have with --across {','.join(wrong)}"
+            f"the reports are of other clips: {said}; to compare those that both have, add --across {','.join(wrong)}"
         )
     pairs, unpaired = pair(first.subjects, second.subjects)
     return Changes(

@@ -1,0 +1,62 @@
+"""A report of accuracy as texts: rows that Markdown and pages share."""
+
+from __future__ import annotations
+
+from edgeshift.benchmarks.accuracy.proportion import Share
+from edgeshift.benchmarks.accuracy.report import Report, Subject
+from edgeshift.benchmarks.accuracy.score import ANSWERS
+
+#: Of one row an artifact; the first share with its 95% interval.
+COLUMNS = ("file", "model", "precision", *ANSWERS)
+#: Of one row an artifact, against the first.
+AGAINST = ("file", "clips", "answered otherwise", "now wrong", "now right", "McNemar p")
+
+
+def artifact_rows(report: Report) -> list[tuple[str, ...]]:
+    """In the order of ``COLUMNS``."""
+    return [
+        (
+            one.file,
+            one.model,
+            one.precision,
+            str(one.accuracy.get(ANSWERS[0], "-")),
+            *(_percent(one.accuracy.get(name)) for name in ANSWERS[1:]),
+        )
+        for one in report.subjects
+    ]
+
+
+def against_rows(report: Report) -> list[tuple[str, ...]]:
+    """In the order of ``AGAINST``."""
+    return [
+        (one.file, *(f"{count:,}" for count in (one.clips, one.changed, one.lost, one.won)), f"{one.p:.3g}")
+        for one in report.comparisons
+    ]
+
+
+def data_facts(report: Report) -> list[tuple[str, str]]:
+    """Name and value of what it was measured on."""
+    clips = sum(row.clips for row in report.subjects[0].rows)
+    return [
+        ("data", report.data + (f", split {report.split}" if report.split else "")),
+        ("clips", f"{clips:,} that count, of {len(report.subjects[0].rows)} labels"),
+        *([("subset", ", ".join(report.subset))] if report.subset else []),
+    ]
+
+
+def remarks(subject: Subject) -> list[str]:
+    """What there is to say of an artifact besides its row."""
+    lines = [f"run by {subject.runtime}"]
+    if not subject.trained:
+        lines.append("untrained: its labels mean nothing")
+    if subject.assumed:
+        lines.append("it carries no rule of streams: one was assumed")
+    if subject.first is not None:
+        lines.append(f"{subject.first:g} frames until the right label leads (median of the clips where it does)")
+    if subject.unreadable:
+        lines.append(f"{len(subject.unreadable)} clips could not be read and are left out")
+    return lines
+
+
+def _percent(found: Share | None) -> str:
+    return "-" if found is None or found.value is None else f"{found.value:.1%}"

@@ -19,6 +19,8 @@ COMMANDS = {
     "verify": "Check an artifact on this machine: its self-check, and parity where torch is.",
     "demo": "Run an artifact on a clip or a folder of images and print the labels over time.",
     "eval": "Measure accuracy on labelled clips, frame by frame as a device sees them.",
+    "compare": "Compare two reports of latency or accuracy: is one slower or worse?",
+    "report": "Make one page of reports: tables and plots, as HTML or Markdown.",
     "clips": "Draw gesture clips or streams as videos, to calibrate, test and train with.",
     "train": "Train a shift model for streams, on drawn gestures or your own videos.",
     "models": "List the models with their cost and state.",

@@ -2,8 +2,10 @@
 
 from edgeshift.benchmarks.accuracy.clip import Answers, stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
-from edgeshift.benchmarks.accuracy.measure import Measured, Opened, measure, open_subject
+from edgeshift.benchmarks.accuracy.measure import Measured, measure
+from edgeshift.benchmarks.accuracy.opened import Opened, open_subject
 from edgeshift.benchmarks.accuracy.picture import draw_confusion
+from edgeshift.benchmarks.accuracy.remote import open_on
 from edgeshift.benchmarks.accuracy.report import Report, Subject, gestures, make_report, require_labels
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
 
@@ -19,6 +21,7 @@ __all__ = [
     "gestures",
     "make_report",
     "measure",
+    "open_on",
     "open_subject",
     "require_labels",
     "score_clip",

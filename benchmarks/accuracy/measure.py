@@ -8,47 +8,18 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-import msgspec
-
-from edgeshift.artifact import artifact_bytes
 from edgeshift.benchmarks.accuracy.clip import stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
+from edgeshift.benchmarks.accuracy.opened import Opened, open_subject
+from edgeshift.benchmarks.accuracy.remote import stream_on
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
+from edgeshift.benchmarks.devices.device import Device
 from edgeshift.dataset import LabelledClip
 from edgeshift.errors import EdgeshiftError, VideoError, one_line
-from edgeshift.files import sha256
-from edgeshift.rule import DEFAULT_RULE
 from edgeshift.spec import RuleSpec, StreamSpec
-from edgeshift.stream import Model
 
 #: Of a clip that could not be streamed.
 Reason = str
-
-
-@dataclass(frozen=True, eq=False)
-class Opened:
-    """An artifact to measure.
-
-    Attributes:
-        path: of the file. sha256: of all of it.
-        rule: the artifact's, or ``edgeshift.rule.DEFAULT_RULE`` where it carries none.
-    """
-
-    path: Path
-    sha256: str
-    model: Model
-
-    @property
-    def rule(self) -> RuleSpec:
-        """What is measured by."""
-        return self.model.spec.rule or DEFAULT_RULE
-
-    @property
-    def key(self) -> str:
-        """What a result depends on besides the clip."""
-        spec = self.model.spec
-        parts = (self.sha256, self.model.runtime, self.rule, spec.frame_spacing, spec.clip_frames)
-        return sha256(msgspec.json.encode(parts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,19 +39,12 @@ class Measured:
     unreadable: tuple[tuple[str, Reason], ...] = ()
 
 
-def open_subject(path: Path) -> Opened:
-    """Load an artifact or a checkpoint. Errors as ``edgeshift.load``."""
-    from edgeshift.runtimes import load
-
-    model = load(path)
-    return Opened(path, sha256(artifact_bytes(path)), model)
-
-
 def measure(
     subject: Opened,
     clips: Iterable[LabelledClip],
     *,
     jobs: int = 1,
+    device: Device | None = None,
     journal: Journal | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Measured:
@@ -88,7 +52,7 @@ def measure(
 
     Args:
         subject: the artifact. clips: the data set.
-        jobs: processes; 1: this one.
+        jobs: processes; 1: this one. device: stream them there (``subject`` is ``open_on``'s); None: here.
         journal: gives what is known, and takes every result as it comes.
         advance: called after each clip.
 
@@ -106,7 +70,11 @@ def measure(
         else:
             found[clip.name] = known
             advance()
-    for clip, result in _here(subject, todo) if jobs == 1 else _in_processes(subject, todo, jobs):
+    if device is not None:
+        results = _there(device, subject, todo)
+    else:
+        results = _here(subject, todo) if jobs == 1 else _in_processes(subject, todo, jobs)
+    for clip, result in results:
         if isinstance(result, Reason):
             unreadable[clip.name] = result
         else:
@@ -140,6 +108,15 @@ def _here(subject: Opened, clips: Iterable[LabelledClip]) -> Iterator[Result]:
             yield clip, one_line(error, 300)
             continue
         yield clip, score_clip(clip.name, clip.label, answers, subject.rule, stream.spec.labels, stream.spec.consensus)
+
+
+def _there(device: Device, subject: Opened, clips: list[LabelledClip]) -> Iterator[Result]:
+    spec = subject.model.spec
+    for clip, answers in stream_on(device, subject, clips):
+        if isinstance(answers, Reason):
+            yield clip, answers
+        else:
+            yield clip, score_clip(clip.name, clip.label, answers, subject.rule, spec.labels, spec.consensus)
 
 
 def _in_processes(subject: Opened, clips: Iterable[LabelledClip], jobs: int) -> Iterator[Result]:

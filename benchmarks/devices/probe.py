@@ -46,14 +46,18 @@ def read_answer(device: Device, done: Done, kind: type[Answer]) -> Answer:
     Raises:
         DeviceError: it failed, or what it says is no such thing.
     """
-    lines = list(answers(done.out))
-    if done.status or not lines:
-        words = [line.strip().removeprefix(MARK) for line in done.err.splitlines() if line.strip()]
-        raise DeviceError(f"{device.name}: {(words[-1] if words else f'its agent ended with {done.status}')[:300]}")
+    require_done(device, done)
     try:
-        return msgspec.json.decode(lines[-1], type=kind)
+        return msgspec.json.decode(list(answers(done.out))[-1], type=kind)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DeviceError(f"{device.name}: its agent says what is no {kind.__name__}: {error}") from error
+
+
+def require_done(device: Device, done: Done) -> None:
+    """Raise DeviceError, with the last of what the agent said, unless it ended well and answered."""
+    if done.status or not any(answers(done.out)):
+        words = [line.strip().removeprefix(MARK) for line in done.err.splitlines() if line.strip()]
+        raise DeviceError(f"{device.name}: {(words[-1] if words else f'its agent ended with {done.status}')[:300]}")
 
 
 def answers(out: str) -> Iterator[str]:

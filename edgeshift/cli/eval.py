@@ -31,6 +31,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--picture", type=FILE, metavar="F.png", help="Draw the confusion matrix of the first artifact.")
 @click.option("--resume", is_flag=True, help="Go on with the clips that a run to the same --out has left.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+@click.option("--device", "name", default="local", show_default=True, metavar="D", help="Or ssh://user@host, adb.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def run(
     files: tuple[Path, ...],
@@ -42,6 +43,7 @@ def run(
     picture: Path | None,
     resume: bool,
     jobs: int,
+    name: str,
     as_json: bool,
 ) -> None:
     """Measure accuracy on labelled clips, streamed frame by frame as a device sees them.
@@ -62,6 +64,7 @@ def run(
     \b
     Examples:
       edgeshift eval gestures.tflite --data clips/
+      edgeshift eval gestures.tflite --data clips/ --device ssh://pi@raspberrypi.local
       edgeshift eval fp32.tflite int8.tflite --data split.csv --split val --label-map del=x --out accuracy.json
     """
     if resume and out is None:
@@ -69,14 +72,17 @@ def run(
     for path, suffix in ((out, ".json"), (picture, ".png")):
         if path is not None and (path.suffix.lower() != suffix or path.is_dir()):
             raise EdgeshiftError(f"{path}: give a file named *{suffix}")
-    from edgeshift.benchmarks.accuracy import Journal, make_report, measure, open_subject
+    if name != "local" and jobs > 1:
+        raise EdgeshiftError("--jobs is for this machine; a device answers one clip after the other")
+    from edgeshift.benchmarks.accuracy import Journal, make_report, measure, open_on, open_subject
+    from edgeshift.benchmarks.devices.find import find_device
     from edgeshift.dataset import read_dataset, read_label_map
 
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split)
-    bars = Bars()
+    bars, device = Bars(), find_device(name) if name != "local" else None
     with bars.stage("load"):
-        subjects = [open_subject(file) for file in files]
+        subjects = [open_on(device, file) if device is not None else open_subject(file) for file in files]
     wanted = None if subset is None else tuple(label.strip() for label in subset.split(","))
     for subject in subjects:
         _check(subject, clips, names, wanted)
@@ -84,7 +90,7 @@ def run(
     measured = []
     for subject in subjects:
         with bars.stage(subject.path.name, len(clips.clips)) as advance:
-            measured.append(measure(subject, clips.clips, jobs=jobs, journal=journal, advance=advance))
+            measured.append(measure(subject, clips.clips, jobs=jobs, device=device, journal=journal, advance=advance))
     report = make_report(measured, clips, split, wanted)
     if out is not None:
         _write(out, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")

@@ -117,7 +117,7 @@ def _print_latency(found: Comparison, problems: list[str]) -> None:
     for pair in found.pairs:
         lines += [(pair.file, note) for note in pair.notes]
         if pair.wide:
-            lines.append((pair.file, "the interval is wider than the tolerance: measure longer, or more repeats"))
+            lines.append((pair.file, "the interval reaches beyond the tolerance: measure longer, or more repeats"))
     if lines:
         print_facts("To know", list(dict.fromkeys(lines)))
 

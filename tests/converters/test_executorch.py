@@ -13,7 +13,6 @@ from edgeshift.artifact import read_artifact
 from edgeshift.converters import Options, convert, find_target
 from edgeshift.converters.ranges import groups
 from edgeshift.errors import CheckFailedError, ConversionError, EdgeshiftError
-from edgeshift.parity import failures
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.selfcheck import check_frames, self_check
@@ -277,16 +276,13 @@ def test_coreml_is_lowered_and_not_verified(tmp_path, capsys):
     assert "\n" not in str(caught.value)
 
 
-def test_resnet50_int8(tmp_path):
+def test_resnet50_int8(made):
     """The other backbone: its max pool and sixteen shifts run in the one delegate too."""
-    source = untrained_source("stsm_resnet50", size=64)
-    result = convert(source, "executorch", tmp_path / "r.pte")
+    result = made("tsm_resnet50", "int8", "executorch").result
     graph = result.spec.graph
     assert graph is not None and (graph.partitions, graph.outside) == (1, {})
     assert "Convert" not in graph.operators and graph.operators["StaticTranspose"] == 1
     assert len(result.spec.states) == 16
-    # Untrained, it does not hold on any frames: this is what the conversion itself found.
-    assert result.spec.parity is not None and failures(result.spec.parity, "int8") == []
 
 
 def _exported(source):

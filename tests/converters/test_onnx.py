@@ -246,9 +246,9 @@ def test_one_frame_of_the_past_that_is_counted(tmp_path):
     onnx.checker.check_model(str(result.path), full_check=True)
 
 
-def test_resnet50_int8(tmp_path):
+def test_resnet50_int8(made):
     """The other backbone: its max pool and sixteen shifts run in integers too."""
-    result = convert(untrained_source("stsm_resnet50", size=64), "onnx", tmp_path / "r.onnx")
+    result = made("tsm_resnet50", "int8", "onnx").result
     graph = result.spec.graph
     assert graph is not None and not {"Conv", "MaxPool", "Gemm", "Add", "Concat"} & graph.operators.keys()
     assert graph.operators["Transpose"] == 1

@@ -164,9 +164,9 @@ def test_original_is_not_changed(made):
     assert torch.get_num_threads() >= 1
 
 
-def test_resnet50_int8(tmp_path):
+def test_resnet50_int8(made):
     """The other backbone: its max pool and sixteen shifts leave no conversion inside either."""
-    result = convert(untrained_source("stsm_resnet50", size=64), "tflite", tmp_path / "r.tflite")
+    result = made("tsm_resnet50", "int8").result
     graph = result.spec.graph
     assert graph is not None and graph.partitions == 1 and graph.delegated == 1.0
     assert not {"QUANTIZE", "DEQUANTIZE", "TRANSPOSE"} & graph.operators.keys()

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, cast
 
-from edgeshift.apps.phone.posted import MAX_UPLOAD, read_posted
+from edgeshift.apps.phone.posted import MAX_UPLOAD, Done, read_posted
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
@@ -114,9 +114,12 @@ class Handler(BaseHTTPRequestHandler):
             return self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         if not self._owner.is_current(posted):
             return self._refuse(HTTPStatus.CONFLICT)
-        # First the answer: what is posted may be what ends the server.
-        self._answer(HTTPStatus.NO_CONTENT)
-        return self._owner.posted.put(posted)
+        if isinstance(posted, Done):  # it ends the server: first the answer
+            self._answer(HTTPStatus.NO_CONTENT)
+            return self._owner.posted.put(posted)
+        # The page posts the next one when this one is answered: so they are in order.
+        self._owner.posted.put(posted)
+        return self._answer(HTTPStatus.NO_CONTENT)
 
     def _refusal(self, name: str, length: str) -> HTTPStatus | None:
         """Why an upload is not even read."""

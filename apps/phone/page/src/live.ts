@@ -61,6 +61,7 @@ export class Live {
     this.controls(false);
     this.session.lock(false);
     await keepAwake(false);
+    status("The camera is off.");
     const seconds = (performance.now() - this.began) / 1e3;
     const medians = Object.fromEntries(Object.entries(this.times).map(([name, all]) => [name, p(50, all)]));
     await post("watched", { steps: this.steps, seconds, ...medians });

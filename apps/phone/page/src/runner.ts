@@ -5,6 +5,9 @@ import type { Minute, Plan } from "./loop";
 import type { Answered, Checked, Measured, Opened, Order, Reply } from "./protocol";
 import { fetchBytes } from "./server";
 
+/** Milliseconds that a runtime may take to start; one that waits for its threads in vain says nothing. */
+const PATIENCE = 45e3;
+
 /** The runtime's WebAssembly by variant, fetched once: a new worker starts from memory. */
 const binaries = new Map<string, string>();
 
@@ -37,12 +40,15 @@ export class Runner {
     tell("Starting the runtime…");
     const runner = new Runner(new Worker(new URL("./worker.ts", import.meta.url)));
     const runtime = { folder: new URL("litert/", location.href).href, variant, binary };
+    const timer = setTimeout(() => runner.fail(new Error("the runtime does not start here")), PATIENCE);
     try {
       const { body, spec } = artifact;
       return [runner, (await runner.ask({ kind: "open", runtime, body, spec, choice })) as Opened];
     } catch (error) {
       runner.close();
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -23,7 +23,13 @@ export class Session {
   /** A fresh worker, for the choice that is made. */
   async open(): Promise<Opened> {
     this.runner?.close();
-    [this.runner, this.opened] = await Runner.open(this.artifact, this.choice, status);
+    try {
+      [this.runner, this.opened] = await Runner.open(this.artifact, this.choice, status);
+    } catch (error) {
+      if (this.choice.accelerator === "webgpu" || this.choice.threads === 1) throw error;
+      this.choice = { accelerator: "cpu", threads: 1 }; // threads need more of a browser than one alone
+      return this.open();
+    }
     const fallen = this.opened.accelerator !== this.choice.accelerator;
     status(
       fallen

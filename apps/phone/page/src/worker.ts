@@ -24,7 +24,7 @@ async function obey(order: Order): Promise<void> {
 
 async function open(order: Extract<Order, { kind: "open" }>): Promise<void> {
   const begin = performance.now();
-  await startRuntime(order.runtime);
+  await startRuntime(order.runtime, order.choice.accelerator);
   const started = performance.now();
   const engine = await Engine.create(order.body, order.spec, order.choice);
   spec = order.spec;

@@ -30,8 +30,8 @@ CELLS += [
 #: {cell: why it does not hold}. Strict: one that holds after all fails the test.
 KNOWN: dict[tuple[str, str, str, str], str] = {
     ("tsm_resnet50", target, "int8", "io"): (
-        "int8 of random weights, 16 blocks deep: a cosine of 0.97 on frames of another seed, whatever the target; on those "
-        "of the conversion's own parity it is 0.98 or better"
+        "int8 of random weights, 16 blocks deep: a cosine of 0.97 on frames of another seed, whatever the target; on "
+        "those of the conversion's own parity it is 0.98 or better"
     )
     for target in ("tflite", "onnx", "tensorrt", "executorch")
 }

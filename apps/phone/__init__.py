@@ -20,7 +20,7 @@ from edgeshift.apps.phone.posted import (
     Trouble,
     Watched,
 )
-from edgeshift.apps.phone.serve import Reach, Site, serve
+from edgeshift.apps.phone.service import Reach, Site, serve
 
 __all__ = [
     "Announced",

@@ -36,12 +36,13 @@ class File(msgspec.Struct, frozen=True):
         return gzip.decompress(self.data) if self.packed else self.data
 
 
-def page_files(built: Path = BUILT) -> dict[str, File]:
+def page_files(built: Path | None = None) -> dict[str, File]:
     """The page and the runtime as they were built: {path below the token: file}; the page itself is at "".
 
     Raises:
         EdgeshiftError: it was not built.
     """
+    built = built or BUILT
     if not (built / PAGE).is_file():
         raise EdgeshiftError(
             "the page was not built: run `make phone` in edgeshift's sources (it needs Node 20 or later), "
@@ -59,7 +60,7 @@ def page_files(built: Path = BUILT) -> dict[str, File]:
     return found
 
 
-def all_files(artifact: PhoneArtifact, job: Job, frames: Frames, built: Path = BUILT) -> dict[str, File]:
+def all_files(artifact: PhoneArtifact, job: Job, frames: Frames, built: Path | None = None) -> dict[str, File]:
     """Everything that can be asked for: {path below the token: file}."""
     count, height, width, _ = frames.pixels.shape
     document = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -70,9 +71,9 @@ class Visit:
         """Serve the phone, say what it finds, and give a report of each measurement: at its end, or where it broke off.
 
         Raises:
-            DeviceError, RuntimeMissingError: it cannot be served.
+            DeviceError, RuntimeMissingError: it cannot be served. DeviceError: the page sends what makes no sense.
         """
-        from edgeshift.apps.phone import Frames, Job, serve
+        from edgeshift.apps.phone import Frames, Job, Measured, serve
         from edgeshift.benchmarks.latency.frames import read_frames
 
         names = (self.mode,) if self.mode else cast("tuple[Mode, ...]", MODES)
@@ -86,11 +87,14 @@ class Visit:
             accelerator=cast("Any", self._accelerator),
             threads=some.threads,
         )
-        for posted in serve(self._artifact, job, frames, reach, lambda site: self._invite(site, reach)):
-            whole = self._hear(posted)
-            if whole and len(whole) == settings[whole[0].mode].repeats:
-                self._complete += 1
-                yield self._report(settings, whole, None)
+        with closing(serve(self._artifact, job, frames, reach, lambda site: self._invite(site, reach))) as found:
+            for posted in found:
+                if isinstance(posted, Measured) and posted.mode not in settings:
+                    raise DeviceError(f"the page sent a measurement of mode {posted.mode!r}, which it was not offered")
+                whole = self._hear(posted)
+                if whole and len(whole) == settings[whole[0].mode].repeats:
+                    self._complete += 1
+                    yield self._report(settings, whole, None)
         for repeats in self._repeats.values():
             if len(repeats) < settings[repeats[0].mode].repeats:
                 yield self._report(settings, repeats, (self._troubles or ["the phone did not come back"])[-1])

@@ -7,14 +7,14 @@ import queue
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from time import monotonic
 
 import msgspec
 
 from edgeshift.apps.phone.certificate import make_context
-from edgeshift.apps.phone.files import BUILT, all_files
+from edgeshift.apps.phone.files import all_files
 from edgeshift.apps.phone.job import Frames, Job, PhoneArtifact
 from edgeshift.apps.phone.posted import Done, Ended, Posted
 from edgeshift.apps.phone.server import Server
@@ -56,8 +56,8 @@ def serve(
     frames: Frames,
     reach: Reach | None = None,
     ready: Callable[[Site], None] = lambda site: None,
-    built: Path = BUILT,
-) -> Iterator[Posted]:
+    built: Path | None = None,
+) -> Generator[Posted, None, None]:
     """Serve the page until a phone says that it is done, or none has asked for anything for ``reach.idle`` seconds.
 
     Closing the iterator stops the server as well.
@@ -65,7 +65,7 @@ def serve(
     Args:
         artifact: of ``read_phone_artifact``. job: what the page is told. frames: to time with.
         reach: how the phone gets here; None: over the network. ready: called once the server listens.
-        built: the page, as it was built.
+        built: where the page was built; None: where `make phone` puts it.
 
     Yields:
         what the phone posts, in order, and at last ``Ended``.

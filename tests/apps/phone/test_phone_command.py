@@ -1,0 +1,210 @@
+"""`edgeshift phone` without a browser: what it refuses, what it says, and the report that it makes of what was sent."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+from doubles import SIZE, tensor
+
+from edgeshift.apps.phone import files as files_module
+from edgeshift.apps.phone import read_phone_artifact
+from edgeshift.apps.phone.posted import read_posted
+from edgeshift.benchmarks.documents import read_document
+from edgeshift.benchmarks.latency.summary import summarize
+from edgeshift.cli import main
+from edgeshift.cli.browser import browser_facts, browser_report, browser_settings
+from edgeshift.errors import ArtifactError, EdgeshiftError
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+INT8: dict[str, Any] = {
+    "precision": "int8",
+    "input": tensor("frame", 1, SIZE, SIZE, 3, dtype="int8", scale=1.0, zero_point=-128),
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (INT8, "frame is int8: edgeshift convert tsm_mobilenet_v2 --target tflite --float-boundary"),
+        ({"states": (tensor("state_level", 1, 1, 1, 3, dtype="int8"),)}, "state_level is int8"),
+        ({"target": "executorch"}, "target executorch"),
+        ({"state_form": "buffer"}, "states are not inputs"),
+    ],
+)
+def test_what_browsers_cannot_run_is_refused_with_the_command_that_helps(capsys, written, changes, words):
+    path = written(**changes)
+    status, out, err = run(capsys, "phone", path)
+    assert status == 2 and out == "" and words in err and "edgeshift convert" in err
+    assert len(err.splitlines()) == 1
+    with pytest.raises(ArtifactError):
+        read_phone_artifact(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--out", "report.txt"], "named *.json"),
+        (["--mode", "quick", "--fps", "30"], "--mode paced"),
+        (["--mode", "paced", "--minutes", "3"], "--mode sustained"),
+        (["--localhost", "--host", "127.0.0.1"], "leave --host out"),
+        (["--host", "nowhere"], "IPv4"),
+        (["--idle", "5"], "180"),
+        (["--mode", "often"], "normal"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(capsys, written, stand_in, monkeypatch, arguments, words):
+    monkeypatch.setattr(files_module, "BUILT", stand_in)
+    status, _, err = run(capsys, "phone", written(), *arguments)
+    assert status == 2 and words in err and "Traceback" not in err
+
+
+def phone(url: str, posts: list[bytes], answers: list[int]) -> None:
+    parts = urlsplit(url)
+    for body in posts:
+        connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=10)
+        connection.request("POST", f"{parts.path}post", body, {"Content-Type": "application/json"})
+        answers.append(connection.getresponse().status)
+        connection.close()
+
+
+def served(capsys, monkeypatch, stand_in, posts: list[bytes], *arguments: object) -> tuple[int, str, str]:
+    """Run the command while a thread posts what a phone would."""
+    pytest.importorskip("cv2", reason="drawing frames needs OpenCV")
+    from edgeshift.cli.visit import Visit
+
+    invite, threads, answers = Visit._invite, [], []
+
+    def invited(self, site, reach):
+        invite(self, site, reach)
+        threads.append(threading.Thread(target=phone, args=(site.url, posts, answers)))
+        threads[0].start()
+
+    monkeypatch.setattr(Visit, "_invite", invited)
+    monkeypatch.setattr(files_module, "BUILT", stand_in)
+    found = run(capsys, "phone", *arguments, "--localhost")
+    threads[0].join(10)
+    assert set(answers) == {204}
+    return found
+
+
+def test_a_measurement_becomes_a_report_that_compares(capsys, monkeypatch, written, stand_in, post, tmp_path):
+    repeats = [post("measured", repeat=repeat) for repeat in range(3)]
+    posts = [post("hello"), post("checked"), *repeats, post("done")]
+    out = tmp_path / "phone.json"
+    status, text, _ = served(
+        capsys, monkeypatch, stand_in, posts, written(), "--mode", "quick", "--out", out, "--threads", 1
+    )
+    assert status == 0, text
+    assert "A phone: A phone, 8 cores" in text and "self-check passed" in text and "not available in browsers" in text
+    assert text.splitlines()[-1].startswith("next: edgeshift compare")
+    report = read_document(out)
+    assert report.device == "browser" and report.facts.board == "A phone" and report.facts.memory == 8 << 30
+    (subject,) = report.subjects
+    assert len(subject.repeats) == 3 and subject.lost is None and subject.repeats[0].checked is True
+    assert subject.repeats[0].energy.reason == "not available in browsers"
+    assert summarize(report)[0].validity.valid
+    status, text, err = run(capsys, "compare", out, out)
+    assert status == 0, err
+    assert "verdict" in text and "browser" not in err
+
+
+def test_json_is_one_document_and_the_rest_is_on_stderr(capsys, monkeypatch, written, stand_in, post):
+    posts = [post("hello"), post("checked"), post("spotted"), post("watched"), post("trouble"), post("done")]
+    status, out, err = served(capsys, monkeypatch, stand_in, posts, written(), "--json")
+    document = json.loads(out)
+    assert status == 0 and document["reports"] == [] and document["checks"][0]["ok"]
+    assert [event["label"] for event in document["events"]] == ["red"]
+    assert document["browser"]["model"] == "A phone" and document["troubles"] == ["the page was left"]
+    assert ">>> red" in err and re.search(r"Open http://localhost:\d+/", err)
+
+
+def test_a_check_that_fails_is_exit_status_1(capsys, monkeypatch, written, stand_in, post):
+    posts = [post("hello"), post("checked", error=3.0, logits=[]), post("done")]
+    status, _, err = served(capsys, monkeypatch, stand_in, posts, written())
+    assert status == 1 and "self-check fails in the browser" in err and len(err.splitlines()) == 1
+
+
+def test_a_measurement_that_broke_off_says_why_and_is_kept(capsys, monkeypatch, written, stand_in, post, tmp_path):
+    posts = [post("hello"), post("measured"), post("trouble"), post("done")]
+    out = tmp_path / "phone.json"
+    status, _, err = served(capsys, monkeypatch, stand_in, posts, written(), "--mode", "quick", "--out", out)
+    assert status == 2 and "not timed to its end: the page was left" in err
+    report = read_document(out)
+    assert report.subjects[0].lost == "the page was left" and len(report.subjects[0].repeats) == 1
+    assert not summarize(report)[0].validity.valid
+
+
+def test_each_measurement_of_a_visit_has_a_file(capsys, monkeypatch, written, stand_in, post, tmp_path):
+    paced = {"mode": "paced", "offered": 1800, "missed": 3, "seconds": 60.0}
+    posts = [post("hello")]
+    posts += [post("measured", run=1, repeat=repeat) for repeat in range(3)]
+    posts += [post("measured", run=2, repeat=repeat, **paced) for repeat in range(3)]
+    out = tmp_path / "phone.json"
+    status, text, _ = served(capsys, monkeypatch, stand_in, [*posts, post("done")], written(), "--out", out)
+    assert status == 0, text
+    assert read_document(out).settings.mode == "quick"
+    other = read_document(tmp_path / "phone_2.json")
+    assert other.settings.mode == "paced" and other.settings.fps == 30.0 and other.subjects[0].repeats[0].missed == 3
+
+
+def test_a_mode_that_was_not_offered_is_not_believed(capsys, monkeypatch, written, stand_in, post):
+    posts = [post("hello"), post("measured", mode="often")]
+    status, _, err = served(capsys, monkeypatch, stand_in, posts, written())
+    assert status == 2 and "often" in err and "bug" not in err
+
+
+def test_what_ran_in_truth_is_in_the_report(written, post):
+    artifact = read_phone_artifact(written())
+    hello = read_posted(post("hello", gpu="arm valhall", architecture=None))
+    settings = browser_settings("sustained", minutes=2, threads=4)
+    minutes = [{"minute": index, "steps": 900, "p50": 0.005, "p90": 0.006} for index in range(2)]
+    measured = read_posted(
+        post("measured", mode="sustained", accelerator="webgpu", precision="fp16", minutes=minutes, seconds=120.0)
+    )
+    report = browser_report(artifact, hello, settings, [measured])
+    assert report.settings.threads == 1 and report.settings.options == {"accelerator": "webgpu", "gpu": "fp16"}
+    assert report.facts.processor == "GPU: arm valhall"
+    assert len(report.subjects[0].repeats[0].minutes) == 2
+    assert msgspec.json.decode(msgspec.json.encode(report), type=type(report)) == report
+    assert browser_facts(hello).processor == "processor, which browsers do not name"
+
+
+def test_frames_and_modes_are_checked(job, frames):
+    from edgeshift.apps.phone import Frames, Job
+
+    with pytest.raises(EdgeshiftError, match="nothing to time as 'normal'"):
+        Job(file="x", modes=job.modes, mode="normal")
+    with pytest.raises(EdgeshiftError, match="uint8"):
+        Frames("drawn", frames.pixels.astype("float32"))
+    with pytest.raises(EdgeshiftError, match="too many for a phone"):
+        Frames("drawn", frames.pixels.repeat(1_000_000, axis=0))
+
+
+def test_the_code_to_scan_is_the_address():
+    pytest.importorskip("segno")
+    cv2 = pytest.importorskip("cv2")
+    import numpy as np
+    import segno
+
+    from edgeshift.cli.visit import _code
+
+    url = "https://192.168.100.200:54321/AbCdEfGhIjKlMnOpQrStUv/"
+    assert max(len(line) for line in _code(url).splitlines()) < 400
+    modules = np.array([list(row) for row in segno.make_qr(url, error="l").matrix_iter(border=4)], np.uint8)
+    assert modules.shape[0] <= 41  # fits a terminal of 24 lines, two modules a line
+    picture = np.kron(255 * (1 - modules), np.ones((8, 8), np.uint8)).astype(np.uint8)
+    assert cv2.QRCodeDetector().detectAndDecode(picture)[0] == url

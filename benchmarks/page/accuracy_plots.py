@@ -116,14 +116,15 @@ def draw_worth(points: Sequence[Worth]) -> str:
         axes.set_ylabel("% of clips right" if accurate else "MB")
         axes.margins(0.15)
         # From zero: two that are as fast as each other are seen to be.
-        axes.set_xlim(0, None)
+        axes.set_xlim(0, 1.12 * max(point.milliseconds for point in points))
         if accurate:
             axes.set_ylim(None, min(axes.get_ylim()[1], 104))
         else:
-            axes.set_ylim(0, None)
+            axes.set_ylim(0, 1.2 * largest / 1e6)
         axes.xaxis.label.set_color(MUTED)
     return canvas.svg
 
 
 def _short(text: str, limit: int = LABEL) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 2]}.."
+    # The end is kept: labels of a kind differ there.
+    return text if len(text) <= limit else f"{text[: limit - 7]}..{text[-5:]}"

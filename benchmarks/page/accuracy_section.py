@@ -78,7 +78,7 @@ def _matrix(subject: Subject, name: str) -> list[Markup]:
         f"Most often wrong: {said}.",
     )
     if confusion_width(len(labels)) > 1.3 * WIDTH:
-        figure = Markup(figure.replace("<figure>", '<figure class="wide">', 1))
+        figure = Markup(figure.replace("<figure>", '<figure class="wide" role="group" tabindex="0">', 1))
     return [
         figure,
         tag(

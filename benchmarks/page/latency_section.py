@@ -112,7 +112,7 @@ def _artifact(report: Report, subject: Subject, summary: Summary, name: str) -> 
         tag("h3", subject.file),
         tag(
             "div",
-            table(f"What the time of {subject.file} goes to", PHASE_COLUMNS, phase_rows(summary)),
+            table("What the time goes to", PHASE_COLUMNS, phase_rows(summary)),
             facts("What it is", known),
             class_="side",
         ),

@@ -13,7 +13,7 @@ from edgeshift.benchmarks.page.accuracy_plots import Worth, draw_worth
 from edgeshift.benchmarks.page.figure import inline
 from edgeshift.benchmarks.page.markup import Markup, table, tag
 
-COLUMNS = ("", "file", "device", "p50 ms", "p90 ms", "size", "clips right")
+COLUMNS = ("no.", "file", "device", "p50 ms", "p90 ms", "size", "clips right")
 Found = tuple[Summary, str, int]
 
 

@@ -46,9 +46,8 @@ tbody tr + tr > * { border-top: 1px solid var(--grid); }
 tbody th { font-weight: 500; }
 .number { text-align: right; }
 .scroll td { white-space: nowrap; }
-.scroll thead .number { min-width: 4.5rem; }
-.scroll th { max-width: 18rem; overflow-wrap: normal; }
-.scroll caption { white-space: nowrap; }
+.scroll thead .number:not(:first-child) { min-width: 4.5rem; }
+.scroll th { max-width: 18rem; overflow-wrap: break-word; }
 .facts { width: 100%; margin: .5rem 0; }
 .facts th { color: var(--muted); font-weight: 400; white-space: nowrap; width: 8rem; }
 .facts td { padding-right: 0; overflow-wrap: anywhere; }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import pytest
 from answers import accuracy_report
 
 from edgeshift.benchmarks.accuracy.compare import compare_accuracy, paired_interval
+from edgeshift.benchmarks.accuracy.proportion import mcnemar
 from edgeshift.errors import EdgeshiftError
 
 #: 200 clips, 150 of them right.
@@ -81,3 +84,11 @@ def test_artifacts_are_paired_by_name():
     first = accuracy_report({"a": BEFORE, "b": BEFORE})
     found = compare_accuracy(first, accuracy_report({"b": BEFORE, "c": BEFORE}))
     assert [(one.before_file, one.file) for one in found.pairs] == [("b", "b")] and found.unpaired == ("a", "c")
+
+
+def test_mcnemar_of_many_clips_is_the_sum_that_it_is_defined_as():
+    for lost, won in ((0, 0), (0, 7), (3, 3), (40, 61), (200, 150)):
+        total = lost + won
+        exact = sum(comb(total, right) for right in range(min(lost, won) + 1)) / (1 << total) * 2
+        assert mcnemar(lost, won) == min(1.0, exact)
+    assert 0.5 < mcnemar(20_000, 20_050) < 1

@@ -11,12 +11,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import inf
 from queue import Empty, SimpleQueue
+from time import sleep
 
 from edgeshift.errors import EdgeshiftError, one_line, unknown
 from edgeshift.rule import Spotted
 
 #: Seconds between two looks at commands that run.
 GLANCE = 0.2
+#: Short looks at what still runs when the demo ends.
+FAREWELL = 25
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Actions:
                 self._look()
                 continue
             if asked is None:
-                self._look()
+                self._leave()
                 return
             self._start(*asked)
 
@@ -136,6 +139,17 @@ class Actions:
             del self._running[action]
             if status:
                 self._fail(action, f"it ended with status {status}")
+
+    def _leave(self) -> None:
+        """Give what was just started a moment to fail; what still runs then goes on alone."""
+        for _ in range(FAREWELL):
+            self._look()
+            if not self._running:
+                return
+            sleep(GLANCE / 10)
+        for process in self._running.values():
+            process.returncode = 0  # else Python complains that nobody waited for it
+        self._running.clear()
 
     def _fail(self, action: Action, reason: str) -> None:
         if action.label not in self._failed:

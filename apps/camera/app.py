@@ -91,7 +91,7 @@ class App:
             source.open(),
             self._slot,
             orientation=self.settings.orientation,
-            tell=journal.tell,
+            tell=self._tell,
             repeat=self.settings.repeat,
         )
         self._painter = Painter(
@@ -112,6 +112,7 @@ class App:
         """
         with ExitStack() as ending, _termination_as_interrupt():
             if self.window is not None:
+                self._painter.room = self.window.room
                 ending.callback(self.window.close)
             ending.callback(self._stop_recording)
             if self._actions is not None:
@@ -182,14 +183,14 @@ class App:
         elif key == "s" and self._painter.view is not None:
             path = self._named(".png")
             write_picture(path, self._painter.view.canvas)
-            self._journal.tell("saved", path=str(path))
+            self._tell("saved", path=str(path))
         elif key == "v":
             if self._recorder is None:
                 self._record(self._named(".mp4"))
             else:
                 self._stop_recording()
         elif key in ("m", "tab") and len(self._session.runners) > 1:
-            self._journal.tell("switched", artifact=str(self._session.following.path))
+            self._tell("switched", artifact=str(self._session.following.path))
             self._worker.ask("switch")
             self._painter.forget()
 
@@ -202,12 +203,17 @@ class App:
         self._painter.recording = False
         if recorder is not None and recorder.close():
             self._recorded.append(recorder.path)
-            self._journal.tell("saved", path=str(recorder.path))
+            self._tell("saved", path=str(recorder.path))
 
     def _named(self, suffix: str) -> Path:
         stem = f"edgeshift-{datetime.now():%Y%m%d-%H%M%S}"
         names = (f"{stem}{f'-{count}' if count else ''}{suffix}" for count in range(1000))
         return next(path for name in names if not (path := self.settings.folder / name).exists())
+
+    def _tell(self, event: str, **facts: object) -> None:
+        """From any thread. Its time counts from the first frame."""
+        begun = self._worker.begun
+        self._journal.tell(event, time=0.0 if begun is None else round(monotonic() - begun, 3), **facts)
 
     def _said(self, answer: Answer) -> None:
         """From the worker's thread. Events count their time from the first frame."""

@@ -62,24 +62,28 @@ class Layout:
         return {name: getattr(self, name) for name in ("video", "label", "bar", "stats", "history", "help")}
 
 
-def lay_out(frame: tuple[int, int], size: tuple[int, int] | None = None) -> Layout:
+def lay_out(frame: tuple[int, int], size: tuple[int, int] | None = None, room: tuple[int, int] | None = None) -> Layout:
     """Place everything.
 
     Args:
         frame: (width, height) of the source's frames.
-        size: (width, height) that the picture may have. None: the frame as it is (small ones enlarged, large ones
+        size: (width, height) that the picture has. None: the frame as it is (small ones enlarged, large ones
             reduced), with the panel below a wide one and beside another.
+        room: (width, height) of the screen, for a picture without a size.
 
     Raises:
         EdgeshiftError: a size in which nothing could be read.
     """
+    if size is None and room is not None:
+        wanted = lay_out(frame)
+        size = room if wanted.width > room[0] or wanted.height > room[1] else None
     if size is None:
         scale = min(max(1.0, 480 / min(frame)), 1280 / frame[0], 960 / frame[1])
         width, height = max(_even(frame[0] * scale), SMALLEST[0]), max(_even(frame[1] * scale), SMALLEST[1])
         unit = max(1.0, _unit(width, height * 4 / 3))
         if width < 1.25 * height:
-            return _beside(frame, width + _px(BESIDE, unit), height, unit)
-        return _below(frame, width, height + _px(BELOW, unit), unit)
+            return _beside(frame, width + _even(BESIDE * unit), height, unit)
+        return _below(frame, width, height + _even(BELOW * unit), unit)
     width, height = size
     if width < SMALLEST[0] or height < SMALLEST[1] or max(size) > LARGEST:
         raise EdgeshiftError(
@@ -93,7 +97,7 @@ def lay_out(frame: tuple[int, int], size: tuple[int, int] | None = None) -> Layo
 def _below(frame: tuple[int, int], width: int, height: int, unit: float) -> Layout:
     """The panel below: label left, numbers right, then the bar, the history and the keys across."""
     width, height = _even(width), _even(height)
-    panel, gap = _px(BELOW, unit), _px(GAP, unit)
+    panel, gap = _even(BELOW * unit), _px(GAP, unit)
     top = height - panel
     inner = width - 2 * gap
     # From below, so that rounding goes into the label.
@@ -110,7 +114,7 @@ def _below(frame: tuple[int, int], width: int, height: int, unit: float) -> Layo
 def _beside(frame: tuple[int, int], width: int, height: int, unit: float) -> Layout:
     """The panel to the right, everything one below the other."""
     width, height = _even(width), _even(height)
-    panel, gap = _px(BESIDE, unit), _px(GAP, unit)
+    panel, gap = _even(BESIDE * unit), _px(GAP, unit)
     left, inner = width - panel + gap, panel - 2 * gap
     label = Box(left, gap, inner, _px(72, unit))
     bar = Box(left, label.top + label.height + gap, inner, _px(16, unit))

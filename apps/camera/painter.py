@@ -39,7 +39,8 @@ class Painter:
         session, worker, grabber: what is shown. size: of the picture; None: by the frames. mirror: show them mirrored.
 
     Attributes:
-        paused, recording: as the keys have it. costs: seconds of drawing each new frame.
+        paused, recording: as the keys have it. room: (width, height) of the screen, if it is known.
+        costs: seconds of drawing each new frame.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Painter:
         self._figured = self._warmed = float("-inf")
         self._warmest: float | None = None
         self.paused = self.recording = False
+        self.room: tuple[int, int] | None = None
         self.costs: list[float] = []
         self.view: View | None = None
 
@@ -99,7 +101,7 @@ class Painter:
 
     def _open(self, frame: Frame) -> View:
         labels = tuple(label for runner in self._session.runners for label in runner.model.spec.labels)
-        self.view = View(lay_out((frame.shape[1], frame.shape[0]), self._size), labels, self._mirror)
+        self.view = View(lay_out((frame.shape[1], frame.shape[0]), self._size, self.room), labels, self._mirror)
         return self.view
 
     def _notice(self, age: float) -> str | None:

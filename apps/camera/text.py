@@ -12,6 +12,8 @@ from edgeshift.frames import Frame, opencv
 Colour = tuple[int, int, int]
 #: Pixels of a capital letter of the font at scale 1, and how much of a line it is.
 CAPITAL, OF_LINE = 22, 0.58
+#: The scale below which nothing is read: text is cut there.
+SMALLEST = 0.4
 
 
 def write(canvas: Frame, box: Box, text: str, colour: Colour, *, size: float, bold: bool = False) -> None:
@@ -61,7 +63,7 @@ def _fit(text: str, width: int, size: float, bold: bool) -> tuple[str, float, in
     cv2 = opencv("drawing")
     font = _font(bold)
     scale = size * OF_LINE / CAPITAL
-    smallest = max(0.32, scale * 0.45)
+    smallest = min(scale, SMALLEST)
 
     def extent(text: str, scale: float) -> int:
         return int(cv2.getTextSize(text, font, scale, _thickness(scale, bold))[0][0])
@@ -76,7 +78,7 @@ def _fit(text: str, width: int, size: float, bold: bool) -> tuple[str, float, in
 
 
 def _thickness(scale: float, bold: bool) -> int:
-    return max(1, round(scale * (2 if bold else 1.4)))
+    return max(2 if bold else 1, round(scale * (2 if bold else 1.4)))
 
 
 def _font(bold: bool) -> int:

@@ -17,7 +17,13 @@ INSTALL = "pip uninstall opencv-python-headless, then pip install opencv-python"
 
 
 class Window(Protocol):
-    """Shows pictures and hears keys. For the main thread."""
+    """Shows pictures and hears keys. For the main thread.
+
+    Attributes:
+        room: (width, height) of the screen; None: not known, or the window shrinks its pictures itself.
+    """
+
+    room: tuple[int, int] | None
 
     def show(self, picture: Frame) -> None:
         """Show a picture: uint8 [H, W, 3] RGB."""
@@ -61,13 +67,17 @@ class _NoWindowError(Exception):
 class OpenCvWindow:
     """The window of an OpenCV that is built with one."""
 
+    room: tuple[int, int] | None = None
+
     def __init__(self, fullscreen: bool) -> None:
         self._cv2: Any = opencv("showing pictures")
         found = re.search(r"^\s*GUI:\s*(\S+)", self._cv2.getBuildInformation(), re.MULTILINE)
         if found is None or found[1] == "NONE":
             raise _NoWindowError("this OpenCV has no window (opencv-python-headless)")
         try:
-            self._cv2.namedWindow(TITLE, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
+            # GUI_NORMAL: no tool bar, where OpenCV's window is Qt's.
+            flags = self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO | self._cv2.WINDOW_GUI_NORMAL
+            self._cv2.namedWindow(TITLE, flags)
             if fullscreen:
                 self._cv2.setWindowProperty(TITLE, self._cv2.WND_PROP_FULLSCREEN, self._cv2.WINDOW_FULLSCREEN)
         except self._cv2.error as error:
@@ -115,6 +125,7 @@ class TkWindow:
         self._root.title(TITLE)
         self._root.configure(background="black")
         self._root.attributes("-fullscreen", fullscreen)
+        self.room: tuple[int, int] | None = (self._root.winfo_screenwidth(), self._root.winfo_screenheight())
         self._photo = tkinter.PhotoImage(master=self._root)
         self._place = tkinter.Label(self._root, image=self._photo, borderwidth=0, background="black")
         self._place.pack(expand=True)

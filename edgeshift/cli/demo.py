@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,10 +100,13 @@ def run(files: tuple[Path, ...], **options: Any) -> None:
     if source == "drawn":
         wanted = find_source(source, spacing=spacing)
     orientation = Orientation(options["mirror"], int(options["rotate"]))
-    if live:
-        _run_live(session, wanted, orientation, options)
-    else:
-        _run_clip(session, orientation, options)
+    try:
+        if live:
+            _run_live(session, wanted, orientation, options)
+        else:
+            _run_clip(session, orientation, options)
+    except BrokenPipeError:  # the reader has seen enough; click would call that a failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _check_pictures(picture: Path | None, record: Path | None, live: bool) -> None:
@@ -164,15 +169,18 @@ def _run_clip(session: Session, orientation: Orientation, options: dict[str, Any
     _say_start(session, source, journal, form)
     result = Replay()
     clip = _cut(open_clip(source, options["fps"], spec.frame_spacing), orientation, options["seconds"])
-    for found in replay(session, clip, result, film.take if film else lambda *_: None):
-        if isinstance(found, Spotted):
-            journal.gesture(found)
-            actions.on(found)
-        elif form == "words":
-            print(f"{found.start:8.2f} s  {found.label}")
-        journal.flush()
+    with ExitStack() as ending:
+        if film:
+            ending.callback(film.close)
+        for found in replay(session, clip, result, film.take if film else lambda *_: None):
+            if isinstance(found, Spotted):
+                journal.gesture(found)
+                actions.on(found)
+            elif form == "words":
+                print(f"{found.start:8.2f} s  {found.label}")
+            journal.flush()
     actions.close()
-    if film and film.close():
+    if film and film.path.exists():
         journal.tell("saved", path=str(film.path))
     if options["picture"] is not None:
         demo_text.write_answers(options["picture"], result, session, source)

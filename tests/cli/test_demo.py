@@ -1,0 +1,244 @@
+"""``edgeshift demo`` as scripts use it: JSON lines, errors in one line, recordings, the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from doubles import LABELS, frames, model, stream_spec
+
+from edgeshift.cli import main
+from edgeshift.spec import RuleSpec
+from edgeshift.video import read_video, write_video
+
+RULE = RuleSpec(window=2, threshold=0.4, hold_off=0.0)
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture
+def fake(monkeypatch, tmp_path):
+    """Any path is an artifact: of the leaky network, whose labels are colours."""
+    from edgeshift.apps.camera import start
+
+    spec = stream_spec(rule=RULE, frame_spacing=0.1)
+    monkeypatch.setattr(start, "load", lambda *_, **__: model(spec))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def clip(fake):
+    path = fake / "clip.mp4"
+    write_video(path, [one for one in frames(10, height=48, width=64) for _ in range(5)], 25)  # two seconds
+    return path
+
+
+def lines(out: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_clip_as_fast_as_it_goes_is_as_it_was(capsys, clip):
+    begin = time.monotonic()
+    status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless")
+    assert (status, err) == (0, "") and time.monotonic() - begin < 2
+    assert "20 steps on" in out and "30 frames not due" in out and ">>> " in out
+    assert out.splitlines()[-1] == "next: edgeshift verify a.tflite"
+    status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json")
+    report = json.loads(out)
+    assert (status, err) == (0, "") and report["steps"] == 20 and report["skipped"] == 30
+    assert set(report) == {"runtime", "trained", "steps", "skipped", "labels", "events", "milliseconds"}
+
+
+def test_json_lines_of_a_clip_are_its_events(capsys, clip):
+    _, out, _ = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json")
+    wanted = [(event["label"], round(event["timestamp"], 3)) for event in json.loads(out)["events"]]
+    status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json-lines")
+    told = lines(out)
+    assert (status, err) == (0, "") and wanted
+    assert told[0]["event"] == "start" and told[-1]["event"] == "summary"
+    assert [(line["label"], line["time"]) for line in told[1:-1]] == wanted
+
+
+def test_realtime_plays_a_clip_at_its_speed_with_json_lines(capsys, clip):
+    begin = time.monotonic()
+    status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--realtime")
+    told = lines(out)
+    assert (status, err) == (0, "") and time.monotonic() - begin >= 1.9
+    assert told[0]["event"] == "start" and told[-1]["event"] == "summary"
+    assert told[-1]["steps"] + told[-1]["dropped"] >= 15  # type: ignore[operator]
+    status, out, _ = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--realtime", "--json")
+    assert status == 0 and json.loads(out)["source"] == str(clip)
+
+
+def test_seconds_smoothing_and_mask(capsys, clip):
+    command = ("demo", "a.tflite", "--source", clip, "--headless", "--json")
+    assert json.loads(run(capsys, *command, "--seconds", 1)[1])["steps"] == 10
+    everything = json.loads(run(capsys, *command, "--smoothing", "none")[1])["events"]
+    labels = {event["label"] for event in everything}
+    assert len(labels) > 1
+    masked = json.loads(run(capsys, *command, "--smoothing", "none", "--mask", f"{min(labels)}, ")[1])["events"]
+    assert {event["label"] for event in masked} == labels - {min(labels)}
+
+
+def test_mirror_and_rotate_reach_the_model(monkeypatch, capsys, clip):
+    from edgeshift.apps.camera.session import Session
+
+    shapes = []
+    real = Session.feed
+    monkeypatch.setattr(Session, "feed", lambda self, frame, *a: (shapes.append(frame.shape), real(self, frame, *a))[1])
+    run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--rotate", 90, "--mirror")
+    assert set(shapes) == {(64, 48, 3)}
+
+
+def test_a_recording_shows_the_whole_clip(capsys, clip, fake):
+    status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--record", "out.mp4")
+    assert status == 0 and err == "edgeshift: written: out.mp4\n" and "steps" in out
+    recorded = list(read_video(fake / "out.mp4"))
+    assert len(recorded) == pytest.approx(40, abs=1)  # two seconds of 20 a second
+    assert recorded[0].frame.shape[0] > 480  # the frame, enlarged, and the panel
+    status, out, _ = run(
+        capsys, "demo", "a.tflite", "--source", clip, "--headless", "--record", "o.avi", "--size", "320x240"
+    )
+    assert status == 0 and next(read_video(fake / "o.avi")).frame.shape == (240, 320, 3)
+
+
+def test_actions_of_a_clip_are_started(capsys, clip, fake):
+    code = "import os, sys; open(os.environ['EDGESHIFT_LABEL'], 'a').write('x')"
+    on = [argument for label in LABELS for argument in ("--on", f'{label}={sys.executable} -c "{code}"')]
+    _, out, _ = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json", "--every", 0.01, *on)
+    announced = {event["label"] for event in json.loads(out)["events"]}
+    end = time.monotonic() + 10
+    while {path.name for path in fake.iterdir()} & set(LABELS) != announced:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+BAD = {
+    "no file": (["demo"], "Missing argument"),
+    "camera": (["demo", "a", "--headless", "--source", "97"], "camera /dev/video97 cannot be opened"),
+    "device": (["demo", "a", "--headless", "--source", "/dev/video96"], "camera /dev/video96 cannot be opened"),
+    "clip": (["demo", "a", "--headless", "--source", "no.mp4"], "no.mp4 does not exist"),
+    "live clip": (["demo", "a", "--headless", "--realtime", "--source", "no.mp4"], "no.mp4 is no file, folder, camera"),
+    "folder": (["demo", "a", "--headless", "--source", "."], "have no times: add --fps"),
+    "smoothing": (["demo", "a", "--headless", "--smoothing", "men"], "did you mean mean?"),
+    "mask": (["demo", "a", "--headless", "--mask", "rad"], "--mask: unknown label 'rad'; did you mean red?"),
+    "label": (["demo", "a", "--headless", "--on", "rad=true"], "--on: unknown label 'rad'; did you mean red?"),
+    "command": (["demo", "a", "--headless", "--on", "red=no-such-thing"], "no program 'no-such-thing'"),
+    "capture": (["demo", "a", "--source", "0", "--headless", "--capture", "big"], "write it as in 640x480@30"),
+    "size": (["demo", "a", "--headless", "--record", "a.mp4", "--size", "big"], "write it as in 800x480"),
+    "tiny": (["demo", "a", "--headless", "--record", "a.mp4", "--size", "64x48"], "out of range"),
+    "record": (["demo", "a", "--headless", "--record", "a.gif"], "a video is an .mp4 or an .avi"),
+    "picture": (["demo", "a", "--headless", "--picture", "a.gif"], "a picture is a .png or a .jpg"),
+    "live picture": (["demo", "a", "--headless", "--realtime", "--picture", "a.png"], "the key s saves"),
+    "two forms": (["demo", "a", "--headless", "--json", "--json-lines"], "choose one"),
+    "two artifacts": (["demo", "a", "b", "--headless"], "switched with a key of the window"),
+    "no screen": (["demo", "a"], "no window can be opened: there is no display here"),
+    "rotate": (["demo", "a", "--rotate", "45"], "Invalid value"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_usage_is_one_line_and_status_2(capsys, fake, monkeypatch, name):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    arguments, said = BAD[name]
+    status, out, err = run(capsys, *arguments)
+    assert status == 2 and said in err
+    assert "Traceback" not in err and len(err.strip().splitlines()) <= 4  # click adds its usage
+    assert not [line for line in out.splitlines() if "steps" in line] and not list(fake.iterdir())
+
+
+def test_an_untrained_model_says_so(capsys, clip):
+    status, out, _ = run(capsys, "demo", "a.tflite", "--source", clip, "--headless")
+    assert status == 0 and out.startswith("untrained: its labels mean nothing")
+    _, out, _ = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json-lines")
+    assert lines(out)[0]["trained"] is False
+
+
+#: The command in a process of its own, over the same stand-in.
+ALONE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from doubles import model, stream_spec
+from edgeshift.apps.camera import start
+from edgeshift.cli import main
+start.load = lambda *_, **__: model(stream_spec(frame_spacing=0.1))
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_it_with_a_summary(fake, clip, number):
+    command = ["demo", "a.tflite", "--source", clip, "--headless", "--realtime", "--repeat", "--record", "out.mp4"]
+    tests = Path(__file__).parents[1]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        [sys.executable, "-c", ALONE, tests, *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environ,
+        # A shell in the background would have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "gesture":
+            break
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    told = lines(out)
+    assert process.returncode == 0 and err == ""
+    assert told[-1]["event"] == "summary" and told[-1]["recorded"] == ["out.mp4"]
+    assert list(read_video(fake / "out.mp4"))
+
+
+def test_a_reader_that_goes_away_is_no_error(fake, clip):
+    command = [sys.executable, "-c", ALONE, Path(__file__).parents[1], "demo", "a.tflite", "--source", clip]
+    command += ["--headless", "--realtime", "--repeat"]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    with process.stderr as err:
+        assert err.read() == b""
+    assert process.wait(30) == 0
+
+
+@pytest.mark.slow
+def test_the_shipped_weights_see_what_the_script_says(capsys):
+    """The drawn stream by the network that ships: its events against those that were drawn."""
+    pytest.importorskip("torch", reason="the checkpoint is run by PyTorch")
+    pytest.importorskip("safetensors")
+    from edgeshift.apps.replay import SCRIPT, SEED
+    from edgeshift.event_score import match_events
+    from edgeshift.gestures import parse_script
+    from edgeshift.gestures.draw import stream_events
+    from edgeshift.rule import Spotted
+    from edgeshift.weights import shipped
+
+    status, out, err = run(capsys, "demo", shipped("tsm_mobilenet_v2"), "--headless", "--json-lines")
+    told = lines(out)
+    assert (status, err) == (0, "")
+    spotted = [Spotted(line["label"], line["score"], line["time"]) for line in told if line["event"] == "gesture"]  # type: ignore[arg-type]
+    script = stream_events(SEED, parse_script(SCRIPT))
+    score = match_events(spotted, script, told[-1]["steps"] * 0.25)  # type: ignore[operator]
+    assert len(script) == 6 and score.right >= 5 and score.false <= 1
+    # Live, at its own speed and drawn twice as often, the beginning is seen the same way.
+    status, out, _ = run(capsys, "demo", shipped("tsm_mobilenet_v2"), "--headless", "--realtime", "--seconds", 6)
+    live = [line for line in lines(out) if line["event"] == "gesture"]
+    assert status == 0 and [line["label"] for line in live] == [script[0].label]
+    assert live[0]["time"] == pytest.approx(spotted[0].timestamp, abs=0.51)

@@ -17,7 +17,7 @@ COMMANDS = {
     "convert": "Convert a model to one file for a device, proven equal to the original.",
     "inspect": "Print what an artifact says of itself.",
     "verify": "Check an artifact on this machine: its self-check, and parity where torch is.",
-    "demo": "Run an artifact on a clip or a folder of images and print the labels over time.",
+    "demo": "Run an artifact on a camera, with a window; or on a clip, and print the labels over time.",
     "eval": "Measure accuracy on labelled clips, frame by frame as a device sees them.",
     "compare": "Compare two reports of latency or accuracy: is one slower or worse?",
     "report": "Make one page of reports: tables and plots, as HTML or Markdown.",

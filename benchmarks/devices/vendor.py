@@ -77,7 +77,7 @@ def measure_vendor(
         infer=told.samples,
         post=(),
         end_to_end=(),
-        seconds=told.count * told.figures["mean"] / 1e6,
+        seconds=told.runs * told.figures["mean"] / 1e6,
         before=before,
         after=read(device.facts),
         waited=waited,
@@ -149,7 +149,7 @@ def _time_executor_runner(device: Device, begin: Sequence[str], artifact: str, s
 
     pilot = run(PILOT, PILOT * SLOWEST)
     first = pilot.first if pilot.first is not None else run(1, SLOWEST).first or 0.0
-    mean = max((pilot.count * pilot.figures["mean"] - first) / (pilot.count - 1), 1.0) / 1e6
+    mean = max((pilot.runs * pilot.figures["mean"] - first) / (pilot.runs - 1), 1.0) / 1e6
     warmup = max(2 * WINDOW_STEPS, math.ceil(2 * WARM_SECONDS / mean))
     # A fifth more: it may be faster once it is warm.
     timed = max(settings.steps, math.ceil(1.2 * settings.seconds / mean))
@@ -162,7 +162,7 @@ def _time_executor_runner(device: Device, begin: Sequence[str], artifact: str, s
     kept = told.samples[warmup:]
     settled = abs(median(late) - median(early)) <= SETTLED * median(early)
     figures = {"mean": sum(kept) / len(kept)}
-    return told._replace(first=first, warmup=warmup, count=len(kept), figures=figures, samples=kept), settled
+    return told._replace(first=first, warmup=warmup, runs=len(kept), figures=figures, samples=kept), settled
 
 
 def _said(device: Device, command: Sequence[str], limit: float, program: str) -> str:

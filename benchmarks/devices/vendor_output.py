@@ -40,7 +40,7 @@ class Told(NamedTuple):
 
     Attributes:
         load: to load and prepare. first: of the first execution. warmup: executions before the timed ones.
-        usual: of an execution of the warm-up: its median, or its mean. count: of timed executions.
+        usual: of an execution of the warm-up: its median, or its mean. runs: timed executions.
         figures: of a timed execution, by name: "mean", and what else there is. samples: every execution, in order.
     """
 
@@ -48,7 +48,7 @@ class Told(NamedTuple):
     first: float | None
     warmup: int
     usual: float | None
-    count: int
+    runs: int
     figures: dict[str, float]
     samples: tuple[float, ...] = ()
 
@@ -76,7 +76,7 @@ def parse_benchmark_model(text: str) -> Told:
         first=_number(said, "First inference") or warm.get("first") or warm.get("curr"),
         warmup=int(warm.get("count", 0)),
         usual=warm.get("median") or _number(said, "Warmup (avg)", "Warmup"),
-        count=int(run["count"]),
+        runs=int(run["count"]),
         figures=figures,
     )
 
@@ -106,7 +106,7 @@ def parse_executor_runner(text: str) -> Told:
         first=samples[0] if samples else total * 1e3 if count == 1 else None,
         warmup=0,
         usual=None,
-        count=count,
+        runs=count,
         figures={"mean": total * 1e3 / count},
         samples=samples,
     )

@@ -112,19 +112,19 @@ EXECUTORCH_LOG = "\n".join(line.partition("] ")[2] for line in EXECUTORCH_2026.s
 def test_benchmark_model_of_2018_and_2019() -> None:
     for text in (TFLITE_2018, TFLITE_2019):
         told = parse_benchmark_model(text)
-        assert (told.load, told.first, told.warmup, told.usual, told.count) == (4183, 39195, 13, 37625.7, 50)
+        assert (told.load, told.first, told.warmup, told.usual, told.runs) == (4183, 39195, 13, 37625.7, 50)
         assert told.figures == {"mean": 37531.4, "min": 37413, "max": 37809, "std": 61}
 
 
 def test_benchmark_model_of_2021() -> None:
     told = parse_benchmark_model(TFLITE_2021)
     assert (told.load, told.first, told.warmup, told.usual) == (17187, 3512391, 1, 3512390)
-    assert told.count == 50 and told.figures == {"mean": 2950340, "min": 2727568, "max": 3189954, "std": 109798}
+    assert told.runs == 50 and told.figures == {"mean": 2950340, "min": 2727568, "max": 3189954, "std": 109798}
 
 
 def test_benchmark_model_of_litert() -> None:
     told = parse_benchmark_model(LITERT)
-    assert (told.load, told.first, told.warmup, told.usual, told.count) == (5579, 6021, 398, 5013, 1196)
+    assert (told.load, told.first, told.warmup, told.usual, told.runs) == (5579, 6021, 398, 5013, 1196)
     assert told.figures == {
         "mean": 5014.5,
         "min": 4985,
@@ -139,7 +139,7 @@ def test_benchmark_model_of_litert() -> None:
 
 def test_benchmark_model_in_androids_log() -> None:
     told = parse_benchmark_model(LITERT_SAME)
-    assert (told.warmup, told.count) == (2, 25)
+    assert (told.warmup, told.runs) == (2, 25)
     assert told.figures == {"mean": 50, "p5": 50, "p50": 50, "p95": 50}
 
 
@@ -147,20 +147,20 @@ def test_executor_runner_with_samples() -> None:
     for text in (EXECUTORCH_2026, EXECUTORCH_LOG):
         told = parse_executor_runner(text)
         assert told.samples == (9944.288, 5000.0, 5100.0) and told.first == 9944.288
-        assert told.load == pytest.approx(44632.682) and told.count == 3
+        assert told.load == pytest.approx(44632.682) and told.runs == 3
         assert told.figures["mean"] == pytest.approx(6681.429, abs=0.001)
 
 
 def test_executor_runner_with_one_time() -> None:
     told = parse_executor_runner(EXECUTORCH_2025)
     assert told.samples == () and told.first is None and told.load is None
-    assert told.count == 4 and told.figures == {"mean": pytest.approx(5726.221, abs=0.001)}
+    assert told.runs == 4 and told.figures == {"mean": pytest.approx(5726.221, abs=0.001)}
 
 
 def test_a_log_that_forgot_its_begin_gives_no_samples() -> None:
     text = "\n".join(line for line in EXECUTORCH_2026.splitlines() if "Iteration 1 " not in line)
     told = parse_executor_runner(text)
-    assert told.samples == () and told.count == 3
+    assert told.samples == () and told.runs == 3
 
 
 def test_executor_runner_without_times() -> None:

@@ -1,0 +1,154 @@
+"""An aarch64 Python with numpy and LiteRT, run by qemu: a board's processor without a board.
+
+Debian's packages and PyPI's wheels for aarch64 are unpacked into a folder of the user's cache, once: nothing is
+installed, and apt is asked with a state of its own, so no root and no foreign architecture are needed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from edgeshift.benchmarks.devices.local import LocalDevice
+from edgeshift.files import whole_folder
+
+QEMU = "qemu-aarch64-static"
+DEBS = ("python3-minimal", "libpython3-stdlib", "libstdc++6")
+LITERT = "2.3.0"
+#: LiteRT with what pip would install along with it.
+WHEELS = (
+    f"ai-edge-litert=={LITERT}",
+    "numpy==2.3.5",
+    "backports.strenum",
+    "flatbuffers",
+    "ml_dtypes",
+    "protobuf",
+    "tqdm",
+    "typing_extensions",
+)
+PLATFORMS = ("manylinux_2_17_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
+PYTHON = "root/usr/bin/python3.11"
+#: What is in the folder; another one is another folder.
+NAME = f"aarch64-litert-{LITERT}"
+#: {processor of qemu: (part number, features, as Linux says them)}. Runtimes read that, and crash on an x86's.
+PROCESSORS = {
+    "cortex-a72": ("0xd08", "fp asimd evtstrm crc32 cpuid"),  # a Raspberry Pi 4's has no aes and sha2
+    "cortex-a76": (
+        "0xd0b",
+        "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
+    ),
+    # Debian 12's qemu miscomputes SME: it is off.
+    "max,sme=off": (
+        "0xd4d",
+        "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp i8mm bf16",
+    ),
+}
+CORES = 4
+
+
+class MissingError(Exception):
+    """Why there can be none here."""
+
+
+def find_arm() -> Path:
+    """The folder with ``root`` (Debian) and ``packages`` (wheels), made if it is not there.
+
+    Raises:
+        MissingError: qemu, apt or pip is not there, or cannot get it.
+    """
+    for program in (QEMU, "apt-get", "dpkg-deb"):
+        if shutil.which(program) is None:
+            raise MissingError(f"{program} is not installed (Debian: qemu-user-static, apt, dpkg)")
+    cache = os.environ.get("EDGESHIFT_QEMU") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "edgeshift", "qemu"
+    )
+    folder = Path(cache) / NAME
+    if not folder.is_dir():
+        with whole_folder(folder) as part:
+            _debian(part)
+            _wheels(part)
+    # A folder that is written as a whole loses what made its programs programs.
+    (folder / PYTHON).chmod(0o755)
+    return folder
+
+
+def _debian(part: Path) -> None:
+    state, cache = part / "state", part / "cache"
+    for path in (state / "lists/partial", cache / "archives/partial"):
+        path.mkdir(parents=True)
+    (state / "status").touch()
+    options = {
+        "APT::Architecture": "arm64",
+        "APT::Architectures": "arm64",
+        "APT::Install-Recommends": "false",
+        "APT::Sandbox::User": "",
+        "Debug::NoLocking": "1",
+        "Dir::State": state,
+        "Dir::State::status": state / "status",
+        "Dir::Cache": cache,
+    }
+    apt = ["apt-get", "-q", "-y", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
+    _run([*apt, "update"])
+    _run([*apt, "--download-only", "install", *DEBS])
+    debs = sorted((cache / "archives").glob("*.deb"))
+    for deb in debs:
+        _run(["dpkg-deb", "-x", str(deb), str(part / "root")])
+    if not (part / PYTHON).exists():
+        raise MissingError("this system's packages have no Python 3.11 for aarch64: Debian 12's have")
+    shutil.rmtree(state)
+    shutil.rmtree(cache)
+
+
+def _wheels(part: Path) -> None:
+    wheels = part / "wheels"
+    wanted = ["--implementation", "cp", "--python-version", "3.11", "--only-binary=:all:", "--no-deps"]
+    platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
+    _run([sys.executable, "-m", "pip", "download", "-q", "--dest", str(wheels), *wanted, *platforms, *WHEELS])
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as file:
+            file.extractall(part / "packages")
+    shutil.rmtree(wheels)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        raise MissingError(f"{command[0]} cannot get what is needed: {last}")
+
+
+class ArmDevice(LocalDevice):
+    """This machine's files, an aarch64 processor's instructions: the agent's file, run by qemu.
+
+    Args:
+        arm: the folder of ``find_arm``. cpu: of ``PROCESSORS``. agent: the agent's file. folder: an empty one.
+    """
+
+    name = "arm"
+
+    def __init__(self, arm: Path, cpu: str, agent: Path, folder: Path) -> None:
+        # What is in this folder, a program sees in place of this machine's files.
+        for name in ("lib", "usr"):
+            (folder / name).symlink_to(arm / "root" / name)
+        part, features = PROCESSORS[cpu]
+        core = (
+            f"Features\t: {features}\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
+            f"CPU variant\t: 0x0\nCPU part\t: {part}\nCPU revision\t: 3\n\n"
+        )
+        (folder / "proc").mkdir()
+        (folder / "proc/cpuinfo").write_text("".join(f"processor\t: {index}\n{core}" for index in range(CORES)))
+        cpus = folder / "sys/devices/system/cpu"
+        cpus.mkdir(parents=True)
+        for name in ("possible", "present", "online"):
+            (cpus / name).write_text(f"0-{CORES - 1}\n")
+        python = str(folder / PYTHON.removeprefix("root/"))
+        qemu = [QEMU, "-cpu", cpu, "-L", str(folder), python, "-S", str(agent)]
+        self._agent = ["env", f"PYTHONPATH={arm / 'packages'}", *qemu]
+
+    def agent(self) -> list[str]:
+        """The agent's file, in a fresh process of that processor."""
+        return self._agent

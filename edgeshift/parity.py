@@ -48,13 +48,13 @@ def compare(
         raise EdgeshiftError(f"parity needs {MIN_FRAMES} frames or more, not {len(frames)}")
     ours, theirs = candidate.stream(), reference.stream()
     got, want = [], []
-    spreads: dict[str, _Spread] = {}
+    spreads: dict[str, Spread] = {}
     for frame in frames:
         got.append(ours.step(frame).logits)
         want.append(theirs.step(frame).logits)
         mine, original = real_states(ours), real_states(theirs)
         for name in mine.keys() & original.keys():
-            spreads.setdefault(name, _Spread()).add(mine[name], original[name])
+            spreads.setdefault(name, Spread()).add(mine[name], original[name])
         advance()
     ours.reset()
     again = [ours.step(frame).logits for frame in frames]
@@ -111,13 +111,14 @@ def real_states(stream: Stream) -> dict[str, Array]:
     return found
 
 
-class _Spread:
+class Spread:
     """Sums over a sequence of one state, for its error relative to how much it varies."""
 
     def __init__(self) -> None:
         self.count, self.total, self.squares, self.errors = 0, 0.0, 0.0, 0.0
 
     def add(self, ours: Array, original: Array) -> None:
+        """One frame's state, as real numbers, of both sides."""
         self.count += original.size
         self.total += float(original.sum())
         self.squares += float((original**2).sum())

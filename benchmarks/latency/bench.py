@@ -16,6 +16,7 @@ import edgeshift
 from edgeshift.artifact import artifact_bytes, artifact_size, read_artifact
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.probe import answers, read_answer
+from edgeshift.benchmarks.devices.vendor import measure_vendor
 from edgeshift.benchmarks.facts import Facts
 from edgeshift.benchmarks.latency.frames import read_frames
 from edgeshift.benchmarks.latency.job import Job
@@ -47,8 +48,9 @@ class Plan:
 
     Attributes:
         device: where. subjects: what. settings: how. source: of the frames, as ``read_frames`` takes it.
-        runtime: asked for by name; None: the files say. opencv: the device can resize frames.
+        runtime: asked for by name; None: the files say.
         facts: of the device. memory: read it too, in passes of their own. idle: as in ``Job``.
+        vendor: by the runtime vendors' own programs, as where there is no Python. program: one, to be brought there.
     """
 
     device: Device
@@ -57,15 +59,16 @@ class Plan:
     source: str
     facts: Facts
     runtime: str | None = None
-    opencv: bool = True
     memory: bool = True
     idle: float = 5.0
+    vendor: bool = False
+    program: Path | None = None
 
     def key(self, subject: Opened) -> str:
         """What a repeat depends on, as a hash."""
         facts, settings = self.facts, msgspec.structs.replace(self.settings, repeats=1)
         device = (self.device.name, facts.board, facts.processor, facts.cores, facts.system, facts.power_mode)
-        return sha256(msgspec.json.encode((device, subject.sha256, settings, self.runtime, self.opencv)))
+        return sha256(msgspec.json.encode((device, subject.sha256, settings, self.runtime, self.vendor)))
 
 
 def open_artifact(path: Path) -> Opened:
@@ -113,7 +116,7 @@ def measure(
                             journal.add(key, index, found)
                     repeats[subject.sha256].append(found)
                     advance()
-            for subject in plan.subjects if plan.memory else ():
+            for subject in plan.subjects if plan.memory and not plan.vendor else ():
                 key = plan.key(subject)
                 memory = journal.memory(key) if journal else None
                 if memory is None:
@@ -156,6 +159,9 @@ class _Run:
 
     def repeat(self, minute: Callable[[Minute], None]) -> Repeat:
         """One fresh process."""
+        plan = self._plan
+        if plan.vendor:
+            return measure_vendor(plan.device, self._subject.path, plan.settings, plan.program)
 
         def line(text: str) -> None:
             for said in answers(text):
@@ -181,14 +187,14 @@ class _Run:
         settings, device = plan.settings, plan.device
         if subject.path.is_dir() and device.name != "local":
             raise ArtifactError(f"{subject.path}: a folder is measured on this machine only; give --device local")
-        width, height = (settings.width, settings.height) if plan.opencv else (frame.width, frame.height)
+        width, height = (settings.width or frame.width, settings.height or frame.height)
         frames = read_frames(plan.source, width, height)
         job = Job(
             artifact=device.push(subject.path, _plain(subject)),
             frames=device.push(self._write(f"frames_{width}x{height}.npy", frames), f"frames_{width}x{height}.npy"),
             runtime=plan.runtime,
             settings=settings,
-            fitted=not plan.opencv,
+            fitted=not settings.width,
             idle=plan.idle,
         )
         name = f"job_{subject.sha256[:8]}.json"

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from edgeshift.benchmarks.latency.result import Report, Subject
-from edgeshift.benchmarks.latency.table import options_text
+from edgeshift.benchmarks.latency.table import frame_size, options_text
 from edgeshift.errors import EdgeshiftError, unknown
 
 
@@ -41,7 +41,7 @@ MUST: dict[str, Reading] = {
     "threads": lambda report, subject: report.settings.threads,
     "pinning": lambda report, subject: report.settings.cores,
     "frames": lambda report, subject: report.settings.frames,
-    "frame-size": lambda report, subject: f"{report.settings.width}x{report.settings.height}",
+    "frame-size": lambda report, subject: frame_size(report.settings),
     "options": lambda report, subject: options_text(report.settings.options),
     "target": lambda report, subject: subject.target,
     "model": lambda report, subject: subject.model,

@@ -76,7 +76,7 @@ def settings_facts(settings: Settings, version: str) -> list[tuple[str, str]]:
         ("repeats", f"{settings.repeats}, each a fresh process"),
         ("threads", f"{settings.threads}, {cores}"),
         ("clocks", "locked for the run" if settings.locked else "as the device sets them"),
-        ("frames", f"{settings.width}x{settings.height}, {settings.frames}"),
+        ("frames", f"{frame_size(settings)}, {settings.frames}"),
         ("begins below", f"{settings.ceiling:g} C"),
         *([("options", options_text(settings.options))] if settings.options else []),
         ("edgeshift", version),
@@ -146,3 +146,8 @@ def _artifact(summary: Summary) -> Row:
         "-" if summary.peak_memory is None else bytes_text(summary.peak_memory),
         validity_text(summary),
     )
+
+
+def frame_size(settings: Settings) -> str:
+    """Of frames as they are handed in."""
+    return f"{settings.width}x{settings.height}" if settings.width else "as the network takes them"

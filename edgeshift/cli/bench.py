@@ -11,9 +11,11 @@ import click
 import msgspec
 
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table
-from edgeshift.errors import DeviceError, EdgeshiftError
+from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError
 
 if TYPE_CHECKING:
+    from edgeshift.benchmarks.devices.device import Device
+    from edgeshift.benchmarks.facts import Facts
     from edgeshift.benchmarks.latency.bench import Plan
     from edgeshift.benchmarks.latency.journal import Journal
     from edgeshift.benchmarks.latency.result import Minute, Report, Settings
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 MODES = ("normal", "quick", "rapid", "paced", "sustained")
 SIZE = re.compile(r"(\d{2,4})x(\d{2,4})")
+#: As a --frame-size: of frames as the network takes them.
+FITTED = "fitted"
 #: Exit status of ``--strict`` for a measurement that is not valid.
 INVALID = 3
 
@@ -35,11 +39,12 @@ INVALID = 3
 @click.option("--fps", type=click.FloatRange(1, 1000), help="Of the camera that paced plays (30).")
 @click.option("--minutes", type=click.IntRange(1, 1440), help="Of a sustained run (30).")
 @click.option("--source", default="drawn", show_default=True, metavar="CLIP", help="Where frames come from.")
-@click.option("--frame-size", default="640x480", show_default=True, metavar="WxH", help="Of a frame as handed in.")
+@click.option("--frame-size", default="640x480", show_default=True, metavar="WxH", help="As handed in, or fitted.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Of the runtime.")
 @click.option("--cores", metavar="4,5|4-7", help="Pin the process to these cores.")
 @click.option("--runtime", metavar="R", help="tensorrt, or mil. Default: by the file's name.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Of the runtime, as provider=cuda.")
+@click.option("--program", type=FILE, help="benchmark_model or executor_runner for a phone without Python.")
 @click.option("--ceiling", type=float, default=80.0, show_default=True, help="Degrees C above which none begins.")
 @click.option("--lock-clocks", is_flag=True, help="Hold the clocks at their highest for the run (root).")
 @click.option("--no-memory", is_flag=True, help="Leave out the pass that reads memory.")
@@ -81,9 +86,13 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
         raise EdgeshiftError("the same artifact is named twice: repeats are what --repeats is for")
     with hold(device):
         with bars.stage("device"):
-            facts, opencv = _device(device)
-        memory = not given["no_memory"]
-        plan = Plan(device, subjects, settings, given["source"], facts, given["runtime"], opencv, memory)
+            facts, opencv, vendor = _device(device, given["program"])
+        if not opencv and not vendor and settings.width:
+            _note(
+                f"{device.name} has no OpenCV: frames are handed in as the network takes them, nothing is resized there"
+            )
+            settings = msgspec.structs.replace(settings, width=0, height=0)
+        plan = Plan(device, subjects, settings, given["source"], facts, given["runtime"], memory=not given["no_memory"])
         journal = Journal(Journal.beside(out), resume=given["resume"]) if out is not None else None
         report = _measure(plan, journal, bars)
     if out is not None:
@@ -118,8 +127,8 @@ def _settings(given: dict[str, Any]) -> Settings:
     mode = cast("Mode", given["mode"])
     assert mode in get_args(Mode)
     size = SIZE.fullmatch(given["frame_size"])
-    if size is None:
-        raise EdgeshiftError(f"--frame-size {given['frame_size']}: give width and height, as 640x480")
+    if size is None and given["frame_size"] != FITTED:
+        raise EdgeshiftError(f"--frame-size {given['frame_size']}: give width and height, as 640x480, or {FITTED}")
     for option, wanted in (("fps", "paced"), ("minutes", "sustained")):
         if given[option] is not None and mode != wanted:
             raise EdgeshiftError(f"--{option} is for --mode {wanted}")
@@ -140,8 +149,8 @@ def _settings(given: dict[str, Any]) -> Settings:
         threads=given["threads"],
         cores=_cores(given["cores"]) if given["cores"] is not None else None,
         frames=given["source"] if given["source"] == "drawn" else Path(given["source"]).name,
-        width=int(size[1]),
-        height=int(size[2]),
+        width=int(size[1]) if size else 0,
+        height=int(size[2]) if size else 0,
         ceiling=given["ceiling"],
         locked=given["lock_clocks"],
         options=options,
@@ -161,16 +170,29 @@ def _cores(text: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _device(device: Any) -> tuple[Any, bool]:
-    """Facts, and whether frames can be resized there."""
+def _device(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
+    """Facts; whether frames can be resized there; and whether a vendor's program must do what the agent cannot."""
     if device.name == "local":
         import importlib.util
 
-        return device.facts(), importlib.util.find_spec("cv2") is not None
+        return device.facts(), importlib.util.find_spec("cv2") is not None, False
     from edgeshift.benchmarks.devices.probe import ask_probe
 
-    found = ask_probe(device)
-    return found.facts, found.opencv
+    phone = device.name.startswith("adb")
+    if program is not None and not phone:
+        raise EdgeshiftError("--program is for phones behind adb; elsewhere the agent measures")
+    if program is None:
+        try:
+            found = ask_probe(device)
+            return found.facts, found.opencv, False
+        except DeviceLostError:
+            raise
+        except DeviceError as error:
+            if not phone:
+                raise
+            _note(f"{error}")
+    _note("measured by the vendor's own program: random inputs, the state is not carried, no end to end")
+    return device.facts(), False, True
 
 
 def _write(out: Path, report: Report) -> None:
@@ -191,7 +213,7 @@ def _print(report: Report, out: Path | None, as_json: bool) -> int:
     _show(report)
     if out is not None:
         print(f"written: {out}")
-        print_next("edgeshift", "compare", out, "OTHER.json")
+        print_next("edgeshift", "report", out, "--out", out.with_suffix(".html"))
     else:
         print_next("edgeshift", "doctor")
     return status

@@ -71,7 +71,8 @@ def run(names: tuple[str, ...], as_json: bool) -> int:
     problems = [(name, answer) for name, answer in pairs if isinstance(answer, str)]
     if problems or notes:
         print_facts("not reachable", [*problems, *(("", note) for note in notes)])
-    print_next("edgeshift", "bench", "F", "--device", next((n for n, a in pairs[1:] if not isinstance(a, str)), "local"))
+    ready = next((name for name, answer in pairs[1:] if not isinstance(answer, str)), "local")
+    print_next("edgeshift", "bench", "F", "--device", ready)
     return status
 
 

@@ -187,8 +187,9 @@ def test_an_artifact_that_is_damaged_on_the_way(made, board, sshd, tmp_path):
 
 def _plan(board: SshDevice, path: Path, **changes: object) -> Plan:
     probe = board.probe()
-    settings = msgspec.structs.replace(SHORT, **changes)
-    return Plan(board, [open_artifact(path)], settings, "drawn", probe.facts, opencv=probe.opencv)
+    assert not probe.opencv
+    settings = msgspec.structs.replace(SHORT, width=0, height=0, **changes)
+    return Plan(board, [open_artifact(path)], settings, "drawn", probe.facts)
 
 
 def test_the_agent_is_the_same_each_time(tmp_path):

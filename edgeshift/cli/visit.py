@@ -143,7 +143,8 @@ class Visit:
         if isinstance(posted, phone.Measured):
             repeats = self._repeats.setdefault((posted.session, posted.run), [])
             repeats.append(posted)
-            self.say(f"{posted.mode}: repeat {len(repeats)}, {posted.steps} steps; {posted.runtime}")
+            clock = f"a clock of {posted.clock:g} us" + (f", 1 of {posted.every} kept" if posted.every > 1 else "")
+            self.say(f"{posted.mode}: repeat {len(repeats)}, {posted.steps} steps; {posted.runtime}; {clock}")
             return repeats
         if isinstance(posted, phone.Hello):
             self._hello = posted

@@ -12,7 +12,6 @@ const PARTS = ["camera", "timing", "proof"];
 const ALIVE = 30e3;
 
 async function main(): Promise<void> {
-  for (const part of PARTS) element(`tab-${part}`).onclick = () => turnTo(part);
   const job = await fetchJob();
   await post("hello", { ...(await self_()) });
   status("Fetching the artifact…");
@@ -21,6 +20,12 @@ async function main(): Promise<void> {
   document.title = `${job.file} · edgeshift`;
   const session = new Session(job, artifact);
   const [live, proof, timing] = [new Live(session), new Proof(session), new Timing(session)];
+  for (const part of PARTS) {
+    element(`tab-${part}`).onclick = () => {
+      if (part !== "camera" && live.running) void live.stop(); // nobody looks, and it warms the phone
+      turnTo(part);
+    };
+  }
   setInterval(() => {
     if (document.visibilityState === "visible" && (!session.busy || live.running)) stayAlive();
   }, ALIVE);

@@ -80,7 +80,10 @@ export class Timing {
     session.lock(false);
     element("bench").textContent = "Start timing";
     await keepAwake(false);
-    if (all.length === repeats) status(`${TITLES[mode]}: done, ${repeats} of ${repeats}.`);
+    if (all.length === repeats) {
+      status(`${TITLES[mode]}: done, ${repeats} of ${repeats}.`);
+      element<HTMLProgressElement>("progress").value = 1;
+    }
     return all.length === repeats;
   }
 

@@ -1,0 +1,305 @@
+"""The page in a real browser: Chromium without a head, a drawn clip for its camera, the trained network."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgeshift.apps.phone import Announced, Checked, Frames, Hello, Job, Length, Measured, Reach, Trouble, serve
+from edgeshift.apps.phone.job import read_phone_artifact
+from edgeshift.cli import main
+from edgeshift.cli.browser import browser_settings
+from edgeshift.cli.visit import measure_in_browser
+from edgeshift.runtimes import load
+from edgeshift.selfcheck import check_frames
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[3]
+#: Where pictures of the page are left, to look at.
+LOOKS = ROOT / "build" / "phone" / "looks"
+SCRIPT = "away 1, left 2, pause 1.5, circle 3, away 1.5, up 1.5, pause 1.5, square 4, away 2"
+SHOWN = ["left", "circle", "up", "square"]
+#: Frames a second of the clip; the network takes four of them.
+FPS = 20
+MODES = {"rapid": Length(steps=64, seconds=6.0, repeats=1), "quick": Length(steps=128, seconds=10.0, repeats=3)}
+PORTRAIT, LANDSCAPE = {"width": 390, "height": 780}, {"width": 780, "height": 390}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Callable[[str], Path]:
+    """``trained("int8")``: the network that ships, with float tensors at its boundary."""
+    pytest.importorskip("litert_torch", reason="the converter is not installed")
+    from edgeshift.converters import Options, convert
+    from edgeshift.source import default_source
+
+    folder, made = tmp_path_factory.mktemp("trained"), {}
+
+    def make(precision: str) -> Path:
+        if precision not in made:
+            made[precision] = folder / f"gestures_{precision}.tflite"
+            how = Options(precision=precision, float_boundary=precision == "int8")  # type: ignore[arg-type]
+            convert(default_source(), "tflite", made[precision], how)
+        return made[precision]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> tuple[Path, list[Any]]:
+    """A drawn clip as Chromium plays it for a camera, and its frames."""
+    cv2 = pytest.importorskip("cv2")
+    from edgeshift.gestures import draw_stream, parse_script
+
+    frames = list(draw_stream(960_000_003, parse_script(SCRIPT), size=240, spacing=1 / FPS).frames)
+    path = tmp_path_factory.mktemp("clip") / "clip.y4m"
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W240 H240 F{FPS}:1 Ip A1:1 C420\n".encode())
+        for frame in frames:
+            file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes())
+    return path, frames
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Frames:
+    pytest.importorskip("cv2")
+    from edgeshift.benchmarks.latency.frames import read_frames
+
+    return Frames("drawn", read_frames("drawn", 640, 480))
+
+
+@pytest.fixture
+def opened(chromium, trained, drawn) -> Callable[..., Any]:
+    """``with opened("int8") as visit``: the page, ready, and what it posted."""
+
+    @contextmanager
+    def open_page(
+        precision: str,
+        *arguments: str,
+        job: dict[str, Any] | None = None,
+        looks: dict[str, Any] | None = None,
+        **reach: Any,
+    ) -> Iterator[SimpleNamespace]:
+        path = trained(precision)
+        sites: queue.Queue[Any] = queue.Queue()
+        posted: list[Any] = []
+        asked = Job(file=path.name, modes=MODES, **(job or {}))
+        how = Reach(**{"localhost": True, "idle": 200.0, **reach})
+
+        def work() -> None:
+            for one in serve(read_phone_artifact(path), asked, drawn, how, sites.put):
+                posted.append(one)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        with browser(chromium, *arguments, **(looks or {})) as page:
+            page.goto(sites.get(timeout=10).url)
+            visit = SimpleNamespace(page=page, posted=posted, path=path, thread=thread)
+            visit.of = lambda kind: [one for one in posted if isinstance(one, kind)]
+            if asked.mode is None:
+                says(page, "Ready")
+            yield visit
+            if thread.is_alive():
+                page.locator("#tab-proof").click()
+                page.locator("#done").click()
+            thread.join(10)
+            assert not thread.is_alive()
+
+    return open_page
+
+
+@contextmanager
+def browser(chromium: str, *arguments: str, **looks: Any) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--ignore-certificate-errors"]
+    # The sandbox needs what a container or root may not have; what is opened here is our own.
+    with sync_playwright() as driver:
+        made = driver.chromium.launch(executable_path=chromium, args=[*flags, *arguments], chromium_sandbox=False)
+        page = made.new_context(**{"viewport": PORTRAIT, "device_scale_factor": 2, **looks}).new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        yield page
+        made.close()
+    assert errors == []
+
+
+def says(page: Any, text: str, seconds: float = 150) -> None:
+    from playwright.sync_api import expect
+
+    expect(page.locator("#status")).to_contain_text(text, timeout=seconds * 1e3)
+
+
+def check(visit: Any, count: int = 1) -> Checked:
+    visit.page.locator("#tab-proof").click()
+    visit.page.locator("#check").click()
+    says(visit.page, "self-check")
+    found = visit.of(Checked)
+    assert len(found) == count
+    return found[-1]
+
+
+def answers(path: Path) -> Any:
+    """What the Python runtime says to the frames of the self-check."""
+    model = load(path)
+    stream, frame, expected = model.stream(), model.spec.frame, model.spec.check
+    return np.array(
+        [stream.step(f).logits for f in check_frames(expected.seed, len(expected.logits), frame.height, frame.width)]
+    )
+
+
+def announced(frames: Sequence[Any], path: Path) -> list[str]:
+    """What Python's stream announces on the clip."""
+    stream = load(path).stream()
+    spotter, labels = stream.spotter(), []
+    for index, frame in enumerate(frames):
+        answer = stream.step(frame, index / FPS)
+        event = spotter.feed(answer.logits, index / FPS) if answer.fresh else None
+        labels += [event.label] if event else []
+    return labels
+
+
+#: Of the logits' range: the bounds of parity and of the self-check.
+@pytest.mark.parametrize(("precision", "bound"), [("fp32", 1e-4), ("int8", 0.1)])
+def test_the_browser_computes_what_python_computes(opened, precision, bound):
+    with opened(precision) as visit:
+        found = check(visit)
+        assert found.ok and found.repeatable
+        expected = answers(visit.path)
+        assert np.abs(np.array(found.logits) - expected).max() <= bound * np.ptp(expected)
+        (hello,) = visit.of(Hello)
+        assert hello.isolated and "Chrome" in hello.agent
+
+
+def test_the_camera_shows_the_right_labels_in_order(opened, clip):
+    path, frames = clip
+    with opened("int8", f"--use-file-for-fake-video-capture={path}") as visit:
+        page = visit.page
+        page.locator("#watch").click()
+        says(page, "Running on")
+        page.locator("#history li").nth(len(SHOWN) - 1).wait_for(timeout=60_000)
+        page.screenshot(path=looks("camera_light_portrait.png"))
+        page.locator("#watch").click()
+        says(page, "The camera is off")
+        labels = [event.label for event in visit.of(Announced)]
+        assert labels == SHOWN == announced(frames, visit.path)
+        assert [text.split()[0] for text in page.locator("#history li").all_inner_texts()] == SHOWN[::-1]
+        assert page.locator("#label").inner_text() == SHOWN[-1]
+
+
+def test_a_measurement_arrives_as_a_report_that_compares(chromium, trained, tmp_path, capsys):
+    """By the way that `edgeshift bench --device browser` goes."""
+    pytest.importorskip("cv2")
+    settings = browser_settings("rapid", repeats=2)
+    urls: queue.Queue[str] = queue.Queue()
+    reports: list[Any] = []
+
+    def say(text: str) -> None:
+        for word in text.split():
+            if word.startswith("http://"):
+                urls.put(word)
+
+    def work() -> None:
+        reports.append(measure_in_browser(trained("int8"), settings, "cpu", Reach(localhost=True, idle=200.0), say))
+
+    trained("int8")
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    with browser(chromium) as page:
+        page.goto(urls.get(timeout=20))
+        says(page, "The server has stopped")
+        page.screenshot(path=looks("timing_light_portrait.png"))
+    thread.join(10)
+    (report,) = reports
+    out = tmp_path / "browser.json"
+    out.write_bytes(msgspec.json.encode(report))
+    (subject,) = report.subjects
+    assert report.device == "browser" and len(subject.repeats) == 2 and subject.lost is None
+    for repeat in subject.repeats:
+        assert repeat.checked and len(repeat.end_to_end) >= 64 and repeat.seconds >= 6
+        assert min(repeat.infer) > 0 and repeat.runtime.startswith("LiteRT.js")
+        parts = np.array([repeat.pre, repeat.infer, repeat.post]).sum(0)
+        assert np.allclose(parts, repeat.end_to_end, atol=1.0)
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", str(out), str(out), "--allow-invalid", "--tolerance", "50%"])
+    assert not ended.value.code, capsys.readouterr().err
+
+
+def test_threads_share_memory_over_https(opened):
+    pytest.importorskip("cryptography")
+    with opened("fp32", localhost=False, host="127.0.0.1") as visit:
+        visit.page.locator("#choice").select_option("CPU, 2 threads")
+        says(visit.page, "2 threads")
+        assert check(visit).threads == 2 and visit.of(Checked)[-1].ok
+
+
+def test_webgpu_computes_the_same_where_there_is_one(opened):
+    """Here a software stand-in for a graphics unit: what is right, not how fast."""
+    flags = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
+    with opened("fp32", *flags) as visit:
+        if visit.of(Hello)[0].gpu is None:
+            pytest.skip("this Chromium has no WebGPU, not even in software")
+        visit.page.locator("#choice").select_option("WebGPU")
+        says(visit.page, "Ready: LiteRT.js 2.5.3 (WebGPU fp32)")
+        found = check(visit)
+        assert found.accelerator == "webgpu" and found.ok
+
+
+def test_a_page_that_is_left_stops_timing_and_can_begin_again(opened):
+    leave = """() => {
+      Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+      delete document.visibilityState;
+    }"""
+    with opened("int8") as visit:
+        page = visit.page
+        page.locator("#tab-timing").click()
+        page.locator("#mode").select_option("rapid")
+        page.locator("#bench").click()
+        says(page, "Rapid: 1 of 1")
+        page.evaluate(leave)
+        page.locator("#bench", has_text="Start timing").wait_for()
+        assert any("the page was left" in trouble.message for trouble in visit.of(Trouble))
+        assert visit.of(Measured) == []
+        page.locator("#bench").click()
+        says(page, "Rapid: done")
+        assert len(visit.of(Measured)) == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "size", [PORTRAIT, LANDSCAPE, {"width": 320, "height": 568}], ids=["portrait", "landscape", "small"]
+)
+def test_it_fits_the_screen_and_is_named_for_readers(opened, clip, scheme, size):
+    path, _ = clip
+    how = {"color_scheme": scheme, "viewport": size}
+    with opened("int8", f"--use-file-for-fake-video-capture={path}", looks=how) as visit:
+        page = visit.page
+        page.locator("#watch").click()
+        page.locator("#history li").first.wait_for(timeout=60_000)
+        assert page.get_by_role("button", name="The other camera").count() == 1
+        for part in ("camera", "timing", "proof"):
+            page.locator(f"#tab-{part}").click()
+            page.screenshot(path=looks(f"{part}_{scheme}_{size['width']}x{size['height']}.png"))
+            wide = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+            assert wide[0] <= size["width"] and wide[1] <= size["height"]
+            for button in page.locator("button:visible, select:visible").all():
+                box = button.bounding_box()
+                assert box["x"] >= 0 and box["x"] + box["width"] <= size["width"], button.inner_text()
+                assert box["y"] + box["height"] <= size["height"] and box["height"] >= 40, button.inner_text()
+                assert button.evaluate("(one) => one.ariaLabel || one.labels?.[0]?.innerText || one.innerText")
+        assert page.locator("#label").get_attribute("aria-live") == "assertive"
+        says(page, "The camera is off")  # nobody looks at it any more
+
+
+def looks(name: str) -> Path:
+    LOOKS.mkdir(parents=True, exist_ok=True)
+    return LOOKS / name

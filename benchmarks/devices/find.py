@@ -28,7 +28,7 @@ def find_device(name: str) -> Device:
     """
     kind = name.partition(":")[0]
     if kind not in DEVICES:
-        raise DeviceError(unknown("device", name, DEVICES))
+        raise DeviceError(unknown("device", kind, DEVICES))
     module, _, maker = DEVICES[kind].partition(":")
     make = getattr(importlib.import_module(module), maker)
     device: Device = make() if kind == "local" and name == "local" else make(name)

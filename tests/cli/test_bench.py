@@ -64,7 +64,7 @@ def test_bench(made, short, tmp_path, capsys):
         (["--option", "provider=x"], "local: "),
         (["--resume"], "--resume goes on with an earlier run to the same --out: give it"),
         (["--out", "r.txt"], "r.txt: give a file named *.json"),
-        (["--device", "ssj://a"], "unknown device 'ssj://a'; did you mean ssh"),
+        (["--device", "ssj://a"], "unknown device 'ssj'; did you mean ssh"),
         (["--device", "ssh://"], "ssh://: a board is named ssh://user@host"),
         (["--source", "gone.mp4"], "--source gone.mp4: "),
         (["--runtime", "mil"], "local: "),

@@ -185,5 +185,6 @@ def _code(url: str) -> str:
     except ImportError as error:
         raise missing("segno", "phone", "drawing a code to scan") from error
     drawn = io.StringIO()
-    segno.make_qr(url, error="l").terminal(out=drawn, border=2, compact=True)
-    return drawn.getvalue()
+    segno.make_qr(url, error="l").terminal(out=drawn, border=3, compact=True)
+    # White on black, whatever the terminal's colours: scanners want the dark parts dark.
+    return "\n".join(f"\x1b[97;40m{line}\x1b[0m" for line in drawn.getvalue().splitlines())

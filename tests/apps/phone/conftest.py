@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import gzip
 import json
+import queue
 import shutil
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from doubles import LABELS, stream_spec
+from browsing import FPS, MODES, SCRIPT, browser, says
+from doubles import stream_spec
+from posts import POSTS
+from running import Running
 
-from edgeshift.apps.phone import Frames, Job, Length, read_phone_artifact
+from edgeshift.apps.phone import Frames, Job, Length, Reach, read_phone_artifact, serve
 from edgeshift.apps.phone.files import BUILT
 from edgeshift.artifact import write_artifact
 from edgeshift.spec import CheckSpec, RuleSpec
@@ -116,56 +123,90 @@ def post() -> Callable[..., bytes]:
     return make
 
 
-SAMPLES = [100.0 + index % 7 for index in range(200)]
-POSTS: dict[str, dict[str, Any]] = {
-    "hello": {
-        "agent": "A browser",
-        "model": "A phone",
-        "architecture": "arm",
-        "platform": "Android 16",
-        "cores": 8,
-        "memory": 8,
-        "isolated": True,
-        "gpu": None,
-    },
-    "checked": {
-        "accelerator": "cpu",
-        "threads": 1,
-        "runtime": "LiteRT.js",
-        "error": 0.001,
-        "tolerance": 0.1,
-        "repeatable": True,
-        "logits": [[0.0] * len(LABELS)] * 2,
-    },
-    "spotted": {"label": "red", "score": 0.75, "timestamp": 2.5},
-    "watched": {"steps": 40, "seconds": 10.0, "grab": 800.0, "pre": 300.0, "infer": 5000.0, "post": 20.0},
-    "point": {"run": 5, "repeat": 0, "minute": 0, "steps": 900, "p50": 0.005, "p90": 0.006},
-    "measured": {
-        "run": 5,
-        "repeat": 0,
-        "mode": "quick",
-        "accelerator": "cpu",
-        "threads": 1,
-        "precision": None,
-        "runtime": "LiteRT.js",
-        "start": 0.2,
-        "load": 0.1,
-        "first": 0.02,
-        "warmup": 60,
-        "warm": True,
-        "checked": True,
-        "pre": [10.0] * 200,
-        "infer": SAMPLES,
-        "post": [1.0] * 200,
-        "end_to_end": [sample + 12 for sample in SAMPLES],
-        "every": 1,
-        "steps": 200,
-        "seconds": 10.5,
-        "clock": 5.0,
-        "offered": None,
-        "missed": None,
-        "minutes": [],
-    },
-    "trouble": {"message": "the page was left"},
-    "done": {},
-}
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Callable[[str], Path]:
+    """``trained("int8")``: the network that ships, with float tensors at its boundary."""
+    pytest.importorskip("litert_torch", reason="the converter is not installed")
+    from edgeshift.converters import Options, convert
+    from edgeshift.source import default_source
+
+    folder, made = tmp_path_factory.mktemp("trained"), {}
+
+    def make(precision: str) -> Path:
+        if precision not in made:
+            made[precision] = folder / f"gestures_{precision}.tflite"
+            how = Options(precision=precision, float_boundary=precision == "int8")  # type: ignore[arg-type]
+            convert(default_source(), "tflite", made[precision], how)
+        return made[precision]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory) -> tuple[Path, list[Any]]:
+    """A drawn clip as Chromium plays it for a camera, and its frames."""
+    cv2 = pytest.importorskip("cv2")
+    from edgeshift.gestures import draw_stream, parse_script
+
+    frames = list(draw_stream(960_000_003, parse_script(SCRIPT), size=240, spacing=1 / FPS).frames)
+    path = tmp_path_factory.mktemp("clip") / "clip.y4m"
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W240 H240 F{FPS}:1 Ip A1:1 C420\n".encode())
+        for frame in frames:
+            file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes())
+    return path, frames
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Frames:
+    pytest.importorskip("cv2")
+    from edgeshift.benchmarks.latency.frames import read_frames
+
+    return Frames("drawn", read_frames("drawn", 640, 480))
+
+
+@pytest.fixture
+def opened(chromium, trained, drawn) -> Callable[..., Any]:
+    """``with opened("int8") as visit``: the page, ready, and what it posted."""
+
+    @contextmanager
+    def open_page(
+        precision: str | Path,
+        *arguments: str,
+        job: dict[str, Any] | None = None,
+        looks: dict[str, Any] | None = None,
+        **reach: Any,
+    ) -> Iterator[SimpleNamespace]:
+        path = precision if isinstance(precision, Path) else trained(precision)
+        sites: queue.Queue[Any] = queue.Queue()
+        posted: list[Any] = []
+        asked = Job(file=path.name, modes=MODES, **(job or {}))
+        how = Reach(**{"localhost": True, "idle": 200.0, **reach})
+
+        def work() -> None:
+            for one in serve(read_phone_artifact(path), asked, drawn, how, sites.put):
+                posted.append(one)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        with browser(chromium, *arguments, **(looks or {})) as page:
+            page.goto(sites.get(timeout=10).url)
+            visit = SimpleNamespace(page=page, posted=posted, path=path, thread=thread)
+            visit.of = lambda kind: [one for one in posted if isinstance(one, kind)]
+            if asked.mode is None:
+                says(page, "Ready")
+            yield visit
+            if thread.is_alive():
+                page.locator("#tab-proof").click()
+                page.locator("#done").click()
+            thread.join(10)
+            assert not thread.is_alive()
+
+    return open_page
+
+
+@pytest.fixture
+def visit(artifact, job, frames, stand_in) -> Iterator[SimpleNamespace]:
+    """A server that runs: ``ask`` sends a request, ``found`` is what it gave."""
+    with Running(artifact, job, frames, stand_in) as made:
+        yield made

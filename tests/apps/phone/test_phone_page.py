@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from browsing import FPS, LANDSCAPE, PORTRAIT, SHOWN, browser, looks, says
 
-from edgeshift.apps.phone import Announced, Checked, Frames, Hello, Job, Length, Measured, Reach, Trouble, serve
-from edgeshift.apps.phone.job import read_phone_artifact
+from edgeshift.apps.phone import Announced, Checked, Ended, Hello, Measured, Reach, Trouble
+from edgeshift.artifact import read_artifact, write_artifact
 from edgeshift.cli import main
 from edgeshift.cli.browser import browser_settings
 from edgeshift.cli.visit import measure_in_browser
@@ -23,119 +22,6 @@ from edgeshift.runtimes import load
 from edgeshift.selfcheck import check_frames
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[3]
-#: Where pictures of the page are left, to look at.
-LOOKS = ROOT / "build" / "phone" / "looks"
-SCRIPT = "away 1, left 2, pause 1.5, circle 3, away 1.5, up 1.5, pause 1.5, square 4, away 2"
-SHOWN = ["left", "circle", "up", "square"]
-#: Frames a second of the clip; the network takes four of them.
-FPS = 20
-MODES = {"rapid": Length(steps=64, seconds=6.0, repeats=1), "quick": Length(steps=128, seconds=10.0, repeats=3)}
-PORTRAIT, LANDSCAPE = {"width": 390, "height": 780}, {"width": 780, "height": 390}
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Callable[[str], Path]:
-    """``trained("int8")``: the network that ships, with float tensors at its boundary."""
-    pytest.importorskip("litert_torch", reason="the converter is not installed")
-    from edgeshift.converters import Options, convert
-    from edgeshift.source import default_source
-
-    folder, made = tmp_path_factory.mktemp("trained"), {}
-
-    def make(precision: str) -> Path:
-        if precision not in made:
-            made[precision] = folder / f"gestures_{precision}.tflite"
-            how = Options(precision=precision, float_boundary=precision == "int8")  # type: ignore[arg-type]
-            convert(default_source(), "tflite", made[precision], how)
-        return made[precision]
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> tuple[Path, list[Any]]:
-    """A drawn clip as Chromium plays it for a camera, and its frames."""
-    cv2 = pytest.importorskip("cv2")
-    from edgeshift.gestures import draw_stream, parse_script
-
-    frames = list(draw_stream(960_000_003, parse_script(SCRIPT), size=240, spacing=1 / FPS).frames)
-    path = tmp_path_factory.mktemp("clip") / "clip.y4m"
-    with path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W240 H240 F{FPS}:1 Ip A1:1 C420\n".encode())
-        for frame in frames:
-            file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes())
-    return path, frames
-
-
-@pytest.fixture(scope="module")
-def drawn() -> Frames:
-    pytest.importorskip("cv2")
-    from edgeshift.benchmarks.latency.frames import read_frames
-
-    return Frames("drawn", read_frames("drawn", 640, 480))
-
-
-@pytest.fixture
-def opened(chromium, trained, drawn) -> Callable[..., Any]:
-    """``with opened("int8") as visit``: the page, ready, and what it posted."""
-
-    @contextmanager
-    def open_page(
-        precision: str,
-        *arguments: str,
-        job: dict[str, Any] | None = None,
-        looks: dict[str, Any] | None = None,
-        **reach: Any,
-    ) -> Iterator[SimpleNamespace]:
-        path = trained(precision)
-        sites: queue.Queue[Any] = queue.Queue()
-        posted: list[Any] = []
-        asked = Job(file=path.name, modes=MODES, **(job or {}))
-        how = Reach(**{"localhost": True, "idle": 200.0, **reach})
-
-        def work() -> None:
-            for one in serve(read_phone_artifact(path), asked, drawn, how, sites.put):
-                posted.append(one)
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        with browser(chromium, *arguments, **(looks or {})) as page:
-            page.goto(sites.get(timeout=10).url)
-            visit = SimpleNamespace(page=page, posted=posted, path=path, thread=thread)
-            visit.of = lambda kind: [one for one in posted if isinstance(one, kind)]
-            if asked.mode is None:
-                says(page, "Ready")
-            yield visit
-            if thread.is_alive():
-                page.locator("#tab-proof").click()
-                page.locator("#done").click()
-            thread.join(10)
-            assert not thread.is_alive()
-
-    return open_page
-
-
-@contextmanager
-def browser(chromium: str, *arguments: str, **looks: Any) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--ignore-certificate-errors"]
-    # The sandbox needs what a container or root may not have; what is opened here is our own.
-    with sync_playwright() as driver:
-        made = driver.chromium.launch(executable_path=chromium, args=[*flags, *arguments], chromium_sandbox=False)
-        page = made.new_context(**{"viewport": PORTRAIT, "device_scale_factor": 2, **looks}).new_page()
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        yield page
-        made.close()
-    assert errors == []
-
-
-def says(page: Any, text: str, seconds: float = 150) -> None:
-    from playwright.sync_api import expect
-
-    expect(page.locator("#status")).to_contain_text(text, timeout=seconds * 1e3)
 
 
 def check(visit: Any, count: int = 1) -> Checked:
@@ -177,6 +63,19 @@ def test_the_browser_computes_what_python_computes(opened, precision, bound):
         assert np.abs(np.array(found.logits) - expected).max() <= bound * np.ptp(expected)
         (hello,) = visit.of(Hello)
         assert hello.isolated and "Chrome" in hello.agent
+
+
+def test_a_browser_that_computes_something_else_is_found_out_and_not_timed(opened, trained, tmp_path):
+    whole = read_artifact(trained("int8"))
+    logits = tuple(tuple(value + 2 for value in row) for row in whole.spec.check.logits)
+    other = msgspec.structs.replace(whole.spec, check=msgspec.structs.replace(whole.spec.check, logits=logits))
+    write_artifact(tmp_path / "other.tflite", whole.body, other)
+    with opened(tmp_path / "other.tflite", job={"mode": "rapid"}) as visit:
+        says(visit.page, "self-check FAILED")
+        visit.thread.join(20)
+        (found,) = visit.of(Checked)
+        assert not found.ok and found.error == pytest.approx(2, abs=1.0)
+        assert visit.of(Measured) == [] and visit.posted[-1] == Ended("done")
 
 
 def test_the_camera_shows_the_right_labels_in_order(opened, clip):
@@ -298,8 +197,3 @@ def test_it_fits_the_screen_and_is_named_for_readers(opened, clip, scheme, size)
                 assert button.evaluate("(one) => one.ariaLabel || one.labels?.[0]?.innerText || one.innerText")
         assert page.locator("#label").get_attribute("aria-live") == "assertive"
         says(page, "The camera is off")  # nobody looks at it any more
-
-
-def looks(name: str) -> Path:
-    LOOKS.mkdir(parents=True, exist_ok=True)
-    return LOOKS / name

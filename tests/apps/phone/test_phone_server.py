@@ -5,79 +5,18 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
-import queue
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator
-from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import pytest
+from running import Running
 
-from edgeshift.apps.phone import Done, Ended, Hello, Reach, serve
+from edgeshift.apps.phone import Ended, Reach, serve
 from edgeshift.apps.phone import handler as handler_module
 from edgeshift.apps.phone import server as server_module
 from edgeshift.apps.phone.certificate import make_context
-from edgeshift.apps.phone.posted import MAX_UPLOAD
 from edgeshift.errors import DeviceError, EdgeshiftError
-
-
-@pytest.fixture
-def visit(artifact, job, frames, stand_in) -> Iterator[SimpleNamespace]:
-    """A server that runs: ``ask`` sends a request, ``found`` is what it gave."""
-    with running(artifact, job, frames, stand_in) as made:
-        yield made
-
-
-class running:  # noqa: N801 -- reads as a phrase
-    def __init__(self, artifact, job, frames, built, **reach):
-        self.found: list[object] = []
-        sites: queue.Queue[object] = queue.Queue()
-        reach = Reach(**{"localhost": True, "idle": 30.0, **reach})
-
-        def work() -> None:
-            for posted in serve(artifact, job, frames, reach, sites.put, built):
-                self.found.append(posted)
-
-        self.thread = threading.Thread(target=work, daemon=True)
-        self.thread.start()
-        self.site = sites.get(timeout=10)
-        parts = urlsplit(self.site.url)
-        self.port, self.token = parts.port, parts.path.strip("/")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.thread.is_alive():
-            self.ask(
-                "POST",
-                "post",
-                json.dumps({"kind": "hello", "session": "99", "agent": "", "cores": 1, "isolated": True}),
-            )
-            self.ask("POST", "post", json.dumps({"kind": "done", "session": "99"}))
-        self.thread.join(10)
-        assert not self.thread.is_alive()
-
-    def ask(self, method, name, body=None, token=None, path=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        headers = {"Content-Type": "application/json", **(headers or {})} if body is not None else headers or {}
-        try:
-            connection.putrequest(
-                method, path or f"/{self.token if token is None else token}/{name}", skip_accept_encoding=True
-            )
-            data = body.encode() if isinstance(body, str) else body
-            if data is not None and "Content-Length" not in headers:
-                connection.putheader("Content-Length", str(len(data)))
-            for key, value in headers.items():
-                connection.putheader(key, value)
-            connection.endheaders(data)
-            response = connection.getresponse()
-            return SimpleNamespace(status=response.status, headers=response.headers, data=response.read())
-        finally:
-            connection.close()
 
 
 def test_the_page_and_the_files_beside_it(visit, artifact, frames):
@@ -164,80 +103,8 @@ def test_other_methods_are_refused(visit):
         assert visit.ask(method, "artifact").status in (404, 501)
 
 
-def test_what_is_posted_comes_out_in_order(visit, post):
-    for kind in ("hello", "checked", "spotted", "measured", "done"):
-        assert visit.ask("POST", "post", post(kind)).status == 204
-    visit.thread.join(10)
-    kinds = [type(posted).__name__ for posted in visit.found]
-    assert kinds == ["Hello", "Checked", "Announced", "Measured", "Done", "Ended"]
-    assert visit.found[-1] == Ended("done")
-    with pytest.raises(OSError, match="refused"):
-        visit.ask("GET", "")
-
-
-def test_only_the_newest_page_is_listened_to(visit, post):
-    assert visit.ask("POST", "post", post("spotted")).status == 409  # nobody said hello yet
-    assert visit.ask("POST", "post", post("hello", session="1")).status == 204
-    assert visit.ask("POST", "post", post("hello", session="2")).status == 204
-    assert visit.ask("POST", "post", post("done", session="1")).status == 409
-    assert visit.ask("POST", "post", post("spotted", session="2")).status == 204
-    assert [type(posted) for posted in visit.found][:2] == [Hello, Hello]
-    assert Done not in map(type, visit.found)
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"\0" * 100, b'{"kind":"measured"}', b'{"kind":"hello","session":"1","cores":NaN}']
-)
-def test_malformed_uploads_are_refused_and_the_server_lives(visit, body, post):
-    answer = visit.ask("POST", "post", body)
-    assert answer.status == 400 and b"\n" not in answer.data
-    assert visit.ask("POST", "post", post("hello")).status == 204
-    assert len(visit.found) <= 1
-
-
-def test_not_a_number_is_no_sample(visit, post):
-    visit.ask("POST", "post", post("hello"))
-    assert visit.ask("POST", "post", post("measured", infer=[float("nan")] * 200)).status == 400
-    assert visit.ask("POST", "post", post("measured", infer=[float("inf")] * 200)).status == 400
-
-
-def test_an_upload_that_is_too_large_is_not_read(visit):
-    answer = visit.ask("POST", "post", b"", headers={"Content-Length": str(MAX_UPLOAD + 1)})
-    assert answer.status == 413
-    assert visit.ask("POST", "post", b"", headers={"Content-Length": "9" * 30}).status == 411
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"Content-Length": "-5"}, 411),
-        ({"Content-Length": "5_0"}, 411),
-        ({"Content-Length": "\u0662"}, 411),
-        ({"Transfer-Encoding": "chunked", "Content-Length": "2"}, 411),
-        ({"Content-Type": "text/plain", "Content-Length": "2"}, 415),
-    ],
-)
-def test_uploads_of_another_form_are_refused(visit, headers, status):
-    encoded = {key: value.encode("utf-8") for key, value in headers.items()}
-    assert visit.ask("POST", "post", b"{}", headers=encoded).status == status
-
-
-def test_too_many_uploads_are_refused(visit, post, monkeypatch):
-    monkeypatch.setattr(server_module, "UPLOADS", 3)
-    answers = [visit.ask("POST", "post", post("hello")).status for _ in range(5)]
-    assert answers == [204, 204, 204, 429, 429]
-    monkeypatch.setattr(server_module, "UPLOADS", 1000)
-
-
-def test_too_much_in_all_is_refused(visit, post, monkeypatch):
-    monkeypatch.setattr(server_module, "UPLOADED", 2 * len(post("hello")))
-    answers = [visit.ask("POST", "post", post("hello")).status for _ in range(3)]
-    assert answers == [204, 204, 429]
-    monkeypatch.setattr(server_module, "UPLOADED", 1 << 30)
-
-
 def test_it_stops_when_nobody_comes(artifact, job, frames, stand_in):
-    with running(artifact, job, frames, stand_in, idle=0.6) as visit:
+    with Running(artifact, job, frames, stand_in, idle=0.6) as visit:
         begin = time.monotonic()
         for _ in range(4):  # signs of life keep it
             time.sleep(0.3)
@@ -258,7 +125,7 @@ def test_it_stops_when_nobody_comes(artifact, job, frames, stand_in):
 
 def test_connections_are_counted(artifact, job, frames, stand_in, monkeypatch):
     monkeypatch.setattr(server_module, "CONNECTIONS", 3)
-    with running(artifact, job, frames, stand_in) as visit:
+    with Running(artifact, job, frames, stand_in) as visit:
         held = [socket.create_connection(("127.0.0.1", visit.port), timeout=5) for _ in range(3)]
         time.sleep(0.3)
         with pytest.raises((OSError, http.client.HTTPException)):
@@ -271,7 +138,7 @@ def test_connections_are_counted(artifact, job, frames, stand_in, monkeypatch):
 
 def test_a_request_that_does_not_end_is_ended(artifact, job, frames, stand_in, monkeypatch):
     monkeypatch.setattr(handler_module, "REQUEST", 1.0)
-    with running(artifact, job, frames, stand_in) as visit, socket.create_connection(("127.0.0.1", visit.port)) as slow:
+    with Running(artifact, job, frames, stand_in) as visit, socket.create_connection(("127.0.0.1", visit.port)) as slow:
         slow.settimeout(0.2)
         begin, closed = time.monotonic(), False
         while not closed and time.monotonic() - begin < 10:  # a byte now and then never lets the socket time out
@@ -288,7 +155,7 @@ def test_a_request_that_does_not_end_is_ended(artifact, job, frames, stand_in, m
 
 def test_over_https_with_a_certificate_of_its_own(artifact, job, frames, stand_in):
     pytest.importorskip("cryptography")
-    with running(artifact, job, frames, stand_in, localhost=False, host="127.0.0.1") as visit:
+    with Running(artifact, job, frames, stand_in, localhost=False, host="127.0.0.1") as visit:
         assert visit.site.url.startswith("https://127.0.0.1:")
         pem = ssl.get_server_certificate(("127.0.0.1", visit.port))
         import hashlib
@@ -315,7 +182,7 @@ def test_over_https_with_a_certificate_of_its_own(artifact, job, frames, stand_i
 
 
 def test_no_two_runs_share_a_token_or_a_key(artifact, job, frames, stand_in):
-    with running(artifact, job, frames, stand_in) as one, running(artifact, job, frames, stand_in) as other:
+    with Running(artifact, job, frames, stand_in) as one, Running(artifact, job, frames, stand_in) as other:
         assert one.token != other.token and min(len(one.token), len(other.token)) >= 20
     assert make_context("127.0.0.1")[1] != make_context("127.0.0.1")[1]
 

@@ -32,12 +32,20 @@ async function main(): Promise<void> {
   await offer(session);
   element("done").onclick = () => void post("done").then((sent) => status(sent ? "The server has stopped. This page still works." : "The server is gone already."));
   session.lock(true);
-  await session.open();
+  try {
+    await session.open();
+  } catch (error) {
+    await post("trouble", { message: words(error) });
+    if (job.mode !== null) await post("done"); // nobody is there to choose another way
+    return status(words(error), true);
+  }
   session.lock(false);
   if (!artifact.spec.weights.trained) status("These weights are untrained: the labels mean nothing.", true);
   if (job.mode === null) return;
   turnTo("timing");
-  if ((await proof.run()) !== false && (await timing.run(job.mode))) {
+  const right = await proof.run();
+  if (right === false) await post("done");
+  else if (await timing.run(job.mode)) {
     await post("done");
     status("Timed, and sent. The server has stopped.");
   }

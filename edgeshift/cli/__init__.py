@@ -18,12 +18,15 @@ COMMANDS = {
     "inspect": "Print what an artifact says of itself.",
     "verify": "Check an artifact on this machine: its self-check, and parity where torch is.",
     "demo": "Run an artifact on a camera, with a window; or on a clip, and print the labels over time.",
+    "bench": "Measure latency on this machine or a device, with what it takes to believe it.",
     "eval": "Measure accuracy on labelled clips, frame by frame as a device sees them.",
     "compare": "Compare two reports of latency or accuracy: is one slower or worse?",
     "report": "Make one page of reports: tables and plots, as HTML or Markdown.",
     "clips": "Draw gesture clips or streams as videos, to calibrate, test and train with.",
     "train": "Train a shift model for streams, on drawn gestures or your own videos.",
+    "phone": "Run, show and time an artifact on any phone: scan a code, install nothing.",
     "models": "List the models with their cost and state.",
+    "devices": "List what can be measured on: this machine, phones, boards.",
     "doctor": "Say what this machine can convert and run, and what it lacks.",
 }
 

@@ -2,7 +2,8 @@
 
                       states between steps
 CompiledModel         two sets of LiteRT's own buffers that swap roles: no copy
-Interpreter           copied from outputs to inputs inside the arena (about 1% of an int8 step)
+Interpreter           copied from outputs to inputs inside the arena (about 1% of an int8 step); on an aarch64 processor
+                      that the compiled model was not built for, such as a Raspberry Pi 4's, too
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from edgeshift.artifact import Artifact, Boundary, read_artifact, require_fit
 from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line
+from edgeshift.runtimes.processor import runs_compiled_model
 from edgeshift.runtimes.quiet import quiet
 from edgeshift.spec import StreamSpec
 from edgeshift.stream import Array, Model
@@ -233,7 +235,7 @@ def _shapes(details: dict[str, Any]) -> Boundary:
 
 def _has_compiled_model() -> bool:
     """ai-edge-litert 2 has it; in 1.x the module is there, but cannot be given options."""
-    if not _installed("ai_edge_litert.compiled_model"):
+    if not runs_compiled_model() or not _installed("ai_edge_litert.compiled_model"):
         return False
     module = importlib.import_module("ai_edge_litert.compiled_model")
     return all(hasattr(module, name) for name in ("Options", "CpuOptions", "_create_default_environment"))

@@ -1,0 +1,31 @@
+"""Which aarch64 processors LiteRT's compiled model is let near."""
+
+from __future__ import annotations
+
+import platform
+
+import pytest
+
+from edgeshift.runtimes import processor, tflite
+
+A72 = "fp asimd evtstrm crc32 cpuid"
+A76 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+
+
+@pytest.mark.parametrize(
+    ("features", "runs"), [(A72, False), (A76, True), (A76.replace("atomics", "x"), False), ("", False)]
+)
+def test_what_it_was_built_for(tmp_path, monkeypatch, features, runs):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(f"processor\t: 0\nFeatures\t: {features}\nCPU part\t: 0xd08\n")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert processor.runs_compiled_model(tmp_path) is runs
+    assert not processor.runs_compiled_model(tmp_path / "gone")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert processor.runs_compiled_model(tmp_path)
+
+
+def test_the_interpreter_is_taken_instead(monkeypatch):
+    monkeypatch.setattr(tflite, "runs_compiled_model", lambda: False)
+    monkeypatch.setattr(tflite, "_installed", lambda module: pytest.fail("it must not be imported to find out"))
+    assert tflite._has_compiled_model() is False

@@ -145,14 +145,20 @@ def _running(source: Source) -> Iterator[Joules]:
         text=True,
     )
 
+    assert child.stdout is not None
+    lines = [child.stdout.readline()]  # it takes a moment to begin; what is measured starts with its first sample
+    begin = perf_counter()
+
     def integrated() -> tuple[float | None, str | None]:
+        seconds = perf_counter() - begin
         child.terminate()
-        lines = child.communicate()[0].splitlines()
+        lines.extend(child.communicate()[0].splitlines())
         samples = [(float(t), float(w)) for t, w in (line.split() for line in lines if line.count(" ") == 1)]
-        rate = (len(samples) - 1) / (samples[-1][0] - samples[0][0]) if len(samples) > 1 else 0.0
+        spent = samples[-1][0] - samples[0][0] if len(samples) > 1 else 0.0
+        rate = (len(samples) - 1) / spent if spent else 0.0
         if rate < LEAST_RATE:
             return None, f"{source.name} gave {rate:.1f} samples a second; {LEAST_RATE:.0f} are needed"
-        return integrate(samples), None
+        return integrate(samples) * seconds / spent, None
 
     try:
         yield integrated

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table
-from edgeshift.errors import EdgeshiftError, one_line
+from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError, one_line
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.devices.probe import Probe
@@ -87,12 +87,21 @@ def _attached(names: tuple[str, ...]) -> tuple[list[Any], list[str]]:
 
 
 def _probe(device: Any) -> Probe:
-    from edgeshift.benchmarks.devices.probe import ask_probe
+    """What is there. A phone without Python still says what it is: a vendor's program can be timed on it."""
+    from edgeshift.benchmarks.devices.probe import Probe, ask_probe
 
-    return ask_probe(device)
+    try:
+        return ask_probe(device)
+    except DeviceLostError:
+        raise
+    except DeviceError:
+        if not device.name.startswith("adb:"):
+            raise
+        return Probe(facts=device.facts(), python="", numpy="", opencv=False, runtimes={})
 
 
 def _row(name: str, probe: Probe) -> tuple[str, ...]:
     facts = probe.facts
-    runtimes = ", ".join(f"{target} {version}" for target, version in probe.runtimes.items()) or "none"
+    none = "none" if probe.python else "no Python: a vendor's program can be timed (bench --program)"
+    runtimes = ", ".join(f"{target} {version}" for target, version in probe.runtimes.items()) or none
     return name, facts.board or facts.processor, facts.system, str(facts.cores), runtimes

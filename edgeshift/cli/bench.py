@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 MODES = ("normal", "quick", "rapid", "paced", "sustained")
 SIZE = re.compile(r"(\d{2,4})x(\d{2,4})")
+#: The device of `edgeshift phone`, whose --device it also is.
+BROWSER = "browser"
 #: As a --frame-size: of frames as the network takes them.
 FITTED = "fitted"
 #: Exit status of ``--strict`` for a measurement that is not valid.
@@ -31,7 +33,9 @@ INVALID = 3
 
 @click.command("bench")
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="F...")
-@click.option("--device", "name", default="local", show_default=True, metavar="D", help="Or ssh://user@host, adb.")
+@click.option(
+    "--device", "name", default="local", show_default=True, metavar="D", help="Or ssh://user@host, adb, browser."
+)
 @click.option("--mode", type=click.Choice(MODES), default="normal", show_default=True)
 @click.option("--out", type=FILE, metavar="R.json", help="Write the report, and beside it each repeat as it comes.")
 @click.option("--resume", is_flag=True, help="Go on with the repeats that a run to the same --out has left.")
@@ -75,6 +79,12 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
         raise EdgeshiftError("--resume goes on with an earlier run to the same --out: give it")
     if out is not None and (out.suffix.lower() != ".json" or out.is_dir()):
         raise EdgeshiftError(f"{out}: give a file named *.json")
+    if name.partition(":")[0] == BROWSER:
+        report = _in_browser(files, name, _settings(given), as_json)
+        if out is not None:
+            _write(out, report)
+        status = _print(report, out, as_json)
+        return status if strict else 0
     from edgeshift.benchmarks.devices.find import find_device, hold
     from edgeshift.benchmarks.latency.bench import Plan, open_artifact
     from edgeshift.benchmarks.latency.journal import Journal
@@ -104,6 +114,23 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
         hint = f"go on with --out {out} --resume" if out is not None else "with --out they would have been kept"
         raise DeviceError(f"{lost}; {kept} of {settings.repeats * len(subjects)} repeats were measured: {hint}")
     return status if strict else 0
+
+
+def _in_browser(files: tuple[Path, ...], name: str, settings: Settings, as_json: bool) -> Report:
+    """One artifact, in the browser of whoever opens the page that is served."""
+    from edgeshift.apps.phone import Reach
+    from edgeshift.cli.visit import measure_in_browser
+
+    accelerator = name.partition(":")[2] or "cpu"
+    if accelerator not in ("cpu", "webgpu") or len(files) != 1:
+        raise EdgeshiftError("--device browser takes one artifact; browser:webgpu is the other accelerator")
+    if settings.cores is not None or settings.locked or settings.options:
+        raise EdgeshiftError("--device browser: browsers neither pin cores nor lock clocks, and have no --option")
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    return measure_in_browser(files[0], settings, accelerator, Reach(localhost=False), say)
 
 
 def _measure(plan: Plan, journal: Journal | None, bars: Bars) -> Report:

@@ -125,6 +125,7 @@ def soak(
         a, b = (np.stack(side).astype(np.float64) for side in zip(*pairs, strict=True))
         cosine = float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
         error = max(spread.error for spread in spreads.values())
+        del a, b, pairs  # what looking costs is not what the stream holds
         gc.collect()
         found.append(Window(steps=steps, memory=resident(), state_error=round(error, 5), cosine=round(cosine, 6)))
         advance(found[-1])

@@ -1,8 +1,9 @@
 """ONNX, through torch.onnx: for ONNX Runtime, and what else reads ONNX.
 
-The step is exported with frames and states channels last, as every artifact has them, and under fixed names: ``frame``
-and ``state_*`` in, ``logits`` and ``next_state_*`` out. int8 is made from the float graph afterwards (``onnx_qdq``),
-with ranges tied (``ranges``).
+The step is exported with frames channels last, as every artifact has them, states channels first, as ONNX computes,
+and under fixed names: ``frame`` and ``state_*`` in, ``logits`` and ``next_state_*`` out. int8 is made from the float
+graph afterwards (``onnx_qdq``), with ranges tied (``ranges``), and for ONNX Runtime with states channels last
+(``onnx_layout``).
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import importlib.util
 import warnings
 from typing import TYPE_CHECKING
 
-from edgeshift.converters.channels_last import ChannelsLast, example
 from edgeshift.converters.onnx_graph import boundary, operators, run_operators
+from edgeshift.converters.onnx_layout import channels_first, moved_whole, states_last
 from edgeshift.converters.onnx_qdq import WEIGHTED, Form, measure, quantize
 from edgeshift.converters.targets import Job, Lowered, lowered
 from edgeshift.errors import ConversionError, missing, one_line
@@ -55,8 +56,11 @@ def lower_as(job: Job, target: str, form: Form) -> Lowered:
     model = onnx.load_model_from_string(job.shared[EXPORTED])
     if job.precision != "fp32":
         with job.stages.stage("quantize"):
-            model = quantize(model, measure(model, job.samples), form) if job.precision == "int8" else _to_fp16(model)
-    found = boundary(model, job.tensors(target))
+            model = _to_int8(model, job, form) if job.precision == "int8" else _to_fp16(model)
+    names = job.tensors(target)
+    if job.precision != "int8" or form.symmetric:
+        names = {name: channels_first(tensor) for name, tensor in names.items()}
+    found = boundary(model, names)
     body = model.SerializeToString(deterministic=True)
     try:
         onnx.checker.check_model(body, full_check=True)
@@ -72,12 +76,14 @@ def _export(job: Job) -> onnx.ModelProto:
     """The float graph, without what the exporter notes about this machine."""
     import torch
 
+    from edgeshift.converters.onnx_step import FrameLast, example
+
     arguments, names = example(job), job.step.state_names
     with quiet(stdout=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own, about its internals
         try:
             program = torch.onnx.export(
-                ChannelsLast(job.step).eval(),
+                FrameLast(job.step).eval(),
                 tuple(arguments.values()),
                 input_names=list(arguments),
                 output_names=[LOGITS, *(NEXT + name for name in names)],
@@ -89,7 +95,7 @@ def _export(job: Job) -> onnx.ModelProto:
         except Exception as error:
             name = job.source.network.config.name
             raise ConversionError(f"torch.onnx cannot export {name}: {one_line(error)}") from error
-    return _tidied(model)
+    return moved_whole(_tidied(model))
 
 
 def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -120,6 +126,12 @@ def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
         if not domain.domain:
             domain.version = OPSET
     return model
+
+
+def _to_int8(model: onnx.ModelProto, job: Job, form: Form) -> onnx.ModelProto:
+    """int8, states channels last for ONNX Runtime and first for TensorRT. Samples have them last."""
+    last = states_last(model)
+    return quantize(model if form.symmetric else last, measure(last, job.samples), form)
 
 
 def _to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -74,7 +74,7 @@ def boundary(model: onnx.ModelProto, names: dict[str, TensorSpec]) -> dict[str, 
 
     Args:
         model: what was converted.
-        names: {name: what the float step has there}; shapes and names are kept.
+        names: {name: what the float step has there}; names, shapes and orders of channels are kept.
 
     Raises:
         ConversionError: the two ends of a state are not the same, or a tensor has another shape.
@@ -90,6 +90,7 @@ def boundary(model: onnx.ModelProto, names: dict[str, TensorSpec]) -> dict[str, 
             dtype="int8" if _is_int8(value) else "float32",
             scale=scale,
             zero_point=zero_point,
+            channels=names[name].channels,
         )
         if shape != names[name].shape or ends.setdefault(name, spec) != spec:
             raise ConversionError(f"the graph's {name} is {ends[name]} where it is read and {spec} where it is written")

@@ -112,11 +112,46 @@ def test_activations_are_unsigned_inside(made):
     assert made_of == {("DequantizeLinear", proto.INT8): 53, ("DequantizeLinear", proto.INT32): 53}  # weights, biases
 
 
-def test_fp32_fuses(made):
-    """What lies between convolutions: no Clip, and transposes only of the frame and the states' ends."""
-    operators = made("tsm", "fp32", "onnx").result.spec.graph.operators
-    assert operators["Conv"] == 52 and "Clip" not in operators and "Add" not in operators
-    assert operators["Transpose"] <= 21
+@pytest.mark.parametrize("table", ["tsm", "stsm"])
+def test_fp32_fuses(made, table):
+    """What lies between convolutions: no Clip, one transpose (the frame's), blocks of channels left once a shift."""
+    operators = made(table, "fp32", "onnx").result.spec.graph.operators
+    assert operators["Conv"] == (62 if table == "stsm" else 52) and "Clip" not in operators and "Add" not in operators
+    assert operators["Transpose"] == 1
+    assert operators.get("ReorderOutput", 0) <= 11 and operators.get("ReorderInput", 0) <= 10
+
+
+@pytest.mark.parametrize(
+    ("target", "precision", "order"),
+    [
+        ("onnx", "fp32", "first"),
+        ("onnx", "fp16", "first"),
+        ("onnx", "int8", "last"),
+        ("tensorrt", "fp32", "first"),
+        ("tensorrt", "int8", "first"),
+    ],
+)
+def test_order_of_the_states(made, target, precision, order):
+    """As the runtime computes, so that no transpose is left; the description says which, in the file's own shapes."""
+    artifact = made("tsm", precision, target)
+    first, last = (1, 3, 16, 16), (1, 16, 16, 3)
+    state = artifact.result.spec.states[0]
+    assert (state.shape, state.channels) == ((first if order == "first" else last), order)
+    model = onnx.load_from_string(read_artifact(artifact.path).body)
+    shapes = {
+        v.name: tuple(d.dim_value for d in v.type.tensor_type.shape.dim)
+        for v in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes["state_features_3"] == shapes["next_state_features_3"] == state.shape
+    assert shapes["frame"] == (1, 64, 64, 3)
+    turned = [node for node in model.graph.node if node.op_type == "Transpose"]
+    assert len(turned) == (1 if order == "first" else 21)
+
+
+def test_the_same_bytes_twice(made, tmp_path):
+    artifact = made("stsm", "int8", "onnx")
+    again = convert(artifact.source, "onnx", tmp_path / "again.onnx")
+    assert read_artifact(again.path).body == read_artifact(artifact.path).body
 
 
 def test_fp16_halves_the_weights(made):

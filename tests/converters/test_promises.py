@@ -22,7 +22,7 @@ TARGETS = ("tflite", "onnx", "executorch")
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_boundary(made, target):
-    """Frames as value - 128, channels last, names kept."""
+    """Frames as value - 128, channels last, names kept; float states as the runtime computes."""
     spec = made("tsm", "int8", target).result.spec
     assert (spec.input.name, spec.input.shape, spec.input.dtype) == ("frame", (1, 64, 64, 3), "int8")
     assert (spec.input.scale, spec.input.zero_point) == (1.0, -128)
@@ -30,6 +30,10 @@ def test_boundary(made, target):
     assert spec.states[0].name == "state_features_3" and spec.states[0].shape == (1, 16, 16, 3)
     fp32 = made("tsm", "fp32", target).result.spec
     assert fp32.input.dtype == "float32" and fp32.states[0].dtype == "float32"
+    assert fp32.input.shape == spec.input.shape and spec.states[0].channels == "last"
+    first = (1, 3, 16, 16), "first"
+    last = (1, 16, 16, 3), "last"
+    assert (fp32.states[0].shape, fp32.states[0].channels) == (first if target == "onnx" else last)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -2,8 +2,8 @@
 
     python -m edgeshift.benchmarks.harness FILE... [--rounds N] [--json] [--strict]
 
-Both loops run the same steps of one stream in turns: seconds of the whole loop over its steps, without what is done
-once before it (garbage is collected, and then no more). What the harness adds is two readings of a clock and three
+Both loops run the same steps of one stream in turns: seconds of the whole loop over its steps. Before either, garbage is
+collected once, and then no more, as before every measurement. What the harness adds is two readings of a clock and three
 appends a step. Asked is 1.02 or less.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from edgeshift.benchmarks.figures import Report, figure, milliseconds
 from edgeshift.benchmarks.interleave import Turn, interleave, ratio
-from edgeshift.benchmarks.latency.loop import run_steps
+from edgeshift.benchmarks.latency.loop import no_collection, run_steps
 from edgeshift.benchmarks.machine import load_average, this_machine
 from edgeshift.benchmarks.options import ROUNDS, run
 from edgeshift.benchmarks.reporting import tell
@@ -86,10 +86,11 @@ def _harness(stream: Stream, frames: list[Frame]) -> Turn:
 def _bare(stream: Stream, frames: list[Frame]) -> Turn:
     def turn() -> float:
         step, count = stream.step, len(frames)
-        begin = perf_counter()
-        for index in range(STEPS):
-            step(frames[index % count])
-        return (perf_counter() - begin) / STEPS
+        with no_collection():  # as the harness does before it begins: it empties the caches
+            begin = perf_counter()
+            for index in range(STEPS):
+                step(frames[index % count])
+            return (perf_counter() - begin) / STEPS
 
     return turn
 

@@ -2,9 +2,9 @@
 
     python -m edgeshift.benchmarks.harness FILE... [--rounds N] [--json] [--strict]
 
-Both loops run the same steps of one stream in turns: seconds of the whole loop over its steps. Before either, garbage is
-collected once, and then no more, as before every measurement. What the harness adds is two readings of a clock and three
-appends a step. Asked is 1.02 or less.
+Both loops run the same steps of one stream in turns: seconds of the whole loop over its steps. Before either, garbage
+is collected once, and then no more, as before every measurement. What the harness adds is two readings of a clock and
+three appends a step. Asked is 1.02 or less.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ def test_bench(made, short, tmp_path, capsys):
     """Two artifacts, a report, every repeat beside it; a second call with --resume measures nothing again."""
     files = [made("tsm", "int8", target).path for target in ("tflite", "onnx")]
     out = tmp_path / "r.json"
+    capsys.readouterr()  # what the conversions have said
     assert run("bench", *files, "--mode", "rapid", "--out", out) == 0
     said = capsys.readouterr()
     assert said.err == "" and "end to end" in said.out and "2 cores" not in said.err
@@ -73,6 +74,7 @@ def test_bench(made, short, tmp_path, capsys):
 )
 def test_bad_input_is_one_line(made, short, capsys, options, words):
     path = made("tsm", "int8").path
+    capsys.readouterr()
     if options[0] == "--program":
         options = [*options, "--device", "ssh://nobody@127.0.0.1:1"]
     assert run("bench", path, "--mode", "rapid", "--no-memory", *options) == 2
@@ -85,6 +87,7 @@ def test_one_at_a_time(made, short, tmp_path, capsys):
     from edgeshift.benchmarks.devices.find import find_device, hold
 
     path = made("tsm", "int8").path
+    capsys.readouterr()
     assert run("bench", path, path) == 2
     assert "the same artifact is named twice" in capsys.readouterr().err
     with hold(find_device("local")):

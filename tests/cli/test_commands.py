@@ -15,6 +15,7 @@ from edgeshift.cli import COMMANDS, main
 
 
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    capsys.readouterr()  # what a conversion that a test began with has said
     with pytest.raises(SystemExit) as ended:
         main([str(argument) for argument in arguments])
     out, err = capsys.readouterr()

@@ -21,6 +21,7 @@ RULE = RuleSpec(window=2, threshold=0.4, hold_off=0.0)
 
 
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    capsys.readouterr()  # what a conversion that a test began with has said
     with pytest.raises(SystemExit) as ended:
         main([str(argument) for argument in arguments])
     out, err = capsys.readouterr()

@@ -60,7 +60,8 @@ class Spotter:
         self.labels = tuple(labels)
         self._idle = idle_of(rule, self.labels)
         self._recent = np.zeros((rule.window, len(self.labels)))
-        self._next = 0  # the place in the ring of the next answer
+        self._next = self._fed = 0  # the place in the ring of the next answer; how many it holds
+        self._total = self._recent.sum(0)
         self._held: int | None = None  # what was announced and has not fallen since
         self._gestures = np.array([index for index in range(len(self.labels)) if index != self._idle])
         # Logits since the last announcement, zeros where there are none.
@@ -87,8 +88,10 @@ class Spotter:
             self.reset()
         self._recent[self._next] = probabilities(logits)
         self._next = (self._next + 1) % self.rule.window
+        self._fed = min(self._fed + 1, self.rule.window)
         self._last = timestamp
-        means = self._recent.sum(0) / self.rule.window
+        self._total = self._recent.sum(0)
+        means = self._total / self.rule.window
         if self.rule.memory is not None:
             return self._remember(np.asarray(logits), means, self.rule.memory)
         best = int(means.argmax())
@@ -118,11 +121,18 @@ class Spotter:
         self._kept = 0
         return Spotted(self.labels[self._held], score, self._last)
 
+    def leading(self) -> tuple[int, float]:
+        """The label with the largest mean probability over the window, which fills up from the first answer, and that
+        mean: what to show between announcements. The first label and 0 before any answer."""
+        best = int(self._total.argmax())
+        return best, float(self._total[best]) / max(1, self._fed)
+
     def reset(self) -> None:
         """Forget everything: the next answer is the first."""
         self._recent[:] = 0
         self._logits[:] = 0
-        self._next = self._kept = 0
+        self._total[:] = 0
+        self._next = self._kept = self._fed = 0
         self._held = None
         self._free = self._last = -math.inf
 

@@ -368,3 +368,18 @@ def test_nothing_to_choose_by_is_one_line(made, spacing):
     with pytest.raises(EdgeshiftError) as caught:
         choose_rule(made, spacing, NAMES)
     assert "\n" not in str(caught.value)
+
+
+def test_what_leads_is_the_mean_over_what_there_is():
+    """Between announcements: the window fills up from the first answer, and slides then."""
+    rule = RuleSpec(window=3, threshold=0.9, hold_off=1.0, none="none")
+    spotter = Spotter(rule, ("a", "b", "none"))
+    assert spotter.leading() == (0, 0.0)
+    shown = [np.array(row, np.float64) for row in ([0, 4, 0], [0, 0, 3], [5, 0, 0], [5, 0, 0], [5, 0, 0])]
+    for index, logits in enumerate(shown):
+        spotter.feed(logits, 0.25 * index)
+        mean = np.mean([probabilities(one) for one in shown[max(0, index - 2) : index + 1]], 0)
+        best, value = spotter.leading()
+        assert best == mean.argmax() and value == pytest.approx(mean.max())
+    spotter.reset()
+    assert spotter.leading() == (0, 0.0)

@@ -139,7 +139,7 @@ class _Mean(_Shown):
         self._recent.clear()
 
 
-class _Rule(_Mean):
+class _Rule(_Shown):
     """The artifact's rule. Between announcements the running mean is shown, so that one sees a gesture coming."""
 
     def __init__(self, spec: StreamSpec, mask: frozenset[str]) -> None:
@@ -150,8 +150,9 @@ class _Rule(_Mean):
         self._held: Spotted | None = None
 
     def feed(self, logits: Logits, timestamp: float) -> Said:
-        shown = super().feed(logits, timestamp)
         event = self._spotter.feed(logits, timestamp)
+        best, mean = self._spotter.leading()
+        shown = self.show(self.labels[best], mean, timestamp)
         if event is not None and event.label not in self.mask:
             self._held = event
             return Said(event.label, event.score, False, True, event)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from time import monotonic, perf_counter
-from types import FrameType
 
 import msgspec
 
 from edgeshift.apps.camera.actions import Actions
+from edgeshift.apps.camera.ending import ended_by_signals
 from edgeshift.apps.camera.grabber import Grabber
 from edgeshift.apps.camera.journal import Journal
 from edgeshift.apps.camera.painter import Painter
@@ -110,7 +107,7 @@ class App:
         Raises:
             EdgeshiftError: something that was asked for does not work (any more).
         """
-        with ExitStack() as ending, _termination_as_interrupt():
+        with ExitStack() as ending, ended_by_signals(self._end):
             if self.window is not None:
                 self._painter.room = self.window.room
                 ending.callback(self.window.close)
@@ -132,6 +129,9 @@ class App:
         if (error := self._worker.error or self._slot.error) is not None:
             raise error
         return summarize(self._source, self._session, self._worker, self._painter, self._journal, self._recorded)
+
+    def _end(self) -> None:
+        self._quit = True
 
     def _over(self) -> bool:
         begun, seconds = self._worker.begun, self.settings.seconds
@@ -225,20 +225,3 @@ class App:
             self._journal.gesture(event)
             if self._actions is not None:
                 self._actions.on(event)
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM, which ends services, ends it as Ctrl-C does."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

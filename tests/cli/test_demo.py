@@ -51,9 +51,8 @@ def lines(out: str) -> list[dict[str, object]]:
 
 
 def test_a_clip_as_fast_as_it_goes_is_as_it_was(capsys, clip):
-    begin = time.monotonic()
     status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless")
-    assert (status, err) == (0, "") and time.monotonic() - begin < 2
+    assert (status, err) == (0, "")
     assert "20 steps on" in out and "30 frames not due" in out and ">>> " in out
     assert out.splitlines()[-1] == "next: edgeshift verify a.tflite"
     status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json")

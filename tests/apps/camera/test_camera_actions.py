@@ -124,13 +124,13 @@ def test_a_command_that_hangs_blocks_nothing_and_is_not_started_again():
     begin = time.monotonic()
     for index in range(50):
         actions.on(event(timestamp=float(index)))
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 30  # of its 60 s
     until(lambda: told)
     assert actions.count == 1 and "has not ended" in told[0][1]["reason"]
     (process,) = actions._running.values()
     begin = time.monotonic()
     actions.close()
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
     assert os.waitpid(process.pid, os.WNOHANG) == (0, 0)  # it goes on
     os.kill(process.pid, signal.SIGKILL)
     os.waitpid(process.pid, 0)

@@ -169,7 +169,9 @@ def test_an_untrained_model_says_so(capsys, clip):
 
 #: The command in a process of its own, over the same stand-in.
 ALONE = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background would have it ignored
 sys.path.insert(0, sys.argv[1])
 from doubles import model, stream_spec
 from edgeshift.apps.camera import start
@@ -190,8 +192,6 @@ def test_ctrl_c_ends_it_with_a_summary(fake, clip, number):
         stderr=subprocess.PIPE,
         text=True,
         env=environ,
-        # A shell in the background would have it ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdout is not None
     for line in process.stdout:

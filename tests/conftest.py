@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Tests interrupt what they run. A shell in the background tells its children to ignore that, and they would run on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: What each target needs to be installed.
 CONVERTERS = {

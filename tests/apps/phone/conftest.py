@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from types import SimpleNamespace
 from typing import Any
 
@@ -192,7 +193,17 @@ def opened(chromium, trained, drawn) -> Callable[..., Any]:
         with browser(chromium, *arguments, **(looks or {})) as page:
             page.goto(sites.get(timeout=10).url)
             visit = SimpleNamespace(page=page, posted=posted, path=path, thread=thread)
-            visit.of = lambda kind: [one for one in posted if isinstance(one, kind)]
+
+            def of(kind: type, count: int = 0) -> list[Any]:
+                """What was posted of a kind. The page says it before it is here: ``count`` of them are waited for."""
+                end = monotonic() + 30
+                while True:
+                    found = [one for one in posted if isinstance(one, kind)]
+                    if len(found) >= count or monotonic() > end:
+                        return found
+                    sleep(0.02)
+
+            visit.of = of
             if asked.mode is None:
                 says(page, "Ready")
             yield visit

@@ -28,7 +28,7 @@ def check(visit: Any, count: int = 1) -> Checked:
     visit.page.locator("#tab-proof").click()
     visit.page.locator("#check").click()
     says(visit.page, "self-check")
-    found = visit.of(Checked)
+    found = visit.of(Checked, count)
     assert len(found) == count
     return found[-1]
 
@@ -61,7 +61,7 @@ def test_the_browser_computes_what_python_computes(opened, precision, bound):
         assert found.ok and found.repeatable
         expected = answers(visit.path)
         assert np.abs(np.array(found.logits) - expected).max() <= bound * np.ptp(expected)
-        (hello,) = visit.of(Hello)
+        (hello,) = visit.of(Hello, 1)
         assert hello.isolated and "Chrome" in hello.agent
 
 
@@ -73,7 +73,7 @@ def test_a_browser_that_computes_something_else_is_found_out_and_not_timed(opene
     with opened(tmp_path / "other.tflite", job={"mode": "rapid"}) as visit:
         says(visit.page, "self-check FAILED")
         visit.thread.join(20)
-        (found,) = visit.of(Checked)
+        (found,) = visit.of(Checked, 1)
         assert not found.ok and found.error == pytest.approx(2, abs=1.0)
         assert visit.of(Measured) == [] and visit.posted[-1] == Ended("done")
 
@@ -88,7 +88,7 @@ def test_the_camera_shows_the_right_labels_in_order(opened, clip):
         page.screenshot(path=looks("camera_light_portrait.png"))
         page.locator("#watch").click()
         says(page, "The camera is off")
-        labels = [event.label for event in visit.of(Announced)]
+        labels = [event.label for event in visit.of(Announced, len(SHOWN))]
         assert labels == SHOWN == announced(frames, visit.path)
         assert [text.split()[0] for text in page.locator("#history li").all_inner_texts()] == SHOWN[::-1]
         assert page.locator("#label").inner_text() == SHOWN[-1]
@@ -144,7 +144,7 @@ def test_webgpu_computes_the_same_where_there_is_one(opened):
     """Here a software stand-in for a graphics unit: what is right, not how fast."""
     flags = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
     with opened("fp32", *flags) as visit:
-        if visit.of(Hello)[0].gpu is None:
+        if visit.of(Hello, 1)[0].gpu is None:
             pytest.skip("this Chromium has no WebGPU, not even in software")
         visit.page.locator("#choice").select_option("WebGPU")
         says(visit.page, "Ready: LiteRT.js 2.5.3 (WebGPU fp32)")
@@ -166,11 +166,11 @@ def test_a_page_that_is_left_stops_timing_and_can_begin_again(opened):
         says(page, "Rapid: 1 of 1")
         page.evaluate(leave)
         page.locator("#bench", has_text="Start timing").wait_for()
-        assert any("the page was left" in trouble.message for trouble in visit.of(Trouble))
+        assert any("the page was left" in trouble.message for trouble in visit.of(Trouble, 1))
         assert visit.of(Measured) == []
         page.locator("#bench").click()
         says(page, "Rapid: done")
-        assert len(visit.of(Measured)) == 1
+        assert len(visit.of(Measured, 1)) == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from math import sqrt
 
 import msgspec
 
-from edgeshift.benchmarks.accuracy.proportion import Z95
 from edgeshift.benchmarks.accuracy.report import Report, Subject, compare_subjects
 from edgeshift.benchmarks.pairing import pair
 from edgeshift.errors import EdgeshiftError, unknown
@@ -86,15 +84,18 @@ def compare_accuracy(
     )
 
 
-def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
-    """The 95% interval of the difference of two shares of the same clips, by Agresti and Min (2005).
-
-    Wald's interval after half a clip was added to each of the four kinds, which holds for few clips as well.
-    """
-    n, difference, discordant = total + 2, won - lost, won + lost + 1
-    middle = difference / n
-    reach = Z95 * sqrt(max(0.0, discordant - difference * difference / n)) / n
-    return max(-1.0, middle - reach), min(1.0, middle + reach)
+def unequal(first: Report, second: Report) -> list[str]:
+    """Why two reports are not of the same clips after all: what one of a pair answered and the other could not read."""
+    lines = []
+    for before, after in pair(first.subjects, second.subjects)[0]:
+        for one, other in ((before, after), (after, before)):
+            answered = {clip.file for clip in other.clips}
+            lost = [clip for clip in one.unreadable if clip.file in answered]
+            if lost:
+                which = "the first" if one is before else "the second"
+                more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+                lines.append(f"{one.file} of {which} could not read {lost[0].file}{more} ({lost[0].reason})")
+    return lines
 
 
 def _change(before: Subject, after: Subject, tolerance: float) -> Change:
@@ -102,10 +103,8 @@ def _change(before: Subject, after: Subject, tolerance: float) -> Change:
     if not found.clips:
         raise EdgeshiftError(f"{before.file} and {after.file} answered no clip in common")
     right = _right(before, after)
-    difference = (found.won - found.lost) / found.clips
-    low, high = paired_interval(found.lost, found.won, found.clips)
     certain = found.p < SIGNIFICANT
-    worse, better = certain and difference < -tolerance, certain and difference > tolerance
+    worse, better = certain and found.difference < -tolerance, certain and found.difference > tolerance
     return Change(
         before_file=before.file,
         file=after.file,
@@ -116,9 +115,9 @@ def _change(before: Subject, after: Subject, tolerance: float) -> Change:
         p=found.p,
         before=round(right / found.clips, 6),
         after=round((right + found.won - found.lost) / found.clips, 6),
-        difference=round(difference, 6),
-        low=round(low, 6),
-        high=round(high, 6),
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
         verdict="worse" if worse else "better" if better else "no difference",
     )
 

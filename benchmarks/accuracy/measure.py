@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -127,6 +128,11 @@ def _in_processes(subject: Opened, clips: Iterable[LabelledClip], jobs: int) -> 
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise EdgeshiftError(
+                f"{subject.path.name}: a process of --jobs {jobs} was ended from outside, by a lack of memory perhaps; "
+                "try fewer (what was answered is kept: --resume)"
+            ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

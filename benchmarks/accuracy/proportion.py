@@ -37,6 +37,17 @@ def share(count: int, total: int) -> Share:
     return Share(count, total, round(value, 6), round(low, 6), round(high, 6))
 
 
+def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
+    """The 95% interval of the difference of two shares of the same clips, by Agresti and Min (2005).
+
+    Wald's interval after half a clip was added to each of the four kinds, which holds for few clips as well.
+    """
+    n, difference, discordant = total + 2, won - lost, won + lost + 1
+    middle = difference / n
+    reach = Z95 * sqrt(max(0.0, discordant - difference * difference / n)) / n
+    return max(-1.0, middle - reach), min(1.0, middle + reach)
+
+
 def mcnemar(first_only: int, second_only: int) -> float:
     """McNemar's exact test, two-sided: how likely two equally good models differ this much on the same clips.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +17,7 @@ from edgeshift.benchmarks.accuracy.opened import Opened
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.probe import answers, ask_probe, require_done
 from edgeshift.dataset import LabelledClip
-from edgeshift.errors import ArtifactError, DeviceError, VideoError, one_line
+from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError, VideoError, one_line
 from edgeshift.files import sha256
 from edgeshift.frames import fit_frame
 from edgeshift.stream import Array, Model
@@ -61,18 +62,20 @@ def stream_on(
         a clip, and its answers or why it cannot be read.
 
     Raises:
+        DeviceLostError: it cannot be reached any more; what it answered before that was yielded.
         DeviceError: the device fails, or says what is no answer.
     """
     artifact = device.push(subject.path, f"{subject.sha256[:12]}{subject.path.suffix.lower()}")
     batch: list[tuple[LabelledClip, list[float], Array]] = []
     for clip in clips:
         try:
-            found = list(clip_frames(subject.model.spec, clip.path))
+            # Fitted as they come: the frames of a long clip, whole, are more than memory holds.
+            spec = subject.model.spec
+            found = [(fit_frame(frame, spec.frame), time) for frame, time in clip_frames(spec, clip.path)]
         except VideoError as error:
             yield clip, one_line(error, 300)
             continue
-        frames = np.stack([fit_frame(frame, subject.model.spec.frame) for frame, _ in found])
-        batch.append((clip, [time for _, time in found], frames))
+        batch.append((clip, [time for _, time in found], np.stack([frame for frame, _ in found])))
         if sum(len(one) for *_, one in batch) >= BATCH:
             yield from _ask(device, artifact, subject, batch)
             batch = []
@@ -87,23 +90,48 @@ def _ask(
         file = Path(folder, "clips.npz")
         named: dict[str, Any] = {f"clip{index}": frames for index, (*_, frames) in enumerate(batch)}
         np.savez(file, **named)
-        path = device.push(file, "clips.npz")
-    count = sum(len(frames) for *_, frames in batch)
-    done = device.run([*device.agent(), "logits", artifact, path], PATIENCE + SLOWEST * count)
-    require_done(device, done)
-    try:
-        said = {one.clip: one for one in (msgspec.json.decode(line, type=Said) for line in answers(done.out))}
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise DeviceError(f"{device.name}: its agent says what are no logits: {error}") from error
+        # By its content: another machine that measures on the same device has clips of its own there.
+        path = device.push(file, f"clips_{sha256(file.read_bytes())[:16]}.npz")
+        count = sum(len(frames) for *_, frames in batch)
+        lines: list[str] = []
+        lost: DeviceLostError | None = None
+        try:
+            command = [*device.agent(), "logits", artifact, path]
+            require_done(device, device.run(command, PATIENCE + SLOWEST * count, lines.append))
+        except DeviceLostError as error:
+            lost = error  # what it has answered is not lost
+        finally:
+            if lost is None:
+                with suppress(DeviceError):
+                    device.run(["rm", "-f", path], PATIENCE)
     classes = len(subject.model.spec.labels)
+    said = _said(device, lines, whole=lost is None)
     for index, (clip, times, frames) in enumerate(batch):
         one = said.get(f"clip{index}")
+        if one is None and lost is not None:
+            continue
         logits = np.array(one.logits if one else [], np.float32)
         if logits.shape != (len(frames), classes):
             raise DeviceError(
                 f"{device.name}: {clip.name}: {len(frames)} frames of {classes} logits expected, not {logits.shape}"
             )
         yield clip, Answers(np.array(times, np.float64), logits)
+    if lost is not None:
+        raise lost
+
+
+def _said(device: Device, lines: Sequence[str], *, whole: bool) -> dict[str, Said]:
+    """{clip: its answers}; of a device that was lost, the last line may be cut off."""
+    found: dict[str, Said] = {}
+    for line in answers("\n".join(lines)):
+        try:
+            one = msgspec.json.decode(line, type=Said)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            if not whole:
+                break
+            raise DeviceError(f"{device.name}: its agent says what are no logits: {error}") from error
+        found[one.clip] = one
+    return found
 
 
 def _not_here() -> NoReturn:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgeshift.benchmarks.accuracy.proportion import Share, mcnemar, share
+from edgeshift.benchmarks.accuracy.proportion import Share, mcnemar, paired_interval, share
 from edgeshift.benchmarks.accuracy.score import AFTER, ANSWERS, ClipScore
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.spec import RuleSpec
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.measure import Measured
     from edgeshift.dataset import DataSet
 
-#: 2: ``running``, of subjects and of clips.
-VERSION = 2
+#: 2: ``running``, of subjects and of clips. 3: the interval of comparisons.
+VERSION = 3
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,7 +93,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
     Attributes:
         changed: clips with another consensus answer. lost: of those, right only in the first. won: right only here.
-        p: McNemar's exact test.
+        p: McNemar's exact test. difference: of the shares that are right, this less the first, with its 95% interval.
     """
 
     file: str
@@ -102,6 +102,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     lost: int
     won: int
     p: float
+    difference: float
+    low: float
+    high: float
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -145,6 +148,7 @@ def compare_subjects(first: Subject, other: Subject) -> Comparison:
     pairs = [(a, b) for a, b in found if a is not None]
     lost = sum(a.consensus == a.label != b.consensus for a, b in pairs)
     won = sum(b.consensus == b.label != a.consensus for a, b in pairs)
+    low, high = paired_interval(lost, won, len(pairs))
     return Comparison(
         file=other.file,
         clips=len(pairs),
@@ -152,6 +156,9 @@ def compare_subjects(first: Subject, other: Subject) -> Comparison:
         lost=lost,
         won=won,
         p=round(mcnemar(lost, won), 6),
+        difference=round((won - lost) / len(pairs), 6) if pairs else 0.0,
+        low=round(low, 6),
+        high=round(high, 6),
     )
 
 

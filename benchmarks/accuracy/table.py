@@ -9,7 +9,7 @@ from edgeshift.benchmarks.accuracy.score import ANSWERS
 #: Of one row an artifact; the first share with its 95% interval.
 COLUMNS = ("file", "model", "precision", *ANSWERS)
 #: Of one row an artifact, against the first.
-AGAINST = ("file", "clips", "answered otherwise", "now wrong", "now right", "McNemar p")
+AGAINST = ("file", "clips", "answered otherwise", "now wrong", "now right", "McNemar p", "difference")
 
 
 def artifact_rows(report: Report) -> list[tuple[str, ...]]:
@@ -29,7 +29,12 @@ def artifact_rows(report: Report) -> list[tuple[str, ...]]:
 def against_rows(report: Report) -> list[tuple[str, ...]]:
     """In the order of ``AGAINST``."""
     return [
-        (one.file, *(f"{count:,}" for count in (one.clips, one.changed, one.lost, one.won)), f"{one.p:.3g}")
+        (
+            one.file,
+            *(f"{count:,}" for count in (one.clips, one.changed, one.lost, one.won)),
+            f"{one.p:.3g}",
+            points(one.difference, one.low, one.high),
+        )
         for one in report.comparisons
     ]
 
@@ -54,8 +59,15 @@ def remarks(subject: Subject) -> list[str]:
     if subject.first is not None:
         lines.append(f"{subject.first:g} frames until the right label leads (median of the clips where it does)")
     if subject.unreadable:
-        lines.append(f"{len(subject.unreadable)} clips could not be read and are left out")
+        count = len(subject.unreadable)
+        lines.append(f"{count} clip{'s' * (count > 1)} could not be read and {'are' if count > 1 else 'is'} left out:")
+        lines += [f"not read: {clip.file}: {clip.reason}" for clip in subject.unreadable]
     return lines
+
+
+def points(difference: float, low: float, high: float) -> str:
+    """A difference of shares in points, with its interval."""
+    return f"{100 * difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def _percent(found: Share | None) -> str:

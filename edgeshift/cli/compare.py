@@ -60,7 +60,7 @@ def run(first: Path, second: Path, tolerance: str | None, across: str, allow_inv
     if isinstance(before, LatencyReport) and isinstance(after, LatencyReport):
         return _latency((first, before), (second, after), share, names, allow_invalid, as_json)
     if isinstance(before, AccuracyReport) and isinstance(after, AccuracyReport):
-        return _accuracy((first, before), (second, after), share, names, as_json)
+        return _accuracy((first, before), (second, after), share, names, allow_invalid, as_json)
     latency = first if isinstance(before, LatencyReport) else second
     raise EdgeshiftError(f"{first} and {second}: only {latency.name} is of latency; compare like with like")
 
@@ -127,15 +127,22 @@ def _accuracy(
     second: tuple[Path, AccuracyReport],
     tolerance: float | None,
     across: list[str],
+    allow_invalid: bool,
     as_json: bool,
 ) -> int:
-    from edgeshift.benchmarks.accuracy.compare import TOLERANCE, compare_accuracy
+    from edgeshift.benchmarks.accuracy.compare import TOLERANCE, compare_accuracy, unequal
 
+    problems = unequal(first[1], second[1])
+    if problems and not allow_invalid:
+        for line in problems:
+            _say(line)
+        _say("not compared, as they answered other clips; make the clips readable, or add --allow-invalid")
+        return NOT_VALID
     found = compare_accuracy(first[1], second[1], TOLERANCE if tolerance is None else tolerance, across)
     if as_json:
-        print_json({**msgspec.to_builtins(found), "regressed": found.regressed})
+        print_json({**msgspec.to_builtins(found), "regressed": found.regressed, "invalid": problems})
     else:
-        _print_accuracy(found)
+        _print_accuracy(found, problems)
         print_next("edgeshift", "report", first[0], second[0], "--out", "report.html")
     if found.regressed:
         worse = [f"{one.file} ({100 * one.difference:+.1f} points)" for one in found.pairs if one.verdict == "worse"]
@@ -143,7 +150,9 @@ def _accuracy(
     return 0
 
 
-def _print_accuracy(found: Changes) -> None:
+def _print_accuracy(found: Changes, problems: list[str]) -> None:
+    from edgeshift.benchmarks.accuracy.table import points
+
     print_table(
         f"B against A, tolerance {100 * found.tolerance:g} points",
         (
@@ -164,7 +173,7 @@ def _print_accuracy(found: Changes) -> None:
                 one.clips,
                 f"{one.before:.1%}",
                 f"{one.after:.1%}",
-                f"{100 * one.difference:+.1f} points ({100 * one.low:+.1f} to {100 * one.high:+.1f})",
+                points(one.difference, one.low, one.high),
                 one.changed,
                 one.lost,
                 one.won,
@@ -174,8 +183,10 @@ def _print_accuracy(found: Changes) -> None:
             for one in found.pairs
         ],
     )
-    if found.unpaired:
-        print_facts("Only in one report", [("", file) for file in found.unpaired])
+    lines: list[tuple[str, object]] = [("not valid", line) for line in problems]
+    lines += [("only in one", file) for file in found.unpaired]
+    if lines:
+        print_facts("To know", lines)
 
 
 def _both(before: str, after: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,12 @@ import msgspec
 
 from edgeshift.cli.facts import UNTRAINED, Facts
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table
-from edgeshift.errors import EdgeshiftError
+from edgeshift.errors import DeviceLostError, EdgeshiftError
 from edgeshift.rule import describe_rule
 
 if TYPE_CHECKING:
-    from edgeshift.benchmarks.accuracy import Opened, Report, Subject
+    from edgeshift.benchmarks.accuracy import Journal, Measured, Opened, Report, Subject
+    from edgeshift.benchmarks.devices.device import Device
     from edgeshift.dataset import DataSet
 
 FILE = click.Path(path_type=Path)
@@ -74,23 +76,22 @@ def run(
             raise EdgeshiftError(f"{path}: give a file named *{suffix}")
     if name != "local" and jobs > 1:
         raise EdgeshiftError("--jobs is for this machine; a device answers one clip after the other")
-    from edgeshift.benchmarks.accuracy import Journal, make_report, measure, open_on, open_subject
-    from edgeshift.benchmarks.devices.find import find_device
+    from edgeshift.benchmarks.accuracy import Journal, make_report, open_on, open_subject
+    from edgeshift.benchmarks.devices.find import find_device, hold
     from edgeshift.dataset import read_dataset, read_label_map
 
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split)
     bars, device = Bars(), find_device(name) if name != "local" else None
-    with bars.stage("load"):
-        subjects = [open_on(device, file) if device is not None else open_subject(file) for file in files]
-    wanted = None if subset is None else tuple(label.strip() for label in subset.split(","))
-    for subject in subjects:
-        _check(subject, clips, names, wanted)
-    journal = Journal(Journal.beside(out), resume=resume) if out is not None else None
-    measured = []
-    for subject in subjects:
-        with bars.stage(subject.path.name, len(clips.clips)) as advance:
-            measured.append(measure(subject, clips.clips, jobs=jobs, device=device, journal=journal, advance=advance))
+    # Another one on the same device would take its time and its memory; what runs here may share.
+    with hold(device) if device is not None else nullcontext():
+        with bars.stage("load"):
+            subjects = [open_on(device, file) if device is not None else open_subject(file) for file in files]
+        wanted = None if subset is None else tuple(label.strip() for label in subset.split(","))
+        for subject in subjects:
+            _check(subject, clips, names, wanted)
+        journal = Journal(Journal.beside(out), resume=resume) if out is not None else None
+        measured = [_measure(subject, clips, jobs, device, journal, bars) for subject in subjects]
     report = make_report(measured, clips, split, wanted)
     if out is not None:
         _write(out, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
@@ -110,6 +111,28 @@ def run(
         print_next("edgeshift", "convert", "--target", "tflite", "--weights", first)
     else:
         print_next("edgeshift", "demo", first, "--headless")
+
+
+def _measure(
+    subject: Opened, data: DataSet, jobs: int, device: Device | None, journal: Journal | None, bars: Bars
+) -> Measured:
+    """All clips of one artifact; of a device that is lost meanwhile, it says what is kept and how to go on."""
+    from edgeshift.benchmarks.accuracy import measure
+
+    answered = 0
+    with bars.stage(subject.path.name, len(data.clips)) as advance:
+
+        def count() -> None:
+            nonlocal answered
+            answered += 1
+            advance()
+
+        try:
+            return measure(subject, data.clips, jobs=jobs, device=device, journal=journal, advance=count)
+        except DeviceLostError as error:
+            hint = "go on with the same --out and --resume" if journal else "with --out they would have been kept"
+            words = f"{answered} of {len(data.clips)} clips of {subject.path.name} were answered"
+            raise DeviceLostError(f"{error}; {words}: {hint}") from error
 
 
 def _check(subject: Opened, data: DataSet, names: dict[str, str], subset: tuple[str, ...] | None) -> None:
@@ -165,8 +188,8 @@ def _print(found: Subject, report: Report, labels: tuple[str, ...]) -> None:
         )
     if found.unreadable:
         print_table(
-            f"{len(found.unreadable)} clips that cannot be read",
-            ("", ""),
+            f"Not read: {len(found.unreadable)}",
+            ("clip", "why"),
             [(u.file, u.reason) for u in found.unreadable],
         )
 
@@ -180,11 +203,13 @@ def _print_confusion(found: Subject) -> None:
 
 
 def _print_comparisons(report: Report) -> None:
+    from edgeshift.benchmarks.accuracy.table import AGAINST, against_rows
+
     if report.comparisons:
         print_table(
             f"Against {report.subjects[0].file} (consensus)",
-            ("file", "clips", "answered otherwise", "now wrong", "now right", "McNemar p"),
-            [(c.file, c.clips, c.changed, c.lost, c.won, f"{c.p:.3g}") for c in report.comparisons],
+            AGAINST,
+            against_rows(report),
         )
 
 

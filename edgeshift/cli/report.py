@@ -90,7 +90,12 @@ def _figures(document: Document) -> Any:
     if isinstance(document, Report):
         return {"kind": "latency", "device": document.device, "subjects": msgspec.to_builtins(summarize(document))}
     subjects = [
-        {"file": one.file, "sha256": one.sha256, "accuracy": msgspec.to_builtins(one.accuracy)}
+        {
+            "file": one.file,
+            "sha256": one.sha256,
+            "accuracy": msgspec.to_builtins(one.accuracy),
+            "unreadable": msgspec.to_builtins(one.unreadable),
+        }
         for one in document.subjects
     ]
     return {"kind": "accuracy", "data": document.data, "split": document.split, "subjects": subjects}

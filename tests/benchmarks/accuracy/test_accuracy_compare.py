@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from math import comb
 
+import msgspec
 import numpy as np
 import pytest
 from answers import accuracy_report
 
-from edgeshift.benchmarks.accuracy.compare import compare_accuracy, paired_interval
-from edgeshift.benchmarks.accuracy.proportion import mcnemar
+from edgeshift.benchmarks.accuracy.compare import compare_accuracy, unequal
+from edgeshift.benchmarks.accuracy.proportion import mcnemar, paired_interval
+from edgeshift.benchmarks.accuracy.report import Unreadable
 from edgeshift.errors import EdgeshiftError
 
 #: 200 clips, 150 of them right.
@@ -92,3 +94,17 @@ def test_mcnemar_of_many_clips_is_the_sum_that_it_is_defined_as():
         exact = sum(comb(total, right) for right in range(min(lost, won) + 1)) / (1 << total) * 2
         assert mcnemar(lost, won) == min(1.0, exact)
     assert 0.5 < mcnemar(20_000, 20_050) < 1
+
+
+def test_a_clip_that_one_side_could_not_read_is_said():
+    before = accuracy_report({"a.tflite": BEFORE})
+    (subject,) = before.subjects
+    lost = tuple(Unreadable(file=clip.file, reason="no video") for clip in subject.clips[:3])
+    after = msgspec.structs.replace(
+        before, subjects=(msgspec.structs.replace(subject, clips=subject.clips[3:], unreadable=lost),)
+    )
+    assert unequal(before, before) == []
+    (line,) = unequal(before, after)
+    assert line == f"a.tflite of the second could not read {lost[0].file} and 2 more (no video)"
+    assert "of the first" in unequal(after, before)[0]
+    assert unequal(after, after) == []  # neither has them: they are compared on the same clips

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 import numpy as np
 import pytest
 from doubles import stream_spec
 
-from edgeshift.benchmarks.accuracy import measure, open_on, open_subject
+from edgeshift.artifact import write_artifact
+from edgeshift.benchmarks.accuracy import Journal, measure, open_on, open_subject
 from edgeshift.benchmarks.accuracy.opened import Opened
 from edgeshift.benchmarks.devices.device import Done
+from edgeshift.benchmarks.devices.find import hold
 from edgeshift.benchmarks.devices.probe import Probe
 from edgeshift.benchmarks.devices.recorded import RecordedDevice
 from edgeshift.benchmarks.devices.ssh import SshDevice
 from edgeshift.benchmarks.facts import read_facts
 from edgeshift.benchmarks.latency.job import MARK
+from edgeshift.cli import main
 from edgeshift.dataset import read_dataset
-from edgeshift.errors import ArtifactError, DeviceError
+from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError
 from edgeshift.gestures import draw_clips
 from edgeshift.stream import Model
 from edgeshift.video import write_video
@@ -69,8 +73,62 @@ def lines(count, frames=8, classes=4):
 def test_clips_go_at_once(tmp_path, clips):
     on = recorded(tmp_path, *lines(5))
     found = measure(opened(tmp_path), clips, device=on)
-    assert len(found.clips) == 5 and on.pushes == ["000000000000.tflite", "clips.npz"]
-    assert on.calls == [["agent", "logits", "/recorded/000000000000.tflite", "/recorded/clips.npz"]]
+    artifact, batch = on.pushes
+    assert len(found.clips) == 5 and artifact == "000000000000.tflite"
+    assert re.fullmatch(r"clips_[0-9a-f]{16}\.npz", batch)  # no other run's clips have that name
+    assert on.calls == [
+        ["agent", "logits", "/recorded/000000000000.tflite", f"/recorded/{batch}"],
+        ["rm", "-f", f"/recorded/{batch}"],
+    ]
+
+
+class Leaving(RecordedDevice):
+    """It answers some clips, is cut off within a line, and is gone."""
+
+    def run(self, argv, timeout, line=None):
+        said = super().run(argv, timeout).out.splitlines()
+        for text in [*said[:3], said[3][:40]]:
+            line(text)
+        raise DeviceLostError("the board: connection closed")
+
+
+def test_what_a_lost_device_answered_is_kept(tmp_path, clips):
+    first = recorded(tmp_path, *lines(5))
+    journal = Journal(tmp_path / "answers.jsonl")
+    with pytest.raises(DeviceLostError, match="connection closed"):
+        measure(opened(tmp_path), clips, device=Leaving(first.recorded_facts, first.answers), journal=journal)
+    kept = Journal(tmp_path / "answers.jsonl", resume=True)
+    again = recorded(tmp_path, *lines(2))
+    found = measure(opened(tmp_path), clips, device=again, journal=kept)
+    assert len(found.clips) == 5 and len([call for call in again.calls if call[0] == "agent"]) == 1
+
+
+def test_two_on_one_device_are_one_too_many(tmp_path, clips, monkeypatch, capsys):
+    """By the command: the second is refused, and does not answer with the first one's clips."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    on = recorded(tmp_path, *lines(5))
+    monkeypatch.setattr("edgeshift.benchmarks.devices.find.find_device", lambda name: on)
+    path = tmp_path / "a.tflite"
+    write_artifact(path, b"no graph", stream_spec(target="tflite"))
+    with hold(on), pytest.raises(SystemExit) as ended:
+        main(["eval", str(path), "--data", str(clips[0].path.parents[1]), "--device", "ssh://board"])
+    assert ended.value.code == 2 and "another measurement is running there" in capsys.readouterr().err and on.calls == []
+
+
+def test_a_lost_device_is_a_line_that_says_how_to_go_on(tmp_path, clips, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    on = recorded(tmp_path, *lines(5, classes=len(stream_spec().labels)))
+    on.lost_after = 1  # after the probe
+    monkeypatch.setattr("edgeshift.benchmarks.devices.find.find_device", lambda name: on)
+    path, out = tmp_path / "a.tflite", tmp_path / "r.json"
+    write_artifact(path, b"no graph", stream_spec(target="tflite", clip_frames=8))
+    data = str(clips[0].path.parents[1])
+    with pytest.raises(SystemExit) as ended:
+        main(["eval", str(path), "--data", data, "--device", "ssh://board", "--out", str(out)])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert "1 of 6 clips of a.tflite were answered: go on with the same --out and --resume" in error
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

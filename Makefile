@@ -22,8 +22,9 @@ demo: setup
 	$(BIN)/edgeshift demo $(OUT)/gestures.tflite --headless --picture $(OUT)/answers.png
 	@echo "The artifact is $(OUT)/gestures.tflite; what it answered is drawn in $(OUT)/answers.png."
 
+# Conversions beside everything else, in two processes: half of the time.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: setup
 	$(BIN)/ruff check .

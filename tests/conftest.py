@@ -32,6 +32,13 @@ class Made:
     result: Any
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of two processes (``make test``), one makes conversions and one does all else, so that few are made twice."""
+    for item in items:
+        converts = item.path.parent.name == "converters"
+        item.add_marker(pytest.mark.xdist_group("converters" if converts else "else"))
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
     """``made("tsm", "int8", "onnx")``: an artifact of an untrained network with that table, at 64x64.

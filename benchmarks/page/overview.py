@@ -19,16 +19,17 @@ Found = tuple[Summary, str, int]
 
 def overview(latency: Sequence[LatencyReport], accuracy: Sequence[AccuracyReport]) -> Markup | None:
     """The section; None: fewer than two artifacts with a figure. Accuracy belongs to a file by its hash."""
-    shares = {one.sha256: one.accuracy.get("consensus") for report in accuracy for one in report.subjects}
-    devices = list(dict.fromkeys(_device(report) for report in latency))
+    named = _devices(latency)
+    devices = list(dict.fromkeys(named))
     found: list[Found] = [
-        (summary, _device(report), devices.index(_device(report)))
-        for report in latency
+        (summary, device, devices.index(device))
+        for report, device in zip(latency, named, strict=True)
         for summary in summarize(report)
         if summary.phases["end_to_end"].p50 is not None
     ]
     if len(found) < 2:
         return None
+    on, shares = _accuracies(accuracy, {summary.sha256 for summary, *_ in found})
     points, rows = [], []
     for number, (summary, device, place) in enumerate(found, 1):
         share, total = shares.get(summary.sha256), summary.phases["end_to_end"]
@@ -65,6 +66,7 @@ def overview(latency: Sequence[LatencyReport], accuracy: Sequence[AccuracyReport
             said,
             "Further left is faster, further up is "
             + ("more often right; a larger dot is a larger file." if accurate else "larger.")
+            + (f" Right are clips of {on}." if accurate else "")
             + " Numbers are those of the table"
             + ("; a colour for each device." if len(devices) > 1 else "."),
         ),
@@ -74,8 +76,26 @@ def overview(latency: Sequence[LatencyReport], accuracy: Sequence[AccuracyReport
     )
 
 
-def _device(report: LatencyReport) -> str:
-    return report.facts.board or report.facts.processor
+def _devices(reports: Sequence[LatencyReport]) -> list[str]:
+    """What each was measured on; two ways to boards of one kind are told apart by how they were asked for."""
+    boards = [report.facts.board or report.facts.processor for report in reports]
+    ways = {board: {r.device for b, r in zip(boards, reports, strict=True) if b == board} for board in boards}
+    return [
+        f"{board} ({report.device})" if len(ways[board]) > 1 else board
+        for board, report in zip(boards, reports, strict=True)
+    ]
+
+
+def _accuracies(reports: Sequence[AccuracyReport], wanted: set[str]) -> tuple[str, dict[str, Share | None]]:
+    """The data set on which most of the files were measured, and the share of each: sets have no axis in common."""
+    sets: dict[tuple[str, str], dict[str, Share | None]] = {}
+    for report in reports:
+        found = sets.setdefault((report.data + (f", {report.split}" if report.split else ""), report.data_sha256), {})
+        found.update({one.sha256: one.accuracy.get("consensus") for one in report.subjects if one.sha256 in wanted})
+    if not sets:
+        return "", {}
+    (name, _), shares = max(sets.items(), key=lambda one: len(one[1]))
+    return name, shares
 
 
 def _interval(share: Share | None) -> tuple[float, float, float] | None:

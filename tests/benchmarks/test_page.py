@@ -197,6 +197,28 @@ def test_accuracy_belongs_to_a_file_by_its_hash():
     assert cells[2][1] == "fp32.tflite" and cells[2][-1] == "-"
 
 
+def test_accuracy_on_two_data_sets_is_not_on_one_axis():
+    """The set that most of the files were measured on is shown, and named."""
+    both = accuracy_report(
+        {"tsm_int8.tflite": RIGHT, "fp32.tflite": RIGHT},
+        hashes={"tsm_int8.tflite": HASH, "fp32.tflite": "b" * 64},
+        data="the large set",
+    )
+    other = accuracy_report({"tsm_int8.tflite": [True] * 30}, hashes={"tsm_int8.tflite": HASH}, data="another set")
+    fp32 = reports.subject(9000, file="fp32.tflite", precision="fp32", seed=1, bytes=9_000_000, sha256="b" * 64)
+    times = reports.report(reports.subject(sha256=HASH), fp32)
+    page = make_page([times, other, both, other])
+    (overview,) = [one for one in tree(page).iter("section") if one.get("id") == "overview"]
+    words = "".join(overview.itertext())
+    assert "Right are clips of the large set." in words and "100.0%" not in words and words.count("66.7%") >= 2
+
+
+def test_two_ways_to_boards_of_one_kind_are_told_apart():
+    page = make_page([latency(), latency(device="ssh://pi@board")])
+    (overview,) = [one for one in tree(page).iter("section") if one.get("id") == "overview"]
+    assert "(local)" in "".join(overview.itertext()) and "(ssh://pi@board)" in "".join(overview.itertext())
+
+
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(RuntimeMissingError, match=r'matplotlib.*pip install "edgeshift\[report\]"'):

@@ -112,7 +112,9 @@ def test_two_on_one_device_are_one_too_many(tmp_path, clips, monkeypatch, capsys
     write_artifact(path, b"no graph", stream_spec(target="tflite"))
     with hold(on), pytest.raises(SystemExit) as ended:
         main(["eval", str(path), "--data", str(clips[0].path.parents[1]), "--device", "ssh://board"])
-    assert ended.value.code == 2 and "another measurement is running there" in capsys.readouterr().err and on.calls == []
+    assert (
+        ended.value.code == 2 and "another measurement is running there" in capsys.readouterr().err and on.calls == []
+    )
 
 
 def test_a_lost_device_is_a_line_that_says_how_to_go_on(tmp_path, clips, monkeypatch, capsys):

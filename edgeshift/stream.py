@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.errors import EdgeshiftError
+from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.frames import FrameSpec, fit_frame
 from edgeshift.rule import Spotter
 from edgeshift.spec import RuleSpec, StreamSpec, TensorSpec
@@ -60,6 +60,17 @@ class Prediction(msgspec.Struct, frozen=True):
     def score(self) -> float:
         """The softmax probability of the first label."""
         return 1.0 / float(np.exp(self.logits - self.logits[self.index]).sum())
+
+
+class Fitted(msgspec.Struct, frozen=True):
+    """A frame that was fitted ahead of its step (``Stream.fit``).
+
+    Attributes:
+        pixels: uint8 [height, width, 3] in the network's order. seconds: that fitting took.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    seconds: float
 
 
 class Executor(Protocol):
@@ -132,11 +143,11 @@ class Stream:
         else:  # begins where the file itself does, as in an app: parity must see that
             self._forget()
 
-    def step(self, frame: npt.NDArray[np.uint8], timestamp: float | None = None) -> Prediction:
+    def step(self, frame: npt.NDArray[np.uint8] | Fitted, timestamp: float | None = None) -> Prediction:
         """Feed one frame.
 
         Args:
-            frame: uint8 [H, W, 3] RGB, any size; it is fitted as the spec says.
+            frame: uint8 [H, W, 3] RGB, any size; it is fitted as the spec says. Or what ``fit`` made of it.
             timestamp: seconds. If given, and the spec knows the trained frame spacing, a frame that comes before it
                 is due is not fed: the last answer comes back with ``fresh=False``. A network trained on a frame every
                 0.4 s does not understand one every 0.03 s.
@@ -162,22 +173,46 @@ class Stream:
         # Both copy: the runtime may write the next logits where these are.
         logits = raw.astype(np.float32) if self._reals is None else self._reals.take(raw)
         index = int(logits.argmax())
-        timings = Timings(t1 - t0, t2 - t1, perf_counter() - t2)
+        pre = t1 - t0 + (frame.seconds if isinstance(frame, Fitted) else 0.0)
+        timings = Timings(pre, t2 - t1, perf_counter() - t2)
         self._last = Prediction(self._labels[index], index, logits, timings)
         if pacer is not None:
             self._pacer = pacer
         return self._last
 
-    def prepare(self, frame: npt.NDArray[np.uint8]) -> Array:
+    def due(self, timestamp: float) -> bool:
+        """Whether a frame of this time would be fed. Any thread may ask; the next step may make it untrue."""
+        pacer = self._pacer
+        return pacer is None or self._last is None or copy(pacer).takes(timestamp)
+
+    def fit(self, frame: npt.NDArray[np.uint8]) -> Fitted:
+        """Fit a frame ahead of its step. Any thread may: nothing of the stream is touched.
+
+        Fitting waits for memory more than it computes: the thread that has just written the frame is twice as fast as
+        one whose caches hold a network.
+
+        Raises:
+            VideoError: not a frame.
+        """
+        begin = perf_counter()
+        pixels = fit_frame(frame, self.spec.frame)
+        return Fitted(pixels, perf_counter() - begin)
+
+    def prepare(self, frame: npt.NDArray[np.uint8] | Fitted) -> Array:
         """The input tensor for a frame: [1, H, W, 3], valid until the next call."""
-        if self.spec.input.dtype == "int8":
-            # value - 128 in two's complement is a flip of the top bit: one pass over bytes, in place.
-            fit_frame(frame, self.spec.frame, out=self._pixels)
-            np.bitwise_xor(self._pixels, 128, out=self._pixels)
-        elif self.spec.input.dtype == "uint8":
-            fit_frame(frame, self.spec.frame, out=self._pixels)
+        if isinstance(frame, Fitted):
+            if frame.pixels.shape != self._pixels.shape:
+                raise VideoError(f"fitted to {list(frame.pixels.shape)}: this stream takes {list(self._pixels.shape)}")
+            pixels = frame.pixels
         else:
-            self._tensor[0] = fit_frame(frame, self.spec.frame, out=self._pixels)
+            pixels = fit_frame(frame, self.spec.frame, out=self._pixels)
+        if self.spec.input.dtype == "int8":
+            # value - 128 in two's complement is a flip of the top bit: one pass over bytes.
+            np.bitwise_xor(pixels, 128, out=self._pixels)
+        elif self.spec.input.dtype != "uint8":
+            self._tensor[0] = pixels
+        elif pixels is not self._pixels:
+            np.copyto(self._pixels, pixels)
         return self._tensor
 
     def spotter(self, rule: RuleSpec | None = None) -> Spotter:

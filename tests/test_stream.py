@@ -170,6 +170,34 @@ def test_frames_of_any_size_are_fitted_as_the_spec_says(spec, fit, order):
     assert np.array_equal(made[0].frames[0][0].astype(int), want)
 
 
+UINT8 = {"input": tensor("frame", 1, SIZE, SIZE, 3, dtype="uint8")}
+
+
+@pytest.mark.parametrize("spec", [stream_spec(), stream_spec(**INT8), stream_spec(**UINT8)], ids=["f", "int8", "uint8"])
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_a_frame_that_is_fitted_ahead_is_the_same(spec, order):
+    spec = msgspec.structs.replace(spec, frame=FrameSpec(SIZE, SIZE, "crop", order=order))
+    one, other = model(spec).stream(), model(spec).stream()
+    shown = frames(6, height=50, width=91)
+    ahead = [one.fit(frame) for frame in shown]  # all of them before the first step
+    for frame, fitted in zip(shown, ahead, strict=True):
+        before = fitted.pixels.copy()
+        assert np.array_equal(one.prepare(fitted), other.prepare(frame))
+        answer, want = one.step(fitted), other.step(frame)
+        assert np.array_equal(answer.logits, want.logits) and np.array_equal(fitted.pixels, before)
+        assert answer.timings.pre > fitted.seconds > 0
+
+
+def test_what_was_fitted_for_another_network_is_refused():
+    size, network = SIZE + 1, msgspec.structs.replace(stream_spec().model, size=SIZE + 1)
+    larger = stream_spec(model=network, frame=FrameSpec(size, size), input=tensor("frame", 1, size, size, 3))
+    other = model(larger).stream()
+    with pytest.raises(VideoError, match="this stream takes"):
+        model().stream().step(other.fit(frames(1)[0]))
+    with pytest.raises(VideoError, match="must be uint8"):
+        other.fit(np.zeros((4, 4), np.uint8))
+
+
 @pytest.mark.parametrize("frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), None, "frame"])
 def test_what_is_no_frame_is_refused_and_the_stream_goes_on(frame):
     shown = frames(4)
@@ -313,6 +341,17 @@ def test_frames_that_come_too_early_are_not_fed():
     shown = frames(12)
     want, _ = answers([shown[0], shown[4], shown[8]])
     assert np.allclose(given[-1].logits, want[-1], atol=1e-4)
+
+
+def test_whether_a_frame_is_due_can_be_asked_first():
+    stream, shown = model(stream_spec(frame_spacing=0.4)).stream(), frames(12)
+    for index, frame in enumerate(shown):
+        due = stream.due(10 + index / 10)
+        assert due == stream.due(10 + index / 10)  # asking changes nothing
+        assert stream.step(frame, 10 + index / 10).fresh == due
+    stream.reset()
+    assert stream.due(0.0)
+    assert all(model().stream().due(time) for time in (0.0, 0.001))
 
 
 def test_without_a_spacing_every_frame_is_fed():

@@ -88,6 +88,7 @@ class App:
             source.open(),
             self._slot,
             orientation=self.settings.orientation,
+            fit=session.fit,
             tell=self._tell,
             repeat=self.settings.repeat,
         )

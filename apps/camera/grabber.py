@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
+from edgeshift.apps.camera.session import Ahead
 from edgeshift.apps.camera.slot import NewestFrame
 from edgeshift.apps.camera.source import Feed, Orientation, Source
 from edgeshift.errors import VideoError, one_line
+from edgeshift.frames import Frame
 
 #: Seconds between attempts to open a lost camera: doubled from the first to the last.
 FIRST_WAIT, LAST_WAIT = 0.5, 8.0
@@ -16,6 +18,7 @@ FIRST_WAIT, LAST_WAIT = 0.5, 8.0
 FAREWELL = 1.0
 
 Tell = Callable[..., None]
+Fit = Callable[[Frame, float], Ahead | None]
 
 
 class Grabber(threading.Thread):
@@ -25,6 +28,7 @@ class Grabber(threading.Thread):
         source: to open again when it is lost, or repeated.
         feed: of the source, opened by the caller so that what cannot be opened is his error.
         slot: takes the frames. orientation: how they are turned.
+        fit: makes of a frame and its time what the model will take, if it will: here the frame is in the caches still.
         tell: is told "lost" (reason=, wait=), "back" and "again" (a repeated clip), from this thread.
         repeat: whether a clip begins anew when it has ended.
         first_wait: seconds before a lost camera is first looked for.
@@ -37,6 +41,7 @@ class Grabber(threading.Thread):
         slot: NewestFrame,
         *,
         orientation: Orientation | None = None,
+        fit: Fit = lambda _frame, _timestamp: None,
         tell: Tell = lambda *_, **__: None,
         repeat: bool = False,
         first_wait: float = FIRST_WAIT,
@@ -44,6 +49,7 @@ class Grabber(threading.Thread):
         super().__init__(name="grabber", daemon=True)
         self._source, self._feed, self._slot = source, feed, slot
         self._orient = orientation or Orientation()
+        self._fit = fit
         self._tell, self._repeat, self._first_wait = tell, repeat, first_wait
         self._ending = threading.Event()
         self._going = threading.Event()
@@ -86,9 +92,13 @@ class Grabber(threading.Thread):
                 if timestamp is None:
                     raise VideoError("no more pictures come from it")
                 if self._going.is_set():
-                    self._slot.put(self._orient(self._feed.retrieve()), timestamp, self._began)
+                    self._hand_over(timestamp)
             except VideoError as error:
                 self._find_again(one_line(error))
+
+    def _hand_over(self, timestamp: float) -> None:
+        frame = self._orient(self._feed.retrieve())
+        self._slot.put(frame, timestamp, self._began, self._fit(frame, timestamp))
 
     def _find_again(self, reason: str) -> None:
         """Open the source until it works, less and less often."""
@@ -134,5 +144,5 @@ class Grabber(threading.Thread):
             if wait < -max(timestamp - last, 0.0) and wait < -0.02:
                 self.skipped += 1
             else:
-                self._slot.put(self._orient(self._feed.retrieve()), timestamp, self._began)
+                self._hand_over(timestamp)
             last = timestamp

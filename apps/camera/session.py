@@ -12,7 +12,7 @@ from edgeshift.apps.camera.meter import Rate, Times
 from edgeshift.apps.camera.smoothing import Said, Smoother, find_smoother
 from edgeshift.frames import Frame
 from edgeshift.runtimes.quiet import quiet
-from edgeshift.stream import Model, Prediction, Stream
+from edgeshift.stream import Fitted, Model, Prediction, Stream
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -21,6 +21,13 @@ class Answer(msgspec.Struct, frozen=True):
     prediction: Prediction
     said: Said
     timestamp: float
+    which: int
+
+
+class Ahead(msgspec.Struct, frozen=True):
+    """A frame that was fitted before it was fed. which: for the artifact of this place."""
+
+    fitted: Fitted
     which: int
 
 
@@ -48,7 +55,7 @@ class Runner:
 
 
 class Session:
-    """Streams of the artifacts, one of which is fed. For one thread; others may read the numbers.
+    """Streams of the artifacts, one of which is fed. For one thread; others may read the numbers, and ``fit``.
 
     Args:
         runners: the first one is fed. paced: False: every frame is due, whatever the artifact was trained with.
@@ -74,17 +81,32 @@ class Session:
         """The one that a switch goes to."""
         return self.runners[(self.which + 1) % len(self.runners)]
 
-    def feed(self, frame: Frame, timestamp: float, now: float | None = None) -> Answer | None:
+    def fit(self, frame: Frame, timestamp: float) -> Ahead | None:
+        """Fit a frame for ``feed``, if it looks as if it will be due. From the thread that has just made the frame.
+
+        Args:
+            frame: uint8 [H, W, 3] RGB. timestamp: seconds.
+        """
+        which = self.which
+        stream = self.runners[which].stream
+        return Ahead(stream.fit(frame), which) if not self._paced or stream.due(timestamp) else None
+
+    def feed(
+        self, frame: Frame, timestamp: float, now: float | None = None, ahead: Ahead | None = None
+    ) -> Answer | None:
         """Feed a frame if it is due.
 
         Args:
             frame: uint8 [H, W, 3] RGB. timestamp: seconds. now: seconds of the clock that rates are taken by.
+            ahead: the frame, as ``fit`` made it.
 
         Returns:
             None: it was not due.
         """
         runner = self.runner
-        prediction = runner.stream.step(frame, timestamp if self._paced else None)
+        # What was fitted for another artifact, before a switch, is of no use.
+        given = ahead.fitted if ahead is not None and ahead.which == self.which else frame
+        prediction = runner.stream.step(given, timestamp if self._paced else None)
         if not prediction.fresh:
             self.early += 1
             return None

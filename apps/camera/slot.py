@@ -6,6 +6,7 @@ import threading
 from time import monotonic
 from typing import NamedTuple
 
+from edgeshift.apps.camera.session import Ahead
 from edgeshift.frames import Frame
 
 
@@ -18,6 +19,7 @@ class Shot(NamedTuple):
         arrived: seconds of ``time.monotonic`` when it was there.
         number: counts the frames put into the slot, from 1.
         run: counts how often the source began anew (a camera replugged, a clip repeated): states end there.
+        ahead: the frame fitted for the network already, where it was due when it came.
     """
 
     frame: Frame
@@ -25,6 +27,7 @@ class Shot(NamedTuple):
     arrived: float
     number: int
     run: int
+    ahead: Ahead | None = None
 
 
 class NewestFrame:
@@ -37,11 +40,11 @@ class NewestFrame:
         #: Why it was closed; None: its source ended.
         self.error: BaseException | None = None
 
-    def put(self, frame: Frame, timestamp: float, run: int = 0) -> None:
+    def put(self, frame: Frame, timestamp: float, run: int = 0, ahead: Ahead | None = None) -> None:
         """Replace the frame."""
         with self._changed:
             number = self._shot.number + 1 if self._shot else 1
-            self._shot = Shot(frame, timestamp, monotonic(), number, run)
+            self._shot = Shot(frame, timestamp, monotonic(), number, run, ahead)
             self._changed.notify_all()
 
     def close(self, error: BaseException | None = None) -> None:

@@ -63,7 +63,10 @@ class Worker(threading.Thread):
 
     @property
     def overhead(self) -> float | None:
-        """The median of what a step took from its frame to the answer told, beside the runtime, over the runtime's."""
+        """The median of what a step took from its frame to the answer told, beside the runtime, over the runtime's.
+
+        The fitting counts wherever it was done.
+        """
         if not self._costs:
             return None
         beside, infer = np.median(np.array(self._costs), 0)
@@ -116,13 +119,13 @@ class Worker(threading.Thread):
             if self._run is not None:
                 self.session.reset()
             self._run = shot.run
-        answer = self.session.feed(shot.frame, shot.timestamp, monotonic())
+        answer = self.session.feed(shot.frame, shot.timestamp, monotonic(), shot.ahead)
         if answer is None:
             return
         self.answers.append(answer)
         self._said(answer)
-        infer = answer.prediction.timings.infer
-        self._costs.append((perf_counter() - begin - infer, infer))
+        infer, ahead = answer.prediction.timings.infer, shot.ahead.fitted.seconds if shot.ahead else 0.0
+        self._costs.append((perf_counter() - begin - infer + ahead, infer))
 
     def _answer_requests(self) -> None:
         while True:

@@ -53,6 +53,37 @@ def test_a_live_source_counts_from_its_first_frame_too(capsys):
     assert source.opened[0].closed
 
 
+def test_frames_that_are_due_are_fitted_ahead_and_answered_alike():
+    of, plain = session(frame_spacing=0.1), session(frame_spacing=0.1)
+    fitted = []
+    for index in range(30):
+        shown, timestamp = frame("red" if index < 15 else "blue"), index / 30
+        fitted.append(ahead := of.fit(shown, timestamp))
+        answer, want = of.feed(shown, timestamp, ahead=ahead), plain.feed(shown, timestamp)
+        assert (answer is None) == (want is None) == (ahead is None)
+        assert answer is None or (answer.said, list(answer.prediction.logits)) == (
+            want.said,
+            list(want.prediction.logits),
+        )
+    assert sum(ahead is not None for ahead in fitted) == 10
+
+
+def test_what_was_fitted_before_a_switch_is_not_fed_after_it():
+    of = session(2)
+    ahead = of.fit(frame("red"), 0.0)
+    of.switch()
+    answer = of.feed(frame("blue"), 0.0, ahead=ahead)
+    assert answer.prediction.label == "blue" and answer.which == 1
+
+
+def test_the_model_is_given_what_the_camera_fitted(monkeypatch):
+    of, given = session(), []
+    real = of.feed
+    monkeypatch.setattr(of, "feed", lambda frame, at, now, ahead: (given.append(ahead), real(frame, at, now, ahead))[1])
+    summary = app(clip(*["red"] * 20), of=of).run()
+    assert summary.steps == len(given) > 0 and all(given)
+
+
 def test_frames_are_fed_at_the_trained_spacing():
     of = session(frame_spacing=0.1)
     summary = app(clip(*["red"] * 40, interval=0.01), of=of).run()
@@ -64,10 +95,10 @@ def test_a_slow_model_drops_frames_and_answers_the_newest(monkeypatch):
     fed = []
     real = of.feed
 
-    def slow(frame_, timestamp, now=None):
+    def slow(frame_, timestamp, now=None, ahead=None):
         time.sleep(0.05)
         fed.append((timestamp, time.monotonic()))
-        return real(frame_, timestamp, now)
+        return real(frame_, timestamp, now, ahead)
 
     monkeypatch.setattr(of, "feed", slow)
     source = FakeSource(["red"] * 60, interval=0.01)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
-from scene import FakeSource, frame, until
+from scene import FakeSource, frame, session, until
 
 from edgeshift.apps.camera.grabber import Grabber
 from edgeshift.apps.camera.slot import NewestFrame
@@ -140,3 +141,20 @@ def test_what_goes_wrong_in_the_thread_is_kept():
     Grabber(source, feed, slot).start()
     until(lambda: slot.closed)
     assert str(slot.error) == "out of memory"
+
+
+def test_frames_are_fitted_by_the_thread_that_made_them_if_they_are_due():
+    """All frames of a clip were due, one in two, none: what is fitted is for those, and turned as the camera is."""
+    asked = []
+
+    def fit(picture, timestamp):
+        asked.append((threading.current_thread().name, picture.shape))
+        return of.fit(picture, timestamp) if round(timestamp * 20) % 2 else None
+
+    of = session(frame_spacing=None)
+    source = FakeSource(["red"] * 6, interval=0.05, live=False)
+    _, slot, reader, _ = started(source, fit=fit, orientation=Orientation(turn=90))
+    shots = taken(reader)
+    assert set(asked) == {("grabber", (64, 48, 3))} and slot.error is None
+    assert all((shot.ahead is not None) == bool(round(shot.timestamp * 20) % 2) for shot in shots)
+    assert any(shot.ahead is not None for shot in shots)

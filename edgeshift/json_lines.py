@@ -60,5 +60,13 @@ class JsonLines(Generic[Entry]):
             ) from error
 
 
+def require_resume(journal: Path, out: Path, *, resume: bool) -> None:
+    """Raise EdgeshiftError where a run that did not come to its report would be begun anew, and what it has be lost."""
+    if not resume and not out.exists() and journal.is_file() and journal.stat().st_size:
+        raise EdgeshiftError(
+            f"{journal} has the results of a run that was cut off: go on with --resume, or remove it to begin anew"
+        )
+
+
 def _line(entry: object) -> bytes:
     return msgspec.json.encode(entry) + b"\n"

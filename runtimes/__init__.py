@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def load(path: str | Path, *, runtime: str | None = None, **options: Any) -> Mod
     Raises:
         ArtifactError: damaged, cut short, or of a kind that nothing here runs.
         RuntimeMissingError: the runtime is not installed; the message has the command.
+        EdgeshiftError: an option that the runtime does not have.
     """
     path = Path(path)
     if runtime is not None and runtime not in BY_NAME:
@@ -64,4 +66,8 @@ def load(path: str | Path, *, runtime: str | None = None, **options: Any) -> Mod
             f"{path}: nothing here runs {path.suffix or 'a file without a suffix'}; known: {', '.join(RUNTIMES)}"
         )
     loader: Callable[..., Model] = importlib.import_module(module).load
+    known = [name for name, one in signature(loader).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    for name in options:
+        if name not in known:
+            raise EdgeshiftError(unknown(f"option of {module.rpartition('.')[2]}", name, known))
     return loader(path, **options)

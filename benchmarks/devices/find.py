@@ -29,9 +29,11 @@ def find_device(name: str) -> Device:
     kind = name.partition(":")[0]
     if kind not in DEVICES:
         raise DeviceError(unknown("device", kind, DEVICES))
+    if kind == "local" and name != "local":
+        raise DeviceError(f"--device {name}: this machine is just 'local'")
     module, _, maker = DEVICES[kind].partition(":")
     make = getattr(importlib.import_module(module), maker)
-    device: Device = make() if kind == "local" and name == "local" else make(name)
+    device: Device = make() if kind == "local" else make(name)
     return device
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from edgeshift.benchmarks.devices.agent import WORKER
 from edgeshift.benchmarks.devices.device import Done, Line
 from edgeshift.benchmarks.devices.process import run_process
 from edgeshift.benchmarks.facts import Facts, read_facts
+from edgeshift.benchmarks.latency.job import TIED
 from edgeshift.errors import DeviceError
 from edgeshift.files import whole_file
 
@@ -22,8 +24,8 @@ class LocalDevice:
     name = "local"
 
     def run(self, argv: Sequence[str], timeout: float, line: Line | None = None) -> Done:
-        """Run a command here. Libraries' own threads are kept to what they are asked for."""
-        return run_process(argv, timeout, line, {**os.environ, "PYTHONUNBUFFERED": "1"})
+        """Run a command here. Its standard input ends with this process, however that ends."""
+        return run_process(argv, timeout, line, {**os.environ, "PYTHONUNBUFFERED": "1"}, subprocess.PIPE)
 
     def push(self, local: Path, name: str) -> str:
         """Where the file is already."""
@@ -40,8 +42,8 @@ class LocalDevice:
             raise DeviceError(f"{remote}: cannot be read: {error.strerror or error}") from error
 
     def agent(self) -> list[str]:
-        """The installed worker."""
-        return [sys.executable, "-m", WORKER]
+        """The installed worker, tied to this process: it puts clocks back and ends when this one is killed."""
+        return [sys.executable, "-m", WORKER, TIED]
 
     def facts(self) -> Facts:
         """What this machine says of itself."""

@@ -22,7 +22,7 @@ from edgeshift.benchmarks.latency.frames import read_frames
 from edgeshift.benchmarks.latency.job import Job
 from edgeshift.benchmarks.latency.journal import Journal
 from edgeshift.benchmarks.latency.loop import WARM_CAP
-from edgeshift.benchmarks.latency.result import Memory, Minute, Repeat, Report, Settings, Subject
+from edgeshift.benchmarks.latency.result import Begun, Energy, Memory, Minute, Repeat, Report, Settings, Subject
 from edgeshift.errors import ArtifactError, DeviceLostError
 from edgeshift.files import sha256
 from edgeshift.spec import StreamSpec
@@ -104,14 +104,20 @@ def measure(
     memories: dict[str, Memory] = {}
     lost: str | None = None
     with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
+        runs = {subject.sha256: _Run(plan, subject, Path(folder)) for subject in plan.subjects}
         try:
-            runs = {subject.sha256: _Run(plan, subject, Path(folder)) for subject in plan.subjects}
             for index in range(plan.settings.repeats):
                 for subject in plan.subjects:
                     key = plan.key(subject)
                     found = journal.repeat(key, index) if journal else None
                     if found is None:
-                        found = runs[subject.sha256].repeat(minute)
+
+                        def point(one: Minute, key: str = key, index: int = index) -> None:
+                            if journal:
+                                journal.add_minute(key, index, one)
+                            minute(one)
+
+                        found = runs[subject.sha256].repeat(point)
                         if journal:
                             journal.add(key, index, found)
                     repeats[subject.sha256].append(found)
@@ -127,6 +133,8 @@ def measure(
                 advance()
         except DeviceLostError as error:
             lost = str(error)
+            for digest, run in runs.items():
+                repeats[digest] += run.partial()
     return Report(
         device=plan.device.name,
         facts=plan.facts,
@@ -156,6 +164,8 @@ class _Run:
     def __init__(self, plan: Plan, subject: Opened, folder: Path) -> None:
         self._plan, self._subject, self._folder = plan, subject, folder
         self._job: str | None = None
+        self._begun: Begun | None = None
+        self._minutes: list[Minute] = []
 
     def repeat(self, minute: Callable[[Minute], None]) -> Repeat:
         """One fresh process."""
@@ -163,12 +173,39 @@ class _Run:
         if plan.vendor:
             return measure_vendor(plan.device, self._subject.path, plan.settings, plan.program)
 
+        self._begun, self._minutes = None, []
+
         def line(text: str) -> None:
             for said in answers(text):
-                if said.startswith('{"minute":{'):
-                    minute(msgspec.json.decode(said, type=dict[str, Minute])["minute"])
+                if said.startswith('{"begun":{'):
+                    self._begun = msgspec.json.decode(said, type=dict[str, Begun])["begun"]
+                elif said.startswith('{"minute":{'):
+                    self._minutes.append(msgspec.json.decode(said, type=dict[str, Minute])["minute"])
+                    minute(self._minutes[-1])
 
-        return self._ask("bench", Repeat, line)
+        found = self._ask("bench", Repeat, line)
+        self._begun = None
+        return found
+
+    def partial(self) -> list[Repeat]:
+        """The repeat that a lost device was in, as far as it was said; none, if no minute of it was."""
+        begun, minutes = self._begun, tuple(self._minutes)
+        if begun is None or not minutes:
+            return []
+        return [
+            Repeat(
+                **{name: getattr(begun, name) for name in Begun.__struct_fields__},
+                pre=(),
+                infer=(),
+                post=(),
+                end_to_end=(),
+                seconds=60.0 * len(minutes),
+                minutes=minutes,
+                partial=True,
+                after=minutes[-1].reading,
+                energy=Energy(source=None, idle=None, joules=None, seconds=None, reason="the device was lost"),
+            )
+        ]
 
     def memory(self) -> Memory:
         """The pass that reads memory."""

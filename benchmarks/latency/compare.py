@@ -177,6 +177,10 @@ def _infer(before: Subject, after: Subject) -> Ratio | None:
 def _samples(subject: Subject, phase: str) -> list[Ones]:
     needed = PERCENTILES["p50"][1]
     samples = [np.array(getattr(repeat, phase), np.float64) for repeat in subject.repeats]
+    if any(repeat.told for repeat in subject.repeats):
+        raise EdgeshiftError(
+            f"{subject.file}: timed by its vendor's program, which has no end to end: to compare, use the agent"
+        )
     if not samples or any(len(one) < needed for one in samples):
         raise EdgeshiftError(f"{subject.file}: every repeat needs {needed} samples to be compared: measure longer")
     return samples

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgeshift.benchmarks.latency.result import Memory, Repeat
+from edgeshift.benchmarks.latency.result import Memory, Minute, Repeat
 from edgeshift.json_lines import JsonLines
 
 
@@ -16,6 +16,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     key: str
     index: int
     repeat: Repeat | None = None
+    minute: Minute | None = None
     memory: Memory | None = None
 
 
@@ -44,6 +45,10 @@ class Journal:
         """Keep a repeat."""
         self._repeats[key, index] = repeat
         self._lines.add(Entry(key=key, index=index, repeat=repeat))
+
+    def add_minute(self, key: str, index: int, minute: Minute) -> None:
+        """Keep a point of a repeat that goes on: there to be read if it never ends, and measured again with it."""
+        self._lines.add(Entry(key=key, index=index, minute=minute))
 
     def add_memory(self, key: str, memory: Memory) -> None:
         """Keep a reading of memory."""

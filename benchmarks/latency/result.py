@@ -52,6 +52,18 @@ class Minute(Struct, frozen=True, kw_only=True):
     reading: Reading
 
 
+class Begun(Struct, frozen=True, kw_only=True):
+    """What is known of a repeat when its timing begins; see ``Repeat``."""
+
+    load: float
+    first: float
+    warmup: int
+    warm: bool
+    before: Reading
+    waited: float
+    runtime: str
+
+
 class Energy(Struct, frozen=True, kw_only=True):
     """Joules of the timed steps.
 
@@ -77,7 +89,7 @@ class Repeat(Struct, frozen=True, kw_only=True):
         seconds: of the timed loop, from the first step's begin to the last one's end.
         offered, missed: paced: frames the camera gave, and those not answered before the next one was due, be it that
             the answer came late or that the frame was never looked at; None unless paced.
-        minutes: of a sustained run.
+        minutes: of a sustained run. partial: the device was lost in it: there is what was said until then, its minutes.
         before, after: heat and clocks. waited: seconds for it to cool down before.
         runtime: name and version of what ran it. checked: the artifact's self-check held there; None: it has none.
         told: microseconds that a vendor's own program gives instead of samples, such as {"mean": 5100.0}.
@@ -95,6 +107,7 @@ class Repeat(Struct, frozen=True, kw_only=True):
     offered: int | None = None
     missed: int | None = None
     minutes: tuple[Minute, ...] = ()
+    partial: bool = False
     before: Reading
     after: Reading
     waited: float = 0.0

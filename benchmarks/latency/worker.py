@@ -27,6 +27,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edgeshift.artifact import read_artifact
 from edgeshift.benchmarks.facts import read_facts
 from edgeshift.benchmarks.latency import power
 from edgeshift.benchmarks.latency.clocks import locked
@@ -34,8 +35,8 @@ from edgeshift.benchmarks.latency.job import MARK, TIED, Job
 from edgeshift.benchmarks.latency.loop import Steps, run_paced, run_steps, warm_up
 from edgeshift.benchmarks.latency.memory import measure_memory
 from edgeshift.benchmarks.latency.reading import cool_down, read
-from edgeshift.benchmarks.latency.result import Minute, Repeat, Settings
-from edgeshift.errors import DeviceError, EdgeshiftError
+from edgeshift.benchmarks.latency.result import Begun, Minute, Repeat, Settings
+from edgeshift.errors import DeviceError, EdgeshiftError, RuntimeMissingError
 from edgeshift.runtimes import PACKAGES, load
 from edgeshift.selfcheck import self_check
 from edgeshift.stream import Model, Stream
@@ -106,8 +107,18 @@ def bench(path: str) -> None:
         first = perf_counter() - ready
         steps, warm = warm_up(stream, frames)
         minutes: list[Minute] = []
+        begun = Begun(
+            load=ready - begin,
+            first=first,
+            warmup=steps,
+            warm=warm,
+            before=before,
+            waited=waited,
+            runtime=model.runtime,
+        )
         with meter.measured():
             if settings.mode == "sustained":
+                _say({"begun": msgspec.to_builtins(begun)})
                 found = _sustained(stream, frames, settings, minutes)
             elif settings.mode == "paced":
                 found = run_paced(stream, frames, settings.steps, settings.seconds, settings.fps or 30.0)
@@ -118,10 +129,7 @@ def bench(path: str) -> None:
     _say(
         msgspec.to_builtins(
             Repeat(
-                load=ready - begin,
-                first=first,
-                warmup=steps,
-                warm=warm,
+                **{name: getattr(begun, name) for name in Begun.__struct_fields__},
                 pre=_microseconds([timing.pre for timing in found.timings]),
                 infer=_microseconds([timing.infer for timing in found.timings]),
                 post=_microseconds([timing.post for timing in found.timings]),
@@ -130,11 +138,8 @@ def bench(path: str) -> None:
                 offered=found.offered if paced else None,
                 missed=found.late if paced else None,
                 minutes=tuple(minutes),
-                before=before,
                 after=after,
-                waited=waited,
                 energy=meter.energy,
-                runtime=model.runtime,
                 checked=_checked(model),
             )
         )
@@ -150,7 +155,7 @@ def memory(path: str) -> None:
 
 def logits(artifact: str, clips: str) -> None:
     """The logits of every frame of every clip: uint8 [T, H, W, 3] by name in an .npz, as the network takes them."""
-    model = load(artifact)
+    model = _load(artifact)
     stream = model.fitted().stream()
     with np.load(clips, allow_pickle=False) as file:
         for name in file.files:
@@ -197,7 +202,20 @@ def _checked_frames(frames: Any, name: str) -> list[Any]:
 
 def _open(job: Job) -> Model:
     options: dict[str, Any] = dict(job.settings.options)
-    return load(job.artifact, runtime=job.runtime, threads=job.settings.threads, **options)
+    return _load(job.artifact, job.runtime, threads=job.settings.threads, **options)
+
+
+def _load(path: str, runtime: str | None = None, **options: Any) -> Model:
+    try:
+        return load(path, runtime=runtime, **options)
+    except RuntimeMissingError as error:
+        if not sys.argv[0].endswith(".pyz"):
+            raise
+        # edgeshift is not installed here, and need not be.
+        package = next(iter(PACKAGES[runtime or read_artifact(Path(path)).spec.target].values()))
+        raise EdgeshiftError(
+            f"this device has no {package}: on it, {sys.executable} -m pip install {package}"
+        ) from error
 
 
 def _stream(model: Model, job: Job) -> Stream:

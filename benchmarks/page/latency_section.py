@@ -61,6 +61,11 @@ def latency_section(report: Report, name: str) -> Markup:
 
 def _verdict(summaries: tuple[Summary, ...]) -> Markup:
     wrong = [summary for summary in summaries if not summary.validity.valid]
+    if not wrong and any(summary.unstable for summary in summaries):
+        shaky = tag(
+            "p", tag("span", "Unstable", class_="bad"), ": repeats differ too much; measure on a quieter machine."
+        )
+        return join(shaky, bullets([f"{one.file}: {words}" for one in summaries for words in one.warnings]))
     if not wrong:
         good = tag("p", tag("span", "Valid", class_="good"), ": nothing that is known speaks against these figures.")
         return join(good, bullets([f"{one.file}: {words}" for one in summaries for words in one.warnings]))

@@ -49,7 +49,13 @@ INVALID = 3
 @click.option("--runtime", metavar="R", help="tensorrt, or mil. Default: by the file's name.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Of the runtime, as provider=cuda.")
 @click.option("--program", type=FILE, help="benchmark_model or executor_runner for a phone without Python.")
-@click.option("--ceiling", type=float, default=80.0, show_default=True, help="Degrees C above which none begins.")
+@click.option(
+    "--ceiling",
+    type=click.FloatRange(0, 200),
+    default=80.0,
+    show_default=True,
+    help="Degrees C to begin below.",
+)
 @click.option("--lock-clocks", is_flag=True, help="Hold the clocks at their highest for the run (root).")
 @click.option("--no-memory", is_flag=True, help="Leave out the pass that reads memory.")
 @click.option("--strict", is_flag=True, help="Exit status 3 if a measurement is not valid.")
@@ -73,6 +79,8 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
       edgeshift bench gestures.tflite --mode quick --out before.json
       edgeshift bench fp32.tflite int8.tflite --device ssh://pi@raspberrypi.local --out pi.json
       edgeshift bench int8.tflite --device ssh://jetson --mode sustained --out heat.json --resume
+
+    Exit status: 2 if something cannot be measured; with --strict 3 if a measurement is not valid or unstable.
     """
     out: Path | None = given["out"]
     if given["resume"] and out is None:
@@ -85,32 +93,55 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
             _write(out, report)
         status = _print(report, out, as_json)
         return status if strict else 0
+    from edgeshift.benchmarks.devices.adb import AdbDevice
     from edgeshift.benchmarks.devices.find import find_device, hold
+    from edgeshift.benchmarks.devices.process import ended_like_ctrl_c
     from edgeshift.benchmarks.latency.bench import Plan, open_artifact
     from edgeshift.benchmarks.latency.journal import Journal
+    from edgeshift.json_lines import require_resume
 
     settings, device, bars = _settings(given), find_device(name), Bars()
     with bars.stage("load"):
         subjects = [open_artifact(file) for file in files]
     if len({subject.sha256 for subject in subjects}) < len(subjects):
         raise EdgeshiftError("the same artifact is named twice: repeats are what --repeats is for")
-    with hold(device):
+    if out is not None:
+        require_resume(Journal.beside(out), out, resume=given["resume"])
+    with ended_like_ctrl_c(), hold(device):
         with bars.stage("device"):
             facts, opencv, vendor = _device(device, given["program"])
+        if settings.cores is None and isinstance(device, AdbDevice):
+            # Android moves a process among fast and slow cores as it likes, and its time with it.
+            settings = msgspec.structs.replace(settings, cores=device.big_cores(settings.threads) or None)
         if not opencv and not vendor and settings.width:
             _note(
                 f"{device.name} has no OpenCV: frames are handed in as the network takes them, nothing is resized there"
             )
             settings = msgspec.structs.replace(settings, width=0, height=0)
-        plan = Plan(device, subjects, settings, given["source"], facts, given["runtime"], memory=not given["no_memory"])
+        plan = Plan(
+            device,
+            subjects,
+            settings,
+            given["source"],
+            facts,
+            given["runtime"],
+            memory=not given["no_memory"],
+            vendor=vendor,
+            program=given["program"],
+        )
         journal = Journal(Journal.beside(out), resume=given["resume"]) if out is not None else None
-        report = _measure(plan, journal, bars)
+        try:
+            report = _measure(plan, journal, bars)
+        except KeyboardInterrupt:
+            if journal is not None:
+                _note(f"what was measured is kept: go on with --out {out} --resume")
+            raise
     if out is not None:
         _write(out, report)
     status = _print(report, out, as_json)
     lost = next((subject.lost for subject in report.subjects if subject.lost), None)
     if lost is not None:
-        kept = sum(len(subject.repeats) for subject in report.subjects)
+        kept = sum(not repeat.partial for subject in report.subjects for repeat in subject.repeats)
         hint = f"go on with --out {out} --resume" if out is not None else "with --out they would have been kept"
         raise DeviceError(f"{lost}; {kept} of {settings.repeats * len(subjects)} repeats were measured: {hint}")
     return status if strict else 0
@@ -164,6 +195,8 @@ def _settings(given: dict[str, Any]) -> Settings:
         key, equals, value = text.partition("=")
         if not (key and equals and value):
             raise EdgeshiftError(f"--option {text}: give NAME=VALUE, as provider=cuda")
+        if key == "threads":
+            raise EdgeshiftError(f"--option {text}: that is --threads {value}")
         options[key] = value
     length = MODES[mode]
     return Settings(
@@ -199,15 +232,15 @@ def _cores(text: str) -> tuple[int, ...]:
 
 def _device(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
     """Facts; whether frames can be resized there; and whether a vendor's program must do what the agent cannot."""
+    phone = device.name.startswith("adb")
+    if program is not None and not phone:
+        raise EdgeshiftError("--program is for phones behind adb; elsewhere the agent measures")
     if device.name == "local":
         import importlib.util
 
         return device.facts(), importlib.util.find_spec("cv2") is not None, False
     from edgeshift.benchmarks.devices.probe import ask_probe
 
-    phone = device.name.startswith("adb")
-    if program is not None and not phone:
-        raise EdgeshiftError("--program is for phones behind adb; elsewhere the agent measures")
     if program is None:
         try:
             found = ask_probe(device)
@@ -233,7 +266,7 @@ def _print(report: Report, out: Path | None, as_json: bool) -> int:
     from edgeshift.benchmarks.latency.summary import summarize
 
     found = summarize(report)
-    status = 0 if all(summary.validity.valid for summary in found) else INVALID
+    status = 0 if all(summary.validity.valid and not summary.unstable for summary in found) else INVALID
     if as_json:
         print_json({"report": msgspec.to_builtins(report), "summaries": msgspec.to_builtins(found)})
         return status

@@ -79,10 +79,13 @@ def run(
     from edgeshift.benchmarks.accuracy import Journal, make_report, open_on, open_subject
     from edgeshift.benchmarks.devices.find import find_device, hold
     from edgeshift.dataset import read_dataset, read_label_map
+    from edgeshift.json_lines import require_resume
 
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split)
     bars, device = Bars(), find_device(name) if name != "local" else None
+    if out is not None:
+        require_resume(Journal.beside(out), out, resume=resume)
     # Another one on the same device would take its time and its memory; what runs here may share.
     with hold(device) if device is not None else nullcontext():
         with bars.stage("load"):

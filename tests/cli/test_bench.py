@@ -10,6 +10,8 @@ import pytest
 from edgeshift.benchmarks.documents import read_document
 from edgeshift.benchmarks.latency import mode
 from edgeshift.cli import main
+from edgeshift.errors import EdgeshiftError
+from edgeshift.json_lines import require_resume
 
 
 def run(*arguments):
@@ -63,6 +65,8 @@ def test_bench(made, short, tmp_path, capsys):
         (["--cores", "99"], "local: cores 99: this device has"),
         (["--option", "provider"], "--option provider: give NAME=VALUE"),
         (["--option", "provider=x"], "local: "),
+        (["--option", "threads=2"], "--option threads=2: that is --threads 2"),
+        (["--device", "local:x"], "--device local:x: this machine is just 'local'"),
         (["--resume"], "--resume goes on with an earlier run to the same --out: give it"),
         (["--out", "r.txt"], "r.txt: give a file named *.json"),
         (["--device", "ssj://a"], "unknown device 'ssj'; did you mean ssh"),
@@ -70,16 +74,26 @@ def test_bench(made, short, tmp_path, capsys):
         (["--source", "gone.mp4"], "--source gone.mp4: "),
         (["--runtime", "mil"], "local: "),
         (["--program", "x"], "--program is for phones behind adb"),
+        (["--program", "x", "--device", "ssh://nobody@127.0.0.1:1"], "--program is for phones behind adb"),
     ],
 )
 def test_bad_input_is_one_line(made, short, capsys, options, words):
     path = made("tsm", "int8").path
     capsys.readouterr()
-    if options[0] == "--program":
-        options = [*options, "--device", "ssh://nobody@127.0.0.1:1"]
     assert run("bench", path, "--mode", "rapid", "--no-memory", *options) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.startswith(f"edgeshift: {words}") and said.err.count("\n") == 1
+
+
+def test_what_a_run_that_was_cut_off_has_is_not_begun_anew(tmp_path):
+    """Neither does what has come to its report keep anybody from measuring again."""
+    journal, out = tmp_path / "r.repeats.jsonl", tmp_path / "r.json"
+    journal.write_text("{}\n")
+    with pytest.raises(EdgeshiftError, match="go on with --resume, or remove it"):
+        require_resume(journal, out, resume=False)
+    require_resume(journal, out, resume=True)
+    out.write_text("{}")
+    require_resume(journal, out, resume=False)
 
 
 @pytest.mark.slow

@@ -17,7 +17,9 @@ from test_adb import android, phone, server  # noqa: F401
 from edgeshift.benchmarks.devices.adb import FOLDER, AdbDevice
 from edgeshift.benchmarks.devices.vendor import measure_vendor
 from edgeshift.benchmarks.devices.vendor_output import parse_benchmark_model, parse_executor_runner
-from edgeshift.benchmarks.latency.result import Settings
+from edgeshift.benchmarks.documents import read_document
+from edgeshift.benchmarks.latency.result import Report, Settings
+from edgeshift.cli import main
 from edgeshift.errors import DeviceError
 
 #: Of 2018: the line at the end has another order, and other words.
@@ -254,6 +256,40 @@ def test_executorch_on_a_phone(ready: PhoneDouble, made) -> None:
     assert repeat.told == {"mean": 100_000.0} and repeat.seconds == pytest.approx(7.2)
     assert (repeat.load, repeat.first) == (0.0035, 0.4)
     assert repeat.runtime.startswith("executor_runner (its vendor's program; inputs of ones, ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["tflite", "executorch"])
+def test_by_the_command(ready: PhoneDouble, made, tmp_path: Path, monkeypatch, capsys, target: str) -> None:
+    """Without Python on the phone: pinned to its fastest cores unless told otherwise; reports that are read again."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for core, clock in ((7, 1_000_000), (CORE, 4_000_000)):
+        ready.file(f"/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq").write_text(f"{clock}\n")
+    pinned = 'taskset -p $$ > "$ROOT/pinned"\n'
+    ready.program("benchmark_model", f"{pinned}cat >&2 <<END\n{LITERT}END", "data/local/tmp")
+    ready.program("executor_runner", pinned + RUNNER, "data/local/tmp")
+    ready.program("logcat", 'cat "$ROOT/log" && rm "$ROOT/log"')
+
+    def run(*arguments: object) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        return int(ended.value.code or 0)
+
+    artifact, out = made("tsm", "int8", target).path, tmp_path / "phone.json"
+    capsys.readouterr()
+    assert run("bench", artifact, "--device", "adb", "--mode", "rapid", "--out", out) == 0
+    assert "measured by the vendor's own program" in capsys.readouterr().err
+    report = read_document(out)
+    assert isinstance(report, Report) and report.settings.cores == (CORE,)
+    assert (ready.root / "pinned").read_text().split()[-1] == f"{1 << CORE:x}"
+    (subject,) = report.subjects
+    assert len(subject.repeats) == 3 and all(repeat.told for repeat in subject.repeats)
+    assert all(bool(repeat.infer) == (target == "executorch") for repeat in subject.repeats)
+    assert run("report", out) == 0
+    assert "told by" in capsys.readouterr().out
+    assert run("compare", out, out, "--allow-invalid") == 2
+    error = capsys.readouterr().err
+    assert "has no end to end" in error and error.count("\n") == 1
 
 
 @pytest.mark.slow

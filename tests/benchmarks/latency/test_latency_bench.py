@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import msgspec
 import numpy as np
@@ -17,11 +22,19 @@ from edgeshift.benchmarks.latency.bench import Opened, Plan, measure, open_artif
 from edgeshift.benchmarks.latency.frames import read_frames
 from edgeshift.benchmarks.latency.job import MARK
 from edgeshift.benchmarks.latency.journal import Journal
-from edgeshift.benchmarks.latency.result import Memory, Report, Settings
-from edgeshift.errors import DeviceError, EdgeshiftError, VideoError
+from edgeshift.benchmarks.latency.result import Begun, Memory, Minute, Report, Settings
+from edgeshift.benchmarks.latency.summary import summarize
+from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError, VideoError
 
 SETTINGS = Settings(mode="rapid", steps=20, seconds=0.2, repeats=3, frames="drawn", width=80, height=60, ceiling=90.0)
 MEMORY = Memory(before=1, loaded=2, peak=3, closed=1)
+
+
+def until(true, seconds) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
 
 
 def answer(document) -> Done:
@@ -168,8 +181,6 @@ def test_a_real_process(made, target, mode, changes):
 @pytest.mark.slow
 def test_minutes_come_as_they_end(made, monkeypatch):
     """Of a sustained run whose minutes are short: told as they end, and kept with their samples."""
-    import sys
-
     from edgeshift.benchmarks.devices.agent import WORKER
 
     settings = msgspec.structs.replace(SETTINGS, mode="sustained", minutes=3, repeats=1)
@@ -182,3 +193,56 @@ def test_minutes_come_as_they_end(made, monkeypatch):
     assert [minute.minute for minute in found.minutes] == [0, 1, 2] and tuple(told) == found.minutes
     assert sum(minute.steps for minute in found.minutes) == len(found.end_to_end)
     assert found.seconds >= 1.5
+
+
+def test_a_sustained_run_that_is_lost_keeps_its_minutes(tmp_path):
+    """In the report and in the journal; the repeat is not whole, and is measured again."""
+    reading = reports.subject().repeats[0].before
+    begun = Begun(load=0.1, first=0.02, warmup=40, warm=True, before=reading, waited=0.0, runtime="there")
+    points = [Minute(minute=n, steps=900, p50=0.005, p90=0.006, reading=reading) for n in range(2)]
+    said = [{"begun": msgspec.to_builtins(begun)}, *({"minute": msgspec.to_builtins(one)} for one in points)]
+
+    class Leaving(RecordedDevice):
+        def run(self, argv, timeout, line=None):
+            for document in said:
+                line(MARK + msgspec.json.encode(document).decode())
+            raise DeviceLostError("the board: connection closed")
+
+    path, told = tmp_path / "r.jsonl", []
+    one = plan(tmp_path, Leaving(read_facts(), {}), count=1, mode="sustained", minutes=5, repeats=1)
+    (subject,) = measure(one, Journal(path), minute=told.append).subjects
+    (found,) = subject.repeats
+    assert subject.lost == "the board: connection closed" and told == points
+    assert found.partial and found.minutes == tuple(points) and found.runtime == "there" and found.seconds == 120.0
+    assert len(path.read_bytes().splitlines()) == 2
+    report = reports.report(subject, mode="sustained", minutes=5)
+    (summary,) = summarize(report)
+    assert not summary.validity.valid and "2 minutes of the 5" in " ".join(summary.validity.failures)
+    again = plan(tmp_path, device(), count=1, mode="sustained", minutes=5, repeats=1)
+    (subject,) = measure(again, Journal(path, resume=True)).subjects
+    assert not subject.repeats[0].partial and subject.lost is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_a_run_that_is_ended(made, tmp_path, number):
+    """The worker of a killed run would time itself beside the next one."""
+    code = (
+        "import sys; from edgeshift.benchmarks.latency import mode; mode.MODES['rapid'] = mode.Length(20, 300.0, 2);"
+        "from edgeshift.cli import main; main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, "bench", str(made("tsm", "int8").path), "--mode", "rapid"]
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    child = subprocess.Popen([*command, "--out", str(tmp_path / "r.json")], env=env, stderr=subprocess.PIPE, text=True)
+
+    def workers() -> list[str]:
+        found = subprocess.run(["pgrep", "-f", f"latency.worker.*{tmp_path}"], capture_output=True, text=True)
+        return found.stdout.split()
+
+    until(workers, 60)
+    child.send_signal(number)
+    said = child.communicate(timeout=30)[1]
+    until(lambda: not workers(), 30)
+    if number == signal.SIGTERM:
+        assert child.returncode == 130 and "go on with --out" in said and "Traceback" not in said
+        assert not list(tmp_path.glob("edgeshift-*"))

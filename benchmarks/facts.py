@@ -9,24 +9,29 @@ import os
 import platform
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from edgeshift.benchmarks.board_tools import (
+    Tegra,
+    jetson_gpu,
+    pi_clock,
+    pi_temperature,
+    pi_throttled,
+    power_mode,
+    tegrastats,
+)
 from edgeshift.temperature import temperatures
 
 #: Instructions that decide how fast int8 is, as /proc/cpuinfo spells them (x86, then Arm).
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
-#: Bits of a Raspberry Pi's ``vcgencmd get_throttled``: what is so now; 16 bits further up, what was since it started.
-THROTTLED = {
-    0: "voltage too low",
-    1: "clock capped",
-    2: "throttled",
-    3: "soft temperature limit",
-}
 #: Seconds that a tool may take to answer, and characters of what it may say.
 PATIENCE, LONGEST = 5.0, 4096
+#: Tools that print a line every so often until they are stopped.
+ENDLESS = ("tegrastats",)
 
 Ask = Callable[[Sequence[str]], str | None]
 
@@ -37,10 +42,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Attributes:
         board: its name, where a device tree has it. processor: its model. features: those of ``FEATURES`` it has.
         cores: that this process may use. memory: bytes. system: kernel, machine, Python.
-        governors: of the cores' clocks, each once. clock: {core: (MHz now, MHz at most)}.
+        governors: of the cores' clocks, each once. clock: {core: (MHz now, MHz at most)}; a Raspberry Pi's "arm" is
+            counted by its firmware, which lowers clocks without telling the kernel.
         temperatures: {zone: degrees Celsius}.
         throttled: reasons, now or since it started; empty: it says that there are none; None: it does not say.
-        power_mode: a Jetson's.
+        power_mode: a Jetson's. gpu: MHz of its GPU now and at most. gpu_load: percent of its time. power: {rail of its
+            board: milliwatts}.
     """
 
     board: str | None
@@ -54,6 +61,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     temperatures: dict[str, float]
     throttled: tuple[str, ...] | None
     power_mode: str | None
+    gpu: tuple[float, float] | None = None
+    gpu_load: float | None = None
+    power: dict[str, float] = {}
 
 
 def read_facts(root: Path = Path("/"), ask: Ask | None = None) -> Facts:
@@ -68,6 +78,14 @@ def read_facts(root: Path = Path("/"), ask: Ask | None = None) -> Facts:
     cpus = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
     governors = (_text(cpu / "cpufreq/scaling_governor") for cpu in cpus)
     clock = {cpu.name: (_number(cpu, "scaling_cur_freq"), _number(cpu, "cpuinfo_max_freq")) for cpu in cpus}
+    known = {name: (now / 1e3, most / 1e3) for name, (now, most) in clock.items() if now is not None and most}
+    counted = pi_clock(ask(["vcgencmd", "measure_clock", "arm"]))
+    if counted is not None:
+        known["arm"] = counted, max((most for _, most in known.values()), default=counted)
+    heat, tegra = temperatures(root), tegrastats(ask(["tegrastats", "--interval", "100"]))
+    if not heat:
+        soc = pi_temperature(ask(["vcgencmd", "measure_temp"]))
+        heat = (tegra.temperatures if tegra else {}) | ({} if soc is None else {"SoC": soc})
     return Facts(
         board=_text(root / "proc/device-tree/model"),
         processor=info.get("model name") or platform.processor() or platform.machine(),
@@ -76,10 +94,13 @@ def read_facts(root: Path = Path("/"), ask: Ask | None = None) -> Facts:
         memory=_memory(root),
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         governors=tuple(dict.fromkeys(filter(None, governors))),
-        clock={name: (now / 1e3, most / 1e3) for name, (now, most) in clock.items() if now is not None and most},
-        temperatures=temperatures(root),
+        clock=known,
+        temperatures=heat,
         throttled=_throttled(ask(["vcgencmd", "get_throttled"]), cpus),
         power_mode=power_mode(ask(["nvpmodel", "-q"])),
+        gpu=_gpu(jetson_gpu(ask(["jetson_clocks", "--show"])), tegra),
+        gpu_load=tegra.load if tegra else None,
+        power=tegra.power if tegra else {},
     )
 
 
@@ -90,27 +111,11 @@ def cpuinfo(root: Path = Path("/")) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def power_mode(text: str | None) -> str | None:
-    """A Jetson's power mode out of what ``nvpmodel -q`` prints: ``NV Power Mode: MAXN``."""
-    for line in (text or "").splitlines():
-        name, colon, value = line.partition(":")
-        if colon and name.strip() == "NV Power Mode":
-            return value.strip() or None
-    return None
-
-
-def pi_throttled(text: str | None) -> tuple[str, ...] | None:
-    """Reasons out of what ``vcgencmd get_throttled`` prints: ``throttled=0x50005``; None: something else."""
-    name, _, value = (text or "").strip().partition("=")
-    try:
-        bits = int(value, 16) if name == "throttled" else None
-    except ValueError:
-        return None
-    if bits is None:
-        return None
-    now = [words for bit, words in THROTTLED.items() if bits >> bit & 1]
-    past = [f"{words} since it started" for bit, words in THROTTLED.items() if bits >> (bit + 16) & 1]
-    return (*now, *past)
+def _gpu(shown: tuple[float, float] | None, tegra: Tegra | None) -> tuple[float, float] | None:
+    """What ``jetson_clocks`` shows, which asks for root; else ``tegrastats``, which knows no highest clock."""
+    if shown is not None or tegra is None or tegra.clock is None:
+        return shown
+    return tegra.clock, tegra.clock
 
 
 def _throttled(pi: str | None, cpus: list[Path]) -> tuple[str, ...] | None:
@@ -149,8 +154,27 @@ def _text(path: Path) -> str | None:
 def _ask(command: Sequence[str]) -> str | None:
     if shutil.which(command[0]) is None:
         return None
+    if command[0] in ENDLESS:
+        return _first_line(command)
     try:
         done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout[:LONGEST].decode("utf-8", "replace")
+
+
+def _first_line(command: Sequence[str]) -> str | None:
+    """Of a tool that goes on until it is stopped."""
+    try:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)  # noqa: S603
+    except OSError:
+        return None
+    # A tool that says nothing must not be waited for without an end.
+    stop = threading.Timer(PATIENCE, child.kill)
+    stop.start()
+    with child:
+        assert child.stdout is not None
+        line = child.stdout.readline(LONGEST)
+        child.kill()
+    stop.cancel()
+    return line.decode("utf-8", "replace") or None

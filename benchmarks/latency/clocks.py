@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,17 +38,36 @@ def locked(root: Path = Path("/")) -> Iterator[None]:
         raise DeviceError("the clocks cannot be locked: this device shows no governors; run without --lock-clocks")
     before = {file: file.read_text().strip() for file in files}
     try:
+        _lock(files)
+        yield
+    finally:
+        # Each by itself: one that cannot be put back must not leave the others as they are.
+        left = [file.parts[-3] for file, governor in before.items() if not _put_back(file, governor)]
+        if left:
+            words = f"the clocks of {', '.join(left)} could not be put back: their governor is {GOVERNOR!r} now"
+            print(f"edgeshift: {words}", file=sys.stderr)
+
+
+def _lock(files: Sequence[Path]) -> None:
+    try:
         for file in files:
             file.write_text(GOVERNOR)
-        yield
     except PermissionError as error:
         raise DeviceError("the clocks can be locked by root only: run as root, or without --lock-clocks") from error
-    finally:
-        for file, governor in before.items():
-            try:
-                file.write_text(governor)
-            except PermissionError:  # then it could not be changed either
-                continue
+    except OSError as error:
+        raise DeviceError(
+            f"the clocks cannot be locked: {error.strerror or error}; run without --lock-clocks"
+        ) from error
+
+
+def _put_back(file: Path, governor: str) -> bool:
+    """Whether the governor is what it was; one that could not be changed is."""
+    try:
+        if file.read_text().strip() != governor:
+            file.write_text(governor)
+    except OSError:
+        return False
+    return True
 
 
 def _jetson(*arguments: str) -> None:

@@ -14,6 +14,8 @@ from edgeshift.stream import Stream, Timings
 #: Warm-up: so many steps and seconds at least; then until the median of a window is this near to the one before.
 WARM_STEPS, WARM_SECONDS, SETTLED = 10, 1.0, 0.02
 WINDOW_STEPS, WINDOW_SECONDS = 20, 0.5
+#: Of a slow device, whose window would last longer than the cap: a window ends after so many seconds and steps.
+SLOW_SECONDS, SLOW_STEPS = 5.0, 3
 #: Seconds after which a step that has not settled is timed all the same, and called so.
 WARM_CAP = 20.0
 
@@ -43,7 +45,7 @@ def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] 
     while True:
         window: list[float] = []
         start = clock()
-        while len(window) < WINDOW_STEPS or clock() - start < WINDOW_SECONDS:
+        while _goes_on(len(window), clock() - start):
             before = clock()
             stream.step(frames[steps % len(frames)])
             window.append(clock() - before)
@@ -51,9 +53,15 @@ def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] 
         now, seconds = sorted(window)[len(window) // 2], clock() - begin
         if steps >= WARM_STEPS and seconds >= WARM_SECONDS and last and abs(now - last) <= SETTLED * last:
             return steps, True
-        if seconds >= WARM_CAP:
+        if seconds >= WARM_CAP and last:
             return steps, False
         last = now
+
+
+def _goes_on(steps: int, seconds: float) -> bool:
+    if seconds >= SLOW_SECONDS and steps >= SLOW_STEPS:
+        return False
+    return steps < WINDOW_STEPS or seconds < WINDOW_SECONDS
 
 
 def run_steps(

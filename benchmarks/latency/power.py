@@ -24,6 +24,8 @@ LEAST_RATE, LEAST_SECONDS = 10.0, 10.0
 RATE = 25.0
 #: Seconds that one sampling may last: longer than any run.
 LONGEST = 7200.0
+#: Seconds of a stretch that samples may leave out: the last one's, on a busy machine.
+SLACK = 2.0
 
 
 @dataclass(frozen=True)
@@ -31,30 +33,34 @@ class Source:
     """Something that measures.
 
     Attributes:
-        name: for reports. counter: a file that counts microjoules, and where it starts again.
+        name: for reports. counters: files that count microjoules, each with where it starts again (0: never).
         rails: pairs of files: millivolts (or microvolts) and milliamperes (or microamperes). unit: watts of one
-            product of both.
+            product of both. stale: it is read more often than it is measured: only changes are samples.
     """
 
     name: str
-    counter: Path | None = None
-    wrap: int = 0
+    counters: tuple[tuple[Path, int], ...] = ()
     rails: tuple[tuple[Path, Path], ...] = ()
     unit: float = 1e-6
+    stale: bool = False
 
 
 def find_source(root: Path = Path("/")) -> Source | str:
     """What measures power here, or why nothing does."""
     refused = None
+    packages: list[tuple[Path, int]] = []
     for zone in sorted((root / "sys/class/powercap").glob("*rapl:[0-9]")):
         try:
             if (zone / "name").read_text().strip().startswith("package"):
                 int((zone / "energy_uj").read_text())
-                return Source("RAPL package", zone / "energy_uj", int((zone / "max_energy_range_uj").read_text()))
+                packages.append((zone / "energy_uj", int((zone / "max_energy_range_uj").read_text())))
         except PermissionError:
             refused = f"{zone / 'energy_uj'} can be read by root only"
         except (OSError, ValueError):
             continue
+    if packages and refused is None:
+        several = f", {len(packages)} of them" if len(packages) > 1 else ""
+        return Source(f"RAPL package{several}", tuple(packages))
     for chip in sorted((root / "sys/class/hwmon").glob("hwmon*")):
         for label in sorted(chip.glob("in*_label")):
             if _text(label) in ("VDD_IN", "POM_5V_IN"):  # the input of a Jetson's board
@@ -64,7 +70,13 @@ def find_source(root: Path = Path("/")) -> Source | str:
                     return Source(f"Jetson rail {_text(label)}", rails=(pair,))
     battery = root / "sys/class/power_supply/battery"
     if _text(battery / "current_now") and _text(battery / "voltage_now"):
-        return Source("battery gauge", rails=((battery / "voltage_now", battery / "current_now"),), unit=1e-12)
+        status = _text(battery / "status").lower()
+        if status != "discharging":
+            return (
+                f"the battery is {status or 'in a state that it does not tell'}: its gauge tells what the charger does"
+            )
+        pair = (battery / "voltage_now", battery / "current_now")
+        return Source("battery gauge", rails=(pair,), unit=1e-12, stale=True)
     return refused or "nothing here measures power: no RAPL, no Jetson rail, no battery gauge"
 
 
@@ -75,6 +87,12 @@ class Meter:
     source: Source | str
     idle: float | None = None
     energy: Energy = field(default_factory=lambda: Energy(source=None, idle=None, joules=None, seconds=None, reason=""))
+    _counted: Counted | None = None
+
+    def tick(self) -> None:
+        """Between steps of a long stretch, once a minute or so: a counter must not start again twice unseen."""
+        if self._counted is not None:
+            self._counted.look()
 
     @contextmanager
     def measured(self) -> Iterator[None]:
@@ -85,6 +103,7 @@ class Meter:
             return
         with _running(self.source) as joules:
             begin = perf_counter()
+            self._counted = joules if isinstance(joules, Counted) else None
             yield
             seconds = perf_counter() - begin
             found, reason = joules()
@@ -122,21 +141,34 @@ def sample(paths: Sequence[str], unit: float) -> None:
         sleep(1 / RATE)
 
 
+class Counted:
+    """Counters of microjoules, since now."""
+
+    def __init__(self, counters: Sequence[tuple[Path, int]]) -> None:
+        self._counters, self._sum = counters, 0
+        self._last = [int(counter.read_text()) for counter, _ in counters]
+
+    def look(self) -> None:
+        """Add what was counted since the last look; a counter may have started again once."""
+        for place, (counter, wrap) in enumerate(self._counters):
+            now = int(counter.read_text())
+            self._sum += (now - self._last[place]) % wrap if wrap else now - self._last[place]
+            self._last[place] = now
+
+    def __call__(self) -> tuple[float | None, str | None]:
+        """Joules, and why there are none."""
+        self.look()
+        return self._sum / 1e6, None
+
+
 Joules = Callable[[], tuple[float | None, str | None]]
 
 
 @contextmanager
 def _running(source: Source) -> Iterator[Joules]:
     """Give a function that says the joules since the block began, or why they are not known."""
-    if source.counter is not None:
-        counter = source.counter
-        before = int(counter.read_text())
-
-        def counted() -> tuple[float | None, str | None]:
-            after = int(counter.read_text())
-            return ((after - before) % source.wrap if source.wrap else after - before) / 1e6, None
-
-        yield counted
+    if source.counters:
+        yield Counted(source.counters)
         return
     child = subprocess.Popen(  # noqa: S603
         [*_myself(), "sample", str(source.unit), *(str(part) for pair in source.rails for part in pair)],
@@ -155,7 +187,10 @@ def _running(source: Source) -> Iterator[Joules]:
         lines.extend(child.communicate()[0].splitlines())
         samples = [(float(t), float(w)) for t, w in (line.split() for line in lines if line.count(" ") == 1)]
         spent = samples[-1][0] - samples[0][0] if len(samples) > 1 else 0.0
-        rate = (len(samples) - 1) / spent if spent else 0.0
+        if spent + SLACK < seconds:
+            return None, f"{source.name} was read for {spent:.0f} of {seconds:.0f} s"
+        new = sum(w0 != w1 for (_, w0), (_, w1) in pairwise(samples)) if source.stale else len(samples) - 1
+        rate = new / spent if spent else 0.0
         if rate < LEAST_RATE:
             return None, f"{source.name} gave {rate:.1f} samples a second; {LEAST_RATE:.0f} are needed"
         return integrate(samples) * seconds / spent, None

@@ -19,6 +19,9 @@ def read(facts: Callable[[], Facts] = read_facts) -> Reading:
         temperatures=found.temperatures,
         clock={core: now for core, (now, _) in found.clock.items()},
         throttled=found.throttled,
+        gpu=None if found.gpu is None else found.gpu[0],
+        gpu_load=found.gpu_load,
+        power=found.power,
     )
 
 

@@ -31,11 +31,15 @@ class Reading(Struct, frozen=True, kw_only=True):
 
     Attributes:
         temperatures: {zone: degrees Celsius}. clock: {core: MHz}. throttled: reasons now or since the start.
+        gpu: MHz of a Jetson's GPU. gpu_load: percent of its time. power: {rail of its board: milliwatts}.
     """
 
     temperatures: dict[str, float]
     clock: dict[str, float]
     throttled: tuple[str, ...] | None
+    gpu: float | None = None
+    gpu_load: float | None = None
+    power: dict[str, float] = {}
 
 
 class Minute(Struct, frozen=True, kw_only=True):

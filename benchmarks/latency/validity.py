@@ -138,7 +138,7 @@ def _clocks(repeats: Sequence[Repeat], settings: Settings, governors: Sequence[s
     if settings.mode == "sustained":
         return None, "clocks are free to fall in a sustained run"
     # At the end of repeats: the cores are at work. Before one they idle, at whatever clock that gives.
-    clocks = [_at_work(repeat.after, settings) for repeat in repeats]
+    clocks = [_at_work(repeat, settings) for repeat in repeats]
     if not governors or not all(clocks):
         return None, "the device does not show its clocks" if governors else "the device does not tell its governor"
     if len(clocks) < 2:
@@ -151,9 +151,14 @@ def _clocks(repeats: Sequence[Repeat], settings: Settings, governors: Sequence[s
     return apart[worst] < CLOCKS, f"the clock of {worst} differs by {apart[worst]:.0%} between repeats"
 
 
-def _at_work(reading: Reading, settings: Settings) -> dict[str, float]:
-    """{core: MHz} of those that were pinned to; else the fastest one, as the others idle."""
+def _at_work(repeat: Repeat, settings: Settings) -> dict[str, float]:
+    """{core: MHz} of those that were pinned to; else the fastest one, as the others idle. What a GPU ran: the GPU's."""
+    reading = repeat.after
+    if reading.gpu and any(word in repeat.runtime.lower() for word in ("tensorrt", "cuda")):
+        return {"the GPU": reading.gpu}
     known = {core: clock for core, clock in reading.clock.items() if clock > 0}
+    if "arm" in known:  # all cores of a Raspberry Pi have one clock, and this is the one that its firmware counts
+        return {"arm": known["arm"]}
     pinned = {name: known[name] for name in (f"cpu{core}" for core in settings.cores or ()) if name in known}
     return pinned or ({"the fastest core": max(known.values())} if known else {})
 

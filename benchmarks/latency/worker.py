@@ -119,7 +119,7 @@ def bench(path: str) -> None:
         with meter.measured():
             if settings.mode == "sustained":
                 _say({"begun": msgspec.to_builtins(begun)})
-                found = _sustained(stream, frames, settings, minutes)
+                found = _sustained(stream, frames, settings, minutes, meter.tick)
             elif settings.mode == "paced":
                 found = run_paced(stream, frames, settings.steps, settings.seconds, settings.fps or 30.0)
             else:
@@ -164,7 +164,9 @@ def logits(artifact: str, clips: str) -> None:
             _say({"clip": name, "logits": answers, "runtime": model.runtime})
 
 
-def _sustained(stream: Stream, frames: list[Any], settings: Settings, minutes: list[Minute]) -> Steps:
+def _sustained(
+    stream: Stream, frames: list[Any], settings: Settings, minutes: list[Minute], tick: Callable[[], None]
+) -> Steps:
     """Minute by minute; each is said as it ends, so that a run that is lost leaves what it had."""
     whole = Steps([], [], [])
     begin = perf_counter()
@@ -175,6 +177,7 @@ def _sustained(stream: Stream, frames: list[Any], settings: Settings, minutes: l
         minute = Minute(minute=index, steps=len(found.totals), p50=p50, p90=p90, reading=read())
         minutes.append(minute)
         _say({"minute": msgspec.to_builtins(minute)})
+        tick()
         whole.timings.extend(found.timings)
         whole.totals.extend(found.totals)
         whole.ends.extend(offset + end for end in found.ends)

@@ -7,10 +7,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edgeshift.benchmarks.facts import Facts, pi_throttled, power_mode, read_facts
+from edgeshift.benchmarks.board_tools import jetson_gpu, pi_clock, pi_temperature, pi_throttled, power_mode, tegrastats
+from edgeshift.benchmarks.facts import Facts, _ask, read_facts
 
 #: Answers as the tools' documentation gives them; no board was at hand.
 JETSON = "NV Fan Mode:quiet\nNV Power Mode: MODE_15W_6CORE\n2\n"
+
+
+TRANSCRIPTS = Path(__file__).parent / "transcripts"
+
+
+def transcript(name: str) -> str:
+    return (TRANSCRIPTS / f"{name}.txt").read_text()
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -21,7 +29,8 @@ def tree(root: Path, files: dict[str, str]) -> Path:
 
 
 def tools(answers: dict[str, str]):
-    return lambda command: answers.get(command[0])
+    """Answers by a tool's name, or by its name and first argument."""
+    return lambda command: answers.get(" ".join(command[:2]), answers.get(command[0]))
 
 
 PI = {
@@ -38,7 +47,7 @@ PI = {
 
 
 def test_a_raspberry_pi(tmp_path: Path) -> None:
-    facts = read_facts(tree(tmp_path, PI), tools({"vcgencmd": "throttled=0x50000\n"}))
+    facts = read_facts(tree(tmp_path, PI), tools({"vcgencmd get_throttled": "throttled=0x50000\n"}))
     assert facts.board == "Raspberry Pi 5 Model B Rev 1.0"
     assert facts.features == ("asimddp",)
     assert facts.memory == 8245744 * 1024
@@ -61,6 +70,58 @@ def test_a_jetson(tmp_path: Path) -> None:
     assert facts.power_mode == "MODE_15W_6CORE"
     assert facts.temperatures == {"tj-thermal": 48.0, "tj-thermal (thermal_zone1)": 47.0}
     assert facts.throttled is None, "it does not say"
+
+
+def test_a_pi_counts_its_clock_itself(tmp_path: Path) -> None:
+    """The kernel says what it asked for; the firmware lowers it without telling. And it knows the heat."""
+    answers = {
+        "vcgencmd get_throttled": "throttled=0x4\n",
+        "vcgencmd measure_clock": "frequency(48)=1200126464\n",
+        "vcgencmd measure_temp": "temp=84.2'C\n",
+    }
+    no_zone = {name: text for name, text in PI.items() if "thermal" not in name}
+    facts = read_facts(tree(tmp_path, no_zone), tools(answers))
+    assert facts.clock["arm"] == (1200.126464, 2400.0) and facts.throttled == ("throttled",)
+    assert facts.temperatures == {"SoC": 84.2}
+
+
+def test_a_jetson_by_its_tools(tmp_path: Path) -> None:
+    answers = {"tegrastats": transcript("tegrastats_jetpack6"), "jetson_clocks": transcript("jetson_clocks_show")}
+    facts = read_facts(tmp_path, tools(answers))
+    assert facts.gpu == (306.0, 624.75) and facts.gpu_load == 45.0
+    assert facts.power == {"VDD_IN": 5432.0, "VDD_CPU_GPU_CV": 1480.0, "VDD_SOC": 1560.0}
+    assert facts.temperatures["tj"] == 48.5 and facts.temperatures["GPU"] == 47.25
+    del answers["jetson_clocks"]  # which asks for root
+    assert read_facts(tmp_path, tools(answers)).gpu == (611.0, 611.0)
+
+
+def test_tegrastats() -> None:
+    new, old = tegrastats(transcript("tegrastats_jetpack6")), tegrastats(transcript("tegrastats_jetpack4"))
+    assert new is not None and (new.memory, new.load, new.clock) == ((3567.0, 7620.0), 45.0, 611.0)
+    assert old is not None and (old.memory, old.load, old.clock) == ((1903.0, 3956.0), 99.0, 921.0)
+    assert old.power == {"POM_5V_IN": 2380.0, "POM_5V_GPU": 40.0, "POM_5V_CPU": 322.0}
+    assert "PMIC" not in old.temperatures and old.temperatures["CPU"] == 33.5
+    for text in (None, "", "tegrastats: command not found", "RAM ", "x" * 9000):
+        assert tegrastats(text) is None
+    bare = tegrastats("RAM 1/2MB CPU [off] GR3D_FREQ 0%")
+    assert bare is not None and bare.clock is None and bare.load == 0.0 and not bare.power
+
+
+def test_what_else_tools_say() -> None:
+    assert jetson_gpu(transcript("jetson_clocks_show")) == (306.0, 624.75)
+    assert jetson_gpu("Error: Unable to open GPU") is None and jetson_gpu(None) is None
+    assert pi_temperature("temp=61.8'C\n") == 61.8 and pi_clock("frequency(48)=1500398464\n") == 1500.398464
+    for text in (None, "", "VCHI initialization failed", "temp=", "temp=900.0'C", "frequency(48)="):
+        assert pi_temperature(text) is None and pi_clock(text) is None
+
+
+def test_a_tool_that_never_ends_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tegrastats, which prints a line every so often until it is stopped."""
+    program = tmp_path / "tegrastats"
+    program.write_text("#!/bin/sh\nwhile true; do echo RAM 1/2MB CPU [off]; sleep 0.1; done\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert _ask(["tegrastats", "--interval", "100"]) == "RAM 1/2MB CPU [off]\n"
 
 
 def test_heat_on_x86(tmp_path: Path) -> None:

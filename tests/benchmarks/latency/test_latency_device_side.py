@@ -82,6 +82,30 @@ def test_clocks_that_cannot_be_locked(tmp_path, monkeypatch):
         pass
 
 
+def test_one_clock_that_cannot_be_put_back_does_not_keep_the_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(clocks.shutil, "which", lambda _: None)
+    now = governors(tmp_path, "schedutil", "powersave", "ondemand")
+    original = type(tmp_path).write_text
+
+    def write(self, text):
+        if "cpu0" in self.parts and text != "performance":
+            raise OSError(5, "Input/output error")
+        return original(self, text)
+
+    monkeypatch.setattr(type(tmp_path), "write_text", write)
+    with clocks.locked(tmp_path):
+        pass
+    assert now() == ["performance", "powersave", "ondemand"]
+    assert "the clocks of cpu0 could not be put back" in capsys.readouterr().err
+
+
+def test_what_the_run_is_refused_is_not_the_clocks_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(clocks.shutil, "which", lambda _: None)
+    governors(tmp_path, "schedutil")
+    with pytest.raises(PermissionError), clocks.locked(tmp_path):
+        raise PermissionError("of something else")
+
+
 def test_a_jetson_is_locked_by_its_own_tool(tmp_path, monkeypatch):
     """A program of that name which keeps a record; no Jetson was here."""
     program, record = tmp_path / "jetson_clocks", tmp_path / "record"

@@ -74,6 +74,15 @@ def test_warm_up_gives_up():
     assert not warm and WARM_CAP <= clock.now < WARM_CAP + 2
 
 
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 9.0])
+def test_a_slow_device_gets_warm_too(seconds):
+    """A step that never changes has settled, however long it takes."""
+    clock = Clock(always(seconds))
+    steps, warm = warm_up(clock.stream(), FRAMES, clock)
+    assert (warm and steps >= 10) or seconds == 9.0  # two windows of that are longer than anybody waits
+    assert clock.now <= max(WARM_CAP + 5, 6 * seconds)
+
+
 def test_paced_in_time():
     """Steps that are faster than the camera: every frame is looked at when it comes."""
     clock = Clock(always(0.0625))

@@ -33,6 +33,7 @@ JETSON = {
 BATTERY = {
     "sys/class/power_supply/battery/current_now": -250_000,
     "sys/class/power_supply/battery/voltage_now": 4_000_000,
+    "sys/class/power_supply/battery/status": "Discharging",
 }
 
 
@@ -66,7 +67,7 @@ def test_a_counter_that_only_root_reads_is_said(tmp_path, monkeypatch):
 def test_counter(tmp_path, monkeypatch):
     """What was counted in the block, over the end of the counter too; the idle power is another stretch."""
     write(tmp_path, {"uj": 900_000})
-    source = Source("RAPL package", tmp_path / "uj", wrap=1_000_000)
+    source = Source("RAPL package", ((tmp_path / "uj", 1_000_000),))
     monkeypatch.setattr(power, "LEAST_SECONDS", 0.0)
     meter = Meter(source)
     with meter.measured():
@@ -75,9 +76,52 @@ def test_counter(tmp_path, monkeypatch):
     assert meter.energy.reason is None and meter.energy.idle is None
 
 
+def test_every_package_counts_and_may_start_again_more_than_once(tmp_path, monkeypatch):
+    second = {name.replace("rapl:0", "rapl:1").replace("package-0", "package-1"): text for name, text in RAPL.items()}
+    second["sys/class/powercap/intel-rapl:1/name"] = "package-1"
+    write(tmp_path, {**RAPL, **second})
+    source = find_source(tmp_path)
+    assert isinstance(source, Source) and source.name == "RAPL package, 2 of them" and len(source.counters) == 2
+    write(tmp_path, {"uj": 0})
+    monkeypatch.setattr(power, "LEAST_SECONDS", 0.0)
+    meter = Meter(Source("RAPL package", ((tmp_path / "uj", 1_000_000),)))
+    with meter.measured():
+        for value in (700_000, 400_000, 100_000):  # twice over the end
+            write(tmp_path, {"uj": value})
+            meter.tick()
+    assert meter.energy.joules == pytest.approx(2.1)
+
+
+@pytest.mark.parametrize("status", ["Charging", "Full", "Not charging", "Unknown"])
+def test_a_phone_on_a_charger_tells_nothing(tmp_path, status):
+    write(tmp_path, {**BATTERY, "sys/class/power_supply/battery/status": status})
+    assert find_source(tmp_path) == f"the battery is {status.lower()}: its gauge tells what the charger does"
+
+
+def test_a_gauge_that_is_read_more_often_than_it_measures(tmp_path, monkeypatch):
+    write(tmp_path, BATTERY)
+    monkeypatch.setattr(power, "LEAST_SECONDS", 0.0)
+    meter = Meter(find_source(tmp_path))
+    with meter.measured():
+        time.sleep(0.5)  # the same figure all the time: 25 readings a second, none of them new
+    assert meter.energy.joules is None and "gave 0.0 samples a second" in str(meter.energy.reason)
+
+
+def test_sampling_that_ends_early_is_said(tmp_path, monkeypatch):
+    write(tmp_path, JETSON)
+    monkeypatch.setattr(power, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(power, "SLACK", 0.0)
+    code = "for n in range(9): print(n / 100, 5.0, flush=True)"
+    monkeypatch.setattr(power, "_myself", lambda: [sys.executable, "-c", code])
+    meter = Meter(find_source(tmp_path))
+    with meter.measured():
+        time.sleep(0.6)
+    assert meter.energy.joules is None and "was read for 0 of" in str(meter.energy.reason)
+
+
 def test_too_short(tmp_path):
     write(tmp_path, {"uj": 1})
-    meter = Meter(Source("RAPL package", tmp_path / "uj"))
+    meter = Meter(Source("RAPL package", ((tmp_path / "uj", 0),)))
     with meter.measured():
         pass
     assert meter.energy.joules is None and "an energy needs 10 s" in str(meter.energy.reason)

@@ -148,3 +148,23 @@ def test_only_the_cores_at_work_count():
 def test_no_repeats_at_all():
     found = flags(repeats=0)
     assert not found.valid and "nothing was measured" in found.failures
+
+
+def test_the_clock_of_what_does_the_work_counts():
+    """A GPU's for what it ran, and on a Raspberry Pi the one that its firmware counts."""
+
+    def judged(runtime, *readings):
+        repeats = tuple(
+            msgspec.structs.replace(repeat, runtime=runtime, after=msgspec.structs.replace(repeat.after, **changes))
+            for repeat, changes in zip(reports.subject().repeats, readings, strict=False)
+        )
+        subject = msgspec.structs.replace(reports.subject(), repeats=repeats)
+        return judge(subject, reports.report(subject).settings, ("schedutil",))
+
+    still = {"cpu0": 1500.0, "cpu1": 1500.0}
+    gpu = [{"clock": still, "gpu": clock} for clock in (600.0, 600.0, 300.0)]
+    assert judged("TensorRT 10.3", *gpu).clocks_stable is False
+    assert "the GPU" in judged("TensorRT 10.3", *gpu).reasons["clocks_stable"]
+    assert judged("LiteRT 2.3.0", *gpu).clocks_stable is True
+    arm = [{"clock": {**still, "arm": clock}} for clock in (1500.0, 1500.0, 1000.0)]
+    assert judged("LiteRT 2.3.0", *arm).clocks_stable is False

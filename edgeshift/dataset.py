@@ -15,6 +15,8 @@ from edgeshift.files import sha256
 from edgeshift.video import VIDEOS
 
 COLUMNS = ("file", "label")
+#: What lies beside clips and is none.
+NO_CLIPS = (".csv", ".json", ".jsonl", ".txt", ".md", ".png", ".jpg", ".jpeg", ".yaml", ".yml")
 #: No honest list comes near these.
 MAX_BYTES, MAX_CLIPS, MAX_NAME = 64 << 20, 1_000_000, 1024
 
@@ -31,10 +33,14 @@ class LabelledClip:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Clips in the order of their names. name: the folder's or the list's own, without where it lies."""
+    """Clips in the order of their names. name: the folder's or the list's own, without where it lies.
+
+    ignored: files of a folder that are no clips of it: of another sort than videos, or beside the folders of labels.
+    """
 
     name: str
     clips: tuple[LabelledClip, ...]
+    ignored: tuple[str, ...] = ()
 
     @property
     def labels(self) -> dict[str, int]:
@@ -70,7 +76,8 @@ def read_dataset(path: Path, label_map: Mapping[str, str] | None = None, split: 
             reason = unknown("split", split, splits) if splits else "it has no splits: leave --split out"
             raise VideoError(f"{path}: {reason}")
         clips = [clip for clip in clips if clip.split == split]
-    return DataSet(_printable(path.absolute().name), tuple(sorted(clips, key=lambda clip: clip.name)))
+    ignored = tuple(_ignored(path)) if path.is_dir() else ()
+    return DataSet(_printable(path.absolute().name), tuple(sorted(clips, key=lambda clip: clip.name)), ignored)
 
 
 def read_label_map(text: str) -> dict[str, str]:
@@ -96,6 +103,16 @@ def _folder(root: Path) -> Iterator[LabelledClip]:
             if path.suffix.lower() in VIDEOS and not any(part.startswith(".") for part in inside.parts):
                 name = inside.as_posix()
                 yield LabelledClip(_below(base, name, root), name, _label(folder.name, root))
+
+
+def _ignored(root: Path) -> Iterator[str]:
+    """What somebody may have meant as a clip; tables, notes and pictures are not listed."""
+    for path in sorted(root.rglob("*")):
+        inside = path.relative_to(root)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        video = path.suffix.lower() in VIDEOS
+        if path.is_file() and not hidden and (len(inside.parts) == 1 if video else path.suffix.lower() not in NO_CLIPS):
+            yield _printable(inside.as_posix())
 
 
 def _list(path: Path) -> Iterator[LabelledClip]:

@@ -128,3 +128,13 @@ def test_what_is_no_list(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(VideoError, match="no clips"):
         read_dataset(tmp_path / "empty")
+
+
+def test_what_is_no_clip_is_listed(tmp_path):
+    """A video of a sort that is not read, and one that lies beside the folders: nothing is dropped in silence."""
+    for name in ("left/a.mp4", "left/b.wmv", "stray.mp4", "left/notes.txt", "split.csv", "left/.cache/c.wmv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    found = read_dataset(tmp_path)
+    assert [clip.name for clip in found.clips] == ["left/a.mp4"]
+    assert found.ignored == ("left/b.wmv", "stray.mp4")

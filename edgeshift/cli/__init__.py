@@ -64,7 +64,7 @@ def cli(debug: bool) -> None:
       edgeshift verify tsm_mobilenet_v2_int8.tflite
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source clip.mp4 --headless
 
-    Exit status: 0 done, 1 a check failed, 2 bad usage or bad input, 130 interrupted.
+    Exit status: 0 done, 1 a check failed, 2 bad usage or bad input, 3 a measurement that is not valid, 130 interrupted.
     """
 
 

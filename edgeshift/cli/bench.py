@@ -88,6 +88,11 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
     if out is not None and (out.suffix.lower() != ".json" or out.is_dir()):
         raise EdgeshiftError(f"{out}: give a file named *.json")
     if name.partition(":")[0] == BROWSER:
+        for option in ("program", "runtime", "resume"):
+            if given[option]:
+                raise EdgeshiftError(f"--device browser has no --{option}")
+        if given["source"] != "drawn" or given["frame_size"] == FITTED:
+            raise EdgeshiftError("--device browser is timed on drawn frames of a camera's size: leave --source out")
         report = _in_browser(files, name, _settings(given), as_json)
         if out is not None:
             _write(out, report)

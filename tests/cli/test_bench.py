@@ -65,6 +65,8 @@ def test_bench(made, short, tmp_path, capsys):
         (["--cores", "99"], "local: cores 99: this device has"),
         (["--option", "provider"], "--option provider: give NAME=VALUE"),
         (["--option", "provider=x"], "local: "),
+        (["--device", "browser", "--program", "x"], "--device browser has no --program"),
+        (["--device", "browser", "--source", "clip.mp4"], "--device browser is timed on drawn frames"),
         (["--option", "threads=2"], "--option threads=2: that is --threads 2"),
         (["--device", "local:x"], "--device local:x: this machine is just 'local'"),
         (["--resume"], "--resume goes on with an earlier run to the same --out: give it"),

@@ -50,9 +50,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("clips/split.csv").write_text("\n".join(rows) + "\n")
 
 
-def run(capsys, *arguments: object) -> tuple[int, str, str]:
+def run(capsys, *arguments: object, command: str = "eval") -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as ended:
-        main(["eval", *(str(argument) for argument in arguments)])
+        main([command, *(str(argument) for argument in arguments)])
     out, err = capsys.readouterr()
     return int(ended.value.code or 0), out, err
 
@@ -82,7 +82,17 @@ def test_json_is_one_document(capsys):
     assert good["running"]["end"] == good["accuracy"]["consensus"] and blind["running"]["4"]["count"] == 2
     assert status == 0 and good["accuracy"]["consensus"]["count"] == 6 and blind["accuracy"]["consensus"]["count"] == 2
     assert report["comparisons"] == [
-        {"file": "blind.tflite", "clips": 6, "changed": 4, "lost": 4, "won": 0, "p": 0.125}
+        {
+            "file": "blind.tflite",
+            "clips": 6,
+            "changed": 4,
+            "lost": 4,
+            "won": 0,
+            "p": 0.125,
+            "difference": -0.666667,
+            "low": -0.924345,
+            "high": -0.075655,
+        }
     ]
     assert [one["label"] for one in good["idle"]] == ["odd"]
     assert blind["matrix"] == [[2, 0, 0], [2, 0, 0], [2, 0, 0]]
@@ -115,7 +125,19 @@ def test_out_picture_and_resume(capsys):
 def test_unreadable_clips_are_named(capsys):
     Path("clips/red/bad.avi").write_bytes(b"RIFF" + bytes(500))
     status, out, _ = run(capsys, "good.tflite", *CLIPS)
-    assert status == 0 and "1 clips that cannot be read" in out and "red/bad.avi" in out
+    assert status == 0 and "Not read: 1" in out and "red/bad.avi" in out
+
+
+def test_reports_of_clips_that_one_could_not_read_are_not_compared(capsys):
+    """As what is left out may be what it is worse at."""
+    assert run(capsys, "good.tflite", *CLIPS, "--out", "a.json")[0] == 0
+    clip = next(Path("clips/red").glob("*.avi"))
+    clip.write_bytes(b"RIFF" + bytes(500))
+    assert run(capsys, "good.tflite", *CLIPS, "--out", "b.json")[0] == 0
+    status, out, err = run(capsys, "a.json", "b.json", command="compare")
+    assert status == 3 and out == "" and f"of the second could not read red/{clip.name}" in err
+    assert run(capsys, "a.json", "b.json", "--allow-invalid", command="compare")[0] == 0
+    assert f"not read: red/{clip.name}" in run(capsys, "b.json", command="report")[1]
 
 
 def test_a_file_without_a_rule_says_so(capsys):

@@ -14,6 +14,7 @@ import socket
 import socketserver
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 PATHS = re.compile(r"/(?=(?:data/local/tmp|data/data|proc|sys)(?:/|\b))")
@@ -62,7 +63,8 @@ class PhoneDouble:
         for child in list(self.children):
             os.killpg(child.pid, signal.SIGKILL)
         for one in list(self.sockets):
-            one.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the client has hung up meanwhile
+                one.shutdown(socket.SHUT_RDWR)
 
 
 class AdbDouble:

@@ -48,6 +48,14 @@ class DataSet:
         return dict(sorted(Counter(clip.label for clip in self.clips).items()))
 
     @property
+    def note(self) -> str | None:
+        """A line on what was left out; None: nothing was."""
+        if not self.ignored:
+            return None
+        more = ", ..." if len(self.ignored) > 3 else ""
+        return f"{self.name}: no clips, and left out: {len(self.ignored)} ({', '.join(self.ignored[:3])}{more})"
+
+    @property
     def sha256(self) -> str:
         """Hash of the names and labels, not of the clips themselves."""
         return sha256("".join(f"{clip.name}\t{clip.label}\n" for clip in self.clips).encode())

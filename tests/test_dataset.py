@@ -138,3 +138,7 @@ def test_what_is_no_clip_is_listed(tmp_path):
     found = read_dataset(tmp_path)
     assert [clip.name for clip in found.clips] == ["left/a.mp4"]
     assert found.ignored == ("left/b.wmv", "stray.mp4")
+    assert found.note == f"{tmp_path.name}: no clips, and left out: 2 (left/b.wmv, stray.mp4)"
+    (tmp_path / "left/b.wmv").unlink()
+    (tmp_path / "stray.mp4").unlink()
+    assert read_dataset(tmp_path).note is None

@@ -83,9 +83,8 @@ def run(
 
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split)
-    if clips.ignored:
-        more = ", ..." if len(clips.ignored) > 3 else ""
-        _note(f"{data}: no clips, and left out: {len(clips.ignored)} ({', '.join(clips.ignored[:3])}{more})")
+    if clips.note is not None:
+        _note(clips.note)
     bars, device = Bars(), find_device(name) if name != "local" else None
     if out is not None:
         require_resume(Journal.beside(out), out, resume=resume)

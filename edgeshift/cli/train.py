@@ -62,6 +62,7 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
           --steps 600 --mirror left=right,right=left
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
+    from edgeshift.dataset import read_dataset
     from edgeshift.training import Recipe, train
 
     changes = _changes(options.pop("mirror"), options.pop("reverse"))
@@ -78,6 +79,8 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
         if "width" in numbers:
             raise TrainingError("--width is read from the checkpoint: leave it out")
     recipe = Recipe(model=model, **numbers)
+    if keep["data"] is not None and (note := read_dataset(keep["data"]).note):
+        print(f"edgeshift: note: {note}", file=sys.stderr)
     with _Bar(recipe.steps) as bar:
         trained = train(recipe, out, changes=changes, device=_device(device, threads), report=bar.show, **keep)
     last = trained.history[-1]

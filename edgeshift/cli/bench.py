@@ -249,7 +249,8 @@ def _device(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
     if program is None:
         try:
             found = ask_probe(device)
-            return found.facts, found.opencv, False
+            # An app is told less than adb's shell: neither its board's name nor what throttles.
+            return device.facts() if phone else found.facts, found.opencv, False
         except DeviceLostError:
             raise
         except DeviceError as error:

@@ -198,7 +198,8 @@ def draw(found: Carried, seen: Seen, path: Path) -> None:
         settings.update({"axes.spines.top": False, "axes.spines.right": False, "axes.labelcolor": MUTED})
         figure = Figure(figsize=(9.2, 7.6), dpi=130, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
-        top, middle, bottom = figure.subfigures(3, 1, height_ratios=(1.15, 1.9, 2.0))
+        parts: Any = figure.subfigures(3, 1, height_ratios=(1.15, 1.9, 2.0))
+        top, middle, bottom = parts
         _film(top, found, seen)
         _maps(middle, seen)
         _courses(bottom, found)

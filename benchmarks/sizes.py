@@ -4,7 +4,8 @@
 
 The same weights are trained on for the same number of steps at each size, the one they come from included, converted
 to int8, and measured: the share of right answers on gestures drawn from seeds that nothing was trained on (and on
-labelled videos, with ``--data``), and the time of ``Stream.step`` over that at the first size, in turns, on one thread.
+labelled videos, with ``--data``), what the artifact announces in drawn streams, and the time of its ``Stream.step``
+over that at the first size, in turns, on one thread.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from edgeshift.benchmarks import events
 from edgeshift.benchmarks.accuracy import open_subject
+from edgeshift.benchmarks.accuracy.proportion import Share
 from edgeshift.benchmarks.artifacts import Artifacts
 from edgeshift.benchmarks.interleave import Interval, calling, interleave, ratio
 from edgeshift.benchmarks.notice import Notice
@@ -26,6 +29,7 @@ from edgeshift.benchmarks.options import run
 from edgeshift.benchmarks.order import Counted, Row, add_measuring, deliver, kept_row, text_of, values_of, videos_of
 from edgeshift.dataset import LabelledClip
 from edgeshift.errors import EdgeshiftError
+from edgeshift.files import whole_file
 from edgeshift.source import DEFAULT_MODEL, checkpoint_source
 from edgeshift.training import Recipe, train
 from edgeshift.weights import shipped
@@ -34,15 +38,24 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 RESULTS = "sizes.json"
+#: What an artifact announced, beside it.
+ANNOUNCED = "events.json"
 #: The highest learning rate: the weights know the gestures, and have to get used to the size.
 RATE = 1e-4
 
 
 class SizeRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One size: accuracy of the float checkpoint, and the time of an int8 step over that of the first size."""
+    """One size.
+
+    Attributes:
+        accuracy: of the float checkpoint. precision, recall: of what the int8 artifact announces in drawn streams.
+        step: time of its step over that of the first size.
+    """
 
     size: int
     accuracy: Row
+    precision: Share
+    recall: Share
     step: Interval
 
 
@@ -53,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for the runs and the results")
     parser.add_argument("--sizes", default="96,112,128,160", help="pixels a side (default: 96,112,128,160)")
     parser.add_argument("--steps", type=int, default=150, help="of training at each size (default: 150)")
+    parser.add_argument("--minutes", type=int, default=10, help="of drawn streams for events (default: 10)")
     parser.add_argument("--rounds", type=int, default=60, help="of timing (default: 60)")
     add_measuring(parser)
     settings = parser.parse_args(arguments)
@@ -71,6 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
             sizes,
             steps=settings.steps,
             clips=settings.clips,
+            minutes=settings.minutes,
             rounds=settings.rounds,
             videos=videos_of(settings.data, settings.label_map),
         )
@@ -87,6 +102,7 @@ def compare(
     *,
     steps: int,
     clips: int,
+    minutes: int,
     rounds: int,
     videos: tuple[LabelledClip, ...] = (),
 ) -> list[SizeRow]:
@@ -94,7 +110,10 @@ def compare(
     from edgeshift.checkpoints import load_for_streaming
 
     model = load_for_streaming(weights).config.name
-    notice, rows, artifacts = Notice(), [], []
+    notice = Notice()
+    accuracies: list[Row] = []
+    announced: list[events.Report] = []
+    artifacts: list[Path] = []
     for size in sizes:
         recipe = Recipe(model=model, size=size, steps=steps, rate=RATE, settle=1.0, seed=1)
         home = folder / f"{model}_{size}"
@@ -104,12 +123,28 @@ def compare(
         with notice.stage(f"convert {size}"):
             artifacts.append(Artifacts(home, notice).shipped(checkpoint_source(result), "int8").path)
         with notice.stage(f"measure {size}"):
-            rows.append(kept_row(result, model, 1, clips, videos))
-    with notice.stage("time", rounds) as advance:
+            accuracies.append(kept_row(result, model, 1, clips, videos))
+        announced.append(_announced(artifacts[-1], minutes))
+    with notice.stage("time"):
         times = _times(artifacts, rounds)
     return [
-        SizeRow(size=size, accuracy=row, step=interval) for size, row, interval in zip(sizes, rows, times, strict=True)
+        SizeRow(size=size, accuracy=accuracy, precision=report.precision, recall=report.recall, step=interval)
+        for size, accuracy, report, interval in zip(sizes, accuracies, announced, times, strict=True)
     ]
+
+
+def _announced(artifact: Path, minutes: int) -> events.Report:
+    """What is announced in drawn streams, measured once and kept beside the artifact while nothing has changed."""
+    kept = artifact.with_name(ANNOUNCED)
+    try:
+        report = msgspec.json.decode(kept.read_bytes(), type=events.Report)
+    except (OSError, msgspec.DecodeError):
+        report = None
+    if report is None or (report.sha256, report.streams) != (open_subject(artifact).sha256, minutes):
+        report = events.measure(artifact, minutes)
+        with whole_file(kept) as part:
+            part.write_bytes(msgspec.json.encode(report))
+    return report
 
 
 def _times(artifacts: list[Path], rounds: int) -> list[Interval]:
@@ -124,12 +159,13 @@ def show(rows: list[SizeRow], console: Console) -> None:
     """A line for each size."""
     from rich.table import Table
 
-    table = Table("size", "step, int8", "drawn", "drawn, 4 directions", "videos", "videos, 4 directions")
+    table = Table(
+        "size", "step, int8", "precision", "recall", "drawn", "drawn, 4 directions", "videos", "videos, 4 directions"
+    )
     for row in rows:
         value, low, high = row.step
-        table.add_row(
-            str(row.size), f"{value:.2f} ({low:.2f} to {high:.2f})", *(text_of(v) for v in values_of(row.accuracy))
-        )
+        shares = (row.precision, row.recall, *values_of(row.accuracy))
+        table.add_row(str(row.size), f"{value:.2f} ({low:.2f} to {high:.2f})", *(text_of(share) for share in shares))
     console.print(table)
 
 

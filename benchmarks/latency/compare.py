@@ -1,4 +1,4 @@
-"""Two reports of latency: is one slower than the other, and is that more than chance?
+"""Two reports of latency, or the artifacts of one: is one slower than the other, and is that more than chance?
 
     ratio       median over repeats of the repeat's median, of the second over the first
     interval    repeats are drawn again, then the steps within each in blocks: 95% of such ratios lie in it
@@ -86,12 +86,13 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare_latency(
-    first: Report, second: Report, tolerance: float = TOLERANCE, across: Collection[str] = ()
+    first: Report, second: Report | None, tolerance: float = TOLERANCE, across: Collection[str] = ()
 ) -> Comparison:
-    """Compare two runs.
+    """Compare two runs, or the artifacts of one that took turns.
 
     Args:
-        first, second: before and after. tolerance: how much slower is no regression, as a share.
+        first, second: before and after. second: None: the artifacts of ``first``, each against the first of them.
+        tolerance: how much slower is no regression, as a share.
         across: names of what may differ, see ``likeness``.
 
     Raises:
@@ -99,17 +100,32 @@ def compare_latency(
             few samples.
     """
     allowed = permitted(across)
-    pairs, unpaired = pair(first.subjects, second.subjects)
-    found = list(dict.fromkeys(one for a, b in pairs for one in differences((first, a), (second, b))))
+    pairs, unpaired = paired(first, second)
+    other = second or first
+    found = list(dict.fromkeys(one for a, b in pairs for one in differences((first, a), (other, b))))
     if wrong := [one for one in found if one.name not in allowed]:
         names = ",".join(dict.fromkeys(one.name for one in wrong))
         raise EdgeshiftError(f"the runs differ in {'; '.join(map(str, wrong))}: permit it with --across {names}")
     return Comparison(
         tolerance=tolerance,
-        pairs=tuple(_pair((first, a), (second, b), tolerance) for a, b in pairs),
+        pairs=tuple(_pair((first, a), (other, b), tolerance) for a, b in pairs),
         unpaired=unpaired,
         across=tuple(found),
     )
+
+
+def paired(first: Report, second: Report | None) -> tuple[list[tuple[Subject, Subject]], tuple[str, ...]]:
+    """What ``compare_latency`` compares: the pairs, and files of one side only.
+
+    Raises:
+        EdgeshiftError: artifacts that cannot be paired.
+    """
+    if second is not None:
+        return pair(first.subjects, second.subjects)
+    before, *others = first.subjects
+    if not others:
+        raise EdgeshiftError(f"one report of one artifact, {before.file}: give a second report to compare it with")
+    return [(before, other) for other in others], ()
 
 
 def invalid(report: Report, files: Collection[str] | None = None) -> tuple[str, ...]:

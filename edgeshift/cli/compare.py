@@ -25,13 +25,17 @@ NOT_VALID = 3
 
 @click.command("compare")
 @click.argument("first", type=FILE, metavar="A.json")
-@click.argument("second", type=FILE, metavar="B.json")
+@click.argument("second", type=FILE, metavar="[B.json]", required=False)
 @click.option("--tolerance", metavar="N%", help="What is no regression. Default: 5% of latency, 1 point of accuracy.")
 @click.option("--across", default="", metavar="NAME,...", help="What may differ between the runs, such as precision.")
 @click.option("--allow-invalid", is_flag=True, help="Compare measurements that are not valid all the same.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def run(first: Path, second: Path, tolerance: str | None, across: str, allow_invalid: bool, as_json: bool) -> int:
+def run(
+    first: Path, second: Path | None, tolerance: str | None, across: str, allow_invalid: bool, as_json: bool
+) -> int:
     """Compare two reports, before and after: of latency (bench --out) or of accuracy (eval --out).
+
+    One report of latency: its artifacts, which took turns, each against the first.
 
     Latency: B is slower if the ratio of the medians is over the tolerance and its 95% interval lies above 1. Runs on
     other devices, of other models, or under other settings are refused with everything that differs.
@@ -45,6 +49,7 @@ def run(first: Path, second: Path, tolerance: str | None, across: str, allow_inv
     Examples:
       edgeshift compare main.json branch.json
       edgeshift compare fp32.json int8.json --across precision --tolerance 10%
+      edgeshift compare fp32_and_int8.json --across precision
       edgeshift compare accuracy_main.json accuracy_branch.json --json
 
     Exit status: 1 if something is slower or worse, 2 if the reports cannot be compared, 3 if a measurement is not
@@ -56,7 +61,14 @@ def run(first: Path, second: Path, tolerance: str | None, across: str, allow_inv
 
     share = None if tolerance is None else _share(tolerance)
     names = [name.strip() for name in across.split(",") if name.strip()]
-    before, after = read_document(first), read_document(second)
+    before = read_document(first)
+    if second is None:
+        if isinstance(before, LatencyReport):
+            return _latency((first, before), None, share, names, allow_invalid, as_json)
+        raise EdgeshiftError(
+            f"{first}: give a second report (eval has compared the artifacts of this one with its first)"
+        )
+    after = read_document(second)
     if isinstance(before, LatencyReport) and isinstance(after, LatencyReport):
         return _latency((first, before), (second, after), share, names, allow_invalid, as_json)
     if isinstance(before, AccuracyReport) and isinstance(after, AccuracyReport):
@@ -67,29 +79,35 @@ def run(first: Path, second: Path, tolerance: str | None, across: str, allow_inv
 
 def _latency(
     first: tuple[Path, LatencyReport],
-    second: tuple[Path, LatencyReport],
+    second: tuple[Path, LatencyReport] | None,
     tolerance: float | None,
     across: list[str],
     allow_invalid: bool,
     as_json: bool,
 ) -> int:
-    from edgeshift.benchmarks.latency.compare import TOLERANCE, compare_latency, invalid
+    from edgeshift.benchmarks.latency.compare import TOLERANCE, compare_latency, invalid, paired
 
-    problems = [f"{path}: {line}" for path, report in (first, second) for line in invalid(report)]
+    other = None if second is None else second[1]
+    pairs, _ = paired(first[1], other)
+    # Artifacts that are not compared do not stand in the way.
+    sides = [(first, {before.file for before, _ in pairs}), (second or first, {after.file for _, after in pairs})]
+    problems = [f"{path}: {line}" for (path, report), files in sides for line in invalid(report, files)]
+    problems = list(dict.fromkeys(problems))
     if problems and not allow_invalid:
         for line in problems:
             _say(line)
         _say("not compared, as these measurements are not valid; measure again, or add --allow-invalid")
         return NOT_VALID
-    found = compare_latency(first[1], second[1], TOLERANCE if tolerance is None else tolerance, across)
+    found = compare_latency(first[1], other, TOLERANCE if tolerance is None else tolerance, across)
     if as_json:
         print_json({**msgspec.to_builtins(found), "regressed": found.regressed, "invalid": problems})
     else:
         _print_latency(found, problems)
-        print_next("edgeshift", "report", first[0], second[0], "--out", "report.html")
+        print_next("edgeshift", "report", first[0], *([second[0]] if second else []), "--out", "report.html")
     if found.regressed:
+        words = "slower than before" if second else f"slower than {pairs[0][0].file}"
         slower = [f"{pair.file} ({pair.end_to_end.value - 1:+.1%})" for pair in found.pairs if pair.verdict == "slower"]
-        raise CheckFailedError(f"slower than before: {', '.join(slower)}")
+        raise CheckFailedError(f"{words}: {', '.join(slower)}")
     return 0
 
 

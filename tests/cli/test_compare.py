@@ -29,6 +29,14 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "wrong": accuracy_report({"a.tflite": [False] * 30 + RIGHT[30:]}),
         "other": accuracy_report({"a.tflite": RIGHT[:50]}, data="others"),
     }
+    a = reports.subject(file="a.tflite", between=0)
+    written["turns"] = reports.report(
+        a,
+        reports.subject(6000, seed=1, file="b.tflite", between=0),
+        reports.subject(12_000, precision="fp32", seed=3, file="c.tflite", between=0),
+    )
+    written["beside"] = reports.report(a, reports.subject(repeats=2, steps=100, file="d.tflite"))
+    written["alone"] = reports.report(reports.subject(seed=5, file="a.tflite", between=0))
     for name, report in written.items():
         Path(f"{name}.json").write_bytes(msgspec.json.encode(report))
     Path("damaged.json").write_bytes(b'{"version": 1, "kind": "latency"')
@@ -54,6 +62,30 @@ def test_slower_is_status_1(capsys):
     assert run(capsys, "slow.json", "before.json")[0] == 0
     assert run(capsys, "before.json", "slow.json", "--tolerance", "30%")[0] == 0
     assert run(capsys, "before.json", "slow.json", "--tolerance", "0.3")[0] == 0
+
+
+def test_artifacts_of_one_report_are_compared_with_its_first(capsys):
+    status, out, err = run(capsys, "turns.json")
+    assert status == 2 and "differ in precision (int8 against fp32)" in err
+    status, out, err = run(capsys, "turns.json", "--across", "precision")
+    assert status == 1 and err.startswith("edgeshift: slower than a.tflite: b.tflite (+")
+    assert (
+        "a.tflite -> b.tflite" in out and out.splitlines()[-1] == "next: edgeshift report turns.json --out report.html"
+    )
+    status, out, _ = run(capsys, "turns.json", "--across", "precision", "--json")
+    pairs = json.loads(out)["pairs"]
+    assert [(pair["before_file"], pair["file"], pair["verdict"]) for pair in pairs] == [
+        ("a.tflite", "b.tflite", "slower"),
+        ("a.tflite", "c.tflite", "slower"),
+    ]
+    assert "give a second report" in run(capsys, "before.json")[2]
+    assert "give a second report" in run(capsys, "right.json")[2]
+
+
+def test_what_is_not_compared_does_not_stand_in_the_way(capsys):
+    assert run(capsys, "beside.json")[0] == 3
+    status, out, err = run(capsys, "beside.json", "alone.json")
+    assert status == 0 and err == "" and "no difference" in out and "d.tflite" in out
 
 
 def test_json_is_one_document(capsys):

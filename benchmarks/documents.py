@@ -102,10 +102,12 @@ def _check_latency(report: latency.Report) -> None:
                 _not_negative(samples)
             _not_negative((repeat.load, repeat.first, repeat.seconds, *repeat.told.values()))
             _not_negative((repeat.offered or 0, repeat.missed or 0))
+            if repeat.steps is not None and repeat.steps < len(repeat.end_to_end):
+                raise ValueError(f"{subject.file}: a repeat with more samples than steps")
             if (repeat.missed or 0) > (repeat.offered or 0):
                 raise ValueError(f"{subject.file}: more frames missed than offered")
             for minute in repeat.minutes:
-                _not_negative((minute.p50, minute.p90, minute.steps))
+                _not_negative((minute.p50 or 0, minute.p90 or 0, minute.steps))
 
 
 def _check_accuracy(report: accuracy.Report) -> None:

@@ -98,12 +98,12 @@ class Watched(Base, frozen=True, kw_only=True, tag="watched"):
 
 
 class Minute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A minute of a sustained run, from 0; p50 and p90 in seconds, end to end."""
+    """A minute of a sustained run, from 0; p50 and p90 in seconds, end to end; None: too few steps to say."""
 
     minute: Annotated[int, Meta(ge=0, le=1440)]
     steps: Whole
-    p50: Seconds
-    p90: Seconds
+    p50: Seconds | None
+    p90: Seconds | None
 
 
 class Point(Base, frozen=True, kw_only=True, tag="point"):
@@ -113,8 +113,8 @@ class Point(Base, frozen=True, kw_only=True, tag="point"):
     repeat: Annotated[int, Meta(ge=0, le=1000)]
     minute: Annotated[int, Meta(ge=0, le=1440)]
     steps: Whole
-    p50: Seconds
-    p90: Seconds
+    p50: Seconds | None
+    p90: Seconds | None
 
 
 class Measured(Base, frozen=True, kw_only=True, tag="measured"):

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from edgeshift.benchmarks.interleave import CONFIDENCE, RESAMPLES
 from edgeshift.benchmarks.latency.likeness import MAY, Difference, differences, permitted
+from edgeshift.benchmarks.latency.percentiles import PERCENTILES
 from edgeshift.benchmarks.latency.result import Report, Subject
-from edgeshift.benchmarks.latency.summary import PERCENTILES
 from edgeshift.benchmarks.latency.validity import judge
 from edgeshift.benchmarks.pairing import pair
 from edgeshift.errors import EdgeshiftError

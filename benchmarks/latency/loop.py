@@ -18,6 +18,8 @@ WINDOW_STEPS, WINDOW_SECONDS = 20, 0.5
 SLOW_SECONDS, SLOW_STEPS = 5.0, 3
 #: Seconds after which a step that has not settled is timed all the same, and called so.
 WARM_CAP = 20.0
+#: Samples of a phase that are kept of a long run. At 25 bytes a step, a report of three such repeats takes 30 MB.
+MOST = 400_000
 
 
 class Steps(NamedTuple):
@@ -33,6 +35,35 @@ class Steps(NamedTuple):
     ends: list[float]
     late: int = 0
     offered: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """From the loop's begin to the last step's end."""
+        return self.ends[-1]
+
+
+class Kept:
+    """The samples of a long run: no more than ``MOST``. Of more, every second one is let go, again and again.
+
+    Attributes:
+        steps: that were timed. seconds: until the last one's end.
+    """
+
+    def __init__(self) -> None:
+        self.timings: list[Timings] = []
+        self.totals: list[float] = []
+        self.steps, self.seconds, self._every = 0, 0.0, 1
+
+    def add(self, part: Steps, offset: float) -> None:
+        """Another part of the run, which began ``offset`` seconds after it."""
+        first = -self.steps % self._every
+        self.timings.extend(part.timings[first :: self._every])
+        self.totals.extend(part.totals[first :: self._every])
+        self.steps += len(part.totals)
+        self.seconds = offset + part.ends[-1]
+        while len(self.totals) >= MOST:
+            del self.timings[1::2], self.totals[1::2]
+            self._every *= 2
 
 
 def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] = perf_counter) -> tuple[int, bool]:

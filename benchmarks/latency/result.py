@@ -46,13 +46,13 @@ class Minute(Struct, frozen=True, kw_only=True):
     """A point of a sustained run.
 
     Attributes:
-        minute: from 0. steps: in it. p50, p90: seconds, end to end. reading: at its end.
+        minute: from 0. steps: in it. p50, p90: seconds, end to end; None: too few steps to say. reading: at its end.
     """
 
     minute: int
     steps: int
-    p50: float
-    p90: float
+    p50: float | None
+    p90: float | None
     reading: Reading
 
 
@@ -90,6 +90,7 @@ class Repeat(Struct, frozen=True, kw_only=True):
         load: seconds from the file to a stream that is ready. first: of the first step.
         warmup: steps before timing. warm: the median had settled when timing began.
         pre, infer, post, end_to_end: microseconds of every timed step, in order.
+        steps: that were timed, where only every second, fourth, ... of a long run is among the samples; None: all are.
         seconds: of the timed loop, from the first step's begin to the last one's end.
         offered, missed: paced: frames the camera gave, and those not answered before the next one was due, be it that
             the answer came late or that the frame was never looked at; None unless paced.
@@ -108,6 +109,7 @@ class Repeat(Struct, frozen=True, kw_only=True):
     post: tuple[float, ...]
     end_to_end: tuple[float, ...]
     seconds: float
+    steps: int | None = None
     offered: int | None = None
     missed: int | None = None
     minutes: tuple[Minute, ...] = ()

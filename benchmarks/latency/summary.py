@@ -1,27 +1,24 @@
 """The figures of a measurement: everything that tables, pages and comparisons say of it, out of its raw samples.
 
-A percentile is given where the samples of every repeat are enough for it: 20 for p50, 64 for p90, 662 for p99 (the
-early-stopping rule of MLPerf at a confidence of 0.99). A figure is the median over repeats of the repeat's own, since
-steps of one process are no repeats. Times are microseconds, but ``load`` and ``first``, which are seconds.
+A percentile is given where the samples of every repeat are enough for it (``percentiles``). A figure is the median over
+repeats of the repeat's own, since steps of one process are no repeats. Times are microseconds, but ``load`` and
+``first``, which are seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from edgeshift.benchmarks.latency.percentiles import PERCENTILES, percentile
 from edgeshift.benchmarks.latency.result import Repeat, Report, Settings, Subject
 from edgeshift.benchmarks.latency.validity import Validity, judge, new_throttling
 
 #: The phases of a step that are timed one by one, in order.
 PHASES = ("pre", "infer", "post", "end_to_end")
-#: {percentile: (share of the steps at or below it, samples that it needs)}.
-PERCENTILES = {"p50": (0.5, 20), "p90": (0.9, 64), "p99": (0.99, 662)}
 #: Spread of repeats above which a measurement is called unstable.
 UNSTABLE = 0.05
 
@@ -131,7 +128,7 @@ def summarize_subject(subject: Subject, report: Report) -> Summary:
         input=subject.input,
         runtime=", ".join(dict.fromkeys(repeat.runtime for repeat in repeats)) or "-",
         repeats=len(repeats),
-        steps=sum(len(repeat.end_to_end) for repeat in repeats),
+        steps=sum(_steps(repeat) for repeat in repeats),
         load=_middle(repeats, lambda repeat: repeat.load),
         first=_middle(repeats, lambda repeat: repeat.first),
         phases={name: _phase(repeats, name) for name in PHASES},
@@ -146,12 +143,6 @@ def summarize_subject(subject: Subject, report: Report) -> Summary:
         lost=subject.lost,
         validity=judge(subject, settings, report.facts.governors),
     )
-
-
-def percentile(samples: Sequence[float] | npt.NDArray[Any], name: str) -> float | None:
-    """A percentile of one repeat by its name in ``PERCENTILES``; None: too few samples."""
-    share, needed = PERCENTILES[name]
-    return float(np.quantile(samples, share)) if len(samples) >= needed else None
 
 
 def deadline(settings: Settings) -> float | None:
@@ -173,7 +164,11 @@ def _spread(repeats: Sequence[Repeat]) -> float | None:
 
 
 def _rate(repeat: Repeat) -> float | None:
-    return len(repeat.end_to_end) / repeat.seconds if repeat.end_to_end and repeat.seconds > 0 else None
+    return _steps(repeat) / repeat.seconds if repeat.end_to_end and repeat.seconds > 0 else None
+
+
+def _steps(repeat: Repeat) -> int:
+    return len(repeat.end_to_end) if repeat.steps is None else repeat.steps
 
 
 def _middle(repeats: Sequence[Repeat], of: Callable[[Repeat], float | None]) -> float | None:
@@ -193,9 +188,11 @@ def _paced(repeats: Sequence[Repeat]) -> Paced | None:
 
 
 def _sustained(repeats: Sequence[Repeat]) -> Sustained | None:
-    if not repeats or not all(repeat.minutes and repeat.minutes[0].p90 > 0 for repeat in repeats):
+    ends = [(repeat.minutes[0].p90, repeat.minutes[-1].p90) for repeat in repeats if repeat.minutes]
+    known = [(1e6 * early, 1e6 * late) for early, late in ends if early and late is not None]
+    if not repeats or len(known) != len(repeats):
         return None
-    first, last = ([repeat.minutes[at].p90 * 1e6 for repeat in repeats] for at in (0, -1))
+    first, last = [early for early, _ in known], [late for _, late in known]
     new = [new_throttling(one.before, *(minute.reading for minute in one.minutes), one.after) for one in repeats]
     told = [reasons for reasons in new if reasons is not None]
     return Sustained(

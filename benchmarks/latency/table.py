@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgeshift.benchmarks.latency.percentiles import PERCENTILES
 from edgeshift.benchmarks.latency.result import Report, Settings
-from edgeshift.benchmarks.latency.summary import PERCENTILES, PHASES, Summary
+from edgeshift.benchmarks.latency.summary import PHASES, Summary
 
 #: Of one row an artifact.
 COLUMNS = (
@@ -119,6 +120,12 @@ def milliseconds(microseconds: float) -> str:
     if value < 0.1:
         return f"{value:.3g}"
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3}f}"
+
+
+def minute_text(minute: int, p50: float | None, p90: float | None) -> str:
+    """A minute of a sustained run, from 0, as it ends; its figures are seconds."""
+    shown = ("-" if value is None else f"{milliseconds(value * 1e6)} ms" for value in (p50, p90))
+    return f"minute {minute + 1}: p50 {next(shown)}, p90 {next(shown)}"
 
 
 def bytes_text(count: int) -> str:

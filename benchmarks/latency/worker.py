@@ -32,8 +32,9 @@ from edgeshift.benchmarks.facts import read_facts
 from edgeshift.benchmarks.latency import power
 from edgeshift.benchmarks.latency.clocks import locked
 from edgeshift.benchmarks.latency.job import MARK, TIED, Job
-from edgeshift.benchmarks.latency.loop import Steps, run_paced, run_steps, warm_up
+from edgeshift.benchmarks.latency.loop import Kept, Steps, run_paced, run_steps, warm_up
 from edgeshift.benchmarks.latency.memory import measure_memory
+from edgeshift.benchmarks.latency.percentiles import percentile
 from edgeshift.benchmarks.latency.reading import cool_down, read
 from edgeshift.benchmarks.latency.result import Begun, Minute, Repeat, Settings
 from edgeshift.errors import DeviceError, EdgeshiftError, RuntimeMissingError
@@ -116,6 +117,7 @@ def bench(path: str) -> None:
             waited=waited,
             runtime=model.runtime,
         )
+        found: Steps | Kept
         with meter.measured():
             if settings.mode == "sustained":
                 _say({"begun": msgspec.to_builtins(begun)})
@@ -134,9 +136,10 @@ def bench(path: str) -> None:
                 infer=_microseconds([timing.infer for timing in found.timings]),
                 post=_microseconds([timing.post for timing in found.timings]),
                 end_to_end=_microseconds(found.totals),
-                seconds=found.ends[-1],
-                offered=found.offered if paced else None,
-                missed=found.late if paced else None,
+                seconds=found.seconds,
+                steps=found.steps if isinstance(found, Kept) and found.steps > len(found.totals) else None,
+                offered=found.offered if isinstance(found, Steps) and paced else None,
+                missed=found.late if isinstance(found, Steps) and paced else None,
                 minutes=tuple(minutes),
                 after=after,
                 energy=meter.energy,
@@ -166,21 +169,19 @@ def logits(artifact: str, clips: str) -> None:
 
 def _sustained(
     stream: Stream, frames: list[Any], settings: Settings, minutes: list[Minute], tick: Callable[[], None]
-) -> Steps:
+) -> Kept:
     """Minute by minute; each is said as it ends, so that a run that is lost leaves what it had."""
-    whole = Steps([], [], [])
+    whole = Kept()
     begin = perf_counter()
     for index in range(settings.minutes or 1):
         offset = perf_counter() - begin
         found = run_steps(stream, frames, 1, MINUTE)
-        p50, p90 = (float(value) for value in np.quantile(found.totals, (0.5, 0.9)))
+        p50, p90 = (percentile(found.totals, name) for name in ("p50", "p90"))
         minute = Minute(minute=index, steps=len(found.totals), p50=p50, p90=p90, reading=read())
         minutes.append(minute)
         _say({"minute": msgspec.to_builtins(minute)})
         tick()
-        whole.timings.extend(found.timings)
-        whole.totals.extend(found.totals)
-        whole.ends.extend(offset + end for end in found.ends)
+        whole.add(found, offset)
     return whole
 
 

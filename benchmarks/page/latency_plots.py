@@ -124,7 +124,8 @@ def draw_minutes(repeat: Repeat) -> str:
         places = [minute.minute for minute in minutes]
         mark = "o" if len(places) < 40 else None
         for colour, name in ((SERIES[0], "p50"), (SERIES[1], "p90")):
-            values = [1000 * getattr(minute, name) for minute in minutes]
+            known = [getattr(minute, name) for minute in minutes]
+            values = [np.nan if value is None else 1000 * value for value in known]
             axes[0].plot(places, values, color=colour, marker=mark, markersize=2.5, label=name)
         axes[0].set_ylim(0, None)
         axes[0].set_ylabel("milliseconds")

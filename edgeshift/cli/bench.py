@@ -171,12 +171,13 @@ def _in_browser(files: tuple[Path, ...], name: str, settings: Settings, as_json:
 
 def _measure(plan: Plan, journal: Journal | None, bars: Bars) -> Report:
     from edgeshift.benchmarks.latency.bench import measure
+    from edgeshift.benchmarks.latency.table import minute_text
 
     def minute(point: Minute) -> None:
         if sys.stderr.isatty():
             heat = max(point.reading.temperatures.values(), default=None)
             words = "" if heat is None else f", {heat:.0f} C"
-            _note(f"minute {point.minute + 1}: p50 {point.p50 * 1e3:.2f} ms, p90 {point.p90 * 1e3:.2f} ms{words}")
+            _note(f"{minute_text(point.minute, point.p50, point.p90)}{words}")
 
     total = len(plan.subjects) * (plan.settings.repeats + plan.memory)
     with bars.stage(plan.settings.mode, total) as advance:

@@ -130,6 +130,7 @@ def _repeat(measured: Measured) -> Repeat:
         post=measured.post,
         end_to_end=measured.end_to_end,
         seconds=measured.seconds,
+        steps=measured.steps if measured.every > 1 else None,
         offered=measured.offered,
         missed=measured.missed,
         minutes=tuple(

@@ -139,6 +139,7 @@ class Visit:
     def _hear(self, posted: Posted) -> list[Measured] | None:
         """Say it and keep it. Gives the repeats of a measurement when one more came."""
         from edgeshift.apps import phone
+        from edgeshift.benchmarks.latency.table import minute_text
 
         if isinstance(posted, phone.Measured):
             repeats = self._repeats.setdefault((posted.session, posted.run), [])
@@ -163,7 +164,7 @@ class Visit:
             words = ", ".join(f"{name} {time / 1e3:.2f} ms" for name, time in times.items() if time is not None)
             self.say(f"camera: {posted.steps} steps in {posted.seconds:.0f} s" + (f"; p50: {words}" if words else ""))
         elif isinstance(posted, phone.Point):
-            self.say(f"minute {posted.minute + 1}: p50 {posted.p50 * 1e3:.2f} ms, p90 {posted.p90 * 1e3:.2f} ms")
+            self.say(minute_text(posted.minute, posted.p50, posted.p90))
         elif isinstance(posted, phone.Trouble):
             self._troubles.append(posted.message)
             self.say(f"the phone says: {posted.message}")

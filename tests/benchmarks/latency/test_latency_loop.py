@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from doubles import model
 
-from edgeshift.benchmarks.latency.loop import WARM_CAP, no_collection, run_paced, run_steps, warm_up
+from edgeshift.benchmarks.latency import loop
+from edgeshift.benchmarks.latency.loop import WARM_CAP, Kept, Steps, no_collection, run_paced, run_steps, warm_up
+from edgeshift.stream import Timings
 
 
 class Clock:
@@ -59,6 +61,20 @@ def test_every_step_is_kept():
     clock = Clock(costs)
     found = run_steps(clock.stream(), FRAMES, 4, 0.0, clock)
     assert found.totals == costs and found.ends == [0.5, 0.75, 1.75, 1.875]
+
+
+def test_of_a_long_run_evenly_spaced_steps_are_kept(monkeypatch):
+    monkeypatch.setattr(loop, "MOST", 10)
+    kept, number = Kept(), 0
+    for length in (3, 4, 1, 9, 7, 30):
+        ones = [float(number + index) for index in range(length)]
+        kept.add(Steps([Timings(one, 0.0, 0.0) for one in ones], ones, [one + 1 for one in ones]), 0.0)
+        number += length
+        assert len(kept.totals) < 10 and kept.steps == number and kept.seconds == number
+        spacing = kept.totals[1] - kept.totals[0]
+        assert kept.totals == [spacing * index for index in range(len(kept.totals))], "none is missing between them"
+        assert kept.totals[-1] + spacing >= number and [one.pre for one in kept.timings] == kept.totals
+    assert spacing == 8
 
 
 def test_warm_up_ends_when_times_have_settled():

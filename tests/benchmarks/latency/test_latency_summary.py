@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import reports
 
+from edgeshift.benchmarks.latency.percentiles import PERCENTILES, percentile
 from edgeshift.benchmarks.latency.result import Energy, Report
-from edgeshift.benchmarks.latency.summary import PERCENTILES, deadline, percentile, summarize
+from edgeshift.benchmarks.latency.summary import deadline, summarize
 
 
 def samples(values) -> dict[str, tuple[float, ...]]:
@@ -71,6 +72,17 @@ def test_paced_counts_frames_of_the_camera():
     assert found.paced.share == 0.01
     assert of(reports.repeat()).paced is None
     assert deadline(reports.settings("paced", fps=25.0)) == 40_000 and deadline(reports.settings()) is None
+
+
+def test_steps_whose_samples_were_let_go_count():
+    found = of(msgspec.structs.replace(reports.repeat(**samples([1000] * 100), seconds=2.0), steps=400))
+    assert found.steps == 400 and found.steps_per_second == 200
+
+
+def test_a_minute_of_few_steps_says_nothing_of_heat():
+    whole = reports.minutes(30)
+    few = msgspec.structs.replace(whole[0], steps=40, p90=None)
+    assert of(reports.repeat(minutes=(few, *whole[1:])), mode="sustained").sustained is None
 
 
 def test_sustained_is_the_first_against_the_last_minute():

@@ -5,9 +5,9 @@ import type { Answer, Picture, Stream } from "./stream";
 export interface Minute {
   minute: number;
   steps: number;
-  /** Seconds, end to end. */
-  p50: number;
-  p90: number;
+  /** Seconds, end to end; null: too few steps to say. */
+  p50: number | null;
+  p90: number | null;
 }
 
 /** Microseconds of every timed step, in order. */
@@ -130,8 +130,8 @@ export class Loop {
         totals.push(answer.total);
         await this.breathe((performance.now() - begin) / (minutes * MINUTE));
       }
-      const [p50, p90] = [50, 90].map((percent) => (p(percent, totals, 1) ?? 0) / 1e6) as [number, number];
-      points.push({ minute, steps: totals.length, p50, p90 });
+      const seconds = (micro: number | null) => (micro === null ? null : micro / 1e6);
+      points.push({ minute, steps: totals.length, p50: seconds(p(50, totals)), p90: seconds(p(90, totals)) });
       this.tell((minute + 1) / minutes, points[minute]);
     }
     return { ...kept.timed((performance.now() - begin) / 1e3), minutes: points };

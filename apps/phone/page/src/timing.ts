@@ -140,7 +140,8 @@ export class Timing {
   }
 
   private points(minutes: Minute[]): void {
-    const rows = minutes.map(({ minute, p50, p90 }) => [String(minute + 1), milliseconds(p50 * 1e6), milliseconds(p90 * 1e6)]);
+    const shown = (seconds: number | null) => milliseconds(seconds === null ? null : seconds * 1e6);
+    const rows = minutes.map(({ minute, p50, p90 }) => [String(minute + 1), shown(p50), shown(p90)]);
     table("points", [["minute", "p50", "p90"], ...rows]);
   }
 }

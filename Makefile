@@ -77,8 +77,9 @@ weights-tsm weights-stsm: weights-%: $(IMAGENET)
 	$(BIN)/python -m edgeshift.training.average --half runs/$*3/model.safetensors runs/$*4/model.safetensors \
 		--out runs/$*_mobilenet_v2.safetensors
 	$(if $(filter stsm,$*),$(TRAIN) stsm_mobilenet_v2 $(FIFTH) --init runs/stsm_mobilenet_v2.safetensors --out runs/stsm5)
-	cp $(if $(filter stsm,$*),runs/stsm5/model.safetensors,runs/$*_mobilenet_v2.safetensors) \
-		edgeshift/weights/$*_mobilenet_v2.safetensors
+	$(if $(filter stsm,$*),$(BIN)/python -m edgeshift.training.choose --half runs/stsm5/model.safetensors --streams 200 \
+		--out runs/stsm_mobilenet_v2.safetensors)
+	cp runs/$*_mobilenet_v2.safetensors edgeshift/weights/$*_mobilenet_v2.safetensors
 
 clean:
 	rm -rf build dist $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache

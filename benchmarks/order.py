@@ -195,6 +195,10 @@ def row_of(subject: Opened, model: str, seed: int, clips: int, videos: tuple[Lab
         filmed = [(clip.label, clip.consensus) for clip in measured.clips]
         for name, reason in measured.unreadable:
             sys.stderr.write(f"not counted: {name}: {reason}\n")
+    if foreign := sorted({label for label, _ in filmed if label not in spec.labels}):
+        sys.stderr.write(
+            f"not counted: clips of {', '.join(foreign)}: no labels of the model (--label-map names them)\n"
+        )
     known = [pair for pair in filmed if pair[0] in spec.labels and pair[0] != NONE]
     return Row(
         model=model,

@@ -60,14 +60,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, name: str = ".lock") -> Iterator[None]:
     """Keep other processes that ask the same out of a folder while the block runs; a killed one frees it.
+
+    Args:
+        name: the file that is locked; it is made if it is not there, and stays.
 
     Raises:
         EdgeshiftError: another one is in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+    with (folder / name).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

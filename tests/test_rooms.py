@@ -229,6 +229,7 @@ TORCH = {
     "edgeshift.checkpoints.read",
     "edgeshift.calibration",
     "edgeshift.training.average",
+    "edgeshift.training.choose",
     "edgeshift.training.finish",
     "edgeshift.training.start",
     "edgeshift.training.trainee",

@@ -91,6 +91,7 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
                 "path": str(trained.path),
                 "curve": str(trained.curve),
                 "steps": last.step,
+                "unread": trained.unread,
                 "validation": {
                     "loss": last.validation.loss,
                     "frame_accuracy": last.validation.frame_accuracy,
@@ -108,6 +109,7 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
                 "validation",
                 f"frames {last.validation.frame_accuracy:.1%}, gestures {last.validation.gesture_accuracy:.1%}",
             ),
+            *([("left out", f"{len(trained.unread)} clips that cannot be read")] if trained.unread else []),
             ("curve", trained.curve),
         ],
     )
@@ -140,6 +142,8 @@ class _Bar:
 
     def show(self, entry: Entry) -> None:
         """The state of the run after another line of its history."""
+        for line in entry.unread:
+            print(f"edgeshift: note: left out, as it cannot be read: {line}", file=sys.stderr)
         if self._progress is None:
             return
         training, checked = entry.training, entry.validation

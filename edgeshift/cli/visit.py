@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from edgeshift.benchmarks.latency.result import Mode, Report, Settings
 
 MODES = ("normal", "quick", "rapid", "paced", "sustained")
+#: Why a measurement is not whole, if its phone said nothing.
+GONE = "the phone did not come back"
 
 
 def measure_in_browser(
@@ -36,7 +38,8 @@ def measure_in_browser(
     visit = Visit(file, lambda mode: settings, settings.mode, accelerator, say)
     found = list(visit.reports(reach))
     visit.require_success()
-    return found[-1]
+    # What broke off before comes after what was finished, and has a reason.
+    return next(report for report in reversed(found) if report.subjects[0].lost is None)
 
 
 class Visit:
@@ -61,14 +64,19 @@ class Visit:
         self._settings, self._accelerator = settings, accelerator
         self._artifact = read_phone_artifact(file)
         self._hello: Hello | None = None
+        #: Of each page that was opened: what is measured belongs to the phone that measured it.
+        self._hellos: dict[str, Hello] = {}
         self._checks: list[Checked] = []
         self._events: list[Announced] = []
         self._repeats: dict[tuple[str, int], list[Measured]] = {}
+        self._lost: dict[tuple[str, int], str] = {}
         self._troubles: list[str] = []
         self._complete = 0
 
     def reports(self, reach: Reach) -> Iterator[Report]:
-        """Serve the phone, say what it finds, and give a report of each measurement: at its end, or where it broke off.
+        """Serve the phone, say what it finds, and give a report of each measurement, at its end.
+
+        Those that broke off come last, as nobody knows before that they will not go on.
 
         Raises:
             DeviceError, RuntimeMissingError: it cannot be served. DeviceError: the page sends what makes no sense.
@@ -95,9 +103,9 @@ class Visit:
                 if whole and len(whole) == settings[whole[0].mode].repeats:
                     self._complete += 1
                     yield self._report(settings, whole, None)
-        for repeats in self._repeats.values():
+        for key, repeats in self._repeats.items():
             if len(repeats) < settings[repeats[0].mode].repeats:
-                yield self._report(settings, repeats, (self._troubles or ["the phone did not come back"])[-1])
+                yield self._report(settings, repeats, self._lost.get(key, GONE))
 
     def require_success(self) -> None:
         """Raise for what did not happen: nobody came, a check failed, what was asked for is not complete."""
@@ -111,7 +119,7 @@ class Visit:
                 f"allowed {failed.tolerance:.3g}"
             )
         if self.mode is not None and not self._complete:
-            why = (self._troubles or ["the phone did not come back"])[-1]
+            why = (self._troubles or [GONE])[-1]
             raise DeviceError(f"{name}: mode {self.mode} was not timed to its end: {why}; run it again")
 
     def document(self, reports: list[Report]) -> dict[str, Any]:
@@ -129,12 +137,18 @@ class Visit:
             self.say(f"Open {site.url}")
             self.say(f"  on a phone: first adb reverse tcp:{site.port} tcp:{site.port}, then the same address there")
         else:
-            if sys.stdout.isatty():
-                self.say(_code(site.url))
+            self._draw(site.url)
             self.say(f"Scan it, or open {site.url}")
             self.say("The phone will warn of the certificate: it was made for this run, and nobody vouches for it.")
             self.say(f"Its SHA-256 fingerprint: {site.fingerprint}")
         self.say(f"This ends when the phone is done, after {reach.idle:g} s without it, or with Ctrl-C.")
+
+    def _draw(self, url: str) -> None:
+        """The code, to a terminal, if there is one: also where the lines go into a pipe, or the document into a file."""
+        if sys.stderr.isatty():
+            print(_code(url), file=sys.stderr, flush=True)
+        elif sys.stdout.isatty():
+            self.say(_code(url))
 
     def _hear(self, posted: Posted) -> list[Measured] | None:
         """Say it and keep it. Gives the repeats of a measurement when one more came."""
@@ -148,7 +162,7 @@ class Visit:
             self.say(f"{posted.mode}: repeat {len(repeats)}, {posted.steps} steps; {posted.runtime}; {clock}")
             return repeats
         if isinstance(posted, phone.Hello):
-            self._hello = posted
+            self._hello = self._hellos[posted.session] = posted
             self.say(f"A phone: {posted.model or posted.platform or 'unnamed'}, {posted.cores} cores")
         elif isinstance(posted, phone.Checked):
             self._checks.append(posted)
@@ -167,14 +181,17 @@ class Visit:
             self.say(minute_text(posted.minute, posted.p50, posted.p90))
         elif isinstance(posted, phone.Trouble):
             self._troubles.append(posted.message)
+            for key in self._repeats:
+                if key[0] == posted.session:
+                    self._lost.setdefault(key, posted.message)  # a later one is of something else
             self.say(f"the phone says: {posted.message}")
         elif isinstance(posted, phone.Ended) and posted.reason == "idle":
             self.say("stopped, as nobody was there any more")
         return None
 
     def _report(self, settings: dict[str, Settings], repeats: list[Measured], lost: str | None) -> Report:
-        assert self._hello is not None  # the server listens to nobody who has not said hello
-        return browser_report(self._artifact, self._hello, settings[repeats[0].mode], repeats, lost)
+        first = repeats[0]  # the server listens to nobody who has not said hello
+        return browser_report(self._artifact, self._hellos[first.session], settings[first.mode], repeats, lost)
 
 
 def _code(url: str) -> str:

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from edgeshift.errors import GestureError
-from edgeshift.files import whole_file
+from edgeshift.files import alone, whole_file
 from edgeshift.frames import Frame, opencv
 from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events, strip
 from edgeshift.gestures.motion import Act
@@ -113,9 +113,15 @@ def draw_folder(folder: Path, drawing: Drawing, advance: Callable[[], None] = la
 
     Raises:
         GestureError: a folder that holds something else, or an unknown act in the script.
+        EdgeshiftError: another process draws into it.
         VideoError: a video that cannot be written.
     """
     _claim(folder, drawing)
+    with alone(folder, RECORD):
+        return _draw_missing(folder, drawing, advance)
+
+
+def _draw_missing(folder: Path, drawing: Drawing, advance: Callable[[], None]) -> Drawn:
     videos, kept = [], 0
     for video in _videos(drawing):
         videos.append(video)

@@ -30,6 +30,11 @@ class Trained:
     curve: Path
     history: tuple[Entry, ...]
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Clips that could not be read and were left out: a line each."""
+        return tuple(line for entry in self.history for line in entry.unread)
+
 
 def train(
     recipe: Recipe,

@@ -64,7 +64,7 @@ def average(files: Sequence[Path], out: Path, *, half: bool = False) -> None:
                 raise TrainingError(f"{path} and {files[-1]} differ in their {what}: they have no mean")
     if last.labels != (*STROKES, NONE):
         raise TrainingError(f"{files[-1]}: not trained on drawn gestures: no rule for streams can be chosen for a mean")
-    recipe = _recipe(files[-1], last)
+    recipe = recipe_of(files[-1], last)
     states = [one.network.state_dict() for one in given]
     last.network.load_state_dict({name: _mean([state[name] for state in states]) for name in states[-1]})
     stages = ", ".join(f"{path.name} sha256 {one.sha256}" for path, one in zip(files, given, strict=True))
@@ -90,7 +90,8 @@ def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack([tensor.double() for tensor in tensors]).mean(0).to(tensors[0].dtype)
 
 
-def _recipe(path: Path, given: Checkpoint) -> Recipe:
+def recipe_of(path: Path, given: Checkpoint) -> Recipe:
+    """How a checkpoint of edgeshift train was trained; TrainingError: it does not say."""
     try:
         return msgspec.json.decode((given.training or {})["recipe"], type=Recipe)
     except (KeyError, msgspec.DecodeError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ import torch
 from edgeshift import __version__
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import TrainingError
+from edgeshift.files import sha256
 from edgeshift.frames import opencv
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.memory import keep_freed_memory
@@ -32,8 +34,12 @@ from edgeshift.training.videos import TRAIN, VALIDATION, LabelMap, VideoSequence
 
 #: Seeds apart from those that are trained on (a run's seed) and those that are tested on.
 VALIDATION_SEED, RULE_SEED = 700_000_000, 800_000_000
-#: Streams that the rule is chosen on, and their seconds.
-RULE_STREAMS, RULE_SECONDS = 40, 60.0
+#: Streams that the rule is chosen on, their seconds, and the frames that fit into memory at once.
+RULE_STREAMS, RULE_SECONDS, RULE_FRAMES = 40, 60.0, 600
+#: Entries about earlier stages that a file keeps, out of 64 that it has room for.
+EARLIER, BEFORE = 40, "before: "
+#: Characters of an entry.
+LONGEST = 4096
 
 
 def run_and_save(
@@ -64,6 +70,35 @@ def run_and_save(
     network = start.network
     words = "" if changes is None else f"mirrored {dict(changes.mirrored)}, reversed {dict(changes.reversed)}"
     run = Run(recipe, folder, start.words, learn, watch, device=device, workers=workers, changes=words)
+    about: dict[str, Any] = {
+        "labels": learn.labels,
+        "frame_spacing": recipe.spacing,
+        "frames": recipe.frames,
+        "fit": "squash",
+        "source": f"edgeshift train on {learn.source}",
+        "license": license or start.license,
+        "half": half,
+        "training": {
+            "data": learn.source,
+            "validation": watch.source,
+            "start": start.words,
+            "changes": _short(words) or "none",
+            "recipe": msgspec.json.encode(recipe).decode(),
+            "seed": str(recipe.seed),
+            "tools": ", ".join(
+                (
+                    f"edgeshift {__version__}",
+                    f"python {platform.python_version()}",
+                    f"torch {torch.__version__}",
+                    f"numpy {np.__version__}",
+                    f"opencv {opencv('training').__version__}",
+                )
+            ),
+            **_before(start.training),
+        },
+    }
+    with TemporaryDirectory() as trial:  # what cannot be saved is said now, and not after hours
+        save(Path(trial) / RESULT, network, **about)
     result = folder / RESULT
     before = _finished(folder, recipe)
     history = train(run, network, resume=resume, report=report)
@@ -76,36 +111,9 @@ def run_and_save(
         if data is None
         else _usual(learn.labels)
     )
-    save(
-        result,
-        network,
-        labels=learn.labels,
-        frame_spacing=recipe.spacing,
-        frames=recipe.frames,
-        fit="squash",
-        source=f"edgeshift train on {learn.source}",
-        license=license or start.license,
-        half=half,
-        rule=rule,
-        training={
-            "data": learn.source,
-            "validation": watch.source,
-            "start": start.words,
-            "changes": words or "none",
-            "recipe": msgspec.json.encode(recipe).decode(),
-            "seed": str(recipe.seed),
-            "tools": ", ".join(
-                (
-                    f"edgeshift {__version__}",
-                    f"python {platform.python_version()}",
-                    f"torch {torch.__version__}",
-                    f"numpy {np.__version__}",
-                    f"opencv {opencv('training').__version__}",
-                )
-            ),
-            **{f"before: {name}"[:128]: text for name, text in start.training.items()},
-        },
-    )
+    if unread := sum(len(line.unread) for line in history.entries):
+        about["training"]["left out"] = f"{unread} clips that could not be read"
+    save(result, network, rule=rule, **about)
     load(result)  # what was written must read back
     return Trained(result, folder / CURVE, tuple(history.entries))
 
@@ -140,19 +148,46 @@ def _finished(folder: Path, recipe: Recipe) -> bool:
     return path.is_file() and any(line.step >= recipe.steps for line in History(path).entries)
 
 
+def _before(training: Mapping[str, str]) -> dict[str, str]:
+    """What is said of the stages before. A file has room for so much: of many, the ones furthest back are left out."""
+    found = sorted(training.items(), key=lambda item: item[0].count(BEFORE))
+    kept = {f"{BEFORE}{name}"[:128]: text for name, text in found[:EARLIER]}
+    left = len(found) - len(found[:EARLIER])
+    return kept | ({f"{BEFORE}left out": f"{left} entries about the stages furthest back"} if left else {})
+
+
+def _short(text: str) -> str:
+    """As much as an entry holds, with a hash of the rest."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST - 100]}... sha256 {sha256(text.encode())}"
+
+
 def _usual(labels: tuple[str, ...]) -> RuleSpec:
     """For videos, whose clips say nothing of what happens between them: what is assumed where nobody has chosen."""
     return msgspec.structs.replace(DEFAULT_RULE, none=NONE if NONE in labels else None)
 
 
-def drawn_rule(network: ShiftNetwork, recipe: Recipe, strokes: Mapping[str, Stroke]) -> RuleSpec:
-    """Chosen on drawn streams that were not trained on."""
+def drawn_rule(
+    network: ShiftNetwork,
+    recipe: Recipe,
+    strokes: Mapping[str, Stroke],
+    *,
+    count: int | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> RuleSpec:
+    """Chosen on drawn streams that were not trained on: ``count`` of them, ``RULE_STREAMS`` if it is not given.
+
+    advance: called after each.
+    """
     streams: list[tuple[npt.NDArray[Any], npt.NDArray[Any], tuple[Event, ...]]] = []
-    for index in range(RULE_STREAMS):
+    seconds = min(RULE_SECONDS, RULE_FRAMES * recipe.spacing)
+    for index in range(RULE_STREAMS if count is None else count):
         drawn = draw_stream(
-            RULE_SEED + index, seconds=RULE_SECONDS, spacing=recipe.spacing, size=recipe.size, strokes=strokes
+            RULE_SEED + index, seconds=seconds, spacing=recipe.spacing, size=recipe.size, strokes=strokes
         )
         clip = torch.from_numpy(drawn.frames).permute(0, 3, 1, 2)[None].float()
         with torch.inference_mode():
             streams.append((drawn.times, network(clip)[0].numpy(), drawn.events))
+        advance()
     return choose_rule(streams, recipe.spacing, (*strokes, NONE))

@@ -61,6 +61,8 @@ class Entry(msgspec.Struct, frozen=True):
     """Seconds since 1970, when it was written."""
     training: Sums
     validation: Sums | None = None
+    unread: tuple[str, ...] = ()
+    """Clips that turned out not to be readable since the line before: a line each, and each once in a run."""
 
 
 class History:
@@ -93,6 +95,6 @@ class History:
             part.write_bytes(b"".join(msgspec.json.encode(entry) + b"\n" for entry in self.entries))
 
 
-def entry(step: int, training: Sums, validation: Sums | None) -> Entry:
+def entry(step: int, training: Sums, validation: Sums | None, unread: tuple[str, ...] = ()) -> Entry:
     """A line, dated now."""
-    return Entry(step, time(), training, validation)
+    return Entry(step, time(), training, validation, unread)

@@ -24,12 +24,14 @@ class Sequence:
         targets: what to answer.
         motion: float32 [T, 4], the fingertip's x, y and their change since the frame before, in pictures.
         motion_weights: float32 [T, 4], 1 where that is known.
+        unread: clips that would have been in it and cannot be read: a line each.
     """
 
     frames: npt.NDArray[np.uint8]
     targets: Targets
     motion: npt.NDArray[np.float32]
     motion_weights: npt.NDArray[np.float32]
+    unread: tuple[str, ...] = ()
 
 
 class Sequences(Protocol):

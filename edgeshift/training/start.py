@@ -62,7 +62,8 @@ def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None,
     if given.config.backbone != backbone:
         raise TrainingError(f"{init} holds a {given.config.name}: it cannot become a {recipe.model}")
     network = given.network
-    if given.config.table == table and given.config.bidirectional and not recipe.bidirectional:
+    both_ways = given.config.bidirectional and given.config.table != "tsn"  # without a shift there is nothing to move
+    if given.config.table == table and both_ways and not recipe.bidirectional:
         network = past_first(network)
     wanted = msgspec.structs.replace(
         network.config,

@@ -13,7 +13,7 @@ import math
 import signal
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +123,8 @@ class _Loop:
         self.step = 0
         self.since = Sums()
         self.history = History(run.folder / HISTORY)
+        self.unread: list[str] = []
+        self.known: set[str] = set()
 
     def run(self, device: torch.device, stopped: Callable[[], bool], report: Callable[[Entry], None]) -> None:
         saved = monotonic()
@@ -131,8 +133,11 @@ class _Loop:
             self.since = self.since.add(self._learn(batch))
             if self.step % EVERY == 0 or self.step == last:
                 checked = self.step % (EVERY * VALIDATE) == 0 or self.step == last
-                line = entry(self.step, self.since, self._validate(device) if checked else None)
+                validation = self._validate(device) if checked else None
+                line = entry(self.step, self.since, validation, tuple(self.unread))
                 self.since = Sums()
+                self.known.update(self.unread)
+                self.unread.clear()
                 self.history.append(line)
                 draw_curve(self.history.entries, self.folder / CURVE)
                 report(line)
@@ -167,8 +172,9 @@ class _Loop:
         per = self.recipe.batch
         for begin in range(0, self.source.checks, per):
             indices = range(begin, min(begin + per, self.source.checks))
-            batch = Batch.of([self.source.validation[index] for index in indices]).to(device)
-            total = total.add(self.trainee.losses(batch).values())
+            found = [self.source.validation[index] for index in indices]
+            self._note(line for one in found for line in one.unread)
+            total = total.add(self.trainee.losses(Batch.of(found).to(device)).values())
         return total
 
     def _batches(self, device: torch.device) -> Iterator[Batch]:
@@ -185,10 +191,16 @@ class _Loop:
             # Workers must not share the generator that dropout uses: a resumed run could not go on alike.
             generator=torch.Generator(),
         )
-        for batch in loader:
-            if isinstance(batch, str):
-                raise TrainingError(batch)
+        for found in loader:
+            if isinstance(found, str):
+                raise TrainingError(found)
+            batch, unread = found
+            self._note(unread)
             yield batch.to(device)
+
+    def _note(self, unread: Iterable[str]) -> None:
+        """Remember what cannot be read, for the next line of the history."""
+        self.unread.extend(line for line in dict.fromkeys(unread) if line not in {*self.unread, *self.known})
 
     def save(self) -> None:
         """Write all that is needed to go on."""
@@ -201,6 +213,7 @@ class _Loop:
             "cuda random": torch.cuda.get_rng_state() if self.source.device == "cuda" else None,
             "lines": len(self.history.entries),
             "since": msgspec.to_builtins(self.since),
+            "unread": list(self.unread),
         }
         with whole_file(self.folder / STATE) as part:
             torch.save(state, part)
@@ -226,6 +239,8 @@ class _Loop:
             self.step = int(state["step"])
             self.since = msgspec.convert(state["since"], Sums)
             self.history.cut(int(state["lines"]))
+            self.unread = [str(line) for line in state.get("unread", [])]
+            self.known = {line for one in self.history.entries for line in one.unread}
         except Exception as error:
             raise TrainingError(
                 f"{path}: cannot go on from it: {one_line(error)}; remove the folder to start anew"
@@ -248,10 +263,13 @@ class _Upcoming(torch.utils.data.Dataset["Sequence | str"]):
             return str(error)  # an error that is raised in a worker arrives as that worker's traceback
 
 
-def _together(found: list[Sequence | str]) -> Batch | str:
-    """A batch, or what went wrong with one of its sequences."""
+def _together(found: list[Sequence | str]) -> tuple[Batch, tuple[str, ...]] | str:
+    """A batch and what of it could not be read, or what went wrong with one of its sequences."""
     wrong = next((one for one in found if isinstance(one, str)), None)
-    return wrong or Batch.of([one for one in found if not isinstance(one, str)])
+    if wrong is not None:
+        return wrong
+    whole = [one for one in found if not isinstance(one, str)]
+    return Batch.of(whole), tuple(line for one in whole for line in one.unread)
 
 
 def _claim(run: Run, resume: bool) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.dataset import LabelledClip, read_dataset
-from edgeshift.errors import TrainingError
+from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.frames import FrameSpec, fit_frame, opencv
 from edgeshift.gestures import Event
 from edgeshift.spec import NONE
@@ -29,6 +29,8 @@ from edgeshift.video import paced
 TAIL = 0.15
 #: Frames of a clip: what is longer is no trimmed clip.
 LONGEST = 512
+#: Clips in a row that cannot be read, after which a run gives up.
+PATIENCE = 20
 #: Bytes of clips kept decoded, per process.
 KEPT = 512 << 20
 #: Parts of a data set. Others, such as "test", are left alone.
@@ -126,14 +128,27 @@ class VideoSequences:
         pictures: list[npt.NDArray[np.uint8]] = []
         events: list[Event] = []
         count = 0
+        unread: dict[str, str] = {}
+        failed = 0
         while count < self._frames:
-            pick = index + len(pictures) if self._plain else int(random.integers(len(self._videos)))
-            clip, label = self._clip(self._videos[pick % len(self._videos)], random)
+            pick = index + len(pictures) + failed if self._plain else int(random.integers(len(self._videos)))
+            video = self._videos[pick % len(self._videos)]
+            try:
+                clip, label, backwards = self._clip(video, random)
+            except EdgeshiftError as error:
+                # One damaged file does not end a run of hours: another clip takes its turn, and it is said.
+                unread[video.name] = str(error)
+                failed += 1
+                if failed == PATIENCE:
+                    raise TrainingError(f"{failed} clips that cannot be read, one after the other: {error}") from error
+                continue
             # Later clips begin where they begin: a cut one would reach back into the clip before.
             room = self._frames - count
             anywhere = not (count or self._plain) and len(clip) > room
             cut = int(random.integers(len(clip) - room + 1)) if anywhere else 0
-            begin, end = count - cut, count - cut + len(clip) * (1 - TAIL)
+            rest = len(clip) * TAIL  # at the clip's end, and at its beginning if it is played backwards
+            begin = count - cut + (rest if backwards else 0.0)
+            end = count - cut + len(clip) - (0.0 if backwards else rest)
             if label != NONE:
                 events.append(Event(label, begin * self._spacing, end * self._spacing))
             clip = clip[cut : cut + room]
@@ -142,20 +157,21 @@ class VideoSequences:
         frames = np.concatenate(pictures)
         times = np.arange(self._frames) * self._spacing
         unknown = np.zeros((self._frames, 4), np.float32)
-        return Sequence(frames, frame_targets(times, events, self.labels), unknown, unknown)
+        targets = frame_targets(times, events, self.labels)
+        return Sequence(frames, targets, unknown, unknown, tuple(unread.values()))
 
-    def _clip(self, video: LabelledClip, random: np.random.Generator) -> tuple[npt.NDArray[np.uint8], str]:
-        """All of a clip, and what it shows once it is mirrored or reversed."""
+    def _clip(self, video: LabelledClip, random: np.random.Generator) -> tuple[npt.NDArray[np.uint8], str, bool]:
+        """All of a clip, what it shows once it is mirrored or reversed, and whether it is played backwards."""
         if self._plain:
-            return _DECODED.get(video.path, self._spacing, self._spec), video.label
+            return _DECODED.get(video.path, self._spacing, self._spec), video.label, False
         # Four tempos; more would not fit into the memory of decoded clips.
         clip = _DECODED.get(video.path, self._spacing * float(random.choice([0.75, 0.9, 1.0, 1.2])), self._spec)
         label = video.label
         if self._changes and label in self._changes.mirrored and random.random() < 0.5:
             clip, label = clip[:, :, ::-1], self._changes.mirrored[label]
         if self._changes and label in self._changes.reversed and random.random() < 0.5:
-            clip, label = clip[::-1], self._changes.reversed[label]
-        return clip, label
+            return clip[::-1], self._changes.reversed[label], True
+        return clip, label, False
 
 
 def content_hash(videos: list[LabelledClip]) -> str:

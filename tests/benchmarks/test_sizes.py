@@ -33,7 +33,7 @@ def test_each_size_is_trained_and_measured_once(
     assert sorted(kept) == ["tsm_mobilenet_v2_64", "tsm_mobilenet_v2_96"]
     measured: list[Path] = []
     real = events.measure
-    monkeypatch.setattr(events, "measure", lambda path, minutes: (measured.append(path), real(path, minutes))[1])
+    monkeypatch.setattr(events, "measure", lambda path, *given: (measured.append(path), real(path, *given))[1])
     assert sizes.main(line) == 0 and not measured
     again = json.loads(capsys.readouterr().out)
     assert [row["recall"] for row in again] == [row["recall"] for row in rows]

@@ -12,7 +12,7 @@ from edgeshift.checkpoints import load, save
 from edgeshift.gestures import STROKES
 from edgeshift.models import ModelConfig, build
 from edgeshift.spec import NONE
-from edgeshift.training import Recipe
+from edgeshift.training import Recipe, choose
 from edgeshift.training.average import main
 
 LABELS = (*STROKES, NONE)
@@ -44,6 +44,26 @@ def test_the_mean_is_that_of_all_weights(tmp_path: Path) -> None:
     training = mean.training or {}
     assert load(first).sha256 in training["mean of"] and load(second).sha256 in training["mean of"]
     assert "mean of 2 stages" in (mean.source or "")
+
+
+def test_a_rule_is_chosen_anew_and_nothing_else_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(choose, "keep_freed_memory", lambda: None)
+    first, out = stage(tmp_path / "a.safetensors", 1), tmp_path / "b.safetensors"
+    assert choose.main([str(first), "--out", str(out), "--streams", "3"]) == 0
+    assert capsys.readouterr().out.startswith("rule: ")
+    before, after = load(first), load(out)
+    assert before.rule is None and after.rule is not None
+    assert (after.training or {}) == {**(before.training or {}), "rule": "chosen on 3 drawn streams of a minute"}
+    assert (after.config, after.labels, after.frame_spacing) == (before.config, before.labels, before.frame_spacing)
+    kept = after.network.state_dict()
+    assert all(torch.equal(kept[name], tensor) for name, tensor in before.network.state_dict().items())
+    assert choose.main([str(first), "--out", str(out), "--streams", "0"]) == 2
+    other = stage(tmp_path / "c.safetensors", 1, labels=(*LABELS[1:], LABELS[0]))
+    assert (
+        choose.main([str(other), "--out", str(out)]) == 3 or "not trained on drawn gestures" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from edgeshift.checkpoints import load
-from edgeshift.errors import TrainingError
+from edgeshift.checkpoints import load, save
+from edgeshift.errors import CheckpointError, TrainingError
 from edgeshift.gestures import STROKES
 from edgeshift.models import build
 from edgeshift.models.config import ModelConfig
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.spec import NONE
-from edgeshift.training import Recipe, train
+from edgeshift.training import Recipe, finish, train
 from edgeshift.training.history import Entry
 from edgeshift.training.sequences import DrawnSequences, Sequence
 from edgeshift.training.start import starting_network
@@ -104,6 +105,23 @@ def test_a_sequence_that_cannot_be_read_is_one_line(tmp_path: Path, workers: int
     with pytest.raises(TrainingError) as caught:
         loop(Run(RECIPE, tmp_path, "scratch", broken, data(), checks=2, workers=workers), network(), report=ignore)
     assert str(caught.value) == "clip 3 is broken"
+
+
+class Partly(DrawnSequences):
+    """Some of its sequences lack a clip."""
+
+    def __getitem__(self, index: int) -> Sequence:
+        found = super().__getitem__(index)
+        return replace(found, unread=(f"clip {index % 3} is broken",)) if index in (1, 2, 4) else found
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_cannot_be_read_is_said_once(tmp_path: Path, workers: int) -> None:
+    partly = Partly(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
+    run = Run(RECIPE, tmp_path, "scratch", partly, data(), checks=2, workers=workers)
+    history = loop(run, network(), report=ignore)
+    said = [line for entry in history.entries for line in entry.unread]
+    assert sorted(said) == ["clip 1 is broken", "clip 2 is broken"]
 
 
 @pytest.mark.parametrize(
@@ -210,3 +228,21 @@ def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypa
     stamp = again.path.stat().st_mtime_ns
     assert train(msgspec.structs.replace(recipe, seed=2), tmp_path / "more", init=trained.path, workers=0, resume=True)
     assert again.path.stat().st_mtime_ns == stamp
+
+
+def test_what_cannot_be_saved_is_said_before_the_first_step(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="license"):
+        train(RECIPE, tmp_path / "run", workers=0, license="two\nlines")
+    assert not (tmp_path / "run" / HISTORY).exists()
+
+
+def test_a_file_has_room_for_any_number_of_stages(tmp_path: Path) -> None:
+    said = {"data": "drawn", "recipe": "{}", "seed": "0", "start": "scratch", "changes": "x" * 9000, "tools": "ours"}
+    said["changes"] = finish._short(said["changes"])
+    for number in range(20):
+        own = {"data": f"stage {number}", "recipe": "{}", "start": "the one before", "seed": "0", "tools": "ours"}
+        said = own | finish._before(said)
+    path = tmp_path / "a.safetensors"
+    save(path, network(), training=said)
+    kept = load(path).training or {}
+    assert kept["before: data"] == "stage 18" and kept["before: left out"].endswith("furthest back")

@@ -10,7 +10,9 @@ import pytest
 from edgeshift.dataset import LabelledClip
 from edgeshift.errors import EdgeshiftError, TrainingError, VideoError
 from edgeshift.frames import FrameSpec
+from edgeshift.gestures import Event
 from edgeshift.spec import NONE
+from edgeshift.training import videos
 from edgeshift.training.videos import (
     TAIL,
     Decoded,
@@ -155,6 +157,48 @@ def test_a_declared_reversal_plays_backwards(data: Path) -> None:
             falling += label == 0 and light[0] > light[-1]
             assert label == 0 or light[0] < light[-1]
     assert falling
+
+
+def test_what_is_played_backwards_is_complete_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest at a clip's end comes first then, and the stroke ends with the last frame."""
+    film(tmp_path / "up.avi", 60, 60, frames=20)
+    monkeypatch.setattr("edgeshift.training.videos._varied", lambda clip, random: clip)
+    events: list[Event] = []
+    real = videos.frame_targets
+    monkeypatch.setattr(videos, "frame_targets", lambda t, e, labels: (events.append(e[0]), real(t, e, labels))[1])
+    video = LabelledClip(tmp_path / "up.avi", "up.avi", "up")
+    learn = VideoSequences([video], ("up", NONE), 40, SIZE, 0.1, 0, changes=LabelMap({}, {"up": "up"}))
+    seen = set()
+    for index in range(12):
+        light = learn[index].frames.mean((1, 2, 3))
+        backwards = bool(light[1] < light[0])
+        seen.add(backwards)
+        event = events[-1]
+        rest = TAIL * (event.end if backwards else event.end / (1 - TAIL))
+        assert event.begin == pytest.approx(rest if backwards else 0)
+    assert seen == {False, True}
+
+
+def test_a_clip_that_cannot_be_read_is_left_out_and_said(data: Path) -> None:
+    (data / "left" / "3.avi").write_bytes(b"RIFF, but no film")
+    found = find_videos(data)
+    sequences = VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0)
+    drawn = [sequences[index] for index in range(30)]
+    said = {line for sequence in drawn for line in sequence.unread}
+    assert len(said) == 1 and "3.avi" in said.pop()
+    assert all(len(sequence.frames) == 24 for sequence in drawn)
+    again = VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0)[7]
+    assert np.array_equal(again.frames, drawn[7].frames) and again.unread == drawn[7].unread
+    plain = VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0, plain=True)
+    assert any(plain[index].unread for index in range(len(found)))
+
+
+def test_clips_of_which_none_can_be_read_end_it(data: Path) -> None:
+    for path in data.glob("*/*.avi"):
+        path.write_bytes(b"no film")
+    found = find_videos(data)
+    with pytest.raises(TrainingError, match="cannot be read, one after the other"):
+        VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0)[0]
 
 
 def test_a_map_of_what_is_no_label_is_refused(data: Path) -> None:

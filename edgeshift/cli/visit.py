@@ -144,7 +144,7 @@ class Visit:
         self.say(f"This ends when the phone is done, after {reach.idle:g} s without it, or with Ctrl-C.")
 
     def _draw(self, url: str) -> None:
-        """The code, to a terminal, if there is one: also where the lines go into a pipe, or the document into a file."""
+        """The code, to a terminal, if there is one: also where lines go into a pipe, or the document into a file."""
         if sys.stderr.isatty():
             print(_code(url), file=sys.stderr, flush=True)
         elif sys.stdout.isatty():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import sys
 import threading
 from typing import Any
 from urllib.parse import urlsplit
@@ -146,6 +147,62 @@ def test_a_measurement_that_broke_off_says_why_and_is_kept(capsys, monkeypatch, 
     report = read_document(out)
     assert report.subjects[0].lost == "the page was left" and len(report.subjects[0].repeats) == 1
     assert not summarize(report)[0].validity.valid
+
+
+def visited(capsys, monkeypatch, stand_in, posts: list[bytes], path) -> Any:
+    """What `edgeshift bench --device browser` gets, while a thread posts what phones would."""
+    pytest.importorskip("cv2", reason="drawing frames needs OpenCV")
+    from edgeshift.apps.phone import Reach
+    from edgeshift.cli.visit import measure_in_browser
+
+    monkeypatch.setattr(files_module, "BUILT", stand_in)
+    answers: list[int] = []
+
+    def say(text: str) -> None:
+        if "http://" in text and "adb" not in text:
+            threading.Thread(target=phone, args=(text.split()[-1], posts, answers)).start()
+
+    reach = Reach(localhost=True, idle=20.0)
+    return measure_in_browser(path, browser_settings("quick"), "cpu", reach, say)
+
+
+def test_the_run_that_was_finished_wins_over_those_that_broke_off(capsys, monkeypatch, written, stand_in, post):
+    """A page that was opened again has a name of its own; its runs are its phone's."""
+    again = {"session": "3-4", "run": 6}
+    posts = [post("hello", model="First"), post("measured"), post("hello", model="Second", session="3-4")]
+    posts += [post("measured", repeat=repeat, **again) for repeat in range(3)]
+    report = visited(capsys, monkeypatch, stand_in, [*posts, post("done", session="3-4")], written())
+    (subject,) = report.subjects
+    assert len(subject.repeats) == 3 and subject.lost is None and report.facts.board == "Second"
+
+
+def test_what_broke_off_belongs_to_the_phone_that_began_it(capsys, monkeypatch, written, stand_in, post, tmp_path):
+    other = {"session": "3-4"}
+    posts = [post("hello", model="First"), post("measured"), post("trouble", message="the first was left")]
+    posts += [post("trouble", message="no camera"), post("hello", model="Second", **other)]
+    posts += [post("trouble", message="of the second", **other), post("measured", run=6, **other)]
+    out = tmp_path / "phone.json"
+    served(capsys, monkeypatch, stand_in, [*posts, post("done", **other)], written(), "--out", out)
+    first, second = read_document(out), read_document(tmp_path / "phone_2.json")
+    assert first.facts.board == "First" and first.subjects[0].lost == "the first was left"
+    assert second.facts.board == "Second" and second.subjects[0].lost == "the phone did not come back"
+
+
+@pytest.mark.parametrize(("terminals", "where"), [(("stderr",), "stderr"), (("stdout",), "said"), ((), None)])
+def test_the_code_is_drawn_where_there_is_a_terminal(capsys, monkeypatch, written, terminals, where):
+    """stdout is none with `--json > x` and with `| tee`: it is stderr's then."""
+    pytest.importorskip("segno")
+    from edgeshift.apps.phone import Reach, Site
+    from edgeshift.cli.visit import Visit
+
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(getattr(sys, name), "isatty", lambda name=name: name in terminals)
+    said: list[str] = []
+    visit = Visit(written(), browser_settings, None, "cpu", said.append)
+    visit._invite(Site(url="https://192.168.1.20:8000/token/", port=8000, fingerprint="AA"), Reach())
+    out, err = capsys.readouterr()
+    assert out == "" and ("\u2580" in err) == (where == "stderr")
+    assert ("\u2580" in "".join(said)) == (where == "said")
 
 
 def test_each_measurement_of_a_visit_has_a_file(capsys, monkeypatch, written, stand_in, post, tmp_path):

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 #: Seconds that a socket may say nothing; that a request may take to come whole; that an answer may take to go.
 SILENCE, REQUEST, ANSWER = 20.0, 60.0, 300.0
 HEADERS = {
-    # Scripts from here only; WebAssembly may be compiled, text may not be run. The runtime comes from a blob.
+    # Scripts from here only; WebAssembly may be compiled, text may not be run. Workers and their runtime come from
+    # blobs that the page keeps, as they must start when this server is gone.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self' blob:; "
-        "worker-src 'self'; img-src data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
+        "worker-src blob:; img-src data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
     # These two let threads share memory.

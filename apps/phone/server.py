@@ -11,7 +11,7 @@ import queue
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from time import monotonic
@@ -85,9 +85,14 @@ class Server(ThreadingHTTPServer):
         now = monotonic()
         with self._lock:
             over = [connection for connection, end in self._ends.items() if now > end]
-        for connection in over:
-            with suppress(OSError):  # it may be closed already
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        _cut(over)
+
+    def server_close(self) -> None:
+        """Listen no more, and serve those no more who are connected: browsers keep connections open."""
+        super().server_close()
+        with self._lock:
+            held = list(self._ends)
+        _cut(held)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke off, as each does at which a phone shows its warning: nothing to tell."""
@@ -114,3 +119,9 @@ class Server(ThreadingHTTPServer):
             if isinstance(posted, Hello):
                 self._session = posted.session
             return posted.session == self._session
+
+
+def _cut(connections: Iterable[socket.socket]) -> None:
+    for connection in connections:
+        with suppress(OSError):  # it may be closed already
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeshift.benchmarks.latency.result import Mode, Report
 
 FILE = click.Path(path_type=Path)
-#: Seconds: no repeat but a sustained one takes longer, and that one gives a sign each minute.
+#: Seconds: while the page is in front it gives a sign of life each minute, also while it times; two may be lost.
 LEAST_IDLE = 180
 
 

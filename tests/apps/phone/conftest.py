@@ -176,6 +176,7 @@ def opened(chromium, trained, drawn) -> Callable[..., Any]:
         *arguments: str,
         job: dict[str, Any] | None = None,
         looks: dict[str, Any] | None = None,
+        before: Callable[[Any], object] = lambda page: None,
         **reach: Any,
     ) -> Iterator[SimpleNamespace]:
         path = precision if isinstance(precision, Path) else trained(precision)
@@ -191,6 +192,7 @@ def opened(chromium, trained, drawn) -> Callable[..., Any]:
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         with browser(chromium, *arguments, **(looks or {})) as page:
+            before(page)
             page.goto(sites.get(timeout=10).url)
             visit = SimpleNamespace(page=page, posted=posted, path=path, thread=thread)
 

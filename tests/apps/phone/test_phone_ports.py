@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from doubles import LABELS, SIZE
 
+from edgeshift.apps.phone.posted import read_posted
 from edgeshift.frames import FrameSpec, fit_frame
 from edgeshift.rule import Spotter
 from edgeshift.selfcheck import check_frames
@@ -150,3 +151,23 @@ def test_percentiles_are_numpys(ports):
     code = "return [50, 90, 99].map((percent) => ports.p(percent, samples, 1))"
     assert ports(code, samples=samples.tolist()) == pytest.approx(np.percentile(samples, [50, 90, 99]).tolist())
     assert ports("return [ports.p(90, [1, 2, 3]), ports.p(99, samples)]", samples=samples.tolist()) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("no such\r\n\toperator\x1b[31m here\u2028", "no such operator [31m here"),
+        ("x" * 600, "x" * 511 + "…"),
+        ("\U0001f4f1" * 513, "\U0001f4f1" * 511 + "…"),
+        ("fine: ä 手", "fine: ä 手"),
+        ("\u202eturned\u2069", "turned"),
+    ],
+)
+def test_what_a_browser_says_becomes_a_line_that_the_server_takes(ports, post, text, line):
+    found = ports("return ports.oneLine(text)", text=text)
+    assert found == line
+    assert read_posted(post("trouble", message=found)).message == line
+
+
+def test_half_a_character_is_none(ports):
+    assert ports("return ports.oneLine('a\\ud83d' + 'b')") == "a?b"

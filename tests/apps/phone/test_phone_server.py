@@ -123,6 +123,19 @@ def test_it_stops_when_nobody_comes(artifact, job, frames, stand_in):
         assert visit.found == [Ended("idle")]
 
 
+def test_a_connection_that_is_kept_open_ends_with_the_server(visit, post):
+    kept = http.client.HTTPConnection("127.0.0.1", visit.port, timeout=10)
+    kept.request("GET", f"/{visit.token}/artifact")
+    assert kept.getresponse().read()
+    for kind in ("hello", "done"):
+        assert visit.ask("POST", "post", post(kind)).status == 204
+    visit.thread.join(10)
+    kept.auto_open = False
+    with pytest.raises((OSError, http.client.HTTPException)):
+        kept.request("GET", f"/{visit.token}/artifact")
+        kept.getresponse()
+
+
 def test_connections_are_counted(artifact, job, frames, stand_in, monkeypatch):
     monkeypatch.setattr(server_module, "CONNECTIONS", 3)
     with Running(artifact, job, frames, stand_in) as visit:

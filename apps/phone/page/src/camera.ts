@@ -27,6 +27,8 @@ export class Camera {
   private readonly canvas = document.createElement("canvas");
   private readonly context = this.canvas.getContext("2d", { willReadFrequently: true })!;
   private handle = 0;
+  /** Counts starts and stops: a camera that comes after it was stopped is let go. */
+  private turn = 0;
   facing: "user" | "environment" = "user";
   mirrored = false;
 
@@ -35,33 +37,53 @@ export class Camera {
     private readonly fit: Fit["fit"],
   ) {}
 
-  get running(): boolean {
-    return this.stream !== null;
+  /** It is there and gives no picture, as when another program has taken it for a while. */
+  get silent(): boolean {
+    return this.track?.muted ?? false;
   }
 
-  /** Ask for the camera and show it. `see` is called for each of its frames, with the time in seconds. */
-  async start(see: (timestamp: number) => void): Promise<void> {
+  /**
+   * Ask for the camera and show it. False: it was stopped meanwhile.
+   *
+   * `see` is called for each of its frames, with the time in seconds; `changed` when it falls silent or speaks again;
+   * `lost` when it ends by itself.
+   */
+  async start(see: (timestamp: number) => void, changed: () => void, lost: () => void): Promise<boolean> {
+    const turn = ++this.turn;
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new Error("this browser gives no camera to this page: open it by https, or by http on localhost");
     }
     const video = { facingMode: this.facing, width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
-    this.stream = await navigator.mediaDevices.getUserMedia({ audio: false, video });
-    this.video.srcObject = this.stream;
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: false, video });
+    if (turn !== this.turn) {
+      for (const track of stream.getTracks()) track.stop();
+      return false;
+    }
+    this.stream = this.video.srcObject = stream;
     await this.video.play();
+    if (turn !== this.turn) return false;
+    Object.assign(this.track!, { onended: lost, onmute: changed, onunmute: changed });
     // As in a mirror: "left" is where one's own left hand is. What the network sees is turned, too.
     this.mirror(this.track?.getSettings().facingMode === "user");
     const region = this.region();
     this.video.classList.toggle("cut", region.height < this.video.videoHeight);
     this.video.style.aspectRatio = `${region.width} / ${region.height}`;
     const look = (now: number): void => {
-      if (!this.stream) return;
+      if (turn !== this.turn) return;
       this.next(look);
       see(now / 1e3);
     };
     this.next(look);
+    return true;
+  }
+
+  /** Go on after a pause, in which browsers stop videos. */
+  again(): void {
+    void this.video.play().catch(() => undefined);
   }
 
   stop(): void {
+    this.turn += 1;
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.stream = null;
     this.video.srcObject = null;

@@ -10,10 +10,10 @@ export interface Choice {
   threads: number;
 }
 
-/** Where the runtime's files are: a folder, and the WebAssembly of the variant that is loaded, already fetched. */
+/** Where the runtime's parts are, already fetched: the script that its threads load, and its WebAssembly. */
 export interface Runtime {
-  folder: string;
   variant: string;
+  script: string;
   binary: string;
 }
 
@@ -42,17 +42,15 @@ export async function canThread(): Promise<boolean> {
 
 /** Start the runtime in this worker: once for its life. */
 export async function startRuntime(runtime: Runtime, accelerator: Choice["accelerator"]): Promise<void> {
-  const script = `${runtime.folder}${runtime.variant}.js`;
   // LiteRT takes hold of the graphics unit wherever it can: not beside a measurement of the processor.
   if (accelerator === "cpu") Object.defineProperty(navigator, "gpu", { value: undefined });
-  // Its threads load the script again, by this name; by itself it would take ours for it.
   Object.assign(globalThis, {
-    Module: {
-      mainScriptUrlOrBlob: script,
-      locateFile: (file: string) => (file.endsWith(".wasm") ? runtime.binary : runtime.folder + file),
-    },
+    // Its threads load the script again, from here; by itself it would take ours for it.
+    Module: { mainScriptUrlOrBlob: runtime.script, locateFile: () => runtime.binary },
+    // It is in this worker already (`runner.ts`), which may import nothing: only the name has to look like one.
+    importScripts: () => undefined,
   });
-  await loadLiteRt(script);
+  await loadLiteRt(`${runtime.variant}.js`);
 }
 
 export class Engine {

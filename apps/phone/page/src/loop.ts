@@ -32,9 +32,6 @@ export interface Timed extends Samples {
 /** What a loop tells while it runs: the share that is done. Nothing is told more than twice a second. */
 export type Told = (done: number, minute?: Minute) => void;
 
-/** Raised when the page is told to stop. */
-export class Stopped extends Error {}
-
 /** What is to be timed: so many steps and seconds at least; frames a second of a camera, or minutes, where asked for. */
 export interface Plan {
   steps: number;
@@ -51,7 +48,6 @@ const MOST = 400_000;
 
 export class Loop {
   private told = 0;
-  stopped = false;
 
   constructor(
     private readonly stream: Stream,
@@ -141,14 +137,13 @@ export class Loop {
     return this.stream.step(this.frames[index % this.frames.length]!);
   }
 
-  /** Between two steps, twice a second: tell how far it is, and hear whether to stop. */
+  /** Between two steps, twice a second: tell how far it is, and let the browser do what waits. */
   private async breathe(done: number): Promise<void> {
     const now = performance.now();
     if (now - this.told < BREATH) return;
     this.told = now;
     this.tell(done);
     await new Promise((resolve) => setTimeout(resolve, 0));
-    if (this.stopped) throw new Stopped("stopped");
   }
 }
 

@@ -1,5 +1,6 @@
 /** The page: fetch the artifact, open it, and let the three parts begin; on its own, where the command asked for a mode. */
 import { readArtifact } from "./artifact";
+import { oneLine } from "./line";
 import { Live } from "./live";
 import { element, status, words } from "./page";
 import { Proof } from "./proof";
@@ -8,8 +9,11 @@ import { choices, name, Session } from "./session";
 import { Timing } from "./timing";
 
 const PARTS = ["camera", "timing", "proof"];
-/** Milliseconds between signs of life; none while something is timed. */
-const ALIVE = 30e3;
+/**
+ * Milliseconds between signs of life, a third of what the command waits at least. They come while something is timed as
+ * well: one small request a minute weighs nothing, and a slow phone's repeat takes longer than the command waits.
+ */
+const ALIVE = 60e3;
 
 async function main(): Promise<void> {
   const job = await fetchJob();
@@ -27,16 +31,17 @@ async function main(): Promise<void> {
     };
   }
   setInterval(() => {
-    if (document.visibilityState === "visible" && (!session.busy || live.running)) stayAlive();
+    if (document.visibilityState === "visible") stayAlive();
   }, ALIVE);
   await offer(session);
-  element("done").onclick = () => void post("done").then((sent) => status(sent ? "The server has stopped. This page still works." : "The server is gone already."));
+  element("done").onclick = () => void post("done").then((sent) => status(`${sent ? "The server has stopped" : "The server is gone already"}. What has run on this page still runs.`));
   session.lock(true);
   try {
     await session.open();
   } catch (error) {
     await post("trouble", { message: words(error) });
     if (job.mode !== null) await post("done"); // nobody is there to choose another way
+    session.lock(false); // whoever is may
     return status(words(error), true);
   }
   session.lock(false);
@@ -45,10 +50,7 @@ async function main(): Promise<void> {
   turnTo("timing");
   const right = await proof.run();
   if (right === false) await post("done");
-  else if (await timing.run(job.mode)) {
-    await post("done");
-    status("Timed, and sent. The server has stopped.");
-  }
+  else await timing.run(job.mode);
 }
 
 /** Fill the list of what to run on, and open a fresh worker when another is chosen. */
@@ -64,10 +66,11 @@ async function offer(session: Session): Promise<void> {
     try {
       await session.open();
     } catch (error) {
-      status(`${select.value}: ${words(error)}`, true);
+      const refused = `${select.value}: ${words(error)}`;
       session.choice = before;
       select.value = name(before);
-      await session.open();
+      const back = await session.open().then(() => `it runs on ${name(session.choice)} again`, words);
+      status(`${refused}; ${back}`, true);
     }
     session.lock(false);
   };
@@ -88,10 +91,10 @@ async function self_(): Promise<Record<string, unknown>> {
   const hints = await userAgentData?.getHighEntropyValues(["model", "architecture", "platformVersion"]).catch(() => null);
   const gpu = await adapter().catch(() => null);
   return {
-    agent: navigator.userAgent.slice(0, 500),
-    model: hints?.model || null,
-    architecture: hints?.architecture || null,
-    platform: [userAgentData?.platform, hints?.platformVersion].filter(Boolean).join(" ") || null,
+    agent: oneLine(navigator.userAgent),
+    model: oneLine(hints?.model ?? "") || null,
+    architecture: oneLine(hints?.architecture ?? "") || null,
+    platform: oneLine([userAgentData?.platform, hints?.platformVersion].filter(Boolean).join(" ")) || null,
     cores: navigator.hardwareConcurrency || 1,
     memory: deviceMemory ?? null,
     isolated: globalThis.crossOriginIsolated,
@@ -110,7 +113,7 @@ async function adapter(): Promise<string | null> {
   const found = await gpu?.requestAdapter();
   if (!found) return null;
   const { vendor, architecture, description } = found.info ?? {};
-  return [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed";
+  return oneLine([vendor, architecture, description].filter(Boolean).join(" ")) || "unnamed";
 }
 
 main().catch((error: unknown) => {

@@ -1,4 +1,5 @@
 /** The elements of the page, by their ids, and what is written into them. Text only, never markup. */
+import { oneLine } from "./line";
 
 export function element<T extends HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
@@ -11,12 +12,12 @@ export function status(text: string, bad = false): void {
   line.classList.toggle("bad", bad);
 }
 
-/** What went wrong, for whoever holds the phone. */
+/** What went wrong, for whoever holds the phone, in one line that the server takes as well. */
 export function words(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof Error)) return oneLine(String(error));
   if (error.name === "NotAllowedError") return "the camera was refused: allow it for this page, and start again";
   if (error.name === "NotFoundError") return "there is no camera here";
-  return error.message;
+  return oneLine(error.message);
 }
 
 export type Fact = [name: string, value: string, kind?: "good" | "bad" | "big"];

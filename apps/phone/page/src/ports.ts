@@ -2,6 +2,7 @@
 export { readArtifact } from "./artifact";
 export { checkFrames } from "./cells";
 export { Fitter } from "./fit";
+export { oneLine } from "./line";
 export { Pacer } from "./pacer";
 export { Spotter } from "./rule";
 export { p, settled } from "./quantiles";

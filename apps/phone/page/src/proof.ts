@@ -17,7 +17,7 @@ export class Proof {
     }
     session.lock(true);
     try {
-      const { error, tolerance, repeatable, logits } = await session.runner.check();
+      const { error, tolerance, repeatable, logits } = await (await session.usable()).check();
       const ok = repeatable && error <= tolerance;
       facts("verdict", [
         ["self-check", ok ? "passed" : "FAILED", ok ? "good" : "bad"],

@@ -8,8 +8,7 @@ export type Order =
   | { kind: "frame"; pixels: ArrayBuffer; width: number; height: number; timestamp: number }
   | { kind: "reset" }
   | { kind: "check" }
-  | { kind: "bench"; frames: Uint8Array; count: number; width: number; height: number; plan: Plan }
-  | { kind: "stop" };
+  | { kind: "bench"; frames: Uint8Array; count: number; width: number; height: number; plan: Plan };
 
 export interface Opened {
   kind: "opened";
@@ -60,5 +59,4 @@ export type Reply =
   | Checked
   | Measured
   | { kind: "progress"; done: number; minute: Minute | null; warming: boolean }
-  | { kind: "stopped" }
   | { kind: "trouble"; message: string };

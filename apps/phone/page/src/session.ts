@@ -1,17 +1,18 @@
 /** What all parts of the page share: the job, the artifact, and the worker that has it open. */
 import type { Artifact } from "./artifact";
 import { canThread, type Choice } from "./engine";
-import { element, status } from "./page";
+import { element, status, words } from "./page";
 import type { Opened } from "./protocol";
-import { Runner } from "./runner";
+import { Closed, Runner } from "./runner";
 import type { Job } from "./server";
 
 export class Session {
-  runner!: Runner;
   opened!: Opened;
   choice: Choice;
-  /** Something runs that nothing else must disturb. */
-  busy = false;
+  private runner: Runner | null = null;
+  private opening: Promise<Runner> | null = null;
+  /** Counts what was begun: what was given up meanwhile is let go. */
+  private turn = 0;
 
   constructor(
     readonly job: Job,
@@ -20,29 +21,57 @@ export class Session {
     this.choice = { accelerator: job.accelerator, threads: job.threads };
   }
 
+  /** The worker that is there, or a fresh one where there is none any more. */
+  usable(): Promise<Runner> {
+    return this.opening && this.runner && !this.runner.closed ? this.opening : this.open();
+  }
+
   /** A fresh worker, for the choice that is made. */
-  async open(): Promise<Opened> {
+  open(): Promise<Runner> {
+    this.close();
+    return (this.opening = this.begin(this.turn));
+  }
+
+  /** End the worker, whatever it is doing, also while it starts. */
+  close(): void {
+    this.turn += 1;
     this.runner?.close();
+  }
+
+  private async begin(turn: number): Promise<Runner> {
+    const asked = this.choice;
+    let trouble = "";
+    let runner: Runner;
     try {
-      [this.runner, this.opened] = await Runner.open(this.artifact, this.choice, status);
+      runner = await this.load(turn);
     } catch (error) {
-      if (this.choice.accelerator === "webgpu" || this.choice.threads === 1) throw error;
+      if (error instanceof Closed || asked.accelerator === "webgpu" || asked.threads === 1) throw error;
+      trouble = words(error);
       this.choice = { accelerator: "cpu", threads: 1 }; // threads need more of a browser than one alone
-      return this.open();
+      runner = await this.load(turn);
     }
-    const fallen = this.opened.accelerator !== this.choice.accelerator;
-    status(
-      fallen
-        ? `WebGPU does not take the whole graph here: it runs on ${this.opened.runtime}`
-        : `Ready: ${this.opened.runtime}${this.opened.whole ? "" : ", in part on the processor"}`,
-      fallen || !this.opened.whole,
-    );
-    return this.opened;
+    const { accelerator, threads, runtime, whole } = this.opened;
+    if (asked.accelerator === "cpu") this.choice = { accelerator: "cpu", threads };
+    element<HTMLSelectElement>("choice").value = name(this.choice);
+    if (accelerator !== asked.accelerator) status(`WebGPU does not take the whole graph here: it runs on ${runtime}`, true);
+    else if (threads < asked.threads) status(`${name(asked)}: ${trouble || "not in this browser"}; it runs on ${runtime}`, true);
+    else status(`Ready: ${runtime}${whole ? "" : ", in part on the processor"}`, !whole);
+    return runner;
+  }
+
+  private async load(turn: number): Promise<Runner> {
+    const runner = await Runner.start(this.choice, status);
+    if (turn !== this.turn) {
+      runner.close();
+      throw new Closed();
+    }
+    this.runner = runner;
+    this.opened = await runner.load(this.artifact, this.choice);
+    return runner;
   }
 
   /** Switch everything that begins something, while something runs or does not. */
   lock(busy: boolean, ...but: string[]): void {
-    this.busy = busy;
     for (const id of ["watch", "bench", "check", "choice", "mode"]) {
       element<HTMLButtonElement>(id).disabled = busy && !but.includes(id);
     }

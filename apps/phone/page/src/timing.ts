@@ -3,7 +3,7 @@ import type { Minute } from "./loop";
 import { element, facts, milliseconds, status, table, words } from "./page";
 import type { Measured } from "./protocol";
 import { p } from "./quantiles";
-import type { Frames } from "./runner";
+import type { Frames, Runner } from "./runner";
 import { fetchBytes, post } from "./server";
 import type { Session } from "./session";
 import { keepAwake } from "./wake";
@@ -19,7 +19,8 @@ const TITLES: Record<string, string> = {
 export class Timing {
   private frames: Frames | null = null;
   private running = false;
-  private cancelled = false;
+  /** Why it was broken off. */
+  private cancelled: string | null = null;
 
   constructor(private readonly session: Session) {
     const select = element<HTMLSelectElement>("mode");
@@ -34,27 +35,29 @@ export class Timing {
     this.describe();
   }
 
-  /** Time all repeats of a mode. True if they all arrived. */
-  async run(mode: string): Promise<boolean> {
+  /** Time all repeats of a mode; where the command asked for it, say when they all arrived. */
+  async run(mode: string): Promise<void> {
     const { session } = this;
     const { repeats, ...plan } = session.job.modes[mode]!;
     this.running = true;
-    this.cancelled = false;
+    this.cancelled = null;
     session.lock(true, "bench");
     element("bench").textContent = "Stop timing";
     facts("figures", []);
     table("points", []);
     await keepAwake(true);
     const all: Measured[] = [];
+    let arrived = 0;
     const run = crypto.getRandomValues(new Uint32Array(1))[0]!;
     try {
       this.frames ??= await this.fetchFrames();
-      for (let repeat = 0; repeat < repeats && !this.cancelled; repeat++) {
-        const opened = await session.open();
-        const { checked, error } = await this.proven();
+      for (let repeat = 0; repeat < repeats && this.cancelled === null; repeat++) {
+        const runner = await session.open();
+        const { opened } = session;
+        const { checked, error } = await this.proven(runner);
         if (error) throw error;
         const minutes: Minute[] = [];
-        session.runner.progress = (done, minute, warming) => {
+        runner.progress = (done, minute, warming) => {
           const share = `${warming ? "warming up" : `${Math.round(Math.min(done, 1) * 100)} %`}`;
           status(`${TITLES[mode]}: ${repeat + 1} of ${repeats}, ${share}`);
           element<HTMLProgressElement>("progress").value = (repeat + Math.min(done, 1)) / repeats;
@@ -63,41 +66,45 @@ export class Timing {
           this.points(minutes);
           void post("point", { run, repeat, ...minute });
         };
-        const found = await session.runner.bench(this.frames, plan);
-        if (!found || this.cancelled) break;
+        const found = await runner.bench(this.frames, plan);
         all.push(found);
         const { kind: _, ...fields } = found;
         const { accelerator, threads, precision, runtime, start, load } = opened;
         const how = { accelerator, threads, precision, runtime, start, load, checked };
         const sent = await post("measured", { run, repeat, mode, ...how, ...fields });
+        arrived += Number(sent);
         this.show(all, opened.runtime, sent);
       }
     } catch (error) {
-      if (!this.cancelled) await this.trouble(words(error));
+      if (this.cancelled === null) await this.trouble(words(error));
     }
-    if (this.cancelled) await session.open().catch((error: unknown) => this.trouble(words(error)));
     this.running = false;
     session.lock(false);
     element("bench").textContent = "Start timing";
     await keepAwake(false);
-    if (all.length === repeats) {
-      status(`${TITLES[mode]}: done, ${repeats} of ${repeats}.`);
-      element<HTMLProgressElement>("progress").value = 1;
+    if (all.length < repeats) {
+      if (this.cancelled !== null) status(this.cancelled, true);
+      return;
     }
-    return all.length === repeats;
+    element<HTMLProgressElement>("progress").value = 1;
+    if (arrived < repeats) return status(`${TITLES[mode]}: done, but not all was sent: the server is gone.`, true);
+    status(`${TITLES[mode]}: done, ${repeats} of ${repeats}.`);
+    // Also if it was begun again by hand: the command waits for nothing else.
+    if (session.job.mode === mode && (await post("done"))) status("Timed, and sent. The server has stopped.");
   }
 
-  private async proven(): Promise<{ checked: boolean | null; error?: Error }> {
+  private async proven(runner: Runner): Promise<{ checked: boolean | null; error?: Error }> {
     if (!this.session.artifact.spec.check) return { checked: null };
-    const { error, tolerance, repeatable } = await this.session.runner.check();
+    const { error, tolerance, repeatable } = await runner.check();
     if (repeatable && error <= tolerance) return { checked: true };
     return { checked: false, error: new Error("its self-check fails here: there is nothing to time") };
   }
 
   private cancel(why: string): void {
-    this.cancelled = true;
-    this.session.runner.stop();
-    void this.trouble(`timing was broken off: ${why}`);
+    if (this.cancelled !== null) return;
+    this.cancelled = `timing was broken off: ${why}`;
+    this.session.close(); // in whatever phase it is: what waits for the worker is told
+    void this.trouble(this.cancelled);
   }
 
   private async trouble(message: string): Promise<void> {

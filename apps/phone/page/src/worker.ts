@@ -1,14 +1,13 @@
 /** Runs the graph beside the page, so that neither disturbs the other. A fresh one for each repeat of a measurement. */
 import { checkFrames } from "./cells";
 import { Engine, LITERT, startRuntime } from "./engine";
-import { Loop, Stopped } from "./loop";
+import { Loop } from "./loop";
 import type { Order, Reply } from "./protocol";
 import type { Spec } from "./spec";
 import { Stream, type Picture } from "./stream";
 
 let spec: Spec;
 let stream: Stream;
-let loop: Loop | null = null;
 
 function say(reply: Reply, transfer: Transferable[] = []): void {
   (globalThis as unknown as { postMessage(message: Reply, transfer: Transferable[]): void }).postMessage(reply, transfer);
@@ -86,11 +85,10 @@ async function bench(order: Extract<Order, { kind: "bench" }>): Promise<void> {
   let warming = true;
   stream.reset();
   const first = (await stream.step(frames[0]!)).total / 1e6;
-  loop = new Loop(stream, frames, (done, minute) => say({ kind: "progress", done, minute: minute ?? null, warming }));
+  const loop = new Loop(stream, frames, (done, minute) => say({ kind: "progress", done, minute: minute ?? null, warming }));
   const { steps, warm } = await loop.warmUp();
   warming = false;
   const timed = await loop.run(order.plan);
-  loop = null;
   say({ kind: "measured", first, warmup: steps, warm, clock: clockStep(), ...timed });
 }
 
@@ -106,17 +104,10 @@ function clockStep(): number {
   return Math.round(least * 1e4) / 10;
 }
 
-/** Orders are carried out one after the other; only a stop reaches a loop that runs. */
+/** Orders are carried out one after the other; who wants none of them any more ends the worker. */
 let queue: Promise<void> = Promise.resolve();
 self.onmessage = (event: MessageEvent<Order>) => {
-  const order = event.data;
-  if (order.kind === "stop") {
-    if (loop) loop.stopped = true;
-    return;
-  }
-  queue = queue.then(() => obey(order)).catch((error: unknown) => {
-    loop = null;
-    if (error instanceof Stopped) say({ kind: "stopped" });
-    else say({ kind: "trouble", message: error instanceof Error ? error.message : String(error) });
+  queue = queue.then(() => obey(event.data)).catch((error: unknown) => {
+    say({ kind: "trouble", message: error instanceof Error ? error.message : String(error) });
   });
 };

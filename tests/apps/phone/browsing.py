@@ -17,6 +17,8 @@ SCRIPT = "away 1, left 2, pause 1.5, circle 3, away 1.5, up 1.5, pause 1.5, squa
 SHOWN = ["left", "circle", "up", "square"]
 FPS = 20
 MODES = {"rapid": Length(steps=64, seconds=6.0, repeats=1), "quick": Length(steps=128, seconds=10.0, repeats=3)}
+#: Pictures of the camera's part that are put together for the documents: upright, and sideways.
+UPRIGHT, SIDEWAYS = "camera_light_portrait.png", "camera_dark_780x390.png"
 PORTRAIT, LANDSCAPE = {"width": 390, "height": 780}, {"width": 780, "height": 390}
 
 
@@ -45,3 +47,18 @@ def says(page: Any, text: str, seconds: float = 150) -> None:
 def looks(name: str) -> Path:
     LOOKS.mkdir(parents=True, exist_ok=True)
     return LOOKS / name
+
+
+def montage() -> None:
+    """Put the two pictures side by side, if both are there: what docs/phone.jpg is a copy of."""
+    import cv2
+    import numpy as np
+
+    if not all((LOOKS / name).is_file() for name in (UPRIGHT, SIDEWAYS)):
+        return
+    whole = np.full((580, 1160, 3), 236, np.uint8)
+    for name, left, width, height in ((UPRIGHT, 30, 260, 520), (SIDEWAYS, 320, 810, 405)):
+        top = (580 - height) // 2
+        small = cv2.resize(cv2.imread(str(LOOKS / name)), (width, height), interpolation=cv2.INTER_AREA)
+        whole[top : top + height, left : left + width] = small
+    cv2.imwrite(str(LOOKS / "phone.jpg"), whole, [cv2.IMWRITE_JPEG_QUALITY, 92])

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from browsing import FPS, LANDSCAPE, PORTRAIT, SHOWN, browser, looks, says
+from browsing import FPS, LANDSCAPE, PORTRAIT, SHOWN, UPRIGHT, browser, looks, montage, says
 
 from edgeshift.apps.phone import Announced, Checked, Ended, Hello, Measured, Reach, Trouble
 from edgeshift.artifact import read_artifact, write_artifact
@@ -85,7 +85,8 @@ def test_the_camera_shows_the_right_labels_in_order(opened, clip):
         page.locator("#watch").click()
         says(page, "Running on")
         page.locator("#history li").nth(len(SHOWN) - 1).wait_for(timeout=60_000)
-        page.screenshot(path=looks("camera_light_portrait.png"))
+        page.screenshot(path=looks(UPRIGHT))
+        montage()
         page.locator("#watch").click()
         says(page, "The camera is off")
         labels = [event.label for event in visit.of(Announced, len(SHOWN))]
@@ -97,7 +98,7 @@ def test_the_camera_shows_the_right_labels_in_order(opened, clip):
 def test_a_measurement_arrives_as_a_report_that_compares(chromium, trained, tmp_path, capsys):
     """By the way that `edgeshift bench --device browser` goes."""
     pytest.importorskip("cv2")
-    settings = browser_settings("rapid", repeats=2)
+    settings = browser_settings("rapid")
     urls: queue.Queue[str] = queue.Queue()
     reports: list[Any] = []
 
@@ -121,15 +122,19 @@ def test_a_measurement_arrives_as_a_report_that_compares(chromium, trained, tmp_
     out = tmp_path / "browser.json"
     out.write_bytes(msgspec.json.encode(report))
     (subject,) = report.subjects
-    assert report.device == "browser" and len(subject.repeats) == 2 and subject.lost is None
+    assert report.device == "browser" and len(subject.repeats) == 3 and subject.lost is None
     for repeat in subject.repeats:
         assert repeat.checked and len(repeat.end_to_end) >= 64 and repeat.seconds >= 6
         assert min(repeat.infer) > 0 and repeat.runtime.startswith("LiteRT.js")
         parts = np.array([repeat.pre, repeat.infer, repeat.post]).sum(0)
         assert np.allclose(parts, repeat.end_to_end, atol=1.0)
     with pytest.raises(SystemExit) as ended:
-        main(["compare", str(out), str(out), "--allow-invalid", "--tolerance", "50%"])
-    assert not ended.value.code, capsys.readouterr().err
+        main(["compare", str(out), str(out)])
+    said = capsys.readouterr().err
+    if all(repeat.warm for repeat in subject.repeats):
+        assert not ended.value.code, said
+    else:  # on a machine that is busy with other work, and only then
+        assert ended.value.code == 3 and "had not settled" in said
 
 
 def test_threads_share_memory_over_https(opened):
@@ -188,6 +193,7 @@ def test_it_fits_the_screen_and_is_named_for_readers(opened, clip, scheme, size)
         for part in ("camera", "timing", "proof"):
             page.locator(f"#tab-{part}").click()
             page.screenshot(path=looks(f"{part}_{scheme}_{size['width']}x{size['height']}.png"))
+            montage()
             wide = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
             assert wide[0] <= size["width"] and wide[1] <= size["height"]
             for button in page.locator("button:visible, select:visible").all():

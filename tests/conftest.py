@@ -13,6 +13,7 @@ import pytest
 # Tests interrupt what they run. A shell in the background tells its children to ignore that, and they would run on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+TESTS = Path(__file__).parent
 #: What each target needs to be installed.
 CONVERTERS = {
     "tflite": "litert_torch",
@@ -33,10 +34,11 @@ class Made:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two processes (``make test``), one makes conversions and one does all else, so that few are made twice."""
+    """Of two processes (``make test``), each takes a group when it is free: a file of conversions, which share what
+    they convert, or a folder of other tests, which share the rest."""
     for item in items:
-        converts = item.path.parent.name == "converters"
-        item.add_marker(pytest.mark.xdist_group("converters" if converts else "else"))
+        folder, *deeper = item.path.relative_to(TESTS).parts
+        item.add_marker(pytest.mark.xdist_group("/".join((folder, *deeper[:1])) if folder == "converters" else folder))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import inf
 from queue import Empty, SimpleQueue
-from time import sleep
+from time import monotonic, sleep
 
 from edgeshift.errors import EdgeshiftError, one_line, unknown
 from edgeshift.rule import Spotted
@@ -81,11 +81,11 @@ class Actions:
     def on(self, event: Spotted) -> None:
         """Start what belongs to an event. Returns at once."""
         for action in self._actions:
-            # By the stream's own time. It jumps back where a clip begins anew.
-            since = event.timestamp - self._started.get(action, -inf)
-            if action.label != event.label or 0 <= since < self._every:
+            # By the clock on the wall: clips run faster than they were filmed, and begin anew.
+            now = monotonic()
+            if action.label != event.label or now - self._started.get(action, -inf) < self._every:
                 continue
-            self._started[action] = event.timestamp
+            self._started[action] = now
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="actions", daemon=True)
                 self._thread.start()

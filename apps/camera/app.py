@@ -11,6 +11,7 @@ from time import monotonic, perf_counter
 import msgspec
 
 from edgeshift.apps.camera.actions import Actions
+from edgeshift.apps.camera.cameras import cameras_in_words
 from edgeshift.apps.camera.ending import ended_by_signals
 from edgeshift.apps.camera.grabber import Grabber
 from edgeshift.apps.camera.journal import Journal
@@ -22,10 +23,13 @@ from edgeshift.apps.camera.source import Orientation, Source
 from edgeshift.apps.camera.summary import Summary, summarize
 from edgeshift.apps.camera.window import Window
 from edgeshift.apps.camera.worker import Worker
+from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.picture import write_picture
 
 #: Seconds between looks at keys.
 GLANCE = 0.02
+#: Seconds between pictures that say that there is none yet.
+WAITING = 0.5
 #: Seconds that the model's thread has with a frame before it is drawn.
 FIRST = 0.004
 #: A slow window rests as long as it took to show, seconds at most.
@@ -100,7 +104,8 @@ class App:
         self._last: Shot | None = None
         self._origin: float | None = None
         self._quit = False
-        self._rested = 0.0
+        self._started = monotonic()
+        self._waited = 0.0
 
     def run(self) -> Summary:
         """Run until the source ends, the time is over, "q" or Ctrl-C.
@@ -117,6 +122,7 @@ class App:
                 ending.callback(self._actions.close)
             ending.callback(self._worker.stop)
             ending.callback(self._grabber.stop)
+            self._started = monotonic()
             self._worker.start()
             self._grabber.start()
             if self.settings.record is not None:
@@ -129,18 +135,21 @@ class App:
         self._journal.flush()
         if (error := self._worker.error or self._slot.error) is not None:
             raise error
-        return summarize(self._source, self._session, self._worker, self._painter, self._journal, self._recorded)
+        if self._worker.begun is None and not self._quit:
+            raise VideoError(
+                f"{self._source.name} gave no picture in {self.settings.seconds or 0:g} s; {cameras_in_words()}"
+            )
+        return summarize(
+            self._source, self._session, self._worker, self._grabber, self._painter, self._journal, self._recorded
+        )
 
     def _end(self) -> None:
         self._quit = True
 
     def _over(self) -> bool:
-        begun, seconds = self._worker.begun, self.settings.seconds
-        return (
-            self._quit
-            or not self._worker.is_alive()
-            or (begun is not None and seconds is not None and monotonic() - begun >= seconds)
-        )
+        # A source that opens and gives nothing is not waited for without end.
+        begun, seconds = self._worker.begun or self._started, self.settings.seconds
+        return self._quit or not self._worker.is_alive() or (seconds is not None and monotonic() - begun >= seconds)
 
     def _turn(self) -> None:
         """Once around: show what is new, if anybody looks, then news and keys."""
@@ -153,6 +162,8 @@ class App:
             self._worker.wait_for(shot.number, FIRST)
         if self._painter.paused:
             self._worker.join(GLANCE)
+        if self._last is None and self.window is not None:
+            self._show_waiting(self.window)
         if self._last is not None:
             self._show(self._last, fresh=shot is not None)
         self._journal.flush()
@@ -165,11 +176,20 @@ class App:
         if self.window is not None and painted.new:
             self.window.show(painted.canvas)
         if self._recorder is not None:
-            self._recorder.add(painted.canvas, monotonic())
+            try:
+                self._recorder.add(painted.canvas, monotonic())
+            except EdgeshiftError as error:
+                self._not_recorded(self._recorder.path, error)
         # Half of this thread's time at most: where cores are few, the rest is the model's.
         cost = perf_counter() - begin
         if cost > GLANCE / 4:
             self._worker.join(min(cost, REST))
+
+    def _show_waiting(self, window: Window) -> None:
+        now = monotonic()
+        if now - self._waited >= WAITING:
+            self._waited = now
+            window.show(self._painter.waiting(now - self._started))
 
     def _press(self, key: str) -> None:
         if key == "q":
@@ -183,13 +203,20 @@ class App:
             self._worker.ask("pause" if paused else "go on")
         elif key == "s" and self._painter.view is not None:
             path = self._named(".png")
-            write_picture(path, self._painter.view.canvas)
-            self._tell("saved", path=str(path))
-        elif key == "v":
-            if self._recorder is None:
-                self._record(self._named(".mp4"))
+            try:
+                write_picture(path, self._painter.view.canvas)
+            except (EdgeshiftError, OSError) as error:  # the demo goes on
+                self._tell("unsaved", reason=str(error))
             else:
-                self._stop_recording()
+                self._tell("saved", path=str(path))
+        elif key == "v":
+            try:
+                if self._recorder is None:
+                    self._record(self._named(".mp4"))
+                else:
+                    self._stop_recording()
+            except EdgeshiftError as error:
+                self._not_recorded(None, error)
         elif key in ("m", "tab") and len(self._session.runners) > 1:
             self._tell("switched", artifact=str(self._session.following.path))
             self._worker.ask("switch")
@@ -198,6 +225,13 @@ class App:
     def _record(self, path: Path) -> None:
         self._recorder = Recorder(path, RECORD_FPS)
         self._painter.recording = self.window is not None
+
+    def _not_recorded(self, path: Path | None, error: EdgeshiftError) -> None:
+        """A video that a key asked for ends with a line; one that the run is for ends the run."""
+        if path == self.settings.record and path is not None:
+            raise error
+        self._recorder, self._painter.recording = None, False
+        self._tell("unsaved", reason=str(error))
 
     def _stop_recording(self) -> None:
         recorder, self._recorder = self._recorder, None

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
+from edgeshift.apps.camera.meter import Rate
 from edgeshift.apps.camera.session import Ahead
 from edgeshift.apps.camera.slot import NewestFrame
 from edgeshift.apps.camera.source import Feed, Orientation, Source
@@ -14,6 +15,8 @@ from edgeshift.frames import Frame
 
 #: Seconds between attempts to open a lost camera: doubled from the first to the last.
 FIRST_WAIT, LAST_WAIT = 0.5, 8.0
+#: Seconds in which frames that cannot be decoded do not make a camera a lost one: a damaged picture is no unplugging.
+LENIENCE = 1.0
 #: Seconds that the end waits for a camera that hangs; the thread does not keep the process alive.
 FAREWELL = 1.0
 
@@ -32,6 +35,9 @@ class Grabber(threading.Thread):
         tell: is told "lost" (reason=, wait=), "back" and "again" (a repeated clip), from this thread.
         repeat: whether a clip begins anew when it has ended.
         first_wait: seconds before a lost camera is first looked for.
+
+    Attributes:
+        camera: the rate at which frames come, whether or not anybody has time for them.
     """
 
     def __init__(
@@ -51,6 +57,8 @@ class Grabber(threading.Thread):
         self._orient = orientation or Orientation()
         self._fit = fit
         self._tell, self._repeat, self._first_wait = tell, repeat, first_wait
+        self._wait: float | None = None
+        self.camera = Rate()
         self._ending = threading.Event()
         self._going = threading.Event()
         self._going.set()
@@ -74,6 +82,11 @@ class Grabber(threading.Thread):
         finally:
             self._feed.close()
 
+    @property
+    def live(self) -> bool:
+        """Whether what it reads goes on by itself."""
+        return self._source.live
+
     def pause(self, paused: bool) -> None:
         """Hold a clip where it is. A camera goes on, but its frames are not kept."""
         self._going.clear() if paused else self._going.set()
@@ -86,36 +99,55 @@ class Grabber(threading.Thread):
             self.join(FAREWELL)
 
     def _read_live(self) -> None:
+        damaged: float | None = None
         while not self._ending.is_set():
             try:
                 timestamp = self._feed.grab()
-                if timestamp is None:
-                    raise VideoError("no more pictures come from it")
-                if self._going.is_set():
-                    self._hand_over(timestamp)
             except VideoError as error:
                 self._find_again(one_line(error))
+                continue
+            if timestamp is None:
+                self._find_again("no more pictures come from it")
+                continue
+            self.camera.tick(monotonic())
+            if not self._going.is_set():
+                continue
+            try:
+                self._hand_over(timestamp)
+            except VideoError as error:
+                damaged = monotonic() if damaged is None else damaged
+                if monotonic() - damaged > LENIENCE:
+                    damaged = None
+                    self._find_again(one_line(error))
+                continue
+            # It is at work again: the next loss is a new one.
+            damaged, self._wait = None, None
 
     def _hand_over(self, timestamp: float) -> None:
         frame = self._orient(self._feed.retrieve())
         self._slot.put(frame, timestamp, self._began, self._fit(frame, timestamp))
 
     def _find_again(self, reason: str) -> None:
-        """Open the source until it works, less and less often."""
-        wait = self._first_wait
+        """Open the source until it works, less and less often: also one that opens and then gives no picture."""
         self.lost = True
+        wait = self._longer()
         self._tell("lost", reason=reason, wait=wait)
         self._feed.close()
         while not self._ending.wait(wait):
             try:
                 self._feed = self._source.open()
             except VideoError:
-                wait = min(2 * wait, LAST_WAIT)
+                wait = self._longer()
                 continue
             self._began += 1
             self.lost = False
+            self.camera.reset()
             self._tell("back")
             return
+
+    def _longer(self) -> float:
+        self._wait = self._first_wait if self._wait is None else min(2 * self._wait, LAST_WAIT)
+        return self._wait
 
     def _play(self) -> None:
         while not self._ending.is_set():
@@ -125,6 +157,7 @@ class Grabber(threading.Thread):
             self._feed.close()
             self._feed = self._source.open()
             self._began += 1
+            self.camera.reset()
             self._tell("again")
 
     def _play_once(self) -> None:
@@ -135,11 +168,13 @@ class Grabber(threading.Thread):
                 held = monotonic()
                 self._going.wait()
                 origin = None if origin is None else origin + monotonic() - held
+                self.camera.reset()
             if origin is None:
                 origin = monotonic() - timestamp
             wait = origin + timestamp - monotonic()
             if self._ending.wait(max(0.0, wait)):
                 return
+            self.camera.tick(monotonic())
             # Late by more than the distance of two frames: the next one is due already.
             if wait < -max(timestamp - last, 0.0) and wait < -0.02:
                 self.skipped += 1

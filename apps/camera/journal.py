@@ -78,5 +78,6 @@ WORDS: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "back": lambda source, facts: f"{source} is back; the stream begins anew",
     "failed": lambda source, facts: f"the command of {facts['label']!r} failed: {facts['reason']} ({facts['command']})",
     "switched": lambda source, facts: f"now running {facts['artifact']}; the stream begins anew",
+    "unsaved": lambda source, facts: f"nothing was written: {facts['reason']}",
     "saved": lambda source, facts: f"written: {facts['path']}",
 }

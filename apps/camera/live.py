@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from edgeshift.apps.camera.cameras import cameras_in_words
 from edgeshift.apps.camera.source import Wish
 from edgeshift.capture import MAX_SIDE
-from edgeshift.errors import VideoError, one_line
+from edgeshift.errors import EdgeshiftError, VideoError, one_line
 from edgeshift.frames import Frame, opencv
 
 #: Seconds that a silent camera is waited for before it counts as lost; OpenCV's own is 10, or without end.
@@ -70,7 +70,7 @@ class Pipeline:
         if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
             raise VideoError(
                 f"{self.name} needs GStreamer, which this OpenCV (as every one of pip's) is built without: use the "
-                "system's, apt install python3-opencv, in an environment made with --system-site-packages"
+                f"system's, apt install python3-opencv, in an environment made with --system-site-packages; {_choice()}"
             )
         capture = _capture(cv2, self.whole, cv2.CAP_GSTREAMER, [])
         if capture is None:
@@ -89,7 +89,10 @@ class Address:
     @property
     def name(self) -> str:
         """The address without a name and password."""
-        parts = urlsplit(self.address)
+        try:
+            parts = urlsplit(self.address)
+        except ValueError:  # such as half an IPv6 address
+            return self.address.partition("://")[0] + "://..."
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     def open(self) -> LiveFeed:
@@ -100,7 +103,9 @@ class Address:
         patience = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, PATIENCE * 1000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, PATIENCE * 1000]
         capture = _capture(cv2, self.address, cv2.CAP_FFMPEG, patience)
         if capture is None:
-            raise VideoError(f"{self.name} did not answer with a video in {PATIENCE} s: is its address right?")
+            raise VideoError(
+                f"{self.name} did not answer with a video in {PATIENCE} s: is its address right? {_choice()}"
+            )
         return LiveFeed(cv2, capture, self.name)
 
 
@@ -123,7 +128,10 @@ class LiveFeed:
         if not ok or image is None or image.size == 0:
             raise VideoError(f"{self._name}: a frame came that cannot be decoded")
         if image.dtype != "uint8" or max(image.shape[:2]) > MAX_SIDE or image.ndim not in (2, 3):
-            raise VideoError(f"{self._name} gives {image.dtype} {list(image.shape)}: ask for 8 bits and another size")
+            # No frame of it will be of use, so it is not looked for again as a lost camera is: no VideoError.
+            raise EdgeshiftError(
+                f"{self._name} gives {image.dtype} {list(image.shape)}: ask for 8 bits and another size (--capture)"
+            )
         grey = image.ndim == 2 or image.shape[2] == 1  # infrared cameras
         frame: Frame = self._cv2.cvtColor(image, self._cv2.COLOR_GRAY2RGB if grey else self._cv2.COLOR_BGR2RGB)
         return frame

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 
+import numpy as np
+
 from edgeshift.apps.camera.figures import figures, in_lines
 from edgeshift.apps.camera.grabber import Grabber
-from edgeshift.apps.camera.layout import lay_out
+from edgeshift.apps.camera.history import INK
+from edgeshift.apps.camera.layout import Box, lay_out
 from edgeshift.apps.camera.session import Session
 from edgeshift.apps.camera.slot import Shot
+from edgeshift.apps.camera.text import write
 from edgeshift.apps.camera.view import Numbers, View
 from edgeshift.apps.camera.worker import Worker
 from edgeshift.frames import Frame
@@ -17,8 +21,12 @@ from edgeshift.temperature import temperatures
 
 #: Seconds between new figures, and between readings of temperature.
 FIGURES, WARMTH = 0.5, 5.0
-#: A picture is no longer called current when it is this many camera intervals, and seconds, old.
-STALE_INTERVALS, STALE_SECONDS = 2.0, 0.15
+#: A camera's picture is called current until the next one is due, and so many seconds more, by which cameras are late.
+JITTER = 0.02
+#: One of a clip, whose own times may be far apart, for so many of its intervals and seconds.
+CLIP_INTERVALS, CLIP_SECONDS = 2.0, 0.15
+#: Width and height of what is shown before the first frame.
+WAITING = (640, 480)
 #: Pictures whose cost is kept.
 KEPT = 4096
 HELP = {"q": "quit", "r": "reset", "p": "pause", "s": "snapshot", "v": "record"}
@@ -87,6 +95,15 @@ class Painter:
             self.costs.append(perf_counter() - begin)
         return Painted(canvas, again or counted)
 
+    def waiting(self, seconds: float) -> Frame:
+        """What is shown before the first frame has come: uint8 [H, W, 3] RGB."""
+        width, height = self._size or WAITING
+        canvas = np.zeros((height, width, 3), np.uint8)
+        text = "looking for the camera" if self._grabber.lost else "no picture yet"
+        box = Box(width // 20, height // 3, width - width // 10, height // 3)
+        write(canvas, box, f"{text} ({seconds:.0f} s)", INK, size=height / 12)
+        return canvas
+
     def forget(self) -> None:
         """The stream begins anew: an empty history, new figures."""
         self._worker.answers.clear()
@@ -109,8 +126,9 @@ class Painter:
             return "paused"
         if self._grabber.lost:
             return "camera lost: looking for it"
-        interval = self._worker.camera.interval or 1.0
-        if age > max(STALE_INTERVALS * interval, STALE_SECONDS):
+        interval = self._grabber.camera.interval or 1.0
+        live = self._grabber.live
+        if age > (interval + JITTER if live else max(CLIP_INTERVALS * interval, CLIP_SECONDS)):
             return f"no new picture for {age:.1f} s"
         return None
 
@@ -119,5 +137,5 @@ class Painter:
         if now - self._warmed >= WARMTH:
             self._warmed = now
             self._warmest = max(temperatures().values(), default=None)
-        texts = figures(self._session.runner, self._worker.camera.hertz, self.dropped, self._warmest)
+        texts = figures(self._session.runner, self._grabber.camera.hertz, self.dropped, self._warmest)
         self._numbers.lines = in_lines(texts, view.layout.lines)

@@ -16,12 +16,13 @@ from edgeshift.stream import Fitted, Model, Prediction, Stream
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The answer to one frame that was fed. which: the artifact's place."""
+    """The answer to one frame that was fed. which: the artifact's place. began: how often streams began before it."""
 
     prediction: Prediction
     said: Said
     timestamp: float
     which: int
+    began: int = 0
 
 
 class Ahead(msgspec.Struct, frozen=True):
@@ -68,6 +69,7 @@ class Session:
         self.runners = list(runners)
         self._paced = paced
         self.which = 0
+        self._began = 0
         #: Frames that came before they were due.
         self.early = 0
 
@@ -113,10 +115,11 @@ class Session:
         said = runner.smoother.feed(prediction.logits, timestamp)
         runner.times.add(prediction.timings)
         runner.rate.tick(timestamp if now is None else now)
-        return Answer(prediction, said, timestamp, self.which)
+        return Answer(prediction, said, timestamp, self.which, self._began)
 
     def reset(self) -> None:
         """The next frame is the first."""
+        self._began += 1
         self.runner.stream.reset()
         self.runner.smoother.reset()
         self.runner.rate.reset()

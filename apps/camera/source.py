@@ -127,6 +127,11 @@ def find_source(
         return DrawnSource(spacing)
     if text.isdecimal() or text.startswith("/dev/"):
         return Camera(text, wish)
+    if name in PIPELINES and number and "{number}" not in PIPELINES[name]:
+        raise VideoError(
+            f"{text}: {name} is the first camera and takes no number; name another in a pipeline of your own, as in "
+            '"libcamerasrc camera-name=NAME ! video/x-raw,width=640,height=480"'
+        )
     if name in PIPELINES and (not number or number.isdecimal()):
         filled = PIPELINES[name].format(number=number or 0, width=wish.width, height=wish.height, fps=wish.fps)
         return Pipeline(text, filled)

@@ -13,6 +13,7 @@ import numpy as np
 from edgeshift.rule import Spotted
 
 if TYPE_CHECKING:
+    from edgeshift.apps.camera.grabber import Grabber
     from edgeshift.apps.camera.journal import Journal
     from edgeshift.apps.camera.painter import Painter
     from edgeshift.apps.camera.session import Session
@@ -62,6 +63,7 @@ def summarize(
     source: Source,
     session: Session,
     worker: Worker,
+    grabber: Grabber,
     painter: Painter,
     journal: Journal,
     recorded: Sequence[Path],
@@ -81,7 +83,7 @@ def summarize(
     return Summary(
         source=source.name,
         seconds=monotonic() - worker.begun if worker.begun is not None else 0.0,
-        camera_hertz=worker.camera.hertz,
+        camera_hertz=grabber.camera.hertz,
         steps=sum(ran.steps for ran in artifacts),
         not_due=session.early,
         dropped=painter.dropped,

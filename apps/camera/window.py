@@ -97,7 +97,7 @@ class OpenCvWindow:
         """The next key."""
         code = self._cv2.pollKey() if hasattr(self._cv2, "pollKey") else self._cv2.waitKey(1)
         if code >= 0:
-            return "q" if code & 0xFF == 27 else "tab" if code & 0xFF == 9 else chr(code & 0xFF).lower()
+            return _letter(code)
         if self._shown and self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) < 1:
             return "q"
         return None
@@ -160,6 +160,18 @@ class TkWindow:
         name = {"Escape": "q", "Tab": "tab", "space": " "}.get(event.keysym, event.char.lower())
         if name:
             self._keys.append(name)
+
+
+def _letter(code: int) -> str | None:
+    """The key of an OpenCV's code.
+
+    Above the character there may be bits for keys that are held (GTK: 0x100000 for Num Lock and the like, 0x10000 for
+    Shift). Arrows and such are no characters: GTK gives 0xFF51 for the left one, whose last byte is a "Q".
+    """
+    character = code & 0xFFFF
+    if character > 0xFF or character == 0:
+        return None
+    return {27: "q", 9: "tab"}.get(character, chr(character).lower())
 
 
 KINDS: dict[str, type[OpenCvWindow] | type[TkWindow]] = {"opencv": OpenCvWindow, "tk": TkWindow}

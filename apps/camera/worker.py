@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 
-from edgeshift.apps.camera.meter import Rate
 from edgeshift.apps.camera.session import Answer, Session
 from edgeshift.apps.camera.slot import NewestFrame, Shot
 
@@ -33,7 +32,6 @@ class Worker(threading.Thread):
 
     Attributes:
         answers: what was answered, for who draws; the oldest are lost if nobody takes them.
-        camera: the rate at which frames arrive.
         error: what ended it; None: nothing went wrong.
         begun: when the first frame came, seconds of ``time.monotonic``.
     """
@@ -42,7 +40,6 @@ class Worker(threading.Thread):
         super().__init__(name="worker", daemon=True)
         self.session = session
         self.answers: deque[Answer] = deque(maxlen=WAITING)
-        self.camera = Rate()
         self.error: BaseException | None = None
         self.begun: float | None = None
         self._paused = False
@@ -112,7 +109,6 @@ class Worker(threading.Thread):
     def _look_at(self, shot: Shot) -> None:
         begin = perf_counter()
         self.begun = shot.arrived if self.begun is None else self.begun
-        self.camera.tick(shot.arrived)
         if self._paused:
             return
         if shot.run != self._run:

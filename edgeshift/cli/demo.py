@@ -85,6 +85,8 @@ def run(files: tuple[Path, ...], **options: Any) -> None:
         )
     if not headless and (why := why_no_screen()):
         raise EdgeshiftError(f"no window can be opened: {why}; {INSTEAD}")
+    if not live and source != "drawn" and not Path(source).exists():
+        wanted.open()  # its error says what else there is
     _check_pictures(options["picture"], options["record"], live)
     with Bars().stage("load"):
         session = open_session(
@@ -154,6 +156,7 @@ def _run_live(session: Session, source: Source, orientation: Orientation, option
 
 def _run_clip(session: Session, orientation: Orientation, options: dict[str, Any]) -> None:
     from edgeshift.apps.camera.actions import Actions
+    from edgeshift.apps.camera.ending import ended_by_signals
     from edgeshift.apps.camera.film import Film
     from edgeshift.apps.camera.journal import Journal
     from edgeshift.apps.camera.start import parse_actions, parse_size
@@ -169,7 +172,8 @@ def _run_clip(session: Session, orientation: Orientation, options: dict[str, Any
     _say_start(session, source, journal, form)
     result = Replay()
     clip = _cut(open_clip(source, options["fps"], spec.frame_spacing), orientation, options["seconds"])
-    with ExitStack() as ending:
+    stopped: list[bool] = []
+    with ExitStack() as ending, ended_by_signals(lambda: stopped.append(True)):
         if film:
             ending.callback(film.close)
         for found in replay(session, clip, result, film.take if film else lambda *_: None):
@@ -179,6 +183,8 @@ def _run_clip(session: Session, orientation: Orientation, options: dict[str, Any
             elif form == "words":
                 print(f"{found.start:8.2f} s  {found.label}")
             journal.flush()
+            if stopped:  # what was seen so far is told all the same
+                break
     actions.close()
     if film and film.path.exists():
         journal.tell("saved", path=str(film.path))

@@ -90,7 +90,7 @@ def draw_clip(
         )
     # One generator for each part: a change to one leaves the others' clips as they were.
     for_label, for_stroke, for_hand, for_pose, for_scene, for_camera = (
-        np.random.default_rng(part) for part in _clip_seed(seed).spawn(6)
+        np.random.default_rng(part) for part in np.random.SeedSequence(seed).spawn(6)
     )
     label = label or list(strokes)[for_label.integers(len(strokes))]
     motion, done = move(strokes[label], frames, for_stroke)
@@ -141,14 +141,9 @@ def draw_stream(
     return DrawnStream(pictures, times - begin, spacing, plan.events, motion[:, 1], seed)
 
 
-def _clip_seed(seed: int) -> np.random.SeedSequence:
-    # A number of two words, (1 << 32) + n, would be the stream of [n, 1]: same hand, same scene.
-    return np.random.SeedSequence(seed if seed < 1 << 32 else [seed, 3])
-
-
 def clip_stroke(seed: int, label: str, *, frames: int = 8, strokes: Mapping[str, Stroke] = STROKES) -> tuple[int, int]:
     """``Clip.stroke`` of the clip that ``draw_clip`` draws of the same arguments, without drawing it."""
-    for_stroke = np.random.default_rng(_clip_seed(seed).spawn(2)[1])
+    for_stroke = np.random.default_rng(np.random.SeedSequence(seed).spawn(2)[1])
     return _bounds(move(strokes[label], frames, for_stroke)[1])
 
 

@@ -29,8 +29,9 @@ from edgeshift.video import read_video, write_video
 
 RECORD, SHEET = "drawn.json", "contact_sheet.jpg"
 TABLES = {"clips": "clips.csv", "streams": "events.csv"}
-#: Added to the seeds of streams.
-STREAMS = 1 << 60
+#: Added to the seeds of streams and of clips, apart from what is trained on: training draws streams by the plain
+#: number, and a clip of (1 << 32) + n would have the hand and the scene of stream n.
+STREAMS, CLIPS = 1 << 60, 1 << 61
 COLUMNS = {
     "clips": ("file", "label", "seed", "frames", "stroke_begin", "stroke_end"),
     "streams": ("file", "label", "begin", "end"),
@@ -176,12 +177,12 @@ def _videos(drawing: Drawing) -> Iterator[_Video]:
     for index in range(drawing.count):
         seed = (drawing.seed << 32) + index
         if drawing.kind == "clips":
+            seed += CLIPS
             label, frames = labels[index % len(labels)], drawing.frames or 1
             file = f"{label}/{index:05d}.mp4"
             bounds = clip_stroke(seed, label, frames=frames, strokes=drawing.strokes)
             yield _Video(file, seed, label, [(file, label, seed, frames, *bounds)], [(label, 0, frames - 1)])
         else:
-            # Apart from what is trained on: training draws streams by the plain number.
             seed += STREAMS
             file = f"stream_{index:05d}.mp4"
             events = stream_events(seed, drawing.script, **_length(drawing), strokes=drawing.strokes)

@@ -68,7 +68,7 @@ def test_clips_are_the_drawn_ones_in_a_folder_per_label(capsys):
     )
     for index, row in enumerate(rows):
         path = Path("clips", row["file"])
-        assert path.parent.name == row["label"] and int(row["seed"]) == (3 << 32) + index
+        assert path.parent.name == row["label"] and int(row["seed"]) == room.CLIPS + (3 << 32) + index
         clip = draw_clip(int(row["seed"]), row["label"], frames=4, size=32)
         assert (int(row["stroke_begin"]), int(row["stroke_end"])) == clip.stroke
         assert np.abs(pixels(path) - clip.frames).mean() < 12  # of 255: what MPEG-4 loses

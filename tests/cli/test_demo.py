@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from doubles import LABELS, frames, model, stream_spec
 
@@ -129,7 +130,7 @@ BAD = {
     "no file": (["demo"], "Missing argument"),
     "camera": (["demo", "a", "--headless", "--source", "97"], "camera /dev/video97 cannot be opened"),
     "device": (["demo", "a", "--headless", "--source", "/dev/video96"], "camera /dev/video96 cannot be opened"),
-    "clip": (["demo", "a", "--headless", "--source", "no.mp4"], "no.mp4 does not exist"),
+    "clip": (["demo", "a", "--headless", "--source", "no.mp4"], "no.mp4 is no file, folder, camera"),
     "live clip": (["demo", "a", "--headless", "--realtime", "--source", "no.mp4"], "no.mp4 is no file, folder, camera"),
     "folder": (["demo", "a", "--headless", "--source", "."], "have no times: add --fps"),
     "smoothing": (["demo", "a", "--headless", "--smoothing", "men"], "did you mean mean?"),
@@ -205,6 +206,37 @@ def test_ctrl_c_ends_it_with_a_summary(fake, clip, number):
     assert list(read_video(fake / "out.mp4"))
 
 
+def test_ctrl_c_ends_a_clip_that_is_run_through_with_its_summary(fake, tmp_path):
+    write_video(tmp_path / "long.mp4", (np.full((48, 64, 3), index % 250, np.uint8) for index in range(20_000)), 10)
+    tests = Path(__file__).parents[1]
+    command = [
+        "demo",
+        "a.tflite",
+        "--source",
+        tmp_path / "long.mp4",
+        "--headless",
+        "--json-lines",
+        "--smoothing",
+        "none",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-c", ALONE, tests, *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "gesture":
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    summary = lines(out)[-1]
+    assert process.returncode == 0 and err == "" and summary["event"] == "summary"
+    assert 0 < summary["steps"] < 20_000  # type: ignore[operator]
+
+
 def test_a_reader_that_goes_away_is_no_error(fake, clip):
     command = [sys.executable, "-c", ALONE, Path(__file__).parents[1], "demo", "a.tflite", "--source", clip]
     command += ["--headless", "--realtime", "--repeat"]
@@ -236,7 +268,8 @@ def test_the_shipped_weights_see_what_the_script_says(capsys):
     spotted = [Spotted(line["label"], line["score"], line["time"]) for line in told if line["event"] == "gesture"]  # type: ignore[arg-type]
     script = stream_events(SEED, parse_script(SCRIPT))
     score = match_events(spotted, script, told[-1]["steps"] * 0.25)  # type: ignore[operator]
-    assert len(script) == 6 and score.right >= 5 and score.false <= 1
+    assert [one.label for one in spotted] == [event.label for event in script] and len(script) == 6
+    assert score.right == 6 and score.false == 0
     # Live, at its own speed and drawn twice as often, the beginning is seen the same way.
     status, out, _ = run(capsys, "demo", shipped("tsm_mobilenet_v2"), "--headless", "--realtime", "--seconds", 6)
     live = [line for line in lines(out) if line["event"] == "gesture"]

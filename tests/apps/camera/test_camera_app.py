@@ -202,9 +202,9 @@ def test_switching_goes_to_the_next_artifact_and_back(capsys):
 
 
 def test_a_silent_camera_is_never_shown_as_current():
-    """Frames stop coming: after two intervals the picture says so."""
-    source = FakeSource(["green"] * 10, interval=0.02)
-    made = app(source, window=(window := FakeWindow()), seconds=1.0)
+    """Frames stop coming: when the next one is due, and cameras' jitter over, the picture says so."""
+    source = FakeSource(["green"] * 10, interval=0.1)
+    made = app(source, window=(window := FakeWindow()), seconds=1.5)
     feed = source.opened[0]
     real = feed.grab
 
@@ -217,6 +217,36 @@ def test_a_silent_camera_is_never_shown_as_current():
     made.run()
     top = [bool((picture[2, 300] == 0).all()) for picture in window.shown]
     assert not top[3] and top[-1]
+
+
+def test_a_source_without_pictures_is_not_waited_for_without_end(capsys):
+    window = FakeWindow()
+    made = app(FakeSource(*[[] for _ in range(100)]), window=window, seconds=0.7)
+    made._grabber._first_wait = 0.01
+    begin = time.monotonic()
+    with pytest.raises(VideoError, match=r"fake gave no picture in 0\.7 s"):
+        made.run()
+    assert time.monotonic() - begin < 5
+    assert window.shown and (window.shown[0] > 100).any(), "it says so meanwhile"
+
+
+def test_the_cameras_rate_is_not_the_models(monkeypatch):
+    of = session()
+    real = of.feed
+    monkeypatch.setattr(of, "feed", lambda *given: (time.sleep(0.2), real(*given))[1])
+    summary = app(FakeSource(["red"] * 100_000, interval=0.02), of=of, seconds=1.5).run()
+    assert summary.camera_hertz is not None and summary.artifacts[0].hertz is not None
+    assert summary.camera_hertz > 3 * summary.artifacts[0].hertz
+
+
+def test_a_picture_that_cannot_be_written_does_not_end_it(tmp_path, capsys):
+    window = FakeWindow({3: "s", 6: "v", 12: "v", 15: "q"})
+    folder = tmp_path / "gone"
+    folder.write_text("a file where a folder should be")
+    summary = app(FakeSource(["red"] * 1000, interval=0.02), window=window, folder=folder).run()
+    told = [line for line in lines(capsys) if line["event"] == "unsaved"]
+    assert len(told) >= 2 and all("gone" in line["reason"] for line in told)  # v stops, or begins once more
+    assert len(window.shown) >= 15 and summary.recorded == ()
 
 
 def test_actions_are_given_the_events(tmp_path):

@@ -11,6 +11,7 @@ from scene import FakeSource, frame, session, until
 from edgeshift.apps.camera.grabber import Grabber
 from edgeshift.apps.camera.slot import NewestFrame
 from edgeshift.apps.camera.source import Orientation
+from edgeshift.errors import EdgeshiftError, VideoError
 
 
 class Told(list):  # type: ignore[type-arg]
@@ -83,6 +84,63 @@ def test_the_search_becomes_slower():
     grabber.stop()
     # 0.02 + 0.04 + 0.08 + 0.16 + ...: five attempts in half a second and not twenty-five.
     assert 2 <= source.attempts - 1 <= 6
+
+
+def test_a_camera_that_opens_and_gives_nothing_is_looked_for_less_and_less_often():
+    source = FakeSource(*[[] for _ in range(60)], interval=0.001)
+    grabber, _, _, told = started(source, first_wait=0.02)
+    time.sleep(0.5)
+    grabber.stop()
+    waits = [facts["wait"] for event, facts in told if event == "lost"]
+    assert waits[:3] == pytest.approx([0.02, 0.04, 0.08]) and len(waits) <= 6
+    # Pictures came: the next loss is a new one.
+    source = FakeSource([], ["red"], ["red"], ["red"] * 100_000, interval=0.001)
+    grabber, _, _, told = started(source, first_wait=0.01)
+    until(lambda: [event for event, _ in told].count("back") == 3)
+    grabber.stop()
+    assert [facts["wait"] for event, facts in told if event == "lost"] == pytest.approx([0.01, 0.01, 0.01])
+
+
+def test_a_damaged_frame_is_no_lost_camera(monkeypatch):
+    source = FakeSource(["red"] * 100_000, interval=0.002)
+    slot = NewestFrame()
+    reader, told, feed = slot.reader(), Told(), source.open()
+    real = feed.retrieve
+
+    def sometimes():
+        if feed.index % 3 or feed.index > 60:
+            raise VideoError("a frame came that cannot be decoded")
+        return real()
+
+    feed.retrieve = sometimes  # type: ignore[method-assign]
+    monkeypatch.setattr("edgeshift.apps.camera.grabber.LENIENCE", 0.1)
+    grabber = Grabber(source, feed, slot, tell=told, first_wait=0.01)
+    grabber.start()
+    until(lambda: feed.index > 50)
+    assert told == [] and reader.take(1) is not None
+    until(lambda: told)  # none at all any more: now it is
+    assert told[0][1]["reason"] == "a frame came that cannot be decoded"
+    grabber.stop()
+
+
+def test_what_no_frame_can_be_used_of_ends_it():
+    source = FakeSource(["red"] * 100, interval=0.001)
+    feed = source.open()
+    feed.retrieve = lambda: (_ for _ in ()).throw(EdgeshiftError("16 bits: ask for 8"))  # type: ignore[method-assign]
+    slot, told = NewestFrame(), Told()
+    Grabber(source, feed, slot, tell=told).start()
+    until(lambda: slot.closed)
+    assert str(slot.error) == "16 bits: ask for 8" and told == [] and source.attempts == 1
+
+
+def test_the_rate_is_the_cameras_own_and_begins_anew_with_it():
+    source = FakeSource(["red"] * 30, ["red"] * 100_000, interval=0.01)
+    grabber, _, _, told = started(source, first_wait=0.3)
+    until(lambda: [event for event, _ in told] == ["lost", "back"])
+    until(lambda: grabber.camera.interval is not None)
+    # Nobody takes a frame, and the gap of 0.3 s is in no interval.
+    assert 0.01 <= grabber.camera.interval < 0.1
+    grabber.stop()
 
 
 def test_a_repeated_clip_begins_a_new_run():

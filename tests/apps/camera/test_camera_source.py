@@ -19,7 +19,7 @@ from edgeshift.apps.camera.grabber import Grabber
 from edgeshift.apps.camera.live import Address, Camera, LiveFeed, Pipeline
 from edgeshift.apps.camera.slot import NewestFrame
 from edgeshift.apps.camera.source import Orientation, Wish, find_source
-from edgeshift.errors import VideoError
+from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.video import write_video
 
 
@@ -163,8 +163,21 @@ def test_grey_and_odd_frames_of_a_camera():
     bgr[..., 0] = 9
     assert (taken(bgr)[..., 2] == 9).all()
     for bad in (None, np.zeros((0, 6, 3), np.uint8), np.zeros((4, 6), np.uint16), np.zeros((1, 9000, 3), np.uint8)):
-        with pytest.raises(VideoError, match=r"^odd"):
+        with pytest.raises(EdgeshiftError, match=r"^odd") as caught:
             taken(bad)
+        # What may be better with the next frame is told apart from what will not.
+        assert isinstance(caught.value, VideoError) == (bad is None or not bad.size)
+
+
+def test_half_an_address_is_one_line():
+    with pytest.raises(VideoError, match=r"^rtsp://\.\.\. did not answer .*camera"):
+        find_source("rtsp://[fe80").open()
+
+
+def test_a_board_camera_that_takes_no_number_says_so():
+    with pytest.raises(VideoError, match="libcamera is the first camera and takes no number"):
+        find_source("libcamera:1")
+    assert "sensor-id=1" in find_source("jetson-csi:1").pipeline  # type: ignore[attr-defined]
 
 
 class Pictures(http.server.BaseHTTPRequestHandler):

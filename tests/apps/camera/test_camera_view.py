@@ -23,9 +23,9 @@ SIZES = [None, (640, 480), (1280, 720), (800, 480), (1024, 600), (320, 240), (48
 LONG = "Turning Hand Counterclockwise"
 
 
-def answer(label="red", timestamp=0.0, *, score=0.9, idle=False, announced=False):
+def answer(label="red", timestamp=0.0, *, score=0.9, idle=False, announced=False, began=0):
     event = Spotted(label, score, timestamp) if announced else None
-    return Answer(None, Said(label, score, idle, announced, event), timestamp, 0)  # type: ignore[arg-type]
+    return Answer(None, Said(label, score, idle, announced, event), timestamp, 0, began)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -150,6 +150,17 @@ def test_the_history_moves_with_time_and_forgets():
     history.hear(answer("red", 1.0))
     assert [run.label for run in history.runs] == ["red"]  # the clock jumped back
     assert SPAN == 10.0
+
+
+def test_nothing_is_said_of_the_time_in_which_nobody_looked():
+    """Paused, or the camera was away: between the last answer and the next stream's first the strip is empty."""
+    history, box = History(["none", "red"]), Box(0, 0, 1000, 20)
+    for timestamp, began in ((0.0, 0), (1.0, 0), (5.0, 1), (6.0, 1)):
+        history.hear(answer("red", timestamp, began=began))
+    canvas = np.zeros((20, 1000, 3), np.uint8)
+    history.draw(canvas, box, 6.0, 1.0)
+    red = (canvas[1] == history.colour("red")).all(1)
+    assert red[410:490].all() and not red[510:890].any() and red[910:990].all()
 
 
 def test_only_what_changed_is_drawn_again(monkeypatch):

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from edgeshift.apps.camera.screen import why_no_screen
-from edgeshift.apps.camera.window import KINDS, OpenCvWindow, TkWindow, open_window
+from edgeshift.apps.camera.window import KINDS, OpenCvWindow, TkWindow, _letter, open_window
 from edgeshift.errors import EdgeshiftError
+from edgeshift.video import write_video
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,67 @@ def pixels(path: Path):
     bytes_per_line = int.from_bytes(data[48:52], "big")
     rows = np.frombuffer(data, np.uint8, 480 * bytes_per_line, header + 12 * colours).reshape(480, bytes_per_line)
     return rows[:, : 800 * 4].reshape(480, 800, 4)[..., 2::-1]
+
+
+#: The demo as a user starts it, of an untrained stand-in, so that no runtime is needed.
+DEMO = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from doubles import model, stream_spec
+from edgeshift.apps.camera import start
+from edgeshift.cli import main
+start.load = lambda *_, **__: model(stream_spec(frame_spacing=0.1))
+main(sys.argv[2:])
+"""
+
+
+def test_the_demo_is_really_on_the_screen(screen, tmp_path):
+    """Its clip, of two halves, and white letters beside or below it."""
+    display, path = screen
+    half = np.zeros((240, 320, 3), np.uint8)
+    half[:, :160], half[:, 160:] = (0, 0, 200), (200, 0, 0)
+    write_video(tmp_path / "clip.mp4", [half] * 100, 10)
+    command = [
+        "demo",
+        "a.tflite",
+        "--source",
+        tmp_path / "clip.mp4",
+        "--repeat",
+        "--seconds",
+        "30",
+        "--size",
+        "800x480",
+    ]
+    demo = subprocess.Popen(
+        [sys.executable, "-c", DEMO, str(Path(__file__).parents[2]), *map(str, command)],
+        env={**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    try:
+        end = time.monotonic() + 25
+        found = (0, 0, 0)
+        while time.monotonic() < end and min(found) < 1000:
+            if demo.poll() is not None:
+                error = demo.stderr.read()
+                if "no window can be opened" in error:
+                    pytest.skip(error.strip())
+                pytest.fail(error)
+            shown = pixels(path).astype(int)
+            blue = (shown[..., 2] > 150) & (shown[..., 0] < 60) & (shown[..., 1] < 60)
+            red = (shown[..., 0] > 150) & (shown[..., 2] < 60) & (shown[..., 1] < 60)
+            letters = (shown > 200).all(2)
+            found = (int(blue.sum()) // 20, int(red.sum()) // 20, int(letters.sum()))
+            time.sleep(0.2)
+        assert min(found) >= 1000, found
+        # The clip is where it should be: blue to the left of red.
+        assert np.nonzero(blue)[1].mean() < np.nonzero(red)[1].mean()
+    finally:
+        demo.terminate()
+        _, err = demo.communicate(timeout=30)
+    assert demo.returncode == 0 and "Traceback" not in err, err
 
 
 #: Shows one colour, waits to be looked at, then reports a key that is "pressed" through Tk.
@@ -171,3 +233,20 @@ def test_where_no_kind_works_it_says_what_to_install(screen, monkeypatch):
         open_window()
     with pytest.raises(EdgeshiftError, match="unknown window 'opencw'; did you mean opencv"):
         open_window("opencw")
+
+
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [
+        (ord("q"), "q"),
+        (ord("Q") | 0x10000, "q"),  # Shift
+        (ord("s") | 0x100000, "s"),  # Num Lock
+        (27, "q"),
+        (9 | 0x100000, "tab"),
+        (0xFF51, None),  # the arrow to the left, whose last byte is a Q
+        (0xFF52 | 0x100000, None),
+        (0xFFE1, None),  # Shift alone
+    ],
+)
+def test_keys_that_are_no_letters_do_nothing(code, key):
+    assert _letter(code) == key

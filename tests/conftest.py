@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,7 +55,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
     from edgeshift.converters.conversion import prepare
     from edgeshift.source import untrained_source
 
-    folder = tmp_path_factory.mktemp("artifacts")
+    # The processes of one run have folders beside each other; what one has converted, the others take.
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "artifacts"
+    folder.mkdir(exist_ok=True)
     sources: dict[str, Any] = {}
     prepared: dict[Any, Any] = {}
     cache: dict[Any, Made] = {}
@@ -63,13 +69,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
         if key not in cache:
             if table not in sources:
                 sources[table] = untrained_source(table if "_" in table else f"{table}_mobilenet_v2", size=64)
-            how = Options(precision=precision, **options)  # type: ignore[arg-type]
-            common = (table, precision, how.fresh_states)
-            if common not in prepared:
-                prepared[common] = prepare(sources[table], how)
             path = folder / ("_".join(map(str, key)).replace(" ", "") + find_target(target).SUFFIX)
-            result = convert(sources[table], target, path, how, prepared=prepared[common])
-            cache[key] = Made(path, sources[table], result)
+            result = path.with_name(f"{path.name}.result")
+            with path.with_name(f"{path.name}.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not result.exists():
+                    how = Options(precision=precision, **options)  # type: ignore[arg-type]
+                    common = (table, precision, how.fresh_states)
+                    if common not in prepared:
+                        prepared[common] = prepare(sources[table], how)
+                    converted = convert(sources[table], target, path, how, prepared=prepared[common])
+                    result.write_bytes(pickle.dumps(converted))
+            cache[key] = Made(path, sources[table], pickle.loads(result.read_bytes()))
         return cache[key]
 
     return make

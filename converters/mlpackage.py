@@ -45,7 +45,17 @@ def packaged(model: Any, job: Job) -> bytes:
         model.save(str(folder))
         manifest = folder / package_file.MANIFEST
         manifest.write_text(_identified(manifest.read_text()))
+        _order(folder / package_file.MODEL)
         return package_file.read(folder, sys.maxsize)
+
+
+def _order(file: Path) -> None:
+    """Write a program anew with its maps in order: as saved, they are in one of this process."""
+    from coremltools.proto.Model_pb2 import Model
+
+    program = Model()
+    program.ParseFromString(file.read_bytes())
+    file.write_bytes(program.SerializeToString(deterministic=True))
 
 
 def _identified(manifest: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.probe import answers, read_answer
 from edgeshift.benchmarks.devices.vendor import measure_vendor
 from edgeshift.benchmarks.facts import Facts
-from edgeshift.benchmarks.latency.frames import read_frames
+from edgeshift.benchmarks.latency.frames import DRAWN, read_frames
 from edgeshift.benchmarks.latency.job import Job
 from edgeshift.benchmarks.latency.journal import Journal
 from edgeshift.benchmarks.latency.loop import WARM_CAP
@@ -64,11 +65,20 @@ class Plan:
     vendor: bool = False
     program: Path | None = None
 
+    @cached_property
+    def clip(self) -> str | None:
+        """A hash of the frames, where they come from a clip; None: they are drawn.
+
+        Raises:
+            VideoError: a clip that cannot be read.
+        """
+        return None if self.source == DRAWN else sha256(read_frames(self.source, 64, 64).tobytes())
+
     def key(self, subject: Opened) -> str:
-        """What a repeat depends on, as a hash."""
+        """What a repeat depends on, as a hash. Errors as of ``clip``."""
         facts, settings = self.facts, msgspec.structs.replace(self.settings, repeats=1)
         device = (self.device.name, facts.board, facts.processor, facts.cores, facts.system, facts.power_mode)
-        return sha256(msgspec.json.encode((device, subject.sha256, settings, self.runtime, self.vendor)))
+        return sha256(msgspec.json.encode((device, subject.sha256, settings, self.runtime, self.vendor, self.clip)))
 
 
 def open_artifact(path: Path) -> Opened:

@@ -66,7 +66,7 @@ def train(
         device: "cpu" or "cuda". workers: processes that prepare the frames; with any, a script of
             one's own needs the usual ``if __name__ == "__main__":``.
         license: on what terms the result may be used, kept in the file.
-        half: store its weights as float16.
+        half: store its weights as float16. A finished run's file is written anew with what is asked of these two.
         report: called with each line of the history.
 
     Raises:

@@ -100,17 +100,16 @@ def run_and_save(
     with TemporaryDirectory() as trial:  # what cannot be saved is said now, and not after hours
         save(Path(trial) / RESULT, network, **about)
     result = folder / RESULT
-    before = _finished(folder, recipe)
+    whole = _finished(folder, recipe) and result.is_file()
     history = train(run, network, resume=resume, report=report)
-    if before and result.is_file():
-        return Trained(result, folder / CURVE, tuple(history.entries))  # it was whole: nothing has changed
-    rule = (
-        None
-        if recipe.bidirectional
-        else drawn_rule(network, recipe, gestures)
-        if data is None
-        else _usual(learn.labels)
-    )
+    if whole and not (half or license):
+        return Trained(result, folder / CURVE, tuple(history.entries))  # nothing has changed
+    if whole:
+        rule = load(result).rule  # the same weights under other terms, or in another form
+    elif recipe.bidirectional:
+        rule = None
+    else:
+        rule = drawn_rule(network, recipe, gestures) if data is None else _usual(learn.labels)
     if unread := sum(len(line.unread) for line in history.entries):
         about["training"]["left out"] = f"{unread} clips that could not be read"
     save(result, network, rule=rule, **about)

@@ -228,6 +228,13 @@ def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypa
     stamp = again.path.stat().st_mtime_ns
     assert train(msgspec.structs.replace(recipe, seed=2), tmp_path / "more", init=trained.path, workers=0, resume=True)
     assert again.path.stat().st_mtime_ns == stamp
+    # Under other terms and at half the size if that is asked for, without a step.
+    done = msgspec.structs.replace(recipe, seed=2)
+    size = again.path.stat().st_size
+    train(done, tmp_path / "more", init=trained.path, workers=0, resume=True, half=True, license="MIT")
+    other = load(again.path)
+    assert (other.license, other.rule, other.training) == ("MIT", more.rule, more.training)
+    assert again.path.stat().st_size < 0.6 * size
 
 
 def test_what_cannot_be_saved_is_said_before_the_first_step(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -100,6 +101,17 @@ def test_a_run_under_other_settings_knows_nothing(tmp_path, change):
     on = device()
     measure(plan(tmp_path, on, **change), Journal(path, resume=True))
     assert len(on.calls) == 8
+
+
+def test_a_clip_that_changed_under_its_name_is_another(tmp_path):
+    from edgeshift.video import write_video
+
+    clip, path = tmp_path / "clip.avi", tmp_path / "r.jsonl"
+    for value, calls in ((10, 8), (10, 0), (200, 8)):
+        write_video(clip, [np.full((48, 64, 3), value, np.uint8)] * 2, 10.0)
+        on = device()
+        measure(dataclasses.replace(plan(tmp_path, on), source=str(clip)), Journal(path, resume=path.exists()))
+        assert len(on.calls) == calls
 
 
 def test_more_repeats_go_on(tmp_path):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -20,6 +18,7 @@ from edgeshift.calibration import FRAMES, MIN_CLIPS, Clips, drawn_clips, roll
 from edgeshift.converters.targets import TARGETS, Backend, Job, Target
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError, unknown
 from edgeshift.frames import FrameSpec
+from edgeshift.memory import rare_collections
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
 from edgeshift.parity import MIN_FRAMES, compare, failures
@@ -34,8 +33,6 @@ from edgeshift.threads import one_thread
 
 #: Clips that parity is proven on. Not those of calibration: an artifact must hold on frames it was not fitted to.
 PARITY_SEED = 1001
-#: Thresholds of Python's collector while graphs are worked on.
-RARE = (100_000, 20, 50)
 
 
 @dataclass(frozen=True)
@@ -128,18 +125,6 @@ def default_path(source: Source, target: str, precision: Precision, state: State
     return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).SUFFIX}")
 
 
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Collect garbage rarely. The passes over a graph make millions of objects that stay, and Python's collector, which
-    looks at all of them again and again, takes 10% to 30% of a conversion at its usual thresholds."""
-    usual = gc.get_threshold()
-    gc.set_threshold(*RARE)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-
-
 def prepare(
     source: Source, options: Options | None = None, stages: Stages | None = None, step: Step | None = None
 ) -> Prepared:
@@ -165,7 +150,7 @@ def prepare(
     return Prepared(step, samples, spec)
 
 
-@_rare_collections()
+@rare_collections()
 def convert(
     source: Source,
     target: str,

@@ -50,7 +50,7 @@ def packaged(model: Any, job: Job) -> bytes:
 
 
 def _order(file: Path) -> None:
-    """Write a program anew with its maps in order: as saved, they are in one of this process."""
+    """Write a program anew with its maps sorted: coremltools leaves them in an order of each process's own."""
     from coremltools.proto.Model_pb2 import Model
 
     program = Model()

@@ -1,12 +1,15 @@
-"""Freed memory is kept where glibc can keep it."""
+"""Freed memory is kept where glibc can keep it; the collector runs rarely where that is asked for."""
 
 from __future__ import annotations
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from edgeshift.memory import RARE, rare_collections
 
 # In a process of its own: what is set cannot be unset.
 COUNT = """
@@ -31,3 +34,11 @@ def faults(how: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the option")
 def test_an_array_that_was_freed_is_not_made_of_new_pages():
     assert faults("keep") < faults("plain") / 10
+
+
+def test_the_collector_is_as_it_was_afterwards() -> None:
+    usual = gc.get_threshold()
+    with pytest.raises(RuntimeError), rare_collections():
+        assert gc.get_threshold() == RARE != usual
+        raise RuntimeError
+    assert gc.get_threshold() == usual

@@ -67,12 +67,12 @@ class Plan:
 
     @cached_property
     def clip(self) -> str | None:
-        """A hash of the frames, where they come from a clip; None: they are drawn.
+        """A hash of the frames, where they come from a clip; None: they are drawn, or a vendor's program makes its own.
 
         Raises:
             VideoError: a clip that cannot be read.
         """
-        return None if self.source == DRAWN else sha256(read_frames(self.source, 64, 64).tobytes())
+        return None if self.vendor or self.source == DRAWN else sha256(read_frames(self.source, 64, 64).tobytes())
 
     def key(self, subject: Opened) -> str:
         """What a repeat depends on, as a hash. Errors as of ``clip``."""

@@ -68,9 +68,12 @@ class Sshd:
         raise AssertionError((self.folder / "log").read_text())
 
     def cut(self) -> None:
-        """Kill the server and every session: the board is gone."""
+        """Kill the server and every session: the board is gone.
+
+        From the top: a session must not live to tell how what it runs was killed, as no board that is gone does.
+        """
         assert self._server is not None
-        for pid in [*_children(self._server.pid), self._server.pid]:
+        for pid in [self._server.pid, *_children(self._server.pid)]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -83,7 +86,7 @@ class Sshd:
 
 
 def _children(pid: int) -> list[int]:
-    """All processes under one, the deepest first."""
+    """All processes under one, each before its own."""
     found: list[int] = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -92,7 +95,7 @@ def _children(pid: int) -> list[int]:
             continue
         if parent == pid:
             child = int(status.parent.name)
-            found += [*_children(child), child]
+            found += [child, *_children(child)]
     return found
 
 

@@ -39,7 +39,7 @@ types: setup
 check: test lint types
 
 bench: setup
-	$(BIN)/python -m edgeshift.benchmarks.overhead
+	$(BIN)/python -m edgeshift.benchmarks.studies.overhead
 
 # The page that `edgeshift phone` serves, into apps/phone/built: it needs Node 20 or later and npm, only here. Wheels
 # carry what it makes, so it comes before building one. The second bundle is for tests/apps/phone.
@@ -77,7 +77,7 @@ weights-tsm weights-stsm: weights-%: $(IMAGENET)
 	$(BIN)/python -m edgeshift.training.average --half runs/$*3/model.safetensors runs/$*4/model.safetensors \
 		--out runs/$*_mobilenet_v2.safetensors
 	$(if $(filter stsm,$*),$(TRAIN) stsm_mobilenet_v2 $(FIFTH) --init runs/stsm_mobilenet_v2.safetensors --out runs/stsm5)
-	$(if $(filter stsm,$*),$(BIN)/python -m edgeshift.training.choose --half runs/stsm5/model.safetensors --streams 200 \
+	$(if $(filter stsm,$*),$(BIN)/python -m edgeshift.training.tune_rule --half runs/stsm5/model.safetensors --streams 200 \
 		--out runs/stsm_mobilenet_v2.safetensors)
 	cp runs/$*_mobilenet_v2.safetensors edgeshift/weights/$*_mobilenet_v2.safetensors
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from edgeshift.converters.targets import Job
+from edgeshift.checkpoints.source import FRAME, LOGITS
+from edgeshift.converters.job import Job
 from edgeshift.models.network import Step
-from edgeshift.source import FRAME, LOGITS
 
 
 class ChannelsLast(nn.Module):

@@ -11,7 +11,7 @@ queue of k slots for it. A row that only moves in height or width carries nothin
 ``dt`` needs a frame that has not been taken yet: it has a clip form, but it cannot be streamed.
 
 This module is plain Python (no torch): a device reads tables too. The tensor forms are in
-``edgeshift.models.shifts``.
+``edgeshift.models.shift_layers``.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ RUNTIMES = {
 #: {name: (suffix, module)} of those that must be asked for: another one runs such files anywhere.
 BY_NAME = {
     "tensorrt": (".onnx", "edgeshift.runtimes.tensorrt"),
-    "mil": (".mlpackage", "edgeshift.runtimes.mil"),
+    "mil": (".mlpackage", "edgeshift.runtimes.mil.executor"),
 }
 
 #: {target: {module: its package}}: what runs its artifacts; any of them does.

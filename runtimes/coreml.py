@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from edgeshift import package_file
-from edgeshift.artifact import Artifact, read_artifact
+from edgeshift._system.quiet import quiet
+from edgeshift.artifact import mlpackage_file
+from edgeshift.artifact.file import Artifact, read_artifact
+from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line, unknown
-from edgeshift.runtimes import mil
-from edgeshift.runtimes.mlpackage import coremltools, require_description
-from edgeshift.runtimes.quiet import quiet
-from edgeshift.spec import NEXT, StreamSpec
+from edgeshift.runtimes.mil.package import coremltools, require_description
+from edgeshift.runtimes.mil import executor
 from edgeshift.stream import Array, Model
 
 #: {our name: a member of coremltools.ComputeUnit}.
@@ -48,14 +48,14 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, units: str = "all") -
     if units not in UNITS:
         raise EdgeshiftError(unknown("compute units", units, UNITS))
     if sys.platform != "darwin":
-        return mil.open_artifact(artifact, threads=threads)
+        return executor.open_artifact(artifact, threads=threads)
     if not 1 <= threads <= 64:
         raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
     tools = coremltools(f"running {artifact.path}")
     home = Path(tempfile.mkdtemp())
-    folder = home / f"model{package_file.SUFFIX}"
+    folder = home / f"model{mlpackage_file.SUFFIX}"
     try:
-        package_file.write(folder, artifact.body)
+        mlpackage_file.write(folder, artifact.body)
         with quiet():
             model = tools.models.MLModel(str(folder), compute_units=getattr(tools.ComputeUnit, UNITS[units]))
             require_description(artifact, model.get_spec().description)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeshift.artifact import Artifact, Boundary, read_artifact, require_fit
+from edgeshift._system.quiet import quiet
+from edgeshift.artifact.file import Artifact, Boundary, read_artifact, require_fit
+from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line, unknown
-from edgeshift.runtimes.quiet import quiet
-from edgeshift.spec import NEXT, StreamSpec
 from edgeshift.stream import Array, Model
 
 #: {our name: ONNX Runtime's}. All but "cpu" come with other builds of the package, or on other systems.

@@ -11,8 +11,8 @@ from edgeshift.errors import EdgeshiftError, missing
 from edgeshift.stream import Array, Model
 
 if TYPE_CHECKING:
+    from edgeshift.checkpoints.source import Source
     from edgeshift.models.network import Step
-    from edgeshift.source import Source
 
 
 def load(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) -> Model:
@@ -32,7 +32,7 @@ def load(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) ->
         import torch
     except ImportError as error:
         raise missing("torch", "convert", f"running {path}") from error
-    from edgeshift.source import checkpoint_source
+    from edgeshift.checkpoints.source import checkpoint_source
 
     if not 1 <= threads <= 64:
         raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")

@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgeshift.artifact import Artifact, Boundary, read_artifact, require_fit
+from edgeshift._system.files import sha256, whole_file
+from edgeshift._system.quiet import quiet
+from edgeshift.artifact.file import Artifact, Boundary, read_artifact, require_fit
+from edgeshift.artifact.spec import NEXT
 from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError, one_line
-from edgeshift.files import sha256, whole_file
 from edgeshift.runtimes.cuda import Cuda
-from edgeshift.runtimes.quiet import quiet
-from edgeshift.spec import NEXT
 from edgeshift.stream import Array, Model
 
 #: Memory that the builder may use to try kernels, bytes.

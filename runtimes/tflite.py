@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeshift.artifact import Artifact, Boundary, read_artifact, require_fit
+from edgeshift._system.quiet import quiet
+from edgeshift.artifact.file import Artifact, Boundary, read_artifact, require_fit
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line
 from edgeshift.runtimes.processor import runs_compiled_model
-from edgeshift.runtimes.quiet import quiet
-from edgeshift.spec import StreamSpec
 from edgeshift.stream import Array, Model
 
 #: Where an Interpreter may live, newest first: (module, the package that brings it).

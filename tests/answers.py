@@ -7,10 +7,10 @@ from pathlib import Path
 
 from doubles import LABELS, SIZE, stream_spec, tensor
 
+from edgeshift.artifact.spec import RuleSpec
 from edgeshift.benchmarks.accuracy import ClipScore, Measured, Report, make_report
-from edgeshift.dataset import DataSet, LabelledClip
 from edgeshift.models.config import ModelConfig
-from edgeshift.spec import RuleSpec
+from edgeshift.video.dataset import DataSet, LabelledClip
 
 RULE = RuleSpec(window=2, threshold=0.5, hold_off=0.5)
 #: Of the doubles; the others are gestures.

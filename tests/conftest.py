@@ -51,9 +51,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
     "tsm" is short for "tsm_mobilenet_v2". What targets have in common is done once for all of them.
     """
     pytest.importorskip("torch", reason="the converters are not installed")
+    from edgeshift.checkpoints.source import untrained_source
     from edgeshift.converters import Options, convert, find_target
-    from edgeshift.converters.conversion import prepare
-    from edgeshift.source import untrained_source
+    from edgeshift.converters.pipeline import prepare
 
     # The processes of one run have folders beside each other; what one has converted, the others take.
     base = tmp_path_factory.getbasetemp()

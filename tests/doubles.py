@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgeshift.frames import FrameSpec
+from edgeshift.artifact.spec import StreamSpec, TensorSpec, WeightsSpec
 from edgeshift.models.config import ModelConfig
-from edgeshift.spec import StreamSpec, TensorSpec, WeightsSpec
 from edgeshift.stream import Array, Model
+from edgeshift.video.fit import FrameSpec
 
 SIZE = 64
 LABELS = ("red", "green", "blue", "none")

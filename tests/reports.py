@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeshift.benchmarks.facts import Facts
+from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.benchmarks.latency.result import (
     Energy,
     Memory,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeshift.apps.replay import drawn_clip
+from edgeshift.apps.camera.replay import drawn_clip
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]

@@ -30,8 +30,8 @@ MAY = {
     "apps": {"edgeshift", "runtimes"},
 }
 #: The files of benchmarks that make what they measure. They load the converters by name, when they have to.
-MAKER = "benchmarks/artifacts.py"
-MAKERS = {MAKER, "benchmarks/targets.py"}
+MAKER = "benchmarks/studies/artifacts.py"
+MAKERS = {MAKER, "benchmarks/studies/targets.py"}
 HEAVY = ("torch", "litert_torch", "ai_edge_quantizer", "onnx", "onnxscript", "executorch", "torchao", "coremltools")
 
 
@@ -135,19 +135,23 @@ def test_the_package_reaches_other_rooms_only_by_its_lazy_table():
 @pytest.mark.parametrize(
     ("file", "source", "fine"),
     [
-        ("edgeshift/stream.py", "from edgeshift.runtimes import load", False),
-        ("edgeshift/stream.py", "def f():\n    from edgeshift.runtimes import load", False),
-        ("edgeshift/stream.py", "from edgeshift import converters", False),
-        ("edgeshift/stream.py", "import edgeshift.apps.demo as x", False),
-        ("edgeshift/stream.py", "import importlib\nimportlib.import_module('edgeshift.converters')", False),
-        ("edgeshift/stream.py", "from edgeshift.spec import StreamSpec\nimport torch", True),
-        ("edgeshift/cli/demo.py", "from edgeshift.apps.replay import Replay", False),
-        ("edgeshift/cli/demo.py", "def f():\n    from edgeshift.apps.replay import Replay", True),
+        ("edgeshift/stream/stream.py", "from edgeshift.runtimes import load", False),
+        ("edgeshift/stream/stream.py", "def f():\n    from edgeshift.runtimes import load", False),
+        ("edgeshift/stream/stream.py", "from edgeshift import converters", False),
+        ("edgeshift/stream/stream.py", "import edgeshift.apps.demo as x", False),
+        ("edgeshift/stream/stream.py", "import importlib\nimportlib.import_module('edgeshift.converters')", False),
+        ("edgeshift/stream/stream.py", "from edgeshift.artifact.spec import StreamSpec\nimport torch", True),
+        ("edgeshift/cli/demo.py", "from edgeshift.apps.camera.replay import Replay", False),
+        ("edgeshift/cli/demo.py", "def f():\n    from edgeshift.apps.camera.replay import Replay", True),
         ("runtimes/tflite.py", "from edgeshift.converters import convert", False),
         ("runtimes/tflite.py", "def f():\n    import edgeshift.benchmarks", False),
-        ("runtimes/tflite.py", "from edgeshift.runtimes.quiet import quiet\nfrom edgeshift.spec import x", True),
-        ("converters/tflite.py", "from edgeshift.runtimes import load", True),
-        ("converters/tflite.py", "from edgeshift.benchmarks import x", False),
+        (
+            "runtimes/tflite.py",
+            "from edgeshift._system.quiet import quiet\nfrom edgeshift.artifact.spec import x",
+            True,
+        ),
+        ("converters/tflite/target.py", "from edgeshift.runtimes import load", True),
+        ("converters/tflite/target.py", "from edgeshift.benchmarks import x", False),
         ("apps/demo.py", "from edgeshift.runtimes import load", True),
         ("apps/demo.py", "from edgeshift.converters import convert", False),
         ("apps/demo.py", "from edgeshift.benchmarks import x", False),
@@ -214,25 +218,25 @@ TORCH = {
     "edgeshift.models.cost",
     "edgeshift.models.deploy",
     "edgeshift.models.features",
-    "edgeshift.models.initial",
+    "edgeshift.models.untrained",
     "edgeshift.models.mobilenet_v2",
     "edgeshift.models.network",
     "edgeshift.models.resnet50",
-    "edgeshift.models.shifts",
-    "edgeshift.models.slots",
+    "edgeshift.models.shift_layers",
+    "edgeshift.models.slot_migration",
     "edgeshift.checkpoints.checkpoint",
-    "edgeshift.checkpoints.fit",
+    "edgeshift.checkpoints.matching",
     "edgeshift.checkpoints.layouts",
     "edgeshift.checkpoints.loader",
     "edgeshift.checkpoints.mit_name",
-    "edgeshift.checkpoints.own",
-    "edgeshift.checkpoints.read",
-    "edgeshift.calibration",
+    "edgeshift.checkpoints.edgeshift_file",
+    "edgeshift.checkpoints.weights_file",
+    "edgeshift.converters.calibration",
     "edgeshift.training.average",
-    "edgeshift.training.choose",
-    "edgeshift.training.finish",
+    "edgeshift.training.tune_rule",
+    "edgeshift.training.run",
     "edgeshift.training.start",
-    "edgeshift.training.trainee",
+    "edgeshift.training.losses",
     "edgeshift.training.trainer",
 }
 

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 
 from edgeshift.errors import EdgeshiftError, one_line, unknown
-from edgeshift.rule import Spotted
+from edgeshift.events.spotter import Spotted
 
 #: Seconds between two looks at commands that run.
 GLANCE = 0.2

@@ -10,21 +10,21 @@ from time import monotonic, perf_counter
 
 import msgspec
 
+from edgeshift._system.signals import ended_by_signals
 from edgeshift.apps.camera.actions import Actions
-from edgeshift.apps.camera.cameras import cameras_in_words
-from edgeshift.apps.camera.ending import ended_by_signals
-from edgeshift.apps.camera.grabber import Grabber
+from edgeshift.apps.camera.display.painter import Painter
+from edgeshift.apps.camera.display.recorder import Recorder
+from edgeshift.apps.camera.display.window import Window
+from edgeshift.apps.camera.engine.grabber import Grabber
+from edgeshift.apps.camera.engine.session import Answer, Session
+from edgeshift.apps.camera.engine.slot import NewestFrame, Shot
+from edgeshift.apps.camera.engine.worker import Worker
 from edgeshift.apps.camera.journal import Journal
-from edgeshift.apps.camera.painter import Painter
-from edgeshift.apps.camera.recorder import Recorder
-from edgeshift.apps.camera.session import Answer, Session
-from edgeshift.apps.camera.slot import NewestFrame, Shot
-from edgeshift.apps.camera.source import Orientation, Source
+from edgeshift.apps.camera.sources.base import Orientation, Source
+from edgeshift.apps.camera.sources.v4l import cameras_in_words
 from edgeshift.apps.camera.summary import Summary, summarize
-from edgeshift.apps.camera.window import Window
-from edgeshift.apps.camera.worker import Worker
 from edgeshift.errors import EdgeshiftError, VideoError
-from edgeshift.picture import write_picture
+from edgeshift.video.picture import write_picture
 
 #: Seconds between looks at keys.
 GLANCE = 0.02

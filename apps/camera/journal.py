@@ -8,7 +8,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
-from edgeshift.rule import Spotted
+from edgeshift.events.spotter import Spotted
 
 #: Events that are kept for the document at the end.
 KEPT = 100_000

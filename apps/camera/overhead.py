@@ -26,16 +26,16 @@ import click
 import msgspec
 import numpy as np
 
-from edgeshift.apps.camera.figures import figures, in_lines
+from edgeshift.apps.camera.display.figures import figures, in_lines
+from edgeshift.apps.camera.display.layout import lay_out
+from edgeshift.apps.camera.display.view import Numbers, View
+from edgeshift.apps.camera.engine.session import Runner, Session
+from edgeshift.apps.camera.engine.slot import NewestFrame
 from edgeshift.apps.camera.journal import Journal
-from edgeshift.apps.camera.layout import lay_out
-from edgeshift.apps.camera.session import Runner, Session
-from edgeshift.apps.camera.slot import NewestFrame
-from edgeshift.apps.camera.source import Wish
+from edgeshift.apps.camera.sources.base import Wish
 from edgeshift.apps.camera.start import open_session
-from edgeshift.apps.camera.view import Numbers, View
 from edgeshift.errors import EdgeshiftError
-from edgeshift.frames import Frame, opencv
+from edgeshift.video.fit import Frame, opencv
 
 PARTS = ("infer", "fit", "answer", "hand", "draw")
 #: Frames after which another artifact has its turn, and which are not counted at its beginning.

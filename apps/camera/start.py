@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeshift.apps.camera.actions import Action, parse_action
-from edgeshift.apps.camera.session import Runner, Session
-from edgeshift.apps.camera.smoothing import SMOOTHINGS
+from edgeshift.apps.camera.engine.session import Runner, Session
+from edgeshift.apps.camera.engine.smoothing import SMOOTHINGS
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes import load
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edgeshift.rule import Spotted
+from edgeshift.events.spotter import Spotted
 
 if TYPE_CHECKING:
-    from edgeshift.apps.camera.grabber import Grabber
+    from edgeshift.apps.camera.display.painter import Painter
+    from edgeshift.apps.camera.engine.grabber import Grabber
+    from edgeshift.apps.camera.engine.session import Session
+    from edgeshift.apps.camera.engine.worker import Worker
     from edgeshift.apps.camera.journal import Journal
-    from edgeshift.apps.camera.painter import Painter
-    from edgeshift.apps.camera.session import Session
-    from edgeshift.apps.camera.source import Source
-    from edgeshift.apps.camera.worker import Worker
+    from edgeshift.apps.camera.sources.base import Source
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact import artifact_bytes, read_artifact
+from edgeshift.artifact.file import artifact_bytes, read_artifact
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError
-from edgeshift.spec import StreamSpec
 
 Accelerator = Literal["cpu", "webgpu"]
 #: Bytes of frames that are sent to a phone: 16 of 1280x960 fit.

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Meta
 
 from edgeshift.apps.phone.job import Accelerator
+from edgeshift.artifact.spec import PRINTABLE
 from edgeshift.errors import EdgeshiftError
-from edgeshift.spec import PRINTABLE
 
 #: Bytes of one upload: 400,000 steps with four times each are about ten million.
 MAX_UPLOAD = 16 << 20

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.spec import StreamSpec
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.stream import Stream
-from edgeshift.video import TimedFrame, paced, uniform
+from edgeshift.video.clips import TimedFrame, paced, uniform
 
 #: Frames of a clip where the artifact knows neither its spacing nor its number of frames.
 FRAMES = 8

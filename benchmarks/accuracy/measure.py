@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from edgeshift.artifact.spec import RuleSpec, StreamSpec
 from edgeshift.benchmarks.accuracy.clip import stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.opened import Opened, open_subject
 from edgeshift.benchmarks.accuracy.remote import stream_on
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
 from edgeshift.benchmarks.devices.device import Device
-from edgeshift.dataset import LabelledClip
 from edgeshift.errors import EdgeshiftError, VideoError, one_line
-from edgeshift.spec import RuleSpec, StreamSpec
+from edgeshift.video.dataset import LabelledClip
 
 #: Of a clip that could not be streamed.
 Reason = str

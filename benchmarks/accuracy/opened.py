@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from edgeshift.artifact import artifact_bytes
-from edgeshift.files import sha256
-from edgeshift.rule import DEFAULT_RULE
-from edgeshift.spec import RuleSpec
+from edgeshift._system.files import sha256
+from edgeshift.artifact.file import artifact_bytes
+from edgeshift.artifact.spec import RuleSpec
+from edgeshift.events.spotter import DEFAULT_RULE
 from edgeshift.stream import Model
 
 
@@ -20,7 +20,7 @@ class Opened:
 
     Attributes:
         path: of the file. sha256: of all of it.
-        rule: the artifact's, or ``edgeshift.rule.DEFAULT_RULE`` where it carries none.
+        rule: the artifact's, or ``edgeshift.events.spotter.DEFAULT_RULE`` where it carries none.
     """
 
     path: Path

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.frames import opencv
+from edgeshift.video.fit import opencv
 
 #: Pixels of a cell, of the labels on the left and above, and characters of a label.
 CELL, MARGIN, TITLE, CHARACTERS = 44, 110, 34, 14

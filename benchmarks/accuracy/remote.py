@@ -11,16 +11,16 @@ from typing import Any, NoReturn
 import msgspec
 import numpy as np
 
-from edgeshift.artifact import artifact_bytes, read_artifact
+from edgeshift._system.files import sha256
+from edgeshift.artifact.file import artifact_bytes, read_artifact
 from edgeshift.benchmarks.accuracy.clip import Answers, clip_frames
 from edgeshift.benchmarks.accuracy.opened import Opened
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.probe import answers, ask_probe, require_done
-from edgeshift.dataset import LabelledClip
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError, VideoError, one_line
-from edgeshift.files import sha256
-from edgeshift.frames import fit_frame
 from edgeshift.stream import Array, Model
+from edgeshift.video.dataset import LabelledClip
+from edgeshift.video.fit import fit_frame
 
 #: Frames that are sent at once, and seconds a slow device may take for one.
 BATCH, SLOWEST, PATIENCE = 512, 10.0, 120.0

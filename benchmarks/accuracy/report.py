@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeshift.artifact.spec import RuleSpec
 from edgeshift.benchmarks.accuracy.proportion import Share, mcnemar, paired_interval, share
 from edgeshift.benchmarks.accuracy.score import AFTER, ANSWERS, ClipScore
 from edgeshift.errors import EdgeshiftError, unknown
-from edgeshift.spec import RuleSpec
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.measure import Measured
-    from edgeshift.dataset import DataSet
+    from edgeshift.video.dataset import DataSet
 
 #: 2: ``running``, of subjects and of clips. 3: the interval of comparisons.
 VERSION = 3

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from edgeshift.artifact.spec import RuleSpec
 from edgeshift.benchmarks.accuracy.clip import Answers
-from edgeshift.rule import Spotted, Spotter, probabilities, window_means
-from edgeshift.spec import RuleSpec
+from edgeshift.events.spotter import Spotted, Spotter, probabilities, window_means
 
 Consensus = Literal["mean", "last"]
 

@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from edgeshift._system.files import sha256, whole_file
 from edgeshift.benchmarks.devices.adb_client import PATIENCE, STATES, call_adb, choose_phone, last_line, list_adb
 from edgeshift.benchmarks.devices.adb_facts import SCRIPT, fastest_cores, phone_facts
 from edgeshift.benchmarks.devices.agent import build_agent
 from edgeshift.benchmarks.devices.device import Done, Line
-from edgeshift.benchmarks.facts import Facts
+from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.errors import DeviceError, DeviceLostError
-from edgeshift.files import sha256, whole_file
 
 __all__ = ["AdbDevice", "list_adb"]
 

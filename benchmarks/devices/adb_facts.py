@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgeshift.benchmarks.facts import Facts, read_facts
+from edgeshift.benchmarks.devices.facts import Facts, read_facts
 
 _SECTION = "==="
 #: What a device is asked; no word of it comes from outside.

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgeshift.files import whole_file
+from edgeshift._system.files import whole_file
 
 WORKER = "edgeshift.benchmarks.latency.worker"
 #: Loaded by name, so that no import shows them. Core ML and PyTorch do not run on what agents are for.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from edgeshift.benchmarks.facts import Facts
+from edgeshift.benchmarks.devices.facts import Facts
 
 #: Takes each line of a command's standard output as it comes, without its end.
 Line = Callable[[str], None]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgeshift._system.files import alone, sha256
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.errors import DeviceError, EdgeshiftError, unknown
-from edgeshift.files import alone, sha256
 
 #: {how a name begins: what makes the device from the name}. A new kind of device is a line here.
 DEVICES = {

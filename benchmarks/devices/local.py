@@ -9,13 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgeshift._system.files import whole_file
 from edgeshift.benchmarks.devices.agent import WORKER
 from edgeshift.benchmarks.devices.device import Done, Line
+from edgeshift.benchmarks.devices.facts import Facts, read_facts
+from edgeshift.benchmarks.devices.job import TIED
 from edgeshift.benchmarks.devices.process import run_process
-from edgeshift.benchmarks.facts import Facts, read_facts
-from edgeshift.benchmarks.latency.job import TIED
 from edgeshift.errors import DeviceError
-from edgeshift.files import whole_file
 
 
 class LocalDevice:

@@ -8,8 +8,8 @@ from typing import TypeVar
 import msgspec
 
 from edgeshift.benchmarks.devices.device import Device, Done
-from edgeshift.benchmarks.facts import Facts
-from edgeshift.benchmarks.latency.job import MARK
+from edgeshift.benchmarks.devices.facts import Facts
+from edgeshift.benchmarks.devices.job import MARK
 from edgeshift.errors import DeviceError
 
 PATIENCE = 120.0

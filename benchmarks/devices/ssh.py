@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from edgeshift._system.files import sha256, whole_file
 from edgeshift.benchmarks.devices.agent import build_agent
 from edgeshift.benchmarks.devices.device import Done, Line
+from edgeshift.benchmarks.devices.facts import Facts
+from edgeshift.benchmarks.devices.job import TIED
 from edgeshift.benchmarks.devices.probe import Probe, ask_probe
 from edgeshift.benchmarks.devices.process import run_process
-from edgeshift.benchmarks.facts import Facts
-from edgeshift.benchmarks.latency.job import TIED
 from edgeshift.errors import DeviceError, DeviceLostError
-from edgeshift.files import sha256, whole_file
 
 #: user@host:port as in a URL, without a path. The host may be a name from ssh's config.
 ADDRESS = re.compile(r"ssh://(?:(?P<user>[\w.-]+)@)?(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>\d{1,5}))?/?")

@@ -14,19 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 import edgeshift
-from edgeshift.artifact import artifact_bytes, artifact_size, read_artifact
+from edgeshift._system.files import sha256
+from edgeshift.artifact.file import artifact_bytes, artifact_size, read_artifact
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.devices.device import Device
+from edgeshift.benchmarks.devices.facts import Facts
+from edgeshift.benchmarks.devices.job import Job
 from edgeshift.benchmarks.devices.probe import answers, read_answer
-from edgeshift.benchmarks.devices.vendor import measure_vendor
-from edgeshift.benchmarks.facts import Facts
 from edgeshift.benchmarks.latency.frames import DRAWN, read_frames
-from edgeshift.benchmarks.latency.job import Job
 from edgeshift.benchmarks.latency.journal import Journal
 from edgeshift.benchmarks.latency.loop import WARM_CAP
 from edgeshift.benchmarks.latency.result import Begun, Energy, Memory, Minute, Repeat, Report, Settings, Subject
+from edgeshift.benchmarks.latency.vendor import measure_vendor
 from edgeshift.errors import ArtifactError, DeviceLostError
-from edgeshift.files import sha256
-from edgeshift.spec import StreamSpec
 
 #: Seconds that a process may take besides waiting, warming up and timing; and for one step of a very slow device.
 OVERHEAD, SLOWEST = 300.0, 10.0

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.errors import EdgeshiftError, VideoError
-from edgeshift.frames import Frame, FrameSpec, fit_frame
 from edgeshift.gestures import draw_stream
-from edgeshift.video import read_video
+from edgeshift.video.clips import read_video
+from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 
 #: More than any cache holds, little enough to be sent to a board.
 COUNT = 16

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from edgeshift._system.json_lines import JsonLines
 from edgeshift.benchmarks.latency.result import Memory, Minute, Repeat
-from edgeshift.json_lines import JsonLines
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from time import perf_counter, sleep
 from typing import NamedTuple
 
-from edgeshift.frames import Frame
 from edgeshift.stream import Stream, Timings
+from edgeshift.video.fit import Frame
 
 #: Warm-up: so many steps and seconds at least; then until the median of a window is this near to the one before.
 WARM_STEPS, WARM_SECONDS, SETTLED = 10, 1.0, 0.02

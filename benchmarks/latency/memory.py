@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgeshift.benchmarks.latency.result import Memory
-from edgeshift.frames import Frame
 from edgeshift.stream import Stream
+from edgeshift.video.fit import Frame
 
 #: Steps of the pass: every buffer has been used by then.
 STEPS = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic, sleep
 
-from edgeshift.benchmarks.facts import Facts, read_facts
+from edgeshift.benchmarks.devices.facts import Facts, read_facts
 from edgeshift.benchmarks.latency.result import Reading
 
 #: Seconds between looks at a device that is too hot.

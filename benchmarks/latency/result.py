@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from edgeshift.benchmarks.facts import Facts
+from edgeshift.benchmarks.devices.facts import Facts
 
 VERSION = 1
 #: Tells a report of latency from one of accuracy.

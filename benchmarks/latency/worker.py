@@ -27,11 +27,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgeshift.artifact import read_artifact
-from edgeshift.benchmarks.facts import read_facts
+from edgeshift.artifact.file import read_artifact
+from edgeshift.benchmarks.devices.facts import read_facts
+from edgeshift.benchmarks.devices.job import MARK, TIED, Job
 from edgeshift.benchmarks.latency import power
 from edgeshift.benchmarks.latency.clocks import locked
-from edgeshift.benchmarks.latency.job import MARK, TIED, Job
 from edgeshift.benchmarks.latency.loop import Kept, Steps, run_paced, run_steps, warm_up
 from edgeshift.benchmarks.latency.memory import measure_memory
 from edgeshift.benchmarks.latency.percentiles import percentile
@@ -39,8 +39,8 @@ from edgeshift.benchmarks.latency.reading import cool_down, read
 from edgeshift.benchmarks.latency.result import Begun, Minute, Repeat, Settings
 from edgeshift.errors import DeviceError, EdgeshiftError, RuntimeMissingError
 from edgeshift.runtimes import PACKAGES, load
-from edgeshift.selfcheck import self_check
 from edgeshift.stream import Model, Stream
+from edgeshift.stream.selfcheck import self_check
 
 MINUTE = 60.0
 #: The largest frames and clips that are read.

@@ -10,8 +10,8 @@ from edgeshift.checkpoints.checkpoint import ChannelOrder, Checkpoint, Consensus
 from edgeshift.errors import missing
 
 if TYPE_CHECKING:
+    from edgeshift.artifact.spec import RuleSpec
     from edgeshift.models.network import ShiftNetwork
-    from edgeshift.spec import RuleSpec
 
 __all__ = ["ChannelOrder", "Checkpoint", "Consensus", "Fit", "load", "load_for_streaming", "save"]
 
@@ -139,7 +139,7 @@ def save(
         RuntimeMissingError: torch or safetensors is not installed.
     """
     _require()
-    from edgeshift.checkpoints.own import write
+    from edgeshift.checkpoints.edgeshift_file import write
 
     return write(
         path,

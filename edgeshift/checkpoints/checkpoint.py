@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edgeshift.artifact.spec import RuleSpec
     from edgeshift.models import ModelConfig
     from edgeshift.models.network import ShiftNetwork
-    from edgeshift.spec import RuleSpec
 
 Consensus = Literal["mean", "last"]
 ChannelOrder = Literal["rgb", "bgr", "unknown"]
@@ -33,7 +33,7 @@ class Checkpoint:
         channel_order: of the frames the weights were trained on. The network takes RGB; "unknown" means that BGR is
             worth a try where accuracy disappoints.
         trained: False if the head is new, or if the weights have never been trained with this shift.
-        fit: how training frames were fitted (``edgeshift.frames``); None: not known.
+        fit: how training frames were fitted (``edgeshift.video.fit``); None: not known.
         source, license: where the weights come from, in words, and on what terms; None: not known.
         rule: how a stream of its answers becomes events; None: not chosen.
         training: how the weights were trained, {what: in words}: data and their hash, seed, versions; None: not known.

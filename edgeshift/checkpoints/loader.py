@@ -8,15 +8,15 @@ from pathlib import Path
 
 import msgspec
 
+from edgeshift.artifact.spec import RuleSpec
 from edgeshift.checkpoints import mit_name
 from edgeshift.checkpoints.checkpoint import Checkpoint
-from edgeshift.checkpoints.fit import Fit, fit
-from edgeshift.checkpoints.own import Meta, check_labels, own_layout, read_meta
-from edgeshift.checkpoints.read import WeightsFile, read, refusal
+from edgeshift.checkpoints.edgeshift_file import Meta, check_labels, own_layout, read_meta
+from edgeshift.checkpoints.matching import Fit, fit
+from edgeshift.checkpoints.weights_file import WeightsFile, read, refusal
 from edgeshift.errors import ModelError, ShiftError
 from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.network import ShiftNetwork
-from edgeshift.spec import RuleSpec
 
 #: Outputs of the head that a file without one gets, unless told: those of Jester, MobileNetV2's default here.
 CLASSES = 27

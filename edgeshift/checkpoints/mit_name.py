@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from edgeshift.checkpoints.layouts import Layout
-from edgeshift.checkpoints.read import WeightsFile
+from edgeshift.checkpoints.weights_file import WeightsFile
 
 _NAME = re.compile(
     r"TSM_\w+?_(?P<modality>RGB|Flow|RGBDiff)_(?P<arch>[^_]+)(?:_shift(?P<div>\d{1,3})_(?P<place>[a-z]+))?(?P<pool>_tpool)?"

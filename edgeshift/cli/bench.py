@@ -15,7 +15,7 @@ from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.devices.device import Device
-    from edgeshift.benchmarks.facts import Facts
+    from edgeshift.benchmarks.devices.facts import Facts
     from edgeshift.benchmarks.latency.bench import Plan
     from edgeshift.benchmarks.latency.journal import Journal
     from edgeshift.benchmarks.latency.result import Minute, Report, Settings
@@ -98,12 +98,12 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
             _write(out, report)
         status = _print(report, out, as_json)
         return status if strict else 0
+    from edgeshift._system.json_lines import require_resume
     from edgeshift.benchmarks.devices.adb import AdbDevice
     from edgeshift.benchmarks.devices.find import find_device, hold
     from edgeshift.benchmarks.devices.process import ended_like_ctrl_c
     from edgeshift.benchmarks.latency.bench import Plan, open_artifact
     from edgeshift.benchmarks.latency.journal import Journal
-    from edgeshift.json_lines import require_resume
 
     settings, device, bars = _settings(given), find_device(name), Bars()
     with bars.stage("load"):
@@ -155,7 +155,7 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
 def _in_browser(files: tuple[Path, ...], name: str, settings: Settings, as_json: bool) -> Report:
     """One artifact, in the browser of whoever opens the page that is served."""
     from edgeshift.apps.phone import Reach
-    from edgeshift.cli.visit import measure_in_browser
+    from edgeshift.cli.phone_visit import measure_in_browser
 
     accelerator = name.partition(":")[2] or "cpu"
     if accelerator not in ("cpu", "webgpu") or len(files) != 1:
@@ -263,7 +263,7 @@ def _device(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
 
 
 def _write(out: Path, report: Report) -> None:
-    from edgeshift.files import whole_file
+    from edgeshift._system.files import whole_file
 
     with whole_file(out) as temporary:
         temporary.write_bytes(msgspec.json.encode(report) + b"\n")

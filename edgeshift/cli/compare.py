@@ -14,9 +14,9 @@ from edgeshift.errors import CheckFailedError, EdgeshiftError
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy import Report as AccuracyReport
-    from edgeshift.benchmarks.accuracy.compare import Changes
-    from edgeshift.benchmarks.latency.compare import Comparison
     from edgeshift.benchmarks.latency.result import Report as LatencyReport
+    from edgeshift.benchmarks.reports.accuracy_compare import Changes
+    from edgeshift.benchmarks.reports.latency_compare import Comparison
 
 FILE = click.Path(path_type=Path)
 #: The exit status of a measurement that is not valid.
@@ -56,8 +56,8 @@ def run(
     valid.
     """
     from edgeshift.benchmarks.accuracy import Report as AccuracyReport
-    from edgeshift.benchmarks.documents import read_document
     from edgeshift.benchmarks.latency.result import Report as LatencyReport
+    from edgeshift.benchmarks.reports.documents import read_document
 
     share = None if tolerance is None else _share(tolerance)
     names = [name.strip() for name in across.split(",") if name.strip()]
@@ -85,7 +85,7 @@ def _latency(
     allow_invalid: bool,
     as_json: bool,
 ) -> int:
-    from edgeshift.benchmarks.latency.compare import TOLERANCE, compare_latency, invalid, paired
+    from edgeshift.benchmarks.reports.latency_compare import TOLERANCE, compare_latency, invalid, paired
 
     other = None if second is None else second[1]
     pairs, _ = paired(first[1], other)
@@ -148,7 +148,7 @@ def _accuracy(
     allow_invalid: bool,
     as_json: bool,
 ) -> int:
-    from edgeshift.benchmarks.accuracy.compare import TOLERANCE, compare_accuracy, unequal
+    from edgeshift.benchmarks.reports.accuracy_compare import TOLERANCE, compare_accuracy, unequal
 
     problems = unequal(first[1], second[1])
     if problems and not allow_invalid:

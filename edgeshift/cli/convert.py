@@ -17,10 +17,10 @@ from edgeshift.errors import EdgeshiftError, missing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeshift.calibration import Clips
+    from edgeshift.checkpoints.source import Source
     from edgeshift.converters import Converted, Options
-    from edgeshift.frames import Frame
-    from edgeshift.source import Source
+    from edgeshift.converters.calibration import Clips
+    from edgeshift.video.fit import Frame
 
 FILE = click.Path(path_type=Path)
 #: Options of the command line that are ``edgeshift.converters.Options`` by the same name.
@@ -127,7 +127,7 @@ def run(target: str, as_json: bool, **options: Any) -> int:
 
 def _everything(options: dict[str, Any], chosen: Options, as_json: bool) -> int:
     from edgeshift import converters
-    from edgeshift.cli.everything import require_folder, show_all
+    from edgeshift.cli.convert_all import require_folder, show_all
 
     folder = require_folder(options["out"])
     _require_calibration(options)
@@ -150,7 +150,7 @@ def _loaded(options: dict[str, Any], bars: Bars, notes: Sequence[str] = ()) -> S
 
 
 def _source(options: dict[str, Any]) -> Source:
-    from edgeshift.source import DEFAULT_MODEL, checkpoint_source, default_source
+    from edgeshift.checkpoints.source import DEFAULT_MODEL, checkpoint_source, default_source
 
     if options["weights"] is None:
         for name in ("labels", "past_only", "stream_bidirectional", "frame_spacing", "fit", "order"):
@@ -188,7 +188,7 @@ def _labels(path: Path | None) -> tuple[str, ...] | None:
 
 def _clips(folder: Path | None, source: Source, bars: Bars) -> tuple[Clips | None, list[Frame] | None]:
     """Clips to calibrate with, and other frames of the same videos to prove the artifact on."""
-    from edgeshift.calibration import find_videos, held_out, read_clips
+    from edgeshift.converters.calibration import find_videos, held_out, read_clips
 
     if folder is None:
         return None, None
@@ -200,7 +200,7 @@ def _clips(folder: Path | None, source: Source, bars: Bars) -> tuple[Clips | Non
 
 def _require_sense(options: dict[str, Any], suffix: str) -> None:
     """What can be refused before any work is."""
-    from edgeshift.artifact import require_free
+    from edgeshift.artifact.file import require_free
 
     out = options["out"]
     if out is not None and not out.name.endswith(suffix):

@@ -16,10 +16,10 @@ from edgeshift.cli.output import Bars, print_json
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
+    from edgeshift.apps.camera.engine.session import Session
     from edgeshift.apps.camera.journal import Form, Journal
-    from edgeshift.apps.camera.session import Session
-    from edgeshift.apps.camera.source import Orientation, Source
-    from edgeshift.video import TimedFrame
+    from edgeshift.apps.camera.sources.base import Orientation, Source
+    from edgeshift.video.clips import TimedFrame
 
 
 @click.command("demo")
@@ -69,10 +69,10 @@ def run(files: tuple[Path, ...], **options: Any) -> None:
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source clip.mp4 --headless
       edgeshift demo F --source 0 --headless --on "left=playerctl previous" --on "right=playerctl next"
     """
-    from edgeshift.apps.camera.screen import why_no_screen
-    from edgeshift.apps.camera.source import Orientation, Wish, find_source
+    from edgeshift.apps.camera.display.screen import why_no_screen
+    from edgeshift.apps.camera.display.window import INSTEAD
+    from edgeshift.apps.camera.sources.base import Orientation, Wish, find_source
     from edgeshift.apps.camera.start import open_session, parse_labels
-    from edgeshift.apps.camera.window import INSTEAD
 
     headless, source = options["headless"], options["source"]
     if options["as_json"] and options["json_lines"]:
@@ -123,9 +123,9 @@ def _check_pictures(picture: Path | None, record: Path | None, live: bool) -> No
 def _run_live(session: Session, source: Source, orientation: Orientation, options: dict[str, Any]) -> None:
     from edgeshift.apps.camera.actions import Actions
     from edgeshift.apps.camera.app import App, Settings
+    from edgeshift.apps.camera.display.window import open_window
     from edgeshift.apps.camera.journal import Journal
     from edgeshift.apps.camera.start import parse_actions, parse_size
-    from edgeshift.apps.camera.window import open_window
     from edgeshift.cli import demo_text
 
     form = _form(options, lines=options["headless"])
@@ -155,14 +155,14 @@ def _run_live(session: Session, source: Source, orientation: Orientation, option
 
 
 def _run_clip(session: Session, orientation: Orientation, options: dict[str, Any]) -> None:
+    from edgeshift._system.signals import ended_by_signals
     from edgeshift.apps.camera.actions import Actions
-    from edgeshift.apps.camera.ending import ended_by_signals
-    from edgeshift.apps.camera.film import Film
+    from edgeshift.apps.camera.display.film import Film
     from edgeshift.apps.camera.journal import Journal
+    from edgeshift.apps.camera.replay import Replay, open_clip, replay
     from edgeshift.apps.camera.start import parse_actions, parse_size
-    from edgeshift.apps.replay import Replay, open_clip, replay
     from edgeshift.cli import demo_text
-    from edgeshift.rule import Spotted
+    from edgeshift.events.spotter import Spotted
 
     form, source, spec = _form(options, lines=False), options["source"], session.runner.model.spec
     journal = Journal(form, source)

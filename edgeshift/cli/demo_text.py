@@ -11,9 +11,9 @@ import msgspec
 from edgeshift.cli.output import print_facts, print_next
 
 if TYPE_CHECKING:
-    from edgeshift.apps.camera.session import Session
+    from edgeshift.apps.camera.engine.session import Session
+    from edgeshift.apps.camera.replay import Replay
     from edgeshift.apps.camera.summary import Summary
-    from edgeshift.apps.replay import Replay
 
 
 def print_summary(summary: Summary) -> None:
@@ -63,8 +63,8 @@ def print_replay(session: Session, result: Replay, source: str, picture: Path | 
 
 def write_answers(path: Path, result: Replay, session: Session, source: str) -> None:
     """The picture of a clip's frames with their labels."""
-    from edgeshift.apps.picture import draw_answers
-    from edgeshift.picture import write_picture
+    from edgeshift.apps.camera.display.answers import draw_answers
+    from edgeshift.video.picture import write_picture
 
     untrained = "" if session.runner.model.spec.weights.trained else "  (untrained)"
     title = f"{session.runner.path.name} on {Path(source).name}{untrained}"

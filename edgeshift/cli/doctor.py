@@ -13,7 +13,7 @@ import msgspec
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table, size_text
 
 if TYPE_CHECKING:
-    from edgeshift.benchmarks.facts import Facts
+    from edgeshift.benchmarks.devices.facts import Facts
 
 #: Converters' modules are torch: without it they cannot be asked what they need, so it is asked for first.
 CONVERTERS = """
@@ -74,7 +74,7 @@ def run(as_json: bool) -> None:
       edgeshift doctor
       edgeshift doctor --json
     """
-    from edgeshift.benchmarks.facts import read_facts
+    from edgeshift.benchmarks.devices.facts import read_facts
 
     rows, facts = examine(Bars()), read_facts()
     if as_json:

@@ -13,12 +13,12 @@ import msgspec
 from edgeshift.cli.facts import UNTRAINED, Facts
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table
 from edgeshift.errors import DeviceLostError, EdgeshiftError
-from edgeshift.rule import describe_rule
+from edgeshift.events.spotter import describe_rule
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy import Journal, Measured, Opened, Report, Subject
     from edgeshift.benchmarks.devices.device import Device
-    from edgeshift.dataset import DataSet
+    from edgeshift.video.dataset import DataSet
 
 FILE = click.Path(path_type=Path)
 
@@ -76,10 +76,10 @@ def run(
             raise EdgeshiftError(f"{path}: give a file named *{suffix}")
     if name != "local" and jobs > 1:
         raise EdgeshiftError("--jobs is for this machine; a device answers one clip after the other")
+    from edgeshift._system.json_lines import require_resume
     from edgeshift.benchmarks.accuracy import Journal, make_report, open_on, open_subject
     from edgeshift.benchmarks.devices.find import find_device, hold
-    from edgeshift.dataset import read_dataset, read_label_map
-    from edgeshift.json_lines import require_resume
+    from edgeshift.video.dataset import read_dataset, read_label_map
 
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split)
@@ -220,7 +220,7 @@ def _print_comparisons(report: Report) -> None:
 
 def _draw(path: Path, found: Subject, report: Report) -> None:
     from edgeshift.benchmarks.accuracy import draw_confusion
-    from edgeshift.picture import write_picture
+    from edgeshift.video.picture import write_picture
 
     labels = [row.label for row in found.rows]
     accuracy = found.accuracy["consensus"].value
@@ -229,7 +229,7 @@ def _draw(path: Path, found: Subject, report: Report) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    from edgeshift.files import whole_file
+    from edgeshift._system.files import whole_file
 
     with whole_file(path) as temporary:
         temporary.write_bytes(data)

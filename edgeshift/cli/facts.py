@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from edgeshift.artifact.spec import ParitySpec, StreamSpec
 from edgeshift.cli.output import size_text
-from edgeshift.spec import ParitySpec, StreamSpec
 
 UNTRAINED = "untrained: its labels mean nothing"
 Facts = list[tuple[str, object]]

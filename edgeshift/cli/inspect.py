@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from edgeshift.artifact import read_artifact
+from edgeshift.artifact.file import read_artifact
+from edgeshift.artifact.spec import StreamSpec, TensorSpec
 from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 from edgeshift.errors import ArtifactError
-from edgeshift.rule import describe_rule
-from edgeshift.spec import StreamSpec, TensorSpec
+from edgeshift.events.spotter import describe_rule
 
 UNPROVEN = "not verified when it was made: nothing there could run it; edgeshift verify does, where something can"
 NO_RULE = "none: nobody has chosen when a label is announced"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from edgeshift.progress import Stages
+from edgeshift._system.progress import Stages
 
 
 def print_json(document: Any) -> None:

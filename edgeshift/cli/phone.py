@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 import msgspec
 
-from edgeshift.cli.browser import HIDDEN, browser_settings
 from edgeshift.cli.output import print_json, print_next, print_table
-from edgeshift.cli.visit import MODES, Visit
+from edgeshift.cli.phone_report import HIDDEN, browser_settings
+from edgeshift.cli.phone_visit import MODES, Visit
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _numbered(out: Path, number: int) -> Path:
 
 
 def _write(path: Path, report: Report) -> None:
-    from edgeshift.files import whole_file
+    from edgeshift._system.files import whole_file
 
     with whole_file(path) as temporary:
         temporary.write_bytes(msgspec.json.encode(report) + b"\n")

@@ -12,7 +12,7 @@ from edgeshift.cli.output import Bars, print_facts, print_json, print_next, prin
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
-    from edgeshift.benchmarks.documents import Document
+    from edgeshift.benchmarks.reports.documents import Document
 
 FILE = click.Path(path_type=Path)
 FORMS = (".html", ".md")
@@ -36,7 +36,7 @@ def run(files: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """
     if out is not None and (out.suffix.lower() not in FORMS or out.is_dir()):
         raise EdgeshiftError(f"{out}: give a file named *.html or *.md")
-    from edgeshift.benchmarks.documents import read_document
+    from edgeshift.benchmarks.reports.documents import read_document
 
     bars = Bars()
     with bars.stage("read", len(files)) as advance:
@@ -62,10 +62,10 @@ def run(files: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
 
 
 def _write(out: Path, documents: list[Document]) -> None:
-    from edgeshift.files import whole_file
+    from edgeshift._system.files import whole_file
 
     if out.suffix.lower() == ".html":
-        from edgeshift.benchmarks.page import make_page
+        from edgeshift.benchmarks.reports import make_page
 
         text = make_page(documents)
     else:
@@ -75,9 +75,9 @@ def _write(out: Path, documents: list[Document]) -> None:
 
 
 def _markdown(document: Document) -> str:
-    from edgeshift.benchmarks.accuracy.markdown import accuracy_markdown
-    from edgeshift.benchmarks.latency.markdown import latency_markdown
     from edgeshift.benchmarks.latency.result import Report
+    from edgeshift.benchmarks.reports.accuracy_markdown import accuracy_markdown
+    from edgeshift.benchmarks.reports.latency_markdown import latency_markdown
 
     return latency_markdown(document) if isinstance(document, Report) else accuracy_markdown(document)
 

@@ -62,8 +62,8 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
           --steps 600 --mirror left=right,right=left
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
-    from edgeshift.dataset import read_dataset
     from edgeshift.training import Recipe, train
+    from edgeshift.video.dataset import read_dataset
 
     changes = _changes(options.pop("mirror"), options.pop("reverse"))
     device, threads = options.pop("device"), options.pop("threads")

@@ -9,11 +9,11 @@ from typing import Any
 import click
 import msgspec
 
+from edgeshift._system.files import sha256
+from edgeshift.artifact.spec import ParitySpec
 from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next
 from edgeshift.errors import CheckFailedError, missing
-from edgeshift.files import sha256
-from edgeshift.spec import ParitySpec
 from edgeshift.stream import Model
 
 
@@ -38,9 +38,9 @@ def run(file: Path, weights: Path | None, runtime: str | None, threads: int, as_
 
     Exit status: 1 if a check fails.
     """
-    from edgeshift.parity import failures
     from edgeshift.runtimes import load
-    from edgeshift.selfcheck import self_check
+    from edgeshift.stream.parity import failures
+    from edgeshift.stream.selfcheck import self_check
 
     bars = Bars()
     with bars.stage("load"):
@@ -97,7 +97,7 @@ def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec 
         if weights is not None:
             raise missing("torch", "convert", "comparing with the checkpoint")
         return None, "not verified on this platform: torch is not installed"
-    from edgeshift.source import UNTRAINED_WEIGHTS
+    from edgeshift.checkpoints.source import UNTRAINED_WEIGHTS
     from edgeshift.weights import all_shipped
 
     if weights is None:
@@ -105,10 +105,10 @@ def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec 
         weights = next(ours, None)
     if weights is None and spec.weights.source != UNTRAINED_WEIGHTS:
         return None, f"not run: give the checkpoint ({spec.weights.source}) with --weights"
-    from edgeshift.converters.conversion import parity_frames
-    from edgeshift.parity import compare
+    from edgeshift._system.threads import one_thread
+    from edgeshift.converters.pipeline import parity_frames
     from edgeshift.runtimes.pytorch import reference
-    from edgeshift.threads import one_thread
+    from edgeshift.stream.parity import compare
 
     with bars.stage("original"):
         source = _original(spec, weights)
@@ -120,7 +120,7 @@ def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec 
 
 
 def _original(spec: Any, weights: Path | None) -> Any:
-    from edgeshift.source import checkpoint_source, untrained_source
+    from edgeshift.checkpoints.source import checkpoint_source, untrained_source
 
     if weights is None:
         model = spec.model

@@ -7,8 +7,8 @@ from math import cos, sin
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.frames import Frame, opencv
 from edgeshift.gestures.scene import Image
+from edgeshift.video.fit import Frame, opencv
 
 MARGIN = 1 / 7  # of the picture: how much more of the scene is drawn on each side, for the camera to shake
 

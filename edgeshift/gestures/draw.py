@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.errors import GestureError, unknown
-from edgeshift.frames import Frame, opencv
 from edgeshift.gestures.camera import MARGIN, Camera
 from edgeshift.gestures.hand import Hand, Vector, draw_hand
 from edgeshift.gestures.motion import Act, Event, Motion, compose, random_script
 from edgeshift.gestures.scene import Image, background
 from edgeshift.gestures.strokes import STROKES, Points, Stroke, move
+from edgeshift.video.fit import Frame, opencv
 
 #: Seconds between the frames of drawn streams, and of what is trained on them.
 SPACING = 0.25

@@ -18,14 +18,14 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from edgeshift._system.files import alone, whole_file
 from edgeshift.errors import GestureError
-from edgeshift.files import alone, whole_file
-from edgeshift.frames import Frame, opencv
 from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events, strip
 from edgeshift.gestures.motion import Act
 from edgeshift.gestures.strokes import Stroke
-from edgeshift.picture import write_picture
-from edgeshift.video import read_video, write_video
+from edgeshift.video.clips import read_video, write_video
+from edgeshift.video.fit import Frame, opencv
+from edgeshift.video.picture import write_picture
 
 RECORD, SHEET = "drawn.json", "contact_sheet.jpg"
 TABLES = {"clips": "clips.csv", "streams": "events.csv"}

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.frames import opencv
 from edgeshift.gestures.scene import Image, cloud, colour, texture
+from edgeshift.video.fit import opencv
 
 SIDE = 144  # pixels of the hand's sprite
 ARM = (264, 96)

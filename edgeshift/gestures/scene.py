@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.frames import opencv
+from edgeshift.video.fit import opencv
 
 Image = npt.NDArray[np.float32]
 """float32 [H, W, 3] RGB (or 4 with alpha), 0..1."""

@@ -19,7 +19,7 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
 
     Args:
         network: any shift model; only its evaluation form is deployed.
-        fresh: see ``edgeshift.models.shifts.StepShift``.
+        fresh: see ``edgeshift.models.shift_layers.StepShift``.
 
     Raises:
         ShiftError: the network needs the future.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgeshift.errors import ModelError
 from edgeshift.models.config import SMALLEST_SIZE, ModelConfig, Rgb
-from edgeshift.models.shifts import StepShift, shift_clip
+from edgeshift.models.shift_layers import StepShift, shift_clip
 from edgeshift.shift import ShiftTable
 
 #: ``shift(place, x)`` returns the shifted x; x is [N, C, H, W].

@@ -78,7 +78,7 @@ def train(
             __import__(package)
         except ImportError as error:
             raise missing(package, "convert", "training") from error
-    from edgeshift.training.finish import run_and_save
+    from edgeshift.training.run import run_and_save
 
     return run_and_save(
         recipe,

@@ -17,13 +17,13 @@ from pathlib import Path
 import msgspec
 import torch
 
+from edgeshift._system.memory import keep_freed_memory
+from edgeshift.artifact.spec import NONE
 from edgeshift.checkpoints import Checkpoint, load, save
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import STROKES
-from edgeshift.memory import keep_freed_memory
-from edgeshift.spec import NONE
-from edgeshift.training.finish import drawn_rule
 from edgeshift.training.recipe import Recipe
+from edgeshift.training.run import drawn_rule
 
 
 def main(arguments: list[str] | None = None) -> int:

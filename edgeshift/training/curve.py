@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeshift.frames import Frame, opencv
-from edgeshift.picture import write_picture
 from edgeshift.training.history import Entry
+from edgeshift.video.fit import Frame, opencv
+from edgeshift.video.picture import write_picture
 
 WIDTH, HEIGHT, LEFT, GAP = 900, 260, 70, 40
 BLACK, GREY = (30, 30, 30), (215, 215, 215)

@@ -7,8 +7,8 @@ from time import time
 
 import msgspec
 
+from edgeshift._system.files import whole_file
 from edgeshift.errors import TrainingError, one_line
-from edgeshift.files import whole_file
 
 #: Sums that entries keep; all but the counts are divided when read.
 SUMS = ("total", "frame", "span", "motion", "correct", "counted", "right", "gestures")

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.files import sha256
+from edgeshift._system.files import sha256
+from edgeshift.artifact.spec import NONE
 from edgeshift.gestures import STROKES, Stroke, draw_stream
-from edgeshift.spec import NONE
 from edgeshift.training.targets import Targets, frame_targets
 
 

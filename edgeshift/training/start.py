@@ -13,7 +13,7 @@ from edgeshift.checkpoints import Checkpoint, load
 from edgeshift.errors import TrainingError
 from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.network import ShiftNetwork
-from edgeshift.models.slots import past_first
+from edgeshift.models.slot_migration import past_first
 from edgeshift.training.recipe import Recipe
 
 SCRATCH, OURS = "scratch", "edgeshift"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edgeshift.artifact.spec import NONE
 from edgeshift.gestures import Event
-from edgeshift.spec import NONE
 
 #: Seconds for which a label is held after its stroke is complete.
 HOLD = 1.0

@@ -25,14 +25,14 @@ import msgspec
 import torch
 from torch import nn
 
+from edgeshift._system.files import alone, whole_file
 from edgeshift.errors import EdgeshiftError, TrainingError, one_line
-from edgeshift.files import alone, whole_file
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training.curve import draw_curve
 from edgeshift.training.history import Entry, History, Sums, entry
+from edgeshift.training.losses import Batch, Trainee
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import Sequence, Sequences
-from edgeshift.training.trainee import Batch, Trainee
 
 #: Steps between lines of the history.
 EVERY = 25
@@ -335,7 +335,7 @@ def _mixed(device: torch.device) -> Iterator[None]:
 
 
 def _one_thread(_worker: int) -> None:
-    from edgeshift.frames import opencv
+    from edgeshift.video.fit import opencv
 
     opencv("training").setNumThreads(1)
     torch.set_num_threads(1)

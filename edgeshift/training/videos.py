@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.dataset import LabelledClip, read_dataset
+from edgeshift.artifact.spec import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError
-from edgeshift.frames import FrameSpec, fit_frame, opencv
 from edgeshift.gestures import Event
-from edgeshift.spec import NONE
 from edgeshift.training.sequences import Sequence
 from edgeshift.training.targets import frame_targets
-from edgeshift.video import paced
+from edgeshift.video.clips import paced
+from edgeshift.video.dataset import LabelledClip, read_dataset
+from edgeshift.video.fit import FrameSpec, fit_frame, opencv
 
 #: Of a clip: how much at its end is taken to follow the stroke.
 TAIL = 0.15
@@ -59,7 +59,7 @@ def find_videos(data: Path) -> list[LabelledClip]:
     Without a split, every seventh clip of a label is for validation.
 
     Raises:
-        VideoError: see ``edgeshift.dataset.read_dataset``.
+        VideoError: see ``edgeshift.video.dataset.read_dataset``.
         TrainingError: one label only, or a clip that is not there.
     """
     found = read_dataset(data).clips

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from edgeshift import checkpoints
-from edgeshift.checkpoints import read
+from edgeshift.checkpoints import weights_file as read
 from edgeshift.errors import CheckpointError
 
 State = dict[str, Tensor]

@@ -7,11 +7,11 @@ import json
 import msgspec
 import pytest
 
-from edgeshift.benchmarks.documents import read_document
+from edgeshift._system.json_lines import require_resume
 from edgeshift.benchmarks.latency import mode
+from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.cli import main
 from edgeshift.errors import EdgeshiftError
-from edgeshift.json_lines import require_resume
 
 
 def run(*arguments):

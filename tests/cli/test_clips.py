@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeshift.calibration import find_videos
 from edgeshift.cli import main
+from edgeshift.converters.calibration import find_videos
 from edgeshift.gestures import LABELS, draw_clip, draw_stream, parse_script
 from edgeshift.gestures import folder as room
 from edgeshift.gestures.folder import STREAMS as STREAMS_FROM
 from edgeshift.training.videos import find_videos as labelled_videos
-from edgeshift.video import probe, read_video
+from edgeshift.video.clips import probe, read_video
 
 OWN = {"zigzag": {"lines": [[[0, 0], [1, 0.3], [0, 0.6], [1, 1]]], "seconds": [1, 4]}}
 CLIPS = ("clips", "--count", 12, "--frames", 4, "--size", 32, "--seed", 3)

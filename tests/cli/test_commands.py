@@ -75,7 +75,7 @@ def test_inspect_verify_demo(capsys, made, tmp_path):
     status, out, _ = run(capsys, "verify", path)
     assert status == 0 and out.splitlines()[-1].startswith("next: edgeshift demo")
 
-    from edgeshift.apps.replay import drawn_clip
+    from edgeshift.apps.camera.replay import drawn_clip
 
     frames = len(list(drawn_clip(size=32)))
     picture = tmp_path / "answers.png"
@@ -93,7 +93,7 @@ def test_verify_catches_a_wrong_answer(capsys, made, tmp_path):
     """The recorded logits changed: exit status 1, and the difference named."""
     import msgspec
 
-    from edgeshift.artifact import read_artifact, write_artifact
+    from edgeshift.artifact.file import read_artifact, write_artifact
 
     artifact = read_artifact(made("tsm", "int8").path)
     check = artifact.spec.check
@@ -133,9 +133,9 @@ def test_bidirectional_checkpoint_is_refused_then_streamed(capsys, tmp_path):
     import torch
 
     from edgeshift.checkpoints import save
+    from edgeshift.checkpoints.source import untrained_source
     from edgeshift.models import ModelConfig
-    from edgeshift.models.initial import initial_network
-    from edgeshift.source import untrained_source
+    from edgeshift.models.untrained import initial_network
 
     plain = untrained_source(size=64)
     clips = torch.from_numpy(np.stack([np.full((8, 64, 64, 3), v, np.uint8) for v in (20, 200)])).permute(0, 1, 4, 2, 3)

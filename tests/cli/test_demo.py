@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from doubles import LABELS, frames, model, stream_spec
 
+from edgeshift.artifact.spec import RuleSpec
 from edgeshift.cli import main
-from edgeshift.spec import RuleSpec
-from edgeshift.video import read_video, write_video
+from edgeshift.video.clips import read_video, write_video
 
 RULE = RuleSpec(window=2, threshold=0.4, hold_off=0.0)
 
@@ -94,7 +94,7 @@ def test_seconds_smoothing_and_mask(capsys, clip):
 
 
 def test_mirror_and_rotate_reach_the_model(monkeypatch, capsys, clip):
-    from edgeshift.apps.camera.session import Session
+    from edgeshift.apps.camera.engine.session import Session
 
     shapes = []
     real = Session.feed
@@ -255,11 +255,11 @@ def test_the_shipped_weights_see_what_the_script_says(capsys):
     """The drawn stream by the network that ships: its events against those that were drawn."""
     pytest.importorskip("torch", reason="the checkpoint is run by PyTorch")
     pytest.importorskip("safetensors")
-    from edgeshift.apps.replay import SCRIPT, SEED
-    from edgeshift.event_score import match_events
+    from edgeshift.apps.camera.replay import SCRIPT, SEED
+    from edgeshift.events.score import match_events
+    from edgeshift.events.spotter import Spotted
     from edgeshift.gestures import parse_script
     from edgeshift.gestures.draw import stream_events
-    from edgeshift.rule import Spotted
     from edgeshift.weights import shipped
 
     status, out, err = run(capsys, "demo", shipped("tsm_mobilenet_v2"), "--headless", "--json-lines")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from doubles import SIZE, LeakyExecutor, model, stream_spec
 
+from edgeshift.artifact.spec import RuleSpec
 from edgeshift.cli import main
-from edgeshift.spec import RuleSpec
-from edgeshift.video import write_video
+from edgeshift.video.clips import write_video
 
 RULE = RuleSpec(window=2, threshold=0.5, hold_off=0.5)
 COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "bleu": (30, 30, 220), "odd": (120, 120, 120)}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from doubles import stream_spec
 
-from edgeshift.artifact import write_artifact
+from edgeshift.artifact.file import write_artifact
+from edgeshift.artifact.spec import RuleSpec
 from edgeshift.cli import main
-from edgeshift.spec import RuleSpec
 
 
 def inspect(capsys, path: Path, *options: str) -> str:

@@ -10,8 +10,8 @@ import pytest
 
 from edgeshift import cli
 from edgeshift.checkpoints import load
-from edgeshift.rule import DEFAULT_RULE
-from edgeshift.video import write_video
+from edgeshift.events.spotter import DEFAULT_RULE
+from edgeshift.video.clips import write_video
 
 SMALL = ["--size", "64", "--width", "0.35", "--frames", "4", "--batch", "1", "--steps", "1", "--workers", "0"]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import pytest
 
-from edgeshift.calibration import drawn_clips
 from edgeshift.converters import find_target
-from edgeshift.converters.targets import TARGETS
-from edgeshift.parity import compare, failures
+from edgeshift.converters.calibration import drawn_clips
+from edgeshift.converters.job import TARGETS
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
-from edgeshift.selfcheck import self_check
+from edgeshift.stream.parity import compare, failures
+from edgeshift.stream.selfcheck import self_check
 
 pytestmark = pytest.mark.slow
 

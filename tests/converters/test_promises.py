@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeshift.checkpoints.source import untrained_source
 from edgeshift.converters import Options, convert
 from edgeshift.errors import ConversionError, RuntimeMissingError
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
-from edgeshift.selfcheck import check_frames
-from edgeshift.source import untrained_source
+from edgeshift.stream.selfcheck import check_frames
 
 pytestmark = pytest.mark.slow
 
@@ -121,9 +121,9 @@ def test_a_share_that_is_too_small_is_named(share, warned):
     """What the fast path does not take is said on stderr, with its names."""
     from doubles import stream_spec
 
+    from edgeshift.artifact.spec import GraphSpec
     from edgeshift.cli.convert import _warnings
     from edgeshift.converters import Converted
-    from edgeshift.spec import GraphSpec
 
     graph = GraphSpec(operators={"Conv2d": 9, "mean": 1}, partitions=2, delegated=share, outside={"mean": 1})
     found = _warnings(Converted(Path("a.pte"), stream_spec(graph=graph), 1, {}))

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from edgeshift.models import ModelConfig
-from edgeshift.models.initial import initial_network
 from edgeshift.models.network import ShiftNetwork
+from edgeshift.models.untrained import initial_network
 
 
 def clips(batch: int, frames: int, size: int, seed: int = 0) -> Tensor:

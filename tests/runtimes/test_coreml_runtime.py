@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from doubles import LEAK, SIZE, STATE, answers, frames, stream_spec, tensor
 
-from edgeshift.artifact import Artifact
+from edgeshift.artifact.file import Artifact
+from edgeshift.artifact.mlpackage_file import MANIFEST, MODEL, joined
+from edgeshift.artifact.spec import NEXT
 from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError
-from edgeshift.frames import FrameSpec
-from edgeshift.package_file import MANIFEST, MODEL, joined
 from edgeshift.runtimes import coreml
-from edgeshift.spec import NEXT
+from edgeshift.video.fit import FrameSpec
 
 MIX = np.array([[1, -1, 0, 0.5], [0, 1, -1, 0.5], [-1, 0, 1, 0.5]]) / 64
 OWN = np.array([[0.5, 0, 0, -1], [0, 0.5, 0, -1], [0, 0, 0.5, -1]]) / 64

@@ -8,11 +8,12 @@ import msgspec
 import pytest
 import torch
 
+from edgeshift.artifact.spec import NONE
 from edgeshift.checkpoints import load, save
 from edgeshift.gestures import STROKES
 from edgeshift.models import ModelConfig, build
-from edgeshift.spec import NONE
-from edgeshift.training import Recipe, choose
+from edgeshift.training import Recipe
+from edgeshift.training import tune_rule as choose
 from edgeshift.training.average import main
 
 LABELS = (*STROKES, NONE)
@@ -20,8 +21,8 @@ LABELS = (*STROKES, NONE)
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeshift.training.finish.RULE_STREAMS", 2)
-    monkeypatch.setattr("edgeshift.training.finish.RULE_SECONDS", 6.0)
+    monkeypatch.setattr("edgeshift.training.run.RULE_STREAMS", 2)
+    monkeypatch.setattr("edgeshift.training.run.RULE_SECONDS", 6.0)
     monkeypatch.setattr("edgeshift.training.average.keep_freed_memory", lambda: None)  # it would outlive this test
 
 

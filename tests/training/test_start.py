@@ -10,7 +10,7 @@ import torch
 from edgeshift.checkpoints import save
 from edgeshift.errors import TrainingError
 from edgeshift.models import ModelConfig, build
-from edgeshift.models.slots import past_first
+from edgeshift.models.slot_migration import past_first
 from edgeshift.training import Recipe
 from edgeshift.training.start import starting_network
 

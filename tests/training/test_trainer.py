@@ -12,19 +12,20 @@ import numpy as np
 import pytest
 import torch
 
+from edgeshift.artifact.spec import NONE
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import CheckpointError, TrainingError
 from edgeshift.gestures import STROKES
 from edgeshift.models import build
 from edgeshift.models.config import ModelConfig
 from edgeshift.models.network import ShiftNetwork
-from edgeshift.spec import NONE
-from edgeshift.training import Recipe, finish, train
+from edgeshift.training import Recipe, train
+from edgeshift.training import run as finish
 from edgeshift.training.history import Entry
+from edgeshift.training.losses import Batch, Trainee
 from edgeshift.training.sequences import DrawnSequences, Sequence
 from edgeshift.training.start import starting_network
 from edgeshift.training.targets import frame_targets
-from edgeshift.training.trainee import Batch, Trainee
 from edgeshift.training.trainer import CURVE, HISTORY, STATE, Run
 from edgeshift.training.trainer import train as loop
 
@@ -205,8 +206,8 @@ def test_a_frame_that_does_not_count_does_not_teach() -> None:
 
 
 def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeshift.training.finish.RULE_STREAMS", 1)
-    monkeypatch.setattr("edgeshift.training.finish.RULE_SECONDS", 6.0)
+    monkeypatch.setattr("edgeshift.training.run.RULE_STREAMS", 1)
+    monkeypatch.setattr("edgeshift.training.run.RULE_SECONDS", 6.0)
     monkeypatch.setattr("edgeshift.training.trainer.Run.checks", 2)
     recipe = msgspec.structs.replace(RECIPE, steps=2)
     trained = train(recipe, tmp_path / "run", workers=0, license="Apache-2.0")

@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeshift.dataset import LabelledClip
+from edgeshift.artifact.spec import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError, VideoError
-from edgeshift.frames import FrameSpec
 from edgeshift.gestures import Event
-from edgeshift.spec import NONE
 from edgeshift.training import videos
 from edgeshift.training.videos import (
     TAIL,
@@ -22,7 +20,9 @@ from edgeshift.training.videos import (
     find_videos,
     labels_of,
 )
-from edgeshift.video import write_video
+from edgeshift.video.clips import write_video
+from edgeshift.video.dataset import LabelledClip
+from edgeshift.video.fit import FrameSpec
 
 SIZE = 64
 

@@ -13,10 +13,10 @@ import numpy as np
 from doubles import LABELS, LeakyExecutor, model, stream_spec
 
 from edgeshift.apps.camera.app import App, Settings
+from edgeshift.apps.camera.engine.session import Runner, Session
 from edgeshift.apps.camera.journal import Journal
-from edgeshift.apps.camera.session import Runner, Session
+from edgeshift.artifact.spec import RuleSpec
 from edgeshift.errors import VideoError
-from edgeshift.spec import RuleSpec
 
 COLOURS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250), "none": (0, 0, 0)}
 RULE = RuleSpec(window=2, threshold=0.6, hold_off=0.0)

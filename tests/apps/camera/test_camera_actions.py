@@ -13,7 +13,7 @@ from scene import until
 
 from edgeshift.apps.camera.actions import Action, Actions, parse_action
 from edgeshift.errors import EdgeshiftError
-from edgeshift.rule import Spotted
+from edgeshift.events.spotter import Spotted
 
 LABELS = ("swipe left", "left", "a=b", "a")
 

@@ -17,7 +17,7 @@ from edgeshift.apps.camera.actions import Action, Actions
 from edgeshift.apps.camera.app import App
 from edgeshift.apps.camera.journal import Journal
 from edgeshift.errors import EdgeshiftError, VideoError
-from edgeshift.video import read_video
+from edgeshift.video.clips import read_video
 
 
 @pytest.fixture(autouse=True)

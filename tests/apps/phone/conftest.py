@@ -25,8 +25,8 @@ from running import Running
 
 from edgeshift.apps.phone import Frames, Job, Length, Reach, read_phone_artifact, serve
 from edgeshift.apps.phone.files import BUILT
-from edgeshift.artifact import write_artifact
-from edgeshift.spec import CheckSpec, RuleSpec
+from edgeshift.artifact.file import write_artifact
+from edgeshift.artifact.spec import CheckSpec, RuleSpec
 
 ROOT = Path(__file__).parents[3]
 PORTS = ROOT / "build" / "phone" / "ports" / "ports.mjs"
@@ -128,8 +128,8 @@ def post() -> Callable[..., bytes]:
 def trained(tmp_path_factory) -> Callable[[str], Path]:
     """``trained("int8")``: the network that ships, with float tensors at its boundary."""
     pytest.importorskip("litert_torch", reason="the converter is not installed")
+    from edgeshift.checkpoints.source import default_source
     from edgeshift.converters import Options, convert
-    from edgeshift.source import default_source
 
     folder, made = tmp_path_factory.mktemp("trained"), {}
 

@@ -17,10 +17,10 @@ from doubles import SIZE, tensor
 from edgeshift.apps.phone import files as files_module
 from edgeshift.apps.phone import read_phone_artifact
 from edgeshift.apps.phone.posted import read_posted
-from edgeshift.benchmarks.documents import read_document
 from edgeshift.benchmarks.latency.summary import summarize
+from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.cli import main
-from edgeshift.cli.browser import browser_facts, browser_report, browser_settings
+from edgeshift.cli.phone_report import browser_facts, browser_report, browser_settings
 from edgeshift.errors import ArtifactError, EdgeshiftError
 
 
@@ -85,7 +85,7 @@ def phone(url: str, posts: list[bytes], answers: list[int]) -> None:
 def served(capsys, monkeypatch, stand_in, posts: list[bytes], *arguments: object) -> tuple[int, str, str]:
     """Run the command while a thread posts what a phone would."""
     pytest.importorskip("cv2", reason="drawing frames needs OpenCV")
-    from edgeshift.cli.visit import Visit
+    from edgeshift.cli.phone_visit import Visit
 
     invite, threads, answers = Visit._invite, [], []
 
@@ -153,7 +153,7 @@ def visited(capsys, monkeypatch, stand_in, posts: list[bytes], path) -> Any:
     """What `edgeshift bench --device browser` gets, while a thread posts what phones would."""
     pytest.importorskip("cv2", reason="drawing frames needs OpenCV")
     from edgeshift.apps.phone import Reach
-    from edgeshift.cli.visit import measure_in_browser
+    from edgeshift.cli.phone_visit import measure_in_browser
 
     monkeypatch.setattr(files_module, "BUILT", stand_in)
     answers: list[int] = []
@@ -193,7 +193,7 @@ def test_the_code_is_drawn_where_there_is_a_terminal(capsys, monkeypatch, writte
     """stdout is none with `--json > x` and with `| tee`: it is stderr's then."""
     pytest.importorskip("segno")
     from edgeshift.apps.phone import Reach, Site
-    from edgeshift.cli.visit import Visit
+    from edgeshift.cli.phone_visit import Visit
 
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(getattr(sys, name), "isatty", lambda name=name: name in terminals)
@@ -257,7 +257,7 @@ def test_the_code_in_the_terminal_is_the_address():
     cv2 = pytest.importorskip("cv2")
     import numpy as np
 
-    from edgeshift.cli.visit import _code
+    from edgeshift.cli.phone_visit import _code
 
     url = "https://192.168.100.200:54321/AbCdEfGhIjKlMnOpQrStUv/"
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in _code(url).splitlines()]

@@ -14,12 +14,12 @@ import pytest
 from browsing import FPS, LANDSCAPE, PORTRAIT, SHOWN, UPRIGHT, browser, looks, montage, says
 
 from edgeshift.apps.phone import Announced, Checked, Ended, Hello, Measured, Reach, Trouble
-from edgeshift.artifact import read_artifact, write_artifact
+from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.cli import main
-from edgeshift.cli.browser import browser_settings
-from edgeshift.cli.visit import measure_in_browser
+from edgeshift.cli.phone_report import browser_settings
+from edgeshift.cli.phone_visit import measure_in_browser
 from edgeshift.runtimes import load
-from edgeshift.selfcheck import check_frames
+from edgeshift.stream.selfcheck import check_frames
 
 pytestmark = pytest.mark.slow
 

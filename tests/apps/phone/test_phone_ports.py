@@ -10,11 +10,11 @@ import pytest
 from doubles import LABELS, SIZE
 
 from edgeshift.apps.phone.posted import read_posted
-from edgeshift.frames import FrameSpec, fit_frame
-from edgeshift.rule import Spotter
-from edgeshift.selfcheck import check_frames
-from edgeshift.spec import RuleSpec
-from edgeshift.video import Pacer
+from edgeshift.artifact.spec import RuleSpec
+from edgeshift.events.spotter import Spotter
+from edgeshift.stream.selfcheck import check_frames
+from edgeshift.video.clips import Pacer
+from edgeshift.video.fit import FrameSpec, fit_frame
 
 
 @pytest.mark.parametrize(("seed", "count", "height", "width"), [(7, 8, 64, 64), (0, 1, 7, 5), (2**31, 3, 30, 17)])

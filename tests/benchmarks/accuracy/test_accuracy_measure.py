@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from doubles import LABELS, SIZE, LeakyExecutor, answers, model, stream_spec
 
+from edgeshift.artifact.spec import RuleSpec
 from edgeshift.benchmarks.accuracy import Journal, Opened, measure, open_subject, stream_clip
 from edgeshift.benchmarks.accuracy.measure import _here, _in_processes
-from edgeshift.dataset import read_dataset
 from edgeshift.errors import EdgeshiftError, VideoError
-from edgeshift.frames import FrameSpec, fit_frame
-from edgeshift.rule import DEFAULT_RULE
-from edgeshift.spec import RuleSpec
-from edgeshift.video import read_video, write_video
+from edgeshift.events.spotter import DEFAULT_RULE
+from edgeshift.video.clips import read_video, write_video
+from edgeshift.video.dataset import read_dataset
+from edgeshift.video.fit import FrameSpec, fit_frame
 
 RULE = RuleSpec(window=2, threshold=0.5, hold_off=0.5)
 COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}

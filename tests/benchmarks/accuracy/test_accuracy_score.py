@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from doubles import LABELS, stream_spec
 
+from edgeshift.artifact.spec import RuleSpec
 from edgeshift.benchmarks.accuracy import Answers, ClipScore, Measured, draw_confusion, make_report, score_clip
 from edgeshift.benchmarks.accuracy.proportion import mcnemar, share
-from edgeshift.dataset import DataSet
-from edgeshift.rule import Spotted
-from edgeshift.spec import RuleSpec
+from edgeshift.events.spotter import Spotted
+from edgeshift.video.dataset import DataSet
 
 RULE = RuleSpec(window=2, threshold=0.6, hold_off=1.0)
 

@@ -13,8 +13,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from edgeshift._system.files import whole_folder
 from edgeshift.benchmarks.devices.local import LocalDevice
-from edgeshift.files import whole_folder
 
 QEMU = "qemu-aarch64-static"
 DEBS = ("python3-minimal", "libpython3-stdlib", "libstdc++6")

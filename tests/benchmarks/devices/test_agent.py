@@ -12,7 +12,7 @@ import pytest
 
 from edgeshift.benchmarks.devices.agent import STANDIN, WORKER, build_agent, modules
 from edgeshift.benchmarks.devices.probe import answers
-from edgeshift.selfcheck import check_frames
+from edgeshift.stream.selfcheck import check_frames
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,12 @@ def run(python, agent, *arguments, cwd):
 def test_what_is_in_it(agent):
     with zipfile.ZipFile(agent) as file:
         names = set(file.namelist())
-    assert {"__main__.py", "edgeshift/stream.py", "edgeshift/runtimes/tflite.py", "edgeshift/spec.py"} <= names
+    assert {
+        "__main__.py",
+        "edgeshift/stream/stream.py",
+        "edgeshift/runtimes/tflite.py",
+        "edgeshift/artifact/spec.py",
+    } <= names
     assert not [
         name for name in names if name.startswith(("edgeshift/cli", "edgeshift/converters", "edgeshift/training"))
     ]

@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 from doubles import stream_spec
 
-from edgeshift.artifact import write_artifact
+from edgeshift.artifact.file import write_artifact
 from edgeshift.benchmarks.accuracy import Journal, measure, open_on, open_subject
 from edgeshift.benchmarks.accuracy.opened import Opened
 from edgeshift.benchmarks.devices.device import Done
+from edgeshift.benchmarks.devices.facts import read_facts
 from edgeshift.benchmarks.devices.find import hold
+from edgeshift.benchmarks.devices.job import MARK
+from edgeshift.benchmarks.devices.mock import RecordedDevice
 from edgeshift.benchmarks.devices.probe import Probe
-from edgeshift.benchmarks.devices.recorded import RecordedDevice
 from edgeshift.benchmarks.devices.ssh import SshDevice
-from edgeshift.benchmarks.facts import read_facts
-from edgeshift.benchmarks.latency.job import MARK
 from edgeshift.cli import main
-from edgeshift.dataset import read_dataset
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError
 from edgeshift.gestures import draw_clips
 from edgeshift.stream import Model
-from edgeshift.video import write_video
+from edgeshift.video.clips import write_video
+from edgeshift.video.dataset import read_dataset
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from edgeshift.benchmarks.devices.local import LocalDevice
 from edgeshift.benchmarks.devices.probe import answers, ask_probe
 from edgeshift.benchmarks.latency.bench import Plan, measure, open_artifact
 from edgeshift.benchmarks.latency.result import Settings
-from edgeshift.selfcheck import check_frames
+from edgeshift.stream.selfcheck import check_frames
 
 pytestmark = pytest.mark.slow
 #: Processors by what decides which kernels are used: dot products (Raspberry Pi 5, phones since 2018), 8-bit matrix

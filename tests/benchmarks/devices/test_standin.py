@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from doubles import stream_spec
 
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.devices import standin
-from edgeshift.benchmarks.latency.job import Job
+from edgeshift.benchmarks.devices.job import Job
 from edgeshift.benchmarks.latency.result import Settings
-from edgeshift.spec import StreamSpec
 
 
 def mirror(kind):

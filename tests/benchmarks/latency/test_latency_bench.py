@@ -16,12 +16,12 @@ import pytest
 import reports
 
 from edgeshift.benchmarks.devices.device import Done
+from edgeshift.benchmarks.devices.facts import read_facts
+from edgeshift.benchmarks.devices.job import MARK
 from edgeshift.benchmarks.devices.local import LocalDevice
-from edgeshift.benchmarks.devices.recorded import RecordedDevice
-from edgeshift.benchmarks.facts import read_facts
+from edgeshift.benchmarks.devices.mock import RecordedDevice
 from edgeshift.benchmarks.latency.bench import Opened, Plan, measure, open_artifact
 from edgeshift.benchmarks.latency.frames import read_frames
-from edgeshift.benchmarks.latency.job import MARK
 from edgeshift.benchmarks.latency.journal import Journal
 from edgeshift.benchmarks.latency.result import Begun, Memory, Minute, Report, Settings
 from edgeshift.benchmarks.latency.summary import summarize
@@ -104,7 +104,7 @@ def test_a_run_under_other_settings_knows_nothing(tmp_path, change):
 
 
 def test_a_clip_that_changed_under_its_name_is_another(tmp_path):
-    from edgeshift.video import write_video
+    from edgeshift.video.clips import write_video
 
     clip, path = tmp_path / "clip.avi", tmp_path / "r.jsonl"
     for value, calls in ((10, 8), (10, 0), (200, 8)):
@@ -151,7 +151,7 @@ def test_frames(tmp_path):
     frames = read_frames("drawn", 80, 60)
     assert frames.shape == (16, 60, 80, 3) and frames.dtype == np.uint8 and frames.std() > 10
     assert len(np.unique(frames.reshape(16, -1), axis=0)) > 8  # it moves
-    from edgeshift.video import write_video
+    from edgeshift.video.clips import write_video
 
     write_video(tmp_path / "clip.avi", [np.full((48, 64, 3), value, np.uint8) for value in (10, 200)], 10.0)
     assert read_frames(str(tmp_path / "clip.avi"), 80, 60).shape == (2, 60, 80, 3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import reports
 
-from edgeshift.benchmarks.latency.markdown import latency_markdown
 from edgeshift.benchmarks.latency.result import Energy
 from edgeshift.benchmarks.latency.summary import summarize
 from edgeshift.benchmarks.latency.table import (
@@ -18,7 +17,8 @@ from edgeshift.benchmarks.latency.table import (
     remarks,
     settings_facts,
 )
-from edgeshift.benchmarks.markdown import escape
+from edgeshift.benchmarks.reports.latency_markdown import latency_markdown
+from edgeshift.benchmarks.reports.markdown import escape
 
 
 def test_a_row_has_a_cell_for_each_column():

@@ -1,4 +1,4 @@
-/** An artifact taken apart: the graph, and the zip behind it (`edgeshift/zip_file.py`). */
+/** An artifact taken apart: the graph, and the zip behind it (`edgeshift/artifact/zip_trailer.py`). */
 import { ArtifactError, readSpec, type Spec } from "./spec";
 
 export interface Artifact {

@@ -1,4 +1,4 @@
-/** The frames of the self-check, made from a seed as `edgeshift/selfcheck.py` makes them. */
+/** The frames of the self-check, made from a seed as `edgeshift/stream/selfcheck.py` makes them. */
 import { Twister } from "./random";
 
 /** Cells of the random picture in each direction. */

@@ -1,5 +1,5 @@
 /**
- * A camera's picture becomes the frame that the network takes, as `edgeshift/frames.py` does it: plain bilinear
+ * A camera's picture becomes the frame that the network takes, as `edgeshift/video/fit.py` does it: plain bilinear
  * interpolation, no averaging. A canvas would resize too, but each browser in its own way.
  */
 import type { Fit } from "./spec";

@@ -1,7 +1,7 @@
 /** Seconds by which a frame may come early: clocks of cameras are coarse. */
 const TOLERANCE = 0.001;
 
-/** Takes the first frame at or after every multiple of `spacing` seconds (`edgeshift.video.Pacer`). */
+/** Takes the first frame at or after every multiple of `spacing` seconds (`edgeshift.video.clips.Pacer`). */
 export class Pacer {
   private start = -Infinity;
   private last = -Infinity;

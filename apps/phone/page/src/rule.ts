@@ -1,4 +1,4 @@
-/** When answers add up to an event worth announcing: `edgeshift/rule.py`, step by step; the reasons are told there. */
+/** When answers add up to an event worth announcing: `edgeshift/events/spotter.py`, step by step; the reasons are told there. */
 import { idleLabel, type Rule } from "./spec";
 
 export interface Spotted {

@@ -1,4 +1,4 @@
-/** What an artifact says of itself: the fields of `edgeshift/spec.py` that a page needs. */
+/** What an artifact says of itself: the fields of `edgeshift/artifact/spec.py` that a page needs. */
 
 export interface Tensor {
   name: string;

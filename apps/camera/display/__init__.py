@@ -1,0 +1,1 @@
+"""What the demo draws: the picture, its window, and the recorded video."""

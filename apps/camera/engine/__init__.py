@@ -1,0 +1,1 @@
+"""The threads that read frames and run the model, and what they measure."""

@@ -1,0 +1,1 @@
+"""Studies: measurements of edgeshift itself for its own documentation. Nothing a user needs to run."""

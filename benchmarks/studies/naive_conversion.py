@@ -1,0 +1,97 @@
+"""LiteRT's own tools as they come: a torch module to TFLite and to int8, with every default.
+
+What somebody does who follows the tools' documentation. It converts the yardsticks (plain convolutions) and the
+rival (the naive route) of the overhead benchmark. Torch and the tools are imported when they are used.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift._system.quiet import quiet
+from edgeshift.errors import missing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgeshift.checkpoints.source import Source
+
+#: {input name: float32 array}.
+Inputs = dict[str, npt.NDArray[Any]]
+SIGNATURE = "serving_default"
+
+
+def to_tflite(module: nn.Module, inputs: Inputs) -> bytes:
+    """Convert a module whose ``forward`` takes these inputs by name. Float32.
+
+    Raises:
+        RuntimeMissingError: the converter is not installed.
+    """
+    import torch
+
+    with quiet(stdout=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter's own, about its internals
+        try:
+            import litert_torch
+        except ImportError as error:
+            raise missing("litert-torch", "convert", "converting what is timed") from error
+        arguments = {name: torch.from_numpy(array) for name, array in inputs.items()}
+        edge = litert_torch.convert(module.eval(), (), sample_kwargs=arguments)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "plain.tflite"
+            edge.export(str(path))
+            return path.read_bytes()
+
+
+def to_int8(body: bytes, samples: Sequence[Inputs]) -> bytes:
+    """Quantize a float graph: static int8 weights and activations, default calibration, no ranges tied."""
+    with quiet(stdout=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            from ai_edge_quantizer import quantizer, recipe
+        except ImportError as error:
+            raise missing("ai-edge-quantizer", "convert", "quantizing what is timed") from error
+        tool = quantizer.Quantizer(body)
+        tool.load_quantization_recipe(recipe.static_wi8_ai8())
+        return bytes(tool.quantize(tool.calibrate({SIGNATURE: list(samples)})).quantized_model)
+
+
+def naive_step(source: Source) -> tuple[nn.Module, Inputs]:
+    """The step as it is written, in torch's NCHW order with its batch norms and its normalisation, and its inputs.
+
+    It is only wrapped so that frame and states keep their names.
+    """
+    import torch
+    from torch import Tensor, nn
+
+    from edgeshift.models.network import Step
+
+    class Named(nn.Module):
+        def __init__(self, step: Step) -> None:
+            super().__init__()
+            self.step = step
+
+        def forward(self, frame: Tensor, **states: Tensor) -> dict[str, Tensor]:
+            logits, *following = self.step(frame, *states.values())
+            return {"logits": logits, **dict(zip(states, following, strict=True))}
+
+    step = Step(source.network).eval()
+    size = source.network.config.size
+    start = dict(zip(step.state_names, step.start(), strict=True))
+    inputs = {"frame": torch.zeros(1, 3, size, size), **start}
+    return Named(step), {name: tensor.numpy() for name, tensor in inputs.items()}
+
+
+def channels_first(sample: Inputs) -> Inputs:
+    """A calibration sample of ``edgeshift.converters.calibration.roll`` in torch's order."""
+    return {
+        name: np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if array.ndim == 4 else array
+        for name, array in sample.items()
+    }

@@ -1,0 +1,151 @@
+"""LiteRT's own profiler, reached through its C library.
+
+LiteRT's Python package has no door to it, but the library inside (``libLiteRt.so``) exports the C functions of
+``litert/c/litert_profiler.h``, and XNNPACK answers with one time per operator that it runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from edgeshift._system.quiet import quiet
+from edgeshift.errors import EdgeshiftError, missing
+
+#: Of an operator that a delegate ran (``LiteRtProfilerEventType``), and of one that TFLite's own kernels ran.
+_DELEGATED, _OWN = 8, 2
+_CPU = 1
+#: Identifiers of ``LiteRtOpaqueOptions``, and their content, which is TOML.
+_OPTIONS = {b"runtime_options_string": b"enable_profiling = true\n", b"xnnpack": b"num_threads = 1\n"}
+
+
+class Profiler:
+    """A graph compiled with profiling on: one thread, its inputs zero. A context manager: it owns C memory.
+
+    Args:
+        path: a .tflite.
+
+    Raises:
+        RuntimeMissingError: LiteRT is not installed.
+        EdgeshiftError: a LiteRT without these functions, or a file it cannot run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise EdgeshiftError(f"{path}: no such file")
+        self._library = _library()
+        with quiet():
+            self._open(path)
+
+    def __enter__(self) -> Profiler:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with quiet():
+            for buffer in (*self._inputs.buffers, *self._outputs.buffers):
+                self._library.LiteRtDestroyTensorBuffer(ctypes.c_void_p(buffer))
+            self._library.LiteRtDestroyCompiledModel(self._model)
+            self._library.LiteRtDestroyModel(self._graph)
+            self._library.LiteRtDestroyEnvironment(self._environment)
+
+    def run(self) -> None:
+        """Run once, unprofiled."""
+        self._call("RunCompiledModel", self._model, ctypes.c_size_t(0), *self._inputs, *self._outputs)
+
+    def profiled(self) -> list[tuple[str, int]]:
+        """Run once: the operators with their microseconds."""
+        self._call("ResetProfiler", self._profiler)  # which also stops it
+        self._call("StartProfiler", self._profiler)
+        self.run()
+        count = ctypes.c_int()
+        self._call("GetNumProfilerEvents", self._profiler, ctypes.byref(count))
+        events = (_Event * max(1, count.value))()
+        if count.value:
+            self._call("GetProfilerEvents", self._profiler, count, events)
+        return [(event.tag.decode(), int(event.elapsed)) for event in events if event.type in (_DELEGATED, _OWN)]
+
+    def _open(self, path: Path) -> None:
+        self._environment = self._make("CreateEnvironment", 0, None)
+        self._graph = self._make("CreateModelFromFile", self._environment, str(path).encode())
+        options = self._make("CreateOptions")
+        self._call("SetOptionsHardwareAccelerators", options, _CPU)
+        libc = ctypes.CDLL(None)
+        libc.strdup.restype = ctypes.c_void_p
+        for name, content in _OPTIONS.items():
+            text = ctypes.c_void_p(libc.strdup(content))  # freed by the library, with the function given
+            self._call("AddOpaqueOptions", options, self._make("CreateOpaqueOptions", name, text, libc.free))
+        self._model = self._make("CreateCompiledModel", self._environment, self._graph, options)
+        self._profiler = self._make("CompiledModelGetProfiler", self._model)
+        signature = self._make("GetModelSignature", self._graph, ctypes.c_size_t(0))
+        self._inputs, self._outputs = self._port("Input", signature), self._port("Output", signature)
+        for buffer in self._inputs.buffers:
+            self._call("ClearTensorBuffer", ctypes.c_void_p(buffer))
+
+    def _port(self, side: str, signature: ctypes.c_void_p) -> _Port:
+        count = ctypes.c_size_t()
+        self._call(f"GetNumSignature{side}s", signature, ctypes.byref(count))
+        buffers = (ctypes.c_void_p * count.value)()
+        for index in range(count.value):
+            at = ctypes.c_size_t(index)
+            tensor = self._make(f"GetSignature{side}TensorByIndex", signature, at)
+            kind = ctypes.create_string_buffer(1024)  # a LiteRtRankedTensorType, passed on unread
+            self._call("GetRankedTensorType", tensor, kind)
+            needs = self._make(f"GetCompiledModel{side}BufferRequirements", self._model, ctypes.c_size_t(0), at)
+            made = self._make("CreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
+            buffers[index] = made.value
+        return _Port(count, buffers)
+
+    def _make(self, name: str, *arguments: Any) -> ctypes.c_void_p:
+        """Call a function whose last argument is where it puts the handle of what it made."""
+        handle = ctypes.c_void_p()
+        self._call(name, *arguments, ctypes.byref(handle))
+        return handle
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        status = getattr(self._library, f"LiteRt{name}")(*arguments)
+        if status:
+            raise EdgeshiftError(f"LiteRt{name} failed with status {status}; was this .tflite made for another LiteRT?")
+
+
+def _library() -> ctypes.CDLL:
+    package = importlib.util.find_spec("ai_edge_litert")
+    if package is None or package.origin is None:
+        raise missing("ai-edge-litert 2 or later", "tflite", "profiling a graph")
+    try:
+        library = ctypes.CDLL(str(Path(package.origin).parent / "libLiteRt.so"))
+        library.LiteRtCompiledModelGetProfiler  # noqa: B018
+    except (OSError, AttributeError) as error:
+        raise EdgeshiftError(f"this ai-edge-litert has no profiler to call ({error}); 2.3 has one") from error
+    return library
+
+
+class _Memory(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in ("allocated", "in_use", "footprint")]
+
+
+class _Event(ctypes.Structure):
+    """``ProfiledEventData`` of litert/c/litert_profiler_event.h."""
+
+    _fields_ = [
+        ("tag", ctypes.c_char_p),
+        ("type", ctypes.c_int),
+        ("start", ctypes.c_uint64),
+        ("elapsed", ctypes.c_uint64),
+        ("before", _Memory),
+        ("after", _Memory),
+        ("first", ctypes.c_uint64),
+        ("second", ctypes.c_uint64),
+        ("source", ctypes.c_int),
+    ]
+
+
+class _Port(NamedTuple):
+    """One side of a graph: its buffers as a C array."""
+
+    length: ctypes.c_size_t
+    buffers: Any

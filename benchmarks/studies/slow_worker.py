@@ -1,0 +1,41 @@
+"""The worker of ``edgeshift bench`` with every step made slower by a known share: what a slower build looks like.
+
+    python -m edgeshift.benchmarks.studies.slow_worker SHARE COMMAND...
+
+After each step it spins for SHARE (0.1: a tenth) of the time that the step took.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+from typing import Any
+
+from edgeshift.benchmarks.latency import worker
+from edgeshift.stream import Stream
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Slow every stream of this process, then do what the worker is asked."""
+    share, *command = sys.argv[1:] if arguments is None else arguments
+    slow_down(float(share))
+    return worker.main(command)
+
+
+def slow_down(share: float) -> None:
+    """Make every step of this process take ``1 + share`` of its time."""
+    step = Stream.step
+
+    def slowed(self: Stream, *given: Any) -> Any:
+        begin = perf_counter()
+        answer = step(self, *given)
+        end = begin + (perf_counter() - begin) * (1 + share)
+        while perf_counter() < end:
+            pass
+        return answer
+
+    setattr(Stream, "step", slowed)  # noqa: B010 - a method of the real class, for this process only
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Core ML: lowering to an ML Program and packing it as a .mlpackage."""

@@ -1,0 +1,106 @@
+"""What is in an ExecuTorch program: the operators of its delegate, those outside it, and the boundary."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgeshift.artifact.spec import Dtype, GraphSpec, TensorSpec
+from edgeshift.converters.executorch.pt2e import Grid
+from edgeshift.converters.job import Job
+from edgeshift.errors import ConversionError, one_line
+
+#: The operator that writes a buffer's next value: needed for ``--state buffer``, and no part of what is computed.
+WRITE = "copy_"
+XNNPACK = "XnnpackBackend"
+
+
+def graph_spec(body: bytes, backend: str) -> GraphSpec:
+    """Operators by kind, how many delegate calls there are, and their share of the operators that compute.
+
+    Args:
+        body: a program that our own converter just wrote (not for untrusted files). backend: whose delegates it calls.
+    """
+    inside, outside = Counter[str](), Counter[str]()
+    calls = 0  # of delegates: those that are not XNNPACK's do not say what they run
+    plan, delegates = read_program(body)
+    for instruction in plan.chains[0].instructions:
+        call = instruction.instr_args
+        if hasattr(call, "delegate_index"):
+            calls += 1
+            kind, data = delegates[call.delegate_index]
+            inside += operators(data) if kind == XNNPACK else Counter()
+        elif hasattr(call, "op_index"):
+            outside[plan.operators[call.op_index].name.split("::")[-1]] += 1
+    counted = sum(inside.values())
+    computing = counted + sum(count for kind, count in outside.items() if kind != WRITE)
+    share = 1.0 if calls and computing == counted else counted / computing if counted else None
+    return GraphSpec(
+        operators=dict((inside + outside).most_common()),
+        partitions=calls,
+        delegated=share,
+        backend=backend,
+        outside=dict(outside.most_common()),
+    )
+
+
+def read_program(body: bytes) -> tuple[Any, list[tuple[str, bytes]]]:
+    """The execution plan of a program's one method, and its delegates: (backend, what it was given)."""
+    from executorch.exir._serialize._program import deserialize_pte_binary
+
+    program = deserialize_pte_binary(body).program
+    plan = program.execution_plan[0]
+    inline = program.backend_delegate_data
+    return plan, [(delegate.id, bytes(inline[delegate.processed.index].data)) for delegate in plan.delegates]
+
+
+def operators(data: bytes) -> Counter[str]:
+    """What XNNPACK itself runs."""
+    return Counter(node["xnode_union_type"].removeprefix("XNN") for node in read_delegate(data)["xnodes"])
+
+
+def read_delegate(data: bytes) -> dict[str, Any]:
+    """XNNPACK's part of a program: its FlatBuffer, as its schema names things."""
+    import executorch.backends.xnnpack.serialization as package
+    from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XNNHeader
+    from executorch.exir._serialize._flatbuffer import _flatc_decompile
+
+    header = XNNHeader.from_bytes(data[: XNNHeader.EXPECTED_LENGTH])
+    end = header.flatbuffer_offset + header.flatbuffer_size
+    with tempfile.TemporaryDirectory() as folder:
+        schema, graph = Path(folder) / "schema.fbs", Path(folder) / "graph.bin"
+        schema.write_bytes(resources.files(package).joinpath("schema.fbs").read_bytes())
+        graph.write_bytes(data[header.flatbuffer_offset : end])
+        try:
+            _flatc_decompile(folder, str(schema), str(graph), ["--raw-binary"])
+            text = (Path(folder) / "graph.json").read_bytes()
+            found: dict[str, Any] = json.loads(re.sub(rb"(: -?)inf\b", rb"\1Infinity", text))  # a ReLU has no end
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ConversionError(f"XNNPACK's part of the program cannot be read back: {one_line(error)}") from error
+    return found
+
+
+def boundary(job: Job, grids: Sequence[Grid] | None) -> dict[str, TensorSpec]:
+    """The tensors at the boundary, with scale and zero point; shapes are those of their memory, channels last.
+
+    Args:
+        job: what was converted. grids: of frame, states and logits, in that order, if it is int8.
+    """
+    dtype: Dtype = "float16" if job.precision == "fp16" and job.backend != "coreml" else "float32"
+    names = job.tensors("executorch")
+    if grids is None or job.float_boundary:
+        return {name: msgspec.structs.replace(spec, dtype=dtype) for name, spec in names.items()}
+    order = [job.source.describe("executorch").input.name, *job.step.state_names]
+    order.append(next(name for name in names if name not in order))
+    return {
+        name: msgspec.structs.replace(names[name], dtype="int8", scale=grid.scale, zero_point=grid.zero_point)
+        for name, grid in zip(order, grids, strict=True)
+    }

@@ -1,0 +1,145 @@
+"""ExecuTorch, through torch.export and a delegate: XNNPACK on any processor, or Core ML on Apple's.
+
+The step is exported with tensors whose memory is channels last, the order XNNPACK computes in: the one delegate call
+that comes out has no transpose but the head's. int8 is made before that (``executorch_pt2e``), with ranges tied
+(``ranges``) and int8 at the boundary, so that nothing is converted either.
+
+    --state io      (frame, states) -> (logits, next states): who calls feeds them back
+    --state buffer  (frame) -> (logits): the program keeps them, and writes them after the delegate call
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import warnings
+from typing import Any
+
+from torch import Tensor, nn
+
+from edgeshift._system.quiet import quiet
+from edgeshift.artifact.spec import GraphSpec, Precision, StateForm
+from edgeshift.converters.channels_last import ChannelsLast, ChannelsLastMemory, example, memory_example
+from edgeshift.converters.executorch.export import export, export_step
+from edgeshift.converters.executorch.graph import boundary, graph_spec
+from edgeshift.converters.executorch.pt2e import quantize
+from edgeshift.converters.job import Backend, Job, Lowered, lowered
+from edgeshift.errors import ConversionError, missing, one_line
+
+SUFFIX = ".pte"
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+STATES: tuple[StateForm, ...] = ("io", "buffer")
+BACKENDS = {"xnnpack": Backend(PRECISIONS, STATES), "coreml": Backend(("fp32", "fp16"), ("io",))}
+PACKAGES = ("torch", "executorch", "torchao")
+#: Why an artifact for Core ML carries no parity.
+UNPROVEN = "not verified on this platform: Core ML runs on Apple's systems only; there: edgeshift verify FILE"
+
+
+def lower(job: Job) -> Lowered:
+    """See ``edgeshift.converters.job.Target``."""
+    for package in PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise missing(package, "convert", "converting to ExecuTorch")
+    with warnings.catch_warnings(), quiet(stdout=True):
+        warnings.simplefilter("ignore")  # the packages' own, about their internals
+        return _coreml(job) if job.backend == "coreml" else _xnnpack(job)
+
+
+def _xnnpack(job: Job) -> Lowered:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+
+    module: nn.Module = ChannelsLastMemory(job.step).eval()
+    inputs = tuple(memory_example(job).values())
+    grids = None
+    if job.precision == "fp16":
+        module, inputs = copy.deepcopy(module).half(), tuple(tensor.half() for tensor in inputs)
+    with job.stages.stage("export"):
+        module = graph_module = export_step(job, module, inputs)
+    if job.precision == "int8":
+        with job.stages.stage("quantize"):
+            module, grids = quantize(job, graph_module)
+        if not job.float_boundary:
+            inputs = tuple(grid.tensor(tensor) for grid, tensor in zip(grids[:-1], inputs, strict=True))
+    with job.stages.stage("lower"):
+        if job.state == "buffer":
+            starts = dict(zip(job.step.state_names, inputs[1:], strict=True))
+            module, inputs = Buffered(module, starts), inputs[:1]
+        program, graph = _lower(job, export(job, module, inputs), XnnpackPartitioner())
+    if job.precision == "int8":
+        _require_int8(graph, job.float_boundary, len(job.step.state_names))
+    return lowered(job, program, boundary(job, grids), graph, PACKAGES)
+
+
+def _coreml(job: Job) -> Lowered:
+    if importlib.util.find_spec("coremltools") is None:
+        raise missing("coremltools", "convert", "converting for Core ML")
+    import coremltools
+    from executorch.backends.apple.coreml.compiler import CoreMLBackend
+    from executorch.backends.apple.coreml.partition import CoreMLPartitioner
+
+    kind = "FLOAT32" if job.precision == "fp32" else "FLOAT16"
+    specs = CoreMLBackend.generate_compile_specs(
+        compute_precision=coremltools.precision[kind], minimum_deployment_target=coremltools.target.iOS16
+    )
+    with job.stages.stage("export"):
+        inputs = tuple(example(job).values())
+        module = export_step(job, ChannelsLast(job.step).eval(), inputs)
+    with job.stages.stage("lower"):
+        program, graph = _lower(job, export(job, module, inputs), CoreMLPartitioner(compile_specs=specs))
+    return lowered(job, program, boundary(job, None), graph, (*PACKAGES, "coremltools"), unproven=UNPROVEN)
+
+
+class Buffered(nn.Module):
+    """A step that keeps its states in buffers and writes them at its end; ExecuTorch, unlike others, carries that.
+
+    Args:
+        step: ``step(frame, *states) -> (logits, *next_states)``.
+        starts: {name: what the state is before the first frame, as stored}.
+    """
+
+    def __init__(self, step: nn.Module, starts: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.step = step
+        self.names = tuple(starts)
+        for name, start in starts.items():
+            self.register_buffer(name, start.clone())  # a buffer holds what was last written: never one that was run
+
+    def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
+        """The logits alone."""
+        logits, *following = self.step(frame, *(self.get_buffer(name) for name in self.names))
+        for name, state in zip(self.names, following, strict=True):
+            self.get_buffer(name).copy_(state)
+        return (logits,)
+
+
+def _lower(job: Job, exported: Any, partitioner: Any) -> tuple[bytes, GraphSpec]:
+    """The program as bytes, and what is in it."""
+    from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
+    from executorch.exir.passes import MemoryPlanningPass
+    from executorch.exir.passes.init_mutable_pass import InitializedMutableBufferPass
+
+    config = ExecutorchBackendConfig(
+        # Without it, buffers begin as whatever is in the memory they get.
+        passes=[InitializedMutableBufferPass(list(job.step.state_names))] if job.state == "buffer" else [],
+        emit_mutable_buffer_names=job.state == "buffer",
+        # Inputs are read where the caller has them.
+        memory_planning_pass=MemoryPlanningPass(alloc_graph_input=False),
+    )
+    try:
+        edge = to_edge_transform_and_lower(exported, partitioner=[partitioner])
+        program = edge.to_executorch(config)
+    except Exception as error:
+        name = job.source.network.config.name
+        raise ConversionError(f"ExecuTorch cannot lower {name}: {one_line(error)}") from error
+    body = bytes(program.buffer)
+    return body, graph_spec(body, job.backend or "xnnpack")
+
+
+def _require_int8(graph: GraphSpec, float_boundary: bool, states: int) -> None:
+    """Asked for int8 and got something else is an error, never a float file."""
+    allowed = 2 * (states + 1) if float_boundary else 0  # at each input and each output
+    conversions = graph.operators.get("Convert", 0) + sum("quantize" in kind for kind in graph.outside)
+    if conversions > allowed:
+        raise ConversionError(
+            f"the int8 graph still has {conversions} conversions between float and int8 inside; it was not written"
+        )

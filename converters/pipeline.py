@@ -1,0 +1,247 @@
+"""The conversion, the same for every target: deploy, calibrate, lower, describe, prove, write."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+import edgeshift
+from edgeshift._system.memory import rare_collections
+from edgeshift._system.progress import Stages
+from edgeshift._system.threads import one_thread
+from edgeshift.artifact.file import Artifact, artifact_size, require_free, write_artifact
+from edgeshift.artifact.spec import CalibrationSpec, Precision, StateForm, StreamSpec
+from edgeshift.checkpoints.source import Source
+from edgeshift.converters.calibration import FRAMES, MIN_CLIPS, Clips, drawn_clips, roll
+from edgeshift.converters.job import TARGETS, Backend, Job, Target
+from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError, unknown
+from edgeshift.models.deploy import deploy
+from edgeshift.models.network import Step
+from edgeshift.runtimes import BY_NAME, RUNTIMES
+from edgeshift.runtimes.pytorch import reference
+from edgeshift.stream import Array
+from edgeshift.stream.parity import MIN_FRAMES, compare, failures
+from edgeshift.stream.selfcheck import make_check
+from edgeshift.video.fit import FrameSpec
+
+#: Clips that parity is proven on. Not those of calibration: an artifact must hold on frames it was not fitted to.
+PARITY_SEED = 1001
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to convert.
+
+    Attributes:
+        precision: "fp32", "fp16" or "int8".
+        calibration: clips for int8; None: drawn ones.
+        parity: frames to prove it on, uint8 [H, W, 3] RGB; None: drawn ones.
+        float_boundary: int8 inside, float tensors outside (browsers refuse int8 inputs).
+        fresh_states: next states that no operator of the graph reads (some GPU delegates corrupt others).
+        state: where the states are between steps; one of the target's ``STATES``.
+        backend: one of the target's ``BACKENDS``; None: its first.
+    """
+
+    precision: Precision = "int8"
+    calibration: Clips | None = None
+    parity: Sequence[npt.NDArray[np.uint8]] | None = None
+    float_boundary: bool = False
+    fresh_states: bool = False
+    state: StateForm = "io"
+    backend: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is done once, whatever the target: the step, and for int8 what it met while it rolled over clips.
+
+    Attributes:
+        step: to lower. samples: of calibration; empty unless int8. calibration: where they come from.
+        shared: graphs that targets have in common, by name; a target puts there what it made.
+    """
+
+    step: Step
+    samples: Sequence[dict[str, Array]]
+    calibration: CalibrationSpec | None
+    shared: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An artifact that was written and holds, or why it could not be run here. ``seconds`` are per stage."""
+
+    path: Path
+    spec: StreamSpec
+    size: int
+    seconds: dict[str, float]
+    unproven: str | None = None
+
+
+def find_target(name: str) -> Target:
+    """The module of a target.
+
+    Raises:
+        ConversionError: an unknown target, with the nearest names.
+    """
+    if name not in TARGETS:
+        raise ConversionError(unknown("target", name, TARGETS))
+    return cast("Target", importlib.import_module(TARGETS[name]))
+
+
+def require_choices(module: Target, target: str, options: Options) -> None:
+    """Refuse what a target does not have.
+
+    Raises:
+        ConversionError: with what it has.
+    """
+    backends: Mapping[str, Backend] = getattr(module, "BACKENDS", {})
+    backend, has = _default_backend(module, options), Backend(module.PRECISIONS, getattr(module, "STATES", ("io",)))
+    words = target
+    if backend is not None:
+        if backend not in backends:
+            known = f"it has {', '.join(backends)}" if backends else "it has none to choose from"
+            raise ConversionError(f"{target} has no --backend {backend}; {known}")
+        has, words = backends[backend], f"{target} --backend {backend}"
+    if options.precision not in has.precisions:
+        raise ConversionError(f"{words} has no {options.precision}; it has {', '.join(has.precisions)}")
+    if options.state not in has.states:
+        raise ConversionError(f"{words} has no --state {options.state}; it has {', '.join(has.states)}")
+
+
+def _default_backend(module: Target, options: Options) -> str | None:
+    return options.backend or next(iter(getattr(module, "BACKENDS", {})), None)
+
+
+def default_path(source: Source, target: str, precision: Precision, state: StateForm = "io") -> Path:
+    """Where an artifact goes if nobody says: ``tsm_mobilenet_v2_int8.tflite`` in the current folder."""
+    form = "" if state == "io" else f"_{state}"
+    return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).SUFFIX}")
+
+
+def prepare(
+    source: Source, options: Options | None = None, stages: Stages | None = None, step: Step | None = None
+) -> Prepared:
+    """Do what every target needs. Arguments as of ``convert``.
+
+    Raises:
+        CalibrationError: too few clips.
+    """
+    options, stages = options or Options(), stages or Stages()
+    with stages.stage("prepare"):
+        step = step or deploy(source.network, fresh=options.fresh_states)
+    if options.precision != "int8":
+        return Prepared(step, [], None)
+    clips = options.calibration or drawn_clips(source.frame, spacing=source.frame_spacing)
+    if len(clips.frames) < MIN_CLIPS:
+        raise CalibrationError(f"{len(clips.frames)} clips; calibration needs {MIN_CLIPS} or more")
+    samples: list[dict[str, Array]] = []
+    with stages.stage("calibrate", len(clips.frames)) as advance, one_thread():
+        for clip in clips.frames:
+            samples.extend(roll(step, [clip]))
+            advance()
+    spec = CalibrationSpec(source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256)
+    return Prepared(step, samples, spec)
+
+
+@rare_collections()
+def convert(
+    source: Source,
+    target: str,
+    out: Path,
+    options: Options | None = None,
+    stages: Stages | None = None,
+    step: Step | None = None,
+    prepared: Prepared | None = None,
+) -> Converted:
+    """Convert, prove, and only then write.
+
+    Args:
+        source: the original.
+        target: a name in ``TARGETS``.
+        out: the final name; it appears only if every check passes.
+        options: how. stages: to draw progress with.
+        step: lower this step instead of the deployed form of the source.
+        prepared: ``prepare`` of the same source and options, done once for several targets.
+
+    Raises:
+        ConversionError: the target cannot do what was asked; never replaced by a lesser artifact.
+        CheckFailedError: the artifact is not equal to the original. Nothing is written.
+    """
+    options, stages = options or Options(), stages or Stages()
+    module = find_target(target)
+    require_choices(module, target, options)
+    require_free(out)
+    if not out.name.endswith(module.SUFFIX):
+        raise ConversionError(
+            f"{out}: a {target} artifact is named *{module.SUFFIX}, which is how it is recognised later"
+        )
+    if options.float_boundary and options.precision != "int8":
+        raise ConversionError(f"--float-boundary is for int8; {options.precision} has float boundaries anyway")
+
+    prepared = prepared or prepare(source, options, stages, step)
+    job = Job(
+        source=source,
+        step=prepared.step,
+        precision=options.precision,
+        samples=prepared.samples,
+        float_boundary=options.float_boundary,
+        stages=stages,
+        state=options.state,
+        backend=_default_backend(module, options),
+        shared=prepared.shared,
+    )
+    lowered = module.lower(job)
+    spec = msgspec.structs.replace(
+        source.describe(target, options.precision, prepared.step),
+        input=lowered.input,
+        output=lowered.output,
+        states=lowered.states,
+        state_form=options.state,
+        graph=lowered.graph,
+        calibration=prepared.calibration,
+        tools={"edgeshift": edgeshift.__version__, **lowered.tools},
+    )
+    artifact = Artifact(out, spec, lowered.body)
+    if lowered.unproven is None:
+        spec = _prove(artifact, source, options, stages, getattr(module, "ALSO", ()))
+    else:  # the device that can run it compares itself with the original
+        spec = msgspec.structs.replace(spec, check=make_check(reference(source), options.precision))
+    with stages.stage("write"):
+        spec = write_artifact(out, lowered.body, spec)
+    return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
+
+
+def _prove(
+    artifact: Artifact, source: Source, options: Options, stages: Stages, also: Sequence[str] = ()
+) -> StreamSpec:
+    """Compare the artifact with the original and record it, with a self-check for the device.
+
+    Args:
+        also: other runtimes it must hold on, names in ``BY_NAME``; what is recorded is what its own one found.
+    """
+    frames = parity_frames(source.frame) if options.parity is None else options.parity
+    runtimes = [RUNTIMES[artifact.path.suffix], *(BY_NAME[name][1] for name in also)]
+    with stages.stage("verify", len(frames) * len(runtimes)) as advance, one_thread():
+        models = [importlib.import_module(runtime).open_artifact(artifact) for runtime in runtimes]
+        found = [compare(model, reference(source), frames, advance) for model in models]
+        for parity in found:
+            problems = failures(parity, options.precision)
+            if problems:
+                raise CheckFailedError(
+                    f"{artifact.path.name} is not equal to the original over {parity.frames} frames, and was not "
+                    f"written: {'; '.join(problems)}"
+                )
+        return msgspec.structs.replace(artifact.spec, parity=found[0], check=make_check(models[0]))
+
+
+def parity_frames(frame: FrameSpec) -> list[npt.NDArray[np.uint8]]:
+    """Drawn frames that no calibration has seen: four gestures, one after the other."""
+    clips = drawn_clips(frame, MIN_FRAMES // FRAMES, PARITY_SEED).frames
+    return [picture for clip in clips for picture in clip]

@@ -1,0 +1,1 @@
+"""TFLite: lowering, tied ranges, and reading the finished graph."""

@@ -1,0 +1,94 @@
+"""Reading a TFLite graph: its tensors by name, its operators by kind, and what the delegate takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from edgeshift._system.quiet import quiet
+from edgeshift.artifact.spec import GraphSpec, TensorSpec
+from edgeshift.converters.quantization.ranges import Graph, Operator
+
+
+def read_graph(body: bytes) -> Graph:
+    """The first subgraph of a FlatBuffer that our own converter just wrote (not for untrusted files)."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    model = schema.Model.GetRootAs(body)
+    subgraph, signature = model.Subgraphs(0), model.SignatureDefs(0)
+    codes = [model.OperatorCodes(i).BuiltinCode() for i in range(model.OperatorCodesLength())]
+    graph = Graph(
+        inputs={s.Name().decode(): s.TensorIndex() for s in map(signature.Inputs, range(signature.InputsLength()))},
+        outputs={s.Name().decode(): s.TensorIndex() for s in map(signature.Outputs, range(signature.OutputsLength()))},
+    )
+    for index in range(subgraph.TensorsLength()):
+        tensor = subgraph.Tensors(index)
+        graph.names.append(tensor.Name().decode())
+        buffer = model.Buffers(tensor.Buffer())
+        if buffer.DataLength() and tensor.Type() == schema.TensorType.FLOAT32:
+            graph.constants[index] = np.frombuffer(buffer.DataAsNumpy().tobytes(), np.float32)
+    for index in range(subgraph.OperatorsLength()):
+        operator = subgraph.Operators(index)
+        graph.operators.append(
+            Operator(
+                kinds[codes[operator.OpcodeIndex()]],
+                tuple(operator.Inputs(i) for i in range(operator.InputsLength())),
+                tuple(operator.Outputs(i) for i in range(operator.OutputsLength())),
+            )
+        )
+    return graph
+
+
+def boundary(body: bytes, names: dict[str, TensorSpec]) -> dict[str, TensorSpec]:
+    """The tensors at the graph's boundary as they really are, with scale and zero point.
+
+    Args:
+        body: the graph.
+        names: {name: what the float step has there}; shapes and names are kept.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    with quiet():
+        runner = Interpreter(model_content=body).get_signature_runner()
+        details = {**runner.get_output_details(), **runner.get_input_details()}
+    found = {}
+    for name, spec in names.items():
+        dtype = np.dtype(details[name]["dtype"]).name
+        scale, zero_point = details[name]["quantization"] if dtype == "int8" else (1.0, 0)
+        found[name] = TensorSpec(
+            name=name,
+            shape=spec.shape,
+            dtype="int8" if dtype == "int8" else "float32",
+            scale=scale,
+            zero_point=zero_point,
+        )
+    return found
+
+
+def graph_spec(body: bytes) -> GraphSpec:
+    """Operators by kind, how many pieces the CPU delegate (XNNPACK) takes, and its share of the operators."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    operators = read_graph(body).operators
+    with quiet():
+        interpreter = Interpreter(model_content=body, num_threads=1)
+        interpreter.allocate_tensors()
+        details = interpreter._get_ops_details()
+    delegates = [d for d in details if d["op_name"] == "DELEGATE"]
+    producer = {tensor: i for i, operator in enumerate(operators) for tensor in operator.outputs}
+    taken: set[int] = set()
+    for delegate in delegates:
+        # A delegate's node replaces the operators between its inputs and its outputs.
+        stop, todo = set(delegate["inputs"]), list(delegate["outputs"])
+        while todo:
+            tensor = todo.pop()
+            if tensor in stop or tensor not in producer or producer[tensor] in taken:
+                continue
+            taken.add(producer[tensor])
+            todo.extend(operators[producer[tensor]].inputs)
+    counts = Counter(operator.kind for operator in operators)
+    return GraphSpec(
+        operators=dict(counts.most_common()), partitions=len(delegates), delegated=len(taken) / len(operators)
+    )

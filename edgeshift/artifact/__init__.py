@@ -1,0 +1,1 @@
+"""Artifacts: one file that holds a converted graph and its description. Read and checked before any runtime opens it."""

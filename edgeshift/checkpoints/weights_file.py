@@ -1,0 +1,214 @@
+"""A weights file of any container, as named tensors. The file is untrusted: limited, checked, never executed."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import re
+import stat
+import struct
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from edgeshift._system.files import sha256
+from edgeshift.errors import CheckpointError
+
+#: The largest file that is read, and the most that a compressed one may hold. ResNet-50 with its optimiser is 0.2 GiB.
+MAX_BYTES = 2 << 30
+#: The largest header of a safetensors file: names, shapes and metadata.
+MAX_HEADER = 8 << 20
+
+#: Keys under which training scripts keep the weights beside their optimiser: MIT's and mmaction2's; others'.
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+_LEGACY = b"\x80"
+_ZIP = b"PK\x03\x04"
+
+
+@dataclass(frozen=True, eq=False)
+class WeightsFile:
+    """A file that was read.
+
+    Attributes:
+        tensors: by the file's own names; any dtype, at least one.
+        metadata: of safetensors; empty otherwise.
+    """
+
+    path: Path
+    sha256: str
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+
+    def error(self, reason: str) -> CheckpointError:
+        """A CheckpointError about this file, in one line."""
+        return refusal(self.path, reason)
+
+
+def read(path: str | os.PathLike[str]) -> WeightsFile:
+    """Read a ``torch.save`` file (zip or legacy) or a safetensors file.
+
+    Raises:
+        CheckpointError: no such file, not a file, over ``MAX_BYTES``, damaged, of another kind, or holding anything
+            but named tensors.
+    """
+    path = Path(path)
+    data = _bytes(path)
+    metadata: Mapping[str, str] = {}
+    if (path.suffix == ".safetensors" and not data.startswith(_ZIP)) or _is_safetensors(data):
+        tensors, metadata = _safetensors(path, data)
+    elif data.startswith(_ZIP):
+        _check_zip(path, data)
+        tensors = _state_dict(path, _torch(path, data))
+    elif data.startswith(_LEGACY):
+        tensors = _state_dict(path, _torch(path, data))
+    else:
+        raise refusal(
+            path,
+            f"is neither a PyTorch nor a safetensors file: it starts with {data[:24]!r}; download or export it again",
+        )
+    if not tensors:
+        raise refusal(path, "holds no tensors; export the network's state_dict()")
+    return WeightsFile(path, sha256(data), tensors, metadata)
+
+
+def refusal(path: Path, reason: str) -> CheckpointError:
+    """A CheckpointError in one line, whatever the path is made of."""
+    name = str(path)
+    return CheckpointError(f"{name if name.isprintable() else repr(name)}: {reason}")
+
+
+def quote(name: object) -> str:
+    """A name from a file, safe to print: escaped and cut."""
+    text = repr(name)
+    return text if len(text) <= 120 else f"{text[:110]}...{text[-1]}"
+
+
+def _bytes(path: Path) -> bytes:
+    """All of a file, after its size: read once, so that what is hashed is what is loaded."""
+    try:
+        # Not blocking: opening a named pipe would otherwise wait for someone to write to it.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise refusal(path, "is not a file")
+            if status.st_size > MAX_BYTES:
+                raise refusal(path, f"is {status.st_size:,} bytes; the limit for weights is {MAX_BYTES:,}")
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise refusal(path, "there is no such file") from error
+    except IsADirectoryError as error:
+        raise refusal(path, "is a folder; name the weights file inside it") from error
+    except (OSError, ValueError) as error:
+        raise refusal(path, f"cannot be read: {_line(error)}") from error
+    if not data:
+        raise refusal(path, "is empty; download or export it again")
+    return data
+
+
+def _torch(path: Path, data: bytes) -> object:
+    try:
+        with warnings.catch_warnings():
+            # Files pickled with a newer protocol load as well; torch only says that it is not sure.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        if found:
+            raise refusal(
+                path,
+                f"holds a Python object ({quote(found[1])}), which is never executed; where you trust the file, save "
+                "its weights alone: torch.save(model.state_dict(), ...)",
+            ) from error
+        if "Unsupported operand" in str(error):
+            raise refusal(
+                path,
+                "is damaged, or pickled with another protocol than 2, torch.save's own; download or export it again",
+            ) from error
+        raise refusal(path, f"is damaged: {_line(error)}; download or export it again") from error
+    except Exception as error:  # a damaged pickle stream fails in any way at all: KeyError, struct.error, ...
+        raise refusal(path, f"is damaged or cut short: {_line(error)}; download or export it again") from error
+
+
+def _check_zip(path: Path, data: bytes) -> None:
+    """Find what torch does not look for: a flipped bit, a small file that unpacks to a huge one."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            names = {Path(entry.filename).name for entry in entries}
+            if "constants.pkl" in names:
+                raise refusal(path, "is a TorchScript archive: a program; export the network's state_dict() instead")
+            if "data.pkl" not in names:
+                raise refusal(path, "is a zip file, but not one of PyTorch's; name the weights file inside it")
+            if sum(entry.file_size for entry in entries) > MAX_BYTES:
+                raise refusal(path, f"unpacks to more than {MAX_BYTES:,} bytes, the limit for weights")
+            for entry in entries:
+                # torch.serialization.set_crc32_options(False) writes zeros in place of checksums.
+                if entry.CRC:
+                    with archive.open(entry) as stream:
+                        while stream.read(1 << 20):
+                            pass
+    except CheckpointError:
+        raise
+    except Exception as error:  # zipfile raises as freely as pickle does
+        raise refusal(path, f"is damaged or cut short: {_line(error)}; download or export it again") from error
+
+
+def _state_dict(path: Path, found: object) -> dict[str, Tensor]:
+    for name in WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
+            found = found[name]
+            break
+    if not isinstance(found, Mapping):
+        raise refusal(path, f"holds a {type(found).__name__}, not a state dict; export the network's state_dict()")
+    for name, value in found.items():
+        if not isinstance(name, str):
+            raise refusal(path, f"its entry {quote(name)} is not named by a string; export the network's state_dict()")
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise refusal(
+                path, f"its entry {quote(name)} is not a tensor but {kind}; export the network's state_dict()"
+            )
+    return dict(found)
+
+
+def _is_safetensors(data: bytes) -> bool:
+    return len(data) > 8 and data[8:9] == b"{" and struct.unpack("<Q", data[:8])[0] <= len(data) - 8
+
+
+def _safetensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+    length = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else 0
+    if len(data) < 10 or length > len(data) - 8:
+        raise refusal(
+            path,
+            f"is damaged or cut short: its header claims {length:,} bytes and the file has {len(data):,}; download or "
+            "export it again",
+        )
+    if length > MAX_HEADER:
+        raise refusal(path, f"its header is {length:,} bytes; the limit is {MAX_HEADER:,}")
+    try:
+        header = msgspec.json.decode(data[8 : 8 + length], type=_Header)
+        return safetensors.torch.load(data), header.metadata
+    except Exception as error:  # the library's own error, and what torch says of an odd dtype
+        raise refusal(path, f"is damaged: {_line(error)}; download or export it again") from error
+
+
+class _Header(msgspec.Struct):
+    metadata: dict[str, str] = msgspec.field(name="__metadata__", default={})
+
+
+def _line(error: BaseException) -> str:
+    """The gist of a foreign error: its first sentence, or its kind where it says nothing."""
+    text = " ".join(str(error).split())
+    if "WeightsUnpickler error:" in text:  # torch's own advice, which is to execute the file, comes first
+        text = text.partition("WeightsUnpickler error:")[2].strip()
+    text = text.split(". ")[0].split(" Check the documentation")[0][:120].rstrip(".")
+    return f"{type(error).__name__} {text}" if isinstance(error, KeyError) or not text else text

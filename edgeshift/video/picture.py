@@ -1,0 +1,33 @@
+"""Writing pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeshift._system.files import whole_file
+from edgeshift.errors import EdgeshiftError, one_line
+from edgeshift.video.fit import Frame, opencv
+
+#: What a picture's name may end in.
+PICTURES = (".png", ".jpg", ".jpeg")
+
+
+def write_picture(path: Path, picture: Frame) -> None:
+    """Write a picture whole, or not at all.
+
+    Args:
+        path: its name says the format. picture: uint8 [H, W, 3] RGB.
+
+    Raises:
+        EdgeshiftError: another format, or a picture that cannot be encoded.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in PICTURES:
+        raise EdgeshiftError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
+    cv2 = opencv("writing a picture")
+    try:
+        _, data = cv2.imencode(suffix, picture[..., ::-1])
+    except cv2.error as error:
+        raise EdgeshiftError(f"{path}: the picture could not be encoded: {one_line(error)}") from error
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data.tobytes())

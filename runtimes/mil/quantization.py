@@ -1,0 +1,70 @@
+"""The operations of a Core ML program that go between numbers and integers on a grid, in numpy. See ``ops``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeshift.stream import Array
+
+
+def quantize(
+    input: Array,
+    scale: Array,
+    output_dtype: str,
+    zero_point: Array | None = None,
+    axis: int | None = None,
+) -> Array:
+    """``clip(round(input / scale) + zero_point)``; halves round to the even neighbour."""
+    kind = {"int8": np.int8, "uint8": np.uint8}[str(output_dtype)]
+    limits = np.iinfo(kind)
+    steps = np.rint(input / _along(scale, input, axis))
+    if zero_point is not None:
+        steps = steps + _along(zero_point, input, axis).astype(np.float32)
+    return np.clip(steps, limits.min, limits.max).astype(kind)
+
+
+def dequantize(
+    input: Array,
+    scale: Array,
+    zero_point: Array | None = None,
+    axis: int | None = None,
+) -> Array:
+    """``scale * (input - zero_point)``."""
+    steps = input.astype(np.float32)
+    if zero_point is not None:
+        steps = steps - _along(zero_point, input, axis).astype(np.float32)
+    return _along(scale, input, axis) * steps
+
+
+def constexpr_affine_dequantize(quantized_data: Array, zero_point: Array, scale: Array, axis: int) -> Array:
+    """int8 weights, a scale and a zero point for all or for each place along an axis."""
+    y: Array = dequantize(quantized_data, scale, zero_point, axis)
+    return y
+
+
+def constexpr_blockwise_shift_scale(data: Array, scale: Array, offset: Array | None = None) -> Array:
+    """``scale * (data - offset)``; each scale is for a block of the data, as large as the shapes' quotient."""
+
+    def spread(values: Array) -> Array:
+        for axis, (whole, blocks) in enumerate(zip(data.shape, values.shape, strict=True)):
+            if blocks not in (1, whole):
+                values = np.repeat(values, whole // blocks, axis)
+        return values.astype(np.float32)
+
+    steps = data.astype(np.float32)
+    return spread(scale) * (steps if offset is None else steps - spread(offset))
+
+
+def _along(values: Array, like: Array, axis: int | None) -> Array:
+    """One value, or one for each place along an axis, in a shape that broadcasts."""
+    values = np.asarray(values)
+    if values.ndim == 0 or axis is None:
+        return values
+    shape = [1] * like.ndim
+    shape[int(axis)] = -1
+    return values.reshape(shape)
+
+
+OPERATIONS = {
+    one.__name__: one for one in (quantize, dequantize, constexpr_affine_dequantize, constexpr_blockwise_shift_scale)
+}

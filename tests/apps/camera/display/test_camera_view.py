@@ -1,0 +1,194 @@
+"""The picture: parts that do not overlap, text inside its rectangle, and drawing again only what changed."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scene import frame
+
+from edgeshift.apps.camera.display import view as view_module
+from edgeshift.apps.camera.display.history import SPAN, History
+from edgeshift.apps.camera.display.layout import Box, lay_out
+from edgeshift.apps.camera.display.text import drawable, wrap, write
+from edgeshift.apps.camera.display.view import ANNOUNCED, PAPER, Numbers, View
+from edgeshift.apps.camera.engine.session import Answer
+from edgeshift.apps.camera.engine.smoothing import Said
+from edgeshift.errors import EdgeshiftError
+from edgeshift.events.spotter import Spotted
+
+FRAMES = [(640, 480), (1280, 720), (240, 240), (480, 640), (1920, 1080), (160, 120), (64, 48)]
+SIZES = [None, (640, 480), (1280, 720), (800, 480), (1024, 600), (320, 240), (480, 800), (333, 777)]
+LONG = "Turning Hand Counterclockwise"
+
+
+def answer(label="red", timestamp=0.0, *, score=0.9, idle=False, announced=False, began=0):
+    event = Spotted(label, score, timestamp) if announced else None
+    return Answer(None, Said(label, score, idle, announced, event), timestamp, 0, began)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("shape", FRAMES)
+def test_no_part_overlaps_another_or_leaves_the_picture(shape, size):
+    layout = lay_out(shape, size)
+    assert layout.width % 2 == layout.height % 2 == 0
+    for name, box in layout.boxes.items():
+        assert box.left >= 0 and box.top >= 0 and box.width >= 4 and box.height >= 4, name
+        assert box.left + box.width <= layout.width and box.top + box.height <= layout.height, name
+    for (first, a), (second, b) in combinations(layout.boxes.items(), 2):
+        apart = a.left + a.width <= b.left or b.left + b.width <= a.left
+        assert apart or a.top + a.height <= b.top or b.top + b.height <= a.top, (first, second)
+    # The frame keeps its shape.
+    assert layout.video.width / layout.video.height == pytest.approx(shape[0] / shape[1], rel=0.03)
+
+
+@pytest.mark.parametrize("shape", [(640, 480), (1280, 720)])
+def test_a_camera_frame_is_not_resized_for_the_picture(shape):
+    layout = lay_out(shape)
+    assert (layout.video.width, layout.video.height) == shape
+
+
+def test_the_frame_has_most_of_a_small_screen():
+    for size in ((800, 480), (1024, 600), (640, 480), (1280, 720)):
+        layout = lay_out((640, 480), size)
+        assert layout.video.width * layout.video.height > 0.45 * layout.width * layout.height
+        assert layout.label.height >= size[1] / 12
+
+
+def test_a_picture_that_does_not_fit_on_the_screen_is_made_to():
+    assert lay_out((640, 480), room=(1920, 1080)) == lay_out((640, 480))
+    small = lay_out((640, 480), room=(800, 480))
+    assert (small.width, small.height) == (800, 480)
+    assert lay_out((640, 480), (320, 240), room=(800, 480)).width == 320
+
+
+@pytest.mark.parametrize("size", [(100, 100), (319, 400), (5000, 400)])
+def test_a_size_that_cannot_be(size):
+    with pytest.raises(EdgeshiftError, match="out of range: give 320x240"):
+        lay_out((640, 480), size)
+
+
+@pytest.mark.parametrize("text", ["left", LONG, "x" * 200, "W" * 40, "links über Ärmel", "向左滑动", "", "a b c d e f"])
+@pytest.mark.parametrize("bold", [True, False])
+def test_text_stays_inside_its_rectangle(text, bold):
+    for box in (Box(40, 30, 220, 60), Box(40, 30, 60, 14), Box(40, 30, 500, 24)):
+        canvas = np.zeros((120, 600, 3), np.uint8)
+        write(canvas, box, text, (255, 255, 255), size=64, bold=bold)
+        inside = canvas[box.top - 4 : box.top + box.height + 4, box.left - 2 : box.left + box.width + 4].copy()
+        canvas[box.top - 4 : box.top + box.height + 4, box.left - 2 : box.left + box.width + 4] = 0
+        assert not canvas.any()
+        assert inside.any() == bool(text)
+
+
+def test_letters_that_cannot_be_drawn():
+    assert drawable("Ärmel é") == "Armel e" and drawable("向左 ok") == "?? ok" and drawable("plain") == "plain"
+
+
+def test_long_labels_are_wrapped_where_that_keeps_them_large():
+    assert wrap("left", Box(0, 0, 200, 60), size=60) == ["left"]
+    assert wrap(LONG, Box(0, 0, 200, 70), size=64) == ["Turning Hand", "Counterclockwise"]
+    assert wrap(LONG, Box(0, 0, 4000, 60), size=60) == [LONG]
+
+
+def test_the_frame_is_what_the_camera_gave():
+    layout = lay_out((640, 480))
+    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    place = layout.video.rows, layout.video.columns
+    assert np.array_equal(View(layout, ["red"]).draw(picture, 0.0, Numbers())[place], picture)
+    assert np.array_equal(View(layout, ["red"], mirror=True).draw(picture, 0.0, Numbers())[place], picture[:, ::-1])
+
+
+def test_a_frame_of_another_shape_is_not_stretched():
+    """The camera came back turned by a quarter."""
+    view = View(lay_out((640, 480)), ["red"])
+    box = view.layout.video
+    drawn = view.draw(np.full((640, 480, 3), 255, np.uint8), 0.0, Numbers())[box.rows, box.columns]
+    columns = (drawn.max((0, 2)) > 128).sum()
+    assert columns == pytest.approx(480 * 480 / 640, abs=2)
+
+
+def test_what_is_said_is_seen():
+    view = View(lay_out((640, 480)), ["none", "red"])
+    box = view.layout.label
+    colours = {}
+    for name, one in {
+        "idle": answer("none", 0.0, idle=True),
+        "candidate": answer("red", 1.0),
+        "announced": answer("red", 2.0, announced=True),
+    }.items():
+        view.hear(one)
+        colours[name] = view.draw(frame("blue", 480, 640), one.timestamp, Numbers())[box.rows, box.columns].copy()
+    assert (colours["announced"][0, 0] == ANNOUNCED).all() and (colours["candidate"][0, 0] == PAPER).all()
+    assert colours["candidate"].max() > 220 > 180 > colours["idle"].max()
+
+
+def test_the_bar_is_as_long_as_the_score():
+    view = View(lay_out((640, 480)), ["red"])
+    bar = view.layout.bar
+    lengths = []
+    for index, score in enumerate((0.25, 0.5, 1.0)):
+        view.hear(answer(score=score, timestamp=float(index)))
+        row = view.draw(frame("blue", 480, 640), float(index), Numbers())[bar.top + 2, bar.columns]
+        lengths.append(int((row == view._history.colour("red")).all(1).sum()))
+    assert lengths[2] > 150 and lengths[0] == pytest.approx(lengths[2] / 4, abs=2)
+    assert lengths[1] == pytest.approx(lengths[2] / 2, abs=2)
+
+
+def test_the_history_moves_with_time_and_forgets():
+    history, box = History(["none", "red", "blue"]), Box(0, 0, 1000, 20)
+    canvas = np.zeros((20, 1000, 3), np.uint8)
+    for index in range(9):
+        history.hear(answer("red" if index < 4 else "none", float(index), idle=index >= 4, announced=index == 1))
+    history.draw(canvas, box, 8.0, 1.0)
+    red = (canvas[1] == history.colour("red")).all(1)
+    # From 0 s to the first answer of the next label at 4 s; the right end is at 8 s, the left at -2 s.
+    assert red.nonzero()[0].min() == 200 and red.nonzero()[0].max() == 599
+    assert (canvas[1, 300] == (240, 240, 240)).all()  # announced at 1 s
+    history.hear(answer("none", 40.0, idle=True))
+    assert len(history.runs) == 1 and not history.marks
+    history.hear(answer("red", 1.0))
+    assert [run.label for run in history.runs] == ["red"]  # the clock jumped back
+    assert SPAN == 10.0
+
+
+def test_nothing_is_said_of_the_time_in_which_nobody_looked():
+    """Paused, or the camera was away: between the last answer and the next stream's first the strip is empty."""
+    history, box = History(["none", "red"]), Box(0, 0, 1000, 20)
+    for timestamp, began in ((0.0, 0), (1.0, 0), (5.0, 1), (6.0, 1)):
+        history.hear(answer("red", timestamp, began=began))
+    canvas = np.zeros((20, 1000, 3), np.uint8)
+    history.draw(canvas, box, 6.0, 1.0)
+    red = (canvas[1] == history.colour("red")).all(1)
+    assert red[410:490].all() and not red[510:890].any() and red[910:990].all()
+
+
+def test_only_what_changed_is_drawn_again(monkeypatch):
+    calls = []
+    real = view_module.write
+    monkeypatch.setattr(view_module, "write", lambda *a, **k: (calls.append(a[2]), real(*a, **k)))
+    lines = []
+    monkeypatch.setattr(view_module, "write_lines", lambda *a, **k: lines.append(a[2]))
+    view, numbers = View(lay_out((640, 480)), ["red"]), Numbers(lines=["one"], help=["q quit"])
+    view.hear(answer())
+    view.draw(frame("red", 480, 640), 0.0, numbers)
+    assert calls == ["red", "90%"] and lines == [["one"], ["q quit"]]
+    for index in range(10):
+        view.hear(answer(timestamp=index * 0.001))
+        view.draw(frame("red", 480, 640), index * 0.001, numbers)
+    assert len(calls) == 2 and len(lines) == 2
+    numbers.lines = ["two"]
+    view.draw(None, 0.01, numbers)
+    assert lines[2:] == [["two"]]
+
+
+def test_a_notice_lies_on_the_frame_and_goes_with_the_next():
+    view, numbers = View(lay_out((640, 480)), ["red"]), Numbers(notice="camera lost", recording=True)
+    blue = frame("blue", 480, 640)
+    assert not np.array_equal(view.draw(blue, 0.0, numbers)[:480, :640], blue)
+    assert not np.array_equal(view.draw(blue, 0.1, numbers)[:480, :640], blue)
+    numbers.notice = None
+    recording = view.draw(blue, 0.2, numbers)[:480, :640].copy()
+    assert not np.array_equal(recording, blue) and np.array_equal(recording[:, 100:], blue[:, 100:])
+    numbers.recording = False
+    assert np.array_equal(view.draw(blue, 0.3, numbers)[:480, :640], blue)

@@ -1,0 +1,252 @@
+"""Real windows on a virtual screen, and what is said where there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeshift.apps.camera.display.screen import why_no_screen
+from edgeshift.apps.camera.display.window import KINDS, OpenCvWindow, TkWindow, _letter, open_window
+from edgeshift.errors import EdgeshiftError
+from edgeshift.video.clips import write_video
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory):
+    """A virtual screen of 800x480 and the folder that its pixels are in."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("Xvfb is not installed: no screen to draw on")
+    folder = tmp_path_factory.mktemp("screen")
+    read, write = os.pipe()
+    command = [
+        "Xvfb",
+        "-displayfd",
+        str(write),
+        "-screen",
+        "0",
+        "800x480x24",
+        "-fbdir",
+        str(folder),
+        "-nolisten",
+        "tcp",
+    ]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        number = answer.readline().strip()
+    if not number:
+        server.wait()
+        pytest.skip("Xvfb does not start here")
+    yield f":{number}", folder / "Xvfb_screen0"
+    server.terminate()
+    server.wait()
+
+
+def pixels(path: Path):
+    """What is on the screen: uint8 [480, 800, 3] RGB, out of an X window dump."""
+    data = path.read_bytes()
+    header = int.from_bytes(data[:4], "big")
+    colours = int.from_bytes(data[76:80], "big")
+    bytes_per_line = int.from_bytes(data[48:52], "big")
+    rows = np.frombuffer(data, np.uint8, 480 * bytes_per_line, header + 12 * colours).reshape(480, bytes_per_line)
+    return rows[:, : 800 * 4].reshape(480, 800, 4)[..., 2::-1]
+
+
+#: The demo as a user starts it, of an untrained stand-in, so that no runtime is needed.
+DEMO = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from doubles import model, stream_spec
+from edgeshift.apps.camera import start
+from edgeshift.cli import main
+start.load = lambda *_, **__: model(stream_spec(frame_spacing=0.1))
+main(sys.argv[2:])
+"""
+
+
+def test_the_demo_is_really_on_the_screen(screen, tmp_path):
+    """Its clip, of two halves, and white letters beside or below it."""
+    display, path = screen
+    half = np.zeros((240, 320, 3), np.uint8)
+    half[:, :160], half[:, 160:] = (0, 0, 200), (200, 0, 0)
+    write_video(tmp_path / "clip.mp4", [half] * 100, 10)
+    command = [
+        "demo",
+        "a.tflite",
+        "--source",
+        tmp_path / "clip.mp4",
+        "--repeat",
+        "--seconds",
+        "30",
+        "--size",
+        "800x480",
+    ]
+    demo = subprocess.Popen(
+        [sys.executable, "-c", DEMO, str(Path(__file__).parents[3]), *map(str, command)],
+        env={**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    try:
+        end = time.monotonic() + 25
+        found = (0, 0, 0)
+        while time.monotonic() < end and min(found) < 1000:
+            if demo.poll() is not None:
+                error = demo.stderr.read()
+                if "no window can be opened" in error:
+                    pytest.skip(error.strip())
+                pytest.fail(error)
+            shown = pixels(path).astype(int)
+            blue = (shown[..., 2] > 150) & (shown[..., 0] < 60) & (shown[..., 1] < 60)
+            red = (shown[..., 0] > 150) & (shown[..., 2] < 60) & (shown[..., 1] < 60)
+            letters = (shown > 200).all(2)
+            found = (int(blue.sum()) // 20, int(red.sum()) // 20, int(letters.sum()))
+            time.sleep(0.2)
+        assert min(found) >= 1000, found
+        # The clip is where it should be: blue to the left of red.
+        assert np.nonzero(blue)[1].mean() < np.nonzero(red)[1].mean()
+    finally:
+        demo.terminate()
+        _, err = demo.communicate(timeout=30)
+    assert demo.returncode == 0 and "Traceback" not in err, err
+
+
+#: Shows one colour, waits to be looked at, then reports a key that is "pressed" through Tk.
+SHOW = """
+import sys, time
+import numpy as np
+from edgeshift.apps.camera.display.window import open_window
+window = open_window(sys.argv[1], fullscreen=sys.argv[2] == "full")
+picture = np.zeros((240, 400, 3), np.uint8)
+picture[:, :200] = 250, 120, 10
+end = time.monotonic() + 30
+print(window.room, flush=True)
+while time.monotonic() < end:
+    window.show(picture)
+    if (key := window.key()) is not None:
+        print(key, flush=True)
+        break
+    time.sleep(0.02)
+window.close()
+"""
+
+
+def has_tk() -> bool:
+    try:
+        import tkinter  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_picture_is_really_on_the_screen(screen, kind):
+    display, path = screen
+    if kind == "tk" and not has_tk():
+        pytest.skip("tkinter is not installed")
+    environ = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
+    shower = subprocess.Popen(
+        [sys.executable, "-c", SHOW, kind, "plain"],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if shower.poll() is not None:
+                error = shower.stderr.read()
+                if kind == "opencv" and "has no window" in error:
+                    pytest.skip("this OpenCV has no window")
+                pytest.fail(error)
+            orange = (pixels(path) == (250, 120, 10)).all(2)
+            if orange.sum() > 0.9 * 200 * 240:
+                break
+            time.sleep(0.1)
+        assert orange.sum() == pytest.approx(200 * 240, rel=0.1)
+        assert shower.stdout.readline().strip() == ("(800, 480)" if kind == "tk" else "None")
+        if shutil.which("xdotool"):
+            subprocess.run(["xdotool", "mousemove", "100", "100", "key", "m"], env=environ, check=True)
+            assert shower.stdout.readline().strip() == "m"
+    finally:
+        shower.kill()
+        shower.communicate()
+
+
+def test_a_plain_install_has_a_window(screen, monkeypatch):
+    """OpenCV without a window: tkinter's is taken."""
+    if not has_tk():
+        pytest.skip("tkinter is not installed")
+    monkeypatch.setenv("DISPLAY", screen[0])
+    try:
+        OpenCvWindow(False).close()
+        wanted: type = OpenCvWindow
+    except Exception as error:
+        assert "has no window" in str(error)
+        wanted = TkWindow
+    window = open_window()
+    assert type(window) is wanted
+    window.show(np.zeros((48, 64, 3), np.uint8))
+    assert window.key() is None
+    window.close()
+
+
+def test_without_a_screen_it_says_what_to_do(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(EdgeshiftError, match=r"DISPLAY is not set.*--headless, with --record out\.mp4") as caught:
+        open_window()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("display", [":4321", "127.0.0.1:99", "nonsense", ":1;rm", "localhost:"])
+def test_a_screen_that_does_not_answer(display):
+    assert why_no_screen({"DISPLAY": display}) == f"the display {display!r} does not answer"
+
+
+def test_a_screen_that_answers(screen, tmp_path):
+    assert why_no_screen({"DISPLAY": screen[0]}) is None
+    assert why_no_screen({"DISPLAY": f"{screen[0]}.0"}) is None
+    (tmp_path / "wayland-0").touch()
+    assert why_no_screen({"WAYLAND_DISPLAY": "wayland-0", "XDG_RUNTIME_DIR": str(tmp_path)}) is None
+
+
+def test_where_no_kind_works_it_says_what_to_install(screen, monkeypatch):
+    monkeypatch.setenv("DISPLAY", screen[0])
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    try:
+        open_window("opencv").close()
+        pytest.skip("this OpenCV has a window")
+    except EdgeshiftError as error:
+        assert "pip install opencv-python" in str(error) and "\n" not in str(error)
+    with pytest.raises(EdgeshiftError, match=r"no window.*tkinter is not installed.*pip install opencv-python"):
+        open_window()
+    with pytest.raises(EdgeshiftError, match="unknown window 'opencw'; did you mean opencv"):
+        open_window("opencw")
+
+
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [
+        (ord("q"), "q"),
+        (ord("Q") | 0x10000, "q"),  # Shift
+        (ord("s") | 0x100000, "s"),  # Num Lock
+        (27, "q"),
+        (9 | 0x100000, "tab"),
+        (0xFF51, None),  # the arrow to the left, whose last byte is a Q
+        (0xFF52 | 0x100000, None),
+        (0xFFE1, None),  # Shift alone
+    ],
+)
+def test_keys_that_are_no_letters_do_nothing(code, key):
+    assert _letter(code) == key

@@ -1,0 +1,242 @@
+"""What a --source can say, and what is said where it cannot be opened."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+import time
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+from scene import frame, until
+
+from edgeshift.apps.camera import replay
+from edgeshift.apps.camera.engine.grabber import Grabber
+from edgeshift.apps.camera.engine.slot import NewestFrame
+from edgeshift.apps.camera.sources.base import Orientation, Wish, find_source
+from edgeshift.apps.camera.sources.clips import ClipSource, DrawnSource
+from edgeshift.apps.camera.sources.opencv import Address, Camera, LiveFeed, Pipeline
+from edgeshift.apps.camera.sources.v4l import cameras_in_words, known_cameras
+from edgeshift.errors import EdgeshiftError, VideoError
+from edgeshift.video.clips import write_video
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "live"),
+    [
+        ("drawn", DrawnSource, False),
+        ("0", Camera, True),
+        ("/dev/video2", Camera, True),
+        ("/dev/v4l/by-id/usb-x", Camera, True),
+        ("rtsp://10.0.0.7:554/cam", Address, True),
+        ("http://10.0.0.7/video.mjpg", Address, True),
+        ("tcp://127.0.0.1:8888", Address, True),
+        ("v4l2src ! videoconvert ! appsink", Pipeline, True),
+        ("jetson-csi", Pipeline, True),
+        ("jetson-csi:1", Pipeline, True),
+        ("libcamera", Pipeline, True),
+        ("clip.mp4", ClipSource, False),
+        ("libcamera.mp4", ClipSource, False),
+        ("frames", ClipSource, False),
+    ],
+)
+def test_what_a_text_means(text, kind, live):
+    source = find_source(text)
+    assert type(source) is kind and source.live == live
+
+
+def test_pipelines_by_name_carry_the_wish_and_end_in_a_sink():
+    pipeline = find_source("jetson-csi:1", Wish(1280, 720, 60))
+    assert isinstance(pipeline, Pipeline)
+    assert "sensor-id=1" in pipeline.whole and "width=1280,height=720" in pipeline.whole
+    assert "framerate=60/1" in pipeline.whole and pipeline.whole.count("appsink") == 1
+    assert pipeline.whole.endswith("appsink drop=true max-buffers=1 sync=false")
+    own = Pipeline("own", "videotestsrc ! appsink name=mine")
+    assert own.whole == own.pipeline
+
+
+@pytest.mark.parametrize("text", ["640", "640x", "0x480", "640x480@", "640x480@0", "99999x480", "640 x 480"])
+def test_a_wish_that_is_none(text):
+    with pytest.raises(VideoError, match="640x480@30"):
+        Wish.parse(text)
+    assert Wish.parse("1280x720@60") == Wish(1280, 720, 60) and Wish.parse("320x240") == Wish(320, 240, 30)
+
+
+def test_cameras_by_name(tmp_path):
+    for name, label in (("video10", "Rear\x1b[31m\n"), ("video2", "HD Webcam\n"), ("video3", None)):
+        (tmp_path / "dev").mkdir(exist_ok=True)
+        (tmp_path / "dev" / name).touch()
+        if label:
+            folder = tmp_path / "sys/class/video4linux" / name
+            folder.mkdir(parents=True)
+            (folder / "name").write_text(label)
+    (tmp_path / "dev" / "videos").touch()
+    assert [tuple(one) for one in known_cameras(tmp_path)] == [
+        ("/dev/video2", "HD Webcam"),
+        ("/dev/video3", "no name"),
+        ("/dev/video10", "Rear[31m"),
+    ]
+    assert cameras_in_words(tmp_path).startswith("cameras here: /dev/video2 (HD Webcam), ")
+    assert "no camera" in cameras_in_words(tmp_path / "sys")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("99", r"camera /dev/video99 cannot be opened .*(cameras here|no camera)"),
+        ("/dev/video98", r"camera /dev/video98 cannot be opened"),
+        ("nothing.mp4", r"nothing\.mp4 is no file, folder, camera number, .*(cameras here|no camera)"),
+    ],
+)
+def test_what_cannot_be_opened_is_one_line(text, said):
+    with pytest.raises(VideoError, match=said) as caught:
+        find_source(text).open()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pipeline_without_gstreamer_says_where_to_get_it():
+    if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        pytest.skip("this OpenCV has GStreamer")
+    with pytest.raises(VideoError, match="apt install python3-opencv"):
+        find_source("libcamera").open()
+
+
+def test_an_address_that_does_not_answer_hides_its_password():
+    address = Address("rtsp://user:secret@127.0.0.1:9/x")
+    with pytest.raises(VideoError, match=r"rtsp://127\.0\.0\.1:9/x did not answer") as caught:
+        address.open()
+    assert "secret" not in str(caught.value)
+
+
+def test_orientation():
+    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    assert Orientation()(picture) is picture
+    assert np.array_equal(Orientation(mirror=True)(picture), picture[:, ::-1])
+    for turn, times in ((90, -1), (180, 2), (270, 1)):
+        assert np.array_equal(Orientation(turn=turn)(picture), np.rot90(picture, times))
+    assert np.array_equal(Orientation(True, 90)(picture), np.rot90(picture, -1)[:, ::-1])
+
+
+def test_drawn_frames_come_when_they_are_due_and_often_enough_to_watch(monkeypatch):
+    monkeypatch.setattr(replay, "drawn_clip", partial(replay.drawn_clip, "left 1, away 0.5"))
+    feed = DrawnSource(0.4).open()
+    times = [feed.grab() for _ in range(9)]
+    assert times[:4] == pytest.approx([0, 0.4 / 3, 0.8 / 3, 0.4])
+    assert feed.retrieve().shape == (240, 240, 3)
+
+
+def test_a_clip_gives_its_own_times_and_pixels(tmp_path):
+    path = tmp_path / "clip.mp4"
+    write_video(path, [frame("red")] * 3 + [frame("blue")] * 3, 20)
+    feed = ClipSource(path).open()
+    times, last = [], None
+    while (time_ := feed.grab()) is not None:
+        times.append(time_)
+        last = feed.retrieve()
+    assert times == pytest.approx([index / 20 for index in range(6)], abs=0.002)
+    assert last is not None and last[..., 2].mean() > 200 > 50 > last[..., 0].mean()
+    assert feed.grab() is None
+    feed.close()
+
+
+def test_a_broken_clip_is_found_when_it_is_opened(tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(bytes(range(256)) * 40)
+    with pytest.raises(VideoError, match=r"broken\.mp4 holds no video"):
+        ClipSource(tmp_path / "broken.mp4").open()
+
+
+def test_grey_and_odd_frames_of_a_camera():
+    class Capture:
+        def __init__(self, image):
+            self.image = image
+
+        def retrieve(self):
+            return self.image is not None, self.image
+
+    def taken(image):
+        return LiveFeed(cv2, Capture(image), "odd").retrieve()
+
+    assert taken(np.full((4, 6), 7, np.uint8)).tolist() == np.full((4, 6, 3), 7).tolist()
+    bgr = np.zeros((4, 6, 3), np.uint8)
+    bgr[..., 0] = 9
+    assert (taken(bgr)[..., 2] == 9).all()
+    for bad in (None, np.zeros((0, 6, 3), np.uint8), np.zeros((4, 6), np.uint16), np.zeros((1, 9000, 3), np.uint8)):
+        with pytest.raises(EdgeshiftError, match=r"^odd") as caught:
+            taken(bad)
+        # What may be better with the next frame is told apart from what will not.
+        assert isinstance(caught.value, VideoError) == (bad is None or not bad.size)
+
+
+def test_half_an_address_is_one_line():
+    with pytest.raises(VideoError, match=r"^rtsp://\.\.\. did not answer .*camera"):
+        find_source("rtsp://[fe80").open()
+
+
+def test_a_board_camera_that_takes_no_number_says_so():
+    with pytest.raises(VideoError, match="libcamera is the first camera and takes no number"):
+        find_source("libcamera:1")
+    assert "sensor-id=1" in find_source("jetson-csi:1").pipeline  # type: ignore[attr-defined]
+
+
+class Pictures(http.server.BaseHTTPRequestHandler):
+    """Motion JPEG, as network cameras send it."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        _, data = cv2.imencode(".jpg", frame("blue", 120, 160)[..., ::-1])
+        body = data.tobytes()
+        try:
+            while not self.server.over:  # type: ignore[attr-defined]
+                head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(body)
+                self.wfile.write(head + body + b"\r\n")
+                time.sleep(0.02)
+        except OSError:
+            return
+
+
+class NetworkCamera(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    over = False
+
+
+def network_camera(port: int = 0) -> NetworkCamera:
+    server = NetworkCamera(("127.0.0.1", port), Pictures)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.mark.slow
+def test_a_network_camera_that_goes_and_comes_back():
+    """A real stream over HTTP, ended by its server, which comes back at the same address."""
+    server = network_camera()
+    port = server.server_address[1]
+    told: list[str] = []
+    source = Address(f"http://127.0.0.1:{port}/live.mjpg")
+    slot = NewestFrame()
+    reader = slot.reader()
+    grabber = Grabber(source, source.open(), slot, tell=lambda event, **_: told.append(event), first_wait=0.1)
+    grabber.start()
+    try:
+        shot = reader.take(10)
+        assert shot is not None and shot.run == 0 and shot.frame[..., 2].mean() > 200 > shot.frame[..., 0].mean()
+        server.over = True
+        server.shutdown()
+        server.server_close()
+        until(lambda: told == ["lost"] and grabber.lost, 20)
+        server = network_camera(port)
+        until(lambda: told == ["lost", "back"], 20)
+        until(lambda: (shot := reader.take(1)) is not None and shot.run == 1, 20)
+    finally:
+        grabber.stop()
+        server.over = True
+        server.shutdown()
+        server.server_close()
+    assert not grabber.lost

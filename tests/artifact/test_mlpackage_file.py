@@ -1,0 +1,291 @@
+"""Artifacts that are folders: what is written is read, nothing else is believed, and no old one is lost."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from doubles import stream_spec
+
+from edgeshift._system.files import sha256
+from edgeshift.artifact import mlpackage_file, protobuf
+from edgeshift.artifact.file import (
+    LABELS,
+    SPEC,
+    Artifact,
+    artifact_bytes,
+    artifact_size,
+    read_artifact,
+    require_free,
+    write_artifact,
+)
+from edgeshift.artifact.metadata_trailer import HASH
+from edgeshift.artifact.mlpackage_file import ENTRIES, MANIFEST, MODEL, WEIGHTS, joined, split
+from edgeshift.artifact.spec import encode
+from edgeshift.cli import main
+from edgeshift.errors import ArtifactError, SpecError
+
+RANDOM = np.random.default_rng(0)
+FILES = {
+    MANIFEST: b'{"fileFormatVersion": "1.0.0"}\n',
+    WEIGHTS: RANDOM.integers(0, 256, 5000, np.uint8).tobytes(),
+    # Model: field 1 the version; field 2 the description with a field of its own; field 502 the program.
+    MODEL: b"\x08\x08" + protobuf.content(2, protobuf.content(1, b"an input")) + protobuf.content(502, b"a program"),
+}
+BODY = joined(FILES)
+
+
+@pytest.fixture
+def good(tmp_path) -> Path:
+    path = tmp_path / "good.mlpackage"
+    write_artifact(path, BODY, stream_spec())
+    return path
+
+
+def refused(path: Path) -> str:
+    """The message, after checking that it is one line that names the file."""
+    with pytest.raises((ArtifactError, SpecError)) as caught:
+        read_artifact(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and "\n" not in message and len(message) < 600
+    return message
+
+
+def with_model(path: Path, model: bytes) -> Path:
+    """A package whose model file ends in these bytes and a right hash, as whoever means harm would make it."""
+    files = {**FILES, MODEL: model}
+    seal = ENTRIES._entry("edgeshift/sha256", b"0" * HASH)[:-HASH]
+    files[MODEL] = model + seal + sha256(joined({**FILES, MODEL: model + seal})).encode()
+    path.mkdir()
+    mlpackage_file.write(path, joined(files))
+    return path
+
+
+def described(body: bytes = BODY) -> bytes:
+    spec = msgspec.structs.replace(stream_spec(), body_bytes=len(body), body_sha256=sha256(body))
+    return ENTRIES._entry(SPEC, encode(spec))
+
+
+def test_what_is_written_is_read(good):
+    spec = msgspec.structs.replace(stream_spec(), body_bytes=len(BODY), body_sha256=sha256(BODY))
+    assert read_artifact(good) == Artifact(good, spec, BODY)
+    assert sorted(str(p.relative_to(good)) for p in good.rglob("*") if p.is_file()) == sorted(FILES)
+    assert [p.name for p in good.parent.iterdir()] == ["good.mlpackage"]
+    assert artifact_size(good) == sum((good / name).stat().st_size for name in FILES)
+
+
+def test_the_other_files_and_the_model_are_as_they_were(good):
+    for name in (MANIFEST, WEIGHTS):
+        assert (good / name).read_bytes() == FILES[name]
+    assert (good / MODEL).read_bytes().startswith(FILES[MODEL])
+    assert split(BODY) == FILES
+
+
+def test_a_package_without_weights(tmp_path):
+    files = {name: data for name, data in FILES.items() if name != WEIGHTS}
+    write_artifact(tmp_path / "a.mlpackage", joined(files), stream_spec())
+    assert split(read_artifact(tmp_path / "a.mlpackage").body) == files
+
+
+def test_the_description_is_metadata_for_everybody_else(good):
+    """By coremltools' own schema: merged into the model's description, beside what was there."""
+    pytest.importorskip("coremltools", reason="coremltools is not installed")
+    from edgeshift.runtimes.mil.package import coremltools
+
+    coremltools("this test")
+    from coremltools import proto
+
+    model = proto.Model_pb2.Model.FromString(_parsable(good))
+    metadata = model.description.metadata.userDefined
+    assert set(metadata) == {SPEC, LABELS, "edgeshift/sha256"}
+    assert metadata[SPEC].encode() == encode(read_artifact(good).spec)
+    assert model.specificationVersion == 8
+
+
+def _parsable(path: Path) -> bytes:
+    """The model with fields that the schema knows: the version, and what edgeshift wrote."""
+    return b"\x08\x08" + (path / MODEL).read_bytes()[len(FILES[MODEL]) :]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damage_is_found(good, name):
+    whole = (good / name).read_bytes()
+    for data in (
+        b"",
+        whole[: len(whole) // 2],
+        whole[:-1],
+        whole + b"x",
+        whole[:7] + bytes([whole[7] ^ 1]) + whole[8:],
+    ):
+        (good / name).write_bytes(data)
+        refused(good)
+    (good / name).write_bytes(whole)
+    read_artifact(good)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file(good, name):
+    (good / name).unlink()
+    message = refused(good)
+    assert name == WEIGHTS or f"{name} is missing" in message
+
+
+def test_every_bit_of_the_description_counts(good):
+    whole = (good / MODEL).read_bytes()
+    for at in range(len(FILES[MODEL]), len(whole), 97):
+        (good / MODEL).write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        refused(good)
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.bin", "Data/x", "Data/com.apple.CoreML/weights/other.bin", "Data/com.apple.CoreML/model.mlmodel.bak"]
+)
+def test_files_that_do_not_belong_there(good, name):
+    (good / name).write_bytes(b"x")
+    assert f"{name} does not belong there" in refused(good)
+
+
+def test_a_name_that_would_play_with_the_terminal(good):
+    (good / "a\x1b[31m\nb").write_bytes(b"x")
+    assert "a?[31m?b does not belong there" in refused(good)
+
+
+def test_folders_and_pipes_in_place_of_files(good):
+    (good / WEIGHTS).unlink()
+    (good / WEIGHTS).mkdir()
+    refused(good)
+    (good / WEIGHTS).rmdir()
+    os.mkfifo(good / WEIGHTS)
+    assert "does not belong there" in refused(good)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, MODEL, MANIFEST, "Data", "Data/com.apple.CoreML/weights"])
+def test_links_are_refused(good, tmp_path, name):
+    outside = tmp_path / "outside"
+    (good / name).rename(outside)
+    (good / name).symlink_to(outside)
+    assert f"{name} is a link" in refused(good)
+
+
+def test_too_many_files_stop_at_the_first(good):
+    for index in range(2000):
+        (good / f"{index}.bin").touch()
+    assert "does not belong there" in refused(good)
+
+
+def test_too_large(good, monkeypatch):
+    monkeypatch.setattr("edgeshift.artifact.file.MAX_FILE", 4000)
+    assert "the limit for an artifact is 4,000" in refused(good)
+
+
+def test_a_huge_description(tmp_path):
+    entry = ENTRIES._entry(SPEC, b" " * (5 << 20))
+    assert "its description claims 5,242,880 bytes" in refused(
+        with_model(tmp_path / "a.mlpackage", FILES[MODEL] + entry)
+    )
+
+
+def test_a_sealed_package_of_somebody_else(tmp_path):
+    assert "no edgeshift/spec.json inside" in refused(with_model(tmp_path / "a.mlpackage", FILES[MODEL]))
+    plain = tmp_path / "plain.mlpackage"
+    plain.mkdir()
+    mlpackage_file.write(plain, BODY)
+    assert "no edgeshift description at its end" in refused(plain)
+
+
+def test_what_would_change_the_model_behind_its_hash(tmp_path):
+    """Every parser would merge these into the model that was hashed."""
+    for index, more in enumerate(
+        (
+            protobuf.content(502, b"another program"),
+            protobuf.content(2, protobuf.content(1, b"another input")),
+            protobuf.content(2, protobuf.content(100, protobuf.content(1, b"x"))),
+            protobuf.content(2, protobuf.content(100, protobuf.content(100, b"")) + protobuf.content(1, b"x")),
+        )
+    ):
+        path = with_model(tmp_path / f"{index}.mlpackage", FILES[MODEL] + described() + more)
+        assert "there is more behind its description" in refused(path)
+    twice = with_model(tmp_path / "twice.mlpackage", FILES[MODEL] + described() + described())
+    assert "two descriptions" in refused(twice)
+    assert "not a Core ML model" in refused(with_model(tmp_path / "bad.mlpackage", b"\xff" * 9 + described()))
+
+
+def test_a_graph_that_is_not_the_one_described(tmp_path):
+    other = FILES[MODEL].replace(b"a program", b"b program")
+    assert "does not match its hash" in refused(with_model(tmp_path / "a.mlpackage", other + described()))
+
+
+def test_not_a_folder(tmp_path):
+    (tmp_path / "a.mlpackage").write_bytes(b"x")
+    assert "not a folder" in refused(tmp_path / "a.mlpackage")
+    assert "no such file" in refused(tmp_path / "b.mlpackage")
+    (tmp_path / "c.mlpackage").mkdir()
+    assert "Manifest.json is missing" in refused(tmp_path / "c.mlpackage")
+
+
+def test_an_old_package_is_replaced(good):
+    body = joined({**FILES, WEIGHTS: b"other"})
+    write_artifact(good, body, stream_spec())
+    assert read_artifact(good).body == body
+    assert [p.name for p in good.parent.iterdir()] == ["good.mlpackage"]
+
+
+@pytest.mark.parametrize("moment", ["write", "rename"])
+def test_a_failure_keeps_the_old_package(good, monkeypatch, moment):
+    before = artifact_bytes(good)
+    if moment == "write":
+
+        def fails(path, data):
+            (path / "half").write_bytes(b"x")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(mlpackage_file, "write", fails)
+    else:
+        rename = Path.rename
+
+        def breaks(self, target):
+            if Path(target) == good and not self.name.endswith(".old"):
+                raise OSError(5, "Input/output error")
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", breaks)
+    with pytest.raises(ArtifactError, match="cannot be written"):
+        write_artifact(good, BODY, stream_spec())
+    monkeypatch.undo()
+    assert artifact_bytes(good) == before
+    assert [p.name for p in good.parent.iterdir()] == ["good.mlpackage"]
+
+
+def test_what_is_not_a_package_is_never_replaced(tmp_path):
+    folder = tmp_path / "thesis.mlpackage"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    with pytest.raises(ArtifactError, match="move it away"):
+        write_artifact(folder, BODY, stream_spec())
+    assert (folder / "thesis.tex").read_text() == "years of work"
+    (tmp_path / "file.mlpackage").write_bytes(b"x")
+    with pytest.raises(ArtifactError, match="move it away"):
+        require_free(tmp_path / "file.mlpackage")
+    with pytest.raises(ArtifactError, match="it is a folder"):
+        require_free(tmp_path)
+
+
+def test_inspect_needs_no_coremltools(good, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "coremltools", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["inspect", str(good)])
+    assert not ended.value.code
+    assert "state_level" in capsys.readouterr().out
+
+
+def test_without_coremltools_the_extra_is_named(good, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "coremltools", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", str(good), "--headless"])
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert 'pip install "edgeshift[coreml]"' in err and len(err.splitlines()) == 1

@@ -1,0 +1,502 @@
+"""The description inside an artifact: what is written is read, and what is hostile is one line."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from doubles import LABELS, SIZE, stream_spec, tensor
+
+from edgeshift.artifact.spec import (
+    MAX_BYTES,
+    MAX_VALUES,
+    VERSION,
+    CalibrationSpec,
+    CheckSpec,
+    GraphSpec,
+    ParitySpec,
+    PlaceSpec,
+    RowSpec,
+    RuleSpec,
+    StreamSpec,
+    WeightsSpec,
+    decode,
+    encode,
+)
+from edgeshift.errors import SpecError
+
+WHERE = "odd.tflite"
+SHA = "0123456789abcdef" * 4
+
+
+def full() -> StreamSpec:
+    """A spec with every field set to something that is not its default."""
+    return stream_spec(
+        precision="int8",
+        input=tensor("frame", 1, SIZE, SIZE, 3, dtype="int8", scale=1.0, zero_point=-128),
+        output=tensor("logits", 1, len(LABELS), dtype="int8", scale=0.125, zero_point=3),
+        states=(tensor("state_a", 1, 2, 2, 3, dtype="int8", scale=0.5, zero_point=-7, start=1.5), tensor("state_b", 1)),
+        shifts=(
+            PlaceSpec(
+                place="features_3",
+                channels=24,
+                rows=(
+                    RowSpec(dt=1, dh=0, dw=0, start=0, stop=3, fill="zero"),
+                    RowSpec(dt=None, dh=0, dw=-1, start=3, stop=6, fill="keep"),
+                ),
+            ),
+        ),
+        weights=WeightsSpec(source="a file", sha256=SHA, trained=False, license="Apache-2.0"),
+        state_form="native",
+        frame_spacing=0.4,
+        clip_frames=8,
+        consensus="last",
+        rule=RuleSpec(window=4, threshold=0.6, hold_off=1.5, none="blue"),
+        body_bytes=12345,
+        body_sha256=SHA,
+        graph=GraphSpec(
+            operators={"CONV_2D": 35, "ADD": 10}, partitions=1, delegated=0.5, backend="xnnpack", outside={"ADD": 10}
+        ),
+        calibration=CalibrationSpec(source="clips", clips=16, samples=48, sha256=SHA),
+        parity=ParitySpec(
+            reference="PyTorch",
+            frames=32,
+            logit_range=7.5,
+            max_error=0.01,
+            cosine=0.999,
+            top1=0.75,
+            top1_clear=1.0,
+            state_error=0.02,
+            lost_states=("state_c",),
+            runtime="a runtime",
+            drift=1.25,
+            steps=3.0,
+            repeatable=False,
+        ),
+        check=CheckSpec(seed=7, logits=((0.0, 1.5, -2.0, 1e-9), (3.0, 4.0, 5.0, 6.0)), tolerance=0.5),
+        tools={"edgeshift": "0.1.0"},
+    )
+
+
+def document(spec: StreamSpec | None = None) -> Any:
+    """The spec as plain lists and dicts, defaults included."""
+    return json.loads(msgspec.json.encode(msgspec.to_builtins(spec or full())))
+
+
+def read(value: Any) -> StreamSpec:
+    return decode(json.dumps(value).encode(), WHERE)
+
+
+def refused(data: bytes) -> str:
+    """The message, after checking that it is one short printable line that names the file."""
+    with pytest.raises(SpecError) as caught:
+        decode(data, WHERE)
+    message = str(caught.value)
+    assert message.startswith(f"{WHERE}: ") and message.isprintable() and len(message) < 400
+    return message
+
+
+def changed(path: str, value: Any, spec: StreamSpec | None = None) -> bytes:
+    """The document with one value replaced; "states.0.shape" goes into lists by index."""
+    whole = copy.deepcopy(document(spec))
+    *parents, last = path.split(".")
+    part = whole
+    for key in parents:
+        part = part[int(key)] if isinstance(part, list) else part[key]
+    part[int(last) if isinstance(part, list) else last] = value
+    return json.dumps(whole).encode()
+
+
+@pytest.mark.parametrize("spec", [stream_spec(), full()], ids=["smallest", "full"])
+def test_what_is_written_is_read(spec):
+    assert decode(encode(spec), WHERE) == spec
+    assert encode(decode(encode(spec), WHERE)) == encode(spec)
+
+
+def test_every_field_of_the_full_spec_differs_from_its_default():
+    """Else the round trip above would not notice a field that is lost."""
+    for field in msgspec.structs.fields(StreamSpec):
+        if field.default is not msgspec.NODEFAULT and field.name != "version":
+            assert getattr(full(), field.name) != field.default, field.name
+
+
+def test_it_is_text_for_people():
+    text = encode(full()).decode()
+    assert text.startswith("{\n") and '\n "frame_spacing": 0.4' in text
+    assert json.loads(text)["labels"] == list(LABELS)
+
+
+def test_state_bytes():
+    assert full().state_bytes == 2 * 2 * 3 + 4
+    assert stream_spec(states=()).state_bytes == 0
+
+
+NOT_JSON = {
+    "empty": b"",
+    "text": b"hello",
+    "cut short": json.dumps(document()).encode()[:-2],
+    "two documents": json.dumps(document()).encode() * 2,
+    "not utf-8": json.dumps(document()).encode().replace(b"a file", b"a\xff\xfefile"),
+    "null": b"null",
+    "number": b"1",
+    "string": b'"version"',
+    "list": b"[]",
+    "empty object": b"{}",
+    "zeros": bytes(100),
+    "single quotes": b"{'version': 1}",
+    "lone surrogate": json.dumps(document()).encode().replace(b"a file", rb"\ud800 file"),
+}
+
+
+@pytest.mark.parametrize("data", NOT_JSON.values(), ids=NOT_JSON)
+def test_what_is_no_description_is_one_line(data):
+    assert "is not valid" in refused(data)
+
+
+DEEP = 100_000
+NESTED = {
+    "lists": b"[" * DEEP,
+    "closed lists": b"[" * DEEP + b"]" * DEEP,
+    "objects": b'{"a":' * DEEP,
+    "unknown field": b'{"version":1,"x":' + b"[" * DEEP + b"]" * DEEP + b"}",
+    "unknown object": b'{"version":1,"x":' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}",
+    "version": b'{"version":' + b"[" * DEEP + b"]" * DEEP + b"}",
+    "labels": json.dumps(document()).encode().replace(b'"red"', b"[" * DEEP + b"]" * DEEP),
+    "tools": changed("tools", 5).replace(b'"tools": 5', b'"tools": ' + b'{"a":' * DEEP + b"1" + b"}" * DEEP),
+}
+
+
+@pytest.mark.parametrize("data", NESTED.values(), ids=NESTED)
+def test_deep_nesting_is_one_line(data):
+    started = time.perf_counter()
+    refused(data)
+    assert time.perf_counter() - started < 5
+
+
+def test_deep_nesting_is_named():
+    assert "nested too deeply" in refused(NESTED["unknown field"])
+
+
+def test_over_the_limit_is_refused_before_it_is_parsed():
+    for size in (MAX_BYTES + 1, 3 * MAX_BYTES):
+        assert f"{size:,} bytes; the limit is {MAX_BYTES:,}" in refused(b" " * size)
+    whole = json.dumps(document()).encode()
+    assert decode(whole + b" " * (MAX_BYTES - len(whole)), WHERE) == full()
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"),
+    [(VERSION + 1, "update edgeshift"), (10**18, "update edgeshift"), (0, "convert the model again"), (-1, "convert")],
+)
+def test_another_version_says_what_to_do(version, advice):
+    message = refused(changed("version", version))
+    assert f"has version {version}, this edgeshift reads version {VERSION}; " in message and advice in message
+
+
+def test_another_version_may_have_any_fields():
+    assert "update edgeshift" in refused(b'{"version": 2, "everything": "is new"}')
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        '"1"',
+        "null",
+        "1.5",
+        "[1]",
+        "true",
+        "1e400",
+        "NaN",
+        "1" + "0" * 30,
+        "1" + "0" * 4299,
+        "1" + "0" * 5000,
+        "-0.0001",
+    ],
+    ids=lambda literal: literal[:8] + f"({len(literal)})",
+)
+def test_a_version_that_is_no_number_is_one_line(literal):
+    with pytest.raises(SpecError) as caught:
+        decode(json.dumps({**document(), "version": "HERE"}).replace('"HERE"', literal).encode(), WHERE)
+    assert str(caught.value).isprintable()
+
+
+WRONG: list[tuple[str, Any]] = [
+    # Types.
+    ("target", 5),
+    ("target", None),
+    ("precision", "int4"),
+    ("precision", ["int8"]),
+    ("model", "tsm"),
+    ("model.classes", "4"),
+    ("model.table", "lstm"),
+    ("model.backbone", "vgg"),
+    ("model.mean", [1, 2]),
+    ("frame.fit", "stretch"),
+    ("frame.height", "64"),
+    ("input.dtype", "float64"),
+    ("input.dtype", "object"),
+    ("input.shape", 64),
+    ("input.shape", ["1", "64", "64", "3"]),
+    ("input.shape", [1, 64.5, 64, 3]),
+    ("states", {}),
+    ("states.0", None),
+    ("labels", "red"),
+    ("labels.1", 2),
+    ("shifts.0.rows.0.fill", "mirror"),
+    ("weights.trained", "yes"),
+    ("weights.sha256", "0" * 63),
+    ("weights.sha256", SHA + "\n"),
+    ("weights.sha256", SHA.upper()),
+    ("body_sha256", "../../etc/passwd"),
+    ("consensus", "median"),
+    ("rule", 4),
+    ("rule.window", 2.5),
+    ("rule.window", 0),
+    ("rule.window", 1025),
+    ("rule.threshold", 0),
+    ("rule.threshold", 1.01),
+    ("rule.threshold", float("nan")),
+    ("rule.hold_off", -0.1),
+    ("rule.hold_off", 3601),
+    ("rule.hold_off", float("inf")),
+    ("rule.none", "violet"),
+    ("rule.none", ""),
+    ("rule.none", "none\x1b[2J"),
+    ("rule.extra", 1),
+    ("graph.operators", [["CONV_2D", 1]]),
+    ("graph.operators", {"CONV_2D": -1}),
+    ("check.logits", [["a", "b", "c", "d"]]),
+    ("tools", {"a": 1}),
+    # Numbers that are none.
+    ("frame_spacing", float("nan")),
+    ("frame_spacing", float("inf")),
+    ("input.scale", float("nan")),
+    ("states.0.scale", float("-inf")),
+    ("states.0.start", float("nan")),
+    ("parity.max_error", float("nan")),
+    ("parity.drift", float("inf")),
+    ("check.logits.0.0", float("nan")),
+    ("check.tolerance", float("inf")),
+    ("model.width", float("nan")),
+    # Out of range.
+    ("frame_spacing", 0),
+    ("frame_spacing", -0.4),
+    ("frame_spacing", 0.0009),
+    ("frame_spacing", 3601),
+    ("clip_frames", 0),
+    ("input.scale", 0),
+    ("output.scale", -1),
+    ("states.0.zero_point", 128),
+    ("states.0.zero_point", -129),
+    ("states.0.start", 68.0),
+    ("states.0.start", -65.0),
+    ("states.0.start", 1e300),
+    ("states.0.scale", 1e-320),
+    ("body_bytes", -1),
+    ("body_bytes", 2**31 + 1),
+    ("body_bytes", 2**63),
+    ("body_bytes", 2**64),
+    ("body_bytes", 10**40),
+    ("check.seed", -1),
+    ("check.seed", 2**64),
+    ("check.tolerance", 0),
+    ("check.tolerance", 4.01),
+    ("check.tolerance", 1e300),
+    ("check.logits", []),
+    ("check.logits", [[0.0] * 4] * 65),
+    ("graph.delegated", 1.5),
+    ("model.classes", 1),
+    ("model.size", 63),
+    ("model.size", 2**40),
+    ("model.depth", 0),
+    ("frame.height", 0),
+    ("frame.height", 100_000),
+    ("shifts.0.rows.0.dt", 65),
+    ("shifts.0.rows.0.start", -1),
+    ("shifts.0.channels", 2**40),
+    # Shapes.
+    ("input.shape", []),
+    ("input.shape", [1, -64, 64, 3]),
+    ("input.shape", [1, 0, 64, 3]),
+    ("input.shape", [1, 64, 64, 3, 1, 1, 1]),
+    ("states.0.shape", []),
+    ("states.0.shape", [0]),
+    ("states.0.shape", [-1, 2, 2, 3]),
+    ("states.0.shape", [2**20 + 1]),
+    ("states.0.shape", [2**63]),
+    ("states.0.shape", [10**30]),
+    ("states.0.shape", [1, 1 << 20, 1 << 20]),
+    ("states.0.shape", [1, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20]),
+    ("states.0.shape", [1, 1 << 14, 1 << 14]),
+    ("states.0.shape", [1] * 7),
+    ("states", [{"name": f"s{i}", "shape": [1], "dtype": "float32"} for i in range(257)]),
+    ("states", [{"name": f"s{i}", "shape": [1 << 20], "dtype": "int8"} for i in range(200)]),
+    # Contradictions.
+    ("labels", [*LABELS, "more"]),
+    ("labels", list(LABELS[:-1])),
+    ("labels", []),
+    ("model.classes", 5),
+    ("output.shape", [1, 5]),
+    ("output.shape", [2, 4]),
+    ("output.shape", [4]),
+    ("output.shape", [1, 1, 4]),
+    ("model.size", 128),
+    ("frame.height", 128),
+    ("frame.width", 65),
+    ("input.shape", [1, 64, 65, 3]),
+    ("input.shape", [1, 3, 64, 64]),
+    ("input.shape", [2, 64, 64, 3]),
+    ("input.shape", [64, 64, 3]),
+    ("check.logits", [[1.0, 2.0, 3.0]]),
+    # Names.
+    ("states.0.name", "state_b"),
+    ("states.0.name", "frame"),
+    ("states.0.name", "logits"),
+    ("output.name", "frame"),
+    ("states.0.name", ""),
+    ("states.0.name", "x" * 129),
+    # What would reach a terminal.
+    ("labels.0", "\x1b[2Jred"),
+    ("labels.0", "red\n"),
+    ("labels.0", "\u202ered"),
+    ("labels.0", "x" * 257),
+    ("states.0.name", "state\x1b[31m"),
+    ("states.0.name", "state\n"),
+    ("target", "tflite\x07"),
+    ("weights.source", "a\x1b]0;title\x07"),
+    ("weights.source", "a\x9b2J"),
+    ("weights.source", "a file\nof two lines"),
+    ("weights.license", "a\u202eb"),
+    ("parity.lost_states", ["a\x1b"]),
+    ("weights.source", "x" * 4097),
+    ("tools", {"a\x1b": "1"}),
+    ("tools", {"a": "1\x00"}),
+    ("tools", {str(i): "1" for i in range(65)}),
+    ("graph.operators", {"CONV\x1b[2J": 1}),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG, ids=[f"{path}={str(value)[:24]!a}" for path, value in WRONG])
+def test_a_wrong_value_is_one_line(path, value):
+    refused(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("frame_spacing", "fast", "frame_spacing"),
+        ("states.0.shape", [0], "states[0].shape"),
+        ("states.0.shape", [1, 1 << 20, 1 << 20], f"the limit is {MAX_VALUES:,}"),
+        ("labels", ["one"], "1 labels and 4 classes for 4 logits"),
+        ("states.0.name", "frame", "two tensors have the same name"),
+        ("model.table", "tsmm", "unknown shift table 'tsmm'; did you mean"),
+        ("rule.none", "violet", "the rule's label for no gesture, 'violet', is not one of the labels"),
+        ("output.shape", [2, 4], "not one row of logits"),
+        ("check.tolerance", 5, "a self-check that allows 5 would accept anything"),
+        ("states.0.start", 1e9, "state_a starts at 1e+09, which its int8 cannot hold"),
+    ],
+)
+def test_the_line_says_what_and_what_to_do(path, value, words):
+    message = refused(changed(path, value))
+    assert words in message and message.endswith("; convert the model again")
+
+
+@pytest.mark.parametrize(
+    "path", ["extra", "model.extra", "frame.extra", "input.extra", "states.0.extra", "check.extra"]
+)
+def test_an_unknown_field_is_refused_and_named(path):
+    assert "unknown field `extra`" in refused(changed(path, 1))
+
+
+def test_a_field_name_cannot_reach_the_terminal():
+    message = refused(changed("evil\x1b[2J\u202e", 1))
+    assert "evil?[2J?" in message
+
+
+def test_a_long_name_makes_no_long_line():
+    assert refused(changed("x" * 10_000, 1)).count("x") < 250
+
+
+@pytest.mark.parametrize(
+    "field", ["version", "target", "model", "frame", "input", "output", "states", "labels", "weights"]
+)
+def test_a_missing_field_is_refused_and_named(field):
+    whole = document()
+    del whole[field]
+    assert f"`{field}`" in refused(json.dumps(whole).encode())
+
+
+def _boundary(values: int) -> bytes:
+    """A spec whose tensors hold this many values in all."""
+    spec = stream_spec()
+    left = values - spec.input.values - spec.output.values
+    sides = [1 << 20] * (left >> 20)
+    states = [{"name": f"s{i}", "shape": [side], "dtype": "int8"} for i, side in enumerate([*sides, left % (1 << 20)])]
+    return changed("states", states)
+
+
+def test_the_limit_of_values_is_exact_and_nothing_is_allocated():
+    tracemalloc.start()
+    try:
+        assert len(decode(_boundary(MAX_VALUES), WHERE).states) > 100
+        assert f"{MAX_VALUES + 1:,} values" in refused(_boundary(MAX_VALUES + 1))
+        refused(changed("states.0.shape", [1, 1 << 20, 1 << 20]))
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_int8_start_values_that_fit_are_taken():
+    # scale 0.5, zero point -7: -128 to 127 stored is -60.5 to 67.
+    for start in (-60.5, 0.0, 64.0):
+        assert read(json.loads(changed("states.0.start", start))).states[0].start == start
+    for start in (-60.8, 67.3):
+        refused(changed("states.0.start", start))
+
+
+def test_labels_of_any_script_are_taken():
+    labels = ["左へ", "нет", "👋", "swipe left"]
+    assert read(json.loads(changed("labels", labels, stream_spec()))).labels == tuple(labels)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_damage_is_a_spec_error_or_a_valid_spec(seed):
+    """Whatever is done to the bytes, nothing else is raised."""
+    whole = encode(full())
+    random = np.random.default_rng(seed)
+    outcomes = {True: 0, False: 0}
+    for _ in range(500):
+        data = bytearray(whole)
+        for _ in range(int(random.integers(1, 4))):
+            data[int(random.integers(len(data)))] = int(random.integers(256))
+        try:
+            decode(bytes(data), WHERE)
+        except SpecError as error:
+            assert "\n" not in str(error)
+            outcomes[False] += 1
+        else:
+            outcomes[True] += 1
+    assert min(outcomes.values()) > 0
+
+
+def _python(change: Callable[[], StreamSpec]) -> None:
+    with pytest.raises(
+        ValueError, match=r"same name|row of logits|values; the limit|printed|for 4 logits|one .* frame"
+    ):
+        change()
+
+
+def test_contradictions_are_refused_when_made_in_python_too():
+    _python(lambda: stream_spec(labels=("one",)))
+    _python(lambda: stream_spec(states=(tensor("frame", 1),)))
+    _python(lambda: stream_spec(output=tensor("logits", 2, 4)))
+    _python(lambda: stream_spec(input=tensor("frame", 1, 3, 64, 64)))
+    _python(lambda: stream_spec(states=(tensor("s", 1, 1 << 20, 1 << 20),)))
+    _python(lambda: stream_spec(labels=("a\nb", "c", "d", "e")))

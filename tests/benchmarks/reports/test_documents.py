@@ -1,0 +1,115 @@
+"""Reports from strangers: read as what they are, or refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import reports
+from answers import accuracy_report
+
+from edgeshift.benchmarks.reports import documents
+from edgeshift.benchmarks.reports.documents import read_document
+from edgeshift.errors import EdgeshiftError
+
+ACCURACY = accuracy_report({"a.tflite": [True] * 9})
+
+
+def write(path: Path, document: Any) -> Path:
+    path.write_bytes(document if isinstance(document, bytes) else msgspec.json.encode(document))
+    return path
+
+
+@pytest.mark.parametrize("document", [reports.report(), ACCURACY, reports.report(reports.subject(repeats=0))])
+def test_what_was_written_is_read(tmp_path, document):
+    assert read_document(write(tmp_path / "r.json", document)) == document
+
+
+def test_a_sustained_run_is_read(tmp_path):
+    document = reports.report(reports.subject(minutes=reports.minutes(3), repeats=1), mode="sustained", minutes=3)
+    assert read_document(write(tmp_path / "r.json", document)) == document
+
+
+def latency(**changes: Any) -> dict[str, Any]:
+    return {**msgspec.to_builtins(reports.report(reports.subject(steps=3))), **changes}
+
+
+def of_repeat(**changes: Any) -> dict[str, Any]:
+    document = latency()
+    document["subjects"][0]["repeats"][0].update(changes)
+    return document
+
+
+def of_accuracy(**changes: Any) -> dict[str, Any]:
+    document = msgspec.to_builtins(ACCURACY)
+    document["subjects"][0].update(changes)
+    return document
+
+
+NO_REPORT = "no report of `edgeshift bench` or `edgeshift eval`"
+BAD: dict[str, tuple[Any, str]] = {
+    "empty": (b"", NO_REPORT),
+    "not json": (b"\x89PNG\r\n", NO_REPORT),
+    "cut short": (json.dumps(latency()).encode()[:500], NO_REPORT),
+    "a list": ([], NO_REPORT),
+    "another document": ({"version": 1, "rows": []}, NO_REPORT),
+    "another kind": (latency(kind="energy"), NO_REPORT),
+    "no version": ({"kind": "latency"}, NO_REPORT),
+    "newer": (latency(version=99), "version 99.*update edgeshift"),
+    "older": ({**msgspec.to_builtins(ACCURACY), "version": 1}, "version 1.*make it again with `edgeshift eval`"),
+    "a field too many": (latency(extra=1), "damaged.*extra"),
+    "a field missing": ({key: value for key, value in latency().items() if key != "facts"}, "damaged.*facts"),
+    "wrong type": (latency(device=5), r"damaged.*\$\.device"),
+    "no artifacts": (latency(subjects=[]), "no artifacts"),
+    "phases of other lengths": (of_repeat(infer=[1.0]), "different numbers of steps"),
+    "negative times": (of_repeat(infer=[1.0, -1.0, 1.0]), "negative"),
+    "negative load": (of_repeat(load=-1.0), "negative"),
+    "infinite": (json.dumps(of_repeat(load=1.0)).replace('"load": 1.0', '"load": 1e999').encode(), "damaged|no report"),
+    "huge": (of_repeat(seconds=1e300), "out of bounds"),
+    "a huge integer": (of_repeat(warmup=10**18), "out of bounds"),
+    "more missed than offered": (of_repeat(offered=3, missed=4), "more frames missed"),
+    "a long text": (latency(device="x" * 5000), "5,000 characters"),
+    "deep": (b'{"version":1,"kind":"latency","device":' + b"[" * 100 + b"]" * 100 + b"}", "nested too deeply"),
+    "deeper": (b'{"version":1,"kind":"latency","device":' + b"[" * 100_000, "no report|damaged"),
+    "matrix": (of_accuracy(matrix=[[1]]), "does not fit its labels"),
+    "share": (
+        of_accuracy(accuracy={"consensus": {"count": 1, "total": 1, "value": 7.0, "low": 0, "high": 1}}),
+        "share",
+    ),
+    "a clip twice": (of_accuracy(clips=[msgspec.to_builtins(ACCURACY.subjects[0].clips[0])] * 2), "there twice"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_one_line(tmp_path, name):
+    document, words = BAD[name]
+    path = write(tmp_path / "r.json", document)
+    with pytest.raises(EdgeshiftError, match=words) as caught:
+        read_document(path)
+    assert caught.value.status == 2 and str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_files_that_are_not_there_or_too_large(tmp_path, monkeypatch):
+    with pytest.raises(EdgeshiftError, match="cannot be read: No such file"):
+        read_document(tmp_path / "gone.json")
+    with pytest.raises(EdgeshiftError, match="cannot be read: Is a directory"):
+        read_document(tmp_path)
+    monkeypatch.setattr(documents, "MAX_BYTES", 100)
+    with pytest.raises(EdgeshiftError, match="larger than 100 bytes"):
+        read_document(write(tmp_path / "r.json", reports.report()))
+
+
+def test_text_cannot_steer_a_terminal(tmp_path):
+    hostile = reports.report(reports.subject(file="a\x1b[2J\u202eb\x9bc\nd", steps=3), device="x\x07y")
+    found = read_document(write(tmp_path / "r.json", hostile))
+    assert found.subjects[0].file == "a?[2J?b?c?d" and found.device == "x?y"
+
+
+def test_an_error_cannot_either(tmp_path):
+    with pytest.raises(EdgeshiftError) as caught:
+        read_document(write(tmp_path / "r.json", latency(**{"a\x1b[2Jb": 1})))
+    assert "\x1b" not in str(caught.value)

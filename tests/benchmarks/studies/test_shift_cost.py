@@ -1,0 +1,71 @@
+"""What a shift costs in each runtime: the figures of made-up samples, and once for real (never its times)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeshift.benchmarks.studies import runtimes
+from edgeshift.errors import RuntimeMissingError
+
+#: Milliseconds.
+TIMES = {
+    "tflite tsn fp32": 10.0,
+    "tflite tsm fp32": 10.2,
+    "tflite stsm fp32": 10.6,
+    "tflite tsn int8": 4.0,
+    "tflite tsm int8": 4.2,
+    "tflite stsm int8": 4.1,
+    "onnx tsn fp32": 20.0,
+    "onnx tsm fp32": 20.0,
+    "onnx stsm fp32": 20.0,
+    "onnx tsn int8": 8.0,
+    "onnx tsm int8": 8.4,
+    "onnx stsm int8": 8.4,
+}
+
+
+def test_the_figures_of_samples() -> None:
+    samples = {name: time * np.linspace(0.5, 3.0, 9) for name, time in TIMES.items()}
+    found = {f"{f.group}: {f.name}": f for f in runtimes.assemble(samples)}
+    assert len(found) == 12
+    assert found["shift, tflite: TSM / TSN, fp32"].value == pytest.approx(1.02)
+    assert [name for name, f in found.items() if f.met is False] == [
+        "shift, tflite: STSM / TSN, fp32",
+        "shift, tflite: TSM / TSN, int8",
+        "shift, onnx: TSM / TSN, int8",
+    ]
+    assert found["runtime: onnx tsm int8 / tflite tsm int8"].value == pytest.approx(2.0)
+    assert found["runtime: tflite tsm int8 / tflite tsm int8"].value == 1.0
+
+
+@pytest.mark.slow
+def test_a_run_with_a_runtime_that_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = runtimes.Artifacts.shipped
+
+    def shipped(self, source, precision, target="tflite"):
+        if target == "tflite":
+            raise RuntimeMissingError('it is gone: pip install "edgeshift[tflite]"')
+        return real(self, source, precision, target)
+
+    monkeypatch.setattr(runtimes.Artifacts, "shipped", shipped)
+    monkeypatch.setattr(runtimes, "TIMED", ("tflite", "onnx"))
+    assert runtimes.main(["--size", "64", "--quick", "--json", "--cache", str(tmp_path)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["notes"] == ['left out: tflite: it is gone: pip install "edgeshift[tflite]"']
+    assert {f["group"] for f in report["figures"]} == {"shift, onnx", "runtime"}
+    assert all(f["value"] > 0 for f in report["figures"])
+    assert len(list(tmp_path.glob("*.onnx"))) == 6
+
+
+def test_nothing_to_time_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtimes, "TIMED", ())
+    assert runtimes.main(["--size", "64", "--quick", "--cache", str(tmp_path)]) == 2
+    assert "nothing can be timed here" in capsys.readouterr().err

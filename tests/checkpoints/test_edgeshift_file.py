@@ -1,0 +1,312 @@
+"""Our own file: what is saved comes back, and what it says about itself is not trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import foreign
+import msgspec
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from edgeshift import checkpoints
+from edgeshift.artifact.spec import RuleSpec
+from edgeshift.checkpoints import edgeshift_file as own
+from edgeshift.checkpoints.source import checkpoint_source
+from edgeshift.errors import CheckpointError
+from edgeshift.models import ModelConfig, build
+from edgeshift.models.deploy import deploy
+from edgeshift.models.network import ShiftNetwork
+
+
+def network(config: ModelConfig | None = None) -> ShiftNetwork:
+    made = build(config or ModelConfig("tsm", "mobilenet_v2", 3), seed=1)
+    foreign.lively(Flat(made))
+    return made.eval()
+
+
+class Flat(torch.nn.Module):
+    """A network of ours as the tests' other networks are called."""
+
+    def __init__(self, network: ShiftNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network((x * foreign.STD + foreign.MEAN)[None])[0]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("own") / "saved.safetensors"
+    checkpoints.save(path, network(), labels=["left", "right", "none"])
+    return path
+
+
+def test_public_surface() -> None:
+    names = ["ChannelOrder", "Checkpoint", "Consensus", "Fit", "load", "load_for_streaming", "save"]
+    assert checkpoints.__all__ == names
+    assert all(callable(getattr(checkpoints, name)) for name in ("load", "load_for_streaming", "save"))
+
+
+def test_importing_needs_no_torch() -> None:
+    code = (
+        "import sys, edgeshift.checkpoints; sys.exit(sum(m in sys.modules for m in ('torch', 'safetensors', 'numpy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig("tsm", "mobilenet_v2", 3, size=128, bidirectional=True, mean=(0, 0, 0), std=(255, 255, 255)),
+        ModelConfig("tsm", "mobilenet_v2", 3, bidirectional=True, streamed_bidirectional=True),
+        ModelConfig("tsam", "mobilenet_v2", 3, depth=3, fill="zero", width=1.4, rounding="mit"),
+        ModelConfig("stsm", "resnet50", 3),
+    ],
+)
+def test_round_trip(config: ModelConfig, tmp_path: Path) -> None:
+    source = network(config)
+    path = tmp_path / "own.safetensors"
+    digest = checkpoints.save(
+        path,
+        source,
+        labels=["ничего", "左", "right hand"],
+        frame_spacing=0.4,
+        frames=8,
+        consensus="last",
+        channel_order="bgr",
+    )
+    loaded = checkpoints.load(path)
+
+    assert loaded.config == config and loaded.layout == "edgeshift"
+    assert loaded.sha256 == digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert loaded.labels == ("ничего", "左", "right hand")
+    assert (loaded.frame_spacing, loaded.frames, loaded.consensus, loaded.channel_order) == (0.4, 8, "last", "bgr")
+    assert loaded.trained
+    frames = foreign.clip()[None]
+    with torch.no_grad():
+        theirs = source(frames)
+        assert theirs.std(1).min() > 0.02
+        assert torch.equal(loaded.network(frames), theirs)
+    if config.bidirectional:
+        assert checkpoints.load(path, stream_bidirectional=True).config.streamed_bidirectional
+
+
+RULE = RuleSpec(window=4, threshold=0.6, hold_off=1.5, none="none")
+TRAINING = {"data": "drawn streams, sha256 0123", "seed": "7", "torch": "2.9.0"}
+
+
+def test_rule_and_training_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    checkpoints.save(path, network(), labels=["left", "right", "none"], rule=RULE, training=TRAINING)
+    loaded = checkpoints.load(path)
+    assert (loaded.rule, loaded.training) == (RULE, TRAINING)
+    spec = checkpoint_source(path, size=64).describe("test")
+    assert spec.rule == RULE
+    # The outputs under other names: the rule's label for no gesture is the same output.
+    renamed = checkpoints.load(path, labels=["links", "rechts", "nichts"])
+    assert renamed.rule is not None and renamed.rule.none == "nichts"
+    # A new head has yet to learn what the rule was chosen for.
+    assert checkpoints.load(path, new_head=5).rule is None
+
+
+def test_a_file_without_them_is_still_one(saved: Path) -> None:
+    loaded = checkpoints.load(saved)
+    assert loaded.rule is None and loaded.training is None
+    with safe_open(saved, "pt") as file:
+        meta = json.loads(file.metadata()["edgeshift"])
+    del meta["rule"], meta["training"]
+    assert msgspec.json.decode(json.dumps(meta), type=own.Meta).rule is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rule": RuleSpec(window=4, threshold=0.6, none="idle")}, "'idle', is not one of the labels"),
+        ({"rule": RuleSpec(window=0, threshold=0.6)}, "rule.window"),
+        ({"rule": RuleSpec(window=4, threshold=float("nan"))}, "rule.threshold"),
+        ({"rule": RULE, "labels": None}, "is not one of the labels"),
+        ({"training": {"data": "two\nlines"}}, "training"),
+        ({"training": {"data": "\x1b[2J"}}, "training"),
+        ({"training": {"": "x"}}, "training"),
+        ({"training": {"data": "x" * 4097}}, "training"),
+        ({"training": {str(i): "x" for i in range(65)}}, "training"),
+        ({"training": {"seed": 7}}, "training"),
+    ],
+)
+def test_a_rule_or_training_that_does_not_fit_is_not_written(
+    options: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match="cannot be saved") as caught:
+        checkpoints.save(tmp_path / "own.safetensors", network(), **{"labels": ["left", "right", "none"], **options})
+    assert words in str(caught.value) and str(caught.value).isprintable()
+    assert not list(tmp_path.iterdir())
+
+
+def test_same_bytes_every_time_and_no_leftovers(tmp_path: Path) -> None:
+    source = network()
+    digests = {checkpoints.save(tmp_path / "a.safetensors", source) for _ in range(2)}
+    digests.add(checkpoints.save(tmp_path / "b.safetensors", source))
+    assert len(digests) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.safetensors", "b.safetensors"]
+
+
+def test_other_tools_read_it(saved: Path) -> None:
+    """The names are torchvision's, and the library reads the metadata."""
+    assert set(load_file(saved)) == set(foreign.torchvision().state_dict())
+    with safe_open(saved, "pt") as file:
+        assert json.loads(file.metadata()["edgeshift"])["config"]["table"] == "tsm"
+
+
+def test_half_and_training_networks_are_saved_as_float32(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "h.safetensors", network().half().train())
+    assert {t.dtype for t in load_file(tmp_path / "h.safetensors").values()} == {torch.float32, torch.int64}
+
+
+def test_untrained_says_so(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "u.safetensors", network(), trained=False)
+    loaded = checkpoints.load(tmp_path / "u.safetensors")
+    assert not loaded.trained and "not trained as this model" in loaded.notes[0]
+
+
+def test_arguments_against_the_record(saved: Path) -> None:
+    assert checkpoints.load(saved, model="tsm_mobilenet_v2", bidirectional=False).labels == ("left", "right", "none")
+    assert checkpoints.load(saved, labels=["a", "b", "c"]).labels == ("a", "b", "c")
+    assert checkpoints.load(saved, new_head=7).labels is None
+    with pytest.raises(CheckpointError, match="was trained as tsm_mobilenet_v2 and would run as stsm_mobilenet_v2"):
+        checkpoints.load(saved, model="stsm_mobilenet_v2")
+    with pytest.raises(
+        CheckpointError, match="was saved as a past-only tsm_mobilenet_v2; leave bidirectional=True out"
+    ):
+        checkpoints.load(saved, bidirectional=True)
+
+
+def test_weights_without_a_shift_take_any(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "tsn.safetensors", network(ModelConfig("tsn", "mobilenet_v2", 3)))
+    loaded = checkpoints.load_for_streaming(tmp_path / "tsn.safetensors", model="tsm_mobilenet_v2")
+    assert loaded.config.table == "tsm" and not loaded.trained
+
+
+class TestSaveRefuses:
+    """Nothing that could not be loaded again is written."""
+
+    def refuses(self, path: Path, source: ShiftNetwork, reason: str, **more: Any) -> None:
+        with pytest.raises(CheckpointError) as caught:
+            checkpoints.save(path, source, **more)
+        assert reason in str(caught.value) and str(caught.value).isprintable()
+        assert not path.exists() and not path.is_symlink()
+
+    @pytest.mark.parametrize(
+        ("more", "reason"),
+        [
+            ({"labels": ["a"]}, "cannot be saved: 1 labels for 3 outputs"),
+            ({"labels": ["a", "b", "\x1b[2J"]}, "label '\\x1b[2J' is not 1 to 256 printable characters"),
+            ({"labels": ["a", "b", ""]}, "label '' is not 1 to 256 printable characters"),
+            ({"labels": ["a", "b", 3]}, "label 3 is not 1 to 256 printable characters"),
+            ({"frame_spacing": 0.0}, "Expected `float` > 0.0 - at `$.frame_spacing`"),
+            ({"frame_spacing": float("nan")}, "cannot be saved: frame_spacing nan is not a number of seconds"),
+            ({"frames": 0}, "Expected `int` >= 1 - at `$.frames`"),
+            ({"consensus": "max"}, "Invalid enum value 'max' - at `$.consensus`"),
+        ],
+    )
+    def test_description(self, tmp_path: Path, more: dict[str, Any], reason: str) -> None:
+        self.refuses(tmp_path / "w.safetensors", network(), reason, **more)
+
+    def test_not_finite(self, tmp_path: Path) -> None:
+        source = network()
+        source.backbone.get_parameter("classifier.1.bias").data[0] = float("nan")
+        self.refuses(tmp_path / "w.safetensors", source, "classifier.1.bias holds NaN or infinity; the training failed")
+
+    def test_deployed_form(self, tmp_path: Path) -> None:
+        folded = deploy(network()).network
+        self.refuses(tmp_path / "w.safetensors", folded, "save the network it was made from")
+
+    def test_place_that_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("kept")
+        self.refuses(tmp_path / "file" / "w.safetensors", network(), "cannot be written: ")
+        assert (tmp_path / "file").read_text() == "kept"
+
+    def test_failing_disk_leaves_the_old_file(
+        self, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "w.safetensors"
+        path.write_bytes(saved.read_bytes())
+
+        def full(*_: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", full)
+        with pytest.raises(CheckpointError, match=r"w.safetensors: cannot be written: .*No space left on device"):
+            checkpoints.save(path, network())
+        assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+        assert checkpoints.load(path).layout == "edgeshift"
+
+
+class TestHostileMetadata:
+    """The description inside the file is untrusted."""
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            (lambda d: "{", "its description is not valid: Input data was truncated; save it again"),
+            (lambda d: "[]", "its description is not valid: Expected `object`, got `array`; save it again"),
+            (lambda d: "[" * 5000, "its description is not valid: "),
+            (
+                lambda d: {**d, "version": 2},
+                "its description has version 2, this edgeshift reads version 1; update edgeshift",
+            ),
+            (
+                lambda d: {**d, "run": "rm"},
+                "its description is not valid: Object contains unknown field `run`; save it again",
+            ),
+            (lambda d: {**d, "labels": ["a", "b", "\x1b[2J"]}, "label '\\x1b[2J' is not 1 to 256 printable characters"),
+            (lambda d: {**d, "labels": ["a"]}, "1 labels for 3 outputs"),
+            (lambda d: {**d, "trained": "yes"}, "Expected `bool`, got `str` - at `$.trained`"),
+            (lambda d: config(d, table="evil"), "unknown shift table 'evil'"),
+            (lambda d: config(d, width=1e9), "Expected `float` <= 8.0 - at `$.config.width`"),
+            (lambda d: config(d, classes=4), "3 labels for 4 outputs"),
+            (lambda d: config({**d, "labels": None}, classes=4), "says 4 outputs, its head has 3; save it again"),
+            (lambda d: config(d, width=8.0), "has shape [32, 3, 3, 3], not [256, 3, 3, 3] at width 8"),
+            (lambda d: config(d, backbone="resnet50"), "tensor 'conv1.weight' is missing"),
+            (lambda d: config(d, table="tsam", depth=64), "cannot be loaded as tsam_mobilenet_v2: "),
+        ],
+    )
+    def test_refused(self, saved: Path, tmp_path: Path, change: Any, reason: str) -> None:
+        with safe_open(saved, "pt") as file:
+            description = json.loads(file.metadata()["edgeshift"])
+        changed = change(description)
+        path = tmp_path / "w.safetensors"
+        save_file(load_file(saved), path, {"edgeshift": changed if isinstance(changed, str) else json.dumps(changed)})
+        with pytest.raises(CheckpointError) as caught:
+            checkpoints.load(path)
+        message = str(caught.value)
+        assert message.startswith(f"{path}: ") and reason in message and message.isprintable()
+
+    def test_too_long(self, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(own, "MAX_METADATA", 100)
+        with pytest.raises(CheckpointError, match=r"its description is \d+ characters; the limit is 100"):
+            checkpoints.load(saved)
+        with pytest.raises(CheckpointError, match=r"cannot be saved: its description is \d+ bytes; the limit is 100"):
+            checkpoints.save(tmp_path / "w.safetensors", network())
+
+    def test_missing_tensor(self, saved: Path, tmp_path: Path) -> None:
+        tensors = load_file(saved)
+        del tensors["features.18.1.weight"]
+        with safe_open(saved, "pt") as file:
+            save_file(tensors, tmp_path / "w.safetensors", file.metadata())
+        with pytest.raises(
+            CheckpointError, match=r"w.safetensors: tensor 'features.18.1.weight' is missing; read as edge"
+        ):
+            checkpoints.load(tmp_path / "w.safetensors")
+
+
+def config(description: dict[str, Any], **fields: object) -> dict[str, Any]:
+    return {**description, "config": {**description["config"], **fields}}

@@ -1,0 +1,370 @@
+"""The Core ML target: names, operations, states in both forms, int8, labels, and what is refused.
+
+What runs the programs here is edgeshift's reference executor; Core ML itself is not verified on this platform.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("coremltools", reason="coremltools is not installed")
+
+from edgeshift.artifact import mlpackage_file
+from edgeshift.artifact.file import artifact_bytes, read_artifact, write_artifact
+from edgeshift.checkpoints.source import untrained_source
+from edgeshift.cli import main
+from edgeshift.converters import Options, convert, default_path
+from edgeshift.converters.coreml.target import target as coreml
+from edgeshift.converters.quantization.fx_graph import capture, read_graph
+from edgeshift.converters.quantization.fx_qdq import grid
+from edgeshift.converters.quantization.ranges import groups
+from edgeshift.errors import ArtifactError, CheckFailedError, ConversionError, RuntimeMissingError
+from edgeshift.models.deploy import deploy
+from edgeshift.runtimes import load
+from edgeshift.runtimes.mil.executor import NOT_VERIFIED, read_program
+from edgeshift.runtimes.mil.executor import executor as mil
+from edgeshift.runtimes.mil.package import coremltools, unpacked
+from edgeshift.stream.selfcheck import check_frames
+from edgeshift.video.fit import FrameSpec
+
+pytestmark = pytest.mark.slow
+
+ALL = [
+    ("tsm", "fp32", "io"),
+    ("tsm", "fp16", "io"),
+    ("tsm", "int8", "io"),
+    ("tsm", "fp16", "native"),
+    ("tsm", "int8", "native"),
+    ("stsm", "int8", "io"),
+    ("tsam", "fp32", "io"),
+    ("tsam", "int8", "native"),
+    ("tsn", "int8", "io"),
+]
+INT8 = [case for case in ALL if case[1] == "int8"]
+
+
+@pytest.fixture
+def package(made):
+    """``package("tsm", "int8", "native")``."""
+
+    def get(table="tsm", precision="int8", state="io"):
+        return made(table, precision, "coreml", **({} if state == "io" else {"state": state}))
+
+    return get
+
+
+def model_of(path):
+    """The whole model as coremltools reads it, from the package on the disk."""
+    return coremltools("this test").utils.load_spec(str(path))
+
+
+def kinds(path):
+    return read_program(read_artifact(path)).kinds()
+
+
+def test_what_ran_it_is_said_everywhere(package, capsys):
+    path = package().path
+    words = "Core ML program, reference executor (coremltools "
+    assert load(path).runtime.startswith(words) and load(path).runtime.endswith(NOT_VERIFIED)
+    parity = read_artifact(path).spec.parity
+    assert parity is not None and parity.runtime == load(path).runtime
+    for command in (["inspect", path], ["verify", path], ["demo", path, "--headless"]):
+        with pytest.raises(SystemExit) as ended:
+            main([str(part) for part in command])
+        out, err = capsys.readouterr()
+        assert not ended.value.code and err == ""
+        assert out.count(words) == 1 and NOT_VERIFIED in out
+
+
+def test_boundary_with_states_outside(package):
+    description = model_of(package("tsm", "fp16").path).description
+    (image,) = [one.type.imageType for one in description.input if one.type.WhichOneof("Type") == "imageType"]
+    assert (image.width, image.height, image.colorSpace) == (64, 64, 20)  # RGB
+    states = [one.name for one in description.input if one.name != "frame"]
+    assert len(states) == 10 and states[0] == "state_features_3" and not description.state
+    outputs = {one.name: one.type for one in description.output}
+    assert list(outputs) == ["classLabel", "classLabel_probs", "logits", *(f"next_{name}" for name in states)]
+    array = outputs["next_state_features_3"].multiArrayType
+    assert (list(array.shape), array.dataType) == ([1, 3, 16, 16], 65552)  # float16, channels first
+    assert description.metadata.shortDescription.startswith("tsm_mobilenet_v2, one frame at a time")
+
+
+def test_boundary_with_states_inside(package):
+    path = package("tsm", "int8", "native").path
+    model = model_of(path)
+    assert [one.name for one in model.description.input] == ["frame"]
+    assert [one.name for one in model.description.output] == ["classLabel", "classLabel_probs", "logits"]
+    assert len(model.description.state) == 10
+    assert model.specificationVersion == 9 and model_of(package("tsm", "int8").path).specificationVersion == 8
+    spec = read_artifact(path).spec
+    assert spec.state_form == "native" and {state.dtype for state in spec.states} == {"float16"}
+
+
+def test_labels_as_clients_expect_them(package):
+    """The label is that of the largest logit, and the probabilities are the logits' softmax, by label."""
+    artifact = package("tsm", "fp32")
+    description = model_of(artifact.path).description
+    assert (description.predictedFeatureName, description.predictedProbabilitiesName) == (
+        "classLabel",
+        "classLabel_probs",
+    )
+    program, spec = read_program(read_artifact(artifact.path)), artifact.result.spec
+    states = {state.name: np.zeros(state.shape, state.dtype) for state in spec.states}
+    for frame in check_frames(3, 3, 64, 64):
+        found = program.run({"frame": frame[None].transpose(0, 3, 1, 2).astype(np.float32), **states}, {})
+        logits = found["logits"][0].astype(np.float64)
+        wanted = np.exp(logits - logits.max())
+        assert found["classLabel"] == spec.labels[int(logits.argmax())]
+        assert list(found["classLabel_probs"]) == list(spec.labels)
+        np.testing.assert_allclose(list(found["classLabel_probs"].values()), wanted / wanted.sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("case", ALL, ids="-".join)
+def test_program_is_lean(package, case):
+    """No transpose, states replaced as a whole, and int8 pairs only where something computes."""
+    found = kinds(package(*case).path)
+    assert not {"transpose", "slice_update", "tile"} & found.keys()
+    states = {"tsn": 0, "tsam": 11}.get(case[0], 10)
+    assert found.get("read_state", 0) >= states * (case[2] == "native")
+    assert found.get("coreml_update_state", 0) == states * (case[2] == "native")
+    assert found.get("quantize", 0) == found.get("dequantize", 0)
+    if case[1] == "int8" and case[0] == "tsm":
+        # 52 convolutions, 10 additions and the mean write a grid; 10 shifts and the frame's border are put together.
+        assert found["quantize"] == 52 + 10 + 1 + 10 + 1
+    assert found.get("cast", 0) <= 3
+
+
+@pytest.mark.parametrize("case", INT8, ids="-".join)
+def test_int8_states_lie_on_their_grid(package, case):
+    """Over frames: carrying a state neither rounds it nor changes what it means."""
+    path = package(*case).path
+    spec = read_artifact(path).spec
+    stream = load(path).stream()
+    moved = dict.fromkeys(stream.state, False)
+    for frame in check_frames(9, 8, 64, 64):
+        stream.step(frame)
+        for state in spec.states:
+            values = stream.state[state.name].astype(np.float64)
+            moved[state.name] |= bool(values.any())
+            if state.name == "state_seen":
+                assert state.grid is None and np.isin(values, (0, 1)).all()
+                continue
+            assert state.grid is not None and state.dtype == "float16"
+            steps = np.rint(values / state.grid.scale)
+            # The nearest float16 to each multiple of the scale, and nothing else.
+            np.testing.assert_array_equal((steps * state.grid.scale).astype(np.float16), values.astype(np.float16))
+            stored = steps + state.grid.zero_point
+            assert stored.min() >= -128 and stored.max() <= 127
+    assert all(moved.values())
+
+
+@pytest.mark.parametrize("case", INT8, ids="-".join)
+def test_int8_weights_are_packed_per_channel(package, case):
+    (block,) = model_of(package(*case).path).mlProgram.functions["main"].block_specializations.values()
+    makers = {output.name: one for one in block.operations for output in one.outputs}
+    count = 0
+    for one in block.operations:
+        if one.type in ("conv", "linear"):
+            packed = makers[one.inputs["weight"].arguments[0].name]
+            assert packed.type == (
+                "constexpr_blockwise_shift_scale" if case[2] == "native" else "constexpr_affine_dequantize"
+            )
+            out = packed.outputs[0].type.tensorType.dimensions[0].constant.size
+            holder = packed.attributes if packed.attributes.get("scale") else packed.inputs
+            scale = holder["scale"]
+            kind = (scale if hasattr(scale, "type") else scale.arguments[0].value).type
+            if kind.tensorType.rank:
+                assert kind.tensorType.dimensions[0].constant.size == out
+            count += 1
+    assert count >= 53
+
+
+def test_state_groups_are_tied():
+    """Read from the captured step: each state and the block input it is cut from are one group."""
+    step = deploy(untrained_source("tsm_mobilenet_v2", size=64).network)
+    graph = read_graph(capture(step), step.state_names)
+    found = groups(graph)
+    for name in step.state_names:
+        group = next(group for group in found if graph.inputs[name] in group)
+        assert graph.outputs[name] in group and len(group) >= 5
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 6), (-3.7, 2.2), (0, 255), (0.5, 0.7), (-2, -1), (0, 0), (-1e-9, 0)])
+def test_a_grid_holds_its_range_and_zero(low, high):
+    one = grid(low, high)
+    assert float(np.float16(one.scale)) == one.scale > 0
+    ends = [(n - one.zero_point) * one.scale for n in (-128, 127)]
+    assert ends[0] <= min(low, 0) + one.scale / 2 and ends[1] >= max(high, 0) - one.scale / 2
+    assert -128 <= one.zero_point <= 127
+
+
+def test_resnet50_int8(package):
+    """The other backbone: its max pool and sixteen shifts."""
+    result = package("tsm_resnet50").result
+    graph = result.spec.graph
+    assert graph is not None and graph.operators["max_pool"] == 1 and len(result.spec.states) == 16
+
+
+def test_a_network_that_wants_bgr(tmp_path):
+    """Core ML turns the picture: the model says so, and the frames that prove it are BGR."""
+    source = replace(untrained_source("tsm_mobilenet_v2", size=64), frame=FrameSpec(64, 64, order="bgr"))
+    path = tmp_path / "bgr.mlpackage"
+    convert(source, "coreml", path, Options(precision="fp32"))
+    (image,) = [o.type.imageType for o in model_of(path).description.input if o.type.WhichOneof("Type") == "imageType"]
+    assert image.colorSpace == 30
+    artifact = read_artifact(path)
+    wrong = msgspec.structs.replace(artifact.spec, frame=FrameSpec(64, 64))
+    write_artifact(path, artifact.body, wrong)
+    with pytest.raises(ArtifactError, match="its image is bgr; its description promises rgb"):
+        load(path)
+
+
+def test_the_same_conversion_gives_the_same_bytes(package, tmp_path):
+    """In another process too, where hashes are others."""
+    artifact = package("tsn", "int8")
+    again = tmp_path / "again.mlpackage"
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from edgeshift.converters import convert; from edgeshift.checkpoints.source import untrained_source\n"
+        "convert(untrained_source('tsn_mobilenet_v2', size=64), 'coreml', Path(sys.argv[1]))"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", code, again], env=environment, check=True, capture_output=True)
+    assert artifact_bytes(again) == artifact_bytes(artifact.path)
+
+
+def test_a_state_that_is_not_written_is_refused(tmp_path, monkeypatch):
+    """The program converts, and its first frame is right: only parity over frames refuses it."""
+
+    def forgets(self, frame):
+        logits, *_ = self.core(frame, *(self.get_buffer(name) for name in self.names))
+        for name in self.names:
+            self.get_buffer(name)[:] = self.get_buffer(name) * 1.0
+        return coreml.torch.softmax(logits, 1), logits
+
+    monkeypatch.setattr(coreml.StatesInside, "forward", forgets)
+    source = untrained_source("tsm_mobilenet_v2", size=64)
+    with pytest.raises(CheckFailedError, match="not equal to the original over 32 frames, and was not written"):
+        convert(source, "coreml", tmp_path / "a.mlpackage", Options(precision="fp16", state="native"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_done_is_refused(made, tmp_path):
+    source = untrained_source("tsm_mobilenet_v2", size=64)
+    out = tmp_path / "a.mlpackage"
+    with pytest.raises(ConversionError, match="Core ML's own states are float16"):
+        convert(source, "coreml", out, Options(precision="fp32", state="native"))
+    with pytest.raises(ConversionError, match="tsn_mobilenet_v2 carries no state: leave --state native out"):
+        convert(untrained_source("tsn_mobilenet_v2", size=64), "coreml", out, Options(precision="fp16", state="native"))
+    with pytest.raises(ConversionError, match="tflite has no --state native; it has io"):
+        convert(source, "tflite", tmp_path / "a.tflite", Options(precision="fp32", state="native"))
+    with pytest.raises(ConversionError, match="coreml has no --state buffer; it has io, native"):
+        convert(source, "coreml", out, Options(precision="fp32", state="buffer"))
+    twice = replace(source, labels=("left",) * len(source.labels))
+    with pytest.raises(ConversionError, match="the label 'left' is there twice"):
+        convert(twice, "coreml", out, Options(precision="fp32"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_commands_refuse_in_one_line(capsys, tmp_path):
+    def says(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        err = capsys.readouterr().err
+        assert ended.value.code == 2 and len(err.splitlines()) == 1, err
+        return err
+
+    assert "tflite has no --state native" in says("convert", "--target", "tflite", "--state", "native")
+    assert "coreml has no --state x" in says("convert", "--target", "coreml", "--state", "x")
+    thesis = tmp_path / "thesis.mlpackage"
+    thesis.mkdir()
+    (thesis / "a.tex").touch()
+    assert "move it away" in says("convert", "--target", "coreml", "--out", thesis)
+    assert "mil runs *.mlpackage files" in says("verify", tmp_path / "a.tflite", "--runtime", "mil")
+
+
+def test_default_names():
+    source = untrained_source("tsm_mobilenet_v2", size=64)
+    assert str(default_path(source, "coreml", "int8")) == "tsm_mobilenet_v2_int8.mlpackage"
+    assert str(default_path(source, "coreml", "int8", "native")) == "tsm_mobilenet_v2_int8_native.mlpackage"
+
+
+def test_a_second_runtime_must_agree_too(package, tmp_path, monkeypatch):
+    """On a Mac the reference executor is asked beside Core ML; here it is asked twice."""
+    monkeypatch.setattr(coreml, "ALSO", ("mil",))
+    asked = []
+    opened = mil.open_artifact
+    monkeypatch.setattr(mil, "open_artifact", lambda *a, **o: asked.append(1) or opened(*a, **o))
+    convert(package("tsn", "int8").source, "coreml", tmp_path / "a.mlpackage", Options(precision="fp32"))
+    assert len(asked) == 2
+
+
+def test_damage_is_one_line(package, tmp_path):
+    """On a real package: nothing of it reaches coremltools."""
+    data = artifact_bytes(package().path)
+    files = mlpackage_file.split(data)
+    path = tmp_path / "damaged.mlpackage"
+    damaged = [
+        {**files, mlpackage_file.WEIGHTS: files[mlpackage_file.WEIGHTS][:-100]},
+        {**files, mlpackage_file.MODEL: files[mlpackage_file.MODEL][:-100]},
+        {**files, mlpackage_file.MODEL: files[mlpackage_file.MODEL].replace(b"conv", b"cOnv", 1)},
+        {**files, mlpackage_file.MANIFEST: b"{}"},
+    ]
+    for index, one in enumerate(damaged):
+        path = tmp_path / f"{index}.mlpackage"
+        path.mkdir()
+        mlpackage_file.write(path, mlpackage_file.joined(one))
+        with pytest.raises(ArtifactError, match=r"it does not match the hash|no edgeshift description") as caught:
+            load(path)
+        assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_program_of_another_model(package, tmp_path):
+    """A hash can be made to fit by whoever writes the file; names and shapes are checked against the program."""
+    body = read_artifact(package("tsn", "int8").path).body
+    path = tmp_path / "mixed.mlpackage"
+    write_artifact(path, body, package("tsm", "int8").result.spec)
+    with pytest.raises(ArtifactError, match="'state_features_3' is nothing; its description promises"):
+        load(path)
+
+
+def test_streams_are_independent(package):
+    frames = check_frames(5, 8, 64, 64)
+    for case in (("tsm", "int8", "io"), ("tsm", "int8", "native")):
+        model = load(package(*case).path)
+        a, b = model.stream(), model.stream()
+        alone = [a.step(frame).logits for frame in frames]
+        a.reset()
+        mixed = []
+        for index, frame in enumerate(frames):
+            mixed.append(a.step(frame).logits)
+            b.step(frames[-1 - index])
+        np.testing.assert_array_equal(mixed, alone)
+
+
+def test_what_others_read(package):
+    """coremltools sees an ordinary package, with the description in its user metadata."""
+    artifact = package("tsm", "int8")
+    tools = coremltools("this test")
+    model = tools.models.MLModel(str(artifact.path), skip_model_load=True)
+    metadata = dict(model.user_defined_metadata)
+    assert "edgeshift/spec.json" in metadata and metadata["labels.txt"].splitlines() == list(artifact.source.labels)
+    assert not any("date" in key for key in metadata)
+    with unpacked(read_artifact(artifact.path)) as folder:
+        assert "edgeshift/spec.json" not in model_of(folder).description.metadata.userDefined
+
+
+def test_without_coremltools_the_extra_is_named(package, monkeypatch, tmp_path):
+    path, source = package().path, package().source
+    monkeypatch.setitem(sys.modules, "coremltools", None)
+    with pytest.raises(RuntimeMissingError, match=r'pip install "edgeshift\[coreml\]"'):
+        load(path)
+    with pytest.raises(RuntimeMissingError, match=r'pip install "edgeshift\[coreml\]"'):
+        convert(source, "coreml", tmp_path / "a.mlpackage", Options(precision="fp32"))

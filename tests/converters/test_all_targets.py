@@ -1,0 +1,96 @@
+"""All targets at once: what they share is done once, and one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeshift import load
+from edgeshift.checkpoints.source import untrained_source
+from edgeshift.cli import main
+from edgeshift.converters import TARGETS, convert_all
+from edgeshift.converters import pipeline as conversion
+from edgeshift.converters.all_targets import Outcome
+from edgeshift.converters.onnx.target import _export
+from edgeshift.errors import CheckFailedError, ConversionError
+
+SIZE = 64
+
+
+def run(*line: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["convert", *line])
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.slow
+def test_every_target_in_one_table(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("litert_torch", "onnxscript", "executorch", "coremltools"):
+        pytest.importorskip(package)
+    rolled, exported = [], []
+    real = conversion.roll
+    monkeypatch.setattr(conversion, "roll", lambda *given: (rolled.append(1), real(*given))[1])
+    monkeypatch.setattr(
+        "edgeshift.converters.onnx.target._export", lambda job: (exported.append(job.precision), _export(job))[1]
+    )
+    line = ("tsm_mobilenet_v2", "--target", "all", "--size", str(SIZE), "--width", "0.5", "--out", str(tmp_path / "a"))
+    assert run(*line, "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    assert [one["target"] for one in found] == list(TARGETS)
+    clips = found[0]["spec"]["calibration"]["clips"]
+    assert len(rolled) == clips >= conversion.MIN_CLIPS, "calibrated once for all"
+    assert exported == ["int8"], "ONNX and TensorRT share the export"
+    frame = np.full((SIZE, SIZE, 3), 127, np.uint8)
+    for one in found:
+        assert one["spec"]["parity"]["runtime"] and one["spec"]["target"] == one["target"]
+        assert load(one["path"]).stream().step(frame).logits.shape == (10,)
+
+
+def outcomes(*errors: Exception | None) -> list[Outcome]:
+    return [Outcome(f"target{index}", None, error, 1.0) for index, error in enumerate(errors)]  # type: ignore[arg-type]
+
+
+def test_one_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def convert(source: object, target: str, *_: object, **__: object) -> None:
+        tried.append(target)
+        if target == "onnx":
+            raise ConversionError("it cannot")
+
+    monkeypatch.setattr("edgeshift.converters.all_targets.convert", convert)
+    monkeypatch.setattr("edgeshift.converters.all_targets.prepare", lambda *_: None)
+    source = untrained_source("tsm_mobilenet_v2", size=SIZE, width=0.35)
+    found = convert_all(source, tmp_path, targets=("tflite", "onnx", "tensorrt"))
+    assert tried == ["tflite", "onnx", "tensorrt"]
+    assert [str(one.error) if one.error else None for one in found] == [None, "it cannot", None]
+
+
+def test_the_exit_status_tells_of_a_failed_check(capsys: pytest.CaptureFixture[str]) -> None:
+    from edgeshift.cli.convert_all import show_all
+
+    assert show_all(outcomes(ConversionError("a"), CheckFailedError("b")), as_json=False) == 1
+    assert show_all(outcomes(ConversionError("a")), as_json=True) == 2
+    text = capsys.readouterr()
+    assert "not converted" in text.out and "edgeshift: target1: b" in text.err
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (("--out", "a.tflite"), "writes into a folder"),
+        (("--state", "native"), "--state and --backend are for one target each"),
+        (("--backend", "xnnpack"), "--state and --backend are for one target each"),
+        (("--precision", "fp32", "--calibration", "clips"), "sets int8 ranges"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once(
+    line: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--target", "all", *line) == 2
+    assert says in capsys.readouterr().err

@@ -1,0 +1,214 @@
+"""What the face of every runtime promises, on real artifacts: streams, states, reset, damage, silence."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeshift.artifact.file import read_artifact, write_artifact
+from edgeshift.converters import find_target
+from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError
+from edgeshift.runtimes import RUNTIMES, load
+from edgeshift.stream.selfcheck import check_frames
+
+pytestmark = pytest.mark.slow
+FRAMES = check_frames(5, 12, 64, 64)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to run one kind of file: how it is converted, and how it is loaded."""
+
+    target: str
+    precision: str = "int8"
+    made: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+CASES = {
+    "tflite compiled": Case("tflite", options={"backend": "compiled"}),
+    "tflite interpreter": Case("tflite", options={"backend": "interpreter"}),
+    "onnx int8": Case("onnx"),
+    "onnx fp32": Case("onnx", "fp32"),
+    "executorch int8": Case("executorch"),
+    "executorch fp16": Case("executorch", "fp16"),
+    "executorch fp32": Case("executorch", "fp32"),
+    "executorch int8 buffer": Case("executorch", made={"state": "buffer"}),
+}
+#: One case for each kind of file, and what must be missing for its runtime to be missing.
+FILES = {
+    "tflite compiled": ("ai_edge_litert.compiled_model", "ai_edge_litert.interpreter", "tflite_runtime.interpreter"),
+    "onnx int8": ("onnxruntime",),
+    "executorch int8": ("executorch.runtime",),
+    "executorch int8 buffer": ("executorch.runtime",),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request, made):
+    case = CASES[request.param]
+    return case, made("tsm", case.precision, case.target, **case.made)
+
+
+@pytest.fixture
+def model(case):
+    return load(case[1].path, **case[0].options)
+
+
+@pytest.fixture(params=FILES)
+def file(request, made):
+    case = CASES[request.param]
+    return made("tsm", case.precision, case.target, **case.made), FILES[request.param]
+
+
+def answers(stream, frames=FRAMES):
+    return np.stack([stream.step(frame).logits for frame in frames])
+
+
+def test_streams_are_independent(model):
+    alone = answers(model.stream())
+    a, b = model.stream(), model.stream()
+    mixed = []
+    for t, frame in enumerate(FRAMES):
+        mixed.append(a.step(frame).logits)
+        b.step(FRAMES[-1 - t])  # another camera, another scene
+    np.testing.assert_array_equal(np.stack(mixed), alone)
+    assert not np.array_equal(answers(b), alone)
+
+
+def test_reset_is_bit_equal(model):
+    stream = model.stream()
+    first = answers(stream)
+    assert not np.array_equal(answers(stream), first)  # the state matters
+    stream.reset()
+    np.testing.assert_array_equal(answers(stream), first)
+    stream.step(FRAMES[0])  # an odd number of steps: of two sets of states, the other is the current one
+    stream.reset()
+    np.testing.assert_array_equal(answers(stream), first)
+
+
+def test_state_saves_and_restores(model):
+    for steps in (4, 5):  # either of two sets
+        stream = model.stream()
+        answers(stream, FRAMES[:steps])
+        saved = stream.state
+        kept = {name: array.copy() for name, array in saved.items()}
+        rest = answers(stream, FRAMES[steps:])
+        for name, array in saved.items():  # a copy, not a view of what the runtime goes on writing
+            np.testing.assert_array_equal(array, kept[name])
+        other = model.stream()
+        other.state = saved
+        np.testing.assert_array_equal(answers(other, FRAMES[steps:]), rest)
+        for name, array in saved.items():  # nor does the runtime write into what it was given
+            np.testing.assert_array_equal(array, kept[name])
+    with pytest.raises(EdgeshiftError, match="state_features_3"):
+        other.state = {**saved, "state_features_3": saved["state_features_3"][:, :, :4]}  # whatever the layout
+
+
+def test_state_at_the_start_is_zero(model):
+    spec = {state.name: state for state in model.spec.states}
+    state = model.stream().state
+    assert list(state) == list(spec)
+    for name, stored in state.items():
+        assert (stored == spec[name].zero_point).all()
+        assert (stored.shape, stored.dtype) == (spec[name].shape, np.dtype(spec[name].dtype))
+
+
+def test_threads_are_checked(case):
+    with pytest.raises(EdgeshiftError, match="threads must be 1 to 64"):
+        load(case[1].path, threads=0)
+
+
+def test_no_runtime_names_the_extra(file, monkeypatch):
+    artifact, modules = file
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
+    target = artifact.result.spec.target
+    with pytest.raises(RuntimeMissingError, match=rf'needs .*pip install "edgeshift\[{target}\]"') as caught:
+        load(artifact.path)
+    assert "\n" not in str(caught.value) and str(artifact.path) in str(caught.value)
+
+
+def test_damage_is_one_line_before_the_runtime(file, tmp_path, monkeypatch):
+    source = file[0].path
+    runtime = importlib.import_module(RUNTIMES[source.suffix])
+    monkeypatch.setattr(runtime, "open_artifact", None)  # must not be reached
+    whole, path = source.read_bytes(), tmp_path / f"damaged{source.suffix}"
+    spec_at = whole.rindex(b"edgeshift/spec.json")
+    flips = [8, 1000, len(whole) // 2, spec_at - 5, spec_at + 40, len(whole) - 10]
+    damaged = [whole[:n] for n in (0, 100, len(whole) // 2, len(whole) - 100, len(whole) - 1)]
+    damaged += [whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :] for at in flips]
+    for data in damaged:
+        path.write_bytes(data)
+        with pytest.raises(EdgeshiftError) as error:
+            load(path)
+        assert "\n" not in str(error.value) and str(path) in str(error.value)
+        assert error.value.status == 2
+
+
+@pytest.mark.parametrize("body", [b"", b"noise" * 100, b"\x08\x08"], ids=["empty", "noise", "no graph"])
+def test_a_graph_that_is_none(file, tmp_path, body):
+    """Behind a right hash: what the runtime itself refuses becomes one line."""
+    path = tmp_path / f"none{file[0].path.suffix}"
+    write_artifact(path, body, file[0].result.spec)
+    with pytest.raises(ArtifactError) as error:
+        load(path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.precision == "int8"])
+def test_graph_that_does_not_fit_its_description(name, made, tmp_path):
+    """A hash can be made to fit by whoever writes the file; names and shapes are checked against the graph."""
+    case = CASES[name]
+    spec = made("tsm", case.precision, case.target, **case.made).result.spec
+    body = read_artifact(made("tsn", case.precision, case.target).path).body
+    path = tmp_path / f"mixed{find_target(case.target).SUFFIX}"
+    write_artifact(path, body, spec)
+    with pytest.raises(ArtifactError, match=r"'state_features_3'.*its description promises") as error:
+        load(path, **case.options)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_is_printed(file):
+    """Native libraries log to stderr past Python; loading, running and leaving must be silent."""
+    program = (
+        "import sys, numpy as np, edgeshift\n"
+        "stream = edgeshift.load(sys.argv[1]).stream()\n"
+        "stream.step(np.zeros((48, 64, 3), np.uint8)); stream.state\n"
+        "needed = ('torch',) if sys.argv[1].endswith('.pte') else ()\n"
+        "assert not {'onnx', 'torch', 'litert_torch'}.difference(needed) & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(file[0].path)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_commands(file, capsys):
+    """inspect, verify and demo take every kind of file."""
+    from edgeshift.apps.camera.replay import drawn_clip
+    from edgeshift.cli import main
+
+    path = file[0].path
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert (ended.value.code or 0, err) == (0, "")
+        return out
+
+    spec, printed = file[0].result.spec, run("inspect", path)
+    assert "untrained" in printed
+    for kind, count in spec.graph.operators.items():
+        assert f"{count} {kind}" in printed
+    assert ("delegated  " in printed) == (spec.graph.delegated is not None)
+    report = json.loads(run("verify", path, "--json"))
+    assert report["ok"] and report["parity"]["frames"] == 32
+    frames = len(list(drawn_clip(size=32)))
+    assert json.loads(run("demo", path, "--headless", "--json"))["steps"] == frames

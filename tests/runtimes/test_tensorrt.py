@@ -1,0 +1,483 @@
+"""The TensorRT runtime's logic, on a stand-in of its package and of CUDA. No engine is built here: not verified here.
+
+The stand-in's engine is the network of ``doubles``: a leaky level, and logits of it and of this frame's colour.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import types
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from doubles import LABELS, LEAK, MIX, OWN, STATE, answers, frames, stream_spec
+
+from edgeshift.artifact.file import Artifact, read_artifact, write_artifact
+from edgeshift.cli import main
+from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError
+from edgeshift.runtimes import load, tensorrt
+from edgeshift.runtimes.tensorrt import engine_path, open_artifact
+
+#: Models as far as their outermost field goes: one that the stand-in takes, and another.
+GOOD, BAD = b"\x08\x08", b"\x08\x09"
+SHAPES = {"frame": (1, 64, 64, 3), STATE: (1, 1, 1, 3), "logits": (1, len(LABELS)), f"next_{STATE}": (1, 1, 1, 3)}
+
+
+class FakeDevice:
+    """CUDA's memory as arrays by address; copies happen when they are waited for, as on a device."""
+
+    stream = 77
+
+    def __init__(self, name: str = "Orin", room: int = 1 << 30) -> None:
+        self.name, self.room = name, room
+        self.memory: dict[int, bytearray] = {}
+        self.queue: list[object] = []
+
+    def allocate(self, size):
+        if size > self.room:
+            raise EdgeshiftError("CUDA failed: cudaMalloc returned 2")
+        self.room -= size
+        address = 4096 * (len(self.memory) + 1)
+        assert address not in self.memory
+        self.memory[address] = bytearray(b"\xee" * size)
+        return address
+
+    def free(self, address):
+        self.room += len(self.memory.pop(address))
+
+    def write(self, address, array):
+        assert array.flags.c_contiguous and array.nbytes == len(self.memory[address])
+        self.queue.append(lambda: self.memory[address].__setitem__(slice(None), array.tobytes()))
+
+    def read(self, address, array):
+        assert array.nbytes == len(self.memory[address])
+
+        def copy():
+            array[...] = np.frombuffer(self.memory[address], array.dtype).reshape(array.shape)
+
+        self.queue.append(copy)
+
+    def wait(self):
+        queue, self.queue = self.queue, []
+        for work in queue:
+            work()
+
+    def at(self, address, name):
+        return np.frombuffer(self.memory[address], np.float32).reshape(SHAPES[name])
+
+
+class FakeTensorRT(types.ModuleType):
+    """The calls that 8.6 and 10 share, and what was asked of them."""
+
+    def __init__(self, device, version="10.3.0", *, explicit=True, shapes=SHAPES):
+        super().__init__("tensorrt")
+        self.__version__ = version
+        self.built, self.flags, self.networks, self.deserialized = 0, set(), [], 0
+        self.fails: str | None = None
+        outer = self
+
+        class Logger:
+            ERROR = 1
+
+            def __init__(self, severity):
+                assert severity == self.ERROR
+
+        class Context:
+            def __init__(self):
+                self.addresses = {}
+
+            def set_tensor_address(self, name, address):
+                assert name in shapes and address in device.memory
+                self.addresses[name] = address
+                return True
+
+            def execute_async_v3(self, stream_handle):
+                assert stream_handle == device.stream and set(self.addresses) == set(shapes)
+                if outer.fails == "run":
+                    return False
+                addresses = dict(self.addresses)
+                assert len(set(addresses.values())) == len(addresses), "an input and an output share memory"
+                device.queue.append(lambda: self.compute(addresses))
+                return True
+
+            def compute(self, addresses):
+                frame, state = device.at(addresses["frame"], "frame"), device.at(addresses[STATE], STATE)
+                colour = frame.astype(np.float64).mean((1, 2))
+                level = LEAK * state[:, 0, 0] + colour
+                logits = level @ MIX + colour @ OWN
+                for name, values in (("logits", logits), (f"next_{STATE}", level)):
+                    device.memory[addresses[name]][:] = values.astype(np.float32).tobytes()
+
+        class Engine:
+            num_io_tensors = len(shapes)
+
+            def get_tensor_name(self, index):
+                return list(shapes)[index]
+
+            def get_tensor_shape(self, name):
+                return list(shapes[name])
+
+            def get_tensor_dtype(self, name):
+                return "FLOAT"
+
+            def get_tensor_mode(self, name):
+                return "OUT" if name.startswith(("next_", "logits")) else "IN"
+
+            def create_execution_context(self):
+                return None if outer.fails == "context" else Context()
+
+        class Runtime:
+            def __init__(self, logger):
+                assert isinstance(logger, Logger)
+
+            def deserialize_cuda_engine(self, plan):
+                outer.deserialized += 1
+                ours = plan == b"plan of " + outer.__version__.encode()
+                return Engine() if ours and outer.fails != "read" else None
+
+        class Builder:
+            def __init__(self, logger):
+                pass
+
+            def create_network(self, flags):
+                outer.networks.append(flags)
+                return "network"
+
+            def create_builder_config(self):
+                outer.flags = {"TF32"}
+                return types.SimpleNamespace(
+                    set_memory_pool_limit=lambda pool, size: None,
+                    set_flag=outer.flags.add,
+                    clear_flag=outer.flags.discard,
+                )
+
+            def build_serialized_network(self, network, config):
+                outer.built += 1
+                return None if outer.fails == "build" else memoryview(b"plan of " + outer.__version__.encode())
+
+        class OnnxParser:
+            num_errors = 1
+
+            def __init__(self, network, logger):
+                pass
+
+            def parse(self, body):
+                return body == GOOD
+
+            def get_error(self, index):
+                return types.SimpleNamespace(desc=lambda: "no importer\nfor this")
+
+        self.Logger, self.Runtime, self.Builder, self.OnnxParser = Logger, Runtime, Builder, OnnxParser
+        flag = {"EXPLICIT_BATCH": 0} if explicit else {}
+        self.NetworkDefinitionCreationFlag = types.SimpleNamespace(**flag)
+        self.BuilderFlag = types.SimpleNamespace(INT8="INT8", FP16="FP16", TF32="TF32")
+        self.MemoryPoolType = types.SimpleNamespace(WORKSPACE="WORKSPACE")
+        self.TensorIOMode = types.SimpleNamespace(INPUT="IN")
+        self.nptype = lambda dtype: np.float32
+
+
+@pytest.fixture
+def device():
+    return FakeDevice()
+
+
+@pytest.fixture
+def trt(device, monkeypatch):
+    return install(monkeypatch, FakeTensorRT(device))
+
+
+def install(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, "tensorrt", module)
+    return module
+
+
+def artifact(folder: Path, body: bytes = GOOD, **changes) -> Artifact:
+    path = folder / "a.trt.onnx"
+    write_artifact(path, body, stream_spec(target="tensorrt", **changes))
+    return read_artifact(path)
+
+
+def logits(stream, shown):
+    return np.stack([stream.step(frame).logits for frame in shown])
+
+
+def test_it_runs_the_network(tmp_path, trt, device):
+    stream = open_artifact(artifact(tmp_path), device=device).stream()
+    shown = frames(9)
+    wanted, levels = answers(shown)
+    np.testing.assert_allclose(logits(stream, shown), wanted, rtol=1e-4)
+    np.testing.assert_allclose(stream.state[STATE].ravel(), levels[-1], rtol=1e-5)
+
+
+def test_streams_reset_and_restore(tmp_path, trt, device):
+    model = open_artifact(artifact(tmp_path), device=device)
+    a, b, shown = model.stream(), model.stream(), frames(8)
+    alone = logits(a, shown)
+    a.reset()
+    mixed = []
+    for t, frame in enumerate(shown):
+        mixed.append(a.step(frame).logits)
+        b.step(shown[-1 - t])
+    np.testing.assert_array_equal(np.stack(mixed), alone)
+    for steps in (3, 4):  # either set of states
+        a.reset()
+        logits(a, shown[:steps])
+        b.state = a.state
+        np.testing.assert_array_equal(logits(b, shown[steps:]), alone[steps:])
+
+
+def test_states_stay_on_the_device_and_swap(tmp_path, trt, device):
+    """No allocation, and no copy but of the frame and the logits, once a stream runs."""
+    stream = open_artifact(artifact(tmp_path), device=device).stream()
+    memory, copied = set(device.memory), []
+    for name in ("write", "read"):
+        original = getattr(device, name)
+
+        def count(address, array, original=original):
+            copied.append(array.nbytes)
+            original(address, array)
+
+        setattr(device, name, count)
+    for frame in frames(3):
+        stream.step(frame)
+    assert set(device.memory) == memory
+    assert copied == [64 * 64 * 3 * 4, len(LABELS) * 4] * 3
+
+
+def test_memory_is_given_back(tmp_path, trt, device):
+    model = open_artifact(artifact(tmp_path), device=device)
+    stream = model.stream()
+    assert device.memory
+    del stream
+    gc.collect()
+    assert not device.memory
+    device.room = 64 * 64 * 3 * 4 + 20  # the frame and the logits, and then no more
+    with pytest.raises(EdgeshiftError, match="cudaMalloc"):
+        model.stream()
+    gc.collect()
+    assert not device.memory
+
+
+# --- the engine and its key -----------------------------------------------------------------------------------------
+
+
+def test_an_engine_is_built_once(tmp_path, trt, device):
+    one = artifact(tmp_path)
+    open_artifact(one, device=device)
+    assert trt.built == 1 and trt.networks == [1]
+    (kept,) = tmp_path.glob("*.engine")
+    assert kept == engine_path(one, "Orin", "10.3.0", False) and kept.name.startswith("a.trt.onnx.")
+    open_artifact(one, device=device)
+    assert trt.built == 1
+
+
+def test_the_key_is_device_version_graph_and_precision(tmp_path):
+    one = artifact(tmp_path)
+    other = msgspec.structs.replace(one.spec, precision="int8")
+    paths = {
+        engine_path(one, "Orin", "10.3.0", False),
+        engine_path(one, "Xavier", "10.3.0", False),
+        engine_path(one, "Orin", "8.6.2", False),
+        engine_path(one, "Orin", "10.3.0", True),
+        engine_path(Artifact(one.path, one.spec, b"another graph"), "Orin", "10.3.0", False),
+        engine_path(Artifact(one.path, other, one.body), "Orin", "10.3.0", False),
+    }
+    assert len(paths) == 6 and {path.parent for path in paths} == {tmp_path}
+
+
+def test_another_version_builds_again(tmp_path, monkeypatch, trt, device):
+    one = artifact(tmp_path)
+    open_artifact(one, device=device)
+    older = install(monkeypatch, FakeTensorRT(device, "8.6.2"))
+    assert "TensorRT 8.6.2 on Orin, fp32" in open_artifact(one, device=device).runtime
+    assert older.built == 1 and len(list(tmp_path.glob("*.engine"))) == 2
+
+
+DAMAGE = {
+    "cut": lambda data: data[:-1],
+    "hash alone": lambda data: data[:64],
+    "empty": lambda data: b"",
+    "changed": lambda data: data[:70] + b"x" + data[71:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_engine_is_built_again_and_never_read(tmp_path, trt, device, damage):
+    """TensorRT trusts a plan: bytes it did not write can crash it."""
+    one = artifact(tmp_path)
+    open_artifact(one, device=device)
+    (kept,) = tmp_path.glob("*.engine")
+    good = kept.read_bytes()
+    kept.write_bytes(damage(good))
+    seen = trt.deserialized
+    open_artifact(one, device=device)
+    assert trt.built == 2 and trt.deserialized == seen + 1 and kept.read_bytes() == good
+
+
+def test_an_engine_that_is_not_read_is_built_again(tmp_path, trt, device):
+    one = artifact(tmp_path)
+    kept = engine_path(one, "Orin", "10.3.0", False)
+    tensorrt._keep(kept, b"plan of another world")
+    open_artifact(one, device=device)
+    assert trt.built == 1 and b"another world" not in kept.read_bytes()
+
+
+def test_nowhere_to_keep_it(tmp_path, trt, device, monkeypatch):
+    def deny(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tensorrt, "whole_file", deny)
+    open_artifact(artifact(tmp_path), device=device).stream().step(frames(1)[0])
+    assert not list(tmp_path.glob("*.engine"))
+
+
+@pytest.mark.parametrize(
+    ("precision", "fp16", "flags"),
+    [
+        ("fp32", None, set()),
+        ("fp32", True, {"FP16", "TF32"}),
+        ("fp16", None, {"FP16", "TF32"}),
+        ("int8", None, {"INT8", "FP16", "TF32"}),
+        ("int8", False, {"INT8", "TF32"}),
+    ],
+)
+def test_flags(tmp_path, trt, device, precision, fp16, flags):
+    """fp32 means fp32: TensorRT's default would round to ten bits."""
+    open_artifact(artifact(tmp_path, precision=precision), fp16=fp16, device=device)
+    assert trt.flags == flags
+
+
+def test_a_version_without_the_old_flag(tmp_path, monkeypatch, device):
+    trt = install(monkeypatch, FakeTensorRT(device, "11.0.0", explicit=False))
+    open_artifact(artifact(tmp_path), device=device)
+    assert trt.networks == [0]
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+def refused(one, device, kind=ArtifactError):
+    with pytest.raises(kind) as caught:
+        open_artifact(one, device=device).stream().step(frames(1)[0])
+    assert "\n" not in str(caught.value) and caught.value.status == 2
+    return str(caught.value)
+
+
+def test_a_graph_that_it_does_not_take(tmp_path, trt, device):
+    assert "TensorRT 10.3.0 does not take its graph: no importer for this" in refused(artifact(tmp_path, BAD), device)
+    assert not list(tmp_path.glob("*.engine"))
+
+
+@pytest.mark.parametrize(
+    ("fails", "kind", "words"),
+    [
+        ("build", ArtifactError, "cannot build its engine"),
+        ("read", ArtifactError, "cannot read the engine it has just built"),
+        ("context", EdgeshiftError, "no memory for another stream"),
+        ("run", EdgeshiftError, "could not run a step"),
+    ],
+)
+def test_what_fails_is_one_line(tmp_path, trt, device, fails, kind, words):
+    trt.fails = fails
+    assert words in refused(artifact(tmp_path), device, kind)
+
+
+def test_an_engine_that_is_not_as_described(tmp_path, monkeypatch, device):
+    install(monkeypatch, FakeTensorRT(device, shapes={**SHAPES, f"next_{STATE}": (1, 1, 1, 4)}))
+    assert f"outputs, {STATE!r} is ((1, 1, 1, 4), 'float32')" in refused(artifact(tmp_path), device)
+    assert not list(tmp_path.glob("*.engine"))
+
+
+def test_int8_for_another_runtime_is_refused(tmp_path, trt, device):
+    path = tmp_path / "a.onnx"
+    write_artifact(path, GOOD, stream_spec(target="onnx", precision="int8"))
+    assert "convert it with --target tensorrt" in refused(read_artifact(path), device)
+    write_artifact(path, GOOD, stream_spec(target="onnx", precision="fp16"))
+    open_artifact(read_artifact(path), device=device)
+
+
+def test_without_the_package(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    path = artifact(tmp_path).path
+    with pytest.raises(RuntimeMissingError, match="JetPack ships it"):
+        load(path, runtime="tensorrt")
+    for command in ("verify", "demo"):
+        with pytest.raises(SystemExit) as ended:
+            main([command, str(path), "--runtime", "tensorrt", *(["--headless"] if command == "demo" else [])])
+        error = capsys.readouterr().err
+        assert ended.value.code == 2 and len(error.splitlines()) == 1 and "JetPack" in error
+
+
+def test_without_a_device(tmp_path, trt, monkeypatch):
+    from edgeshift.runtimes import cuda
+
+    monkeypatch.setattr(cuda, "RUNTIME", ("libno-such-thing.so",))
+    with pytest.raises(RuntimeMissingError, match=r"needs CUDA \(libno-such-thing.so was not found\)"):
+        open_artifact(artifact(tmp_path))
+
+
+def test_it_is_asked_for_by_name(tmp_path, trt, device, monkeypatch):
+    monkeypatch.setattr(tensorrt, "Cuda", lambda: device)
+    path = artifact(tmp_path).path
+    assert load(path, runtime="tensorrt").runtime == "TensorRT 10.3.0 on Orin, fp32"
+    with pytest.raises(EdgeshiftError, match="unknown runtime 'tensort'; did you mean tensorrt"):
+        load(path, runtime="tensort")
+    with pytest.raises(ArtifactError, match=r"tensorrt runs \*\.onnx files"):
+        load(tmp_path / "a.tflite", runtime="tensorrt")
+    with pytest.raises(EdgeshiftError, match="no threads to set"):
+        load(path, runtime="tensorrt", threads=2)
+
+
+# --- the file that it is given --------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["tsm", "stsm"])
+def test_the_int8_graph_is_symmetric(made, table):
+    """What TensorRT's documentation asks of explicit quantization, read from the file."""
+    onnx = pytest.importorskip("onnx")
+    made_one = made(table, "int8", "tensorrt")
+    assert made_one.path.name.endswith(".trt.onnx")
+    model = onnx.load(str(made_one.path))
+    onnx.checker.check_model(model, full_check=True)
+    constants = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    makers = {name: node for node in model.graph.node for name in node.output}
+    pairs = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert len(pairs) > 200
+    for node in pairs:
+        zero = constants[node.input[2]]
+        assert zero.dtype == np.int8 and not zero.any()
+        assert (constants[node.input[1]] > 0).all()
+    quantized = 0
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "Gemm"):
+            kinds = [getattr(makers.get(name), "op_type", None) for name in node.input[:2]]
+            assert kinds in (["DequantizeLinear"] * 2, ["Concat", None]), node.name  # the first one reads the frame
+            quantized += kinds[0] is not None and kinds[1] is not None
+            assert all(name in constants for name in node.input[2:])  # float biases
+    assert quantized == (62 if table == "stsm" else 52)
+    assert {t.dtype for t in (made_one.result.spec.input, *made_one.result.spec.states)} == {"float32"}
+    types_ = {t.data_type for t in model.graph.initializer}
+    assert onnx.TensorProto.UINT8 not in types_ and onnx.TensorProto.INT32 not in types_
+
+
+@pytest.mark.slow
+def test_converting_says_what_was_not_verified(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        out = tmp_path / "a.trt.onnx"
+        main(["convert", "--target", "tensorrt", "--precision", "fp16", "--size", "64", "--out", str(out)])
+    assert not ended.value.code and out.is_file()
+    assert "TensorRT is not verified on this platform" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_file_is_proven_by_another_runtime(made):
+    from edgeshift.stream.selfcheck import self_check
+
+    one = made("tsm", "int8", "tensorrt")
+    model = load(one.path)
+    assert model.runtime.startswith("ONNX Runtime") and self_check(model).ok
+    assert one.result.spec.target == "tensorrt" and one.result.spec.parity.cosine > 0.98

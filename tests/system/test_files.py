@@ -1,0 +1,107 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from edgeshift._system.files import alone, sha256, whole_file
+from edgeshift.errors import EdgeshiftError
+
+#: SHA-256 of "abc", from FIPS 180-2.
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_name_appears_at_the_end(tmp_path):
+    path = tmp_path / "a.bin"
+    with whole_file(path) as temporary:
+        temporary.write_bytes(b"whole")
+        assert not path.exists()
+        assert temporary.parent == tmp_path, "a rename only works within one file system"
+        assert temporary.suffix == path.suffix and temporary.name.startswith("."), "tools go by the suffix"
+    assert path.read_bytes() == b"whole"
+    assert names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit])
+def test_a_failure_leaves_what_was_there(tmp_path, error):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(error), whole_file(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_reader_keeps_the_old_file(tmp_path):
+    """Runtimes map the file: it must not change under them."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        with whole_file(path) as temporary:
+            temporary.write_bytes(b"new")
+        assert reader.read() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+def test_a_writer_that_removed_the_temporary_file_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.bin") as temporary:
+        temporary.unlink()
+    assert names(tmp_path) == []
+
+
+def test_a_name_that_is_a_folder_is_an_error_and_leaves_nothing(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OSError, match="directory"), whole_file(tmp_path / "a") as temporary:
+        temporary.write_bytes(b"x")
+    assert names(tmp_path) == ["a"]
+
+
+def test_folders_are_made(tmp_path):
+    with whole_file(tmp_path / "b" / "c" / "a.bin") as temporary:
+        temporary.write_bytes(b"x")
+    assert names(tmp_path / "b" / "c") == ["a.bin"]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_permissions_are_those_of_any_other_new_file(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        with whole_file(tmp_path / "a.bin") as temporary:
+            temporary.write_bytes(b"x")
+        assert os.umask(mask) == mask, "the mask is as it was"
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == 0o666 & ~mask
+
+
+def test_two_writers_do_not_meet(tmp_path):
+    path = tmp_path / "a.bin"
+    with whole_file(path) as first, whole_file(path) as second:
+        assert first != second
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
+    assert path.read_bytes() == b"first", "the outer one ends last"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_hashes():
+    assert sha256(b"abc") == ABC == sha256(memoryview(b"abc"))
+
+
+def test_two_at_once_do_not_share_a_folder(tmp_path):
+    with alone(tmp_path / "run"):
+        with pytest.raises(EdgeshiftError, match="another process is at work there"), alone(tmp_path / "run"):
+            raise AssertionError("both were let in")
+        with alone(tmp_path / "other"):
+            pass
+    with alone(tmp_path / "run"):
+        pass

@@ -1,0 +1,144 @@
+"""Lists of labelled clips: what is found, what is mapped, and what a hostile list may not do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeshift.errors import VideoError
+from edgeshift.video.dataset import read_dataset, read_label_map
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "clips"
+    shown = ("left/b.mp4", "left/a.MP4", "left/deep/c.avi", "right/a.mp4", "right/notes.txt")
+    for name in (*shown, ".hidden/x.mp4", "left/.half.mp4", "left/.deep/x.mp4"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "README.md").touch()
+    (root / "lost.mp4").touch()
+    return root
+
+
+def listed(root: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = root / "list.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_a_folder_for_each_label(folder: Path) -> None:
+    data = read_dataset(folder)
+    assert [(clip.name, clip.label) for clip in data.clips] == [
+        ("left/a.MP4", "left"),
+        ("left/b.mp4", "left"),
+        ("left/deep/c.avi", "left"),
+        ("right/a.mp4", "right"),
+    ]
+    assert data.name == "clips" and data.labels == {"left": 3, "right": 1}
+    assert all(clip.path.is_file() for clip in data.clips)
+
+
+def test_a_list_with_splits_and_other_columns(folder: Path) -> None:
+    path = listed(folder, "\ufefffile,scene,label,split\r\nright/a.mp4,1,right,val\r\nleft/b.mp4,2,left,train\r\n")
+    assert [clip.name for clip in read_dataset(path).clips] == ["left/b.mp4", "right/a.mp4"]
+    (only,) = read_dataset(path, split="val").clips
+    assert (only.name, only.label, only.path.is_file()) == ("right/a.mp4", "right", True)
+    with pytest.raises(VideoError, match="unknown split 'vall'; did you mean val"):
+        read_dataset(path, split="vall")
+    with pytest.raises(VideoError, match="leave --split out"):
+        read_dataset(folder, split="val")
+
+
+def test_a_clip_that_is_not_there_stays_in_the_list(folder: Path) -> None:
+    """It is counted as unreadable later, never dropped."""
+    assert len(read_dataset(listed(folder, "file,label\ngone.mp4,left\n")).clips) == 1
+
+
+def test_the_hash_is_of_names_and_labels(folder: Path) -> None:
+    first = read_dataset(folder)
+    assert read_dataset(folder).sha256 == first.sha256
+    assert read_dataset(folder, {"left": "links"}).sha256 != first.sha256
+
+
+def test_labels_are_mapped(folder: Path) -> None:
+    data = read_dataset(folder, read_label_map("left=links, right = rechts"))
+    assert data.labels == {"links": 3, "rechts": 1}
+    with pytest.raises(VideoError, match="unknown label 'lft'; did you mean left"):
+        read_dataset(folder, {"lft": "x"})
+
+
+@pytest.mark.parametrize("text", ["", "a", "a=", "=b", "a=b,", "a=b,a=c"])
+def test_a_label_map_that_is_none_is_one_line(text: str) -> None:
+    with pytest.raises(VideoError, match="a label map is like"):
+        read_label_map(text)
+
+
+HOSTILE = {
+    "absolute": "/etc/passwd,left",
+    "above": "../outside.mp4,left",
+    "above and back": "../clips/left/a.MP4,left",
+    "inside dots": "left/../../outside.mp4,left",
+    "control": "left/\x1b[2J.mp4,left",
+    "long": "x" * 1025 + ",left",
+    "link": "link.mp4,left",
+    "linked folder": "away/outside.mp4,left",
+    "label": "left/b.mp4,le\x1b[2Jft",
+    "long label": "left/b.mp4," + "x" * 257,
+    "twice": "left/b.mp4,left\nleft/b.mp4,right",
+    "no label": "left/b.mp4,",
+    "no file": ",left",
+    "one column": "left/b.mp4",
+    "quote": '"left/b.mp4,left',
+    "nul": "left/\0.mp4,left",
+}
+
+
+@pytest.mark.parametrize("row", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_row_is_one_line(folder: Path, row: str) -> None:
+    (folder.parent / "outside.mp4").touch()
+    (folder / "link.mp4").symlink_to("../outside.mp4")
+    (folder / "away").symlink_to("..")
+    path = listed(folder, f"file,label\n{row}\n")
+    with pytest.raises(VideoError) as caught:
+        read_dataset(path)
+    assert str(caught.value).startswith(str(path)) and str(caught.value).isprintable()
+
+
+def test_a_link_out_of_a_folder_is_refused(folder: Path) -> None:
+    (folder.parent / "outside.mp4").touch()
+    (folder / "left" / "z.mp4").symlink_to("../../outside.mp4")
+    with pytest.raises(VideoError, match="leads out"):
+        read_dataset(folder)
+
+
+@pytest.mark.parametrize("text", ["", "file\nx.mp4\n", "a,b\n1,2\n", "file,label\n"])
+def test_a_list_without_clips_or_columns_is_one_line(folder: Path, text: str) -> None:
+    with pytest.raises(VideoError) as caught:
+        read_dataset(listed(folder, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_list(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="no such file or folder"):
+        read_dataset(tmp_path / "gone")
+    with pytest.raises(VideoError, match="cannot be read as a list"):
+        read_dataset(listed(folder, "file,label\nü.mp4,left\n", "latin-1"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(VideoError, match="no clips"):
+        read_dataset(tmp_path / "empty")
+
+
+def test_what_is_no_clip_is_listed(tmp_path):
+    """A video of a sort that is not read, and one that lies beside the folders: nothing is dropped in silence."""
+    for name in ("left/a.mp4", "left/b.wmv", "stray.mp4", "left/notes.txt", "split.csv", "left/.cache/c.wmv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    found = read_dataset(tmp_path)
+    assert [clip.name for clip in found.clips] == ["left/a.mp4"]
+    assert found.ignored == ("left/b.wmv", "stray.mp4")
+    assert found.note == f"{tmp_path.name}: no clips, and left out: 2 (left/b.wmv, stray.mp4)"
+    (tmp_path / "left/b.wmv").unlink()
+    (tmp_path / "stray.mp4").unlink()
+    assert read_dataset(tmp_path).note is None

@@ -1,0 +1,87 @@
+"""The weights that ship: whole, small, of known provenance, and good at what they are for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeshift.weights import FOLDER, all_shipped, shipped
+
+pytest.importorskip("torch", reason="the converters are not installed")
+
+import torch
+from safetensors import safe_open
+
+from edgeshift.benchmarks.studies.drawn import drawn_gestures
+from edgeshift.checkpoints import Checkpoint, load_for_streaming
+from edgeshift.checkpoints.source import default_source
+from edgeshift.gestures import LABELS
+from edgeshift.training import Recipe
+
+NAMES = ("stsm_mobilenet_v2", "tsm_mobilenet_v2")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def weights(request: pytest.FixtureRequest) -> tuple[Path, Checkpoint]:
+    path = shipped(request.param)
+    assert path is not None
+    return path, load_for_streaming(path)
+
+
+def test_what_ships() -> None:
+    assert tuple(all_shipped()) == NAMES
+    assert shipped("tsm_resnet50") is None
+
+
+def test_a_file_is_small_and_says_where_it_comes_from(weights: tuple[Path, Checkpoint]) -> None:
+    path, found = weights
+    assert path.stat().st_size < 5_000_000
+    assert found.config.name == path.stem
+    assert found.labels == (*LABELS, "none")
+    assert found.trained and not found.config.bidirectional
+    assert found.license is not None and "MIT" in found.license
+    assert found.rule is not None and found.rule.memory is not None
+    assert found.training is not None and found.training["data"].startswith("drawn gesture streams")
+    assert "/" not in " ".join((found.source or "", *found.training.values()))  # no paths of a machine
+    import msgspec
+
+    recipe = msgspec.json.decode(found.training["recipe"], type=Recipe)
+    assert (recipe.model, recipe.size, recipe.spacing) == (path.stem, found.config.size, found.frame_spacing)
+
+
+def test_convolutions_are_stored_as_float16(weights: tuple[Path, Checkpoint]) -> None:
+    with safe_open(weights[0], "pt") as file:
+        kinds = {(len(tensor.shape) > 1, tensor.dtype) for tensor in map(file.get_tensor, file.keys()) if tensor.ndim}
+    assert kinds == {(True, torch.float16), (False, torch.float32)}
+
+
+def test_they_know_the_gestures(weights: tuple[Path, Checkpoint]) -> None:
+    """On drawings nothing was trained on. A network that cannot tell directions has half of this at most."""
+    found = weights[1]
+    assert found.frame_spacing is not None
+    right = []
+    for label, drawn in drawn_gestures(20, found.frame_spacing, found.config.size):
+        clip = torch.from_numpy(drawn.frames).permute(0, 3, 1, 2)[None].float()
+        with torch.inference_mode():
+            logits = found.network(clip)[0].numpy()
+        right.append(LABELS[int(logits[:, : len(LABELS)].mean(0).argmax())] == label)
+    assert np.mean(right) >= 0.85
+
+
+def test_they_are_what_is_converted_by_default() -> None:
+    source = default_source()
+    assert source.weights.trained and source.rule is not None
+    assert source.notes == ()
+    other = default_source(size=96)
+    assert any("trained at" in note for note in other.notes)
+    assert other.frame.width == 96
+    assert not default_source(width=0.5).weights.trained
+    assert not default_source("tsn_mobilenet_v2", size=64).weights.trained
+
+
+def test_the_licence_of_what_they_started_from_is_kept() -> None:
+    notice = (FOLDER / "LICENSE-imagenet-backbone.txt").read_text()
+    assert "MIT License" in notice and "Ling Evan" in notice
+    assert "LICENSE-imagenet-backbone.txt" in (FOLDER / "MODEL_CARD.md").read_text()

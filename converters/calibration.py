@@ -7,82 +7,29 @@ MoViNet's stream models are calibrated.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.checkpoints.source import FRAME
+from edgeshift.artifact.spec import FRAME
 from edgeshift.errors import CalibrationError
+from edgeshift.gestures.fitted_clips import FRAMES, PACED_FRAMES, FittedClips
 from edgeshift.models.network import Step
 from edgeshift.stream import Array
 from edgeshift.video.clips import VIDEOS
 from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 
 MIN_CLIPS = 16
-DEFAULT_CLIPS = 32
-FRAMES = 8
-#: Of a clip whose frames come at the spacing the network was trained with: at most so many are rolled over.
-PACED_FRAMES = 24
 #: Samples taken of each clip: the first frame and random later ones.
 PER_CLIP = 3
 
 
-@dataclass(frozen=True)
-class Clips:
-    """Calibration clips, fitted to what the network takes.
-
-    Attributes:
-        source: where they come from, for the record.
-        frames: one uint8 [T, height, width, 3] RGB array per clip.
-    """
-
-    source: str
-    frames: tuple[npt.NDArray[np.uint8], ...]
-
-    @property
-    def sha256(self) -> str:
-        """Hash of every pixel."""
-        digest = hashlib.sha256()
-        for clip in self.frames:
-            digest.update(clip.tobytes())
-        return digest.hexdigest()
-
-
-def drawn_clips(spec: FrameSpec, count: int = DEFAULT_CLIPS, seed: int = 1, *, spacing: float | None = None) -> Clips:
-    """Generated gestures: what calibrates when no videos are given.
-
-    Args:
-        spec: what the network takes. count: clips. seed: another one draws others.
-        spacing: seconds between the frames the network was trained with: streams are drawn, as it will see them. None:
-            not known; trimmed clips of ``FRAMES`` frames are.
-    """
-    from edgeshift.gestures import draw_clips, draw_stream
-
-    if spacing is not None:
-        size = max(spec.height, spec.width)
-        streams = (
-            draw_stream((seed << 40) + index, seconds=PACED_FRAMES * spacing, spacing=spacing, size=size)
-            for index in range(count)
-        )
-        return Clips(
-            f"{count} drawn gesture streams, seed {seed}",
-            tuple(np.stack([fit_frame(frame, spec) for frame in stream.frames]) for stream in streams),
-        )
-    clips = draw_clips(count, seed=seed, frames=FRAMES, size=max(spec.height, spec.width))
-    return Clips(
-        f"{count} drawn gesture clips, seed {seed}",
-        tuple(np.stack([fit_frame(frame, spec) for frame in clip.frames]) for clip in clips),
-    )
-
-
 def read_clips(
     folder: Path, spec: FrameSpec, advance: Callable[[], None] = lambda: None, *, spacing: float | None = None
-) -> Clips:
+) -> FittedClips:
     """Every video below a folder: its first ``PACED_FRAMES`` at this spacing (seconds), or ``FRAMES`` spread over it.
 
     Raises:
@@ -97,7 +44,7 @@ def read_clips(
         timed = uniform(video, FRAMES) if spacing is None else islice(paced(video, spacing), PACED_FRAMES)
         clips.append(np.stack([fit_frame(one.frame, spec) for one in timed]))
         advance()
-    return Clips(f"{len(videos)} videos in {folder.name}", tuple(clips))
+    return FittedClips(f"{len(videos)} videos in {folder.name}", tuple(clips))
 
 
 def held_out(folder: Path, spec: FrameSpec, videos: int = 4, *, spacing: float | None = None) -> list[Frame] | None:

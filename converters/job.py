@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from edgeshift._system.progress import Stages
-from edgeshift.artifact.spec import GraphSpec, Precision, StateForm, TensorSpec
-from edgeshift.checkpoints.source import FRAME, LOGITS, Source
+from edgeshift.artifact.spec import FRAME, LOGITS, GraphSpec, Precision, StateForm, TensorSpec
+from edgeshift.checkpoints.source import Source
 from edgeshift.models.network import Step
 from edgeshift.stream import Array
 
@@ -77,7 +77,7 @@ class Lowered:
     unproven: str | None = None
 
 
-def lowered(
+def make_lowered(
     job: Job,
     body: bytes,
     found: Mapping[str, TensorSpec],
@@ -106,7 +106,7 @@ class Target(Protocol):
     """The face of a target's module. A Protocol, because modules cannot inherit.
 
     It may also have ``NOTES``, lines that every conversion says on stderr; ``STATES``, the choices of ``--state``
-    (none: "io"); ``BACKENDS``, those of ``--backend`` with what each has; and ``ALSO``, names of runtimes that an
+    (none: "io"); ``BACKENDS``, those of ``--backend`` with what each has; and ``EXTRA_RUNTIMES``, names of runtimes that an
     artifact must hold on besides its own. The first choice is the default.
     """
 

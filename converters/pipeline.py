@@ -19,9 +19,10 @@ from edgeshift._system.threads import one_thread
 from edgeshift.artifact.file import Artifact, artifact_size, require_free, write_artifact
 from edgeshift.artifact.spec import CalibrationSpec, Precision, StateForm, StreamSpec
 from edgeshift.checkpoints.source import Source
-from edgeshift.converters.calibration import FRAMES, MIN_CLIPS, Clips, drawn_clips, roll
+from edgeshift.converters.calibration import MIN_CLIPS, roll
 from edgeshift.converters.job import TARGETS, Backend, Job, Target
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError, unknown
+from edgeshift.gestures.fitted_clips import FRAMES, FittedClips, drawn_clips
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
 from edgeshift.runtimes import BY_NAME, RUNTIMES
@@ -31,7 +32,7 @@ from edgeshift.stream.parity import MIN_FRAMES, compare, failures
 from edgeshift.stream.selfcheck import make_check
 from edgeshift.video.fit import FrameSpec
 
-#: Clips that parity is proven on. Not those of calibration: an artifact must hold on frames it was not fitted to.
+#: FittedClips that parity is proven on. Not those of calibration: an artifact must hold on frames it was not fitted to.
 PARITY_SEED = 1001
 
 
@@ -50,7 +51,7 @@ class Options:
     """
 
     precision: Precision = "int8"
-    calibration: Clips | None = None
+    calibration: FittedClips | None = None
     parity: Sequence[npt.NDArray[np.uint8]] | None = None
     float_boundary: bool = False
     fresh_states: bool = False
@@ -210,7 +211,7 @@ def convert(
     )
     artifact = Artifact(out, spec, lowered.body)
     if lowered.unproven is None:
-        spec = _prove(artifact, source, options, stages, getattr(module, "ALSO", ()))
+        spec = _prove(artifact, source, options, stages, getattr(module, "EXTRA_RUNTIMES", ()))
     else:  # the device that can run it compares itself with the original
         spec = msgspec.structs.replace(spec, check=make_check(reference(source), options.precision))
     with stages.stage("write"):

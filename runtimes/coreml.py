@@ -20,8 +20,8 @@ from edgeshift.artifact import mlpackage_file
 from edgeshift.artifact.file import Artifact, read_artifact
 from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line, unknown
-from edgeshift.runtimes.mil.package import coremltools, require_description
 from edgeshift.runtimes.mil import executor
+from edgeshift.runtimes.mil.package import coremltools, require_description
 from edgeshift.stream import Array, Model
 
 #: {our name: a member of coremltools.ComputeUnit}.

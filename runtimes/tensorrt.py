@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgeshift._system.files import sha256, whole_file
+from edgeshift._system.files import atomic_write, sha256
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Boundary, read_artifact, require_fit
 from edgeshift.artifact.spec import NEXT
@@ -239,7 +239,7 @@ def _kept_engine(reader: Any, path: Path) -> Any | None:
 def _keep(path: Path, plan: bytes) -> None:
     """Beside the artifact; where nothing can be written, the next start takes as long as this one."""
     try:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(sha256(plan).encode() + plan)
     except OSError:
         return

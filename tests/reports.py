@@ -8,6 +8,7 @@ import numpy as np
 
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.benchmarks.latency.result import (
+    ArtifactResult,
     Energy,
     Memory,
     Minute,
@@ -16,7 +17,6 @@ from edgeshift.benchmarks.latency.result import (
     Repeat,
     Report,
     Settings,
-    Subject,
 )
 
 COOL = Reading(temperatures={"cpu-thermal": 51.0}, clock={"cpu0": 1800.0, "cpu1": 1800.0}, throttled=())
@@ -73,9 +73,9 @@ def repeat(middle: float = 5000.0, steps: int = 1500, seed: int = 0, between: fl
 
 def subject(
     middle: float = 5000.0, *, file: str = "tsm_int8.tflite", seed: int = 0, repeats: int = 3, **changes: Any
-) -> Subject:
+) -> ArtifactResult:
     """An artifact; what is no field of it goes to its repeats."""
-    own = {name: changes.pop(name) for name in list(changes) if name in Subject.__struct_fields__}
+    own = {name: changes.pop(name) for name in list(changes) if name in ArtifactResult.__struct_fields__}
     fields: dict[str, Any] = {
         "file": file,
         "sha256": (file.encode().hex() * 8)[:64].ljust(64, "0"),
@@ -87,7 +87,7 @@ def subject(
         "repeats": tuple(repeat(middle, seed=1000 * seed + at, **changes) for at in range(repeats)),
         "memory": Memory(before=40 << 20, loaded=52 << 20, peak=55 << 20, closed=45 << 20),
     }
-    return Subject(**{**fields, **own})
+    return ArtifactResult(**{**fields, **own})
 
 
 def settings(mode: Mode = "normal", **changes: Any) -> Settings:
@@ -107,7 +107,7 @@ def settings(mode: Mode = "normal", **changes: Any) -> Settings:
     return Settings(**{**fields, **changes})
 
 
-def report(*subjects: Subject, facts: Facts = FACTS, device: str = "local", **changes: Any) -> Report:
+def report(*subjects: ArtifactResult, facts: Facts = FACTS, device: str = "local", **changes: Any) -> Report:
     """A run; ``changes`` go to its settings."""
     return Report(
         device=device,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeshift.apps.camera.replay import drawn_clip
+from edgeshift.gestures.demo_stream import demo_stream
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
@@ -67,7 +67,7 @@ def test_device_install(wheel, made, tmp_path):
     assert "untrained" in run(edgeshift, "inspect", artifact)
     report = json.loads(run(edgeshift, "verify", artifact, "--json"))
     assert report["ok"] and "torch is not installed" in report["parity_not_run"]
-    frames = len(list(drawn_clip(size=32)))
+    frames = len(list(demo_stream(size=32)))
     assert json.loads(run(edgeshift, "demo", artifact, "--headless", "--json"))["steps"] == frames
     refused = subprocess.run([edgeshift, "convert", "--target", "tflite"], capture_output=True, text=True)
     assert refused.returncode == 2 and 'pip install "edgeshift[convert]"' in refused.stderr

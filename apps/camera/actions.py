@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 
 from edgeshift.errors import EdgeshiftError, one_line, unknown
-from edgeshift.events.spotter import Spotted
+from edgeshift.events.spotter import Detection
 
 #: Seconds between two looks at commands that run.
 GLANCE = 0.2
@@ -73,12 +73,12 @@ class Actions:
         self._started: dict[Action, float] = {}
         self._running: dict[Action, subprocess.Popen[bytes]] = {}
         self._failed: set[str] = set()
-        self._queue: SimpleQueue[tuple[Action, Spotted] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Action, Detection] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         #: How many were started.
         self.count = 0
 
-    def on(self, event: Spotted) -> None:
+    def on(self, event: Detection) -> None:
         """Start what belongs to an event. Returns at once."""
         for action in self._actions:
             # By the clock on the wall: clips run faster than they were filmed, and begin anew.
@@ -113,7 +113,7 @@ class Actions:
                 return
             self._start(*asked)
 
-    def _start(self, action: Action, event: Spotted) -> None:
+    def _start(self, action: Action, event: Detection) -> None:
         self._look()
         if action in self._running:
             self._fail(action, "its last run has not ended, so it was not started again")

@@ -13,11 +13,11 @@ import msgspec
 from edgeshift._system.signals import ended_by_signals
 from edgeshift.apps.camera.actions import Actions
 from edgeshift.apps.camera.display.painter import Painter
-from edgeshift.apps.camera.display.recorder import Recorder
+from edgeshift.apps.camera.display.recorder import RECORD_FPS, Recorder
 from edgeshift.apps.camera.display.window import Window
 from edgeshift.apps.camera.engine.grabber import Grabber
 from edgeshift.apps.camera.engine.session import Answer, Session
-from edgeshift.apps.camera.engine.slot import NewestFrame, Shot
+from edgeshift.apps.camera.engine.slot import CapturedFrame, NewestFrame
 from edgeshift.apps.camera.engine.worker import Worker
 from edgeshift.apps.camera.journal import Journal
 from edgeshift.apps.camera.sources.base import Orientation, Source
@@ -34,8 +34,6 @@ WAITING = 0.5
 FIRST = 0.004
 #: A slow window rests as long as it took to show, seconds at most.
 REST = 0.1
-#: Frames a second of a recorded video.
-RECORD_FPS = 20.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class App:
         )
         self._recorder: Recorder | None = None
         self._recorded: list[Path] = []
-        self._last: Shot | None = None
+        self._last: CapturedFrame | None = None
         self._origin: float | None = None
         self._quit = False
         self._started = monotonic()
@@ -170,7 +168,7 @@ class App:
         while self.window is not None and (key := self.window.key()) is not None:
             self._press(key)
 
-    def _show(self, shot: Shot, *, fresh: bool) -> None:
+    def _show(self, shot: CapturedFrame, *, fresh: bool) -> None:
         begin = perf_counter()
         painted = self._painter.paint(shot, fresh=fresh)
         if self.window is not None and painted.new:

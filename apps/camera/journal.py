@@ -8,7 +8,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
-from edgeshift.events.spotter import Spotted
+from edgeshift.events.spotter import Detection
 
 #: Events that are kept for the document at the end.
 KEPT = 100_000
@@ -30,12 +30,12 @@ class Journal:
     """
 
     def __init__(self, form: Form, source: str) -> None:
-        self.events: list[Spotted] = []
+        self.events: list[Detection] = []
         self.lost = 0
         self._form, self._source = form, source
         self._told: SimpleQueue[tuple[str, dict[str, Any]]] = SimpleQueue()
 
-    def gesture(self, event: Spotted) -> None:
+    def gesture(self, event: Detection) -> None:
         """An event was announced. From any thread; its time counts from the first frame."""
         self.tell("gesture", time=round(event.timestamp, 3), label=event.label, score=round(event.score, 4))
         if len(self.events) < KEPT:

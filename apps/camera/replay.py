@@ -10,22 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.events.spotter import Spotted
+from edgeshift.events.spotter import Detection
+from edgeshift.gestures.demo_stream import demo_stream
 from edgeshift.stream import Prediction
+from edgeshift.stream.percentiles import milliseconds
+from edgeshift.stream.stream import PHASES
 from edgeshift.video.clips import TimedFrame, read_video
 
 if TYPE_CHECKING:
     from edgeshift.apps.camera.engine.session import Answer, Session
 
-PHASES = ("pre", "infer", "post")
-#: Samples a percentile needs before it says anything (MLPerf's early-stopping rule): below, it is not printed.
-ENOUGH = {50: 20, 90: 64}
-#: What is drawn where no clip is given.
-SCRIPT = (
-    "left 2, pause 1.5, circle 3, away 1, up 1.5, pause 1.5, square 4, away 1, tick 2, pause 1.5, right 1.5, away 2"
-)
-#: Apart from the streams that the shipped weights were trained on.
-SEED = 960_000_003
 #: Frames kept for the picture; a long video is thinned as it goes.
 KEPT = 256
 
@@ -56,7 +50,7 @@ class Replay:
     spans: list[Span] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=lambda: {phase: [] for phase in PHASES})
     answers: list[tuple[npt.NDArray[np.uint8], Prediction]] = field(default_factory=list)
-    events: list[Spotted] = field(default_factory=list)
+    events: list[Detection] = field(default_factory=list)
     _every: int = 1
 
     def add(self, timed: TimedFrame, answer: Prediction) -> Span | None:
@@ -81,13 +75,7 @@ class Replay:
 
     def milliseconds(self) -> dict[str, dict[str, float | None]]:
         """{phase: {"p50": ms, "p90": ms}}; None where there are too few samples to say."""
-        return {
-            phase: {
-                f"p{percent}": float(np.percentile(values, percent)) * 1e3 if len(values) >= enough else None
-                for percent, enough in ENOUGH.items()
-            }
-            for phase, values in self.seconds.items()
-        }
+        return {phase: milliseconds(values) for phase, values in self.seconds.items()}
 
 
 def replay(
@@ -95,7 +83,7 @@ def replay(
     clip: Iterable[TimedFrame],
     result: Replay,
     watch: Callable[[TimedFrame, Answer | None], None] = lambda *_: None,
-) -> Iterator[Span | Spotted]:
+) -> Iterator[Span | Detection]:
     """Feed a clip and yield each new span as it begins, and each event; ``result`` collects the rest.
 
     Args:
@@ -124,15 +112,4 @@ def open_clip(source: str, fps: float | None = None, spacing: float | None = Non
     Raises:
         VideoError: a source that cannot be read.
     """
-    return drawn_clip(spacing=spacing) if source == "drawn" else read_video(Path(source), fps=fps)
-
-
-def drawn_clip(
-    script: str = SCRIPT, seed: int = SEED, size: int = 240, spacing: float | None = None
-) -> Iterator[TimedFrame]:
-    """A scripted stream (``edgeshift.gestures.parse_script``) of one hand, a frame every ``spacing`` seconds."""
-    from edgeshift.gestures import SPACING, draw_stream, parse_script
-
-    drawn = draw_stream(seed, parse_script(script), size=size, spacing=spacing or SPACING)
-    for index, frame in enumerate(drawn.frames):
-        yield TimedFrame(frame, index * drawn.spacing)
+    return demo_stream(spacing=spacing) if source == "drawn" else read_video(Path(source), fps=fps)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edgeshift.events.spotter import Spotted
+from edgeshift.events.spotter import Detection
 
 if TYPE_CHECKING:
     from edgeshift.apps.camera.display.painter import Painter
@@ -53,7 +53,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
     lost: int
     artifacts: tuple[Ran, ...]
-    events: tuple[Spotted, ...]
+    events: tuple[Detection, ...]
     beside_infer: float | None
     draw_ms: float | None
     recorded: tuple[str, ...]

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgeshift.artifact.spec import RuleSpec, StreamSpec
 from edgeshift.benchmarks.accuracy.clip import stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
-from edgeshift.benchmarks.accuracy.opened import Opened, open_subject
+from edgeshift.benchmarks.accuracy.opened import Candidate, open_subject
 from edgeshift.benchmarks.accuracy.remote import stream_on
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
 from edgeshift.benchmarks.devices.device import Device
@@ -41,7 +41,7 @@ class Measured:
 
 
 def measure(
-    subject: Opened,
+    subject: Candidate,
     clips: Iterable[LabelledClip],
     *,
     jobs: int = 1,
@@ -100,7 +100,7 @@ def measure(
 Result = tuple[LabelledClip, "ClipScore | Reason"]
 
 
-def _here(subject: Opened, clips: Iterable[LabelledClip]) -> Iterator[Result]:
+def _here(subject: Candidate, clips: Iterable[LabelledClip]) -> Iterator[Result]:
     stream = subject.model.stream()
     for clip in clips:
         try:
@@ -111,7 +111,7 @@ def _here(subject: Opened, clips: Iterable[LabelledClip]) -> Iterator[Result]:
         yield clip, score_clip(clip.name, clip.label, answers, subject.rule, stream.spec.labels, stream.spec.consensus)
 
 
-def _there(device: Device, subject: Opened, clips: list[LabelledClip]) -> Iterator[Result]:
+def _there(device: Device, subject: Candidate, clips: list[LabelledClip]) -> Iterator[Result]:
     spec = subject.model.spec
     for clip, answers in stream_on(device, subject, clips):
         if isinstance(answers, Reason):
@@ -120,7 +120,7 @@ def _there(device: Device, subject: Opened, clips: list[LabelledClip]) -> Iterat
             yield clip, score_clip(clip.name, clip.label, answers, subject.rule, spec.labels, spec.consensus)
 
 
-def _in_processes(subject: Opened, clips: Iterable[LabelledClip], jobs: int) -> Iterator[Result]:
+def _in_processes(subject: Candidate, clips: Iterable[LabelledClip], jobs: int) -> Iterator[Result]:
     # Not forked: threads of a runtime do not survive that.
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (subject.path, subject.sha256))
     with pool:
@@ -138,7 +138,7 @@ def _in_processes(subject: Opened, clips: Iterable[LabelledClip], jobs: int) -> 
 
 
 #: The artifact of a process of ``_in_processes``.
-_subjects: list[Opened] = []
+_subjects: list[Candidate] = []
 
 
 def _begin(path: Path, digest: str) -> None:

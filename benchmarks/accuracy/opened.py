@@ -15,7 +15,7 @@ from edgeshift.stream import Model
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class Candidate:
     """An artifact to measure.
 
     Attributes:
@@ -40,9 +40,9 @@ class Opened:
         return sha256(msgspec.json.encode(parts))
 
 
-def open_subject(path: Path) -> Opened:
+def open_subject(path: Path) -> Candidate:
     """Load an artifact or a checkpoint. Errors as ``edgeshift.load``."""
     from edgeshift.runtimes import load
 
     model = load(path)
-    return Opened(path, sha256(artifact_bytes(path)), model)
+    return Candidate(path, sha256(artifact_bytes(path)), model)

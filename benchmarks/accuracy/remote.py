@@ -14,7 +14,7 @@ import numpy as np
 from edgeshift._system.files import sha256
 from edgeshift.artifact.file import artifact_bytes, read_artifact
 from edgeshift.benchmarks.accuracy.clip import Answers, clip_frames
-from edgeshift.benchmarks.accuracy.opened import Opened
+from edgeshift.benchmarks.accuracy.opened import Candidate
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.probe import answers, ask_probe, require_done
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError, VideoError, one_line
@@ -26,7 +26,7 @@ from edgeshift.video.fit import fit_frame
 BATCH, SLOWEST, PATIENCE = 512, 10.0, 120.0
 
 
-class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ClipLogits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the agent answers to a clip: logits [T, classes]."""
 
     clip: str
@@ -34,7 +34,7 @@ class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     runtime: str
 
 
-def open_on(device: Device, path: Path) -> Opened:
+def open_on(device: Device, path: Path) -> Candidate:
     """An artifact to measure on a device; nothing is loaded here.
 
     Raises:
@@ -50,11 +50,11 @@ def open_on(device: Device, path: Path) -> Opened:
             f"{device.name}: no runtime for {path.name} ({spec.target}) is installed there; it has {words}"
         )
     model = Model(spec, f"{target} {known[target]} on {device.name}", _not_here)
-    return Opened(path, sha256(artifact_bytes(path)), model)
+    return Candidate(path, sha256(artifact_bytes(path)), model)
 
 
 def stream_on(
-    device: Device, subject: Opened, clips: Sequence[LabelledClip]
+    device: Device, subject: Candidate, clips: Sequence[LabelledClip]
 ) -> Iterator[tuple[LabelledClip, Answers | str]]:
     """Stream clips on a device, many at a time.
 
@@ -84,7 +84,7 @@ def stream_on(
 
 
 def _ask(
-    device: Device, artifact: str, subject: Opened, batch: Sequence[tuple[LabelledClip, list[float], Array]]
+    device: Device, artifact: str, subject: Candidate, batch: Sequence[tuple[LabelledClip, list[float], Array]]
 ) -> Iterator[tuple[LabelledClip, Answers]]:
     with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
         file = Path(folder, "clips.npz")
@@ -120,12 +120,12 @@ def _ask(
         raise lost
 
 
-def _said(device: Device, lines: Sequence[str], *, whole: bool) -> dict[str, Said]:
+def _said(device: Device, lines: Sequence[str], *, whole: bool) -> dict[str, ClipLogits]:
     """{clip: its answers}; of a device that was lost, the last line may be cut off."""
-    found: dict[str, Said] = {}
+    found: dict[str, ClipLogits] = {}
     for line in answers("\n".join(lines)):
         try:
-            one = msgspec.json.decode(line, type=Said)
+            one = msgspec.json.decode(line, type=ClipLogits)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             if not whole:
                 break

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgeshift.artifact.spec import RuleSpec
-from edgeshift.benchmarks.accuracy.proportion import Share, mcnemar, paired_interval, share
 from edgeshift.benchmarks.accuracy.score import AFTER, ANSWERS, ClipScore
+from edgeshift.benchmarks.statistics import Share, mcnemar, paired_interval, share
 from edgeshift.errors import EdgeshiftError, unknown
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Idle(Struct, frozen=True, kw_only=True):
     silent: Share
 
 
-class Subject(Struct, frozen=True, kw_only=True):
+class ArtifactResult(Struct, frozen=True, kw_only=True):
     """One artifact's result.
 
     Attributes:
@@ -115,7 +115,7 @@ class Report(Struct, frozen=True, kw_only=True):
     data_sha256: str
     split: str | None
     subset: tuple[str, ...] | None
-    subjects: tuple[Subject, ...]
+    subjects: tuple[ArtifactResult, ...]
     comparisons: tuple[Comparison, ...]
 
 
@@ -140,7 +140,7 @@ def make_report(
     )
 
 
-def compare_subjects(first: Subject, other: Subject) -> Comparison:
+def compare_subjects(first: ArtifactResult, other: ArtifactResult) -> Comparison:
     """An artifact against another one, on the clips that both answered and whose label both know."""
     known = {row.label for row in first.rows} & {row.label for row in other.rows}
     before = {(clip.file, clip.label): clip for clip in first.clips if clip.label in known}
@@ -175,12 +175,12 @@ def gestures(subject_labels: Sequence[str], rule: RuleSpec) -> tuple[str, ...]:
     return tuple(label for index, label in enumerate(subject_labels) if index != idle)
 
 
-def _subject(one: Measured, subset: Sequence[str] | None) -> Subject:
+def _subject(one: Measured, subset: Sequence[str] | None) -> ArtifactResult:
     known = gestures(one.spec.labels, one.rule)
     counted = [clip for clip in one.clips if clip.label in known]
     firsts = [clip.first for clip in counted if clip.first is not None]
     others = sorted({clip.label for clip in one.clips} - set(known))
-    return Subject(
+    return ArtifactResult(
         file=one.file,
         sha256=one.sha256,
         model=one.spec.model.name,

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeshift.artifact.spec import RuleSpec
 from edgeshift.benchmarks.accuracy.clip import Answers
-from edgeshift.events.spotter import Spotted, Spotter, probabilities, window_means
+from edgeshift.events.spotter import Detection, Spotter, probabilities, window_means
 
 Consensus = Literal["mean", "last"]
 
@@ -42,7 +42,7 @@ class ClipScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     first: int | None
     running: tuple[str, ...]
     idle: float | None
-    announced: tuple[Spotted, ...]
+    announced: tuple[Detection, ...]
 
     @property
     def spotted(self) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgeshift.benchmarks.accuracy.proportion import Share
-from edgeshift.benchmarks.accuracy.report import Report, Subject
+from edgeshift.benchmarks.accuracy.report import ArtifactResult, Report
 from edgeshift.benchmarks.accuracy.score import ANSWERS
+from edgeshift.benchmarks.statistics import Share
 
 #: Of one row an artifact; the first share with its 95% interval.
 COLUMNS = ("file", "model", "precision", *ANSWERS)
@@ -49,7 +49,7 @@ def data_facts(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-def remarks(subject: Subject) -> list[str]:
+def remarks(subject: ArtifactResult) -> list[str]:
     """What there is to say of an artifact besides its row."""
     lines = [f"run by {subject.runtime}"]
     if not subject.trained:

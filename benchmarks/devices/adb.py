@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from edgeshift._system.files import sha256, whole_file
+from edgeshift._system.files import atomic_write, sha256
 from edgeshift.benchmarks.devices.adb_client import PATIENCE, STATES, call_adb, choose_phone, last_line, list_adb
 from edgeshift.benchmarks.devices.adb_facts import SCRIPT, fastest_cores, phone_facts
 from edgeshift.benchmarks.devices.agent import build_agent
@@ -115,7 +115,7 @@ class AdbDevice:
 
     def pull(self, remote: str, local: Path) -> None:
         """Fetch a file. It appears under its name only when it is whole."""
-        with whole_file(local) as part:
+        with atomic_write(local) as part:
             self._transfer(["pull", remote, str(part)], f"pull {remote}")
 
     def facts(self) -> Facts:

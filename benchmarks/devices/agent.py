@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgeshift._system.files import whole_file
+from edgeshift._system.files import atomic_write
 
 WORKER = "edgeshift.benchmarks.latency.worker"
 #: Loaded by name, so that no import shows them. Core ML and PyTorch do not run on what agents are for.
@@ -41,7 +41,7 @@ sys.exit(main())
 def build_agent(path: Path) -> None:
     """Write the agent: about 100 kB."""
     names = sorted(modules(WORKER, STANDIN, *(f"edgeshift.runtimes.{name}" for name in RUNTIMES)))
-    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
         _write(file, "__main__.py", MAIN.encode())
         for name in names:
             source = _source(name)

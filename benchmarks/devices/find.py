@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgeshift._system.files import alone, sha256
+from edgeshift._system.files import folder_lock, sha256
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.errors import DeviceError, EdgeshiftError, unknown
 
@@ -38,7 +38,7 @@ def find_device(name: str) -> Device:
 
 
 @contextmanager
-def hold(device: Device) -> Iterator[None]:
+def device_lock(device: Device) -> Iterator[None]:
     """Keep other measurements of ours off a device while the block runs: two at once time each other.
 
     Raises:
@@ -46,7 +46,7 @@ def hold(device: Device) -> Iterator[None]:
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     try:
-        with alone(cache / "edgeshift" / "devices" / sha256(device.name.encode())[:16]):
+        with folder_lock(cache / "edgeshift" / "devices" / sha256(device.name.encode())[:16]):
             yield
     except EdgeshiftError as error:
         if error.__cause__ is None or not isinstance(error.__cause__, BlockingIOError):

@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeshift._system.files import whole_file
+from edgeshift._system.files import atomic_write
 from edgeshift.benchmarks.devices.agent import WORKER
 from edgeshift.benchmarks.devices.device import Done, Line
 from edgeshift.benchmarks.devices.facts import Facts, read_facts
-from edgeshift.benchmarks.devices.job import TIED
 from edgeshift.benchmarks.devices.process import run_process
+from edgeshift.benchmarks.devices.protocol import TIED
 from edgeshift.errors import DeviceError
 
 
@@ -36,7 +36,7 @@ class LocalDevice:
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file."""
         try:
-            with whole_file(local) as temporary:
+            with atomic_write(local) as temporary:
                 shutil.copyfile(remote, temporary)
         except OSError as error:
             raise DeviceError(f"{remote}: cannot be read: {error.strerror or error}") from error

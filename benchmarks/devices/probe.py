@@ -9,7 +9,7 @@ import msgspec
 
 from edgeshift.benchmarks.devices.device import Device, Done
 from edgeshift.benchmarks.devices.facts import Facts
-from edgeshift.benchmarks.devices.job import MARK
+from edgeshift.benchmarks.devices.protocol import MARK
 from edgeshift.errors import DeviceError
 
 PATIENCE = 120.0

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 from edgeshift.benchmarks.devices.device import MAX_OUTPUT, Done, Line
@@ -14,24 +12,6 @@ from edgeshift.errors import DeviceError
 
 #: Seconds that a program which was told to end may take.
 GRACE = 5.0
-
-
-@contextmanager
-def ended_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM and SIGHUP, by which services and closed terminals end a run, unwind it as Ctrl-C does."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    # What is ignored, as nohup does, stays ignored.
-    before = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run_process(

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from edgeshift._system.files import sha256, whole_file
+from edgeshift._system.files import atomic_write, sha256
 from edgeshift.benchmarks.devices.agent import build_agent
 from edgeshift.benchmarks.devices.device import Done, Line
 from edgeshift.benchmarks.devices.facts import Facts
-from edgeshift.benchmarks.devices.job import TIED
 from edgeshift.benchmarks.devices.probe import Probe, ask_probe
 from edgeshift.benchmarks.devices.process import run_process
+from edgeshift.benchmarks.devices.protocol import TIED
 from edgeshift.errors import DeviceError, DeviceLostError
 
 #: user@host:port as in a URL, without a path. The host may be a name from ssh's config.
@@ -85,7 +85,7 @@ class SshDevice:
 
     def pull(self, remote: str, local: Path) -> None:
         """Fetch a file through sftp, in OpenSSH's scp."""
-        with whole_file(local) as temporary:
+        with atomic_write(local) as temporary:
             port = ["-P", *self._port[1:]] if self._port else []
             options = [option for option in self._options if option != "-T"]
             source = f"[{self._host}]" if ":" in self._host else self._host

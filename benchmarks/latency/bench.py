@@ -19,12 +19,12 @@ from edgeshift.artifact.file import artifact_bytes, artifact_size, read_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.facts import Facts
-from edgeshift.benchmarks.devices.job import Job
 from edgeshift.benchmarks.devices.probe import answers, read_answer
 from edgeshift.benchmarks.latency.frames import DRAWN, read_frames
+from edgeshift.benchmarks.latency.job import Job
 from edgeshift.benchmarks.latency.journal import Journal
 from edgeshift.benchmarks.latency.loop import WARM_CAP
-from edgeshift.benchmarks.latency.result import Begun, Energy, Memory, Minute, Repeat, Report, Settings, Subject
+from edgeshift.benchmarks.latency.result import ArtifactResult, Begun, Energy, Memory, Minute, Repeat, Report, Settings
 from edgeshift.benchmarks.latency.vendor import measure_vendor
 from edgeshift.errors import ArtifactError, DeviceLostError
 
@@ -34,7 +34,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Opened:
+class Candidate:
     """An artifact to measure: its file, what it says of itself, the hash and size of all of it."""
 
     path: Path
@@ -55,7 +55,7 @@ class Plan:
     """
 
     device: Device
-    subjects: Sequence[Opened]
+    subjects: Sequence[Candidate]
     settings: Settings
     source: str
     facts: Facts
@@ -74,14 +74,14 @@ class Plan:
         """
         return None if self.vendor or self.source == DRAWN else sha256(read_frames(self.source, 64, 64).tobytes())
 
-    def key(self, subject: Opened) -> str:
+    def key(self, subject: Candidate) -> str:
         """What a repeat depends on, as a hash. Errors as of ``clip``."""
         facts, settings = self.facts, msgspec.structs.replace(self.settings, repeats=1)
         device = (self.device.name, facts.board, facts.processor, facts.cores, facts.system, facts.power_mode)
         return sha256(msgspec.json.encode((device, subject.sha256, settings, self.runtime, self.vendor, self.clip)))
 
 
-def open_artifact(path: Path) -> Opened:
+def open_artifact(path: Path) -> Candidate:
     """Read an artifact, or an edgeshift checkpoint that PyTorch runs. Errors as of ``edgeshift.load``."""
     if path.suffix.lower() == ".safetensors":
         from edgeshift.runtimes import load
@@ -89,7 +89,7 @@ def open_artifact(path: Path) -> Opened:
         spec = load(path).spec
     else:
         spec = read_artifact(path).spec
-    return Opened(path, spec, sha256(artifact_bytes(path)), artifact_size(path))
+    return Candidate(path, spec, sha256(artifact_bytes(path)), artifact_size(path))
 
 
 def measure(
@@ -151,7 +151,7 @@ def measure(
         settings=plan.settings,
         edgeshift=edgeshift.__version__,
         subjects=tuple(
-            Subject(
+            ArtifactResult(
                 file=subject.path.name,
                 sha256=subject.sha256,
                 bytes=subject.bytes,
@@ -171,7 +171,7 @@ def measure(
 class _Run:
     """One artifact on one device: what it needs is brought there when its first process begins."""
 
-    def __init__(self, plan: Plan, subject: Opened, folder: Path) -> None:
+    def __init__(self, plan: Plan, subject: Candidate, folder: Path) -> None:
         self._plan, self._subject, self._folder = plan, subject, folder
         self._job: str | None = None
         self._begun: Begun | None = None
@@ -261,6 +261,6 @@ class _Run:
         return OVERHEAD * 2 + WARM_CAP + timed * 2
 
 
-def _plain(subject: Opened) -> str:
+def _plain(subject: Candidate) -> str:
     """A name for the file on the device: two artifacts of one name do not overwrite each other."""
     return subject.sha256[:12] + subject.path.suffix.lower()

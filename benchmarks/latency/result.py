@@ -1,7 +1,7 @@
 """What a measurement of latency says, as a document: raw samples, and what they were taken under.
 
     Report   one run of ``edgeshift bench``: a device, the settings, a subject for each artifact
-    Subject  one artifact: what it is, its repeats, its memory
+    ArtifactResult  one artifact: what it is, its repeats, its memory
     Repeat   one fresh process: load, first step, warm-up, every timed step, heat and clocks around them
 
 Figures that are derived (percentiles, spread, validity) are computed from these by ``summary``; none is stored twice.
@@ -165,7 +165,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     options: dict[str, str] = {}
 
 
-class Subject(Struct, frozen=True, kw_only=True):
+class ArtifactResult(Struct, frozen=True, kw_only=True):
     """One artifact. ``lost`` says why repeats are missing, where some are."""
 
     file: str
@@ -189,4 +189,4 @@ class Report(Struct, frozen=True, kw_only=True):
     facts: Facts
     settings: Settings
     edgeshift: str
-    subjects: tuple[Subject, ...]
+    subjects: tuple[ArtifactResult, ...]

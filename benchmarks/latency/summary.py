@@ -13,9 +13,9 @@ from statistics import median
 import msgspec
 import numpy as np
 
-from edgeshift.benchmarks.latency.percentiles import PERCENTILES, percentile
-from edgeshift.benchmarks.latency.result import Repeat, Report, Settings, Subject
+from edgeshift.benchmarks.latency.result import ArtifactResult, Repeat, Report, Settings
 from edgeshift.benchmarks.latency.validity import Validity, judge, new_throttling
+from edgeshift.stream.percentiles import PERCENTILES, percentile
 
 #: The phases of a step that are timed one by one, in order.
 PHASES = ("pre", "infer", "post", "end_to_end")
@@ -114,7 +114,7 @@ def summarize(report: Report) -> tuple[Summary, ...]:
     return tuple(summarize_subject(subject, report) for subject in report.subjects)
 
 
-def summarize_subject(subject: Subject, report: Report) -> Summary:
+def summarize_subject(subject: ArtifactResult, report: Report) -> Summary:
     """One artifact."""
     repeats, settings = subject.repeats, report.settings
     spread = _spread(repeats)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeshift.benchmarks.latency.percentiles import PERCENTILES
 from edgeshift.benchmarks.latency.result import Report, Settings
 from edgeshift.benchmarks.latency.summary import PHASES, Summary
+from edgeshift.stream.percentiles import PERCENTILES
 
 #: Of one row an artifact.
 COLUMNS = (

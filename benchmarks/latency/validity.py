@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from edgeshift.benchmarks.latency.mode import MODES
-from edgeshift.benchmarks.latency.result import Reading, Repeat, Settings, Subject
+from edgeshift.benchmarks.latency.result import ArtifactResult, Reading, Repeat, Settings
 
 #: How far a core's clock may lie apart, at the ends of repeats, to be called stable.
 CLOCKS = 0.10
@@ -60,7 +60,7 @@ FLAGS = tuple(name for name in Validity.__struct_fields__ if name not in ("valid
 Judged = tuple[bool | None, str]
 
 
-def judge(subject: Subject, settings: Settings, governors: Sequence[str]) -> Validity:
+def judge(subject: ArtifactResult, settings: Settings, governors: Sequence[str]) -> Validity:
     """Form the flags of one artifact.
 
     Args:

@@ -29,17 +29,18 @@ import numpy as np
 
 from edgeshift.artifact.file import read_artifact
 from edgeshift.benchmarks.devices.facts import read_facts
-from edgeshift.benchmarks.devices.job import MARK, TIED, Job
+from edgeshift.benchmarks.devices.protocol import MARK, TIED
 from edgeshift.benchmarks.latency import power
 from edgeshift.benchmarks.latency.clocks import locked
+from edgeshift.benchmarks.latency.job import Job
 from edgeshift.benchmarks.latency.loop import Kept, Steps, run_paced, run_steps, warm_up
 from edgeshift.benchmarks.latency.memory import measure_memory
-from edgeshift.benchmarks.latency.percentiles import percentile
 from edgeshift.benchmarks.latency.reading import cool_down, read
 from edgeshift.benchmarks.latency.result import Begun, Minute, Repeat, Settings
 from edgeshift.errors import DeviceError, EdgeshiftError, RuntimeMissingError
 from edgeshift.runtimes import PACKAGES, load
 from edgeshift.stream import Model, Stream
+from edgeshift.stream.percentiles import percentile
 from edgeshift.stream.selfcheck import self_check
 
 MINUTE = 60.0

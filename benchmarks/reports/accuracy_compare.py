@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from edgeshift.benchmarks.accuracy.report import Report, Subject, compare_subjects
+from edgeshift.benchmarks.accuracy.report import ArtifactResult, Report, compare_subjects
 from edgeshift.benchmarks.reports.pairing import pair
 from edgeshift.errors import EdgeshiftError, unknown
 
@@ -98,7 +98,7 @@ def unequal(first: Report, second: Report) -> list[str]:
     return lines
 
 
-def _change(before: Subject, after: Subject, tolerance: float) -> Change:
+def _change(before: ArtifactResult, after: ArtifactResult, tolerance: float) -> Change:
     found = compare_subjects(before, after)
     if not found.clips:
         raise EdgeshiftError(f"{before.file} and {after.file} answered no clip in common")
@@ -122,7 +122,7 @@ def _change(before: Subject, after: Subject, tolerance: float) -> Change:
     )
 
 
-def _right(before: Subject, after: Subject) -> int:
+def _right(before: ArtifactResult, after: ArtifactResult) -> int:
     """Clips that the first has right, of those that both answered."""
     known = {row.label for row in before.rows} & {row.label for row in after.rows}
     shown = {(clip.file, clip.label) for clip in after.clips if clip.label in known}

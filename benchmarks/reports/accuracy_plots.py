@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edgeshift.benchmarks.accuracy.report import Subject
+from edgeshift.benchmarks.accuracy.report import ArtifactResult
 from edgeshift.benchmarks.reports.figure import GRID, INK, MUTED, SERIES, drawing
 
 #: Characters of a label in a plot; labels above which cells have no figures.
@@ -28,7 +28,7 @@ def confusion_width(labels: int) -> float:
     return max(4.6, 1.7 + 0.24 * labels)
 
 
-def draw_confusion(subject: Subject) -> str:
+def draw_confusion(subject: ArtifactResult) -> str:
     """Clips by what they show and what was answered, the darker the more of a row: SVG."""
     from matplotlib.patches import Rectangle
 
@@ -67,7 +67,7 @@ def draw_confusion(subject: Subject) -> str:
     return canvas.svg
 
 
-def draw_running(subjects: Sequence[Subject]) -> str:
+def draw_running(subjects: Sequence[ArtifactResult]) -> str:
     """How many clips are right after so many frames, a line for each artifact: SVG."""
     with drawing(2.1 + 0.17 * len(subjects)) as canvas:
         (axes,) = canvas.axes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeshift.benchmarks.accuracy.report import Report, Subject
+from edgeshift.benchmarks.accuracy.report import ArtifactResult, Report
 from edgeshift.benchmarks.accuracy.table import AGAINST, COLUMNS, against_rows, artifact_rows, data_facts, remarks
 from edgeshift.benchmarks.reports.accuracy_plots import confusion_width, draw_confusion, draw_running
 from edgeshift.benchmarks.reports.figure import WIDTH, inline
@@ -51,11 +51,11 @@ def _running(report: Report, name: str) -> Markup:
     )
 
 
-def _artifact(subject: Subject, name: str) -> Markup:
+def _artifact(subject: ArtifactResult, name: str) -> Markup:
     return tag("article", tag("h3", subject.file), bullets(remarks(subject)), *_matrix(subject, name))
 
 
-def _matrix(subject: Subject, name: str) -> list[Markup]:
+def _matrix(subject: ArtifactResult, name: str) -> list[Markup]:
     labels = [row.label for row in subject.rows]
     if not any(map(any, subject.matrix)):
         return []

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from edgeshift.benchmarks.latency.result import Report, Subject
+from edgeshift.benchmarks.latency.result import ArtifactResult, Report
 from edgeshift.benchmarks.latency.table import frame_size, options_text
 from edgeshift.errors import EdgeshiftError, unknown
 
@@ -23,8 +23,8 @@ class Difference(msgspec.Struct, frozen=True):
         return f"{self.name} ({self.first} against {self.second})"
 
 
-Of = tuple[Report, Subject]
-Reading = Callable[[Report, Subject], Any]
+Of = tuple[Report, ArtifactResult]
+Reading = Callable[[Report, ArtifactResult], Any]
 
 #: What must be equal. A name is what ``--across`` takes.
 MUST: dict[str, Reading] = {

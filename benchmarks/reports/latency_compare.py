@@ -18,13 +18,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.benchmarks.latency.percentiles import PERCENTILES
-from edgeshift.benchmarks.latency.result import Report, Subject
+from edgeshift.benchmarks.latency.result import ArtifactResult, Report
 from edgeshift.benchmarks.latency.validity import judge
 from edgeshift.benchmarks.reports.comparability import MAY, Difference, differences, permitted
 from edgeshift.benchmarks.reports.pairing import pair
-from edgeshift.benchmarks.studies.interleave import CONFIDENCE, RESAMPLES
+from edgeshift.benchmarks.statistics import CONFIDENCE, RESAMPLES
 from edgeshift.errors import EdgeshiftError
+from edgeshift.stream.percentiles import PERCENTILES
 
 #: How much slower is no regression.
 TOLERANCE = 0.05
@@ -114,7 +114,7 @@ def compare_latency(
     )
 
 
-def paired(first: Report, second: Report | None) -> tuple[list[tuple[Subject, Subject]], tuple[str, ...]]:
+def paired(first: Report, second: Report | None) -> tuple[list[tuple[ArtifactResult, ArtifactResult]], tuple[str, ...]]:
     """What ``compare_latency`` compares: the pairs, and files of one side only.
 
     Raises:
@@ -165,7 +165,7 @@ def decide(found: Ratio, tolerance: float) -> tuple[str, bool]:
     return "no difference", found.low < least or found.high > most
 
 
-def _pair(first: tuple[Report, Subject], second: tuple[Report, Subject], tolerance: float) -> Pair:
+def _pair(first: tuple[Report, ArtifactResult], second: tuple[Report, ArtifactResult], tolerance: float) -> Pair:
     before, after = first[1], second[1]
     total = ratio(_samples(before, "end_to_end"), _samples(after, "end_to_end"))
     verdict, wide = decide(total, tolerance)
@@ -185,12 +185,12 @@ def _pair(first: tuple[Report, Subject], second: tuple[Report, Subject], toleran
     )
 
 
-def _infer(before: Subject, after: Subject) -> Ratio | None:
+def _infer(before: ArtifactResult, after: ArtifactResult) -> Ratio | None:
     first, second = _samples(before, "infer"), _samples(after, "infer")
     return ratio(first, second) if all(samples.min() > 0 for samples in (*first, *second)) else None
 
 
-def _samples(subject: Subject, phase: str) -> list[Ones]:
+def _samples(subject: ArtifactResult, phase: str) -> list[Ones]:
     needed = PERCENTILES["p50"][1]
     samples = [np.array(getattr(repeat, phase), np.float64) for repeat in subject.repeats]
     if any(repeat.told for repeat in subject.repeats):

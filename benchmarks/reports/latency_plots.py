@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.benchmarks.latency.result import Reading, Repeat, Settings, Subject
+from edgeshift.benchmarks.latency.result import ArtifactResult, Reading, Repeat, Settings
 from edgeshift.benchmarks.latency.summary import deadline
 from edgeshift.benchmarks.reports.figure import BAD, INK, MUTED, SERIES, drawing
 
@@ -21,7 +21,7 @@ FAR = 4.0
 Steps = npt.NDArray[np.float64]
 
 
-def draw_ranges(subjects: Sequence[Subject]) -> str:
+def draw_ranges(subjects: Sequence[ArtifactResult]) -> str:
     """Where the steps of each artifact lie, a line for each of its repeats: SVG."""
     known = [(subject, _times(subject)) for subject in subjects if any(one.end_to_end for one in subject.repeats)]
     rows = sum(len(times) for _, times in known)
@@ -56,7 +56,7 @@ def draw_ranges(subjects: Sequence[Subject]) -> str:
     return canvas.svg
 
 
-def draw_distribution(subject: Subject) -> str:
+def draw_distribution(subject: ArtifactResult) -> str:
     """How often a step takes how long, an outline for each repeat: SVG."""
     times = _times(subject)
     every = np.concatenate(times)
@@ -84,7 +84,7 @@ def draw_distribution(subject: Subject) -> str:
     return canvas.svg
 
 
-def draw_timeline(subject: Subject, settings: Settings) -> str:
+def draw_timeline(subject: ArtifactResult, settings: Settings) -> str:
     """Steps in the order in which they came, all repeats one after the other, and heat where it is known: SVG."""
     heat = has_heat(subject)
     with drawing(2.8 if heat else 2.0) as canvas:
@@ -142,12 +142,12 @@ def draw_minutes(repeat: Repeat) -> str:
     return canvas.svg
 
 
-def has_heat(subject: Subject) -> bool:
+def has_heat(subject: ArtifactResult) -> bool:
     """Whether the timeline shows temperatures."""
     return any(one.before.temperatures or one.after.temperatures for one in subject.repeats)
 
 
-def _times(subject: Subject) -> list[Steps]:
+def _times(subject: ArtifactResult) -> list[Steps]:
     """Milliseconds of the steps of each repeat that has any."""
     return [np.array(repeat.end_to_end) / 1000 for repeat in subject.repeats if repeat.end_to_end]
 

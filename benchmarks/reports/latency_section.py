@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeshift.benchmarks.latency.result import Report, Subject
+from edgeshift.benchmarks.latency.result import ArtifactResult, Report
 from edgeshift.benchmarks.latency.summary import Summary, summarize
 from edgeshift.benchmarks.latency.table import (
     COLUMNS,
@@ -99,7 +99,7 @@ def _ranges(report: Report, name: str) -> Markup:
     )
 
 
-def _artifact(report: Report, subject: Subject, summary: Summary, name: str) -> Markup:
+def _artifact(report: Report, subject: ArtifactResult, summary: Summary, name: str) -> Markup:
     timed = any(repeat.end_to_end for repeat in subject.repeats)
     memory = subject.memory
     shape = "x".join(map(str, subject.input))
@@ -126,7 +126,7 @@ def _artifact(report: Report, subject: Subject, summary: Summary, name: str) -> 
     )
 
 
-def _plots(report: Report, subject: Subject, summary: Summary, name: str) -> list[Markup]:
+def _plots(report: Report, subject: ArtifactResult, summary: Summary, name: str) -> list[Markup]:
     total = summary.phases["end_to_end"]
     known = [(words, value) for words, value in (("p50", total.p50), ("p90", total.p90)) if value is not None]
     said = ", ".join(f"{words} {milliseconds(value)} ms" for words, value in known) or "too few steps for a figure"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeshift.benchmarks.accuracy.proportion import Share
 from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
 from edgeshift.benchmarks.latency.result import Report as LatencyReport
 from edgeshift.benchmarks.latency.summary import Summary, summarize
@@ -12,6 +11,7 @@ from edgeshift.benchmarks.latency.table import bytes_text, milliseconds
 from edgeshift.benchmarks.reports.accuracy_plots import Worth, draw_worth
 from edgeshift.benchmarks.reports.figure import inline
 from edgeshift.benchmarks.reports.markup import Markup, table, tag
+from edgeshift.benchmarks.statistics import Share
 
 COLUMNS = ("no.", "file", "device", "p50 ms", "p90 ms", "size", "clips right")
 Found = tuple[Summary, str, int]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgeshift._system.files import whole_file
+from edgeshift._system.files import atomic_write
 from edgeshift.artifact.file import Artifact, read_artifact, write_artifact
 from edgeshift.artifact.spec import Precision
 from edgeshift.benchmarks.studies.naive_conversion import channels_first, naive_step, to_int8, to_tflite
@@ -129,7 +129,7 @@ class Artifacts:
                     body = to_int8(self._plain(name, "fp32", make, samples), samples())
                 else:
                     body = to_tflite(*make())
-            with whole_file(path) as temporary:
+            with atomic_write(path) as temporary:
                 temporary.write_bytes(body)
         return path.read_bytes()
 

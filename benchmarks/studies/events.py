@@ -20,12 +20,12 @@ import msgspec
 
 from edgeshift.artifact.spec import RuleSpec
 from edgeshift.benchmarks.accuracy import open_subject
-from edgeshift.benchmarks.accuracy.proportion import Share, share
+from edgeshift.benchmarks.statistics import Share, share
 from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.options import run
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
-from edgeshift.events.spotter import Spotted, describe_rule
+from edgeshift.events.spotter import Detection, describe_rule
 from edgeshift.gestures import SPACING, STROKES, DrawnStream, Event, draw_stream
 from edgeshift.stream import Stream
 
@@ -158,7 +158,7 @@ def measure(path: Path, minutes: int, seed: int = 0) -> Report:
     )
 
 
-def watch(stream: Stream, drawn: DrawnStream, rule: RuleSpec) -> list[Spotted]:
+def watch(stream: Stream, drawn: DrawnStream, rule: RuleSpec) -> list[Detection]:
     """What is announced in a drawn stream, from a zero state. Its frames are those that are due: all are fed."""
     stream.reset()
     spotter = stream.spotter(rule)
@@ -169,7 +169,7 @@ def watch(stream: Stream, drawn: DrawnStream, rule: RuleSpec) -> list[Spotted]:
     return [one for one in fed if one is not None]
 
 
-def by_label(spotted: Sequence[Spotted], events: Sequence[Event], seconds: float) -> dict[str, EventScore]:
+def by_label(spotted: Sequence[Detection], events: Sequence[Event], seconds: float) -> dict[str, EventScore]:
     """{label: its score}. Labels do not answer for each other, so they are matched one by one."""
     labels = dict.fromkeys([*(event.label for event in events), *(one.label for one in spotted)])
     return {

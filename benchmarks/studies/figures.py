@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
-from edgeshift.benchmarks.studies.interleave import Interval, Samples
+from edgeshift.benchmarks.statistics import Interval
+from edgeshift.benchmarks.studies.interleave import Samples
 from edgeshift.benchmarks.studies.machine import Machine
 from edgeshift.benchmarks.studies.repeats import Measured, machine_over, over
 

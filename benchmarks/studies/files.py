@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.figures import Report, figure, milliseconds
-from edgeshift.benchmarks.studies.interleave import Turn, interleave, ratio
+from edgeshift.benchmarks.studies.interleave import Turn, interleave
 from edgeshift.benchmarks.studies.machine import load_average, this_machine
 from edgeshift.benchmarks.studies.options import ROUNDS, run
 from edgeshift.benchmarks.studies.overhead import infer, stepping

@@ -17,8 +17,9 @@ from time import perf_counter
 import numpy as np
 
 from edgeshift.benchmarks.latency.loop import no_collection, run_steps
+from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.figures import Report, figure, milliseconds
-from edgeshift.benchmarks.studies.interleave import Turn, interleave, ratio
+from edgeshift.benchmarks.studies.interleave import Turn, interleave
 from edgeshift.benchmarks.studies.machine import load_average, this_machine
 from edgeshift.benchmarks.studies.options import ROUNDS, run
 from edgeshift.benchmarks.studies.reporting import tell

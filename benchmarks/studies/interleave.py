@@ -12,35 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from edgeshift.benchmarks.latency.loop import no_collection
+from edgeshift.benchmarks.statistics import Seconds
 from edgeshift.errors import EdgeshiftError
 
 #: One turn: does the work some times and returns the seconds of one.
 Turn = Callable[[], float]
-#: Seconds, one per round.
-Seconds = npt.NDArray[np.float64]
 #: {name: seconds}; element i of every array belongs to the same round.
 Samples = dict[str, Seconds]
 
 #: Timed calls of a turn, after one that is not timed: the turn before has filled the caches with other things.
 INNER = 5
 WARMUP = 3
-RESAMPLES = 2000
-#: Share of the bootstrap's medians that an interval holds.
-CONFIDENCE = 0.95
-
-
-class Interval(NamedTuple):
-    """A median over rounds, and between what it would lie were the rounds drawn again."""
-
-    value: float
-    low: float
-    high: float
 
 
 def calling(call: Callable[[], object], inner: int = INNER, clock: Callable[[], float] = perf_counter) -> Turn:
@@ -94,23 +80,3 @@ def interleave(
                 samples[names[at]][index] = turns[names[at]]()
             advance()
     return samples
-
-
-def ratio(over: Seconds, under: Seconds) -> Interval:
-    """The median of ``over / under``, round by round."""
-    return median(over / under)
-
-
-def median(values: Seconds, *, seed: int = 0) -> Interval:
-    """The median of one value per round, with its percentile bootstrap interval.
-
-    Raises:
-        EdgeshiftError: a value that is no number, such as the ratio to a time of zero.
-    """
-    if not np.isfinite(values).all():
-        raise EdgeshiftError("a time of zero cannot be compared; time more calls")
-    random = np.random.default_rng(seed)
-    drawn = np.median(values[random.integers(len(values), size=(RESAMPLES, len(values)))], axis=1)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(drawn, (tail, 1 - tail))
-    return Interval(float(np.median(values)), float(low), float(high))

@@ -22,11 +22,12 @@ import msgspec
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact
 from edgeshift.artifact.spec import Precision
+from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.artifacts import Artifacts
 from edgeshift.benchmarks.studies.comparison import Comparison, Row, merge, show
 from edgeshift.benchmarks.studies.figures import rounded
 from edgeshift.benchmarks.studies.forms import MOVES, SLOTS, Form
-from edgeshift.benchmarks.studies.interleave import Samples, Turn, calling, interleave, ratio
+from edgeshift.benchmarks.studies.interleave import Samples, Turn, calling, interleave
 from edgeshift.benchmarks.studies.machine import load_average, this_machine
 from edgeshift.benchmarks.studies.normalisations import NORMALISATIONS
 from edgeshift.benchmarks.studies.notice import Notice

@@ -37,9 +37,10 @@ import numpy as np
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact
 from edgeshift.artifact.spec import Precision
+from edgeshift.benchmarks.statistics import median, ratio
 from edgeshift.benchmarks.studies.artifacts import Artifacts
 from edgeshift.benchmarks.studies.figures import Figure, Report, figure, milliseconds
-from edgeshift.benchmarks.studies.interleave import INNER, Samples, Turn, calling, interleave, median, ratio
+from edgeshift.benchmarks.studies.interleave import INNER, Samples, Turn, calling, interleave
 from edgeshift.benchmarks.studies.machine import load_average, this_machine
 from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.options import Settings, kept, one_thread

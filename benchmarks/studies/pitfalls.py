@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.artifact.spec import NONE
-from edgeshift.benchmarks.accuracy.proportion import Share, share
+from edgeshift.benchmarks.statistics import Share, share
 from edgeshift.benchmarks.studies.drawn import drawn_gestures
 from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.options import run

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from edgeshift.benchmarks.devices.local import LocalDevice
-from edgeshift.benchmarks.latency.bench import Opened, Plan, measure, open_artifact
+from edgeshift.benchmarks.latency.bench import Candidate, Plan, measure, open_artifact
 from edgeshift.benchmarks.latency.mode import MODES
 from edgeshift.benchmarks.latency.result import Report, Settings
 from edgeshift.benchmarks.reports.latency_compare import compare_latency
@@ -124,7 +124,7 @@ def judge(file: Path, mode: str, pairs: int, share: float) -> Repeatability:
     )
 
 
-def _run(device: LocalDevice, subject: Opened, settings: Settings) -> Report:
+def _run(device: LocalDevice, subject: Candidate, settings: Settings) -> Report:
     report = measure(Plan(device, [subject], settings, "drawn", device.facts(), memory=False, idle=0.0))
     if report.subjects[0].lost:
         raise EdgeshiftError(report.subjects[0].lost)

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 import numpy as np
 
-from edgeshift._system.files import sha256, whole_file
+from edgeshift._system.files import atomic_write, sha256
 from edgeshift.artifact.spec import NONE
-from edgeshift.benchmarks.accuracy import Opened, measure, open_subject
+from edgeshift.benchmarks.accuracy import Candidate, measure, open_subject
 from edgeshift.benchmarks.accuracy.clip import Answers
-from edgeshift.benchmarks.accuracy.proportion import Share, share
 from edgeshift.benchmarks.accuracy.score import score_clip
+from edgeshift.benchmarks.statistics import Share, share
 from edgeshift.benchmarks.studies.drawn import drawn_gestures
 from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.options import run
@@ -103,7 +103,7 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
 def deliver(rows: list[T], path: Path, show: Callable[[list[T], Console], None], *, json: bool) -> None:
     """Write the rows as JSON, and print them: as that, or as a table."""
     document = msgspec.json.format(msgspec.json.encode(rows), indent=1)
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(document)
     if json:
         sys.stdout.write(document.decode() + "\n")
@@ -162,7 +162,7 @@ def kept_row(result: Path, model: str, seed: int, clips: int, videos: tuple[Labe
         kept = None
     if kept is None or kept.of != of:
         kept = KeptRow(of, row_of(subject, model, seed, clips, videos))
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             part.write_bytes(msgspec.json.encode(kept))
     return kept.row
 
@@ -180,7 +180,7 @@ class Counted:
         self.steps = entry.step
 
 
-def row_of(subject: Opened, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]) -> Row:
+def row_of(subject: Candidate, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]) -> Row:
     """Measure one trained network on drawn gestures and on videos, if there are any."""
     spec, stream = subject.model.spec, subject.model.stream()
     answers = []

@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from edgeshift.artifact.spec import Precision
+from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.artifacts import Artifacts
 from edgeshift.benchmarks.studies.figures import Figure, Report, figure, milliseconds
-from edgeshift.benchmarks.studies.interleave import Samples, Turn, interleave, ratio
+from edgeshift.benchmarks.studies.interleave import Samples, Turn, interleave
 from edgeshift.benchmarks.studies.machine import load_average, this_machine
 from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.options import Settings, kept, one_thread

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift._system.files import whole_file
+from edgeshift._system.files import atomic_write
 from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.options import run
 from edgeshift.checkpoints.source import DEFAULT_MODEL
@@ -203,7 +203,7 @@ def draw(found: Carried, seen: Seen, path: Path) -> None:
         _film(top, found, seen)
         _maps(middle, seen)
         _courses(bottom, found)
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             figure.savefig(temporary, format="png")
 
 

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edgeshift._system.files import whole_file
+from edgeshift._system.files import atomic_write
 from edgeshift.benchmarks.accuracy import open_subject
-from edgeshift.benchmarks.accuracy.proportion import Share
+from edgeshift.benchmarks.statistics import Interval, Share, ratio
 from edgeshift.benchmarks.studies import events
 from edgeshift.benchmarks.studies.artifacts import Artifacts
-from edgeshift.benchmarks.studies.interleave import Interval, calling, interleave, ratio
+from edgeshift.benchmarks.studies.interleave import calling, interleave
 from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.options import run
 from edgeshift.benchmarks.studies.shift_ablation import (
@@ -154,7 +154,7 @@ def _announced(artifact: Path, minutes: int) -> events.Report:
     sha = open_subject(artifact).sha256
     if report is None or (report.sha256, report.streams, report.seed) != (sha, minutes, SEED):
         report = events.measure(artifact, minutes, SEED)
-        with whole_file(kept) as part:
+        with atomic_write(kept) as part:
             part.write_bytes(msgspec.json.encode(report))
     return report
 

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from edgeshift._system.files import whole_file
+from edgeshift._system.files import atomic_write
 from edgeshift.artifact.file import artifact_size, read_artifact
 from edgeshift.artifact.spec import ParitySpec, Precision
-from edgeshift.benchmarks.studies.interleave import interleave, ratio
+from edgeshift.benchmarks.statistics import ratio
+from edgeshift.benchmarks.studies.interleave import interleave
 from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.options import ROUNDS, one_thread, run
 from edgeshift.benchmarks.studies.overhead import infer, stepping
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         targets = settings.targets.split(",") if settings.targets else None
         rows = measure(default_source(), settings.out, precisions, targets, settings.rounds)
         document = msgspec.json.format(msgspec.json.encode(rows), indent=1)
-        with whole_file(settings.out / RESULTS) as part:
+        with atomic_write(settings.out / RESULTS) as part:
             part.write_bytes(document)
         if settings.json:
             sys.stdout.write(document.decode() + "\n")

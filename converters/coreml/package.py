@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeshift.artifact import mlpackage_file
-from edgeshift.artifact.spec import NEXT
-from edgeshift.checkpoints.source import FRAME, LOGITS
+from edgeshift.artifact.spec import FRAME, LOGITS, NEXT
 from edgeshift.converters.job import Job
 
 #: What coremltools notes by itself and would make two equal conversions differ.

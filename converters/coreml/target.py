@@ -19,10 +19,9 @@ from torch import Tensor, nn
 
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact import mlpackage_file
-from edgeshift.artifact.spec import NEXT, GraphSpec, GridSpec, Precision, StateForm, TensorSpec
-from edgeshift.checkpoints.source import FRAME, LOGITS
+from edgeshift.artifact.spec import FRAME, LOGITS, NEXT, GraphSpec, GridSpec, Precision, StateForm, TensorSpec
 from edgeshift.converters.coreml.package import packaged
-from edgeshift.converters.job import Job, Lowered, lowered
+from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.quantization.fx_qdq import quantized
 from edgeshift.errors import ConversionError, one_line
 from edgeshift.runtimes.mil.package import coremltools
@@ -39,7 +38,7 @@ NOTES = (
     )
 )
 #: On a Mac the artifact must hold on Core ML itself and on the reference executor.
-ALSO = ("mil",) if sys.platform == "darwin" else ()
+EXTRA_RUNTIMES = ("mil",) if sys.platform == "darwin" else ()
 PACKAGES = ("torch", "coremltools")
 PROBABILITIES = "probabilities"
 
@@ -66,7 +65,7 @@ def lower(job: Job) -> Lowered:
         _require_int8(operations)
     graph = GraphSpec(operators=dict(Counter(one.type for one in operations).most_common()))
     found = {name: _described(job, tensor, grids.get(name)) for name, tensor in job.tensors("coreml").items()}
-    return lowered(job, body, found, graph, PACKAGES)
+    return make_lowered(job, body, found, graph, PACKAGES)
 
 
 class StatesOutside(nn.Module):

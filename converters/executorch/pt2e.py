@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from edgeshift.checkpoints.source import FRAME, LOGITS
+from edgeshift.artifact.spec import FRAME, LOGITS
 from edgeshift.converters.channels_last import in_memory
 from edgeshift.converters.job import Job
 from edgeshift.converters.quantization.ranges import ADD, DEPTHWISE, MUL, SUB, Graph, Operator, tied

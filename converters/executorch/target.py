@@ -23,7 +23,7 @@ from edgeshift.converters.channels_last import ChannelsLast, ChannelsLastMemory,
 from edgeshift.converters.executorch.export import export, export_step
 from edgeshift.converters.executorch.graph import boundary, graph_spec
 from edgeshift.converters.executorch.pt2e import quantize
-from edgeshift.converters.job import Backend, Job, Lowered, lowered
+from edgeshift.converters.job import Backend, Job, Lowered, make_lowered
 from edgeshift.errors import ConversionError, missing, one_line
 
 SUFFIX = ".pte"
@@ -67,7 +67,7 @@ def _xnnpack(job: Job) -> Lowered:
         program, graph = _lower(job, export(job, module, inputs), XnnpackPartitioner())
     if job.precision == "int8":
         _require_int8(graph, job.float_boundary, len(job.step.state_names))
-    return lowered(job, program, boundary(job, grids), graph, PACKAGES)
+    return make_lowered(job, program, boundary(job, grids), graph, PACKAGES)
 
 
 def _coreml(job: Job) -> Lowered:
@@ -86,7 +86,7 @@ def _coreml(job: Job) -> Lowered:
         module = export_step(job, ChannelsLast(job.step).eval(), inputs)
     with job.stages.stage("lower"):
         program, graph = _lower(job, export(job, module, inputs), CoreMLPartitioner(compile_specs=specs))
-    return lowered(job, program, boundary(job, None), graph, (*PACKAGES, "coremltools"), unproven=UNPROVEN)
+    return make_lowered(job, program, boundary(job, None), graph, (*PACKAGES, "coremltools"), unproven=UNPROVEN)
 
 
 class Buffered(nn.Module):

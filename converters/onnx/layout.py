@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edgeshift.artifact.spec import TensorSpec
-from edgeshift.checkpoints.source import FRAME
+from edgeshift.artifact.spec import FRAME, TensorSpec
 from edgeshift.converters.onnx.graph import attribute
 from edgeshift.stream import Array
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeshift._system.quiet import quiet
-from edgeshift.checkpoints.source import FRAME
+from edgeshift.artifact.spec import FRAME
 from edgeshift.converters.onnx.graph import read_graph
 from edgeshift.converters.quantization.ranges import Range, groups, tied
 from edgeshift.stream import Array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from edgeshift.checkpoints.source import FRAME
+from edgeshift.artifact.spec import FRAME
 from edgeshift.converters.job import Job
 from edgeshift.models.network import Step
 

@@ -13,9 +13,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.spec import NEXT, GraphSpec, Precision
-from edgeshift.checkpoints.source import LOGITS
-from edgeshift.converters.job import Job, Lowered, lowered
+from edgeshift.artifact.spec import LOGITS, NEXT, GraphSpec, Precision
+from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.onnx.graph import boundary, operators, run_operators
 from edgeshift.converters.onnx.layout import channels_first, moved_whole, states_last
 from edgeshift.converters.onnx.qdq import WEIGHTED, Form, measure, quantize
@@ -69,7 +68,7 @@ def lower_as(job: Job, target: str, form: Form) -> Lowered:
     graph = operators(model) if form.symmetric else run_operators(body)
     if job.precision == "int8" and not form.symmetric:
         _require_int8(graph)
-    return lowered(job, body, found, graph, PACKAGES)
+    return make_lowered(job, body, found, graph, PACKAGES)
 
 
 def _export(job: Job) -> onnx.ModelProto:

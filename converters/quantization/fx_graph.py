@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from edgeshift.checkpoints.source import FRAME, LOGITS
+from edgeshift.artifact.spec import FRAME, LOGITS
 from edgeshift.converters.quantization.ranges import ADD, DEPTHWISE, MUL, SUB, Graph, Operator, Range
 from edgeshift.models.network import Step
 from edgeshift.stream import Array

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from edgeshift.artifact.spec import GridSpec
-from edgeshift.checkpoints.source import FRAME
+from edgeshift.artifact.spec import FRAME, GridSpec
 from edgeshift.converters.quantization.fx_graph import capture, measure, read_graph, results
 from edgeshift.converters.quantization.ranges import groups, tied
 from edgeshift.models.network import SEEN, Step

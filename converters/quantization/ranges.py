@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgeshift.checkpoints.source import FRAME
+from edgeshift.artifact.spec import FRAME
 from edgeshift.models.network import SEEN
 from edgeshift.stream import Array
 

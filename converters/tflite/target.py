@@ -16,7 +16,7 @@ from pathlib import Path
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.spec import GraphSpec, Precision
 from edgeshift.converters.channels_last import NamedChannelsLast, example
-from edgeshift.converters.job import Job, Lowered, lowered
+from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.tflite.graph import boundary, graph_spec, read_graph
 from edgeshift.converters.tflite.ranges import tie_ranges
 from edgeshift.errors import ConversionError, missing
@@ -41,7 +41,7 @@ def lower(job: Job) -> Lowered:
     graph = graph_spec(body)
     if job.precision == "int8":
         _require_int8(graph, job.float_boundary)
-    return lowered(job, body, found, graph, PACKAGES)
+    return make_lowered(job, body, found, graph, PACKAGES)
 
 
 def _export(job: Job) -> bytes:

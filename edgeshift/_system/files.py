@@ -15,7 +15,7 @@ from edgeshift.errors import EdgeshiftError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary name beside ``path``; rename it there when the block ends well, remove it when it does not.
 
     The rename also matters to readers: runtimes map files into memory, and a file changed under them crashes them.
@@ -34,7 +34,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """The same for a folder: give an empty one beside ``path``, renamed there when the block ends well.
 
     A folder that has the name already is moved aside first and removed last: at no moment is there neither, but for the
@@ -60,7 +60,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(folder: Path, name: str = ".lock") -> Iterator[None]:
+def folder_lock(folder: Path, name: str = ".lock") -> Iterator[None]:
     """Keep other processes that ask the same out of a folder while the block runs; a killed one frees it.
 
     Args:

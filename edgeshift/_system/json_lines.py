@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from edgeshift._system.files import whole_file
+from edgeshift._system.files import atomic_write
 from edgeshift.errors import EdgeshiftError
 
 MAX_BYTES = 1 << 30
@@ -32,7 +32,7 @@ class JsonLines(Generic[Entry]):
         self.entries: list[Entry] = self._read(kind) if resume else []
         try:
             # Rewritten: a line that was cut off must not run into the next.
-            with whole_file(path) as temporary:
+            with atomic_write(path) as temporary:
                 temporary.write_bytes(b"".join(map(_line, self.entries)))
         except OSError as error:
             raise EdgeshiftError(f"{path}: cannot be written: {error.strerror or error}") from error

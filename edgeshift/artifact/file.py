@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 import msgspec
 
-from edgeshift._system.files import sha256, whole_file, whole_folder
+from edgeshift._system.files import atomic_folder, atomic_write, sha256
 from edgeshift.artifact import mlpackage_file, onnx_file, zip_trailer
 from edgeshift.artifact.spec import MAX_BYTES, StreamSpec, decode, encode
 from edgeshift.errors import ArtifactError
@@ -94,10 +94,10 @@ def write_artifact(path: Path, body: bytes, spec: StreamSpec) -> StreamSpec:
         require_free(path)
         data = _envelope(path).pack(body, entries)
         if folder is None:
-            with whole_file(path) as temporary:
+            with atomic_write(path) as temporary:
                 temporary.write_bytes(data)
         else:
-            with whole_folder(path) as temporary:
+            with atomic_folder(path) as temporary:
                 folder.write(temporary, data)
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be written: {error.strerror or error}") from error

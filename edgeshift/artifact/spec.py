@@ -26,7 +26,9 @@ MAX_BYTES = 4 << 20
 MAX_VALUES = 1 << 27
 #: The label that means "no gesture", where a rule does not say another.
 NONE = "none"
-#: What a next state is called in graphs whose inputs and outputs need different names.
+#: Names of the graph's input and output.
+FRAME, LOGITS = "frame", "logits"
+#: Where a graph's inputs and outputs need different names, the next state of ``state_x`` is ``next_state_x``.
 NEXT = "next_"
 
 Precision = Literal["fp32", "fp16", "int8"]

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from msgspec import Meta as Limit
 
-from edgeshift._system.files import sha256, whole_file
+from edgeshift._system.files import atomic_write, sha256
 from edgeshift.artifact.spec import Name, RuleSpec, Text
 from edgeshift.checkpoints.checkpoint import ChannelOrder, Consensus, Fit
 from edgeshift.checkpoints.layouts import HEADS, Layout, backbone_shapes
@@ -160,7 +160,7 @@ def write(
         tensors[name] = tensor.contiguous()
     data = safetensors.torch.save(tensors, {KEY: description.decode()})
     try:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
         raise refusal(path, f"cannot be written: {one_line(error)}") from error

@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgeshift._system.files import sha256
-from edgeshift.artifact.spec import PlaceSpec, Precision, RowSpec, RuleSpec, StreamSpec, TensorSpec, WeightsSpec
+from edgeshift.artifact.spec import (
+    FRAME,
+    LOGITS,
+    PlaceSpec,
+    Precision,
+    RowSpec,
+    RuleSpec,
+    StreamSpec,
+    TensorSpec,
+    WeightsSpec,
+)
 from edgeshift.video.fit import FrameSpec
 
 if TYPE_CHECKING:
     from edgeshift.models.network import ShiftNetwork, Step
 
-FRAME, LOGITS = "frame", "logits"
 #: What `edgeshift convert` converts if nothing is named.
 DEFAULT_MODEL, DEFAULT_SIZE = "tsm_mobilenet_v2", 112
 UNTRAINED_WEIGHTS = "untrained: random weights from a fixed seed"
@@ -120,8 +129,8 @@ def untrained_source(
     import torch
 
     from edgeshift._system.threads import one_thread
-    from edgeshift.converters.calibration import drawn_clips
     from edgeshift.gestures import LABELS
+    from edgeshift.gestures.fitted_clips import drawn_clips
     from edgeshift.models import ModelConfig, parse_name
     from edgeshift.models.untrained import initial_network
 

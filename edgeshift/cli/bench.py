@@ -99,9 +99,9 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
         status = _print(report, out, as_json)
         return status if strict else 0
     from edgeshift._system.json_lines import require_resume
+    from edgeshift._system.signals import interrupt_on_signals
     from edgeshift.benchmarks.devices.adb import AdbDevice
-    from edgeshift.benchmarks.devices.find import find_device, hold
-    from edgeshift.benchmarks.devices.process import ended_like_ctrl_c
+    from edgeshift.benchmarks.devices.find import device_lock, find_device
     from edgeshift.benchmarks.latency.bench import Plan, open_artifact
     from edgeshift.benchmarks.latency.journal import Journal
 
@@ -112,7 +112,7 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
         raise EdgeshiftError("the same artifact is named twice: repeats are what --repeats is for")
     if out is not None:
         require_resume(Journal.beside(out), out, resume=given["resume"])
-    with ended_like_ctrl_c(), hold(device):
+    with interrupt_on_signals(), device_lock(device):
         with bars.stage("device"):
             facts, opencv, vendor = _device(device, given["program"])
         if settings.cores is None and isinstance(device, AdbDevice):
@@ -263,9 +263,9 @@ def _device(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
 
 
 def _write(out: Path, report: Report) -> None:
-    from edgeshift._system.files import whole_file
+    from edgeshift._system.files import atomic_write
 
-    with whole_file(out) as temporary:
+    with atomic_write(out) as temporary:
         temporary.write_bytes(msgspec.json.encode(report) + b"\n")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgeshift.checkpoints.source import Source
     from edgeshift.converters import Converted, Options
-    from edgeshift.converters.calibration import Clips
+    from edgeshift.gestures.fitted_clips import FittedClips
     from edgeshift.video.fit import Frame
 
 FILE = click.Path(path_type=Path)
@@ -186,8 +186,8 @@ def _labels(path: Path | None) -> tuple[str, ...] | None:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def _clips(folder: Path | None, source: Source, bars: Bars) -> tuple[Clips | None, list[Frame] | None]:
-    """Clips to calibrate with, and other frames of the same videos to prove the artifact on."""
+def _clips(folder: Path | None, source: Source, bars: Bars) -> tuple[FittedClips | None, list[Frame] | None]:
+    """FittedClips to calibrate with, and other frames of the same videos to prove the artifact on."""
     from edgeshift.converters.calibration import find_videos, held_out, read_clips
 
     if folder is None:

@@ -162,7 +162,7 @@ def _run_clip(session: Session, orientation: Orientation, options: dict[str, Any
     from edgeshift.apps.camera.replay import Replay, open_clip, replay
     from edgeshift.apps.camera.start import parse_actions, parse_size
     from edgeshift.cli import demo_text
-    from edgeshift.events.spotter import Spotted
+    from edgeshift.events.spotter import Detection
 
     form, source, spec = _form(options, lines=False), options["source"], session.runner.model.spec
     journal = Journal(form, source)
@@ -177,7 +177,7 @@ def _run_clip(session: Session, orientation: Orientation, options: dict[str, Any
         if film:
             ending.callback(film.close)
         for found in replay(session, clip, result, film.take if film else lambda *_: None):
-            if isinstance(found, Spotted):
+            if isinstance(found, Detection):
                 journal.gesture(found)
                 actions.on(found)
             elif form == "words":

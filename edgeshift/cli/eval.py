@@ -16,7 +16,7 @@ from edgeshift.errors import DeviceLostError, EdgeshiftError
 from edgeshift.events.spotter import describe_rule
 
 if TYPE_CHECKING:
-    from edgeshift.benchmarks.accuracy import Journal, Measured, Opened, Report, Subject
+    from edgeshift.benchmarks.accuracy import ArtifactResult, Candidate, Journal, Measured, Report
     from edgeshift.benchmarks.devices.device import Device
     from edgeshift.video.dataset import DataSet
 
@@ -78,7 +78,7 @@ def run(
         raise EdgeshiftError("--jobs is for this machine; a device answers one clip after the other")
     from edgeshift._system.json_lines import require_resume
     from edgeshift.benchmarks.accuracy import Journal, make_report, open_on, open_subject
-    from edgeshift.benchmarks.devices.find import find_device, hold
+    from edgeshift.benchmarks.devices.find import device_lock, find_device
     from edgeshift.video.dataset import read_dataset, read_label_map
 
     names = read_label_map(label_map) if label_map is not None else {}
@@ -89,7 +89,7 @@ def run(
     if out is not None:
         require_resume(Journal.beside(out), out, resume=resume)
     # Another one on the same device would take its time and its memory; what runs here may share.
-    with hold(device) if device is not None else nullcontext():
+    with device_lock(device) if device is not None else nullcontext():
         with bars.stage("load"):
             subjects = [open_on(device, file) if device is not None else open_subject(file) for file in files]
         wanted = None if subset is None else tuple(label.strip() for label in subset.split(","))
@@ -119,7 +119,7 @@ def run(
 
 
 def _measure(
-    subject: Opened, data: DataSet, jobs: int, device: Device | None, journal: Journal | None, bars: Bars
+    subject: Candidate, data: DataSet, jobs: int, device: Device | None, journal: Journal | None, bars: Bars
 ) -> Measured:
     """All clips of one artifact; of a device that is lost meanwhile, it says what is kept and how to go on."""
     from edgeshift.benchmarks.accuracy import measure
@@ -140,7 +140,7 @@ def _measure(
             raise DeviceLostError(f"{error}; {words}: {hint}") from error
 
 
-def _check(subject: Opened, data: DataSet, names: dict[str, str], subset: tuple[str, ...] | None) -> None:
+def _check(subject: Candidate, data: DataSet, names: dict[str, str], subset: tuple[str, ...] | None) -> None:
     """Refuse labels that the model cannot know, and say what will not count."""
     from edgeshift.benchmarks.accuracy import gestures, require_labels
 
@@ -156,7 +156,7 @@ def _check(subject: Opened, data: DataSet, names: dict[str, str], subset: tuple[
         _note(f"{file} carries no rule; assumed: {describe_rule(subject.rule, labels)}")
 
 
-def _print(found: Subject, report: Report, labels: tuple[str, ...]) -> None:
+def _print(found: ArtifactResult, report: Report, labels: tuple[str, ...]) -> None:
     counted = sum(row.clips for row in found.rows)
     spacing = "spread evenly" if found.frame_spacing is None else f"a frame every {found.frame_spacing:g} s"
     facts: Facts = [
@@ -199,7 +199,7 @@ def _print(found: Subject, report: Report, labels: tuple[str, ...]) -> None:
         )
 
 
-def _print_confusion(found: Subject) -> None:
+def _print_confusion(found: ArtifactResult) -> None:
     labels = [row.label for row in found.rows]
     if len(labels) > 20:
         return  # no terminal is that wide: the report has it
@@ -218,7 +218,7 @@ def _print_comparisons(report: Report) -> None:
         )
 
 
-def _draw(path: Path, found: Subject, report: Report) -> None:
+def _draw(path: Path, found: ArtifactResult, report: Report) -> None:
     from edgeshift.benchmarks.accuracy import draw_confusion
     from edgeshift.video.picture import write_picture
 
@@ -229,9 +229,9 @@ def _draw(path: Path, found: Subject, report: Report) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    from edgeshift._system.files import whole_file
+    from edgeshift._system.files import atomic_write
 
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(data)
 
 

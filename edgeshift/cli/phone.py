@@ -107,7 +107,7 @@ def _numbered(out: Path, number: int) -> Path:
 
 
 def _write(path: Path, report: Report) -> None:
-    from edgeshift._system.files import whole_file
+    from edgeshift._system.files import atomic_write
 
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(msgspec.json.encode(report) + b"\n")

@@ -28,7 +28,7 @@ def browser_report(
     """
     import edgeshift
     from edgeshift._system.files import sha256
-    from edgeshift.benchmarks.latency.result import Report, Subject
+    from edgeshift.benchmarks.latency.result import ArtifactResult, Report
 
     first, spec = repeats[0], artifact.spec
     # What ran in truth: a browser without threads runs on one, one whose WebGPU lacks something on the processor.
@@ -39,7 +39,7 @@ def browser_report(
         settings=msgspec.structs.replace(settings, threads=first.threads, options=options),
         edgeshift=edgeshift.__version__,
         subjects=(
-            Subject(
+            ArtifactResult(
                 file=artifact.path.name,
                 sha256=sha256(artifact.data),
                 bytes=len(artifact.data),

@@ -62,7 +62,7 @@ def run(files: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
 
 
 def _write(out: Path, documents: list[Document]) -> None:
-    from edgeshift._system.files import whole_file
+    from edgeshift._system.files import atomic_write
 
     if out.suffix.lower() == ".html":
         from edgeshift.benchmarks.reports import make_page
@@ -70,7 +70,7 @@ def _write(out: Path, documents: list[Document]) -> None:
         text = make_page(documents)
     else:
         text = "\n".join(map(_markdown, documents))
-    with whole_file(out) as temporary:
+    with atomic_write(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

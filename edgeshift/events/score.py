@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edgeshift.events.spotter import Spotted
+from edgeshift.events.spotter import Detection
 
 if TYPE_CHECKING:
     from edgeshift.gestures import Event
@@ -68,7 +68,7 @@ class EventScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return float(np.percentile(self.delays, percent)) if self.delays else None
 
 
-def match_events(spotted: Iterable[Spotted], events: Iterable[Event], seconds: float) -> EventScore:
+def match_events(spotted: Iterable[Detection], events: Iterable[Event], seconds: float) -> EventScore:
     """Compare a stream's announcements with what happened in it.
 
     One is right if its label is that of an event whose stroke is half done, and has been complete for no more than

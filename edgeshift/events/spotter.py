@@ -40,7 +40,7 @@ Logits = npt.NDArray[np.floating[Any]]
 Means = npt.NDArray[np.float64]
 
 
-class Spotted(msgspec.Struct, frozen=True):
+class Detection(msgspec.Struct, frozen=True):
     """An announcement: a label, its score then, and the time (seconds) of the frame that decided it."""
 
     label: str
@@ -69,7 +69,7 @@ class Spotter:
         self._kept = 0  # how many of them, and the place in their ring of the next
         self._free = self._last = -math.inf  # when the hold-off ends, and when the last frame was
 
-    def feed(self, logits: Logits, timestamp: float) -> Spotted | None:
+    def feed(self, logits: Logits, timestamp: float) -> Detection | None:
         """Take the answer to one frame; a repeated one (``Prediction.fresh`` is False) is none.
 
         Args:
@@ -100,9 +100,9 @@ class Spotter:
         if best == self._idle or means[best] < self.rule.threshold or timestamp < self._free or self._held is not None:
             return None
         self._held, self._free = best, timestamp + self.rule.hold_off
-        return Spotted(self.labels[best], float(means[best]), timestamp)
+        return Detection(self.labels[best], float(means[best]), timestamp)
 
-    def _remember(self, logits: Logits, means: Means, memory: int) -> Spotted | None:
+    def _remember(self, logits: Logits, means: Means, memory: int) -> Detection | None:
         self._logits[self._kept % memory] = logits[self._gestures]
         self._kept += 1
         complete = float(means[self._gestures].sum())
@@ -119,7 +119,7 @@ class Spotter:
         self._free = self._last + self.rule.hold_off
         self._logits[:] = 0
         self._kept = 0
-        return Spotted(self.labels[self._held], score, self._last)
+        return Detection(self.labels[self._held], score, self._last)
 
     def leading(self) -> tuple[int, float]:
         """The label with the largest mean probability over the window, which fills up from the first answer, and that

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edgeshift.artifact.spec import NONE, RuleSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
-from edgeshift.events.spotter import Logits, Means, Spotted, Times, idle_of, probabilities, window_means
+from edgeshift.events.spotter import Detection, Logits, Means, Times, idle_of, probabilities, window_means
 
 if TYPE_CHECKING:
     from edgeshift.gestures import Event
@@ -73,7 +73,7 @@ def choose_rule(
     return best[1] if idle is None else msgspec.structs.replace(best[1], none=labels[idle])
 
 
-def spot(rule: RuleSpec, labels: Sequence[str], times: Times, logits: Logits) -> list[Spotted]:
+def spot(rule: RuleSpec, labels: Sequence[str], times: Times, logits: Logits) -> list[Detection]:
     """What a ``Spotter`` announces on a whole stream, at once.
 
     Args:
@@ -91,18 +91,18 @@ class _Answers:
         self._complete: dict[int, Means] = {}
         self._scores: dict[tuple[int, int, int], tuple[npt.NDArray[np.intp], Means]] = {}
 
-    def spot(self, rule: RuleSpec) -> list[Spotted]:
+    def spot(self, rule: RuleSpec) -> list[Detection]:
         idle = idle_of(rule, self.labels)
         if rule.window not in self._means:
             self._means[rule.window] = window_means(self.logits, rule.window)
-        found: list[Spotted] = []
+        found: list[Detection] = []
         at = start = 0
         while at < len(self.times):
             best, scores, levels = self._scored(rule, idle, start)
             if (index := _next(scores >= rule.threshold, at)) == len(scores):
                 break
             label = int(best[index])
-            found.append(Spotted(self.labels[label], float(scores[index]), float(self.times[index])))
+            found.append(Detection(self.labels[label], float(scores[index]), float(self.times[index])))
             fallen = _next((levels[:, label] if levels.ndim == 2 else levels) < rule.threshold, index + 1)
             start, at = index + 1, max(fallen, int(np.searchsorted(self.times, self.times[index] + rule.hold_off)))
         return found

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from edgeshift._system.files import alone, whole_file
+from edgeshift._system.files import atomic_write, folder_lock
 from edgeshift.errors import GestureError
 from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events, strip
 from edgeshift.gestures.motion import Act
@@ -118,7 +118,7 @@ def draw_folder(folder: Path, drawing: Drawing, advance: Callable[[], None] = la
         VideoError: a video that cannot be written.
     """
     _claim(folder, drawing)
-    with alone(folder, RECORD):
+    with folder_lock(folder, RECORD):
         return _draw_missing(folder, drawing, advance)
 
 
@@ -155,7 +155,7 @@ def _claim(folder: Path, drawing: Drawing) -> None:
             raise GestureError(
                 f"{folder} is not empty and holds nothing that was drawn here before: give another --out"
             )
-        with whole_file(record) as part:
+        with atomic_write(record) as part:
             part.write_bytes(msgspec.json.format(new, indent=1))
         return
     try:
@@ -211,7 +211,7 @@ def _clear(path: Path) -> None:
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

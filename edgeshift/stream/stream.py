@@ -27,6 +27,8 @@ from edgeshift.video.clips import Pacer
 from edgeshift.video.fit import FrameSpec, fit_frame
 
 Array = npt.NDArray[Any]
+#: The parts of a step, in order: the fields of ``Timings``.
+PHASES = ("pre", "infer", "post")
 
 
 # After a network the caches hold nothing of ours, and Python code costs several times what a loop around it shows: a

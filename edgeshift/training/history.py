@@ -7,7 +7,7 @@ from time import time
 
 import msgspec
 
-from edgeshift._system.files import whole_file
+from edgeshift._system.files import atomic_write
 from edgeshift.errors import TrainingError, one_line
 
 #: Sums that entries keep; all but the counts are divided when read.
@@ -91,7 +91,7 @@ class History:
     def cut(self, lines: int) -> None:
         """Forget what came after the first ``lines``: the state that is gone on from does not know it."""
         self.entries = self.entries[:lines]
-        with whole_file(self.path) as part:
+        with atomic_write(self.path) as part:
             part.write_bytes(b"".join(msgspec.json.encode(entry) + b"\n" for entry in self.entries))
 
 

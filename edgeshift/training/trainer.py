@@ -25,7 +25,7 @@ import msgspec
 import torch
 from torch import nn
 
-from edgeshift._system.files import alone, whole_file
+from edgeshift._system.files import atomic_write, folder_lock
 from edgeshift.errors import EdgeshiftError, TrainingError, one_line
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training.curve import draw_curve
@@ -93,7 +93,7 @@ def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Call
     torch.manual_seed(run.recipe.seed)
     trainee = Trainee(network, run.recipe, run.data.labels).to(device)
     trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with alone(run.folder):
+    with folder_lock(run.folder):
         loop = _Loop(run, trainee)
         loop.restore()
         with _stop_softly() as stopped:
@@ -215,7 +215,7 @@ class _Loop:
             "since": msgspec.to_builtins(self.since),
             "unread": list(self.unread),
         }
-        with whole_file(self.folder / STATE) as part:
+        with atomic_write(self.folder / STATE) as part:
             torch.save(state, part)
 
     def restore(self) -> None:
@@ -299,7 +299,7 @@ def _claim(run: Run, resume: bool) -> None:
             raise TrainingError(f"{run.folder} holds a run of another {keys[0]}: give the same one, or another --out")
         return
     run.folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(msgspec.json.format(msgspec.json.encode(wanted)))
 
 

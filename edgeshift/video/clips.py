@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from edgeshift._system.files import whole_file
+from edgeshift._system.files import atomic_write
 from edgeshift.errors import VideoError
 from edgeshift.video.decode import grabs, opencv_path
 from edgeshift.video.fit import Frame, opencv
@@ -147,7 +147,7 @@ def write_video(path: str | Path, frames: Iterable[Frame], fps: float) -> None:
     if codec is None:
         raise VideoError(f"cannot write {path}: its name must end in .mp4 or .avi")
     try:
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             written = _encode(part, path, frames, codec, fps)
             if part.stat().st_size == 0 or probe(part).frames != written:
                 raise VideoError(f"cannot write {path}: not all of the {written} frames arrived; is the disk full?")

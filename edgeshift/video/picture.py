@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeshift._system.files import whole_file
+from edgeshift._system.files import atomic_write
 from edgeshift.errors import EdgeshiftError, one_line
 from edgeshift.video.fit import Frame, opencv
 
@@ -29,5 +29,5 @@ def write_picture(path: Path, picture: Frame) -> None:
         _, data = cv2.imencode(suffix, picture[..., ::-1])
     except cv2.error as error:
         raise EdgeshiftError(f"{path}: the picture could not be encoded: {one_line(error)}") from error
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(data.tobytes())

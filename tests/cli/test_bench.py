@@ -100,13 +100,13 @@ def test_what_a_run_that_was_cut_off_has_is_not_begun_anew(tmp_path):
 
 @pytest.mark.slow
 def test_one_at_a_time(made, short, tmp_path, capsys):
-    from edgeshift.benchmarks.devices.find import find_device, hold
+    from edgeshift.benchmarks.devices.find import device_lock, find_device
 
     path = made("tsm", "int8").path
     capsys.readouterr()
     assert run("bench", path, path) == 2
     assert "the same artifact is named twice" in capsys.readouterr().err
-    with hold(find_device("local")):
+    with device_lock(find_device("local")):
         assert run("bench", path, "--mode", "rapid") == 2
     assert capsys.readouterr().err == "edgeshift: local: another measurement is running there: wait for it to end\n"
 

@@ -75,9 +75,9 @@ def test_inspect_verify_demo(capsys, made, tmp_path):
     status, out, _ = run(capsys, "verify", path)
     assert status == 0 and out.splitlines()[-1].startswith("next: edgeshift demo")
 
-    from edgeshift.apps.camera.replay import drawn_clip
+    from edgeshift.gestures.demo_stream import demo_stream
 
-    frames = len(list(drawn_clip(size=32)))
+    frames = len(list(demo_stream(size=32)))
     picture = tmp_path / "answers.png"
     status, out, err = run(capsys, "demo", path, "--headless", "--picture", picture)
     assert (status, err) == (0, "") and f"{frames} steps on drawn" in out and "p90" in out and "mean nothing" in out

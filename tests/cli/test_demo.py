@@ -255,17 +255,17 @@ def test_the_shipped_weights_see_what_the_script_says(capsys):
     """The drawn stream by the network that ships: its events against those that were drawn."""
     pytest.importorskip("torch", reason="the checkpoint is run by PyTorch")
     pytest.importorskip("safetensors")
-    from edgeshift.apps.camera.replay import SCRIPT, SEED
     from edgeshift.events.score import match_events
-    from edgeshift.events.spotter import Spotted
+    from edgeshift.events.spotter import Detection
     from edgeshift.gestures import parse_script
+    from edgeshift.gestures.demo_stream import SCRIPT, SEED
     from edgeshift.gestures.draw import stream_events
     from edgeshift.weights import shipped
 
     status, out, err = run(capsys, "demo", shipped("tsm_mobilenet_v2"), "--headless", "--json-lines")
     told = lines(out)
     assert (status, err) == (0, "")
-    spotted = [Spotted(line["label"], line["score"], line["time"]) for line in told if line["event"] == "gesture"]  # type: ignore[arg-type]
+    spotted = [Detection(line["label"], line["score"], line["time"]) for line in told if line["event"] == "gesture"]  # type: ignore[arg-type]
     script = stream_events(SEED, parse_script(SCRIPT))
     score = match_events(spotted, script, told[-1]["steps"] * 0.25)  # type: ignore[operator]
     assert [one.label for one in spotted] == [event.label for event in script] and len(script) == 6

@@ -9,18 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgeshift.converters.calibration import (
-    FRAMES,
-    MIN_CLIPS,
-    PER_CLIP,
-    Clips,
-    drawn_clips,
-    find_videos,
-    held_out,
-    read_clips,
-    roll,
-)
+from edgeshift.converters.calibration import MIN_CLIPS, PER_CLIP, find_videos, held_out, read_clips, roll
 from edgeshift.errors import CalibrationError, VideoError
+from edgeshift.gestures.fitted_clips import FRAMES, FittedClips, drawn_clips
 from edgeshift.models import ModelConfig
 from edgeshift.models.network import SEEN, Step
 from edgeshift.models.untrained import initial_network
@@ -158,12 +149,12 @@ def test_drawn_clips_are_shown_as_the_network_sees_them():
 
 def test_the_hash_is_that_of_every_pixel():
     frames = noise(2)
-    before = Clips("x", tuple(frames)).sha256
-    assert Clips("y", tuple(frames)).sha256 == before
+    before = FittedClips("x", tuple(frames)).sha256
+    assert FittedClips("y", tuple(frames)).sha256 == before
     for clip in (0, 1):
         changed = [f.copy() for f in frames]
         changed[clip][-1, -1, -1, -1] ^= 1
-        assert Clips("x", tuple(changed)).sha256 != before
+        assert FittedClips("x", tuple(changed)).sha256 != before
 
 
 # --- videos ---------------------------------------------------------------------------------------------------------

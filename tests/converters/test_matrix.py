@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from edgeshift.converters import find_target
-from edgeshift.converters.calibration import drawn_clips
 from edgeshift.converters.job import TARGETS
+from edgeshift.gestures.fitted_clips import drawn_clips
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream.parity import compare, failures

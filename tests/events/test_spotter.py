@@ -14,7 +14,7 @@ from doubles import LABELS, frames, model, stream_spec
 from edgeshift.artifact.spec import RuleSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
-from edgeshift.events.spotter import Spotted, Spotter, describe_rule, probabilities, window_means
+from edgeshift.events.spotter import Detection, Spotter, describe_rule, probabilities, window_means
 from edgeshift.events.tuning import choose_rule, spot
 from edgeshift.gestures import Event
 
@@ -62,7 +62,7 @@ def test_the_score_is_the_mean_probability():
     spotter = Spotter(rule(window=2, threshold=0.8), NAMES)
     assert spotter.feed(sure("a")[0], 0.0) is None
     one = spotter.feed(sure("a")[0], 0.25)
-    assert one is not None and one == Spotted("a", one.score, 0.25)
+    assert one is not None and one == Detection("a", one.score, 0.25)
     assert one.score == pytest.approx(0.9, abs=1e-6)
 
 
@@ -123,7 +123,7 @@ def test_a_memory_ends_at_the_last_announcement():
     found = [one for index, row in enumerate(rows) if (one := spotter.feed(row, index * SPACING))]
     assert [(one.label, one.timestamp) for one in found] == [("a", 0.0), ("a", 8 * SPACING)]
     spotter.reset()
-    assert spotter.feed(np.array([0.0, 1.0, -5.0]), 0.0) == Spotted("b", pytest.approx(0.73, abs=0.01), 0.0)
+    assert spotter.feed(np.array([0.0, 1.0, -5.0]), 0.0) == Detection("b", pytest.approx(0.73, abs=0.01), 0.0)
 
 
 def test_gestures_together_are_what_is_complete():
@@ -246,8 +246,8 @@ def test_window_means_of_less_than_a_window():
 # --- counting -------------------------------------------------------------------------------------------------------
 
 
-def at(label: str, time: float) -> Spotted:
-    return Spotted(label, 0.9, time)
+def at(label: str, time: float) -> Detection:
+    return Detection(label, 0.9, time)
 
 
 EVENTS = (Event("a", 2.0, 4.0), Event("b", 10.0, 12.0))

@@ -191,8 +191,8 @@ def test_nothing_is_printed(file):
 
 def test_commands(file, capsys):
     """inspect, verify and demo take every kind of file."""
-    from edgeshift.apps.camera.replay import drawn_clip
     from edgeshift.cli import main
+    from edgeshift.gestures.demo_stream import demo_stream
 
     path = file[0].path
 
@@ -210,5 +210,5 @@ def test_commands(file, capsys):
     assert ("delegated  " in printed) == (spec.graph.delegated is not None)
     report = json.loads(run("verify", path, "--json"))
     assert report["ok"] and report["parity"]["frames"] == 32
-    frames = len(list(drawn_clip(size=32)))
+    frames = len(list(demo_stream(size=32)))
     assert json.loads(run("demo", path, "--headless", "--json"))["steps"] == frames

@@ -329,7 +329,7 @@ def test_nowhere_to_keep_it(tmp_path, trt, device, monkeypatch):
     def deny(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(tensorrt, "whole_file", deny)
+    monkeypatch.setattr(tensorrt, "atomic_write", deny)
     open_artifact(artifact(tmp_path), device=device).stream().step(frames(1)[0])
     assert not list(tmp_path.glob("*.engine"))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeshift._system.files import alone, sha256, whole_file
+from edgeshift._system.files import atomic_write, folder_lock, sha256
 from edgeshift.errors import EdgeshiftError
 
 #: SHA-256 of "abc", from FIPS 180-2.
@@ -21,7 +21,7 @@ def names(folder: Path) -> list[str]:
 
 def test_the_name_appears_at_the_end(tmp_path):
     path = tmp_path / "a.bin"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(b"whole")
         assert not path.exists()
         assert temporary.parent == tmp_path, "a rename only works within one file system"
@@ -34,7 +34,7 @@ def test_the_name_appears_at_the_end(tmp_path):
 def test_a_failure_leaves_what_was_there(tmp_path, error):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
-    with pytest.raises(error), whole_file(path) as temporary:
+    with pytest.raises(error), atomic_write(path) as temporary:
         temporary.write_bytes(b"half")
         raise error
     assert path.read_bytes() == b"old"
@@ -46,27 +46,27 @@ def test_a_reader_keeps_the_old_file(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with path.open("rb") as reader:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(b"new")
         assert reader.read() == b"old"
     assert path.read_bytes() == b"new"
 
 
 def test_a_writer_that_removed_the_temporary_file_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.bin") as temporary:
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.bin") as temporary:
         temporary.unlink()
     assert names(tmp_path) == []
 
 
 def test_a_name_that_is_a_folder_is_an_error_and_leaves_nothing(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(OSError, match="directory"), whole_file(tmp_path / "a") as temporary:
+    with pytest.raises(OSError, match="directory"), atomic_write(tmp_path / "a") as temporary:
         temporary.write_bytes(b"x")
     assert names(tmp_path) == ["a"]
 
 
 def test_folders_are_made(tmp_path):
-    with whole_file(tmp_path / "b" / "c" / "a.bin") as temporary:
+    with atomic_write(tmp_path / "b" / "c" / "a.bin") as temporary:
         temporary.write_bytes(b"x")
     assert names(tmp_path / "b" / "c") == ["a.bin"]
 
@@ -75,7 +75,7 @@ def test_folders_are_made(tmp_path):
 def test_permissions_are_those_of_any_other_new_file(tmp_path, mask):
     before = os.umask(mask)
     try:
-        with whole_file(tmp_path / "a.bin") as temporary:
+        with atomic_write(tmp_path / "a.bin") as temporary:
             temporary.write_bytes(b"x")
         assert os.umask(mask) == mask, "the mask is as it was"
     finally:
@@ -85,7 +85,7 @@ def test_permissions_are_those_of_any_other_new_file(tmp_path, mask):
 
 def test_two_writers_do_not_meet(tmp_path):
     path = tmp_path / "a.bin"
-    with whole_file(path) as first, whole_file(path) as second:
+    with atomic_write(path) as first, atomic_write(path) as second:
         assert first != second
         first.write_bytes(b"first")
         second.write_bytes(b"second")
@@ -98,10 +98,10 @@ def test_hashes():
 
 
 def test_two_at_once_do_not_share_a_folder(tmp_path):
-    with alone(tmp_path / "run"):
-        with pytest.raises(EdgeshiftError, match="another process is at work there"), alone(tmp_path / "run"):
+    with folder_lock(tmp_path / "run"):
+        with pytest.raises(EdgeshiftError, match="another process is at work there"), folder_lock(tmp_path / "run"):
             raise AssertionError("both were let in")
-        with alone(tmp_path / "other"):
+        with folder_lock(tmp_path / "other"):
             pass
-    with alone(tmp_path / "run"):
+    with folder_lock(tmp_path / "run"):
         pass

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeshift.apps.camera.app import RECORD_FPS
 from edgeshift.apps.camera.display.figures import figures, in_lines
 from edgeshift.apps.camera.display.layout import lay_out
-from edgeshift.apps.camera.display.recorder import Recorder
+from edgeshift.apps.camera.display.recorder import RECORD_FPS, Recorder
 from edgeshift.apps.camera.display.view import Numbers, View
 from edgeshift.apps.camera.engine.session import Answer, Session
 from edgeshift.video.clips import TimedFrame

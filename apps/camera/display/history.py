@@ -36,7 +36,7 @@ class History:
         self._colours = {label: _colour(index) for index, label in enumerate(dict.fromkeys(labels))}
         self.runs: deque[Run] = deque()
         self.marks: deque[float] = deque()
-        self._began = 0
+        self._epoch = 0
 
     def hear(self, answer: Answer) -> None:
         """Take an answer; a clock that jumps back begins a new history."""
@@ -44,11 +44,11 @@ class History:
         if self.runs:
             if now < self.runs[-1].end:
                 self.clear()
-            elif answer.began != self._began:  # paused, lost, reset: nobody looked between
+            elif answer.epoch != self._epoch:  # paused, lost, reset: nobody looked between
                 self.runs.append(Run(self.runs[-1].end, now, "", idle=True))
             else:
                 self.runs[-1].end = now
-        self._began = answer.began
+        self._epoch = answer.epoch
         if not self.runs or self.runs[-1].label != said.label:
             self.runs.append(Run(now, now, said.label, said.idle))
         if said.event is not None:

@@ -15,7 +15,7 @@ from edgeshift.apps.camera.display.text import write
 from edgeshift.apps.camera.display.view import Numbers, View
 from edgeshift.apps.camera.engine.grabber import Grabber
 from edgeshift.apps.camera.engine.session import Session
-from edgeshift.apps.camera.engine.slot import Shot
+from edgeshift.apps.camera.engine.slot import CapturedFrame
 from edgeshift.apps.camera.engine.worker import Worker
 from edgeshift.video.fit import Frame
 
@@ -72,7 +72,7 @@ class Painter:
         self.costs: list[float] = []
         self.view: View | None = None
 
-    def paint(self, shot: Shot, *, fresh: bool) -> Painted:
+    def paint(self, shot: CapturedFrame, *, fresh: bool) -> Painted:
         """Draw.
 
         Args:

@@ -11,6 +11,8 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.video.clips import write_video
 from edgeshift.video.fit import Frame
 
+#: Frames per second of a recorded video.
+RECORD_FPS = 20.0
 #: Pictures that may wait for the encoder.
 WAITING = 8
 #: One picture stands for this much time at most, seconds: a camera that was away is no hour of video.

@@ -11,7 +11,7 @@ from edgeshift.apps.camera.display.history import BLACK, GREY, INK, TRACK, Histo
 from edgeshift.apps.camera.display.layout import Box, Layout
 from edgeshift.apps.camera.display.text import wrap, write, write_lines
 from edgeshift.apps.camera.engine.session import Answer
-from edgeshift.apps.camera.engine.smoothing import Said
+from edgeshift.apps.camera.engine.smoothing import DisplayState
 from edgeshift.video.fit import Frame, opencv
 
 #: Times a second that the bar and the history move: eyes do not follow thirty.
@@ -51,7 +51,7 @@ class View:
         self.canvas[:] = PAPER
         self._mirror = mirror
         self._history = History(labels)
-        self._said: Said | None = None
+        self._said: DisplayState | None = None
         self._drawn: dict[str, object] = {}
 
     def hear(self, answer: Answer) -> None:
@@ -136,7 +136,7 @@ class View:
         inside = self._padded(box)
         write(self.canvas, inside, words, WARNING if numbers.notice else INK, size=24 * unit)
 
-    def _draw_label(self, said: Said | None) -> None:
+    def _draw_label(self, said: DisplayState | None) -> None:
         box = self.layout.label
         inside, size = self._padded(box), min(box.height * 0.95, 64 * self.layout.unit)
         announced = said is not None and said.announced
@@ -150,7 +150,7 @@ class View:
             place = Box(inside.left, inside.top + index * height, inside.width, height)
             write(self.canvas, place, line, BLACK if announced else GREY if said.idle else INK, size=size, bold=True)
 
-    def _draw_bar(self, said: Said | None) -> None:
+    def _draw_bar(self, said: DisplayState | None) -> None:
         box, unit = self.layout.bar, self.layout.unit
         score = 0.0 if said is None else min(max(said.score, 0.0), 1.0)
         words = round(52 * unit)

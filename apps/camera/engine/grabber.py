@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from edgeshift.apps.camera.engine.meter import Rate
-from edgeshift.apps.camera.engine.session import Ahead
+from edgeshift.apps.camera.engine.session import Prefetched
 from edgeshift.apps.camera.engine.slot import NewestFrame
 from edgeshift.apps.camera.sources.base import Feed, Orientation, Source
 from edgeshift.errors import VideoError, one_line
@@ -21,7 +21,7 @@ LENIENCE = 1.0
 FAREWELL = 1.0
 
 Tell = Callable[..., None]
-Fit = Callable[[Frame, float], Ahead | None]
+Fit = Callable[[Frame, float], Prefetched | None]
 
 
 class Grabber(threading.Thread):
@@ -62,7 +62,7 @@ class Grabber(threading.Thread):
         self._ending = threading.Event()
         self._going = threading.Event()
         self._going.set()
-        self._began = 0
+        self._epoch = 0
         #: Frames of a clip that were not even decoded, because their time had passed.
         self.skipped = 0
         #: Whether a camera is away.
@@ -125,7 +125,7 @@ class Grabber(threading.Thread):
 
     def _hand_over(self, timestamp: float) -> None:
         frame = self._orient(self._feed.retrieve())
-        self._slot.put(frame, timestamp, self._began, self._fit(frame, timestamp))
+        self._slot.put(frame, timestamp, self._epoch, self._fit(frame, timestamp))
 
     def _find_again(self, reason: str) -> None:
         """Open the source until it works, less and less often: also one that opens and then gives no picture."""
@@ -139,7 +139,7 @@ class Grabber(threading.Thread):
             except VideoError:
                 wait = self._longer()
                 continue
-            self._began += 1
+            self._epoch += 1
             self.lost = False
             self.camera.reset()
             self._tell("back")
@@ -156,7 +156,7 @@ class Grabber(threading.Thread):
                 return
             self._feed.close()
             self._feed = self._source.open()
-            self._began += 1
+            self._epoch += 1
             self.camera.reset()
             self._tell("again")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeshift.apps.camera.replay import ENOUGH, PHASES
 from edgeshift.stream import Timings
+from edgeshift.stream.percentiles import milliseconds
+from edgeshift.stream.stream import PHASES
 
 #: Steps whose times are kept, and ticks that a rate is taken over.
 KEPT, TICKS = 4096, 33
@@ -27,14 +28,7 @@ class Times:
         """{phase: {"p50": ms, "p90": ms}} of the last steps; None where there are too few to say."""
         count = min(self.steps, last, len(self._seconds))
         rows = (self.steps - 1 - np.arange(count)) % len(self._seconds)
-        found = np.percentile(self._seconds[rows] * 1e3, list(ENOUGH), axis=0) if count else None
-        return {
-            phase: {
-                f"p{percent}": float(found[row, column]) if found is not None and count >= enough else None
-                for row, (percent, enough) in enumerate(ENOUGH.items())
-            }
-            for column, phase in enumerate(PHASES)
-        }
+        return {phase: milliseconds(self._seconds[rows, column]) for column, phase in enumerate(PHASES)}
 
 
 class Rate:

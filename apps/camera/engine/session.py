@@ -10,22 +10,22 @@ import numpy as np
 
 from edgeshift._system.quiet import quiet
 from edgeshift.apps.camera.engine.meter import Rate, Times
-from edgeshift.apps.camera.engine.smoothing import Said, Smoother, find_smoother
+from edgeshift.apps.camera.engine.smoothing import DisplayState, Smoother, find_smoother
 from edgeshift.stream import Fitted, Model, Prediction, Stream
 from edgeshift.video.fit import Frame
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The answer to one frame that was fed. which: the artifact's place. began: how often streams began before it."""
+    """The answer to one frame that was fed. which: the artifact's place. epoch: how often streams epoch before it."""
 
     prediction: Prediction
-    said: Said
+    said: DisplayState
     timestamp: float
     which: int
-    began: int = 0
+    epoch: int = 0
 
 
-class Ahead(msgspec.Struct, frozen=True):
+class Prefetched(msgspec.Struct, frozen=True):
     """A frame that was fitted before it was fed. which: for the artifact of this place."""
 
     fitted: Fitted
@@ -69,7 +69,7 @@ class Session:
         self.runners = list(runners)
         self._paced = paced
         self.which = 0
-        self._began = 0
+        self._epoch = 0
         #: Frames that came before they were due.
         self.early = 0
 
@@ -83,7 +83,7 @@ class Session:
         """The one that a switch goes to."""
         return self.runners[(self.which + 1) % len(self.runners)]
 
-    def fit(self, frame: Frame, timestamp: float) -> Ahead | None:
+    def fit(self, frame: Frame, timestamp: float) -> Prefetched | None:
         """Fit a frame for ``feed``, if it looks as if it will be due. From the thread that has just made the frame.
 
         Args:
@@ -91,10 +91,10 @@ class Session:
         """
         which = self.which
         stream = self.runners[which].stream
-        return Ahead(stream.fit(frame), which) if not self._paced or stream.due(timestamp) else None
+        return Prefetched(stream.fit(frame), which) if not self._paced or stream.due(timestamp) else None
 
     def feed(
-        self, frame: Frame, timestamp: float, now: float | None = None, ahead: Ahead | None = None
+        self, frame: Frame, timestamp: float, now: float | None = None, ahead: Prefetched | None = None
     ) -> Answer | None:
         """Feed a frame if it is due.
 
@@ -115,11 +115,11 @@ class Session:
         said = runner.smoother.feed(prediction.logits, timestamp)
         runner.times.add(prediction.timings)
         runner.rate.tick(timestamp if now is None else now)
-        return Answer(prediction, said, timestamp, self.which, self._began)
+        return Answer(prediction, said, timestamp, self.which, self._epoch)
 
     def reset(self) -> None:
         """The next frame is the first."""
-        self._began += 1
+        self._epoch += 1
         self.runner.stream.reset()
         self.runner.smoother.reset()
         self.runner.rate.reset()

@@ -6,11 +6,11 @@ import threading
 from time import monotonic
 from typing import NamedTuple
 
-from edgeshift.apps.camera.engine.session import Ahead
+from edgeshift.apps.camera.engine.session import Prefetched
 from edgeshift.video.fit import Frame
 
 
-class Shot(NamedTuple):
+class CapturedFrame(NamedTuple):
     """One frame of a source.
 
     Attributes:
@@ -18,7 +18,7 @@ class Shot(NamedTuple):
         timestamp: seconds on the source's clock; the stream is paced by it.
         arrived: seconds of ``time.monotonic`` when it was there.
         number: counts the frames put into the slot, from 1.
-        run: counts how often the source began anew (a camera replugged, a clip repeated): states end there.
+        run: counts how often the source epoch anew (a camera replugged, a clip repeated): states end there.
         ahead: the frame fitted for the network already, where it was due when it came.
     """
 
@@ -27,7 +27,7 @@ class Shot(NamedTuple):
     arrived: float
     number: int
     run: int
-    ahead: Ahead | None = None
+    ahead: Prefetched | None = None
 
 
 class NewestFrame:
@@ -35,16 +35,16 @@ class NewestFrame:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._shot: Shot | None = None
+        self._shot: CapturedFrame | None = None
         self._closed = False
         #: Why it was closed; None: its source ended.
         self.error: BaseException | None = None
 
-    def put(self, frame: Frame, timestamp: float, run: int = 0, ahead: Ahead | None = None) -> None:
+    def put(self, frame: Frame, timestamp: float, run: int = 0, ahead: Prefetched | None = None) -> None:
         """Replace the frame."""
         with self._changed:
             number = self._shot.number + 1 if self._shot else 1
-            self._shot = Shot(frame, timestamp, monotonic(), number, run, ahead)
+            self._shot = CapturedFrame(frame, timestamp, monotonic(), number, run, ahead)
             self._changed.notify_all()
 
     def close(self, error: BaseException | None = None) -> None:
@@ -63,7 +63,7 @@ class NewestFrame:
         """A reader that begins with the frame that is there now."""
         return Reader(self)
 
-    def _newer(self, than: int, timeout: float) -> Shot | None:
+    def _newer(self, than: int, timeout: float) -> CapturedFrame | None:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._is_newer(than), timeout)
             return self._shot if self._is_newer(than) else None
@@ -84,7 +84,7 @@ class Reader:
         self._seen: int | None = None
         self.dropped = 0
 
-    def take(self, timeout: float = 0.0) -> Shot | None:
+    def take(self, timeout: float = 0.0) -> CapturedFrame | None:
         """The newest frame that this reader has not seen.
 
         Args:

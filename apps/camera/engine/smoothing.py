@@ -24,7 +24,7 @@ import numpy as np
 
 from edgeshift.artifact.spec import NONE, StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
-from edgeshift.events.spotter import DEFAULT_RULE, Logits, Spotted, Spotter, idle_of, probabilities
+from edgeshift.events.spotter import DEFAULT_RULE, Detection, Logits, Spotter, idle_of, probabilities
 
 #: Frames whose probabilities "mean" averages where the artifact has no rule, and whose logits "jester" sums.
 MEAN_WINDOW, JESTER_WINDOW = 5, 12
@@ -41,7 +41,7 @@ JESTER_MASK = (
 )
 
 
-class Said(msgspec.Struct, frozen=True):
+class DisplayState(msgspec.Struct, frozen=True):
     """What is shown after a frame.
 
     Attributes:
@@ -53,13 +53,13 @@ class Said(msgspec.Struct, frozen=True):
     score: float
     idle: bool
     announced: bool = False
-    event: Spotted | None = None
+    event: Detection | None = None
 
 
 class Smoother(Protocol):
     """One stream's smoothing."""
 
-    def feed(self, logits: Logits, timestamp: float) -> Said:
+    def feed(self, logits: Logits, timestamp: float) -> DisplayState:
         """Take the fresh answer to one frame: logits [classes], and its time in seconds."""
         ...
 
@@ -97,13 +97,13 @@ class _Shown:
         self.nothing = next(iter(sorted(self.idle, key=list(spec.labels).index)), NONE)
         self.last = self.nothing
 
-    def show(self, label: str, score: float, timestamp: float) -> Said:
+    def show(self, label: str, score: float, timestamp: float) -> DisplayState:
         if label in self.mask:
             label = self.nothing
         idle = label in self.idle or label == self.nothing
-        event = None if idle or label == self.last else Spotted(label, score, timestamp)
+        event = None if idle or label == self.last else Detection(label, score, timestamp)
         self.last = label
-        return Said(label, score, idle, not idle, event)
+        return DisplayState(label, score, idle, not idle, event)
 
     def reset(self) -> None:
         self.last = self.nothing
@@ -112,7 +112,7 @@ class _Shown:
 class _Plain(_Shown):
     """Each answer as it is."""
 
-    def feed(self, logits: Logits, timestamp: float) -> Said:
+    def feed(self, logits: Logits, timestamp: float) -> DisplayState:
         scores = probabilities(logits)
         best = int(scores.argmax())
         return self.show(self.labels[best], float(scores[best]), timestamp)
@@ -131,7 +131,7 @@ class _Mean(_Shown):
         best = int(means.argmax())
         return self.labels[best], float(means[best])
 
-    def feed(self, logits: Logits, timestamp: float) -> Said:
+    def feed(self, logits: Logits, timestamp: float) -> DisplayState:
         return self.show(*self.mean(logits), timestamp)
 
     def reset(self) -> None:
@@ -147,18 +147,18 @@ class _Rule(_Shown):
         if spec.rule is None:
             raise EdgeshiftError("the artifact carries no rule for announcing events: use --smoothing mean, or jester")
         self._spotter = Spotter(spec.rule, spec.labels)
-        self._held: Spotted | None = None
+        self._held: Detection | None = None
 
-    def feed(self, logits: Logits, timestamp: float) -> Said:
+    def feed(self, logits: Logits, timestamp: float) -> DisplayState:
         event = self._spotter.feed(logits, timestamp)
         best, mean = self._spotter.leading()
         shown = self.show(self.labels[best], mean, timestamp)
         if event is not None and event.label not in self.mask:
             self._held = event
-            return Said(event.label, event.score, False, True, event)
+            return DisplayState(event.label, event.score, False, True, event)
         if self._held is not None and 0 <= timestamp - self._held.timestamp < HELD:
-            return Said(self._held.label, self._held.score, False, True)
-        return Said(shown.label, shown.score, shown.idle)
+            return DisplayState(self._held.label, self._held.score, False, True)
+        return DisplayState(shown.label, shown.score, shown.idle)
 
     def reset(self) -> None:
         super().reset()
@@ -175,7 +175,7 @@ class _Jester(_Shown):
         # Nothing has been shown long enough to be replaced at once.
         self._label, self._frames = self.nothing, 2
 
-    def feed(self, logits: Logits, timestamp: float) -> Said:
+    def feed(self, logits: Logits, timestamp: float) -> DisplayState:
         self._recent.append(np.asarray(logits, np.float64))
         total = np.sum(self._recent, axis=0)
         label = self.labels[int(total.argmax())]

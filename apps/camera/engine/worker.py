@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from edgeshift.apps.camera.engine.session import Answer, Session
-from edgeshift.apps.camera.engine.slot import NewestFrame, Shot
+from edgeshift.apps.camera.engine.slot import CapturedFrame, NewestFrame
 
 #: Seconds after which a worker without frames looks whether it is asked for something else.
 GLANCE = 0.05
@@ -73,7 +73,7 @@ class Worker(threading.Thread):
         """Wait until it is done with a frame: who draws at once would take the interpreter from it.
 
         Args:
-            number: the frame's (``Shot.number``). timeout: seconds at most.
+            number: the frame's (``CapturedFrame.number``). timeout: seconds at most.
         """
         with self._looked:
             self._looked.wait_for(lambda: self._number >= number, timeout)
@@ -106,7 +106,7 @@ class Worker(threading.Thread):
             self._number = shot.number
             self._looked.notify_all()
 
-    def _look_at(self, shot: Shot) -> None:
+    def _look_at(self, shot: CapturedFrame) -> None:
         begin = perf_counter()
         self.begun = shot.arrived if self.begun is None else self.begun
         if self._paused:

@@ -54,14 +54,14 @@ class DrawnSource:
         return ClipFeed(self._grabs())
 
     def _grabs(self) -> Generator[Grab, None, None]:
-        from edgeshift.apps.camera.replay import drawn_clip
         from edgeshift.gestures import SPACING
+        from edgeshift.gestures.demo_stream import demo_stream
 
         spacing = self.spacing or SPACING
         if self.watched:
             # A whole number of frames in each trained spacing: the due ones come when they are due.
             spacing /= max(1, round(spacing / WATCHABLE))
-        for timed in drawn_clip(spacing=spacing, size=240):
+        for timed in demo_stream(spacing=spacing, size=240):
             yield Grab(timed.timestamp, partial(_same, timed.frame), 1 / spacing, 0)
 
 

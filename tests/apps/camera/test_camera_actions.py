@@ -13,13 +13,13 @@ from scene import until
 
 from edgeshift.apps.camera.actions import Action, Actions, parse_action
 from edgeshift.errors import EdgeshiftError
-from edgeshift.events.spotter import Spotted
+from edgeshift.events.spotter import Detection
 
 LABELS = ("swipe left", "left", "a=b", "a")
 
 
 def event(label="left", timestamp=0.0):
-    return Spotted(label, 0.75, timestamp)
+    return Detection(label, 0.75, timestamp)
 
 
 def python(code, *arguments):

@@ -10,7 +10,7 @@ import pytest
 from doubles import LABELS, SIZE, LeakyExecutor, answers, model, stream_spec
 
 from edgeshift.artifact.spec import RuleSpec
-from edgeshift.benchmarks.accuracy import Journal, Opened, measure, open_subject, stream_clip
+from edgeshift.benchmarks.accuracy import Candidate, Journal, measure, open_subject, stream_clip
 from edgeshift.benchmarks.accuracy.measure import _here, _in_processes
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.events.spotter import DEFAULT_RULE
@@ -38,9 +38,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "clips"
 
 
-def subject(made: list[LeakyExecutor] | None = None, **changes: object) -> Opened:
+def subject(made: list[LeakyExecutor] | None = None, **changes: object) -> Candidate:
     spec = stream_spec(**{"rule": RULE, "frame_spacing": 0.2, **changes})
-    return Opened(Path("double.tflite"), "0" * 64, model(spec, made=made))
+    return Candidate(Path("double.tflite"), "0" * 64, model(spec, made=made))
 
 
 def test_a_clip_is_streamed_at_the_spacing_from_a_zero_state(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_answers_that_are_no_numbers_are_an_error(folder: Path) -> None:
         def logits(self, level, colour):
             return np.full((1, len(LABELS)), np.nan)
 
-    broken = Opened(Path("b.tflite"), "0" * 64, model(stream_spec(rule=RULE, frame_spacing=0.2), Broken))
+    broken = Candidate(Path("b.tflite"), "0" * 64, model(stream_spec(rule=RULE, frame_spacing=0.2), Broken))
     with pytest.raises(EdgeshiftError, match="not finite"):
         measure(broken, read_dataset(folder).clips)
 

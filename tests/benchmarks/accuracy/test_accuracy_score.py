@@ -10,8 +10,8 @@ from doubles import LABELS, stream_spec
 
 from edgeshift.artifact.spec import RuleSpec
 from edgeshift.benchmarks.accuracy import Answers, ClipScore, Measured, draw_confusion, make_report, score_clip
-from edgeshift.benchmarks.accuracy.proportion import mcnemar, share
-from edgeshift.events.spotter import Spotted
+from edgeshift.benchmarks.statistics import mcnemar, share
+from edgeshift.events.spotter import Detection
 from edgeshift.video.dataset import DataSet
 
 RULE = RuleSpec(window=2, threshold=0.6, hold_off=1.0)
@@ -86,7 +86,7 @@ def test_mcnemar_is_the_sign_test():
 
 
 def scored(file: str, label: str, consensus: str, spotted: str | None = None, first: int | None = None) -> ClipScore:
-    announced = (Spotted(spotted, 0.8, 1.0),) if spotted else ()
+    announced = (Detection(spotted, 0.8, 1.0),) if spotted else ()
     return ClipScore(
         file=file,
         label=label,

@@ -13,7 +13,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from edgeshift._system.files import whole_folder
+from edgeshift._system.files import atomic_folder
 from edgeshift.benchmarks.devices.local import LocalDevice
 
 QEMU = "qemu-aarch64-static"
@@ -68,7 +68,7 @@ def find_arm() -> Path:
     )
     folder = Path(cache) / NAME
     if not folder.is_dir():
-        with whole_folder(folder) as part:
+        with atomic_folder(folder) as part:
             _debian(part)
             _wheels(part)
     # A folder that is written as a whole loses what made its programs programs.

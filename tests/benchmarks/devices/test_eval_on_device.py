@@ -12,13 +12,13 @@ from doubles import stream_spec
 
 from edgeshift.artifact.file import write_artifact
 from edgeshift.benchmarks.accuracy import Journal, measure, open_on, open_subject
-from edgeshift.benchmarks.accuracy.opened import Opened
+from edgeshift.benchmarks.accuracy.opened import Candidate
 from edgeshift.benchmarks.devices.device import Done
 from edgeshift.benchmarks.devices.facts import read_facts
-from edgeshift.benchmarks.devices.find import hold
-from edgeshift.benchmarks.devices.job import MARK
+from edgeshift.benchmarks.devices.find import device_lock
 from edgeshift.benchmarks.devices.mock import RecordedDevice
 from edgeshift.benchmarks.devices.probe import Probe
+from edgeshift.benchmarks.devices.protocol import MARK
 from edgeshift.benchmarks.devices.ssh import SshDevice
 from edgeshift.cli import main
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError
@@ -63,7 +63,7 @@ def recorded(tmp_path, *lines, status=0):
 def opened(tmp_path):
     path = tmp_path / "a.tflite"
     path.write_bytes(b"x")
-    return Opened(path, "0" * 64, Model(stream_spec(clip_frames=8), "there", lambda: None))
+    return Candidate(path, "0" * 64, Model(stream_spec(clip_frames=8), "there", lambda: None))
 
 
 def lines(count, frames=8, classes=4):
@@ -110,7 +110,7 @@ def test_two_on_one_device_are_one_too_many(tmp_path, clips, monkeypatch, capsys
     monkeypatch.setattr("edgeshift.benchmarks.devices.find.find_device", lambda name: on)
     path = tmp_path / "a.tflite"
     write_artifact(path, b"no graph", stream_spec(target="tflite"))
-    with hold(on), pytest.raises(SystemExit) as ended:
+    with device_lock(on), pytest.raises(SystemExit) as ended:
         main(["eval", str(path), "--data", str(clips[0].path.parents[1]), "--device", "ssh://board"])
     assert (
         ended.value.code == 2 and "another measurement is running there" in capsys.readouterr().err and on.calls == []

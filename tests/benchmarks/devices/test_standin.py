@@ -15,7 +15,7 @@ from doubles import stream_spec
 
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.devices import standin
-from edgeshift.benchmarks.devices.job import Job
+from edgeshift.benchmarks.latency.job import Job
 from edgeshift.benchmarks.latency.result import Settings
 
 

@@ -17,10 +17,10 @@ import reports
 
 from edgeshift.benchmarks.devices.device import Done
 from edgeshift.benchmarks.devices.facts import read_facts
-from edgeshift.benchmarks.devices.job import MARK
 from edgeshift.benchmarks.devices.local import LocalDevice
 from edgeshift.benchmarks.devices.mock import RecordedDevice
-from edgeshift.benchmarks.latency.bench import Opened, Plan, measure, open_artifact
+from edgeshift.benchmarks.devices.protocol import MARK
+from edgeshift.benchmarks.latency.bench import Candidate, Plan, measure, open_artifact
 from edgeshift.benchmarks.latency.frames import read_frames
 from edgeshift.benchmarks.latency.journal import Journal
 from edgeshift.benchmarks.latency.result import Begun, Memory, Minute, Report, Settings
@@ -58,7 +58,7 @@ def subjects(tmp_path, count):
     for index in range(count):
         path = tmp_path / f"{index}.tflite"
         path.write_bytes(bytes([index]) * 9)
-        found.append(Opened(path, stream_spec(), f"{index}" * 64, 9))
+        found.append(Candidate(path, stream_spec(), f"{index}" * 64, 9))
     return found
 
 
@@ -144,7 +144,7 @@ def test_a_folder_is_measured_here_only(tmp_path):
     folder = tmp_path / "a.mlpackage"
     folder.mkdir()
     with pytest.raises(EdgeshiftError, match=r"a\.mlpackage: a folder is measured on this machine only"):
-        measure(Plan(on, [Opened(folder, one.subjects[0].spec, "0" * 64, 1)], SETTINGS, "drawn", on.facts()))
+        measure(Plan(on, [Candidate(folder, one.subjects[0].spec, "0" * 64, 1)], SETTINGS, "drawn", on.facts()))
 
 
 def test_frames(tmp_path):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import reports
 
-from edgeshift.benchmarks.latency.percentiles import PERCENTILES, percentile
 from edgeshift.benchmarks.latency.result import Energy, Report
 from edgeshift.benchmarks.latency.summary import deadline, summarize
+from edgeshift.stream.percentiles import PERCENTILES, percentile
 
 
 def samples(values) -> dict[str, tuple[float, ...]]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from answers import accuracy_report
 
-from edgeshift.benchmarks.accuracy.proportion import mcnemar, paired_interval
 from edgeshift.benchmarks.accuracy.report import Unreadable
 from edgeshift.benchmarks.reports.accuracy_compare import compare_accuracy, unequal
+from edgeshift.benchmarks.statistics import mcnemar, paired_interval
 from edgeshift.errors import EdgeshiftError
 
 #: 200 clips, 150 of them right.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import reports
 
-from edgeshift.benchmarks.latency.result import Report, Subject
+from edgeshift.benchmarks.latency.result import ArtifactResult, Report
 from edgeshift.benchmarks.reports.comparability import GROUPS, MUST
 from edgeshift.benchmarks.reports.latency_compare import Ratio, compare_latency, decide, invalid, ratio
 from edgeshift.errors import EdgeshiftError
@@ -75,7 +75,7 @@ def test_the_verdict(value, low, high, verdict, wide):
 
 
 def faster(report: Report, factor: float) -> Report:
-    def times(subject: Subject):
+    def times(subject: ArtifactResult):
         return tuple(
             msgspec.structs.replace(
                 repeat,

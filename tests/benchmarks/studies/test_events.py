@@ -11,7 +11,7 @@ from doubles import SIZE, LeakyExecutor, model, stream_spec
 
 from edgeshift.artifact.spec import RuleSpec
 from edgeshift.benchmarks.studies import events
-from edgeshift.events.spotter import Spotted
+from edgeshift.events.spotter import Detection
 from edgeshift.gestures import STROKES, draw_stream
 
 LABELS = ("left", "right", "up", "none")
@@ -82,7 +82,7 @@ def test_labels_are_counted_apart():
     drawn = streams()[0]
     event = next(e for e in drawn.events if e.begin > 0 and e.end < 57)
     other = next(label for label in KNOWN if label != event.label)
-    spotted = [Spotted(event.label, 0.9, event.end), Spotted(other, 0.9, 0.0)]
+    spotted = [Detection(event.label, 0.9, event.end), Detection(other, 0.9, 0.0)]
     found = events.by_label(spotted, drawn.events, 60)
     assert found[event.label].right == 1 and found[event.label].false == 0
     assert found[other].false == 1

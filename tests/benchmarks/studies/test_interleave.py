@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from edgeshift.benchmarks.studies.interleave import calling, interleave, median, ratio
+from edgeshift.benchmarks.statistics import median, ratio
+from edgeshift.benchmarks.studies.interleave import calling, interleave
 from edgeshift.errors import EdgeshiftError
 
 

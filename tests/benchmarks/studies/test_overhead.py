@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from edgeshift.benchmarks.statistics import Interval
 from edgeshift.benchmarks.studies import overhead
 from edgeshift.benchmarks.studies.figures import Figure, Report, encode, figure, merge, milliseconds, show
-from edgeshift.benchmarks.studies.interleave import Interval, Samples
+from edgeshift.benchmarks.studies.interleave import Samples
 from edgeshift.benchmarks.studies.machine import Machine
 from edgeshift.benchmarks.studies.pointwise import SHAPES
 from edgeshift.stream import Timings

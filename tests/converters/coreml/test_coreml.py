@@ -298,7 +298,7 @@ def test_default_names():
 
 def test_a_second_runtime_must_agree_too(package, tmp_path, monkeypatch):
     """On a Mac the reference executor is asked beside Core ML; here it is asked twice."""
-    monkeypatch.setattr(coreml, "ALSO", ("mil",))
+    monkeypatch.setattr(coreml, "EXTRA_RUNTIMES", ("mil",))
     asked = []
     opened = mil.open_artifact
     monkeypatch.setattr(mil, "open_artifact", lambda *a, **o: asked.append(1) or opened(*a, **o))

@@ -288,10 +288,11 @@ def test_resnet50_int8(made):
 def _exported(source):
     """A job with a few samples, and the float step as it is exported for it."""
     from edgeshift._system.progress import Stages
-    from edgeshift.converters.calibration import drawn_clips, roll
+    from edgeshift.converters.calibration import roll
     from edgeshift.converters.channels_last import ChannelsLastMemory, memory_example
     from edgeshift.converters.executorch.export import export_step
     from edgeshift.converters.job import Job
+    from edgeshift.gestures.fitted_clips import drawn_clips
     from edgeshift.models.deploy import deploy
 
     step = deploy(source.network)

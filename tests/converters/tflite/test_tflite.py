@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from edgeshift.artifact.file import read_artifact
 from edgeshift.checkpoints.source import untrained_source
 from edgeshift.converters import Options, convert
-from edgeshift.converters.calibration import Clips, drawn_clips
 from edgeshift.converters.quantization.ranges import groups
 from edgeshift.converters.tflite.graph import read_graph
 from edgeshift.errors import CheckFailedError, ConversionError
+from edgeshift.gestures.fitted_clips import FittedClips, drawn_clips
 from edgeshift.models.network import Step
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
@@ -137,7 +137,7 @@ def test_mutated_buffer_is_refused(tmp_path):
 def test_calibration_clips_are_recorded(made, tmp_path):
     """Other clips, other hash; the ranges follow."""
     artifact = made("tsm", "int8")
-    clips = Clips("twenty others", drawn_clips(artifact.source.frame, 20, seed=9).frames)
+    clips = FittedClips("twenty others", drawn_clips(artifact.source.frame, 20, seed=9).frames)
     other = convert(artifact.source, "tflite", tmp_path / "other.tflite", Options(calibration=clips))
     ours = artifact.result.spec.calibration
     assert ours is not None and other.spec.calibration is not None

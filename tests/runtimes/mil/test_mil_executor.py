@@ -15,8 +15,8 @@ from edgeshift.artifact import mlpackage_file
 from edgeshift.artifact.file import Artifact
 from edgeshift.artifact.spec import NEXT
 from edgeshift.errors import ArtifactError
-from edgeshift.runtimes.mil.package import coremltools
 from edgeshift.runtimes.mil import executor
+from edgeshift.runtimes.mil.package import coremltools
 
 ct = coremltools("these tests")
 from coremltools.converters.mil.mil import Builder as mb  # noqa: E402, N813

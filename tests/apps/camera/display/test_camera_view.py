@@ -14,18 +14,18 @@ from edgeshift.apps.camera.display.layout import Box, lay_out
 from edgeshift.apps.camera.display.text import drawable, wrap, write
 from edgeshift.apps.camera.display.view import ANNOUNCED, PAPER, Numbers, View
 from edgeshift.apps.camera.engine.session import Answer
-from edgeshift.apps.camera.engine.smoothing import Said
+from edgeshift.apps.camera.engine.smoothing import DisplayState
 from edgeshift.errors import EdgeshiftError
-from edgeshift.events.spotter import Spotted
+from edgeshift.events.spotter import Detection
 
 FRAMES = [(640, 480), (1280, 720), (240, 240), (480, 640), (1920, 1080), (160, 120), (64, 48)]
 SIZES = [None, (640, 480), (1280, 720), (800, 480), (1024, 600), (320, 240), (480, 800), (333, 777)]
 LONG = "Turning Hand Counterclockwise"
 
 
-def answer(label="red", timestamp=0.0, *, score=0.9, idle=False, announced=False, began=0):
-    event = Spotted(label, score, timestamp) if announced else None
-    return Answer(None, Said(label, score, idle, announced, event), timestamp, 0, began)  # type: ignore[arg-type]
+def answer(label="red", timestamp=0.0, *, score=0.9, idle=False, announced=False, epoch=0):
+    event = Detection(label, score, timestamp) if announced else None
+    return Answer(None, DisplayState(label, score, idle, announced, event), timestamp, 0, epoch)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -155,8 +155,8 @@ def test_the_history_moves_with_time_and_forgets():
 def test_nothing_is_said_of_the_time_in_which_nobody_looked():
     """Paused, or the camera was away: between the last answer and the next stream's first the strip is empty."""
     history, box = History(["none", "red"]), Box(0, 0, 1000, 20)
-    for timestamp, began in ((0.0, 0), (1.0, 0), (5.0, 1), (6.0, 1)):
-        history.hear(answer("red", timestamp, began=began))
+    for timestamp, epoch in ((0.0, 0), (1.0, 0), (5.0, 1), (6.0, 1)):
+        history.hear(answer("red", timestamp, epoch=epoch))
     canvas = np.zeros((20, 1000, 3), np.uint8)
     history.draw(canvas, box, 6.0, 1.0)
     red = (canvas[1] == history.colour("red")).all(1)

@@ -6,11 +6,6 @@ import msgspec
 
 from edgeshift.benchmarks.latency.result import Settings
 
-#: Begins each line that the worker says to whoever started it: runtimes print on the same stream as they like.
-MARK = "edgeshift: "
-#: Tells the worker to end when its standard input does: whoever started it over a network is gone.
-TIED = "--tied"
-
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One process.

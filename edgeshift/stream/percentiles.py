@@ -19,3 +19,9 @@ def percentile(samples: Sequence[float] | npt.NDArray[Any], name: str) -> float 
     """A percentile by its name in ``PERCENTILES``; None: too few samples."""
     share, needed = PERCENTILES[name]
     return float(np.quantile(samples, share)) if len(samples) >= needed else None
+
+
+def milliseconds(seconds: Sequence[float] | npt.NDArray[Any]) -> dict[str, float | None]:
+    """{"p50": ms, "p90": ms} of some seconds; None where there are too few samples."""
+    found = {name: percentile(seconds, name) for name in ("p50", "p90")}
+    return {name: None if value is None else value * 1e3 for name, value in found.items()}

@@ -1,10 +1,20 @@
-"""Shares of a number of clips, and how far to trust them."""
+"""Intervals: of a share of clips, of the median of a ratio, of the difference between two models."""
 
 from __future__ import annotations
 
 from math import sqrt
+from typing import NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.errors import EdgeshiftError
+
+#: Seconds, one per round.
+Seconds = npt.NDArray[np.float64]
+#: Resamples of a bootstrap, and the share of their medians that its interval holds.
+RESAMPLES, CONFIDENCE = 2000, 0.95
 
 #: Of the normal distribution: 95% lie within this many standard deviations.
 Z95 = 1.959963984540054
@@ -61,3 +71,31 @@ def mcnemar(first_only: int, second_only: int) -> float:
         tail += ways
         ways = ways * (total - right) // (right + 1)
     return min(1.0, tail / (1 << total) * 2)
+
+
+class Interval(NamedTuple):
+    """A median over rounds, and between what it would lie were the rounds drawn again."""
+
+    value: float
+    low: float
+    high: float
+
+
+def ratio(over: Seconds, under: Seconds) -> Interval:
+    """The median of ``over / under``, round by round."""
+    return median(over / under)
+
+
+def median(values: Seconds, *, seed: int = 0) -> Interval:
+    """The median of one value per round, with its percentile bootstrap interval.
+
+    Raises:
+        EdgeshiftError: a value that is no number, such as the ratio to a time of zero.
+    """
+    if not np.isfinite(values).all():
+        raise EdgeshiftError("a time of zero cannot be compared; time more calls")
+    random = np.random.default_rng(seed)
+    drawn = np.median(values[random.integers(len(values), size=(RESAMPLES, len(values)))], axis=1)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(drawn, (tail, 1 - tail))
+    return Interval(float(np.median(values)), float(low), float(high))

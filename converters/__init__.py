@@ -1,17 +1,16 @@
-"""Converters: one file per target, and the driver that they share.
+"""Converters: a folder per target, and the pipeline that they share. Importing this needs torch.
 
-A new target is a file with ``SUFFIX``, ``PRECISIONS`` and ``lower`` (``edgeshift.converters.job.Target`` has the
-details), and a line in ``TARGETS``.
+A new target is a record in ``edgeshift.targets`` and a module here with a ``lower`` function
+(``edgeshift.converters.job.Converter``). May import ``edgeshift`` and, to check what was made, ``edgeshift.runtimes``.
 """
 
 from __future__ import annotations
 
 from edgeshift.converters.all_targets import Outcome, convert_all
-from edgeshift.converters.job import TARGETS, Job, Lowered
-from edgeshift.converters.pipeline import Converted, Options, convert, default_path, find_target, require_choices
+from edgeshift.converters.job import Job, Lowered, converter_of
+from edgeshift.converters.pipeline import Converted, Options, convert, default_path, require_choices
 
 __all__ = [
-    "TARGETS",
     "Converted",
     "Job",
     "Lowered",
@@ -19,7 +18,7 @@ __all__ = [
     "Outcome",
     "convert",
     "convert_all",
+    "converter_of",
     "default_path",
-    "find_target",
     "require_choices",
 ]

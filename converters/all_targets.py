@@ -9,9 +9,9 @@ from time import perf_counter
 
 from edgeshift._system.progress import Stages
 from edgeshift.checkpoints.source import Source
-from edgeshift.converters.job import TARGETS
 from edgeshift.converters.pipeline import Converted, Options, convert, default_path, prepare
 from edgeshift.errors import EdgeshiftError
+from edgeshift.targets import TARGETS
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ def convert_all(
     folder: Path,
     options: Options | None = None,
     stages: Stages | None = None,
-    targets: Sequence[str] = tuple(TARGETS),
+    targets: Sequence[str] | None = None,
 ) -> list[Outcome]:
     """Convert to each target, into a folder, under the names that artifacts have if nobody says.
 
     Args:
         source: the original. folder: is made if it is not there.
         options: how; a target that lacks the precision or form asked for is an error in its outcome.
-        stages: to draw progress with. targets: names in ``TARGETS``.
+        stages: to draw progress with. targets: names in ``edgeshift.targets.TARGETS``; None: all.
 
     Raises:
         CalibrationError: clips that calibrate nothing, for any target.
@@ -44,7 +44,7 @@ def convert_all(
     options, stages = options or Options(), stages or Stages()
     prepared = prepare(source, options, stages)
     outcomes = []
-    for target in targets:
+    for target in TARGETS if targets is None else targets:
         begin = perf_counter()
         converted, failed = None, None
         try:

@@ -1,50 +1,39 @@
-"""The registry of targets, and what passes between the driver and a target."""
+"""What passes between the pipeline, which is the same for every target, and a target's own module."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol, cast
 
 from edgeshift._system.progress import Stages
-from edgeshift.artifact.spec import FRAME, LOGITS, GraphSpec, Precision, StateForm, TensorSpec
+from edgeshift.artifact.spec import FRAME, LOGITS, GraphSpec, TensorSpec
 from edgeshift.checkpoints.source import Source
 from edgeshift.models.network import Step
 from edgeshift.stream import Array
-
-#: {name: module}; imported when the target is asked for.
-TARGETS = {
-    "tflite": "edgeshift.converters.tflite.target",
-    "onnx": "edgeshift.converters.onnx.target",
-    "tensorrt": "edgeshift.converters.onnx.tensorrt",
-    "coreml": "edgeshift.converters.coreml.target",
-    "executorch": "edgeshift.converters.executorch.target",
-}
-
-
-class Backend(NamedTuple):
-    """What a target has for one of its backends."""
-
-    precisions: tuple[Precision, ...]
-    states: tuple[StateForm, ...]
+from edgeshift.targets import Precision, StateForm, Target
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a target is given.
+    """What a target's module is asked to lower.
 
     Attributes:
-        source: the original, for names and labels. step: the deployed step to lower.
+        target: the record of the target.
+        source: the original network, for names and labels.
+        step: the deployed step function to lower.
         precision: one of the target's.
         samples: calibration samples (``edgeshift.converters.calibration.roll``); empty unless int8.
-        float_boundary: int8 inside, float frames, states and logits outside.
-        stages: to time and draw the work.
-        state: where the states are between steps, one of the target's ``STATES``.
-        backend: one of the target's ``BACKENDS``; None: it has one only.
+        float_boundary: int8 inside the graph, float32 frames, states and logits outside.
+        stages: times the work and draws its progress.
+        state: where the states are between steps; one of the target's state forms.
+        backend: the target's back end; None: the target has only one.
         shared: graphs of this step that other targets made before, by name.
     """
 
+    target: Target
     source: Source
     step: Step
     precision: Precision
@@ -55,17 +44,22 @@ class Job:
     backend: str | None = None
     shared: dict[str, bytes] = field(default_factory=dict)
 
-    def tensors(self, target: str) -> dict[str, TensorSpec]:
-        """{name: tensor} of the boundary as the spec describes it, for a target to find in its graph."""
-        spec = self.source.describe(target, self.precision, self.step)
+    def tensors(self) -> dict[str, TensorSpec]:
+        """{name: tensor} of the step's frame, logits and states, in float32 and channels last."""
+        spec = self.source.describe(self.target.name, self.precision, self.step)
         return {tensor.name: tensor for tensor in (spec.input, spec.output, *spec.states)}
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """What a target returns: the graph as bytes, and the boundary it really has.
+    """What a target's module returns.
 
-    ``unproven`` says why nothing on this platform can run it; None: parity is to be proven.
+    Attributes:
+        body: the graph as bytes.
+        input, output, states: the tensors at the graph's boundary as they really are.
+        graph: what the runtime will execute.
+        tools: {package: version} that made it.
+        unproven: why nothing on this machine can run the graph; None: it is compared with the original.
     """
 
     body: bytes
@@ -82,15 +76,20 @@ def make_lowered(
     body: bytes,
     found: Mapping[str, TensorSpec],
     graph: GraphSpec,
-    packages: Sequence[str],
+    also: Sequence[str] = (),
     unproven: str | None = None,
 ) -> Lowered:
-    """Put together what a target returns.
+    """Put together what a target's module returns.
 
     Args:
-        found: {name: tensor} of the graph's real boundary. packages: that made it, whose versions are noted.
-        unproven: why it cannot be run here.
+        job: what was asked for.
+        body: the graph.
+        found: {name: tensor} of the graph's real boundary.
+        graph: what the runtime will execute.
+        also: packages that took part besides the target's own.
+        unproven: why the graph cannot be run here.
     """
+    packages = (*job.target.converter_packages, *also)
     return Lowered(
         body=body,
         input=found[FRAME],
@@ -102,22 +101,19 @@ def make_lowered(
     )
 
 
-class Target(Protocol):
-    """The face of a target's module. A Protocol, because modules cannot inherit.
-
-    It may also have ``NOTES``, lines that every conversion says on stderr; ``STATES``, the choices of ``--state``
-    (none: "io"); ``BACKENDS``, those of ``--backend`` with what each has; and ``EXTRA_RUNTIMES``, names of runtimes that an
-    artifact must hold on besides its own. The first choice is the default.
-    """
-
-    SUFFIX: str
-    PRECISIONS: tuple[Precision, ...]
+class Converter(Protocol):
+    """A target's module. A Protocol, because a module cannot inherit from a class."""
 
     def lower(self, job: Job) -> Lowered:
-        """Lower the step.
+        """Lower the step to the target's graph.
 
         Raises:
             ConversionError: it cannot be done as asked.
-            RuntimeMissingError: the converter is not installed.
+            RuntimeMissingError: a package that converts is not installed.
         """
         ...
+
+
+def converter_of(target: Target) -> Converter:
+    """The module that lowers a step for a target. Importing it can take seconds."""
+    return cast("Converter", importlib.import_module(target.converter))

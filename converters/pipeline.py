@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import msgspec
 import numpy as np
@@ -17,19 +16,19 @@ from edgeshift._system.memory import rare_collections
 from edgeshift._system.progress import Stages
 from edgeshift._system.threads import one_thread
 from edgeshift.artifact.file import Artifact, artifact_size, require_free, write_artifact
-from edgeshift.artifact.spec import CalibrationSpec, Precision, StateForm, StreamSpec
+from edgeshift.artifact.spec import CalibrationSpec, StreamSpec
 from edgeshift.checkpoints.source import Source
 from edgeshift.converters.calibration import MIN_CLIPS, roll
-from edgeshift.converters.job import TARGETS, Backend, Job, Target
-from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError, unknown
+from edgeshift.converters.job import Job, converter_of
+from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
 from edgeshift.gestures.fitted_clips import FRAMES, FittedClips, drawn_clips
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
-from edgeshift.runtimes import BY_NAME, RUNTIMES
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream import Array
 from edgeshift.stream.parity import MIN_FRAMES, compare, failures
 from edgeshift.stream.selfcheck import make_check
+from edgeshift.targets import Precision, StateForm, Target, find_target, require_converter, runtimes_of
 from edgeshift.video.fit import FrameSpec
 
 #: FittedClips that parity is proven on. Not those of calibration: an artifact must hold on frames it was not fitted to.
@@ -46,8 +45,8 @@ class Options:
         parity: frames to prove it on, uint8 [H, W, 3] RGB; None: drawn ones.
         float_boundary: int8 inside, float tensors outside (browsers refuse int8 inputs).
         fresh_states: next states that no operator of the graph reads (some GPU delegates corrupt others).
-        state: where the states are between steps; one of the target's ``STATES``.
-        backend: one of the target's ``BACKENDS``; None: its first.
+        state: where the states are between steps; one of the target's.
+        backend: one of the target's back ends; None: its first.
     """
 
     precision: Precision = "int8"
@@ -85,45 +84,29 @@ class Converted:
     unproven: str | None = None
 
 
-def find_target(name: str) -> Target:
-    """The module of a target.
+def require_choices(target: Target, options: Options) -> None:
+    """Refuse a precision, state form or back end that the target does not have.
 
     Raises:
-        ConversionError: an unknown target, with the nearest names.
+        ConversionError: one of them, with those that the target has.
     """
-    if name not in TARGETS:
-        raise ConversionError(unknown("target", name, TARGETS))
-    return cast("Target", importlib.import_module(TARGETS[name]))
-
-
-def require_choices(module: Target, target: str, options: Options) -> None:
-    """Refuse what a target does not have.
-
-    Raises:
-        ConversionError: with what it has.
-    """
-    backends: Mapping[str, Backend] = getattr(module, "BACKENDS", {})
-    backend, has = _default_backend(module, options), Backend(module.PRECISIONS, getattr(module, "STATES", ("io",)))
-    words = target
+    words, backend = target.name, target.backend(options.backend)
     if backend is not None:
-        if backend not in backends:
-            known = f"it has {', '.join(backends)}" if backends else "it has none to choose from"
-            raise ConversionError(f"{target} has no --backend {backend}; {known}")
-        has, words = backends[backend], f"{target} --backend {backend}"
+        if backend not in target.backends:
+            known = f"it has {', '.join(target.backends)}" if target.backends else "it has none to choose from"
+            raise ConversionError(f"{target.name} has no --backend {backend}; {known}")
+        words = f"{target.name} --backend {backend}"
+    has = target.choices(options.backend)
     if options.precision not in has.precisions:
         raise ConversionError(f"{words} has no {options.precision}; it has {', '.join(has.precisions)}")
     if options.state not in has.states:
         raise ConversionError(f"{words} has no --state {options.state}; it has {', '.join(has.states)}")
 
 
-def _default_backend(module: Target, options: Options) -> str | None:
-    return options.backend or next(iter(getattr(module, "BACKENDS", {})), None)
-
-
 def default_path(source: Source, target: str, precision: Precision, state: StateForm = "io") -> Path:
-    """Where an artifact goes if nobody says: ``tsm_mobilenet_v2_int8.tflite`` in the current folder."""
+    """The artifact's default name, such as ``tsm_mobilenet_v2_int8.tflite`` in the current folder."""
     form = "" if state == "io" else f"_{state}"
-    return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).SUFFIX}")
+    return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).suffix}")
 
 
 def prepare(
@@ -165,7 +148,7 @@ def convert(
 
     Args:
         source: the original.
-        target: a name in ``TARGETS``.
+        target: a name in ``edgeshift.targets.TARGETS``.
         out: the final name; it appears only if every check passes.
         options: how. stages: to draw progress with.
         step: lower this step instead of the deployed form of the source.
@@ -176,18 +159,18 @@ def convert(
         CheckFailedError: the artifact is not equal to the original. Nothing is written.
     """
     options, stages = options or Options(), stages or Stages()
-    module = find_target(target)
-    require_choices(module, target, options)
+    record = find_target(target)
+    require_choices(record, options)
     require_free(out)
-    if not out.name.endswith(module.SUFFIX):
-        raise ConversionError(
-            f"{out}: a {target} artifact is named *{module.SUFFIX}, which is how it is recognised later"
-        )
+    if not out.name.endswith(record.suffix):
+        raise ConversionError(f"{out}: name the artifact *{record.suffix}: a {target} artifact is recognised by that")
     if options.float_boundary and options.precision != "int8":
         raise ConversionError(f"--float-boundary is for int8; {options.precision} has float boundaries anyway")
 
+    require_converter(record)
     prepared = prepared or prepare(source, options, stages, step)
     job = Job(
+        target=record,
         source=source,
         step=prepared.step,
         precision=options.precision,
@@ -195,10 +178,10 @@ def convert(
         float_boundary=options.float_boundary,
         stages=stages,
         state=options.state,
-        backend=_default_backend(module, options),
+        backend=record.backend(options.backend),
         shared=prepared.shared,
     )
-    lowered = module.lower(job)
+    lowered = converter_of(record).lower(job)
     spec = msgspec.structs.replace(
         source.describe(target, options.precision, prepared.step),
         input=lowered.input,
@@ -211,7 +194,7 @@ def convert(
     )
     artifact = Artifact(out, spec, lowered.body)
     if lowered.unproven is None:
-        spec = _prove(artifact, source, options, stages, getattr(module, "EXTRA_RUNTIMES", ()))
+        spec = _check(artifact, source, options, stages, record)
     else:  # the device that can run it compares itself with the original
         spec = msgspec.structs.replace(spec, check=make_check(reference(source), options.precision))
     with stages.stage("write"):
@@ -219,18 +202,16 @@ def convert(
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
 
 
-def _prove(
-    artifact: Artifact, source: Source, options: Options, stages: Stages, also: Sequence[str] = ()
-) -> StreamSpec:
-    """Compare the artifact with the original and record it, with a self-check for the device.
+def _check(artifact: Artifact, source: Source, options: Options, stages: Stages, target: Target) -> StreamSpec:
+    """Compare the artifact with the original on each of the target's runtimes, and record a self-check for the device.
 
-    Args:
-        also: other runtimes it must hold on, names in ``BY_NAME``; what is recorded is what its own one found.
+    Returns:
+        The description with the parity that the target's default runtime has, and with the self-check.
     """
     frames = parity_frames(source.frame) if options.parity is None else options.parity
-    runtimes = [RUNTIMES[artifact.path.suffix], *(BY_NAME[name][1] for name in also)]
+    runtimes = runtimes_of(target)
     with stages.stage("verify", len(frames) * len(runtimes)) as advance, one_thread():
-        models = [importlib.import_module(runtime).open_artifact(artifact) for runtime in runtimes]
+        models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
         found = [compare(model, reference(source), frames, advance) for model in models]
         for parity in found:
             problems = failures(parity, options.precision)

@@ -92,8 +92,17 @@ def one_line(error: BaseException, limit: int = 200) -> str:
 
 
 def missing(package: str, extra: str, why: str) -> RuntimeMissingError:
-    """The error for a package that is not there, with the exact command that brings it."""
-    return RuntimeMissingError(f'{why} needs {package}, which is not installed: pip install "edgeshift[{extra}]"')
+    """The error for a package that is not installed, with the command that installs it.
+
+    Args:
+        package: its name on PyPI. extra: the extra of edgeshift that brings it. why: what needs it.
+    """
+    return RuntimeMissingError(f"{why} needs {package}, which is not installed: {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """The command that installs edgeshift with an extra."""
+    return f'pip install "edgeshift[{extra}]"'
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

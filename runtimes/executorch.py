@@ -22,8 +22,9 @@ from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Boundary, read_artifact, require_fit
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.checkpoints.source import channels_last
-from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line
+from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.stream import Array, Model
+from edgeshift.targets import missing_runtime
 
 METHOD = "forward"
 #: {backend as a description names it: as the runtime does}.
@@ -249,5 +250,5 @@ def _executorch(path: Path) -> tuple[Any, Any]:
             runtime = importlib.import_module("executorch.runtime")
             library = importlib.import_module("executorch.extension.pybindings.portable_lib")
     except ImportError as error:
-        raise missing("executorch", "executorch", f"running {path}") from error
+        raise missing_runtime("executorch", f"running {path}") from error
     return runtime.Runtime.get(), library

@@ -14,8 +14,9 @@ import numpy as np
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Boundary, read_artifact, require_fit
 from edgeshift.artifact.spec import NEXT, StreamSpec
-from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line, unknown
+from edgeshift.errors import ArtifactError, EdgeshiftError, one_line, unknown
 from edgeshift.stream import Array, Model
+from edgeshift.targets import missing_runtime
 
 #: {our name: ONNX Runtime's}. All but "cpu" come with other builds of the package, or on other systems.
 PROVIDERS = {
@@ -142,7 +143,7 @@ def _onnxruntime(path: Path) -> Any:
         with quiet():
             import onnxruntime
     except ImportError as error:
-        raise missing("onnxruntime", "onnx", f"running {path}") from error
+        raise missing_runtime("onnxruntime", f"running {path}") from error
     return onnxruntime
 
 

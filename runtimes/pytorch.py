@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeshift.errors import EdgeshiftError, missing
+from edgeshift.errors import EdgeshiftError
 from edgeshift.stream import Array, Model
+from edgeshift.targets import missing_runtime
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints.source import Source
@@ -31,7 +32,7 @@ def load(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) ->
     try:
         import torch
     except ImportError as error:
-        raise missing("torch", "convert", f"running {path}") from error
+        raise missing_runtime("pytorch", f"running {path}") from error
     from edgeshift.checkpoints.source import checkpoint_source
 
     if not 1 <= threads <= 64:

@@ -24,6 +24,7 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line
 from edgeshift.runtimes.processor import runs_compiled_model
 from edgeshift.stream import Array, Model
+from edgeshift.targets import missing_runtime
 
 #: Where an Interpreter may live, newest first: (module, the package that brings it).
 INTERPRETERS = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
@@ -196,7 +197,7 @@ def _silence() -> None:
 def _interpreted(artifact: Artifact, threads: int) -> Model:
     name, package = next(((m, p) for m, p in INTERPRETERS if _installed(m)), ("", ""))
     if not name:
-        raise missing("a TFLite runtime", "tflite", f"running {artifact.path}")
+        raise missing_runtime("tflite", f"running {artifact.path}")
     interpreter = importlib.import_module(name).Interpreter
 
     def open_graph() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import os
 import pickle
 import signal
@@ -17,14 +18,6 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
-#: What each target needs to be installed.
-CONVERTERS = {
-    "tflite": "litert_torch",
-    "onnx": "onnxscript",
-    "tensorrt": "onnxscript",
-    "coreml": "coremltools",
-    "executorch": "executorch",
-}
 
 
 @dataclass(frozen=True)
@@ -52,8 +45,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
     """
     pytest.importorskip("torch", reason="the converters are not installed")
     from edgeshift.checkpoints.source import untrained_source
-    from edgeshift.converters import Options, convert, find_target
+    from edgeshift.converters import Options, convert
     from edgeshift.converters.pipeline import prepare
+    from edgeshift.targets import find_target
 
     # The processes of one run have folders beside each other; what one has converted, the others take.
     base = tmp_path_factory.getbasetemp()
@@ -65,11 +59,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
 
     def make(table: str = "tsm", precision: str = "int8", target: str = "tflite", **options: Any) -> Made:
         key = (table, precision, target, *sorted(options.items()))
-        pytest.importorskip(CONVERTERS[target], reason="the converter is not installed")
+        lacking = [m for m in find_target(target).converter_packages.values() if importlib.util.find_spec(m) is None]
+        if lacking:
+            pytest.skip(f"{lacking[0]} is not installed")
         if key not in cache:
             if table not in sources:
                 sources[table] = untrained_source(table if "_" in table else f"{table}_mobilenet_v2", size=64)
-            path = folder / ("_".join(map(str, key)).replace(" ", "") + find_target(target).SUFFIX)
+            path = folder / ("_".join(map(str, key)).replace(" ", "") + find_target(target).suffix)
             result = path.with_name(f"{path.name}.result")
             with path.with_name(f"{path.name}.lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)

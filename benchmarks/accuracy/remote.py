@@ -19,6 +19,7 @@ from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.probe import answers, ask_probe, require_done
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError, VideoError, one_line
 from edgeshift.stream import Array, Model
+from edgeshift.targets import find_runtime
 from edgeshift.video.dataset import LabelledClip
 from edgeshift.video.fit import fit_frame
 
@@ -43,13 +44,13 @@ def open_on(device: Device, path: Path) -> Candidate:
     if path.is_dir():
         raise ArtifactError(f"{path}: a folder is measured on this machine only")
     spec, known = read_artifact(path).spec, ask_probe(device).runtimes
-    target = "onnx" if spec.target == "tensorrt" else spec.target
-    if target not in known:
+    runtime = find_runtime(path).name
+    if runtime not in known:
         words = ", ".join(known) or "none"
         raise DeviceError(
             f"{device.name}: no runtime for {path.name} ({spec.target}) is installed there; it has {words}"
         )
-    model = Model(spec, f"{target} {known[target]} on {device.name}", _not_here)
+    model = Model(spec, f"{runtime} {known[runtime]} on {device.name}", _not_here)
     return Candidate(path, sha256(artifact_bytes(path)), model)
 
 

@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeshift._system.files import atomic_write
+from edgeshift.targets import RUNTIMES
 
 WORKER = "edgeshift.benchmarks.latency.worker"
-#: Loaded by name, so that no import shows them. Core ML and PyTorch do not run on what agents are for.
-RUNTIMES = ("tflite", "onnxruntime", "executorch", "tensorrt")
 STANDIN = "edgeshift.benchmarks.devices.standin"
 #: The date of every entry: the same modules give the same bytes, and a device that has them is not sent them again.
 DATE = (1980, 1, 1, 0, 0, 0)
@@ -40,7 +39,8 @@ sys.exit(main())
 
 def build_agent(path: Path) -> None:
     """Write the agent: about 100 kB."""
-    names = sorted(modules(WORKER, STANDIN, *(f"edgeshift.runtimes.{name}" for name in RUNTIMES)))
+    # Runtimes are loaded by name, so that no import shows them.
+    names = sorted(modules(WORKER, STANDIN, *(runtime.module for runtime in RUNTIMES.values() if runtime.on_boards)))
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
         _write(file, "__main__.py", MAIN.encode())
         for name in names:

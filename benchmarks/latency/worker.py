@@ -27,7 +27,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgeshift.artifact.file import read_artifact
 from edgeshift.benchmarks.devices.facts import read_facts
 from edgeshift.benchmarks.devices.protocol import MARK, TIED
 from edgeshift.benchmarks.latency import power
@@ -38,10 +37,11 @@ from edgeshift.benchmarks.latency.memory import measure_memory
 from edgeshift.benchmarks.latency.reading import cool_down, read
 from edgeshift.benchmarks.latency.result import Begun, Minute, Repeat, Settings
 from edgeshift.errors import DeviceError, EdgeshiftError, RuntimeMissingError
-from edgeshift.runtimes import PACKAGES, load
+from edgeshift.runtimes import load
 from edgeshift.stream import Model, Stream
 from edgeshift.stream.percentiles import percentile
 from edgeshift.stream.selfcheck import self_check
+from edgeshift.targets import RUNTIMES, find_runtime
 
 MINUTE = 60.0
 #: The largest frames and clips that are read.
@@ -76,9 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
 def probe() -> None:
     """Say what is here."""
     runtimes = {}
-    for target, modules in PACKAGES.items():
-        found = (_version(package) for module, package in modules.items() if _there(module))
-        runtimes[target] = next(filter(None, found), None)
+    for name, runtime in RUNTIMES.items():
+        found = (_version(package) for module, package in runtime.packages.items() if _there(module))
+        runtimes[name] = next(filter(None, found), None)
     _say(
         {
             "facts": msgspec.to_builtins(read_facts()),
@@ -217,7 +217,7 @@ def _load(path: str, runtime: str | None = None, **options: Any) -> Model:
         if not sys.argv[0].endswith(".pyz"):
             raise
         # edgeshift is not installed here, and need not be.
-        package = next(iter(PACKAGES[runtime or read_artifact(Path(path)).spec.target].values()))
+        package = next(iter(find_runtime(Path(path), runtime).packages.values()))
         raise EdgeshiftError(
             f"this device has no {package}: on it, {sys.executable} -m pip install {package}"
         ) from error

@@ -18,10 +18,10 @@ import msgspec
 
 from edgeshift._system.files import atomic_write
 from edgeshift.artifact.file import Artifact, read_artifact, write_artifact
-from edgeshift.artifact.spec import Precision
 from edgeshift.benchmarks.studies.naive_conversion import channels_first, naive_step, to_int8, to_tflite
 from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.timing_networks import smooth_clips
+from edgeshift.targets import Precision, find_target
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.studies.pointwise import Pointwise
@@ -33,10 +33,11 @@ CODE = (
     "edgeshift.models",
     "edgeshift.converters",
     "edgeshift.shift",
-    "edgeshift.converters.calibration",
-    "edgeshift.artifact.file",
-    "edgeshift.artifact.spec",
-    *(f"edgeshift.benchmarks.{name}" for name in ("forms", "normalisations", "plain", "pointwise", "subject")),
+    "edgeshift.targets",
+    "edgeshift.artifact",
+    "edgeshift.benchmarks.studies.naive_conversion",
+    "edgeshift.benchmarks.studies.pointwise",
+    "edgeshift.benchmarks.studies.timing_networks",
 )
 TOOLS = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer")
 
@@ -71,13 +72,13 @@ class Artifacts:
             source: what is converted. precision: to what.
             form: names the step in the file's name.
             step: makes it, if it has to be made.
-            target: a name in ``edgeshift.converters.TARGETS``.
+            target: a name in ``edgeshift.targets.TARGETS``.
         """
         # By name, and only here: benchmarks time finished artifacts and must run where no converter is installed.
         # This one compares ways to convert, so it has to convert.
         converters = importlib.import_module("edgeshift.converters")
         config = source.network.config
-        suffix = converters.find_target(target).SUFFIX
+        suffix = find_target(target).suffix
         path = self._path(f"{config.name}_{config.size}_{form}_{precision}", suffix)
         if not path.exists():
             with self.notice.about(f"{path.stem}{suffix}"):
@@ -106,9 +107,9 @@ class Artifacts:
         from edgeshift.converters.calibration import roll
 
         samples = list(roll(step, smooth_clips(source.network.config.size))) if precision == "int8" else []
-        lowered = converters.find_target(target).lower(
-            converters.Job(source, step, precision, samples, False, self.notice)
-        )
+        record = find_target(target)
+        job = converters.Job(record, source, step, precision, samples, False, self.notice, backend=record.backend(None))
+        lowered = converters.converter_of(record).lower(job)
         spec = msgspec.structs.replace(
             source.describe(target, precision, step),
             input=lowered.input,
@@ -151,7 +152,7 @@ def _digest() -> str:
         spec = importlib.util.find_spec(name)
         assert spec is not None and spec.origin is not None, f"{name} is part of edgeshift"
         origin = Path(spec.origin)
-        for path in sorted(origin.parent.glob("*.py")) if spec.submodule_search_locations else [origin]:
+        for path in sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]:
             digest.update(path.read_bytes())
     for tool in TOOLS:
         try:

@@ -36,7 +36,6 @@ import numpy as np
 
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact
-from edgeshift.artifact.spec import Precision
 from edgeshift.benchmarks.statistics import median, ratio
 from edgeshift.benchmarks.studies.artifacts import Artifacts
 from edgeshift.benchmarks.studies.figures import Figure, Report, figure, milliseconds
@@ -50,6 +49,7 @@ from edgeshift.benchmarks.studies.reporting import report_on
 from edgeshift.benchmarks.studies.timing_networks import smooth_clips, subject
 from edgeshift.runtimes.tflite import open_artifact
 from edgeshift.stream import Stream, Timings
+from edgeshift.targets import Precision
 from edgeshift.video.fit import Frame, FrameSpec
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeshift.artifact.spec import Precision
 from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.artifacts import Artifacts
 from edgeshift.benchmarks.studies.figures import Figure, Report, figure, milliseconds
@@ -29,10 +28,8 @@ from edgeshift.benchmarks.studies.overhead import infer, stepping
 from edgeshift.benchmarks.studies.reporting import report_on
 from edgeshift.benchmarks.studies.timing_networks import smooth_clips, subject
 from edgeshift.errors import EdgeshiftError, RuntimeMissingError
-from edgeshift.runtimes import RUNTIMES
+from edgeshift.targets import TARGETS, Precision, find_runtime
 
-#: Targets with a runtime that can be timed on a computer.
-TIMED = ("tflite", "onnx", "executorch")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 #: Largest step time over TSN's.
 GOALS = {"tsm": 1.03, "stsm": 1.05}
@@ -95,13 +92,13 @@ def _turns(folder: Path, size: int, notice: Notice) -> tuple[dict[str, Turn], tu
     artifacts = Artifacts(folder, notice)
     turns: dict[str, Turn] = {}
     runtimes, notes = [], []
-    for target in TIMED:
+    for target in [name for name, target in TARGETS.items() if target.timed]:
         mine: dict[str, Turn] = {}
         try:
             for table, source in sources.items():
                 for precision in PRECISIONS:
                     artifact = artifacts.shipped(source, precision, target)
-                    model = importlib.import_module(RUNTIMES[artifact.path.suffix]).open_artifact(artifact)
+                    model = importlib.import_module(find_runtime(artifact.path).module).open_artifact(artifact)
                     mine[f"{target} {table} {precision}"] = stepping(model.stream(), frame, infer)
         except RuntimeMissingError as error:
             notes.append(f"left out: {target}: {error}")

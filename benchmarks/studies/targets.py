@@ -21,16 +21,16 @@ import numpy as np
 
 from edgeshift._system.files import atomic_write
 from edgeshift.artifact.file import artifact_size, read_artifact
-from edgeshift.artifact.spec import ParitySpec, Precision
+from edgeshift.artifact.spec import ParitySpec
 from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.interleave import interleave
 from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.options import ROUNDS, one_thread, run
 from edgeshift.benchmarks.studies.overhead import infer, stepping
-from edgeshift.benchmarks.studies.shift_cost import TIMED
 from edgeshift.checkpoints.source import default_source
 from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.runtimes import load
+from edgeshift.targets import ALL_PRECISIONS, TARGETS, Precision, find_target
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,15 +38,6 @@ if TYPE_CHECKING:
     from edgeshift.checkpoints.source import Source
 
 RESULTS = "targets.json"
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-#: What the machine that converts cannot run.
-ELSEWHERE = {
-    "tflite": "phones, boards, GPU delegates",
-    "onnx": "boards, other providers than CPU",
-    "tensorrt": "TensorRT: the file is run by ONNX Runtime",
-    "coreml": "Core ML: its program is run by the reference executor",
-    "executorch": "phones, boards",
-}
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -72,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run it and print it."""
     parser = argparse.ArgumentParser(description="Every target in every precision.")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for the artifacts and results")
-    parser.add_argument("--precisions", default=",".join(PRECISIONS), help=f"(default: {','.join(PRECISIONS)})")
+    parser.add_argument("--precisions", default=",".join(ALL_PRECISIONS), help=f"(default: {','.join(ALL_PRECISIONS)})")
     parser.add_argument("--targets", metavar="A,B", help="which (default: all)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of timing (default: {ROUNDS})")
     parser.add_argument("--markdown", action="store_true", help="print the table as the documentation has it")
@@ -81,8 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> int:
         precisions = settings.precisions.split(",")
-        if unknown := [name for name in precisions if name not in PRECISIONS]:
-            raise EdgeshiftError(f"--precisions {unknown[0]}: give some of {', '.join(PRECISIONS)}")
+        if unknown := [name for name in precisions if name not in ALL_PRECISIONS]:
+            raise EdgeshiftError(f"--precisions {unknown[0]}: give some of {', '.join(ALL_PRECISIONS)}")
         targets = settings.targets.split(",") if settings.targets else None
         rows = measure(default_source(), settings.out, precisions, targets, settings.rounds)
         document = msgspec.json.format(msgspec.json.encode(rows), indent=1)
@@ -111,9 +102,9 @@ def measure(
     """
     # By name: benchmarks must import where no converter is installed. This one is about conversions.
     converters = importlib.import_module("edgeshift.converters")
-    names = list(converters.TARGETS) if targets is None else targets
+    names = list(TARGETS) if targets is None else targets
     for name in names:
-        converters.find_target(name)
+        find_target(name)
     notice, rows = Notice(), []
     for precision in precisions:
         with notice.about(precision):
@@ -135,7 +126,7 @@ def _converted(
             rows.append(Row(target=name, precision=precision, reason=reasons[name]))
             continue
         parity = read_artifact(path).spec.parity
-        size, elsewhere = artifact_size(path), ELSEWHERE.get(name, "")
+        size, elsewhere = artifact_size(path), find_target(name).not_verified
         rows.append(
             Row(target=name, precision=precision, file=path.name, size=size, parity=parity, elsewhere=elsewhere)
         )
@@ -151,7 +142,7 @@ def _is_of(path: Path, source: Source) -> bool:
 
 
 def _timed(rows: list[Row], folder: Path, rounds: int, notice: Notice) -> list[Row]:
-    files = [row.file for row in rows if row.file is not None and row.target in TIMED]
+    files = [row.file for row in rows if row.file is not None and find_target(row.target).timed]
     if not files:
         return rows
     frame = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)

@@ -8,7 +8,6 @@ a scale per output channel.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections import Counter
 from typing import Any
@@ -18,33 +17,18 @@ import torch
 from torch import Tensor, nn
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact import mlpackage_file
-from edgeshift.artifact.spec import FRAME, LOGITS, NEXT, GraphSpec, GridSpec, Precision, StateForm, TensorSpec
+from edgeshift.artifact.spec import FRAME, LOGITS, NEXT, GraphSpec, GridSpec, TensorSpec
 from edgeshift.converters.coreml.package import packaged
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.quantization.fx_qdq import quantized
 from edgeshift.errors import ConversionError, one_line
 from edgeshift.runtimes.mil.package import coremltools
 
-SUFFIX = mlpackage_file.SUFFIX
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-STATES: tuple[StateForm, ...] = ("io", "native")
-NOTES = (
-    ()
-    if sys.platform == "darwin"
-    else (
-        "Core ML is not verified on this platform: parity is that of the program, run by edgeshift's reference "
-        "executor. On a Mac: edgeshift verify FILE",
-    )
-)
-#: On a Mac the artifact must hold on Core ML itself and on the reference executor.
-EXTRA_RUNTIMES = ("mil",) if sys.platform == "darwin" else ()
-PACKAGES = ("torch", "coremltools")
 PROBABILITIES = "probabilities"
 
 
 def lower(job: Job) -> Lowered:
-    """See ``edgeshift.converters.job.Target``."""
+    """See ``edgeshift.converters.job.Converter``."""
     _require_sense(job)
     tools = coremltools("converting to Core ML")
     grids: dict[str, GridSpec] = {}
@@ -64,8 +48,8 @@ def lower(job: Job) -> Lowered:
     if job.precision == "int8":
         _require_int8(operations)
     graph = GraphSpec(operators=dict(Counter(one.type for one in operations).most_common()))
-    found = {name: _described(job, tensor, grids.get(name)) for name, tensor in job.tensors("coreml").items()}
-    return make_lowered(job, body, found, graph, PACKAGES)
+    found = {name: _described(job, tensor, grids.get(name)) for name, tensor in job.tensors().items()}
+    return make_lowered(job, body, found, graph)
 
 
 class StatesOutside(nn.Module):

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from edgeshift.artifact.spec import Dtype, GraphSpec, TensorSpec
+from edgeshift.artifact.spec import FRAME, LOGITS, Dtype, GraphSpec, TensorSpec
 from edgeshift.converters.executorch.pt2e import Grid
 from edgeshift.converters.job import Job
 from edgeshift.errors import ConversionError, one_line
@@ -95,11 +95,10 @@ def boundary(job: Job, grids: Sequence[Grid] | None) -> dict[str, TensorSpec]:
         job: what was converted. grids: of frame, states and logits, in that order, if it is int8.
     """
     dtype: Dtype = "float16" if job.precision == "fp16" and job.backend != "coreml" else "float32"
-    names = job.tensors("executorch")
+    names = job.tensors()
     if grids is None or job.float_boundary:
         return {name: msgspec.structs.replace(spec, dtype=dtype) for name, spec in names.items()}
-    order = [job.source.describe("executorch").input.name, *job.step.state_names]
-    order.append(next(name for name in names if name not in order))
+    order = [FRAME, *job.step.state_names, LOGITS]
     return {
         name: msgspec.structs.replace(names[name], dtype="int8", scale=grid.scale, zero_point=grid.zero_point)
         for name, grid in zip(order, grids, strict=True)

@@ -18,28 +18,20 @@ from typing import Any
 from torch import Tensor, nn
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.spec import GraphSpec, Precision, StateForm
+from edgeshift.artifact.spec import GraphSpec
 from edgeshift.converters.channels_last import ChannelsLast, ChannelsLastMemory, example, memory_example
 from edgeshift.converters.executorch.export import export, export_step
 from edgeshift.converters.executorch.graph import boundary, graph_spec
 from edgeshift.converters.executorch.pt2e import quantize
-from edgeshift.converters.job import Backend, Job, Lowered, make_lowered
+from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.errors import ConversionError, missing, one_line
 
-SUFFIX = ".pte"
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-STATES: tuple[StateForm, ...] = ("io", "buffer")
-BACKENDS = {"xnnpack": Backend(PRECISIONS, STATES), "coreml": Backend(("fp32", "fp16"), ("io",))}
-PACKAGES = ("torch", "executorch", "torchao")
 #: Why an artifact for Core ML carries no parity.
 UNPROVEN = "not verified on this platform: Core ML runs on Apple's systems only; there: edgeshift verify FILE"
 
 
 def lower(job: Job) -> Lowered:
-    """See ``edgeshift.converters.job.Target``."""
-    for package in PACKAGES:
-        if importlib.util.find_spec(package) is None:
-            raise missing(package, "convert", "converting to ExecuTorch")
+    """See ``edgeshift.converters.job.Converter``."""
     with warnings.catch_warnings(), quiet(stdout=True):
         warnings.simplefilter("ignore")  # the packages' own, about their internals
         return _coreml(job) if job.backend == "coreml" else _xnnpack(job)
@@ -67,7 +59,7 @@ def _xnnpack(job: Job) -> Lowered:
         program, graph = _lower(job, export(job, module, inputs), XnnpackPartitioner())
     if job.precision == "int8":
         _require_int8(graph, job.float_boundary, len(job.step.state_names))
-    return make_lowered(job, program, boundary(job, grids), graph, PACKAGES)
+    return make_lowered(job, program, boundary(job, grids), graph)
 
 
 def _coreml(job: Job) -> Lowered:
@@ -86,7 +78,7 @@ def _coreml(job: Job) -> Lowered:
         module = export_step(job, ChannelsLast(job.step).eval(), inputs)
     with job.stages.stage("lower"):
         program, graph = _lower(job, export(job, module, inputs), CoreMLPartitioner(compile_specs=specs))
-    return make_lowered(job, program, boundary(job, None), graph, (*PACKAGES, "coremltools"), unproven=UNPROVEN)
+    return make_lowered(job, program, boundary(job, None), graph, ("coremltools",), UNPROVEN)
 
 
 class Buffered(nn.Module):

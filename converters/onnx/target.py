@@ -8,24 +8,20 @@ graph afterwards (``onnx_qdq``), with ranges tied (``ranges``), and for ONNX Run
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from typing import TYPE_CHECKING
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.spec import LOGITS, NEXT, GraphSpec, Precision
+from edgeshift.artifact.spec import LOGITS, NEXT, GraphSpec
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.onnx.graph import boundary, operators, run_operators
 from edgeshift.converters.onnx.layout import channels_first, moved_whole, states_last
 from edgeshift.converters.onnx.qdq import WEIGHTED, Form, measure, quantize
-from edgeshift.errors import ConversionError, missing, one_line
+from edgeshift.errors import ConversionError, one_line
 
 if TYPE_CHECKING:
     import onnx
 
-SUFFIX = ".onnx"
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 #: What is written: ONNX Runtime reads it from 1.13 (October 2022) on. Every operator here means the same in the newer
 #: set that torch exports, once the mean over the picture is a pooling.
 OPSET, IR_VERSION = 17, 8
@@ -34,19 +30,16 @@ EXPORTED = "onnx"
 
 
 def lower(job: Job) -> Lowered:
-    """See ``edgeshift.converters.job.Target``."""
-    return lower_as(job, "onnx", Form(float_boundary=job.float_boundary))
+    """See ``edgeshift.converters.job.Converter``."""
+    return lower_as(job, Form(float_boundary=job.float_boundary))
 
 
-def lower_as(job: Job, target: str, form: Form) -> Lowered:
+def lower_as(job: Job, form: Form) -> Lowered:
     """Lower the step for a target that reads ONNX.
 
     Args:
-        target: its name. form: of the int8 graph.
+        form: of the int8 graph.
     """
-    for package in PACKAGES:
-        if importlib.util.find_spec(package) is None:
-            raise missing(package, "convert", "converting to ONNX")
     import onnx
 
     if EXPORTED not in job.shared:
@@ -56,7 +49,7 @@ def lower_as(job: Job, target: str, form: Form) -> Lowered:
     if job.precision != "fp32":
         with job.stages.stage("quantize"):
             model = _to_int8(model, job, form) if job.precision == "int8" else _to_fp16(model)
-    names = job.tensors(target)
+    names = job.tensors()
     if job.precision != "int8" or form.symmetric:
         names = {name: channels_first(tensor) for name, tensor in names.items()}
     found = boundary(model, names)
@@ -68,7 +61,7 @@ def lower_as(job: Job, target: str, form: Form) -> Lowered:
     graph = operators(model) if form.symmetric else run_operators(body)
     if job.precision == "int8" and not form.symmetric:
         _require_int8(graph)
-    return make_lowered(job, body, found, graph, PACKAGES)
+    return make_lowered(job, body, found, graph)
 
 
 def _export(job: Job) -> onnx.ModelProto:

@@ -9,17 +9,9 @@ from __future__ import annotations
 
 from edgeshift.converters.job import Job, Lowered
 from edgeshift.converters.onnx.qdq import Form
-from edgeshift.converters.onnx.target import PACKAGES, PRECISIONS, lower_as
-
-__all__ = ["NOTES", "PACKAGES", "PRECISIONS", "SUFFIX", "lower"]
-
-SUFFIX = ".trt.onnx"
-NOTES = (
-    "TensorRT is not verified on this platform: parity is that of the file, run by ONNX Runtime. On the device: "
-    "edgeshift verify FILE --runtime tensorrt",
-)
+from edgeshift.converters.onnx.target import lower_as
 
 
 def lower(job: Job) -> Lowered:
-    """See ``edgeshift.converters.job.Target``."""
-    return lower_as(job, "tensorrt", Form(float_boundary=True, symmetric=True))
+    """See ``edgeshift.converters.job.Converter``."""
+    return lower_as(job, Form(float_boundary=True, symmetric=True))

@@ -7,41 +7,34 @@ ranges tied (``ranges``).
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import tempfile
 import warnings
 from pathlib import Path
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.spec import GraphSpec, Precision
+from edgeshift.artifact.spec import GraphSpec
 from edgeshift.converters.channels_last import NamedChannelsLast, example
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.tflite.graph import boundary, graph_spec, read_graph
 from edgeshift.converters.tflite.ranges import tie_ranges
-from edgeshift.errors import ConversionError, missing
+from edgeshift.errors import ConversionError
 
-SUFFIX = ".tflite"
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 SIGNATURE = "serving_default"
-PACKAGES = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer", "ai-edge-litert")
 
 
 def lower(job: Job) -> Lowered:
-    """See ``edgeshift.converters.job.Target``."""
-    for package, module in (("litert-torch", "litert_torch"), ("ai-edge-quantizer", "ai_edge_quantizer")):
-        if importlib.util.find_spec(module) is None:
-            raise missing(package, "convert", "converting to TFLite")
+    """See ``edgeshift.converters.job.Converter``."""
     with job.stages.stage("export"):
         body = _export(job)
     if job.precision != "fp32":
         with job.stages.stage("quantize"):
             body = _to_int8(body, job) if job.precision == "int8" else _to_fp16(body)
-    found = boundary(body, job.tensors("tflite"))
+    found = boundary(body, job.tensors())
     graph = graph_spec(body)
     if job.precision == "int8":
         _require_int8(graph, job.float_boundary)
-    return make_lowered(job, body, found, graph, PACKAGES)
+    return make_lowered(job, body, found, graph)
 
 
 def _export(job: Job) -> bytes:

@@ -1,12 +1,13 @@
 """Artifacts that carry their description: one file to copy, checked before any runtime sees it.
 
-How graph and description share a file depends on who else reads it: ``ENVELOPES``. Each way ends the file with the
-hash of everything before it, and leaves the graph, byte by byte, as the converter wrote it. Some runtimes take a folder
-for a file: ``FOLDERS``.
+How graph and description share a file depends on what else reads it, so each target names the module that packs them
+(``Target.envelope`` in ``edgeshift.targets``). Every envelope ends the file with the hash of everything before it, and
+leaves the graph, byte by byte, as the converter wrote it. A Core ML artifact is a folder, not a file.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,9 @@ from typing import Protocol, cast
 import msgspec
 
 from edgeshift._system.files import atomic_folder, atomic_write, sha256
-from edgeshift.artifact import mlpackage_file, onnx_file, zip_trailer
 from edgeshift.artifact.spec import MAX_BYTES, StreamSpec, decode, encode
 from edgeshift.errors import ArtifactError
+from edgeshift.targets import target_of
 
 SPEC = "edgeshift/spec.json"
 LABELS = "labels.txt"
@@ -56,12 +57,6 @@ class Folder(Protocol):
         ...
 
 
-#: {suffix: module}; a zip behind the graph for every other.
-ENVELOPES = {onnx_file.SUFFIX: cast("Envelope", onnx_file), mlpackage_file.SUFFIX: cast("Envelope", mlpackage_file)}
-#: {suffix: module} of the artifacts that are folders.
-FOLDERS = {mlpackage_file.SUFFIX: cast("Folder", mlpackage_file)}
-
-
 #: {tensor: (shape, dtype)} of a graph's inputs or outputs.
 Boundary = dict[str, tuple[tuple[int, ...], str]]
 
@@ -89,7 +84,7 @@ def write_artifact(path: Path, body: bytes, spec: StreamSpec) -> StreamSpec:
     description = encode(spec)
     decode(description, str(path))
     entries = {SPEC: description, LABELS: "\n".join(spec.labels).encode() + b"\n"}
-    folder = FOLDERS.get(path.suffix.lower())
+    folder = _folder(path)
     try:
         require_free(path)
         data = _envelope(path).pack(body, entries)
@@ -110,7 +105,7 @@ def require_free(path: Path) -> None:
     Raises:
         ArtifactError: it is not.
     """
-    folder = FOLDERS.get(path.suffix.lower())
+    folder = _folder(path)
     if folder is None and path.is_dir():
         raise ArtifactError(f"{path}: cannot be written: it is a folder; the artifact is a file")
     if folder is not None and path.exists() and not (path.is_dir() and folder.is_package(path)):
@@ -171,7 +166,7 @@ def artifact_bytes(path: Path) -> bytes:
     Raises:
         ArtifactError: it is not there, over the limit, or cannot be read.
     """
-    folder = FOLDERS.get(path.suffix.lower())
+    folder = _folder(path)
     try:
         if folder is not None:
             return folder.read(path, MAX_FILE)
@@ -186,4 +181,11 @@ def artifact_bytes(path: Path) -> bytes:
 
 
 def _envelope(path: Path) -> Envelope:
-    return ENVELOPES.get(path.suffix.lower(), cast("Envelope", zip_trailer))
+    target = target_of(path)
+    name = "zip_trailer" if target is None else target.envelope
+    return cast("Envelope", importlib.import_module(f"edgeshift.artifact.{name}"))
+
+
+def _folder(path: Path) -> Folder | None:
+    target = target_of(path)
+    return cast("Folder", _envelope(path)) if target is not None and target.is_folder else None

@@ -16,6 +16,7 @@ from msgspec import Meta
 from edgeshift.errors import EdgeshiftError, SpecError
 from edgeshift.models.config import ModelConfig
 from edgeshift.shift import Fill
+from edgeshift.targets import Precision, StateForm
 from edgeshift.video.fit import FrameSpec
 
 #: Raised when a reader of an older version could no longer understand the result.
@@ -31,12 +32,9 @@ FRAME, LOGITS = "frame", "logits"
 #: Where a graph's inputs and outputs need different names, the next state of ``state_x`` is ``next_state_x``.
 NEXT = "next_"
 
-Precision = Literal["fp32", "fp16", "int8"]
 Dtype = Literal["float32", "float16", "int8", "uint8"]
 #: Of a value of each.
 BYTES = {"float32": 4, "float16": 2, "int8": 1, "uint8": 1}
-#: Where the states are between steps: inputs and outputs of the graph, the runtime's, or the program's own buffers.
-StateForm = Literal["io", "native", "buffer"]
 # What a description says reaches terminals: no control characters, no line ends, nothing that turns text around.
 PRINTABLE = r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z"
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE)]

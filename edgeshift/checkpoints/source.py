@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgeshift._system.files import sha256
-from edgeshift.artifact.spec import (
-    FRAME,
-    LOGITS,
-    PlaceSpec,
-    Precision,
-    RowSpec,
-    RuleSpec,
-    StreamSpec,
-    TensorSpec,
-    WeightsSpec,
-)
+from edgeshift.artifact.spec import FRAME, LOGITS, PlaceSpec, RowSpec, RuleSpec, StreamSpec, TensorSpec, WeightsSpec
+from edgeshift.targets import Precision
 from edgeshift.video.fit import FrameSpec
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import msgspec
 from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, size_text
 from edgeshift.errors import EdgeshiftError, missing
+from edgeshift.targets import find_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,11 +92,11 @@ def run(target: str, as_json: bool, **options: Any) -> int:
     chosen = converters.Options(**{name: options[name] for name in OPTIONS})
     if target == ALL:
         return _everything(options, chosen, as_json)
-    module = converters.find_target(target)
-    _require_sense(options, module.SUFFIX)
-    converters.require_choices(module, target, chosen)
+    record = find_target(target)
+    _require_sense(options, record.suffix)
+    converters.require_choices(record, chosen)
     bars = Bars()
-    source = _loaded(options, bars, getattr(module, "NOTES", ()))
+    source = _loaded(options, bars, record.notes)
     out = options["out"] or converters.default_path(source, target, options["precision"], options["state"])
     calibration, parity = _clips(options["calibration"], source, bars)
     result = converters.convert(

@@ -11,38 +11,14 @@ import click
 import msgspec
 
 from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table, size_text
+from edgeshift.errors import install_command
+from edgeshift.targets import RUNTIMES, TARGETS, Target
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.devices.facts import Facts
 
-#: Converters' modules are torch: without it they cannot be asked what they need, so it is asked for first.
-CONVERTERS = """
-import importlib.metadata, json, sys
-found = {}
-try:
-    import torch
-except Exception as error:
-    print(json.dumps({"": {"torch": " ".join(str(error).split())[:200] or "it cannot be imported"}}))
-    sys.exit()
-from edgeshift.converters import TARGETS, find_target
-for target in TARGETS:
-    found[target] = {}
-    for package in find_target(target).PACKAGES:
-        try:
-            importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[target][package] = "not installed"
-print(json.dumps(found))
-"""
 #: Seconds that an import may take: the first one after an installation compiles.
 PATIENCE = 180
-#: What runs an artifact where, if it is not simply this machine's own runtime.
-REMARKS = {
-    "tensorrt": "engines are built and run on the NVIDIA device, by the tensorrt package of JetPack",
-    "coreml": "here by the reference executor; Core ML itself runs on a Mac, iPhone or iPad",
-}
-#: How a runtime comes to a machine, where that is not an extra of edgeshift.
-FIXES = {"tensorrt": "on a Jetson: install JetPack; elsewhere the artifact is run by ONNX Runtime"}
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -101,19 +77,13 @@ def run(as_json: bool) -> None:
 
 
 def examine(bars: Bars) -> list[Row]:
-    """Ask for every target what it needs, and whether that is here and can be imported."""
-    from edgeshift.runtimes import PACKAGES
-
-    with bars.stage("converters"):
-        lacking = _converters()
-    rows = []
-    with bars.stage("runtimes", len(PACKAGES)) as advance:
-        for target, modules in PACKAGES.items():
-            reasons = [_import(module, package) for module, package in modules.items()]
-            problem = None if None in reasons else "; ".join(filter(None, reasons))
-            missing = lacking.get("", lacking.get(target, {}))
-            convert = "; ".join(f"{package}: {reason}" for package, reason in missing.items()) or None
-            rows.append(_row(target, convert, problem, modules))
+    """Check for every target whether its converter and its runtime are installed and can be imported here."""
+    with bars.stage("targets", len(TARGETS)) as advance:
+        # A package that several targets need is imported once.
+        reasons: dict[str, str | None] = {}
+        rows = []
+        for target in TARGETS.values():
+            rows.append(_row(target, reasons))
             advance()
     return rows
 
@@ -137,29 +107,37 @@ def device_facts(facts: Facts) -> list[tuple[str, object]]:
     ]
 
 
-def _row(target: str, convert: str | None, problem: str | None, modules: dict[str, str]) -> Row:
+def _row(target: Target, reasons: dict[str, str | None]) -> Row:
+    lacking = []
+    for package in target.converter_packages:
+        if _version(package) is None:
+            lacking.append(f"{package}: not installed")
+    if not lacking and "torch" in target.converter_packages:  # every converter imports it first
+        lacking += filter(None, [_reason("torch", "torch", reasons)])
+    # An artifact may run on another runtime than the one the target is named after.
+    runtime = RUNTIMES.get(target.name, RUNTIMES[target.runtime])
+    problems = [_reason(module, package, reasons) for module, package in runtime.packages.items()]
+    problem = None if None in problems else "; ".join(filter(None, problems))
     fixes = []
-    if convert is not None:
-        fixes.append('pip install "edgeshift[convert]"')
+    if lacking:
+        fixes.append(install_command("convert"))
     if problem is not None:
-        fixes.append(FIXES.get(target, f'pip install "edgeshift[{target}]"'))
-    versions = {package: version for package in modules.values() if (version := _version(package)) is not None}
-    return Row(target, convert, problem, versions, tuple(fixes), REMARKS.get(target))
+        fixes.append(runtime.install if runtime.extra is None else install_command(runtime.extra))
+    versions = {package: version for package in runtime.packages.values() if (version := _version(package)) is not None}
+    return Row(target.name, "; ".join(lacking) or None, problem, versions, tuple(filter(None, fixes)), target.remark)
+
+
+def _reason(module: str, package: str, reasons: dict[str, str | None]) -> str | None:
+    """Why a package cannot be used; None: it can."""
+    if module not in reasons:
+        reasons[module] = _import(module, package)
+    return reasons[module]
 
 
 def _texts(row: Row) -> list[str]:
     problems = [f"cannot convert: {row.convert}"] if row.convert else []
     problems += [f"cannot run: {row.run}"] if row.run else []
     return [*problems, *(f"fix: {fix}" for fix in row.fixes), *([row.remark] if row.remark else [])]
-
-
-def _converters() -> dict[str, dict[str, str]]:
-    """{target: {package: why it cannot be used}}; under "" what no target can do without."""
-    reason, text = _child(CONVERTERS)
-    if reason is not None:
-        return {"": {"converters": reason}}
-    found: dict[str, dict[str, str]] = msgspec.json.decode(text, type=dict[str, dict[str, str]])
-    return found
 
 
 def _import(module: str, package: str) -> str | None:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import ParitySpec, Precision
+from edgeshift.artifact.spec import ParitySpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.stream.stream import Array, Model, Stream
+from edgeshift.targets import Precision
 
 MIN_FRAMES = 32
 #: Largest error of a logit, as a share of the range of the reference's logits.

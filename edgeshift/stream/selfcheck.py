@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import CheckSpec, Precision, StreamSpec
+from edgeshift.artifact.spec import CheckSpec, StreamSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.stream.stream import Model
+from edgeshift.targets import Precision
 
 FRAMES = 8
 #: Allowed difference as a share of the range of the expected logits: kernels of other processors round otherwise.

@@ -15,7 +15,8 @@ from edgeshift._system.quiet import quiet
 from edgeshift.artifact import mlpackage_file
 from edgeshift.artifact.file import Artifact, Boundary, require_fit
 from edgeshift.artifact.spec import NEXT
-from edgeshift.errors import ArtifactError, missing
+from edgeshift.errors import ArtifactError
+from edgeshift.targets import missing_runtime
 
 #: Values of Core ML's ArrayFeatureType.ArrayDataType.
 ARRAYS = {65552: "float16", 65568: "float32", 65600: "float64", 131104: "int32"}
@@ -37,7 +38,7 @@ def coremltools(why: str) -> Any:
             warnings.simplefilter("ignore")
             module = importlib.import_module("coremltools")
     except ImportError as error:
-        raise missing("coremltools", "coreml", why) from error
+        raise missing_runtime("coreml", why) from error
     logging.getLogger("coremltools").setLevel(logging.CRITICAL)
     return module
 

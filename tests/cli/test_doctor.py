@@ -8,9 +8,7 @@ import pytest
 
 from edgeshift.cli import doctor, main
 from edgeshift.cli.output import Bars
-from edgeshift.runtimes import PACKAGES
-
-NEEDED = '{"tflite": {}, "onnx": {"onnxscript": "not installed"}, "tensorrt": {}, "coreml": {}, "executorch": {}}'
+from edgeshift.targets import TARGETS
 
 
 def run(*line: str) -> int:
@@ -23,7 +21,7 @@ def test_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--json") == 0
     document = json.loads(capsys.readouterr().out)
     rows = {row["target"]: row for row in document["targets"]}
-    assert list(rows) == list(PACKAGES)
+    assert list(rows) == list(TARGETS)
     assert rows["tflite"]["run"] is None and rows["tflite"]["versions"]["ai-edge-litert"]
     assert rows["tensorrt"]["run"] == "tensorrt: not installed"
     assert document["device"]["cores"] >= 1
@@ -37,27 +35,34 @@ def made_up(monkeypatch: pytest.MonkeyPatch, child, versions: dict[str, str]) ->
 
 def test_what_is_missing_is_named_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     def child(code: str) -> tuple[str | None, str]:
-        if code == doctor.CONVERTERS:
-            return None, NEEDED
         return ("ImportError: libfoo.so is gone", "") if "coremltools" in code else (None, "")
 
-    versions = {"tflite-runtime": "2.14.0", "coremltools": "9.0"}
+    versions = {"tflite-runtime": "2.14.0", "coremltools": "9.0", "torch": "2.13.0", "onnx": "1.23.2"}
     rows = {row.target: row for row in made_up(monkeypatch, child, versions)}
     assert rows["tflite"].run is None, "one of two runtimes suffices"
-    assert rows["tflite"].versions == {"tflite-runtime": "2.14.0"} and rows["tflite"].fixes == ()
-    assert rows["onnx"].convert == "onnxscript: not installed" and rows["onnx"].run == "onnxruntime: not installed"
+    assert rows["tflite"].versions == {"tflite-runtime": "2.14.0"}
+    assert (
+        rows["onnx"].convert == "onnxscript: not installed; onnxruntime: not installed"
+        and rows["onnx"].run == "onnxruntime: not installed"
+    )
     assert rows["onnx"].fixes == ('pip install "edgeshift[convert]"', 'pip install "edgeshift[onnx]"')
     assert rows["coreml"].run == "coremltools: ImportError: libfoo.so is gone"
-    assert "JetPack" in rows["tensorrt"].fixes[0]
+    assert "JetPack" in rows["tensorrt"].fixes[-1]
 
 
 def test_a_device_without_torch_converts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = made_up(monkeypatch, lambda code: (None, '{"": {"torch": "No module named torch"}}'), {})
-    assert {row.convert for row in rows} == {"torch: No module named torch"}
+    def child(code: str) -> tuple[str | None, str]:
+        return ("ImportError: libtorch.so is damaged", "") if code == "import torch" else (None, "")
+
+    packages = {package for target in TARGETS.values() for package in target.converter_packages}
+    rows = made_up(monkeypatch, child, dict.fromkeys(packages, "1.0"))
+    assert {row.convert for row in rows} == {"torch: ImportError: libtorch.so is damaged"}
+    rows = made_up(monkeypatch, lambda code: (None, ""), {})
+    assert all(row.convert.startswith("torch: not installed; ") for row in rows)
 
 
 def test_for_people(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(doctor, "_child", lambda code: (None, NEEDED))
+    monkeypatch.setattr(doctor, "_child", lambda code: (None, ""))
     monkeypatch.setattr(doctor, "_version", {"ai-edge-litert": "2.3.0"}.get)
     assert run() == 0
     text = capsys.readouterr().out

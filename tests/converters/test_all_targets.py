@@ -11,11 +11,12 @@ import pytest
 from edgeshift import load
 from edgeshift.checkpoints.source import untrained_source
 from edgeshift.cli import main
-from edgeshift.converters import TARGETS, convert_all
+from edgeshift.converters import convert_all
 from edgeshift.converters import pipeline as conversion
 from edgeshift.converters.all_targets import Outcome
 from edgeshift.converters.onnx.target import _export
 from edgeshift.errors import CheckFailedError, ConversionError
+from edgeshift.targets import TARGETS
 
 SIZE = 64
 

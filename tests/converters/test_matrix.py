@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import pytest
 
-from edgeshift.converters import find_target
-from edgeshift.converters.job import TARGETS
 from edgeshift.gestures.fitted_clips import drawn_clips
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream.parity import compare, failures
 from edgeshift.stream.selfcheck import self_check
+from edgeshift.targets import TARGETS, find_target
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +58,6 @@ def test_artifact_holds(made, model, target, precision, state):
 
 def test_nothing_is_left_out():
     """A precision or a target that is added must come into the matrix."""
-    assert {precision for target in TARGETS for precision in find_target(target).PRECISIONS} == set(PRECISIONS)
+    assert {precision for target in TARGETS for precision in find_target(target).precisions} == set(PRECISIONS)
     assert {cell[:2] for cell in CELLS} >= {(model, target) for model in MODELS for target in TARGETS}
     assert KNOWN.keys() <= set(CELLS)

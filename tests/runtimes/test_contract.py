@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from edgeshift.artifact.file import read_artifact, write_artifact
-from edgeshift.converters import find_target
 from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError
-from edgeshift.runtimes import RUNTIMES, load
+from edgeshift.runtimes import load
 from edgeshift.stream.selfcheck import check_frames
+from edgeshift.targets import find_runtime, find_target
 
 pytestmark = pytest.mark.slow
 FRAMES = check_frames(5, 12, 64, 64)
@@ -138,7 +138,7 @@ def test_no_runtime_names_the_extra(file, monkeypatch):
 
 def test_damage_is_one_line_before_the_runtime(file, tmp_path, monkeypatch):
     source = file[0].path
-    runtime = importlib.import_module(RUNTIMES[source.suffix])
+    runtime = importlib.import_module(find_runtime(source).module)
     monkeypatch.setattr(runtime, "open_artifact", None)  # must not be reached
     whole, path = source.read_bytes(), tmp_path / f"damaged{source.suffix}"
     spec_at = whole.rindex(b"edgeshift/spec.json")
@@ -169,7 +169,7 @@ def test_graph_that_does_not_fit_its_description(name, made, tmp_path):
     case = CASES[name]
     spec = made("tsm", case.precision, case.target, **case.made).result.spec
     body = read_artifact(made("tsn", case.precision, case.target).path).body
-    path = tmp_path / f"mixed{find_target(case.target).SUFFIX}"
+    path = tmp_path / f"mixed{find_target(case.target).suffix}"
     write_artifact(path, body, spec)
     with pytest.raises(ArtifactError, match=r"'state_features_3'.*its description promises") as error:
         load(path, **case.options)

@@ -161,6 +161,6 @@ def test_without_pillow_the_extra_is_named(mac, monkeypatch):
 def test_elsewhere_it_is_the_reference_executor(monkeypatch):
     called = []
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(coreml.mil, "open_artifact", lambda artifact, threads: called.append(threads))
+    monkeypatch.setattr(coreml.executor, "open_artifact", lambda artifact, threads: called.append(threads))
     open_one(threads=2)
     assert called == [2]

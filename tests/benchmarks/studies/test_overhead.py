@@ -198,7 +198,9 @@ def test_a_size_the_network_cannot_take_is_exit_status_2(capsys: pytest.CaptureF
 
 def test_no_benchmark_needs_torch_to_import() -> None:
     folder = Path(overhead.__file__).parent
-    modules = [f"edgeshift.benchmarks.{path.stem}" for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
+    modules = [
+        f"edgeshift.benchmarks.studies.{path.stem}" for path in sorted(folder.glob("*.py")) if path.stem != "__init__"
+    ]
     code = (
         "import importlib, sys\n"
         f"for name in {modules}: importlib.import_module(name)\n"

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeshift.benchmarks.studies import runtimes
+from edgeshift.benchmarks.studies import shift_cost
 from edgeshift.errors import RuntimeMissingError
+from edgeshift.targets import TARGETS
 
 #: Milliseconds.
 TIMES = {
@@ -30,7 +31,7 @@ TIMES = {
 
 def test_the_figures_of_samples() -> None:
     samples = {name: time * np.linspace(0.5, 3.0, 9) for name, time in TIMES.items()}
-    found = {f"{f.group}: {f.name}": f for f in runtimes.assemble(samples)}
+    found = {f"{f.group}: {f.name}": f for f in shift_cost.assemble(samples)}
     assert len(found) == 12
     assert found["shift, tflite: TSM / TSN, fp32"].value == pytest.approx(1.02)
     assert [name for name, f in found.items() if f.met is False] == [
@@ -46,16 +47,17 @@ def test_the_figures_of_samples() -> None:
 def test_a_run_with_a_runtime_that_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = runtimes.Artifacts.shipped
+    real = shift_cost.Artifacts.shipped
 
     def shipped(self, source, precision, target="tflite"):
         if target == "tflite":
             raise RuntimeMissingError('it is gone: pip install "edgeshift[tflite]"')
         return real(self, source, precision, target)
 
-    monkeypatch.setattr(runtimes.Artifacts, "shipped", shipped)
-    monkeypatch.setattr(runtimes, "TIMED", ("tflite", "onnx"))
-    assert runtimes.main(["--size", "64", "--quick", "--json", "--cache", str(tmp_path)]) == 0
+    monkeypatch.setattr(shift_cost.Artifacts, "shipped", shipped)
+    for name in ("executorch",):
+        monkeypatch.setitem(TARGETS, name, TARGETS[name]._replace(timed=False))
+    assert shift_cost.main(["--size", "64", "--quick", "--json", "--cache", str(tmp_path)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["notes"] == ['left out: tflite: it is gone: pip install "edgeshift[tflite]"']
     assert {f["group"] for f in report["figures"]} == {"shift, onnx", "runtime"}
@@ -66,6 +68,7 @@ def test_a_run_with_a_runtime_that_is_missing(
 def test_nothing_to_time_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtimes, "TIMED", ())
-    assert runtimes.main(["--size", "64", "--quick", "--cache", str(tmp_path)]) == 2
+    for name, target in TARGETS.items():
+        monkeypatch.setitem(TARGETS, name, target._replace(timed=False))
+    assert shift_cost.main(["--size", "64", "--quick", "--cache", str(tmp_path)]) == 2
     assert "nothing can be timed here" in capsys.readouterr().err

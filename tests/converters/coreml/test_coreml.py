@@ -14,6 +14,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from edgeshift.targets import TARGETS
+
 pytest.importorskip("coremltools", reason="coremltools is not installed")
 
 from edgeshift.artifact import mlpackage_file
@@ -21,15 +23,15 @@ from edgeshift.artifact.file import artifact_bytes, read_artifact, write_artifac
 from edgeshift.checkpoints.source import untrained_source
 from edgeshift.cli import main
 from edgeshift.converters import Options, convert, default_path
-from edgeshift.converters.coreml.target import target as coreml
+from edgeshift.converters.coreml import target as coreml
 from edgeshift.converters.quantization.fx_graph import capture, read_graph
 from edgeshift.converters.quantization.fx_qdq import grid
 from edgeshift.converters.quantization.ranges import groups
 from edgeshift.errors import ArtifactError, CheckFailedError, ConversionError, RuntimeMissingError
 from edgeshift.models.deploy import deploy
 from edgeshift.runtimes import load
+from edgeshift.runtimes.mil import executor as mil
 from edgeshift.runtimes.mil.executor import NOT_VERIFIED, read_program
-from edgeshift.runtimes.mil.executor import executor as mil
 from edgeshift.runtimes.mil.package import coremltools, unpacked
 from edgeshift.stream.selfcheck import check_frames
 from edgeshift.video.fit import FrameSpec
@@ -298,7 +300,7 @@ def test_default_names():
 
 def test_a_second_runtime_must_agree_too(package, tmp_path, monkeypatch):
     """On a Mac the reference executor is asked beside Core ML; here it is asked twice."""
-    monkeypatch.setattr(coreml, "EXTRA_RUNTIMES", ("mil",))
+    monkeypatch.setitem(TARGETS, "coreml", TARGETS["coreml"]._replace(also_checked_on=("mil",)))
     asked = []
     opened = mil.open_artifact
     monkeypatch.setattr(mil, "open_artifact", lambda *a, **o: asked.append(1) or opened(*a, **o))

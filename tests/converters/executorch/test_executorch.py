@@ -12,12 +12,14 @@ import pytest
 from edgeshift._system.threads import one_thread
 from edgeshift.artifact.file import read_artifact
 from edgeshift.checkpoints.source import untrained_source
-from edgeshift.converters import Options, convert, find_target
+from edgeshift.converters import Options, convert
+from edgeshift.converters.executorch import target as executorch_target
 from edgeshift.converters.quantization.ranges import groups
 from edgeshift.errors import CheckFailedError, ConversionError, EdgeshiftError
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream.selfcheck import check_frames, self_check
+from edgeshift.targets import find_target
 
 pytest.importorskip("executorch")
 torch = pytest.importorskip("torch")
@@ -102,7 +104,7 @@ def test_the_stock_quantizer_converts_inside(made, monkeypatch):
     )
 
     from edgeshift.converters.channels_last import memory_example
-    from edgeshift.converters.executorch.target import pt2e as executorch_pt2e
+    from edgeshift.converters.executorch import pt2e as executorch_pt2e
 
     job, step = _exported(made("tsm", "int8", "executorch").source)
     stock = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
@@ -113,7 +115,7 @@ def test_the_stock_quantizer_converts_inside(made, monkeypatch):
     _, graph = _lowered(job, module, memory_example(job).values())
     assert graph.operators["Convert"] > 20 and graph.operators["Clamp"] == 35
     with pytest.raises(ConversionError, match="conversions between float and int8 inside; it was not written"):
-        find_target("executorch")._require_int8(graph, False, 10)
+        executorch_target._require_int8(graph, False, 10)
 
 
 def test_a_buffer_is_written_and_no_more(made):
@@ -140,7 +142,7 @@ def test_state_in_and_out_share_scale(made, table):
 
 def test_untied_ranges_are_refused(made, monkeypatch):
     """Each shift has a group, with both ends of its state in it; quantized without, they differ, and that is seen."""
-    from edgeshift.converters.executorch.target import pt2e as executorch_pt2e
+    from edgeshift.converters.executorch import pt2e as executorch_pt2e
 
     source = made("tsm", "int8", "executorch").source
     job, step = _exported(source)
@@ -160,7 +162,7 @@ def test_untied_ranges_are_refused(made, monkeypatch):
 
 def test_ranges_are_of_all_samples(made):
     """The largest value of one sample does not vanish in an average."""
-    from edgeshift.converters.executorch.target import pt2e as executorch_pt2e
+    from edgeshift.converters.executorch import pt2e as executorch_pt2e
 
     job, step = _exported(made("tsm", "int8", "executorch").source)
     whole = executorch_pt2e.quantize(job, _copied(step))[1]
@@ -194,7 +196,7 @@ def test_buffers_give_the_same_answers(made):
 
 def test_a_wrong_beginning_is_refused(tmp_path, monkeypatch):
     """A buffer holds what was last written into it; from the second frame on the logits are right again."""
-    target = find_target("executorch")
+    target = executorch_target
 
     class Used(target.Buffered):  # type: ignore[name-defined, misc]
         def __init__(self, step, starts):
@@ -297,7 +299,7 @@ def _exported(source):
 
     step = deploy(source.network)
     samples = list(roll(step, drawn_clips(source.frame, 1).frames))
-    job = Job(source, step, "int8", samples, False, Stages(), "io", "xnnpack")
+    job = Job(find_target("executorch"), source, step, "int8", samples, False, Stages(), "io", "xnnpack")
     return job, export_step(job, ChannelsLastMemory(step).eval(), tuple(memory_example(job).values()))
 
 
@@ -316,4 +318,4 @@ def _lowered(job, module, inputs):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return find_target("executorch")._lower(job, export(job, module, tuple(inputs)), XnnpackPartitioner())
+        return executorch_target._lower(job, export(job, module, tuple(inputs)), XnnpackPartitioner())

@@ -10,7 +10,8 @@ import pytest
 
 from edgeshift.artifact.file import read_artifact
 from edgeshift.checkpoints.source import untrained_source
-from edgeshift.converters import Options, convert, find_target
+from edgeshift.converters import Options, convert
+from edgeshift.converters.onnx import target as onnx_target
 from edgeshift.converters.onnx.graph import boundary, read_graph
 from edgeshift.converters.onnx.qdq import Form, Grid, measure, quantize
 from edgeshift.converters.quantization.ranges import groups
@@ -18,6 +19,7 @@ from edgeshift.errors import CheckFailedError, ConversionError
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream.selfcheck import check_frames, self_check
+from edgeshift.targets import find_target
 
 onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.slow
@@ -177,7 +179,7 @@ def test_float_boundary(made):
 
 def test_untied_ranges_are_refused(made, monkeypatch):
     """Each shift has a group, with both ends of its state in it; quantized without, they differ, and that is seen."""
-    from edgeshift.converters.onnx.target import qdq as onnx_qdq
+    from edgeshift.converters.onnx import qdq as onnx_qdq
 
     model = model_of(made, "tsm", "fp32")
     graph = read_graph(model)
@@ -231,7 +233,7 @@ def test_grids():
 def test_ranges_are_of_all_samples(made):
     """The union of what every sample met: the largest of one sample does not vanish in an average."""
     artifact = made("tsn", "int8", "onnx")
-    model = find_target("onnx")._export(_job(artifact.source))
+    model = onnx_target._export(_job(artifact.source))
     frames = [{"frame": np.full((1, 64, 64, 3), value, np.float32)} for value in (0, 255, 100)]
     whole, parts = measure(model, frames), [measure(model, [frame]) for frame in frames]
     assert whole["frame"] == (0, 255)
@@ -249,7 +251,7 @@ def test_mutated_buffer_is_refused(tmp_path):
 
     source = untrained_source(size=64)
     step = BufferedStep(deploy(source.network))
-    lowered = find_target("onnx").lower(_job(source, step))
+    lowered = onnx_target.lower(_job(source, step))
     spec = msgspec.structs.replace(source.describe("onnx", step=step), states=lowered.states)
     broken = open_artifact(Artifact(tmp_path / "broken.onnx", spec, lowered.body))
     one, original = broken.stream(), reference(source).stream()
@@ -265,7 +267,7 @@ def test_mutated_buffer_is_refused(tmp_path):
 
 def test_int8_that_stays_float_is_refused(monkeypatch, tmp_path):
     """Asked for int8 and not able to: an error, never a float file."""
-    from edgeshift.converters.onnx.target import target
+    from edgeshift.converters.onnx import target
 
     monkeypatch.setattr(target, "quantize", lambda model, measured, form: model)
     with pytest.raises(ConversionError, match=r"still computes .*Conv.* in float; it was not written"):
@@ -296,4 +298,4 @@ def _job(source, step=None):
     from edgeshift.converters.job import Job
     from edgeshift.models.deploy import deploy
 
-    return Job(source, step or deploy(source.network), "fp32", [], False, Stages())
+    return Job(find_target("onnx"), source, step or deploy(source.network), "fp32", [], False, Stages())

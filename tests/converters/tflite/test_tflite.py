@@ -20,6 +20,7 @@ from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream.parity import MIN_COSINE
 from edgeshift.stream.selfcheck import check_frames, self_check
+from edgeshift.targets import find_target
 
 pytestmark = pytest.mark.slow
 
@@ -111,13 +112,13 @@ def test_mutated_buffer_is_refused(tmp_path):
     from edgeshift._system.progress import Stages
     from edgeshift.artifact.file import Artifact
     from edgeshift.converters.job import Job
-    from edgeshift.converters.tflite.target import target as tflite
+    from edgeshift.converters.tflite import target as tflite
     from edgeshift.models.deploy import deploy
     from edgeshift.runtimes.tflite import open_artifact
 
     source = untrained_source(size=64)
     step = BufferedStep(deploy(source.network))
-    lowered = tflite.lower(Job(source, step, "fp32", [], False, Stages()))  # type: ignore[arg-type]
+    lowered = tflite.lower(Job(find_target("tflite"), source, step, "fp32", [], False, Stages()))  # type: ignore[arg-type]
     spec = msgspec.structs.replace(source.describe("tflite", step=step), states=lowered.states)  # type: ignore[arg-type]
     broken = open_artifact(Artifact(tmp_path / "broken.tflite", spec, lowered.body))
     frames = check_frames(1, 32, 64, 64)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from scene import frame, until
 
-from edgeshift.apps.camera import replay
 from edgeshift.apps.camera.engine.grabber import Grabber
 from edgeshift.apps.camera.engine.slot import NewestFrame
 from edgeshift.apps.camera.sources.base import Orientation, Wish, find_source
@@ -20,6 +19,7 @@ from edgeshift.apps.camera.sources.clips import ClipSource, DrawnSource
 from edgeshift.apps.camera.sources.opencv import Address, Camera, LiveFeed, Pipeline
 from edgeshift.apps.camera.sources.v4l import cameras_in_words, known_cameras
 from edgeshift.errors import EdgeshiftError, VideoError
+from edgeshift.gestures import demo_stream as drawn
 from edgeshift.video.clips import write_video
 
 
@@ -120,7 +120,7 @@ def test_orientation():
 
 
 def test_drawn_frames_come_when_they_are_due_and_often_enough_to_watch(monkeypatch):
-    monkeypatch.setattr(replay, "drawn_clip", partial(replay.drawn_clip, "left 1, away 0.5"))
+    monkeypatch.setattr(drawn, "demo_stream", partial(drawn.demo_stream, "left 1, away 0.5"))
     feed = DrawnSource(0.4).open()
     times = [feed.grab() for _ in range(9)]
     assert times[:4] == pytest.approx([0, 0.4 / 3, 0.8 / 3, 0.4])

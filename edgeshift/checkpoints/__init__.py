@@ -26,7 +26,7 @@ def load(
     bidirectional: bool | None = None,
     stream_bidirectional: bool = False,
 ) -> Checkpoint:
-    """Read a weights file; its layout is recognised by the names of its tensors (``docs/checkpoints.md`` lists them).
+    """Read a weights file; its layout is recognised by the names of its tensors (``docs/guide/checkpoints.md`` lists them).
 
     All of the file's tensors are used, or none: a missing, unexpected or mis-shaped one is an error. Nothing in the
     file is executed.

@@ -41,7 +41,7 @@ class RawStem(nn.Module):
     ``conv((x - mean) / std)`` is ``conv'(x)`` with the scale in the weights and the mean in the bias: except at the
     border, where the padding must stand for the mean, not for black. So the border is padded with the mean itself,
     by concatenating constant rows and columns: two copies of the frame's memory, where arithmetic would pass over every
-    pixel (``docs/graph.md`` has the measurements).
+    pixel (``docs/lab/step-cost.md`` has the measurements).
 
     Args:
         conv: a padded convolution with its bias.

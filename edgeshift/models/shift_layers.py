@@ -45,7 +45,7 @@ class StepShift(nn.Module):
 
     Moves in height and width are one depthwise 3x3 convolution with one-hot kernels, which takes the unmoved
     neighbours along: mobile runtimes have no cheaper operator that moves a picture by one pixel, and one operator over
-    more channels beats another slice and concatenation (``docs/graph.md`` has the measurements).
+    more channels beats another slice and concatenation (``docs/lab/step-cost.md`` has the measurements).
 
     Args:
         table: must not need the future.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from doubles import LABELS, SIZE, stream_spec, tensor
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy import ClipScore, Measured, Report, make_report
 from edgeshift.models.config import ModelConfig
 from edgeshift.video.dataset import DataSet, LabelledClip

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgeshift.artifact.spec import StreamSpec, TensorSpec, WeightsSpec
+from edgeshift.artifact.description import WeightsSpec
+from edgeshift.artifact.spec import StreamSpec, TensorSpec
 from edgeshift.models.config import ModelConfig
 from edgeshift.stream import Array, Model
 from edgeshift.video.fit import FrameSpec

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from edgeshift.artifact.spec import RuleSpec, StreamSpec
+from edgeshift.artifact.description import RuleSpec
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.accuracy.clip import stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.opened import Candidate, open_subject

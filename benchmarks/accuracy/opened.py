@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from edgeshift._system.files import sha256
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import artifact_bytes
-from edgeshift.artifact.spec import RuleSpec
 from edgeshift.events.spotter import DEFAULT_RULE
 from edgeshift.stream import Model
 

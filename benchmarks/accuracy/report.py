@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy.score import AFTER, ANSWERS, ClipScore
 from edgeshift.benchmarks.statistics import Share, mcnemar, paired_interval, share
 from edgeshift.errors import EdgeshiftError, unknown

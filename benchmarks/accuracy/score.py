@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy.clip import Answers
 from edgeshift.events.spotter import Detection, Spotter, probabilities, window_means
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy import open_subject
 from edgeshift.benchmarks.statistics import Share, share
 from edgeshift.benchmarks.studies.notice import Notice

@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import NONE
+from edgeshift.artifact.description import NONE
 from edgeshift.benchmarks.statistics import Share, share
 from edgeshift.benchmarks.studies.drawn import drawn_gestures
 from edgeshift.benchmarks.studies.notice import Notice

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from edgeshift._system.files import atomic_write, sha256
-from edgeshift.artifact.spec import NONE
+from edgeshift.artifact.description import NONE
 from edgeshift.benchmarks.accuracy import Candidate, measure, open_subject
 from edgeshift.benchmarks.accuracy.clip import Answers
 from edgeshift.benchmarks.accuracy.score import score_clip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import WeightsSpec
+from edgeshift.artifact.description import WeightsSpec
 from edgeshift.models.config import ModelConfig
 from edgeshift.video.fit import FrameSpec
 

@@ -7,17 +7,16 @@ It is embedded in every artifact, so that one file is all there is to copy. When
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from edgeshift.artifact.description import ModelDescription, Name, Sha256, Struct, Text
 from edgeshift.errors import EdgeshiftError, SpecError
 from edgeshift.models.config import ModelConfig
 from edgeshift.shift import Fill
 from edgeshift.targets import Precision, StateForm
-from edgeshift.video.fit import FrameSpec
 
 #: Raised when a reader of an older version could no longer understand the result.
 VERSION = 1
@@ -25,8 +24,6 @@ VERSION = 1
 MAX_BYTES = 4 << 20
 #: Of all tensors at the boundary together: half a gigabyte as float32. A stream allocates what a description says.
 MAX_VALUES = 1 << 27
-#: The label that means "no gesture", where a rule does not say another.
-NONE = "none"
 #: Names of the graph's input and output.
 FRAME, LOGITS = "frame", "logits"
 #: Where a graph's inputs and outputs need different names, the next state of ``state_x`` is ``next_state_x``.
@@ -35,18 +32,8 @@ NEXT = "next_"
 Dtype = Literal["float32", "float16", "int8", "uint8"]
 #: Of a value of each.
 BYTES = {"float32": 4, "float16": 2, "int8": 1, "uint8": 1}
-# What a description says reaches terminals: no control characters, no line ends, nothing that turns text around.
-PRINTABLE = r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z"
-Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE)]
-Text = Annotated[str, Meta(max_length=4096, pattern=PRINTABLE)]
-Label = Annotated[str, Meta(max_length=256, pattern=PRINTABLE)]
-Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Count = Annotated[int, Meta(ge=0, le=1 << 31)]
 Shape = Annotated[tuple[Annotated[int, Meta(ge=1, le=1 << 20)], ...], Meta(min_length=1, max_length=6)]
-
-
-class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The base of every part: unknown fields are an error, so that a typo is not silently ignored."""
 
 
 class GridSpec(Struct, frozen=True, kw_only=True):
@@ -103,15 +90,6 @@ class PlaceSpec(Struct, frozen=True, kw_only=True):
     place: Name
     channels: Count
     rows: Annotated[tuple[RowSpec, ...], Meta(max_length=1024)]
-
-
-class WeightsSpec(Struct, frozen=True, kw_only=True):
-    """Where the weights come from."""
-
-    source: Text
-    sha256: Sha256 | None = None
-    trained: bool = True
-    license: Text | None = None
 
 
 class CalibrationSpec(Struct, frozen=True, kw_only=True):
@@ -179,55 +157,19 @@ class CheckSpec(Struct, frozen=True, kw_only=True):
         return max(values, default=0.0) - min(values, default=0.0)
 
 
-class RuleSpec(Struct, frozen=True, kw_only=True):
-    """When the answers to frames add up to an event worth announcing (``edgeshift.events.spotter.Spotter``)."""
-
-    window: Annotated[int, Meta(ge=1, le=1024)]
-    """Frames whose probabilities are averaged."""
-    threshold: Annotated[float, Meta(gt=0, le=1)]
-    """The score from which a label is announced."""
-    hold_off: Annotated[float, Meta(ge=0, le=3600)] = 0.0
-    """Seconds after an announcement in which there is no other."""
-    none: Label | None = None
-    """The label that is no gesture. None: "none" if that is among the labels, else all of them are gestures."""
-    memory: Annotated[int, Meta(ge=1, le=4096)] | None = None
-    """Frames whose mean logits say which gesture it was, back to the last announcement at most. None: the mean
-    probability over the window says so."""
-
-    def idle(self, labels: Sequence[str]) -> int | None:
-        """The index of the label that is no gesture; None: all are.
-
-        Raises:
-            ValueError: it is not among these labels.
-        """
-        if self.none is not None and self.none not in labels:
-            raise ValueError(f"the rule's label for no gesture, {self.none!r:.80}, is not one of the labels")
-        name = self.none or NONE
-        return list(labels).index(name) if name in labels else None
-
-
-class StreamSpec(Struct, frozen=True, kw_only=True):
+class StreamSpec(ModelDescription, frozen=True, kw_only=True):
     """Everything about an artifact but its graph."""
 
     version: int = VERSION
     target: Name
     precision: Precision
     model: ModelConfig
-    frame: FrameSpec
     input: TensorSpec
     output: TensorSpec
     states: Annotated[tuple[TensorSpec, ...], Meta(max_length=256)]
     state_form: StateForm = "io"
     """Where the states are between steps."""
-    labels: Annotated[tuple[Label, ...], Meta(max_length=100_000)]
     shifts: Annotated[tuple[PlaceSpec, ...], Meta(max_length=256)]
-    weights: WeightsSpec
-    frame_spacing: Annotated[float, Meta(ge=1e-3, le=3600)] | None = None
-    """Seconds between the frames of a training clip; None: not known."""
-    clip_frames: Annotated[int, Meta(ge=1, le=4096)] | None = None
-    consensus: Literal["mean", "last"] = "mean"
-    rule: RuleSpec | None = None
-    """How a stream of answers becomes events; None: nobody has chosen one."""
     body_bytes: Count = 0
     body_sha256: Sha256 | None = None
     """Size and hash of the graph this was written for."""
@@ -244,8 +186,6 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
         values = sum(tensor.values for tensor in (self.input, self.output, *self.states))
         if values > MAX_VALUES:
             raise ValueError(f"its tensors hold {values:,} values; the limit is {MAX_VALUES:,}")
-        if not all(label.isprintable() for label in self.labels):
-            raise ValueError("a label holds characters that cannot be printed")
         size = (self.frame.height, self.frame.width)
         if len(self.labels) != classes or self.model.classes != classes:
             raise ValueError(f"{len(self.labels)} labels and {self.model.classes} classes for {classes} logits")
@@ -259,8 +199,7 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
             raise ValueError("an int8 frame is a pixel minus 128: scale 1, zero point -128")
         if any(tensor.dtype == "uint8" for tensor in (self.output, *self.states)):
             raise ValueError("only the frame is a picture of uint8")
-        if self.rule is not None:
-            self.rule.idle(self.labels)
+        super().__post_init__()
         names = [self.input.name, self.output.name, *(state.name for state in self.states)]
         if len(set(names)) != len(names):
             raise ValueError("two tensors have the same name")

@@ -10,7 +10,7 @@ from edgeshift.checkpoints.checkpoint import ChannelOrder, Checkpoint, Consensus
 from edgeshift.errors import missing
 
 if TYPE_CHECKING:
-    from edgeshift.artifact.spec import RuleSpec
+    from edgeshift.artifact.description import RuleSpec
     from edgeshift.models.network import ShiftNetwork
 
 __all__ = ["ChannelOrder", "Checkpoint", "Consensus", "Fit", "load", "load_for_streaming", "save"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgeshift.artifact.spec import RuleSpec
+    from edgeshift.artifact.description import RuleSpec
     from edgeshift.models import ModelConfig
     from edgeshift.models.network import ShiftNetwork
 

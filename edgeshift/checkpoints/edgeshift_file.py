@@ -16,7 +16,7 @@ import torch
 from msgspec import Meta as Limit
 
 from edgeshift._system.files import atomic_write, sha256
-from edgeshift.artifact.spec import Name, RuleSpec, Text
+from edgeshift.artifact.description import Name, RuleSpec, Text
 from edgeshift.checkpoints.checkpoint import ChannelOrder, Consensus, Fit
 from edgeshift.checkpoints.layouts import HEADS, Layout, backbone_shapes
 from edgeshift.checkpoints.weights_file import WeightsFile, refusal

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.checkpoints import mit_name
 from edgeshift.checkpoints.checkpoint import Checkpoint
 from edgeshift.checkpoints.edgeshift_file import Meta, check_labels, own_layout, read_meta

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgeshift._system.files import sha256
-from edgeshift.artifact.spec import FRAME, LOGITS, PlaceSpec, RowSpec, RuleSpec, StreamSpec, TensorSpec, WeightsSpec
+from edgeshift.artifact.description import RuleSpec, WeightsSpec
+from edgeshift.artifact.spec import FRAME, LOGITS, PlaceSpec, RowSpec, StreamSpec, TensorSpec
 from edgeshift.targets import Precision
 from edgeshift.video.fit import FrameSpec
 

@@ -29,7 +29,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import NONE, RuleSpec
+from edgeshift.artifact.description import NONE, RuleSpec
 from edgeshift.errors import EdgeshiftError
 
 #: Where nobody has chosen a rule and something must be measured: two thirds of a second or so, and a majority in it.

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import NONE, RuleSpec
+from edgeshift.artifact.description import NONE, RuleSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
 from edgeshift.events.spotter import Detection, Logits, Means, Times, idle_of, probabilities, window_means

@@ -20,7 +20,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import RuleSpec, StreamSpec, TensorSpec
+from edgeshift.artifact.description import RuleSpec
+from edgeshift.artifact.spec import StreamSpec, TensorSpec
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.events.spotter import Spotter
 from edgeshift.video.clips import Pacer

@@ -18,7 +18,7 @@ import msgspec
 import torch
 
 from edgeshift._system.memory import keep_freed_memory
-from edgeshift.artifact.spec import NONE
+from edgeshift.artifact.description import NONE
 from edgeshift.checkpoints import Checkpoint, load, save
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import STROKES

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeshift.artifact.spec import NONE
+from edgeshift.artifact.description import NONE
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import Sequence

@@ -16,7 +16,7 @@ import torch
 from edgeshift import __version__
 from edgeshift._system.files import sha256
 from edgeshift._system.memory import keep_freed_memory
-from edgeshift.artifact.spec import NONE, RuleSpec
+from edgeshift.artifact.description import NONE, RuleSpec
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import TrainingError
 from edgeshift.events.spotter import DEFAULT_RULE

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift._system.files import sha256
-from edgeshift.artifact.spec import NONE
+from edgeshift.artifact.description import NONE
 from edgeshift.gestures import STROKES, Stroke, draw_stream
 from edgeshift.training.targets import Targets, frame_targets
 

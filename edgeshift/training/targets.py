@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import NONE
+from edgeshift.artifact.description import NONE
 from edgeshift.gestures import Event
 
 #: Seconds for which a label is held after its stroke is complete.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeshift._system.memory import keep_freed_memory
-from edgeshift.artifact.spec import NONE, RuleSpec
+from edgeshift.artifact.description import NONE, RuleSpec
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.events.spotter import describe_rule
@@ -26,7 +26,7 @@ STREAMS = 200
 
 def main(arguments: list[str] | None = None) -> int:
     """Choose on the command line."""
-    from edgeshift.cli.output import Bars
+    from edgeshift._system.progress import ProgressBars
 
     parser = argparse.ArgumentParser(description="The rule for streams, chosen anew on many drawn streams.")
     parser.add_argument("file", type=Path, metavar="F", help="a checkpoint of edgeshift train on drawn streams")
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings = parser.parse_args(arguments)
     keep_freed_memory()
     try:
-        with Bars().stage("streams", settings.streams) as advance:
+        with ProgressBars().stage("streams", settings.streams) as advance:
             rule = choose(settings.file, settings.out, settings.streams, half=settings.half, advance=advance)
     except EdgeshiftError as error:
         sys.stderr.write(f"error: {error}\n")

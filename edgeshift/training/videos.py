@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import NONE
+from edgeshift.artifact.description import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import Event
 from edgeshift.training.sequences import Sequence

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from doubles import LABELS, SIZE, stream_spec, tensor
 
+from edgeshift.artifact.description import RuleSpec, WeightsSpec
 from edgeshift.artifact.spec import (
     MAX_BYTES,
     MAX_VALUES,
@@ -24,9 +25,7 @@ from edgeshift.artifact.spec import (
     ParitySpec,
     PlaceSpec,
     RowSpec,
-    RuleSpec,
     StreamSpec,
-    WeightsSpec,
     decode,
     encode,
 )

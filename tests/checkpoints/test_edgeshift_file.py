@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from edgeshift import checkpoints
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.checkpoints import edgeshift_file as own
 from edgeshift.checkpoints.source import checkpoint_source
 from edgeshift.errors import CheckpointError

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from doubles import LABELS, frames, model, stream_spec
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.cli import main
 from edgeshift.video.clips import read_video, write_video
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from doubles import SIZE, LeakyExecutor, model, stream_spec
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.cli import main
 from edgeshift.video.clips import write_video
 

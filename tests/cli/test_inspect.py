@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from doubles import stream_spec
 
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import write_artifact
-from edgeshift.artifact.spec import RuleSpec
 from edgeshift.cli import main
 
 

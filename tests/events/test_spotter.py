@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from doubles import LABELS, frames, model, stream_spec
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
 from edgeshift.events.spotter import Detection, Spotter, describe_rule, probabilities, window_means

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import torch
 
-from edgeshift.artifact.spec import NONE
+from edgeshift.artifact.description import NONE
 from edgeshift.checkpoints import load, save
 from edgeshift.gestures import STROKES
 from edgeshift.models import ModelConfig, build

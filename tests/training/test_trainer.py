@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgeshift.artifact.spec import NONE
+from edgeshift.artifact.description import NONE
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import CheckpointError, TrainingError
 from edgeshift.gestures import STROKES

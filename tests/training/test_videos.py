@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeshift.artifact.spec import NONE
+from edgeshift.artifact.description import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError, VideoError
 from edgeshift.gestures import Event
 from edgeshift.training import videos

@@ -22,7 +22,8 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from edgeshift.artifact.spec import NONE, StreamSpec
+from edgeshift.artifact.description import NONE
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.events.spotter import DEFAULT_RULE, Detection, Logits, Spotter, idle_of, probabilities
 

@@ -15,7 +15,7 @@ from doubles import LABELS, LeakyExecutor, model, stream_spec
 from edgeshift.apps.camera.app import App, Settings
 from edgeshift.apps.camera.engine.session import Runner, Session
 from edgeshift.apps.camera.journal import Journal
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.errors import VideoError
 
 COLOURS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250), "none": (0, 0, 0)}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from doubles import LABELS, SIZE, LeakyExecutor, answers, model, stream_spec
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy import Candidate, Journal, measure, open_subject, stream_clip
 from edgeshift.benchmarks.accuracy.measure import _here, _in_processes
 from edgeshift.errors import EdgeshiftError, VideoError

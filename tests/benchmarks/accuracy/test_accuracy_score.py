@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from doubles import LABELS, stream_spec
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy import Answers, ClipScore, Measured, draw_confusion, make_report, score_clip
 from edgeshift.benchmarks.statistics import mcnemar, share
 from edgeshift.events.spotter import Detection

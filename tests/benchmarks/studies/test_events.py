@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from doubles import SIZE, LeakyExecutor, model, stream_spec
 
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.studies import events
 from edgeshift.events.spotter import Detection
 from edgeshift.gestures import STROKES, draw_stream

@@ -1,0 +1,145 @@
+"""What is known about trained weights besides the network: how to prepare its frames and how to read its answers.
+
+The same facts travel from a weights file through training and conversion into every artifact, whose description
+(``edgeshift.artifact.spec.StreamSpec``) has them as its first fields. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edgeshift.models.config import ModelConfig
+from edgeshift.video.fit import FrameSpec
+
+#: The label that means "no gesture", unless an event rule names another one.
+NONE = "none"
+# Descriptions are printed on terminals: no control characters, no line ends, no characters that reverse text.
+PRINTABLE = r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z"
+Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE)]
+Text = Annotated[str, Meta(max_length=4096, pattern=PRINTABLE)]
+Label = Annotated[str, Meta(max_length=256, pattern=PRINTABLE)]
+Labels = Annotated[tuple[Label, ...], Meta(max_length=100_000)]
+Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+FrameSpacing = Annotated[float, Meta(ge=1e-3, le=3600)]
+ClipFrames = Annotated[int, Meta(ge=1, le=4096)]
+Consensus = Literal["mean", "last"]
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The base class of every part of a description. Unknown fields are an error, so that a typo is not ignored."""
+
+
+class WeightsSpec(Struct, frozen=True, kw_only=True):
+    """Where the weights come from.
+
+    Attributes:
+        source: origin of the weights, in words.
+        sha256: hash of the weights file; None: there was no file.
+        trained: False for weights that were never trained as this model.
+        license: licence of the weights; None: not known.
+    """
+
+    source: Text
+    sha256: Sha256 | None = None
+    trained: bool = True
+    license: Text | None = None
+
+
+class RuleSpec(Struct, frozen=True, kw_only=True):
+    """The event rule: when the logits of successive frames become an event (``edgeshift.events.spotter.Spotter``).
+
+    Attributes:
+        window: number of frames whose probabilities are averaged.
+        threshold: averaged probability from which a label is announced, 0 to 1.
+        hold_off: seconds after an event during which no other event is announced.
+        none: the label that means no gesture. None: "none" if the labels contain it, otherwise every label is a
+            gesture.
+        memory: number of frames, at most back to the last event, whose mean logits decide which gesture it was.
+            None: the mean probability over the window decides.
+    """
+
+    window: Annotated[int, Meta(ge=1, le=1024)]
+    threshold: Annotated[float, Meta(gt=0, le=1)]
+    hold_off: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    none: Label | None = None
+    memory: Annotated[int, Meta(ge=1, le=4096)] | None = None
+
+    def idle(self, labels: Sequence[str]) -> int | None:
+        """Return the index of the label that means no gesture; None: every label is a gesture.
+
+        Raises:
+            ValueError: the rule names a label for no gesture that is not among ``labels``.
+        """
+        if self.none is not None and self.none not in labels:
+            raise ValueError(f"the rule's label for no gesture, {self.none!r:.80}, is not one of the labels")
+        name = self.none or NONE
+        return list(labels).index(name) if name in labels else None
+
+
+class ModelDescription(Struct, frozen=True, kw_only=True):
+    """What is known about trained weights besides the network itself.
+
+    Attributes:
+        labels: one label per output; ``class 0``, ``class 1``, ... if nobody named the outputs.
+        frame: size, fit and channel order of the frames that the network takes.
+        weights: where the weights come from.
+        frame_spacing: seconds between the frames the network was trained on; None: not known.
+        clip_frames: number of frames of a training clip; None: not known.
+        consensus: how the logits of a clip's frames become one answer.
+        rule: the event rule; None: none was chosen.
+    """
+
+    labels: Labels
+    frame: FrameSpec
+    weights: WeightsSpec
+    frame_spacing: FrameSpacing | None = None
+    clip_frames: ClipFrames | None = None
+    consensus: Consensus = "mean"
+    rule: RuleSpec | None = None
+
+    def __post_init__(self) -> None:
+        if not all(label.isprintable() for label in self.labels):
+            raise ValueError("a label holds characters that cannot be printed")
+        if self.rule is not None:
+            self.rule.idle(self.labels)
+
+
+def describe_network(config: ModelConfig, **facts: Any) -> ModelDescription:
+    """Return the description of a network, with what is usual for everything that ``facts`` does not state.
+
+    Args:
+        config: the network.
+        facts: fields of ``ModelDescription``. Without them: numbered labels, RGB frames of the network's size cut from
+            the centre (as public models are tested), and trained weights of unknown origin.
+
+    Raises:
+        ValueError: labels that cannot be printed, or a rule whose label for no gesture is not among the labels.
+    """
+    usual: dict[str, Any] = {
+        "labels": numbered_labels(config.classes),
+        "frame": FrameSpec(config.size, config.size, fit="crop"),
+        "weights": WeightsSpec(source="not stated"),
+    }
+    return ModelDescription(**(usual | facts))
+
+
+def numbered_labels(classes: int) -> tuple[str, ...]:
+    """Return the labels of outputs that nobody named: ``class 0``, ``class 1``, ..."""
+    return tuple(f"class {index}" for index in range(classes))
+
+
+def check_labels(labels: Sequence[object], classes: int) -> None:
+    """Check that there is one label of 1 to 256 printable characters for each output.
+
+    Raises:
+        ValueError: there is not.
+    """
+    if len(labels) != classes:
+        raise ValueError(f"{len(labels)} labels for {classes} outputs")
+    for label in labels:
+        if not isinstance(label, str) or not label.isprintable() or not 1 <= len(label) <= 256:
+            raise ValueError(f"label {label!r:.80} is not 1 to 256 printable characters")

@@ -1,43 +1,47 @@
-"""The phone as a device, with nothing installed: a page over the local network that runs, shows and times an artifact.
+"""Run, show and time an artifact in a phone's browser, with nothing installed on the phone.
 
-    job = Job(file="gestures.tflite", modes={"quick": Length(steps=128, seconds=10.0, repeats=3)}, mode="quick")
-    for posted in serve(read_phone_artifact(path), job, frames):
-        ...                                # Hello, Checked, Announced, Measured, ..., and at last Ended
+A server on this machine gives the phone a page and the artifact. The page runs the artifact and sends back results:
 
-Needs no torch and no runtime: what runs the artifact is the phone's browser.
+    job = PageJob(
+        file="gestures.tflite", modes={"quick": TimingPlan(steps=128, seconds=10.0, repeats=3)}, mode="quick"
+    )
+    for event in serve(read_phone_artifact(path), job, frames):
+        ...  # PageOpened, SelfCheckResult, RepeatMeasured, ..., and ServerStopped as the last one
+
+This package imports neither torch nor a runtime, because the phone's browser runs the artifact.
 """
 
-from edgeshift.apps.phone.job import Frames, Job, Length, read_phone_artifact
-from edgeshift.apps.phone.posted import (
-    Announced,
-    Checked,
-    Done,
-    Ended,
-    Hello,
-    Measured,
-    Point,
-    Posted,
-    Trouble,
-    Watched,
+from edgeshift.apps.phone.job import PageJob, TimingFrames, TimingPlan, read_phone_artifact
+from edgeshift.apps.phone.messages import (
+    CameraStopped,
+    ErrorReported,
+    Finished,
+    GestureDetected,
+    MinuteMeasured,
+    PageOpened,
+    PhoneEvent,
+    RepeatMeasured,
+    SelfCheckResult,
+    ServerStopped,
 )
-from edgeshift.apps.phone.service import Reach, Site, serve
+from edgeshift.apps.phone.service import PageAddress, ServerOptions, serve
 
 __all__ = [
-    "Announced",
-    "Checked",
-    "Done",
-    "Ended",
-    "Frames",
-    "Hello",
-    "Job",
-    "Length",
-    "Measured",
-    "Point",
-    "Posted",
-    "Reach",
-    "Site",
-    "Trouble",
-    "Watched",
+    "CameraStopped",
+    "ErrorReported",
+    "Finished",
+    "GestureDetected",
+    "MinuteMeasured",
+    "PageAddress",
+    "PageJob",
+    "PageOpened",
+    "PhoneEvent",
+    "RepeatMeasured",
+    "SelfCheckResult",
+    "ServerOptions",
+    "ServerStopped",
+    "TimingFrames",
+    "TimingPlan",
     "read_phone_artifact",
     "serve",
 ]

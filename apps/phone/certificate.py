@@ -1,4 +1,4 @@
-"""A certificate made on the spot: browsers give a camera to pages over HTTPS only. Nobody vouches for it."""
+"""A self-signed certificate for HTTPS, without which browsers give a page no camera."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from pathlib import Path
 
 from edgeshift.errors import missing
 
-#: Days that it is good for, from the day before: the clocks of phones are not always right.
+#: Days for which a certificate is valid. It starts one day early, because clocks of phones may be wrong.
 DAYS = 7
 
 
 def make_context(address: str) -> tuple[ssl.SSLContext, str]:
-    """A context with a fresh key and certificate for one address.
+    """Return an SSL context with a new key and certificate for one IP address.
 
-    The key lives in this process: it is on the disk, readable by this user only, no longer than ``ssl`` needs to
-    read it.
+    Python's ``ssl`` reads keys from files only. The file is readable by this user alone and is deleted at once.
 
     Returns:
-        the context, and the certificate's SHA-256 fingerprint as browsers show it.
+        the context, and the SHA-256 fingerprint of the certificate in the form that browsers show.
 
     Raises:
-        RuntimeMissingError: cryptography is not installed.
+        RuntimeMissingError: the package "cryptography" is not installed.
     """
-    key, certificate, fingerprint = _make(address)
+    key, certificate, fingerprint = _make_certificate(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -38,7 +37,8 @@ def make_context(address: str) -> tuple[ssl.SSLContext, str]:
     return context, fingerprint
 
 
-def _make(address: str) -> tuple[bytes, bytes, str]:
+def _make_certificate(address: str) -> tuple[bytes, bytes, str]:
+    """Return a key and a certificate, both as PEM, and the fingerprint of the certificate."""
     try:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
@@ -61,10 +61,9 @@ def _make(address: str) -> tuple[bytes, bytes, str]:
         .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    plain = serialization.NoEncryption()
     pem = serialization.Encoding.PEM
     return (
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain),
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
         certificate.public_bytes(pem),
         certificate.fingerprint(hashes.SHA256()).hex(":").upper(),
     )

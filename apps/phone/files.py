@@ -1,4 +1,4 @@
-"""The files that a phone is given, and no others: a list in memory, made before the first request comes."""
+"""The files that the server gives to a phone. They are read into memory before the first request."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from edgeshift.apps.phone.job import Frames, Job, PhoneArtifact
+from edgeshift.apps.phone.job import PageJob, PhoneArtifact, TimingFrames
 from edgeshift.errors import EdgeshiftError
 
-#: Where `make phone` puts the page.
+#: Folder into which `make phone` builds the page.
 BUILT = Path(__file__).parent / "built"
+PAGE = "index.html"
+#: Content types by the end of a file's name. Other files in the folder are not served.
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -21,57 +23,59 @@ TYPES = {
     ".json": "application/json",
     "": "application/octet-stream",
 }
-PAGE = "index.html"
 
 
-class File(msgspec.Struct, frozen=True):
-    """One file: its type, its bytes, and whether these are packed with gzip."""
+class ServedFile(msgspec.Struct, frozen=True):
+    """One file: its content type, its bytes, and whether the bytes are compressed with gzip."""
 
     type: str
     data: bytes
-    packed: bool
+    compressed: bool
 
-    def plain(self) -> bytes:
-        """Its bytes for a browser that does not unpack."""
-        return gzip.decompress(self.data) if self.packed else self.data
+    def uncompressed(self) -> bytes:
+        """Return the content, for a browser that does not accept gzip."""
+        return gzip.decompress(self.data) if self.compressed else self.data
 
 
-def page_files(built: Path | None = None) -> dict[str, File]:
-    """The page and the runtime as they were built: {path below the token: file}; the page itself is at "".
+def page_files(built: Path | None = None) -> dict[str, ServedFile]:
+    """Return the files of the page and of its runtime, {path below the token: file}. The page itself has the path "".
+
+    Args:
+        built: folder of the built page; None: where `make phone` builds it.
 
     Raises:
-        EdgeshiftError: it was not built.
+        EdgeshiftError: the page was not built.
     """
     built = built or BUILT
     if not (built / PAGE).is_file():
         raise EdgeshiftError(
-            "the page was not built: run `make phone` in edgeshift's sources (it needs Node 20 or later), "
-            "or install a wheel, which carries it"
+            "the page for phones is not built: run `make phone` in a source checkout of edgeshift, with Node 20 or "
+            "later, or install edgeshift from a wheel, which contains the page"
         )
-    found: dict[str, File] = {}
+    files: dict[str, ServedFile] = {}
     for path in sorted(built.rglob("*")):
-        if not path.is_file():
-            continue
-        packed = path.suffix == ".gz"
         name = path.relative_to(built).as_posix().removesuffix(".gz")
-        suffix = Path(name).suffix
-        if suffix in TYPES:
-            found["" if name == PAGE else name] = File(TYPES[suffix], path.read_bytes(), packed)
-    return found
+        content_type = TYPES.get(Path(name).suffix)
+        if path.is_file() and content_type is not None:
+            compressed = path.suffix == ".gz"
+            files["" if name == PAGE else name] = ServedFile(content_type, path.read_bytes(), compressed)
+    return files
 
 
-def all_files(artifact: PhoneArtifact, job: Job, frames: Frames, built: Path | None = None) -> dict[str, File]:
-    """Everything that can be asked for: {path below the token: file}."""
+def all_files(
+    artifact: PhoneArtifact, job: PageJob, frames: TimingFrames, built: Path | None = None
+) -> dict[str, ServedFile]:
+    """Return every file that a phone can ask for, {path below the token: file}."""
     count, height, width, _ = frames.pixels.shape
     document = {
         **msgspec.to_builtins(job),
         "frames": {"name": frames.name, "count": count, "width": width, "height": height},
     }
-    # A weak packing: the frames are sent once, and the phone waits for them.
+    # The fastest compression, because the frames are sent only once.
     pixels = gzip.compress(frames.pixels.tobytes(), compresslevel=1, mtime=0)
     return {
         **page_files(built),
-        "job.json": File(TYPES[".json"], msgspec.json.encode(document), packed=False),
-        "artifact": File(TYPES[""], artifact.data, packed=False),
-        "frames.bin": File(TYPES[""], pixels, packed=True),
+        "job.json": ServedFile(TYPES[".json"], msgspec.json.encode(document), compressed=False),
+        "artifact": ServedFile(TYPES[""], artifact.data, compressed=False),
+        "frames.bin": ServedFile(TYPES[""], pixels, compressed=True),
     }

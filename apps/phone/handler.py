@@ -1,5 +1,7 @@
-"""One request of a phone. Anybody in the network can send one: nothing is given without the token, and nothing but
-what is in the list.
+"""Answers one HTTP request of a phone.
+
+Anybody in the network can send a request. Without the token in its path a request gets nothing, and with the token
+it gets only the files in the server's list.
 """
 
 from __future__ import annotations
@@ -10,98 +12,78 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, cast
 
-from edgeshift.apps.phone.posted import MAX_UPLOAD, Done, read_posted
+from edgeshift.apps.phone.messages import MAX_UPLOAD, Finished, read_message
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
-    from edgeshift.apps.phone.server import Server
+    from edgeshift.apps.phone.server import PhoneServer
 
-#: Seconds that a socket may say nothing; that a request may take to come whole; that an answer may take to go.
+#: Time limits, seconds: between two bytes, for a whole request, and for sending a whole answer.
 SILENCE, REQUEST, ANSWER = 20.0, 60.0, 300.0
 HEADERS = {
-    # Scripts from here only; WebAssembly may be compiled, text may not be run. Workers and their runtime come from
-    # blobs that the page keeps, as they must start when this server is gone.
+    # Scripts come from this server only. WebAssembly may be compiled, and text may not be run as a script. Workers
+    # and their runtime come from blobs, because they must start even after this server has stopped.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self' blob:; "
         "worker-src blob:; img-src data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
-    # These two let threads share memory.
+    # The next two isolate the page, which lets its threads share memory.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), screen-wake-lock=(self), microphone=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # The address holds the token, and the artifact may be private.
+    # The address contains the token, and the artifact may be private.
     "Cache-Control": "no-store",
 }
 
 
-class Handler(BaseHTTPRequestHandler):
-    """GET of a listed file, and POST of what was found."""
+class RequestHandler(BaseHTTPRequestHandler):
+    """Gives files to GET requests and takes messages from POST requests."""
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "edgeshift", ""
     timeout = SILENCE
 
     @property
-    def _owner(self) -> Server:
-        return cast("Server", self.server)
+    def _phone_server(self) -> PhoneServer:
+        return cast("PhoneServer", self.server)
 
     def setup(self) -> None:
-        """Shake hands here, in the connection's own thread: whoever is slow at it keeps nobody waiting."""
+        """Do the TLS handshake in this connection's own thread, so that a slow client delays no other."""
         super().setup()
-        self._owner.allow(self.connection, REQUEST)
+        self._phone_server.set_deadline(self.connection, REQUEST)
         if isinstance(self.connection, ssl.SSLSocket):
             self.connection.do_handshake()
 
     def handle_one_request(self) -> None:
-        """As the standard library does it, with an end to its patience."""
-        self._owner.allow(self.connection, REQUEST)
+        """Handle a request as the standard library does, but within a time limit."""
+        self._phone_server.set_deadline(self.connection, REQUEST)
         super().handle_one_request()
 
     def do_GET(self) -> None:
-        """A file, or the sign of life."""
-        name = self._permitted()
+        """Send a file; or nothing for the path "alive", by which the page shows that it is still open."""
+        name = self._authorized_path()
         if name is None:
             return
-        file = self._owner.files.get(name)
+        file = self._phone_server.files.get(name)
         if name == "alive":
             self._answer(HTTPStatus.NO_CONTENT)
         elif file is None:
             self._refuse(HTTPStatus.NOT_FOUND)
         else:
-            self._owner.allow(self.connection, ANSWER)
-            unpacks = "gzip" in self.headers.get("Accept-Encoding", "")
-            data = file.data if unpacks else file.plain()
-            self._answer(HTTPStatus.OK, data, file.type, packed=file.packed and unpacks)
+            self._phone_server.set_deadline(self.connection, ANSWER)
+            compressed = file.compressed and "gzip" in self.headers.get("Accept-Encoding", "")
+            data = file.data if compressed else file.uncompressed()
+            self._answer(HTTPStatus.OK, data, file.type, compressed=compressed)
 
     def do_POST(self) -> None:
-        """Something that was found on the phone."""
-        name = self._permitted()
-        if name is not None:
-            self._take(name)
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """For what the standard library refuses by itself: no more than the number."""
-        self._refuse(HTTPStatus(code))
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: an address holds the token."""
-
-    def _permitted(self) -> str | None:
-        """What is asked for, if it is asked with the token; else the request is answered."""
-        slash, token, name = [*self.path.split("/", 2), "", ""][:3]
-        known = hmac.compare_digest(token.encode(), self._owner.token.encode())
-        if slash or not known or self.path.count("/") < 2:
-            # The same as for what is not there: it says nothing about the token.
-            self._refuse(HTTPStatus.NOT_FOUND)
+        """Check one message of the page and pass it on."""
+        name = self._authorized_path()
+        if name is None:
             return None
-        self._owner.used()
-        return name
-
-    def _take(self, name: str) -> None:
         length = self.headers.get("Content-Length", "")
         refusal = self._refusal(name, length)
         if refusal is not None:
@@ -110,20 +92,38 @@ class Handler(BaseHTTPRequestHandler):
         if len(body) < int(length):
             return self._refuse(HTTPStatus.BAD_REQUEST)
         try:
-            posted = read_posted(body)
+            message = read_message(body)
         except EdgeshiftError as error:
             return self._refuse(HTTPStatus.BAD_REQUEST, str(error))
-        if not self._owner.is_current(posted):
-            return self._refuse(HTTPStatus.CONFLICT)
-        if isinstance(posted, Done):  # it ends the server: first the answer
+        if not self._phone_server.is_current(message):
+            return self._refuse(HTTPStatus.CONFLICT, "the page was opened again; only the newest one can send results")
+        if isinstance(message, Finished):  # It stops the server, so the answer must be sent first.
             self._answer(HTTPStatus.NO_CONTENT)
-            return self._owner.posted.put(posted)
-        # The page posts the next one when this one is answered: so they are in order.
-        self._owner.posted.put(posted)
+            return self._phone_server.messages.put(message)
+        # The page sends the next message after this answer, so the message goes into the queue first to keep the order.
+        self._phone_server.messages.put(message)
         return self._answer(HTTPStatus.NO_CONTENT)
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer a request that the standard library refuses, without its details."""
+        self._refuse(HTTPStatus(code))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing, because addresses contain the token."""
+
+    def _authorized_path(self) -> str | None:
+        """Return the path below the token. A request without the token is answered here, and None is returned."""
+        slash, token, name = [*self.path.split("/", 2), "", ""][:3]
+        known = hmac.compare_digest(token.encode(), self._phone_server.token.encode())
+        if slash or not known or self.path.count("/") < 2:
+            # The same answer as for a missing file, so that it reveals nothing about the token.
+            self._refuse(HTTPStatus.NOT_FOUND)
+            return None
+        self._phone_server.mark_used()
+        return name
+
     def _refusal(self, name: str, length: str) -> HTTPStatus | None:
-        """Why an upload is not even read."""
+        """Return the reason not to read the body of a POST request; None: read it."""
         if name != "post":
             return HTTPStatus.NOT_FOUND
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit() and len(length) < 12):
@@ -132,20 +132,22 @@ class Handler(BaseHTTPRequestHandler):
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         if self.headers.get_content_type() != "application/json":
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-        return None if self._owner.take(int(length)) else HTTPStatus.TOO_MANY_REQUESTS
+        return None if self._phone_server.count_upload(int(length)) else HTTPStatus.TOO_MANY_REQUESTS
 
     def _refuse(self, status: HTTPStatus, reason: str = "") -> None:
-        # What is left of a request is not read: nothing may be taken for the next one.
+        # The rest of the request is not read, and must not be taken for the next request.
         self.close_connection = True
         self._answer(status, (reason or status.phrase).encode(), "text/plain; charset=utf-8")
 
-    def _answer(self, status: HTTPStatus, data: bytes = b"", kind: str | None = None, *, packed: bool = False) -> None:
+    def _answer(
+        self, status: HTTPStatus, data: bytes = b"", content_type: str | None = None, *, compressed: bool = False
+    ) -> None:
         self.send_response(status)
         for name, value in HEADERS.items():
             self.send_header(name, value)
-        if kind is not None:
-            self.send_header("Content-Type", kind)
-        if packed:
+        if content_type is not None:
+            self.send_header("Content-Type", content_type)
+        if compressed:
             self.send_header("Content-Encoding", "gzip")
         if status != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Length", str(len(data)))

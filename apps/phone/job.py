@@ -1,4 +1,4 @@
-"""What a phone is asked to do: an artifact that browsers can run, what may be timed, frames to time it with."""
+"""What the page is to do: the artifact that it runs, the measurements that it offers, the frames for timing."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError
 
 Accelerator = Literal["cpu", "webgpu"]
-#: Bytes of frames that are sent to a phone: 16 of 1280x960 fit.
+#: Most bytes of frames that are sent to a phone; 16 frames of 1280x960 fit.
 MAX_FRAMES = 64 << 20
 
 
-class Length(msgspec.Struct, frozen=True, kw_only=True):
-    """A repeat has so many steps and seconds at least.
+class TimingPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one measurement lasts.
 
     Attributes:
-        repeats: each in a fresh worker of the browser. fps: of the camera that a paced run plays.
-        minutes: of a sustained run.
+        steps: the least number of steps in a repeat.
+        seconds: the least duration of a repeat.
+        repeats: number of repeats; each runs in a fresh web worker.
+        fps: frame rate of the camera that mode "paced" simulates; None in other modes.
+        minutes: duration of mode "sustained"; None in other modes.
     """
 
     steps: int
@@ -33,28 +36,40 @@ class Length(msgspec.Struct, frozen=True, kw_only=True):
     minutes: int | None = None
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page is told.
+class PageJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that the page reads when it is opened.
 
     Attributes:
-        file: the artifact's name, to show. modes: what can be timed, by name.
-        mode: the one to time at once, on its own; None: whoever holds the phone chooses.
-        accelerator, threads: what the page runs on at first.
+        file: name of the artifact, which the page shows.
+        modes: the measurements that the page offers, by mode name.
+        mode: the mode that the page measures without a tap, before it finishes; None: the user chooses.
+        accelerator, threads: what the graph runs on until the user chooses another.
+
+    Raises:
+        EdgeshiftError: there are no modes, or ``mode`` is not one of them.
     """
 
     file: str
-    modes: dict[str, Length]
+    modes: dict[str, TimingPlan]
     mode: str | None = None
     accelerator: Accelerator = "cpu"
     threads: int = 1
 
     def __post_init__(self) -> None:
         if not self.modes or (self.mode is not None and self.mode not in self.modes):
-            raise EdgeshiftError(f"there is nothing to time as {self.mode!r}; known: {', '.join(self.modes) or 'none'}")
+            raise EdgeshiftError(f"unknown timing mode {self.mode!r}; known modes: {', '.join(self.modes) or 'none'}")
 
 
-class Frames(msgspec.Struct, frozen=True):
-    """Frames to time with: where they come from, and uint8 [N, H, W, 3] in RGB."""
+class TimingFrames(msgspec.Struct, frozen=True):
+    """The frames that are timed.
+
+    Attributes:
+        name: where the frames come from, for example "drawn".
+        pixels: uint8 [N, H, W, 3], RGB.
+
+    Raises:
+        EdgeshiftError: an array of another type or shape, or more than ``MAX_FRAMES`` bytes.
+    """
 
     name: str
     pixels: npt.NDArray[np.uint8]
@@ -62,13 +77,13 @@ class Frames(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         pixels: Any = self.pixels
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3 or not pixels.size:
-            raise EdgeshiftError(f"frames are uint8 [N, H, W, 3], not {pixels.dtype} {list(pixels.shape)}")
+            raise EdgeshiftError(f"frames must be uint8 [N, H, W, 3], not {pixels.dtype} {list(pixels.shape)}")
         if pixels.nbytes > MAX_FRAMES:
-            raise EdgeshiftError(f"{pixels.nbytes:,} bytes of frames are too many for a phone; at most {MAX_FRAMES:,}")
+            raise EdgeshiftError(f"the frames have {pixels.nbytes:,} bytes; a phone takes at most {MAX_FRAMES:,}")
 
 
 class PhoneArtifact(msgspec.Struct, frozen=True):
-    """An artifact that browsers can run: its file, all of its bytes, what it says of itself."""
+    """An artifact that browsers can run: its path, the bytes of the file, and its description."""
 
     path: Path
     data: bytes
@@ -76,25 +91,22 @@ class PhoneArtifact(msgspec.Struct, frozen=True):
 
 
 def read_phone_artifact(path: Path) -> PhoneArtifact:
-    """Read an artifact and refuse what browsers cannot run.
+    """Read an artifact and refuse one that browsers cannot run.
 
     Raises:
-        ArtifactError: damaged; not a .tflite; tensors at its boundary that are not float32, with the command that
-            converts it so. SpecError: a description that is not valid.
+        ArtifactError: the file is damaged or is not a .tflite file; an input or output is not float32; or the states
+            are not inputs and outputs. The message names the command that converts a suitable artifact.
+        SpecError: the description is not valid.
     """
-    artifact = read_artifact(path)
-    spec = artifact.spec
-    again = f"edgeshift convert {spec.model.name} --target tflite"
+    spec = read_artifact(path).spec
+    command = f"edgeshift convert {spec.model.name} --target tflite --float-boundary"
     if path.suffix.lower() != ".tflite" or spec.target != "tflite":
-        raise ArtifactError(
-            f"{path}: browsers run .tflite files, this is one of target {spec.target}: {again} --float-boundary"
-        )
-    tensors = (spec.input, spec.output, *spec.states)
-    other = next((tensor for tensor in tensors if tensor.dtype != "float32"), None)
-    if other is not None:
-        raise ArtifactError(
-            f"{path}: browsers take float tensors only, its {other.name} is {other.dtype}: {again} --float-boundary"
-        )
+        raise ArtifactError(f"{path}: browsers run .tflite files, and this artifact is for {spec.target}: {command}")
+    for tensor in (spec.input, spec.output, *spec.states):
+        if tensor.dtype != "float32":
+            raise ArtifactError(
+                f"{path}: browsers need float32 inputs and outputs, and {tensor.name} is {tensor.dtype}: {command}"
+            )
     if spec.state_form != "io":
-        raise ArtifactError(f"{path}: its states are not inputs and outputs: {again} --float-boundary --state io")
+        raise ArtifactError(f"{path}: its states are not inputs and outputs of the graph: {command} --state io")
     return PhoneArtifact(path, artifact_bytes(path), spec)

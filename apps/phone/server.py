@@ -1,8 +1,8 @@
-"""The server: as many connections, uploads and seconds as one phone needs, and no more.
+"""The HTTP server for one phone, with limits on connections, uploads and time.
 
-It is the standard library's. One phone fetches a dozen files and posts now and then: what a web framework adds to
-that is code between the network and this machine that nobody here has read. What the library leaves open is closed
-here: connections are counted, requests have an end, and files come out of a list instead of a folder.
+It is built on the standard library, because one phone fetches a dozen files and sends a message now and then. The
+limits that the standard library lacks are added here: connections are counted, requests have a deadline, and files
+come from a list in memory instead of a folder.
 """
 
 from __future__ import annotations
@@ -17,111 +17,113 @@ from http.server import ThreadingHTTPServer
 from time import monotonic
 from typing import Any
 
-from edgeshift.apps.phone.files import File
-from edgeshift.apps.phone.handler import Handler
-from edgeshift.apps.phone.posted import Hello, Upload
+from edgeshift.apps.phone.files import ServedFile
+from edgeshift.apps.phone.handler import RequestHandler
+from edgeshift.apps.phone.messages import AnyMessage, PageOpened
 
-#: Connections at once; a browser opens six, and one for each of its threads.
+#: Most connections at a time. A browser opens six, and one for each of its threads.
 CONNECTIONS = 48
-#: Uploads of one run, and their bytes together.
+#: Most messages that one server accepts, and their bytes in total.
 UPLOADS, UPLOADED = 5000, 256 << 20
 
 
-class Server(ThreadingHTTPServer):
-    """Serves a list of files below a token, and puts what is posted into ``posted``.
+class PhoneServer(ThreadingHTTPServer):
+    """Serves a list of files and puts the page's messages into the queue ``messages``.
 
     Args:
-        address: host and port, 0 for any. token: that each address must begin with. files: {path below it: file}.
+        address: host and port; port 0 takes a free one.
+        token: the secret with which every path must begin.
+        files: {path below the token: file}.
         context: for HTTPS; None: plain HTTP.
     """
 
     daemon_threads = True
-    # Whoever hangs must not keep the command from ending.
+    # A connection that hangs must not keep the command from ending.
     block_on_close = False
 
     def __init__(
-        self, address: tuple[str, int], token: str, files: Mapping[str, File], context: ssl.SSLContext | None
+        self, address: tuple[str, int], token: str, files: Mapping[str, ServedFile], context: ssl.SSLContext | None
     ) -> None:
         self.token, self.files = token, files
-        self.posted: queue.Queue[Upload] = queue.Queue()
+        self.messages: queue.Queue[AnyMessage] = queue.Queue()
         self.last_used = monotonic()
         self._context = context
-        self._free = threading.BoundedSemaphore(CONNECTIONS)
+        self._free_connections = threading.BoundedSemaphore(CONNECTIONS)
         self._lock = threading.Lock()
-        self._ends: dict[socket.socket, float] = {}
-        self._uploads = self._uploaded = 0
+        self._deadlines: dict[socket.socket, float] = {}
+        self._upload_count = self._upload_bytes = 0
         self._session: str | None = None
-        super().__init__(address, Handler)
+        super().__init__(address, RequestHandler)
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept; nothing is read yet, so that nobody holds up the others."""
+        """Accept a connection. Nothing is read yet, so that a slow client delays no other."""
         connection, address = super().get_request()
         if self._context is not None:
             connection = self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection a thread, if there is one left."""
-        if not self._free.acquire(blocking=False):
+        """Start a thread for the connection, or close it if there are too many connections."""
+        if not self._free_connections.acquire(blocking=False):
             self.shutdown_request(request)
             return
         try:
             super().process_request(request, client_address)
         except BaseException:
-            self._free.release()
+            self._free_connections.release()
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve it, and give the place back."""
+        """Serve the connection, then count it as free."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             with self._lock:
-                self._ends.pop(request, None)
-            self._free.release()
+                self._deadlines.pop(request, None)
+            self._free_connections.release()
 
     def service_actions(self) -> None:
-        """Twice a second: close connections whose time is up."""
+        """Close connections that are past their deadline. The standard library calls this twice a second."""
         now = monotonic()
         with self._lock:
-            over = [connection for connection, end in self._ends.items() if now > end]
-        _cut(over)
+            late = [connection for connection, deadline in self._deadlines.items() if now > deadline]
+        _shut_down(late)
 
     def server_close(self) -> None:
-        """Listen no more, and serve those no more who are connected: browsers keep connections open."""
+        """Stop listening, and close all connections, because browsers keep connections open."""
         super().server_close()
         with self._lock:
-            held = list(self._ends)
-        _cut(held)
+            connections = list(self._deadlines)
+        _shut_down(connections)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke off, as each does at which a phone shows its warning: nothing to tell."""
+        """Ignore broken connections. Every phone breaks one off when it shows its certificate warning."""
 
-    def allow(self, connection: socket.socket, seconds: float) -> None:
-        """Let a connection last so long from now."""
+    def set_deadline(self, connection: socket.socket, seconds: float) -> None:
+        """Let a connection last for this many seconds from now."""
         with self._lock:
-            self._ends[connection] = monotonic() + seconds
+            self._deadlines[connection] = monotonic() + seconds
 
-    def used(self) -> None:
-        """A request with the token came."""
+    def mark_used(self) -> None:
+        """Record that a request with the token arrived."""
         self.last_used = monotonic()
 
-    def take(self, size: int) -> bool:
-        """Count an upload; False: there were too many, or too much."""
+    def count_upload(self, size: int) -> bool:
+        """Count a message of ``size`` bytes. Return False if there were too many messages or bytes."""
         with self._lock:
-            self._uploads += 1
-            self._uploaded += size
-            return self._uploads <= UPLOADS and self._uploaded <= UPLOADED
+            self._upload_count += 1
+            self._upload_bytes += size
+            return self._upload_count <= UPLOADS and self._upload_bytes <= UPLOADED
 
-    def is_current(self, posted: Upload) -> bool:
-        """Whether it is from the page that is listened to: the one that said hello last."""
+    def is_current(self, message: AnyMessage) -> bool:
+        """Return True if the message comes from the page that was opened last."""
         with self._lock:
-            if isinstance(posted, Hello):
-                self._session = posted.session
-            return posted.session == self._session
+            if isinstance(message, PageOpened):
+                self._session = message.session
+            return message.session == self._session
 
 
-def _cut(connections: Iterable[socket.socket]) -> None:
+def _shut_down(connections: Iterable[socket.socket]) -> None:
     for connection in connections:
-        with suppress(OSError):  # it may be closed already
+        with suppress(OSError):  # The connection may be closed already.
             socket.socket.shutdown(connection, socket.SHUT_RDWR)

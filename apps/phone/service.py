@@ -1,4 +1,4 @@
-"""Serve one artifact to one phone, and give what it posts, until it is done or nobody comes."""
+"""Serves one artifact to one phone and yields what the phone sends."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ import msgspec
 
 from edgeshift.apps.phone.certificate import make_context
 from edgeshift.apps.phone.files import all_files
-from edgeshift.apps.phone.job import Frames, Job, PhoneArtifact
-from edgeshift.apps.phone.posted import Done, Ended, Posted
-from edgeshift.apps.phone.server import Server
+from edgeshift.apps.phone.job import PageJob, PhoneArtifact, TimingFrames
+from edgeshift.apps.phone.messages import Finished, PhoneEvent, ServerStopped
+from edgeshift.apps.phone.server import PhoneServer
 from edgeshift.errors import DeviceError
 
-#: An address that is nobody's (RFC 5737): asked for the way there, a machine names the one that it would go from.
-NOWHERE = ("192.0.2.1", 9)
+#: An address that belongs to nobody (RFC 5737). The route to it shows which address this machine uses.
+UNUSED_ADDRESS = ("192.0.2.1", 9)
 LOOPBACK = "127.0.0.1"
-#: Seconds between looks at whether anybody is still there.
-LOOK = 0.25
+#: Seconds between two checks whether a page is still open.
+POLL = 0.25
 
 
-class Reach(msgspec.Struct, frozen=True, kw_only=True):
-    """How a phone gets here.
+class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a phone reaches the server.
 
     Attributes:
-        localhost: plain HTTP for this machine only, and for a phone on a cable (`adb reverse`).
-        host: this machine's IP address in the local network; None: the one it would go out from.
-        port: 0 for any that is free. idle: seconds without a request after which the server stops.
+        localhost: use plain HTTP, for this machine only or for a phone on a USB cable (`adb reverse`).
+        host: this machine's IP address in the local network; None: the address that it sends from.
+        port: 0 takes a free port.
+        idle: seconds without a request after which the server stops.
     """
 
     localhost: bool = False
@@ -42,8 +43,14 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     idle: float = 300.0
 
 
-class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the page is: its address with the token in it, the port, and the certificate's fingerprint, over HTTPS."""
+class PageAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the page is.
+
+    Attributes:
+        url: address with the token.
+        port: port of the server.
+        fingerprint: SHA-256 fingerprint of the certificate; None: plain HTTP.
+    """
 
     url: str
     port: int
@@ -52,48 +59,52 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 def serve(
     artifact: PhoneArtifact,
-    job: Job,
-    frames: Frames,
-    reach: Reach | None = None,
-    ready: Callable[[Site], None] = lambda site: None,
+    job: PageJob,
+    frames: TimingFrames,
+    options: ServerOptions | None = None,
+    ready: Callable[[PageAddress], None] = lambda address: None,
     built: Path | None = None,
-) -> Generator[Posted, None, None]:
-    """Serve the page until a phone says that it is done, or none has asked for anything for ``reach.idle`` seconds.
+) -> Generator[PhoneEvent, None, None]:
+    """Serve the page until it is finished, or until no request has come for ``options.idle`` seconds.
 
-    Closing the iterator stops the server as well.
+    Closing the generator stops the server as well.
 
     Args:
-        artifact: of ``read_phone_artifact``. job: what the page is told. frames: to time with.
-        reach: how the phone gets here; None: over the network. ready: called once the server listens.
-        built: where the page was built; None: where `make phone` puts it.
+        artifact: the result of ``read_phone_artifact``.
+        job: the settings of the page.
+        frames: the frames that are timed.
+        options: how the phone reaches the server; None: over the local network.
+        ready: called once, when the server listens.
+        built: folder of the built page; None: where `make phone` builds it.
 
     Yields:
-        what the phone posts, in order, and at last ``Ended``.
+        the messages of the page in order, and ``ServerStopped`` as the last one.
 
     Raises:
-        EdgeshiftError: the page was not built. RuntimeMissingError: cryptography is not installed.
-        DeviceError: no such address or port here.
+        EdgeshiftError: the page was not built.
+        RuntimeMissingError: the package "cryptography" is not installed.
+        DeviceError: this machine does not have the address, or the port is taken.
     """
-    reach = reach or Reach()
+    options = options or ServerOptions()
     files = all_files(artifact, job, frames, built)
-    host = LOOPBACK if reach.localhost else reach.host or local_address()
-    context, fingerprint = (None, None) if reach.localhost else make_context(_checked(host))
+    host = LOOPBACK if options.localhost else options.host or local_address()
+    context, fingerprint = (None, None) if options.localhost else make_context(_checked_address(host))
     token = secrets.token_urlsafe(16)
     try:
-        server = Server((host, reach.port), token, files, context)
+        server = PhoneServer((host, options.port), token, files, context)
     except (OSError, OverflowError) as error:
         raise DeviceError(
-            f"cannot serve at {host}, port {reach.port}: {error}; give others with --host and --port"
+            f"cannot serve at {host}, port {options.port}: {error}; choose others with --host and --port"
         ) from error
     port = int(server.server_address[1])
-    # "localhost", as that is what browsers trust without HTTPS.
-    url = f"http://localhost:{port}/{token}/" if reach.localhost else f"https://{host}:{port}/{token}/"
+    # The name "localhost", because browsers trust it without HTTPS.
+    url = f"http://localhost:{port}/{token}/" if options.localhost else f"https://{host}:{port}/{token}/"
     thread = threading.Thread(target=server.serve_forever, name="phone", daemon=True)
     thread.start()
     try:
-        ready(Site(url=url, port=port, fingerprint=fingerprint))
-        server.used()
-        yield from _posted(server, reach.idle)
+        ready(PageAddress(url=url, port=port, fingerprint=fingerprint))
+        server.mark_used()
+        yield from _events(server, options.idle)
     finally:
         server.shutdown()
         server.server_close()
@@ -101,41 +112,41 @@ def serve(
 
 
 def local_address() -> str:
-    """This machine's address in the local network. Nothing is sent to find it.
+    """Return this machine's address in the local network. Nothing is sent to find it.
 
     Raises:
-        DeviceError: it has none.
+        DeviceError: this machine is not in a network.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(NOWHERE)
-            found = str(probe.getsockname()[0])
+            probe.connect(UNUSED_ADDRESS)
+            address = str(probe.getsockname()[0])
         except OSError as error:
             raise DeviceError(
-                "this machine is in no network: join the phone's, or use a cable and --localhost"
+                "this machine is in no network: join the phone's network, or use a USB cable and --localhost"
             ) from error
-    return found
+    return address
 
 
-def _posted(server: Server, idle: float) -> Iterator[Posted]:
+def _events(server: PhoneServer, idle: float) -> Iterator[PhoneEvent]:
     while True:
         try:
-            posted = server.posted.get(timeout=min(LOOK, idle))
+            message = server.messages.get(timeout=min(POLL, idle))
         except queue.Empty:
             if monotonic() - server.last_used > idle:
-                yield Ended("idle")
+                yield ServerStopped("idle")
                 return
             continue
-        yield posted
-        if isinstance(posted, Done):
-            yield Ended("done")
+        yield message
+        if isinstance(message, Finished):
+            yield ServerStopped("finished")
             return
 
 
-def _checked(host: str) -> str:
+def _checked_address(host: str) -> str:
     try:
         if ipaddress.ip_address(host).version == 4:
             return host
     except ValueError:
         pass
-    raise DeviceError(f"--host {host}: give this machine's IPv4 address in the phone's network, as 192.168.1.20")
+    raise DeviceError(f"--host {host}: give this machine's IPv4 address in the phone's network, such as 192.168.1.20")

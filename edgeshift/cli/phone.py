@@ -59,7 +59,7 @@ def run(file: Path, mode: str | None, out: Path | None, as_json: bool, **given: 
             raise EdgeshiftError(f"--{option} is for --mode {wanted}")
     if given["localhost"] and given["host"] is not None:
         raise EdgeshiftError("--localhost is this machine only: leave --host out")
-    from edgeshift.apps.phone import Reach
+    from edgeshift.apps.phone import ServerOptions
 
     chosen = {name: given[name] for name in ("repeats", "fps", "minutes", "threads")}
     visit = Visit(
@@ -70,7 +70,7 @@ def run(file: Path, mode: str | None, out: Path | None, as_json: bool, **given: 
         lambda text: print(text, file=sys.stderr if as_json else sys.stdout, flush=True),
     )
     reports: list[Report] = []
-    for report in visit.reports(Reach(**{name: given[name] for name in ("localhost", "host", "port", "idle")})):
+    for report in visit.reports(ServerOptions(**{name: given[name] for name in ("localhost", "host", "port", "idle")})):
         reports.append(report)
         if out is not None:
             path = _numbered(out, len(reports))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from edgeshift.apps.phone import Hello, Length, Measured
+    from edgeshift.apps.phone import PageOpened, RepeatMeasured, TimingPlan
     from edgeshift.apps.phone.job import PhoneArtifact
     from edgeshift.benchmarks.devices.facts import Facts
     from edgeshift.benchmarks.latency.result import Mode, Repeat, Report, Settings
@@ -18,7 +18,11 @@ HIDDEN = "not available in browsers"
 
 
 def browser_report(
-    artifact: PhoneArtifact, hello: Hello, settings: Settings, repeats: Sequence[Measured], lost: str | None = None
+    artifact: PhoneArtifact,
+    hello: PageOpened,
+    settings: Settings,
+    repeats: Sequence[RepeatMeasured],
+    lost: str | None = None,
 ) -> Report:
     """The report of one measurement.
 
@@ -54,7 +58,7 @@ def browser_report(
     )
 
 
-def browser_facts(hello: Hello, accelerator: str = "cpu") -> Facts:
+def browser_facts(hello: PageOpened, accelerator: str = "cpu") -> Facts:
     """What a browser says of the phone. None names its processor; Chromium on Android names the phone."""
     from edgeshift.benchmarks.devices.facts import Facts
 
@@ -74,11 +78,11 @@ def browser_facts(hello: Hello, accelerator: str = "cpu") -> Facts:
     )
 
 
-def length_of(settings: Settings) -> Length:
+def length_of(settings: Settings) -> TimingPlan:
     """Settings as the page is told them."""
-    from edgeshift.apps.phone import Length
+    from edgeshift.apps.phone import TimingPlan
 
-    return Length(
+    return TimingPlan(
         steps=settings.steps,
         seconds=settings.seconds,
         repeats=settings.repeats,
@@ -116,7 +120,7 @@ def browser_settings(
     )
 
 
-def _repeat(measured: Measured) -> Repeat:
+def _repeat(measured: RepeatMeasured) -> Repeat:
     from edgeshift.benchmarks.latency.result import Energy, Minute, Reading, Repeat
 
     nothing = Reading(temperatures={}, clock={}, throttled=None)

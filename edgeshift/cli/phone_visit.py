@@ -14,7 +14,15 @@ from edgeshift.cli.phone_report import browser_report, length_of
 from edgeshift.errors import CheckFailedError, DeviceError, missing
 
 if TYPE_CHECKING:
-    from edgeshift.apps.phone import Announced, Checked, Hello, Measured, Posted, Reach, Site
+    from edgeshift.apps.phone import (
+        GestureDetected,
+        PageAddress,
+        PageOpened,
+        PhoneEvent,
+        RepeatMeasured,
+        SelfCheckResult,
+        ServerOptions,
+    )
     from edgeshift.benchmarks.latency.result import Mode, Report, Settings
 
 MODES = ("normal", "quick", "rapid", "paced", "sustained")
@@ -23,7 +31,7 @@ GONE = "the phone did not come back"
 
 
 def measure_in_browser(
-    file: Path, settings: Settings, accelerator: str, reach: Reach, say: Callable[[str], None]
+    file: Path, settings: Settings, accelerator: str, reach: ServerOptions, say: Callable[[str], None]
 ) -> Report:
     """Time an artifact in the browser of whoever scans the code: what `edgeshift bench --device browser` can call.
 
@@ -63,17 +71,17 @@ class Visit:
         self.mode, self.say = mode, say
         self._settings, self._accelerator = settings, accelerator
         self._artifact = read_phone_artifact(file)
-        self._hello: Hello | None = None
+        self._hello: PageOpened | None = None
         #: Of each page that was opened: what is measured belongs to the phone that measured it.
-        self._hellos: dict[str, Hello] = {}
-        self._checks: list[Checked] = []
-        self._events: list[Announced] = []
-        self._repeats: dict[tuple[str, int], list[Measured]] = {}
+        self._hellos: dict[str, PageOpened] = {}
+        self._checks: list[SelfCheckResult] = []
+        self._events: list[GestureDetected] = []
+        self._repeats: dict[tuple[str, int], list[RepeatMeasured]] = {}
         self._lost: dict[tuple[str, int], str] = {}
         self._troubles: list[str] = []
         self._complete = 0
 
-    def reports(self, reach: Reach) -> Iterator[Report]:
+    def reports(self, reach: ServerOptions) -> Iterator[Report]:
         """Serve the phone, say what it finds, and give a report of each measurement, at its end.
 
         Those that broke off come last, as nobody knows before that they will not go on.
@@ -81,14 +89,14 @@ class Visit:
         Raises:
             DeviceError, RuntimeMissingError: it cannot be served. DeviceError: the page sends what makes no sense.
         """
-        from edgeshift.apps.phone import Frames, Job, Measured, serve
+        from edgeshift.apps.phone import PageJob, RepeatMeasured, TimingFrames, serve
         from edgeshift.benchmarks.latency.frames import read_frames
 
         names = (self.mode,) if self.mode else cast("tuple[Mode, ...]", MODES)
         settings = {str(name): self._settings(name) for name in names}
         some = next(iter(settings.values()))
-        frames = Frames(some.frames, read_frames(some.frames, some.width, some.height))
-        job = Job(
+        frames = TimingFrames(some.frames, read_frames(some.frames, some.width, some.height))
+        job = PageJob(
             file=self._artifact.path.name,
             modes={name: length_of(one) for name, one in settings.items()},
             mode=self.mode,
@@ -97,7 +105,7 @@ class Visit:
         )
         with closing(serve(self._artifact, job, frames, reach, lambda site: self._invite(site, reach))) as found:
             for posted in found:
-                if isinstance(posted, Measured) and posted.mode not in settings:
+                if isinstance(posted, RepeatMeasured) and posted.mode not in settings:
                     raise DeviceError(f"the page sent a measurement of mode {posted.mode!r}, which it was not offered")
                 whole = self._hear(posted)
                 if whole and len(whole) == settings[whole[0].mode].repeats:
@@ -132,7 +140,7 @@ class Visit:
             "reports": msgspec.to_builtins(reports),
         }
 
-    def _invite(self, site: Site, reach: Reach) -> None:
+    def _invite(self, site: PageAddress, reach: ServerOptions) -> None:
         if reach.localhost:
             self.say(f"Open {site.url}")
             self.say(f"  on a phone: first adb reverse tcp:{site.port} tcp:{site.port}, then the same address there")
@@ -150,46 +158,46 @@ class Visit:
         elif sys.stdout.isatty():
             self.say(_code(url))
 
-    def _hear(self, posted: Posted) -> list[Measured] | None:
+    def _hear(self, posted: PhoneEvent) -> list[RepeatMeasured] | None:
         """Say it and keep it. Gives the repeats of a measurement when one more came."""
         from edgeshift.apps import phone
         from edgeshift.benchmarks.latency.table import minute_text
 
-        if isinstance(posted, phone.Measured):
+        if isinstance(posted, phone.RepeatMeasured):
             repeats = self._repeats.setdefault((posted.session, posted.run), [])
             repeats.append(posted)
             clock = f"a clock of {posted.clock:g} us" + (f", 1 of {posted.every} kept" if posted.every > 1 else "")
             self.say(f"{posted.mode}: repeat {len(repeats)}, {posted.steps} steps; {posted.runtime}; {clock}")
             return repeats
-        if isinstance(posted, phone.Hello):
+        if isinstance(posted, phone.PageOpened):
             self._hello = self._hellos[posted.session] = posted
             self.say(f"A phone: {posted.model or posted.platform or 'unnamed'}, {posted.cores} cores")
-        elif isinstance(posted, phone.Checked):
+        elif isinstance(posted, phone.SelfCheckResult):
             self._checks.append(posted)
             verdict = "passed" if posted.ok else "FAILED"
             self.say(
                 f"self-check {verdict}: error {posted.error:.2g}, {posted.tolerance:.2g} allowed; {posted.runtime}"
             )
-        elif isinstance(posted, phone.Announced):
+        elif isinstance(posted, phone.GestureDetected):
             self._events.append(posted)
             self.say(f"{posted.timestamp:8.2f} s  >>> {posted.label}")
-        elif isinstance(posted, phone.Watched):
+        elif isinstance(posted, phone.CameraStopped):
             times = {name: getattr(posted, name) for name in ("grab", "pre", "infer", "post", "end_to_end")}
             words = ", ".join(f"{name} {time / 1e3:.2f} ms" for name, time in times.items() if time is not None)
             self.say(f"camera: {posted.steps} steps in {posted.seconds:.0f} s" + (f"; p50: {words}" if words else ""))
-        elif isinstance(posted, phone.Point):
-            self.say(minute_text(posted.minute, posted.p50, posted.p90))
-        elif isinstance(posted, phone.Trouble):
+        elif isinstance(posted, phone.MinuteMeasured):
+            self.say(minute_text(posted.point.minute, posted.point.p50, posted.point.p90))
+        elif isinstance(posted, phone.ErrorReported):
             self._troubles.append(posted.message)
             for key in self._repeats:
                 if key[0] == posted.session:
                     self._lost.setdefault(key, posted.message)  # a later one is of something else
             self.say(f"the phone says: {posted.message}")
-        elif isinstance(posted, phone.Ended) and posted.reason == "idle":
+        elif isinstance(posted, phone.ServerStopped) and posted.reason == "idle":
             self.say("stopped, as nobody was there any more")
         return None
 
-    def _report(self, settings: dict[str, Settings], repeats: list[Measured], lost: str | None) -> Report:
+    def _report(self, settings: dict[str, Settings], repeats: list[RepeatMeasured], lost: str | None) -> Report:
         first = repeats[0]  # the server listens to nobody who has not said hello
         return browser_report(self._artifact, self._hellos[first.session], settings[first.mode], repeats, lost)
 

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgeshift.apps.phone import Length
+from edgeshift.apps.phone import TimingPlan
 
 ROOT = Path(__file__).parents[3]
 #: Where pictures of the page are left, to look at.
 LOOKS = ROOT / "build" / "phone" / "looks"
-#: A clip, and what is shown in it. Frames a second; the network takes four of them.
+#: A clip, and what is shown in it. TimingFrames a second; the network takes four of them.
 SCRIPT = "away 1, left 2, pause 1.5, circle 3, away 1.5, up 1.5, pause 1.5, square 4, away 2"
 SHOWN = ["left", "circle", "up", "square"]
 FPS = 20
-MODES = {"rapid": Length(steps=64, seconds=6.0, repeats=1), "quick": Length(steps=128, seconds=10.0, repeats=3)}
+MODES = {"rapid": TimingPlan(steps=64, seconds=6.0, repeats=1), "quick": TimingPlan(steps=128, seconds=10.0, repeats=3)}
 #: Pictures of the camera's part that are put together for the documents: upright, and sideways.
 UPRIGHT, SIDEWAYS = "camera_light_portrait.png", "camera_dark_780x390.png"
 PORTRAIT, LANDSCAPE = {"width": 390, "height": 780}, {"width": 780, "height": 390}

@@ -23,10 +23,11 @@ from doubles import stream_spec
 from posts import POSTS
 from running import Running
 
-from edgeshift.apps.phone import Frames, Job, Length, Reach, read_phone_artifact, serve
+from edgeshift.apps.phone import PageJob, ServerOptions, TimingFrames, TimingPlan, read_phone_artifact, serve
 from edgeshift.apps.phone.files import BUILT
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import write_artifact
-from edgeshift.artifact.spec import CheckSpec, RuleSpec
+from edgeshift.artifact.spec import CheckSpec
 
 ROOT = Path(__file__).parents[3]
 PORTS = ROOT / "build" / "phone" / "ports" / "ports.mjs"
@@ -53,13 +54,15 @@ def artifact(written):
 
 
 @pytest.fixture
-def job() -> Job:
-    return Job(file="gestures.tflite", modes={"quick": Length(steps=128, seconds=10.0, repeats=3)}, mode="quick")
+def job() -> PageJob:
+    return PageJob(
+        file="gestures.tflite", modes={"quick": TimingPlan(steps=128, seconds=10.0, repeats=3)}, mode="quick"
+    )
 
 
 @pytest.fixture
-def frames() -> Frames:
-    return Frames("drawn", np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 4, 6, 3))
+def frames() -> TimingFrames:
+    return TimingFrames("drawn", np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 4, 6, 3))
 
 
 @pytest.fixture
@@ -115,7 +118,7 @@ def chromium() -> str:
 
 @pytest.fixture
 def post() -> Callable[..., bytes]:
-    """``post("checked", error=0.5)``: what the page would send, with the given fields changed; None leaves one out."""
+    """``post("self_check", error=0.5)``: what the page would send, with the given fields changed; None leaves one out."""
 
     def make(kind: str, **changes: Any) -> bytes:
         fields = {"kind": kind, "session": "1-2", **POSTS[kind], **changes}
@@ -159,11 +162,11 @@ def clip(tmp_path_factory) -> tuple[Path, list[Any]]:
 
 
 @pytest.fixture(scope="session")
-def drawn() -> Frames:
+def drawn() -> TimingFrames:
     pytest.importorskip("cv2")
     from edgeshift.benchmarks.latency.frames import read_frames
 
-    return Frames("drawn", read_frames("drawn", 640, 480))
+    return TimingFrames("drawn", read_frames("drawn", 640, 480))
 
 
 @pytest.fixture
@@ -182,8 +185,8 @@ def opened(chromium, trained, drawn) -> Callable[..., Any]:
         path = precision if isinstance(precision, Path) else trained(precision)
         sites: queue.Queue[Any] = queue.Queue()
         posted: list[Any] = []
-        asked = Job(file=path.name, modes=MODES, **(job or {}))
-        how = Reach(**{"localhost": True, "idle": 200.0, **reach})
+        asked = PageJob(file=path.name, modes=MODES, **(job or {}))
+        how = ServerOptions(**{"localhost": True, "idle": 200.0, **reach})
 
         def work() -> None:
             for one in serve(read_phone_artifact(path), asked, drawn, how, sites.put):

@@ -8,7 +8,7 @@ from doubles import LABELS
 
 SAMPLES = [100.0 + index % 7 for index in range(200)]
 POSTS: dict[str, dict[str, Any]] = {
-    "hello": {
+    "page_opened": {
         "agent": "A browser",
         "model": "A phone",
         "architecture": "arm",
@@ -18,7 +18,7 @@ POSTS: dict[str, dict[str, Any]] = {
         "isolated": True,
         "gpu": None,
     },
-    "checked": {
+    "self_check": {
         "accelerator": "cpu",
         "threads": 1,
         "runtime": "LiteRT.js",
@@ -27,10 +27,10 @@ POSTS: dict[str, dict[str, Any]] = {
         "repeatable": True,
         "logits": [[0.0] * len(LABELS)] * 2,
     },
-    "spotted": {"label": "red", "score": 0.75, "timestamp": 2.5},
-    "watched": {"steps": 40, "seconds": 10.0, "grab": 800.0, "pre": 300.0, "infer": 5000.0, "post": 20.0},
-    "point": {"run": 5, "repeat": 0, "minute": 0, "steps": 900, "p50": 0.005, "p90": 0.006},
-    "measured": {
+    "detection": {"label": "red", "score": 0.75, "timestamp": 2.5},
+    "camera_stopped": {"steps": 40, "seconds": 10.0, "grab": 800.0, "pre": 300.0, "infer": 5000.0, "post": 20.0},
+    "minute": {"run": 5, "repeat": 0, "point": {"minute": 0, "steps": 900, "p50": 0.005, "p90": 0.006}},
+    "repeat": {
         "run": 5,
         "repeat": 0,
         "mode": "quick",
@@ -56,6 +56,6 @@ POSTS: dict[str, dict[str, Any]] = {
         "missed": None,
         "minutes": [],
     },
-    "trouble": {"message": "the page was left"},
-    "done": {},
+    "error": {"message": "the page was left"},
+    "finished": {},
 }

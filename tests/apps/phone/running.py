@@ -9,7 +9,7 @@ import threading
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from edgeshift.apps.phone import Reach, serve
+from edgeshift.apps.phone import ServerOptions, serve
 
 
 class Running:
@@ -18,7 +18,7 @@ class Running:
     def __init__(self, artifact, job, frames, built, **reach):
         self.found: list[object] = []
         sites: queue.Queue[object] = queue.Queue()
-        reach = Reach(**{"localhost": True, "idle": 30.0, **reach})
+        reach = ServerOptions(**{"localhost": True, "idle": 30.0, **reach})
 
         def work() -> None:
             for posted in serve(artifact, job, frames, reach, sites.put, built):
@@ -38,9 +38,9 @@ class Running:
             self.ask(
                 "POST",
                 "post",
-                json.dumps({"kind": "hello", "session": "99", "agent": "", "cores": 1, "isolated": True}),
+                json.dumps({"kind": "page_opened", "session": "99", "agent": "", "cores": 1, "isolated": True}),
             )
-            self.ask("POST", "post", json.dumps({"kind": "done", "session": "99"}))
+            self.ask("POST", "post", json.dumps({"kind": "finished", "session": "99"}))
         self.thread.join(10)
         assert not self.thread.is_alive()
 

@@ -16,7 +16,7 @@ from doubles import SIZE, tensor
 
 from edgeshift.apps.phone import files as files_module
 from edgeshift.apps.phone import read_phone_artifact
-from edgeshift.apps.phone.posted import read_posted
+from edgeshift.apps.phone.messages import read_message
 from edgeshift.benchmarks.latency.summary import summarize
 from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.cli import main
@@ -42,7 +42,7 @@ INT8: dict[str, Any] = {
     [
         (INT8, "frame is int8: edgeshift convert tsm_mobilenet_v2 --target tflite --float-boundary"),
         ({"states": (tensor("state_level", 1, 1, 1, 3, dtype="int8"),)}, "state_level is int8"),
-        ({"target": "executorch"}, "target executorch"),
+        ({"target": "executorch"}, "is for executorch"),
         ({"state_form": "buffer"}, "states are not inputs"),
     ],
 )
@@ -103,8 +103,8 @@ def served(capsys, monkeypatch, stand_in, posts: list[bytes], *arguments: object
 
 
 def test_a_measurement_becomes_a_report_that_compares(capsys, monkeypatch, written, stand_in, post, tmp_path):
-    repeats = [post("measured", repeat=repeat) for repeat in range(3)]
-    posts = [post("hello"), post("checked"), *repeats, post("done")]
+    repeats = [post("repeat", repeat=repeat) for repeat in range(3)]
+    posts = [post("page_opened"), post("self_check"), *repeats, post("finished")]
     out = tmp_path / "phone.json"
     status, text, _ = served(
         capsys, monkeypatch, stand_in, posts, written(), "--mode", "quick", "--out", out, "--threads", 1
@@ -124,7 +124,14 @@ def test_a_measurement_becomes_a_report_that_compares(capsys, monkeypatch, writt
 
 
 def test_json_is_one_document_and_the_rest_is_on_stderr(capsys, monkeypatch, written, stand_in, post):
-    posts = [post("hello"), post("checked"), post("spotted"), post("watched"), post("trouble"), post("done")]
+    posts = [
+        post("page_opened"),
+        post("self_check"),
+        post("detection"),
+        post("camera_stopped"),
+        post("error"),
+        post("finished"),
+    ]
     status, out, err = served(capsys, monkeypatch, stand_in, posts, written(), "--json")
     document = json.loads(out)
     assert status == 0 and document["reports"] == [] and document["checks"][0]["ok"]
@@ -134,13 +141,13 @@ def test_json_is_one_document_and_the_rest_is_on_stderr(capsys, monkeypatch, wri
 
 
 def test_a_check_that_fails_is_exit_status_1(capsys, monkeypatch, written, stand_in, post):
-    posts = [post("hello"), post("checked", error=3.0, logits=[]), post("done")]
+    posts = [post("page_opened"), post("self_check", error=3.0, logits=[]), post("finished")]
     status, _, err = served(capsys, monkeypatch, stand_in, posts, written())
     assert status == 1 and "self-check fails in the browser" in err and len(err.splitlines()) == 1
 
 
 def test_a_measurement_that_broke_off_says_why_and_is_kept(capsys, monkeypatch, written, stand_in, post, tmp_path):
-    posts = [post("hello"), post("measured"), post("trouble"), post("done")]
+    posts = [post("page_opened"), post("repeat"), post("error"), post("finished")]
     out = tmp_path / "phone.json"
     status, _, err = served(capsys, monkeypatch, stand_in, posts, written(), "--mode", "quick", "--out", out)
     assert status == 2 and "not timed to its end: the page was left" in err
@@ -152,7 +159,7 @@ def test_a_measurement_that_broke_off_says_why_and_is_kept(capsys, monkeypatch, 
 def visited(capsys, monkeypatch, stand_in, posts: list[bytes], path) -> Any:
     """What `edgeshift bench --device browser` gets, while a thread posts what phones would."""
     pytest.importorskip("cv2", reason="drawing frames needs OpenCV")
-    from edgeshift.apps.phone import Reach
+    from edgeshift.apps.phone import ServerOptions
     from edgeshift.cli.phone_visit import measure_in_browser
 
     monkeypatch.setattr(files_module, "BUILT", stand_in)
@@ -162,27 +169,27 @@ def visited(capsys, monkeypatch, stand_in, posts: list[bytes], path) -> Any:
         if "http://" in text and "adb" not in text:
             threading.Thread(target=phone, args=(text.split()[-1], posts, answers)).start()
 
-    reach = Reach(localhost=True, idle=20.0)
+    reach = ServerOptions(localhost=True, idle=20.0)
     return measure_in_browser(path, browser_settings("quick"), "cpu", reach, say)
 
 
 def test_the_run_that_was_finished_wins_over_those_that_broke_off(capsys, monkeypatch, written, stand_in, post):
     """A page that was opened again has a name of its own; its runs are its phone's."""
     again = {"session": "3-4", "run": 6}
-    posts = [post("hello", model="First"), post("measured"), post("hello", model="Second", session="3-4")]
-    posts += [post("measured", repeat=repeat, **again) for repeat in range(3)]
-    report = visited(capsys, monkeypatch, stand_in, [*posts, post("done", session="3-4")], written())
+    posts = [post("page_opened", model="First"), post("repeat"), post("page_opened", model="Second", session="3-4")]
+    posts += [post("repeat", repeat=repeat, **again) for repeat in range(3)]
+    report = visited(capsys, monkeypatch, stand_in, [*posts, post("finished", session="3-4")], written())
     (subject,) = report.subjects
     assert len(subject.repeats) == 3 and subject.lost is None and report.facts.board == "Second"
 
 
 def test_what_broke_off_belongs_to_the_phone_that_began_it(capsys, monkeypatch, written, stand_in, post, tmp_path):
     other = {"session": "3-4"}
-    posts = [post("hello", model="First"), post("measured"), post("trouble", message="the first was left")]
-    posts += [post("trouble", message="no camera"), post("hello", model="Second", **other)]
-    posts += [post("trouble", message="of the second", **other), post("measured", run=6, **other)]
+    posts = [post("page_opened", model="First"), post("repeat"), post("error", message="the first was left")]
+    posts += [post("error", message="no camera"), post("page_opened", model="Second", **other)]
+    posts += [post("error", message="of the second", **other), post("repeat", run=6, **other)]
     out = tmp_path / "phone.json"
-    served(capsys, monkeypatch, stand_in, [*posts, post("done", **other)], written(), "--out", out)
+    served(capsys, monkeypatch, stand_in, [*posts, post("finished", **other)], written(), "--out", out)
     first, second = read_document(out), read_document(tmp_path / "phone_2.json")
     assert first.facts.board == "First" and first.subjects[0].lost == "the first was left"
     assert second.facts.board == "Second" and second.subjects[0].lost == "the phone did not come back"
@@ -192,14 +199,14 @@ def test_what_broke_off_belongs_to_the_phone_that_began_it(capsys, monkeypatch, 
 def test_the_code_is_drawn_where_there_is_a_terminal(capsys, monkeypatch, written, terminals, where):
     """stdout is none with `--json > x` and with `| tee`: it is stderr's then."""
     pytest.importorskip("segno")
-    from edgeshift.apps.phone import Reach, Site
+    from edgeshift.apps.phone import PageAddress, ServerOptions
     from edgeshift.cli.phone_visit import Visit
 
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(getattr(sys, name), "isatty", lambda name=name: name in terminals)
     said: list[str] = []
     visit = Visit(written(), browser_settings, None, "cpu", said.append)
-    visit._invite(Site(url="https://192.168.1.20:8000/token/", port=8000, fingerprint="AA"), Reach())
+    visit._invite(PageAddress(url="https://192.168.1.20:8000/token/", port=8000, fingerprint="AA"), ServerOptions())
     out, err = capsys.readouterr()
     assert out == "" and ("\u2580" in err) == (where == "stderr")
     assert ("\u2580" in "".join(said)) == (where == "said")
@@ -207,11 +214,11 @@ def test_the_code_is_drawn_where_there_is_a_terminal(capsys, monkeypatch, writte
 
 def test_each_measurement_of_a_visit_has_a_file(capsys, monkeypatch, written, stand_in, post, tmp_path):
     paced = {"mode": "paced", "offered": 1800, "missed": 3, "seconds": 60.0}
-    posts = [post("hello")]
-    posts += [post("measured", run=1, repeat=repeat) for repeat in range(3)]
-    posts += [post("measured", run=2, repeat=repeat, **paced) for repeat in range(3)]
+    posts = [post("page_opened")]
+    posts += [post("repeat", run=1, repeat=repeat) for repeat in range(3)]
+    posts += [post("repeat", run=2, repeat=repeat, **paced) for repeat in range(3)]
     out = tmp_path / "phone.json"
-    status, text, _ = served(capsys, monkeypatch, stand_in, [*posts, post("done")], written(), "--out", out)
+    status, text, _ = served(capsys, monkeypatch, stand_in, [*posts, post("finished")], written(), "--out", out)
     assert status == 0, text
     assert read_document(out).settings.mode == "quick"
     other = read_document(tmp_path / "phone_2.json")
@@ -219,18 +226,18 @@ def test_each_measurement_of_a_visit_has_a_file(capsys, monkeypatch, written, st
 
 
 def test_a_mode_that_was_not_offered_is_not_believed(capsys, monkeypatch, written, stand_in, post):
-    posts = [post("hello"), post("measured", mode="often")]
+    posts = [post("page_opened"), post("repeat", mode="often")]
     status, _, err = served(capsys, monkeypatch, stand_in, posts, written())
     assert status == 2 and "often" in err and "bug" not in err
 
 
 def test_what_ran_in_truth_is_in_the_report(written, post):
     artifact = read_phone_artifact(written())
-    hello = read_posted(post("hello", gpu="arm valhall", architecture=None))
+    hello = read_message(post("page_opened", gpu="arm valhall", architecture=None))
     settings = browser_settings("sustained", minutes=2, threads=4)
     minutes = [{"minute": index, "steps": 900, "p50": 0.005, "p90": 0.006} for index in range(2)]
-    measured = read_posted(
-        post("measured", mode="sustained", accelerator="webgpu", precision="fp16", minutes=minutes, seconds=120.0)
+    measured = read_message(
+        post("repeat", mode="sustained", accelerator="webgpu", precision="fp16", minutes=minutes, seconds=120.0)
     )
     report = browser_report(artifact, hello, settings, [measured])
     assert report.settings.threads == 1 and report.settings.options == {"accelerator": "webgpu", "gpu": "fp16"}
@@ -241,14 +248,14 @@ def test_what_ran_in_truth_is_in_the_report(written, post):
 
 
 def test_frames_and_modes_are_checked(job, frames):
-    from edgeshift.apps.phone import Frames, Job
+    from edgeshift.apps.phone import PageJob, TimingFrames
 
-    with pytest.raises(EdgeshiftError, match="nothing to time as 'normal'"):
-        Job(file="x", modes=job.modes, mode="normal")
+    with pytest.raises(EdgeshiftError, match="timing mode 'normal'"):
+        PageJob(file="x", modes=job.modes, mode="normal")
     with pytest.raises(EdgeshiftError, match="uint8"):
-        Frames("drawn", frames.pixels.astype("float32"))
-    with pytest.raises(EdgeshiftError, match="too many for a phone"):
-        Frames("drawn", frames.pixels.repeat(1_000_000, axis=0))
+        TimingFrames("drawn", frames.pixels.astype("float32"))
+    with pytest.raises(EdgeshiftError, match="a phone takes at most"):
+        TimingFrames("drawn", frames.pixels.repeat(1_000_000, axis=0))
 
 
 def test_the_code_in_the_terminal_is_the_address():

@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 from browsing import FPS, LANDSCAPE, PORTRAIT, SHOWN, UPRIGHT, browser, looks, montage, says
 
-from edgeshift.apps.phone import Announced, Checked, Ended, Hello, Measured, Reach, Trouble
+from edgeshift.apps.phone import (
+    ErrorReported,
+    GestureDetected,
+    PageOpened,
+    RepeatMeasured,
+    SelfCheckResult,
+    ServerOptions,
+    ServerStopped,
+)
 from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.cli import main
 from edgeshift.cli.phone_report import browser_settings
@@ -24,11 +32,11 @@ from edgeshift.stream.selfcheck import check_frames
 pytestmark = pytest.mark.slow
 
 
-def check(visit: Any, count: int = 1) -> Checked:
+def check(visit: Any, count: int = 1) -> SelfCheckResult:
     visit.page.locator("#tab-proof").click()
     visit.page.locator("#check").click()
     says(visit.page, "self-check")
-    found = visit.of(Checked, count)
+    found = visit.of(SelfCheckResult, count)
     assert len(found) == count
     return found[-1]
 
@@ -61,7 +69,7 @@ def test_the_browser_computes_what_python_computes(opened, precision, bound):
         assert found.ok and found.repeatable
         expected = answers(visit.path)
         assert np.abs(np.array(found.logits) - expected).max() <= bound * np.ptp(expected)
-        (hello,) = visit.of(Hello, 1)
+        (hello,) = visit.of(PageOpened, 1)
         assert hello.isolated and "Chrome" in hello.agent
 
 
@@ -73,9 +81,9 @@ def test_a_browser_that_computes_something_else_is_found_out_and_not_timed(opene
     with opened(tmp_path / "other.tflite", job={"mode": "rapid"}) as visit:
         says(visit.page, "self-check FAILED")
         visit.thread.join(20)
-        (found,) = visit.of(Checked, 1)
+        (found,) = visit.of(SelfCheckResult, 1)
         assert not found.ok and found.error == pytest.approx(2, abs=1.0)
-        assert visit.of(Measured) == [] and visit.posted[-1] == Ended("done")
+        assert visit.of(RepeatMeasured) == [] and visit.posted[-1] == ServerStopped("finished")
 
 
 def test_the_camera_shows_the_right_labels_in_order(opened, clip):
@@ -89,7 +97,7 @@ def test_the_camera_shows_the_right_labels_in_order(opened, clip):
         montage()
         page.locator("#watch").click()
         says(page, "The camera is off")
-        labels = [event.label for event in visit.of(Announced, len(SHOWN))]
+        labels = [event.label for event in visit.of(GestureDetected, len(SHOWN))]
         assert labels == SHOWN == announced(frames, visit.path)
         assert [text.split()[0] for text in page.locator("#history li").all_inner_texts()] == SHOWN[::-1]
         assert page.locator("#label").inner_text() == SHOWN[-1]
@@ -108,7 +116,9 @@ def test_a_measurement_arrives_as_a_report_that_compares(chromium, trained, tmp_
                 urls.put(word)
 
     def work() -> None:
-        reports.append(measure_in_browser(trained("int8"), settings, "cpu", Reach(localhost=True, idle=200.0), say))
+        reports.append(
+            measure_in_browser(trained("int8"), settings, "cpu", ServerOptions(localhost=True, idle=200.0), say)
+        )
 
     trained("int8")
     thread = threading.Thread(target=work, daemon=True)
@@ -142,14 +152,14 @@ def test_threads_share_memory_over_https(opened):
     with opened("fp32", localhost=False, host="127.0.0.1") as visit:
         visit.page.locator("#choice").select_option("CPU, 2 threads")
         says(visit.page, "2 threads")
-        assert check(visit).threads == 2 and visit.of(Checked)[-1].ok
+        assert check(visit).threads == 2 and visit.of(SelfCheckResult)[-1].ok
 
 
 def test_webgpu_computes_the_same_where_there_is_one(opened):
     """Here a software stand-in for a graphics unit: what is right, not how fast."""
     flags = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
     with opened("fp32", *flags) as visit:
-        if visit.of(Hello, 1)[0].gpu is None:
+        if visit.of(PageOpened, 1)[0].gpu is None:
             pytest.skip("this Chromium has no WebGPU, not even in software")
         visit.page.locator("#choice").select_option("WebGPU")
         says(visit.page, "Ready: LiteRT.js 2.5.3 (WebGPU fp32)")
@@ -171,11 +181,11 @@ def test_a_page_that_is_left_stops_timing_and_can_begin_again(opened):
         says(page, "Rapid: 1 of 1")
         page.evaluate(leave)
         page.locator("#bench", has_text="Start timing").wait_for()
-        assert any("the page was left" in trouble.message for trouble in visit.of(Trouble, 1))
-        assert visit.of(Measured) == []
+        assert any("the page was left" in trouble.message for trouble in visit.of(ErrorReported, 1))
+        assert visit.of(RepeatMeasured) == []
         page.locator("#bench").click()
         says(page, "Rapid: done")
-        assert len(visit.of(Measured, 1)) == 1
+        assert len(visit.of(RepeatMeasured, 1)) == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from browsing import says
 
-from edgeshift.apps.phone import Checked, Ended, Measured, Trouble
+from edgeshift.apps.phone import ErrorReported, RepeatMeasured, SelfCheckResult, ServerStopped
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,7 @@ def start_camera(page: Any) -> None:
 def test_what_has_run_still_runs_when_the_server_has_stopped(opened):
     with opened("int8") as visit:
         page = visit.page
-        tap(page, "tab-proof", "done")
+        tap(page, "tab-proof", "finished")
         says(page, "What has run on this page still runs")
         visit.thread.join(10)
         page.locator("#choice").select_option("CPU, 2 threads")  # its runtime was not fetched
@@ -109,7 +109,7 @@ def test_where_no_worker_starts_the_page_says_so_and_goes_on(opened):
         page.evaluate("() => { window.Worker = window.Whole; }")
         tap(page, "tab-proof", "check")
         says(page, "The self-check passed")
-        assert len(visit.of(Checked, 1)) == 1
+        assert len(visit.of(SelfCheckResult, 1)) == 1
 
 
 def test_a_runtime_that_does_not_come_is_told_and_the_controls_are_free(opened):
@@ -119,7 +119,7 @@ def test_a_runtime_that_does_not_come_is_told_and_the_controls_are_free(opened):
     with opened("int8", job={"mode": "rapid"}, before=cut) as visit:
         says(visit.page, "the server is gone")
         visit.thread.join(10)
-        assert len(visit.of(Trouble, 1)) == 1 and visit.posted[-1] == Ended("done")
+        assert len(visit.of(ErrorReported, 1)) == 1 and visit.posted[-1] == ServerStopped("finished")
         assert unlocked(visit.page)
 
 
@@ -145,10 +145,10 @@ def test_timing_stops_at_once_in_every_phase(opened, phase):
         says(page, "timing was broken off: stopped by hand")
         page.locator("#bench", has_text="Start timing").wait_for()
         assert monotonic() - begin < 6  # as long as a repeat is at least
-        assert unlocked(page) and len(visit.of(Trouble, 1)) == 1
+        assert unlocked(page) and len(visit.of(ErrorReported, 1)) == 1
         tap(page, "tab-proof", "check")
         says(page, "The self-check passed")
-        assert visit.of(Measured) == []
+        assert visit.of(RepeatMeasured) == []
 
 
 def test_a_run_that_was_asked_for_and_begun_again_by_hand_ends_the_command(opened):
@@ -160,7 +160,7 @@ def test_a_run_that_was_asked_for_and_begun_again_by_hand_ends_the_command(opene
         tap(page, "bench")
         says(page, "Timed, and sent. The server has stopped")
         visit.thread.join(10)
-        assert len(visit.of(Measured, 1)) == 1 and visit.posted[-1] == Ended("done")
+        assert len(visit.of(RepeatMeasured, 1)) == 1 and visit.posted[-1] == ServerStopped("finished")
 
 
 def test_signs_of_life_come_while_something_is_timed(opened):
@@ -206,7 +206,7 @@ def test_a_camera_that_is_lost_is_told(opened):
         page.evaluate("() => video.srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
         says(page, "the camera was lost")
         assert page.locator("#now-label").inner_text() == "no camera" and unlocked(page)
-        assert "the camera was lost" in visit.of(Trouble, 1)[0].message
+        assert "the camera was lost" in visit.of(ErrorReported, 1)[0].message
         start_camera(page)
 
 

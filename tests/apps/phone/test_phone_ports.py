@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from doubles import LABELS, SIZE
 
-from edgeshift.apps.phone.posted import read_posted
-from edgeshift.artifact.spec import RuleSpec
+from edgeshift.apps.phone.messages import read_message
+from edgeshift.artifact.description import RuleSpec
 from edgeshift.events.spotter import Spotter
 from edgeshift.stream.selfcheck import check_frames
 from edgeshift.video.clips import Pacer
@@ -166,7 +166,7 @@ def test_percentiles_are_numpys(ports):
 def test_what_a_browser_says_becomes_a_line_that_the_server_takes(ports, post, text, line):
     found = ports("return ports.oneLine(text)", text=text)
     assert found == line
-    assert read_posted(post("trouble", message=found)).message == line
+    assert read_message(post("error", message=found)).message == line
 
 
 def test_half_a_character_is_none(ports):

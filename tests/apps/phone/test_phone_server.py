@@ -12,7 +12,7 @@ import time
 import pytest
 from running import Running
 
-from edgeshift.apps.phone import Ended, Reach, serve
+from edgeshift.apps.phone import ServerOptions, ServerStopped, serve
 from edgeshift.apps.phone import handler as handler_module
 from edgeshift.apps.phone import server as server_module
 from edgeshift.apps.phone.certificate import make_context
@@ -120,14 +120,14 @@ def test_it_stops_when_nobody_comes(artifact, job, frames, stand_in):
             except OSError:
                 break
         visit.thread.join(5)
-        assert visit.found == [Ended("idle")]
+        assert visit.found == [ServerStopped("idle")]
 
 
 def test_a_connection_that_is_kept_open_ends_with_the_server(visit, post):
     kept = http.client.HTTPConnection("127.0.0.1", visit.port, timeout=10)
     kept.request("GET", f"/{visit.token}/artifact")
     assert kept.getresponse().read()
-    for kind in ("hello", "done"):
+    for kind in ("page_opened", "finished"):
         assert visit.ask("POST", "post", post(kind)).status == 204
     visit.thread.join(10)
     kept.auto_open = False
@@ -183,15 +183,15 @@ def test_over_https_with_a_certificate_of_its_own(artifact, job, frames, stand_i
             connection = http.client.HTTPSConnection("127.0.0.1", visit.port, context=context, timeout=10)
             connection.request("GET", f"/{visit.token}/artifact")
             assert connection.getresponse().read() == artifact.data
-            for kind in ("hello", "done") if version is ssl.TLSVersion.TLSv1_3 else ():
-                fields = {"agent": "", "cores": 1, "isolated": True} if kind == "hello" else {}
+            for kind in ("page_opened", "finished") if version is ssl.TLSVersion.TLSv1_3 else ():
+                fields = {"agent": "", "cores": 1, "isolated": True} if kind == "page_opened" else {}
                 body = json.dumps({"kind": kind, "session": "1", **fields})
                 connection.request("POST", f"/{visit.token}/post", body, {"Content-Type": "application/json"})
                 assert connection.getresponse().read() == b""
             connection.close()
         silent.close()
         visit.thread.join(10)
-        assert visit.found[-1] == Ended("done")
+        assert visit.found[-1] == ServerStopped("finished")
 
 
 def test_no_two_runs_share_a_token_or_a_key(artifact, job, frames, stand_in):
@@ -202,13 +202,13 @@ def test_no_two_runs_share_a_token_or_a_key(artifact, job, frames, stand_in):
 
 def test_a_page_that_was_not_built_says_how(artifact, job, frames, tmp_path):
     with pytest.raises(EdgeshiftError, match="make phone"):
-        next(serve(artifact, job, frames, Reach(localhost=True), built=tmp_path))
+        next(serve(artifact, job, frames, ServerOptions(localhost=True), built=tmp_path))
 
 
 @pytest.mark.parametrize("host", ["example.org", "999.1.1.1", "::1", "-x"])
 def test_a_host_that_is_no_address_is_refused(artifact, job, frames, stand_in, host):
     with pytest.raises(DeviceError, match="IPv4"):
-        next(serve(artifact, job, frames, Reach(host=host), built=stand_in))
+        next(serve(artifact, job, frames, ServerOptions(host=host), built=stand_in))
 
 
 def test_a_port_that_is_taken_is_one_line(artifact, job, frames, stand_in):
@@ -217,4 +217,4 @@ def test_a_port_that_is_taken_is_one_line(artifact, job, frames, stand_in):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(DeviceError, match=f"port {port}.*--port"):
-            next(serve(artifact, job, frames, Reach(localhost=True, port=port), built=stand_in))
+            next(serve(artifact, job, frames, ServerOptions(localhost=True, port=port), built=stand_in))

@@ -4,46 +4,46 @@ from __future__ import annotations
 
 import pytest
 
-from edgeshift.apps.phone import Done, Ended, Hello
+from edgeshift.apps.phone import Finished, PageOpened, ServerStopped
 from edgeshift.apps.phone import server as server_module
-from edgeshift.apps.phone.posted import MAX_UPLOAD
+from edgeshift.apps.phone.messages import MAX_UPLOAD
 
 
 def test_what_is_posted_comes_out_in_order(visit, post):
-    for kind in ("hello", "checked", "spotted", "measured", "done"):
+    for kind in ("page_opened", "self_check", "detection", "repeat", "finished"):
         assert visit.ask("POST", "post", post(kind)).status == 204
     visit.thread.join(10)
     kinds = [type(posted).__name__ for posted in visit.found]
-    assert kinds == ["Hello", "Checked", "Announced", "Measured", "Done", "Ended"]
-    assert visit.found[-1] == Ended("done")
+    assert kinds == ["PageOpened", "SelfCheckResult", "GestureDetected", "RepeatMeasured", "Finished", "ServerStopped"]
+    assert visit.found[-1] == ServerStopped("finished")
     with pytest.raises(OSError, match="refused"):
         visit.ask("GET", "")
 
 
 def test_only_the_newest_page_is_listened_to(visit, post):
-    assert visit.ask("POST", "post", post("spotted")).status == 409  # nobody said hello yet
-    assert visit.ask("POST", "post", post("hello", session="1")).status == 204
-    assert visit.ask("POST", "post", post("hello", session="2")).status == 204
-    assert visit.ask("POST", "post", post("done", session="1")).status == 409
-    assert visit.ask("POST", "post", post("spotted", session="2")).status == 204
-    assert [type(posted) for posted in visit.found][:2] == [Hello, Hello]
-    assert Done not in map(type, visit.found)
+    assert visit.ask("POST", "post", post("detection")).status == 409  # nobody said hello yet
+    assert visit.ask("POST", "post", post("page_opened", session="1")).status == 204
+    assert visit.ask("POST", "post", post("page_opened", session="2")).status == 204
+    assert visit.ask("POST", "post", post("finished", session="1")).status == 409
+    assert visit.ask("POST", "post", post("detection", session="2")).status == 204
+    assert [type(posted) for posted in visit.found][:2] == [PageOpened, PageOpened]
+    assert Finished not in map(type, visit.found)
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"\0" * 100, b'{"kind":"measured"}', b'{"kind":"hello","session":"1","cores":NaN}']
+    "body", [b"", b"{", b"\0" * 100, b'{"kind":"repeat"}', b'{"kind":"page_opened","session":"1","cores":NaN}']
 )
 def test_malformed_uploads_are_refused_and_the_server_lives(visit, body, post):
     answer = visit.ask("POST", "post", body)
     assert answer.status == 400 and b"\n" not in answer.data
-    assert visit.ask("POST", "post", post("hello")).status == 204
+    assert visit.ask("POST", "post", post("page_opened")).status == 204
     assert len(visit.found) <= 1
 
 
 def test_not_a_number_is_no_sample(visit, post):
-    visit.ask("POST", "post", post("hello"))
-    assert visit.ask("POST", "post", post("measured", infer=[float("nan")] * 200)).status == 400
-    assert visit.ask("POST", "post", post("measured", infer=[float("inf")] * 200)).status == 400
+    visit.ask("POST", "post", post("page_opened"))
+    assert visit.ask("POST", "post", post("repeat", infer=[float("nan")] * 200)).status == 400
+    assert visit.ask("POST", "post", post("repeat", infer=[float("inf")] * 200)).status == 400
 
 
 def test_an_upload_that_is_too_large_is_not_read(visit):
@@ -69,13 +69,13 @@ def test_uploads_of_another_form_are_refused(visit, headers, status):
 
 def test_too_many_uploads_are_refused(visit, post, monkeypatch):
     monkeypatch.setattr(server_module, "UPLOADS", 3)
-    answers = [visit.ask("POST", "post", post("hello")).status for _ in range(5)]
+    answers = [visit.ask("POST", "post", post("page_opened")).status for _ in range(5)]
     assert answers == [204, 204, 204, 429, 429]
     monkeypatch.setattr(server_module, "UPLOADS", 1000)
 
 
 def test_too_much_in_all_is_refused(visit, post, monkeypatch):
-    monkeypatch.setattr(server_module, "UPLOADED", 2 * len(post("hello")))
-    answers = [visit.ask("POST", "post", post("hello")).status for _ in range(3)]
+    monkeypatch.setattr(server_module, "UPLOADED", 2 * len(post("page_opened")))
+    answers = [visit.ask("POST", "post", post("page_opened")).status for _ in range(3)]
     assert answers == [204, 204, 429]
     monkeypatch.setattr(server_module, "UPLOADED", 1 << 30)

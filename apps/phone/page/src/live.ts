@@ -82,7 +82,7 @@ export class Live {
     if (!watched) return;
     const seconds = (performance.now() - this.began) / 1e3;
     const medians = Object.fromEntries(Object.entries(this.times).map(([name, all]) => [name, p(50, all)]));
-    await post("watched", { steps: this.steps, seconds, ...medians });
+    await post("camera_stopped", { steps: this.steps, seconds, ...medians });
   }
 
   private enter(state: Live["state"]): number {
@@ -116,7 +116,7 @@ export class Live {
 
   private async lose(): Promise<void> {
     const why = "the camera was lost: another program may have it, or it was forbidden; start it again";
-    void post("trouble", { message: why });
+    void post("error", { message: why });
     await this.stop(why, true);
   }
 
@@ -169,7 +169,7 @@ export class Live {
       if (event) this.announce(event.label, event.score, timestamp);
     } catch (error) {
       if (now !== this.life) return;
-      void post("trouble", { message: words(error) });
+      void post("error", { message: words(error) });
       await this.stop(words(error), true);
     } finally {
       this.waiting = false;
@@ -202,7 +202,7 @@ export class Live {
     const history = element("history");
     history.prepend(item);
     while (history.children.length > HISTORY) history.lastElementChild!.remove();
-    void post("spotted", { label, score, timestamp: seconds });
+    void post("detection", { label, score, timestamp: seconds });
   }
 }
 

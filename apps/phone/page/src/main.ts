@@ -17,7 +17,7 @@ const ALIVE = 60e3;
 
 async function main(): Promise<void> {
   const job = await fetchJob();
-  await post("hello", { ...(await self_()) });
+  await post("page_opened", { ...(await self_()) });
   status("Fetching the artifact…");
   const artifact = await readArtifact(await fetchBytes("artifact"));
   element("model").textContent = job.file;
@@ -34,13 +34,13 @@ async function main(): Promise<void> {
     if (document.visibilityState === "visible") stayAlive();
   }, ALIVE);
   await offer(session);
-  element("done").onclick = () => void post("done").then((sent) => status(`${sent ? "The server has stopped" : "The server is gone already"}. What has run on this page still runs.`));
+  element("done").onclick = () => void post("finished").then((sent) => status(`${sent ? "The server has stopped" : "The server is gone already"}. What has run on this page still runs.`));
   session.lock(true);
   try {
     await session.open();
   } catch (error) {
-    await post("trouble", { message: words(error) });
-    if (job.mode !== null) await post("done"); // nobody is there to choose another way
+    await post("error", { message: words(error) });
+    if (job.mode !== null) await post("finished"); // nobody is there to choose another way
     session.lock(false); // whoever is may
     return status(words(error), true);
   }
@@ -49,7 +49,7 @@ async function main(): Promise<void> {
   if (job.mode === null) return;
   turnTo("timing");
   const right = await proof.run();
-  if (right === false) await post("done");
+  if (right === false) await post("finished");
   else await timing.run(job.mode);
 }
 
@@ -118,5 +118,5 @@ async function adapter(): Promise<string | null> {
 
 main().catch((error: unknown) => {
   status(words(error), true);
-  void post("trouble", { message: words(error) });
+  void post("error", { message: words(error) });
 });

@@ -30,11 +30,11 @@ export class Proof {
       const { accelerator, threads, runtime } = session.opened;
       // A number that is none cannot be written as JSON; what is wrong is known already.
       const told = { error: Number.isFinite(error) ? error : 1e9, logits: ok ? logits : [] };
-      await post("checked", { accelerator, threads, runtime, tolerance, repeatable, ...told });
+      await post("self_check", { accelerator, threads, runtime, tolerance, repeatable, ...told });
       return ok;
     } catch (error) {
       status(words(error), true);
-      void post("trouble", { message: words(error) });
+      void post("error", { message: words(error) });
       return null;
     } finally {
       session.lock(false);

@@ -64,14 +64,14 @@ export class Timing {
           if (!minute) return;
           minutes.push(minute);
           this.points(minutes);
-          void post("point", { run, repeat, ...minute });
+          void post("minute", { run, repeat, point: minute });
         };
         const found = await runner.bench(this.frames, plan);
         all.push(found);
         const { kind: _, ...fields } = found;
         const { accelerator, threads, precision, runtime, start, load } = opened;
         const how = { accelerator, threads, precision, runtime, start, load, checked };
-        const sent = await post("measured", { run, repeat, mode, ...how, ...fields });
+        const sent = await post("repeat", { run, repeat, mode, ...how, ...fields });
         arrived += Number(sent);
         this.show(all, opened.runtime, sent);
       }
@@ -90,7 +90,7 @@ export class Timing {
     if (arrived < repeats) return status(`${TITLES[mode]}: done, but not all was sent: the server is gone.`, true);
     status(`${TITLES[mode]}: done, ${repeats} of ${repeats}.`);
     // Also if it was begun again by hand: the command waits for nothing else.
-    if (session.job.mode === mode && (await post("done"))) status("Timed, and sent. The server has stopped.");
+    if (session.job.mode === mode && (await post("finished"))) status("Timed, and sent. The server has stopped.");
   }
 
   private async proven(runner: Runner): Promise<{ checked: boolean | null; error?: Error }> {
@@ -109,7 +109,7 @@ export class Timing {
 
   private async trouble(message: string): Promise<void> {
     status(message, true);
-    await post("trouble", { message });
+    await post("error", { message });
   }
 
   private async fetchFrames(): Promise<Frames> {

@@ -1,0 +1,245 @@
+"""The messages that the page sends to the server. They are untrusted: every field is checked before it is used.
+
+    PageOpened        the page was opened; sent first       RepeatMeasured   one repeat, with all its samples
+    SelfCheckResult   the self-check ran                    MinuteMeasured   a minute of a sustained run ended
+    GestureDetected   the event rule announced a gesture    ErrorReported    something failed on the phone
+    CameraStopped     the camera was stopped                Finished         the user or the measurement is finished
+
+``ServerStopped`` is not a message. It is the last event that ``serve`` yields.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edgeshift._system.text import PRINTABLE_PATTERN, printable
+from edgeshift.apps.phone.job import Accelerator
+from edgeshift.errors import EdgeshiftError, one_line
+
+#: Most bytes of one message. 400,000 steps with four times each have about ten million.
+MAX_UPLOAD = 16 << 20
+#: Most samples of one phase in one repeat.
+MAX_SAMPLES = 400_000
+#: Limits of times: an hour in microseconds, an hour in seconds, and a thousand hours in seconds.
+HOUR_US, HOUR, THOUSAND_HOURS = 3.6e9, 3600.0, 3.6e6
+
+Text = Annotated[str, Meta(max_length=512, pattern=PRINTABLE_PATTERN)]
+Count = Annotated[int, Meta(ge=0, le=1 << 31)]
+Seconds = Annotated[float, Meta(ge=0, le=THOUSAND_HOURS)]
+Microseconds = Annotated[float, Meta(ge=0, le=HOUR_US)]
+Samples = Annotated[tuple[Microseconds, ...], Meta(min_length=1, max_length=MAX_SAMPLES)]
+Logits = Annotated[tuple[Annotated[float, Meta(ge=-1e12, le=1e12)], ...], Meta(max_length=100_000)]
+Threads = Annotated[int, Meta(ge=1, le=64)]
+RunNumber = Annotated[int, Meta(ge=0, le=1 << 32)]
+RepeatIndex = Annotated[int, Meta(ge=0, le=1000)]
+MinuteIndex = Annotated[int, Meta(ge=0, le=1440)]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """The base of all messages.
+
+    Attributes:
+        session: identifies one load of the page. The server accepts messages of the newest load only.
+    """
+
+    session: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[0-9-]+\Z")]
+
+
+class PageOpened(Message, frozen=True, kw_only=True, tag="page_opened"):
+    """The page was opened in a browser.
+
+    Attributes:
+        agent: the browser's user agent string.
+        model, architecture, platform: of the phone; None: the browser does not tell.
+        cores: logical processors.
+        memory: GiB, rounded by the browser; None: the browser does not tell.
+        isolated: the page is cross-origin isolated, so that threads can share memory.
+        gpu: the GPU's name in WebGPU; None: there is no WebGPU.
+    """
+
+    agent: Text
+    model: Text | None = None
+    architecture: Text | None = None
+    platform: Text | None = None
+    cores: Annotated[int, Meta(ge=1, le=4096)]
+    memory: Annotated[float, Meta(gt=0, le=4096)] | None = None
+    isolated: bool
+    gpu: Text | None = None
+
+
+class SelfCheckResult(Message, frozen=True, kw_only=True, tag="self_check"):
+    """The self-check ran.
+
+    Attributes:
+        accelerator, threads, runtime: what ran the graph.
+        error: largest difference from an expected logit.
+        tolerance: largest difference that is allowed.
+        repeatable: two passes over the frames gave equal logits.
+        logits: the logits of each frame; empty if the check failed.
+    """
+
+    accelerator: Accelerator
+    threads: Threads
+    runtime: Text
+    error: Annotated[float, Meta(ge=0, le=1e12)]
+    tolerance: Annotated[float, Meta(gt=0, le=1e12)]
+    repeatable: bool
+    logits: Annotated[tuple[Logits, ...], Meta(max_length=64)] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True if the phone computes the expected logits."""
+        return self.repeatable and self.error <= self.tolerance
+
+
+class GestureDetected(Message, frozen=True, kw_only=True, tag="detection"):
+    """The event rule announced a gesture, ``timestamp`` seconds after the camera was started."""
+
+    label: Text
+    score: Annotated[float, Meta(ge=0, le=1.0000001)]
+    timestamp: Annotated[float, Meta(ge=-HOUR, le=THOUSAND_HOURS)]
+
+
+class CameraStopped(Message, frozen=True, kw_only=True, tag="camera_stopped"):
+    """The camera was stopped.
+
+    Attributes:
+        steps: frames that were run.
+        seconds: how long the camera ran.
+        grab, pre, infer, post, end_to_end: medians of the last hundred steps, microseconds; None: too few steps.
+    """
+
+    steps: Count
+    seconds: Seconds
+    grab: Microseconds | None = None
+    pre: Microseconds | None = None
+    infer: Microseconds | None = None
+    post: Microseconds | None = None
+    end_to_end: Microseconds | None = None
+
+
+class MinutePoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One minute of a sustained run.
+
+    Attributes:
+        minute: its index, from 0.
+        steps: steps in this minute.
+        p50, p90: percentiles of the end-to-end time, seconds; None: too few steps.
+    """
+
+    minute: MinuteIndex
+    steps: Count
+    p50: Seconds | None
+    p90: Seconds | None
+
+
+class MinuteMeasured(Message, frozen=True, kw_only=True, tag="minute"):
+    """A minute of a sustained run ended. ``run`` and ``repeat`` are those of ``RepeatMeasured``."""
+
+    run: RunNumber
+    repeat: RepeatIndex
+    point: MinutePoint
+
+
+class RepeatMeasured(Message, frozen=True, kw_only=True, tag="repeat"):
+    """One repeat of a measurement, which ran in a fresh web worker with a fresh runtime.
+
+    Attributes:
+        run: a random number that all repeats of one measurement share.
+        repeat: index of the repeat, from 0.
+        mode: name of the timing mode.
+        accelerator, threads, runtime: what ran the graph, which may be less than what was requested.
+        precision: arithmetic on WebGPU; None on the CPU.
+        start: time to start the runtime, seconds.
+        load: time from the graph in memory to a stream that is ready, seconds.
+        first: time of the first step, seconds.
+        warmup: steps before timing.
+        warm: the median step time settled before timing.
+        checked: the self-check passed; None: the artifact has none.
+        pre, infer, post, end_to_end: times of the timed steps, in order, microseconds.
+        every: one of this many steps is kept in the samples; 1: all steps.
+        steps: steps that were timed.
+        seconds: duration of the timed loop.
+        clock: smallest step of the browser's clock, microseconds.
+        offered, missed: frames of the simulated camera, and those without an answer in time; None unless paced.
+        minutes: the points of a sustained run.
+    """
+
+    run: RunNumber
+    repeat: RepeatIndex
+    mode: Text
+    accelerator: Accelerator
+    threads: Threads
+    precision: Literal["fp16", "fp32"] | None
+    runtime: Text
+    start: Seconds
+    load: Seconds
+    first: Seconds
+    warmup: Count
+    warm: bool
+    checked: bool | None
+    pre: Samples
+    infer: Samples
+    post: Samples
+    end_to_end: Samples
+    every: Annotated[int, Meta(ge=1, le=1 << 20)]
+    steps: Count
+    seconds: Seconds
+    clock: Microseconds
+    offered: Count | None
+    missed: Count | None
+    minutes: Annotated[tuple[MinutePoint, ...], Meta(max_length=1440)] = ()
+
+    def __post_init__(self) -> None:
+        counts = {len(self.pre), len(self.infer), len(self.post), len(self.end_to_end)}
+        if len(counts) > 1:
+            raise ValueError("the phases have different numbers of samples")
+        if self.steps < counts.pop():
+            raise ValueError("there are more samples than steps")
+        if (self.offered is None) != (self.missed is None) or (self.missed or 0) > (self.offered or 0):
+            raise ValueError("there are more missed frames than offered frames")
+
+
+class ErrorReported(Message, frozen=True, kw_only=True, tag="error"):
+    """Something failed on the phone; ``message`` says what, in one line."""
+
+    message: Text
+
+
+class Finished(Message, frozen=True, kw_only=True, tag="finished"):
+    """The user tapped "Finish", or the measurement that was requested is complete."""
+
+
+class ServerStopped(msgspec.Struct, frozen=True):
+    """The server stopped: the page sent ``Finished``, or no page sent a request for too long."""
+
+    reason: Literal["finished", "idle"]
+
+
+AnyMessage = (
+    PageOpened
+    | SelfCheckResult
+    | GestureDetected
+    | CameraStopped
+    | MinuteMeasured
+    | RepeatMeasured
+    | ErrorReported
+    | Finished
+)
+PhoneEvent = AnyMessage | ServerStopped
+
+
+def read_message(data: bytes) -> AnyMessage:
+    """Decode and check one message.
+
+    Raises:
+        EdgeshiftError: invalid JSON, an unknown kind or field, a wrong type, or a number that is out of bounds.
+    """
+    try:
+        message: AnyMessage = msgspec.json.decode(data, type=AnyMessage)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
+        raise EdgeshiftError(f"invalid message from the page: {printable(one_line(error))}") from error
+    return message

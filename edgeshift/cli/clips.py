@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeshift.cli.output import Bars, print_facts, print_json, print_next
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.output import print_facts, print_json, print_next
 from edgeshift.errors import EdgeshiftError, unknown
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run(out: Path, as_json: bool, **options: Any) -> None:
     from edgeshift.gestures.folder import draw_folder
 
     drawing = _drawing(options)
-    bars = Bars()
+    bars = ProgressBars()
     with bars.stage("draw", drawing.count) as advance:
         drawn = draw_folder(out, drawing, advance)
     if as_json:

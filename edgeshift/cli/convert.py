@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
-from edgeshift.cli.output import Bars, print_facts, print_json, print_next, size_text
+from edgeshift.cli.output import print_facts, print_json, print_next, size_text
 from edgeshift.errors import EdgeshiftError, missing
 from edgeshift.targets import find_target
 
@@ -95,7 +96,7 @@ def run(target: str, as_json: bool, **options: Any) -> int:
     record = find_target(target)
     _require_sense(options, record.suffix)
     converters.require_choices(record, chosen)
-    bars = Bars()
+    bars = ProgressBars()
     source = _loaded(options, bars, record.notes)
     out = options["out"] or converters.default_path(source, target, options["precision"], options["state"])
     calibration, parity = _clips(options["calibration"], source, bars)
@@ -134,14 +135,14 @@ def _everything(options: dict[str, Any], chosen: Options, as_json: bool) -> int:
     _require_calibration(options)
     if options["backend"] is not None or options["state"] != "io":
         raise EdgeshiftError("--state and --backend are for one target each: name it, or leave them out")
-    bars = Bars()
+    bars = ProgressBars()
     source = _loaded(options, bars)
     calibration, parity = _clips(options["calibration"], source, bars)
     chosen = dataclasses.replace(chosen, calibration=calibration, parity=parity)
     return show_all(converters.convert_all(source, folder, chosen, bars), as_json=as_json)
 
 
-def _loaded(options: dict[str, Any], bars: Bars, notes: Sequence[str] = ()) -> Source:
+def _loaded(options: dict[str, Any], bars: ProgressBars, notes: Sequence[str] = ()) -> Source:
     """The source; what must be known about it, and about the target, is said on stderr."""
     with bars.stage("load"):
         source = _source(options)
@@ -187,7 +188,7 @@ def _labels(path: Path | None) -> tuple[str, ...] | None:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def _clips(folder: Path | None, source: Source, bars: Bars) -> tuple[FittedClips | None, list[Frame] | None]:
+def _clips(folder: Path | None, source: Source, bars: ProgressBars) -> tuple[FittedClips | None, list[Frame] | None]:
     """FittedClips to calibrate with, and other frames of the same videos to prove the artifact on."""
     from edgeshift.converters.calibration import find_videos, held_out, read_clips
 

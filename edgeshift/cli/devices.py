@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError, one_line
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def run(names: tuple[str, ...], as_json: bool) -> int:
     devices = [find_device(name) for name in dict.fromkeys(names)]  # a name that is none is an error at once
     found, notes = _attached(names)
     devices = [find_device("local"), *found, *(device for device in devices if device.name != "local")]
-    bars = Bars()
+    bars = ProgressBars()
     with bars.stage("devices", len(devices)) as advance, ThreadPoolExecutor(TOGETHER) as pool:
 
         def ask(device: Any) -> Probe | str:

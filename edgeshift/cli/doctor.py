@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table, size_text
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 from edgeshift.errors import install_command
 from edgeshift.targets import RUNTIMES, TARGETS, Target
 
@@ -52,7 +53,7 @@ def run(as_json: bool) -> None:
     """
     from edgeshift.benchmarks.devices.facts import read_facts
 
-    rows, facts = examine(Bars()), read_facts()
+    rows, facts = examine(ProgressBars()), read_facts()
     if as_json:
         print_json({"targets": msgspec.to_builtins(rows), "device": msgspec.to_builtins(facts)})
         return
@@ -76,7 +77,7 @@ def run(as_json: bool) -> None:
     print_next("edgeshift", "convert", "--target", next((row.target for row in rows if row.convert is None), "tflite"))
 
 
-def examine(bars: Bars) -> list[Row]:
+def examine(bars: ProgressBars) -> list[Row]:
     """Check for every target whether its converter and its runtime are installed and can be imported here."""
     with bars.stage("targets", len(TARGETS)) as advance:
         # A package that several targets need is imported once.

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.facts import UNTRAINED, Facts
-from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table
+from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 from edgeshift.errors import DeviceLostError, EdgeshiftError
 from edgeshift.events.spotter import describe_rule
 
@@ -85,7 +86,7 @@ def run(
     clips = read_dataset(data, names, split)
     if clips.note is not None:
         _note(clips.note)
-    bars, device = Bars(), find_device(name) if name != "local" else None
+    bars, device = ProgressBars(), find_device(name) if name != "local" else None
     if out is not None:
         require_resume(Journal.beside(out), out, resume=resume)
     # Another one on the same device would take its time and its memory; what runs here may share.
@@ -119,7 +120,7 @@ def run(
 
 
 def _measure(
-    subject: Candidate, data: DataSet, jobs: int, device: Device | None, journal: Journal | None, bars: Bars
+    subject: Candidate, data: DataSet, jobs: int, device: Device | None, journal: Journal | None, bars: ProgressBars
 ) -> Measured:
     """All clips of one artifact; of a device that is lost meanwhile, it says what is kept and how to go on."""
     from edgeshift.benchmarks.accuracy import measure

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def run(files: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
         raise EdgeshiftError(f"{out}: give a file named *.html or *.md")
     from edgeshift.benchmarks.reports.documents import read_document
 
-    bars = Bars()
+    bars = ProgressBars()
     with bars.stage("read", len(files)) as advance:
         documents = []
         for file in files:

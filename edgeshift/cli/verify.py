@@ -10,9 +10,10 @@ import click
 import msgspec
 
 from edgeshift._system.files import sha256
+from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.spec import ParitySpec
 from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts
-from edgeshift.cli.output import Bars, print_facts, print_json, print_next
+from edgeshift.cli.output import print_facts, print_json, print_next
 from edgeshift.errors import CheckFailedError, missing
 from edgeshift.stream import Model
 
@@ -42,7 +43,7 @@ def run(file: Path, weights: Path | None, runtime: str | None, threads: int, as_
     from edgeshift.stream.parity import failures
     from edgeshift.stream.selfcheck import self_check
 
-    bars = Bars()
+    bars = ProgressBars()
     with bars.stage("load"):
         model = load(file, runtime=runtime, threads=threads)
     with bars.stage("self-check"):
@@ -90,7 +91,7 @@ def _compared(parity: ParitySpec, model: Model, *, holds: bool) -> Facts:
     return parity_facts(msgspec.structs.replace(parity, runtime=None), model.spec.precision, holds=holds)
 
 
-def _parity(model: Model, weights: Path | None, bars: Bars) -> tuple[ParitySpec | None, str | None]:
+def _parity(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[ParitySpec | None, str | None]:
     """Full parity where it can be had, else why not."""
     spec = model.spec
     if importlib.util.find_spec("torch") is None:

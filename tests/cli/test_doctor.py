@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.cli import doctor, main
-from edgeshift.cli.output import Bars
 from edgeshift.targets import TARGETS
 
 
@@ -30,7 +30,7 @@ def test_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
 def made_up(monkeypatch: pytest.MonkeyPatch, child, versions: dict[str, str]) -> list[doctor.Row]:
     monkeypatch.setattr(doctor, "_child", child)
     monkeypatch.setattr(doctor, "_version", versions.get)
-    return doctor.examine(Bars())
+    return doctor.examine(ProgressBars())
 
 
 def test_what_is_missing_is_named_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:

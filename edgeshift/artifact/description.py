@@ -12,16 +12,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from edgeshift._system.text import PRINTABLE_PATTERN, is_printable
 from edgeshift.models.config import ModelConfig
 from edgeshift.video.fit import FrameSpec
 
 #: The label that means "no gesture", unless an event rule names another one.
 NONE = "none"
-# Descriptions are printed on terminals: no control characters, no line ends, no characters that reverse text.
-PRINTABLE = r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z"
-Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE)]
-Text = Annotated[str, Meta(max_length=4096, pattern=PRINTABLE)]
-Label = Annotated[str, Meta(max_length=256, pattern=PRINTABLE)]
+# Descriptions are printed on terminals, so their texts hold no control characters.
+Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE_PATTERN)]
+Text = Annotated[str, Meta(max_length=4096, pattern=PRINTABLE_PATTERN)]
+Label = Annotated[str, Meta(max_length=256, pattern=PRINTABLE_PATTERN)]
 Labels = Annotated[tuple[Label, ...], Meta(max_length=100_000)]
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 FrameSpacing = Annotated[float, Meta(ge=1e-3, le=3600)]
@@ -37,7 +37,7 @@ class WeightsSpec(Struct, frozen=True, kw_only=True):
     """Where the weights come from.
 
     Attributes:
-        source: origin of the weights, in words.
+        source: origin of the weights, in words; empty: not known.
         sha256: hash of the weights file; None: there was no file.
         trained: False for weights that were never trained as this model.
         license: licence of the weights; None: not known.
@@ -102,8 +102,7 @@ class ModelDescription(Struct, frozen=True, kw_only=True):
     rule: RuleSpec | None = None
 
     def __post_init__(self) -> None:
-        if not all(label.isprintable() for label in self.labels):
-            raise ValueError("a label holds characters that cannot be printed")
+        check_labels(self.labels, len(self.labels))
         if self.rule is not None:
             self.rule.idle(self.labels)
 
@@ -117,12 +116,12 @@ def describe_network(config: ModelConfig, **facts: Any) -> ModelDescription:
             the centre (as public models are tested), and trained weights of unknown origin.
 
     Raises:
-        ValueError: labels that cannot be printed, or a rule whose label for no gesture is not among the labels.
+        ValueError: a label that cannot be printed, or a rule whose label for no gesture is not among the labels.
     """
     usual: dict[str, Any] = {
         "labels": numbered_labels(config.classes),
         "frame": FrameSpec(config.size, config.size, fit="crop"),
-        "weights": WeightsSpec(source="not stated"),
+        "weights": WeightsSpec(source=""),
     }
     return ModelDescription(**(usual | facts))
 
@@ -141,5 +140,5 @@ def check_labels(labels: Sequence[object], classes: int) -> None:
     if len(labels) != classes:
         raise ValueError(f"{len(labels)} labels for {classes} outputs")
     for label in labels:
-        if not isinstance(label, str) or not label.isprintable() or not 1 <= len(label) <= 256:
+        if not isinstance(label, str) or not is_printable(label, longest=256):
             raise ValueError(f"label {label!r:.80} is not 1 to 256 printable characters")

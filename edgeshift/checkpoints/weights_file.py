@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from edgeshift._system.files import sha256
+from edgeshift._system.text import is_printable
 from edgeshift.errors import CheckpointError
 
 #: The largest file that is read, and the most that a compressed one may hold. ResNet-50 with its optimiser is 0.2 GiB.
@@ -83,7 +84,7 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
 def refusal(path: Path, reason: str) -> CheckpointError:
     """A CheckpointError in one line, whatever the path is made of."""
     name = str(path)
-    return CheckpointError(f"{name if name.isprintable() else repr(name)}: {reason}")
+    return CheckpointError(f"{name if is_printable(name) else repr(name)}: {reason}")
 
 
 def quote(name: object) -> str:

@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from edgeshift.errors import GestureError
+from edgeshift._system.text import is_printable, printable
+from edgeshift.errors import GestureError, one_line
 from edgeshift.gestures.motion import AWAY, PAUSE, WANDER
 from edgeshift.gestures.strokes import Stroke
 
@@ -79,7 +80,7 @@ def read_strokes(path: str | Path) -> dict[str, Stroke]:
 
 
 def _stroke(label: str, entry: msgspec.Raw, path: Path) -> Stroke:
-    if not (0 < len(label) <= 48 and label.isprintable() and label == " ".join(label.split())):
+    if not is_printable(label, longest=48) or label != " ".join(label.split()):
         raise GestureError(f"{path}: {label[:60]!r} is no label: give 1 to 48 characters that can be printed")
     if NOT_IN_LABELS.search(label):
         raise GestureError(
@@ -98,4 +99,4 @@ def _stroke(label: str, entry: msgspec.Raw, path: Path) -> Stroke:
 
 
 def _readable(error: BaseException) -> str:
-    return "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())[:200])
+    return printable(one_line(error))

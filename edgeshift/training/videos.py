@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgeshift._system.text import is_printable
 from edgeshift.artifact.description import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import Event
@@ -86,7 +87,7 @@ def labels_of(videos: list[LabelledClip]) -> tuple[str, ...]:
     """In alphabetical order, ``none`` last."""
     names = sorted({video.label for video in videos} - {NONE})
     for name in (*names,):
-        if not name.isprintable() or not 1 <= len(name) <= 256:
+        if not is_printable(name, longest=256):
             raise TrainingError(f"label {name!r:.80} is not 1 to 256 printable characters")
     return (*names, *([NONE] if any(video.label == NONE for video in videos) else []))
 

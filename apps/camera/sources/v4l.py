@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from edgeshift._system.text import printable
+
 
 class Known(NamedTuple):
     """A camera. path: ``/dev/video0``. name: as its driver calls it."""
@@ -42,4 +44,4 @@ def _name(path: Path) -> str:
         text = path.read_bytes()[:256].decode("utf-8", "replace")
     except OSError:
         return "no name"
-    return "".join(char for char in text.strip() if char.isprintable()) or "no name"
+    return printable(text.strip(), replacement="") or "no name"

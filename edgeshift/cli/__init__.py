@@ -1,116 +1,213 @@
-"""The command line. Each command is a file here, imported when it is called: ``edgeshift --help`` answers at once."""
+"""The command line. Each command is the function ``run`` of a module here, which is imported when it is called.
+
+Only this package may import every other room, and it does so inside functions, so that ``--help`` is instant. The
+modules import nothing heavier than typer when they are imported: no numpy, no msgspec, no rich.
+"""
 
 from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Annotated, Any
 
-import click
+import typer
+from typer.core import TyperGroup
 
 from edgeshift import __version__
-from edgeshift.errors import EdgeshiftError, unknown
+from edgeshift.cli.help import Command, HelpPage
+from edgeshift.errors import EdgeshiftError, one_line, unknown
 
-#: {command: its line in --help}. The command itself is ``run`` in ``edgeshift/cli/<command>.py``.
-COMMANDS = {
-    "convert": "Convert a model to one file for a device, proven equal to the original.",
-    "inspect": "Print what an artifact says of itself.",
-    "verify": "Check an artifact on this machine: its self-check, and parity where torch is.",
-    "demo": "Run an artifact on a camera, with a window; or on a clip, and print the labels over time.",
-    "bench": "Measure latency on this machine or a device, with what it takes to believe it.",
-    "eval": "Measure accuracy on labelled clips, frame by frame as a device sees them.",
-    "compare": "Compare two reports of latency or accuracy: is one slower or worse?",
-    "report": "Make one page of reports: tables and plots, as HTML or Markdown.",
-    "clips": "Draw gesture clips or streams as videos, to calibrate, test and train with.",
-    "train": "Train a shift model for streams, on drawn gestures or your own videos.",
-    "phone": "Run, show and time an artifact on any phone: scan a code, install nothing.",
-    "models": "List the models with their cost and state.",
-    "devices": "List what can be measured on: this machine, phones, boards.",
-    "doctor": "Say what this machine can convert and run, and what it lacks.",
+#: {section of --help: {command: its line there}}.
+SECTIONS = {
+    "Convert and check": {
+        "convert": "Convert a model to one file for a device, and check it against the original.",
+        "inspect": "Print the description inside an artifact.",
+        "verify": "Check an artifact on this machine against its recorded answers and the original.",
+    },
+    "Run": {
+        "demo": "Run an artifact on a camera or a video, and show or print its labels.",
+        "phone": "Run, show and time an artifact in a phone's browser, with nothing installed there.",
+    },
+    "Measure": {
+        "bench": "Measure latency with warm-up, repeats, percentiles and validity checks.",
+        "eval": "Measure accuracy on labelled clips, frame by frame as a device sees them.",
+        "compare": "Compare two reports and decide whether one is slower or less accurate.",
+        "report": "Show reports as tables, or write one HTML or Markdown page.",
+    },
+    "Train": {
+        "train": "Train a model for streams, on drawn gestures or on your own videos.",
+        "clips": "Draw gesture clips or streams as videos, to train, calibrate and test with.",
+    },
+    "Look up": {
+        "models": "List the models with their cost and the size of their states.",
+        "devices": "List the devices that can be measured: this machine, phones, boards.",
+        "doctor": "Report what this machine can convert and run, and how to install what is missing.",
+    },
 }
+#: {command: its line in --help}.
+COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}
+#: Width of help pages that are not printed on a terminal, columns.
+WIDTH = 100
+#: The environment variable by which a shell asks for completions.
+COMPLETE = "_EDGESHIFT_COMPLETE"
 
 
-class Commands(click.Group):
-    """A group whose commands are imported when they are called."""
+class Commands(HelpPage, TyperGroup):
+    """The group of all commands. Until a command is called, only its line in --help is known."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order one would use them."""
-        return list(COMMANDS)
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Import the command that is called.
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Import the command, or fail with the nearest names."""
-        if name not in COMMANDS:
-            raise click.UsageError(unknown("command", name, COMMANDS))
-        command = importlib.import_module(f"edgeshift.cli.{name}").run
-        assert isinstance(command, click.Command)
-        return command
+        Raises:
+            EdgeshiftError: an unknown command, with the nearest names.
+        """
+        name = args[0]
+        if not name.startswith("-") and name not in COMMANDS:
+            raise EdgeshiftError(unknown("command", name, COMMANDS))
+        _, command, rest = super().resolve_command(ctx, args)
+        return name, command and load_command(name), rest
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List them without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands, then the options."""
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(section.items()))
+        super().format_options(ctx, formatter)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "--version", prog_name="edgeshift")
-@click.option("--debug", is_flag=True, help="Show tracebacks; anywhere on the line.")
-def cli(debug: bool) -> None:
-    """Temporal-shift video models on phones, Raspberry Pi and Jetson: one frame at a time, in one proven file.
+def load_command(name: str) -> Any:
+    """Import the module of a command and return the command."""
+    single = typer.Typer(add_completion=False)
+    single.command(name, cls=Command)(importlib.import_module(f"edgeshift.cli.{name}").run)
+    return typer.main.get_command(single)
 
-    \b
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"edgeshift, version {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar="", is_eager=True, callback=_print_version, help="Print the version and exit."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", metavar="", help="Show tracebacks. May stand anywhere on the command line.")
+    ] = False,
+) -> None:
+    """Run temporal-shift video models on phones, Raspberry Pi and Jetson, one frame at a time.
+
     Examples:
       edgeshift convert --target tflite
       edgeshift verify tsm_mobilenet_v2_int8.tflite
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source clip.mp4 --headless
 
-    Exit status: 0 done, 1 a check failed, 2 bad usage or bad input, 3 a measurement that is not valid, 130 interrupted.
+    Exit status: 0 success, 1 a check failed, 2 bad usage or bad input, 3 a measurement is not valid, 130 interrupted.
     """
+
+
+for _title, _section in SECTIONS.items():
+    for _name, _line in _section.items():
+        app.command(_name, help=_line, rich_help_panel=_title)(lambda: None)
+cli = typer.main.get_command(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    _open_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     status = _status([argument for argument in arguments if argument != "--debug"], debug)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough, as in `edgeshift inspect F | head`
+    except OSError as error:
+        # The reader left early, as `head` does, or the disk is full. Python flushes again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):
+            status = _report(f"standard output: {error.strerror}")
     sys.exit(status)
 
 
 def _status(arguments: list[str], debug: bool) -> int:
+    """Run a command and return the exit status. Errors are printed in one line, unless ``debug`` is set."""
     try:
-        result: Any = cli.main(arguments, prog_name="edgeshift", standalone_mode=False)
+        if arguments and arguments[0] in COMMANDS:  # TRANSITION
+            import click
+
+            old = importlib.import_module(f"edgeshift.cli.{arguments[0]}").run
+            if isinstance(old, click.Command):
+                try:
+                    result = old.main(arguments[1:], prog_name=f"edgeshift {arguments[0]}", standalone_mode=False)
+                    return result if isinstance(result, int) else 0
+                except click.exceptions.Exit as end:
+                    return end.exit_code
+                except click.ClickException as error:
+                    error.show()
+                    return 2
+                except click.Abort:
+                    return _report("interrupted; no incomplete file was left behind", 130)
+        if COMPLETE in os.environ:
+            cli.main(arguments, prog_name="edgeshift")
+        # Called in this way, and not by cli.main, because that turns a reader that left early into status 1.
+        width = shutil.get_terminal_size((WIDTH, 24)).columns
+        with cli.make_context("edgeshift", list(arguments) or ["--help"], terminal_width=width) as context:
+            result: Any = context.command.invoke(context)
         return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (click.Abort, KeyboardInterrupt):
-        _say("interrupted; nothing was left half-written")
-        return 130
+    except typer.Exit as end:
+        return 2 if end.exit_code or not arguments else 0
     except BrokenPipeError:
         return 0
-    except EdgeshiftError as error:
-        if debug:
-            raise
-        _say(str(error))
-        return error.status
-    except OSError as error:
-        if debug:
-            raise
-        _say(f"{error.filename or 'input or output'}: {error.strerror or error}")
-        return 2
+    except (typer.Abort, KeyboardInterrupt):
+        return _report("interrupted; no incomplete file was left behind", 130)
     except Exception as error:
         if debug:
             raise
-        reason = " ".join(str(error).split())[:300]
-        _say(f"unexpected {type(error).__name__}: {reason}; this is a bug: see it with --debug")
-        return 2
+        return _report(*_explain(error))
 
 
-def _say(message: str) -> None:
-    print(f"edgeshift: {message}", file=sys.stderr)
+def _explain(error: Exception) -> tuple[str, int]:
+    """Return the line that explains an error, and the exit status."""
+    if isinstance(error, EdgeshiftError):
+        return str(error), error.status
+    if isinstance(error, typer.TyperException):
+        context = getattr(error, "ctx", None)
+        path = "edgeshift" if context is None else context.command_path
+        message = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+        return f"{message}; see {path} --help", 2
+    if isinstance(error, OSError):
+        return f"{error.filename or 'input or output'}: {error.strerror or error}", 2
+    return f"unexpected {type(error).__name__}: {one_line(error, 300)}; this is a bug: see it with --debug", 2
+
+
+def _report(message: str, status: int = 2) -> int:
+    with suppress(OSError):  # nobody reads the errors
+        print(f"edgeshift: {message}", file=sys.stderr, flush=True)
+    return status
+
+
+def _open_standard_streams() -> None:
+    """Open the null device in place of standard streams that the caller closed, as ``edgeshift >&-`` does.
+
+    Otherwise the next file that is opened becomes standard output, and whatever a library prints lands in it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115

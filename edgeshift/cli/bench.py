@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import click
 import msgspec
 
-from edgeshift.cli.output import Bars, print_facts, print_json, print_next, print_table
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
     from edgeshift.benchmarks.latency.bench import Plan, open_artifact
     from edgeshift.benchmarks.latency.journal import Journal
 
-    settings, device, bars = _settings(given), find_device(name), Bars()
+    settings, device, bars = _settings(given), find_device(name), ProgressBars()
     with bars.stage("load"):
         subjects = [open_artifact(file) for file in files]
     if len({subject.sha256 for subject in subjects}) < len(subjects):
@@ -154,7 +155,7 @@ def run(files: tuple[Path, ...], name: str, as_json: bool, strict: bool, **given
 
 def _in_browser(files: tuple[Path, ...], name: str, settings: Settings, as_json: bool) -> Report:
     """One artifact, in the browser of whoever opens the page that is served."""
-    from edgeshift.apps.phone import Reach
+    from edgeshift.apps.phone import ServerOptions
     from edgeshift.cli.phone_visit import measure_in_browser
 
     accelerator = name.partition(":")[2] or "cpu"
@@ -166,10 +167,10 @@ def _in_browser(files: tuple[Path, ...], name: str, settings: Settings, as_json:
     def say(text: str) -> None:
         print(text, file=sys.stderr if as_json else sys.stdout, flush=True)
 
-    return measure_in_browser(files[0], settings, accelerator, Reach(localhost=False), say)
+    return measure_in_browser(files[0], settings, accelerator, ServerOptions(localhost=False), say)
 
 
-def _measure(plan: Plan, journal: Journal | None, bars: Bars) -> Report:
+def _measure(plan: Plan, journal: Journal | None, bars: ProgressBars) -> Report:
     from edgeshift.benchmarks.latency.bench import measure
     from edgeshift.benchmarks.latency.table import minute_text
 

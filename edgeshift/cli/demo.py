@@ -1,222 +1,241 @@
-"""``edgeshift demo``: an artifact on a camera, with a window; or on a clip, as fast as it goes."""
+"""``edgeshift demo``: artifacts on a camera with a window, or on a clip as fast as the model goes."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
-import msgspec
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from edgeshift.cli.facts import UNTRAINED
-from edgeshift.cli.output import Bars, print_json
+from edgeshift.cli.options import Artifacts, AsJson, Runtime, Threads, flag, option
+from edgeshift.cli.output import print_json, require_file_name
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
+    from edgeshift.apps.camera.actions import Actions
+    from edgeshift.apps.camera.app import Settings
     from edgeshift.apps.camera.engine.session import Session
     from edgeshift.apps.camera.journal import Form, Journal
-    from edgeshift.apps.camera.sources.base import Orientation, Source
+    from edgeshift.apps.camera.summary import Summary
     from edgeshift.video.clips import TimedFrame
 
 
-@click.command("demo")
-@click.argument("files", type=click.Path(path_type=Path), metavar="F...", nargs=-1, required=True)
-@click.option(
-    "--source",
-    default="drawn",
-    metavar="S",
-    help="Camera number or /dev path, rtsp:// or another address, GStreamer pipeline, jetson-csi, libcamera, a video, "
-    'a folder of images, or "drawn" (default).',
-)
-@click.option("--headless", is_flag=True, help="No window: print the labels, or JSON lines of what is live.")
-@click.option("--realtime", is_flag=True, help="With --headless: play a clip at its own speed, as if it were live.")
-@click.option("--record", type=click.Path(path_type=Path), metavar="MP4", help="Write what the window shows.")
-@click.option("--picture", type=click.Path(path_type=Path), metavar="PNG", help="Write frames of a clip with labels.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="End after so long.")
-@click.option("--smoothing", metavar="S", help="rule, mean, jester or none. Default: the rule in the artifact.")
-@click.option("--mask", default="", metavar="LABEL,...", help="Labels that are never shown.")
-@click.option("--on", "on", multiple=True, metavar="LABEL=COMMAND", help="Run a command (no shell) at each event.")
-@click.option("--every", type=click.FloatRange(0), default=1.0, show_default=True, help="Seconds between two runs.")
-@click.option("--mirror", is_flag=True, help="Swap left and right, for the model too.")
-@click.option("--mirror-view", is_flag=True, help="Swap left and right in the window only.")
-@click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), default="0", help="Degrees clockwise.")
-@click.option(
-    "--capture", default="640x480@30", show_default=True, metavar="WxH@FPS", help="What a camera is asked for."
-)
-@click.option("--size", metavar="WxH", help="Of the window's picture. Default: by the camera.")
-@click.option("--fullscreen", is_flag=True)
-@click.option("--window", type=click.Choice(["auto", "opencv", "tk"]), default="auto", help="Whose window.")
-@click.option("--repeat", is_flag=True, help="Begin a clip anew when it has ended.")
-@click.option("--fps", type=click.FloatRange(0, 1000, min_open=True), help="Frames per second of a folder of images.")
-@click.option("--runtime", metavar="R", help="tensorrt, or mil (Core ML's checker). Default: by the file's name.")
-@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, at the end.")
-@click.option("--json-lines", is_flag=True, help="Each event as a JSON line on stdout, when it happens.")
-def run(files: tuple[Path, ...], **options: Any) -> None:
-    """Run artifacts on a camera: the label, how sure it is, the last seconds, and what a step costs.
+def run(
+    files: Artifacts,
+    source: Annotated[
+        str,
+        option(
+            "Source",
+            "What to read frames from: a camera number or /dev path, an rtsp:// or other address, a GStreamer "
+            "pipeline, jetson-csi, libcamera, a video, a folder of images, or drawn for drawn gestures.",
+        ),
+    ] = "drawn",
+    capture: Annotated[
+        str, option("Source", "Frame size and rate that a camera is asked for.", metavar="WxH@FPS")
+    ] = "640x480@30",
+    fps: Annotated[
+        float | None, option("Source", "Frames per second of a folder of images.", min=0.01, max=1000, metavar="HZ")
+    ] = None,
+    rotate: Annotated[Literal["0", "90", "180", "270"], option("Source", "Rotate frames clockwise, degrees.")] = "0",
+    mirror: Annotated[bool, flag("Source", "Swap left and right before the model sees a frame.", "--mirror")] = False,
+    realtime: Annotated[
+        bool, flag("Source", "With --headless: play a clip at its own speed, as a camera would.", "--realtime")
+    ] = False,
+    repeat: Annotated[bool, flag("Source", "Restart a clip when it ends.", "--repeat")] = False,
+    seconds: Annotated[
+        float | None, option("Source", "Stop after this many seconds. Default: at the end of the source.", min=0.001)
+    ] = None,
+    runtime: Runtime = None,
+    threads: Threads = 1,
+    smoothing: Annotated[
+        str | None,
+        option(
+            "Events", "How labels are smoothed: rule, mean, jester or none. Default: the event rule in the artifact."
+        ),
+    ] = None,
+    mask: Annotated[
+        str, option("Events", "Labels that are never shown, with commas between them.", metavar="A,B")
+    ] = "",
+    on: Annotated[
+        list[str] | None,
+        option(
+            "Events", "Run a command, without a shell, when a label is detected. Repeatable.", metavar="LABEL=COMMAND"
+        ),
+    ] = None,
+    every: Annotated[
+        float, option("Events", "Shortest time between two runs of a label's command, in seconds.", min=0)
+    ] = 1.0,
+    headless: Annotated[
+        bool,
+        flag("Window", "Open no window. Print the labels of a clip, or JSON lines of a live source.", "--headless"),
+    ] = False,
+    window: Annotated[Literal["auto", "opencv", "tk"], option("Window", "Library that opens the window.")] = "auto",
+    size: Annotated[
+        str | None, option("Window", "Size of the picture in the window. Default: that of the frames.", metavar="WxH")
+    ] = None,
+    fullscreen: Annotated[bool, flag("Window", "Fill the screen.", "--fullscreen")] = False,
+    mirror_view: Annotated[
+        bool, flag("Window", "Swap left and right in the window, but not for the model.", "--mirror-view")
+    ] = False,
+    record: Annotated[
+        Path | None, option("Output", "Write a video of the window, also with --headless.", metavar="FILE.mp4")
+    ] = None,
+    picture: Annotated[
+        Path | None, option("Output", "Write a picture of a clip's frames with their labels.", metavar="FILE.png")
+    ] = None,
+    as_json: AsJson = False,
+    json_lines: Annotated[
+        bool, flag("Output", "Print each detection as a line of JSON at once.", "--json-lines")
+    ] = False,
+) -> None:
+    """Run artifacts on a camera or a clip, and show the label, its score, the last seconds and the time of a step.
 
-    Frames are fed at the spacing the weights were trained with, by their timestamps; every frame, if the artifact
-    does not know it. A line ">>> label" is an event. Several artifacts: the key m switches between them.
+    Frames are fed at the frame spacing that the weights were trained with, by their timestamps. If the artifact does
+    not know its frame spacing, every frame is fed. A line ">>> label" is a detection. With several artifacts, the key m
+    of the window switches between them.
 
-    A clip with --headless is run as fast as it goes, every due frame of it. All else is live: slow models miss frames.
+    A clip with --headless runs as fast as the model goes, and every due frame of it is fed. Everything else is live: a
+    model that is slower than the camera misses frames.
 
-    \b
     Examples:
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source 0
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source clip.mp4 --headless
       edgeshift demo F --source 0 --headless --on "left=playerctl previous" --on "right=playerctl next"
     """
-    from edgeshift.apps.camera.display.screen import why_no_screen
-    from edgeshift.apps.camera.display.window import INSTEAD
-    from edgeshift.apps.camera.sources.base import Orientation, Wish, find_source
-    from edgeshift.apps.camera.start import open_session, parse_labels
-
-    headless, source = options["headless"], options["source"]
-    if options["as_json"] and options["json_lines"]:
-        raise EdgeshiftError("--json is one document and --json-lines are many: choose one")
-    wanted = find_source(source, Wish.parse(options["capture"]), fps=options["fps"])
-    live = not headless or wanted.live or options["realtime"]
-    if headless and len(files) > 1:
-        raise EdgeshiftError(
-            "several artifacts are switched with a key of the window: give one, or leave --headless out"
-        )
-    if not headless and (why := why_no_screen()):
-        raise EdgeshiftError(f"no window can be opened: {why}; {INSTEAD}")
-    if not live and source != "drawn" and not Path(source).exists():
-        wanted.open()  # its error says what else there is
-    _check_pictures(options["picture"], options["record"], live)
-    with Bars().stage("load"):
-        session = open_session(
-            files,
-            runtime=options["runtime"],
-            threads=options["threads"],
-            smoothing=options["smoothing"],
-            mask=parse_labels(options["mask"]),
-        )
-    spacing = session.runner.model.spec.frame_spacing
-    if options["fps"] is None and spacing is not None and Path(source).is_dir():
-        raise EdgeshiftError(f"{source} is a folder of images, which have no times: add --fps")
-    if source == "drawn":
-        wanted = find_source(source, spacing=spacing)
-    orientation = Orientation(options["mirror"], int(options["rotate"]))
-    try:
-        if live:
-            _run_live(session, wanted, orientation, options)
-        else:
-            _run_clip(session, orientation, options)
-    except BrokenPipeError:  # the reader has seen enough; click would call that a failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def _check_pictures(picture: Path | None, record: Path | None, live: bool) -> None:
-    if picture is not None and picture.suffix.lower() not in (".png", ".jpg"):
-        raise EdgeshiftError(f"{picture}: a picture is a .png or a .jpg")
-    if picture is not None and live:
-        raise EdgeshiftError("--picture draws a clip that is run with --headless; live, the key s saves what is shown")
-    if record is not None and record.suffix.lower() not in (".mp4", ".avi"):
-        raise EdgeshiftError(f"{record}: a video is an .mp4 or an .avi")
-
-
-def _run_live(session: Session, source: Source, orientation: Orientation, options: dict[str, Any]) -> None:
+    from edgeshift._system.progress import ProgressBars
     from edgeshift.apps.camera.actions import Actions
     from edgeshift.apps.camera.app import App, Settings
-    from edgeshift.apps.camera.display.window import open_window
+    from edgeshift.apps.camera.display.screen import why_no_screen
+    from edgeshift.apps.camera.display.window import INSTEAD, open_window
     from edgeshift.apps.camera.journal import Journal
-    from edgeshift.apps.camera.start import parse_actions, parse_size
+    from edgeshift.apps.camera.replay import open_clip
+    from edgeshift.apps.camera.sources.base import Orientation, Wish, find_source
+    from edgeshift.apps.camera.start import open_session, parse_actions, parse_labels, parse_size
+
+    if as_json and json_lines:
+        raise EdgeshiftError("--json is one document and --json-lines are many: choose one")
+    camera = find_source(source, Wish.parse(capture), fps=fps)
+    live = not headless or camera.live or realtime
+    if headless and len(files) > 1:
+        raise EdgeshiftError("artifacts are switched with a key of the window: give one, or leave --headless out")
+    if not headless and (reason := why_no_screen()):
+        raise EdgeshiftError(f"no window can be opened: {reason}; {INSTEAD}")
+    if not live and source != "drawn" and not Path(source).exists():
+        camera.open()  # raises an error that lists what a source can be
+    require_file_name(picture, ".png", ".jpg")
+    require_file_name(record, ".mp4", ".avi")
+    if picture is not None and live:
+        raise EdgeshiftError("--picture draws a clip that is run with --headless; live, the key s saves what is shown")
+    with ProgressBars().stage("load"):
+        session = open_session(files, runtime=runtime, threads=threads, smoothing=smoothing, mask=parse_labels(mask))
+    spacing = session.runner.model.spec.frame_spacing
+    if fps is None and spacing is not None and Path(source).is_dir():
+        raise EdgeshiftError(f"{source} is a folder of images, which have no times: add --fps")
+    if source == "drawn":
+        camera = find_source(source, spacing=spacing)
+    form: Form = "silent" if as_json else "lines" if json_lines or (live and headless) else "words"
+    journal = Journal(form, camera.name if live else source)
+    commands = parse_actions(on or [], session)
+    actions = Actions(commands, every, journal.tell) if commands else None
+    settings = Settings(
+        size=parse_size(size) if size else None,
+        record=record,
+        seconds=seconds,
+        orientation=Orientation(mirror, int(rotate)),
+        mirror_view=mirror_view,
+        repeat=repeat,
+    )
+    if live:
+        app = App(session, camera, journal, actions=actions, settings=settings)
+        if not headless:
+            app.window = open_window(window, fullscreen=fullscreen)
+        _announce(session, camera.name, journal, form)
+        _print_summary(app.run(), journal, form)
+    else:
+        clip = open_clip(source, fps, spacing)
+        _run_clip(session, source, _cut(clip, settings), journal, form, actions, settings, picture)
+
+
+def _print_summary(summary: Summary, journal: Journal, form: Form) -> None:
     from edgeshift.cli import demo_text
 
-    form = _form(options, lines=options["headless"])
-    settings = Settings(
-        size=parse_size(options["size"]) if options["size"] else None,
-        record=options["record"],
-        seconds=options["seconds"],
-        orientation=orientation,
-        mirror_view=options["mirror_view"],
-        repeat=options["repeat"],
-    )
-    journal = Journal(form, source.name)
-    actions = parse_actions(options["on"], session)
-    watching = Actions(actions, options["every"], journal.tell) if actions else None
-    app = App(session, source, journal, actions=watching, settings=settings)
-    if not options["headless"]:
-        app.window = open_window(options["window"], fullscreen=options["fullscreen"])
-    _say_start(session, source.name, journal, form)
-    summary = app.run()
     if form == "silent":
-        print_json(msgspec.to_builtins(summary))
+        print_json(summary)
     elif form == "lines":
-        journal.tell("summary", **msgspec.to_builtins(summary))
-        journal.flush()
+        _end_lines(journal, summary)
     else:
         demo_text.print_summary(summary)
 
 
-def _run_clip(session: Session, orientation: Orientation, options: dict[str, Any]) -> None:
+def _run_clip(
+    session: Session,
+    source: str,
+    clip: Iterator[TimedFrame],
+    journal: Journal,
+    form: Form,
+    actions: Actions | None,
+    settings: Settings,
+    picture: Path | None,
+) -> None:
     from edgeshift._system.signals import ended_by_signals
-    from edgeshift.apps.camera.actions import Actions
     from edgeshift.apps.camera.display.film import Film
-    from edgeshift.apps.camera.journal import Journal
-    from edgeshift.apps.camera.replay import Replay, open_clip, replay
-    from edgeshift.apps.camera.start import parse_actions, parse_size
+    from edgeshift.apps.camera.replay import Replay, replay
     from edgeshift.cli import demo_text
     from edgeshift.events.spotter import Detection
 
-    form, source, spec = _form(options, lines=False), options["source"], session.runner.model.spec
-    journal = Journal(form, source)
-    actions = Actions(parse_actions(options["on"], session), options["every"], journal.tell)
-    size = parse_size(options["size"]) if options["size"] else None
-    film = Film(options["record"], session, size, options["mirror_view"]) if options["record"] else None
-    _say_start(session, source, journal, form)
+    film = Film(settings.record, session, settings.size, settings.mirror_view) if settings.record else None
+    _announce(session, source, journal, form)
     result = Replay()
-    clip = _cut(open_clip(source, options["fps"], spec.frame_spacing), orientation, options["seconds"])
-    stopped: list[bool] = []
-    with ExitStack() as ending, ended_by_signals(lambda: stopped.append(True)):
+    interrupted: list[bool] = []
+    with ExitStack() as stack, ended_by_signals(lambda: interrupted.append(True)):
         if film:
-            ending.callback(film.close)
-        for found in replay(session, clip, result, film.take if film else lambda *_: None):
-            if isinstance(found, Detection):
-                journal.gesture(found)
-                actions.on(found)
+            stack.callback(film.close)
+        for change in replay(session, clip, result, film.take if film else lambda *_: None):
+            if isinstance(change, Detection):
+                journal.gesture(change)
+                if actions:
+                    actions.on(change)
             elif form == "words":
-                print(f"{found.start:8.2f} s  {found.label}")
+                print(f"{change.start:8.2f} s  {change.label}")
             journal.flush()
-            if stopped:  # what was seen so far is told all the same
+            if interrupted:  # print the summary of what was seen so far
                 break
-    actions.close()
+    if actions:
+        actions.close()
     if film and film.path.exists():
         journal.tell("saved", path=str(film.path))
-    if options["picture"] is not None:
-        demo_text.write_answers(options["picture"], result, session, source)
+    if picture is not None:
+        demo_text.write_answers(picture, result, session, source)
     document = demo_text.document(session, result)
     if form == "lines":
-        journal.tell("summary", **document)
+        _end_lines(journal, document)
     journal.flush()
     if form == "silent":
         print_json(document)
     elif form == "words":
-        demo_text.print_replay(session, result, source, options["picture"])
+        demo_text.print_replay(session, result, source, picture)
 
 
-def _form(options: dict[str, Any], *, lines: bool) -> Form:
-    """How events are printed. lines: as JSON lines where nothing else is asked for."""
-    if options["as_json"]:
-        return "silent"
-    return "lines" if options["json_lines"] or lines else "words"
-
-
-def _say_start(session: Session, source: str, journal: Journal, form: Form) -> None:
+def _announce(session: Session, source: str, journal: Journal, form: Form) -> None:
+    """Record the start of a run, and say if the labels have no meaning."""
     trained = session.runner.model.spec.weights.trained
     if form == "words" and not trained:
         print(UNTRAINED)
     journal.tell("start", source=source, artifacts=[str(one.path) for one in session.runners], trained=trained)
 
 
-def _cut(clip: Iterator[TimedFrame], orientation: Orientation, seconds: float | None) -> Iterator[TimedFrame]:
-    """The clip as it should be seen, as far as it should."""
+def _end_lines(journal: Journal, summary: Any) -> None:
+    """Print the summary as the last of the JSON lines."""
+    import msgspec
+
+    journal.tell("summary", **msgspec.to_builtins(summary))
+    journal.flush()
+
+
+def _cut(clip: Iterator[TimedFrame], settings: Settings) -> Iterator[TimedFrame]:
+    """Yield the frames of a clip, rotated and mirrored, up to the number of seconds that was asked for."""
     for timed in clip:
-        if seconds is not None and timed.timestamp >= seconds:
+        if settings.seconds is not None and timed.timestamp >= settings.seconds:
             return
-        yield timed._replace(frame=orientation(timed.frame))
+        yield timed._replace(frame=settings.orientation(timed.frame))

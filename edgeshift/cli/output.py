@@ -1,4 +1,4 @@
-"""What commands print: tables for people, one JSON document for programs, bars on a terminal's stderr."""
+"""What commands print and write: tables and facts for people, JSON for programs, notes on standard error."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from edgeshift._system.progress import Stages
+from edgeshift.errors import EdgeshiftError
+
+#: Width of tables that are not printed on a terminal: other programs read them, so that lines should not wrap.
+WIDTH = 200
 
 
 def print_json(document: Any) -> None:
-    """One JSON document and nothing else."""
-    print(json.dumps(document, indent=2))
+    """Print one JSON document. Structs and dataclasses become objects, paths become strings."""
+    import msgspec
+
+    print(json.dumps(msgspec.to_builtins(document, enc_hook=os.fspath), indent=2))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table as wide as its content; numbers to the right."""
+    """Print a table that is as wide as its content. Columns of numbers are aligned to the right."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -30,64 +35,66 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
             column.justify = "right"
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
-    _console().print(table)
+    _print(table)
 
 
-def print_facts(title: str, facts: Sequence[tuple[str, object]]) -> None:
-    """Name and value, a line each."""
+def print_facts(title: str, facts: Iterable[tuple[str, object]]) -> None:
+    """Print a title, and below it a name and a value on each line. Without facts, print nothing."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     for name, value in facts:
         table.add_row(Text(name, style="dim"), Text(str(value)))
-    console = _console()
-    console.print(Text(title, style="bold"))
-    console.print(table)
+    if table.row_count:
+        _print(Text(title, style="bold"), table)
 
 
 def print_next(*command: object) -> None:
-    """The last line: what one would run now, ready to paste."""
+    """Print the last line: a command that one would run next, ready to paste."""
     print("next:", shlex.join(map(str, command)))
 
 
-class Bars(Stages):
-    """Stages drawn as progress bars on stderr, if that is a terminal."""
+def print_note(text: object) -> None:
+    """Print a note on standard error."""
+    print(f"edgeshift: note: {text}", file=sys.stderr)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._live = sys.stderr.isatty()
-        # Native libraries are silenced by redirecting descriptor 2: the bars keep a copy of the real one.
-        self._out = os.fdopen(os.dup(2), "w") if self._live else None
 
-    @contextmanager
-    def _drawn(self, name: str, total: int | None) -> Iterator[Callable[[], None]]:
-        if not self._live:
-            yield lambda: None
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+def require_file_name(path: Path | None, *suffixes: str) -> None:
+    """Raise EdgeshiftError if an output file has none of these suffixes, or is a folder. None is no output file."""
+    if path is not None and (path.suffix.lower() not in suffixes or path.is_dir()):
+        raise EdgeshiftError(f"{path}: give a file named {' or '.join(f'*{suffix}' for suffix in suffixes)}")
 
-        columns = (SpinnerColumn(), TextColumn("{task.description:<10}"), BarColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(file=self._out, force_terminal=True)) as progress:
-            task = progress.add_task(name, total=total)
-            yield lambda: progress.advance(task)
-            progress.update(task, total=1, completed=1)
+
+def write_report(path: Path, report: Any, *, indent: int = 0) -> None:
+    """Write a report as JSON. The file appears when it is complete."""
+    import msgspec
+
+    from edgeshift._system.files import atomic_write
+
+    data = msgspec.json.encode(report)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes((msgspec.json.format(data, indent=indent) if indent else data) + b"\n")
 
 
 def size_text(count: int) -> str:
-    """Bytes for people: 2.65 MB."""
+    """Return a number of bytes in a unit for people, such as 2.65 MB."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.2f} {unit}"
     return f"{count} B"
 
 
-def _console() -> Any:
+def _print(*items: Any) -> None:
     from rich.console import Console
 
-    # Piped output is for other programs: never wrap it at the width of a terminal that is not there.
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, emoji=False)
+    terminal = sys.stdout.isatty()
+    console = Console(width=None if terminal else WIDTH, highlight=False, markup=False, emoji=False)
+    # The text is printed by Python, because rich ends the program with status 1 when the reader has left.
+    with console.capture() as captured:
+        console.print(*items, sep="\n")
+    for line in captured.get().removesuffix("\n").split("\n"):
+        print(line if terminal else line.rstrip())
 
 
 def _is_number(value: object) -> bool:

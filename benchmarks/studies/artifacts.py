@@ -1,7 +1,7 @@
-"""The converted files of a benchmark, made once and kept in a folder.
+"""The artifacts that a study times, converted once and kept in a folder.
 
-A file's name holds a digest of the code that made it and of the tools' versions: after a change of either, it is
-made again.
+A file's name holds a hash of the code that made it and of the tools' versions. After a change of either, it is made
+again.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeshift._system.files import atomic_write
+from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.file import Artifact, read_artifact, write_artifact
 from edgeshift.benchmarks.studies.naive_conversion import channels_first, naive_step, to_int8, to_tflite
-from edgeshift.benchmarks.studies.notice import Notice
 from edgeshift.benchmarks.studies.timing_networks import smooth_clips
 from edgeshift.targets import Precision, find_target
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.studies.pointwise import Pointwise
-    from edgeshift.checkpoints.source import Source
-    from edgeshift.models.network import Step
+    from edgeshift.checkpoints import Checkpoint
 
-#: The code that a file's content depends on: packages, and modules.
+#: The packages and modules that the content of an artifact depends on.
 CODE = (
     "edgeshift.models",
     "edgeshift.converters",
@@ -43,50 +42,38 @@ TOOLS = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer")
 
 
 class Artifacts:
-    """Converts what is asked for and not there yet.
+    """Converts the artifacts that are not in the folder yet.
 
     Args:
-        folder: where to keep it.
-        notice: to say what is being done.
+        folder: where artifacts are kept.
+        progress: shows what is being converted.
     """
 
-    def __init__(self, folder: Path, notice: Notice) -> None:
+    def __init__(self, folder: Path, progress: ProgressBars) -> None:
         self.folder = folder
-        self.notice = notice
+        self.progress = progress
         self._digest = _digest()
 
-    def shipped(self, source: Source, precision: Precision, target: str = "tflite") -> Artifact:
-        """What ``edgeshift convert`` makes of a source, less the proof of parity."""
-        from edgeshift.models.deploy import deploy
+    def shipped(self, source: Checkpoint, precision: Precision, target: str = "tflite") -> Artifact:
+        """The artifact that ``edgeshift convert`` makes of a source, without the parity check.
 
-        return self.lowered(source, precision, "shipped", lambda: deploy(source.network), target)
-
-    def lowered(
-        self, source: Source, precision: Precision, form: str, step: Callable[[], Step], target: str = "tflite"
-    ) -> Artifact:
-        """A step of the source, lowered by our converter.
-
-        No parity is proven: labels of an untrained network are a matter of rounding, and times are not.
+        An untrained network would fail parity by rounding alone, because its labels are nearly tied. Its times do not
+        depend on that.
 
         Args:
-            source: what is converted. precision: to what.
-            form: names the step in the file's name.
-            step: makes it, if it has to be made.
+            source: the network to convert.
+            precision: "fp32", "fp16" or "int8".
             target: a name in ``edgeshift.targets.TARGETS``.
         """
-        # By name, and only here: benchmarks time finished artifacts and must run where no converter is installed.
-        # This one compares ways to convert, so it has to convert.
-        converters = importlib.import_module("edgeshift.converters")
-        config = source.network.config
-        suffix = find_target(target).suffix
-        path = self._path(f"{config.name}_{config.size}_{form}_{precision}", suffix)
+        config, suffix = source.network.config, find_target(target).suffix
+        path = self._path(f"{config.name}_{config.size}_shipped_{precision}", suffix)
         if not path.exists():
-            with self.notice.about(f"{path.stem}{suffix}"):
-                self._lower(path, source, precision, step(), target, converters)
+            with self.progress.prefixed(f"{path.stem}{suffix}"):
+                self._convert(path, source, precision, target)
         return read_artifact(path)
 
-    def naive(self, source: Source, precision: Precision) -> bytes:
-        """The source by the naive route (``edgeshift.benchmarks.studies.naive_conversion``)."""
+    def naive(self, source: Checkpoint, precision: Precision) -> bytes:
+        """The source, converted by the naive route (``naive_conversion``)."""
         config = source.network.config
         return self._plain(
             f"{config.name}_{config.size}_naive", precision, lambda: naive_step(source), lambda: _naive_samples(source)
@@ -101,14 +88,18 @@ class Artifacts:
             lambda: [shape.sample()],
         )
 
-    def _lower(
-        self, path: Path, source: Source, precision: Precision, step: Step, target: str, converters: Any
-    ) -> None:
-        from edgeshift.converters.calibration import roll
+    def _convert(self, path: Path, source: Checkpoint, precision: Precision, target: str) -> None:
+        from edgeshift.models.deploy import deploy
 
+        # Loaded by name inside the function: studies must import where no converter is installed.
+        converters = importlib.import_module("edgeshift.converters")
+        roll = importlib.import_module("edgeshift.converters.calibration").roll
+        step = deploy(source.network)
         samples = list(roll(step, smooth_clips(source.network.config.size))) if precision == "int8" else []
         record = find_target(target)
-        job = converters.Job(record, source, step, precision, samples, False, self.notice, backend=record.backend(None))
+        job = converters.Job(
+            record, source, step, precision, samples, False, self.progress, backend=record.backend(None)
+        )
         lowered = converters.converter_of(record).lower(job)
         spec = msgspec.structs.replace(
             source.describe(target, precision, step),
@@ -125,7 +116,7 @@ class Artifacts:
     ) -> bytes:
         path = self._path(f"{name}_{precision}")
         if not path.exists():
-            with self.notice.about(path.stem), self.notice.stage("export"):
+            with self.progress.prefixed(path.stem), self.progress.stage("export"):
                 if precision == "int8":
                     body = to_int8(self._plain(name, "fp32", make, samples), samples())
                 else:
@@ -138,7 +129,7 @@ class Artifacts:
         return self.folder / f"{name}_{self._digest}{suffix}"
 
 
-def _naive_samples(source: Source) -> list[Any]:
+def _naive_samples(source: Checkpoint) -> list[Any]:
     from edgeshift.converters.calibration import roll
     from edgeshift.models.network import Step
 

@@ -1,48 +1,45 @@
-"""Events in untrimmed video: how many gestures a stream announces, how late, and how often it cries wolf.
+"""Events in untrimmed video: how many gestures a stream announces, how late, and how many false alarms it raises.
 
     python -m edgeshift.benchmarks.studies.events F [--minutes N] [--seed S] [--json]
 
-Streams of a minute are drawn (``edgeshift.gestures``) from seeds that no training uses, and fed frame by frame, from
-a zero state each, at the spacing the network was trained with; the rule is the one the file carries. What is right is
-said at ``edgeshift.events.score.match_events``. Drawn hands are not filmed ones: this says how a model does on what it
-was trained for, and compares models.
+Streams of one minute are drawn (``edgeshift.gestures``) from seeds that no training uses. Each starts from a zero state
+and is fed frame by frame at the spacing the network was trained with. The file's own event rule decides. When an
+announcement is right is defined in ``edgeshift.events.score.match_events``. Drawn hands differ from filmed ones: the
+figures show how a model does on the kind of video it was trained on, and serve to compare models.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import msgspec
+import typer
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy import open_subject
 from edgeshift.benchmarks.statistics import Share, share
-from edgeshift.benchmarks.studies.notice import Notice
-from edgeshift.benchmarks.studies.options import run
+from edgeshift.benchmarks.studies.command import Json, print_json, print_table, study
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
 from edgeshift.events.spotter import Detection, describe_rule
 from edgeshift.gestures import SPACING, STROKES, DrawnStream, Event, draw_stream
 from edgeshift.stream import Stream
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from edgeshift.stream.percentiles import percentile
 
 VERSION = 1
-#: Seconds of one stream.
+#: Length of one stream, seconds.
 SECONDS = 60.0
-#: The first seed, and how many each ``--seed`` has to itself. Training draws from 0 and from 1 << 32 upwards.
+#: The first seed, the number of streams of each ``--seed``, and the number of seeds. Training uses seeds from 0 and
+#: from 1 << 32 upwards.
 FIRST, EACH, SEEDS = 900_000_000, 10_000, 300_000
-#: Delays that a percentile needs before it says anything (MLPerf's early-stopping rule).
-ENOUGH = {50: 20, 90: 64}
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One gesture: how often it was announced rightly, not at all, and where there was none."""
+    """One gesture: right announcements, gestures that were missed, and false alarms."""
 
     label: str
     right: int
@@ -51,14 +48,21 @@ class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything about one run.
+    """One run of the study.
 
     Attributes:
-        file: its name. sha256: of it. rule: that decided. assumed: the file carries none.
-        streams: that were drawn, of ``SECONDS``. seed: as asked for.
-        precision: right announcements of all. recall: announced events of all.
-        false_per_minute: announcements of nothing.
-        delay: {"p50": seconds after the stroke's end, "p90"}; None where there are too few to say.
+        file, sha256: name and hash of the measured file.
+        model, artifact_precision, runtime, trained, frame_spacing: what the file says of itself.
+        rule: the event rule that decided.
+        assumed: True if the file has no event rule and a default one was used.
+        streams: number of streams, ``SECONDS`` long each.
+        seed: the seed they were drawn from.
+        precision: the share of announcements that are right.
+        recall: the share of gestures that were announced.
+        f1: the harmonic mean of both.
+        false_per_minute: false alarms per minute.
+        delay: {"p50", "p90": seconds from the end of the stroke}; None where there are too few announcements.
+        labels: the counts of each label.
     """
 
     benchmark: str = "events"
@@ -82,37 +86,28 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     labels: tuple[Label, ...]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run it and print it."""
-    parser = argparse.ArgumentParser(description="Events in drawn untrimmed video.")
-    parser.add_argument("file", type=Path, metavar="F", help="an artifact, or a checkpoint (.safetensors)")
-    parser.add_argument("--minutes", type=int, default=10, help="streams of a minute to draw (default: 10)")
-    parser.add_argument("--seed", type=int, default=0, help="another one draws other streams (default: 0)")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    settings = parser.parse_args(arguments)
-
-    def work() -> int:
-        report = measure(settings.file, settings.minutes, settings.seed)
-        if settings.json:
-            sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=1).decode() + "\n")
-        else:
-            from rich.console import Console
-
-            show(report, Console())
-        return 0
-
-    return run(work)
+@study
+def main(
+    file: Annotated[Path, typer.Argument(metavar="F", help="An artifact, or a checkpoint (.safetensors).")],
+    minutes: Annotated[int, typer.Option(help="Streams to draw, a minute each.")] = 10,
+    seed: Annotated[int, typer.Option(help="Each seed draws other streams.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Count the gestures that a model announces in drawn untrimmed video."""
+    report = measure(file, minutes, seed)
+    print_json(report) if as_json else show(report)
 
 
 def measure(path: Path, minutes: int, seed: int = 0) -> Report:
-    """Draw, stream and count.
+    """Draw streams, feed them to the model and count its announcements.
 
     Args:
-        path: an artifact or a checkpoint whose labels are gestures that edgeshift draws.
-        minutes: streams, 1 to 10,000. seed: 0 or more.
+        path: an artifact or a checkpoint with labels of gestures that edgeshift can draw.
+        minutes: number of streams, 1 to 10,000.
+        seed: 0 or more.
 
     Raises:
-        EdgeshiftError: numbers out of range, or a model with none of those gestures.
+        EdgeshiftError: a number out of range, or a model without any of those gestures.
     """
     if not (1 <= minutes <= EACH and 0 <= seed < SEEDS):
         raise EdgeshiftError(f"cannot draw {minutes} minutes, seed {seed}: give 1 to {EACH:,} and 0 to {SEEDS - 1:,}")
@@ -122,9 +117,9 @@ def measure(path: Path, minutes: int, seed: int = 0) -> Report:
     if not strokes:
         raise EdgeshiftError(f"{path}: none of its labels is a gesture that edgeshift draws: {', '.join(STROKES)}")
     spacing = spec.frame_spacing or SPACING
-    stream, notice = subject.model.stream(), Notice()
+    stream, progress = subject.model.stream(), ProgressBars(live=False)
     scores = dict.fromkeys(strokes, EventScore())
-    with notice.stage("streams", minutes) as advance:
+    with progress.stage("streams", minutes) as advance:
         for index in range(minutes):
             drawn = draw_stream(
                 FIRST + seed * EACH + index,
@@ -153,13 +148,13 @@ def measure(path: Path, minutes: int, seed: int = 0) -> Report:
         recall=share(total.right, total.right + total.missed),
         f1=round(total.f1, 4),
         false_per_minute=round(60 * total.false / (minutes * SECONDS), 4),
-        delay={f"p{p}": _delay(total, p, enough) for p, enough in ENOUGH.items()},
+        delay={name: _rounded(percentile(total.delays, name)) for name in ("p50", "p90")},
         labels=tuple(Label(label=k, right=v.right, missed=v.missed, false=v.false) for k, v in scores.items()),
     )
 
 
 def watch(stream: Stream, drawn: DrawnStream, rule: RuleSpec) -> list[Detection]:
-    """What is announced in a drawn stream, from a zero state. Its frames are those that are due: all are fed."""
+    """The announcements in a drawn stream, from a zero state. All of its frames are due, so all are fed."""
     stream.reset()
     spotter = stream.spotter(rule)
     fed = (
@@ -170,7 +165,7 @@ def watch(stream: Stream, drawn: DrawnStream, rule: RuleSpec) -> list[Detection]
 
 
 def by_label(spotted: Sequence[Detection], events: Sequence[Event], seconds: float) -> dict[str, EventScore]:
-    """{label: its score}. Labels do not answer for each other, so they are matched one by one."""
+    """{label: score}. Announcements are compared with the events of their own label only."""
     labels = dict.fromkeys([*(event.label for event in events), *(one.label for one in spotted)])
     return {
         label: match_events(
@@ -182,34 +177,26 @@ def by_label(spotted: Sequence[Detection], events: Sequence[Event], seconds: flo
     }
 
 
-def show(report: Report, console: Console) -> None:
-    """The report as a table."""
-    from rich.table import Table
-    from rich.text import Text
-
-    console.print(f"[bold]{report.benchmark}[/bold], {report.streams} drawn streams of a minute, seed {report.seed}")
-    console.print(Text(f"{report.file}: {report.model} {report.artifact_precision}, {report.runtime}"))
+def show(report: Report) -> None:
+    """Print the report."""
+    typer.echo(f"{report.streams} drawn streams of one minute, seed {report.seed}")
+    typer.echo(f"{report.file}: {report.model} {report.artifact_precision}, {report.runtime}")
     if not report.trained:
-        console.print("[yellow]untrained: its labels mean nothing[/yellow]")
+        typer.echo("untrained: its labels mean nothing")
     words = describe_rule(report.rule, [row.label for row in report.labels])
-    console.print(Text(f"rule: {words}" + (" (assumed: the file carries none)" if report.assumed else "")))
-    table = Table("label", "right", "missed", "false alarms")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in report.labels:
-        table.add_row(Text(row.label), str(row.right), str(row.missed), str(row.false))
-    console.print(table)
-    console.print(f"precision  {report.precision}")
-    console.print(f"recall     {report.recall}")
-    console.print(f"F1         {report.f1:.3f}")
-    console.print(f"false alarms a minute: {report.false_per_minute:.2f}")
+    typer.echo(f"event rule: {words}" + (" (the default one: the file has none)" if report.assumed else ""))
+    rows = [(row.label, str(row.right), str(row.missed), str(row.false)) for row in report.labels]
+    print_table(("label", "right", "missed", "false alarms"), rows)
+    typer.echo(f"precision  {report.precision}")
+    typer.echo(f"recall     {report.recall}")
+    typer.echo(f"F1         {report.f1:.3f}")
+    typer.echo(f"false alarms per minute: {report.false_per_minute:.2f}")
     delays = (f"{name} {'-' if value is None else f'{value:.2f} s'}" for name, value in report.delay.items())
-    console.print(f"delay after the stroke's end: {', '.join(delays)}")
+    typer.echo(f"delay after the end of the stroke: {', '.join(delays)}")
 
 
-def _delay(score: EventScore, percent: int, enough: int) -> float | None:
-    delay = score.delay(percent)
-    return None if delay is None or len(score.delays) < enough else round(delay, 4)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 if __name__ == "__main__":

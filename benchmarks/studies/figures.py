@@ -1,13 +1,12 @@
-"""Figures with their goals, as a document for programs and as a table for people.
+"""Figures: ratios of two times that were taken in the same rounds of one process, with the goals they should reach.
 
-A figure is a ratio of two times taken in the same rounds of one process. Whether a goal is met is read from the
-median; the interval says how far to trust that.
+Whether a goal is met is read from the median. The interval tells how far the median can be trusted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -15,24 +14,29 @@ import numpy as np
 from edgeshift.benchmarks.statistics import Interval
 from edgeshift.benchmarks.studies.interleave import Samples
 from edgeshift.benchmarks.studies.machine import Machine
-from edgeshift.benchmarks.studies.repeats import Measured, machine_over, over
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 VERSION = 1
 Better = Literal["lower", "higher"]
 
 
-class Figure(Measured, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One ratio, and what is asked of it.
+class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One ratio and its goal.
 
     Attributes:
-        group: what question it belongs to. name: what over what.
-        goal: the value to reach, if there is one. better: which side of it is good.
-        met: whether the value reaches it; None without a goal.
+        value: the median over rounds, and over repeats.
+        low, high: its 95% bootstrap interval; with repeats, from the lowest to the highest of their bounds.
+        runs: the value of each repeat.
+        group: the question that the figure answers.
+        name: what is divided by what.
+        goal: the value to reach, if there is one.
+        better: the side of the goal that is good.
+        met: whether the value reaches the goal; None: there is no goal.
     """
 
+    value: float
+    low: float
+    high: float
+    runs: tuple[float, ...] = ()
     group: str
     name: str
     goal: float | None = None
@@ -41,13 +45,19 @@ class Figure(Measured, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything about one run.
+    """One run of a timing study.
 
     Attributes:
-        size: pixels a side. rounds: that were timed, in each of how many repeats. threads: of every runtime.
-        runtimes: what ran the graphs, and what they were compared with.
-        notes: what one must know to read the figures.
-        milliseconds: {name: median of one call}, for orientation: only ratios are compared.
+        benchmark: name of the study.
+        size: height and width of the frames, pixels.
+        rounds: rounds of timing in each process.
+        repeats: number of processes.
+        machine: what it ran on, and how busy that was.
+        runtimes: what ran the graphs.
+        figures: the ratios.
+        notes: what a reader must know to understand the figures.
+        milliseconds: {name: median of one call}. Ratios alone are compared; these only give the order of magnitude.
+        threads: threads of every runtime.
     """
 
     benchmark: str
@@ -64,35 +74,36 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def missed(self) -> tuple[Figure, ...]:
-        """The figures whose goal is not reached."""
+        """The figures that do not reach their goal."""
         return tuple(figure for figure in self.figures if figure.met is False)
 
 
 def figure(group: str, name: str, interval: Interval, goal: float | None = None, better: Better = "lower") -> Figure:
-    """A figure from its interval, judged."""
-    value, low, high = rounded(interval)
+    """A figure of one process, compared with its goal."""
+    value, low, high = (round(number, 5) for number in interval)
     return judged(
         Figure(group=group, name=name, goal=goal, better=better, value=value, low=low, high=high, runs=(value,))
     )
 
 
-def judged(given: Figure) -> Figure:
-    """The figure with ``met`` as its value and its goal have it."""
-    if given.goal is None:
-        return given
-    met = given.value <= given.goal if given.better == "lower" else given.value >= given.goal
-    return msgspec.structs.replace(given, met=met)
+def judged(figure: Figure) -> Figure:
+    """The figure with ``met`` set by its value and its goal."""
+    if figure.goal is None:
+        return figure
+    met = figure.value <= figure.goal if figure.better == "lower" else figure.value >= figure.goal
+    return msgspec.structs.replace(figure, met=met)
 
 
 def merge(reports: Sequence[Report]) -> Report:
-    """The report of several repeats."""
+    """One report of several repeats of the same study."""
     first = reports[0]
-    columns = zip(*(report.figures for report in reports), strict=True)
+    loads = [report.machine.load for report in reports]
+    busiest = max(before for before, _ in loads), max(after for _, after in loads)
     return msgspec.structs.replace(
         first,
         repeats=len(reports),
-        machine=machine_over([report.machine for report in reports]),
-        figures=tuple(judged(over(column)) for column in columns),
+        machine=msgspec.structs.replace(first.machine, load=busiest),
+        figures=tuple(_merged(column) for column in zip(*(report.figures for report in reports), strict=True)),
         milliseconds={
             name: round(float(np.median([report.milliseconds[name] for report in reports])), 4)
             for name in first.milliseconds
@@ -100,24 +111,29 @@ def merge(reports: Sequence[Report]) -> Report:
     )
 
 
-def rounded(interval: Interval) -> Interval:
-    """To what is worth writing down."""
-    return Interval(*(round(value, 5) for value in interval))
+def _merged(figures: Sequence[Figure]) -> Figure:
+    values = [figure.value for figure in figures]
+    return judged(
+        msgspec.structs.replace(
+            figures[0],
+            value=round(float(np.median(values)), 5),
+            low=min(figure.low for figure in figures),
+            high=max(figure.high for figure in figures),
+            runs=tuple(values),
+        )
+    )
 
 
 def milliseconds(samples: Samples) -> dict[str, float]:
-    """{name: median of one call}."""
+    """{name: median of one call, milliseconds}."""
     return {name: round(1000 * float(np.median(times)), 4) for name, times in samples.items()}
 
 
-def encode(report: Report) -> str:
-    """The report as one JSON document."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=1).decode()
+def show(report: Report) -> None:
+    """Print a report as tables, one for each group."""
+    from rich.console import Console
 
-
-def show(report: Report, console: Console) -> None:
-    """The report as tables, one a group."""
-    machine = report.machine
+    console, machine = Console(), report.machine
     console.print(
         f"[bold]{report.benchmark}[/bold], {report.size}x{report.size}, {report.rounds} rounds, "
         f"{report.repeats} repeats, {report.threads} thread"
@@ -125,7 +141,7 @@ def show(report: Report, console: Console) -> None:
     console.print(f"{machine.processor} ({', '.join(machine.features) or machine.system}), {machine.cores} cores")
     console.print(f"{'; '.join(report.runtimes)}; load {machine.load[0]:.2f} before, {machine.load[1]:.2f} after")
     if not machine.quiet:
-        console.print("[yellow]the machine was busy: run again when it is quiet[/yellow]")
+        console.print("[yellow]other programs kept the machine busy: run again when it is quiet[/yellow]")
     for group in dict.fromkeys(figure.group for figure in report.figures):
         console.print(_table(group, [figure for figure in report.figures if figure.group == group]))
     for note in report.notes:
@@ -136,7 +152,7 @@ def _table(group: str, figures: Sequence[Figure]) -> object:
     from rich.table import Table
 
     table = Table(title=group, title_justify="left", title_style="bold")
-    table.add_column("what over what", overflow="fold")
+    table.add_column("ratio", overflow="fold")
     for name in ("median", "interval", "goal", ""):
         table.add_column(name, justify="right", no_wrap=True)
     words = {True: "[green]met[/green]", False: "[red]missed[/red]", None: ""}
@@ -150,3 +166,19 @@ def _table(group: str, figures: Sequence[Figure]) -> object:
             words[row.met],
         )
     return table
+
+
+def markdown(report: Report, groups: Sequence[str] = ()) -> str:
+    """The figures as a Markdown table.
+
+    Args:
+        report: what was measured.
+        groups: the groups to show; empty: all.
+    """
+    lines = ["| ratio | measured | goal | reached |", "|---|---|---|---|"]
+    for row in report.figures:
+        if not groups or row.group in groups:
+            goal = "" if row.goal is None else f"at {'most' if row.better == 'lower' else 'least'} {row.goal:g}"
+            met = {True: "yes", False: "no", None: ""}[row.met]
+            lines.append(f"| {row.name} | {row.value:.3f} ({row.low:.3f} to {row.high:.3f}) | {goal} | {met} |")
+    return "\n".join(lines) + "\n"

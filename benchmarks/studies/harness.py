@@ -1,58 +1,57 @@
-"""What measuring costs: a step inside the timed loop of ``edgeshift bench`` over the same step in a bare one.
+"""The cost of measuring: a step in the timed loop of ``edgeshift bench``, divided by the same step in a bare loop.
 
     python -m edgeshift.benchmarks.studies.harness FILE... [--rounds N] [--json] [--strict]
 
-Both loops run the same steps of one stream in turns: seconds of the whole loop over its steps. Before either, garbage
-is collected once, and then no more, as before every measurement. What the harness adds is two readings of a clock and
-three appends a step. Asked is 1.02 or less.
+Both loops run the same steps of one stream in turns, and the time of the whole loop is divided by its steps. Before
+either loop garbage is collected once, and not again until it ends. The timed loop reads the clock twice and appends to
+three lists at each step. The ratio should be at most 1.02.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from time import perf_counter
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from edgeshift.benchmarks.latency.loop import no_collection, run_steps
 from edgeshift.benchmarks.statistics import ratio
+from edgeshift.benchmarks.studies.command import Json, Rounds, Strict, study
 from edgeshift.benchmarks.studies.figures import Report, figure, milliseconds
 from edgeshift.benchmarks.studies.interleave import Turn, interleave
 from edgeshift.benchmarks.studies.machine import load_average, this_machine
-from edgeshift.benchmarks.studies.options import ROUNDS, run
-from edgeshift.benchmarks.studies.reporting import tell
+from edgeshift.benchmarks.studies.repeats import ROUNDS, print_report
 from edgeshift.runtimes import load
 from edgeshift.stream import Stream
 from edgeshift.video.fit import Frame
 
 GOAL = 1.02
-#: Steps of a turn: enough that starting the loop is nothing.
+#: Steps of a turn: enough that starting the loop does not count.
 STEPS = 40
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description="What the timed loop of `edgeshift bench` adds to a step.")
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"to time (default: {ROUNDS})")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    parser.add_argument("--strict", action="store_true", help="exit status 1 if the goal is missed")
-    given = parser.parse_args(arguments)
-    if given.rounds < 1:
-        parser.error(f"--rounds must be 1 or more, not {given.rounds}")
-
-    def work() -> int:
-        report = measure(given.files, given.rounds)
-        tell(report, as_json=given.json)
-        return 1 if given.strict and report.missed else 0
-
-    return run(work)
+@study
+def main(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Artifacts to measure with.")],
+    rounds: Rounds = ROUNDS,
+    as_json: Json = False,
+    strict: Strict = False,
+) -> int:
+    """Measure what the timed loop of `edgeshift bench` adds to a step."""
+    report = measure(files, rounds)
+    print_report(report, as_json=as_json)
+    return 1 if strict and report.missed else 0
 
 
 def measure(files: list[Path], rounds: int) -> Report:
-    """Time every file in both loops. Errors as of ``edgeshift.load``."""
+    """Time every artifact in both loops.
+
+    Raises:
+        EdgeshiftError: an artifact that cannot be loaded, as ``edgeshift.load`` raises.
+    """
     before = load_average()
     turns: dict[str, Turn] = {}
     models = [load(file) for file in files]
@@ -87,7 +86,7 @@ def _harness(stream: Stream, frames: list[Frame]) -> Turn:
 def _bare(stream: Stream, frames: list[Frame]) -> Turn:
     def turn() -> float:
         step, count = stream.step, len(frames)
-        with no_collection():  # as the harness does before it begins: it empties the caches
+        with no_collection():  # like the timed loop: collecting evicts the caches
             begin = perf_counter()
             for index in range(STEPS):
                 step(frames[index % count])

@@ -1,11 +1,11 @@
-"""Timing several things against each other in one process, in turns.
+"""Timing several candidates against each other in one process, in turns.
 
     round 1   a b c      round 2   c a b      round 3   b c a   ...
 
-A ratio of two times taken minutes apart measures the neighbours and the clock as much as the code. Here every round
-gives each thing one turn, in an order drawn anew, and the ratio is formed inside the round: what slows the machine
-down for a while slows both sides. Reported is the median over rounds with a bootstrap interval; absolute times are
-never compared with anything.
+The ratio of two times that were taken minutes apart depends on other programs and on the clock rate as much as on the
+code. Here every candidate gets one turn in each round, in a random order, and the ratio is computed within the round:
+whatever slows the machine down for a while slows both sides. Reported is the median over rounds with a bootstrap
+interval. Absolute times are never compared.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from edgeshift.benchmarks.latency.loop import no_collection
 from edgeshift.benchmarks.statistics import Seconds
 from edgeshift.errors import EdgeshiftError
 
-#: One turn: does the work some times and returns the seconds of one.
+#: One turn: runs a candidate several times and returns the seconds of one run.
 Turn = Callable[[], float]
 #: {name: seconds}; element i of every array belongs to the same round.
 Samples = dict[str, Seconds]
 
-#: Timed calls of a turn, after one that is not timed: the turn before has filled the caches with other things.
+#: Timed calls of a turn. One call before them is not timed: the turn before has filled the caches with other data.
 INNER = 5
 WARMUP = 3
 
 
 def calling(call: Callable[[], object], inner: int = INNER, clock: Callable[[], float] = perf_counter) -> Turn:
-    """The turn of a plain callable: the median of ``inner`` calls, timed one by one.
+    """A turn that returns the median of ``inner`` calls, timed one by one.
 
-    The median, not the sum: a call during which the system ran something else is not the callable's time.
+    A sum would include calls during which the system ran other programs.
     """
 
     def turn() -> float:
@@ -55,19 +55,20 @@ def interleave(
     seed: int = 0,
     advance: Callable[[], None] = lambda: None,
 ) -> Samples:
-    """Give everything its turn, round after round. Garbage is not collected meanwhile.
+    """Run all turns, round after round, with Python's garbage collector off.
 
     Args:
-        turns: what to time.
-        rounds: that count. warmup: rounds before them, which do not.
-        seed: of the orders.
+        turns: {name: turn}.
+        rounds: rounds that count.
+        warmup: rounds before them that do not count.
+        seed: the seed of the random orders.
         advance: called after every round that counts.
 
     Raises:
-        EdgeshiftError: nothing to time, or no rounds.
+        EdgeshiftError: no turns, or no rounds.
     """
     if not turns or rounds < 1:
-        raise EdgeshiftError(f"timing needs something to time and a round or more, not {len(turns)} in {rounds} rounds")
+        raise EdgeshiftError(f"cannot time {len(turns)} candidates in {rounds} rounds: give one or more of each")
     names = list(turns)
     random = np.random.default_rng(seed)
     samples = {name: np.empty(rounds) for name in names}

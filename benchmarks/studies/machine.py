@@ -1,4 +1,4 @@
-"""What the figures were taken on, in words. No host name and no path: reports are published."""
+"""The machine that figures were taken on. No host name and no path: reports are published."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from edgeshift.benchmarks.devices.facts import read_facts
 
-#: Load average above which somebody else was at work too: one thread is the timing's own.
+#: A load average above this means that other programs ran too: the timing itself keeps one thread busy.
 BUSY = 1.3
 
 
@@ -16,9 +16,11 @@ class Machine(msgspec.Struct, frozen=True):
     """A machine, and how busy it was.
 
     Attributes:
-        processor: its model, as the system gives it. features: those of ``facts.FEATURES`` that it has.
-        cores: that this process may use.
-        load: the one-minute load average before and after the timing, which is one busy thread itself.
+        processor: the model name that the system reports.
+        features: the instructions of ``facts.FEATURES`` that the processor has.
+        cores: cores that this process may use.
+        system: the operating system.
+        load: the one-minute load average before and after the timing, which itself adds one.
     """
 
     processor: str
@@ -34,7 +36,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def this_machine(before: float, after: float) -> Machine:
-    """The machine this runs on, with the load averages given."""
+    """The machine this process runs on, with the load averages before and after the timing."""
     facts = read_facts()
     return Machine(
         processor=facts.processor,
@@ -46,5 +48,5 @@ def this_machine(before: float, after: float) -> Machine:
 
 
 def load_average() -> float:
-    """Of the last minute; 0 where the system does not tell."""
+    """The load average of the last minute; 0 where the system does not report one."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

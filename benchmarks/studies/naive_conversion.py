@@ -1,7 +1,7 @@
-"""LiteRT's own tools as they come: a torch module to TFLite and to int8, with every default.
+"""The naive route from torch to int8 TFLite: LiteRT's own tools with their defaults, as their documentation shows.
 
-What somebody does who follows the tools' documentation. It converts the yardsticks (plain convolutions) and the
-rival (the naive route) of the overhead benchmark. Torch and the tools are imported when they are used.
+It converts the plain convolutions and the graph that the overhead study compares with. Torch and the tools are imported
+when they are used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgeshift.errors import missing
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgeshift.checkpoints.source import Source
+    from edgeshift.checkpoints import Checkpoint
 
 #: {input name: float32 array}.
 Inputs = dict[str, npt.NDArray[Any]]
@@ -29,7 +29,11 @@ SIGNATURE = "serving_default"
 
 
 def to_tflite(module: nn.Module, inputs: Inputs) -> bytes:
-    """Convert a module whose ``forward`` takes these inputs by name. Float32.
+    """Convert a torch module to float32 TFLite.
+
+    Args:
+        module: its ``forward`` takes the inputs by name.
+        inputs: example inputs.
 
     Raises:
         RuntimeMissingError: the converter is not installed.
@@ -37,7 +41,7 @@ def to_tflite(module: nn.Module, inputs: Inputs) -> bytes:
     import torch
 
     with quiet(stdout=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the converter's own, about its internals
+        warnings.simplefilter("ignore")  # the converter warns about its own internals
         try:
             import litert_torch
         except ImportError as error:
@@ -51,7 +55,7 @@ def to_tflite(module: nn.Module, inputs: Inputs) -> bytes:
 
 
 def to_int8(body: bytes, samples: Sequence[Inputs]) -> bytes:
-    """Quantize a float graph: static int8 weights and activations, default calibration, no ranges tied."""
+    """Quantize a float graph to int8 with static ranges, the default calibration, and no tied ranges."""
     with quiet(stdout=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -63,10 +67,11 @@ def to_int8(body: bytes, samples: Sequence[Inputs]) -> bytes:
         return bytes(tool.quantize(tool.calibrate({SIGNATURE: list(samples)})).quantized_model)
 
 
-def naive_step(source: Source) -> tuple[nn.Module, Inputs]:
-    """The step as it is written, in torch's NCHW order with its batch norms and its normalisation, and its inputs.
+def naive_step(source: Checkpoint) -> tuple[nn.Module, Inputs]:
+    """The step as it stands in torch, and example inputs.
 
-    It is only wrapped so that frame and states keep their names.
+    It keeps torch's channels-first order, its batch norms and its normalisation, and is only wrapped so that frame and
+    states keep their names.
     """
     import torch
     from torch import Tensor, nn
@@ -90,7 +95,7 @@ def naive_step(source: Source) -> tuple[nn.Module, Inputs]:
 
 
 def channels_first(sample: Inputs) -> Inputs:
-    """A calibration sample of ``edgeshift.converters.calibration.roll`` in torch's order."""
+    """A calibration sample of ``edgeshift.converters.calibration.roll`` in channels-first order."""
     return {
         name: np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if array.ndim == 4 else array
         for name, array in sample.items()

@@ -1,27 +1,28 @@
-"""Where the time of a .tflite goes, operator by operator.
+"""The time of a .tflite file, operator by operator.
 
     python -m edgeshift.benchmarks.studies.operators FILE.tflite [--runs N] [--json]
 
-The times come from LiteRT (``profiler``) as whole microseconds, cut off, so that half a microsecond an operator is
-missing on average: they give shares, not a latency.
+LiteRT reports whole microseconds and cuts off the rest (``profiler``), so that half a microsecond is missing from each
+operator on average. The times give shares, not a latency.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
+import typer
 
-from edgeshift.benchmarks.studies.options import run
+from edgeshift.benchmarks.studies.command import Json, print_json, print_table, study
 from edgeshift.benchmarks.studies.profiler import Profiler
 from edgeshift.errors import EdgeshiftError
 
-#: XNNPACK's names, and what they are in a network of ours. The first pattern that fits.
+#: (pattern of XNNPACK's operator names, kind of operator in our networks). The first pattern that matches counts.
 KINDS = (
     (r"DWConv", "depthwise convolution"),
     (r"Fully Connected", "pointwise convolution"),
@@ -35,7 +36,7 @@ RUNS, SLOWEST = 200, 8
 
 
 class Operator(msgspec.Struct, frozen=True):
-    """One operator as it ran: the runtime's name for it, what it is to us, and microseconds (a mean over runs)."""
+    """One operator that ran: the runtime's name, its kind, and its mean microseconds."""
 
     name: str
     kind: str
@@ -43,11 +44,12 @@ class Operator(msgspec.Struct, frozen=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """A graph by its operators.
+    """The operators of a graph.
 
     Attributes:
-        kinds: {kind: (how many, their share of the time)}, largest share first.
-        operators: as they ran.
+        kinds: {kind: (number of operators, their share of the time)}, the largest share first.
+        operators: the operators in the order in which they ran.
+        runs: runs over which the times are averaged.
     """
 
     kinds: dict[str, tuple[int, float]]
@@ -57,56 +59,39 @@ class Profile(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Profile a file and print it."""
-    parser = argparse.ArgumentParser(description="Where the time of a .tflite goes, operator by operator.")
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"to average over (default: {RUNS})")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    settings = parser.parse_args(arguments)
-    if settings.runs < 1:
-        parser.error(f"--runs must be 1 or more, not {settings.runs}")
-
-    def work() -> int:
-        operators = profile(settings.file, settings.runs)
-        result = Profile(by_kind(operators), tuple(operators), settings.runs)
-        if settings.json:
-            sys.stdout.write(msgspec.json.format(msgspec.json.encode(result), indent=1).decode() + "\n")
-        else:
-            show(result)
-        return 0
-
-    return run(work)
+@study
+def main(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .tflite file.")],
+    runs: Annotated[int, typer.Option(min=1, help="Runs over which the times are averaged.")] = RUNS,
+    as_json: Json = False,
+) -> None:
+    """Show where the time of a .tflite file goes, operator by operator."""
+    operators = profile(file, runs)
+    result = Profile(by_kind(operators), tuple(operators), runs)
+    print_json(result) if as_json else show(result)
 
 
 def show(result: Profile) -> None:
-    """The shares as a table, and the slowest operators."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    table = Table(title=f"share of the time by kind, {result.runs} runs", title_justify="left")
-    for name in ("kind", "operators", "share"):
-        table.add_column(name, justify="left" if name == "kind" else "right")
-    for kind, (count, share) in result.kinds.items():
-        table.add_row(kind, str(count), f"{share:.1%}")
-    console.print(table)
+    """Print the share of each kind, and the slowest operators."""
+    rows = [(kind, str(count), f"{share:.1%}") for kind, (count, share) in result.kinds.items()]
+    print_table(("kind", "operators", "share"), rows, f"share of the time by kind, {result.runs} runs")
     whole = sum(operator.microseconds for operator in result.operators)
-    console.print("slowest:")
+    typer.echo("slowest operators:")
     order = sorted(enumerate(result.operators), key=lambda item: -item[1].microseconds)
     for index, operator in order[:SLOWEST]:
-        console.print(f"  #{index} {operator.name}: {operator.microseconds / whole:.1%}", highlight=False)
+        typer.echo(f"  #{index} {operator.name}: {operator.microseconds / whole:.1%}")
 
 
 def profile(path: Path, runs: int = RUNS, warmup: int = 20) -> list[Operator]:
-    """Run a graph on one thread, its inputs zero, and time its operators.
+    """Run a graph on one thread with inputs of zeros and time its operators.
 
     Args:
-        path: a .tflite.
-        runs: to average over. warmup: runs before them.
+        path: a .tflite file.
+        runs: runs over which the times are averaged.
+        warmup: runs before them.
 
     Returns:
-        The operators in the order they ran. Fewer than the file has: the runtime merges and drops some.
+        The operators in the order in which they ran. The file can have more, because the runtime merges and drops some.
 
     Raises:
         RuntimeMissingError: LiteRT is not installed.
@@ -124,12 +109,15 @@ def profile(path: Path, runs: int = RUNS, warmup: int = 20) -> list[Operator]:
 
 
 def kind_of(name: str) -> str:
-    """What an operator of this name is: one of ``KINDS``, or "other"."""
+    """The kind of an operator by its name: one of ``KINDS``, or "other"."""
     return next((kind for pattern, kind in KINDS if re.search(pattern, name)), "other")
 
 
 def by_kind(operators: Sequence[Operator]) -> dict[str, tuple[int, float]]:
-    """{kind: (how many, their share of the time)}, largest first. What prepares the frame is a kind of its own."""
+    """{kind: (number of operators, their share of the time)}, the largest share first.
+
+    Operators before the first convolution, which prepare the frame, are a kind of their own.
+    """
     totals: dict[str, tuple[int, float]] = {}
     started = False
     whole = sum(operator.microseconds for operator in operators)

@@ -1,26 +1,23 @@
 """What edgeshift adds to a network, measured against the network itself, LiteRT and PyTorch.
 
     python -m edgeshift.benchmarks.studies.overhead [--size N] [--rounds N] [--repeats N] [--quick] [--json] [--strict]
-                                            [--cache DIR]
 
-    shift          a TSM or STSM step over the step of the same network without shift (TSN), twice:
-                     step    what one waits for: ``Timings.infer`` of ``Stream.step``, states carried (LiteRT's
-                             CompiledModel through ``edgeshift.runtimes``)
-                     graph   the operators alone: ``Interpreter.invoke``, states not carried
-    PyTorch        the eager step over our int8 step, both ``Timings.infer``
-    naive route    our int8 graph over the one LiteRT's tools make with every default, both ``Interpreter.invoke``
-    pointwise      multiply-adds a second of the graph over those of plain 1x1 convolutions, the fastest of several
-                   shapes, all ``Interpreter.invoke``
-    stream         ``Stream.step`` less its own ``Timings.pre`` over ``CompiledModel.run_by_index`` with the same
-                   buffers each time; a frame is prepared before each of both, as that leaves less of the network
-                   in the caches. Left in are the copy of the frame in, the exchange of the state buffers, the copy of
-                   the logits out, the label, and what lies between the clocks. ``Stream.prepare`` timed alone is not
-                   what to subtract: called over and over it finds its pixels in the cache, and in a step, after a
-                   whole network, it does not.
-    preprocessing  ``Timings.pre`` of a 640x480 frame over that same step
+    shift          the step of TSM or STSM, divided by the step of the same network without shift (TSN), in two ways.
+                   step: ``Timings.infer`` of ``Stream.step``, states carried. graph: the operators alone
+                   (``Interpreter.invoke``), states not carried.
+    PyTorch        the step in eager PyTorch, divided by our int8 step; both ``Timings.infer``.
+    naive route    our int8 graph, divided by the graph that LiteRT's tools make with their defaults; both
+                   ``Interpreter.invoke``.
+    pointwise      multiply-adds per second of the graph, divided by those of plain 1x1 convolutions (the fastest of
+                   several shapes); both ``Interpreter.invoke``.
+    stream         ``Stream.step`` less its ``Timings.pre``, divided by ``CompiledModel.run_by_index`` with the same
+                   buffers every time. Before each call of either a frame is prepared, because that evicts a part of
+                   the network from the caches. What remains is the copy of the frame, the exchange of the state
+                   buffers, the copy of the logits, the label, and the work between the two clock readings.
+    preprocessing  ``Timings.pre`` of a 640x480 frame, divided by that same step.
 
-Networks are untrained (``subject``), int8 is calibrated on the clips their statistics come from, every runtime has
-one thread, and all are timed in turns (``interleave``), in several processes one after the other (``repeats``).
+The networks are untrained (``timing_networks``), int8 is calibrated on the clips that their statistics come from, and
+every runtime has one thread. All candidates are timed in turns (``interleave``), in several processes (``repeats``).
 """
 
 from __future__ import annotations
@@ -34,44 +31,39 @@ from time import perf_counter
 import msgspec
 import numpy as np
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact
 from edgeshift.benchmarks.statistics import median, ratio
 from edgeshift.benchmarks.studies.artifacts import Artifacts
+from edgeshift.benchmarks.studies.command import artifact_folder, one_thread
 from edgeshift.benchmarks.studies.figures import Figure, Report, figure, milliseconds
 from edgeshift.benchmarks.studies.interleave import INNER, Samples, Turn, calling, interleave
 from edgeshift.benchmarks.studies.machine import load_average, this_machine
-from edgeshift.benchmarks.studies.notice import Notice
-from edgeshift.benchmarks.studies.options import Settings, kept, one_thread
 from edgeshift.benchmarks.studies.pointwise import SHAPES
 from edgeshift.benchmarks.studies.raw_litert import Compiled, interpreted
-from edgeshift.benchmarks.studies.reporting import report_on
-from edgeshift.benchmarks.studies.timing_networks import smooth_clips, subject
+from edgeshift.benchmarks.studies.repeats import Settings, timing_study
+from edgeshift.benchmarks.studies.timing_networks import smooth_clips, untrained_network
 from edgeshift.runtimes.tflite import open_artifact
 from edgeshift.stream import Stream, Timings
 from edgeshift.targets import Precision
 from edgeshift.video.fit import Frame, FrameSpec
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
-#: Largest step time over TSN's.
+#: The largest step time that is wanted, divided by TSN's.
 SHIFT_GOALS = {"tsm": 1.02, "stsm": 1.03}
 EAGER_GOAL, NAIVE_GOAL, STREAM_GOAL, PREPARE_GOAL = 4.0, 0.95, 1.02, 0.10
 CAMERA = (480, 640)
 FITS = ("squash", "crop")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run it and print it."""
-    return report_on("edgeshift.benchmarks.studies.overhead", "What a shift and a stream cost.", measure, arguments)
-
-
 def measure(settings: Settings) -> Report:
-    """Convert what is missing, time everything, and form the figures."""
-    notice = Notice()
-    with kept(settings.cache) as folder, one_thread(), ExitStack() as stack:
-        turns, macs, runtimes = _turns(Artifacts(folder, notice), settings.size, stack)
+    """Convert the artifacts that are not in the cache, time all candidates, and compute the figures."""
+    progress = ProgressBars(live=False)
+    with artifact_folder(settings.cache) as folder, one_thread(), ExitStack() as stack:
+        turns, macs, runtimes = _turns(Artifacts(folder, progress), settings.size, stack)
         before = load_average()
-        with notice.stage("timing", settings.rounds) as advance:
+        with progress.stage("timing", settings.rounds) as advance:
             samples = interleave(turns, settings.rounds, advance=advance)
         after = load_average()
     return Report(
@@ -88,11 +80,11 @@ def measure(settings: Settings) -> Report:
 
 
 def assemble(samples: Samples, macs: dict[str, int]) -> list[Figure]:
-    """The figures of samples under the names that ``_turns`` gives them.
+    """Compute the figures.
 
     Args:
-        samples: seconds, round by round.
-        macs: multiply-adds of "tsm" and of each stack in ``SHAPES`` by name.
+        samples: {name given by ``_turns``: seconds, one per round}.
+        macs: multiply-adds of "tsm" and of each stack in ``SHAPES``, by name.
     """
     found = []
     for precision in PRECISIONS:
@@ -121,7 +113,7 @@ def assemble(samples: Samples, macs: dict[str, int]) -> list[Figure]:
 
 
 def yardstick(samples: Samples, macs: dict[str, int], precision: str) -> str:
-    """The stack of 1x1 convolutions with the highest rate."""
+    """The name of the stack of 1x1 convolutions with the most multiply-adds per second."""
     return max(
         (shape.name for shape in SHAPES), key=lambda name: macs[name] / float(np.median(samples[f"{name} {precision}"]))
     )
@@ -134,12 +126,14 @@ def stepping(
     inner: int = INNER,
     clock: Callable[[], float] = perf_counter,
 ) -> Turn:
-    """The turn of a part of ``Stream.step``.
+    """A turn that times a part of ``Stream.step``.
 
     Args:
-        stream: to feed. frame: with what.
-        part: the seconds that count, from those of the whole call and the prediction's own timings.
-        inner: steps; their median is taken. One more goes before. clock: in seconds.
+        stream: the stream that is stepped.
+        frame: the frame that every step gets.
+        part: computes the seconds that count from those of the whole call and the prediction's own timings.
+        inner: steps whose median is taken. One more step goes before them.
+        clock: returns the time in seconds.
     """
 
     def step() -> float:
@@ -148,7 +142,7 @@ def stepping(
         return part(clock() - start, prediction.timings)
 
     with quiet():
-        stream.step(frame)  # LiteRT makes, and announces, what it lacks when a buffer is first written
+        stream.step(frame)  # at the first write to a buffer LiteRT initialises and logs
 
     def turn() -> float:
         step()
@@ -164,11 +158,14 @@ def after(
     inner: int = INNER,
     clock: Callable[[], float] = perf_counter,
 ) -> Turn:
-    """The turn of a bare call that finds the caches as ``Stream.step`` finds them: a frame is prepared before each.
+    """A turn that times a bare call with the caches in the same state as in ``Stream.step``.
 
     Args:
-        stream: prepares, outside the time. frame: what. call: the bare call.
-        inner: calls; their median is taken. One more goes before. clock: in seconds.
+        stream: prepares a frame before each call; that time does not count.
+        frame: the frame that is prepared.
+        call: the bare call.
+        inner: calls whose median is taken. One more call goes before them.
+        clock: returns the time in seconds.
     """
 
     def once() -> float:
@@ -185,7 +182,7 @@ def after(
 
 
 def infer(_call: float, timings: Timings) -> float:
-    """The part of a step that the runtime takes."""
+    """The seconds of a step that the runtime takes."""
     return timings.infer
 
 
@@ -206,7 +203,7 @@ def _turns(
 
     frame = smooth_clips(size)[0][0]
     turns: dict[str, Turn] = {}
-    sources = {table: subject(table, size) for table in ("tsn", *SHIFT_GOALS)}
+    sources = {table: untrained_network(table, size) for table in ("tsn", *SHIFT_GOALS)}
     models = {}
     for table, source in sources.items():
         for precision in PRECISIONS:
@@ -238,7 +235,7 @@ def _turns(
 
 
 def _fitting(artifact: Artifact, fit: str, size: int) -> Stream:
-    """A stream of the artifact that fits frames in this way."""
+    """A stream of the artifact that fits frames by the given method."""
     frame = msgspec.convert({"height": size, "width": size, "fit": fit}, FrameSpec)
     spec = msgspec.structs.replace(artifact.spec, frame=frame)
     return open_artifact(Artifact(Path(artifact.path.name), spec, artifact.body)).stream()
@@ -250,10 +247,12 @@ def _notes(samples: Samples, macs: dict[str, int]) -> tuple[str, ...]:
         best = yardstick(samples, macs, precision)
         rate = macs[best] / float(np.median(samples[f"{best} {precision}"])) / 1e9
         notes.append(
-            f"fastest plain pointwise convolutions, {precision}: {best}, {rate:.0f} billion multiply-adds a second"
+            f"fastest plain pointwise convolutions, {precision}: {best}, {rate:.0f} billion multiply-adds per second"
         )
     return tuple(notes)
 
+
+main = timing_study("edgeshift.benchmarks.studies.overhead", lambda settings: measure(settings), __doc__ or "")
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,54 +1,68 @@
-"""Three ways to lose a shift model's accuracy without an error, and what each costs.
+"""Three mistakes that cost a shift model its accuracy without an error message, and how much each costs.
 
-    python -m edgeshift.benchmarks.studies.pitfalls [WEIGHTS] [--clips N] [--data split.csv] [--picture traps.png]
+    python -m edgeshift.benchmarks.studies.pitfalls [WEIGHTS] [--clips N] [--data split.csv] [--picture pitfalls.png]
 
-slot        the past goes into the channels that another convention gives it: weights of a bi-directional network keep
-            it in the second eighth, those of a past-only one in the first
-consensus   one frame is asked for the answer of a clip
-time step   frames come at another rate than in training: the shift is one frame, however long that takes
+slot        The past is written into the channels of another convention: a bi-directional network expects it in the
+            second eighth of the channels, a past-only network in the first.
+consensus   A single frame's answer is taken for the answer of the whole clip.
+time step   Frames come at another rate than in training. The shift always reaches one frame back, however long ago
+            that was.
 
-Gestures are drawn from seeds that nothing was trained on; with ``--data``, labelled videos are used instead.
+The test clips are drawn from seeds that no training uses. With ``--data``, labelled videos are used instead.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import typer
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.description import NONE
 from edgeshift.benchmarks.statistics import Share, share
-from edgeshift.benchmarks.studies.drawn import drawn_gestures
-from edgeshift.benchmarks.studies.notice import Notice
-from edgeshift.benchmarks.studies.options import run
-from edgeshift.checkpoints.source import DEFAULT_MODEL
+from edgeshift.benchmarks.studies.command import (
+    Data,
+    Json,
+    LabelMap,
+    Picture,
+    Weights,
+    labelled_videos,
+    png_figure,
+    print_json,
+    print_table,
+    study,
+    weights_or_shipped,
+)
+from edgeshift.benchmarks.studies.drawn_clips import drawn_gestures
 from edgeshift.errors import EdgeshiftError
 from edgeshift.shift import ShiftTable
 from edgeshift.video.clips import paced
-from edgeshift.video.dataset import LabelledClip, read_dataset, read_label_map
-from edgeshift.video.fit import Frame, FrameSpec, fit_frame, opencv
-from edgeshift.video.picture import write_picture
-from edgeshift.weights import shipped
+from edgeshift.video.dataset import LabelledClip
+from edgeshift.video.fit import FrameSpec, fit_frame
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from edgeshift.checkpoints import Checkpoint
 
 Logits = npt.NDArray[np.float32]
-#: [T, gestures] to one answer.
+#: Takes the logits [T, gestures] of a clip and returns the index of its answer.
 Consensus = Callable[[Logits], int]
 
 
-class Trap(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to run the network, and the share of clips it then answers rightly. name "" is the right way."""
+class Pitfall(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to run the network, and the share of clips that it then answers correctly.
+
+    Attributes:
+        trap: the mistake; "" for the correct way.
+        name: how the network is run.
+        accuracy: the share of clips answered correctly.
+    """
 
     trap: str
     name: str
@@ -57,7 +71,7 @@ class Trap(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class _Way:
-    """How a network is run: tables per place, seconds between frames in units of the trained ones, the consensus."""
+    """How a network is run: its shift tables, its frame spacing divided by the trained one, and its consensus."""
 
     trap: str
     name: str
@@ -67,9 +81,9 @@ class _Way:
 
 
 def _second_slot(table: ShiftTable) -> ShiftTable:
-    """The past where a bi-directional table has it."""
+    """The table with the past in the channels that a bi-directional table uses."""
     rows = tuple(replace(row, start=row.start + row.channels, stop=row.stop + row.channels) for row in table.past)
-    return ShiftTable(table.name, table.channels, rows)  # TSM alone has a second slot: nothing else is lost
+    return ShiftTable(table.name, table.channels, rows)  # only TSM has a second slot, and its rows hold nothing else
 
 
 def _nothing(table: ShiftTable) -> ShiftTable:
@@ -90,78 +104,61 @@ WAYS = (
 )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run it and print it."""
-    parser = argparse.ArgumentParser(description="Three traps of shift models, and what each costs.")
-    parser.add_argument("weights", type=Path, nargs="?", metavar="WEIGHTS", help="default: those that ship")
-    parser.add_argument("--clips", type=int, default=100, help="drawn gestures (default: 100)")
-    parser.add_argument("--data", type=Path, metavar="D", help="a folder of videos per label, or a CSV (file,label)")
-    parser.add_argument("--label-map", metavar="A=B,..", help="labels of the data to those of the network")
-    parser.add_argument("--picture", type=Path, metavar="F", help="draw the result as a .png")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    settings = parser.parse_args(arguments)
-
-    def work() -> int:
-        clips: tuple[LabelledClip, ...] = ()
-        if settings.data is not None:
-            names = read_label_map(settings.label_map) if settings.label_map else {}
-            clips = tuple(read_dataset(settings.data, names).clips)
-        weights = settings.weights or shipped(DEFAULT_MODEL)
-        if weights is None:
-            raise EdgeshiftError("no weights ship with this edgeshift: name a checkpoint")
-        found = measure(weights, settings.clips, clips)
-        if settings.picture is not None:
-            draw(found, settings.picture)
-        if settings.json:
-            sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n")
-        else:
-            from rich.console import Console
-
-            show(found, Console())
-        return 0
-
-    return run(work)
+@study
+def main(
+    weights: Weights = None,
+    clips: Annotated[int, typer.Option(min=1, help="Drawn gestures to test on.")] = 100,
+    data: Data = None,
+    label_map: LabelMap = None,
+    picture: Picture = None,
+    as_json: Json = False,
+) -> None:
+    """Measure what three common mistakes cost a shift model."""
+    found = measure(weights_or_shipped(weights), clips, labelled_videos(data, label_map))
+    if picture is not None:
+        draw(found, picture)
+    print_json(found) if as_json else show(found)
 
 
-def measure(weights: Path, count: int, clips: tuple[LabelledClip, ...] = ()) -> list[Trap]:
-    """Run the network the right way and the wrong ways.
+def measure(weights: Path, count: int, clips: tuple[LabelledClip, ...] = ()) -> list[Pitfall]:
+    """Run the network in the correct way and in the wrong ways.
 
     Args:
-        weights: a past-only checkpoint that carries state and knows its frame spacing. count: drawn gestures.
-        clips: videos to use instead.
+        weights: a past-only checkpoint with states, labels and a known frame spacing.
+        count: number of drawn gestures.
+        clips: labelled videos to use instead.
 
     Raises:
-        EdgeshiftError: a checkpoint without state, spacing or labels, or clips none of which has one of its labels.
+        EdgeshiftError: a checkpoint without states, spacing or labels, or clips without any of its labels.
     """
     from edgeshift.checkpoints import load_for_streaming
 
     given = load_for_streaming(weights)
-    if given.labels is None or given.frame_spacing is None or not given.network.state_shapes():
-        raise EdgeshiftError(f"{weights}: the traps are for networks with state, labels and a known frame spacing")
+    if given.description.frame_spacing is None or not given.network.state_shapes():
+        raise EdgeshiftError(f"{weights}: this study needs a network with states, labels and a known frame spacing")
     ways = [way for way in WAYS if way.table is not _second_slot or given.config.table == "tsm"]
     right = dict.fromkeys(ways, 0)
     total = 0
     tempos = sorted({way.tempo for way in WAYS})
-    notice = Notice()
-    with notice.stage("clips", len(clips) or count) as advance:
-        for label, shown in _shown(given, count, clips, tempos):
+    with ProgressBars(live=False).stage("clips", len(clips) or count) as advance:
+        for label, shown in _test_clips(given, count, clips, tempos):
             total += 1
             for way in ways:
-                right[way] += given.labels[way.consensus(_logits(given, way, shown[way.tempo]))] == label
+                right[way] += given.description.labels[way.consensus(_logits(given, way, shown[way.tempo]))] == label
             advance()
     if not total:
-        raise EdgeshiftError(f"none of the clips has a label of {weights.name}: {', '.join(given.labels)}")
-    return [Trap(trap=way.trap, name=way.name, accuracy=share(right[way], total)) for way in ways]
+        raise EdgeshiftError(f"none of the clips has a label of {weights.name}: {', '.join(given.description.labels)}")
+    return [Pitfall(trap=way.trap, name=way.name, accuracy=share(right[way], total)) for way in ways]
 
 
-def _shown(
+def _test_clips(
     given: Checkpoint, count: int, clips: tuple[LabelledClip, ...], tempos: list[float]
 ) -> Iterator[tuple[str, dict[float, npt.NDArray[np.uint8]]]]:
-    """Each clip's label, and its frames at each tempo: uint8 [T, size, size, 3]."""
-    size, spacing, labels = given.config.size, given.frame_spacing, given.labels
+    """Yield each clip's label, and its frames at each tempo: uint8 [T, size, size, 3]."""
+    size, spacing, labels = given.config.size, given.description.frame_spacing, given.description.labels
     assert spacing is not None and labels is not None
     if clips:
-        spec = FrameSpec(size, size, fit=given.fit or "squash")
+        spec = FrameSpec(size, size, fit=given.description.frame.fit)
         for clip in clips:
             if clip.label in labels and clip.label != NONE:
                 yield (
@@ -175,7 +172,7 @@ def _shown(
 
 
 def _logits(given: Checkpoint, way: _Way, frames: npt.NDArray[np.uint8]) -> Logits:
-    """The clip form's logits of the gestures, [T, gestures]."""
+    """The logits of the gestures in the clip form, [T, gestures]."""
     import torch
 
     network = given.network
@@ -187,35 +184,33 @@ def _logits(given: Checkpoint, way: _Way, frames: npt.NDArray[np.uint8]) -> Logi
             logits: Any = network(clip)[0].numpy()
     finally:
         network.tables.update(kept)
-    assert given.labels is not None
-    gestures: Logits = logits[:, : len(given.labels) - (NONE in given.labels)]
+    gestures: Logits = logits[:, : len(given.description.labels) - (NONE in given.description.labels)]
     return gestures
 
 
-def show(traps: list[Trap], console: Console) -> None:
-    """As a table."""
-    from rich.table import Table
-
-    table = Table("trap", "run", "right")
-    for trap in traps:
-        table.add_row(trap.trap, trap.name, str(trap.accuracy))
-    console.print(table)
+def show(pitfalls: list[Pitfall]) -> None:
+    """Print a table."""
+    print_table(("mistake", "network run with", "correct"), [(p.trap, p.name, str(p.accuracy)) for p in pitfalls])
 
 
-def draw(traps: list[Trap], path: Path) -> None:
-    """As bars, a .png."""
-    cv2 = opencv("drawing the traps")
-    row, left, width = 30, 330, 420
-    picture: Frame = np.full((row * len(traps) + 20, left + width + 90, 3), 255, np.uint8)
-    for index, trap in enumerate(traps):
-        y = 10 + row * index
-        value = trap.accuracy.value or 0.0
-        colour = (44, 120, 60) if not trap.trap else (200, 90, 60)
-        cv2.rectangle(picture, (left, y + 5), (left + int(width * value), y + row - 5), colour, -1)
-        words = f"{trap.trap}: {trap.name}" if trap.trap else trap.name
-        for text, x in ((words, 12), (f"{value:.0%}", left + int(width * value) + 8)):
-            cv2.putText(picture, text, (x, y + 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (20, 20, 20), 1, cv2.LINE_AA)
-    write_picture(path, picture)
+def draw(pitfalls: list[Pitfall], path: Path) -> None:
+    """Draw the shares as bars into a .png file.
+
+    Raises:
+        EdgeshiftError: another file format.
+        RuntimeMissingError: matplotlib is not installed.
+    """
+    with png_figure(path, 8.0, 0.4 * len(pitfalls) + 0.6) as figure:
+        axes = figure.subplots()
+        names = [f"{pitfall.trap}: {pitfall.name}" if pitfall.trap else pitfall.name for pitfall in pitfalls]
+        values = [pitfall.accuracy.value or 0.0 for pitfall in pitfalls]
+        bars = axes.barh(names, values, color=["#c85a3c" if pitfall.trap else "#2c783c" for pitfall in pitfalls])
+        axes.bar_label(bars, [f"{value:.0%}" for value in values], padding=4)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1.1)
+        axes.set_xticks([])
+        axes.spines[:].set_visible(False)
+        axes.tick_params(left=False)
 
 
 if __name__ == "__main__":

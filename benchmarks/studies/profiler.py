@@ -1,7 +1,7 @@
 """LiteRT's own profiler, reached through its C library.
 
-LiteRT's Python package has no door to it, but the library inside (``libLiteRt.so``) exports the C functions of
-``litert/c/litert_profiler.h``, and XNNPACK answers with one time per operator that it runs.
+LiteRT's Python package does not offer the profiler, but its library (``libLiteRt.so``) exports the C functions of
+``litert/c/litert_profiler.h``. XNNPACK reports one time for each operator that it runs.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any, NamedTuple
 from edgeshift._system.quiet import quiet
 from edgeshift.errors import EdgeshiftError, missing
 
-#: Of an operator that a delegate ran (``LiteRtProfilerEventType``), and of one that TFLite's own kernels ran.
+#: ``LiteRtProfilerEventType`` of an operator that a delegate ran, and of one that TFLite's own kernels ran.
 _DELEGATED, _OWN = 8, 2
 _CPU = 1
-#: Identifiers of ``LiteRtOpaqueOptions``, and their content, which is TOML.
+#: {identifier of ``LiteRtOpaqueOptions``: content as TOML}.
 _OPTIONS = {b"runtime_options_string": b"enable_profiling = true\n", b"xnnpack": b"num_threads = 1\n"}
 
 
 class Profiler:
-    """A graph compiled with profiling on: one thread, its inputs zero. A context manager: it owns C memory.
+    """A graph compiled with profiling on, one thread, inputs of zeros. A context manager, because it owns C memory.
 
     Args:
-        path: a .tflite.
+        path: a .tflite file.
 
     Raises:
         RuntimeMissingError: LiteRT is not installed.
-        EdgeshiftError: a LiteRT without these functions, or a file it cannot run.
+        EdgeshiftError: a LiteRT without these functions, or a file that it cannot run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,12 +54,16 @@ class Profiler:
             self._library.LiteRtDestroyEnvironment(self._environment)
 
     def run(self) -> None:
-        """Run once, unprofiled."""
+        """Run once without profiling."""
         self._call("RunCompiledModel", self._model, ctypes.c_size_t(0), *self._inputs, *self._outputs)
 
     def profiled(self) -> list[tuple[str, int]]:
-        """Run once: the operators with their microseconds."""
-        self._call("ResetProfiler", self._profiler)  # which also stops it
+        """Run once.
+
+        Returns:
+            (name, microseconds) of each operator, in the order in which they ran.
+        """
+        self._call("ResetProfiler", self._profiler)  # resetting also stops the profiler
         self._call("StartProfiler", self._profiler)
         self.run()
         count = ctypes.c_int()
@@ -93,7 +97,7 @@ class Profiler:
         for index in range(count.value):
             at = ctypes.c_size_t(index)
             tensor = self._make(f"GetSignature{side}TensorByIndex", signature, at)
-            kind = ctypes.create_string_buffer(1024)  # a LiteRtRankedTensorType, passed on unread
+            kind = ctypes.create_string_buffer(1024)  # a LiteRtRankedTensorType, which is passed on without being read
             self._call("GetRankedTensorType", tensor, kind)
             needs = self._make(f"GetCompiledModel{side}BufferRequirements", self._model, ctypes.c_size_t(0), at)
             made = self._make("CreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
@@ -101,7 +105,7 @@ class Profiler:
         return _Port(count, buffers)
 
     def _make(self, name: str, *arguments: Any) -> ctypes.c_void_p:
-        """Call a function whose last argument is where it puts the handle of what it made."""
+        """Call a function that makes an object and writes its handle through its last argument."""
         handle = ctypes.c_void_p()
         self._call(name, *arguments, ctypes.byref(handle))
         return handle
@@ -145,7 +149,7 @@ class _Event(ctypes.Structure):
 
 
 class _Port(NamedTuple):
-    """One side of a graph: its buffers as a C array."""
+    """The inputs or the outputs of a graph: their buffers as a C array."""
 
     length: ctypes.c_size_t
     buffers: Any

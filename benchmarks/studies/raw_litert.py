@@ -1,6 +1,6 @@
-"""Graphs run as bare as LiteRT's Python API allows: buffers filled once, nothing read, nothing carried. One thread.
+"""The smallest cost of a graph in LiteRT's Python API: inputs are written once, outputs are not read. One thread.
 
-What a stream costs, or a shift, is measured against this.
+The cost of ``Stream.step`` and of a shift is measured against this.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy.typing as npt
 from edgeshift._system.quiet import quiet
 from edgeshift.errors import missing
 
-#: {input name: array of its shape and dtype}. Inputs that are not named hold zeros.
+#: {input name: array of its shape and dtype}. Inputs without an entry hold zeros.
 Fill = dict[str, npt.NDArray[Any]]
 
 
 def interpreted(body: bytes, fill: Fill | None = None) -> Callable[[], object]:
-    """``Interpreter.invoke`` of a graph: its operators and next to nothing else.
+    """``Interpreter.invoke`` of a graph, which is hardly more than its operators.
 
     Raises:
         RuntimeMissingError: LiteRT is not installed.
@@ -39,8 +39,8 @@ class Compiled:
     """``CompiledModel.run_by_index`` of a graph with the same buffers every time. Close it when done.
 
     Args:
-        body: the graph; used in place, so it is kept.
-        fill: what its inputs hold.
+        body: the graph. LiteRT uses the bytes in place, so they are kept.
+        fill: the content of its inputs.
 
     Raises:
         RuntimeMissingError: LiteRT 2 is not installed.
@@ -62,11 +62,11 @@ class Compiled:
             buffer.write(_content(fill, name, details[name]))
 
     def __call__(self) -> None:
-        """Run it once."""
+        """Run the graph once."""
         self._model.run_by_index(0, self._inputs, self._outputs)
 
     def close(self) -> None:
-        """Free it now: LiteRT prints when its environment goes, and that must not be at the end of the process."""
+        """Free the model. LiteRT logs when its environment ends; this keeps the log out of the end of the process."""
         with quiet():
             self._inputs = self._outputs = self._model = None
 

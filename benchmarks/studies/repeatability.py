@@ -1,43 +1,50 @@
-"""Can the verdicts of ``edgeshift compare`` be trusted here?
+"""How often the verdicts of ``edgeshift compare`` are right on this machine.
 
     python -m edgeshift.benchmarks.studies.repeatability FILE [--pairs 10] [--mode rapid] [--share 0.1] [--json]
 
-Each pair is three runs as ``edgeshift bench`` makes them: twice the same artifact, and once with every step made
-slower by SHARE (``edgeshift.benchmarks.studies.slow_worker``). Asked is that the two equal runs compare as "no difference" in nine
-of ten pairs or more, and that the slowed one is called slower. Exit status 1 if not.
+Each pair is three runs of ``edgeshift bench``: two of the same artifact, and one with every step slowed down by SHARE
+(``slow_worker``). In nine of ten pairs or more, the two equal runs must compare as "no difference", and the slowed run
+must be called slower. Otherwise the exit status is 1.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
+import typer
 
 from edgeshift.benchmarks.devices.local import LocalDevice
-from edgeshift.benchmarks.latency.bench import Candidate, Plan, measure, open_artifact
+from edgeshift.benchmarks.latency.bench import Candidate, Plan, measure, open_candidate
 from edgeshift.benchmarks.latency.mode import MODES
 from edgeshift.benchmarks.latency.result import Report, Settings
 from edgeshift.benchmarks.reports.latency_compare import compare_latency
+from edgeshift.benchmarks.studies.command import Json, print_json, study
 from edgeshift.benchmarks.studies.machine import load_average, this_machine
-from edgeshift.benchmarks.studies.options import run
 from edgeshift.errors import EdgeshiftError
 
 PAIRS, SHARE = 10, 0.1
-#: Share of the pairs whose verdict must be right.
+#: The share of pairs in which a verdict must be right.
 GOAL = 0.9
 
 
 class Verdicts(msgspec.Struct, frozen=True):
-    """One pair: (ratio, verdict) of the equal run, and of the slowed one."""
+    """One pair: (ratio, verdict) of the equal run and of the slowed run."""
 
     equal: tuple[float, str]
     slowed: tuple[float, str]
 
 
 class Repeatability(msgspec.Struct, frozen=True):
-    """All pairs. load: of the machine before and after; 1 is the measurement itself."""
+    """All pairs.
+
+    Attributes:
+        file, mode, share: what was measured, and by which share the slowed run was slower.
+        load: load average of the machine before and after; the measurement itself adds 1.
+        pairs: the verdicts.
+    """
 
     file: str
     mode: str
@@ -49,53 +56,53 @@ class Repeatability(msgspec.Struct, frozen=True):
 
     @property
     def equal(self) -> int:
-        """Pairs whose equal runs show no difference."""
+        """Number of pairs whose equal runs show no difference."""
         return sum(pair.equal[1] == "no difference" for pair in self.pairs)
 
     @property
     def slowed(self) -> int:
-        """Pairs whose slowed run is called slower."""
+        """Number of pairs whose slowed run is called slower."""
         return sum(pair.slowed[1] == "slower" for pair in self.pairs)
 
     @property
     def good(self) -> bool:
-        """Both are so often enough."""
+        """True if both verdicts are right often enough."""
         return min(self.equal, self.slowed) >= GOAL * len(self.pairs)
 
 
 class SlowedDevice(LocalDevice):
-    """This machine, with every step slower by a share."""
+    """This machine with every step slowed down by a share."""
 
     def __init__(self, share: float) -> None:
         self._share = share
 
     def agent(self) -> list[str]:
-        """The worker that slows itself down."""
+        """The command of the slowed worker."""
         return [sys.executable, "-m", "edgeshift.benchmarks.studies.slow_worker", str(self._share)]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description="Can the verdicts of `edgeshift compare` be trusted here?")
-    parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"(default: {PAIRS})")
-    parser.add_argument("--mode", choices=("normal", "quick", "rapid"), default="rapid", help="(default: rapid)")
-    parser.add_argument("--share", type=float, default=SHARE, help=f"to slow down by (default: {SHARE})")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    given = parser.parse_args(arguments)
-    if given.pairs < 1 or not 0 < given.share < 10:
-        parser.error("--pairs is 1 or more, --share above 0")
-
-    def work() -> int:
-        found = judge(given.file, given.mode, given.pairs, given.share)
-        _print(found, as_json=given.json)
-        return 0 if found.good else 1
-
-    return run(work)
+@study
+def main(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An artifact.")],
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of comparisons.")] = PAIRS,
+    mode: Annotated[Literal["normal", "quick", "rapid"], typer.Option(help="Length of each run.")] = "rapid",
+    share: Annotated[
+        float, typer.Option(min=0.001, max=10, help="The share by which the slowed run is slower.")
+    ] = SHARE,
+    as_json: Json = False,
+) -> int:
+    """Check whether the verdicts of `edgeshift compare` can be trusted on this machine."""
+    found = judge(file, mode, pairs, share)
+    print_json(found) if as_json else show(found)
+    return 0 if found.good else 1
 
 
 def judge(file: Path, mode: str, pairs: int, share: float) -> Repeatability:
-    """Measure the pairs. Errors as of ``edgeshift bench``."""
+    """Measure the pairs.
+
+    Raises:
+        EdgeshiftError: a run fails.
+    """
     length = next(length for name, length in MODES.items() if name == mode)
     settings = Settings(
         mode=next(name for name in MODES if name == mode),
@@ -105,9 +112,9 @@ def judge(file: Path, mode: str, pairs: int, share: float) -> Repeatability:
         frames="drawn",
         width=640,
         height=480,
-        ceiling=80.0,
+        max_temperature=80.0,
     )
-    subject, before, verdicts = open_artifact(file), load_average(), []
+    subject, before, verdicts = open_candidate(file), load_average(), []
     for index in range(pairs):
         first, second, slow = (
             _run(device, subject, settings) for device in (LocalDevice(), LocalDevice(), SlowedDevice(share))
@@ -125,7 +132,7 @@ def judge(file: Path, mode: str, pairs: int, share: float) -> Repeatability:
 
 
 def _run(device: LocalDevice, subject: Candidate, settings: Settings) -> Report:
-    report = measure(Plan(device, [subject], settings, "drawn", device.facts(), memory=False, idle=0.0))
+    report = measure(Plan(device, [subject], settings, "drawn", device.facts(), memory=False, idle_seconds=0.0))
     if report.subjects[0].lost:
         raise EdgeshiftError(report.subjects[0].lost)
     return report
@@ -136,13 +143,11 @@ def _verdict(first: Report, second: Report) -> tuple[float, str]:
     return round(pair.end_to_end.value, 4), pair.verdict
 
 
-def _print(found: Repeatability, *, as_json: bool) -> None:
-    if as_json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
-        return
+def show(found: Repeatability) -> None:
+    """Print the verdicts."""
     count = len(found.pairs)
     print(f"{found.file}, {found.mode}, {count} pairs; load {found.load[0]:.2f} before, {found.load[1]:.2f} after")
-    print(f"pair  same artifact            slower by {found.share:.0%}")
+    print(f"pair  equal runs               slowed by {found.share:.0%}")
     for index, pair in enumerate(found.pairs):
         print(f"{index + 1:>4}  {pair.equal[0]:.3f} {pair.equal[1]:<16}  {pair.slowed[0]:.3f} {pair.slowed[1]}")
     print(f"no difference: {found.equal} of {count}; called slower: {found.slowed} of {count}")

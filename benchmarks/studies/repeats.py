@@ -1,81 +1,109 @@
-"""The same benchmark in several fresh processes: rounds of one process are not repeats.
+"""A timing study in several fresh processes, one after the other.
 
-Where a process gets its memory decides what shares a cache with what, for as long as it lives: the same graph differs
-by a percent from one process to the next, however many rounds each has. So a figure is the median over processes, and
-its interval reaches from the lowest to the highest of theirs.
+Where a process gets its memory decides what shares a cache with what for as long as the process lives: the same graph
+can differ by a percent from one process to the next, however many rounds are timed in each. A figure is therefore the
+median over processes, and its interval reaches from the lowest to the highest bound of theirs.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated
 
 import msgspec
-import numpy as np
+import typer
 
-from edgeshift.benchmarks.studies.machine import Machine
-from edgeshift.benchmarks.studies.options import Settings
+from edgeshift.benchmarks.studies.command import Json, Strict, artifact_folder, print_json, study
+from edgeshift.benchmarks.studies.figures import Report, merge, show
 from edgeshift.errors import EdgeshiftError
 
+#: Rounds in each process and number of processes, in a usual and in a quick run.
+ROUNDS, REPEATS = 80, 5
+QUICK_ROUNDS, QUICK_REPEATS = 5, 1
 
-class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A ratio as it was measured.
+
+@dataclass(frozen=True)
+class Settings:
+    """How a timing study runs.
 
     Attributes:
-        value: the median over rounds, and over repeats.
-        low, high: its bootstrap interval (95%); with repeats, from the lowest to the highest of theirs.
-        runs: the value of each repeat.
+        size: height and width of the frames, pixels.
+        rounds: rounds of timing in each process.
+        repeats: number of processes.
+        cache: folder in which converted artifacts are kept; None: they are removed afterwards.
     """
 
-    value: float
-    low: float
-    high: float
-    runs: tuple[float, ...] = ()
+    size: int = 224
+    rounds: int = ROUNDS
+    repeats: int = REPEATS
+    cache: Path | None = None
 
 
-Document = TypeVar("Document", bound=msgspec.Struct)
-Copy = TypeVar("Copy", bound=Measured)
-
-
-def repeats(module: str, settings: Settings, folder: Path, kind: type[Document]) -> list[Document]:
-    """Run a benchmark's module ``settings.repeats`` times, one after the other.
+def timing_study(module: str, measure: Callable[[Settings], Report], description: str) -> Callable[..., int]:
+    """The ``main`` of a study that ends in a ``Report``.
 
     Args:
-        module: such as "edgeshift.benchmarks.studies.overhead".
-        settings: of each run. folder: with the converted files.
-        kind: of the document that it prints.
+        module: the study's module, which is started anew for each repeat.
+        measure: makes the report of one process.
+        description: the module's docstring. Its first line is the help text.
+    """
+
+    def command(
+        size: Annotated[int, typer.Option(help="Height and width of the frames, pixels.")] = 224,
+        rounds: Annotated[
+            int | None, typer.Option(min=1, help=f"Rounds of timing in each process. Default {ROUNDS}.")
+        ] = None,
+        repeats: Annotated[
+            int | None, typer.Option(min=1, help=f"Processes, one after the other. Default {REPEATS}.")
+        ] = None,
+        quick: Annotated[
+            bool, typer.Option("--quick", help=f"Time {QUICK_ROUNDS} rounds in one process: does it run?")
+        ] = False,
+        as_json: Json = False,
+        strict: Strict = False,
+        cache: Annotated[
+            Path | None, typer.Option(metavar="DIR", help="Keep converted artifacts here, and use those that are here.")
+        ] = None,
+    ) -> int:
+        settings = Settings(
+            size,
+            rounds or (QUICK_ROUNDS if quick else ROUNDS),
+            repeats or (QUICK_REPEATS if quick else REPEATS),
+            cache,
+        )
+        report = measure(settings) if settings.repeats == 1 else repeated(module, settings)
+        print_report(report, as_json=as_json)
+        return 1 if strict and report.missed else 0
+
+    command.__doc__ = description.split("\n", 1)[0]
+    return study(command)
+
+
+def print_report(report: Report, *, as_json: bool) -> None:
+    """Print a report as one JSON document or as tables."""
+    if as_json:
+        print_json(report)
+    else:
+        show(report)
+
+
+def repeated(module: str, settings: Settings) -> Report:
+    """Run a study's module in ``settings.repeats`` processes, one after the other, and merge their reports.
 
     Raises:
-        EdgeshiftError: a run that failed.
+        EdgeshiftError: a process fails.
     """
-    command = [sys.executable, "-m", module, "--json", "--repeats", "1", "--cache", str(folder)]
-    command += ["--size", str(settings.size), "--rounds", str(settings.rounds)]
-    documents = []
-    for _ in range(settings.repeats):
-        result = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603
-        if result.returncode:
-            raise EdgeshiftError(f"a repeat of {module} failed with exit status {result.returncode}")
-        documents.append(msgspec.json.decode(result.stdout, type=kind))
-    return documents
-
-
-def over(copies: Sequence[Copy]) -> Copy:
-    """One thing as several processes measured it: the median of their values, and the hull of their intervals."""
-    values = [copy.value for copy in copies]
-    return msgspec.structs.replace(
-        copies[0],
-        value=round(float(np.median(values)), 5),
-        low=min(copy.low for copy in copies),
-        high=max(copy.high for copy in copies),
-        runs=tuple(values),
-    )
-
-
-def machine_over(copies: Sequence[Machine]) -> Machine:
-    """The machine, as busy as it ever was."""
-    loads = [copy.load for copy in copies]
-    worst = max(before for before, _ in loads), max(after for _, after in loads)
-    return msgspec.structs.replace(copies[0], load=worst)
+    reports: list[Report] = []
+    with artifact_folder(settings.cache) as folder:
+        command = [sys.executable, "-m", module, "--json", "--repeats", "1", "--cache", str(folder)]
+        command += ["--size", str(settings.size), "--rounds", str(settings.rounds)]
+        for _ in range(settings.repeats):
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603
+            if done.returncode:
+                raise EdgeshiftError(f"a repeat of {module} failed with exit status {done.returncode}")
+            reports.append(msgspec.json.decode(done.stdout, type=Report))
+    return merge(reports)

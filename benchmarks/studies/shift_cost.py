@@ -1,12 +1,11 @@
-"""What a shift costs in each runtime: the step of a TSM or STSM over that of the same network without shift (TSN).
+"""The cost of a shift in each runtime: the step of TSM or STSM, divided by the step without shift (TSN).
 
-    python -m edgeshift.benchmarks.studies.shift_cost [--size N] [--rounds N] [--repeats N] [--quick] [--json] [--strict]
-                                            [--cache DIR]
+    python -m edgeshift.benchmarks.studies.shift_cost [--size N] [--rounds N] [--repeats N] [--quick] [--json]
 
-What is timed is what one waits for: ``Timings.infer`` of ``Stream.step``, states carried, one thread. Networks are
-untrained (``subject``), int8 is calibrated on the clips their statistics come from, and all are timed in turns
-(``interleave``), in several processes one after the other (``repeats``). A target whose converter or runtime is not
-installed here is left out, and said so. Besides: each runtime's TSM step over the fastest one's.
+Timed is ``Timings.infer`` of ``Stream.step``: states carried, one thread. The networks are untrained
+(``timing_networks``), int8 is calibrated on the clips that their statistics come from, and all candidates are timed in
+turns (``interleave``), in several processes (``repeats``). A target whose converter or runtime is not installed is left
+out, with a note. The last group divides each runtime's TSM step by the fastest one's.
 """
 
 from __future__ import annotations
@@ -17,42 +16,35 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.artifacts import Artifacts
+from edgeshift.benchmarks.studies.command import artifact_folder, one_thread
 from edgeshift.benchmarks.studies.figures import Figure, Report, figure, milliseconds
 from edgeshift.benchmarks.studies.interleave import Samples, Turn, interleave
 from edgeshift.benchmarks.studies.machine import load_average, this_machine
-from edgeshift.benchmarks.studies.notice import Notice
-from edgeshift.benchmarks.studies.options import Settings, kept, one_thread
 from edgeshift.benchmarks.studies.overhead import infer, stepping
-from edgeshift.benchmarks.studies.reporting import report_on
-from edgeshift.benchmarks.studies.timing_networks import smooth_clips, subject
+from edgeshift.benchmarks.studies.repeats import Settings, timing_study
+from edgeshift.benchmarks.studies.timing_networks import smooth_clips, untrained_network
 from edgeshift.errors import EdgeshiftError, RuntimeMissingError
 from edgeshift.targets import TARGETS, Precision, find_runtime
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
-#: Largest step time over TSN's.
+#: The largest step time that is wanted, divided by TSN's.
 GOALS = {"tsm": 1.03, "stsm": 1.05}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run it and print it."""
-    return report_on(
-        "edgeshift.benchmarks.studies.shift_cost", "What a shift costs in each runtime.", measure, arguments
-    )
-
-
 def measure(settings: Settings) -> Report:
-    """Convert what is missing, time everything, and form the figures.
+    """Convert the artifacts that are not in the cache, time all candidates, and compute the figures.
 
     Raises:
-        EdgeshiftError: none of the targets can be timed here.
+        EdgeshiftError: no target can be timed on this machine.
     """
-    notice = Notice()
-    with kept(settings.cache) as folder, one_thread():
-        turns, runtimes, notes = _turns(folder, settings.size, notice)
+    progress = ProgressBars(live=False)
+    with artifact_folder(settings.cache) as folder, one_thread():
+        turns, runtimes, notes = _turns(folder, settings.size, progress)
         before = load_average()
-        with notice.stage("timing", settings.rounds) as advance:
+        with progress.stage("timing", settings.rounds) as advance:
             samples = interleave(turns, settings.rounds, advance=advance)
         after = load_average()
     return Report(
@@ -69,7 +61,7 @@ def measure(settings: Settings) -> Report:
 
 
 def assemble(samples: Samples) -> list[Figure]:
-    """The figures of samples under the names that ``_turns`` gives them: "onnx tsm int8", ..."""
+    """Compute the figures of samples that are named as in "onnx tsm int8"."""
     targets = list(dict.fromkeys(name.split()[0] for name in samples))
     found = []
     for target in targets:
@@ -86,10 +78,10 @@ def assemble(samples: Samples) -> list[Figure]:
     return found
 
 
-def _turns(folder: Path, size: int, notice: Notice) -> tuple[dict[str, Turn], tuple[str, ...], tuple[str, ...]]:
+def _turns(folder: Path, size: int, progress: ProgressBars) -> tuple[dict[str, Turn], tuple[str, ...], tuple[str, ...]]:
     frame = smooth_clips(size)[0][0]
-    sources = {table: subject(table, size) for table in ("tsn", *GOALS)}
-    artifacts = Artifacts(folder, notice)
+    sources = {table: untrained_network(table, size) for table in ("tsn", *GOALS)}
+    artifacts = Artifacts(folder, progress)
     turns: dict[str, Turn] = {}
     runtimes, notes = [], []
     for target in [name for name, target in TARGETS.items() if target.timed]:
@@ -101,14 +93,16 @@ def _turns(folder: Path, size: int, notice: Notice) -> tuple[dict[str, Turn], tu
                     model = importlib.import_module(find_runtime(artifact.path).module).open_artifact(artifact)
                     mine[f"{target} {table} {precision}"] = stepping(model.stream(), frame, infer)
         except RuntimeMissingError as error:
-            notes.append(f"left out: {target}: {error}")
+            notes.append(f"{target} is left out: {error}")
             continue
         turns |= mine
         runtimes.append(model.runtime)
     if not turns:
-        raise EdgeshiftError(f"nothing can be timed here: {'; '.join(notes)}")
+        raise EdgeshiftError(f"no target can be timed on this machine: {'; '.join(notes)}")
     return turns, tuple(runtimes), tuple(notes)
 
+
+main = timing_study("edgeshift.benchmarks.studies.shift_cost", lambda settings: measure(settings), __doc__ or "")
 
 if __name__ == "__main__":
     sys.exit(main())

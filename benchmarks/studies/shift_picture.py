@@ -1,52 +1,64 @@
-"""What the shift carries, as a picture: the same frames played forwards and backwards, with the past and without it.
+"""A picture of what the shift carries: the same frames played forwards and backwards, with and without the past.
 
-    python -m edgeshift.benchmarks.studies.shift_picture --picture carried.png [WEIGHTS] [--labels left,right]
+    python -m edgeshift.benchmarks.studies.shift_picture --picture shift-picture.png [WEIGHTS] [--labels left,right]
 
-A stroke to the left that is played backwards is a stroke to the right, made of the very same pictures. A network that
-sees single frames gives both the same mean, whatever it has learned; one that is handed a part of the features of the
-frame before tells them apart. The picture shows the stroke, what is handed on, and both courses of answers.
+A stroke to the left, played backwards, is a stroke to the right that consists of the same frames. A network that sees
+single frames gives both the same mean answer, whatever it has learned. A network that also gets a part of the previous
+frame's features tells them apart. The picture shows the stroke, the features that are passed on, and both answers.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import typer
 
-from edgeshift._system.files import atomic_write
-from edgeshift.benchmarks.studies.notice import Notice
-from edgeshift.benchmarks.studies.options import run
-from edgeshift.checkpoints.source import DEFAULT_MODEL
-from edgeshift.errors import EdgeshiftError, missing, unknown
+from edgeshift._system.progress import ProgressBars
+from edgeshift.benchmarks.studies.command import (
+    Json,
+    Picture,
+    Weights,
+    png_figure,
+    print_json,
+    print_table,
+    study,
+    weights_or_shipped,
+)
+from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.gestures import LABELS, Act, draw_stream
-from edgeshift.weights import shipped
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints import Checkpoint
 
 Array = npt.NDArray[np.float32]
-#: Of the drawing.
+#: Seed of the drawing, and length of the stroke in seconds.
 SEED, SECONDS = 500_900_001, 1.6
-#: Feature maps shown of those that are handed on.
+#: Number of feature maps that are shown.
 MAPS = 3
 INK, MUTED, FORWARDS, BACKWARDS = "#1f2328", "#6a737d", "#0b6bcb", "#c2410c"
 
 
 class Course(msgspec.Struct, frozen=True, kw_only=True):
-    """How sure it is of the first label against the second after each frame, by the mean of the logits so far."""
+    """The probability of the first label against the second after each frame, from the mean of the logits so far."""
 
     forwards: tuple[float, ...]
     backwards: tuple[float, ...]
 
 
 class Carried(msgspec.Struct, frozen=True, kw_only=True):
-    """Both courses of one stroke, with the past and with zeros in its place."""
+    """The answers to one stroke.
+
+    Attributes:
+        labels: the stroke, and its reverse.
+        carried: the answers with the past.
+        cut: the answers with zeros in place of the past.
+    """
 
     labels: tuple[str, str]
     carried: Course
@@ -55,7 +67,14 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Seen:
-    """Frames, uint8 [T, size, size, 3], those of the stroke, and what two in the middle hand on, [C, H, W]."""
+    """What the picture shows.
+
+    Attributes:
+        frames: uint8 [T, size, size, 3].
+        stroke: the frames in which the stroke is drawn.
+        at: index of a frame in the middle of the stroke.
+        before, now: the features that the frame before it and this frame pass on, [C, H, W].
+    """
 
     frames: npt.NDArray[np.uint8]
     stroke: slice
@@ -64,58 +83,50 @@ class Seen:
     now: Array
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run it, draw it and print it."""
-    parser = argparse.ArgumentParser(description="What the shift carries: one stroke, played both ways.")
-    parser.add_argument("weights", type=Path, nargs="?", metavar="WEIGHTS", help="default: those that ship")
-    parser.add_argument("--labels", default="left,right", help="two strokes that are each other's reverse")
-    parser.add_argument("--picture", type=Path, metavar="F", help="draw it as a .png")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    settings = parser.parse_args(arguments)
-
-    def work() -> int:
-        pair = tuple(settings.labels.split(","))
-        if len(pair) != 2:
-            raise EdgeshiftError(f"--labels {settings.labels}: give two, as in left,right")
-        weights = settings.weights or shipped(DEFAULT_MODEL)
-        if weights is None:
-            raise EdgeshiftError("no weights ship with this edgeshift: name a checkpoint")
-        found, seen = measure(weights, (pair[0], pair[1]))
-        if settings.picture is not None:
-            draw(found, seen, settings.picture)
-        if settings.json:
-            sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n")
-        else:
-            show(found)
-        return 0
-
-    return run(work)
+@study
+def main(
+    weights: Weights = None,
+    labels: Annotated[
+        str, typer.Option(metavar="A,B", help="Two strokes, each the other played backwards.")
+    ] = "left,right",
+    picture: Picture = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the shift carries: one stroke, played forwards and backwards."""
+    pair = tuple(labels.split(","))
+    if len(pair) != 2:
+        raise EdgeshiftError(f"--labels {labels}: give two labels, as in left,right")
+    found, seen = measure(weights_or_shipped(weights), (pair[0], pair[1]))
+    if picture is not None:
+        draw(found, seen, picture)
+    print_json(found) if as_json else show(found)
 
 
 def measure(weights: Path, labels: tuple[str, str] = ("left", "right")) -> tuple[Carried, Seen]:
-    """Draw the first of the strokes and run the network over it.
+    """Draw the first stroke and run the network over it.
 
     Args:
-        weights: a past-only checkpoint that carries state. labels: a stroke, and what it is when played backwards.
+        weights: a past-only checkpoint with states.
+        labels: a stroke, and the stroke that it is when played backwards.
 
     Raises:
-        EdgeshiftError: no state, no spacing, or labels that the network or the drawing does not have.
+        EdgeshiftError: no states, no frame spacing, or a label that the network or the drawing does not have.
     """
     from edgeshift.checkpoints import load_for_streaming
 
     given = load_for_streaming(weights)
-    if given.labels is None or given.frame_spacing is None or not given.network.state_shapes():
-        raise EdgeshiftError(f"{weights}: a network with state, labels and a known frame spacing is needed")
+    if given.description.frame_spacing is None or not given.network.state_shapes():
+        raise EdgeshiftError(f"{weights}: this study needs a network with states, labels and a known frame spacing")
     for label in labels:
-        if label not in given.labels:
-            raise EdgeshiftError(unknown("label", label, given.labels))
+        if label not in given.description.labels:
+            raise EdgeshiftError(unknown("label", label, given.description.labels))
     if labels[0] not in LABELS:
         raise EdgeshiftError(unknown("stroke", labels[0], LABELS))
-    with Notice().stage("draw and run"):
+    with ProgressBars(live=False).stage("draw and run"):
         script = [Act("pause", 0.3), Act(labels[0], SECONDS), Act("pause", 0.3)]
-        stream = draw_stream(SEED, script, spacing=given.frame_spacing, size=given.config.size)
+        stream = draw_stream(SEED, script, spacing=given.description.frame_spacing, size=given.config.size)
         frames = stream.frames
-        columns = [given.labels.index(label) for label in labels]
+        columns = [given.description.labels.index(label) for label in labels]
         both = [frames, frames[::-1]]
         found = Carried(
             labels=labels,
@@ -124,12 +135,12 @@ def measure(weights: Path, labels: tuple[str, str] = ("left", "right")) -> tuple
         )
         stroke = stream.events[0]
         begin, at, end = np.searchsorted(stream.times, (stroke.begin, (stroke.begin + stroke.end) / 2, stroke.end))
-        before, now = (_handed_on(given, frames[index]) for index in (at - 1, at))
+        before, now = (_passed_on(given, frames[index]) for index in (at - 1, at))
     return found, Seen(frames, slice(max(0, begin - 1), end + 1), int(at), before, now)
 
 
 def _logits(given: Checkpoint, frames: npt.NDArray[np.uint8], *, alone: bool) -> Array:
-    """[T, classes] over one clip; ``alone``: over as many clips of one frame, where the past is zeros."""
+    """Logits [T, classes] of one clip. ``alone``: each frame is a clip of its own, so that its past is zeros."""
     import torch
 
     with torch.inference_mode():
@@ -138,8 +149,8 @@ def _logits(given: Checkpoint, frames: npt.NDArray[np.uint8], *, alone: bool) ->
     return np.asarray(logits.flatten(0, 1).numpy(), np.float32)
 
 
-def _handed_on(given: Checkpoint, frame: npt.NDArray[np.uint8]) -> Array:
-    """What the first shift hands to the next frame, [C, H, W]; nothing was shifted before it."""
+def _passed_on(given: Checkpoint, frame: npt.NDArray[np.uint8]) -> Array:
+    """The features that the first shift passes on to the next frame, [C, H, W]."""
     import torch
 
     features: dict[str, Any] = {}
@@ -163,55 +174,35 @@ def _course(logits: list[Array]) -> dict[str, tuple[float, ...]]:
 
 
 def show(found: Carried) -> None:
-    """As a table: what is answered in the end."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Print the answers after the last frame."""
     first, second = found.labels
-    table = Table("the past", "played", f"{first} against {second}", "answer")
-    for name, course in (("carried", found.carried), ("never carried", found.cut)):
+    rows = []
+    for name, course in (("carried", found.carried), ("not carried", found.cut)):
         for way in ("forwards", "backwards"):
             value = getattr(course, way)[-1]
-            table.add_row(name, way, f"{value:.4f}", first if value >= 0.5 else second)
-    Console().print(table)
+            rows.append((name, way, f"{value:.4f}", first if value >= 0.5 else second))
+    print_table(("past", "played", f"{first} against {second}", "answer"), rows)
 
 
 def draw(found: Carried, seen: Seen, path: Path) -> None:
-    """The strokes, what is handed on, and both courses, as a .png.
+    """Draw the stroke, the features that are passed on, and both answers into a .png file.
 
     Raises:
-        EdgeshiftError: another format.
-        RuntimeMissingError: no matplotlib.
+        EdgeshiftError: another file format.
+        RuntimeMissingError: matplotlib is not installed.
     """
-    if path.suffix.lower() != ".png":
-        raise EdgeshiftError(f"{path}: the picture is a .png")
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise missing("matplotlib", "report", "drawing what is carried") from error
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        settings: Any = matplotlib.rcParams
-        settings.update({"font.size": 9.5, "axes.titlesize": 10.5, "axes.titlelocation": "left", "text.color": INK})
-        settings.update({"axes.spines.top": False, "axes.spines.right": False, "axes.labelcolor": MUTED})
-        figure = Figure(figsize=(9.2, 7.6), dpi=130, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        parts: Any = figure.subfigures(3, 1, height_ratios=(1.15, 1.9, 2.0))
-        top, middle, bottom = parts
+    with png_figure(path, 9.2, 7.6) as figure:
+        top, middle, bottom = figure.subfigures(3, 1, height_ratios=(1.15, 1.9, 2.0))
         _film(top, found, seen)
         _maps(middle, seen)
         _courses(bottom, found)
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, format="png")
 
 
 def _film(figure: Any, found: Carried, seen: Seen) -> None:
     shown = np.arange(len(seen.frames))[seen.stroke]
     chosen = shown[np.linspace(0, len(shown) - 1, min(8, len(shown))).round().astype(int)]
     figure.suptitle(
-        f"The same pictures: read to the right a stroke {found.labels[0]}, read to the left a stroke {found.labels[1]}",
+        f"The same frames: read to the right a stroke {found.labels[0]}, read to the left a stroke {found.labels[1]}",
         x=0.01, ha="left", fontsize=10.5,
     )  # fmt: skip
     for axes, index in zip(figure.subplots(1, len(chosen)), chosen, strict=True):
@@ -222,15 +213,15 @@ def _film(figure: Any, found: Carried, seen: Seen) -> None:
 
 def _maps(figure: Any, seen: Seen) -> None:
     figure.suptitle(
-        "What one frame hands to the next: feature maps of the first shift, and how they differ from its own",
+        "Features that one frame passes to the next at the first shift, and their difference from its own",
         x=0.01, ha="left", fontsize=10.5,
     )  # fmt: skip
-    # The maps with the most motion in them, which are those that say something here.
+    # The maps with the most motion show the difference best.
     motion = np.abs(seen.now - seen.before).mean((1, 2))
     chosen = np.sort(np.argsort(motion)[::-1][:MAPS])
     columns = figure.subplots(2, 1 + 2 * len(chosen), width_ratios=[1, *[1] * (2 * len(chosen))])
     for row, (index, maps, word) in enumerate(
-        ((seen.at - 1, seen.before, "handed on"), (seen.at, seen.now, "its own"))
+        ((seen.at - 1, seen.before, "passed on"), (seen.at, seen.now, "its own"))
     ):
         _bare(columns[row][0])
         columns[row][0].imshow(seen.frames[index])
@@ -254,7 +245,7 @@ def _maps(figure: Any, seen: Seen) -> None:
 def _courses(figure: Any, found: Carried) -> None:
     first, second = found.labels
     pair = figure.subplots(1, 2, sharey=True)
-    titles = ("With the past: told apart", "Past never carried: both end alike")
+    titles = ("With the past: told apart", "Without the past: both end alike")
     for axes, course, title in zip(pair, (found.carried, found.cut), titles, strict=True):
         for values, colour, word in (
             (course.forwards, FORWARDS, "forwards"),

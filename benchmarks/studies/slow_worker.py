@@ -1,8 +1,8 @@
-"""The worker of ``edgeshift bench`` with every step made slower by a known share: what a slower build looks like.
+"""The worker of ``edgeshift bench`` with every step slowed down by a known share, to imitate a slower build.
 
     python -m edgeshift.benchmarks.studies.slow_worker SHARE COMMAND...
 
-After each step it spins for SHARE (0.1: a tenth) of the time that the step took.
+After each step it waits, in a loop, for SHARE (0.1: a tenth) of the time that the step took.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edgeshift.stream import Stream
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Slow every stream of this process, then do what the worker is asked."""
+    """Slow down every stream of this process, then run the worker's command."""
     share, *command = sys.argv[1:] if arguments is None else arguments
     slow_down(float(share))
     return worker.main(command)

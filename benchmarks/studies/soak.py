@@ -1,51 +1,55 @@
-"""A long stream: does memory grow, does the carried state drift?
+"""A long stream: memory must not grow, and the carried state must not drift.
 
     python -m edgeshift.benchmarks.studies.soak INT8.tflite --reference FP32.tflite [--minutes 30] [--json]
 
-One stream that is never reset runs for the time asked for, over drawn streams of gestures in an order that never ends,
-beside the same frames through the reference. After each of ``WINDOWS`` equal parts of the time: resident memory, the
-error of the worst state over its spread (as in parity), and how alike the logits are. Memory may not grow by more than
-``GROWTH`` after the first window (it has buffers and caches to fill), and no window's states may be off by more than
-parity allows an artifact of this precision. Exit status 1 if either does.
+One stream is fed drawn gestures for the given time and is never reset; the reference is fed the same frames. The time
+is divided into ``WINDOWS`` equal parts. At the end of each, resident memory, the error of the worst state in standard
+deviations of that state (as in parity), and the cosine of the logits are recorded. After the first part, in which
+buffers and caches fill, memory may grow by ``GROWTH`` bytes at most. In no part may a state's error exceed what parity
+allows for the artifact's precision. The exit status is 1 if either happens.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
+from typing import Annotated
 
 import msgspec
 import numpy as np
+import typer
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.latency.memory import resident
-from edgeshift.benchmarks.studies.options import run
+from edgeshift.benchmarks.studies.command import Json, print_json, study
 from edgeshift.errors import EdgeshiftError
 from edgeshift.gestures import SPACING, draw_stream
 from edgeshift.runtimes import load
-from edgeshift.stream import Model
+from edgeshift.stream import Model, Stream
 from edgeshift.stream.parity import MAX_STATE_ERROR, Spread, real_states
 from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 
 MINUTES = 30.0
 WINDOWS = 30
-#: Bytes: a leak of one state a minute would pass it within the half hour.
+#: Bytes. A leak of one state per minute exceeds this within half an hour.
 GROWTH = 2 << 20
-#: Drawn streams, seconds of each: more than a network remembers, little enough to keep.
+#: Number of drawn streams, their length in seconds (longer than a network's memory), and their first seed.
 STREAMS, SECONDS, SEED = 8, 60.0, 900_000_000
-#: States are compared on every so manieth step, as reading them costs more than a step; steps that a part has at least.
+#: States are compared at every fourth step, because reading them costs more than a step. A part has 64 steps or more.
 EVERY, LEAST = 4, 64
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A part of the time.
+    """One part of the time.
 
     Attributes:
-        steps: in it. memory: resident bytes at its end.
-        state_error: of the worst state, root mean square over spread. cosine: of the centred logits.
+        steps: number of steps.
+        memory: resident bytes at its end.
+        state_error: root mean square error of the worst state, in standard deviations of that state.
+        cosine: cosine of the centred logits of both.
     """
 
     steps: int
@@ -55,7 +59,15 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Soak(msgspec.Struct, frozen=True):
-    """A run. grown: bytes from the end of the first window to the most of any later one."""
+    """One run.
+
+    Attributes:
+        file, reference, runtime, minutes: what ran, and for how long.
+        windows: the parts of the time.
+        grown: bytes from the end of the first part to the largest of the later ones.
+        allowed: the largest state error that is allowed.
+        problems: what was exceeded; empty if nothing.
+    """
 
     file: str
     reference: str
@@ -69,25 +81,19 @@ class Soak(msgspec.Struct, frozen=True):
     version: int = 1
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run and print; the exit status is 1 if memory grows or a state drifts."""
-    parser = argparse.ArgumentParser(description="A long stream: does memory grow, does the state drift?")
-    parser.add_argument("file", type=Path, metavar="FILE", help="the artifact")
-    parser.add_argument(
-        "--reference", type=Path, required=True, metavar="FILE", help="its float artifact or checkpoint"
-    )
-    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"(default: {MINUTES:g})")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    given = parser.parse_args(arguments)
-    if not 0.001 <= given.minutes <= 10_000:
-        parser.error(f"--minutes must be 0.001 to 10000, not {given.minutes}")
-
-    def work() -> int:
-        found = soak(given.file, given.reference, given.minutes, advance=_progress if sys.stderr.isatty() else _quiet)
-        _print(found, as_json=given.json)
-        return 1 if found.problems else 0
-
-    return run(work)
+@study
+def main(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The artifact.")],
+    reference: Annotated[
+        Path, typer.Option(metavar="FILE", help="The float artifact or checkpoint of the same network.")
+    ],
+    minutes: Annotated[float, typer.Option(min=0.001, max=10_000, help="Minutes to run.")] = MINUTES,
+    as_json: Json = False,
+) -> int:
+    """Run one stream for a long time and check that memory does not grow and states do not drift."""
+    found = soak(file, reference, minutes)
+    print_json(found) if as_json else show(found)
+    return 1 if found.problems else 0
 
 
 def soak(
@@ -96,39 +102,27 @@ def soak(
     minutes: float,
     *,
     windows: int = WINDOWS,
-    advance: Callable[[Window], None] = lambda _: None,
 ) -> Soak:
-    """Run both and look.
+    """Run the artifact and the reference over the same frames.
 
     Args:
-        file: the artifact. reference: the same network in float. windows: parts of the time. advance: takes each.
+        file: the artifact.
+        reference: the same network in float.
+        minutes: how long.
+        windows: number of parts.
 
     Raises:
-        EdgeshiftError: two networks that are not the same, or not a number as an answer.
+        EdgeshiftError: two different networks, or a network without states.
     """
     model, original = load(file), load(reference)
     _require_same(model, original)
     frames = _endless(model.spec.frame, model.spec.frame_spacing or SPACING)
-    ours, theirs = model.stream(), original.stream()
+    stream, expected = model.stream(), original.stream()
     found: list[Window] = []
-    for _ in range(windows):
-        end, steps, spreads, pairs = perf_counter() + 60 * minutes / windows, 0, dict[str, Spread](), []
-        while perf_counter() < end or steps < LEAST:
-            frame = next(frames)
-            one, other = ours.step(frame).logits, theirs.step(frame).logits
-            if steps % EVERY == 0:
-                pairs.append((one - one.mean(), other - other.mean()))
-                mine, wanted = real_states(ours), real_states(theirs)
-                for name in mine.keys() & wanted.keys():
-                    spreads.setdefault(name, Spread()).add(mine[name], wanted[name])
-            steps += 1
-        a, b = (np.stack(side).astype(np.float64) for side in zip(*pairs, strict=True))
-        cosine = float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
-        error = max(spread.error for spread in spreads.values())
-        del a, b, pairs  # what looking costs is not what the stream holds
-        gc.collect()
-        found.append(Window(steps=steps, memory=resident(), state_error=round(error, 5), cosine=round(cosine, 6)))
-        advance(found[-1])
+    with ProgressBars(live=False).stage("soak", windows) as advance:
+        for _ in range(windows):
+            found.append(_window(stream, expected, frames, 60 * minutes / windows))
+            advance()
     grown = max(window.memory for window in found[1:]) - found[0].memory if len(found) > 1 else 0
     allowed = MAX_STATE_ERROR[model.spec.precision]
     return Soak(
@@ -143,22 +137,45 @@ def soak(
     )
 
 
+def _window(stream: Stream, reference: Stream, frames: Iterator[Frame], seconds: float) -> Window:
+    """Step both streams for a time and compare logits and states."""
+    end, steps, spreads, pairs = perf_counter() + seconds, 0, dict[str, Spread](), []
+    while perf_counter() < end or steps < LEAST:
+        frame = next(frames)
+        logits, expected = stream.step(frame).logits, reference.step(frame).logits
+        if steps % EVERY == 0:
+            pairs.append((logits - logits.mean(), expected - expected.mean()))
+            states, wanted = real_states(stream), real_states(reference)
+            for name in states.keys() & wanted.keys():
+                spreads.setdefault(name, Spread()).add(states[name], wanted[name])
+        steps += 1
+    a, b = (np.stack(side).astype(np.float64) for side in zip(*pairs, strict=True))
+    cosine = float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
+    error = max(spread.error for spread in spreads.values())
+    del a, b, pairs  # the memory of the comparison is not the stream's
+    gc.collect()
+    return Window(steps=steps, memory=resident(), state_error=round(error, 5), cosine=round(cosine, 6))
+
+
 def _problems(windows: list[Window], grown: int, allowed: float) -> Iterator[str]:
     if grown > GROWTH:
-        yield f"memory grew by {grown / 1e6:.1f} MB after the first part; {GROWTH / 1e6:.1f} MB are allowed"
+        yield f"memory grew by {grown / 1e6:.1f} MB after the first part; at most {GROWTH / 1e6:.1f} MB are allowed"
     for index, window in enumerate(windows):
         if not window.state_error <= allowed:  # also catches not a number
-            yield f"part {index + 1}: a state is off by {window.state_error:.2g} of its spread; {allowed:g} is allowed"
+            error = f"a state is off by {window.state_error:.2g} standard deviations"
+            yield f"part {index + 1}: {error}; at most {allowed:g} is allowed"
 
 
 def _require_same(model: Model, original: Model) -> None:
     ours, theirs = model.spec, original.spec
     if (ours.labels, ours.frame, ours.model) != (theirs.labels, theirs.frame, theirs.model) or not ours.states:
-        raise EdgeshiftError("the two are not one network with a state: give an artifact and the float one beside it")
+        raise EdgeshiftError(
+            "FILE and --reference must be the same network, with states: give an artifact and its float artifact"
+        )
 
 
 def _endless(spec: FrameSpec, spacing: float) -> Iterator[Frame]:
-    """Frames of drawn streams, one after the other in an order drawn anew, for ever; the same for everybody."""
+    """Frames of drawn streams in a random order, without end. They are the same in every run."""
     size = min(max(spec.height, spec.width), 224)
     streams = [draw_stream(SEED + n, seconds=SECONDS, spacing=spacing, size=size).frames for n in range(STREAMS)]
     fitted = [[fit_frame(np.ascontiguousarray(frame), spec) for frame in frames] for frames in streams]
@@ -167,28 +184,18 @@ def _endless(spec: FrameSpec, spacing: float) -> Iterator[Frame]:
         yield from fitted[random.integers(STREAMS)]
 
 
-def _print(found: Soak, *, as_json: bool) -> None:
-    if as_json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
-        return
+def show(found: Soak) -> None:
+    """Print ten of the parts, and the verdict."""
     steps = sum(window.steps for window in found.windows)
-    print(f"{found.file} against {found.reference}: {steps:,} steps in {found.minutes:g} minutes, never reset")
+    print(f"{found.file} against {found.reference}: {steps:,} steps in {found.minutes:g} minutes without a reset")
     print("part      steps  memory MB  worst state  cosine")
     shown = range(0, len(found.windows), max(1, len(found.windows) // 10))
     for index in sorted({*shown, len(found.windows) - 1}):
         window = found.windows[index]
         figures = f"{window.memory / 1e6:>9.1f}  {window.state_error:>11.4f}  {window.cosine:.6f}"
         print(f"{index + 1:>4}  {window.steps:>9,}  {figures}")
-    print(f"memory after the first part: {found.grown / 1e6:+.2f} MB; states: {found.allowed:g} is allowed")
-    print("\n".join(found.problems) or "nothing grows, nothing drifts")
-
-
-def _progress(window: Window) -> None:
-    sys.stderr.write(f"{window.steps:,} steps, {window.memory / 1e6:.1f} MB, worst state {window.state_error:.4f}\n")
-
-
-def _quiet(_: Window) -> None:
-    pass
+    print(f"memory after the first part: {found.grown / 1e6:+.2f} MB; state error allowed: {found.allowed:g}")
+    print("\n".join(found.problems) or "memory does not grow and no state drifts")
 
 
 if __name__ == "__main__":

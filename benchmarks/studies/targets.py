@@ -1,41 +1,48 @@
-"""Every target in every precision: size, equality with the original, the time of a step, and what was verified where.
+"""Every target in every precision: size, parity with the original, step time, and where it was verified.
 
     python -m edgeshift.benchmarks.studies.targets --out artifacts [--rounds N] [--markdown | --json]
 
-Converts the model that ships to all targets (``edgeshift convert --target all``, once for each precision) and keeps
-the files in a folder; what is there already, of the same weights, is not converted again. Those with a runtime made
-for speed are then timed in turns in one process, one thread each: ``Timings.infer`` of ``Stream.step``, over the
-fastest. The reference executor of Core ML's programs is a checker, and TensorRT needs its device: neither is timed.
+Converts the shipped model to all targets (``edgeshift convert --target all``, once for each precision) and keeps the
+artifacts in a folder. Artifacts of the same weights that are there already are not converted again. Then
+``Timings.infer`` of ``Stream.step`` is timed in turns in one process, one thread each, and divided by the fastest.
+Core ML's reference executor only checks answers, and TensorRT needs its device: neither is timed.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
+import typer
 
-from edgeshift._system.files import atomic_write
+from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.file import artifact_size, read_artifact
 from edgeshift.artifact.spec import ParitySpec
 from edgeshift.benchmarks.statistics import ratio
+from edgeshift.benchmarks.studies.command import (
+    Json,
+    Out,
+    Rounds,
+    one_thread,
+    print_json,
+    print_table,
+    study,
+    write_json,
+)
 from edgeshift.benchmarks.studies.interleave import interleave
-from edgeshift.benchmarks.studies.notice import Notice
-from edgeshift.benchmarks.studies.options import ROUNDS, one_thread, run
 from edgeshift.benchmarks.studies.overhead import infer, stepping
+from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.checkpoints.source import default_source
 from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.runtimes import load
 from edgeshift.targets import ALL_PRECISIONS, TARGETS, Precision, find_target
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from edgeshift.checkpoints.source import Source
+    from edgeshift.checkpoints import Checkpoint
 
 RESULTS = "targets.json"
 
@@ -44,9 +51,13 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """One target in one precision.
 
     Attributes:
-        file: its name; None: it cannot be had, for a ``reason``. size: bytes.
-        parity: with the original. runtime: what ran it for that. step: time of a step over the fastest one's.
-        elsewhere: what was not verified.
+        target, precision: which.
+        file: the artifact's name; None: there is none.
+        reason: why there is no artifact.
+        size: bytes.
+        parity: the comparison with the original.
+        step: time of a step, divided by the fastest one's.
+        elsewhere: where the artifact was not verified.
     """
 
     target: str
@@ -59,66 +70,57 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     elsewhere: str = ""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run it and print it."""
-    parser = argparse.ArgumentParser(description="Every target in every precision.")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for the artifacts and results")
-    parser.add_argument("--precisions", default=",".join(ALL_PRECISIONS), help=f"(default: {','.join(ALL_PRECISIONS)})")
-    parser.add_argument("--targets", metavar="A,B", help="which (default: all)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of timing (default: {ROUNDS})")
-    parser.add_argument("--markdown", action="store_true", help="print the table as the documentation has it")
-    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    settings = parser.parse_args(arguments)
-
-    def work() -> int:
-        precisions = settings.precisions.split(",")
-        if unknown := [name for name in precisions if name not in ALL_PRECISIONS]:
-            raise EdgeshiftError(f"--precisions {unknown[0]}: give some of {', '.join(ALL_PRECISIONS)}")
-        targets = settings.targets.split(",") if settings.targets else None
-        rows = measure(default_source(), settings.out, precisions, targets, settings.rounds)
-        document = msgspec.json.format(msgspec.json.encode(rows), indent=1)
-        with atomic_write(settings.out / RESULTS) as part:
-            part.write_bytes(document)
-        if settings.json:
-            sys.stdout.write(document.decode() + "\n")
-        elif settings.markdown:
-            sys.stdout.write(markdown(rows))
-        else:
-            from rich.console import Console
-
-            show(rows, Console())
-        return 0
-
-    return run(work)
+@study
+def main(
+    out: Out,
+    precisions: Annotated[str, typer.Option(metavar="A,B", help="Precisions.")] = ",".join(ALL_PRECISIONS),
+    targets: Annotated[str | None, typer.Option(metavar="A,B", help="Targets. Default: all.")] = None,
+    rounds: Rounds = ROUNDS,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Convert the shipped model to every target in every precision and compare size, parity and step time."""
+    chosen = [precision for precision in ALL_PRECISIONS if precision in precisions.split(",")]
+    if unknown := set(precisions.split(",")) - set(ALL_PRECISIONS):
+        raise EdgeshiftError(f"--precisions {min(unknown)}: give some of {', '.join(ALL_PRECISIONS)}")
+    rows = measure(default_source(), out, chosen, targets.split(",") if targets else None, rounds)
+    write_json(rows, out / RESULTS)
+    if as_json:
+        print_json(rows)
+    elif as_markdown:
+        typer.echo(markdown(rows), nl=False)
+    else:
+        print_table(COLUMNS, [cells(row) for row in rows])
+        typer.echo(LEGEND)
 
 
 def measure(
-    source: Source, folder: Path, precisions: list[Precision], targets: list[str] | None, rounds: int
+    source: Checkpoint, folder: Path, precisions: list[Precision], targets: list[str] | None, rounds: int
 ) -> list[Row]:
-    """Convert what is missing, time what can be timed.
+    """Convert the artifacts that are not in the folder, and time those that can be timed.
 
     Raises:
-        EdgeshiftError: an unknown target, or no rounds.
+        EdgeshiftError: an unknown target.
     """
-    # By name: benchmarks must import where no converter is installed. This one is about conversions.
+    # Loaded by name inside the function: studies must import where no converter is installed.
     converters = importlib.import_module("edgeshift.converters")
     names = list(TARGETS) if targets is None else targets
     for name in names:
         find_target(name)
-    notice, rows = Notice(), []
+    progress, rows = ProgressBars(live=False), list[Row]()
     for precision in precisions:
-        with notice.about(precision):
-            rows += _converted(converters, source, folder, precision, names, notice)
-    return _timed(rows, folder, rounds, notice)
+        with progress.prefixed(precision):
+            rows += _converted(converters, source, folder, precision, names, progress)
+    return _timed(rows, folder, rounds, progress)
 
 
 def _converted(
-    converters: Any, source: Source, folder: Path, precision: Precision, targets: list[str], notice: Notice
+    converters: Any, source: Checkpoint, folder: Path, precision: Precision, targets: list[str], progress: ProgressBars
 ) -> list[Row]:
     paths = {name: folder / converters.default_path(source, name, precision) for name in targets}
     missing = [name for name, path in paths.items() if not _is_of(path, source)]
     options = converters.Options(precision=precision)
-    outcomes = converters.convert_all(source, folder, options, notice, missing) if missing else []
+    outcomes = converters.convert_all(source, folder, options, progress, missing) if missing else []
     reasons = {outcome.target: str(outcome.error) for outcome in outcomes if outcome.error is not None}
     rows = []
     for name, path in paths.items():
@@ -133,20 +135,20 @@ def _converted(
     return rows
 
 
-def _is_of(path: Path, source: Source) -> bool:
-    """Whether a file is there, and of these weights."""
+def _is_of(path: Path, source: Checkpoint) -> bool:
+    """True if the file exists and was made of these weights."""
     try:
-        return path.exists() and read_artifact(path).spec.weights == source.weights
+        return path.exists() and read_artifact(path).spec.weights == source.description.weights
     except ArtifactError:
         return False
 
 
-def _timed(rows: list[Row], folder: Path, rounds: int, notice: Notice) -> list[Row]:
+def _timed(rows: list[Row], folder: Path, rounds: int, progress: ProgressBars) -> list[Row]:
     files = [row.file for row in rows if row.file is not None and find_target(row.target).timed]
     if not files:
         return rows
     frame = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    with one_thread(), notice.stage("timing", rounds) as advance:
+    with one_thread(), progress.stage("timing", rounds) as advance:
         turns = {name: stepping(load(folder / name).stream(), frame, infer) for name in files}
         samples = interleave(turns, rounds, advance=advance)
     fastest = min(files, key=lambda name: float(np.median(samples[name])))
@@ -154,11 +156,14 @@ def _timed(rows: list[Row], folder: Path, rounds: int, notice: Notice) -> list[R
     return [msgspec.structs.replace(row, step=steps.get(row.file or "")) for row in rows]
 
 
-COLUMNS = ("target", "precision", "size", "max error", "cosine", "same first label", "step", "run here by", "not here")
+COLUMNS = ("target", "precision", "size", "max error", "cosine", "top-1 agrees", "step", "run by", "not verified on")
+LEGEND = (
+    "max error: largest error of a logit, divided by the range of the logits; step: time, divided by the fastest one's"
+)
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """A row as texts, in the order of ``COLUMNS``."""
+    """The cells of a row, in the order of ``COLUMNS``."""
     if row.file is None:
         return (row.target, row.precision, *["-"] * 6, row.reason or "")
     step = "-" if row.step is None else f"{row.step:.2f}"
@@ -170,21 +175,9 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def markdown(rows: list[Row]) -> str:
-    """The table as documentation has it."""
+    """The table as Markdown."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     return "\n".join([*lines, *("| " + " | ".join(cells(row)) + " |" for row in rows)]) + "\n"
-
-
-def show(rows: list[Row], console: Console) -> None:
-    """The table."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*COLUMNS)
-    for row in rows:
-        table.add_row(*(Text(text) for text in cells(row)))
-    console.print(table)
-    console.print("max error: of the range of the logits; step: time over the fastest one's")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The networks that are timed: untrained, on smooth clips, the same for everybody. Torch is imported when one is built.
+"""The networks that are timed: untrained, with statistics of smooth random clips, the same on every machine.
 
-Times do not depend on what was learned. They do depend on ranges (denormal floats are slow, and a saturated int8
-layer is no honest work), so the weights are ``edgeshift.models.untrained``'s, which keep the variance through the layers.
+The time of a step does not depend on what a network has learned. It does depend on the values: denormal floats are
+slow, and a saturated int8 layer does no real work. The weights therefore come from ``edgeshift.models.untrained``,
+which keeps the variance through the layers. Torch is imported when a network is built.
 """
 
 from __future__ import annotations
@@ -11,24 +12,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.description import WeightsSpec
+from edgeshift.artifact.description import WeightsSpec, describe_network
 from edgeshift.models.config import ModelConfig
 from edgeshift.video.fit import FrameSpec
 
 if TYPE_CHECKING:
-    from edgeshift.checkpoints.source import Source
+    from edgeshift.checkpoints import Checkpoint
 
 CLASSES = 27
 CLIPS, FRAMES = 4, 8
-#: Points a side of the noise that is smoothed into a frame.
+#: Points on each side of the coarse noise that is interpolated to a frame.
 GRID = 9
 
 
-def subject(table: str, size: int) -> Source:
-    """An untrained MobileNetV2 with this shift table, for frames of ``size`` pixels a side.
+def untrained_network(table: str, size: int) -> Checkpoint:
+    """An untrained MobileNetV2 with a shift table.
+
+    Args:
+        table: name of the shift table.
+        size: height and width of the frames, pixels.
 
     Raises:
-        ModelError: an unknown table, or a size it cannot take.
+        ModelError: an unknown table, or a size that the network cannot take.
         RuntimeMissingError: torch is not installed.
     """
     from edgeshift.errors import missing
@@ -38,20 +43,18 @@ def subject(table: str, size: int) -> Source:
         import torch
     except ImportError as error:
         raise missing("torch", "convert", "building the networks to time") from error
-    from edgeshift.checkpoints.source import Source
+    from edgeshift.checkpoints import Checkpoint
     from edgeshift.models.untrained import initial_network
 
     clips = torch.from_numpy(np.stack(smooth_clips(size))).permute(0, 1, 4, 2, 3).float()
-    return Source(
-        network=initial_network(config, clips),
-        frame=FrameSpec(size, size),
-        labels=tuple(f"class {index}" for index in range(CLASSES)),
-        weights=WeightsSpec(source="untrained, for timing", trained=False),
+    description = describe_network(
+        config, frame=FrameSpec(size, size), weights=WeightsSpec(source="untrained, for timing", trained=False)
     )
+    return Checkpoint(initial_network(config, clips), description, "untrained")
 
 
 def smooth_clips(size: int, seed: int = 0) -> list[npt.NDArray[np.uint8]]:
-    """``CLIPS`` clips, uint8 [FRAMES, size, size, 3]: coarse noise that turns into other coarse noise."""
+    """``CLIPS`` clips, uint8 [FRAMES, size, size, 3], in which coarse noise is blended into other coarse noise."""
     random = np.random.default_rng(seed)
     weights = _interpolation(size)
     clips = []
@@ -65,6 +68,6 @@ def smooth_clips(size: int, seed: int = 0) -> list[npt.NDArray[np.uint8]]:
 
 
 def _interpolation(size: int) -> npt.NDArray[np.float64]:
-    """[size, GRID]: what each grid point adds to each pixel of a row."""
+    """Weights of linear interpolation, [size, GRID]: the share of each grid point in each pixel of a row."""
     places = np.linspace(0, GRID - 1, size)
     return np.maximum(0.0, 1.0 - np.abs(places[:, None] - np.arange(GRID)))

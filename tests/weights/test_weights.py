@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="the converters are not installed")
 import torch
 from safetensors import safe_open
 
-from edgeshift.benchmarks.studies.drawn import drawn_gestures
+from edgeshift.benchmarks.studies.drawn_clips import drawn_gestures
 from edgeshift.checkpoints import Checkpoint, load_for_streaming
 from edgeshift.checkpoints.source import default_source
 from edgeshift.gestures import LABELS

@@ -112,7 +112,7 @@ def test_progress_is_told_once_a_round() -> None:
 
 @pytest.mark.parametrize(("names", "rounds"), [([], 3), (["a"], 0)])
 def test_nothing_to_time_is_an_error(names: list[str], rounds: int) -> None:
-    with pytest.raises(EdgeshiftError, match="something to time"):
+    with pytest.raises(EdgeshiftError, match="cannot time"):
         interleave({name: lambda: 1.0 for name in names}, rounds)
 
 

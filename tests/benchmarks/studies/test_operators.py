@@ -47,11 +47,11 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.slow
 def test_a_real_graph(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("litert_torch")
+    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.studies.artifacts import Artifacts
-    from edgeshift.benchmarks.studies.notice import Notice
-    from edgeshift.benchmarks.studies.timing_networks import subject
+    from edgeshift.benchmarks.studies.timing_networks import untrained_network
 
-    artifact = Artifacts(tmp_path, Notice()).shipped(subject("tsm", 64), "fp32")
+    artifact = Artifacts(tmp_path, ProgressBars(live=False)).shipped(untrained_network("tsm", 64), "fp32")
     assert operators.main([str(artifact.path), "--runs", "3", "--json"]) == 0
     document = json.loads(capfd.readouterr().out)
     assert set(document["kinds"]) >= {"pointwise convolution", "depthwise convolution", "copies"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import subprocess
@@ -14,11 +13,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from rich.console import Console
 
 from edgeshift.benchmarks.statistics import Interval
 from edgeshift.benchmarks.studies import overhead
-from edgeshift.benchmarks.studies.figures import Figure, Report, encode, figure, merge, milliseconds, show
+from edgeshift.benchmarks.studies.command import encoded
+from edgeshift.benchmarks.studies.figures import Figure, Report, figure, markdown, merge, milliseconds, show
 from edgeshift.benchmarks.studies.interleave import Samples
 from edgeshift.benchmarks.studies.machine import Machine
 from edgeshift.benchmarks.studies.pointwise import SHAPES
@@ -130,7 +129,7 @@ def report(*found: Figure) -> Report:
 
 def test_the_document_is_read_back_and_says_what_is_met() -> None:
     given = report()
-    text = encode(given)
+    text = encoded(given).decode()
     assert msgspec.json.decode(text, type=Report) == given
     document = json.loads(text)
     assert document["version"] == 1
@@ -161,12 +160,14 @@ def test_missed_goals_are_listed() -> None:
     }
 
 
-def test_the_tables_show_every_figure_and_a_busy_machine() -> None:
+def test_the_tables_show_every_figure_and_a_busy_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+
     def shown(given: Report) -> str:
-        console = Console(width=160, file=io.StringIO())
-        show(given, console)
-        assert isinstance(console.file, io.StringIO)
-        return console.file.getvalue()
+        show(given)
+        return capsys.readouterr().out
 
     text = shown(report())
     for found in report().figures:
@@ -175,6 +176,12 @@ def test_the_tables_show_every_figure_and_a_busy_machine() -> None:
         assert ("missed" in line) == (found.met is False)
     assert "busy" not in text
     assert "busy" in shown(msgspec.structs.replace(report(), machine=msgspec.structs.replace(MACHINE, load=(2.5, 2.0))))
+
+
+def test_the_documentation_gets_a_table() -> None:
+    lines = markdown(report(), ("shift",)).splitlines()
+    assert len(lines) == 2 + sum(found.group == "shift" for found in report().figures)
+    assert "| TSM / TSN, fp32 step | 1.020 (1.020 to 1.020) | at most 1.02 |" in lines[2]
 
 
 @pytest.mark.parametrize(("strict", "missed", "status"), [(False, True, 0), (True, True, 1), (True, False, 0)])
@@ -193,7 +200,7 @@ def test_a_size_the_network_cannot_take_is_exit_status_2(capsys: pytest.CaptureF
     assert overhead.main(["--size", "10", "--quick"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert re.fullmatch(r"error: .*10x10.*\n", err)
+    assert re.fullmatch(r"edgeshift: .*10x10.*\n", err)
 
 
 def test_no_benchmark_needs_torch_to_import() -> None:

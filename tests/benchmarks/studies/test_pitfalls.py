@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from edgeshift.benchmarks.studies import pitfalls as traps
-from edgeshift.benchmarks.studies.drawn import drawn_gestures
+from edgeshift.benchmarks.studies.drawn_clips import drawn_gestures
 from edgeshift.checkpoints import save
 from edgeshift.models import ModelConfig, build
 from edgeshift.shift import tsm
@@ -65,4 +65,4 @@ def test_a_network_without_state_has_no_such_traps(tmp_path: Path, capsys: pytes
     network = build(ModelConfig("tsn", "mobilenet_v2", 11, size=64, width=0.35), seed=0)
     save(tmp_path / "tsn.safetensors", network, labels=[str(i) for i in range(11)], frame_spacing=0.5)
     assert traps.main([str(tmp_path / "tsn.safetensors")]) == 2
-    assert "networks with state" in capsys.readouterr().err
+    assert "a network with states" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgeshift.benchmarks.studies import events, sizes
+from edgeshift.benchmarks.studies import events, frame_sizes
 
 pytest.importorskip("litert_torch", reason="the converters are not installed")
 
@@ -21,23 +21,23 @@ def test_each_size_is_trained_and_measured_once(
     monkeypatch.setattr("edgeshift.training.run.RULE_SECONDS", 6.0)
     monkeypatch.setattr("edgeshift.training.trainer.Run.checks", 1)
     monkeypatch.setattr(events, "SECONDS", 6.0)
-    monkeypatch.setattr(sizes, "Recipe", lambda **given: sizes_recipe(**given))
+    monkeypatch.setattr(frame_sizes, "Recipe", lambda **given: sizes_recipe(**given))
     line = ["--out", str(tmp_path / "runs"), "--sizes", "64,96", "--steps", "1", "--clips", "2", "--minutes", "1"]
     line += ["--rounds", "5", "--json"]
-    assert sizes.main(line) == 0
+    assert frame_sizes.main(line) == 0
     small, large = rows = json.loads(capsys.readouterr().out)
     assert [row["size"] for row in rows] == [64, 96]
     assert [row["accuracy"]["drawn"]["total"] for row in rows] == [2, 2]
     assert small["step"] == [1.0, 1.0, 1.0] and 0 < large["step"][1] <= large["step"][0] <= large["step"][2]
-    kept = {path.parent.name: path for path in (tmp_path / "runs").glob(f"*/{sizes.ANNOUNCED}")}
+    kept = {path.parent.name: path for path in (tmp_path / "runs").glob(f"*/{frame_sizes.ANNOUNCED}")}
     assert sorted(kept) == ["tsm_mobilenet_v2_64", "tsm_mobilenet_v2_96"]
     measured: list[Path] = []
     real = events.measure
     monkeypatch.setattr(events, "measure", lambda path, *given: (measured.append(path), real(path, *given))[1])
-    assert sizes.main(line) == 0 and not measured
+    assert frame_sizes.main(line) == 0 and not measured
     again = json.loads(capsys.readouterr().out)
     assert [row["recall"] for row in again] == [row["recall"] for row in rows]
-    assert sizes.main([*line, "--minutes", "2"]) == 0 and len(measured) == 2
+    assert frame_sizes.main([*line, "--minutes", "2"]) == 0 and len(measured) == 2
 
 
 def sizes_recipe(**given: Any) -> Any:
@@ -48,5 +48,5 @@ def sizes_recipe(**given: Any) -> Any:
 
 
 def test_a_size_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert sizes.main(["--out", str(tmp_path), "--sizes", "96,big"]) == 2
+    assert frame_sizes.main(["--out", str(tmp_path), "--sizes", "96,big"]) == 2
     assert capsys.readouterr().err.startswith("error: --sizes 96,big")

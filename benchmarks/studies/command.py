@@ -1,0 +1,172 @@
+"""What the command lines of all studies share: common options, errors in one line, and how results are printed."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from edgeshift._system.files import atomic_write
+from edgeshift.checkpoints.source import DEFAULT_MODEL
+from edgeshift.errors import EdgeshiftError, missing
+from edgeshift.video.dataset import LabelledClip, read_dataset, read_label_map
+from edgeshift.weights import shipped
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Strict = Annotated[bool, typer.Option("--strict", help="End with exit status 1 if a goal is missed.")]
+Rounds = Annotated[int, typer.Option(min=1, help="Rounds of timing. In each round every candidate runs once.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for trained runs, artifacts and results.")]
+Weights = Annotated[
+    Path | None,
+    typer.Argument(metavar="[WEIGHTS]", help="A checkpoint. Default: the weights that ship with edgeshift."),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(metavar="D", help="Labelled videos: a folder with a folder per label, or a CSV with file,label."),
+]
+LabelMap = Annotated[
+    str | None, typer.Option(metavar="A=B,..", help="Labels of the data and the network's labels for them.")
+]
+Picture = Annotated[Path | None, typer.Option(metavar="F", help="Draw the result into this .png file.")]
+
+
+def study(command: Callable[..., int | None]) -> Callable[..., int]:
+    """Make a study's ``main`` of a typed function: its parameters become options, as typer reads them.
+
+    Returns:
+        A function that takes the arguments (None: those of the process) and returns the exit status. An expected error
+        is one line on stderr.
+    """
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+
+    def main(arguments: Sequence[str] | None = None) -> int:
+        parser: Any = typer.main.get_command(app)
+        try:
+            status = parser.main(None if arguments is None else list(arguments), standalone_mode=False)
+            return status if isinstance(status, int) else 0
+        except EdgeshiftError as error:
+            sys.stderr.write(f"edgeshift: {error}\n")
+            return error.status
+        except (typer.Abort, KeyboardInterrupt):
+            sys.stderr.write("edgeshift: interrupted\n")
+            return 130
+        except typer.TyperException as error:
+            error.show()
+            return 2
+
+    main.__doc__ = command.__doc__
+    return main
+
+
+def print_json(document: Any) -> None:
+    """Print a struct, or a list of structs, as one indented JSON document."""
+    sys.stdout.write(encoded(document).decode() + "\n")
+
+
+def encoded(document: Any) -> bytes:
+    """A struct, or a list of structs, as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=1)
+
+
+def write_json(document: Any, path: Path) -> None:
+    """Write a struct, or a list of structs, as an indented JSON file."""
+    with atomic_write(path) as part:
+        part.write_bytes(encoded(document))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """Print a table whose columns, but the first, are aligned to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def weights_or_shipped(weights: Path | None) -> Path:
+    """The checkpoint that was named, or the one that ships with edgeshift.
+
+    Raises:
+        EdgeshiftError: none was named and none ships.
+    """
+    found = weights or shipped(DEFAULT_MODEL)
+    if found is None:
+        raise EdgeshiftError("no weights ship with this edgeshift: name a checkpoint")
+    return found
+
+
+def labelled_videos(data: Path | None, label_map: str | None) -> tuple[LabelledClip, ...]:
+    """The clips of ``--data``, their labels renamed by ``--label-map``; none where no data is given."""
+    if data is None:
+        return ()
+    return tuple(read_dataset(data, read_label_map(label_map) if label_map else {}).clips)
+
+
+@contextmanager
+def artifact_folder(cache: Path | None) -> Iterator[Path]:
+    """The folder for converted artifacts: the given one, or a temporary one that is removed after the block."""
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        yield cache
+        return
+    with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch and OpenCV use one thread each in the block, as the runtimes that are timed do."""
+    from edgeshift._system import threads
+    from edgeshift.video.fit import opencv
+
+    cv2 = opencv("timing the preprocessing")
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threads.one_thread():
+            yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+@contextmanager
+def png_figure(path: Path, width: float, height: float) -> Iterator[Any]:
+    """Give a matplotlib figure that is written to a .png file after the block.
+
+    Args:
+        path: the file.
+        width, height: inches.
+
+    Raises:
+        EdgeshiftError: another file format.
+        RuntimeMissingError: matplotlib is not installed.
+    """
+    if path.suffix.lower() != ".png":
+        raise EdgeshiftError(f"{path}: the picture is a .png")
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise missing("matplotlib", "report", "drawing a picture") from error
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"font.size": 9.5, "axes.titlesize": 10.5, "axes.titlelocation": "left"})
+        matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
+        figure = Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
+        yield figure
+        with atomic_write(path) as part:
+            figure.savefig(part, format="png", metadata={"Software": None})

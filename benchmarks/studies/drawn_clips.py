@@ -1,0 +1,32 @@
+"""Single drawn gestures, trimmed as a person would trim them: the test clips of studies that are given no videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from edgeshift.gestures import LABELS, STROKES, Act, DrawnStream, draw_stream
+
+#: The first seed. Training, validation, the choice of event rules and ``events`` use other seeds.
+FIRST = 500_000_000
+
+
+def drawn_gestures(count: int, spacing: float, size: int) -> Iterator[tuple[str, DrawnStream]]:
+    """Draw gestures, each with a short pause before and after it.
+
+    Args:
+        count: number of gestures. The labels take turns.
+        spacing: seconds between frames. Another spacing shows the same motion.
+        size: height and width of the frames, pixels.
+
+    Yields:
+        the label, and the drawn stream.
+    """
+    for index in range(count):
+        label = LABELS[index % len(LABELS)]
+        random = np.random.default_rng([FIRST, index])
+        shortest, longest = STROKES[label].seconds
+        seconds = float(np.exp(random.uniform(np.log(shortest), np.log(longest))))
+        script = [Act("pause", random.uniform(0.05, 0.5)), Act(label, seconds), Act("pause", random.uniform(0.1, 0.75))]
+        yield label, draw_stream(FIRST + index, script, spacing=spacing, size=size)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from edgeshift.apps.phone import PageOpened, RepeatMeasured, TimingPlan
+    from edgeshift.apps.phone import TimingPlan
     from edgeshift.apps.phone.job import PhoneArtifact
+    from edgeshift.apps.phone.messages import PageOpened, RepeatMeasured
     from edgeshift.benchmarks.devices.facts import Facts
     from edgeshift.benchmarks.latency.result import Mode, Repeat, Report, Settings
 
@@ -116,14 +117,14 @@ def browser_settings(
         frames=DRAWN,
         width=640,
         height=480,
-        ceiling=80.0,
+        max_temperature=80.0,
     )
 
 
 def _repeat(measured: RepeatMeasured) -> Repeat:
-    from edgeshift.benchmarks.latency.result import Energy, Minute, Reading, Repeat
+    from edgeshift.benchmarks.latency.result import Energy, Minute, Repeat, SensorReading
 
-    nothing = Reading(temperatures={}, clock={}, throttled=None)
+    nothing = SensorReading(temperatures={}, clock={}, throttled=None)
     return Repeat(
         load=measured.load,
         first=measured.first,
@@ -143,7 +144,7 @@ def _repeat(measured: RepeatMeasured) -> Repeat:
         ),
         before=nothing,
         after=nothing,
-        energy=Energy(source=None, idle=None, joules=None, seconds=None, reason=HIDDEN),
+        energy=Energy(reason=HIDDEN),
         runtime=measured.runtime,
         checked=measured.checked,
     )

@@ -14,14 +14,13 @@ from edgeshift.cli.phone_report import browser_report, length_of
 from edgeshift.errors import CheckFailedError, DeviceError, missing
 
 if TYPE_CHECKING:
-    from edgeshift.apps.phone import (
+    from edgeshift.apps.phone import PageAddress, ServerOptions
+    from edgeshift.apps.phone.messages import (
         GestureDetected,
-        PageAddress,
         PageOpened,
         PhoneEvent,
         RepeatMeasured,
         SelfCheckResult,
-        ServerOptions,
     )
     from edgeshift.benchmarks.latency.result import Mode, Report, Settings
 
@@ -89,7 +88,8 @@ class Visit:
         Raises:
             DeviceError, RuntimeMissingError: it cannot be served. DeviceError: the page sends what makes no sense.
         """
-        from edgeshift.apps.phone import PageJob, RepeatMeasured, TimingFrames, serve
+        from edgeshift.apps.phone import PageJob, TimingFrames, serve
+        from edgeshift.apps.phone.messages import RepeatMeasured
         from edgeshift.benchmarks.latency.frames import read_frames
 
         names = (self.mode,) if self.mode else cast("tuple[Mode, ...]", MODES)
@@ -160,40 +160,40 @@ class Visit:
 
     def _hear(self, posted: PhoneEvent) -> list[RepeatMeasured] | None:
         """Say it and keep it. Gives the repeats of a measurement when one more came."""
-        from edgeshift.apps import phone
+        from edgeshift.apps.phone import messages
         from edgeshift.benchmarks.latency.table import minute_text
 
-        if isinstance(posted, phone.RepeatMeasured):
+        if isinstance(posted, messages.RepeatMeasured):
             repeats = self._repeats.setdefault((posted.session, posted.run), [])
             repeats.append(posted)
             clock = f"a clock of {posted.clock:g} us" + (f", 1 of {posted.every} kept" if posted.every > 1 else "")
             self.say(f"{posted.mode}: repeat {len(repeats)}, {posted.steps} steps; {posted.runtime}; {clock}")
             return repeats
-        if isinstance(posted, phone.PageOpened):
+        if isinstance(posted, messages.PageOpened):
             self._hello = self._hellos[posted.session] = posted
             self.say(f"A phone: {posted.model or posted.platform or 'unnamed'}, {posted.cores} cores")
-        elif isinstance(posted, phone.SelfCheckResult):
+        elif isinstance(posted, messages.SelfCheckResult):
             self._checks.append(posted)
             verdict = "passed" if posted.ok else "FAILED"
             self.say(
                 f"self-check {verdict}: error {posted.error:.2g}, {posted.tolerance:.2g} allowed; {posted.runtime}"
             )
-        elif isinstance(posted, phone.GestureDetected):
+        elif isinstance(posted, messages.GestureDetected):
             self._events.append(posted)
             self.say(f"{posted.timestamp:8.2f} s  >>> {posted.label}")
-        elif isinstance(posted, phone.CameraStopped):
+        elif isinstance(posted, messages.CameraStopped):
             times = {name: getattr(posted, name) for name in ("grab", "pre", "infer", "post", "end_to_end")}
             words = ", ".join(f"{name} {time / 1e3:.2f} ms" for name, time in times.items() if time is not None)
             self.say(f"camera: {posted.steps} steps in {posted.seconds:.0f} s" + (f"; p50: {words}" if words else ""))
-        elif isinstance(posted, phone.MinuteMeasured):
+        elif isinstance(posted, messages.MinuteMeasured):
             self.say(minute_text(posted.point.minute, posted.point.p50, posted.point.p90))
-        elif isinstance(posted, phone.ErrorReported):
+        elif isinstance(posted, messages.ErrorReported):
             self._troubles.append(posted.message)
             for key in self._repeats:
                 if key[0] == posted.session:
                     self._lost.setdefault(key, posted.message)  # a later one is of something else
             self.say(f"the phone says: {posted.message}")
-        elif isinstance(posted, phone.ServerStopped) and posted.reason == "idle":
+        elif isinstance(posted, messages.ServerStopped) and posted.reason == "idle":
             self.say("stopped, as nobody was there any more")
         return None
 

@@ -10,7 +10,7 @@ from time import monotonic, perf_counter
 
 import msgspec
 
-from edgeshift._system.signals import ended_by_signals
+from edgeshift._system.signals import call_on_stop
 from edgeshift.apps.camera.actions import Actions
 from edgeshift.apps.camera.display.painter import Painter
 from edgeshift.apps.camera.display.recorder import RECORD_FPS, Recorder
@@ -111,7 +111,7 @@ class App:
         Raises:
             EdgeshiftError: something that was asked for does not work (any more).
         """
-        with ExitStack() as ending, ended_by_signals(self._end):
+        with ExitStack() as ending, call_on_stop(self._end):
             if self.window is not None:
                 self._painter.room = self.window.room
                 ending.callback(self.window.close)

@@ -1,4 +1,4 @@
-"""Writing files and folders so that nothing half-written ever has the final name."""
+"""Write files and folders atomically: a path always holds the complete old content or the complete new content."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from edgeshift.errors import EdgeshiftError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; rename it there when the block ends well, remove it when it does not.
+    """Yield a temporary path beside ``path``, and rename it to ``path`` if the block succeeds. Otherwise remove it.
 
-    The rename also matters to readers: runtimes map files into memory, and a file changed under them crashes them.
+    The rename also protects readers. Runtimes map files into memory, and crash if a mapped file is overwritten.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
@@ -35,18 +35,18 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder: give an empty one beside ``path``, renamed there when the block ends well.
+    """Yield an empty temporary folder beside ``path``, and rename it to ``path`` if the block succeeds.
 
-    A folder that has the name already is moved aside first and removed last: at no moment is there neither, but for the
-    instant between two renames, and if the second one fails the first is undone.
+    A folder that already has the name is moved aside first and removed last. ``path`` is missing only for the instant
+    between the two renames, and if the second rename fails, the first one is undone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent))
     aside = temporary.with_name(f"{temporary.name}.old")
     try:
         yield temporary
-        for inside in temporary.rglob("*"):
-            inside.chmod((0o777 if inside.is_dir() else 0o666) & ~_umask())
+        for entry in temporary.rglob("*"):
+            entry.chmod((0o777 if entry.is_dir() else 0o666) & ~_umask())
         temporary.chmod(0o777 & ~_umask())
         if path.exists():
             path.rename(aside)
@@ -61,25 +61,28 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_lock(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """Keep other processes that ask the same out of a folder while the block runs; a killed one frees it.
+    """Hold a lock on a folder while the block runs. The lock is released if the process is killed.
 
     Args:
-        name: the file that is locked; it is made if it is not there, and stays.
+        folder: the folder, which is created if it does not exist.
+        name: name of the lock file in the folder. It is created if it does not exist, and not removed.
 
     Raises:
-        EdgeshiftError: another one is in it.
+        EdgeshiftError: another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / name).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise EdgeshiftError(f"{folder}: another process is at work there: wait for it, or name another") from error
+            raise EdgeshiftError(
+                f"{folder}: another process is using this folder; wait for it, or give another folder"
+            ) from error
         yield
 
 
 def sha256(data: bytes | memoryview) -> str:
-    """The hash as 64 hexadecimal digits."""
+    """Return the SHA-256 hash of the data as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Results as they come, a JSON line each: a run that was cut off goes on where it was."""
+"""Journals: each result of a long run is appended to a file as a JSON line, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -15,56 +15,67 @@ Entry = TypeVar("Entry")
 
 
 class JsonLines(Generic[Entry]):
-    """A file of entries of one type.
+    """A file with one JSON line for each entry.
 
     Args:
-        path: where. kind: of the entries. resume: go on with what is there; else it is begun anew.
+        path: path of the file.
+        entry_type: type of the entries.
+        resume: keep the entries that the file already holds. False: start with an empty file.
 
     Attributes:
-        entries: that were there.
+        path: path of the file.
+        entries: the entries that the file held when it was opened.
 
     Raises:
-        EdgeshiftError: it cannot be read or written, or is no such file.
+        EdgeshiftError: the file cannot be read or written, or holds something else.
     """
 
-    def __init__(self, path: Path, kind: type[Entry], *, resume: bool = False) -> None:
+    def __init__(self, path: Path, entry_type: type[Entry], *, resume: bool = False) -> None:
         self.path = path
-        self.entries: list[Entry] = self._read(kind) if resume else []
+        self.entries: list[Entry] = self._read(entry_type) if resume else []
         try:
-            # Rewritten: a line that was cut off must not run into the next.
+            # The file is written anew, because the next entry must not be appended to an incomplete last line.
             with atomic_write(path) as temporary:
                 temporary.write_bytes(b"".join(map(_line, self.entries)))
         except OSError as error:
             raise EdgeshiftError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     def add(self, entry: Entry) -> None:
-        """Keep a result."""
+        """Append an entry to the file."""
         with self.path.open("ab") as file:
             file.write(_line(entry))
 
-    def _read(self, kind: type[Entry]) -> list[Entry]:
+    def _read(self, entry_type: type[Entry]) -> list[Entry]:
         try:
             if not self.path.exists():
                 return []
             if self.path.stat().st_size > MAX_BYTES:
                 raise EdgeshiftError(f"{self.path}: larger than {MAX_BYTES:,} bytes, the limit for a journal")
-            *lines, cut_off = self.path.read_bytes().split(b"\n")
+            *lines, _incomplete = self.path.read_bytes().split(b"\n")
         except OSError as error:
             raise EdgeshiftError(f"{self.path}: cannot be read: {error.strerror or error}") from error
-        del cut_off  # empty, if the run before was not cut off while it wrote
         try:
-            return [msgspec.json.decode(line, type=kind) for line in lines]
+            return [msgspec.json.decode(line, type=entry_type) for line in lines]
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise EdgeshiftError(
-                f"{self.path} is damaged, or no journal of ours: run again without --resume"
+                f"{self.path} is damaged or not a journal of this command: run again without --resume"
             ) from error
 
 
 def require_resume(journal: Path, out: Path, *, resume: bool) -> None:
-    """Raise EdgeshiftError where a run that did not come to its report would be begun anew, and what it has be lost."""
+    """Refuse to overwrite the journal of an interrupted run.
+
+    Args:
+        journal: path of the journal.
+        out: path of the report, which exists if the earlier run was completed.
+        resume: True if the run continues from the journal.
+
+    Raises:
+        EdgeshiftError: the journal holds results without a report, and would be overwritten.
+    """
     if not resume and not out.exists() and journal.is_file() and journal.stat().st_size:
         raise EdgeshiftError(
-            f"{journal} has the results of a run that was cut off: go on with --resume, or remove it to begin anew"
+            f"{journal} holds the results of an interrupted run: add --resume to continue it, or remove the file"
         )
 
 

@@ -1,4 +1,4 @@
-"""When memory is looked for, and what becomes of it once it is free."""
+"""Settings of the C allocator and of Python's garbage collector that make long work faster."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: glibc's numbers of these options (malloc.h).
+#: Numbers of these options in glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-#: Thresholds of Python's collector for work that makes millions of objects that stay.
-RARE = (100_000, 20, 50)
+#: Thresholds of Python's garbage collector for work that creates millions of objects and keeps them.
+RARE_THRESHOLDS = (100_000, 20, 50)
 
 
 def keep_freed_memory() -> bool:
-    """Ask glibc to keep freed memory for this process instead of giving it back; True: it will.
+    """Ask glibc to keep freed memory for this process instead of returning it to the kernel.
 
-    Activations of a batch are hundreds of megabytes that are freed and asked for again with every step. Each time they
-    come back as new pages, which the kernel must clear first: on a virtual machine that was a seventh of a training
-    step, and two thirds of a clip of 240 frames. The process stays as large as it ever was. Other C libraries have no
-    such option.
+    Every training step frees and allocates the activations of a batch again, hundreds of megabytes. If the memory went
+    back to the kernel in between, the kernel would have to clear every page: on a virtual machine this took a seventh
+    of a training step, and two thirds of the time of a clip of 240 frames. In return, the process never shrinks.
+
+    Returns:
+        True if the option was set. Other C libraries do not have it.
     """
     try:
         option = ctypes.CDLL(None).mallopt
@@ -29,14 +31,14 @@ def keep_freed_memory() -> bool:
 
 
 @contextmanager
-def rare_collections() -> Iterator[None]:
+def rare_garbage_collection() -> Iterator[None]:
     """Collect garbage rarely while the block runs.
 
-    The passes over a graph make millions of objects that stay, and Python's collector, which looks at all of them again
-    and again, takes 10% to 30% of a conversion at its usual thresholds.
+    Passes over a graph create millions of objects and keep them. With its usual thresholds, the garbage collector scans
+    all of them again and again, which takes 10% to 30% of the time of a conversion.
     """
     usual = gc.get_threshold()
-    gc.set_threshold(*RARE)
+    gc.set_threshold(*RARE_THRESHOLDS)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""How a program that runs until it is stopped is told to stop."""
+"""Stop signals (Ctrl-C, SIGTERM, SIGHUP), handled so that a run can end in order."""
 
 from __future__ import annotations
 
@@ -7,48 +7,47 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 @contextmanager
-def ended_by_signals(end: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM, which ends services, call ``end``, which must take no lock; the second one interrupts.
+def call_on_stop(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` at the first Ctrl-C or SIGTERM while the block runs. The second signal raises KeyboardInterrupt.
 
-    An interrupt that is raised where it happens to come can leave a lock taken for ever: between a lock's acquisition
-    and the ``with`` that would release it there is room for it. So the loop is told, and looks at its next turn.
+    A KeyboardInterrupt can be raised between the acquisition of a lock and the ``with`` block that would release it:
+    the lock would never be released. So the first signal only calls a function, and the block ends at its next turn.
+
+    Args:
+        stop: sets a flag that the block looks at. It must not acquire a lock.
     """
 
-    def told(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.default_int_handler)
-        end()
+        stop()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread():
+    with _handled_by(handle, signal.SIGINT, signal.SIGTERM):
         yield
-        return
-    # What a shell in the background has ignored stays so.
-    before = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, told)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
-def interrupt_on_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP, by which services and closed terminals end a run, unwind it as Ctrl-C does."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+def interrupt_on_stop() -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGTERM, which ends services, and at SIGHUP, sent when a terminal is closed."""
+    with _handled_by(signal.default_int_handler, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], Any], *signals: signal.Signals) -> Iterator[None]:
+    """Install a handler for signals while the block runs. Only the main thread can do this; elsewhere, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # What is ignored, as nohup does, stays ignored.
-    before = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
+    # A signal that is ignored stays ignored: a shell ignores SIGINT for jobs in the background, nohup ignores SIGHUP.
+    before = {number: old for number in signals if (old := signal.getsignal(number)) != signal.SIG_IGN}
     for number in before:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)

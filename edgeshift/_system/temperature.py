@@ -1,4 +1,4 @@
-"""How warm a Linux device is, by the zones its kernel knows."""
+"""Temperatures of a Linux device, from the thermal zones of its kernel."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from pathlib import Path
 
 
 def temperatures(root: Path = Path("/")) -> dict[str, float]:
-    """{zone: degrees Celsius}; empty where nothing can be read.
+    """Read the temperature of each thermal zone.
 
     Args:
-        root: of the file system, for tests.
+        root: root of the file system; tests pass another folder.
+
+    Returns:
+        {name of the zone: degrees Celsius}, empty if no zone can be read.
     """
-    found: dict[str, float] = {}
+    degrees: dict[str, float] = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
         value = _text(zone / "temp")
-        # Sensors that are off give values no device survives.
+        # A sensor that is switched off gives an impossible value.
         if value and value.lstrip("-").isdigit() and -40_000 < int(value) < 200_000:
             name = _text(zone / "type") or zone.name
-            found[name if name not in found else f"{name} ({zone.name})"] = int(value) / 1000
-    return found
+            degrees[name if name not in degrees else f"{name} ({zone.name})"] = int(value) / 1000
+    return degrees
 
 
 def _text(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""How many threads torch uses."""
+"""The number of threads that torch uses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread: on a busy machine, threads that wait for each other take far longer."""
+    """Limit torch to one thread while the block runs. On a busy machine, its threads mostly wait for each other."""
     import torch
 
     threads = torch.get_num_threads()

@@ -99,7 +99,7 @@ def test_hashes():
 
 def test_two_at_once_do_not_share_a_folder(tmp_path):
     with folder_lock(tmp_path / "run"):
-        with pytest.raises(EdgeshiftError, match="another process is at work there"), folder_lock(tmp_path / "run"):
+        with pytest.raises(EdgeshiftError, match="another process is using this folder"), folder_lock(tmp_path / "run"):
             raise AssertionError("both were let in")
         with folder_lock(tmp_path / "other"):
             pass

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from edgeshift._system.memory import RARE, rare_collections
+from edgeshift._system.memory import RARE_THRESHOLDS, rare_garbage_collection
 
 # In a process of its own: what is set cannot be unset.
 COUNT = """
@@ -38,7 +38,7 @@ def test_an_array_that_was_freed_is_not_made_of_new_pages():
 
 def test_the_collector_is_as_it_was_afterwards() -> None:
     usual = gc.get_threshold()
-    with pytest.raises(RuntimeError), rare_collections():
-        assert gc.get_threshold() == RARE != usual
+    with pytest.raises(RuntimeError), rare_garbage_collection():
+        assert gc.get_threshold() == RARE_THRESHOLDS != usual
         raise RuntimeError
     assert gc.get_threshold() == usual

@@ -1,6 +1,6 @@
-"""Benchmarks: what things cost here, as ratios within one run. Importing them needs no torch.
+"""Measure latency, memory, energy and accuracy of artifacts, on this machine and on devices. It imports no torch.
 
-python -m edgeshift.benchmarks.studies.overhead     what a shift and a stream cost, with goals
-python -m edgeshift.benchmarks.studies.operators    where the time of a .tflite goes
-python -m edgeshift.benchmarks.studies.files        a step of one artifact over a step of another, whatever runs them
+devices    reach a device and read what it reports of itself        accuracy   labelled clips, frame by frame
+latency    time steps in fresh processes, and judge the result      reports    pages, tables and comparisons
+statistics confidence intervals                                     studies    experiments about edgeshift itself
 """

@@ -1,4 +1,4 @@
-"""Intervals: of a share of clips, of the median of a ratio, of the difference between two models."""
+"""Confidence intervals: of a share of clips, of the difference between two models, and of a median over rounds."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ import numpy.typing as npt
 
 from edgeshift.errors import EdgeshiftError
 
-#: Seconds, one per round.
+#: Seconds, one value per round.
 Seconds = npt.NDArray[np.float64]
-#: Resamples of a bootstrap, and the share of their medians that its interval holds.
+#: Number of resamples of a bootstrap, and the confidence level of every interval.
 RESAMPLES, CONFIDENCE = 2000, 0.95
 
-#: Of the normal distribution: 95% lie within this many standard deviations.
+#: 95% of a normal distribution lies within this many standard deviations of the mean.
 Z95 = 1.959963984540054
 
 
 class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``count`` of ``total``, as a value with its 95% interval; all None where there is nothing to count."""
+    """A share of a whole, such as the clips that are classified correctly.
+
+    Attributes:
+        count: number of clips that count.
+        total: number of all clips.
+        value: ``count / total``; None if there are no clips, as are the next two.
+        low, high: ends of the 95% interval.
+    """
 
     count: int
     total: int
@@ -35,8 +42,16 @@ class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%}, {self.count} of {self.total})"
 
 
+class Interval(NamedTuple):
+    """A median over rounds, with the low and high end of its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 def share(count: int, total: int) -> Share:
-    """With Wilson's score interval (1927), which holds near 0 and 1 and for few clips."""
+    """Return a share with Wilson's score interval (1927), which is sound near 0 and 1 and for few clips."""
     if total == 0:
         return Share(count, total, None, None, None)
     value, spread = count / total, Z95 * Z95 / total
@@ -48,9 +63,15 @@ def share(count: int, total: int) -> Share:
 
 
 def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
-    """The 95% interval of the difference of two shares of the same clips, by Agresti and Min (2005).
+    """Return the 95% interval of the difference between two models' accuracies on the same clips.
 
-    Wald's interval after half a clip was added to each of the four kinds, which holds for few clips as well.
+    This is Wald's interval after half a clip is added to each cell of the table, which keeps it sound for few clips
+    (Agresti and Min, 2005).
+
+    Args:
+        lost: number of clips that only the first model classifies correctly.
+        won: number of clips that only the second model classifies correctly.
+        total: number of clips.
     """
     n, difference, discordant = total + 2, won - lost, won + lost + 1
     middle = difference / n
@@ -59,38 +80,34 @@ def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """McNemar's exact test, two-sided: how likely two equally good models differ this much on the same clips.
+    """Return the two-sided p-value of McNemar's exact test, whose null hypothesis is that two models are equally good.
 
     Args:
-        first_only, second_only: clips that only the first, only the second has right.
+        first_only, second_only: number of clips that only the first, only the second model classifies correctly.
     """
     total = first_only + second_only
-    # total over right, each out of the one before: thousands of clips would take minutes otherwise.
-    ways, tail = 1, 0
+    # Each binomial coefficient follows from the one before: computed one by one, thousands of clips would take minutes.
+    coefficient, tail = 1, 0
     for right in range(min(first_only, second_only) + 1):
-        tail += ways
-        ways = ways * (total - right) // (right + 1)
+        tail += coefficient
+        coefficient = coefficient * (total - right) // (right + 1)
     return min(1.0, tail / (1 << total) * 2)
 
 
-class Interval(NamedTuple):
-    """A median over rounds, and between what it would lie were the rounds drawn again."""
-
-    value: float
-    low: float
-    high: float
-
-
 def ratio(over: Seconds, under: Seconds) -> Interval:
-    """The median of ``over / under``, round by round."""
+    """Return the median over rounds of ``over / under``, with its interval. Errors as ``median``."""
     return median(over / under)
 
 
 def median(values: Seconds, *, seed: int = 0) -> Interval:
-    """The median of one value per round, with its percentile bootstrap interval.
+    """Return the median over rounds with its percentile bootstrap interval.
+
+    Args:
+        values: one value per round.
+        seed: seed of the bootstrap; the same values and seed give the same interval.
 
     Raises:
-        EdgeshiftError: a value that is no number, such as the ratio to a time of zero.
+        EdgeshiftError: a value is not finite, such as the ratio to a time of zero.
     """
     if not np.isfinite(values).all():
         raise EdgeshiftError("a time of zero cannot be compared; time more calls")

@@ -1,4 +1,4 @@
-"""What a stream answers to one clip."""
+"""Stream a clip: choose the frames that the network sees, and compute their logits."""
 
 from __future__ import annotations
 
@@ -13,37 +13,42 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.stream import Stream
 from edgeshift.video.clips import TimedFrame, paced, uniform
 
-#: Frames of a clip where the artifact knows neither its spacing nor its number of frames.
+#: Frames of a clip if the artifact knows neither its frame spacing nor the number of frames of its training clips.
 FRAMES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """times: float64 [T], seconds of the frames that were fed. logits: float32 [T, classes]."""
+class FrameLogits:
+    """The logits of the frames of one clip.
+
+    Attributes:
+        times: timestamps of the frames, seconds, float64 [T].
+        logits: float32 [T, classes].
+    """
 
     times: npt.NDArray[np.float64]
     logits: npt.NDArray[np.float32]
 
 
-def stream_clip(stream: Stream, path: Path) -> Answers:
-    """Stream a clip from the start of the states. Frames and errors as of ``clip_frames``."""
+def stream_clip(stream: Stream, path: Path) -> FrameLogits:
+    """Stream a clip from fresh states. Frames and errors as ``clip_frames``."""
     stream.reset()
     times, logits = [], []
     for frame, timestamp in clip_frames(stream.spec, path):
-        # Without the time: the frames are those that are due.
+        # No timestamp is given to the stream, so it processes every frame; all of them are due.
         logits.append(stream.step(frame).logits)
         times.append(timestamp)
-    return Answers(np.array(times, np.float64), np.stack(logits))
+    return FrameLogits(np.array(times, np.float64), np.stack(logits))
 
 
 def clip_frames(spec: StreamSpec, path: Path) -> Iterator[TimedFrame]:
-    """The frames of a clip that a network is to see.
+    """Return the frames of a clip that the network sees.
 
-    They are taken by their timestamps at the spacing the network was trained with. Where the artifact does not know it,
-    as many frames as its training clips had (or ``FRAMES``) are spread over the clip.
+    Frames are chosen by their timestamps, at the frame spacing the network was trained with. If the artifact does not
+    know it, as many frames as its training clips had, or else ``FRAMES``, are spread evenly over the clip.
 
     Raises:
-        VideoError: a clip that cannot be read, or breaks off.
+        VideoError: the clip cannot be read to its end.
     """
     if spec.frame_spacing is not None:
         return paced(path, spec.frame_spacing)

@@ -1,4 +1,4 @@
-"""What was answered to each clip, as it comes."""
+"""Store the result of every clip as soon as it is measured, so that a run that was cut off can be resumed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from edgeshift.benchmarks.accuracy.score import ClipScore
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One result: ``key`` says of which artifact, under which rule; ``bytes`` how large the clip was."""
+    """One result.
+
+    Attributes:
+        key: hash of the artifact and its event rule, see ``Candidate.key``.
+        bytes: size of the clip's file.
+        clip: the result.
+    """
 
     key: str
     bytes: int
@@ -19,7 +25,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Journal:
-    """The results of all artifacts in one file. Arguments and errors as of ``JsonLines``."""
+    """The results of all artifacts in one file. Arguments and errors as ``JsonLines``."""
 
     def __init__(self, path: Path, *, resume: bool = False) -> None:
         self._lines = JsonLines(path, Entry, resume=resume)
@@ -27,14 +33,14 @@ class Journal:
 
     @staticmethod
     def beside(out: Path) -> Path:
-        """Where the journal of a report lies."""
+        """Return the path of the journal of a report."""
         return out.with_suffix(".clips.jsonl")
 
     def find(self, key: str, file: str, label: str, size: int) -> ClipScore | None:
-        """The result of a clip that has not changed, if it is known."""
+        """Return the stored result of a clip; None: it was not measured yet, or its label or file changed."""
         entry = self._entries.get((key, file))
         return entry.clip if entry and entry.bytes == size and entry.clip.label == label else None
 
     def add(self, key: str, size: int, clip: ClipScore) -> None:
-        """Keep a result."""
+        """Store a result."""
         self._lines.add(Entry(key, size, clip))

@@ -1,4 +1,4 @@
-"""An artifact over all clips of a data set: in this process or in several, and never a clip dropped in silence."""
+"""Measure an artifact on all clips of a data set: in this process, in several processes, or on a device."""
 
 from __future__ import annotations
 
@@ -11,25 +11,32 @@ from pathlib import Path
 
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.spec import StreamSpec
-from edgeshift.benchmarks.accuracy.clip import stream_clip
+from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
+from edgeshift.benchmarks.accuracy.clip import FrameLogits, stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
-from edgeshift.benchmarks.accuracy.opened import Candidate, open_subject
-from edgeshift.benchmarks.accuracy.remote import stream_on
+from edgeshift.benchmarks.accuracy.remote import stream_on_device
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.errors import EdgeshiftError, VideoError, one_line
 from edgeshift.video.dataset import LabelledClip
 
-#: Of a clip that could not be streamed.
+#: Why a clip could not be streamed.
 Reason = str
+Result = tuple[LabelledClip, "ClipScore | Reason"]
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What an artifact answered.
+    """The results of one artifact.
 
     Attributes:
-        file: its name. clips: in the order of the data set. unreadable: (clip, why), in that order.
+        file: name of the file.
+        sha256: hash of the file.
+        runtime: name and version of the runtime.
+        spec: description in the file.
+        rule: event rule that was used.
+        clips: the results, in the order of the data set.
+        unreadable: name and reason for every clip that could not be streamed, in the order of the data set.
     """
 
     file: str
@@ -42,7 +49,7 @@ class Measured:
 
 
 def measure(
-    subject: Candidate,
+    candidate: Candidate,
     clips: Iterable[LabelledClip],
     *,
     jobs: int = 1,
@@ -50,108 +57,108 @@ def measure(
     journal: Journal | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Measured:
-    """Stream every clip.
+    """Stream every clip. Clips that cannot be read are listed in the result.
 
     Args:
-        subject: the artifact. clips: the data set.
-        jobs: processes; 1: this one. device: stream them there (``subject`` is ``open_on``'s); None: here.
-        journal: gives what is known, and takes every result as it comes.
+        candidate: the artifact.
+        clips: clips of the data set.
+        jobs: number of processes; 1: this process.
+        device: device to run on, for a candidate of ``open_on_device``; None: this machine.
+        journal: stores every result, and gives those that it has already.
         advance: called after each clip.
 
     Raises:
-        EdgeshiftError: not one clip can be read, or the network's answers are no numbers.
+        EdgeshiftError: no clip can be read, or logits are not finite.
     """
     clips = list(clips)
-    found: dict[str, ClipScore] = {}
+    scores: dict[str, ClipScore] = {}
     unreadable: dict[str, Reason] = {}
-    todo = []
+    missing = []
     for clip in clips:
-        known = journal.find(subject.key, clip.name, clip.label, _size(clip)) if journal else None
+        known = journal.find(candidate.key, clip.name, clip.label, _size(clip)) if journal else None
         if known is None:
-            todo.append(clip)
+            missing.append(clip)
         else:
-            found[clip.name] = known
+            scores[clip.name] = known
             advance()
     if device is not None:
-        results = _there(device, subject, todo)
+        results = (_score(candidate, clip, logits) for clip, logits in stream_on_device(device, candidate, missing))
     else:
-        results = _here(subject, todo) if jobs == 1 else _in_processes(subject, todo, jobs)
+        results = stream_here(candidate, missing) if jobs == 1 else stream_in_processes(candidate, missing, jobs)
     for clip, result in results:
         if isinstance(result, Reason):
             unreadable[clip.name] = result
         else:
-            found[clip.name] = result
+            scores[clip.name] = result
             if journal:
-                journal.add(subject.key, _size(clip), result)
+                journal.add(candidate.key, _size(clip), result)
         advance()
-    if not found:
+    if not scores:
         name, reason = next(iter(unreadable.items()), ("", "there are none"))
         raise VideoError(f"none of {len(clips)} clips can be read; the first: {name}: {reason}")
     return Measured(
-        subject.path.name,
-        subject.sha256,
-        subject.model.runtime,
-        subject.model.spec,
-        subject.rule,
-        tuple(found[clip.name] for clip in clips if clip.name in found),
+        candidate.path.name,
+        candidate.sha256,
+        candidate.model.runtime,
+        candidate.model.spec,
+        candidate.rule,
+        tuple(scores[clip.name] for clip in clips if clip.name in scores),
         tuple((clip.name, unreadable[clip.name]) for clip in clips if clip.name in unreadable),
     )
 
 
-Result = tuple[LabelledClip, "ClipScore | Reason"]
-
-
-def _here(subject: Candidate, clips: Iterable[LabelledClip]) -> Iterator[Result]:
-    stream = subject.model.stream()
+def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator[Result]:
+    """Stream clips in this process, and yield the result of each, or why it cannot be read."""
+    stream = candidate.model.stream()
     for clip in clips:
         try:
-            answers = stream_clip(stream, clip.path)
+            logits: FrameLogits | Reason = stream_clip(stream, clip.path)
         except VideoError as error:
-            yield clip, one_line(error, 300)
-            continue
-        yield clip, score_clip(clip.name, clip.label, answers, subject.rule, stream.spec.labels, stream.spec.consensus)
+            logits = one_line(error, 300)
+        yield _score(candidate, clip, logits)
 
 
-def _there(device: Device, subject: Candidate, clips: list[LabelledClip]) -> Iterator[Result]:
-    spec = subject.model.spec
-    for clip, answers in stream_on(device, subject, clips):
-        if isinstance(answers, Reason):
-            yield clip, answers
-        else:
-            yield clip, score_clip(clip.name, clip.label, answers, subject.rule, spec.labels, spec.consensus)
-
-
-def _in_processes(subject: Candidate, clips: Iterable[LabelledClip], jobs: int) -> Iterator[Result]:
-    # Not forked: threads of a runtime do not survive that.
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (subject.path, subject.sha256))
+def stream_in_processes(candidate: Candidate, clips: Iterable[LabelledClip], jobs: int) -> Iterator[Result]:
+    """Stream clips in several processes, and yield results as they are ready."""
+    # Spawned, because the threads of a runtime do not survive a fork.
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _open_in_process, (candidate.path, candidate.sha256))
     with pool:
-        futures: dict[Future[ClipScore | Reason], LabelledClip] = {pool.submit(_work, clip): clip for clip in clips}
+        futures: dict[Future[ClipScore | Reason], LabelledClip] = {
+            pool.submit(_stream_in_process, clip): clip for clip in clips
+        }
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise EdgeshiftError(
-                f"{subject.path.name}: a process of --jobs {jobs} was ended from outside, by a lack of memory perhaps; "
-                "try fewer (what was answered is kept: --resume)"
+                f"{candidate.path.name}: a process of --jobs {jobs} was killed, perhaps for lack of memory; "
+                "try fewer jobs (results so far are stored: --resume)"
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-#: The artifact of a process of ``_in_processes``.
-_subjects: list[Candidate] = []
+#: The artifact of a process of ``stream_in_processes``.
+_candidates: list[Candidate] = []
 
 
-def _begin(path: Path, digest: str) -> None:
-    subject = open_subject(path)
-    if subject.sha256 != digest:
+def _open_in_process(path: Path, digest: str) -> None:
+    candidate = open_candidate(path)
+    if candidate.sha256 != digest:
         raise EdgeshiftError(f"{path} changed while it was measured")
-    _subjects.append(subject)
+    _candidates.append(candidate)
 
 
-def _work(clip: LabelledClip) -> ClipScore | Reason:
-    ((_, result),) = _here(_subjects[0], [clip])
+def _stream_in_process(clip: LabelledClip) -> ClipScore | Reason:
+    ((_, result),) = stream_here(_candidates[0], [clip])
     return result
+
+
+def _score(candidate: Candidate, clip: LabelledClip, logits: FrameLogits | Reason) -> Result:
+    if isinstance(logits, Reason):
+        return clip, logits
+    spec = candidate.model.spec
+    return clip, score_clip(clip.name, clip.label, logits, candidate.rule, spec.labels, spec.consensus)
 
 
 def _size(clip: LabelledClip) -> int:

@@ -1,4 +1,4 @@
-"""Clips on a device: frames are decoded and fitted here, by the same code as everywhere, and answered there."""
+"""Stream clips on a device. Frames are decoded and fitted on this machine, and their logits computed on the device."""
 
 from __future__ import annotations
 
@@ -6,134 +6,125 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-import msgspec
 import numpy as np
 
 from edgeshift._system.files import sha256
 from edgeshift.artifact.file import artifact_bytes, read_artifact
-from edgeshift.benchmarks.accuracy.clip import Answers, clip_frames
-from edgeshift.benchmarks.accuracy.opened import Candidate
+from edgeshift.benchmarks.accuracy.candidate import Candidate
+from edgeshift.benchmarks.accuracy.clip import FrameLogits, clip_frames
 from edgeshift.benchmarks.devices.device import Device
-from edgeshift.benchmarks.devices.probe import answers, ask_probe, require_done
+from edgeshift.benchmarks.devices.messages import Message, call_worker
+from edgeshift.benchmarks.devices.probe import ask_probe
+from edgeshift.benchmarks.latency.messages import ClipLogits
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError, VideoError, one_line
 from edgeshift.stream import Array, Model
 from edgeshift.targets import find_runtime
 from edgeshift.video.dataset import LabelledClip
 from edgeshift.video.fit import fit_frame
 
-#: Frames that are sent at once, and seconds a slow device may take for one.
-BATCH, SLOWEST, PATIENCE = 512, 10.0, 120.0
+#: Number of frames after which a batch of clips is sent.
+BATCH = 512
+#: Seconds for starting the worker, and for one frame on a slow device.
+TIMEOUT, SLOWEST_STEP = 120.0, 10.0
 
 
-class ClipLogits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the agent answers to a clip: logits [T, classes]."""
-
-    clip: str
-    logits: list[list[float]]
-    runtime: str
-
-
-def open_on(device: Device, path: Path) -> Candidate:
-    """An artifact to measure on a device; nothing is loaded here.
+def open_on_device(device: Device, path: Path) -> Candidate:
+    """Return an artifact to measure on a device. It is not loaded on this machine.
 
     Raises:
-        ArtifactError: it is damaged, or a folder. DeviceError: the device has no runtime for it.
+        ArtifactError: the artifact is damaged, or a folder.
+        DeviceError: the device has no runtime for it.
     """
     if path.is_dir():
-        raise ArtifactError(f"{path}: a folder is measured on this machine only")
-    spec, known = read_artifact(path).spec, ask_probe(device).runtimes
+        raise ArtifactError(f"{path}: only --device local can measure an artifact that is a folder")
+    spec, versions = read_artifact(path).spec, ask_probe(device).runtimes
     runtime = find_runtime(path).name
-    if runtime not in known:
-        words = ", ".join(known) or "none"
+    if runtime not in versions:
+        installed = ", ".join(versions) or "none"
         raise DeviceError(
-            f"{device.name}: no runtime for {path.name} ({spec.target}) is installed there; it has {words}"
+            f"{device.name}: no runtime for {path.name} ({spec.target}) is installed there; installed: {installed}"
         )
-    model = Model(spec, f"{runtime} {known[runtime]} on {device.name}", _not_here)
+    model = Model(spec, f"{runtime} {versions[runtime]} on {device.name}", _not_loaded)
     return Candidate(path, sha256(artifact_bytes(path)), model)
 
 
-def stream_on(
-    device: Device, subject: Candidate, clips: Sequence[LabelledClip]
-) -> Iterator[tuple[LabelledClip, Answers | str]]:
+class _Fitted(NamedTuple):
+    """A clip with the times of its frames, seconds, and the frames as the network takes them."""
+
+    clip: LabelledClip
+    times: list[float]
+    frames: Array
+
+
+def stream_on_device(
+    device: Device, candidate: Candidate, clips: Sequence[LabelledClip]
+) -> Iterator[tuple[LabelledClip, FrameLogits | str]]:
     """Stream clips on a device, many at a time.
 
     Yields:
-        a clip, and its answers or why it cannot be read.
+        A clip, and its logits or why it cannot be read.
 
     Raises:
-        DeviceLostError: it cannot be reached any more; what it answered before that was yielded.
-        DeviceError: the device fails, or says what is no answer.
+        DeviceLostError: the connection was lost; the logits that arrived before were yielded.
+        DeviceError: the worker failed, or its messages are damaged or incomplete.
     """
-    artifact = device.push(subject.path, f"{subject.sha256[:12]}{subject.path.suffix.lower()}")
-    batch: list[tuple[LabelledClip, list[float], Array]] = []
+    artifact = device.push(candidate.path, f"{candidate.sha256[:12]}{candidate.path.suffix.lower()}")
+    spec = candidate.model.spec
+    batch: list[_Fitted] = []
     for clip in clips:
         try:
-            # Fitted as they come: the frames of a long clip, whole, are more than memory holds.
-            spec = subject.model.spec
-            found = [(fit_frame(frame, spec.frame), time) for frame, time in clip_frames(spec, clip.path)]
+            # Each frame is fitted when it is decoded, because all original frames of a long clip do not fit in memory.
+            frames = [(fit_frame(frame, spec.frame), time) for frame, time in clip_frames(spec, clip.path)]
         except VideoError as error:
             yield clip, one_line(error, 300)
             continue
-        batch.append((clip, [time for _, time in found], np.stack([frame for frame, _ in found])))
-        if sum(len(one) for *_, one in batch) >= BATCH:
-            yield from _ask(device, artifact, subject, batch)
+        batch.append(_Fitted(clip, [time for _, time in frames], np.stack([frame for frame, _ in frames])))
+        if sum(len(fitted.frames) for fitted in batch) >= BATCH:
+            yield from _stream_batch(device, artifact, len(spec.labels), batch)
             batch = []
     if batch:
-        yield from _ask(device, artifact, subject, batch)
+        yield from _stream_batch(device, artifact, len(spec.labels), batch)
 
 
-def _ask(
-    device: Device, artifact: str, subject: Candidate, batch: Sequence[tuple[LabelledClip, list[float], Array]]
-) -> Iterator[tuple[LabelledClip, Answers]]:
+def _stream_batch(
+    device: Device, artifact: str, classes: int, batch: Sequence[_Fitted]
+) -> Iterator[tuple[LabelledClip, FrameLogits]]:
+    answers: dict[str, ClipLogits] = {}
+
+    def receive(message: Message) -> None:
+        if isinstance(message, ClipLogits):
+            answers[message.clip] = message
+
+    lost: DeviceLostError | None = None
     with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
         file = Path(folder, "clips.npz")
-        named: dict[str, Any] = {f"clip{index}": frames for index, (*_, frames) in enumerate(batch)}
+        named: dict[str, Any] = {f"clip{index}": fitted.frames for index, fitted in enumerate(batch)}
         np.savez(file, **named)
-        # By its content: another machine that measures on the same device has clips of its own there.
+        # Named by its content, because another machine may measure on the same device.
         path = device.push(file, f"clips_{sha256(file.read_bytes())[:16]}.npz")
-        count = sum(len(frames) for *_, frames in batch)
-        lines: list[str] = []
-        lost: DeviceLostError | None = None
+        timeout = TIMEOUT + SLOWEST_STEP * sum(len(fitted.frames) for fitted in batch)
         try:
-            command = [*device.agent(), "logits", artifact, path]
-            require_done(device, device.run(command, PATIENCE + SLOWEST * count, lines.append))
+            call_worker(device, ["logits", artifact, path], timeout, ClipLogits, receive=receive)
         except DeviceLostError as error:
-            lost = error  # what it has answered is not lost
+            lost = error
         finally:
             if lost is None:
                 with suppress(DeviceError):
-                    device.run(["rm", "-f", path], PATIENCE)
-    classes = len(subject.model.spec.labels)
-    said = _said(device, lines, whole=lost is None)
+                    device.run(["rm", "-f", path], TIMEOUT)
     for index, (clip, times, frames) in enumerate(batch):
-        one = said.get(f"clip{index}")
-        if one is None and lost is not None:
+        answer = answers.get(f"clip{index}")
+        if answer is None and lost is not None:
             continue
-        logits = np.array(one.logits if one else [], np.float32)
+        logits = np.array(answer.logits if answer else [], np.float32)
         if logits.shape != (len(frames), classes):
-            raise DeviceError(
-                f"{device.name}: {clip.name}: {len(frames)} frames of {classes} logits expected, not {logits.shape}"
-            )
-        yield clip, Answers(np.array(times, np.float64), logits)
+            expected = f"{len(frames)} frames of {classes} logits"
+            raise DeviceError(f"{device.name}: {clip.name}: {expected} expected, not {logits.shape}")
+        yield clip, FrameLogits(np.array(times, np.float64), logits)
     if lost is not None:
         raise lost
 
 
-def _said(device: Device, lines: Sequence[str], *, whole: bool) -> dict[str, ClipLogits]:
-    """{clip: its answers}; of a device that was lost, the last line may be cut off."""
-    found: dict[str, ClipLogits] = {}
-    for line in answers("\n".join(lines)):
-        try:
-            one = msgspec.json.decode(line, type=ClipLogits)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            if not whole:
-                break
-            raise DeviceError(f"{device.name}: its agent says what are no logits: {error}") from error
-        found[one.clip] = one
-    return found
-
-
-def _not_here() -> NoReturn:
-    raise DeviceError("this artifact is measured on a device; nothing is loaded here")
+def _not_loaded() -> NoReturn:
+    raise DeviceError("this artifact is measured on a device; it is not loaded on this machine")

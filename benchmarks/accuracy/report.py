@@ -1,4 +1,4 @@
-"""The accuracy of artifacts on one data set, as a document."""
+"""The report of an accuracy measurement: predictions for every clip, and the accuracies that follow from them."""
 
 from __future__ import annotations
 
@@ -9,43 +9,52 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgeshift.artifact.description import RuleSpec
-from edgeshift.benchmarks.accuracy.score import AFTER, ANSWERS, ClipScore
+from edgeshift.benchmarks.accuracy.score import PREDICTIONS, RUNNING_FRAMES, ClipScore
 from edgeshift.benchmarks.statistics import Share, mcnemar, paired_interval, share
 from edgeshift.errors import EdgeshiftError, unknown
+from edgeshift.events.spotter import idle_of
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.measure import Measured
     from edgeshift.video.dataset import DataSet
 
-#: 2: ``running``, of subjects and of clips. 3: the interval of comparisons.
+#: Version 2 added ``running``, version 3 the interval of comparisons.
 VERSION = 3
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The base of every part."""
+    """The base class of all parts of a report."""
 
 
 class Unreadable(Struct, frozen=True, kw_only=True):
-    """A clip that could not be streamed, and why."""
+    """The name of a clip that could not be streamed, and the reason."""
 
     file: str
     reason: str
 
 
-class Row(Struct, frozen=True, kw_only=True):
-    """One label: its clips, and how many of them each kind of answer has right ({answer: clips})."""
+class LabelResult(Struct, frozen=True, kw_only=True):
+    """The result for one label.
+
+    Attributes:
+        label: the label.
+        clips: number of clips with this label.
+        right: {kind of prediction: number of clips it is correct for}.
+    """
 
     label: str
     clips: int
     right: dict[str, int]
 
 
-class Idle(Struct, frozen=True, kw_only=True):
-    """Clips without a gesture, or with one that the model does not know; no accuracy has them.
+class ExcludedClips(Struct, frozen=True, kw_only=True):
+    """Clips that are excluded from accuracy: those without a gesture, or with a gesture that the model does not have.
 
     Attributes:
-        frames: mean share of a clip's frames that are answered with "no gesture"; None: there is no such label.
-        silent: clips in which nothing is announced.
+        label: their label.
+        clips: number of clips.
+        frames: mean share of a clip's frames that are predicted as "no gesture"; None: there is no such label.
+        silent: share of the clips in which no event is announced.
     """
 
     label: str
@@ -55,17 +64,23 @@ class Idle(Struct, frozen=True, kw_only=True):
 
 
 class ArtifactResult(Struct, frozen=True, kw_only=True):
-    """One artifact's result.
+    """The result of one artifact.
 
     Attributes:
-        file: its name. sha256: of the file. rule: of the consensus; assumed: the artifact carries none.
-        accuracy: {answer: share of the clips}, see ``ClipScore``. subset: the same for the labels asked for.
-        running: {"4": share of the clips whose running mean of logits is right after so many frames, ..., "end"}, as
-            ``ClipScore`` has it.
-        first: median of the frames until the right label leads, of the clips in which it ever does.
-        rows: a label each. matrix: clips by [label][consensus answer], both in the order of ``rows``.
-        idle: clips that do not count, by label. unreadable: clips that could not be streamed.
-        clips: what was answered to each.
+        file, sha256: name and hash of the file.
+        model, precision, trained, frame_spacing: from the description in the file.
+        runtime: name and version of the runtime.
+        rule: event rule that was used.
+        assumed: whether that is the default rule, because the artifact has none.
+        accuracy: {kind of prediction: share of the clips it is correct for}, see ``ClipScore``.
+        subset: the same for the clips of the chosen labels; None: none were chosen.
+        running: {"4": share of the clips whose running mean is correct after 4 frames, ..., "end": at the end}.
+        first: median number of frames until the true label leads, over the clips in which it does.
+        rows: one entry per label that is a gesture.
+        matrix: number of clips by [true label][consensus prediction], in the order of ``rows``.
+        idle: clips that are excluded from accuracy, by label.
+        unreadable: clips that could not be streamed.
+        clips: predictions for each clip.
     """
 
     file: str
@@ -81,19 +96,24 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
     subset: dict[str, Share] | None
     running: dict[str, Share]
     first: float | None
-    rows: tuple[Row, ...]
+    rows: tuple[LabelResult, ...]
     matrix: tuple[tuple[int, ...], ...]
-    idle: tuple[Idle, ...]
+    idle: tuple[ExcludedClips, ...]
     unreadable: tuple[Unreadable, ...]
     clips: tuple[ClipScore, ...]
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """An artifact against the first one, on the clips that both answered.
+    """The comparison of an artifact with the first one, on the clips that both could read.
 
     Attributes:
-        changed: clips with another consensus answer. lost: of those, right only in the first. won: right only here.
-        p: McNemar's exact test. difference: of the shares that are right, this less the first, with its 95% interval.
+        file: name of the artifact.
+        clips: number of clips.
+        changed: clips with another consensus prediction.
+        lost, won: clips that only the first artifact, only this one predicts correctly.
+        p: p-value of McNemar's exact test.
+        difference: accuracy of this artifact less that of the first.
+        low, high: ends of its 95% interval.
     """
 
     file: str
@@ -108,7 +128,17 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """Everything about one run. data_sha256: of the clips' names and labels. split, subset: as asked for."""
+    """One run of ``edgeshift eval``.
+
+    Attributes:
+        version: version of the format.
+        data: name of the data set.
+        data_sha256: hash of the clips' names and labels.
+        split: split that was measured; None: all clips.
+        subset: labels whose accuracy was asked for separately; None: none.
+        subjects: the artifacts, in the order in which they were given.
+        comparisons: one entry per artifact but the first.
+    """
 
     version: int = VERSION
     data: str
@@ -122,30 +152,30 @@ class Report(Struct, frozen=True, kw_only=True):
 def make_report(
     measured: Sequence[Measured], data: DataSet, split: str | None = None, subset: Sequence[str] | None = None
 ) -> Report:
-    """Count.
+    """Return the report of artifacts that were measured on one data set.
 
     Args:
-        measured: an artifact each; the others are compared with the first.
-        data: what they were measured on. split: which part of it that was.
-        subset: labels to give accuracy of on their own.
+        measured: one entry per artifact; the others are compared with the first.
+        data: the data set.
+        split: the split of it that was measured.
+        subset: labels to give the accuracy of separately.
     """
-    subjects = tuple(_subject(one, subset) for one in measured)
+    results = tuple(_artifact_result(one, subset) for one in measured)
     return Report(
         data=data.name,
         data_sha256=data.sha256,
         split=split,
         subset=None if subset is None else tuple(subset),
-        subjects=subjects,
-        comparisons=tuple(compare_subjects(subjects[0], other) for other in subjects[1:]),
+        subjects=results,
+        comparisons=tuple(compare_subjects(results[0], other) for other in results[1:]),
     )
 
 
 def compare_subjects(first: ArtifactResult, other: ArtifactResult) -> Comparison:
-    """An artifact against another one, on the clips that both answered and whose label both know."""
-    known = {row.label for row in first.rows} & {row.label for row in other.rows}
-    before = {(clip.file, clip.label): clip for clip in first.clips if clip.label in known}
-    found = [(before.get((clip.file, clip.label)), clip) for clip in other.clips]
-    pairs = [(a, b) for a, b in found if a is not None]
+    """Compare an artifact with another one, on the clips that both could read and whose label both have."""
+    labels = {row.label for row in first.rows} & {row.label for row in other.rows}
+    before = {(clip.file, clip.label): clip for clip in first.clips if clip.label in labels}
+    pairs = [(before[clip.file, clip.label], clip) for clip in other.clips if (clip.file, clip.label) in before]
     lost = sum(a.consensus == a.label != b.consensus for a, b in pairs)
     won = sum(b.consensus == b.label != a.consensus for a, b in pairs)
     low, high = paired_interval(lost, won, len(pairs))
@@ -163,67 +193,68 @@ def compare_subjects(first: ArtifactResult, other: ArtifactResult) -> Comparison
 
 
 def require_labels(subset: Sequence[str], labels: Sequence[str]) -> None:
-    """Raise EdgeshiftError unless a model knows all of them."""
+    """Raise EdgeshiftError if the model does not have one of the labels in ``subset``."""
     for label in subset:
         if label not in labels:
             raise EdgeshiftError(unknown("label", label, labels))
 
 
-def gestures(subject_labels: Sequence[str], rule: RuleSpec) -> tuple[str, ...]:
-    """The labels that are gestures."""
-    idle = rule.idle(subject_labels)
-    return tuple(label for index, label in enumerate(subject_labels) if index != idle)
+def gestures(labels: Sequence[str], rule: RuleSpec) -> tuple[str, ...]:
+    """Return the labels of a model that are gestures: all but the event rule's label for no gesture."""
+    idle = idle_of(rule, labels)
+    return tuple(label for index, label in enumerate(labels) if index != idle)
 
 
-def _subject(one: Measured, subset: Sequence[str] | None) -> ArtifactResult:
-    known = gestures(one.spec.labels, one.rule)
-    counted = [clip for clip in one.clips if clip.label in known]
+def _artifact_result(measured: Measured, subset: Sequence[str] | None) -> ArtifactResult:
+    spec, known = measured.spec, gestures(measured.spec.labels, measured.rule)
+    counted = [clip for clip in measured.clips if clip.label in known]
     firsts = [clip.first for clip in counted if clip.first is not None]
-    others = sorted({clip.label for clip in one.clips} - set(known))
+    by_label = {label: [clip for clip in measured.clips if clip.label == label] for label in known}
+    others = sorted({clip.label for clip in measured.clips} - set(known))
     return ArtifactResult(
-        file=one.file,
-        sha256=one.sha256,
-        model=one.spec.model.name,
-        precision=one.spec.precision,
-        runtime=one.runtime,
-        trained=one.spec.weights.trained,
-        frame_spacing=one.spec.frame_spacing,
-        rule=one.rule,
-        assumed=one.spec.rule is None,
+        file=measured.file,
+        sha256=measured.sha256,
+        model=spec.model.name,
+        precision=spec.precision,
+        runtime=measured.runtime,
+        trained=spec.weights.trained,
+        frame_spacing=spec.frame_spacing,
+        rule=measured.rule,
+        assumed=spec.rule is None,
         accuracy=_accuracy(counted),
         subset=None if subset is None else _accuracy([clip for clip in counted if clip.label in subset]),
         running=_running(counted),
         first=float(median(firsts)) if firsts else None,
-        rows=tuple(_row(label, [clip for clip in counted if clip.label == label]) for label in known),
-        matrix=tuple(
-            tuple(sum(clip.label == label and clip.consensus == answer for clip in counted) for answer in known)
-            for label in known
+        rows=tuple(
+            LabelResult(label=name, clips=len(clips), right=_correct(clips)) for name, clips in by_label.items()
         ),
-        idle=tuple(_idle(label, [clip for clip in one.clips if clip.label == label]) for label in others),
-        unreadable=tuple(Unreadable(file=file, reason=reason) for file, reason in one.unreadable),
-        clips=one.clips,
+        matrix=tuple(
+            tuple(sum(clip.consensus == predicted for clip in clips) for predicted in known)
+            for clips in by_label.values()
+        ),
+        idle=tuple(_excluded(label, [clip for clip in measured.clips if clip.label == label]) for label in others),
+        unreadable=tuple(Unreadable(file=file, reason=reason) for file, reason in measured.unreadable),
+        clips=measured.clips,
     )
 
 
+def _correct(clips: Sequence[ClipScore]) -> dict[str, int]:
+    return {name: sum(getattr(clip, name) == clip.label for clip in clips) for name in PREDICTIONS}
+
+
 def _accuracy(clips: Sequence[ClipScore]) -> dict[str, Share]:
-    return {name: share(sum(getattr(clip, name) == clip.label for clip in clips), len(clips)) for name in ANSWERS}
+    return {name: share(correct, len(clips)) for name, correct in _correct(clips).items()}
 
 
 def _running(clips: Sequence[ClipScore]) -> dict[str, Share]:
-    return {
-        name: share(sum(clip.running[place] == clip.label for clip in clips), len(clips))
-        for place, name in enumerate([*map(str, AFTER), "end"])
-    }
+    names = [*map(str, RUNNING_FRAMES), "end"]
+    correct = [sum(clip.running[index] == clip.label for clip in clips) for index in range(len(names))]
+    return {name: share(count, len(clips)) for name, count in zip(names, correct, strict=True)}
 
 
-def _row(label: str, clips: Sequence[ClipScore]) -> Row:
-    right = {name: sum(getattr(clip, name) == label for clip in clips) for name in ANSWERS}
-    return Row(label=label, clips=len(clips), right=right)
-
-
-def _idle(label: str, clips: Sequence[ClipScore]) -> Idle:
+def _excluded(label: str, clips: Sequence[ClipScore]) -> ExcludedClips:
     frames = [clip.idle for clip in clips if clip.idle is not None]
-    return Idle(
+    return ExcludedClips(
         label=label,
         clips=len(clips),
         frames=round(sum(frames) / len(frames), 6) if frames else None,

@@ -1,74 +1,71 @@
-"""A report of accuracy as texts: rows that Markdown and pages share."""
+"""An accuracy report as text: the rows of tables that the command line, Markdown and pages share."""
 
 from __future__ import annotations
 
 from edgeshift.benchmarks.accuracy.report import ArtifactResult, Report
-from edgeshift.benchmarks.accuracy.score import ANSWERS
+from edgeshift.benchmarks.accuracy.score import PREDICTIONS
 from edgeshift.benchmarks.statistics import Share
 
-#: Of one row an artifact; the first share with its 95% interval.
-COLUMNS = ("file", "model", "precision", *ANSWERS)
-#: Of one row an artifact, against the first.
+#: Headings of the table with one row per artifact. The consensus has its 95% interval.
+COLUMNS = ("file", "model", "precision", *PREDICTIONS)
+#: Headings of the table that compares artifacts with the first one.
 AGAINST = ("file", "clips", "answered otherwise", "now wrong", "now right", "McNemar p", "difference")
 
 
 def artifact_rows(report: Report) -> list[tuple[str, ...]]:
-    """In the order of ``COLUMNS``."""
+    """Return one row per artifact, in the order of ``COLUMNS``."""
     return [
         (
-            one.file,
-            one.model,
-            one.precision,
-            str(one.accuracy.get(ANSWERS[0], "-")),
-            *(_percent(one.accuracy.get(name)) for name in ANSWERS[1:]),
+            *(artifact.file, artifact.model, artifact.precision),
+            str(artifact.accuracy.get(PREDICTIONS[0], "-")),
+            *(_percent(artifact.accuracy.get(name)) for name in PREDICTIONS[1:]),
         )
-        for one in report.subjects
+        for artifact in report.subjects
     ]
 
 
 def against_rows(report: Report) -> list[tuple[str, ...]]:
-    """In the order of ``AGAINST``."""
+    """Return one row per comparison, in the order of ``AGAINST``."""
     return [
         (
-            one.file,
-            *(f"{count:,}" for count in (one.clips, one.changed, one.lost, one.won)),
-            f"{one.p:.3g}",
-            points(one.difference, one.low, one.high),
+            pair.file,
+            *(f"{count:,}" for count in (pair.clips, pair.changed, pair.lost, pair.won)),
+            f"{pair.p:.3g}",
+            points(pair.difference, pair.low, pair.high),
         )
-        for one in report.comparisons
+        for pair in report.comparisons
     ]
 
 
 def data_facts(report: Report) -> list[tuple[str, str]]:
-    """Name and value of what it was measured on."""
+    """Return names and values that describe the data set."""
     clips = sum(row.clips for row in report.subjects[0].rows)
     return [
         ("data", report.data + (f", split {report.split}" if report.split else "")),
-        ("clips", f"{clips:,} that count, of {len(report.subjects[0].rows)} labels"),
+        ("clips", f"{clips:,} with one of {len(report.subjects[0].rows)} labels of the model"),
         *([("subset", ", ".join(report.subset))] if report.subset else []),
     ]
 
 
-def remarks(subject: ArtifactResult) -> list[str]:
-    """What there is to say of an artifact besides its row."""
-    lines = [f"run by {subject.runtime}"]
-    if not subject.trained:
-        lines.append("untrained: its labels mean nothing")
-    if subject.assumed:
-        lines.append("it carries no rule of streams: one was assumed")
-    if subject.first is not None:
-        lines.append(f"{subject.first:g} frames until the right label leads (median of the clips where it does)")
-    if subject.unreadable:
-        count = len(subject.unreadable)
-        lines.append(f"{count} clip{'s' * (count > 1)} could not be read and {'are' if count > 1 else 'is'} left out:")
-        lines += [f"not read: {clip.file}: {clip.reason}" for clip in subject.unreadable]
+def remarks(artifact: ArtifactResult) -> list[str]:
+    """Return what else there is to know about an artifact."""
+    lines = [f"runtime: {artifact.runtime}"]
+    if not artifact.trained:
+        lines.append("untrained weights: the accuracy means nothing")
+    if artifact.assumed:
+        lines.append("the artifact has no event rule; the default rule was used")
+    if artifact.first is not None:
+        lines.append(f"{artifact.first:g} frames until the true label leads (median of the clips in which it does)")
+    if count := len(artifact.unreadable):
+        lines.append(f"{count} {'clip was' if count == 1 else 'clips were'} unreadable and left out:")
+        lines += [f"unreadable: {clip.file}: {clip.reason}" for clip in artifact.unreadable]
     return lines
 
 
 def points(difference: float, low: float, high: float) -> str:
-    """A difference of shares in points, with its interval."""
+    """Return a difference of two shares in percentage points, with its interval."""
     return f"{100 * difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
-def _percent(found: Share | None) -> str:
-    return "-" if found is None or found.value is None else f"{found.value:.1%}"
+def _percent(share: Share | None) -> str:
+    return "-" if share is None or share.value is None else f"{share.value:.1%}"

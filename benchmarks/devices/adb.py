@@ -1,9 +1,8 @@
-"""A phone, through the system's ``adb``: ``adb`` for the only one, ``adb:SERIAL`` for one of several.
+"""A phone behind the system's ``adb``: ``adb`` for the only phone, ``adb:SERIAL`` for one of several.
 
-adb joins its arguments with spaces and hands them to the phone's shell, so a command is quoted for that shell. Its own
-exit status is not enough: it is 0 when the phone is unplugged in the middle. The command therefore runs between two
-lines of ours: the shell's process number first on standard output, so that it can be stopped, and its exit status last
-on standard error.
+adb joins its arguments with spaces for the phone's shell, so commands are quoted. adb's own exit status is 0 even when
+the phone is unplugged while a command runs. Each command therefore runs between two marked lines: the shell's process
+number comes first on standard output, so that the command can be stopped; its exit status comes last on standard error.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgeshift._system.files import atomic_write, sha256
-from edgeshift.benchmarks.devices.adb_client import PATIENCE, STATES, call_adb, choose_phone, last_line, list_adb
+from edgeshift.benchmarks.devices.adb_client import STATES, TIMEOUT, call_adb, choose_phone, list_adb
 from edgeshift.benchmarks.devices.adb_facts import SCRIPT, fastest_cores, phone_facts
 from edgeshift.benchmarks.devices.agent import build_agent
-from edgeshift.benchmarks.devices.device import Done, Line
+from edgeshift.benchmarks.devices.device import CommandResult, OnLine, last_line
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.errors import DeviceError, DeviceLostError
 
 __all__ = ["AdbDevice", "list_adb"]
 
-#: Where a phone lets its shell keep files, and run them.
+#: The folder where a phone lets its shell store and run files.
 FOLDER = "/data/local/tmp/edgeshift"
-#: Seconds that a file may take.
-TRANSFER = 600.0
-#: Termux is an app: what it installs lies in its own folder.
+#: Seconds that the transfer of a file may take.
+TRANSFER_TIMEOUT = 600.0
+#: The folder of the app Termux, with the programs that are installed in it.
 TERMUX = "/data/data/com.termux/files"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 #: A serial number, host:port, or the name of a phone on the network.
@@ -39,13 +38,13 @@ _SERIAL = re.compile(r"[A-Za-z0-9[][A-Za-z0-9._:()\[\] -]{0,127}")
 
 
 class AdbDevice:
-    """See ``edgeshift.benchmarks.devices.device.Device``.
+    """A phone; see ``edgeshift.benchmarks.devices.device.Device``.
 
     Args:
-        name: ``adb:SERIAL``, which is not spoken to yet, or ``adb``: the only phone there is.
+        name: ``adb:SERIAL``, to which no connection is made yet, or ``adb`` for the only phone.
 
     Raises:
-        DeviceError: ``adb`` alone, and there is none, or several, or one that cannot be used.
+        DeviceError: a malformed name; or ``adb`` alone and there is no phone, several, or one that cannot be used.
     """
 
     def __init__(self, name: str = "adb") -> None:
@@ -54,47 +53,49 @@ class AdbDevice:
             raise DeviceError(f"{name}: a phone is named adb:SERIAL as `adb devices` lists it, or adb if there is one")
         self.serial = serial or choose_phone(None)
         self.name = f"adb:{self.serial}"
-        self._met = False
+        self._checked_phone = False
         self._agent: list[str] | None = None
 
-    def run(self, argv: Sequence[str], timeout: float, line: Line | None = None) -> Done:
-        """Run a command to its end, as ``Device.run`` says; 126 and 127 are the shell's words for no such program."""
-        self._meet()
+    def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
+        """Run a command in the phone's shell. Its exit status 126 or 127 means that there is no such program."""
+        self._check_phone()
         mark = f"edgeshift-{secrets.token_hex(8)}"
-        remote = f"echo {mark} $$; {shlex.join(argv)}; s=$?; echo >&2; echo {mark} $s >&2; exit $s"
+        script = f"echo {mark} $$; {shlex.join(argv)}; s=$?; echo >&2; echo {mark} $s >&2; exit $s"
         shell: list[str] = []
 
-        def follow(text: str) -> None:
+        def after_first(line: str) -> None:
             if not shell:
-                shell.append(text.removeprefix(mark).strip())
-            elif line is not None:
-                line(text)
+                shell.append(line.removeprefix(mark).strip())
+            elif on_line is not None:
+                on_line(line)
 
         try:
-            done = self._adb(["shell", remote], timeout, follow)
+            done = self._adb(["shell", script], timeout, after_first)
         except BaseException as error:
             self._stop(shell)
             if isinstance(error.__cause__, subprocess.TimeoutExpired):
                 if self._state() != "device":
                     raise self._lost("") from error
-                raise DeviceError(f"{self.name}: {argv[0]}: no end after {timeout:.0f} s, stopped") from error
+                message = f"{self.name}: {argv[0]}: stopped, as it did not end within {timeout:.0f} s"
+                raise DeviceError(message) from error
             raise
         end = re.search(rf"\n{mark} (\d+)\r?\n\Z", done.err)
         if end is None:
             raise self._lost(done.err)
-        err, status = done.err[: end.start()], int(end[1])
-        if status in (126, 127):
-            raise DeviceError(f"{self.name} cannot run {argv[0]}: {last_line(err)}")
-        return Done(status, done.out.partition("\n")[2], err)
+        result = CommandResult(int(end[1]), done.out.partition("\n")[2], done.err[: end.start()])
+        if result.status in (126, 127):
+            raise DeviceError(f"{self.name} cannot run {argv[0]}: {result.problem}")
+        return result
 
     def push(self, local: Path, name: str) -> str:
-        """Bring a file into ``FOLDER`` under a plain name; skipped where the file there has its hash.
+        """Copy a file into ``FOLDER``, unless a file with its hash is there.
 
         Raises:
-            DeviceError: a name that is not plain, no room there. DeviceLostError: the phone went away.
+            DeviceError: a name with folders, or too little space on the phone.
+            DeviceLostError: the connection was lost.
         """
         if not NAME.fullmatch(name):
-            raise DeviceError(f"{name!r}: a file on a device has a plain name")
+            raise DeviceError(f"{name!r}: give a file on a device a plain name, without folders")
         path = f"{FOLDER}/{name}"
         digest = sha256(local.read_bytes())
         if self._digest(path) == digest:
@@ -104,56 +105,50 @@ class AdbDevice:
         try:
             self._transfer(["push", str(local), part], f"push {local.name}")
             if self._digest(part) != digest:
-                raise DeviceError(f"{self.name}: {local.name} arrived damaged: is there room in {FOLDER}?")
+                raise DeviceError(f"{self.name}: {local.name} arrived damaged: is there space in {FOLDER}?")
             self._checked(["mv", "-f", part, path], f"rename {name}")
         except DeviceLostError:
             raise
         except BaseException:
-            self.run(["rm", "-f", part], PATIENCE)
+            self.run(["rm", "-f", part], TIMEOUT)
             raise
         return path
 
     def pull(self, remote: str, local: Path) -> None:
-        """Fetch a file. It appears under its name only when it is whole."""
+        """Copy a file from the phone. ``local`` appears only when it is complete."""
         with atomic_write(local) as part:
             self._transfer(["pull", remote, str(part)], f"pull {remote}")
 
     def facts(self) -> Facts:
-        """What Android says of itself: properties, clocks, thermal zones, the thermal and battery services."""
-        return phone_facts(self.run(["sh", "-c", SCRIPT], PATIENCE).out)
+        """Return what Android reports: properties, clocks, thermal zones, the thermal and battery services."""
+        return phone_facts(self.run(["sh", "-c", SCRIPT], TIMEOUT).out)
 
     def big_cores(self, least: int = 1) -> tuple[int, ...]:
-        """The fastest cores by ``cpuinfo_max_freq``: whole clusters, fastest first, until there are ``least``."""
+        """Return the numbers of the fastest cores: whole clusters, fastest first, until there are ``least`` cores."""
         return fastest_cores(self.facts().clock, least)
 
     def agent(self) -> list[str]:
-        """How a command of the agent begins, in Termux's Python, where Android lets the shell enter that app.
+        """Return the start of the agent's commands, in Termux's Python.
 
         Raises:
-            DeviceError: it does not, or there is no Python; the line says how to reach Termux by ssh instead.
+            DeviceError: Android does not let adb's shell enter Termux, or there is no Python. The message says how to
+                reach Termux by ssh instead.
         """
         if self._agent is not None:
             return self._agent
-        inside = [
-            "run-as",
-            "com.termux",
-            "env",
-            f"HOME={TERMUX}/home",
-            f"PATH={TERMUX}/usr/bin",
-            f"PREFIX={TERMUX}/usr",
-        ]
-        python = [*inside, f"{TERMUX}/usr/bin/python3"]
+        environment = [f"HOME={TERMUX}/home", f"PATH={TERMUX}/usr/bin", f"PREFIX={TERMUX}/usr"]
+        python = ["run-as", "com.termux", "env", *environment, f"{TERMUX}/usr/bin/python3"]
         try:
-            done = self.run([*python, "-c", "print(1)"], PATIENCE)
+            done = self.run([*python, "-c", "print(1)"], TIMEOUT)
         except DeviceLostError:
             raise
         except DeviceError as error:
-            done = Done(127, "", str(error))
+            done = CommandResult(127, "", str(error))
         if done.status or done.out.strip() != "1":
             raise DeviceError(
-                f"{self.name}: no Python that adb can start ({last_line(done.err or done.out)}): in Termux run "
-                "`pkg install python openssh` and `sshd`, here `adb forward tcp:8022 tcp:8022`, "
-                "and use --device ssh://localhost:8022"
+                f"{self.name}: no Python that adb can start ({done.problem}): in Termux run "
+                "`pkg install python python-numpy openssh`, `python3 -m pip install msgspec` and `sshd`, here "
+                "`adb forward tcp:8022 tcp:8022`, and use --device ssh://localhost:8022"
             )
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "agent.pyz")
@@ -161,56 +156,54 @@ class AdbDevice:
             self._agent = [*python, self.push(file, "agent.pyz")]
         return self._agent
 
-    def _adb(self, arguments: Sequence[str], timeout: float, line: Line | None = None) -> Done:
-        return call_adb(["-s", self.serial, *arguments], timeout, line)
+    def _adb(self, arguments: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
+        return call_adb(["-s", self.serial, *arguments], timeout, on_line)
 
-    def _meet(self) -> None:
-        """Look once whether the phone is there, may be used, and tells how commands end."""
-        if self._met:
+    def _check_phone(self) -> None:
+        """Check once that the phone is connected, may be used, and reports the exit status of commands."""
+        if self._checked_phone:
             return
         choose_phone(self.serial)
-        done = self._adb(["features"], PATIENCE)
+        done = self._adb(["features"], TIMEOUT)
         if done.status:
             raise self._lost(done.err)
         if "shell_v2" not in done.out.split():
-            raise DeviceError(f"{self.name} does not tell how commands end: Android 7 or newer is needed")
-        self._met = True
+            raise DeviceError(f"{self.name} does not report the exit status of commands: Android 7 or newer is needed")
+        self._checked_phone = True
 
     def _digest(self, path: str) -> str | None:
-        done = self.run(["sha256sum", path], TRANSFER)
+        """Return the SHA-256 of a file on the phone; None: there is no such file."""
+        done = self.run(["sha256sum", path], TRANSFER_TIMEOUT)
         return next(iter(done.out.split()), None) if done.status == 0 else None
 
     def _checked(self, argv: Sequence[str], what: str) -> None:
-        done = self.run(argv, PATIENCE)
+        done = self.run(argv, TIMEOUT)
         if done.status:
-            raise DeviceError(f"{self.name} cannot {what}: {last_line(done.err or done.out)}")
+            raise DeviceError(f"{self.name} cannot {what}: {done.problem}")
 
     def _transfer(self, arguments: Sequence[str], what: str) -> None:
-        self._meet()
-        done = self._adb(arguments, TRANSFER)
+        self._check_phone()
+        done = self._adb(arguments, TRANSFER_TIMEOUT)
+        if done.status and self._state() == "device":
+            raise DeviceError(f"{self.name} cannot {what}: {done.problem}")
         if done.status:
-            said = done.err if done.err.strip() else done.out
-            raise (
-                DeviceError(f"{self.name} cannot {what}: {last_line(said)}")
-                if self._state() == "device"
-                else self._lost(said)
-            )
+            raise self._lost(done.problem)
 
     def _state(self) -> str | None:
-        """What adb calls the phone now; None: it does not know it."""
+        """Return the state of the phone as adb lists it now; None: it is not listed."""
         return next((phone.state for phone in list_adb().phones if phone.serial == self.serial), None)
 
-    def _lost(self, said: str) -> DeviceLostError:
-        """The error for a call that ended before its command did, by what adb knows of the phone now."""
+    def _lost(self, err: str) -> DeviceLostError:
+        """Return the error for a call of adb that ended before its command, with what adb printed."""
         state = self._state()
         if state in STATES:
             return DeviceLostError(f"{self.name} is {state}: {STATES[state]}")
-        words = f" ({last_line(said)})" if said.strip() else ""
-        now = "it is back: go on" if state == "device" else "plug it in and go on"
-        return DeviceLostError(f"{self.name} was lost in the middle{words}: {now}")
+        reason = f" ({last_line(err)})" if err.strip() else ""
+        remedy = "it is connected again: resume" if state == "device" else "plug it in and resume"
+        return DeviceLostError(f"{self.name}: the connection was lost{reason}: {remedy}")
 
     def _stop(self, shell: Sequence[str]) -> None:
-        """Stop what a call left running: adb's shell leads a process group. A phone that is lost has stopped it."""
+        """Kill what a command left running. adb's shell leads a process group; a lost phone has killed it already."""
         if shell and shell[0].isdecimal():
             with suppress(DeviceError):
-                self._adb(["shell", f"kill -9 -{shell[0]}"], PATIENCE)
+                self._adb(["shell", f"kill -9 -{shell[0]}"], TIMEOUT)

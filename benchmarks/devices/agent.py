@@ -1,7 +1,7 @@
-"""The agent: one file that runs on a device with Python, numpy and a runtime, and nothing of edgeshift installed.
+"""Build the agent: one file that measures on a device with Python, numpy, msgspec and a runtime.
 
-It is a zipapp of edgeshift's own modules: the worker (``edgeshift.benchmarks.latency.worker``) and what it imports,
-found by reading the imports, so that a module the worker comes to need is in it too.
+The file is a zipapp of edgeshift's own modules: the worker (``edgeshift.benchmarks.latency.worker``), the runtimes and
+everything that they import. The imports are read from the source, so a new import of the worker is included.
 """
 
 from __future__ import annotations
@@ -16,59 +16,52 @@ from edgeshift._system.files import atomic_write
 from edgeshift.targets import RUNTIMES
 
 WORKER = "edgeshift.benchmarks.latency.worker"
-STANDIN = "edgeshift.benchmarks.devices.standin"
-#: The date of every entry: the same modules give the same bytes, and a device that has them is not sent them again.
+#: The date of every entry. Equal modules give an equal file, which is not copied to a device a second time.
 DATE = (1980, 1, 1, 0, 0, 0)
-MAIN = """\
+#: Code that exits with one line if a Python cannot run the agent. It must be valid in every version of Python.
+CHECK = """\
 import sys
 if sys.version_info < (3, 10):
-    sys.exit("edgeshift: the agent needs Python 3.10 or later, not " + sys.version.split()[0])
-try:
-    import numpy
-except ImportError:
-    sys.exit("edgeshift: the agent needs numpy: pip install numpy (" + sys.executable + ")")
-try:
-    import msgspec
-except ImportError:
-    import edgeshift.benchmarks.devices.standin as msgspec
-    sys.modules["msgspec"] = msgspec
-from edgeshift.benchmarks.latency.worker import main
-sys.exit(main())
+    sys.exit("edgeshift: the agent needs Python 3.10 or later: " + sys.executable + " is " + sys.version.split()[0])
+import importlib.util
+missing = [name for name in ("numpy", "msgspec") if importlib.util.find_spec(name) is None]
+if missing:
+    command = sys.executable + " -m pip install numpy msgspec"
+    sys.exit("edgeshift: the agent needs " + " and ".join(missing) + ": run " + command)
 """
+MAIN = f"{CHECK}from {WORKER} import main\nsys.exit(main())\n"
 
 
 def build_agent(path: Path) -> None:
-    """Write the agent: about 100 kB."""
-    # Runtimes are loaded by name, so that no import shows them.
-    names = sorted(modules(WORKER, STANDIN, *(runtime.module for runtime in RUNTIMES.values() if runtime.on_boards)))
+    """Write the agent, a file of about 100 kB."""
+    # Runtimes are imported by name, so no import statement mentions them.
+    names = sorted(modules(WORKER, *(runtime.module for runtime in RUNTIMES.values() if runtime.on_boards)))
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
         _write(file, "__main__.py", MAIN.encode())
         for name in names:
             source = _source(name)
             assert source is not None
-            inside = name.replace(".", "/") + ("/__init__.py" if source.name == "__init__.py" else ".py")
-            _write(file, inside, source.read_bytes())
+            entry = name.replace(".", "/") + ("/__init__.py" if source.name == "__init__.py" else ".py")
+            _write(file, entry, source.read_bytes())
 
 
 def modules(*names: str) -> set[str]:
-    """These modules of edgeshift, the packages they are in, and all of edgeshift that any of them imports."""
+    """Return the given modules, their packages, and all modules of edgeshift that any of these imports."""
     found: set[str] = set()
     todo = list(names)
     while todo:
         name = todo.pop()
-        if name in found or _source(name) is None:
-            continue
-        found.add(name)
-        todo.extend(_imports(name))
-        if "." in name:
-            todo.append(name.rpartition(".")[0])
+        source = None if name in found else _source(name)
+        if source is not None:
+            found.add(name)
+            todo.extend(_imports(source))
+            if "." in name:
+                todo.append(name.rpartition(".")[0])
     return found
 
 
-def _imports(name: str) -> Iterator[str]:
-    """What a module imports of edgeshift when it is imported: not inside functions, nor for type checkers alone."""
-    source = _source(name)
-    assert source is not None
+def _imports(source: Path) -> Iterator[str]:
+    """Yield what a module imports from edgeshift, except inside functions and for type checkers only."""
     todo: list[ast.stmt] = list(ast.parse(source.read_bytes()).body)
     while todo:
         node = todo.pop()
@@ -84,7 +77,7 @@ def _imports(name: str) -> Iterator[str]:
 
 
 def _source(name: str) -> Path | None:
-    """The file of a module; None: there is no such module of ours."""
+    """Return the file of a module of edgeshift; None: there is no such module."""
     try:
         spec = importlib.util.find_spec(name)
     except (ModuleNotFoundError, ValueError):

@@ -1,7 +1,7 @@
-"""What boards' own tools print, as figures: a Raspberry Pi's vcgencmd; a Jetson's nvpmodel, tegrastats, jetson_clocks.
+"""Parse the output of boards' own tools: vcgencmd of a Raspberry Pi; nvpmodel, tegrastats, jetson_clocks of a Jetson.
 
-Every function takes what a tool has printed, or None where it is not there, and gives None for what it does not
-understand. The forms are those of the tools' documentation and of what people show in public; no board was at hand.
+Every function takes the output of a tool, or None where the tool is missing, and returns None for output that it cannot
+parse. The formats come from the tools' documentation and from published output; they were not verified on a board.
 """
 
 from __future__ import annotations
@@ -10,23 +10,26 @@ import re
 
 import msgspec
 
-#: Bits of a Raspberry Pi's ``vcgencmd get_throttled``: what is so now; 16 bits further up, what was since it started.
+#: Bits of ``vcgencmd get_throttled``: the present state. The same bits, 16 places higher: since the board started.
 THROTTLED = {
     0: "voltage too low",
     1: "clock capped",
     2: "throttled",
     3: "soft temperature limit",
 }
-#: A sensor that is off says something that no device survives.
+#: Degrees Celsius. Sensors that are off report values outside of these.
 COLDEST, HOTTEST = -40.0, 150.0
 
 
 class Tegra(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of ``tegrastats``.
+    """One line of ``tegrastats``.
 
     Attributes:
-        memory: MB used, and in all. load: percent of the GPU's time. clock: MHz of the GPU; None: it is not said.
-        temperatures: {sensor: degrees Celsius}. power: {rail: milliwatts}, of this moment.
+        memory: MB in use, and MB in total; None: not reported.
+        load: GPU load, percent of the time; None: not reported.
+        clock: GPU clock, MHz; None: not reported.
+        temperatures: {sensor: degrees Celsius}.
+        power: {power rail: milliwatts at this moment}.
     """
 
     memory: tuple[float, float] | None
@@ -36,63 +39,60 @@ class Tegra(msgspec.Struct, frozen=True, kw_only=True):
     power: dict[str, float]
 
 
-def tegrastats(text: str | None) -> Tegra | None:
-    """The last whole line of what ``tegrastats`` prints, of JetPack 4 to 6; None: it is none."""
-    lines = [line for line in (text or "").splitlines() if "RAM " in line and "CPU [" in line]
+def tegrastats(output: str | None) -> Tegra | None:
+    """Parse the last complete line of ``tegrastats`` of JetPack 4 to 6."""
+    lines = [line for line in (output or "").splitlines() if "RAM " in line and "CPU [" in line]
     if not lines:
         return None
     line = lines[-1]
     memory = re.search(r"\bRAM (\d+)/(\d+)MB", line)
     gpu = re.search(r"\bGR3D_FREQ (\d+)%(?:@\[?(\d+))?", line)
-    heat = {name: float(value) for name, value in re.findall(r"\b([A-Za-z][\w-]*)@(-?\d+(?:\.\d+)?)C\b", line)}
-    # "VDD_IN 5432mW/5100mW" since JetPack 5, "POM_5V_IN 2380/2380" before: now, and on average.
+    temperatures = {name: float(value) for name, value in re.findall(r"\b([A-Za-z][\w-]*)@(-?\d+(?:\.\d+)?)C\b", line)}
+    # Present and average power: "VDD_IN 5432mW/5100mW" since JetPack 5, "POM_5V_IN 2380/2380" before.
     rails = re.findall(r"\b((?:VDD|POM|VIN)_?\w*) (\d+)(?:mW)?/(\d+)(?:mW)?", line)
     return Tegra(
         memory=(float(memory[1]), float(memory[2])) if memory else None,
         load=float(gpu[1]) if gpu else None,
         clock=float(gpu[2]) if gpu and gpu[2] else None,
-        # A power chip that is not wired up says 100 degrees, for ever.
-        temperatures={n: v for n, v in heat.items() if COLDEST < v < HOTTEST and n != "PMIC"},
-        power={name: float(now) for name, now, _ in rails},
+        # A power chip that is not connected always reports 100 degrees.
+        temperatures={n: v for n, v in temperatures.items() if COLDEST < v < HOTTEST and n != "PMIC"},
+        power={name: float(present) for name, present, _ in rails},
     )
 
 
-def jetson_gpu(text: str | None) -> tuple[float, float] | None:
-    """MHz of a Jetson's GPU now and at most, out of what ``jetson_clocks --show`` prints."""
-    found = re.search(r"^GPU MinFreq=\d+ MaxFreq=(\d+) CurrentFreq=(\d+)", text or "", re.MULTILINE)
-    return (int(found[2]) / 1e6, int(found[1]) / 1e6) if found else None
+def jetson_gpu(output: str | None) -> tuple[float, float] | None:
+    """Return the present and the maximum clock of a Jetson's GPU, MHz, from ``jetson_clocks --show``."""
+    clock = re.search(r"^GPU MinFreq=\d+ MaxFreq=(\d+) CurrentFreq=(\d+)", output or "", re.MULTILINE)
+    return (int(clock[2]) / 1e6, int(clock[1]) / 1e6) if clock else None
 
 
-def power_mode(text: str | None) -> str | None:
-    """A Jetson's power mode out of what ``nvpmodel -q`` prints: ``NV Power Mode: MAXN``."""
-    for line in (text or "").splitlines():
+def power_mode(output: str | None) -> str | None:
+    """Return a Jetson's power mode from ``nvpmodel -q``, which prints ``NV Power Mode: MAXN``."""
+    for line in (output or "").splitlines():
         name, colon, value = line.partition(":")
         if colon and name.strip() == "NV Power Mode":
             return value.strip() or None
     return None
 
 
-def pi_throttled(text: str | None) -> tuple[str, ...] | None:
-    """Reasons out of what ``vcgencmd get_throttled`` prints: ``throttled=0x50005``; None: something else."""
-    name, _, value = (text or "").strip().partition("=")
-    try:
-        bits = int(value, 16) if name == "throttled" else None
-    except ValueError:
+def pi_throttled(output: str | None) -> tuple[str, ...] | None:
+    """Return why a Raspberry Pi throttles, or did, from ``vcgencmd get_throttled``: ``throttled=0x50005``."""
+    match = re.fullmatch(r"throttled=(?:0x)?([0-9a-fA-F]+)", (output or "").strip())
+    if match is None:
         return None
-    if bits is None:
-        return None
-    now = [words for bit, words in THROTTLED.items() if bits >> bit & 1]
-    past = [f"{words} since it started" for bit, words in THROTTLED.items() if bits >> (bit + 16) & 1]
-    return (*now, *past)
+    bits = int(match[1], 16)
+    present = [reason for bit, reason in THROTTLED.items() if bits >> bit & 1]
+    past = [f"{reason} since it started" for bit, reason in THROTTLED.items() if bits >> (bit + 16) & 1]
+    return (*present, *past)
 
 
-def pi_temperature(text: str | None) -> float | None:
-    """Degrees Celsius out of what ``vcgencmd measure_temp`` prints: ``temp=61.8'C``."""
-    found = re.fullmatch(r"temp=(-?\d+(?:\.\d+)?)'C", (text or "").strip())
-    return float(found[1]) if found and COLDEST < float(found[1]) < HOTTEST else None
+def pi_temperature(output: str | None) -> float | None:
+    """Return degrees Celsius from ``vcgencmd measure_temp``, which prints ``temp=61.8'C``."""
+    match = re.fullmatch(r"temp=(-?\d+(?:\.\d+)?)'C", (output or "").strip())
+    return float(match[1]) if match and COLDEST < float(match[1]) < HOTTEST else None
 
 
-def pi_clock(text: str | None) -> float | None:
-    """MHz out of what ``vcgencmd measure_clock arm`` prints: ``frequency(48)=1500398464``. Counted, not asked for."""
-    found = re.fullmatch(r"frequency\(\d+\)=(\d+)", (text or "").strip())
-    return int(found[1]) / 1e6 if found else None
+def pi_clock(output: str | None) -> float | None:
+    """Return the measured clock, MHz, from ``vcgencmd measure_clock arm``: ``frequency(48)=1500398464``."""
+    match = re.fullmatch(r"frequency\(\d+\)=(\d+)", (output or "").strip())
+    return int(match[1]) / 1e6 if match else None

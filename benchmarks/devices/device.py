@@ -1,4 +1,4 @@
-"""The one seam to a device: run, push, pull, facts. A command is a list of arguments, never a line for a shell."""
+"""The interface of every device: run a command, copy files to it and from it, and read what it reports of itself."""
 
 from __future__ import annotations
 
@@ -8,62 +8,83 @@ from typing import NamedTuple, Protocol
 
 from edgeshift.benchmarks.devices.facts import Facts
 
-#: Takes each line of a command's standard output as it comes, without its end.
-Line = Callable[[str], None]
-#: Characters of what a command says that are kept; a device is not trusted to stop.
+#: Called with each line of a command's standard output as it arrives, without the line end.
+OnLine = Callable[[str], None]
+#: Bytes of a command's output that are read at most; a device is not trusted to stop.
 MAX_OUTPUT = 1 << 28
 
 
-class Done(NamedTuple):
-    """A command that ended: its exit status, and what it said."""
+class CommandResult(NamedTuple):
+    """What a command left that has ended.
+
+    Attributes:
+        status: exit status.
+        out: standard output.
+        err: standard error.
+    """
 
     status: int
     out: str
     err: str
 
+    @property
+    def problem(self) -> str:
+        """The last line that the command printed, on standard error if there is one, as the reason of a failure."""
+        return last_line(self.err) or last_line(self.out) or f"exit status {self.status}"
+
 
 class Device(Protocol):
-    """What every device can do.
+    """A device. Commands are lists of arguments, never lines for a shell.
 
     Attributes:
-        name: as one asks for it: "local", "ssh://pi@board:22", "adb:SERIAL".
+        name: the name it was asked for by: "local", "ssh://pi@board:22", "adb:SERIAL".
     """
 
     name: str
 
-    def run(self, argv: Sequence[str], timeout: float, line: Line | None = None) -> Done:
+    def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
         """Run a command to its end.
 
         Args:
-            argv: program and arguments. timeout: seconds; the command is stopped then.
-            line: is given what it prints, line by line, while it runs.
+            argv: program and arguments.
+            timeout: seconds after which the command is stopped.
+            on_line: called with each line of standard output while the command runs.
 
         Raises:
-            DeviceLostError: the device cannot be reached (any more).
-            DeviceError: it took too long, or there is no such program.
+            DeviceLostError: the device cannot be reached, or the connection to it was lost.
+            DeviceError: the command took too long, or there is no such program.
         """
         ...
 
     def push(self, local: Path, name: str) -> str:
-        """Bring a file into edgeshift's folder there, under a name that must be plain; skipped where it is already.
+        """Copy a file into edgeshift's folder on the device, unless the same file is there already.
+
+        Args:
+            local: the file on this machine.
+            name: its name on the device, without folders.
 
         Returns:
-            its path on the device.
+            Its path on the device.
         """
         ...
 
     def pull(self, remote: str, local: Path) -> None:
-        """Fetch a file. It appears under its name only when it is whole."""
+        """Copy a file from the device. ``local`` appears only when it is complete."""
         ...
 
     def agent(self) -> list[str]:
-        """How a command of the agent begins, such as ``["python3", "/home/pi/.cache/edgeshift/agent.pyz"]``.
+        """Return the start of every command of the agent, such as ``["python3", "/home/pi/.cache/.../agent.pyz"]``.
 
         Raises:
-            DeviceError: no Python there that can run it.
+            DeviceError: the device has no Python that can run it.
         """
         ...
 
     def facts(self) -> Facts:
-        """What the device says of itself."""
+        """Return what the device reports of itself."""
         ...
+
+
+def last_line(text: str, limit: int = 300) -> str:
+    """Return the last line that is not blank, shortened to ``limit`` characters; an empty text if there is none."""
+    return next((line.strip()[:limit] for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,6 +1,6 @@
-"""What a device says of itself, where it can be read: board, processor, clocks, heat, power mode. Nothing is changed.
+"""Read what a device reports of itself: board, processor, clocks, temperatures, power mode. Nothing is changed.
 
-A figure that cannot be read is None or empty, never a guess. No host name and no path: reports are published.
+A value that cannot be read is None or empty, never a guess. Reports are published, so host names and paths are left out.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from pathlib import Path
 import msgspec
 
 from edgeshift._system.temperature import temperatures
-from edgeshift.benchmarks.devices.board_tools import (
-    Tegra,
-    jetson_gpu,
-    pi_clock,
-    pi_temperature,
-    pi_throttled,
-    power_mode,
-    tegrastats,
-)
+from edgeshift.benchmarks.devices import board_tools
 
-#: Instructions that decide how fast int8 is, as /proc/cpuinfo spells them (x86, then Arm).
+#: Instructions that decide the speed of int8, as /proc/cpuinfo spells them (x86, then Arm).
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
-#: Seconds that a tool may take to answer, and characters of what it may say.
-PATIENCE, LONGEST = 5.0, 4096
-#: Tools that print a line every so often until they are stopped.
+#: Seconds that a tool may take, and characters of its output that are read.
+TIMEOUT, MAX_TEXT = 5.0, 4096
+#: Tools that print a line at an interval until they are stopped.
 ENDLESS = ("tegrastats",)
 
-Ask = Callable[[Sequence[str]], str | None]
+#: Runs a tool and returns its output; None: there is no such tool, or it fails.
+RunTool = Callable[[Sequence[str]], str | None]
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A device.
+    """What a device reports of itself.
 
     Attributes:
-        board: its name, where a device tree has it. processor: its model. features: those of ``FEATURES`` it has.
-        cores: that this process may use. memory: bytes. system: kernel, machine, Python.
-        governors: of the cores' clocks, each once. clock: {core: (MHz now, MHz at most)}; a Raspberry Pi's "arm" is
-            counted by its firmware, which lowers clocks without telling the kernel.
-        temperatures: {zone: degrees Celsius}.
-        throttled: reasons, now or since it started; empty: it says that there are none; None: it does not say.
-        power_mode: a Jetson's. gpu: MHz of its GPU now and at most. gpu_load: percent of its time. power: {rail of its
-            board: milliwatts}.
+        board: name of the board, from its device tree; None: not reported.
+        processor: model of the processor.
+        features: those of ``FEATURES`` that the processor has.
+        cores: number of cores that this process may use.
+        memory: bytes of main memory; None: not reported.
+        system: kernel, machine and version of Python.
+        governors: frequency governors of the cores, each once.
+        clock: {core: (present MHz, maximum MHz)}. "arm" is the clock that a Raspberry Pi's firmware measures; the
+            firmware lowers clocks without the kernel's knowledge.
+        temperatures: {sensor: degrees Celsius}.
+        throttled: why the device throttles, or did since it started; empty: it does not; None: not reported.
+        power_mode: power mode of a Jetson, or Android's battery saver; None: not reported.
+        gpu: present and maximum clock of a Jetson's GPU, MHz; None: not reported.
+        gpu_load: load of the GPU, percent of the time; None: not reported.
+        power: {power rail of a Jetson: milliwatts}.
     """
 
     board: str | None
@@ -66,83 +66,50 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     power: dict[str, float] = {}
 
 
-def read_facts(root: Path = Path("/"), ask: Ask | None = None) -> Facts:
-    """The facts of this device.
+def read_facts(root: Path = Path("/"), run_tool: RunTool | None = None) -> Facts:
+    """Return the facts of this device.
 
     Args:
-        root: of the file system, for tests. ask: runs a tool and gives what it prints, None if it cannot; for tests.
+        root: root of the file system; tests give another one.
+        run_tool: runs a tool of the board; None: run it as a program. Tests give recorded output.
     """
-    ask = ask or _ask
-    info = cpuinfo(root)
+    run_tool = run_tool or _run_tool
+    info = _cpuinfo(root)
     flags = set((info.get("flags") or info.get("Features") or "").split())
     cpus = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
-    governors = (_text(cpu / "cpufreq/scaling_governor") for cpu in cpus)
-    clock = {cpu.name: (_number(cpu, "scaling_cur_freq"), _number(cpu, "cpuinfo_max_freq")) for cpu in cpus}
-    known = {name: (now / 1e3, most / 1e3) for name, (now, most) in clock.items() if now is not None and most}
-    counted = pi_clock(ask(["vcgencmd", "measure_clock", "arm"]))
-    if counted is not None:
-        known["arm"] = counted, max((most for _, most in known.values()), default=counted)
-    heat, tegra = temperatures(root), tegrastats(ask(["tegrastats", "--interval", "100"]))
-    if not heat:
-        soc = pi_temperature(ask(["vcgencmd", "measure_temp"]))
-        heat = (tegra.temperatures if tegra else {}) | ({} if soc is None else {"SoC": soc})
+    governors = (read_text(cpu / "cpufreq/scaling_governor") for cpu in cpus)
+    clock = {cpu.name: megahertz for cpu in cpus if (megahertz := _clock(cpu)) is not None}
+    measured = board_tools.pi_clock(run_tool(["vcgencmd", "measure_clock", "arm"]))
+    if measured is not None:
+        clock["arm"] = measured, max((maximum for _, maximum in clock.values()), default=measured)
+    degrees, tegra = temperatures(root), board_tools.tegrastats(run_tool(["tegrastats", "--interval", "100"]))
+    if not degrees:
+        soc = board_tools.pi_temperature(run_tool(["vcgencmd", "measure_temp"]))
+        degrees = (tegra.temperatures if tegra else {}) | ({} if soc is None else {"SoC": soc})
+    gpu = board_tools.jetson_gpu(run_tool(["jetson_clocks", "--show"]))
+    if gpu is None and tegra is not None and tegra.clock is not None:
+        # jetson_clocks needs root. tegrastats does not, but it does not print the maximum clock.
+        gpu = tegra.clock, tegra.clock
     return Facts(
-        board=_text(root / "proc/device-tree/model"),
+        board=read_text(root / "proc/device-tree/model"),
         processor=info.get("model name") or platform.processor() or platform.machine(),
         features=tuple(feature for feature in FEATURES if feature in flags),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory=_memory(root),
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         governors=tuple(dict.fromkeys(filter(None, governors))),
-        clock=known,
-        temperatures=heat,
-        throttled=_throttled(ask(["vcgencmd", "get_throttled"]), cpus),
-        power_mode=power_mode(ask(["nvpmodel", "-q"])),
-        gpu=_gpu(jetson_gpu(ask(["jetson_clocks", "--show"])), tegra),
+        clock=clock,
+        temperatures=degrees,
+        throttled=_throttled(run_tool(["vcgencmd", "get_throttled"]), cpus),
+        power_mode=board_tools.power_mode(run_tool(["nvpmodel", "-q"])),
+        gpu=gpu,
         gpu_load=tegra.load if tegra else None,
         power=tegra.power if tegra else {},
     )
 
 
-def cpuinfo(root: Path = Path("/")) -> dict[str, str]:
-    """The first processor of /proc/cpuinfo."""
-    first = (_text(root / "proc/cpuinfo") or "").split("\n\n")[0]
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}
-
-
-def _gpu(shown: tuple[float, float] | None, tegra: Tegra | None) -> tuple[float, float] | None:
-    """What ``jetson_clocks`` shows, which asks for root; else ``tegrastats``, which knows no highest clock."""
-    if shown is not None or tegra is None or tegra.clock is None:
-        return shown
-    return tegra.clock, tegra.clock
-
-
-def _throttled(pi: str | None, cpus: list[Path]) -> tuple[str, ...] | None:
-    if (found := pi_throttled(pi)) is not None:
-        return found
-    counts = [_text(cpu / "thermal_throttle/core_throttle_count") for cpu in cpus]
-    known = [int(count) for count in counts if count and count.isdigit()]
-    if not known:
-        return None
-    return (f"clock capped {sum(known):,} times by heat since it started",) if any(known) else ()
-
-
-def _memory(root: Path) -> int | None:
-    for line in (_text(root / "proc/meminfo") or "").splitlines():
-        words = line.split()
-        if words[:1] == ["MemTotal:"] and len(words) == 3 and words[1].isdigit():
-            return int(words[1]) * 1024
-    return None
-
-
-def _number(cpu: Path, name: str) -> float | None:
-    text = _text(cpu / "cpufreq" / name)
-    return float(text) if text and text.isdigit() else None
-
-
-def _text(path: Path) -> str | None:
-    """What a file says, without what does not belong into a report; None: it cannot be read or is empty."""
+def read_text(path: Path) -> str | None:
+    """Return the text of a small file of the kernel without surrounding blanks; None: unreadable or empty."""
     try:
         with path.open("rb") as file:
             data = file.read(1 << 20)
@@ -151,30 +118,63 @@ def _text(path: Path) -> str | None:
     return data.decode("utf-8", "replace").strip("\0 \n\t") or None
 
 
-def _ask(command: Sequence[str]) -> str | None:
+def _cpuinfo(root: Path) -> dict[str, str]:
+    """Return the fields of the first processor in /proc/cpuinfo."""
+    first = (read_text(root / "proc/cpuinfo") or "").split("\n\n")[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _clock(cpu: Path) -> tuple[float, float] | None:
+    """Return the present and the maximum clock of a core, MHz."""
+    present, maximum = (read_text(cpu / "cpufreq" / name) or "" for name in ("scaling_cur_freq", "cpuinfo_max_freq"))
+    if not (present.isdigit() and maximum.isdigit() and int(maximum)):
+        return None
+    return int(present) / 1e3, int(maximum) / 1e3
+
+
+def _throttled(pi: str | None, cpus: list[Path]) -> tuple[str, ...] | None:
+    """Return why the device throttles, from a Raspberry Pi's firmware, or else from x86's counters."""
+    if (reasons := board_tools.pi_throttled(pi)) is not None:
+        return reasons
+    texts = [read_text(cpu / "thermal_throttle/core_throttle_count") for cpu in cpus]
+    counts = [int(text) for text in texts if text and text.isdigit()]
+    if not counts:
+        return None
+    return (f"clock capped {sum(counts):,} times by heat since it started",) if any(counts) else ()
+
+
+def _memory(root: Path) -> int | None:
+    for line in (read_text(root / "proc/meminfo") or "").splitlines():
+        words = line.split()
+        if words[:1] == ["MemTotal:"] and len(words) == 3 and words[1].isdigit():
+            return int(words[1]) * 1024
+    return None
+
+
+def _run_tool(command: Sequence[str]) -> str | None:
     if shutil.which(command[0]) is None:
         return None
     if command[0] in ENDLESS:
         return _first_line(command)
     try:
-        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout[:LONGEST].decode("utf-8", "replace")
+    return done.stdout[:MAX_TEXT].decode("utf-8", "replace")
 
 
 def _first_line(command: Sequence[str]) -> str | None:
-    """Of a tool that goes on until it is stopped."""
+    """Return the first line that a tool prints, and stop the tool."""
     try:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)  # noqa: S603
     except OSError:
         return None
-    # A tool that says nothing must not be waited for without an end.
-    stop = threading.Timer(PATIENCE, child.kill)
+    stop = threading.Timer(TIMEOUT, child.kill)  # the tool may print nothing
     stop.start()
     with child:
         assert child.stdout is not None
-        line = child.stdout.readline(LONGEST)
+        line = child.stdout.readline(MAX_TEXT)
         child.kill()
     stop.cancel()
     return line.decode("utf-8", "replace") or None

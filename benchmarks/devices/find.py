@@ -1,4 +1,4 @@
-"""Devices by name, and one measurement at a time on each."""
+"""Make a device from its name, and let only one measurement at a time run on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeshift._system.files import folder_lock, sha256
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.errors import DeviceError, EdgeshiftError, unknown
 
-#: {how a name begins: what makes the device from the name}. A new kind of device is a line here.
+#: {the part of a name before the colon: module and class}. The modules are imported only when they are needed.
 DEVICES = {
     "local": "edgeshift.benchmarks.devices.local:LocalDevice",
     "ssh": "edgeshift.benchmarks.devices.ssh:SshDevice",
@@ -21,34 +21,37 @@ DEVICES = {
 
 
 def find_device(name: str) -> Device:
-    """The device of a name: ``local``, ``ssh://user@host:port``, ``adb`` or ``adb:SERIAL``. It is not spoken to yet.
+    """Return the device of a name. No connection is made, except that ``adb`` alone asks adb for the only phone.
+
+    Args:
+        name: ``local``, ``ssh://user@host:port``, ``adb`` or ``adb:SERIAL``.
 
     Raises:
-        DeviceError: no such kind of device, or not such a name.
+        DeviceError: an unknown kind of device, or a malformed name.
     """
     kind = name.partition(":")[0]
     if kind not in DEVICES:
         raise DeviceError(unknown("device", kind, DEVICES))
     if kind == "local" and name != "local":
-        raise DeviceError(f"--device {name}: this machine is just 'local'")
-    module, _, maker = DEVICES[kind].partition(":")
-    make = getattr(importlib.import_module(module), maker)
-    device: Device = make() if kind == "local" else make(name)
+        raise DeviceError(f"--device {name}: this machine is named 'local'")
+    module, _, class_name = DEVICES[kind].partition(":")
+    device_class = getattr(importlib.import_module(module), class_name)
+    device: Device = device_class() if kind == "local" else device_class(name)
     return device
 
 
 @contextmanager
 def device_lock(device: Device) -> Iterator[None]:
-    """Keep other measurements of ours off a device while the block runs: two at once time each other.
+    """Hold a lock on a device while the block runs, as two measurements at once would slow each other down.
 
     Raises:
-        DeviceError: there is one.
+        DeviceError: another process of this machine's user holds the lock.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     try:
         with folder_lock(cache / "edgeshift" / "devices" / sha256(device.name.encode())[:16]):
             yield
     except EdgeshiftError as error:
-        if error.__cause__ is None or not isinstance(error.__cause__, BlockingIOError):
+        if not isinstance(error.__cause__, BlockingIOError):
             raise
         raise DeviceError(f"{device.name}: another measurement is running there: wait for it to end") from error

@@ -1,4 +1,4 @@
-"""This machine as a device: nothing is copied, the installed edgeshift is its agent."""
+"""This machine as a device. Nothing is copied, and the installed edgeshift is the agent."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pathlib import Path
 
 from edgeshift._system.files import atomic_write
 from edgeshift.benchmarks.devices.agent import WORKER
-from edgeshift.benchmarks.devices.device import Done, Line
+from edgeshift.benchmarks.devices.device import CommandResult, OnLine
 from edgeshift.benchmarks.devices.facts import Facts, read_facts
+from edgeshift.benchmarks.devices.messages import TIED
 from edgeshift.benchmarks.devices.process import run_process
-from edgeshift.benchmarks.devices.protocol import TIED
 from edgeshift.errors import DeviceError
 
 
 class LocalDevice:
-    """See ``edgeshift.benchmarks.devices.device.Device``."""
+    """This machine; see ``edgeshift.benchmarks.devices.device.Device``."""
 
     name = "local"
 
-    def run(self, argv: Sequence[str], timeout: float, line: Line | None = None) -> Done:
-        """Run a command here. Its standard input ends with this process, however that ends."""
-        return run_process(argv, timeout, line, {**os.environ, "PYTHONUNBUFFERED": "1"}, subprocess.PIPE)
+    def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
+        """Run a command here. Its standard input closes when this process ends, for whatever reason."""
+        return run_process(argv, timeout, on_line, {**os.environ, "PYTHONUNBUFFERED": "1"}, subprocess.PIPE)
 
     def push(self, local: Path, name: str) -> str:
-        """Where the file is already."""
+        """Return the absolute path of the file; nothing is copied."""
         if not local.exists():
             raise DeviceError(f"{local}: there is no such file")
         return str(local.resolve())
 
     def pull(self, remote: str, local: Path) -> None:
-        """Copy a file."""
+        """Copy a file on this machine."""
         try:
             with atomic_write(local) as temporary:
                 shutil.copyfile(remote, temporary)
@@ -42,9 +42,9 @@ class LocalDevice:
             raise DeviceError(f"{remote}: cannot be read: {error.strerror or error}") from error
 
     def agent(self) -> list[str]:
-        """The installed worker, tied to this process: it puts clocks back and ends when this one is killed."""
+        """Return the command of the installed worker. It restores clocks and ends when this process is killed."""
         return [sys.executable, "-m", WORKER, TIED]
 
     def facts(self) -> Facts:
-        """What this machine says of itself."""
+        """Return what this machine reports of itself."""
         return read_facts()

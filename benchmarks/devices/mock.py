@@ -1,72 +1,91 @@
-"""A device that answers from a record: for tests, of edgeshift and of those who build on it."""
+"""A test double of a device, which plays recorded results instead of running commands.
+
+Use it to test code that measures on devices without having one::
+
+    facts = msgspec.json.decode(Path("pi5_facts.json").read_bytes(), type=Facts)  # once: encode(device.facts())
+    board = RecordedDevice(facts, {"uname": CommandResult(0, "Linux\\n", ""), "agent bench": [first, second]})
+    assert board.run(["uname", "-a"], timeout=5).out == "Linux\\n"
+    assert board.calls == [["uname", "-a"]]
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeshift.benchmarks.devices.device import Done, Line
+from edgeshift.benchmarks.devices.device import CommandResult, OnLine
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.errors import DeviceError, DeviceLostError
 
 
 @dataclass
 class RecordedDevice:
-    """See ``edgeshift.benchmarks.devices.device.Device``.
+    """A device with recorded results; see ``edgeshift.benchmarks.devices.device.Device``. It is public and stable.
 
     Attributes:
-        answers: {begin of a command line, arguments joined by a space: what it says, or a list of that for one call
-            after another}. The longest that fits answers.
-        lost_after: calls of ``run`` after which the device is gone; None: never.
-        calls: command lines so far. files: {name: contents} that were pushed. pushes: names that were really sent.
+        recorded_facts: the result of ``facts()``.
+        results: {start of a command line, its arguments joined by spaces: the result}. The longest start that fits
+            a command decides. A list gives one result per call; its last result is repeated.
+        name: name of the device.
+        lost_after: number of calls of ``run`` after which the device is lost; None: never.
+        calls: the commands that were run, in order.
+        files: {name: contents} of the files that were pushed.
+        pushes: names of the files that were copied, in order; a file that was there already is not listed again.
     """
 
     recorded_facts: Facts
-    answers: Mapping[str, Done | list[Done]]
+    results: Mapping[str, CommandResult | list[CommandResult]]
     name: str = "recorded"
     lost_after: int | None = None
     calls: list[list[str]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     pushes: list[str] = field(default_factory=list)
 
-    def run(self, argv: Sequence[str], timeout: float, line: Line | None = None) -> Done:
-        """The recorded answer."""
+    def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
+        """Return the recorded result of a command, after ``on_line`` was called with each line of its output.
+
+        Raises:
+            DeviceLostError: ``lost_after`` calls were made.
+            DeviceError: nothing is recorded for this command.
+        """
         if self.lost_after is not None and len(self.calls) >= self.lost_after:
             raise DeviceLostError(f"{self.name}: the device is gone")
         self.calls.append(list(argv))
-        words = " ".join(argv)
-        fitting = sorted((begin for begin in self.answers if words.startswith(begin)), key=len)
-        if not fitting:
-            raise DeviceError(f"{self.name}: nothing is recorded for: {words}")
-        answer = self.answers[fitting[-1]]
-        done = (answer.pop(0) if len(answer) > 1 else answer[0]) if isinstance(answer, list) else answer
-        if line is not None:
-            for text in done.out.splitlines():
-                line(text)
-        return done
+        command = " ".join(argv)
+        start = max((start for start in self.results if command.startswith(start)), key=len, default=None)
+        if start is None:
+            raise DeviceError(f"{self.name}: nothing is recorded for the command: {command}")
+        recorded = self.results[start]
+        if isinstance(recorded, list):
+            recorded = recorded.pop(0) if len(recorded) > 1 else recorded[0]
+        for line in recorded.out.splitlines() if on_line is not None else ():
+            on_line(line)
+        return recorded
 
     def push(self, local: Path, name: str) -> str:
-        """Keep the file, if it is not the one that is kept."""
+        """Store the contents of a file under its name."""
         data = local.read_bytes()
-        known = self.files.get(name)
-        if known is None or hashlib.sha256(known).digest() != hashlib.sha256(data).digest():
+        if self.files.get(name) != data:
             self.files[name] = data
             self.pushes.append(name)
         return f"/recorded/{name}"
 
     def pull(self, remote: str, local: Path) -> None:
-        """Write a file that was pushed."""
+        """Write a file that was pushed before.
+
+        Raises:
+            DeviceError: it was not pushed.
+        """
         name = remote.rpartition("/")[2]
         if name not in self.files:
             raise DeviceError(f"{self.name}: {remote}: there is no such file")
         local.write_bytes(self.files[name])
 
     def agent(self) -> list[str]:
-        """The recorded agent."""
+        """Return ``["agent"]``: record commands of the agent under "agent probe", "agent bench" and so on."""
         return ["agent"]
 
     def facts(self) -> Facts:
-        """As recorded."""
+        """Return the recorded facts."""
         return self.recorded_facts

@@ -1,4 +1,4 @@
-"""A program on this machine, run to its end: what devices are reached through."""
+"""Run a program on this machine to its end, with its output read line by line. Devices are reached through programs."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from edgeshift.benchmarks.devices.device import MAX_OUTPUT, Done, Line
+from edgeshift.benchmarks.devices.device import MAX_OUTPUT, CommandResult, OnLine
 from edgeshift.errors import DeviceError
 
-#: Seconds that a program which was told to end may take.
-GRACE = 5.0
+#: Seconds that a program has to end after SIGTERM before it is killed.
+STOP_TIMEOUT = 5.0
 
 
 def run_process(
     argv: Sequence[str],
     timeout: float,
-    line: Line | None = None,
+    on_line: OnLine | None = None,
     env: Mapping[str, str] | None = None,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
-) -> Done:
-    """Run a program.
+) -> CommandResult:
+    """Run a program without a shell.
 
     Args:
-        argv: program and arguments; no shell sees them.
-        timeout: seconds; it is stopped then.
-        line: is given each line of its standard output as it comes.
-        env: its environment; None: ours.
-        stdin: what it reads; a pipe stays open, and empty, for as long as it runs.
+        argv: program and arguments.
+        timeout: seconds after which the program is stopped.
+        on_line: called with each line of standard output as it arrives.
+        env: environment of the program; None: that of this process.
+        stdin: standard input of the program. A pipe stays open, and empty, for as long as the program runs.
 
     Raises:
-        DeviceError: there is no such program, it took too long, or it does not stop talking.
+        DeviceError: the program cannot be started, took too long, or printed more than ``MAX_OUTPUT`` bytes.
     """
     try:
         child = subprocess.Popen(  # noqa: S603
@@ -40,35 +40,40 @@ def run_process(
     except OSError as error:
         raise DeviceError(f"{argv[0]}: cannot be run: {error.strerror or error}") from error
     assert child.stdout is not None and child.stderr is not None
-    said = [_Reader(child.stdout, line), _Reader(child.stderr, None)]
+    readers = [_Reader(child.stdout, on_line), _Reader(child.stderr, None)]
     try:
         status = child.wait(timeout)
     except subprocess.TimeoutExpired as error:
-        raise DeviceError(f"{argv[0]}: no end after {timeout:.0f} s") from error
+        raise DeviceError(f"{argv[0]}: stopped, as it did not end within {timeout:.0f} s") from error
     finally:
         _stop(child)
         if child.stdin is not None:
             child.stdin.close()
-        for reader in said:
-            reader.join(GRACE)
-    if any(reader.failure for reader in said):
-        raise next(reader.failure for reader in said if reader.failure)
-    return Done(status, *(reader.text for reader in said))
+        for reader in readers:
+            reader.join(STOP_TIMEOUT)
+    for reader in readers:
+        if reader.failure:
+            raise reader.failure
+    return CommandResult(status, *(reader.text for reader in readers))
 
 
 class _Reader(threading.Thread):
-    """Takes what comes out of a pipe, so that it never fills."""
+    """A thread that reads a pipe to its end, so that the pipe never fills and blocks the program.
 
-    def __init__(self, pipe: IO[bytes], line: Line | None) -> None:
+    Attributes:
+        failure: the first exception of ``on_line``, or a DeviceError for too much output; None: there was none.
+    """
+
+    def __init__(self, pipe: IO[bytes], on_line: OnLine | None) -> None:
         super().__init__(daemon=True)
         self.failure: Exception | None = None
-        self._pipe, self._line = pipe, line
-        self._parts: list[bytes] = []
+        self._pipe, self._on_line = pipe, on_line
+        self._lines: list[bytes] = []
         self.start()
 
     @property
     def text(self) -> str:
-        return b"".join(self._parts).decode("utf-8", "replace")
+        return b"".join(self._lines).decode("utf-8", "replace")
 
     def run(self) -> None:
         size = 0
@@ -77,22 +82,22 @@ class _Reader(threading.Thread):
                 size += len(data)
                 if size > MAX_OUTPUT:
                     self.failure = self.failure or DeviceError(f"more than {MAX_OUTPUT:,} bytes of output")
-                    continue  # read on, or the program waits for ever
-                self._parts.append(data)
-                if self._line is not None and self.failure is None:
+                    continue  # keep reading: a full pipe would block the program for ever
+                self._lines.append(data)
+                if self._on_line is not None and self.failure is None:
                     try:
-                        self._line(data.decode("utf-8", "replace").rstrip("\r\n"))
+                        self._on_line(data.decode("utf-8", "replace").rstrip("\r\n"))
                     except Exception as error:
                         self.failure = error
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Stop a program that still runs, politely first: it may have clocks to put back."""
+    """Stop a program that still runs. SIGTERM comes first, as the worker restores clocks when it receives it."""
     if child.poll() is not None:
         return
     child.terminate()
     try:
-        child.wait(GRACE)
+        child.wait(STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

@@ -1,7 +1,7 @@
-"""A board reached through the system's own OpenSSH client: keys, config and known hosts as people have them.
+"""A board behind the system's OpenSSH client, with the user's keys, configuration and known hosts.
 
-Nothing is asked for at a prompt (BatchMode): what needs a password or an unknown host key is refused with ssh's own
-words. OpenSSH hands a command to the login shell as one line, so the arguments are quoted for it.
+BatchMode suppresses all prompts: where ssh would ask for a password or about an unknown host key, it fails with its own
+message. OpenSSH passes a command to the login shell as one line, so the arguments are quoted.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ from pathlib import Path
 from typing import IO
 
 from edgeshift._system.files import atomic_write, sha256
-from edgeshift.benchmarks.devices.agent import build_agent
-from edgeshift.benchmarks.devices.device import Done, Line
+from edgeshift.benchmarks.devices.agent import CHECK, build_agent
+from edgeshift.benchmarks.devices.device import CommandResult, OnLine
 from edgeshift.benchmarks.devices.facts import Facts
+from edgeshift.benchmarks.devices.messages import MARK, TIED
 from edgeshift.benchmarks.devices.probe import Probe, ask_probe
 from edgeshift.benchmarks.devices.process import run_process
-from edgeshift.benchmarks.devices.protocol import TIED
 from edgeshift.errors import DeviceError, DeviceLostError
 
-#: user@host:port as in a URL, without a path. The host may be a name from ssh's config.
+#: ssh://user@host:port without a path. The host may be a name of ssh's configuration.
 ADDRESS = re.compile(r"ssh://(?:(?P<user>[\w.-]+)@)?(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>\d{1,5}))?/?")
-#: edgeshift's folder there, in the home that ssh begins in.
+#: edgeshift's folder on the board, relative to the home directory, where ssh starts.
 FOLDER = ".cache/edgeshift"
 NAME = re.compile(r"[\w][\w.-]{0,127}")
-#: Tried in this order; the agent wants 3.10.
+#: The commands that may start Python, in the order in which they are tried.
 PYTHONS = ("python3", "python3.12", "python3.11", "python3.10", "python")
-#: ssh's own exit status for everything that goes wrong between here and there.
-LOST = 255
-CONNECT, PATIENCE, PUSH = 10, 60.0, 1800.0
+#: ssh's exit status when the connection fails; every other status is that of the command.
+LOST, NO_SUCH_PROGRAM = 255, 127
+#: Seconds to connect, for a short command, and for the transfer of a file.
+CONNECT_TIMEOUT, TIMEOUT, TRANSFER_TIMEOUT = 10, 60.0, 1800.0
 OPTIONS = (
     "-o", "BatchMode=yes",
-    "-o", f"ConnectTimeout={CONNECT}",
-    # A link that is cut is noticed within fifteen seconds, not when TCP gives up.
+    "-o", f"ConnectTimeout={CONNECT_TIMEOUT}",
+    # A dead connection is noticed within 15 seconds instead of TCP's many minutes.
     "-o", "ServerAliveInterval=5",
     "-o", "ServerAliveCountMax=3",
     "-T",
@@ -44,106 +45,100 @@ OPTIONS = (
 
 
 class SshDevice:
-    """See ``edgeshift.benchmarks.devices.device.Device``.
+    """A board; see ``edgeshift.benchmarks.devices.device.Device``.
 
     Args:
-        name: ``ssh://user@host:port``. options: more arguments of ssh, for tests.
+        name: ``ssh://user@host:port``.
+        options: more arguments for ssh, used by tests.
 
     Raises:
-        DeviceError: not such an address.
+        DeviceError: a malformed name.
     """
 
     def __init__(self, name: str, options: Sequence[str] = ()) -> None:
-        found = ADDRESS.fullmatch(name)
-        if found is None or int(found["port"] or 22) not in range(1, 65536) or found["host"].startswith("-"):
+        address = ADDRESS.fullmatch(name)
+        if address is None or int(address["port"] or 22) not in range(1, 65536) or address["host"].startswith("-"):
             raise DeviceError(f"{name}: a board is named ssh://user@host or ssh://user@host:port")
         self.name = name
-        self._port = ["-p", found["port"]] if found["port"] else []
-        self._host = (f"{found['user']}@" if found["user"] else "") + found["host"].strip("[]")
+        self._port = ["-p", address["port"]] if address["port"] else []
+        self._host = (f"{address['user']}@" if address["user"] else "") + address["host"].strip("[]")
         self._options = [*OPTIONS, *options]
         self._agent: list[str] | None = None
         self._probe: Probe | None = None
 
-    def run(self, argv: Sequence[str], timeout: float, line: Line | None = None) -> Done:
+    def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
         """Run a command on the board."""
-        return self._ssh(shlex.join(argv), timeout, line)
+        return self._ssh(shlex.join(argv), timeout, on_line)
 
     def push(self, local: Path, name: str) -> str:
-        """Copy a file there, under a temporary name until it is whole."""
+        """Copy a file to the board. It has a temporary name until it is complete."""
         if NAME.fullmatch(name) is None:
-            raise DeviceError(f"{name!r}: a file on a device has a plain name")
+            raise DeviceError(f"{name!r}: give a file on a device a plain name, without folders")
         path, data = f"{FOLDER}/{name}", local.read_bytes()
-        known = self.run(["sha256sum", path], PATIENCE)
+        known = self.run(["sha256sum", path], TIMEOUT)
         if known.status == 0 and known.out.split()[:1] == [sha256(data)]:
             return path
         part, quoted = shlex.quote(f"{path}.part"), shlex.quote(path)
         with local.open("rb") as file:
-            done = self._ssh(f"mkdir -p {FOLDER} && cat > {part} && mv {part} {quoted}", PUSH, stdin=file)
+            command = f"mkdir -p {FOLDER} && cat > {part} && mv {part} {quoted}"
+            done = self._ssh(command, TRANSFER_TIMEOUT, stdin=file)
         if done.status:
-            raise DeviceError(f"{self.name}: {name} could not be copied there: {_last(done)}")
+            raise DeviceError(f"{self.name}: {name} could not be copied there: {done.problem}")
         return path
 
     def pull(self, remote: str, local: Path) -> None:
-        """Fetch a file through sftp, in OpenSSH's scp."""
+        """Copy a file from the board by OpenSSH's scp."""
         with atomic_write(local) as temporary:
             port = ["-P", *self._port[1:]] if self._port else []
             options = [option for option in self._options if option != "-T"]
             source = f"[{self._host}]" if ":" in self._host else self._host
-            done = run_process(["scp", "-q", *options, *port, f"{source}:{remote}", str(temporary)], PUSH)
+            command = ["scp", "-q", *options, *port, f"{source}:{remote}", str(temporary)]
+            done = run_process(command, TRANSFER_TIMEOUT)
             if done.status:
-                raise self._failed(done, f"{remote} could not be fetched: {_last(done)}")
+                error = DeviceLostError if done.status == LOST else DeviceError
+                raise error(f"{self.name}: {remote} could not be copied from there: {done.problem}")
 
     def agent(self) -> list[str]:
-        """The agent, brought there if it is not; with the first Python that can run it."""
+        """Copy the agent to the board, unless it is there, and return the start of its commands.
+
+        Raises:
+            DeviceError: no Python on the board can run it. The message has the command that installs what is missing.
+        """
         if self._agent is None:
-            python, problems = self._python()
-            if python is None:
-                raise DeviceError(f"{self.name}: the agent does not run there: {problems}")
+            python = self._find_python()
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder, "agent.pyz")
                 build_agent(file)
-                # Tied to the link: killing ssh here ends nothing there.
+                # Killing ssh on this machine ends nothing on the board, so the agent watches the connection.
                 self._agent = [python, self.push(file, "agent.pyz"), TIED]
         return self._agent
 
     def facts(self) -> Facts:
-        """What the board says of itself, through the agent."""
+        """Return what the board reports of itself."""
         return self.probe().facts
 
     def probe(self) -> Probe:
-        """What is there: facts, Python, runtimes. Asked once."""
+        """Return facts, versions and runtimes of the board. The agent is asked once."""
         if self._probe is None:
             self._probe = ask_probe(self)
         return self._probe
 
-    def _python(self) -> tuple[str | None, str]:
-        """A Python of 3.10 or later with numpy, or what is wrong with those that are there."""
-        problem = "there is no Python"
-        for name in PYTHONS:
-            code = "import sys, numpy; sys.exit(3 if sys.version_info < (3, 10) else 0)"
-            done = self.run([name, "-c", code], PATIENCE)
+    def _find_python(self) -> str:
+        """Return the first Python that can run the agent."""
+        problem = None
+        for python in PYTHONS:
+            done = self.run([python, "-c", CHECK], TIMEOUT)
             if done.status == 0:
-                return name, ""
-            if done.status == 3:
-                problem = f"{name} is older than 3.10"
-            elif "numpy" in done.err:
-                problem = f"{name} has no numpy: {name} -m pip install numpy"
-        return None, problem
+                return python
+            if done.status != NO_SUCH_PROGRAM:
+                problem = problem or done.problem.removeprefix(MARK)
+        raise DeviceError(f"{self.name}: {problem or 'there is no Python: run sudo apt install python3 python3-pip'}")
 
     def _ssh(
-        self, command: str, timeout: float, line: Line | None = None, stdin: int | IO[bytes] = subprocess.PIPE
-    ) -> Done:
+        self, command: str, timeout: float, on_line: OnLine | None = None, stdin: int | IO[bytes] = subprocess.PIPE
+    ) -> CommandResult:
         argv = ["ssh", *self._options, *self._port, "--", self._host, command]
-        done = run_process(argv, timeout, line, stdin=stdin)
+        done = run_process(argv, timeout, on_line, stdin=stdin)
         if done.status == LOST:
-            raise self._failed(done, _last(done))
+            raise DeviceLostError(f"{self.name}: {done.problem}")
         return done
-
-    def _failed(self, done: Done, words: str) -> DeviceError:
-        kind = DeviceLostError if done.status == LOST else DeviceError
-        return kind(f"{self.name}: {words}")
-
-
-def _last(done: Done) -> str:
-    lines = [line.strip() for line in done.err.splitlines() if line.strip()]
-    return (lines[-1] if lines else f"exit status {done.status}")[:300]

@@ -1,1 +1,1 @@
-"""Latency of artifacts on devices, as reports that can be compared. Importing it needs no torch."""
+"""Latency of artifacts on devices, as reports that can be compared. It imports no torch."""

@@ -1,4 +1,4 @@
-"""The driver: artifacts on a device, repeat by repeat in fresh processes, in turns."""
+"""The driver of a measurement: repeats of artifacts on a device, in turns, each in a fresh process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 import edgeshift
 from edgeshift._system.files import sha256
@@ -19,23 +17,29 @@ from edgeshift.artifact.file import artifact_bytes, artifact_size, read_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.facts import Facts
-from edgeshift.benchmarks.devices.probe import answers, read_answer
+from edgeshift.benchmarks.devices.messages import Message, Result, call_worker
 from edgeshift.benchmarks.latency.frames import DRAWN, read_frames
-from edgeshift.benchmarks.latency.job import Job
 from edgeshift.benchmarks.latency.journal import Journal
-from edgeshift.benchmarks.latency.loop import WARM_CAP
-from edgeshift.benchmarks.latency.result import ArtifactResult, Begun, Energy, Memory, Minute, Repeat, Report, Settings
+from edgeshift.benchmarks.latency.loop import WARM_TIMEOUT
+from edgeshift.benchmarks.latency.messages import Job, MemoryMeasured, MinuteEnded, RepeatEnded, Started
+from edgeshift.benchmarks.latency.result import ArtifactResult, Energy, Memory, Minute, Repeat, Report, Settings
 from edgeshift.benchmarks.latency.vendor import measure_vendor
 from edgeshift.errors import ArtifactError, DeviceLostError
 
-#: Seconds that a process may take besides waiting, warming up and timing; and for one step of a very slow device.
-OVERHEAD, SLOWEST = 300.0, 10.0
-Answer = TypeVar("Answer")
+#: Seconds that a process may take for anything but warm-up and timing, and that one step of a slow device may take.
+OVERHEAD, SLOWEST_STEP = 600.0, 10.0
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An artifact to measure: its file, what it says of itself, the hash and size of all of it."""
+    """An artifact to measure.
+
+    Attributes:
+        path: path of the file.
+        spec: description in the file.
+        sha256: hash of the whole file.
+        bytes: size of the file.
+    """
 
     path: Path
     spec: StreamSpec
@@ -45,44 +49,51 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured how.
+    """A measurement.
 
     Attributes:
-        device: where. subjects: what. settings: how. source: of the frames, as ``read_frames`` takes it.
-        runtime: asked for by name; None: the files say.
-        facts: of the device. memory: read it too, in passes of their own. idle: as in ``Job``.
-        vendor: by the runtime vendors' own programs, as where there is no Python. program: one, to be brought there.
+        device: device to measure on.
+        candidates: artifacts to measure.
+        settings: how to measure.
+        source: source of the frames, as for ``read_frames``.
+        facts: what the device reports of itself.
+        runtime: name of the runtime; None: the files' suffixes decide.
+        memory: whether to measure memory as well, in processes of its own.
+        idle_seconds: how long to measure the power of the idle device before each repeat.
+        vendor: whether to measure by the runtime vendors' own programs, for devices without Python.
+        program: the vendor's program, to be copied to the device; None: it is there.
     """
 
     device: Device
-    subjects: Sequence[Candidate]
+    candidates: Sequence[Candidate]
     settings: Settings
     source: str
     facts: Facts
     runtime: str | None = None
     memory: bool = True
-    idle: float = 5.0
+    idle_seconds: float = 5.0
     vendor: bool = False
     program: Path | None = None
 
     @cached_property
-    def clip(self) -> str | None:
-        """A hash of the frames, where they come from a clip; None: they are drawn, or a vendor's program makes its own.
+    def clip_hash(self) -> str | None:
+        """A hash of the frames of a clip; None: the frames are drawn, or a vendor's program makes its own inputs.
 
         Raises:
-            VideoError: a clip that cannot be read.
+            VideoError: the clip cannot be read.
         """
         return None if self.vendor or self.source == DRAWN else sha256(read_frames(self.source, 64, 64).tobytes())
 
-    def key(self, subject: Candidate) -> str:
-        """What a repeat depends on, as a hash. Errors as of ``clip``."""
+    def key(self, candidate: Candidate) -> str:
+        """Return a hash of everything that a repeat depends on. Errors as ``clip_hash``."""
         facts, settings = self.facts, msgspec.structs.replace(self.settings, repeats=1)
         device = (self.device.name, facts.board, facts.processor, facts.cores, facts.system, facts.power_mode)
-        return sha256(msgspec.json.encode((device, subject.sha256, settings, self.runtime, self.vendor, self.clip)))
+        parts = (device, candidate.sha256, settings, self.runtime, self.vendor, self.clip_hash)
+        return sha256(msgspec.json.encode(parts))
 
 
-def open_artifact(path: Path) -> Candidate:
-    """Read an artifact, or an edgeshift checkpoint that PyTorch runs. Errors as of ``edgeshift.load``."""
+def open_candidate(path: Path) -> Candidate:
+    """Read an artifact, or a checkpoint of edgeshift that PyTorch runs. Errors as ``edgeshift.load``."""
     if path.suffix.lower() == ".safetensors":
         from edgeshift.runtimes import load
 
@@ -96,171 +107,175 @@ def measure(
     plan: Plan,
     journal: Journal | None = None,
     advance: Callable[[], None] = lambda: None,
-    minute: Callable[[Minute], None] = lambda _: None,
+    on_minute: Callable[[Minute], None] = lambda _: None,
 ) -> Report:
-    """Measure, in turns: every artifact's first repeat, then every artifact's second.
+    """Measure in turns: the first repeat of every artifact, then the second of every artifact, and so on.
 
     Args:
-        plan: what to do. journal: gives what is known, and takes every result as it comes.
-        advance: called after every process. minute: is given each point of a sustained run.
+        plan: the measurement.
+        journal: stores every result, and gives those that it has already.
+        advance: called after every process.
+        on_minute: called with each minute of a sustained run when it ends.
 
     Returns:
-        The report. If the device was lost, it has what there is, and its subjects say so in ``lost``.
+        The report. If the device was lost, it has the results until then, and the reason in ``lost`` of its artifacts.
 
     Raises:
-        DeviceError: the device cannot do what is asked.
+        DeviceError: the device cannot measure this.
     """
-    repeats: dict[str, list[Repeat]] = {subject.sha256: [] for subject in plan.subjects}
-    memories: dict[str, Memory] = {}
     lost: str | None = None
     with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
-        runs = {subject.sha256: _Run(plan, subject, Path(folder)) for subject in plan.subjects}
+        runs = [CandidateRun(plan, candidate, Path(folder), journal, on_minute) for candidate in plan.candidates]
         try:
             for index in range(plan.settings.repeats):
-                for subject in plan.subjects:
-                    key = plan.key(subject)
-                    found = journal.repeat(key, index) if journal else None
-                    if found is None:
-
-                        def point(one: Minute, key: str = key, index: int = index) -> None:
-                            if journal:
-                                journal.add_minute(key, index, one)
-                            minute(one)
-
-                        found = runs[subject.sha256].repeat(point)
-                        if journal:
-                            journal.add(key, index, found)
-                    repeats[subject.sha256].append(found)
+                for run in runs:
+                    run.add_repeat(index)
                     advance()
-            for subject in plan.subjects if plan.memory and not plan.vendor else ():
-                key = plan.key(subject)
-                memory = journal.memory(key) if journal else None
-                if memory is None:
-                    memory = runs[subject.sha256].memory()
-                    if journal:
-                        journal.add_memory(key, memory)
-                memories[subject.sha256] = memory
+            for run in runs if plan.memory and not plan.vendor else ():
+                run.add_memory()
                 advance()
         except DeviceLostError as error:
             lost = str(error)
-            for digest, run in runs.items():
-                repeats[digest] += run.partial()
     return Report(
         device=plan.device.name,
         facts=plan.facts,
         settings=plan.settings,
         edgeshift=edgeshift.__version__,
-        subjects=tuple(
-            ArtifactResult(
-                file=subject.path.name,
-                sha256=subject.sha256,
-                bytes=subject.bytes,
-                target=subject.spec.target,
-                model=subject.spec.model.name,
-                precision=subject.spec.precision,
-                input=subject.spec.input.shape,
-                repeats=tuple(repeats[subject.sha256]),
-                memory=memories.get(subject.sha256),
-                lost=lost,
-            )
-            for subject in plan.subjects
-        ),
+        subjects=tuple(run.result(lost) for run in runs),
     )
 
 
-class _Run:
-    """One artifact on one device: what it needs is brought there when its first process begins."""
+class CandidateRun:
+    """The measurement of one artifact. Files are copied to the device before its first process starts.
 
-    def __init__(self, plan: Plan, subject: Candidate, folder: Path) -> None:
-        self._plan, self._subject, self._folder = plan, subject, folder
+    Args:
+        plan: the measurement.
+        candidate: the artifact.
+        folder: a folder for temporary files.
+        journal, on_minute: as for ``measure``.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        candidate: Candidate,
+        folder: Path,
+        journal: Journal | None = None,
+        on_minute: Callable[[Minute], None] = lambda _: None,
+    ) -> None:
+        self._plan, self._candidate, self._folder = plan, candidate, folder
+        self._journal, self._on_minute = journal, on_minute
         self._job: str | None = None
-        self._begun: Begun | None = None
+        self._repeats: list[Repeat] = []
+        self._memory: Memory | None = None
+        self._started: Started | None = None
         self._minutes: list[Minute] = []
 
-    def repeat(self, minute: Callable[[Minute], None]) -> Repeat:
-        """One fresh process."""
-        plan = self._plan
-        if plan.vendor:
-            return measure_vendor(plan.device, self._subject.path, plan.settings, plan.program)
+    def add_repeat(self, index: int) -> None:
+        """Measure one repeat in a fresh process, unless the journal has it."""
+        key = self._plan.key(self._candidate)
+        repeat = self._journal.repeat(key, index) if self._journal else None
+        if repeat is None:
+            repeat = self._measure_repeat(key, index)
+            if self._journal:
+                self._journal.add(key, index, repeat)
+        self._repeats.append(repeat)
 
-        self._begun, self._minutes = None, []
+    def add_memory(self) -> None:
+        """Measure memory, unless the journal has it."""
+        key = self._plan.key(self._candidate)
+        self._memory = self._journal.memory(key) if self._journal else None
+        if self._memory is None:
+            self._memory = self._call("memory", MemoryMeasured).memory
+            if self._journal:
+                self._journal.add_memory(key, self._memory)
 
-        def line(text: str) -> None:
-            for said in answers(text):
-                if said.startswith('{"begun":{'):
-                    self._begun = msgspec.json.decode(said, type=dict[str, Begun])["begun"]
-                elif said.startswith('{"minute":{'):
-                    self._minutes.append(msgspec.json.decode(said, type=dict[str, Minute])["minute"])
-                    minute(self._minutes[-1])
+    def result(self, lost: str | None) -> ArtifactResult:
+        """Return what was measured.
 
-        found = self._ask("bench", Repeat, line)
-        self._begun = None
-        return found
+        Args:
+            lost: why the device was lost; None: it was not.
+        """
+        candidate, spec = self._candidate, self._candidate.spec
+        return ArtifactResult(
+            file=candidate.path.name,
+            sha256=candidate.sha256,
+            bytes=candidate.bytes,
+            target=spec.target,
+            model=spec.model.name,
+            precision=spec.precision,
+            input=spec.input.shape,
+            repeats=(*self._repeats, *self._partial()),
+            memory=self._memory,
+            lost=lost,
+        )
 
-    def partial(self) -> list[Repeat]:
-        """The repeat that a lost device was in, as far as it was said; none, if no minute of it was."""
-        begun, minutes = self._begun, tuple(self._minutes)
-        if begun is None or not minutes:
-            return []
-        return [
-            Repeat(
-                **{name: getattr(begun, name) for name in Begun.__struct_fields__},
-                pre=(),
-                infer=(),
-                post=(),
-                end_to_end=(),
-                seconds=60.0 * len(minutes),
-                minutes=minutes,
-                partial=True,
-                after=minutes[-1].reading,
-                energy=Energy(source=None, idle=None, joules=None, seconds=None, reason="the device was lost"),
-            )
-        ]
-
-    def memory(self) -> Memory:
-        """The pass that reads memory."""
-        return self._ask("memory", Memory)
-
-    def _ask(self, command: str, kind: type[Answer], line: Callable[[str], None] | None = None) -> Answer:
-        device = self._plan.device
-        if self._job is None:
-            self._job = self._bring()
-        done = device.run([*device.agent(), command, self._job], self._patience(), line)
-        return read_answer(device, done, kind)
-
-    def _bring(self) -> str:
-        """The job's path on the device; artifact and frames are there too."""
-        plan, subject, frame = self._plan, self._subject, self._subject.spec.frame
+    def push_job(self) -> str:
+        """Copy the artifact, the frames and the job to the device, and return the path of the job there."""
+        plan, candidate, frame = self._plan, self._candidate, self._candidate.spec.frame
         settings, device = plan.settings, plan.device
-        if subject.path.is_dir() and device.name != "local":
-            raise ArtifactError(f"{subject.path}: a folder is measured on this machine only; give --device local")
-        width, height = (settings.width or frame.width, settings.height or frame.height)
-        frames = read_frames(plan.source, width, height)
+        if candidate.path.is_dir() and device.name != "local":
+            raise ArtifactError(f"{candidate.path}: only --device local can measure an artifact that is a folder")
+        width, height = settings.width or frame.width, settings.height or frame.height
+        frames = self._folder / f"frames_{width}x{height}.npy"
+        if not frames.exists():
+            np.save(frames, read_frames(plan.source, width, height))
         job = Job(
-            artifact=device.push(subject.path, _plain(subject)),
-            frames=device.push(self._write(f"frames_{width}x{height}.npy", frames), f"frames_{width}x{height}.npy"),
+            # Named by its hash, so that two artifacts of one name do not overwrite each other.
+            artifact=device.push(candidate.path, candidate.sha256[:12] + candidate.path.suffix.lower()),
+            frames=device.push(frames, frames.name),
             runtime=plan.runtime,
             settings=settings,
             fitted=not settings.width,
-            idle=plan.idle,
+            idle_seconds=plan.idle_seconds,
         )
-        name = f"job_{subject.sha256[:8]}.json"
-        path = self._folder / name
+        path = self._folder / f"job_{candidate.sha256[:8]}.json"
         path.write_bytes(msgspec.json.encode(job))
-        return device.push(path, name)
+        return device.push(path, path.name)
 
-    def _write(self, name: str, frames: npt.NDArray[np.uint8]) -> Path:
-        path = self._folder / name
-        if not path.exists():
-            np.save(path, frames)
-        return path
+    def _measure_repeat(self, key: str, index: int) -> Repeat:
+        if self._plan.vendor:
+            return measure_vendor(self._plan.device, self._candidate.path, self._plan.settings, self._plan.program)
+        self._started, self._minutes = None, []
 
-    def _patience(self) -> float:
+        def receive(message: Message) -> None:
+            if isinstance(message, Started):
+                self._started = message
+            elif isinstance(message, MinuteEnded):
+                self._minutes.append(message.minute)
+                if self._journal:
+                    self._journal.add_minute(key, index, message.minute)
+                self._on_minute(message.minute)
+
+        repeat = self._call("bench", RepeatEnded, Started, MinuteEnded, receive=receive).repeat
+        self._started = None
+        return repeat
+
+    def _partial(self) -> list[Repeat]:
+        """Return the repeat during which the device was lost, if it has a complete minute."""
+        if self._started is None or not self._minutes:
+            return []
+        return [
+            Repeat(
+                **msgspec.structs.asdict(self._started),
+                seconds=60.0 * len(self._minutes),
+                minutes=tuple(self._minutes),
+                partial=True,
+                after=self._minutes[-1].reading,
+                energy=Energy(reason="the device was lost"),
+            )
+        ]
+
+    def _call(
+        self,
+        command: str,
+        result: type[Result],
+        *progress: type[Message],
+        receive: Callable[[Message], None] = lambda message: None,
+    ) -> Result:
+        if self._job is None:
+            self._job = self.push_job()
         settings = self._plan.settings
-        timed = (settings.minutes or 1) * settings.seconds + settings.steps * SLOWEST
-        return OVERHEAD * 2 + WARM_CAP + timed * 2
-
-
-def _plain(subject: Candidate) -> str:
-    """A name for the file on the device: two artifacts of one name do not overwrite each other."""
-    return subject.sha256[:12] + subject.path.suffix.lower()
+        timed = (settings.minutes or 1) * settings.seconds + settings.steps * SLOWEST_STEP
+        timeout = OVERHEAD + WARM_TIMEOUT + 2 * timed
+        return call_worker(self._plan.device, [command, self._job], timeout, result, *progress, receive=receive)

@@ -1,4 +1,4 @@
-"""Locking the clocks for the time of a run, on request only, and putting them back whatever happens."""
+"""Lock the clocks of the processor during a run, on request only, and restore them whatever happens."""
 
 from __future__ import annotations
 
@@ -13,55 +13,58 @@ from pathlib import Path
 from edgeshift.errors import DeviceError, one_line
 
 GOVERNOR = "performance"
-PATIENCE = 30.0
+#: Seconds that jetson_clocks may take.
+TIMEOUT = 30.0
 
 
 @contextmanager
-def locked(root: Path = Path("/")) -> Iterator[None]:
-    """Hold the processor's clocks at their highest while the block runs: a Jetson's by its own tool.
+def locked_clocks(root: Path = Path("/")) -> Iterator[None]:
+    """Hold the clocks at their maximum while the block runs, on a Jetson by jetson_clocks.
+
+    Args:
+        root: root of the file system; tests give another one.
 
     Raises:
-        DeviceError: this device does not let us; nothing was changed.
+        DeviceError: the device does not permit it. Nothing was changed.
     """
     if shutil.which("jetson_clocks"):
         with tempfile.TemporaryDirectory() as folder:
             stored = str(Path(folder, "clocks"))
-            _jetson("--store", stored)
+            _jetson_clocks("--store", stored)
             try:
-                _jetson()
+                _jetson_clocks()
                 yield
             finally:
-                _jetson("--restore", stored)
+                _jetson_clocks("--restore", stored)
         return
     files = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
     if not files:
         raise DeviceError("the clocks cannot be locked: this device shows no governors; run without --lock-clocks")
     before = {file: file.read_text().strip() for file in files}
     try:
-        _lock(files)
+        _set_governor(files)
         yield
     finally:
-        # Each by itself: one that cannot be put back must not leave the others as they are.
-        left = [file.parts[-3] for file, governor in before.items() if not _put_back(file, governor)]
-        if left:
-            words = f"the clocks of {', '.join(left)} could not be put back: their governor is {GOVERNOR!r} now"
+        # One at a time, so that a failure does not keep the others from being restored.
+        failed = [file.parts[-3] for file, governor in before.items() if not _restore(file, governor)]
+        if failed:
+            words = f"the clocks of {', '.join(failed)} could not be restored; their governor is {GOVERNOR!r} now"
             print(f"edgeshift: {words}", file=sys.stderr)
 
 
-def _lock(files: Sequence[Path]) -> None:
+def _set_governor(files: Sequence[Path]) -> None:
     try:
         for file in files:
             file.write_text(GOVERNOR)
     except PermissionError as error:
-        raise DeviceError("the clocks can be locked by root only: run as root, or without --lock-clocks") from error
+        raise DeviceError("only root can lock the clocks: run as root, or without --lock-clocks") from error
     except OSError as error:
-        raise DeviceError(
-            f"the clocks cannot be locked: {error.strerror or error}; run without --lock-clocks"
-        ) from error
+        reason = error.strerror or error
+        raise DeviceError(f"the clocks cannot be locked: {reason}; run without --lock-clocks") from error
 
 
-def _put_back(file: Path, governor: str) -> bool:
-    """Whether the governor is what it was; one that could not be changed is."""
+def _restore(file: Path, governor: str) -> bool:
+    """Restore a governor, unless it was not changed, and return whether it is what it was."""
     try:
         if file.read_text().strip() != governor:
             file.write_text(governor)
@@ -70,14 +73,9 @@ def _put_back(file: Path, governor: str) -> bool:
     return True
 
 
-def _jetson(*arguments: str) -> None:
+def _jetson_clocks(*arguments: str) -> None:
+    command = ["jetson_clocks", *arguments]
     try:
-        subprocess.run(  # noqa: S603
-            ["jetson_clocks", *arguments],  # noqa: S607
-            check=True,
-            capture_output=True,
-            timeout=PATIENCE,
-            stdin=subprocess.DEVNULL,
-        )
+        subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL)  # noqa: S603
     except (OSError, subprocess.SubprocessError) as error:
         raise DeviceError(f"jetson_clocks failed: {one_line(error)}; run as root, or without --lock-clocks") from error

@@ -1,4 +1,4 @@
-"""Frames to measure with: as a camera would give them, a short drawn gesture or a clip, played round and round."""
+"""Frames to measure with, as a camera would give them: a drawn gesture or a clip, repeated from its start."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ from edgeshift.gestures import draw_stream
 from edgeshift.video.clips import read_video
 from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 
-#: More than any cache holds, little enough to be sent to a board.
+#: Number of frames: more than a cache holds, and little enough to be sent to a board.
 COUNT = 16
+#: Seed of the drawn gesture, and seconds between its frames.
 SEED, SPACING = 700_000_000, 0.125
+#: The source that is drawn.
 DRAWN = "drawn"
 
 
 def read_frames(source: str, width: int, height: int, count: int = COUNT) -> npt.NDArray[np.uint8]:
-    """Frames of one size.
+    """Return frames of one size.
 
     Args:
-        source: "drawn", or a clip. width, height: pixels. count: frames; a shorter clip gives fewer.
+        source: "drawn", or the path of a clip.
+        width, height: size of the frames, pixels.
+        count: number of frames; a shorter clip gives fewer.
 
     Returns:
         uint8 [count, height, width, 3], RGB.
 
     Raises:
-        VideoError: a clip that cannot be read.
+        VideoError: the clip cannot be read.
     """
     frames: list[Frame]
     if source == DRAWN:
-        size = max(width, height)
-        # Drawn small and enlarged: what is in the pictures costs nothing to step through, drawing them large would.
-        frames = draw_stream(SEED, seconds=count * SPACING, spacing=SPACING, size=min(size, 224)).frames[:count]  # type: ignore[assignment]
+        # Drawn small and enlarged: drawing large frames is slow, and their content does not change a step's time.
+        size = min(max(width, height), 224)
+        frames = draw_stream(SEED, seconds=count * SPACING, spacing=SPACING, size=size).frames[:count]  # type: ignore[assignment]
     else:
         try:
             frames = [timed.frame for timed in islice(read_video(Path(source)), count)]

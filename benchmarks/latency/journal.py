@@ -1,4 +1,4 @@
-"""Repeats as they come, a JSON line each."""
+"""Store every repeat as soon as it is measured, one JSON line each, so that a run that was cut off can be resumed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from edgeshift.benchmarks.latency.result import Memory, Minute, Repeat
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One process that ended: ``key`` says of which artifact, on which device, under which settings."""
+    """One result of a process.
+
+    Attributes:
+        key: hash of the artifact, the device and the settings, see ``Plan.key``.
+        index: number of the repeat, from 0; -1 for memory.
+        repeat, minute, memory: the result; two of them are None.
+    """
 
     key: str
     index: int
@@ -21,7 +27,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Journal:
-    """What is known already. Arguments and errors as of ``JsonLines``."""
+    """The results of a run in a file. Arguments and errors as ``JsonLines``."""
 
     def __init__(self, path: Path, *, resume: bool = False) -> None:
         self._lines = JsonLines(path, Entry, resume=resume)
@@ -30,27 +36,27 @@ class Journal:
 
     @staticmethod
     def beside(out: Path) -> Path:
-        """Where the journal of a report lies."""
+        """Return the path of the journal of a report."""
         return out.with_suffix(".repeats.jsonl")
 
     def repeat(self, key: str, index: int) -> Repeat | None:
-        """A repeat that was measured before."""
+        """Return a stored repeat; None: it was not measured yet."""
         return self._repeats.get((key, index))
 
     def memory(self, key: str) -> Memory | None:
-        """The memory that was read before."""
+        """Return the stored memory; None: it was not measured yet."""
         return self._memory.get(key)
 
     def add(self, key: str, index: int, repeat: Repeat) -> None:
-        """Keep a repeat."""
+        """Store a repeat."""
         self._repeats[key, index] = repeat
         self._lines.add(Entry(key=key, index=index, repeat=repeat))
 
     def add_minute(self, key: str, index: int, minute: Minute) -> None:
-        """Keep a point of a repeat that goes on: there to be read if it never ends, and measured again with it."""
+        """Store a minute of an unfinished repeat for people to read. A resumed run measures that repeat again."""
         self._lines.add(Entry(key=key, index=index, minute=minute))
 
     def add_memory(self, key: str, memory: Memory) -> None:
-        """Keep a reading of memory."""
+        """Store the memory of an artifact."""
         self._memory[key] = memory
         self._lines.add(Entry(key=key, index=-1, memory=memory))

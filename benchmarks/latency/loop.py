@@ -1,4 +1,8 @@
-"""The timed loop. What it does besides stepping is two readings of a clock and two appends: under 1% of any step."""
+"""The timed loop: warm-up, steps at full speed, and steps at a camera's frame rate.
+
+Besides the step, one pass of the loop reads the clock twice and appends to three lists: less than 1% of any step.
+``no_collection`` serves ``studies.interleave`` as well, which times calls in turns within one process.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +15,27 @@ from typing import NamedTuple
 from edgeshift.stream import Stream, Timings
 from edgeshift.video.fit import Frame
 
-#: Warm-up: so many steps and seconds at least; then until the median of a window is this near to the one before.
+#: The warm-up takes at least so many steps and seconds, and ends when the medians of two successive windows differ by
+#: at most ``SETTLED``, relative to the earlier one.
 WARM_STEPS, WARM_SECONDS, SETTLED = 10, 1.0, 0.02
 WINDOW_STEPS, WINDOW_SECONDS = 20, 0.5
-#: Of a slow device, whose window would last longer than the cap: a window ends after so many seconds and steps.
+#: On a slow device, where a full window would take longer than the warm-up may, a window ends after these.
 SLOW_SECONDS, SLOW_STEPS = 5.0, 3
-#: Seconds after which a step that has not settled is timed all the same, and called so.
-WARM_CAP = 20.0
-#: Samples of a phase that are kept of a long run. At 25 bytes a step, a report of three such repeats takes 30 MB.
-MOST = 400_000
+#: Seconds after which the warm-up ends although the latency has not settled.
+WARM_TIMEOUT = 20.0
+#: Samples of a phase that a long run keeps. At 25 bytes a step, a report of three such repeats has 30 MB.
+MAX_SAMPLES = 400_000
 
 
 class Steps(NamedTuple):
-    """Timed steps in order.
+    """Timed steps, in order.
 
     Attributes:
-        timings: of each, as the stream gives them. totals: seconds, end to end. ends: seconds from the loop's begin.
-        late: of a paced loop: frames that were not answered before the next one was due. offered: by the camera.
+        timings: the phases of each step, as the stream reports them.
+        totals: seconds of each step, end to end.
+        ends: seconds from the start of the loop to the end of each step.
+        late: frames of a paced loop that were not answered before the next one was due.
+        offered: frames of a paced loop's camera.
     """
 
     timings: list[Timings]
@@ -38,15 +46,17 @@ class Steps(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """From the loop's begin to the last step's end."""
+        """The length of the loop until the end of the last step."""
         return self.ends[-1]
 
 
-class Kept:
-    """The samples of a long run: no more than ``MOST``. Of more, every second one is let go, again and again.
+class EvenSample:
+    """At most ``MAX_SAMPLES`` steps of a long run, evenly spaced: when there are more, every second one is dropped.
 
     Attributes:
-        steps: that were timed. seconds: until the last one's end.
+        timings, totals: the steps that are kept, as in ``Steps``.
+        steps: number of all timed steps.
+        seconds: seconds from the start of the run to the end of the last step.
     """
 
     def __init__(self) -> None:
@@ -55,65 +65,61 @@ class Kept:
         self.steps, self.seconds, self._every = 0, 0.0, 1
 
     def add(self, part: Steps, offset: float) -> None:
-        """Another part of the run, which began ``offset`` seconds after it."""
+        """Add steps of a loop that started ``offset`` seconds after the start of the run."""
         first = -self.steps % self._every
         self.timings.extend(part.timings[first :: self._every])
         self.totals.extend(part.totals[first :: self._every])
         self.steps += len(part.totals)
-        self.seconds = offset + part.ends[-1]
-        while len(self.totals) >= MOST:
+        self.seconds = offset + part.seconds
+        while len(self.totals) >= MAX_SAMPLES:
             del self.timings[1::2], self.totals[1::2]
             self._every *= 2
 
 
 def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] = perf_counter) -> tuple[int, bool]:
-    """Step until the time of a step has settled.
+    """Step until the latency of a step has settled.
 
     Returns:
-        the steps it took, and whether it settled before ``WARM_CAP``.
+        The number of steps, and whether the latency settled within ``WARM_TIMEOUT``.
     """
-    begin, steps, last = clock(), 0, 0.0
+    start, steps, previous = clock(), 0, 0.0
     while True:
         window: list[float] = []
-        start = clock()
-        while _goes_on(len(window), clock() - start):
+        window_start = clock()
+        while _continues(len(window), clock() - window_start):
             before = clock()
             stream.step(frames[steps % len(frames)])
             window.append(clock() - before)
             steps += 1
-        now, seconds = sorted(window)[len(window) // 2], clock() - begin
-        if steps >= WARM_STEPS and seconds >= WARM_SECONDS and last and abs(now - last) <= SETTLED * last:
+        median, seconds = sorted(window)[len(window) // 2], clock() - start
+        settled = previous and abs(median - previous) <= SETTLED * previous
+        if settled and steps >= WARM_STEPS and seconds >= WARM_SECONDS:
             return steps, True
-        if seconds >= WARM_CAP and last:
+        if seconds >= WARM_TIMEOUT and previous:
             return steps, False
-        last = now
-
-
-def _goes_on(steps: int, seconds: float) -> bool:
-    if seconds >= SLOW_SECONDS and steps >= SLOW_STEPS:
-        return False
-    return steps < WINDOW_STEPS or seconds < WINDOW_SECONDS
+        previous = median
 
 
 def run_steps(
     stream: Stream, frames: Sequence[Frame], steps: int, seconds: float, clock: Callable[[], float] = perf_counter
 ) -> Steps:
-    """Step after step, until there are so many and so much time has passed. The state is carried throughout."""
-    found = Steps([], [], [])
-    timings, totals, ends = found.timings.append, found.totals.append, found.ends.append
+    """Step without a pause until both a number of steps and a time are reached. The state is carried throughout."""
+    result = Steps([], [], [])
+    # Bound once: looking up attributes in the loop would be timed with the step.
+    add_timings, add_total, add_end = result.timings.append, result.totals.append, result.ends.append
     step, count, index = stream.step, len(frames), 0
     with no_collection():
-        begin = clock()
+        start = clock()
         while True:
             before = clock()
             answer = step(frames[index % count])
             after = clock()
-            timings(answer.timings)
-            totals(after - before)
-            ends(after - begin)
+            add_timings(answer.timings)
+            add_total(after - before)
+            add_end(after - start)
             index += 1
-            if after - begin >= seconds and index >= steps:
-                return found
+            if after - start >= seconds and index >= steps:
+                return result
 
 
 def run_paced(
@@ -123,35 +129,40 @@ def run_paced(
     seconds: float,
     fps: float,
     clock: Callable[[], float] = perf_counter,
-    rest: Callable[[float], None] = sleep,
+    wait: Callable[[float], None] = sleep,
 ) -> Steps:
-    """One frame each 1/fps, as from a camera that keeps only its newest.
+    """Step at a camera's frame rate; the camera keeps only its newest frame.
 
-    A frame is missed if its answer comes after the next one is there; so is one that was never looked at.
+    A frame counts as late if its answer comes after the next frame is due, or if it was replaced before it was used.
+
+    Args:
+        stream, frames, steps, seconds, clock: as for ``run_steps``.
+        fps: frames per second of the camera.
+        wait: waits some seconds; tests replace it.
     """
-    found, late, index, spacing = Steps([], [], []), 0, 0, 1.0 / fps
+    result, late, index, spacing = Steps([], [], []), 0, 0, 1.0 / fps
     with no_collection():
-        begin = clock()
+        start = clock()
         while True:
-            due = begin + index * spacing
-            while (now := clock()) < due:
-                rest(due - now)
+            due = start + index * spacing
+            while (before := clock()) < due:
+                wait(due - before)
             answer = stream.step(frames[index % len(frames)])
             after = clock()
-            found.timings.append(answer.timings)
-            found.totals.append(after - now)
-            found.ends.append(after - begin)
-            newest = max(index + 1, int((after - begin) / spacing))
-            # This one was late if the next is already there; those between were never looked at.
-            late += (after - begin >= (index + 1) * spacing) + newest - index - 1
+            result.timings.append(answer.timings)
+            result.totals.append(after - before)
+            result.ends.append(after - start)
+            newest = max(index + 1, int((after - start) / spacing))
+            # This frame is late if the next one is due already; the frames in between were replaced.
+            late += (after - start >= (index + 1) * spacing) + newest - index - 1
             index = newest
-            if after - begin >= seconds and len(found.totals) >= steps:
-                return found._replace(late=late, offered=index)
+            if after - start >= seconds and len(result.totals) >= steps:
+                return result._replace(late=late, offered=index)
 
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Garbage is not collected meanwhile."""
+    """Disable garbage collection while the block runs, and collect once before it."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -160,3 +171,10 @@ def no_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _continues(steps: int, seconds: float) -> bool:
+    """Return whether a window of the warm-up needs more steps."""
+    if seconds >= SLOW_SECONDS and steps >= SLOW_STEPS:
+        return False
+    return steps < WINDOW_STEPS or seconds < WINDOW_SECONDS

@@ -1,4 +1,4 @@
-"""Resident memory of this process, in a pass of its own: reading it costs time."""
+"""Resident memory of a process, measured in a process of its own, because reading it takes time."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from edgeshift.benchmarks.latency.result import Memory
 from edgeshift.stream import Stream
 from edgeshift.video.fit import Frame
 
-#: Steps of the pass: every buffer has been used by then.
+#: Number of steps, after which every buffer of a runtime has been used.
 STEPS = 64
 
 
 def measure_memory(open_stream: Callable[[], Stream], frames: Sequence[Frame]) -> Memory:
-    """Load, run and let go of an artifact, reading the memory in between.
+    """Load, run and release an artifact, and read the memory of this process in between.
 
     Args:
-        open_stream: loads it. frames: to step through.
+        open_stream: loads the artifact.
+        frames: the frames to step through.
     """
     before = resident()
     stream: Stream | None = open_stream()
     assert stream is not None
-    loaded, peak = resident(), 0
+    loaded = peak = resident()
     for index in range(STEPS):
         stream.step(frames[index % len(frames)])
         peak = max(peak, resident())
-    peak = max(peak, loaded)
     stream = None
     gc.collect()
     return Memory(before=before, loaded=loaded, peak=peak, closed=resident())
 
 
 def resident() -> int:
-    """Bytes of this process that are in memory now (Linux), or were at most (elsewhere, where that is all there is)."""
+    """Return the resident bytes of this process: at present on Linux, the maximum so far on other systems."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
@@ -43,5 +43,5 @@ def resident() -> int:
                 return int(line.split()[1]) * 1024
     import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    maximum = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return maximum if sys.platform == "darwin" else maximum * 1024

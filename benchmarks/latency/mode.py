@@ -1,4 +1,4 @@
-"""Modes of measuring, with the names and lengths of MLPerf Mobile where it has them."""
+"""The modes of a measurement. Names and least lengths are those of MLPerf Mobile, as far as it has them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from edgeshift.benchmarks.latency.result import Mode
 
 
 class Length(NamedTuple):
-    """Of one repeat: both must be reached. repeats: fresh processes."""
+    """The least length of a repeat, of which both must be reached, and the number of repeats.
+
+    Attributes:
+        steps: number of timed steps.
+        seconds: length of the timed loop; of a sustained run, of one minute.
+        repeats: number of fresh processes.
+    """
 
     steps: int
     seconds: float
@@ -22,5 +28,5 @@ MODES: dict[Mode, Length] = {
     "paced": Length(1, 60.0, 3),
     "sustained": Length(1, 60.0, 1),
 }
-#: Minutes of a sustained run, frames a second of a paced one, if nobody says.
+#: Default minutes of a sustained run, and default frame rate of a paced one.
 MINUTES, FPS = 30, 30.0

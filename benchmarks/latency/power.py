@@ -1,8 +1,8 @@
-"""Energy of a stretch of time, where the device has something that measures it.
+"""Energy of a period of time, on devices that have something that measures power.
 
-RAPL counts joules by itself. Rails give watts at a moment: a process of its own reads them many times a second (not the
-one that is timed) and its samples are integrated. Source names travel with the figure, as a rail of the whole board and
-a counter of the processor alone are different things.
+RAPL counts energy itself. Power rails and battery gauges give the power at one moment; a process of its own samples
+them, so that the timed process is not disturbed, and the samples are integrated. The source is reported with the
+energy, because a rail of the whole board and a counter of the processor measure different things.
 """
 
 from __future__ import annotations
@@ -16,26 +16,32 @@ from itertools import pairwise
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 
+from edgeshift.benchmarks.devices.facts import read_text
+from edgeshift.benchmarks.devices.messages import read_messages, write_message
+from edgeshift.benchmarks.latency.messages import PowerSample
 from edgeshift.benchmarks.latency.result import Energy
+from edgeshift.errors import DeviceError
 
-#: What an energy needs to be believed: samples a second, and seconds.
-LEAST_RATE, LEAST_SECONDS = 10.0, 10.0
-#: Samples a second that are asked of rails.
+#: The least sampling rate, samples per second, and the shortest period, seconds, for which an energy is reported.
+MIN_RATE, MIN_SECONDS = 10.0, 10.0
+#: The sampling rate of rails, samples per second.
 RATE = 25.0
-#: Seconds that one sampling may last: longer than any run.
-LONGEST = 7200.0
-#: Seconds of a stretch that samples may leave out: the last one's, on a busy machine.
+#: Seconds after which the sampling process ends by itself; longer than any run.
+MAX_SECONDS = 7200.0
+#: Seconds at the end of a period that may have no samples, on a busy machine.
 SLACK = 2.0
 
 
 @dataclass(frozen=True)
 class Source:
-    """Something that measures.
+    """Something that measures power or energy.
 
     Attributes:
-        name: for reports. counters: files that count microjoules, each with where it starts again (0: never).
-        rails: pairs of files: millivolts (or microvolts) and milliamperes (or microamperes). unit: watts of one
-            product of both. stale: it is read more often than it is measured: only changes are samples.
+        name: its name in reports.
+        counters: files that count microjoules, each with the value at which it restarts from 0 (0: never).
+        rails: pairs of files with voltage and current.
+        unit: watts of one product of voltage and current.
+        stale: whether it is read more often than it measures, so that only changed values count as samples.
     """
 
     name: str
@@ -46,7 +52,7 @@ class Source:
 
 
 def find_source(root: Path = Path("/")) -> Source | str:
-    """What measures power here, or why nothing does."""
+    """Return what measures power on this device, or the reason why nothing does."""
     refused = None
     packages: list[tuple[Path, int]] = []
     for zone in sorted((root / "sys/class/powercap").glob("*rapl:[0-9]")):
@@ -55,165 +61,173 @@ def find_source(root: Path = Path("/")) -> Source | str:
                 int((zone / "energy_uj").read_text())
                 packages.append((zone / "energy_uj", int((zone / "max_energy_range_uj").read_text())))
         except PermissionError:
-            refused = f"{zone / 'energy_uj'} can be read by root only"
+            refused = f"only root can read {zone / 'energy_uj'}"
         except (OSError, ValueError):
             continue
     if packages and refused is None:
-        several = f", {len(packages)} of them" if len(packages) > 1 else ""
-        return Source(f"RAPL package{several}", tuple(packages))
+        return Source("RAPL package" + (f", {len(packages)} of them" if len(packages) > 1 else ""), tuple(packages))
     for chip in sorted((root / "sys/class/hwmon").glob("hwmon*")):
         for label in sorted(chip.glob("in*_label")):
-            if _text(label) in ("VDD_IN", "POM_5V_IN"):  # the input of a Jetson's board
+            name = read_text(label)
+            if name in ("VDD_IN", "POM_5V_IN"):  # the input of a Jetson's board
                 number = label.name[2 : -len("_label")]
-                pair = (chip / f"in{number}_input", chip / f"curr{number}_input")
-                if all(_text(part) for part in pair):
-                    return Source(f"Jetson rail {_text(label)}", rails=(pair,))
+                rail = (chip / f"in{number}_input", chip / f"curr{number}_input")  # millivolts, milliamperes
+                if all(map(read_text, rail)):
+                    return Source(f"Jetson rail {name}", rails=(rail,))
     battery = root / "sys/class/power_supply/battery"
-    if _text(battery / "current_now") and _text(battery / "voltage_now"):
-        status = _text(battery / "status").lower()
+    gauge = (battery / "voltage_now", battery / "current_now")  # microvolts, microamperes
+    if all(map(read_text, gauge)):
+        status = (read_text(battery / "status") or "in an unknown state").lower()
         if status != "discharging":
-            return (
-                f"the battery is {status or 'in a state that it does not tell'}: its gauge tells what the charger does"
-            )
-        pair = (battery / "voltage_now", battery / "current_now")
-        return Source("battery gauge", rails=(pair,), unit=1e-12, stale=True)
-    return refused or "nothing here measures power: no RAPL, no Jetson rail, no battery gauge"
+            return f"the battery is {status}, so its gauge includes the charger"
+        return Source("battery gauge", rails=(gauge,), unit=1e-12, stale=True)
+    return refused or "nothing measures power here: no RAPL, no Jetson rail, no battery gauge"
 
 
 @dataclass
 class Meter:
-    """Measures one stretch. ``energy`` is there when the block of ``measured`` has ended."""
+    """Measures the energy of one period.
+
+    Attributes:
+        source: what measures, or the reason why nothing does.
+        idle: power of the idle device, watts; None: not measured.
+        energy: the energy of the block of ``measured``, after it has ended.
+    """
 
     source: Source | str
     idle: float | None = None
-    energy: Energy = field(default_factory=lambda: Energy(source=None, idle=None, joules=None, seconds=None, reason=""))
-    _counted: Counted | None = None
+    energy: Energy = field(default_factory=lambda: Energy(reason=""))
+    _counters: _Counters | None = None
 
     def tick(self) -> None:
-        """Between steps of a long stretch, once a minute or so: a counter must not start again twice unseen."""
-        if self._counted is not None:
-            self._counted.look()
+        """Read the counters. Call it once a minute or so, so that no counter restarts twice unnoticed."""
+        if self._counters is not None:
+            self._counters.read()
 
     @contextmanager
     def measured(self) -> Iterator[None]:
         """Measure the energy of the block."""
         if isinstance(self.source, str):
             yield
-            self.energy = Energy(source=None, idle=None, joules=None, seconds=None, reason=self.source)
+            self.energy = Energy(reason=self.source)
             return
-        with _running(self.source) as joules:
-            begin = perf_counter()
-            self._counted = joules if isinstance(joules, Counted) else None
+        with _measuring(self.source) as joules:
+            start = perf_counter()
+            self._counters = joules if isinstance(joules, _Counters) else None
             yield
-            seconds = perf_counter() - begin
-            found, reason = joules()
-        if seconds < LEAST_SECONDS:
-            found, reason = None, f"{seconds:.1f} s; an energy needs {LEAST_SECONDS:.0f} s or more"
-        self.energy = Energy(source=self.source.name, idle=self.idle, joules=found, seconds=seconds, reason=reason)
+            seconds = perf_counter() - start
+            total, reason = joules()
+        if seconds < MIN_SECONDS:
+            total, reason = None, f"the run lasted {seconds:.1f} s, and energy needs {MIN_SECONDS:.0f} s or more"
+        self.energy = Energy(source=self.source.name, idle=self.idle, joules=total, seconds=seconds, reason=reason)
 
-    def rest(self, seconds: float) -> None:
-        """Measure the power of doing nothing, once, before the block."""
+    def measure_idle(self, seconds: float) -> None:
+        """Measure the power of the idle device for some seconds. Call it before ``measured``."""
         if isinstance(self.source, str) or seconds <= 0:
             return
-        with _running(self.source) as joules:
-            begin = perf_counter()
+        with _measuring(self.source) as joules:
+            start = perf_counter()
             sleep(seconds)
-            spent = perf_counter() - begin
-            found, _ = joules()
-        self.idle = None if found is None else found / spent
+            elapsed = perf_counter() - start
+            total, _ = joules()
+        self.idle = None if total is None else total / elapsed
 
 
-def integrate(samples: Sequence[tuple[float, float]]) -> float:
-    """Joules of (seconds, watts) in order, by trapezoids."""
-    return sum((t1 - t0) * (w0 + w1) / 2 for (t0, w0), (t1, w1) in pairwise(samples))
+def integrate(samples: Sequence[PowerSample]) -> float:
+    """Return the energy of samples in order, joules, by the trapezoidal rule."""
+    return sum((b.seconds - a.seconds) * (a.watts + b.watts) / 2 for a, b in pairwise(samples))
 
 
 def sample(paths: Sequence[str], unit: float) -> None:
-    """What the sampling process does: print seconds and watts of pairs of files until its input is closed."""
-    pairs = list(zip(paths[::2], paths[1::2], strict=True))
-    end = monotonic() + LONGEST
+    """Send power samples until the reader closes the pipe. This is what the sampling process runs.
+
+    Args:
+        paths: the files of all rails: voltage, current, voltage, current, ...
+        unit: watts of one product of voltage and current.
+    """
+    rails = list(zip(paths[::2], paths[1::2], strict=True))
+    end = monotonic() + MAX_SECONDS
     while monotonic() < end:
-        watts = sum(abs(int(Path(v).read_text()) * int(Path(a).read_text())) * unit for v, a in pairs)
+        watts = sum(abs(int(Path(v).read_text()) * int(Path(a).read_text())) * unit for v, a in rails)
         try:
-            print(f"{monotonic():.6f} {watts:.6f}", flush=True)
+            write_message(PowerSample(seconds=monotonic(), watts=watts))
         except BrokenPipeError:
             return
         sleep(1 / RATE)
 
 
-class Counted:
-    """Counters of microjoules, since now."""
+class _Counters:
+    """Counters of microjoules, from the moment at which this object is made."""
 
     def __init__(self, counters: Sequence[tuple[Path, int]]) -> None:
         self._counters, self._sum = counters, 0
         self._last = [int(counter.read_text()) for counter, _ in counters]
 
-    def look(self) -> None:
-        """Add what was counted since the last look; a counter may have started again once."""
-        for place, (counter, wrap) in enumerate(self._counters):
-            now = int(counter.read_text())
-            self._sum += (now - self._last[place]) % wrap if wrap else now - self._last[place]
-            self._last[place] = now
+    def read(self) -> None:
+        """Add what was counted since the last reading. A counter may have restarted once."""
+        for index, (counter, restart) in enumerate(self._counters):
+            value = int(counter.read_text())
+            counted = value - self._last[index]
+            self._sum += counted % restart if restart else counted
+            self._last[index] = value
 
     def __call__(self) -> tuple[float | None, str | None]:
-        """Joules, and why there are none."""
-        self.look()
+        self.read()
         return self._sum / 1e6, None
 
 
-Joules = Callable[[], tuple[float | None, str | None]]
+#: Returns the joules since the period began, or None and the reason why they are unknown.
+_Joules = Callable[[], tuple[float | None, str | None]]
 
 
 @contextmanager
-def _running(source: Source) -> Iterator[Joules]:
-    """Give a function that says the joules since the block began, or why they are not known."""
+def _measuring(source: Source) -> Iterator[_Joules]:
+    """Measure during the block. The value given to the block returns the energy so far."""
     if source.counters:
-        yield Counted(source.counters)
+        yield _Counters(source.counters)
         return
+    files = [str(file) for rail in source.rails for file in rail]
     child = subprocess.Popen(  # noqa: S603
-        [*_myself(), "sample", str(source.unit), *(str(part) for pair in source.rails for part in pair)],
+        [*_own_command(), "sample", str(source.unit), *files],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-
     assert child.stdout is not None
-    lines = [child.stdout.readline()]  # it takes a moment to begin; what is measured starts with its first sample
-    begin = perf_counter()
+    output = child.stdout.readline()  # starting the process takes a moment; the period starts with its first sample
+    start = perf_counter()
 
-    def integrated() -> tuple[float | None, str | None]:
-        seconds = perf_counter() - begin
+    def joules() -> tuple[float | None, str | None]:
+        seconds = perf_counter() - start
         child.terminate()
-        lines.extend(child.communicate()[0].splitlines())
-        samples = [(float(t), float(w)) for t, w in (line.split() for line in lines if line.count(" ") == 1)]
-        spent = samples[-1][0] - samples[0][0] if len(samples) > 1 else 0.0
-        if spent + SLACK < seconds:
-            return None, f"{source.name} was read for {spent:.0f} of {seconds:.0f} s"
-        new = sum(w0 != w1 for (_, w0), (_, w1) in pairwise(samples)) if source.stale else len(samples) - 1
-        rate = new / spent if spent else 0.0
-        if rate < LEAST_RATE:
-            return None, f"{source.name} gave {rate:.1f} samples a second; {LEAST_RATE:.0f} are needed"
-        return integrate(samples) * seconds / spent, None
+        try:
+            samples = list(read_messages(_whole_lines(output + child.communicate()[0]), PowerSample))
+        except DeviceError as error:
+            return None, f"{source.name}: {error}"
+        sampled = samples[-1].seconds - samples[0].seconds if len(samples) > 1 else 0.0
+        if sampled + SLACK < seconds:
+            return None, f"{source.name} was read for {sampled:.0f} of {seconds:.0f} s"
+        fresh = sum(a.watts != b.watts for a, b in pairwise(samples)) if source.stale else len(samples) - 1
+        rate = fresh / sampled if sampled else 0.0
+        if rate < MIN_RATE:
+            return None, f"{source.name} gave {rate:.1f} samples per second, and {MIN_RATE:.0f} are needed"
+        return integrate(samples) * seconds / sampled, None
 
     try:
-        yield integrated
+        yield joules
     finally:
         child.kill()
         child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
+        child.stdout.close()
 
 
-def _myself() -> list[str]:
-    """How this program is started again: as the file that it is, or as a module."""
-    main = sys.argv[0]
-    if main.endswith(".pyz"):
-        return [sys.executable, main]
+def _whole_lines(text: str) -> str:
+    """Return the text without a last line that was cut off when the process was stopped."""
+    return text[: text.rfind("\n") + 1]
+
+
+def _own_command() -> list[str]:
+    """Return the command that starts this program again: the agent's file, or the installed module."""
+    if sys.argv[0].endswith(".pyz"):
+        return [sys.executable, sys.argv[0]]
     return [sys.executable, "-m", "edgeshift.benchmarks.latency.worker"]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -1,10 +1,11 @@
-"""What a measurement of latency says, as a document: raw samples, and what they were taken under.
+"""The report of a latency measurement: raw samples, and the conditions under which they were taken.
 
-    Report   one run of ``edgeshift bench``: a device, the settings, a subject for each artifact
-    ArtifactResult  one artifact: what it is, its repeats, its memory
-    Repeat   one fresh process: load, first step, warm-up, every timed step, heat and clocks around them
+    Report          one run of ``edgeshift bench``: the device, the settings, and an ``ArtifactResult`` per artifact
+    ArtifactResult  one artifact: what it is, its repeats and its memory
+    Repeat          one fresh process: load, first step, warm-up, all timed steps, temperatures and clocks around them
 
-Figures that are derived (percentiles, spread, validity) are computed from these by ``summary``; none is stored twice.
+Derived figures such as percentiles, spread and validity are not stored; ``summary`` computes them from the samples.
+Where an attribute and its JSON field differ in name, the field is the older name, which stored reports have.
 """
 
 from __future__ import annotations
@@ -16,22 +17,26 @@ import msgspec
 from edgeshift.benchmarks.devices.facts import Facts
 
 VERSION = 1
-#: Tells a report of latency from one of accuracy.
+#: The field ``kind`` of a latency report; an accuracy report has none.
 KIND = "latency"
 
 Mode = Literal["normal", "quick", "rapid", "paced", "sustained"]
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The base of every part."""
+    """The base class of all parts of a report."""
 
 
-class Reading(Struct, frozen=True, kw_only=True):
-    """Heat and clocks at one moment. What cannot be read is None or empty.
+class SensorReading(Struct, frozen=True, kw_only=True):
+    """Temperatures and clocks of the device at one moment. What cannot be read is None or empty.
 
     Attributes:
-        temperatures: {zone: degrees Celsius}. clock: {core: MHz}. throttled: reasons now or since the start.
-        gpu: MHz of a Jetson's GPU. gpu_load: percent of its time. power: {rail of its board: milliwatts}.
+        temperatures: {sensor: degrees Celsius}.
+        clock: {core: MHz}.
+        throttled: why the device throttles, or did since it started.
+        gpu: clock of a Jetson's GPU, MHz.
+        gpu_load: load of that GPU, percent of the time.
+        power: {power rail of a Jetson: milliwatts}.
     """
 
     temperatures: dict[str, float]
@@ -43,92 +48,94 @@ class Reading(Struct, frozen=True, kw_only=True):
 
 
 class Minute(Struct, frozen=True, kw_only=True):
-    """A point of a sustained run.
+    """One minute of a sustained run.
 
     Attributes:
-        minute: from 0. steps: in it. p50, p90: seconds, end to end; None: too few steps to say. reading: at its end.
+        minute: number of the minute, from 0.
+        steps: number of steps in it.
+        p50, p90: latency of a step end to end, seconds; None: too few steps.
+        reading: temperatures and clocks at its end.
     """
 
     minute: int
     steps: int
     p50: float | None
     p90: float | None
-    reading: Reading
-
-
-class Begun(Struct, frozen=True, kw_only=True):
-    """What is known of a repeat when its timing begins; see ``Repeat``."""
-
-    load: float
-    first: float
-    warmup: int
-    warm: bool
-    before: Reading
-    waited: float
-    runtime: str
+    reading: SensorReading
 
 
 class Energy(Struct, frozen=True, kw_only=True):
-    """Joules of the timed steps.
+    """Energy of the timed steps.
 
     Attributes:
-        source: what measured it, such as "RAPL package"; idle: watts before the run.
-        joules: in the timed window of ``seconds``; None: not measured, and ``reason`` says why.
+        source: what measured it, such as "RAPL package".
+        idle: power of the idle device before the run, watts.
+        joules: energy during the timed window; None: not measured.
+        seconds: length of the timed window.
+        reason: why ``joules`` is None.
     """
 
-    source: str | None
-    idle: float | None
-    joules: float | None
-    seconds: float | None
+    source: str | None = None
+    idle: float | None = None
+    joules: float | None = None
+    seconds: float | None = None
     reason: str | None
 
 
-class Repeat(Struct, frozen=True, kw_only=True):
+class Repeat(Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
     """One fresh process.
 
     Attributes:
-        load: seconds from the file to a stream that is ready. first: of the first step.
-        warmup: steps before timing. warm: the median had settled when timing began.
+        load: seconds from the file to a stream that is ready.
+        first: seconds of the first step.
+        warmup: number of steps before timing.
+        warm: whether the median had settled when timing began.
         pre, infer, post, end_to_end: microseconds of every timed step, in order.
-        steps: that were timed, where only every second, fourth, ... of a long run is among the samples; None: all are.
-        seconds: of the timed loop, from the first step's begin to the last one's end.
-        offered, missed: paced: frames the camera gave, and those not answered before the next one was due, be it that
-            the answer came late or that the frame was never looked at; None unless paced.
-        minutes: of a sustained run. partial: the device was lost in it: there is what was said until then, its minutes.
-        before, after: heat and clocks. waited: seconds for it to cool down before.
-        runtime: name and version of what ran it. checked: the artifact's self-check held there; None: it has none.
-        told: microseconds that a vendor's own program gives instead of samples, such as {"mean": 5100.0}.
+        seconds: length of the timed loop, from the start of the first step to the end of the last one.
+        steps: number of timed steps, if a long run keeps only every 2nd, 4th, ... of them as a sample; None: all.
+        offered: frames of a paced run's camera; None: not a paced run.
+        missed: frames that were not answered before the next one was due, late or never processed; None as above.
+        minutes: the minutes of a sustained run.
+        partial: the device was lost during this repeat, which has only the minutes until then.
+        before, after: temperatures and clocks around the timed loop.
+        waited: seconds of the cool-down before.
+        energy: energy of the timed steps.
+        runtime: name and version of the runtime.
+        checked: whether the artifact's self-check passed on the device; None: it has none.
+        reported: microseconds that a vendor's benchmark program reports, such as {"mean": 5100.0}. JSON: "told".
     """
 
     load: float
     first: float
     warmup: int
     warm: bool
-    pre: tuple[float, ...]
-    infer: tuple[float, ...]
-    post: tuple[float, ...]
-    end_to_end: tuple[float, ...]
+    pre: tuple[float, ...] = ()
+    infer: tuple[float, ...] = ()
+    post: tuple[float, ...] = ()
+    end_to_end: tuple[float, ...] = ()
     seconds: float
     steps: int | None = None
     offered: int | None = None
     missed: int | None = None
     minutes: tuple[Minute, ...] = ()
     partial: bool = False
-    before: Reading
-    after: Reading
+    before: SensorReading
+    after: SensorReading
     waited: float = 0.0
     energy: Energy
     runtime: str
     checked: bool | None = None
-    told: dict[str, float] = {}
+    reported: dict[str, float] = {}
 
 
 class Memory(Struct, frozen=True, kw_only=True):
-    """Resident bytes of a process that does nothing but this: a pass of its own, as reading it costs time.
+    """Resident memory of a process of its own, in bytes. Reading it takes time, so no timed process does.
 
     Attributes:
         before: with Python, numpy and the frames, before the runtime is imported.
-        loaded: with the artifact ready. peak: at most, while it ran. closed: after it was let go.
+        loaded: with the loaded artifact.
+        peak: highest value while it runs.
+        closed: after the artifact was released.
     """
 
     before: int
@@ -137,16 +144,22 @@ class Memory(Struct, frozen=True, kw_only=True):
     closed: int
 
 
-class Settings(Struct, frozen=True, kw_only=True):
-    """What was asked for.
+class Settings(Struct, frozen=True, kw_only=True, rename={"max_temperature": "ceiling"}):
+    """How a run measures.
 
     Attributes:
-        steps, seconds: that a repeat has at least. repeats: fresh processes.
-        fps: frames a second of the camera that "paced" plays. minutes: of "sustained".
-        threads: of the runtime. cores: that it was pinned to, in order; None: not pinned.
-        frames: where they come from: "drawn", or the name of a clip. width, height: of a frame as it is handed in.
-        ceiling: degrees Celsius above which a repeat does not begin. locked: clocks were locked for the run.
-        options: of the runtime, such as {"provider": "cuda"}.
+        mode: name of the mode, which has a least length; see ``mode``.
+        steps, seconds: least length of a repeat; both must be reached.
+        repeats: number of fresh processes.
+        fps: frame rate of the camera that a paced run imitates; None: not a paced run.
+        minutes: length of a sustained run; None: not a sustained run.
+        threads: number of threads of the runtime.
+        cores: cores that the process is pinned to; None: not pinned.
+        frames: source of the frames: "drawn", or the name of a clip.
+        width, height: size of the frames before they are fitted; 0: they have the network's size.
+        max_temperature: degrees Celsius below which a repeat starts. JSON: "ceiling".
+        locked: whether the clocks were locked during the run.
+        options: options of the runtime, such as {"provider": "cuda"}.
     """
 
     mode: Mode
@@ -160,13 +173,26 @@ class Settings(Struct, frozen=True, kw_only=True):
     frames: str
     width: int
     height: int
-    ceiling: float
+    max_temperature: float
     locked: bool = False
     options: dict[str, str] = {}
 
 
 class ArtifactResult(Struct, frozen=True, kw_only=True):
-    """One artifact. ``lost`` says why repeats are missing, where some are."""
+    """The measurement of one artifact.
+
+    Attributes:
+        file: name of the file.
+        sha256: hash of the whole file.
+        bytes: size of the file.
+        target: target that it was converted to.
+        model: name of the model.
+        precision: precision of the weights.
+        input: shape of the frame that the step function takes.
+        repeats: the repeats that were measured.
+        memory: memory of the process; None: not measured.
+        lost: why repeats are missing; None: all were measured.
+    """
 
     file: str
     sha256: str
@@ -180,8 +206,17 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
     lost: str | None = None
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """Everything about one run. ``device`` is its name as asked for, ``facts`` what it says of itself."""
+class Report(Struct, frozen=True, kw_only=True, weakref=True):
+    """One run of ``edgeshift bench``.
+
+    Attributes:
+        version, kind: format of the report.
+        device: name of the device, as it was asked for.
+        facts: what the device reports of itself.
+        settings: how the run measured.
+        edgeshift: version of edgeshift.
+        subjects: the artifacts, in the order in which they were given.
+    """
 
     version: int = VERSION
     kind: Literal["latency"] = "latency"

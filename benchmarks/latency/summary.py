@@ -1,53 +1,59 @@
-"""The figures of a measurement: everything that tables, pages and comparisons say of it, out of its raw samples.
+"""Figures of a latency report, computed from its raw samples: what tables, pages and comparisons show.
 
-A percentile is given where the samples of every repeat are enough for it (``percentiles``). A figure is the median over
-repeats of the repeat's own, since steps of one process are no repeats. Times are microseconds, but ``load`` and
-``first``, which are seconds.
+A percentile is given only if every repeat has enough samples for it (``edgeshift.stream.percentiles``). A figure is the
+median over repeats of each repeat's own figure, because the steps of one process are not independent. Times are in
+microseconds, except ``load`` and ``first``, which are in seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Sequence
 from statistics import median
 
 import msgspec
 import numpy as np
 
 from edgeshift.benchmarks.latency.result import ArtifactResult, Repeat, Report, Settings
-from edgeshift.benchmarks.latency.validity import Validity, judge, new_throttling
+from edgeshift.benchmarks.latency.validity import Validity, check_validity, new_throttling
 from edgeshift.stream.percentiles import PERCENTILES, percentile
 
-#: The phases of a step that are timed one by one, in order.
+#: The phases of a step that are timed separately, in order.
 PHASES = ("pre", "infer", "post", "end_to_end")
-#: Spread of repeats above which a measurement is called unstable.
+#: Relative spread of the repeats above which a measurement is called unstable.
 UNSTABLE = 0.05
 
 
-class Struct(msgspec.Struct, frozen=True, kw_only=True):
-    """The base of every part."""
-
-
-class Phase(Struct, frozen=True, kw_only=True):
-    """Percentiles of one phase, in microseconds; None: too few samples."""
+class Phase(msgspec.Struct, frozen=True, kw_only=True):
+    """Percentiles of one phase, microseconds; None: too few samples."""
 
     p50: float | None
     p90: float | None
     p99: float | None
 
 
-class Paced(Struct, frozen=True, kw_only=True):
-    """Frames of the camera, and those not answered before the next one was due."""
+class Paced(msgspec.Struct, frozen=True, kw_only=True):
+    """Frames of a paced run.
+
+    Attributes:
+        offered: frames of the camera.
+        missed: frames that were not answered before the next one was due.
+        share: ``missed / offered``.
+    """
 
     offered: int
     missed: int
     share: float
 
 
-class Sustained(Struct, frozen=True, kw_only=True):
-    """What heat does: p90 of the first and of the last minute in microseconds, and the one over the other.
+class Sustained(msgspec.Struct, frozen=True, kw_only=True):
+    """What heat does to the latency in a sustained run.
 
     Attributes:
-        minutes: of the shortest repeat. throttled: reasons that came up meanwhile; None: the device does not say.
+        minutes: length of the shortest repeat.
+        first, last: p90 of the first and of the last minute, microseconds.
+        slowdown: ``last / first``.
+        throttled: why the device throttled during the run; empty: it did not; None: not reported.
     """
 
     minutes: int
@@ -57,8 +63,15 @@ class Sustained(Struct, frozen=True, kw_only=True):
     throttled: tuple[str, ...] | None
 
 
-class Joules(Struct, frozen=True, kw_only=True):
-    """Energy of a frame: raw, and net of what the idle device draws. None, for a ``reason``: not measured."""
+class Joules(msgspec.Struct, frozen=True, kw_only=True):
+    """Energy of one frame.
+
+    Attributes:
+        source: what measured it.
+        raw: joules; None: not measured.
+        net: joules without what the idle device draws; None: not measured.
+        reason: why ``raw`` is None.
+    """
 
     source: str | None
     raw: float | None
@@ -66,15 +79,25 @@ class Joules(Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
-class Summary(Struct, frozen=True, kw_only=True):
-    """One artifact.
+class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
+    """The figures of one artifact.
 
     Attributes:
-        repeats, steps: how many; steps of all repeats together.
-        load, first: seconds. phases: {phase: percentiles}. steps_per_second: of the timed loop.
-        spread: of the repeats' p50 end to end, highest less lowest over their median; None: fewer than two.
-        unstable: the spread is over ``UNSTABLE``.
-        runtime: what ran it. told: microseconds of a vendor's own program, where there are no samples.
+        file, sha256, bytes, target, model, precision, input: as in ``ArtifactResult``.
+        runtime: names and versions of the runtimes of all repeats.
+        repeats: number of repeats.
+        steps: number of timed steps of all repeats together.
+        load, first: seconds to load, and of the first step.
+        phases: {phase: percentiles}.
+        steps_per_second: steps per second of the timed loop.
+        spread: highest less lowest p50 end to end of the repeats, relative to their median; None: fewer than two.
+        unstable: whether the spread exceeds ``UNSTABLE``.
+        paced, sustained: figures of these modes; None: another mode.
+        energy: energy of one frame.
+        peak_memory: highest resident memory, bytes; None: not measured.
+        reported: microseconds that a vendor's program reports instead of samples. JSON: "told".
+        lost: why repeats are missing; None: none is.
+        validity: whether the measurement is valid.
     """
 
     file: str
@@ -97,57 +120,66 @@ class Summary(Struct, frozen=True, kw_only=True):
     sustained: Sustained | None
     energy: Joules
     peak_memory: int | None
-    told: dict[str, float]
+    reported: dict[str, float]
     lost: str | None
     validity: Validity
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What speaks against the figures, in words."""
-        spread = f"unstable: repeats spread over {self.spread:.1%}" if self.unstable and self.spread else None
+        """Reasons to distrust the figures, one sentence each."""
+        unstable = f"unstable: repeats spread over {self.spread:.1%}" if self.unstable and self.spread else None
         lost = f"repeats are missing: {self.lost}" if self.lost else None
-        return tuple(words for words in (*self.validity.failures, spread, lost) if words)
+        return tuple(filter(None, (*self.validity.failures, unstable, lost)))
+
+
+#: {id of a report: the report, and its summaries}, for as long as the report exists.
+_SUMMARIES: dict[int, tuple[weakref.ref[Report], tuple[Summary, ...]]] = {}
 
 
 def summarize(report: Report) -> tuple[Summary, ...]:
-    """Every artifact of a report."""
-    return tuple(summarize_subject(subject, report) for subject in report.subjects)
+    """Return the figures of every artifact. They are computed once per report object; further calls cost nothing."""
+    known = _SUMMARIES.get(id(report))
+    if known is not None and known[0]() is report:
+        return known[1]
+    summaries = tuple(_summarize(artifact, report) for artifact in report.subjects)
+    key = id(report)
+    _SUMMARIES[key] = weakref.ref(report, lambda _: _SUMMARIES.pop(key, None)), summaries
+    return summaries
 
 
-def summarize_subject(subject: ArtifactResult, report: Report) -> Summary:
-    """One artifact."""
-    repeats, settings = subject.repeats, report.settings
+def deadline(settings: Settings) -> float | None:
+    """Return the microseconds between two frames of a paced run's camera; None: another mode."""
+    return 1e6 / settings.fps if settings.mode == "paced" and settings.fps else None
+
+
+def _summarize(artifact: ArtifactResult, report: Report) -> Summary:
+    repeats = artifact.repeats
     spread = _spread(repeats)
     return Summary(
-        file=subject.file,
-        sha256=subject.sha256,
-        bytes=subject.bytes,
-        target=subject.target,
-        model=subject.model,
-        precision=subject.precision,
-        input=subject.input,
+        file=artifact.file,
+        sha256=artifact.sha256,
+        bytes=artifact.bytes,
+        target=artifact.target,
+        model=artifact.model,
+        precision=artifact.precision,
+        input=artifact.input,
         runtime=", ".join(dict.fromkeys(repeat.runtime for repeat in repeats)) or "-",
         repeats=len(repeats),
-        steps=sum(_steps(repeat) for repeat in repeats),
-        load=_middle(repeats, lambda repeat: repeat.load),
-        first=_middle(repeats, lambda repeat: repeat.first),
+        steps=sum(map(_steps, repeats)),
+        load=_median([repeat.load for repeat in repeats]),
+        first=_median([repeat.first for repeat in repeats]),
         phases={name: _phase(repeats, name) for name in PHASES},
-        steps_per_second=_middle(repeats, _rate),
+        steps_per_second=_median([_rate(repeat) for repeat in repeats]),
         spread=spread,
         unstable=spread is not None and spread > UNSTABLE,
         paced=_paced(repeats),
         sustained=_sustained(repeats),
-        energy=_joules(repeats),
-        peak_memory=subject.memory.peak if subject.memory else None,
-        told=_told(repeats),
-        lost=subject.lost,
-        validity=judge(subject, settings, report.facts.governors),
+        energy=_energy(repeats),
+        peak_memory=artifact.memory.peak if artifact.memory else None,
+        reported=_reported(repeats),
+        lost=artifact.lost,
+        validity=check_validity(artifact, report.settings, report.facts.governors),
     )
-
-
-def deadline(settings: Settings) -> float | None:
-    """Microseconds between two frames of a paced run's camera."""
-    return 1e6 / settings.fps if settings.mode == "paced" and settings.fps else None
 
 
 def _phase(repeats: Sequence[Repeat], phase: str) -> Phase:
@@ -155,10 +187,16 @@ def _phase(repeats: Sequence[Repeat], phase: str) -> Phase:
     return Phase(**{name: _median([percentile(one, name) for one in samples]) for name in PERCENTILES})
 
 
-def _spread(repeats: Sequence[Repeat]) -> float | None:
-    values = [percentile(repeat.end_to_end, "p50") for repeat in repeats]
+def _median(values: Sequence[float | None]) -> float | None:
+    """Return the median over repeats; None: there is no repeat, or one of them lacks the value."""
     known = [value for value in values if value is not None]
-    if len(known) < max(2, len(values)) or not median(known):
+    return median(known) if known and len(known) == len(values) else None
+
+
+def _spread(repeats: Sequence[Repeat]) -> float | None:
+    medians = [percentile(repeat.end_to_end, "p50") for repeat in repeats]
+    known = [value for value in medians if value is not None]
+    if len(known) < max(2, len(medians)) or not median(known):
         return None
     return (max(known) - min(known)) / median(known)
 
@@ -171,57 +209,45 @@ def _steps(repeat: Repeat) -> int:
     return len(repeat.end_to_end) if repeat.steps is None else repeat.steps
 
 
-def _middle(repeats: Sequence[Repeat], of: Callable[[Repeat], float | None]) -> float | None:
-    return _median([of(repeat) for repeat in repeats])
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    """Of all repeats: a figure that one of them has not is not given."""
-    known = [value for value in values if value is not None]
-    return median(known) if known and len(known) == len(values) else None
-
-
 def _paced(repeats: Sequence[Repeat]) -> Paced | None:
-    pairs = [(one.offered, one.missed) for one in repeats if one.offered is not None and one.missed is not None]
-    offered, missed = sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
+    offered = sum(repeat.offered or 0 for repeat in repeats)
+    missed = sum(repeat.missed or 0 for repeat in repeats)
     return Paced(offered=offered, missed=missed, share=missed / offered) if offered else None
 
 
 def _sustained(repeats: Sequence[Repeat]) -> Sustained | None:
     ends = [(repeat.minutes[0].p90, repeat.minutes[-1].p90) for repeat in repeats if repeat.minutes]
-    known = [(1e6 * early, 1e6 * late) for early, late in ends if early and late is not None]
-    if not repeats or len(known) != len(repeats):
+    pairs = [(1e6 * first, 1e6 * last) for first, last in ends if first and last is not None]
+    if not repeats or len(pairs) != len(repeats):
         return None
-    first, last = [early for early, _ in known], [late for _, late in known]
-    new = [new_throttling(one.before, *(minute.reading for minute in one.minutes), one.after) for one in repeats]
-    told = [reasons for reasons in new if reasons is not None]
+    readings = [(repeat.before, *(minute.reading for minute in repeat.minutes), repeat.after) for repeat in repeats]
+    throttled = [reasons for one in readings if (reasons := new_throttling(*one)) is not None]
     return Sustained(
         minutes=min(len(repeat.minutes) for repeat in repeats),
-        first=median(first),
-        last=median(last),
-        slowdown=median(late / early for early, late in zip(first, last, strict=True)),
-        throttled=tuple(dict.fromkeys(reason for reasons in told for reason in reasons)) if told else None,
+        first=median(first for first, _ in pairs),
+        last=median(last for _, last in pairs),
+        slowdown=median(last / first for first, last in pairs),
+        throttled=tuple(dict.fromkeys(reason for one in throttled for reason in one)) if throttled else None,
     )
 
 
-def _joules(repeats: Sequence[Repeat]) -> Joules:
+def _energy(repeats: Sequence[Repeat]) -> Joules:
+    raw = _median([_frame_joules(repeat, idle=0.0) for repeat in repeats])
+    net = _median([_frame_joules(repeat, repeat.energy.idle) for repeat in repeats])
     sources = dict.fromkeys(repeat.energy.source for repeat in repeats if repeat.energy.source)
-    raw, net = _middle(repeats, _frame_joules), _middle(repeats, lambda repeat: _frame_joules(repeat, idle=True))
     reasons = dict.fromkeys(repeat.energy.reason for repeat in repeats if repeat.energy.reason)
-    reason = None if raw is not None else "; ".join(map(str, reasons)) or "not measured"
+    reason = None if raw is not None else "; ".join(reasons) or "not measured"
     return Joules(source=", ".join(sources) or None, raw=raw, net=net, reason=reason)
 
 
-def _frame_joules(repeat: Repeat, *, idle: bool = False) -> float | None:
+def _frame_joules(repeat: Repeat, idle: float | None) -> float | None:
+    """Return the energy of a frame without an idle power of some watts; None: not measured."""
     energy, rate = repeat.energy, _rate(repeat)
-    if energy.joules is None or not energy.seconds or rate is None:
+    if energy.joules is None or not energy.seconds or rate is None or idle is None:
         return None
-    if idle and energy.idle is None:
-        return None
-    watts = energy.joules / energy.seconds - (energy.idle or 0.0 if idle else 0.0)
-    return watts / rate
+    return (energy.joules / energy.seconds - idle) / rate
 
 
-def _told(repeats: Sequence[Repeat]) -> dict[str, float]:
-    names = dict.fromkeys(name for repeat in repeats for name in repeat.told)
-    return {name: median(repeat.told[name] for repeat in repeats if name in repeat.told) for name in names}
+def _reported(repeats: Sequence[Repeat]) -> dict[str, float]:
+    names = dict.fromkeys(name for repeat in repeats for name in repeat.reported)
+    return {name: median(one.reported[name] for one in repeats if name in one.reported) for name in names}

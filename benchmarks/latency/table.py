@@ -1,4 +1,4 @@
-"""Figures as texts: the rows of tables that the command line, Markdown and pages share. Nothing is printed here."""
+"""A latency report as text: the rows of tables that the command line, Markdown and pages share."""
 
 from __future__ import annotations
 
@@ -8,114 +8,106 @@ from edgeshift.benchmarks.latency.result import Report, Settings
 from edgeshift.benchmarks.latency.summary import PHASES, Summary
 from edgeshift.stream.percentiles import PERCENTILES
 
-#: Of one row an artifact.
+#: Headings of the table with one row per artifact.
 COLUMNS = (
-    "file",
-    "size",
-    "infer p50 ms",
-    "p90 ms",
-    "end to end p50 ms",
-    "p90 ms",
-    "p99 ms",
-    "steps/s",
-    "spread",
-    "memory",
-    "valid",
+    *("file", "size", "infer p50 ms", "p90 ms", "end to end p50 ms", "p90 ms", "p99 ms"),
+    *("steps/s", "spread", "memory", "valid"),
 )
-#: Of one row a phase.
+#: Headings of the table with one row per phase.
 PHASE_COLUMNS = ("phase", *(f"{name} ms" for name in PERCENTILES))
 Row = tuple[str, ...]
 
 
 def artifact_rows(summaries: Sequence[Summary]) -> list[Row]:
-    """A row an artifact, in the order of ``COLUMNS``."""
-    return [_artifact(summary) for summary in summaries]
+    """Return one row per artifact, in the order of ``COLUMNS``."""
+    return [_artifact_row(summary) for summary in summaries]
 
 
 def phase_rows(summary: Summary) -> list[Row]:
-    """What an artifact's time goes to, in the order of ``PHASE_COLUMNS``; load and first have one time a process."""
-    once = [("load", summary.load), ("first", summary.first)]
-    rows: list[Row] = [(name, "-" if value is None else milliseconds(value * 1e6), "-", "-") for name, value in once]
+    """Return one row per phase, in the order of ``PHASE_COLUMNS``. Load and first have one time per process."""
+    once = (("load", summary.load), ("first", summary.first))
+    rows: list[Row] = [(name, _milliseconds(None if value is None else value * 1e6), "-", "-") for name, value in once]
     for name in PHASES:
         phase = summary.phases[name]
-        values = [phase.p50, phase.p90, phase.p99]
-        rows.append((name.replace("_", " "), *("-" if value is None else milliseconds(value) for value in values)))
+        rows.append((name.replace("_", " "), *map(_milliseconds, (phase.p50, phase.p90, phase.p99))))
     return rows
 
 
 def device_facts(report: Report) -> list[tuple[str, str]]:
-    """Name and value of what it ran on."""
+    """Return names and values that describe the device."""
     facts = report.facts
-    most = sorted({f"{clock[1]:g}" for clock in facts.clock.values()}, key=float)
-    heat = [f"{zone} {degrees:.0f} C" for zone, degrees in facts.temperatures.items()]
+    maxima = sorted({f"{clock[1]:g}" for clock in facts.clock.values()}, key=float)
+    temperatures = [f"{sensor} {degrees:.0f} C" for sensor, degrees in facts.temperatures.items()]
     known = [
         ("device", report.device),
         ("board", facts.board),
         ("processor", facts.processor + (f" ({', '.join(facts.features)})" if facts.features else "")),
-        ("cores", f"{facts.cores}" + (f", at most {' and '.join(most)} MHz" if most else "")),
+        ("cores", f"{facts.cores}" + (f", at most {' and '.join(maxima)} MHz" if maxima else "")),
         ("memory", None if facts.memory is None else bytes_text(facts.memory)),
         ("system", facts.system),
         ("governor", ", ".join(facts.governors) or "not known"),
         ("power mode", facts.power_mode),
-        ("temperature", ", ".join(heat) or "not known"),
+        ("temperature", ", ".join(temperatures) or "not known"),
     ]
     return [(name, value) for name, value in known if value is not None]
 
 
 def settings_facts(settings: Settings, version: str) -> list[tuple[str, str]]:
-    """Name and value of what was asked for; ``version`` of edgeshift."""
-    cores = "not pinned" if settings.cores is None else f"pinned to {', '.join(map(str, settings.cores))}"
+    """Return names and values that describe how a run measured.
+
+    Args:
+        settings: settings of the run.
+        version: version of edgeshift.
+    """
+    cores = "not pinned" if settings.cores is None else f"pinned to cores {', '.join(map(str, settings.cores))}"
     modes = {
-        "paced": f"paced, {settings.fps or 0:g} frames a second",
+        "paced": f"paced, {settings.fps or 0:g} frames per second",
         "sustained": f"sustained, {settings.minutes or 1} minutes",
     }
+    length = f"{settings.mode}, at least {settings.steps} steps and {settings.seconds:g} s"
     return [
-        (
-            "mode",
-            modes.get(settings.mode, f"{settings.mode}, {settings.steps} steps and {settings.seconds:g} s or more"),
-        ),
+        ("mode", modes.get(settings.mode, length)),
         ("repeats", f"{settings.repeats}, each a fresh process"),
         ("threads", f"{settings.threads}, {cores}"),
-        ("clocks", "locked for the run" if settings.locked else "as the device sets them"),
+        ("clocks", "locked during the run" if settings.locked else "not locked"),
         ("frames", f"{frame_size(settings)}, {settings.frames}"),
-        ("begins below", f"{settings.ceiling:g} C"),
+        ("starts below", f"{settings.max_temperature:g} C"),
         *([("options", options_text(settings.options))] if settings.options else []),
         ("edgeshift", version),
     ]
 
 
 def remarks(summary: Summary) -> list[str]:
-    """What there is to say of an artifact besides its row: what speaks against it, and what its mode is about."""
+    """Return what else there is to know about an artifact: warnings, figures of the mode, energy, unknown flags."""
     lines = [*summary.warnings]
-    if summary.told:
-        told = ", ".join(f"{name} {milliseconds(value)} ms" for name, value in summary.told.items())
-        lines.append(f"told by {summary.runtime}, not measured by edgeshift: {told}")
-    if summary.paced is not None:
-        paced = summary.paced
+    if summary.reported:
+        figures = ", ".join(f"{name} {milliseconds(value)} ms" for name, value in summary.reported.items())
+        lines.append(f"reported by {summary.runtime}, not measured by edgeshift: {figures}")
+    if (paced := summary.paced) is not None:
         lines.append(f"{paced.missed:,} of {paced.offered:,} frames missed ({paced.share:.2%})")
-    if summary.sustained is not None:
-        found = summary.sustained
-        heat = "throttling not known" if found.throttled is None else ", ".join(found.throttled) or "no throttling"
+    if (run := summary.sustained) is not None:
+        known = run.throttled is not None
+        throttling = ", ".join(run.throttled or ()) or ("no throttling" if known else "throttling not known")
         lines.append(
-            f"p90 {milliseconds(found.first)} ms in the first minute, {milliseconds(found.last)} ms in minute "
-            f"{found.minutes} ({found.slowdown:.2f}x); {heat}"
+            f"p90 {milliseconds(run.first)} ms in the first minute, {milliseconds(run.last)} ms in minute "
+            f"{run.minutes} ({run.slowdown:.2f}x); {throttling}"
         )
     energy = summary.energy
     if energy.raw is not None:
-        net = "" if energy.net is None else f", {1e3 * energy.net:.3g} mJ net of idle"
-        lines.append(f"{1e3 * energy.raw:.3g} mJ a frame{net} ({energy.source})")
+        net = "" if energy.net is None else f", {1e3 * energy.net:.3g} mJ without idle power"
+        lines.append(f"{1e3 * energy.raw:.3g} mJ per frame{net} ({energy.source})")
     else:
         lines.append(f"energy: {energy.reason}")
-    return [*lines, *(f"not known: {words}" for words in summary.validity.unknown)]
+    return [*lines, *(f"not known: {reason}" for reason in summary.validity.unknown)]
 
 
 def validity_text(summary: Summary) -> str:
-    """One word, or two."""
+    """Return "valid" or "not valid", and "unstable" if the repeats spread too far."""
     return ("valid" if summary.validity.valid else "not valid") + (", unstable" if summary.unstable else "")
 
 
 def milliseconds(microseconds: float) -> str:
-    """Three digits that count: 12.3, 4.56, 0.0789."""
+    """Return microseconds as milliseconds with three significant digits: 12.3, 4.56, 0.0789."""
     value = microseconds / 1000
     if value < 0.1:
         return f"{value:.3g}"
@@ -123,13 +115,18 @@ def milliseconds(microseconds: float) -> str:
 
 
 def minute_text(minute: int, p50: float | None, p90: float | None) -> str:
-    """A minute of a sustained run, from 0, as it ends; its figures are seconds."""
-    shown = ("-" if value is None else f"{milliseconds(value * 1e6)} ms" for value in (p50, p90))
-    return f"minute {minute + 1}: p50 {next(shown)}, p90 {next(shown)}"
+    """Return the line that is printed when a minute of a sustained run ends.
+
+    Args:
+        minute: number of the minute, from 0.
+        p50, p90: latency of a step end to end, seconds; None: too few steps.
+    """
+    texts = ["-" if value is None else f"{milliseconds(value * 1e6)} ms" for value in (p50, p90)]
+    return f"minute {minute + 1}: p50 {texts[0]}, p90 {texts[1]}"
 
 
 def bytes_text(count: int) -> str:
-    """Bytes for people: 2.79 MB."""
+    """Return a number of bytes with a unit: 2.79 MB."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.2f} {unit}"
@@ -137,17 +134,21 @@ def bytes_text(count: int) -> str:
 
 
 def options_text(options: dict[str, str]) -> str:
-    """Options of a runtime as one would write them."""
+    """Return options of a runtime as the command line takes them."""
     return ", ".join(f"{name}={value}" for name, value in sorted(options.items()))
 
 
-def _artifact(summary: Summary) -> Row:
+def frame_size(settings: Settings) -> str:
+    """Return the size of the frames before they are fitted."""
+    return f"{settings.width}x{settings.height}" if settings.width else "the network's size"
+
+
+def _artifact_row(summary: Summary) -> Row:
     infer, total = summary.phases["infer"], summary.phases["end_to_end"]
-    times = (infer.p50, infer.p90, total.p50, total.p90, total.p99)
     return (
         summary.file,
         bytes_text(summary.bytes),
-        *("-" if value is None else milliseconds(value) for value in times),
+        *map(_milliseconds, (infer.p50, infer.p90, total.p50, total.p90, total.p99)),
         "-" if summary.steps_per_second is None else f"{summary.steps_per_second:.1f}",
         "-" if summary.spread is None else f"{summary.spread:.1%}",
         "-" if summary.peak_memory is None else bytes_text(summary.peak_memory),
@@ -155,6 +156,5 @@ def _artifact(summary: Summary) -> Row:
     )
 
 
-def frame_size(settings: Settings) -> str:
-    """Of frames as they are handed in."""
-    return f"{settings.width}x{settings.height}" if settings.width else "as the network takes them"
+def _milliseconds(microseconds: float | None) -> str:
+    return "-" if microseconds is None else milliseconds(microseconds)

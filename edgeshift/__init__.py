@@ -1,4 +1,4 @@
-"""edgeshift: temporal-shift video models on phones, Raspberry Pi and Jetson, one frame at a time.
+"""edgeshift runs temporal-shift video models on phones, Raspberry Pi and Jetson, one frame at a time.
 
 import edgeshift
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["EdgeshiftError", "Model", "Prediction", "Stream", "Timings", "__version__", "load"]
 
-# Imported when first asked for: `edgeshift --help` must not wait for numpy.
-_HOMES = {
+# Each name is imported when it is first used, so that `edgeshift --help` does not wait for numpy.
+_MODULES = {
     "EdgeshiftError": "edgeshift.errors",
     "Model": "edgeshift.stream",
     "Prediction": "edgeshift.stream",
@@ -31,6 +31,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'edgeshift' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)

@@ -1,4 +1,4 @@
-"""``python -m edgeshift``."""
+"""The command line, started as ``python -m edgeshift``."""
 
 from edgeshift.cli import main
 

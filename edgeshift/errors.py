@@ -1,20 +1,23 @@
-"""Every error edgeshift raises on purpose. Each message says what, where and what to do, in one or two lines.
+"""Every error that edgeshift raises on purpose. A message says what is wrong, where, and what to do, in one line.
 
-EdgeshiftError                exit status 2: the command line prints the message, no traceback
-├── ShiftError                a table that does not fit, or cannot stream
-├── ModelError                an unknown model, or a size it cannot take
-├── CheckpointError           a weights file that is damaged, incomplete or of an unknown layout
-├── SpecError                 a stream description that is malformed or hostile
-├── ArtifactError             a converted file that is damaged or not one of ours
-├── RuntimeMissingError       a package that is not installed (names the extra)
-├── VideoError                a clip or camera that cannot be read
-├── GestureError              a gesture, script or stroke that cannot be drawn
-├── CalibrationError          too few clips, or clips that cannot calibrate
-├── TrainingError             a run that cannot start, go on, or learn
-├── ConversionError           a converter that cannot do what was asked
-├── DeviceError               a device that lacks something, refuses, or takes too long
-│   └── DeviceLostError       a device that cannot be reached (any more)
-└── CheckFailedError          exit status 1: a check ran and found a difference
+The command line prints the message without a traceback, and exits with the status of the error: 1 for a check that
+found a difference, 2 for everything else.
+
+EdgeshiftError                base class
+├── ShiftError                shift table is inconsistent or cannot stream
+├── ModelError                unknown model, or unsupported size
+├── CheckpointError           weights file is damaged, incomplete or has an unknown layout
+├── SpecError                 description of an artifact is invalid
+├── ArtifactError             artifact is damaged or was not written by edgeshift
+├── RuntimeMissingError       required package is not installed
+├── VideoError                clip or camera cannot be read
+├── GestureError              gesture, script or stroke cannot be drawn
+├── CalibrationError          calibration clips are too few or unreadable
+├── TrainingError             training cannot start, continue or learn
+├── ConversionError           conversion is not possible as requested
+├── DeviceError               device is missing, lacks something, or does not answer in time
+│   └── DeviceLostError       connection to a device is lost
+└── CheckFailedError          check ran and found a difference
 """
 
 from __future__ import annotations
@@ -23,93 +26,106 @@ from collections.abc import Iterable
 
 
 class EdgeshiftError(Exception):
-    """The base of all. ``status`` is the exit status of the command line."""
+    """The base class. ``status`` is the exit status of the command line."""
 
     status = 2
 
 
 class ShiftError(EdgeshiftError):
-    """A shift table that does not fit its channels, or that cannot stream."""
+    """A shift table does not fit its channels, or cannot stream."""
 
 
 class ModelError(EdgeshiftError):
-    """An unknown model name, or an input size or width it cannot take."""
+    """The model name is unknown, or the model does not support the input size or width."""
 
 
 class CheckpointError(EdgeshiftError):
-    """A weights file that is damaged, incomplete, mis-shaped or of an unknown layout."""
+    """A weights file is damaged or incomplete, has tensors of wrong shapes, or has an unknown layout."""
 
 
 class SpecError(EdgeshiftError):
-    """A stream description that is malformed, of another version, or over its limits."""
+    """The description of an artifact is malformed, has another version, or exceeds a limit."""
 
 
 class ArtifactError(EdgeshiftError):
-    """A converted file that is damaged, cut short, or not made by edgeshift."""
+    """An artifact is damaged, cut short, or was not written by edgeshift."""
 
 
 class RuntimeMissingError(EdgeshiftError):
-    """A package this work needs is not installed. edgeshift never installs anything itself."""
+    """A required package is not installed. edgeshift never installs packages itself."""
 
 
 class VideoError(EdgeshiftError):
-    """A video, folder or camera that cannot be read."""
+    """A video, a folder of images or a camera cannot be read."""
 
 
 class GestureError(EdgeshiftError):
-    """A gesture, a script of gestures or a file of strokes that cannot be drawn."""
+    """A gesture, a script of gestures or a file of strokes cannot be drawn."""
 
 
 class CalibrationError(EdgeshiftError):
-    """Clips that cannot calibrate a model: too few, or unreadable."""
+    """The calibration clips are too few or cannot be read."""
 
 
 class TrainingError(EdgeshiftError):
-    """A training run that cannot start, cannot go on, or does not learn."""
+    """Training cannot start, cannot continue, or does not learn."""
 
 
 class ConversionError(EdgeshiftError):
-    """A converter that cannot do what was asked. Never replaced by a lesser artifact."""
+    """A conversion is not possible as requested. edgeshift never writes a lesser artifact instead."""
 
 
 class DeviceError(EdgeshiftError):
-    """A device that is not there, lacks what is needed, refuses, or takes too long."""
+    """A device is missing, lacks something, refuses a command, or does not answer in time."""
 
 
 class DeviceLostError(DeviceError):
-    """A device that cannot be reached, or was lost in the middle. What was measured before is kept."""
+    """The connection to a device is lost. Results that were measured before are kept."""
 
 
 class CheckFailedError(EdgeshiftError):
-    """A check ran to its end and found that two things which must be equal are not."""
+    """A check was completed and found a difference between results that must be equal."""
 
     status = 1
 
 
 def one_line(error: BaseException, limit: int = 200) -> str:
-    """Somebody else's exception as part of one of our lines."""
+    """Return the message of another library's exception on one line, to quote it in a message of edgeshift.
+
+    Args:
+        error: the exception. If its message is empty, the name of its class is returned.
+        limit: largest length of the result, characters.
+    """
     return " ".join(str(error).split())[:limit] or type(error).__name__
 
 
 def missing(package: str, extra: str, why: str) -> RuntimeMissingError:
-    """The error for a package that is not installed, with the command that installs it.
+    """Return the error for a package that is not installed, with the command that installs it.
 
     Args:
-        package: its name on PyPI. extra: the extra of edgeshift that brings it. why: what needs it.
+        package: name of the package on PyPI.
+        extra: the extra of edgeshift that contains the package.
+        why: the work that needs it, such as "reading video".
     """
     return RuntimeMissingError(f"{why} needs {package}, which is not installed: {install_command(extra)}")
 
 
 def install_command(extra: str) -> str:
-    """The command that installs edgeshift with an extra."""
+    """Return the command that installs edgeshift with an extra."""
     return f'pip install "edgeshift[{extra}]"'
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """One line for a name that is not known, with the nearest known ones. Never a guess."""
+    """Return the message for an unknown name, with similar known names. The name is never corrected silently.
+
+    Args:
+        kind: what the name stands for, such as "target".
+        name: the unknown name.
+        known: the known names.
+    """
     import difflib
 
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    similar = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(similar)}?" if similar else f"known: {', '.join(names)}"
     return f"unknown {kind} {name!r}; {hint}"

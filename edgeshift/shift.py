@@ -1,16 +1,16 @@
-"""Shift tables: a temporal or spatio-temporal shift written down as rows of data.
+"""Shift tables: a temporal or spatio-temporal shift, described as rows of data.
 
-A shift replaces some channels of a feature map by the same channels of a neighbour, in time, height or
-width, and leaves the rest alone. One table drives two forms that must agree:
+A shift replaces some channels of a feature map by the same channels of a neighbour in time, height or width, and leaves
+the other channels unchanged. One table defines two forms, which must agree:
 
-    clip form   T frames at once        y[t, c] = x[t - dt, c]          training, reference
-    step form   this frame and a state  y[c]    = state[c]              what runs on the device
+    clip form   T frames at once        y[t, c] = x[t - dt, c]          for training, and as the reference
+    step form   one frame and a state   y[c]    = state[c]              for the device
 
-A row with ``dt = k`` needs the features of k frames ago, so the step form carries a first-in first-out
-queue of k slots for it. A row that only moves in height or width carries nothing. A row with a negative
-``dt`` needs a frame that has not been taken yet: it has a clip form, but it cannot be streamed.
+A row with ``dt = k`` needs the features of k frames ago, so the step form carries a first-in first-out queue of k
+frames for it. A row that moves in height or width carries no state. A row with a negative ``dt`` needs a later frame:
+it has a clip form, but it cannot stream.
 
-This module is plain Python (no torch): a device reads tables too. The tensor forms are in
+This module is plain Python without torch, because devices read tables as well. The tensor operations are in
 ``edgeshift.models.shift_layers``.
 """
 
@@ -27,16 +27,18 @@ Fill = Literal["zero", "keep"]
 
 @dataclass(frozen=True)
 class Row:
-    """One group of channels that moves together.
+    """One group of channels that is shifted together.
 
     ``y[t, h, w] = x[t - dt, h - dh, w - dw]`` for the channels ``start <= c < stop``.
 
     Attributes:
-        dt: frames; +k reads k frames back, -k reads k frames ahead. ``None``: the neighbour never comes, so
-            the fill always stands in its place (a future group of a network that is made to stream).
-        dh: rows; +1 moves the picture down. dw: columns; +1 moves it right.
-        start, stop: the channels, half open.
-        fill: what stands where the neighbour does not exist: zeros, or the frame's own features ("keep").
+        dt: shift in frames. +k reads k frames back, -k reads k frames ahead. None: the neighbour never exists, so that
+            every value is the fill (a group that read the next frame, in a network that streams).
+        dh: shift in rows of the feature map. +1 moves the features down.
+        dw: shift in columns of the feature map. +1 moves the features right.
+        start: first channel of the group.
+        stop: channel after the last one of the group.
+        fill: value where the neighbour does not exist: "zero", or "keep" for the frame's own features.
     """
 
     dt: int | None
@@ -48,13 +50,18 @@ class Row:
 
     @property
     def channels(self) -> int:
-        """How many channels move."""
+        """Number of channels in the group."""
         return self.stop - self.start
 
 
 @dataclass(frozen=True)
 class ShiftTable:
-    """The rows of one shift over ``channels`` channels. Channels that no row names stay as they are."""
+    """The rows of one shift over ``channels`` channels. Channels that no row contains are not shifted.
+
+    Raises:
+        ShiftError: rows overlap, are out of order or empty, exceed the channels, or shift in a combination that is not
+            supported.
+    """
 
     name: str
     channels: int
@@ -78,61 +85,61 @@ class ShiftTable:
 
     @property
     def past(self) -> tuple[Row, ...]:
-        """The rows that read earlier frames: the ones that carry state."""
+        """The rows that read earlier frames, and therefore carry state."""
         return tuple(row for row in self.rows if row.dt is not None and row.dt > 0)
 
     @property
     def future(self) -> tuple[Row, ...]:
-        """The rows that need frames which have not been taken yet."""
+        """The rows that read later frames."""
         return tuple(row for row in self.rows if row.dt is not None and row.dt < 0)
 
     @property
     def space(self) -> tuple[Row, ...]:
-        """The rows that move within the frame."""
+        """The rows that shift in height or width."""
         return tuple(row for row in self.rows if row.dh or row.dw)
 
     @property
     def depth(self) -> int:
-        """How many frames back the table looks; 0 if it carries no state."""
+        """The largest number of frames that a row reads back; 0 if the table carries no state."""
         return max((row.dt for row in self.past if row.dt is not None), default=0)
 
     @property
     def state_channels(self) -> int:
-        """Channels of the carried state: a row that looks k frames back holds k slots of its channels."""
+        """Number of channels of the state. A row that reads k frames back holds its channels k times."""
         return sum(row.channels * row.dt for row in self.past if row.dt is not None)
 
     @property
     def counts_frames(self) -> bool:
-        """True if the step form must know how many frames it has seen: a "keep" row uses the frame's own
-        features until the neighbour exists, which a queue of zeros cannot tell."""
+        """True if the step form must count frames: a "keep" row uses the frame's own features until the earlier frame
+        exists, and a queue of zeros does not show whether it exists."""
         return any(row.fill == "keep" for row in self.past)
 
     def pieces(self) -> list[tuple[int, int, Row | None]]:
-        """All channels in order as (start, stop, row); the row is None where nothing moves."""
+        """Return all channels in order as (start, stop, row). The row is None for channels that are not shifted."""
         pieces: list[tuple[int, int, Row | None]] = []
-        at = 0
+        end = 0
         for row in self.rows:
-            if row.start > at:
-                pieces.append((at, row.start, None))
+            if row.start > end:
+                pieces.append((end, row.start, None))
             pieces.append((row.start, row.stop, row))
-            at = row.stop
-        return pieces if at == self.channels else [*pieces, (at, self.channels, None)]
+            end = row.stop
+        return pieces if end == self.channels else [*pieces, (end, self.channels, None)]
 
     def require_streamable(self) -> None:
-        """Raise ShiftError if a row needs the future, with the ways out."""
+        """Raise ShiftError, with possible remedies, if a row reads later frames."""
         if self.future:
             row = self.future[0]
             raise ShiftError(
                 f"{self.name} cannot stream: channels {row.start} to {row.stop - 1} need the frame that comes "
-                f"{-(row.dt or 0)} later. Train or fine-tune the past-only form, or pass --stream-bidirectional to run "
-                "with the past at its own slot and the fill in place of the future (accuracy drops until fine-tuned)"
+                f"{-(row.dt or 0)} later. Train or fine-tune the past-only form, or pass --stream-bidirectional to "
+                "keep the slots of the past and fill the slots of the future (less accurate until fine-tuned)"
             )
 
     def past_only(self) -> ShiftTable:
-        """The table with every future row replaced by its fill, all other channels at their own slots.
+        """Return the table with the fill in place of every later frame. All other channels keep their slots.
 
-        This is how a bi-directional network is made to stream without moving its weights: at the newest
-        frame there is no next one, so a zero row reads zeros and a "keep" row its own features.
+        A bi-directional network streams with this table without changes to its weights. The newest frame has no next
+        frame, so a row with fill "zero" reads zeros, and a row with fill "keep" reads the frame's own features.
         """
         rows = tuple(
             replace(row, dt=None) if row in self.future else row
@@ -143,15 +150,15 @@ class ShiftTable:
 
 
 def tsn(channels: int) -> ShiftTable:
-    """No shift at all: Temporal Segment Networks, the baseline."""
+    """Return the table without any shift: Temporal Segment Networks, the baseline."""
     return ShiftTable("tsn", channels, ())
 
 
 def tsm(channels: int, *, bidirectional: bool = False, div: int = 8, fill: Fill = "zero") -> ShiftTable:
-    """Temporal Shift Module (Lin, Gan, Han, ICCV 2019, section 3; slots as in the authors' code).
+    """Return the table of the Temporal Shift Module (Lin, Gan, Han, ICCV 2019, section 3; slots as in their code).
 
-    With ``fold = channels // div``: bi-directional takes channels [0, fold) from the next frame and
-    [fold, 2 fold) from the previous one; past-only ("online") takes [0, fold) from the previous one.
+    With ``fold = channels // div``, the bi-directional form takes channels [0, fold) from the next frame and
+    [fold, 2 fold) from the previous frame. The past-only ("online") form takes [0, fold) from the previous frame.
     """
     fold = channels // div
     _require(fold, "tsm", channels, smallest=div)
@@ -162,11 +169,11 @@ def tsm(channels: int, *, bidirectional: bool = False, div: int = 8, fill: Fill 
 
 
 def stsm(channels: int, *, bidirectional: bool = False, fill: Fill = "zero") -> ShiftTable:
-    """Spatio-Temporal Shift Module (Yang, An, "STSM", section 3.2), at its best share, 3/8 of the channels.
+    """Return the table of the Spatio-Temporal Shift Module (Yang, An, "STSM", section 3.2) at its best share, 3/8.
 
-    1/8 of the channels move in time, 1/8 in height, 1/8 in width, each half forward and half backward. The
-    paper leaves the order open; here it is T(past), T(future), H+, H-, W+, W-. Past-only gives the whole
-    time group, ``channels // 8``, to the past, so it carries the same state as TSM.
+    1/8 of the channels are shifted in time, 1/8 in height and 1/8 in width, each half forward and half backward. The
+    paper does not define the order of the groups. Here it is T(past), T(future), H+, H-, W+, W-. In the past-only form,
+    the whole time group of ``channels // 8`` reads the past, so that the state is the same as that of TSM.
     """
     half = channels // 16
     _require(half, "stsm", channels, smallest=16)
@@ -181,14 +188,14 @@ def stsm(channels: int, *, bidirectional: bool = False, fill: Fill = "zero") -> 
 
 
 def tsam(channels: int, *, depth: int = 4, bidirectional: bool = False, fill: Fill = "keep") -> ShiftTable:
-    """Temporal shift of depth K (Antonov, "TSAM", section 2.2): equal groups shifted by 1, 2, ... K frames.
+    """Return the table of a temporal shift of depth K (Antonov, "TSAM", section 2.2).
 
-    With ``f = (channels // 8) // depth`` and d = 0 .. K-1, group 2d reads d+1 frames ahead and group 2d+1 reads
-    d+1 frames back; frames with no such neighbour keep their own features. Past-only keeps the past groups
-    alone, packed from channel 0.
+    Groups of equal size are shifted by 1, 2, ... K frames. With ``f = (channels // 8) // depth`` and d = 0 .. K-1,
+    group 2d reads d+1 frames ahead and group 2d+1 reads d+1 frames back. A frame without such a neighbour keeps its own
+    features. The past-only form has only the groups that read back, packed from channel 0.
     """
     if depth < 1:
-        raise ShiftError(f"tsam: depth {depth} is not a shift; use 1 or more")
+        raise ShiftError(f"tsam: depth {depth} is not possible; use 1 or more")
     f = (channels // 8) // depth
     _require(f, f"tsam with depth {depth}", channels, smallest=8 * depth)
     rows = []
@@ -201,13 +208,13 @@ def tsam(channels: int, *, depth: int = 4, bidirectional: bool = False, fill: Fi
     return ShiftTable("tsam", channels, tuple(rows))
 
 
-#: Every table by name: a function of the channel count. A new table is a function and a line here.
+#: {name: function that makes the table for a number of channels}. A new table is one function and one line here.
 TABLES: dict[str, Callable[..., ShiftTable]] = {"tsn": tsn, "tsm": tsm, "stsm": stsm, "tsam": tsam}
 
 
 def _require(fold: int, name: str, channels: int, *, smallest: int) -> None:
     if fold < 1:
         raise ShiftError(
-            f"{name}: {channels} channels are too few, no channel would be shifted; the smallest count that works "
-            f"is {smallest}"
+            f"{name}: {channels} channels are too few, because none would be shifted; the smallest count that works is "
+            f"{smallest}"
         )

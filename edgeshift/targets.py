@@ -1,9 +1,9 @@
-"""The targets that edgeshift converts to, and the runtimes that run the files, as data.
+"""The registry of the targets that edgeshift converts to, and of the runtimes that run artifacts.
 
-Everything that depends on a target asks here: the help of ``convert``, ``doctor``, ``inspect``, the loader, the error
-for a package that is missing, the agent for boards, and the tables in the documentation. A new target is one record
-here and one module with a ``lower`` function; a new runtime is one record and one module with a ``load`` function.
-Both modules are named as text, so that this file imports neither a converter nor a runtime.
+All code that depends on a target reads this registry: the help of ``convert``, ``doctor``, ``inspect``, the loader,
+errors for missing packages, the agent for boards, and tables in the documentation. A new target is one record here and
+one module with a ``lower`` function; a new runtime is one record and one module with a ``load`` function. Records name
+their modules as text, so that this file imports neither a converter nor a runtime.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Literal, NamedTuple
 from edgeshift.errors import ArtifactError, ConversionError, EdgeshiftError, RuntimeMissingError, missing, unknown
 
 Precision = Literal["fp32", "fp16", "int8"]
-#: Where the states are between two steps. "io": inputs and outputs of the graph. "native": the runtime's own states.
-#: "buffer": buffers of the program.
+#: How an artifact carries its states between two steps. "io": as inputs and outputs of the graph. "native": as states
+#: of the runtime. "buffer": as buffers of the program.
 StateForm = Literal["io", "native", "buffer"]
 
 ALL_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
@@ -26,18 +26,18 @@ ON_A_MAC = sys.platform == "darwin"
 
 
 class Runtime(NamedTuple):
-    """What runs files of one kind.
+    """A runtime: the library that runs artifacts with a certain suffix.
 
     Attributes:
-        name: as ``edgeshift.load(path, runtime=name)`` takes it.
-        title: as people call it.
-        suffix: of the files it runs.
-        module: the module of edgeshift with its ``load`` function.
-        packages: {module to import: package that brings it}. One of them is enough.
-        extra: the extra of edgeshift that installs it; None: it does not come with pip.
-        install: how it is installed where there is no extra.
-        by_suffix: the suffix alone chooses it; otherwise it must be asked for by name.
-        on_boards: it is part of the agent, the file that measures on boards and phones.
+        name: name for ``edgeshift.load(path, runtime=name)``.
+        title: name in messages and tables.
+        suffix: suffix of the files that it runs.
+        module: module of edgeshift with the ``load`` function for it.
+        packages: {module to import: package that contains it}. One of the packages is enough.
+        extra: extra of edgeshift that installs it; None: pip cannot install it.
+        install: how to install it if there is no extra.
+        by_suffix: True if it is the default for its suffix. False: it is used only if it is requested by name.
+        on_boards: True if it is part of the agent, the program that measures on boards and phones.
     """
 
     name: str
@@ -52,14 +52,14 @@ class Runtime(NamedTuple):
 
 
 class Backend(NamedTuple):
-    """What one back end of a target can do. The first state form is the default."""
+    """Precisions and state forms that one back end of a target supports. The first state form is the default."""
 
     precisions: tuple[Precision, ...]
     states: tuple[StateForm, ...]
 
 
 class Support(NamedTuple):
-    """One row of the support table: which files, on what, and how that was verified."""
+    """One row of the support table: precisions, the platform where artifacts run, and how that was verified."""
 
     precisions: str
     where: str
@@ -67,24 +67,25 @@ class Support(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What edgeshift converts to.
+    """A target: a file format that edgeshift converts to.
 
     Attributes:
-        name: as ``--target`` takes it.
-        title: as people call it.
-        suffix: of the artifact's file name. The artifact is recognised by it.
-        runtime: name of the runtime that runs the artifact by default, in ``RUNTIMES``.
-        converter: the module of edgeshift with its ``lower`` function.
-        converter_packages: {package to install: module to import} that the conversion needs.
-        also_checked_on: names of more runtimes that the artifact must pass parity on.
-        precisions, states: what it can do. The first state form is the default.
-        backends: {name: what it can do}, for a target that has several. The first is the default.
-        envelope: the module of ``edgeshift.artifact`` that puts graph and description into one file.
-        is_folder: the artifact is a folder.
+        name: name for the option ``--target``.
+        title: name in messages and tables.
+        suffix: suffix of the artifact's file name, by which the target of a file is recognised.
+        runtime: name in ``RUNTIMES`` of the runtime that runs the artifact by default.
+        converter: module of edgeshift with the ``lower`` function for it.
+        converter_packages: {package to install: module to import} of the packages that a conversion needs.
+        also_checked_on: names in ``RUNTIMES`` of other runtimes on which the artifact must pass parity as well.
+        precisions: precisions that it supports.
+        states: state forms that it supports. The first one is the default.
+        backends: {name: what it supports} of a target with several back ends. The first one is the default.
+        envelope: module of ``edgeshift.artifact`` that puts graph and description into one file.
+        is_folder: True if the artifact is a folder.
         notes: lines that every conversion prints.
-        remark: what ``doctor`` and ``inspect`` say about where the artifact runs.
-        not_verified: where the artifact was not run when the documentation was written.
-        timed: a step on this machine says something about speed. False for executors that only check answers.
+        remark: where the artifact runs, for ``doctor`` and ``inspect``; None: nothing to add.
+        not_verified: platforms on which edgeshift's authors have not run the artifact.
+        timed: True if the time of a step on this machine is meaningful. False for executors that only check results.
         support: rows of the support table.
     """
 
@@ -107,36 +108,36 @@ class Target(NamedTuple):
     support: tuple[Support, ...] = ()
 
     def backend(self, name: str | None) -> str | None:
-        """The name of the back end that is used: the one asked for, or the first; None: the target has only one."""
+        """Return ``name``, or the default back end if it is None. The result is None for a target with one back end."""
         return name or next(iter(self.backends), None)
 
     def choices(self, backend: str | None = None) -> Backend:
-        """Precisions and state forms of the target, or of one of its back ends."""
+        """Return the precisions and state forms of the target, or of one of its back ends."""
         chosen = self.backend(backend)
         return Backend(self.precisions, self.states) if chosen is None else self.backends[chosen]
 
 
-#: {name: runtime}.
+#: {name of the runtime: its record}.
 RUNTIMES: dict[str, Runtime] = {}
-#: {name: target}, in the order of tables and help texts.
+#: {name of the target: its record}, in the order of tables and help texts.
 TARGETS: dict[str, Target] = {}
 
 
 def register_runtime(runtime: Runtime) -> None:
-    """Add a runtime. One of the same name is replaced."""
+    """Add a runtime, or replace the one with the same name."""
     RUNTIMES[runtime.name] = runtime
 
 
 def register_target(target: Target) -> None:
-    """Add a target. One of the same name is replaced."""
+    """Add a target, or replace the one with the same name."""
     TARGETS[target.name] = target
 
 
 def find_target(name: str) -> Target:
-    """The target of a name.
+    """Return the target with this name.
 
     Raises:
-        ConversionError: an unknown name, with the nearest known ones.
+        ConversionError: no target has this name. The message lists similar names.
     """
     if name not in TARGETS:
         raise ConversionError(unknown("target", name, TARGETS))
@@ -144,22 +145,22 @@ def find_target(name: str) -> Target:
 
 
 def target_of(path: Path) -> Target | None:
-    """The first target whose artifacts have this file name's suffix; None: no target has it."""
+    """Return the target whose suffix this file name has, the longest one if there are several; None: no target."""
     name = path.name.lower()
-    found = [target for target in TARGETS.values() if name.endswith(target.suffix)]
-    return max(found, key=lambda target: len(target.suffix), default=None)
+    matching = [target for target in TARGETS.values() if name.endswith(target.suffix)]
+    return max(matching, key=lambda target: len(target.suffix), default=None)
 
 
 def find_runtime(path: Path, name: str | None = None) -> Runtime:
-    """The runtime for a file.
+    """Return the runtime for a file.
 
     Args:
-        path: the file; its suffix chooses, where no name is given.
-        name: a name in ``RUNTIMES``.
+        path: path of the artifact.
+        name: name in ``RUNTIMES``; None: the default runtime for the suffix of the file.
 
     Raises:
-        EdgeshiftError: an unknown name.
-        ArtifactError: a file that this runtime does not run, or a suffix that no runtime has.
+        EdgeshiftError: no runtime has this name.
+        ArtifactError: the runtime does not run this file, or no runtime runs files with this suffix.
     """
     if name is not None and name not in RUNTIMES:
         raise EdgeshiftError(unknown("runtime", name, RUNTIMES))
@@ -176,25 +177,25 @@ def find_runtime(path: Path, name: str | None = None) -> Runtime:
 
 
 def runtimes_of(target: Target) -> tuple[Runtime, ...]:
-    """All runtimes that run artifacts of a target, the default one first."""
+    """Return the runtimes on which artifacts of a target are checked, the default one first."""
     default = RUNTIMES[target.runtime]
     others = (RUNTIMES[name] for name in target.also_checked_on)
     return (default, *others)
 
 
 def require_converter(target: Target) -> None:
-    """Raise RuntimeMissingError, with the command that installs it, if a package that converts is not installed."""
+    """Raise RuntimeMissingError, with the command that installs it, if a package for the conversion is missing."""
     for package, module in target.converter_packages.items():
         if importlib.util.find_spec(module.partition(".")[0]) is None:
             raise missing(package, "convert", f"converting to {target.title}")
 
 
 def missing_runtime(name: str, work: str) -> RuntimeMissingError:
-    """The error for a runtime that is not installed, with the command that installs it.
+    """Return the error for a runtime that is not installed, with the command that installs it.
 
     Args:
-        name: in ``RUNTIMES``.
-        work: what needs it, such as "running a.tflite".
+        name: name in ``RUNTIMES``.
+        work: the work that needs it, such as "running a.tflite".
     """
     runtime = RUNTIMES[name]
     package = next(iter(runtime.packages.values()))
@@ -227,7 +228,7 @@ for _runtime in (
         module="edgeshift.runtimes.tensorrt",
         packages={"tensorrt": "tensorrt"},
         extra=None,
-        install="on a Jetson, install JetPack; on other machines, ONNX Runtime runs the artifact",
+        install="on a Jetson, install JetPack; on other machines, use ONNX Runtime",
         by_suffix=False,
     ),
     Runtime(
@@ -241,7 +242,7 @@ for _runtime in (
     ),
     Runtime(
         name="mil",
-        title="reference executor for Core ML programs",
+        title="reference executor for Core ML",
         suffix=".mlpackage",
         module="edgeshift.runtimes.mil.executor",
         packages={"coremltools": "coremltools"},
@@ -269,7 +270,7 @@ for _runtime in (
 ):
     register_runtime(_runtime)
 
-_IN_CI = "yes: parity over 32 frames and more, in CI"
+_IN_CI = "parity over at least 32 frames, in CI"
 _NOT_HERE = "not verified here"
 _ONNX = {"torch": "torch", "onnx": "onnx", "onnxscript": "onnxscript", "onnxruntime": "onnxruntime"}
 
@@ -290,17 +291,15 @@ for _target in (
         not_verified="phones, boards, GPU delegates",
         support=(
             Support("fp32, fp16, int8", "Linux x86-64: LiteRT (compiled model and Interpreter)", _IN_CI),
-            Support("int8", "Linux x86-64: tflite-runtime 2.14 (Python 3.10)", "self-check tried by hand, not in CI"),
+            Support("int8", "Linux x86-64: tflite-runtime 2.14 (Python 3.10)", "self-check run by hand, not in CI"),
             Support(
                 "fp32, fp16, int8",
                 "Raspberry Pi, Jetson: LiteRT, tflite-runtime",
                 f"{_NOT_HERE}: `edgeshift verify` checks it on the device",
             ),
             Support("fp32, fp16, int8", "phones: LiteRT", _NOT_HERE),
-            Support(
-                "int8, `--float-boundary`", "browsers: LiteRT.js", "self-check in a browser (headless Chromium), in CI"
-            ),
-            Support("any, `--fresh-states`", "GPU delegates", f"graph and self-check yes, on a GPU {_NOT_HERE}"),
+            Support("int8, `--float-boundary`", "browsers: LiteRT.js", "self-check in headless Chromium, in CI"),
+            Support("any, `--fresh-states`", "GPU delegates", f"graph and self-check, in CI; on a GPU: {_NOT_HERE}"),
         ),
     ),
     Target(
@@ -330,17 +329,17 @@ for _target in (
         converter_packages=_ONNX,
         envelope="onnx_file",
         notes=(
-            "TensorRT is not verified on this platform: parity is that of the file, run by ONNX Runtime. On the "
-            "device: edgeshift verify FILE --runtime tensorrt",
+            "TensorRT is not verified on this platform. Parity was checked with ONNX Runtime. To check TensorRT, run "
+            "on the device: edgeshift verify FILE --runtime tensorrt",
         ),
-        remark="TensorRT builds its engine on the NVIDIA device and runs it there; here ONNX Runtime runs the file",
-        not_verified="TensorRT: the file is run by ONNX Runtime",
+        remark="TensorRT builds its engine on the NVIDIA device. On this machine, ONNX Runtime runs the artifact",
+        not_verified="TensorRT: ONNX Runtime runs the artifact instead",
         timed=False,
         support=(
             Support(
                 "fp32, fp16, int8",
-                "Jetson: TensorRT 8.6 and 10, engine built there",
-                f"{_NOT_HERE}: the file is, by ONNX Runtime",
+                "Jetson: TensorRT 8.6 and 10, which build the engine",
+                f"{_NOT_HERE}; parity with ONNX Runtime, in CI",
             ),
         ),
     ),
@@ -359,14 +358,14 @@ for _target in (
         notes=()
         if ON_A_MAC
         else (
-            "Core ML is not verified on this platform: parity is that of the program, run by edgeshift's reference "
-            "executor. On a Mac: edgeshift verify FILE",
+            "Core ML is not verified on this platform. Parity was checked with edgeshift's reference executor. "
+            "To check Core ML, run on a Mac: edgeshift verify FILE",
         ),
-        remark="Core ML runs on a Mac, iPhone or iPad; elsewhere edgeshift's reference executor runs the program",
-        not_verified="Core ML: its program is run by the reference executor",
+        remark="Core ML runs on Mac, iPhone and iPad. On other machines, edgeshift's reference executor runs the artifact",
+        not_verified="Core ML: the reference executor runs the artifact instead",
         timed=False,
         support=(
-            Support("fp32, fp16, int8", "Linux and anywhere: the program, by edgeshift's reference executor", _IN_CI),
+            Support("fp32, fp16, int8", "Linux and others: edgeshift's reference executor", _IN_CI),
             Support(
                 "fp32, fp16, int8; `--state io` or `native`",
                 "iPhone, iPad, Mac: Core ML, from iOS 17 or 18",
@@ -393,7 +392,7 @@ for _target in (
             Support(
                 "Core ML: fp32, fp16",
                 "iPhone, Mac",
-                f"{_NOT_HERE}: the file is written, nothing on Linux runs it",
+                f"{_NOT_HERE}: no runtime on Linux runs it",
             ),
         ),
     ),

@@ -6,10 +6,10 @@ import ast
 import importlib
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+import tomllib
 
 import edgeshift
 from edgeshift.errors import EdgeshiftError
@@ -54,9 +54,9 @@ def test_all_is_the_public_names(room):
 
 
 def test_all_of_the_package_is_its_lazy_table():
-    assert sorted(edgeshift.__all__) == sorted([*edgeshift._HOMES, "__version__"])
+    assert sorted(edgeshift.__all__) == sorted([*edgeshift._MODULES, "__version__"])
     assert public_names("edgeshift") == set()
-    for name, home in edgeshift._HOMES.items():
+    for name, home in edgeshift._MODULES.items():
         assert getattr(edgeshift, name) is getattr(importlib.import_module(home), name)
 
 
@@ -64,7 +64,7 @@ def test_type_checkers_see_what_the_lazy_table_gives():
     tree = ast.parse((ROOT / "edgeshift" / "__init__.py").read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert seen == edgeshift._HOMES
+    assert seen == edgeshift._MODULES
 
 
 def test_what_everybody_imports():

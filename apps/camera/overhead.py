@@ -21,10 +21,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter, thread_time
+from typing import Annotated
 
-import click
 import msgspec
 import numpy as np
+import typer
 
 from edgeshift.apps.camera.display.figures import figures, in_lines
 from edgeshift.apps.camera.display.layout import lay_out
@@ -135,13 +136,13 @@ class _Way:
         )
 
 
-@click.command()
-@click.argument("files", type=click.Path(path_type=Path), metavar="F...", nargs=-1, required=True)
-@click.option("--camera", default="640x480", show_default=True, metavar="WxH")
-@click.option("--rounds", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Turns of each artifact.")
-@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def main(files: tuple[Path, ...], camera: str, rounds: int, threads: int, as_json: bool) -> None:
+def main(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Artifacts, which take turns.")],
+    camera: Annotated[str, typer.Option(metavar="WxH", help="Size of the camera's frames.")] = "640x480",
+    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Number of turns of each artifact.")] = 20,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Number of CPU threads of the runtime.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+) -> None:
     """Measure what the demo costs beside the model, for each artifact."""
     try:
         results = measure(files, Wish.parse(camera), rounds, threads)
@@ -157,4 +158,4 @@ def main(files: tuple[Path, ...], camera: str, rounds: int, threads: int, as_jso
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

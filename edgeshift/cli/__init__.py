@@ -142,21 +142,6 @@ def main(arguments: list[str] | None = None) -> None:
 def _status(arguments: list[str], debug: bool) -> int:
     """Run a command and return the exit status. Errors are printed in one line, unless ``debug`` is set."""
     try:
-        if arguments and arguments[0] in COMMANDS:  # TRANSITION
-            import click
-
-            old = importlib.import_module(f"edgeshift.cli.{arguments[0]}").run
-            if isinstance(old, click.Command):
-                try:
-                    result = old.main(arguments[1:], prog_name=f"edgeshift {arguments[0]}", standalone_mode=False)
-                    return result if isinstance(result, int) else 0
-                except click.exceptions.Exit as end:
-                    return end.exit_code
-                except click.ClickException as error:
-                    error.show()
-                    return 2
-                except click.Abort:
-                    return _report("interrupted; no incomplete file was left behind", 130)
         if COMPLETE in os.environ:
             cli.main(arguments, prog_name="edgeshift")
         # Called in this way, and not by cli.main, because that turns a reader that left early into status 1.

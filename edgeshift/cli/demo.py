@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from edgeshift.cli.facts import UNTRAINED
-from edgeshift.cli.options import Artifacts, AsJson, Runtime, Threads, flag, option
+from edgeshift.cli.options import Artifacts, AsJson, Runtime, Threads, option
 from edgeshift.cli.output import print_json, require_file_name
 from edgeshift.errors import EdgeshiftError
 
@@ -23,71 +23,29 @@ if TYPE_CHECKING:
 
 def run(
     files: Artifacts,
-    source: Annotated[
-        str,
-        option(
-            "Source",
-            "What to read frames from: a camera number or /dev path, an rtsp:// or other address, a GStreamer "
-            "pipeline, jetson-csi, libcamera, a video, a folder of images, or drawn for drawn gestures.",
-        ),
-    ] = "drawn",
-    capture: Annotated[
-        str, option("Source", "Frame size and rate that a camera is asked for.", metavar="WxH@FPS")
-    ] = "640x480@30",
-    fps: Annotated[
-        float | None, option("Source", "Frames per second of a folder of images.", min=0.01, max=1000, metavar="HZ")
-    ] = None,
-    rotate: Annotated[Literal["0", "90", "180", "270"], option("Source", "Rotate frames clockwise, degrees.")] = "0",
-    mirror: Annotated[bool, flag("Source", "Swap left and right before the model sees a frame.", "--mirror")] = False,
-    realtime: Annotated[
-        bool, flag("Source", "With --headless: play a clip at its own speed, as a camera would.", "--realtime")
-    ] = False,
-    repeat: Annotated[bool, flag("Source", "Restart a clip when it ends.", "--repeat")] = False,
-    seconds: Annotated[
-        float | None, option("Source", "Stop after this many seconds. Default: at the end of the source.", min=0.001)
-    ] = None,
+    source: Annotated[str, option("Source")] = "drawn",
+    capture: Annotated[str, option("Source", metavar="WxH@FPS")] = "640x480@30",
+    fps: Annotated[float | None, option("Source", min=0.01, max=1000, metavar="HZ")] = None,
+    rotate: Annotated[Literal["0", "90", "180", "270"], option("Source")] = "0",
+    mirror: Annotated[bool, option("Source")] = False,
+    realtime: Annotated[bool, option("Source")] = False,
+    repeat: Annotated[bool, option("Source")] = False,
+    seconds: Annotated[float | None, option("Source", min=0.001)] = None,
     runtime: Runtime = None,
     threads: Threads = 1,
-    smoothing: Annotated[
-        str | None,
-        option(
-            "Events", "How labels are smoothed: rule, mean, jester or none. Default: the event rule in the artifact."
-        ),
-    ] = None,
-    mask: Annotated[
-        str, option("Events", "Labels that are never shown, with commas between them.", metavar="A,B")
-    ] = "",
-    on: Annotated[
-        list[str] | None,
-        option(
-            "Events", "Run a command, without a shell, when a label is detected. Repeatable.", metavar="LABEL=COMMAND"
-        ),
-    ] = None,
-    every: Annotated[
-        float, option("Events", "Shortest time between two runs of a label's command, in seconds.", min=0)
-    ] = 1.0,
-    headless: Annotated[
-        bool,
-        flag("Window", "Open no window. Print the labels of a clip, or JSON lines of a live source.", "--headless"),
-    ] = False,
-    window: Annotated[Literal["auto", "opencv", "tk"], option("Window", "Library that opens the window.")] = "auto",
-    size: Annotated[
-        str | None, option("Window", "Size of the picture in the window. Default: that of the frames.", metavar="WxH")
-    ] = None,
-    fullscreen: Annotated[bool, flag("Window", "Fill the screen.", "--fullscreen")] = False,
-    mirror_view: Annotated[
-        bool, flag("Window", "Swap left and right in the window, but not for the model.", "--mirror-view")
-    ] = False,
-    record: Annotated[
-        Path | None, option("Output", "Write a video of the window, also with --headless.", metavar="FILE.mp4")
-    ] = None,
-    picture: Annotated[
-        Path | None, option("Output", "Write a picture of a clip's frames with their labels.", metavar="FILE.png")
-    ] = None,
+    smoothing: Annotated[str | None, option("Events")] = None,
+    mask: Annotated[str, option("Events", metavar="A,B")] = "",
+    on: Annotated[list[str] | None, option("Events", metavar="LABEL=COMMAND")] = None,
+    every: Annotated[float, option("Events", min=0)] = 1.0,
+    headless: Annotated[bool, option("Window")] = False,
+    window: Annotated[Literal["auto", "opencv", "tk"], option("Window")] = "auto",
+    size: Annotated[str | None, option("Window", metavar="WxH")] = None,
+    fullscreen: Annotated[bool, option("Window")] = False,
+    mirror_view: Annotated[bool, option("Window")] = False,
+    record: Annotated[Path | None, option("Output", metavar="FILE.mp4")] = None,
+    picture: Annotated[Path | None, option("Output", metavar="FILE.png")] = None,
     as_json: AsJson = False,
-    json_lines: Annotated[
-        bool, flag("Output", "Print each detection as a line of JSON at once.", "--json-lines")
-    ] = False,
+    json_lines: Annotated[bool, option("Output")] = False,
 ) -> None:
     """Run artifacts on a camera or a clip, and show the label, its score, the last seconds and the time of a step.
 
@@ -97,6 +55,29 @@ def run(
 
     A clip with --headless runs as fast as the model goes, and every due frame of it is fed. Everything else is live: a
     model that is slower than the camera misses frames.
+
+    Args:
+        source: What to read frames from: a camera number or /dev path, an rtsp:// or other address, a GStreamer
+            pipeline, jetson-csi, libcamera, a video, a folder of images, or drawn for drawn gestures.
+        capture: Frame size and rate that a camera is asked for.
+        fps: Frames per second of a folder of images.
+        rotate: Rotate frames clockwise, degrees.
+        mirror: Swap left and right before the model sees a frame.
+        realtime: With --headless: play a clip at its own speed, as a camera would.
+        repeat: Restart a clip when it ends.
+        seconds: Stop after this many seconds. Default: at the end of the source.
+        smoothing: How labels are smoothed: rule, mean, jester or none. Default: the event rule in the artifact.
+        mask: Labels that are never shown, with commas between them.
+        on: Run a command, without a shell, when a label is detected. Repeatable.
+        every: Shortest time between two runs of a label's command, in seconds.
+        headless: Open no window. Print the labels of a clip, or JSON lines of a live source.
+        window: Library that opens the window.
+        size: Size of the picture in the window. Default: that of the frames.
+        fullscreen: Fill the screen.
+        mirror_view: Swap left and right in the window, but not for the model.
+        record: Write a video of the window, also with --headless.
+        picture: Write a picture of a clip's frames with their labels.
+        json_lines: Print each detection as a line of JSON at once.
 
     Examples:
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source 0
@@ -178,7 +159,7 @@ def _run_clip(
     settings: Settings,
     picture: Path | None,
 ) -> None:
-    from edgeshift._system.signals import ended_by_signals
+    from edgeshift._system.signals import call_on_stop
     from edgeshift.apps.camera.display.film import Film
     from edgeshift.apps.camera.replay import Replay, replay
     from edgeshift.cli import demo_text
@@ -188,7 +169,7 @@ def _run_clip(
     _announce(session, source, journal, form)
     result = Replay()
     interrupted: list[bool] = []
-    with ExitStack() as stack, ended_by_signals(lambda: interrupted.append(True)):
+    with ExitStack() as stack, call_on_stop(lambda: interrupted.append(True)):
         if film:
             stack.callback(film.close)
         for change in replay(session, clip, result, film.take if film else lambda *_: None):

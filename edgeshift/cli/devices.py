@@ -1,47 +1,53 @@
-"""``edgeshift devices``."""
+"""``edgeshift devices``: this machine, attached phones, and the boards that are named."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-import click
-import msgspec
+import typer
 
-from edgeshift._system.progress import ProgressBars
-from edgeshift.cli.output import print_facts, print_json, print_next, print_table
+from edgeshift.cli import completion
+from edgeshift.cli.options import AsJson
 from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError, one_line
 
 if TYPE_CHECKING:
+    from edgeshift.benchmarks.devices.device import Device
     from edgeshift.benchmarks.devices.probe import Probe
 
-#: Boards that are asked at the same time.
+#: Number of devices that are asked at the same time.
 TOGETHER = 8
 
 
-@click.command("devices")
-@click.argument("names", nargs=-1, metavar="[D...]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def run(names: tuple[str, ...], as_json: bool) -> int:
-    """List what can be measured on: this machine, phones that adb sees, and the boards named.
+def run(
+    names: Annotated[list[str] | None, typer.Argument(metavar="DEVICE", autocompletion=completion.devices)] = None,
+    as_json: AsJson = False,
+) -> int:
+    """List the devices that can be measured: this machine, the phones that adb sees, and the boards that are named.
 
-    D is ssh://user@host[:port] or a name of ssh's config as ssh://name. Boards are not looked for: name them.
-    Exit status 2 if one that was named cannot be reached.
+    Boards are not searched for in the network.
 
-    \b
+    Args:
+        names: Boards to list as well: ssh://user@host, with a port after a colon, or ssh://name from ssh's config.
+
     Examples:
       edgeshift devices
       edgeshift devices ssh://pi@raspberrypi.local ssh://jetson
+
+    Exit status: 2 if a board that was named cannot be reached.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.devices.find import find_device
+    from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 
-    devices = [find_device(name) for name in dict.fromkeys(names)]  # a name that is none is an error at once
-    found, notes = _attached(names)
-    devices = [find_device("local"), *found, *(device for device in devices if device.name != "local")]
-    bars = ProgressBars()
-    with bars.stage("devices", len(devices)) as advance, ThreadPoolExecutor(TOGETHER) as pool:
+    names = names or []
+    named = [find_device(name) for name in dict.fromkeys(names)]  # a malformed name is an error at once
+    phones, notes = _attached_phones(names)
+    devices = [find_device("local"), *phones, *(device for device in named if device.name != "local")]
+    with ProgressBars().stage("devices", len(devices)) as advance, ThreadPoolExecutor(TOGETHER) as pool:
 
-        def ask(device: Any) -> Probe | str:
+        def ask(device: Device) -> Probe | str:
             try:
                 return _probe(device)
             except EdgeshiftError as error:
@@ -49,46 +55,40 @@ def run(names: tuple[str, ...], as_json: bool) -> int:
             finally:
                 advance()
 
-        answers = list(pool.map(ask, devices))
-    pairs = [(device.name, answer) for device, answer in zip(devices, answers, strict=True)]
-    status = 2 if any(isinstance(answer, str) for name, answer in pairs if name in names) else 0
+        answers = list(zip((device.name for device in devices), pool.map(ask, devices), strict=True))
+    probes = {name: answer for name, answer in answers if not isinstance(answer, str)}
+    reasons = {name: answer for name, answer in answers if isinstance(answer, str)}
     if as_json:
         print_json(
             {
                 "devices": [
-                    {"name": name, "reason": answer if isinstance(answer, str) else None}
-                    | ({} if isinstance(answer, str) else {"probe": msgspec.to_builtins(answer)})
-                    for name, answer in pairs
+                    {"name": name, "reason": reasons.get(name)} | ({"probe": probes[name]} if name in probes else {})
+                    for name, _ in answers
                 ],
                 "notes": notes,
             }
         )
-        return status
-    print_table(
-        "",
-        ("device", "board", "system", "cores", "runtimes"),
-        [_row(name, answer) for name, answer in pairs if not isinstance(answer, str)],
-    )
-    problems = [(name, answer) for name, answer in pairs if isinstance(answer, str)]
-    if problems or notes:
-        print_facts("not reachable", [*problems, *(("", note) for note in notes)])
-    ready = next((name for name, answer in pairs[1:] if not isinstance(answer, str)), "local")
-    print_next("edgeshift", "bench", "F", "--device", ready)
-    return status
+    else:
+        columns = ("device", "board", "system", "cores", "runtimes")
+        print_table("", columns, [_row(name, probe) for name, probe in probes.items()])
+        print_facts("not reachable", [*reasons.items(), *(("", note) for note in notes)])
+        print_next("edgeshift", "bench", "FILE", "--device", [*probes, "local"][min(1, len(probes))])
+    return 2 if reasons.keys() & set(names) else 0
 
 
-def _attached(names: tuple[str, ...]) -> tuple[list[Any], list[str]]:
-    """Phones that the adb client sees, but for those that are named; and what is to be said of it."""
-    from edgeshift.benchmarks.devices.adb import AdbDevice, list_adb
+def _attached_phones(names: list[str]) -> tuple[list[Device], list[str]]:
+    """Return the phones that adb sees and that are not among ``names``, and notes on those that are not ready."""
+    from edgeshift.benchmarks.devices.adb import AdbDevice
+    from edgeshift.benchmarks.devices.adb_client import list_adb
 
-    listed, reason = list_adb()
-    ready = [AdbDevice(f"adb:{phone.serial}") for phone in listed if phone.state == "device"]
-    notes = [f"adb:{phone.serial}: {phone.state}" for phone in listed if phone.state != "device"]
+    phones, reason = list_adb()
+    ready: list[Device] = [AdbDevice(f"adb:{phone.serial}") for phone in phones if phone.state == "device"]
+    notes = [f"adb:{phone.serial}: {phone.state}" for phone in phones if phone.state != "device"]
     return [device for device in ready if device.name not in names], [*notes, *([reason] if reason else [])]
 
 
-def _probe(device: Any) -> Probe:
-    """What is there. A phone without Python still says what it is: a vendor's program can be timed on it."""
+def _probe(device: Device) -> Probe:
+    """Return what is on a device. A phone without Python has facts, as a vendor's program can measure on it."""
     from edgeshift.benchmarks.devices.probe import Probe, ask_probe
 
     try:
@@ -103,6 +103,6 @@ def _probe(device: Any) -> Probe:
 
 def _row(name: str, probe: Probe) -> tuple[str, ...]:
     facts = probe.facts
-    none = "none" if probe.python else "no Python: a vendor's program can be timed (bench --program)"
-    runtimes = ", ".join(f"{target} {version}" for target, version in probe.runtimes.items()) or none
+    none = "none" if probe.python else "no Python: a vendor's program can measure (bench --program)"
+    runtimes = ", ".join(f"{runtime} {version}" for runtime, version in probe.runtimes.items()) or none
     return name, facts.board or facts.processor, facts.system, str(facts.cores), runtimes

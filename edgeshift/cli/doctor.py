@@ -1,34 +1,37 @@
-"""``edgeshift doctor``."""
+"""``edgeshift doctor``: what this machine can convert and run."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
-import msgspec
-
-from edgeshift._system.progress import ProgressBars
-from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
+from edgeshift.cli.options import AsJson
 from edgeshift.errors import install_command
 from edgeshift.targets import RUNTIMES, TARGETS, Target
 
 if TYPE_CHECKING:
+    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.devices.facts import Facts
 
-#: Seconds that an import may take: the first one after an installation compiles.
+#: Seconds that an import may take. The first one after an installation compiles the package.
 PATIENCE = 180
+NOT_REPORTED = "not reported"
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One target.
+@dataclass(frozen=True)
+class Row:
+    """What this machine can do with one target.
 
     Attributes:
-        convert, run: None: it can be done here; else why not.
-        versions: {package: version} of what is installed.
-        fixes: commands that bring what is missing. remark: what one must know.
+        target: name of the target.
+        convert: why this machine cannot convert to it; None: it can.
+        run: why this machine cannot run its artifacts; None: it can.
+        versions: {package: version} of the runtimes that are installed.
+        fixes: commands that install what is missing.
+        remark: where artifacts of this target run, if that needs saying.
     """
 
     target: str
@@ -39,23 +42,22 @@ class Row(msgspec.Struct, frozen=True):
     remark: str | None
 
 
-@click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def run(as_json: bool) -> None:
-    """Say what this machine can convert and run, what it lacks, and how fast it may be.
+def run(as_json: AsJson = False) -> None:
+    """Report what this machine can convert and run, how to install what is missing, and what is known of the machine.
 
-    Packages are imported in processes of their own, so one that crashes is told and does no harm.
+    Each package is imported in a process of its own, so that one that crashes does no harm.
 
-    \b
     Examples:
       edgeshift doctor
       edgeshift doctor --json
     """
+    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.devices.facts import read_facts
+    from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 
     rows, facts = examine(ProgressBars()), read_facts()
     if as_json:
-        print_json({"targets": msgspec.to_builtins(rows), "device": msgspec.to_builtins(facts)})
+        print_json({"targets": rows, "device": facts})
         return
     print_table(
         "",
@@ -70,18 +72,17 @@ def run(as_json: bool) -> None:
             for row in rows
         ],
     )
-    notes = [(row.target, text) for row in rows for text in _texts(row)]
-    if notes:
-        print_facts("reasons and fixes", notes)
+    print_facts("notes", [(row.target, text) for row in rows for text in _explain(row)])
+    print_facts("to install what is missing", dict.fromkeys(("", fix) for row in rows for fix in row.fixes))
     print_facts("this device", device_facts(facts))
-    print_next("edgeshift", "convert", "--target", next((row.target for row in rows if row.convert is None), "tflite"))
+    target = next((row.target for row in rows if row.convert is None), None)
+    print_next("edgeshift", *(("convert", "--target", target) if target else ("verify", "FILE")))
 
 
 def examine(bars: ProgressBars) -> list[Row]:
-    """Check for every target whether its converter and its runtime are installed and can be imported here."""
+    """Check for each target whether its converter and its runtime are installed and can be imported."""
     with bars.stage("targets", len(TARGETS)) as advance:
-        # A package that several targets need is imported once.
-        reasons: dict[str, str | None] = {}
+        reasons: dict[str, str | None] = {}  # a package that several targets need is imported once
         rows = []
         for target in TARGETS.values():
             rows.append(_row(target, reasons))
@@ -90,70 +91,62 @@ def examine(bars: ProgressBars) -> list[Row]:
 
 
 def device_facts(facts: Facts) -> list[tuple[str, object]]:
-    """What was read of the device, as lines; what it does not say is said."""
-    clock = [f"{now:.0f} of {most:.0f}" for now, most in facts.clock.values()]
-    heat = ", ".join(f"{name} {value:.0f} C" for name, value in facts.temperatures.items())
-    throttled = "not told" if facts.throttled is None else ", ".join(facts.throttled) or "no"
+    """Return the facts of a device as names and values."""
+    from edgeshift.cli.output import size_text
+
+    clock = [f"{present:.0f} of {maximum:.0f}" for present, maximum in facts.clock.values()]
+    temperatures = [f"{sensor} {degrees:.0f} C" for sensor, degrees in facts.temperatures.items()]
+    throttled = NOT_REPORTED if facts.throttled is None else ", ".join(facts.throttled) or "no"
     return [
         *([("board", facts.board)] if facts.board else []),
-        ("processor", f"{facts.processor} ({', '.join(facts.features) or 'no instructions for int8 that we know'})"),
+        ("processor", f"{facts.processor} ({', '.join(facts.features) or 'no known instructions for int8'})"),
         ("cores", facts.cores),
-        ("memory", size_text(facts.memory) if facts.memory else "not told"),
+        ("memory", size_text(facts.memory) if facts.memory else NOT_REPORTED),
         ("system", facts.system),
-        ("governor", ", ".join(facts.governors) or "not told"),
-        ("clock, MHz", "; ".join(dict.fromkeys(clock)) or "not told"),
-        ("temperature", heat or "not told"),
+        ("governor", ", ".join(facts.governors) or NOT_REPORTED),
+        ("clock, MHz", "; ".join(dict.fromkeys(clock)) or NOT_REPORTED),
+        ("temperature", ", ".join(temperatures) or NOT_REPORTED),
         ("throttled", throttled),
         *([("power mode", facts.power_mode)] if facts.power_mode else []),
     ]
 
 
 def _row(target: Target, reasons: dict[str, str | None]) -> Row:
-    lacking = []
-    for package in target.converter_packages:
-        if _version(package) is None:
-            lacking.append(f"{package}: not installed")
+    lacking = [f"{package}: not installed" for package in target.converter_packages if _version(package) is None]
     if not lacking and "torch" in target.converter_packages:  # every converter imports it first
         lacking += filter(None, [_reason("torch", "torch", reasons)])
-    # An artifact may run on another runtime than the one the target is named after.
+    # TensorRT artifacts run on ONNX Runtime too, but the question here is whether TensorRT is installed.
     runtime = RUNTIMES.get(target.name, RUNTIMES[target.runtime])
     problems = [_reason(module, package, reasons) for module, package in runtime.packages.items()]
     problem = None if None in problems else "; ".join(filter(None, problems))
-    fixes = []
-    if lacking:
-        fixes.append(install_command("convert"))
+    fixes = [install_command("convert")] if lacking else []
     if problem is not None:
-        fixes.append(runtime.install if runtime.extra is None else install_command(runtime.extra))
+        fixes += filter(None, [runtime.install if runtime.extra is None else install_command(runtime.extra)])
     versions = {package: version for package in runtime.packages.values() if (version := _version(package)) is not None}
-    return Row(target.name, "; ".join(lacking) or None, problem, versions, tuple(filter(None, fixes)), target.remark)
+    return Row(target.name, "; ".join(lacking) or None, problem, versions, tuple(fixes), target.remark)
+
+
+def _explain(row: Row) -> list[str]:
+    lines = [f"cannot convert: {row.convert}"] if row.convert else []
+    lines += [f"cannot run: {row.run}"] if row.run else []
+    return [*lines, row.remark] if row.remark else lines
 
 
 def _reason(module: str, package: str, reasons: dict[str, str | None]) -> str | None:
-    """Why a package cannot be used; None: it can."""
+    """Return why a package cannot be used; None: it can. Answers are kept in ``reasons``."""
     if module not in reasons:
-        reasons[module] = _import(module, package)
+        reasons[module] = f"{package}: not installed"
+        if _version(package) is not None:
+            problem = _import(module)
+            reasons[module] = None if problem is None else f"{package}: {problem}"
     return reasons[module]
 
 
-def _texts(row: Row) -> list[str]:
-    problems = [f"cannot convert: {row.convert}"] if row.convert else []
-    problems += [f"cannot run: {row.run}"] if row.run else []
-    return [*problems, *(f"fix: {fix}" for fix in row.fixes), *([row.remark] if row.remark else [])]
-
-
-def _import(module: str, package: str) -> str | None:
-    """Why a package cannot be used; None: it can."""
-    if _version(package) is None:
-        return f"{package}: not installed"
-    reason, _ = _child(f"import {module}")
-    return None if reason is None else f"{package}: {reason}"
-
-
-def _child(code: str) -> tuple[str | None, str]:
-    """Run some lines in a process of their own: why that failed, if it did, and the last line of what it printed."""
+def _import(module: str) -> str | None:
+    """Import a module in a process of its own. Returns why that failed; None: it did not."""
     try:
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", f"import {module}"],
             capture_output=True,
             timeout=PATIENCE,
             check=False,
@@ -161,11 +154,11 @@ def _child(code: str) -> tuple[str | None, str]:
             errors="replace",
         )
     except subprocess.TimeoutExpired:
-        return f"importing it took more than {PATIENCE} s", ""
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return (lines[-1][:200] if lines and done.returncode > 0 else f"it crashed ({done.returncode})"), ""
-    return None, (done.stdout.strip().splitlines() or [""])[-1]
+        return f"importing it took more than {PATIENCE} s"
+    if not done.returncode:
+        return None
+    lines = done.stderr.strip().splitlines()
+    return lines[-1][:200] if lines and done.returncode > 0 else f"it crashed ({done.returncode})"
 
 
 def _version(package: str) -> str | None:

@@ -1,132 +1,133 @@
-"""``edgeshift eval``."""
+"""``edgeshift eval``: accuracy on labelled clips."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import click
-import msgspec
+import typer
 
-from edgeshift._system.progress import ProgressBars
-from edgeshift.cli.facts import UNTRAINED, Facts
-from edgeshift.cli.output import print_facts, print_json, print_next, print_table
+from edgeshift.cli import completion
+from edgeshift.cli.options import AsJson, ReportFile, Resume, option
 from edgeshift.errors import DeviceLostError, EdgeshiftError
-from edgeshift.events.spotter import describe_rule
 
 if TYPE_CHECKING:
-    from edgeshift.benchmarks.accuracy import ArtifactResult, Candidate, Journal, Measured, Report
+    from edgeshift._system.progress import ProgressBars
+    from edgeshift.benchmarks.accuracy.candidate import Candidate
+    from edgeshift.benchmarks.accuracy.journal import Journal
+    from edgeshift.benchmarks.accuracy.measure import Measured
+    from edgeshift.benchmarks.accuracy.report import ArtifactResult, Report
     from edgeshift.benchmarks.devices.device import Device
     from edgeshift.video.dataset import DataSet
 
-FILE = click.Path(path_type=Path)
+#: Largest number of labels for which the confusion matrix is printed.
+MAX_LABELS = 20
 
 
-@click.command("eval")
-@click.argument("files", nargs=-1, required=True, type=FILE, metavar="F...")
-@click.option("--data", required=True, type=FILE, metavar="DIR|CSV", help="A folder for each label, or file,label.")
-@click.option("--label-map", metavar="A=B,...", help="Labels of the data that the model calls otherwise.")
-@click.option("--subset", metavar="A,B,...", help="Give the accuracy of these labels on their own as well.")
-@click.option("--split", metavar="NAME", help="Only the clips of this split of the CSV file.")
-@click.option("--out", type=FILE, metavar="R.json", help="Write the report, and beside it each clip as it comes.")
-@click.option("--picture", type=FILE, metavar="F.png", help="Draw the confusion matrix of the first artifact.")
-@click.option("--resume", is_flag=True, help="Go on with the clips that a run to the same --out has left.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
-@click.option("--device", "name", default="local", show_default=True, metavar="D", help="Or ssh://user@host, adb.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def run(
-    files: tuple[Path, ...],
-    data: Path,
-    label_map: str | None,
-    subset: str | None,
-    split: str | None,
-    out: Path | None,
-    picture: Path | None,
-    resume: bool,
-    jobs: int,
-    name: str,
-    as_json: bool,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE")],
+    data: Annotated[Path, option("Data", metavar="DIR|CSV")],
+    label_map: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
+    split: Annotated[str | None, option("Data", metavar="NAME")] = None,
+    subset: Annotated[str | None, option("Data", metavar="A,B,...")] = None,
+    name: Annotated[str, option("Device", "--device", metavar="DEVICE", autocompletion=completion.devices)] = "local",
+    jobs: Annotated[int, option("Device", min=1, max=64)] = 1,
+    out: ReportFile = None,
+    picture: Annotated[Path | None, option("Output", metavar="FILE.png")] = None,
+    resume: Resume = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure accuracy on labelled clips, streamed frame by frame as a device sees them.
 
-    F is an artifact, or a checkpoint (.safetensors) that PyTorch runs. Each clip starts from a zero state, at the
-    frame spacing the weights were trained with. Of several files, the others are compared with the first. Clips whose
-    label the model does not know count for no accuracy; how often "no gesture" is kept on them is given instead.
+    Each clip starts from zero states, at the frame spacing that the weights were trained with. Clips whose label the
+    model does not have are excluded from accuracy; how often they are answered with "no gesture" is given instead.
 
-    \b
-    Four answers to a clip:
+    Predictions for a clip:
       consensus   the gesture with the highest mean of logits over the clip, as in training
-      last        the gesture that the last frame is answered with
-      window      the gesture whose mean probability over the window of the file's rule was ever the highest
-      spotted     the first one that is announced by the rule; none is wrong
+      last        the gesture that is predicted for the last frame
+      window      the gesture whose mean probability over the window of the event rule was the highest at any time
+      spotted     the first gesture that the event rule announces; a clip without one is wrong
 
-    The running mean is the consensus of a clip's first frames: how soon it is right.
+    The running mean is the consensus of a clip's first frames: it shows how soon the prediction is right.
 
-    \b
+    Args:
+        files: Artifacts, or checkpoints (.safetensors) that PyTorch runs. The others are compared with the first.
+        data: Clips in a folder per label, or a CSV file with the columns file,label and optionally split.
+        label_map: Labels of the data and what the model calls them.
+        split: Use only the clips of this split of the CSV file.
+        subset: Also give the accuracy of these labels alone.
+        name: What to run on: local, ssh://user@host or adb.
+        jobs: Number of processes on this machine.
+        picture: Draw the confusion matrix of the first artifact into this file.
+
     Examples:
       edgeshift eval gestures.tflite --data clips/
       edgeshift eval gestures.tflite --data clips/ --device ssh://pi@raspberrypi.local
       edgeshift eval fp32.tflite int8.tflite --data split.csv --split val --label-map del=x --out accuracy.json
     """
-    if resume and out is None:
-        raise EdgeshiftError("--resume goes on with an earlier run to the same --out: give it")
-    for path, suffix in ((out, ".json"), (picture, ".png")):
-        if path is not None and (path.suffix.lower() != suffix or path.is_dir()):
-            raise EdgeshiftError(f"{path}: give a file named *{suffix}")
-    if name != "local" and jobs > 1:
-        raise EdgeshiftError("--jobs is for this machine; a device answers one clip after the other")
     from edgeshift._system.json_lines import require_resume
-    from edgeshift.benchmarks.accuracy import Journal, make_report, open_on, open_subject
+    from edgeshift._system.progress import ProgressBars
+    from edgeshift.benchmarks.accuracy.candidate import open_candidate
+    from edgeshift.benchmarks.accuracy.journal import Journal
+    from edgeshift.benchmarks.accuracy.remote import open_on_device
+    from edgeshift.benchmarks.accuracy.report import make_report
     from edgeshift.benchmarks.devices.find import device_lock, find_device
+    from edgeshift.benchmarks.reports.figure import require_matplotlib
+    from edgeshift.cli.output import print_json, print_next, print_note, require_file_name, write_report
+    from edgeshift.cli.report_text import show_changes
     from edgeshift.video.dataset import read_dataset, read_label_map
 
+    if resume and out is None:
+        raise EdgeshiftError("--resume continues an earlier run to the same --out: give it")
+    require_file_name(out, ".json")
+    require_file_name(picture, ".png")
+    if picture is not None:
+        require_matplotlib("--picture")
+    if name != "local" and jobs > 1:
+        raise EdgeshiftError("--jobs is for this machine; a device answers one clip after the other")
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split)
     if clips.note is not None:
-        _note(clips.note)
+        print_note(clips.note)
     bars, device = ProgressBars(), find_device(name) if name != "local" else None
     if out is not None:
         require_resume(Journal.beside(out), out, resume=resume)
-    # Another one on the same device would take its time and its memory; what runs here may share.
+    # Runs on this machine may share it; a device has too little memory for two.
     with device_lock(device) if device is not None else nullcontext():
         with bars.stage("load"):
-            subjects = [open_on(device, file) if device is not None else open_subject(file) for file in files]
-        wanted = None if subset is None else tuple(label.strip() for label in subset.split(","))
-        for subject in subjects:
-            _check(subject, clips, names, wanted)
+            candidates = [open_candidate(file) if device is None else open_on_device(device, file) for file in files]
+        labels = None if subset is None else tuple(label.strip() for label in subset.split(","))
+        for candidate in candidates:
+            _check_labels(candidate, clips, names, labels)
         journal = Journal(Journal.beside(out), resume=resume) if out is not None else None
-        measured = [_measure(subject, clips, jobs, device, journal, bars) for subject in subjects]
-    report = make_report(measured, clips, split, wanted)
+        measured = [_measure(candidate, clips, jobs, device, journal, bars) for candidate in candidates]
+    report = make_report(measured, clips, split, labels)
     if out is not None:
-        _write(out, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+        write_report(out, report, indent=1)
     if picture is not None:
-        _draw(picture, report.subjects[0], report)
+        _draw(picture, report)
     if as_json:
-        print_json(msgspec.to_builtins(report))
+        print_json(report)
         return
-    for found, subject in zip(report.subjects, subjects, strict=True):
-        _print(found, report, subject.model.spec.labels)
-    _print_comparisons(report)
-    for written in (out, picture):
-        if written is not None:
-            print(f"written: {written}")
-    first = files[0]
-    if first.suffix.lower() == ".safetensors":
-        print_next("edgeshift", "convert", "--target", "tflite", "--weights", first)
-    else:
-        print_next("edgeshift", "demo", first, "--headless")
+    for result, candidate in zip(report.subjects, candidates, strict=True):
+        _print(result, report, candidate.model.spec.labels)
+    show_changes(report)
+    for path in filter(None, (out, picture)):
+        print(f"written: {path}")
+    checkpoint = files[0].suffix.lower() == ".safetensors"
+    convert = ("convert", "--target", "tflite", "--weights", files[0])
+    print_next("edgeshift", *(convert if checkpoint else ("demo", files[0], "--headless")))
 
 
 def _measure(
-    subject: Candidate, data: DataSet, jobs: int, device: Device | None, journal: Journal | None, bars: ProgressBars
+    candidate: Candidate, data: DataSet, jobs: int, device: Device | None, journal: Journal | None, bars: ProgressBars
 ) -> Measured:
-    """All clips of one artifact; of a device that is lost meanwhile, it says what is kept and how to go on."""
-    from edgeshift.benchmarks.accuracy import measure
+    """Measure one artifact. If the device is lost, the error says what was measured and how to continue."""
+    from edgeshift.benchmarks.accuracy.measure import measure
 
     answered = 0
-    with bars.stage(subject.path.name, len(data.clips)) as advance:
+    with bars.stage(candidate.path.name, len(data.clips)) as advance:
 
         def count() -> None:
             nonlocal answered
@@ -134,107 +135,77 @@ def _measure(
             advance()
 
         try:
-            return measure(subject, data.clips, jobs=jobs, device=device, journal=journal, advance=count)
+            return measure(candidate, data.clips, jobs=jobs, device=device, journal=journal, advance=count)
         except DeviceLostError as error:
-            hint = "go on with the same --out and --resume" if journal else "with --out they would have been kept"
-            words = f"{answered} of {len(data.clips)} clips of {subject.path.name} were answered"
-            raise DeviceLostError(f"{error}; {words}: {hint}") from error
+            hint = "continue with the same --out and --resume" if journal else "with --out they would have been kept"
+            progress = f"{answered} of {len(data.clips)} clips of {candidate.path.name} were answered"
+            raise DeviceLostError(f"{error}; {progress}: {hint}") from error
 
 
-def _check(subject: Candidate, data: DataSet, names: dict[str, str], subset: tuple[str, ...] | None) -> None:
-    """Refuse labels that the model cannot know, and say what will not count."""
-    from edgeshift.benchmarks.accuracy import gestures, require_labels
+def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], subset: tuple[str, ...] | None) -> None:
+    """Refuse labels that the model does not have, and note which clips are excluded."""
+    from edgeshift.benchmarks.accuracy.report import gestures, require_labels
+    from edgeshift.cli.output import print_note
+    from edgeshift.events.spotter import describe_rule
 
-    labels, file = subject.model.spec.labels, subject.path.name
+    labels, file = candidate.model.spec.labels, candidate.path.name
     require_labels(tuple(names.values()), labels)
-    known = gestures(labels, subject.rule)
+    known = gestures(labels, candidate.rule)
     require_labels(subset or (), known)
-    others = {label: clips for label, clips in data.labels.items() if label not in known}
-    if others:
-        words = ", ".join(f"{label} ({clips})" for label, clips in others.items())
-        _note(f"{file}: clips that count for no accuracy, as the model knows no such gesture: {words}")
-    if subject.model.spec.rule is None:
-        _note(f"{file} carries no rule; assumed: {describe_rule(subject.rule, labels)}")
+    excluded = {label: clips for label, clips in data.labels.items() if label not in known}
+    if excluded:
+        counts = ", ".join(f"{label} ({clips})" for label, clips in excluded.items())
+        print_note(f"{file}: excluded from accuracy, because the model has no such gesture: {counts}")
+    if candidate.model.spec.rule is None:
+        print_note(f"{file} has no event rule; assumed: {describe_rule(candidate.rule, labels)}")
 
 
-def _print(found: ArtifactResult, report: Report, labels: tuple[str, ...]) -> None:
-    counted = sum(row.clips for row in found.rows)
-    spacing = "spread evenly" if found.frame_spacing is None else f"a frame every {found.frame_spacing:g} s"
+def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> None:
+    from edgeshift.cli.facts import UNTRAINED, Facts
+    from edgeshift.cli.output import print_facts, print_table
+    from edgeshift.events.spotter import describe_rule
+
+    counted = sum(row.clips for row in result.rows)
+    spacing = "spread evenly" if result.frame_spacing is None else f"a frame every {result.frame_spacing:g} s"
     facts: Facts = [
-        ("runtime", found.runtime),
-        ("model", f"{found.model} {found.precision}" + ("" if found.trained else f", {UNTRAINED}")),
+        ("runtime", result.runtime),
+        ("model", f"{result.model} {result.precision}" + ("" if result.trained else f", {UNTRAINED}")),
         ("clips", f"{counted} of {report.data}" + (f", split {report.split}" if report.split else "") + f", {spacing}"),
-        ("rule", describe_rule(found.rule, labels) + (" (assumed)" if found.assumed else "")),
-        *((name, value) for name, value in found.accuracy.items()),
+        ("event rule", describe_rule(result.rule, labels) + (" (assumed)" if result.assumed else "")),
+        *result.accuracy.items(),
     ]
-    if found.subset is not None:
-        facts += [(f"  {name}, {', '.join(report.subset or ())}", value) for name, value in found.subset.items()]
-    for after, value in found.running.items():
+    if result.subset is not None:
+        facts += [(f"  {name}, {', '.join(report.subset or ())}", value) for name, value in result.subset.items()]
+    for after, value in result.running.items():
         facts.append(("running mean " + ("at the end" if after == "end" else f"after {after} frames"), value))
-    if found.first is not None:
-        facts.append(("frames", f"{found.first:g} until the right label leads (median of the clips where it does)"))
-    print_facts(found.file, facts)
-    shown = [row for row in found.rows if row.clips]
-    if shown:
-        answers = list(shown[0].right)
-        print_table(
-            "Right, by label",
-            ("label", "clips", *answers),
-            [(row.label, row.clips, *(row.right[name] for name in answers)) for row in shown],
-        )
-        _print_confusion(found)
-    if found.idle:
-        print_table(
-            "Clips without a gesture that the model knows",
-            ("label", "clips", "frames kept at no gesture", "nothing announced"),
-            [
-                (row.label, row.clips, "-" if row.frames is None else f"{row.frames:.1%}", row.silent)
-                for row in found.idle
-            ],
-        )
-    if found.unreadable:
-        print_table(
-            f"Not read: {len(found.unreadable)}",
-            ("clip", "why"),
-            [(u.file, u.reason) for u in found.unreadable],
-        )
+    if result.first is not None:
+        facts.append(("frames", f"{result.first:g} until the true label leads (median of the clips in which it does)"))
+    print_facts(result.file, facts)
+    rows = [row for row in result.rows if row.clips]
+    if rows:
+        answers = list(rows[0].right)
+        cells = [(row.label, row.clips, *(row.right[name] for name in answers)) for row in rows]
+        print_table("Correct clips by label", ("label", "clips", *answers), cells)
+        names = [row.label for row in result.rows]
+        if len(names) <= MAX_LABELS:  # more do not fit on a terminal; the report has them
+            matrix = [(name, *(count or "" for count in row)) for name, row in zip(names, result.matrix, strict=True)]
+            print_table("Confusion matrix (consensus)", ("true label", *names), matrix)
+    if result.idle:
+        cells = [
+            (row.label, row.clips, "-" if row.frames is None else f"{row.frames:.1%}", row.silent)
+            for row in result.idle
+        ]
+        columns = ("label", "clips", "frames with no gesture", "nothing announced")
+        print_table("Clips excluded from accuracy", columns, cells)
+    if result.unreadable:
+        rows_unread = [(clip.file, clip.reason) for clip in result.unreadable]
+        print_table(f"Not read: {len(result.unreadable)}", ("clip", "reason"), rows_unread)
 
 
-def _print_confusion(found: ArtifactResult) -> None:
-    labels = [row.label for row in found.rows]
-    if len(labels) > 20:
-        return  # no terminal is that wide: the report has it
-    rows = [(label, *(count or "" for count in row)) for label, row in zip(labels, found.matrix, strict=True)]
-    print_table("What was answered (consensus)", ("shown", *labels), rows)
+def _draw(path: Path, report: Report) -> None:
+    from edgeshift.benchmarks.reports.confusion import write_confusion
 
-
-def _print_comparisons(report: Report) -> None:
-    from edgeshift.benchmarks.accuracy.table import AGAINST, against_rows
-
-    if report.comparisons:
-        print_table(
-            f"Against {report.subjects[0].file} (consensus)",
-            AGAINST,
-            against_rows(report),
-        )
-
-
-def _draw(path: Path, found: ArtifactResult, report: Report) -> None:
-    from edgeshift.benchmarks.accuracy import draw_confusion
-    from edgeshift.video.picture import write_picture
-
-    labels = [row.label for row in found.rows]
-    accuracy = found.accuracy["consensus"].value
-    title = f"{found.file} on {report.data}: " + ("no clips" if accuracy is None else f"{accuracy:.1%}")
-    write_picture(path, draw_confusion(found.matrix, labels, title))
-
-
-def _write(path: Path, data: bytes) -> None:
-    from edgeshift._system.files import atomic_write
-
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(data)
-
-
-def _note(text: str) -> None:
-    print(f"edgeshift: note: {text}", file=sys.stderr)
+    result = report.subjects[0]
+    accuracy = result.accuracy["consensus"].value
+    title = f"{result.file} on {report.data}: " + ("no clips" if accuracy is None else f"{accuracy:.1%}")
+    write_confusion(path, result.matrix, [row.label for row in result.rows], title)

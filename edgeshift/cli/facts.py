@@ -1,57 +1,79 @@
-"""Lines about an artifact that several commands print."""
+"""Facts about an artifact that several commands print. Their names are terms of the glossary where it has one."""
 
 from __future__ import annotations
 
-from edgeshift.artifact.spec import ParitySpec, StreamSpec
+from typing import TYPE_CHECKING
+
 from edgeshift.cli.output import size_text
 
-UNTRAINED = "untrained: its labels mean nothing"
+if TYPE_CHECKING:
+    from edgeshift.artifact.spec import ParitySpec, StreamSpec
+
 Facts = list[tuple[str, object]]
+
+UNTRAINED = "untrained: its labels mean nothing"
+#: {precision: what a passed comparison with the original shows}.
+PASSED = {
+    "fp32": "equal up to rounding",
+    "fp16": "equal up to the rounding of fp16",
+    "int8": "within the limits stated for int8",
+}
+#: {form of the states: where they are between two frames}.
+PLACES = {"io": "", "native": ", kept by the runtime", "buffer": ", kept in buffers of the program"}
 
 
 def model_facts(spec: StreamSpec) -> Facts:
-    """Which model, from which weights."""
+    """Return which model it is, and which weights it has."""
     facts: Facts = [("model", spec.model.name), ("weights", spec.weights.source)]
     return facts if spec.weights.trained else [*facts, ("", UNTRAINED)]
 
 
 def graph_facts(spec: StreamSpec) -> Facts:
-    """What the runtime executes."""
-    if spec.graph is None:
-        return []
+    """Return what the runtime executes, and which share of it on its fast path."""
     graph = spec.graph
-    operators = ", ".join(f"{count} {kind}" for kind, count in graph.operators.items())
-    facts: Facts = [("operators", operators)] if operators else []
+    if graph is None:
+        return []
+    facts: Facts = [("operators", _counts(graph.operators))] if graph.operators else []
     if graph.delegated is not None:
-        whose = f" ({graph.backend})" if graph.backend else ""
-        facts.append(("delegated", f"{graph.delegated:.0%} in {graph.partitions} piece(s){whose}"))
+        on = f"on {graph.backend}" if graph.backend else "delegated"
+        pieces = "" if graph.partitions is None else f", {graph.partitions} partition{'s' * (graph.partitions != 1)}"
+        facts.append(("delegate", f"{graph.delegated:.0%} of operators {on}{pieces}"))
     if graph.outside:
-        facts.append(("not delegated", ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())))
+        facts.append(("not delegated", _counts(graph.outside)))
     return facts
 
 
 def state_fact(spec: StreamSpec) -> tuple[str, str]:
-    """What is carried from frame to frame, and where."""
-    forms = {"io": "", "native": ", carried by the runtime", "buffer": ", in the program's own buffers"}
-    return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{forms[spec.state_form]}"
+    """Return how much is carried from frame to frame, and where it is kept."""
+    return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{PLACES[spec.state_form]}"
 
 
 def calibration_facts(spec: StreamSpec) -> Facts:
-    """What set the ranges of an int8 artifact."""
+    """Return the clips that chose the ranges of an int8 artifact."""
     calibration = spec.calibration
     return [] if calibration is None else [("calibration", f"{calibration.source}, {calibration.samples} samples")]
 
 
 def parity_facts(parity: ParitySpec, precision: str, *, holds: bool = True) -> Facts:
-    """How it compared with the original."""
-    verdict = f"within the limits for {precision}" if holds else "FAILED"
+    """Return how the artifact compared with the original.
+
+    Args:
+        parity: the comparison.
+        precision: of the artifact; it decides what a passed comparison shows.
+        holds: whether the comparison passed.
+    """
+    verdict = PASSED[precision] if holds else "FAILED"
     steps = "" if parity.steps is None else f" ({parity.steps:.0f} quantization steps)"
     return [
-        ("parity", f"{parity.frames} frames against {parity.reference}: {verdict}"),
-        *([("  run by", parity.runtime)] if parity.runtime else []),
-        ("  max error", f"{parity.max_error:.2g} of the logit range{steps}"),
+        ("parity", f"checked against {parity.reference} over {parity.frames} frames: {verdict}"),
+        *([("  executed by", parity.runtime)] if parity.runtime else []),
+        ("  largest error", f"{parity.max_error:.2g} of the logit range{steps}"),
         ("  cosine", f"{parity.cosine:.6f}"),
-        ("  top-1", f"{parity.top1:.0%} agree, {parity.top1_clear:.0%} without near ties"),
-        ("  states", f"worst error {parity.state_error:.2g} of its spread"),
+        ("  top-1", f"{parity.top1:.0%} of frames agree, {parity.top1_clear:.0%} without near ties"),
+        ("  largest state error", f"{parity.state_error:.2g} standard deviations"),
         ("  drift", f"{parity.drift:.2f}x (error of the last eight frames over the first eight)"),
     ]
+
+
+def _counts(operators: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in operators.items())

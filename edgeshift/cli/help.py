@@ -1,14 +1,21 @@
-"""Help pages: panels in colour on a terminal, and plain sections without trailing spaces in a pipe or file."""
+"""Help pages: panels in colour on a terminal, and plain sections without trailing spaces in a pipe or file.
+
+The help of an option is its line under ``Args`` in the docstring of the command's function, so that it is written once.
+"""
 
 from __future__ import annotations
 
-import inspect
+import re
 import sys
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from edgeshift.cli.completion import placeholders
+
+#: The section of a docstring that describes the parameters, and one parameter in it.
+ARGS = re.compile(r"^Args:\n((?: {4}.*\n?)+)\n*", re.MULTILINE)
+ARG = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 class HelpPage:
@@ -18,14 +25,14 @@ class HelpPage:
     rich_markup_mode: Any
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the page with rich on a terminal, or write it to the formatter."""
+        """Print the page with rich on a terminal; otherwise write it to the formatter."""
         colours = sys.stdout.isatty()
         self.rich_markup_mode = "rich" if colours else None
         self.help = _paragraphs(self.help or "", "" if colours else "\b\n")
         super().format_help(ctx, formatter)  # type: ignore[misc]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the sections of a page without colours. A page with colours is not made here."""
+        """Write the sections of a page without colours. With colours, rich writes the panels."""
         panels: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
         for param in self.get_params(ctx):  # type: ignore[attr-defined]
             panel = param.rich_help_panel or f"{param.param_type_name.capitalize()}s"
@@ -39,23 +46,32 @@ class HelpPage:
 
 
 class Command(HelpPage, TyperCommand):
-    """A command with such a page. Placeholders in its help texts are filled from the registries."""
+    """A command whose options are described by its docstring. Flags have no ``--no-`` form."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        for owner in (self, *self.params):
+        text = self.help or ""
+        described = {
+            name: " ".join(words.split()) for block in ARGS.findall(text) for name, words in ARG.findall(block)
+        }
+        self.help = ARGS.sub("", text)
+        for param in self.params:
+            assert isinstance(param, (TyperArgument, TyperOption))
+            param.help = described.get(param.name, param.help or "")
             for placeholder, names in placeholders().items():
-                owner.help = (owner.help or "").replace(placeholder, names)
+                param.help = param.help.replace(placeholder, names)
+            if isinstance(param, TyperOption) and param.is_bool_flag:
+                param.secondary_opts, param.metavar = [], ""
 
 
 def _paragraphs(text: str, verbatim: str) -> str:
     """Join the lines of each paragraph, so that they wrap at the terminal's width, but not those of indented blocks.
 
     Args:
-        text: a docstring.
+        text: a docstring without indentation.
         verbatim: put in front of a paragraph with indented lines, which are examples and tables.
     """
-    paragraphs = inspect.cleandoc(text.replace("\b\n", "")).split("\n\n")
+    paragraphs = text.replace("\b\n", "").split("\n\n")
     return "\n\n".join(
         f"{verbatim}{paragraph}" if "\n  " in paragraph else paragraph.replace("\n", " ") for paragraph in paragraphs
     )

@@ -1,7 +1,6 @@
-"""Options and arguments that several commands share, and the two functions that declare all options.
+"""Options and arguments that several commands share, and the function that declares every option.
 
-An option belongs to a panel, which is a titled section of the help page. Help texts may contain placeholders such as
-``{targets}``; ``edgeshift.cli.help`` fills them from the registries when a page is printed.
+Help texts may contain placeholders such as ``{targets}``, which ``edgeshift.cli.help`` fills from the registries.
 """
 
 from __future__ import annotations
@@ -14,23 +13,17 @@ import typer
 from edgeshift.cli import completion
 
 
-def option(panel: str, help: str, *names: str, **settings: Any) -> Any:
-    """Declare an option that takes a value.
+def option(panel: str, *names: str, **settings: Any) -> Any:
+    """Declare an option in a panel, which is a titled section of the help page.
 
     Args:
-        panel: the section of the help page.
-        help: what the option does, as a full sentence. The default is added to it, unless the default is None.
+        panel: title of the panel.
         names: the option's names; none: the parameter's own name.
-        settings: more arguments of ``typer.Option``.
+        settings: more arguments of ``typer.Option``. Options of one command get their help from its docstring.
     """
     if settings.keys() & {"min", "max"}:
         settings.setdefault("metavar", "N")
-    return typer.Option(*names, help=help, rich_help_panel=panel, **settings)
-
-
-def flag(panel: str, help: str, name: str) -> Any:
-    """Declare an option without a value. It has no ``--no-`` form."""
-    return typer.Option(name, help=help, rich_help_panel=panel, metavar="")
+    return typer.Option(*names, rich_help_panel=panel, **settings)
 
 
 #: How long `bench` and `phone` measure: the keys of ``edgeshift.benchmarks.latency.mode.MODES``.
@@ -38,28 +31,33 @@ Mode = Literal["normal", "quick", "rapid", "paced", "sustained"]
 
 Artifact = Annotated[Path, typer.Argument(metavar="FILE", help="The artifact, as written by edgeshift convert.")]
 Artifacts = Annotated[list[Path], typer.Argument(metavar="FILE", help="One or more artifacts.")]
-AsJson = Annotated[bool, flag("Output", "Print one JSON document on standard output, and nothing else.", "--json")]
+AsJson = Annotated[
+    bool, option("Output", "--json", help="Print one JSON document on standard output, and nothing else.")
+]
+Explain = Annotated[bool, option("Output", help="Print definitions of the terms in the output.")]
 Fps = Annotated[
     float | None,
-    option("Timing", "Camera frame rate for --mode paced, in Hz. Default: 30.", min=1, max=1000, metavar="HZ"),
+    option("Timing", min=1, max=1000, metavar="HZ", help="Camera frame rate for --mode paced, in Hz. Default: 30."),
 ]
-Minutes = Annotated[int | None, option("Timing", "Minutes that --mode sustained runs. Default: 30.", min=1, max=1440)]
+Minutes = Annotated[
+    int | None, option("Timing", min=1, max=1440, help="Minutes that --mode sustained runs. Default: 30.")
+]
 Repeats = Annotated[
     int | None,
-    option("Timing", "Repeats per artifact, each in a fresh process. Default: 3; sustained: 1.", min=1, max=100),
+    option("Timing", min=1, max=100, help="Repeats per artifact, each in a fresh process. Default: 3; sustained: 1."),
 ]
 ReportFile = Annotated[
     Path | None,
-    option("Output", "Write the report to this JSON file, for edgeshift report and compare.", metavar="R.json"),
+    option("Output", metavar="R.json", help="Write the report to this file, for edgeshift report and compare."),
 ]
-Resume = Annotated[bool, flag("Output", "Continue the interrupted run that wrote to the same --out.", "--resume")]
+Resume = Annotated[bool, option("Output", help="Continue the interrupted run that wrote to the same --out.")]
 Runtime = Annotated[
     str | None,
     option(
         "Model",
-        "Runtime that executes the artifact: {runtimes}. Default: chosen by the file name.",
         metavar="NAME",
         autocompletion=completion.runtimes,
+        help="Runtime that executes the artifact: {runtimes}. Default: chosen by the file name.",
     ),
 ]
-Threads = Annotated[int, option("Model", "Number of CPU threads of the runtime.", min=1, max=64)]
+Threads = Annotated[int, option("Model", min=1, max=64, help="Number of CPU threads of the runtime.")]

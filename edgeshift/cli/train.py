@@ -1,60 +1,83 @@
-"""``edgeshift train``."""
+"""``edgeshift train``: on drawn gestures, or on one's own videos."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import click
+import typer
 
-from edgeshift.cli.output import print_facts, print_json, print_next
+from edgeshift.cli import completion
+from edgeshift.cli.options import AsJson, option
 from edgeshift.errors import TrainingError
 
 if TYPE_CHECKING:
     from edgeshift.training.history import Entry
     from edgeshift.training.videos import LabelMap
 
-FILE = click.Path(path_type=Path)
 
+def run(
+    out: Annotated[Path, option("Output", metavar="DIR")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", autocompletion=completion.models)] = "tsm_mobilenet_v2",
+    data: Annotated[Path | None, option("Data", metavar="DIR|CSV")] = None,
+    strokes: Annotated[Path | None, option("Data", metavar="FILE")] = None,
+    mirror: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
+    reverse: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
+    init: Annotated[Path | None, option("Start", metavar="FILE")] = None,
+    past_only: Annotated[bool, option("Start")] = False,
+    size: Annotated[int | None, option("Network", min=64, max=1024)] = None,
+    width: Annotated[float | None, option("Network", min=0.1, max=4)] = None,
+    depth: Annotated[int | None, option("Network", min=1, max=16)] = None,
+    bidirectional: Annotated[bool, option("Network")] = False,
+    steps: Annotated[int | None, option("Training", min=1)] = None,
+    batch: Annotated[int | None, option("Training", min=1, max=1024)] = None,
+    frames: Annotated[int | None, option("Training", min=2, max=1024)] = None,
+    spacing: Annotated[float | None, option("Training", min=0.01, max=60, metavar="SECONDS")] = None,
+    rate: Annotated[float | None, option("Training", min=1e-09, max=1)] = None,
+    frozen: Annotated[int | None, option("Training", min=0, max=16)] = None,
+    seed: Annotated[int | None, option("Training", min=0, max=65535)] = None,
+    device: Annotated[Literal["cpu", "cuda"] | None, option("Machine")] = None,
+    threads: Annotated[int, option("Machine", min=1, max=256)] = 1,
+    workers: Annotated[int, option("Machine", min=0, max=64)] = 1,
+    license: Annotated[str | None, option("Output")] = None,
+    half: Annotated[bool, option("Output")] = False,
+    resume: Annotated[bool, option("Output")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a shift model for streams. Its shift reads past frames only, unless --bidirectional is given.
 
-@click.command("train")
-@click.argument("model", default="tsm_mobilenet_v2")
-@click.option("--out", type=FILE, required=True, metavar="DIR", help="A folder for the run and its result.")
-@click.option("--data", type=FILE, metavar="D", help="A folder of videos per label, or a CSV (file,label[,split]).")
-@click.option("--strokes", type=FILE, metavar="F", help="A JSON file of gestures of your own, to draw as well.")
-@click.option("--init", type=FILE, metavar="F", help="Weights to start from: ImageNet's, or any checkpoint.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--steps", type=click.IntRange(1), help="Optimizer steps.")
-@click.option("--size", type=click.IntRange(64, 1024), help="Height and width of the frames, pixels.")
-@click.option("--spacing", type=click.FloatRange(0.01, 60), metavar="S", help="Seconds between frames.")
-@click.option("--frames", type=click.IntRange(2, 1024), help="Frames of a training sequence.")
-@click.option("--batch", type=click.IntRange(1, 1024), help="Sequences in a step.")
-@click.option("--rate", type=click.FloatRange(0, 1, min_open=True), help="The highest learning rate.")
-@click.option("--width", type=click.FloatRange(0.1, 4), help="MobileNetV2's multiplier, from scratch.")
-@click.option("--depth", type=click.IntRange(1, 16), help="TSAM's K.")
-@click.option("--frozen", type=click.IntRange(0, 16), help="First stages that keep their weights.")
-@click.option("--seed", type=click.IntRange(0, 65_535), help="Of weights, order and drawings.")
-@click.option("--bidirectional", is_flag=True, help="Shift from the future too; the result cannot stream.")
-@click.option("--past-only", is_flag=True, help="--init was trained past-only, though its names look otherwise.")
-@click.option("--mirror", metavar="A=B,..", help="What labels become when a clip is mirrored: left=right,right=left.")
-@click.option("--reverse", metavar="A=B,..", help="What labels become when a clip is played backwards.")
-@click.option("--license", help="Terms of the result, kept in its file.")
-@click.option("--half", is_flag=True, help="Store the result's weights as float16.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Default: a GPU, if torch finds one.")
-@click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Of torch, on the CPU.")
-@click.option(
-    "--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Processes that draw or read."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
-    """Train a shift model for streams, past-only unless told otherwise.
+    Without --data, the model learns ten gestures and the label none from streams that edgeshift draws. Clips of --data
+    are mirrored or reversed only if --mirror or --reverse give the new labels.
 
-    MODEL is a name from `edgeshift models`. Without --data, it learns ten gestures and `none` from streams that
-    edgeshift draws itself. Clips of --data are never mirrored or reversed unless --mirror or --reverse say what their
-    labels become.
+    Args:
+        out: Folder for the run and its checkpoint.
+        model: A name from edgeshift models.
+        data: Videos in a folder per label, or a CSV file with the columns file,label and optionally split. Default:
+            drawn streams.
+        strokes: JSON file with gestures of your own, drawn as well.
+        mirror: Also mirror clips; new label of each mirrored label: left=right,right=left.
+        reverse: Also play clips backwards; new label of each reversed label.
+        init: Checkpoint to start from, such as ImageNet's. Default: random weights.
+        past_only: Treat --init as trained past-only, although its layout is bi-directional.
+        size: Height and width of the frames, pixels. Default: 128.
+        width: Width multiplier of MobileNetV2. Default: 1.0, or as --init.
+        depth: K of TSAM: the frames that it looks back. Default: 2.
+        bidirectional: Also shift from future frames. The result cannot stream.
+        steps: Number of optimizer steps. Default: 2400.
+        batch: Sequences per step. Default: 4.
+        frames: Frames per sequence. Default: 24.
+        spacing: Seconds between two frames. Default: 0.25.
+        rate: Highest learning rate. Default: 6e-4.
+        frozen: Number of first stages that are not trained. Default: 2.
+        seed: Seed of weights, data order and drawings. Default: 0.
+        device: Where to train. Default: on a GPU, if torch finds one.
+        threads: Number of threads of torch on the CPU.
+        workers: Processes that draw or read frames.
+        license: License of the result, stored in its file.
+        half: Store the weights of the result as float16.
+        resume: Continue the interrupted run in --out.
 
-    \b
     Examples:
       edgeshift train --init mobilenet_v2_imagenet.pth --out runs/gestures
       edgeshift train --resume --out runs/gestures --init mobilenet_v2_imagenet.pth
@@ -62,53 +85,73 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
           --steps 600 --mirror left=right,right=left
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
+    from edgeshift._system.progress import ProgressBars
+    from edgeshift.cli.output import print_facts, print_json, print_next, print_note
     from edgeshift.training import Recipe, train
     from edgeshift.video.dataset import read_dataset
 
-    changes = _changes(options.pop("mirror"), options.pop("reverse"))
-    device, threads = options.pop("device"), options.pop("threads")
-    names = ("data", "strokes", "init", "past_only", "resume", "workers", "license", "half")
-    keep = {name: options.pop(name) for name in names}
-    numbers = {name: value for name, value in options.items() if value is not None}
-    if keep["init"] is None and keep["past_only"]:
-        raise TrainingError("--past-only describes a checkpoint: give it with --init")
-    if keep["init"] is not None:
+    numbers: dict[str, Any] = {"size": size, "width": width, "depth": depth, "bidirectional": bidirectional}
+    numbers |= {"steps": steps, "batch": batch, "frames": frames, "spacing": spacing, "rate": rate}
+    numbers |= {"frozen": frozen, "seed": seed}
+    numbers = {name: value for name, value in numbers.items() if value is not None}
+    changes = _label_map(mirror, reverse)
+    if init is not None:
         from edgeshift.training.start import kept_numbers
 
-        numbers = kept_numbers(keep["init"]) | numbers
+        numbers = kept_numbers(init) | numbers
         if "width" in numbers:
             raise TrainingError("--width is read from the checkpoint: leave it out")
+    elif past_only:
+        raise TrainingError("--past-only describes a checkpoint: give it with --init")
     recipe = Recipe(model=model, **numbers)
-    if keep["data"] is not None and (note := read_dataset(keep["data"]).note):
-        print(f"edgeshift: note: {note}", file=sys.stderr)
-    with _Bar(recipe.steps) as bar:
-        trained = train(recipe, out, changes=changes, device=_device(device, threads), report=bar.show, **keep)
-    last = trained.history[-1]
-    assert last.validation is not None
-    if as_json:
-        print_json(
-            {
-                "path": str(trained.path),
-                "curve": str(trained.curve),
-                "steps": last.step,
-                "unread": trained.unread,
-                "validation": {
-                    "loss": last.validation.loss,
-                    "frame_accuracy": last.validation.frame_accuracy,
-                    "gesture_accuracy": last.validation.gesture_accuracy,
-                },
-            }
+    if data is not None and (note := read_dataset(data).note):
+        print_note(note)
+    shown = 0
+    with ProgressBars().stage("train", recipe.steps) as advance:
+
+        def show(entry: Entry) -> None:
+            nonlocal shown
+            for line in entry.unread:
+                print_note(f"left out, as it cannot be read: {line}")
+            for _ in range(entry.step - shown):
+                advance()
+            shown = entry.step
+            if (check := entry.validation) is not None:
+                figures = f"loss {check.loss:.3f}, {_accuracies(check)}"
+                print(
+                    f"step {entry.step}: training loss {entry.training.loss:.3f}; validation {figures}", file=sys.stderr
+                )
+
+        trained = train(
+            recipe,
+            out,
+            data=data,
+            strokes=strokes,
+            init=init,
+            past_only=past_only,
+            changes=changes,
+            resume=resume,
+            device=_device(device, threads),
+            workers=workers,
+            license=license,
+            half=half,
+            report=show,
         )
+    last = trained.history[-1]
+    check = last.validation
+    assert check is not None
+    if as_json:
+        names = ("loss", "frame_accuracy", "gesture_accuracy")
+        validation = {name: getattr(check, name) for name in names}
+        result = {"path": trained.path, "curve": trained.curve, "steps": last.step, "unread": trained.unread}
+        print_json(result | {"validation": validation})
         return
     print_facts(
         str(trained.path),
         [
             ("model", model),
             ("steps", f"{last.step:,}"),
-            (
-                "validation",
-                f"frames {last.validation.frame_accuracy:.1%}, gestures {last.validation.gesture_accuracy:.1%}",
-            ),
+            ("validation", _accuracies(check)),
             *([("left out", f"{len(trained.unread)} clips that cannot be read")] if trained.unread else []),
             ("curve", trained.curve),
         ],
@@ -116,54 +159,18 @@ def run(model: str, out: Path, as_json: bool, **options: Any) -> None:
     print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path)
 
 
-class _Bar:
-    """A progress bar with losses and accuracies on a terminal's stderr; lines where it is none are too many."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-        self._progress: Any = None
-
-    def __enter__(self) -> _Bar:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self._progress = Progress(
-                *(MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}")),
-                console=Console(stderr=True),
-            )
-            self._progress.start()
-            self._task = self._progress.add_task("", total=self.steps)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    def show(self, entry: Entry) -> None:
-        """The state of the run after another line of its history."""
-        for line in entry.unread:
-            print(f"edgeshift: note: left out, as it cannot be read: {line}", file=sys.stderr)
-        if self._progress is None:
-            return
-        training, checked = entry.training, entry.validation
-        text = f"loss {training.loss:.3f} frames {training.frame_accuracy:.1%} gestures {training.gesture_accuracy:.1%}"
-        self._progress.update(self._task, completed=entry.step, description=text)
-        if checked is not None:
-            self._progress.console.print(
-                f"step {entry.step}: validation loss {checked.loss:.3f} frames {checked.frame_accuracy:.1%} "
-                f"gestures {checked.gesture_accuracy:.1%}"
-            )
+def _accuracies(check: Any) -> str:
+    return f"{check.frame_accuracy:.1%} of frames, {check.gesture_accuracy:.1%} of gestures"
 
 
-def _device(asked: str | None, threads: int) -> str:
+def _device(name: str | None, threads: int) -> str:
     import torch
 
     torch.set_num_threads(threads)
-    return asked or ("cuda" if torch.cuda.is_available() else "cpu")
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _changes(mirror: str | None, reverse: str | None) -> LabelMap | None:
+def _label_map(mirror: str | None, reverse: str | None) -> LabelMap | None:
     if mirror is None and reverse is None:
         return None
     from edgeshift.training.videos import LabelMap
@@ -172,10 +179,11 @@ def _changes(mirror: str | None, reverse: str | None) -> LabelMap | None:
 
 
 def _pairs(option: str, text: str | None) -> dict[str, str]:
+    """Read ``left=right,right=left``."""
     pairs = {}
-    for part in (text or "").split(",") if text else ():
-        name, equals, becomes = (piece.strip() for piece in part.partition("="))
-        if not (name and equals and becomes):
+    for part in text.split(",") if text else ():
+        name, equals, new = (piece.strip() for piece in part.partition("="))
+        if not (name and equals and new):
             raise TrainingError(f"{option} {text}: write pairs of labels, as in left=right,right=left,up=up")
-        pairs[name] = becomes
+        pairs[name] = new
     return pairs

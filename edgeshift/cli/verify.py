@@ -1,37 +1,41 @@
-"""``edgeshift verify``."""
+"""``edgeshift verify``: the self-check inside an artifact, and parity with the original where torch is installed."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-import click
-import msgspec
-
-from edgeshift._system.files import sha256
-from edgeshift._system.progress import ProgressBars
-from edgeshift.artifact.spec import ParitySpec
-from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts
-from edgeshift.cli.output import print_facts, print_json, print_next
+from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
 from edgeshift.errors import CheckFailedError, missing
-from edgeshift.stream import Model
+
+if TYPE_CHECKING:
+    from edgeshift._system.progress import ProgressBars
+    from edgeshift.artifact.spec import ParitySpec, StreamSpec
+    from edgeshift.checkpoints import Checkpoint
+    from edgeshift.cli.facts import Facts
+    from edgeshift.stream import Model
+    from edgeshift.stream.selfcheck import SelfCheck
 
 
-@click.command("verify")
-@click.argument("file", type=click.Path(path_type=Path), metavar="F")
-@click.option("--weights", type=click.Path(path_type=Path), metavar="F", help="The checkpoint, for full parity.")
-@click.option("--runtime", metavar="R", help="tensorrt, or mil (Core ML's checker). Default: by the file's name.")
-@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def run(file: Path, weights: Path | None, runtime: str | None, threads: int, as_json: bool) -> None:
+def run(
+    file: Artifact,
+    weights: Annotated[Path | None, option("Source", metavar="FILE")] = None,
+    runtime: Runtime = None,
+    threads: Threads = 1,
+    explain: Explain = False,
+    as_json: AsJson = False,
+) -> None:
     """Check an artifact on this machine.
 
-    The self-check compares the answers to embedded test frames with those recorded when it was made: no torch, no
-    other file. Where torch is installed, an artifact of a model that ships with edgeshift (or of any, with --weights)
-    is also compared with the original over many frames.
+    The self-check compares the logits of a few frames with those recorded in the artifact. It needs only the runtime.
+    Where torch is installed, the artifact is also compared with its original over at least 32 frames. The original is
+    known if it ships with edgeshift; otherwise name it with --weights.
 
-    \b
+    Args:
+        weights: The checkpoint that the artifact was made from, to compare it with. Default: the weights that ship with
+            edgeshift, if they are its original.
+
     Examples:
       edgeshift verify tsm_mobilenet_v2_int8.tflite
       edgeshift verify kinetics.tflite --weights checkpoint.pth
@@ -39,6 +43,9 @@ def run(file: Path, weights: Path | None, runtime: str | None, threads: int, as_
 
     Exit status: 1 if a check fails.
     """
+    from edgeshift._system.progress import ProgressBars
+    from edgeshift.cli import glossary
+    from edgeshift.cli.output import print_facts, print_json, print_next
     from edgeshift.runtimes import load
     from edgeshift.stream.parity import failures
     from edgeshift.stream.selfcheck import self_check
@@ -48,7 +55,7 @@ def run(file: Path, weights: Path | None, runtime: str | None, threads: int, as_
         model = load(file, runtime=runtime, threads=threads)
     with bars.stage("self-check"):
         check = self_check(model)
-    parity, reason = _parity(model, weights, bars)
+    parity, reason = _compare(model, weights, bars)
     problems = failures(parity, model.spec.precision) if parity else []
     if not check.ok:
         problems.insert(0, f"self-check: logits differ by {check.error:.3g}, {check.tolerance:.3g} is allowed")
@@ -59,51 +66,50 @@ def run(file: Path, weights: Path | None, runtime: str | None, threads: int, as_
                 "problems": problems,
                 "runtime": model.runtime,
                 "trained": model.spec.weights.trained,
-                "self_check": {
-                    "frames": check.frames,
-                    "error": check.error,
-                    "tolerance": check.tolerance,
-                    "repeatable": check.repeatable,
-                },
-                "parity": None if parity is None else msgspec.to_builtins(parity),
+                "self_check": {name: getattr(check, name) for name in ("frames", "error", "tolerance", "repeatable")},
+                "parity": parity,
                 "parity_not_run": reason,
             }
         )
     else:
-        verdict = "ok" if check.ok else "FAILED"
-        words = f"{check.frames} frames, error {check.error:.3g} of {check.tolerance:.3g} allowed: {verdict}"
-        facts: list[tuple[str, object]] = [
-            ("runtime", model.runtime),
-            ("self-check", words),
-            *(_compared(parity, model, holds=not problems) if parity else [("parity", reason)]),
-        ]
-        if not model.spec.weights.trained:
-            facts.append(("weights", UNTRAINED))
+        facts = _facts(model, check, parity, reason, holds=not problems)
         print_facts(str(file), facts)
+        if explain:
+            glossary.explain(name.strip() for name, _ in facts)
     if problems:
         raise CheckFailedError(f"{file}: " + "; ".join(problems))
     if not as_json:
         print_next("edgeshift", "demo", file, "--headless")
 
 
-def _compared(parity: ParitySpec, model: Model, *, holds: bool) -> Facts:
-    """Parity, without the runtime, which has a line of its own here."""
-    return parity_facts(msgspec.structs.replace(parity, runtime=None), model.spec.precision, holds=holds)
+def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: str | None, *, holds: bool) -> Facts:
+    from edgeshift.cli.facts import UNTRAINED, parity_facts
+
+    verdict = "ok" if check.ok else "FAILED"
+    facts: Facts = [
+        ("runtime", model.runtime),
+        ("self-check", f"{check.frames} frames, error {check.error:.3g} of {check.tolerance:.3g} allowed: {verdict}"),
+    ]
+    # The runtime has a line of its own.
+    compared = parity_facts(parity, model.spec.precision, holds=holds) if parity else [("parity", reason)]
+    facts += [(name, value) for name, value in compared if name != "  executed by"]
+    return facts if model.spec.weights.trained else [*facts, ("weights", UNTRAINED)]
 
 
-def _parity(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[ParitySpec | None, str | None]:
-    """Full parity where it can be had, else why not."""
+def _compare(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[ParitySpec | None, str | None]:
+    """Compare the artifact with its original. Returns the comparison, or None and the reason why there is none."""
     spec = model.spec
     if importlib.util.find_spec("torch") is None:
         if weights is not None:
             raise missing("torch", "convert", "comparing with the checkpoint")
         return None, "not verified on this platform: torch is not installed"
+    from edgeshift._system.files import sha256
     from edgeshift.checkpoints.source import UNTRAINED_WEIGHTS
     from edgeshift.weights import all_shipped
 
     if weights is None:
-        ours = (path for path in all_shipped().values() if sha256(path.read_bytes()) == spec.weights.sha256)
-        weights = next(ours, None)
+        shipped = (path for path in all_shipped().values() if sha256(path.read_bytes()) == spec.weights.sha256)
+        weights = next(shipped, None)
     if weights is None and spec.weights.source != UNTRAINED_WEIGHTS:
         return None, f"not run: give the checkpoint ({spec.weights.source}) with --weights"
     from edgeshift._system.threads import one_thread
@@ -112,30 +118,31 @@ def _parity(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[Par
     from edgeshift.stream.parity import compare
 
     with bars.stage("original"):
-        source = _original(spec, weights)
-    if weights is None and source.weights.sha256 != spec.weights.sha256:
+        source = _load_original(spec, weights)
+    if weights is None and source.description.weights.sha256 != spec.weights.sha256:
         return None, "not run: this machine draws other untrained weights than the one that made the artifact"
-    frames = parity_frames(source.frame)
+    frames = parity_frames(source.description.frame)
     with bars.stage("parity", len(frames)) as advance, one_thread():
         return compare(model, reference(source), frames, advance), None
 
 
-def _original(spec: Any, weights: Path | None) -> Any:
-    from edgeshift.checkpoints.source import checkpoint_source, untrained_source
+def _load_original(spec: StreamSpec, weights: Path | None) -> Checkpoint:
+    from edgeshift.checkpoints import load_for_streaming
+    from edgeshift.checkpoints.source import untrained_source
 
+    model = spec.model
     if weights is None:
-        model = spec.model
         return untrained_source(model.name, size=model.size, width=model.width, depth=model.depth)
-    source = checkpoint_source(
+    source = load_for_streaming(
         weights,
-        model=spec.model.name,
-        size=spec.model.size,
+        model=model.name,
+        size=model.size,
         fit=spec.frame.fit,
         order=spec.frame.order,
         labels=spec.labels,
-        past_only=not spec.model.bidirectional,
-        stream_bidirectional=spec.model.streamed_bidirectional,
+        bidirectional=None if model.bidirectional else False,
+        stream_bidirectional=model.streamed_bidirectional,
     )
-    if source.weights.sha256 != spec.weights.sha256:
+    if source.description.weights.sha256 != spec.weights.sha256:
         raise CheckFailedError(f"{weights} is not the checkpoint this artifact was made from ({spec.weights.source})")
     return source

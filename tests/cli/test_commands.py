@@ -114,11 +114,11 @@ def test_convert_a_checkpoint_end_to_end(capsys, tmp_path, made):
 
     source = made("tsm", "fp32").source
     weights, out = tmp_path / "own.safetensors", tmp_path / "own.tflite"
-    save(weights, source.network, labels=source.labels, frame_spacing=0.25, frames=8, fit="squash")
+    save(weights, source.network, source.description, frame_spacing=0.25, clip_frames=8)
     status, text, err = run(capsys, "convert", "--target", "tflite", "--weights", weights, "--out", out, "--json")
     assert (status, err) == (0, "")
     spec = json.loads(text)["spec"]
-    assert spec["labels"] == list(source.labels) and spec["frame_spacing"] == 0.25
+    assert spec["labels"] == list(source.description.labels) and spec["frame_spacing"] == 0.25
     assert spec["weights"]["sha256"] and spec.get("frame", {}).get("fit", "squash") == "squash"
     status, text, _ = run(capsys, "verify", out, "--weights", weights, "--json")
     assert status == 0 and json.loads(text)["parity"]["cosine"] > 0.98
@@ -142,7 +142,7 @@ def test_bidirectional_checkpoint_is_refused_then_streamed(capsys, tmp_path):
     config = ModelConfig("tsm", "mobilenet_v2", 10, size=64, bidirectional=True)
     noise = torch.randint(0, 60, clips.shape, generator=torch.Generator().manual_seed(0))
     weights = tmp_path / "both.safetensors"
-    save(weights, initial_network(config, (clips + noise).float().clamp(0, 255)), labels=plain.labels)
+    save(weights, initial_network(config, (clips + noise).float().clamp(0, 255)), labels=plain.description.labels)
     command = [
         "convert",
         "--target",

@@ -39,8 +39,8 @@ def test_videos_become_a_model(videos: Path, tmp_path: Path, capsys: pytest.Capt
     assert (status, err) == (0, "")
     assert printed.rstrip().endswith(f"edgeshift convert --target tflite --weights {out / 'model.safetensors'}")
     found = load(out / "model.safetensors")
-    assert found.labels == ("dark", "light")
-    assert found.rule == DEFAULT_RULE  # nobody has chosen one, and no label stands for "no gesture"
+    assert found.description.labels == ("dark", "light")
+    assert found.description.rule == DEFAULT_RULE  # nobody has chosen one, and no label stands for "no gesture"
     again, printed, _ = run(capsys, "--data", videos, "--out", out, *SMALL, "--resume", "--json")
     assert again == 0
     assert json.loads(printed)["steps"] == 1

@@ -73,7 +73,7 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatch: py
 
 
 def test_the_exit_status_tells_of_a_failed_check(capsys: pytest.CaptureFixture[str]) -> None:
-    from edgeshift.cli.convert_all import show_all
+    from edgeshift.cli.convert_text import show_all
 
     assert show_all(outcomes(ConversionError("a"), CheckFailedError("b")), as_json=False) == 1
     assert show_all(outcomes(ConversionError("a")), as_json=True) == 2

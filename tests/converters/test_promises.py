@@ -122,9 +122,9 @@ def test_a_share_that_is_too_small_is_named(share, warned):
     from doubles import stream_spec
 
     from edgeshift.artifact.spec import GraphSpec
-    from edgeshift.cli.convert import _warnings
+    from edgeshift.cli.convert_text import list_warnings
     from edgeshift.converters import Converted
 
     graph = GraphSpec(operators={"Conv2d": 9, "mean": 1}, partitions=2, delegated=share, outside={"mean": 1})
-    found = _warnings(Converted(Path("a.pte"), stream_spec(graph=graph), 1, {}))
+    found = list_warnings(Converted(Path("a.pte"), stream_spec(graph=graph), 1, {}))
     assert found == (["90% of the operators are delegated; not: 1 mean"] if warned else [])

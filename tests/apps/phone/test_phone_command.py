@@ -20,7 +20,8 @@ from edgeshift.apps.phone.messages import read_message
 from edgeshift.benchmarks.latency.summary import summarize
 from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.cli import main
-from edgeshift.cli.phone_report import browser_facts, browser_report, browser_settings
+from edgeshift.cli.phone_report import browser_facts, browser_report
+from edgeshift.cli.settings import mode_settings
 from edgeshift.errors import ArtifactError, EdgeshiftError
 
 
@@ -110,7 +111,7 @@ def test_a_measurement_becomes_a_report_that_compares(capsys, monkeypatch, writt
         capsys, monkeypatch, stand_in, posts, written(), "--mode", "quick", "--out", out, "--threads", 1
     )
     assert status == 0, text
-    assert "A phone: A phone, 8 cores" in text and "self-check passed" in text and "not available in browsers" in text
+    assert "Phone: A phone, 8 cores" in text and "self-check passed" in text and "not available in browsers" in text
     assert text.splitlines()[-1].startswith("next: edgeshift compare")
     report = read_document(out)
     assert report.device == "browser" and report.facts.board == "A phone" and report.facts.memory == 8 << 30
@@ -150,7 +151,7 @@ def test_a_measurement_that_broke_off_says_why_and_is_kept(capsys, monkeypatch, 
     posts = [post("page_opened"), post("repeat"), post("error"), post("finished")]
     out = tmp_path / "phone.json"
     status, _, err = served(capsys, monkeypatch, stand_in, posts, written(), "--mode", "quick", "--out", out)
-    assert status == 2 and "not timed to its end: the page was left" in err
+    assert status == 2 and "not measured to its end: the page was left" in err
     report = read_document(out)
     assert report.subjects[0].lost == "the page was left" and len(report.subjects[0].repeats) == 1
     assert not summarize(report)[0].validity.valid
@@ -170,7 +171,7 @@ def visited(capsys, monkeypatch, stand_in, posts: list[bytes], path) -> Any:
             threading.Thread(target=phone, args=(text.split()[-1], posts, answers)).start()
 
     reach = ServerOptions(localhost=True, idle=20.0)
-    return measure_in_browser(path, browser_settings("quick"), "cpu", reach, say)
+    return measure_in_browser(path, mode_settings("quick"), "cpu", reach, say)
 
 
 def test_the_run_that_was_finished_wins_over_those_that_broke_off(capsys, monkeypatch, written, stand_in, post):
@@ -205,7 +206,7 @@ def test_the_code_is_drawn_where_there_is_a_terminal(capsys, monkeypatch, writte
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(getattr(sys, name), "isatty", lambda name=name: name in terminals)
     said: list[str] = []
-    visit = Visit(written(), browser_settings, None, "cpu", said.append)
+    visit = Visit(written(), mode_settings, None, "cpu", said.append)
     visit._invite(PageAddress(url="https://192.168.1.20:8000/token/", port=8000, fingerprint="AA"), ServerOptions())
     out, err = capsys.readouterr()
     assert out == "" and ("\u2580" in err) == (where == "stderr")
@@ -234,7 +235,7 @@ def test_a_mode_that_was_not_offered_is_not_believed(capsys, monkeypatch, writte
 def test_what_ran_in_truth_is_in_the_report(written, post):
     artifact = read_phone_artifact(written())
     hello = read_message(post("page_opened", gpu="arm valhall", architecture=None))
-    settings = browser_settings("sustained", minutes=2, threads=4)
+    settings = mode_settings("sustained", minutes=2, threads=4)
     minutes = [{"minute": index, "steps": 900, "p50": 0.005, "p90": 0.006} for index in range(2)]
     measured = read_message(
         post("repeat", mode="sustained", accelerator="webgpu", precision="fp16", minutes=minutes, seconds=120.0)
@@ -264,10 +265,10 @@ def test_the_code_in_the_terminal_is_the_address():
     cv2 = pytest.importorskip("cv2")
     import numpy as np
 
-    from edgeshift.cli.phone_visit import _code
+    from edgeshift.cli.phone_visit import draw_code
 
     url = "https://192.168.100.200:54321/AbCdEfGhIjKlMnOpQrStUv/"
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in _code(url).splitlines()]
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in draw_code(url).splitlines()]
     assert len(lines) <= 22 and max(map(len, lines)) <= 80  # fits a terminal
     light = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1), " ": (0, 0)}
     halves = np.array([[light[one] for one in line] for line in lines], np.uint8)

@@ -1,0 +1,110 @@
+"""Measure latency for `edgeshift bench` on this machine, a board, or a phone behind adb."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeshift.cli.output import print_note
+from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError
+
+if TYPE_CHECKING:
+    from edgeshift._system.progress import ProgressBars
+    from edgeshift.benchmarks.devices.device import Device
+    from edgeshift.benchmarks.devices.facts import Facts
+    from edgeshift.benchmarks.latency.bench import Plan
+    from edgeshift.benchmarks.latency.journal import Journal
+    from edgeshift.benchmarks.latency.result import Minute, Report, Settings
+
+
+def measure_on_device(
+    name: str, files: list[Path], settings: Settings, out: Path | None, plan: dict[str, Any], *, resume: bool
+) -> Report:
+    """Measure artifacts and return the report.
+
+    Args:
+        name: of the device, as for ``edgeshift.benchmarks.devices.find.find_device``.
+        files: the artifacts.
+        settings: how to measure.
+        out: path of the report. Completed repeats are kept beside it.
+        plan: more fields of ``Plan``: source, runtime, program and memory.
+        resume: continue an interrupted run to the same ``out``.
+
+    Raises:
+        EdgeshiftError: an artifact, a device or the program cannot be used.
+        KeyboardInterrupt: the run was interrupted. Completed repeats are kept.
+    """
+    import msgspec
+
+    from edgeshift._system.json_lines import require_resume
+    from edgeshift._system.progress import ProgressBars
+    from edgeshift._system.signals import interrupt_on_stop
+    from edgeshift.benchmarks.devices.adb import AdbDevice
+    from edgeshift.benchmarks.devices.find import device_lock, find_device
+    from edgeshift.benchmarks.latency.bench import Plan, open_candidate
+    from edgeshift.benchmarks.latency.journal import Journal
+
+    device, bars = find_device(name), ProgressBars()
+    with bars.stage("load"):
+        candidates = [open_candidate(file) for file in files]
+    if len({candidate.sha256 for candidate in candidates}) < len(candidates):
+        raise EdgeshiftError("the same artifact is named twice: use --repeats to measure it more often")
+    if out is not None:
+        require_resume(Journal.beside(out), out, resume=resume)
+    with interrupt_on_stop(), device_lock(device):
+        with bars.stage("device"):
+            facts, opencv, vendor = _examine(device, plan["program"])
+        if settings.cores is None and isinstance(device, AdbDevice):
+            # Android moves a process between fast and slow cores, which changes its latency.
+            settings = msgspec.structs.replace(settings, cores=device.big_cores(settings.threads) or None)
+        if not opencv and not vendor and settings.width:
+            print_note(f"{device.name} has no OpenCV, which resizes frames: frames of the network's size are handed in")
+            settings = msgspec.structs.replace(settings, width=0, height=0)
+        journal = Journal(Journal.beside(out), resume=resume) if out is not None else None
+        try:
+            return _measure(Plan(device, candidates, settings, facts=facts, vendor=vendor, **plan), journal, bars)
+        except KeyboardInterrupt:
+            if journal is not None:
+                print_note(f"completed repeats are kept: continue with --out {out} --resume")
+            raise
+
+
+def _measure(plan: Plan, journal: Journal | None, bars: ProgressBars) -> Report:
+    from edgeshift.benchmarks.latency.bench import measure
+    from edgeshift.benchmarks.latency.table import minute_text
+
+    def show_minute(minute: Minute) -> None:
+        if sys.stderr.isatty():
+            hottest = max(minute.reading.temperatures.values(), default=None)
+            temperature = "" if hottest is None else f", {hottest:.0f} C"
+            print_note(f"{minute_text(minute.minute, minute.p50, minute.p90)}{temperature}")
+
+    total = len(plan.candidates) * (plan.settings.repeats + plan.memory)
+    with bars.stage(plan.settings.mode, total) as advance:
+        return measure(plan, journal, advance, show_minute)
+
+
+def _examine(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
+    """Return facts of a device, whether it can resize frames, and whether only a vendor's program can measure there."""
+    phone = device.name.startswith("adb")
+    if program is not None and not phone:
+        raise EdgeshiftError("--program is for phones behind adb; elsewhere the agent measures")
+    if device.name == "local":
+        return device.facts(), importlib.util.find_spec("cv2") is not None, False
+    from edgeshift.benchmarks.devices.probe import ask_probe
+
+    if program is None:
+        try:
+            probe = ask_probe(device)
+            # On a phone, adb's shell may read more than an app: the name of the board, and what throttles.
+            return device.facts() if phone else probe.facts, probe.opencv, False
+        except DeviceLostError:
+            raise
+        except DeviceError as error:
+            if not phone:
+                raise
+            print_note(error)
+    print_note("measured by the vendor's program: random inputs, the state is not carried, end to end is not measured")
+    return device.facts(), False, True

@@ -1,0 +1,90 @@
+"""What ``edgeshift convert`` prints: facts about one artifact, or one table over all targets."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
+from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table, size_text
+
+if TYPE_CHECKING:
+    from edgeshift.converters import Converted, Outcome
+
+COLUMNS = ("target", "file", "size", "delegated", "max error", "cosine", "top-1", "checked by", "seconds")
+#: Below this share of delegated operators, a conversion lists the others.
+SHARE = 0.95
+
+
+def show_one(result: Converted, *, as_json: bool) -> None:
+    """Print the artifact of one target, and its warnings on standard error."""
+    for warning in list_warnings(result):
+        print_note(warning)
+    if as_json:
+        print_json({**_document(result), "seconds": result.seconds})
+        return
+    spec = result.spec
+    facts: Facts = [
+        *model_facts(spec),
+        ("size", size_text(result.size)),
+        ("precision", spec.precision),
+        ("frame", f"{spec.frame.width}x{spec.frame.height} {spec.frame.order}, {spec.input.dtype}"),
+        state_fact(spec),
+        *graph_facts(spec),
+        *calibration_facts(spec),
+        *(parity_facts(spec.parity, spec.precision) if spec.parity else [("parity", result.unproven)]),
+        ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
+    ]
+    print_facts(str(result.path), facts)
+    # An artifact that nothing on this machine can run has no demo here either.
+    print_next("edgeshift", *(("inspect", result.path) if result.unproven else ("demo", result.path, "--headless")))
+
+
+def list_warnings(result: Converted) -> list[str]:
+    """Return what the user should know of a successful conversion: slow operators, and what was not verified."""
+    graph, warnings = result.spec.graph, []
+    if graph is not None and graph.delegated is not None and graph.delegated < SHARE:
+        names = ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())
+        warnings.append(f"{graph.delegated:.0%} of the operators are delegated" + (f"; not: {names}" if names else ""))
+    return [*warnings, result.unproven] if result.unproven is not None else warnings
+
+
+def show_all(outcomes: list[Outcome], *, as_json: bool) -> int:
+    """Print the outcome of every target.
+
+    Returns:
+        The exit status: 0 if all were converted, else the lowest status of the errors. A failed check (1) is thus
+        reported before bad input (2).
+    """
+    if as_json:
+        print_json([_outcome_document(outcome) for outcome in outcomes])
+    else:
+        print_table("", COLUMNS, [_row(outcome) for outcome in outcomes])
+    for outcome in outcomes:
+        if outcome.error is not None:
+            print(f"edgeshift: {outcome.target}: {outcome.error}", file=sys.stderr)
+    paths = [outcome.converted.path for outcome in outcomes if outcome.converted is not None]
+    if paths and not as_json:
+        print_next("edgeshift", "verify", paths[0])
+    return min((outcome.error.status for outcome in outcomes if outcome.error is not None), default=0)
+
+
+def _row(outcome: Outcome) -> tuple[object, ...]:
+    result = outcome.converted
+    if result is None:
+        return (outcome.target, "not converted", *["-"] * 6, f"{outcome.seconds:.1f}")
+    graph, parity = result.spec.graph, result.spec.parity
+    share = "-" if graph is None or graph.delegated is None else f"{graph.delegated:.0%}"
+    checked: tuple[str, ...] = ("-", "-", "-", "nothing: not verified here")
+    if parity is not None:
+        checked = (f"{parity.max_error:.2g}", f"{parity.cosine:.6f}", f"{parity.top1:.0%}", parity.runtime or "-")
+    return outcome.target, result.path.name, size_text(result.size), share, *checked, f"{outcome.seconds:.1f}"
+
+
+def _outcome_document(outcome: Outcome) -> dict[str, Any]:
+    result = {"error": str(outcome.error)} if outcome.converted is None else _document(outcome.converted)
+    return {"target": outcome.target, "seconds": round(outcome.seconds, 3), **result}
+
+
+def _document(result: Converted) -> dict[str, Any]:
+    return {"path": result.path, "bytes": result.size, "spec": result.spec}

@@ -1,0 +1,48 @@
+"""The project's own words and what they mean. ``--explain`` prints them, and the glossary page is made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+#: {term: its definition}, in alphabetical order.
+GLOSSARY = {
+    "agent": "The one-file program that edgeshift runs on a board or phone to measure there; nothing is installed.",
+    "artifact": "A converted file: a graph for one runtime, with the description of model, frames and states inside.",
+    "board": "A small computer such as a Raspberry Pi or a Jetson, reached over ssh.",
+    "calibration": "Running the float network over clips, states included, to choose the ranges of int8 tensors.",
+    "clear top-1": "Top-1 agreement that does not count frames whose first labels are nearly tied in the original.",
+    "cosine": "Cosine similarity of the two sequences of logits, centred in each frame; 1: the same direction.",
+    "delegate": "The part of a runtime that executes operators on its fast path, such as XNNPACK.",
+    "description": "The record inside an artifact: model, tensors, states, labels, event rule, parity, self-check.",
+    "detection": "A label that was announced by the event rule, with its score and time.",
+    "drift": "Mean error of the last eight frames over that of the first eight; about 1 if errors do not grow.",
+    "due": "A frame is due, and is fed to the network, when the frame spacing has passed since the last due one.",
+    "event rule": "Decides when a label is announced, from successive frames: window, threshold, hold-off, memory.",
+    "fill": "The value that a shift reads where a neighbour does not exist, such as before the first frame.",
+    "fit": "How a frame gets the network's size: squash resizes it, crop keeps its proportions and cuts the centre.",
+    "frame spacing": "Seconds between the frames that the network was trained on, and is fed with on a device.",
+    "int8": "8-bit integers with a scale and a zero point per tensor: value = scale * (integer - zero point).",
+    "largest error": "Largest absolute difference of a logit, as a share of the range of the original's logits.",
+    "largest state error": "Root mean square difference of the state that differs most, in its standard deviations.",
+    "parity": "Comparison of an artifact with the original network over many frames: logits, states, reset.",
+    "partition": "A run of operators that one delegate executes without a return to the runtime; fewer are faster.",
+    "place": "A point in the network where channels are shifted in time.",
+    "report": "The JSON file that bench or eval writes with --out, for compare and report.",
+    "self-check": "A few frames and their expected logits in the artifact, so that a device checks itself without torch.",
+    "shift table": "The shift as data: rows of time offset dt, offsets dh and dw in the frame, channels, and fill.",
+    "slot": "The channels of a place that hold the past, or those that hold the future.",
+    "state": "A tensor with past values of one place; the step function takes it and returns the next one.",
+    "step function": "The only function of an artifact: step(frame, states) returns logits and the next states.",
+    "stream": "One sequence of frames with one set of states, which starts at zero.",
+    "tied ranges": "Tensors that share one int8 scale and zero point, so that a state is carried as a copy of bytes.",
+    "top-1": "Share of frames for which artifact and original give the same first label.",
+    "worker": "The fresh process that runs one repeat of a measurement.",
+}
+
+
+def explain(terms: Iterable[str]) -> None:
+    """Print the definitions of some terms, in the order of the glossary."""
+    from edgeshift.cli.output import print_facts
+
+    wanted = set(terms)
+    print_facts("Terms", [(term, text) for term, text in GLOSSARY.items() if term in wanted])

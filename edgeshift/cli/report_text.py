@@ -1,0 +1,52 @@
+"""Reports of latency and accuracy as tables, which several commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgeshift.cli.output import print_facts, print_table
+
+if TYPE_CHECKING:
+    from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
+    from edgeshift.benchmarks.latency.result import Report as LatencyReport
+    from edgeshift.benchmarks.latency.summary import Summary
+
+
+def show_latency(report: LatencyReport) -> None:
+    """Print device, settings and latency of every artifact of a report."""
+    from edgeshift.benchmarks.latency import table
+    from edgeshift.benchmarks.latency.summary import summarize
+
+    print_facts("Device", table.device_facts(report))
+    print_facts("Settings", table.settings_facts(report.settings, report.edgeshift))
+    show_summaries("Latency", summarize(report))
+
+
+def show_summaries(title: str, summaries: Sequence[Summary]) -> None:
+    """Print one table over some artifacts, and the phases and remarks of each."""
+    from edgeshift.benchmarks.latency import table
+
+    print_table(title, table.COLUMNS, table.artifact_rows(summaries))
+    for summary in summaries:
+        print_table(f"{summary.file}, {summary.runtime}", table.PHASE_COLUMNS, table.phase_rows(summary))
+        for line in table.remarks(summary):
+            print(f"  {line}")
+
+
+def show_accuracy(report: AccuracyReport) -> None:
+    """Print data and accuracy of every artifact of a report."""
+    from edgeshift.benchmarks.accuracy import table
+
+    print_facts("Data", table.data_facts(report))
+    print_table("Accuracy", table.COLUMNS, table.artifact_rows(report))
+    show_changes(report)
+    print_facts("Remarks", [(subject.file, line) for subject in report.subjects for line in table.remarks(subject)])
+
+
+def show_changes(report: AccuracyReport) -> None:
+    """Print how the other artifacts of a report compare with its first one."""
+    from edgeshift.benchmarks.accuracy import table
+
+    if report.comparisons:
+        print_table(f"Against {report.subjects[0].file} (consensus)", table.AGAINST, table.against_rows(report))

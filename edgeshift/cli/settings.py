@@ -1,0 +1,95 @@
+"""Options of `bench` and `phone`, made into the settings of a measurement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgeshift.cli.options import Mode
+from edgeshift.errors import EdgeshiftError
+
+if TYPE_CHECKING:
+    from edgeshift.benchmarks.latency.result import Settings
+
+FRAME_SIZE = re.compile(r"(\d{2,4})x(\d{2,4})")
+#: The --frame-size of frames that already have the network's size.
+FITTED = "fitted"
+
+
+def mode_settings(
+    mode: Mode,
+    *,
+    repeats: int | None = None,
+    fps: float | None = None,
+    minutes: int | None = None,
+    threads: int = 1,
+) -> Settings:
+    """Return the settings of a mode, with drawn frames of a camera's size.
+
+    Args:
+        mode: name of the mode.
+        repeats: number of fresh processes; None: the mode's own number.
+        fps: frame rate of the mode paced, Hz; None: its default. Other modes ignore it.
+        minutes: length of the mode sustained; None: its default. Other modes ignore it.
+        threads: number of CPU threads.
+    """
+    from edgeshift.benchmarks.latency.frames import DRAWN
+    from edgeshift.benchmarks.latency.mode import FPS, MINUTES, MODES
+    from edgeshift.benchmarks.latency.result import Settings
+
+    length = MODES[mode]
+    return Settings(
+        mode=mode,
+        steps=length.steps,
+        seconds=length.seconds,
+        repeats=repeats or length.repeats,
+        fps=(fps or FPS) if mode == "paced" else None,
+        minutes=(minutes or MINUTES) if mode == "sustained" else None,
+        threads=threads,
+        frames=DRAWN,
+        width=640,
+        height=480,
+        max_temperature=80.0,
+    )
+
+
+def require_mode(mode: Mode | None, fps: float | None, minutes: int | None) -> None:
+    """Raise EdgeshiftError for an option of another mode. A mode of None may become any."""
+    for option, value, wanted in (("fps", fps, "paced"), ("minutes", minutes, "sustained")):
+        if value is not None and mode not in (wanted, None):
+            raise EdgeshiftError(f"--{option} is for --mode {wanted}")
+
+
+def parse_frame_size(text: str) -> tuple[int, int]:
+    """Read ``640x480``; ``fitted`` becomes (0, 0)."""
+    size = FRAME_SIZE.fullmatch(text)
+    if size is None and text != FITTED:
+        raise EdgeshiftError(f"--frame-size {text}: give width and height, as 640x480, or {FITTED}")
+    return (int(size[1]), int(size[2])) if size else (0, 0)
+
+
+def parse_runtime_options(texts: Sequence[str]) -> dict[str, str]:
+    """Read ``provider=cuda``."""
+    options = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals and value):
+            raise EdgeshiftError(f"--option {text}: give NAME=VALUE, as provider=cuda")
+        if key == "threads":
+            raise EdgeshiftError(f"--option {text}: use --threads {value}")
+        options[key] = value
+    return options
+
+
+def parse_cores(text: str) -> tuple[int, ...]:
+    """Read ``4,6-7`` as (4, 6, 7)."""
+    cores: set[int] = set()
+    for part in text.split(","):
+        low, dash, high = part.partition("-")
+        if not low.isdecimal() or (dash and not high.isdecimal()) or len(part) > 9:
+            raise EdgeshiftError(f"--cores {text}: give numbers of cores, as 4,5 or 4-7")
+        cores.update(range(int(low), min(int(high or low), 1023) + 1))
+    if not cores:
+        raise EdgeshiftError(f"--cores {text}: the range is empty")
+    return tuple(sorted(cores))

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 from edgeshift._system.progress import Stages
-from edgeshift.checkpoints.source import Source
+from edgeshift.checkpoints import Checkpoint
 from edgeshift.converters.pipeline import Converted, Options, convert, default_path, prepare
 from edgeshift.errors import EdgeshiftError
 from edgeshift.targets import TARGETS
@@ -25,7 +25,7 @@ class Outcome:
 
 
 def convert_all(
-    source: Source,
+    source: Checkpoint,
     folder: Path,
     options: Options | None = None,
     stages: Stages | None = None,

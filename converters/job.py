@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 from edgeshift._system.progress import Stages
 from edgeshift.artifact.spec import FRAME, LOGITS, GraphSpec, TensorSpec
-from edgeshift.checkpoints.source import Source
+from edgeshift.checkpoints import Checkpoint
 from edgeshift.models.network import Step
 from edgeshift.stream import Array
 from edgeshift.targets import Precision, StateForm, Target
@@ -34,7 +34,7 @@ class Job:
     """
 
     target: Target
-    source: Source
+    source: Checkpoint
     step: Step
     precision: Precision
     samples: Sequence[dict[str, Array]]

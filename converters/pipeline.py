@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 import edgeshift
-from edgeshift._system.memory import rare_collections
+from edgeshift._system.memory import rare_garbage_collection
 from edgeshift._system.progress import Stages
 from edgeshift._system.threads import one_thread
-from edgeshift.artifact.file import Artifact, artifact_size, require_free, write_artifact
+from edgeshift.artifact.file import Artifact, artifact_size, require_replaceable, write_artifact
 from edgeshift.artifact.spec import CalibrationSpec, StreamSpec
-from edgeshift.checkpoints.source import Source
+from edgeshift.checkpoints import Checkpoint
 from edgeshift.converters.calibration import MIN_CLIPS, roll
 from edgeshift.converters.job import Job, converter_of
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
@@ -103,14 +103,14 @@ def require_choices(target: Target, options: Options) -> None:
         raise ConversionError(f"{words} has no --state {options.state}; it has {', '.join(has.states)}")
 
 
-def default_path(source: Source, target: str, precision: Precision, state: StateForm = "io") -> Path:
+def default_path(source: Checkpoint, target: str, precision: Precision, state: StateForm = "io") -> Path:
     """The artifact's default name, such as ``tsm_mobilenet_v2_int8.tflite`` in the current folder."""
     form = "" if state == "io" else f"_{state}"
     return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).suffix}")
 
 
 def prepare(
-    source: Source, options: Options | None = None, stages: Stages | None = None, step: Step | None = None
+    source: Checkpoint, options: Options | None = None, stages: Stages | None = None, step: Step | None = None
 ) -> Prepared:
     """Do what every target needs. Arguments as of ``convert``.
 
@@ -122,7 +122,7 @@ def prepare(
         step = step or deploy(source.network, fresh=options.fresh_states)
     if options.precision != "int8":
         return Prepared(step, [], None)
-    clips = options.calibration or drawn_clips(source.frame, spacing=source.frame_spacing)
+    clips = options.calibration or drawn_clips(source.description.frame, spacing=source.description.frame_spacing)
     if len(clips.frames) < MIN_CLIPS:
         raise CalibrationError(f"{len(clips.frames)} clips; calibration needs {MIN_CLIPS} or more")
     samples: list[dict[str, Array]] = []
@@ -134,9 +134,9 @@ def prepare(
     return Prepared(step, samples, spec)
 
 
-@rare_collections()
+@rare_garbage_collection()
 def convert(
-    source: Source,
+    source: Checkpoint,
     target: str,
     out: Path,
     options: Options | None = None,
@@ -161,7 +161,7 @@ def convert(
     options, stages = options or Options(), stages or Stages()
     record = find_target(target)
     require_choices(record, options)
-    require_free(out)
+    require_replaceable(out)
     if not out.name.endswith(record.suffix):
         raise ConversionError(f"{out}: name the artifact *{record.suffix}: a {target} artifact is recognised by that")
     if options.float_boundary and options.precision != "int8":
@@ -202,13 +202,13 @@ def convert(
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
 
 
-def _check(artifact: Artifact, source: Source, options: Options, stages: Stages, target: Target) -> StreamSpec:
+def _check(artifact: Artifact, source: Checkpoint, options: Options, stages: Stages, target: Target) -> StreamSpec:
     """Compare the artifact with the original on each of the target's runtimes, and record a self-check for the device.
 
     Returns:
         The description with the parity that the target's default runtime has, and with the self-check.
     """
-    frames = parity_frames(source.frame) if options.parity is None else options.parity
+    frames = parity_frames(source.description.frame) if options.parity is None else options.parity
     runtimes = runtimes_of(target)
     with stages.stage("verify", len(frames) * len(runtimes)) as advance, one_thread():
         models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]

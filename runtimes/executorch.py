@@ -19,9 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.file import Artifact, Boundary, read_artifact, require_fit
-from edgeshift.artifact.spec import StreamSpec
-from edgeshift.checkpoints.source import channels_last
+from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
+from edgeshift.artifact.spec import StreamSpec, channels_last
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.stream import Array, Model
 from edgeshift.targets import missing_runtime
@@ -155,15 +154,15 @@ def _require_fit(artifact: Artifact, loaded: Loaded) -> bool:
     packed = inputs.get(spec.input.name, ((), ""))[0] != spec.input.shape
     if buffered:
         kept = {state.name: _buffer(loaded, state.name, artifact.path) for state in spec.states}
-        found: Boundary = {name: (tuple(b.shape), str(b.dtype).split(".")[-1]) for name, b in kept.items()}
+        found: Tensors = {name: (tuple(b.shape), str(b.dtype).split(".")[-1]) for name, b in kept.items()}
         inputs, outputs = {**inputs, **found}, {**outputs, **found}
     if packed:
         inputs, outputs = _in_memory(inputs), _in_memory(outputs)
-    require_fit(artifact, inputs, outputs)
+    require_tensors(artifact, inputs, outputs)
     return packed
 
 
-def _tensors(count: int, tensor: Any, names: list[str]) -> Boundary:
+def _tensors(count: int, tensor: Any, names: list[str]) -> Tensors:
     """{name: (shape, dtype)}; those beyond the names are called by their number."""
     named = [*names, *(f"tensor {index}" for index in range(len(names), count))][:count]
     found = [tensor(index) for index in range(count)]
@@ -171,7 +170,7 @@ def _tensors(count: int, tensor: Any, names: list[str]) -> Boundary:
     return dict(zip(named, kinds, strict=True))
 
 
-def _in_memory(found: Boundary) -> Boundary:
+def _in_memory(found: Tensors) -> Tensors:
     return {name: (channels_last(shape), dtype) for name, (shape, dtype) in found.items()}
 
 

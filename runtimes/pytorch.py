@@ -12,7 +12,7 @@ from edgeshift.stream import Array, Model
 from edgeshift.targets import missing_runtime
 
 if TYPE_CHECKING:
-    from edgeshift.checkpoints.source import Source
+    from edgeshift.checkpoints import Checkpoint
     from edgeshift.models.network import Step
 
 
@@ -33,15 +33,15 @@ def load(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) ->
         import torch
     except ImportError as error:
         raise missing_runtime("pytorch", f"running {path}") from error
-    from edgeshift.checkpoints.source import checkpoint_source
+    from edgeshift.checkpoints import load_for_streaming
 
     if not 1 <= threads <= 64:
         raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
     torch.set_num_threads(threads)
-    return reference(checkpoint_source(path, stream_bidirectional=stream_bidirectional))
+    return reference(load_for_streaming(path, stream_bidirectional=stream_bidirectional))
 
 
-def reference(source: Source, step: Step | None = None) -> Model:
+def reference(source: Checkpoint, step: Step | None = None) -> Model:
     """The network itself, exactly as it was trained, with the face of every other runtime.
 
     Args:

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import pickle
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder, *deeper = item.path.relative_to(TESTS).parts
         item.add_marker(pytest.mark.xdist_group("/".join((folder, *deeper[:1])) if folder == "converters" else folder))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_torch_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Limit torch to one thread in tests of small networks, where threads would mostly wait for each other."""
+    if request.path.parent.name not in ("checkpoints", "models", "training"):
+        yield
+        return
+    from edgeshift._system.threads import one_thread
+
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ def packaged(model: Any, job: Job) -> bytes:
         f"{config.name}, one frame at a time, {job.precision}. Feed every frame of a stream in order, and reset the "
         "state when a new one begins. Made by edgeshift."
     )
-    model.license = job.source.weights.license or ""
+    model.license = job.source.description.weights.license or ""
     model.input_description[FRAME] = f"One frame, {config.size} x {config.size}; normalisation is inside."
     model.output_description[LOGITS] = "This frame's logits, in the order of the labels."
     for name in job.step.state_names if job.state == "io" else ():

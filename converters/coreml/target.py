@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.spec import FRAME, LOGITS, NEXT, GraphSpec, GridSpec, TensorSpec
 from edgeshift.converters.coreml.package import packaged
+from edgeshift.converters.coreml.quantize import quantize
 from edgeshift.converters.job import Job, Lowered, make_lowered
-from edgeshift.converters.quantization.fx_qdq import quantized
+from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.errors import ConversionError, one_line
 from edgeshift.runtimes.mil.package import coremltools
 
@@ -35,7 +36,7 @@ def lower(job: Job) -> Lowered:
     core: nn.Module = job.step
     if job.precision == "int8":
         with job.stages.stage("quantize"):
-            core, grids = quantized(job.step, job.samples)
+            core, grids = quantize(job.step, job.samples)
     with job.stages.stage("export"), quiet(stdout=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converter's own, about its internals
         try:
@@ -93,7 +94,7 @@ def _require_sense(job: Job) -> None:
         )
     if job.state == "native" and not job.step.state_names:
         raise ConversionError(f"{job.source.network.config.name} carries no state: leave --state native out")
-    labels = job.source.labels
+    labels = job.source.description.labels
     if len(set(labels)) != len(labels):
         twice = next(label for label, count in Counter(labels).items() if count > 1)
         raise ConversionError(
@@ -113,7 +114,7 @@ def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
     with torch.no_grad():
         given = (frame,) if native else (frame, *states.values())
         traced = torch.jit.trace(module.eval(), given, check_trace=False)  # type: ignore[no-untyped-call]
-    layout = tools.colorlayout.RGB if job.source.frame.order == "rgb" else tools.colorlayout.BGR
+    layout = tools.colorlayout.RGB if job.source.description.frame.order == "rgb" else tools.colorlayout.BGR
     inputs = [tools.ImageType(name=FRAME, shape=tuple(frame.shape), color_layout=layout)]
     outputs = [tools.TensorType(name=PROBABILITIES), tools.TensorType(name=LOGITS, dtype=_numpy(half=False))]
     kept = {}
@@ -146,7 +147,9 @@ def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
     return tools.convert(
         program,
         source="milinternal",
-        classifier_config=tools.ClassifierConfig(list(job.source.labels), predicted_probabilities_output=PROBABILITIES),
+        classifier_config=tools.ClassifierConfig(
+            list(job.source.description.labels), predicted_probabilities_output=PROBABILITIES
+        ),
         minimum_deployment_target=target,
         compute_precision=tools.precision.FLOAT32,  # it is what it is already
         convert_to="mlprogram",

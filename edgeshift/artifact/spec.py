@@ -1,7 +1,7 @@
-"""StreamSpec: what a stranger needs to run an artifact and to trust it.
+"""The description of an artifact (StreamSpec): everything that is needed to run the artifact and to judge it.
 
-It is embedded in every artifact, so that one file is all there is to copy. When it is read it is untrusted input:
-``decode`` checks types, sizes and consistency and never executes anything.
+Every artifact contains its description, so that there is one file to copy. A description that is read is untrusted
+input: ``decode`` checks types, sizes and consistency, and never executes anything.
 """
 
 from __future__ import annotations
@@ -12,41 +12,55 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from edgeshift._system.text import printable
 from edgeshift.artifact.description import ModelDescription, Name, Sha256, Struct, Text
-from edgeshift.errors import EdgeshiftError, SpecError
+from edgeshift.errors import EdgeshiftError, SpecError, one_line
 from edgeshift.models.config import ModelConfig
 from edgeshift.shift import Fill
 from edgeshift.targets import Precision, StateForm
 
-#: Raised when a reader of an older version could no longer understand the result.
+#: Version of the format. It is increased when older versions of edgeshift could not read a new description.
 VERSION = 1
-#: No honest description comes near this.
+#: Largest description in bytes. Real descriptions are far smaller.
 MAX_BYTES = 4 << 20
-#: Of all tensors at the boundary together: half a gigabyte as float32. A stream allocates what a description says.
+#: Largest number of values in all tensors of a description together. A stream allocates them: 512 MiB as float32.
 MAX_VALUES = 1 << 27
-#: Names of the graph's input and output.
+#: Names of the graph's input and output tensors.
 FRAME, LOGITS = "frame", "logits"
-#: Where a graph's inputs and outputs need different names, the next state of ``state_x`` is ``next_state_x``.
+#: Prefix of the names of next states, in graphs whose inputs and outputs must have different names.
 NEXT = "next_"
 
 Dtype = Literal["float32", "float16", "int8", "uint8"]
-#: Of a value of each.
+#: Bytes of one value of each type.
 BYTES = {"float32": 4, "float16": 2, "int8": 1, "uint8": 1}
 Count = Annotated[int, Meta(ge=0, le=1 << 31)]
 Shape = Annotated[tuple[Annotated[int, Meta(ge=1, le=1 << 20)], ...], Meta(min_length=1, max_length=6)]
 
 
 class GridSpec(Struct, frozen=True, kw_only=True):
-    """The int8 grid that float values lie on: each is ``scale * (n - zero_point)`` for an n of -128 to 127."""
+    """The int8 grid that float values lie on: each value is ``scale * (n - zero_point)`` with n from -128 to 127.
+
+    Attributes:
+        scale: distance of two neighbouring values.
+        zero_point: the n that stands for 0.
+    """
 
     scale: Annotated[float, Meta(gt=0)]
     zero_point: Annotated[int, Meta(ge=-128, le=127)]
 
 
 class TensorSpec(Struct, frozen=True, kw_only=True):
-    """One tensor at the boundary. ``real = scale * (stored - zero_point)`` for int8; scale 1 otherwise.
+    """One input, output or state of the graph.
 
-    A uint8 tensor is the frame as a picture, handed over as it is.
+    Attributes:
+        name: name of the tensor.
+        shape: shape with the batch dimension, which is 1.
+        dtype: type of the stored values. uint8 is only used for the frame, and means that pixels are passed unchanged.
+        scale: for int8, ``real = scale * (stored - zero_point)``; 1 for other types.
+        zero_point: see ``scale``.
+        start: real value that fills a state at the start of a stream.
+        grid: int8 grid of a float state, if the graph computes in int8 but the runtime has no int8 inputs and outputs.
+        channels: position of the channels in a tensor of four dimensions: the last dimension, or the second ("first").
     """
 
     name: Name
@@ -55,21 +69,18 @@ class TensorSpec(Struct, frozen=True, kw_only=True):
     scale: Annotated[float, Meta(gt=0)] = 1.0
     zero_point: Annotated[int, Meta(ge=-128, le=127)] = 0
     start: float = 0.0
-    """The real value that fills the tensor at the start of a stream (states only)."""
     grid: GridSpec | None = None
-    """Of a float state in a graph that computes in int8, where the runtime has no int8 at its boundary."""
     channels: Literal["last", "first"] = "last"
-    """Which of four dimensions the channels are: the last, or the second."""
 
     def __post_init__(self) -> None:
         if self.grid is not None and self.dtype in ("int8", "uint8"):
-            raise ValueError(f"{self.name} is {self.dtype}: its grid is its own scale and zero point")
+            raise ValueError(f"{self.name} is {self.dtype} and has a grid as well as its own scale and zero point")
         if self.dtype == "int8" and not -128.5 < self.start / self.scale + self.zero_point < 127.5:
-            raise ValueError(f"{self.name} starts at {self.start:g}, which its int8 cannot hold")
+            raise ValueError(f"{self.name} starts at {self.start:g}, which is outside of its int8 range")
 
     @property
     def values(self) -> int:
-        """How many numbers it holds."""
+        """Number of values in the tensor."""
         return math.prod(self.shape)
 
 
@@ -85,7 +96,13 @@ class RowSpec(Struct, frozen=True, kw_only=True):
 
 
 class PlaceSpec(Struct, frozen=True, kw_only=True):
-    """The shift at one place of the network."""
+    """The shift table of one place in the network.
+
+    Attributes:
+        place: name of the place.
+        channels: number of channels there.
+        rows: rows of the table. Channels that no row contains are not shifted.
+    """
 
     place: Name
     channels: Count
@@ -93,7 +110,14 @@ class PlaceSpec(Struct, frozen=True, kw_only=True):
 
 
 class CalibrationSpec(Struct, frozen=True, kw_only=True):
-    """The clips that set the ranges of an int8 artifact."""
+    """The clips that an int8 artifact was calibrated with.
+
+    Attributes:
+        source: origin of the clips, in words.
+        clips: number of clips.
+        samples: number of frames with their states that the quantizer has seen.
+        sha256: hash of the frames.
+    """
 
     source: Text
     clips: Count
@@ -102,63 +126,98 @@ class CalibrationSpec(Struct, frozen=True, kw_only=True):
 
 
 class GraphSpec(Struct, frozen=True, kw_only=True):
-    """The converted graph: what the runtime executes."""
+    """The converted graph, which the runtime executes.
+
+    Attributes:
+        operators: {operator: how many times it occurs}.
+        partitions: number of partitions that the delegate executes; None: not known.
+        delegated: share of the operators that the delegate executes, 0 to 1; None: not known.
+        backend: name of the delegate, if the runtime has several.
+        outside: {operator: how many times it occurs} of the operators that the delegate does not execute, if known.
+    """
 
     operators: Annotated[dict[Name, Count], Meta(max_length=256)]
     partitions: Count | None = None
     delegated: Annotated[float, Meta(ge=0, le=1)] | None = None
-    """Share of the operators that the runtime's fast path takes, of all of them; None: not known."""
     backend: Name | None = None
-    """Whose fast path, where a runtime has several."""
-    outside: Annotated[dict[Name, Count], Meta(max_length=256)] = {}
-    """The operators it does not take, where they are known."""
+    outside: Annotated[dict[Name, Count], Meta(max_length=256)] = msgspec.field(default_factory=dict)
 
 
 class ParitySpec(Struct, frozen=True, kw_only=True):
-    """How the artifact compared with the original network over a sequence of frames (``edgeshift.stream.parity``)."""
+    """Parity: comparison of the artifact with the original network over many frames (``edgeshift.stream.parity``).
+
+    Attributes:
+        reference: runtime of the original network.
+        frames: number of frames.
+        logit_range: largest minus smallest logit of the original.
+        max_error: largest absolute difference of a logit, as a share of ``logit_range``.
+        cosine: cosine between the two sequences of logits, each as one vector, after each frame is centred.
+        top1: share of the frames with the same top label.
+        top1_clear: the same share, but labels that are tied in the original (``edgeshift.stream.parity.TIE``) agree.
+        state_error: root mean square error of the state that differs most, in standard deviations of that state.
+        lost_states: states of the original that the artifact does not carry.
+        runtime: runtime of the artifact.
+        drift: mean error of the last eight frames divided by that of the first eight.
+        steps: largest difference of a logit in quantization steps of the output; None: the output is not int8.
+        repeatable: True if the same frames gave exactly the same logits after a reset.
+    """
 
     reference: Text
     frames: Count
     logit_range: float
     max_error: float
-    """Largest absolute difference of a logit, as a share of ``logit_range``."""
     cosine: float
-    """Cosine between the two sequences of logits, all frames as one vector."""
     top1: float
-    """Share of frames with the same first label."""
     top1_clear: float
-    """The same, where labels that are tied in the reference (``edgeshift.stream.parity.TIE``) count as agreeing."""
     state_error: float
-    """Root mean square difference of the worst state, as a share of that state's standard deviation."""
     lost_states: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
-    """States of the original that the artifact does not carry."""
     runtime: Text | None = None
-    """What ran the artifact."""
     drift: float
-    """Mean error of the last eight frames over that of the first eight."""
     steps: float | None = None
-    """Largest difference of a logit in quantization steps of the output (int8)."""
     repeatable: bool = True
-    """Reset and run again: bit-equal."""
 
 
 class CheckSpec(Struct, frozen=True, kw_only=True):
-    """Frames by seed and the logits they must give: the device checks itself, with no other file and no torch."""
+    """The self-check: a device compares its logits with these, without torch and without another file.
+
+    Attributes:
+        seed: seed of the test frames (``edgeshift.stream.selfcheck.check_frames``).
+        logits: expected logits of each frame.
+        tolerance: largest allowed difference of a logit.
+    """
 
     seed: Count
     logits: Annotated[tuple[tuple[float, ...], ...], Meta(min_length=1, max_length=64)]
     tolerance: Annotated[float, Meta(gt=0)]
-    """Largest allowed difference of a logit."""
 
     @property
     def span(self) -> float:
-        """From the smallest to the largest expected logit."""
+        """Largest minus smallest expected logit."""
         values = [value for row in self.logits for value in row]
         return max(values, default=0.0) - min(values, default=0.0)
 
 
 class StreamSpec(ModelDescription, frozen=True, kw_only=True):
-    """Everything about an artifact but its graph."""
+    """The description of an artifact. It also has the fields of ``ModelDescription``.
+
+    Attributes:
+        version: version of the format, ``VERSION``.
+        target: name of the target (``edgeshift.targets``).
+        precision: precision of the weights and activations.
+        model: the network.
+        input: tensor of the frame.
+        output: tensor of the logits.
+        states: tensors of the states.
+        state_form: how the artifact carries its states between steps.
+        shifts: shift table of each place in the network.
+        body_bytes: size of the graph in bytes.
+        body_sha256: hash of the graph.
+        graph: operators of the graph and where they run; None: not known.
+        calibration: calibration clips of an int8 artifact.
+        parity: comparison with the original network; None: it was not made.
+        check: the self-check; None: the artifact has none.
+        tools: {package: version} of the packages that made the artifact.
+    """
 
     version: int = VERSION
     target: Name
@@ -168,37 +227,35 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
     output: TensorSpec
     states: Annotated[tuple[TensorSpec, ...], Meta(max_length=256)]
     state_form: StateForm = "io"
-    """Where the states are between steps."""
     shifts: Annotated[tuple[PlaceSpec, ...], Meta(max_length=256)]
     body_bytes: Count = 0
     body_sha256: Sha256 | None = None
-    """Size and hash of the graph this was written for."""
     graph: GraphSpec | None = None
     calibration: CalibrationSpec | None = None
     parity: ParitySpec | None = None
     check: CheckSpec | None = None
-    tools: Annotated[dict[Name, Text], Meta(max_length=64)] = {}
+    tools: Annotated[dict[Name, Text], Meta(max_length=64)] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         classes = self.output.shape[-1]
         if self.output.shape != (1, classes):
-            raise ValueError(f"the output {self.output.shape} is not one row of logits")
+            raise ValueError(f"the output has shape {self.output.shape}, which is not one row of logits")
         values = sum(tensor.values for tensor in (self.input, self.output, *self.states))
         if values > MAX_VALUES:
-            raise ValueError(f"its tensors hold {values:,} values; the limit is {MAX_VALUES:,}")
+            raise ValueError(f"the tensors hold {values:,} values; the limit is {MAX_VALUES:,}")
         size = (self.frame.height, self.frame.width)
         if len(self.labels) != classes or self.model.classes != classes:
             raise ValueError(f"{len(self.labels)} labels and {self.model.classes} classes for {classes} logits")
         if size != (self.model.size, self.model.size) or self.input.shape != (1, *size, 3):
-            raise ValueError(f"the input {self.input.shape} is not one {size} frame of RGB")
+            raise ValueError(f"the input has shape {self.input.shape}, which is not one RGB frame of size {size}")
         if self.check and any(len(row) != classes for row in self.check.logits):
             raise ValueError(f"a row of expected logits does not have {classes} values")
         if self.check and self.check.tolerance > max(self.check.span / 2, 1e-6):
-            raise ValueError(f"a self-check that allows {self.check.tolerance:g} would accept anything")
+            raise ValueError(f"the self-check has a tolerance of {self.check.tolerance:g}, which accepts any logits")
         if self.input.dtype == "int8" and (self.input.scale, self.input.zero_point) != (1.0, -128):
-            raise ValueError("an int8 frame is a pixel minus 128: scale 1, zero point -128")
+            raise ValueError("an int8 frame must have scale 1 and zero point -128, so that it is the pixel minus 128")
         if any(tensor.dtype == "uint8" for tensor in (self.output, *self.states)):
-            raise ValueError("only the frame is a picture of uint8")
+            raise ValueError("an output or a state is uint8, which only the frame may be")
         super().__post_init__()
         names = [self.input.name, self.output.name, *(state.name for state in self.states)]
         if len(set(names)) != len(names):
@@ -206,25 +263,25 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
 
     @property
     def state_bytes(self) -> int:
-        """Bytes carried from frame to frame."""
+        """Size of all states together, bytes."""
         return sum(state.values * BYTES[state.dtype] for state in self.states)
 
 
 def encode(spec: StreamSpec) -> bytes:
-    """The spec as JSON, indented for people who open the file."""
+    """Return the description as JSON, indented so that people can read it."""
     return msgspec.json.format(msgspec.json.encode(spec), indent=1)
 
 
 def decode(data: bytes, where: str) -> StreamSpec:
-    """Read a spec from JSON.
+    """Read a description from JSON.
 
     Args:
         data: untrusted bytes.
-        where: what the error message calls them.
+        where: path of the artifact, for the error message.
 
     Raises:
-        SpecError: too large, not JSON, a wrong type, an unknown field, another version, or parts that contradict
-            each other. One line, with the path of the field.
+        SpecError: the data is too large or not JSON, has another version, an unknown field or a value of a wrong type,
+            or contradicts itself. The message names the field.
     """
     if len(data) > MAX_BYTES:
         raise SpecError(f"{where}: the description is {len(data):,} bytes; the limit is {MAX_BYTES:,}")
@@ -237,12 +294,19 @@ def decode(data: bytes, where: str) -> StreamSpec:
             )
         return msgspec.json.decode(data, type=StreamSpec)
     except RecursionError as error:
-        raise SpecError(f"{where}: the description is nested too deeply; the file is not one of ours") from error
+        raise SpecError(
+            f"{where}: the description is nested too deeply; the file was not written by edgeshift"
+        ) from error
     except SpecError:
         raise
     except (msgspec.MsgspecError, EdgeshiftError, ValueError, OverflowError) as error:
-        reason = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())[:200])
+        reason = printable(one_line(error))
         raise SpecError(f"{where}: the description is not valid: {reason}; convert the model again") from error
+
+
+def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape [N, C, H, W] as [N, H, W, C]; return a shape of another rank as it is."""
+    return (shape[0], *shape[2:], shape[1]) if len(shape) == 4 else shape
 
 
 class _Versioned(msgspec.Struct):

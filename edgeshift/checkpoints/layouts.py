@@ -1,11 +1,12 @@
-"""The layouts of public checkpoints: how each names the tensors of our backbones. A new layout is one new entry.
+"""The layouts of public checkpoints: how each one names the tensors of our backbones.
 
-Read in the public code of each system: MIT's temporal-shift-module (``ops/models.py``, ``archs/mobilenet_v2.py``,
-``online_demo/mobilenet_v2_tsm.py``), tonylins/pytorch-mobilenet-v2, torchvision, and mmaction2
-(``models/backbones/resnet_tsm.py``, ``mobilenet_v2_tsm.py``). Our own names are torchvision's.
+A new layout is one new entry in ``LAYOUTS``. The names were taken from the public code of each system: MIT's
+temporal-shift-module (``ops/models.py``, ``archs/mobilenet_v2.py``, ``online_demo/mobilenet_v2_tsm.py``),
+tonylins/pytorch-mobilenet-v2, torchvision, and mmaction2 (``models/backbones/resnet_tsm.py``,
+``mobilenet_v2_tsm.py``). Our own names are torchvision's.
 
-MIT and mmaction2 wrap a shifted layer in a module that keeps it under ``net``: so ``.net`` in the names is the record
-that a network was trained with a shift, and where. Both shift in both directions, the future first.
+MIT and mmaction2 wrap a shifted layer in a module that stores it as ``net``. So ``.net`` in a name records that the
+network was trained with a shift, and at which place. Both shift in both directions, with the future in the first slot.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from typing import Literal
 
 import torch
 
-from edgeshift.checkpoints.checkpoint import ChannelOrder
 from edgeshift.models import ModelConfig, build
 
-#: Our name of each backbone's head.
+#: Our name of the head of each backbone.
 HEADS = {"mobilenet_v2": "classifier.1", "resnet50": "fc"}
-#: A counter that batch norm keeps and old files lack; never needed.
+#: A counter of batch norm that old files lack and inference does not need.
 COUNTER = ".num_batches_tracked"
 
 Shapes = dict[str, tuple[int, ...]]
 Rounding = Literal["torchvision", "mit"]
+ChannelOrder = Literal["rgb", "bgr", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,15 @@ class Layout:
     """One way to name the tensors of one backbone.
 
     Attributes:
-        name: what people call it; several entries share it.
-        backbone: our name of it.
-        rename: our name of a tensor to the file's, the head's excepted.
-        heads: the head's name in the file, alternatives in order of likelihood; none: the file has no head.
-        table, bidirectional: the shift the weights were trained with; "tsn": none.
-        classes: the layout is only meant where the head has this many outputs.
-        channel_order: of the frames the weights were trained on.
-        file_name: True if MIT's training script chose the file's name, which then says more.
+        name: name of the system; several layouts share it.
+        backbone: our name of the backbone.
+        rename: returns the file's name of a tensor, given our name. It is not used for the head.
+        heads: possible names of the head in the file, the most likely one first; empty: the file has no head.
+        table: the shift table the weights were trained with; "tsn": no shift.
+        bidirectional: whether that shift also reads the future.
+        classes: number of outputs of the head by which this layout is recognised; None: any number.
+        channel_order: channel order of the frames the weights were trained on.
+        file_name: True if MIT's training script chose the name of the file, which then says more.
     """
 
     name: str
@@ -57,55 +59,60 @@ class Layout:
 
     @property
     def title(self) -> str:
-        """For messages: ``mmaction2 (tsm_resnet50)``."""
+        """The name in messages, such as ``mmaction2 (tsm_resnet50)``."""
         return f"{self.name} ({self.table}_{self.backbone})"
 
     def names(self, present: Set[str]) -> dict[str, str]:
-        """{our name: the file's} of every tensor, the head under whichever of its names is present."""
+        """Return {our name: the file's name} of every tensor.
+
+        Args:
+            present: the names in the file. They decide between the possible names of the head.
+        """
         head = HEADS[self.backbone]
-        there = next((h for h in self.heads if f"{h}.weight" in present or f"{h}.bias" in present), None)
-        there = there or (self.heads[0] if self.heads else None)
+        file_head = next((h for h in self.heads if f"{h}.weight" in present or f"{h}.bias" in present), None)
+        file_head = file_head or (self.heads[0] if self.heads else None)
         names = {}
         for ours in backbone_shapes(self.backbone):
             if not ours.startswith(f"{head}."):
                 names[ours] = self.rename(ours)
-            elif there:
-                names[ours] = there + ours[len(head) :]
+            elif file_head:
+                names[ours] = file_head + ours[len(head) :]
         return names
 
 
 @lru_cache(maxsize=32)
 def backbone_shapes(backbone: str, width: float = 1.0, rounding: Rounding = "torchvision") -> Shapes:
-    """{our name: shape} of every tensor of a backbone with a head of 2 outputs, without making its weights."""
+    """Return {our name: shape} of every tensor of a backbone with a head of 2 outputs. No weights are allocated."""
     with torch.device("meta"):
         network = build(ModelConfig("tsn", backbone, 2, width=width, rounding=rounding))
     return {name: tuple(tensor.shape) for name, tensor in network.backbone.state_dict().items()}
 
 
 def recognise(keys: Set[str], classes: Callable[[str], int | None]) -> Layout | None:
-    """The layout whose names are most like these, or None if none shares half of them.
+    """Return the layout whose names are most similar to the names in a file; None: no layout shares half of them.
 
-    Likeness is the share of names in common, so that a file with one tensor missing or too many is still taken for what
-    it is and the error can name that tensor.
+    The similarity is the share of common names (intersection over union). A file with one tensor missing or too many is
+    therefore still recognised, and the error can name that tensor.
 
     Args:
-        keys: names in the file, without "module." in front.
-        classes: outputs of the head of this name in the file; None: it has no such head.
+        keys: names in the file, without the prefix "module.".
+        classes: returns the number of outputs of the head with this name in the file; None: there is no such head.
     """
-    best, likeness = None, 0.5
+    best, highest = None, 0.5
     present = {key for key in keys if not key.endswith(COUNTER)}
     for layout in LAYOUTS:
         if layout.classes and not any(classes(head) == layout.classes for head in layout.heads):
             continue
         names = {name for name in layout.names(present).values() if not name.endswith(COUNTER)}
-        share = len(names & present) / len(names | present)
-        if share > likeness:
-            best, likeness = layout, share
+        similarity = len(names & present) / len(names | present)
+        if similarity > highest:
+            best, highest = layout, similarity
     return best
 
 
-#: MobileNetV2 blocks that are shifted, and its stages as mmaction2 numbers them: (layer, first block).
+#: The MobileNetV2 blocks that are shifted.
 _PLACES = (3, 5, 6, 8, 9, 10, 12, 13, 15, 16)
+#: The stages of MobileNetV2 as mmaction2 numbers them: (layer, first block).
 _STAGES = ((7, 17), (6, 14), (5, 11), (4, 7), (3, 4), (2, 2), (1, 1))
 
 _BLOCK = re.compile(r"features\.(\d+)\.conv\.(\d+)(?:\.(\d))?\.(\w+)")
@@ -115,19 +122,20 @@ _LAYER = re.compile(r"\b(conv|bn)(\d)\.(\w+)$")
 
 
 def _block(name: str) -> tuple[int, int, int, str] | None:
-    """(block, convolution in the block, 0 for the convolution or 1 for its norm, parameter)."""
+    """Return (block, convolution in the block, 0 for the convolution or 1 for its norm, parameter) of our name."""
     match = _BLOCK.fullmatch(name)
     if not match:
         return None
     block, unit = int(match[1]), int(match[2])
     if match[3] is not None:
         return block, unit, int(match[3]), match[4]
-    last = 1 if block == 1 else 2  # the projection has no activation and is not nested: conv, then norm
+    # The projection has no activation and is not nested: its convolution and its norm are numbered one after the other.
+    last = 1 if block == 1 else 2
     return block, last, unit - last, match[4]
 
 
 def _flat(name: str, prefix: str = "", shifted: bool = False) -> str:
-    """MobileNetV2 by MIT and tonylins: convolution, norm and activation of a block counted through."""
+    """Rename for MIT's and tonylins' MobileNetV2, which number the convolutions, norms and activations of a block."""
     part = _block(name)
     if not part:
         return prefix + name
@@ -137,7 +145,7 @@ def _flat(name: str, prefix: str = "", shifted: bool = False) -> str:
 
 
 def _mm_mobilenet(name: str, shifted: bool = False) -> str:
-    """MobileNetV2 by mmaction2: stages, and convolution and norm in one module, which is what the shift wraps."""
+    """Rename for mmaction2's MobileNetV2, which has stages. The shift wraps a module of convolution and norm."""
     end = _ENDS.fullmatch(name)
     if end:
         return f"backbone.conv{1 if end[1] == '0' else 2}.{('conv', 'bn')[int(end[2])]}.{end[3]}"
@@ -150,23 +158,23 @@ def _mm_mobilenet(name: str, shifted: bool = False) -> str:
 
 
 def _resnet(name: str, prefix: str = "", shifted: bool = False) -> str:
-    """ResNet-50 by torchvision and MIT."""
+    """Rename for torchvision's and MIT's ResNet-50."""
     if shifted and name.startswith("layer"):
         name = name.replace(".conv1.", ".conv1.net.")
     return prefix + name
 
 
 def _mm_resnet(name: str, shifted: bool = False) -> str:
-    """ResNet-50 by mmaction2: the norm of ``conv1`` is ``conv1.bn``; the shift wraps the convolution alone."""
+    """Rename for mmaction2's ResNet-50: the norm of ``conv1`` is ``conv1.bn``, the shift wraps only the convolution."""
     net = ".net" if shifted and name.startswith("layer") and ".conv1." in name else ""
     name = _DOWN.sub(lambda m: f".downsample.{('conv', 'bn')[int(m[1])]}.", name)
     return "backbone." + _LAYER.sub(lambda m: f"conv{m[2]}.{m[1]}{net}.{m[3]}", name)
 
 
-def _both(
+def _with_and_without_shift(
     name: str, backbone: str, rename: Callable[..., str], heads: tuple[str, ...], *, file_name: bool = False
 ) -> tuple[Layout, Layout]:
-    """The two entries of a system that trains with and without a shift."""
+    """Return the two layouts of a system that trains with and without a shift."""
     return (
         Layout(name, backbone, partial(rename, shifted=True), heads, "tsm", True, file_name=file_name),
         Layout(name, backbone, partial(rename, shifted=False), heads, file_name=file_name),
@@ -176,18 +184,18 @@ def _both(
 _mit = partial(_flat, prefix="base_model.")
 _mit_resnet = partial(_resnet, prefix="base_model.")
 
-#: Every layout. Where two are equally alike, the first is taken.
+#: Every layout. If two are equally similar to a file, the first one is taken.
 LAYOUTS: tuple[Layout, ...] = (
-    # MIT's script keeps the head in the backbone when it trains without dropout.
-    *_both("mit-training", "mobilenet_v2", _mit, ("new_fc", "base_model.classifier"), file_name=True),
-    *_both("mit-training", "resnet50", _mit_resnet, ("new_fc", "base_model.fc"), file_name=True),
-    # Told from an online network by its head alone; public online networks have 27 outputs (Jester).
+    # MIT's script leaves the head in the backbone if it trains without dropout.
+    *_with_and_without_shift("mit-training", "mobilenet_v2", _mit, ("new_fc", "base_model.classifier"), file_name=True),
+    *_with_and_without_shift("mit-training", "resnet50", _mit_resnet, ("new_fc", "base_model.fc"), file_name=True),
+    # Only the head tells it from an online network: public online networks have 27 outputs (Jester).
     Layout("tonylins", "mobilenet_v2", _flat, ("classifier", "classifier.1"), classes=1000),
     Layout("tonylins", "mobilenet_v2", _flat, ()),
-    # MIT's demo feeds it BGR frames and calls them RGB, so what it was trained on is not documented.
+    # MIT's demo feeds it BGR frames and calls them RGB, so the order it was trained on is not documented.
     Layout("mit-online", "mobilenet_v2", _flat, ("classifier",), "tsm", channel_order="unknown"),
     Layout("torchvision", "mobilenet_v2", str, ("classifier.1",)),
     Layout("torchvision", "resnet50", str, ("fc",)),
-    *_both("mmaction2", "mobilenet_v2", _mm_mobilenet, ("cls_head.fc_cls",)),
-    *_both("mmaction2", "resnet50", _mm_resnet, ("cls_head.fc_cls",)),
+    *_with_and_without_shift("mmaction2", "mobilenet_v2", _mm_mobilenet, ("cls_head.fc_cls",)),
+    *_with_and_without_shift("mmaction2", "resnet50", _mm_resnet, ("cls_head.fc_cls",)),
 )

@@ -1,4 +1,4 @@
-"""A file's tensors, matched with a backbone's: all of them, or an error that names the first that does not fit."""
+"""Match the tensors of a file with the tensors of a backbone: all of them, or an error that names one that differs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from torch import Tensor
 from edgeshift.checkpoints.layouts import COUNTER, HEADS, LAYOUTS, Layout, Rounding, Shapes, backbone_shapes, recognise
 from edgeshift.checkpoints.weights_file import WeightsFile, quote
 
-#: MobileNetV2 widths that were ever published, the commonest first. They are tried in this order.
+#: Every MobileNetV2 width multiplier that was published, the most common one first. They are tried in this order.
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 1.3, 1.4)
 ROUNDINGS: tuple[Rounding, ...] = ("torchvision", "mit")
 
-#: DataParallel's mark in front of every name.
+#: Prefix that torch's DataParallel adds to every name.
 _PARALLEL = "module."
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
-    """Tensors that fit.
+class Match:
+    """The tensors of a file under our own names.
 
     Attributes:
-        state: {our name: float32 tensor}; without a head if the file has none or it was left out.
-        classes: outputs of the file's head; None if it has none or it was left out.
-        width, rounding: MobileNetV2's.
+        layout: the layout of the file.
+        state: {our name: float32 tensor}, without the head if the file has none or its head was left out.
+        classes: number of outputs of the file's head; None: no head, or the head was left out.
+        width: MobileNetV2's width multiplier.
+        rounding: how MobileNetV2 rounds its scaled widths.
     """
 
     layout: Layout
@@ -35,48 +37,49 @@ class Fit:
     rounding: Rounding
 
 
-def fit(
+def match_tensors(
     file: WeightsFile,
     layout: Layout | None = None,
     sizes: tuple[tuple[float, Rounding], ...] | None = None,
     *,
     head: bool = True,
-) -> Fit:
-    """Match a file's tensors with a layout's.
+) -> Match:
+    """Match the tensors of a file with the tensors of a layout.
 
     Args:
-        layout: None: whichever fits best.
-        sizes: (width, rounding) pairs to try; None: all that are known.
-        head: False: leave the file's head out, if it has one.
+        file: the file that was read.
+        layout: the layout of the file; None: the most similar of all known ones.
+        sizes: (width, rounding) pairs to try; None: all known pairs.
+        head: False: leave out the head of the file, if there is one.
 
     Raises:
-        CheckpointError: no layout fits, or a tensor is missing, unexpected, mis-shaped, not of numbers or not finite;
-            names are the file's own.
+        CheckpointError: no layout is similar enough, or a tensor is missing, unexpected, mis-shaped, not of numbers or
+            not finite. The message has the name that the tensor has in the file.
     """
-    outer = _PARALLEL if sum(key.startswith(_PARALLEL) for key in file.tensors) * 2 > len(file.tensors) else ""
-    layout = layout or _recognise(file, outer)
-    present = {key.removeprefix(outer) for key in file.tensors}
-    names = {ours: outer + theirs for ours, theirs in layout.names(present).items()}
-    ours_head = f"{HEADS[layout.backbone]}."
+    prefix = _PARALLEL if sum(key.startswith(_PARALLEL) for key in file.tensors) * 2 > len(file.tensors) else ""
+    layout = layout or _recognise(file, prefix)
+    present = {key.removeprefix(prefix) for key in file.tensors}
+    names = {ours: prefix + name for ours, name in layout.names(present).items()}
+    our_head = f"{HEADS[layout.backbone]}."
+    left_out: set[str] = set()
     if not head:
-        left_out = {outer + name + leaf for name in layout.heads for leaf in (".weight", ".bias")}
-        names = {ours: theirs for ours, theirs in names.items() if not ours.startswith(ours_head)}
-    else:
-        left_out = set()
+        left_out = {prefix + name + leaf for name in layout.heads for leaf in (".weight", ".bias")}
+        names = {ours: name for ours, name in names.items() if not ours.startswith(our_head)}
     _check_names(file, layout, names, left_out)
-    found = {ours: file.tensors[theirs] for ours, theirs in names.items() if theirs in file.tensors}
-    classes = _classes(file, layout, names.get(f"{ours_head}weight"))
-    width, rounding = _check_shapes(file, layout, names, found, classes, sizes)
-    state = {ours: _number(file, names[ours], tensor) for ours, tensor in found.items()}
-    return Fit(layout, state, classes, width, rounding)
+    tensors = {ours: file.tensors[name] for ours, name in names.items() if name in file.tensors}
+    classes = _classes(file, names.get(f"{our_head}weight"))
+    width, rounding = _find_size(file, layout, names, tensors, classes, sizes)
+    # Shapes come before values: a hostile tensor of a few bytes can claim a huge shape.
+    state = {ours: _checked(file, names[ours], tensor) for ours, tensor in tensors.items()}
+    return Match(layout, state, classes, width, rounding)
 
 
-def _recognise(file: WeightsFile, outer: str) -> Layout:
+def _recognise(file: WeightsFile, prefix: str) -> Layout:
     def classes(head: str) -> int | None:
-        tensor = file.tensors.get(f"{outer}{head}.weight")
+        tensor = file.tensors.get(f"{prefix}{head}.weight")
         return tensor.shape[0] if tensor is not None and tensor.dim() == 2 else None
 
-    layout = recognise({key.removeprefix(outer) for key in file.tensors}, classes)
+    layout = recognise({key.removeprefix(prefix) for key in file.tensors}, classes)
     if layout is None:
         first = next(iter(file.tensors))
         raise file.error(
@@ -96,33 +99,35 @@ def _check_names(file: WeightsFile, layout: Layout, names: dict[str, str], left_
             raise file.error(f"tensor {quote(name)} is unexpected; {_advice(layout)}")
 
 
-def _check_shapes(
+def _find_size(
     file: WeightsFile,
     layout: Layout,
     names: dict[str, str],
-    found: dict[str, Tensor],
+    tensors: dict[str, Tensor],
     classes: int | None,
     sizes: tuple[tuple[float, Rounding], ...] | None,
 ) -> tuple[float, Rounding]:
-    """The first width whose shapes all fit. If none does, the error is about the one that fits most of them."""
+    """Return the first width at which all shapes fit. If none does, the error is about the best of them."""
+    scalable = layout.backbone == "mobilenet_v2"
     if sizes is None:
-        one = layout.backbone != "mobilenet_v2"
-        sizes = ((1.0, "torchvision"),) if one else tuple((width, how) for width in WIDTHS for how in ROUNDINGS)
-    closest: tuple[int, str] | None = None
+        pairs = tuple((width, rounding) for width in WIDTHS for rounding in ROUNDINGS)
+        sizes = pairs if scalable else ((1.0, "torchvision"),)
+    fewest: tuple[int, str] | None = None
     for width, rounding in sizes:
         shapes = backbone_shapes(layout.backbone, width, rounding)
-        wrong = [ours for ours, tensor in found.items() if tuple(tensor.shape) != _shape(layout, shapes, ours, classes)]
+        wrong = [
+            ours for ours, tensor in tensors.items() if tuple(tensor.shape) != _shape(layout, shapes, ours, classes)
+        ]
         if not wrong:
             return width, rounding
-        if closest is None or len(wrong) < closest[0]:
-            expected = _shape(layout, shapes, wrong[0], classes)
-            at = f" at width {width:g}" if layout.backbone == "mobilenet_v2" else ""
-            closest = (
-                len(wrong),
-                f"tensor {quote(names[wrong[0]])} has shape {list(found[wrong[0]].shape)}, not {list(expected)}{at}",
-            )
-    assert closest is not None
-    raise file.error(f"{closest[1]}; {_advice(layout)}")
+        if fewest is None or len(wrong) < fewest[0]:
+            first = wrong[0]
+            expected = list(_shape(layout, shapes, first, classes))
+            at = f" at width {width:g}" if scalable else ""
+            reason = f"tensor {quote(names[first])} has shape {list(tensors[first].shape)}, not {expected}{at}"
+            fewest = (len(wrong), reason)
+    assert fewest is not None
+    raise file.error(f"{fewest[1]}; {_advice(layout)}")
 
 
 def _shape(layout: Layout, shapes: Shapes, ours: str, classes: int | None) -> tuple[int, ...]:
@@ -130,7 +135,7 @@ def _shape(layout: Layout, shapes: Shapes, ours: str, classes: int | None) -> tu
     return (classes, *shape[1:]) if classes and ours.startswith(f"{HEADS[layout.backbone]}.") else shape
 
 
-def _classes(file: WeightsFile, layout: Layout, head: str | None) -> int | None:
+def _classes(file: WeightsFile, head: str | None) -> int | None:
     if head is None:
         return None
     shape = file.tensors[head].shape
@@ -141,8 +146,8 @@ def _classes(file: WeightsFile, layout: Layout, head: str | None) -> int | None:
     return int(shape[0])
 
 
-def _number(file: WeightsFile, name: str, tensor: Tensor) -> Tensor:
-    """The tensor as float32 (a counter as int64), after its shape was found right: a hostile one can be huge."""
+def _checked(file: WeightsFile, name: str, tensor: Tensor) -> Tensor:
+    """Return the tensor as float32, or a batch counter as int64."""
     counter = name.endswith(COUNTER)
     right = not tensor.is_complex() if counter else tensor.is_floating_point()
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or not right:
@@ -157,7 +162,7 @@ def _number(file: WeightsFile, name: str, tensor: Tensor) -> Tensor:
 
 
 def _advice(layout: Layout) -> str:
-    return f"read as {layout.title}, the closest of {_tried()}; download or export it again"
+    return f"read as {layout.title}, the most similar of {_tried()}; download or export it again"
 
 
 def _tried() -> str:

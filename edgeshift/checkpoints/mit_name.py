@@ -1,8 +1,8 @@
-"""What the file names of MIT's training script say that the tensors do not.
+"""File names of MIT's training script, which say more than the names of the tensors.
 
-``TSM_<data>_<modality>_<arch>[_shift<div>_<place>][_tpool]_<consensus>_segment<T>_e<epochs>[_...][_dense][_nl]``, as
-``main.py`` of mit-han-lab/temporal-shift-module builds them. Published files have this name; the script's own are
-``ckpt[.best].pth.tar`` in a folder of this name.
+``TSM_<data>_<modality>_<arch>[_shift<div>_<place>][_tpool]_<consensus>_segment<T>_e<epochs>[_...][_dense][_nl]`` is
+what ``main.py`` of mit-han-lab/temporal-shift-module builds. Published files have such a name. The script itself writes
+``ckpt[.best].pth.tar`` into a folder of that name.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _NAME = re.compile(
 )
 
 
-def frames(file: WeightsFile, layout: Layout) -> int | None:
-    """Frames of a training clip, if the layout is MIT's and the file has such a name.
+def clip_frames(file: WeightsFile, layout: Layout) -> int | None:
+    """Return the number of frames of a training clip; None: the layout is not MIT's, or the name does not say.
 
     Raises:
-        CheckpointError: the name says that the network is one we cannot build, or that it has a shift where the tensors
-            say it has none, or the other way round.
+        CheckpointError: by its name the network has a part that edgeshift cannot build, or the name and the tensors
+            disagree on whether it was trained with a shift.
     """
     if not layout.file_name:
         return None
@@ -38,16 +38,16 @@ def frames(file: WeightsFile, layout: Layout) -> int | None:
         f"{match['modality']} frames": match["modality"] != "RGB",
         f"the consensus {match['consensus']!r}": match["consensus"] != "avg",
     }
-    for what, found in unsupported.items():
-        if found:
+    for part, present in unsupported.items():
+        if present:
             raise file.error(
-                f"its name says that it was trained with {what}, which is not supported; edgeshift reads RGB networks "
+                f"its name says that it was trained with {part}, which is not supported; edgeshift reads RGB networks "
                 "with shift8_blockres and avg"
             )
     if (match["div"] is not None) != (layout.table == "tsm"):
-        said, tensors = ("with", "without") if match["div"] else ("without", "with")
+        in_name, in_tensors = ("with", "without") if match["div"] else ("without", "with")
         raise file.error(
-            f"its name says that it was trained {said} a shift, the names of its tensors say {tensors} ('.net'); "
+            f"its name says that it was trained {in_name} a shift, the names of its tensors say {in_tensors} ('.net'); "
             "rename the file if its name is wrong"
         )
     return max(1, min(4096, int(match["frames"])))

@@ -1,4 +1,7 @@
-"""A weights file of any container, as named tensors. The file is untrusted: limited, checked, never executed."""
+"""Read a weights file of any container as named tensors.
+
+The file is untrusted: its size is limited, its contents are checked, and nothing in it is executed.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,13 @@ from edgeshift._system.files import sha256
 from edgeshift._system.text import is_printable
 from edgeshift.errors import CheckpointError
 
-#: The largest file that is read, and the most that a compressed one may hold. ResNet-50 with its optimiser is 0.2 GiB.
+#: Largest file that is read, and largest size that a compressed file may unpack to, bytes. A checkpoint of ResNet-50
+#: with its optimizer has 0.2 GiB.
 MAX_BYTES = 2 << 30
-#: The largest header of a safetensors file: names, shapes and metadata.
+#: Largest header of a safetensors file (names, shapes and metadata), bytes.
 MAX_HEADER = 8 << 20
 
-#: Keys under which training scripts keep the weights beside their optimiser: MIT's and mmaction2's; others'.
+#: Keys under which training scripts store the weights next to the optimizer. MIT and mmaction2 use the first one.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 _LEGACY = b"\x80"
@@ -37,11 +41,13 @@ _ZIP = b"PK\x03\x04"
 
 @dataclass(frozen=True, eq=False)
 class WeightsFile:
-    """A file that was read.
+    """A weights file that was read.
 
     Attributes:
-        tensors: by the file's own names; any dtype, at least one.
-        metadata: of safetensors; empty otherwise.
+        path: the file.
+        sha256: hash of the file, 64 hexadecimal digits.
+        tensors: {name in the file: tensor of any dtype}; at least one.
+        metadata: the metadata entries of a safetensors file; empty for other files.
     """
 
     path: Path
@@ -50,7 +56,7 @@ class WeightsFile:
     metadata: Mapping[str, str]
 
     def error(self, reason: str) -> CheckpointError:
-        """A CheckpointError about this file, in one line."""
+        """Return a CheckpointError about this file, in one line."""
         return refusal(self.path, reason)
 
 
@@ -58,8 +64,8 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
     """Read a ``torch.save`` file (zip or legacy) or a safetensors file.
 
     Raises:
-        CheckpointError: no such file, not a file, over ``MAX_BYTES``, damaged, of another kind, or holding anything
-            but named tensors.
+        CheckpointError: there is no such file, it is larger than ``MAX_BYTES``, damaged, of another kind, or holds
+            anything but named tensors.
     """
     path = Path(path)
     data = _bytes(path)
@@ -82,21 +88,21 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
 
 
 def refusal(path: Path, reason: str) -> CheckpointError:
-    """A CheckpointError in one line, whatever the path is made of."""
+    """Return a CheckpointError in one line. A path with unprintable characters is escaped."""
     name = str(path)
     return CheckpointError(f"{name if is_printable(name) else repr(name)}: {reason}")
 
 
 def quote(name: object) -> str:
-    """A name from a file, safe to print: escaped and cut."""
+    """Return a name from a file so that it is safe to print: escaped and shortened."""
     text = repr(name)
     return text if len(text) <= 120 else f"{text[:110]}...{text[-1]}"
 
 
 def _bytes(path: Path) -> bytes:
-    """All of a file, after its size: read once, so that what is hashed is what is loaded."""
+    """Return the contents of a file, read once, so that the bytes that are hashed are the bytes that are loaded."""
     try:
-        # Not blocking: opening a named pipe would otherwise wait for someone to write to it.
+        # Opening a named pipe would otherwise block until some process writes to it.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
@@ -118,67 +124,69 @@ def _bytes(path: Path) -> bytes:
 def _torch(path: Path, data: bytes) -> object:
     try:
         with warnings.catch_warnings():
-            # Files pickled with a newer protocol load as well; torch only says that it is not sure.
+            # torch warns about a newer pickle protocol, but usually loads the file.
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        if found:
+        match = re.search(r"GLOBAL (\S+)", str(error))
+        if match:
             raise refusal(
                 path,
-                f"holds a Python object ({quote(found[1])}), which is never executed; where you trust the file, save "
-                "its weights alone: torch.save(model.state_dict(), ...)",
+                f"holds a Python object ({quote(match[1])}), which edgeshift does not execute; if you trust the file, "
+                "save only its weights: torch.save(model.state_dict(), ...)",
             ) from error
         if "Unsupported operand" in str(error):
             raise refusal(
                 path,
-                "is damaged, or pickled with another protocol than 2, torch.save's own; download or export it again",
+                "is damaged, or not pickled with protocol 2 as torch.save does; download or export it again",
             ) from error
         raise refusal(path, f"is damaged: {_line(error)}; download or export it again") from error
-    except Exception as error:  # a damaged pickle stream fails in any way at all: KeyError, struct.error, ...
+    except Exception as error:  # a damaged pickle stream raises errors of any type: KeyError, struct.error, ...
         raise refusal(path, f"is damaged or cut short: {_line(error)}; download or export it again") from error
 
 
 def _check_zip(path: Path, data: bytes) -> None:
-    """Find what torch does not look for: a flipped bit, a small file that unpacks to a huge one."""
+    """Check what torch does not: a flipped bit, and a small file that unpacks to a huge one."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             names = {Path(entry.filename).name for entry in entries}
             if "constants.pkl" in names:
-                raise refusal(path, "is a TorchScript archive: a program; export the network's state_dict() instead")
+                raise refusal(
+                    path, "is a TorchScript archive, which is a program; export the network's state_dict() instead"
+                )
             if "data.pkl" not in names:
-                raise refusal(path, "is a zip file, but not one of PyTorch's; name the weights file inside it")
+                raise refusal(path, "is a zip file, but not one of PyTorch's; unpack it and name the weights file")
             if sum(entry.file_size for entry in entries) > MAX_BYTES:
                 raise refusal(path, f"unpacks to more than {MAX_BYTES:,} bytes, the limit for weights")
             for entry in entries:
-                # torch.serialization.set_crc32_options(False) writes zeros in place of checksums.
+                # Files written under torch.serialization.set_crc32_options(False) have zeros instead of checksums.
                 if entry.CRC:
                     with archive.open(entry) as stream:
                         while stream.read(1 << 20):
                             pass
     except CheckpointError:
         raise
-    except Exception as error:  # zipfile raises as freely as pickle does
+    except Exception as error:  # so does a damaged zip file
         raise refusal(path, f"is damaged or cut short: {_line(error)}; download or export it again") from error
 
 
-def _state_dict(path: Path, found: object) -> dict[str, Tensor]:
+def _state_dict(path: Path, value: object) -> dict[str, Tensor]:
     for name in WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
-            found = found[name]
+        if isinstance(value, Mapping) and isinstance(value.get(name), Mapping):
+            value = value[name]
             break
-    if not isinstance(found, Mapping):
-        raise refusal(path, f"holds a {type(found).__name__}, not a state dict; export the network's state_dict()")
-    for name, value in found.items():
+    if not isinstance(value, Mapping):
+        raise refusal(path, f"holds a {type(value).__name__}, not a state dict; export the network's state_dict()")
+    for name, tensor in value.items():
         if not isinstance(name, str):
             raise refusal(path, f"its entry {quote(name)} is not named by a string; export the network's state_dict()")
-        if not isinstance(value, Tensor):
-            kind = type(value).__name__
+        if not isinstance(tensor, Tensor):
+            kind = type(tensor).__name__
             raise refusal(
                 path, f"its entry {quote(name)} is not a tensor but {kind}; export the network's state_dict()"
             )
-    return dict(found)
+    return dict(value)
 
 
 def _is_safetensors(data: bytes) -> bool:
@@ -198,7 +206,7 @@ def _safetensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], Mapping[st
     try:
         header = msgspec.json.decode(data[8 : 8 + length], type=_Header)
         return safetensors.torch.load(data), header.metadata
-    except Exception as error:  # the library's own error, and what torch says of an odd dtype
+    except Exception as error:  # the library's own error type, and torch's errors about unknown dtypes
         raise refusal(path, f"is damaged: {_line(error)}; download or export it again") from error
 
 
@@ -207,9 +215,9 @@ class _Header(msgspec.Struct):
 
 
 def _line(error: BaseException) -> str:
-    """The gist of a foreign error: its first sentence, or its kind where it says nothing."""
+    """Return the first sentence of a library's error, or its type if it has no text."""
     text = " ".join(str(error).split())
-    if "WeightsUnpickler error:" in text:  # torch's own advice, which is to execute the file, comes first
+    if "WeightsUnpickler error:" in text:  # before it stands torch's advice, which is to execute the file
         text = text.partition("WeightsUnpickler error:")[2].strip()
     text = text.split(". ")[0].split(" Check the documentation")[0][:120].rstrip(".")
     return f"{type(error).__name__} {text}" if isinstance(error, KeyError) or not text else text

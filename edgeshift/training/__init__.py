@@ -1,4 +1,7 @@
-"""Training: from drawn streams or one's own videos to a checkpoint that streams. Importing this needs no torch."""
+"""Training on drawn streams or recorded videos. The result is a checkpoint that streams.
+
+Importing this package needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,12 @@ __all__ = ["Recipe", "Trained", "train"]
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished run.
+    """A finished training run.
 
     Attributes:
-        path: the checkpoint, safetensors. curve: the course of the run as a picture.
-        history: its lines, the last one with a validation.
+        path: the resulting checkpoint, a safetensors file.
+        curve: the plot of losses and accuracies. It is not drawn if matplotlib is not installed.
+        history: the entries of the run; the last one has a validation.
     """
 
     path: Path
@@ -32,7 +36,7 @@ class Trained:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """Clips that could not be read and were left out: a line each."""
+        """Clips that could not be read and were left out, one line each."""
         return tuple(line for entry in self.history for line in entry.unread)
 
 
@@ -52,26 +56,29 @@ def train(
     half: bool = False,
     report: Callable[[Entry], None] = lambda _entry: None,
 ) -> Trained:
-    """Train a model in a folder of its own, or go on with a run that was cut off there.
+    """Train a model in a folder of its own, or resume a run that was interrupted there.
 
     Args:
-        recipe: the numbers.
-        folder: where the run lives; see ``training.trainer``.
-        data: a folder of videos per label, or a CSV (file,label[,split]); None: drawn streams of ten gestures.
-        strokes: a file of further gestures to draw (``edgeshift.gestures.read_strokes``).
-        init: a checkpoint in any layout edgeshift reads; None: random weights.
-        past_only: ``init`` was trained past-only, which MIT's and mmaction2's names cannot show.
-        changes: how labels change when clips are mirrored or reversed; None: neither is done.
-        resume: go on where the folder's run was cut off; it must be the same run.
-        device: "cpu" or "cuda". workers: processes that prepare the frames; with any, a script of
-            one's own needs the usual ``if __name__ == "__main__":``.
-        license: on what terms the result may be used, kept in the file.
-        half: store its weights as float16. A finished run's file is written anew with what is asked of these two.
-        report: called with each line of the history.
+        recipe: the hyperparameters.
+        folder: the folder of the run. ``edgeshift.training.trainer`` lists its files.
+        data: a folder with one folder of videos per label, or a CSV (file,label[,split]); None: drawn streams of ten
+            gestures.
+        strokes: a JSON file of further gestures to draw (``edgeshift.gestures.read_strokes``).
+        init: a checkpoint to start from, in any layout that edgeshift reads; None: random weights.
+        past_only: the weights of ``init`` were trained past-only, which tensor names of MIT and mmaction2 do not show.
+        changes: the labels of mirrored and reversed clips; None: clips are neither mirrored nor reversed.
+        resume: continue an interrupted run in ``folder``. It must be the same run.
+        device: "cpu" or "cuda".
+        workers: number of processes that prepare frames. A script that uses any needs the usual
+            ``if __name__ == "__main__":``.
+        license: licence of the result, stored in its file.
+        half: store the weights of the result as float16. If the run in ``folder`` is already finished, ``half`` and
+            ``license`` apply to its result, which is written again.
+        report: called with each new entry of the history.
 
     Raises:
-        TrainingError: data or a folder that does not fit, or a training that fails.
-        RuntimeMissingError: torch is not installed.
+        TrainingError: unsuitable data, a folder of another run, or a training that fails.
+        RuntimeMissingError: torch or safetensors is not installed.
     """
     for package in ("torch", "safetensors"):
         try:

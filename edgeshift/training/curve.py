@@ -1,73 +1,63 @@
-"""The course of a run as a picture: losses above, accuracies below."""
+"""The plot of a training run: losses above, accuracies below."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from edgeshift._system.files import atomic_write
+from edgeshift.errors import missing
 from edgeshift.training.history import Entry
-from edgeshift.video.fit import Frame, opencv
-from edgeshift.video.picture import write_picture
 
-WIDTH, HEIGHT, LEFT, GAP = 900, 260, 70, 40
-BLACK, GREY = (30, 30, 30), (215, 215, 215)
-COLOURS = ((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40))
-Line = tuple[str, list[tuple[float, float]]]
+Points = list[tuple[int, float]]
 
 
 def draw_curve(entries: Sequence[Entry], path: Path) -> None:
-    """Write the picture; nothing is written while there are no entries."""
+    """Write the plot as a PNG file. If there are no entries, nothing is written.
+
+    Raises:
+        RuntimeMissingError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise missing("matplotlib", "report", "drawing the training curve") from error
     if not entries:
         return
-    checked = [e for e in entries if e.validation is not None]
-    losses: list[Line] = [
-        ("loss", [(e.step, e.training.loss) for e in entries]),
-        ("validation", [(e.step, e.validation.loss) for e in checked if e.validation]),
-    ]
-    rates: list[Line] = [
-        ("frames", [(e.step, e.training.frame_accuracy) for e in entries]),
-        ("validation: frames", [(e.step, e.validation.frame_accuracy) for e in checked if e.validation]),
-        ("gestures", [(e.step, e.training.gesture_accuracy) for e in entries]),
-        ("validation: gestures", [(e.step, e.validation.gesture_accuracy) for e in checked if e.validation]),
-    ]
-    most = float(np.percentile([y for _, line in losses for _, y in line], 98)) * 1.05
-    picture = np.concatenate(
-        [_plot("loss", losses, most, entries[-1].step), _plot("accuracy", rates, 1.0, entries[-1].step)]
-    )
-    write_picture(path, picture)
+    training = [(entry.step, entry.training) for entry in entries]
+    validation = [(entry.step, entry.validation) for entry in entries if entry.validation is not None]
+    figure = Figure(figsize=(9, 6.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    losses = [(step, sums.loss) for step, sums in training]
+    validation_losses = [(step, sums.loss) for step, sums in validation]
+    _plot(top, "training", losses, validation_losses, "tab:blue")
+    # The first losses are so high that they would flatten the rest of the curve.
+    top.set_ylim(0, float(np.percentile([loss for _, loss in losses + validation_losses], 98)) * 1.05 or None)
+    for name, attribute, colour in (
+        ("frames", "frame_accuracy", "tab:orange"),
+        ("gestures", "gesture_accuracy", "tab:green"),
+    ):
+        points, checked = (
+            [(step, float(getattr(sums, attribute))) for step, sums in part] for part in (training, validation)
+        )
+        _plot(bottom, name, points, checked, colour)
+    bottom.set_ylim(0, 1)
+    bottom.set_xlabel("optimizer steps")
+    for axes, quantity in ((top, "loss"), (bottom, "accuracy")):
+        axes.set_ylabel(quantity)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=100)
 
 
-def _plot(title: str, lines: Sequence[Line], most: float, steps: int) -> Frame:
-    cv2 = opencv("drawing the curve")
-    picture = np.full((HEIGHT + 2 * GAP, WIDTH, 3), 255, np.uint8)
-    right, bottom = WIDTH - 20, GAP + HEIGHT
-    for part in range(5):
-        y = bottom - HEIGHT * part // 4
-        cv2.line(picture, (LEFT, y), (right, y), GREY, 1)
-        _write(picture, f"{most * part / 4:.2f}", (LEFT - 48, y + 4), BLACK)
-        x = LEFT + (right - LEFT) * part // 4
-        _write(picture, f"{steps * part // 4:,}", (x - 12, bottom + 18), BLACK)
-    _write(picture, title, (LEFT, GAP - 14), BLACK)
-    at = LEFT + 110
-    for (name, points), colour in zip(lines, COLOURS, strict=False):
-        if not points:
-            continue
-        values = np.array(points, float)
-        across = LEFT + values[:, 0] / max(steps, 1) * (right - LEFT)
-        down = bottom - np.clip(values[:, 1] / max(most, 1e-9), 0, 1) * HEIGHT
-        way = np.stack([across, down], 1).round().astype(np.int32)
-        cv2.polylines(picture, [way], False, colour, 2 if "validation" in name else 1, cv2.LINE_AA)
-        if "validation" in name:
-            for point in way.tolist():
-                cv2.circle(picture, point, 3, colour, -1, cv2.LINE_AA)
-        last = f"{name} {points[-1][1]:.3f}"
-        _write(picture, last, (at, GAP - 14), colour)
-        at += 24 + 8 * len(last)
-    return picture
-
-
-def _write(picture: Frame, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    cv2 = opencv("drawing the curve")
-    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+def _plot(axes: Any, name: str, training: Points, validation: Points, colour: str) -> None:
+    axes.plot(*zip(*training, strict=True), color=colour, linewidth=1, label=f"{name} {training[-1][1]:.3f}")
+    if validation:
+        label = f"{name}, validation {validation[-1][1]:.3f}"
+        axes.plot(*zip(*validation, strict=True), color=colour, linewidth=2, marker="o", markersize=4, label=label)

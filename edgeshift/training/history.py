@@ -1,4 +1,4 @@
-"""What a run has seen so far: a line every few steps."""
+"""The history of a training run: one entry of losses and accuracies every few steps, kept in a file."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ import msgspec
 from edgeshift._system.files import atomic_write
 from edgeshift.errors import TrainingError, one_line
 
-#: Sums that entries keep; all but the counts are divided when read.
+#: The fields of ``Sums`` that are added up over batches.
 SUMS = ("total", "frame", "span", "motion", "correct", "counted", "right", "gestures")
 
 
 class Sums(msgspec.Struct, frozen=True):
-    """Losses of some batches: sums over them.
+    """Sums over several batches. The properties divide them by the number of batches, frames or gestures.
 
     Attributes:
-        total, frame, span, motion: losses. batches: how many.
-        correct, counted: frames answered rightly, and all that count, weighted.
-        right, gestures: gestures whose mean answer is right, and all.
+        total: the loss that is minimised.
+        frame: loss of the frames.
+        span: loss of the gestures.
+        motion: auxiliary loss of the fingertip's motion.
+        correct: weighted number of correctly classified frames.
+        counted: weighted number of all frames.
+        right: number of gestures whose mean logits are correct.
+        gestures: number of all gestures.
+        batches: number of batches.
     """
 
     total: float = 0.0
@@ -34,42 +40,48 @@ class Sums(msgspec.Struct, frozen=True):
     batches: int = 0
 
     def add(self, values: dict[str, float]) -> Sums:
-        """With one more batch."""
+        """Return the sums with the values of one more batch added."""
         return Sums(**{name: getattr(self, name) + values[name] for name in SUMS}, batches=self.batches + 1)
 
     @property
     def loss(self) -> float:
-        """Mean of the batches."""
+        """Mean loss of a batch."""
         return self.total / max(self.batches, 1)
 
     @property
     def frame_accuracy(self) -> float:
-        """0..1, over the frames that count."""
+        """Weighted accuracy over frames, 0 to 1."""
         return self.correct / self.counted if self.counted else 0.0
 
     @property
     def gesture_accuracy(self) -> float:
-        """0..1."""
+        """Accuracy over gestures, 0 to 1."""
         return self.right / self.gestures if self.gestures else 0.0
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One line: the steps up to ``step`` since the line before, and a validation if there was one."""
+    """One entry of the history.
+
+    Attributes:
+        step: number of steps taken so far.
+        clock: time at which the entry was written, seconds since 1970.
+        training: sums over the steps since the previous entry.
+        validation: sums over the validation sequences; None: there was no validation at this step.
+        unread: clips found to be unreadable since the previous entry, one line each. A clip is listed once in a run.
+    """
 
     step: int
     clock: float
-    """Seconds since 1970, when it was written."""
     training: Sums
     validation: Sums | None = None
     unread: tuple[str, ...] = ()
-    """Clips that turned out not to be readable since the line before: a line each, and each once in a run."""
 
 
 class History:
-    """The lines in a file, appended as they come.
+    """The entries of a run, in a file with one JSON object per line.
 
     Raises:
-        TrainingError: a file that is not one of ours.
+        TrainingError: the file is not a history.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,23 +90,21 @@ class History:
         if path.exists():
             lines = path.read_bytes().splitlines()
             try:
+                # A line without its closing brace was cut off when the run was killed.
                 self.entries = [msgspec.json.decode(line, type=Entry) for line in lines if line.endswith(b"}")]
             except msgspec.MsgspecError as error:
-                raise TrainingError(f"{path}: {one_line(error)}; remove the folder to start anew") from error
+                raise TrainingError(f"{path}: {one_line(error)}; remove the folder to start again") from error
 
-    def append(self, entry: Entry) -> None:
-        """One more line."""
+    def append(self, step: int, training: Sums, validation: Sums | None, unread: tuple[str, ...] = ()) -> Entry:
+        """Add an entry, dated now, and return it."""
+        entry = Entry(step, time(), training, validation, unread)
         self.entries.append(entry)
         with self.path.open("ab") as file:
             file.write(msgspec.json.encode(entry) + b"\n")
+        return entry
 
-    def cut(self, lines: int) -> None:
-        """Forget what came after the first ``lines``: the state that is gone on from does not know it."""
-        self.entries = self.entries[:lines]
+    def cut(self, length: int) -> None:
+        """Remove all entries after the first ``length``: the saved state from which the run resumes is older."""
+        self.entries = self.entries[:length]
         with atomic_write(self.path) as part:
             part.write_bytes(b"".join(msgspec.json.encode(entry) + b"\n" for entry in self.entries))
-
-
-def entry(step: int, training: Sums, validation: Sums | None, unread: tuple[str, ...] = ()) -> Entry:
-    """A line, dated now."""
-    return Entry(step, time(), training, validation, unread)

@@ -1,4 +1,4 @@
-"""How a model is trained: every number, in one place, kept with the result."""
+"""The hyperparameters of a training run, which are stored with its result."""
 
 from __future__ import annotations
 
@@ -11,18 +11,27 @@ from edgeshift.gestures import SPACING
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The numbers of one training run.
+    """The hyperparameters of one training run.
 
     Attributes:
-        model: a registry name. bidirectional: shift from the future too; such a model cannot stream.
-        size: of the frames, pixels. width: MobileNetV2's multiplier.
-        spacing: seconds between frames. frames: of one training sequence. batch: sequences in a step.
-        steps: optimizer steps. rate: the highest learning rate of the one-cycle schedule. decay: weight decay.
-        smoothing: of labels. dropout: before the head. clip: the largest norm of a gradient.
-        motion: weight of the auxiliary loss on the fingertip's place and displacement; 0: none.
-        frozen: how many of the first stages keep their weights.
-        settle: share of the steps, the last ones, in which batch norms keep their statistics.
-        seed: of weights, order and drawings.
+        model: a registry name.
+        bidirectional: also shift from the future. Such a model cannot stream.
+        size: height and width of the frames, pixels.
+        width: MobileNetV2's width multiplier.
+        depth: TSAM's K, the number of past frames.
+        spacing: seconds between frames.
+        frames: frames of a training sequence.
+        batch: sequences in a batch.
+        steps: optimizer steps.
+        rate: highest learning rate of the one-cycle schedule.
+        decay: weight decay.
+        smoothing: label smoothing.
+        dropout: dropout rate before the head.
+        clip: largest norm of the gradient.
+        motion: weight of the auxiliary loss on the fingertip's position and displacement; 0: no such loss.
+        frozen: number of first stages whose weights are not trained.
+        settle: share of the steps, at the end, in which batch norms do not update their statistics.
+        seed: seed of the initial weights, of the order of the data, and of the drawings.
     """
 
     model: str = "tsm_mobilenet_v2"

@@ -1,4 +1,4 @@
-"""A whole run: data, start, training, the rule for streams, and one file at the end."""
+"""A complete training run: data, starting weights, training, event rule, and one checkpoint at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from edgeshift import __version__
 from edgeshift._system.files import sha256
 from edgeshift._system.memory import keep_freed_memory
-from edgeshift.artifact.description import NONE, RuleSpec
+from edgeshift.artifact.description import NONE, RuleSpec, WeightsSpec, describe_network
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import TrainingError
 from edgeshift.events.spotter import DEFAULT_RULE
@@ -30,16 +30,18 @@ from edgeshift.training.sequences import DrawnSequences, Sequences
 from edgeshift.training.start import starting_network
 from edgeshift.training.trainer import CURVE, HISTORY, RESULT, Run, train
 from edgeshift.training.videos import TRAIN, VALIDATION, LabelMap, VideoSequences, find_videos, labels_of
-from edgeshift.video.fit import opencv
+from edgeshift.video.fit import FrameSpec, opencv
 
-#: Seeds apart from those that are trained on (a run's seed) and those that are tested on.
+#: Seeds of the drawn streams for validation and for tuning the event rule. The seeds of training streams are smaller.
 VALIDATION_SEED, RULE_SEED = 700_000_000, 800_000_000
-#: Streams that the rule is chosen on, their seconds, and the frames that fit into memory at once.
-RULE_STREAMS, RULE_SECONDS, RULE_FRAMES = 40, 60.0, 600
-#: Entries about earlier stages that a file keeps, out of 64 that it has room for.
-EARLIER, BEFORE = 40, "before: "
-#: Characters of an entry.
-LONGEST = 4096
+#: Number of streams that the event rule is tuned on, and their length in seconds.
+RULE_STREAMS, RULE_SECONDS = 40, 60.0
+#: Largest number of frames of such a stream, which must fit into memory.
+RULE_FRAMES = 600
+#: Number of entries about earlier stages that a file keeps, and the prefix of their names. A file has room for 64.
+EARLIER_ENTRIES, EARLIER = 40, "before: "
+#: Largest number of characters of an entry.
+MAX_TEXT = 4096
 
 
 def run_and_save(
@@ -58,116 +60,63 @@ def run_and_save(
     half: bool,
     report: Callable[[Entry], None],
 ) -> Trained:
-    """``edgeshift.training.train``, which see."""
+    """Train and save; see ``edgeshift.training.train``."""
     keep_freed_memory()
     if device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("no GPU that this torch can use: leave --device out, or install a torch with CUDA")
+        raise TrainingError("torch finds no GPU: leave --device out, or install a torch with CUDA")
     gestures = STROKES if strokes is None else STROKES | read_strokes(strokes)
     if data is not None and strokes is not None:
-        raise TrainingError("--strokes are for drawn streams, --data is for videos: give one of them")
-    learn, watch = _data(recipe, data, gestures, changes)
-    start = starting_network(recipe, learn.labels, init, past_only=past_only)
+        raise TrainingError("--strokes is for drawn streams and --data is for videos: give one of them")
+    training_data, validation_data = _read_data(recipe, data, gestures, changes)
+    start = starting_network(recipe, training_data.labels, init, past_only=past_only)
     network = start.network
     words = "" if changes is None else f"mirrored {dict(changes.mirrored)}, reversed {dict(changes.reversed)}"
-    run = Run(recipe, folder, start.words, learn, watch, device=device, workers=workers, changes=words)
-    about: dict[str, Any] = {
-        "labels": learn.labels,
-        "frame_spacing": recipe.spacing,
-        "frames": recipe.frames,
-        "fit": "squash",
-        "source": f"edgeshift train on {learn.source}",
-        "license": license or start.license,
-        "half": half,
-        "training": {
-            "data": learn.source,
-            "validation": watch.source,
-            "start": start.words,
-            "changes": _short(words) or "none",
-            "recipe": msgspec.json.encode(recipe).decode(),
-            "seed": str(recipe.seed),
-            "tools": ", ".join(
-                (
-                    f"edgeshift {__version__}",
-                    f"python {platform.python_version()}",
-                    f"torch {torch.__version__}",
-                    f"numpy {np.__version__}",
-                    f"opencv {opencv('training').__version__}",
-                )
-            ),
-            **_before(start.training),
-        },
+    run = Run(
+        recipe, folder, start.words, training_data, validation_data, device=device, workers=workers, changes=words
+    )
+    description = describe_network(
+        network.config,
+        labels=training_data.labels,
+        frame=FrameSpec(recipe.size, recipe.size),
+        weights=WeightsSpec(source=f"edgeshift train on {training_data.source}", license=license or start.license),
+        frame_spacing=recipe.spacing,
+        clip_frames=recipe.frames,
+    )
+    training = {
+        "data": training_data.source,
+        "validation": validation_data.source,
+        "start": start.words,
+        "changes": _shorten(words) or "none",
+        "recipe": msgspec.json.encode(recipe).decode(),
+        "seed": str(recipe.seed),
+        "tools": f"edgeshift {__version__}, python {platform.python_version()}, torch {torch.__version__}, "
+        f"numpy {np.__version__}, opencv {opencv('training').__version__}",
+        **_earlier_training(start.training),
     }
-    with TemporaryDirectory() as trial:  # what cannot be saved is said now, and not after hours
-        save(Path(trial) / RESULT, network, **about)
+    with TemporaryDirectory() as trial:  # a result that cannot be saved must fail now, not after hours of training
+        save(Path(trial) / RESULT, network, description, training=training, half=half)
     result = folder / RESULT
-    whole = _finished(folder, recipe) and result.is_file()
+    complete = _is_finished(folder, recipe) and result.is_file()
     history = train(run, network, resume=resume, report=report)
-    if whole and not (half or license):
-        return Trained(result, folder / CURVE, tuple(history.entries))  # nothing has changed
-    if whole:
-        rule = load(result).rule  # the same weights under other terms, or in another form
+    trained = Trained(result, folder / CURVE, tuple(history.entries))
+    if complete and not (half or license):
+        return trained
+    if complete:
+        rule = load(result).description.rule  # only the licence or the precision of the file changes
     elif recipe.bidirectional:
         rule = None
+    elif data is None:
+        rule = tune_on_drawn_streams(network, recipe, gestures)
     else:
-        rule = drawn_rule(network, recipe, gestures) if data is None else _usual(learn.labels)
-    if unread := sum(len(line.unread) for line in history.entries):
-        about["training"]["left out"] = f"{unread} clips that could not be read"
-    save(result, network, rule=rule, **about)
+        rule = _default_rule(training_data.labels)
+    if trained.unread:
+        training["left out"] = f"{len(trained.unread)} clips that could not be read"
+    save(result, network, description, rule=rule, training=training, half=half)
     load(result)  # what was written must read back
-    return Trained(result, folder / CURVE, tuple(history.entries))
+    return trained
 
 
-def _data(
-    recipe: Recipe, data: Path | None, strokes: Mapping[str, Stroke], changes: LabelMap | None
-) -> tuple[Sequences, Sequences]:
-    if data is None:
-        if changes is not None:
-            raise TrainingError("--mirror and --reverse are for videos: leave them out with drawn streams")
-        return (
-            DrawnSequences(recipe.frames, recipe.size, recipe.spacing, recipe.seed, strokes),
-            DrawnSequences(recipe.frames, recipe.size, recipe.spacing, VALIDATION_SEED, strokes),
-        )
-    videos = find_videos(data)
-    labels = labels_of(videos)
-    learn = [video for video in videos if video.split == TRAIN]
-    watch = [video for video in videos if video.split == VALIDATION]
-    absent = set(labels) - {video.label for video in learn}
-    if absent:
-        raise TrainingError(f"{data}: no clip of {sorted(absent)[0]!r} is there to train on")
-    numbers = (recipe.frames, recipe.size, recipe.spacing, recipe.seed)
-    return (
-        VideoSequences(learn, labels, *numbers, changes=changes),
-        VideoSequences(watch, labels, *numbers, plain=True),
-    )
-
-
-def _finished(folder: Path, recipe: Recipe) -> bool:
-    """Whether a run has taken all its steps already."""
-    path = folder / HISTORY
-    return path.is_file() and any(line.step >= recipe.steps for line in History(path).entries)
-
-
-def _before(training: Mapping[str, str]) -> dict[str, str]:
-    """What is said of the stages before. A file has room for so much: of many, the ones furthest back are left out."""
-    found = sorted(training.items(), key=lambda item: item[0].count(BEFORE))
-    kept = {f"{BEFORE}{name}"[:128]: text for name, text in found[:EARLIER]}
-    left = len(found) - len(found[:EARLIER])
-    return kept | ({f"{BEFORE}left out": f"{left} entries about the stages furthest back"} if left else {})
-
-
-def _short(text: str) -> str:
-    """As much as an entry holds, with a hash of the rest."""
-    if len(text) <= LONGEST:
-        return text
-    return f"{text[: LONGEST - 100]}... sha256 {sha256(text.encode())}"
-
-
-def _usual(labels: tuple[str, ...]) -> RuleSpec:
-    """For videos, whose clips say nothing of what happens between them: what is assumed where nobody has chosen."""
-    return msgspec.structs.replace(DEFAULT_RULE, none=NONE if NONE in labels else None)
-
-
-def drawn_rule(
+def tune_on_drawn_streams(
     network: ShiftNetwork,
     recipe: Recipe,
     strokes: Mapping[str, Stroke],
@@ -175,9 +124,14 @@ def drawn_rule(
     count: int | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> RuleSpec:
-    """Chosen on drawn streams that were not trained on: ``count`` of them, ``RULE_STREAMS`` if it is not given.
+    """Return the event rule that works best on drawn streams which the network was not trained on.
 
-    advance: called after each.
+    Args:
+        network: in evaluation mode.
+        recipe: gives size and spacing of the frames.
+        strokes: the gestures to draw.
+        count: number of streams; None: ``RULE_STREAMS``.
+        advance: called after each stream.
     """
     streams: list[tuple[npt.NDArray[Any], npt.NDArray[Any], tuple[Event, ...]]] = []
     seconds = min(RULE_SECONDS, RULE_FRAMES * recipe.spacing)
@@ -190,3 +144,54 @@ def drawn_rule(
             streams.append((drawn.times, network(clip)[0].numpy(), drawn.events))
         advance()
     return choose_rule(streams, recipe.spacing, (*strokes, NONE))
+
+
+def _read_data(
+    recipe: Recipe, data: Path | None, strokes: Mapping[str, Stroke], changes: LabelMap | None
+) -> tuple[Sequences, Sequences]:
+    """Return the sequences to train on and the sequences to validate on."""
+    if data is None:
+        if changes is not None:
+            raise TrainingError("--mirror and --reverse are for videos: leave them out with drawn streams")
+        return (
+            DrawnSequences(recipe.frames, recipe.size, recipe.spacing, recipe.seed, strokes),
+            DrawnSequences(recipe.frames, recipe.size, recipe.spacing, VALIDATION_SEED, strokes),
+        )
+    videos = find_videos(data)
+    labels = labels_of(videos)
+    training = [video for video in videos if video.split == TRAIN]
+    validation = [video for video in videos if video.split == VALIDATION]
+    absent = set(labels) - {video.label for video in training}
+    if absent:
+        raise TrainingError(f"{data}: there is no clip of {min(absent)!r} to train on")
+    numbers = (recipe.frames, recipe.size, recipe.spacing, recipe.seed)
+    return (
+        VideoSequences(training, labels, *numbers, changes=changes),
+        VideoSequences(validation, labels, *numbers, validation=True),
+    )
+
+
+def _is_finished(folder: Path, recipe: Recipe) -> bool:
+    """Return True if the run in a folder has already taken all its steps."""
+    path = folder / HISTORY
+    return path.is_file() and any(entry.step >= recipe.steps for entry in History(path).entries)
+
+
+def _earlier_training(training: Mapping[str, str]) -> dict[str, str]:
+    """Return the entries about earlier stages. If there are too many, the earliest stages are left out."""
+    entries = sorted(training.items(), key=lambda item: item[0].count(EARLIER))
+    kept = {f"{EARLIER}{name}"[:128]: text for name, text in entries[:EARLIER_ENTRIES]}
+    left = len(entries[EARLIER_ENTRIES:])
+    return kept | ({f"{EARLIER}left out": f"{left} entries about the earliest stages"} if left else {})
+
+
+def _shorten(text: str) -> str:
+    """Return as much of a text as an entry holds, with a hash of all of it."""
+    if len(text) <= MAX_TEXT:
+        return text
+    return f"{text[: MAX_TEXT - 100]}... sha256 {sha256(text.encode())}"
+
+
+def _default_rule(labels: tuple[str, ...]) -> RuleSpec:
+    """Return the default rule, for videos: trimmed clips do not show what happens between gestures."""
+    return msgspec.structs.replace(DEFAULT_RULE, none=NONE if NONE in labels else None)

@@ -1,4 +1,4 @@
-"""Training sequences: frames and what to answer, by index, so that a run can go on where it was cut off."""
+"""Training sequences: frames and their targets. They are addressed by index, so that a run can be resumed exactly."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from edgeshift.training.targets import Targets, frame_targets
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
-    """T frames of one stream, from a zero state.
+    """T successive frames of one stream. The network starts on them with states of zeros.
 
     Attributes:
         frames: uint8 [T, size, size, 3] RGB.
-        targets: what to answer.
-        motion: float32 [T, 4], the fingertip's x, y and their change since the frame before, in pictures.
-        motion_weights: float32 [T, 4], 1 where that is known.
-        unread: clips that would have been in it and cannot be read: a line each.
+        targets: what the network should answer.
+        motion: float32 [T, 4], the fingertip's x and y and their change since the previous frame. The unit is the
+            width or height of the frame.
+        motion_weights: float32 [T, 4], 1 if that value of ``motion`` is known, else 0.
+        unread: clips that belong to this sequence but cannot be read, one line each.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -35,32 +36,30 @@ class Sequence:
 
 
 class Sequences(Protocol):
-    """Where sequences come from. The same index always gives the same sequence.
+    """An endless source of sequences. The same index always gives the same sequence.
 
     Attributes:
-        labels: names of the answers. source: what this is, with a hash of it where it is files.
+        labels: one label per output of the network.
+        source: what the sequences are made from, in words, with a hash of the files if there are any.
     """
 
     labels: tuple[str, ...]
     source: str
 
     def __getitem__(self, index: int) -> Sequence:
-        """Sequence ``index``, 0 or more; there is no end to them."""
+        """Return the sequence of an index, which is 0 or more."""
         ...
 
 
-def _fingerprint(strokes: Mapping[str, Stroke]) -> str:
-    """Sixteen digits that tell sets of strokes apart."""
-    return sha256(repr(sorted(strokes.items())).encode())[:16]
-
-
 class DrawnSequences:
-    """Cut out of drawn streams, at their beginning or anywhere.
+    """Sequences cut out of drawn streams, at the beginning of a stream or later.
 
     Args:
-        frames, size, spacing: see ``Recipe``.
-        seed: another seed gives other streams.
-        strokes: the gestures to draw; their names are the labels, and ``none`` is one more.
+        frames: frames of a sequence.
+        size: height and width of the frames, pixels.
+        spacing: seconds between frames.
+        seed: seed of the streams.
+        strokes: the gestures to draw. The labels are their names and ``none``.
     """
 
     def __init__(
@@ -69,11 +68,11 @@ class DrawnSequences:
         self.labels = (*strokes, NONE)
         self.source = f"drawn gesture streams, seed {seed}, strokes {_fingerprint(strokes)}"
         self._frames, self._size, self._spacing, self._seed, self._strokes = frames, size, spacing, seed, strokes
-        # Late enough that the end of every stroke is seen, even if it is the first of its stream.
+        # Late enough that even the longest stroke, if it is the first of its stream, is seen to its end.
         self._latest = max(8.0, max((stroke.seconds[1] for stroke in strokes.values()), default=0.0) - 1)
 
     def __getitem__(self, index: int) -> Sequence:
-        """Sequence ``index``."""
+        """Return the sequence of an index, which is 0 or more."""
         seed = (self._seed << 32) + index
         random = np.random.default_rng([seed, 2])
         begin = 0.0 if random.random() < 0.4 else random.uniform(0, self._latest)
@@ -85,13 +84,18 @@ class DrawnSequences:
             size=self._size,
             strokes=self._strokes,
         )
-        seen = np.all(np.abs(drawn.track - 0.5) < 0.5, 1)
+        visible = np.all(np.abs(drawn.track - 0.5) < 0.5, 1)
         moved = np.diff(drawn.track, axis=0, prepend=drawn.track[:1])
-        both = seen & np.concatenate([[False], seen[:-1]])
-        weights = np.stack([seen, seen, both, both], 1).astype(np.float32)
+        visible_twice = visible & np.concatenate([[False], visible[:-1]])
+        weights = np.stack([visible, visible, visible_twice, visible_twice], 1).astype(np.float32)
         return Sequence(
             drawn.frames,
             frame_targets(drawn.times, drawn.events, self.labels),
             np.concatenate([drawn.track, moved], 1).astype(np.float32) * (weights > 0),
             weights,
         )
+
+
+def _fingerprint(strokes: Mapping[str, Stroke]) -> str:
+    """Return sixteen hexadecimal digits that differ between sets of strokes."""
+    return sha256(repr(sorted(strokes.items())).encode())[:16]

@@ -1,4 +1,4 @@
-"""What a run starts from: random weights, ImageNet's, or any checkpoint that edgeshift reads."""
+"""The network that a training run starts from: random weights, ImageNet's, or any checkpoint that edgeshift reads."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from edgeshift.models.network import ShiftNetwork
 from edgeshift.models.slot_migration import past_first
 from edgeshift.training.recipe import Recipe
 
-SCRATCH, OURS = "scratch", "edgeshift"
+#: The layout of our own files.
+OURS = "edgeshift"
 
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What a run starts from.
+    """The starting point of a run.
 
     Attributes:
-        network: to train. words: where its weights come from.
-        training: how those were trained, as far as their file says. license: their terms.
+        network: the network to train.
+        words: where its weights come from, in words.
+        training: how those weights were trained, if their file says.
+        license: licence of those weights; None: not known.
     """
 
     network: ShiftNetwork
@@ -35,18 +38,20 @@ class Start:
 
 
 def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None, *, past_only: bool = False) -> Start:
-    """The network to train.
+    """Build the network of a recipe, with the weights of a checkpoint or with random ones.
 
-    A head whose labels are other ones is replaced. Weights of another shift are taken as they are, since a shift has
-    none of its own; bi-directional TSM and TSAM become past-only by moving their slots (``models.slots``).
+    A head for other labels is replaced by an untrained one. Weights of another shift table are used unchanged, because
+    a shift has no weights. Bi-directional TSM and TSAM become past-only by ``edgeshift.models.slot_migration``.
 
     Args:
-        recipe: names the model. labels: of the answers. init: a checkpoint; None: random weights.
-        past_only: its weights were trained past-only, which the names of MIT's and mmaction2's tensors cannot show.
+        recipe: names the model.
+        labels: the labels to train for.
+        init: a checkpoint; None: random weights.
+        past_only: the checkpoint was trained past-only, which tensor names of MIT and mmaction2 do not show.
 
     Raises:
-        CheckpointError, ModelError: a file that cannot be read.
-        TrainingError: a checkpoint of another backbone.
+        CheckpointError, ModelError: the file cannot be read.
+        TrainingError: the checkpoint has another backbone.
     """
     table, backbone = parse_name(recipe.model)
     if init is None:
@@ -57,15 +62,15 @@ def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None,
             depth=recipe.depth,
             bidirectional=recipe.bidirectional,
         )
-        return Start(build(config, seed=recipe.seed), f"{SCRATCH}, seed {recipe.seed}", {})
-    given = _read(init, labels, past_only)
-    if given.config.backbone != backbone:
-        raise TrainingError(f"{init} holds a {given.config.name}: it cannot become a {recipe.model}")
-    network = given.network
-    both_ways = given.config.bidirectional and given.config.table != "tsn"  # without a shift there is nothing to move
-    if given.config.table == table and both_ways and not recipe.bidirectional:
+        return Start(build(config, seed=recipe.seed), f"scratch, seed {recipe.seed}", {})
+    checkpoint = _read(init, labels, past_only)
+    if checkpoint.config.backbone != backbone:
+        raise TrainingError(f"{init} holds a {checkpoint.config.name}: it cannot become a {recipe.model}")
+    network = checkpoint.network
+    has_future = checkpoint.config.bidirectional and checkpoint.config.table != "tsn"
+    if checkpoint.config.table == table and has_future and not recipe.bidirectional:
         network = past_first(network)
-    wanted = msgspec.structs.replace(
+    config = msgspec.structs.replace(
         network.config,
         table=table,
         size=recipe.size,
@@ -73,27 +78,29 @@ def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None,
         bidirectional=recipe.bidirectional,
         streamed_bidirectional=False,
     )
-    started = build(wanted)
-    started.load_state_dict(network.state_dict())
-    words = f"{init.name} ({given.layout}), sha256 {given.sha256}"
-    before = (given.training or {}).get("start")
-    words = f"{words}, which started from {before}"[:2000] if before else words
-    return Start(started, words, given.training or {}, given.license)
+    start = build(config)
+    start.load_state_dict(network.state_dict())
+    words = f"{init.name} ({checkpoint.layout}), sha256 {checkpoint.description.weights.sha256}"
+    earlier = checkpoint.training.get("start")
+    words = f"{words}, which started from {earlier}"[:2000] if earlier else words
+    return Start(start, words, checkpoint.training, checkpoint.description.weights.license)
 
 
 def kept_numbers(init: Path) -> dict[str, Any]:
-    """What a run takes over from a checkpoint of our own, unless told otherwise: ``Recipe`` fields.
+    """Return the ``Recipe`` fields that a run takes from one of our own checkpoints unless others are given.
 
-    Empty for other layouts: those do not say what they were trained at.
+    Checkpoints of other layouts do not record them; the result is then empty.
     """
-    given = load(init)
-    if given.layout != OURS:
+    checkpoint = load(init)
+    if checkpoint.layout != OURS:
         return {}
-    kept = {"size": given.config.size, "depth": given.config.depth, "spacing": given.frame_spacing}
-    return {name: value for name, value in kept.items() if value is not None}
+    config, spacing = checkpoint.config, checkpoint.description.frame_spacing
+    return {"size": config.size, "depth": config.depth, **({} if spacing is None else {"spacing": spacing})}
 
 
 def _read(init: Path, labels: tuple[str, ...], past_only: bool) -> Checkpoint:
-    slots = False if past_only else None
-    given = load(init, bidirectional=slots)
-    return given if given.labels == labels else load(init, new_head=len(labels), bidirectional=slots)
+    bidirectional = False if past_only else None
+    checkpoint = load(init, bidirectional=bidirectional)
+    if checkpoint.description.labels == labels:
+        return checkpoint
+    return load(init, new_head=len(labels), bidirectional=bidirectional)

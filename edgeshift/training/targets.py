@@ -1,4 +1,4 @@
-"""What each frame of a stream should answer: ``none`` until a stroke is complete, then its label for a while."""
+"""What a network should answer to each frame: ``none`` until a stroke is complete, then its label for a while."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ import numpy.typing as npt
 from edgeshift.artifact.description import NONE
 from edgeshift.gestures import Event
 
-#: Seconds for which a label is held after its stroke is complete.
+#: Seconds for which the target is a stroke's label after the stroke is complete.
 HOLD = 1.0
-#: How much a frame counts in which a stroke is not complete: it answers ``none``. The first side of a square is no
-#: ``right``, and which of the gestures it may become is taught by the mean of all their frames, not here.
-UNFINISHED = 0.7
-#: Of a stroke: from the first of these on frames count ever less, from the second on not at all. Where it is complete
-#: is a matter of opinion there.
-NEARLY = (0.6, 0.9)
-#: Spacings of a stroke that suffice: a network of ten shifts has seen no more than eleven frames anyway.
-ENOUGH = 10
+#: Weight of a frame in which a stroke is not complete, so that its target is ``none``. The weight is below 1 because
+#: the first side of a square looks like ``right``. Which gesture a stroke becomes is learned from the mean logits of all
+#: its frames.
+UNFINISHED_WEIGHT = 0.7
+#: Shares of a stroke between which that weight falls to 0. Near the end it is not clear whether a stroke is complete.
+FADE = (0.6, 0.9)
+#: Number of frames of a stroke that are enough to recognise it. A network with ten shifts looks back ten frames.
+ENOUGH_FRAMES = 10
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """For T frames and E gestures.
+    """The targets of T frames with E gestures.
 
     Attributes:
-        labels: int64 [T], index of the answer. weights: float32 [T], how much it counts.
-        spans: float32 [E, T], the share of each frame in the gesture's mean answer; rows sum to one.
-        span_labels: int64 [E].
+        labels: int64 [T], index of the label that a frame should be given.
+        weights: float32 [T], weight of a frame in the loss and in the accuracy.
+        spans: float32 [E, T], weight of each frame in the mean logits of a gesture; rows sum to one.
+        span_labels: int64 [E], index of the label of each gesture.
     """
 
     labels: npt.NDArray[np.int64]
@@ -42,22 +43,22 @@ class Targets:
 def frame_targets(
     times: npt.NDArray[np.floating], events: Sequence[Event], labels: Sequence[str], *, hold: float = HOLD
 ) -> Targets:
-    """Targets of a stream's frames, or of some of them.
+    """Return the targets of successive frames of a stream.
 
-    A gesture whose beginning was cut off counts if half of it, half of the frames, or ``ENOUGH`` of them are there.
+    A gesture whose beginning was cut off is a target if half of it, half of the frames, or ``ENOUGH_FRAMES`` remain.
 
     Args:
         times: [T] seconds, rising.
-        events: in the same clock; they may reach beyond the frames.
-        labels: all of them; without ``none``, frames outside of gestures do not count.
-        hold: seconds.
+        events: the gestures, on the same clock. They may extend beyond the frames.
+        labels: all labels. If ``none`` is not among them, frames outside of gestures have weight 0.
+        hold: seconds for which the target is a stroke's label after the stroke is complete.
     """
     names = list(labels)
     idle = names.index(NONE) if NONE in names else 0
     answers = np.full(len(times), idle, np.int64)
     weights = np.full(len(times), 1.0 if NONE in names else 0.0, np.float32)
     spans, span_labels = [], []
-    suffices = _enough(times)
+    enough_seconds = _enough_seconds(times)
     for index, event in enumerate(events):
         following = events[index + 1].begin if index + 1 < len(events) else np.inf
         until = min(event.end + hold, following)
@@ -65,17 +66,17 @@ def frame_targets(
         if not inside.any():
             continue
         length = event.end - event.begin
-        seen_from = max(event.begin, float(times[0]))
-        enough = min(length / 2, suffices)
+        visible_from = max(event.begin, float(times[0]))
+        enough = min(length / 2, enough_seconds)
         done = np.clip((times - event.begin) / length, 0, 1)
-        seen = np.clip(times, None, event.end) - seen_from
+        visible = np.clip(times, None, event.end) - visible_from
         complete = inside & (times >= event.end)
         answers[complete] = names.index(event.label)
-        weights[complete] = (seen >= enough)[complete]
+        weights[complete] = (visible >= enough)[complete]
         unfinished = inside & ~complete
-        fading = UNFINISHED * np.clip((NEARLY[1] - done) / (NEARLY[1] - NEARLY[0]), 0, 1)
+        fading = UNFINISHED_WEIGHT * np.clip((FADE[1] - done) / (FADE[1] - FADE[0]), 0, 1)
         weights[unfinished] = fading[unfinished] if NONE in names else 0.0
-        if min(event.end, float(times[-1])) - seen_from >= max(enough, 0.8 * min(length, float(np.ptp(times)))):
+        if min(event.end, float(times[-1])) - visible_from >= max(enough, 0.8 * min(length, float(np.ptp(times)))):
             spans.append(inside / inside.sum())
             span_labels.append(names.index(event.label))
     return Targets(
@@ -86,12 +87,12 @@ def frame_targets(
     )
 
 
-def _enough(times: npt.NDArray[np.floating]) -> float:
-    """Seconds of a stroke that suffice, whatever its length: ``ENOUGH`` spacings, half of the frames if they are few.
+def _enough_seconds(times: npt.NDArray[np.floating]) -> float:
+    """Return the seconds of a stroke of any length that are enough: ``ENOUGH_FRAMES``, or half of the frames if fewer.
 
-    To two digits, so that a camera's unrest does not decide what counts.
+    The result is rounded to two digits, so that a camera's jitter does not decide which gestures are targets.
     """
     if len(times) < 2:
         return np.inf
     spacing = float(np.ptp(times)) / (len(times) - 1)
-    return float(f"{min(ENOUGH, len(times) / 2) * spacing:.2g}")
+    return float(f"{min(ENOUGH_FRAMES, len(times) / 2) * spacing:.2g}")

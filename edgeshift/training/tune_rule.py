@@ -1,86 +1,79 @@
-"""The rule for streams of a trained network, chosen anew on more drawn streams than a training takes time for.
+"""Tune the event rule of a trained network again, on more drawn streams than a training run has time for.
 
     python -m edgeshift.training.tune_rule F.safetensors --streams 200 --out G.safetensors
 
-Forty minutes, which a training ends with, leave the threshold to chance by a step or so of its grid.
+A training run tunes the rule on forty streams of one minute. That is so few that the chosen threshold can be off by one
+step of its grid.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from edgeshift._system.memory import keep_freed_memory
+from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.description import NONE, RuleSpec
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.events.spotter import describe_rule
 from edgeshift.gestures import STROKES
-from edgeshift.training.average import recipe_of
-from edgeshift.training.run import drawn_rule
+from edgeshift.training.average import drawn_recipe
+from edgeshift.training.run import tune_on_drawn_streams
 
-STREAMS = 200
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Choose on the command line."""
-    from edgeshift._system.progress import ProgressBars
-
-    parser = argparse.ArgumentParser(description="The rule for streams, chosen anew on many drawn streams.")
-    parser.add_argument("file", type=Path, metavar="F", help="a checkpoint of edgeshift train on drawn streams")
-    parser.add_argument("--out", type=Path, required=True, metavar="G", help="where it goes with its rule; may be F")
-    parser.add_argument("--streams", type=int, default=STREAMS, help=f"of a minute (default: {STREAMS})")
-    parser.add_argument("--half", action="store_true", help="store its weights as float16")
-    settings = parser.parse_args(arguments)
+@app.command()
+def main(
+    file: Annotated[Path, typer.Argument(help="A checkpoint that `edgeshift train` made from drawn streams.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The .safetensors file to write; it may be the same file.")],
+    streams: Annotated[int, typer.Option(help="Number of drawn streams of one minute to tune on.")] = 200,
+    half: Annotated[bool, typer.Option("--half", help="Store the weights as float16 instead of float32.")] = False,
+) -> None:
+    """Tune the event rule of a checkpoint again, on many drawn streams."""
     keep_freed_memory()
     try:
-        with ProgressBars().stage("streams", settings.streams) as advance:
-            rule = choose(settings.file, settings.out, settings.streams, half=settings.half, advance=advance)
+        with ProgressBars().stage("streams", streams) as advance:
+            rule = tune_rule(file, out, streams, half=half, advance=advance)
     except EdgeshiftError as error:
         sys.stderr.write(f"error: {error}\n")
-        return error.status
+        raise typer.Exit(error.status) from error
     sys.stdout.write(f"rule: {describe_rule(rule, (*STROKES, NONE))}\n")
-    return 0
 
 
-def choose(
+def tune_rule(
     file: Path, out: Path, streams: int, *, half: bool = False, advance: Callable[[], None] = lambda: None
 ) -> RuleSpec:
-    """Write a checkpoint again with a rule that is chosen anew.
+    """Write a checkpoint again with a newly tuned event rule.
 
     Args:
-        file: made by ``edgeshift train`` on drawn streams. out: .safetensors, may be the same.
-        streams: to choose on, of a minute, 1 or more. half: store weights as float16. advance: called after each.
+        file: a checkpoint that ``edgeshift train`` made from drawn streams.
+        out: the .safetensors file to write; it may be the same.
+        streams: number of drawn streams of one minute to tune on, 1 or more.
+        half: store the weights as float16.
+        advance: called after each stream.
+
+    Returns:
+        The rule.
 
     Raises:
-        CheckpointError: a file that cannot be read or written.
-        TrainingError: no streams, or a network of other labels.
+        CheckpointError: a file cannot be read or written.
+        TrainingError: there are no streams, or the checkpoint was not trained on drawn streams.
     """
     if streams < 1:
-        raise TrainingError(f"{streams} streams say nothing: give 1 or more")
-    given = load(file)
-    if given.labels != (*STROKES, NONE):
-        raise TrainingError(f"{file}: not trained on drawn gestures: no rule for streams can be chosen for it")
-    recipe = recipe_of(file, given)
-    rule = drawn_rule(given.network, recipe, STROKES, count=streams, advance=advance)
-    save(
-        out,
-        given.network,
-        labels=given.labels,
-        frame_spacing=given.frame_spacing,
-        frames=given.frames,
-        consensus=given.consensus,
-        fit=given.fit,
-        source=given.source,
-        license=given.license,
-        rule=rule,
-        training={**(given.training or {}), "rule": f"chosen on {streams} drawn streams of a minute"},
-        half=half,
-    )
+        raise TrainingError(f"{streams} streams are too few to tune a rule; give 1 or more")
+    checkpoint = load(file)
+    recipe = drawn_recipe(file, checkpoint)
+    rule = tune_on_drawn_streams(checkpoint.network, recipe, STROKES, count=streams, advance=advance)
+    training = {**checkpoint.training, "rule": f"chosen on {streams} drawn streams of a minute"}
+    save(out, checkpoint.network, checkpoint.description, rule=rule, training=training, half=half)
     return rule
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    app()

@@ -1,7 +1,7 @@
-"""Training sequences out of one's own videos: a folder for each label, or a CSV.
+"""Training sequences made from recorded videos: a folder with one folder per label, or a CSV.
 
-Trimmed clips say what was done but not when it was complete: a stroke is taken to fill its clip but for the last
-``TAIL``. Clips follow each other in a sequence, so that the network learns to go on without a reset.
+A trimmed clip does not say when its gesture was complete. A gesture is assumed to fill its clip except for the last
+part, ``TAIL``. A sequence has several clips one after the other, because in a stream the states are not reset either.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift._system.text import is_printable
 from edgeshift.artifact.description import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import Event
@@ -26,80 +25,91 @@ from edgeshift.video.clips import paced
 from edgeshift.video.dataset import LabelledClip, read_dataset
 from edgeshift.video.fit import FrameSpec, fit_frame, opencv
 
-#: Of a clip: how much at its end is taken to follow the stroke.
+#: Share of a clip, at its end, in which the gesture is assumed to be complete.
 TAIL = 0.15
-#: Frames of a clip: what is longer is no trimmed clip.
-LONGEST = 512
-#: Clips in a row that cannot be read, after which a run gives up.
-PATIENCE = 20
-#: Bytes of clips kept decoded, per process.
-KEPT = 512 << 20
-#: Parts of a data set. Others, such as "test", are left alone.
+#: Largest number of frames of a clip. A longer video is not a clip trimmed to one gesture.
+MAX_FRAMES = 512
+#: Number of unreadable clips in a row after which a run ends.
+MAX_FAILURES = 20
+#: Bytes of decoded clips that each process keeps.
+CACHE_BYTES = 512 << 20
+#: The splits of a data set that are used. Others, such as "test", are ignored.
 TRAIN, VALIDATION = "train", "val"
-#: Of the order in which validation sees its clips.
-ORDER = 0
+#: Seed of the order of the validation clips.
+VALIDATION_ORDER_SEED = 0
+
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """What labels become when a clip is mirrored, or played backwards. Labels that are not named are left alone."""
+    """The labels of clips that are mirrored or played backwards. Clips of other labels are left as they are.
+
+    Attributes:
+        mirrored: {label: label of the mirrored clip}.
+        reversed: {label: label of the clip played backwards}.
+    """
 
     mirrored: Mapping[str, str]
     reversed: Mapping[str, str]
 
     def check(self, labels: tuple[str, ...]) -> None:
-        """Raise TrainingError for names that are no labels."""
+        """Raise TrainingError if a name is not among the labels."""
         for name in (*self.mirrored, *self.mirrored.values(), *self.reversed, *self.reversed.values()):
             if name not in labels:
-                raise TrainingError(f"--mirror and --reverse name {name!r}, which is no label of the data")
+                raise TrainingError(f"--mirror or --reverse names {name!r}, which is not a label of the data")
 
 
 def find_videos(data: Path) -> list[LabelledClip]:
-    """The clips of a data set, each with its part: "train", "val", or anything else.
+    """Return the clips of a data set, each with its split: "train", "val", or another one.
 
-    Without a split, every seventh clip of a label is for validation.
+    If the data set has no splits, every seventh clip of a label is for validation.
 
     Raises:
         VideoError: see ``edgeshift.video.dataset.read_dataset``.
-        TrainingError: one label only, or a clip that is not there.
+        TrainingError: there is only one label, or a clip is missing.
     """
-    found = read_dataset(data).clips
-    for clip in found:
+    clips = read_dataset(data).clips
+    for clip in clips:
         if not clip.path.is_file():
-            raise TrainingError(f"{data}: there is no clip {clip.name!r}: take it out, or put it there")
-    labels = {clip.label for clip in found}
+            raise TrainingError(f"{data}: there is no clip {clip.name!r}: remove it from the list, or add the file")
+    labels = {clip.label for clip in clips}
     if len(labels) < 2:
         raise TrainingError(
-            f"{data}: {len(found)} videos of {len(labels)} labels; training needs two labels or more, in a folder of "
+            f"{data}: {len(clips)} videos of {len(labels)} labels; training needs two labels or more, in a folder of "
             "videos per label or a CSV (file,label[,split])"
         )
-    if any(clip.split for clip in found):
-        return [replace(clip, split=clip.split or TRAIN) for clip in found]
-    seen: Counter[str] = Counter()
+    if any(clip.split for clip in clips):
+        return [replace(clip, split=clip.split or TRAIN) for clip in clips]
+    counts: Counter[str] = Counter()
     divided = []
-    for clip in found:
-        seen[clip.label] += 1
-        divided.append(replace(clip, split=TRAIN if seen[clip.label] % 7 else VALIDATION))
+    for clip in clips:
+        counts[clip.label] += 1
+        divided.append(replace(clip, split=TRAIN if counts[clip.label] % 7 else VALIDATION))
     return divided
 
 
 def labels_of(videos: list[LabelledClip]) -> tuple[str, ...]:
-    """In alphabetical order, ``none`` last."""
-    names = sorted({video.label for video in videos} - {NONE})
-    for name in (*names,):
-        if not is_printable(name, longest=256):
-            raise TrainingError(f"label {name!r:.80} is not 1 to 256 printable characters")
-    return (*names, *([NONE] if any(video.label == NONE for video in videos) else []))
+    """Return the labels in alphabetical order, with ``none`` last."""
+    labels = {video.label for video in videos}
+    return (*sorted(labels - {NONE}), *([NONE] if NONE in labels else []))
 
 
 class VideoSequences:
-    """Pairs of clips out of ``videos``, each with its own tempo, crop and light.
+    """Sequences of clips, each with a random tempo, crop and exposure.
 
     Args:
-        videos: what to draw from. labels: names of the answers.
-        frames, size, spacing: see ``Recipe``. seed: of the order and the changes.
-        changes: how labels change when a clip is mirrored or reversed; None: neither is done.
-        plain: for validation: clips as they are from their start, one after the other, the labels in turn.
+        videos: the clips to choose from.
+        labels: one label per output of the network.
+        frames: frames of a sequence.
+        size: height and width of the frames, pixels.
+        spacing: seconds between frames.
+        seed: seed of the choice of clips and of their augmentation.
+        changes: the labels of mirrored and reversed clips; None: clips are neither mirrored nor reversed.
+        validation: use the clips as they are, from their first frame, one after the other and the labels in turn.
+
+    Raises:
+        TrainingError: there are no clips, or ``changes`` names unknown labels.
     """
 
     def __init__(
@@ -112,61 +122,64 @@ class VideoSequences:
         seed: int,
         *,
         changes: LabelMap | None = None,
-        plain: bool = False,
+        validation: bool = False,
     ) -> None:
         if not videos:
             raise TrainingError("no clips for validation: add clips, or a split column that names some 'val'")
-        self.labels, self._changes, self._plain = labels, changes, plain
-        self._videos = _in_turn(videos) if plain else videos
+        self.labels, self._changes, self._validation = labels, changes, validation
+        self._videos = _interleave_labels(videos) if validation else videos
         self._frames, self._spec, self._spacing, self._seed = frames, FrameSpec(size, size), spacing, seed
         self.source = f"{len(videos)} videos, sha256 {content_hash(videos)}"
         if changes:
             changes.check(labels)
 
     def __getitem__(self, index: int) -> Sequence:
-        """Sequence ``index``."""
+        """Return the sequence of an index, which is 0 or more.
+
+        Raises:
+            TrainingError: ``MAX_FAILURES`` clips in a row cannot be read.
+        """
         random = np.random.default_rng([self._seed, index])
-        pictures: list[npt.NDArray[np.uint8]] = []
+        parts: list[Pixels] = []
         events: list[Event] = []
         count = 0
         unread: dict[str, str] = {}
-        failed = 0
+        failures = 0
         while count < self._frames:
-            pick = index + len(pictures) + failed if self._plain else int(random.integers(len(self._videos)))
+            pick = index + len(parts) + failures if self._validation else int(random.integers(len(self._videos)))
             video = self._videos[pick % len(self._videos)]
             try:
                 clip, label, backwards = self._clip(video, random)
             except EdgeshiftError as error:
-                # One damaged file does not end a run of hours: another clip takes its turn, and it is said.
+                # One damaged file must not end a run of hours: it is reported, and another clip takes its place.
                 unread[video.name] = str(error)
-                failed += 1
-                if failed == PATIENCE:
-                    raise TrainingError(f"{failed} clips that cannot be read, one after the other: {error}") from error
+                failures += 1
+                if failures == MAX_FAILURES:
+                    raise TrainingError(f"{failures} clips in a row cannot be read: {error}") from error
                 continue
-            # Later clips begin where they begin: a cut one would reach back into the clip before.
+            # Only the first clip may start in its middle: a cut gesture would reach back into the clip before it.
             room = self._frames - count
-            anywhere = not (count or self._plain) and len(clip) > room
-            cut = int(random.integers(len(clip) - room + 1)) if anywhere else 0
-            rest = len(clip) * TAIL  # at the clip's end, and at its beginning if it is played backwards
+            may_start_late = not (count or self._validation) and len(clip) > room
+            cut = int(random.integers(len(clip) - room + 1)) if may_start_late else 0
+            rest = len(clip) * TAIL  # at the end of the clip, or at its beginning if it is played backwards
             begin = count - cut + (rest if backwards else 0.0)
             end = count - cut + len(clip) - (0.0 if backwards else rest)
             if label != NONE:
                 events.append(Event(label, begin * self._spacing, end * self._spacing))
             clip = clip[cut : cut + room]
-            pictures.append(clip if self._plain else _varied(clip, random))
+            parts.append(clip if self._validation else _augment(clip, random))
             count += len(clip)
-        frames = np.concatenate(pictures)
         times = np.arange(self._frames) * self._spacing
         unknown = np.zeros((self._frames, 4), np.float32)
         targets = frame_targets(times, events, self.labels)
-        return Sequence(frames, targets, unknown, unknown, tuple(unread.values()))
+        return Sequence(np.concatenate(parts), targets, unknown, unknown, tuple(unread.values()))
 
-    def _clip(self, video: LabelledClip, random: np.random.Generator) -> tuple[npt.NDArray[np.uint8], str, bool]:
-        """All of a clip, what it shows once it is mirrored or reversed, and whether it is played backwards."""
-        if self._plain:
-            return _DECODED.get(video.path, self._spacing, self._spec), video.label, False
-        # Four tempos; more would not fit into the memory of decoded clips.
-        clip = _DECODED.get(video.path, self._spacing * float(random.choice([0.75, 0.9, 1.0, 1.2])), self._spec)
+    def _clip(self, video: LabelledClip, random: np.random.Generator) -> tuple[Pixels, str, bool]:
+        """Return a whole clip, its label after mirroring and reversal, and whether it is played backwards."""
+        if self._validation:
+            return _CACHE.get(video.path, self._spacing, self._spec), video.label, False
+        # Only four tempos, because each needs a decoded clip of its own in the cache.
+        clip = _CACHE.get(video.path, self._spacing * float(random.choice([0.75, 0.9, 1.0, 1.2])), self._spec)
         label = video.label
         if self._changes and label in self._changes.mirrored and random.random() < 0.5:
             clip, label = clip[:, :, ::-1], self._changes.mirrored[label]
@@ -176,7 +189,7 @@ class VideoSequences:
 
 
 def content_hash(videos: list[LabelledClip]) -> str:
-    """SHA-256 of all labels and files, in order."""
+    """Return the SHA-256 of all labels, splits and files, in order."""
     digest = hashlib.sha256()
     for video in videos:
         digest.update(f"{video.label}\0{video.split}\0".encode())
@@ -186,60 +199,66 @@ def content_hash(videos: list[LabelledClip]) -> str:
     return digest.hexdigest()
 
 
-def _in_turn(videos: list[LabelledClip]) -> list[LabelledClip]:
-    """Every label's first clip, then every label's second, and so on, in an order of no meaning: lists are often sorted
-    by label, and a validation sees no more than a part of them."""
-    random = np.random.default_rng(ORDER)
-    rounds: dict[str, int] = {}
-    keyed = []
-    for place in random.permutation(len(videos)).tolist():
-        label = videos[place].label
-        rounds[label] = rounds.get(label, 0) + 1
-        keyed.append((rounds[label], place))
-    return [videos[place] for _, place in sorted(keyed, key=lambda key: key[0])]
-
-
-class Decoded:
-    """Decoded clips, of which the ones used last are kept.
+class ClipCache:
+    """Decoded clips in memory. The least recently used ones are dropped.
 
     Args:
-        limit: bytes to keep; a clip larger than that is not kept. decode: gives a clip's frames.
+        limit: bytes to keep. A larger clip is not kept.
+        decode: returns the frames of a clip.
+
+    Attributes:
+        bytes: bytes that are kept now.
     """
 
-    def __init__(self, limit: int, decode: Callable[[Path, float, FrameSpec], npt.NDArray[np.uint8]]) -> None:
+    def __init__(self, limit: int, decode: Callable[[Path, float, FrameSpec], Pixels]) -> None:
         self._limit, self._decode = limit, decode
-        self._kept: OrderedDict[tuple[Path, float, FrameSpec], npt.NDArray[np.uint8]] = OrderedDict()
+        self._clips: OrderedDict[tuple[Path, float, FrameSpec], Pixels] = OrderedDict()
         self.bytes = 0
 
-    def get(self, path: Path, spacing: float, spec: FrameSpec) -> npt.NDArray[np.uint8]:
-        """The frames of a clip, ``spacing`` seconds apart. They are shared: do not write to them."""
+    def get(self, path: Path, spacing: float, spec: FrameSpec) -> Pixels:
+        """Return the frames of a clip, ``spacing`` seconds apart. The array is shared: do not write to it."""
         key = (path, spacing, spec)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        if key in self._clips:
+            self._clips.move_to_end(key)
+            return self._clips[key]
         clip = self._decode(path, spacing, spec)
         if clip.nbytes <= self._limit:
-            self._kept[key] = clip
+            self._clips[key] = clip
             self.bytes += clip.nbytes
         while self.bytes > self._limit:
-            self.bytes -= self._kept.popitem(last=False)[1].nbytes
+            self.bytes -= self._clips.popitem(last=False)[1].nbytes
         return clip
 
 
-def _frames(path: Path, spacing: float, spec: FrameSpec) -> npt.NDArray[np.uint8]:
-    frames = [fit_frame(timed.frame, spec) for timed in islice(paced(path, spacing), LONGEST + 1)]
-    if len(frames) > LONGEST:
+def _decode(path: Path, spacing: float, spec: FrameSpec) -> Pixels:
+    frames = [fit_frame(timed.frame, spec) for timed in islice(paced(path, spacing), MAX_FRAMES + 1)]
+    if len(frames) > MAX_FRAMES:
         raise TrainingError(
-            f"{path}: more than {LONGEST} frames, {spacing:g} s apart: cut it into clips of one gesture each"
+            f"{path}: more than {MAX_FRAMES} frames, {spacing:g} s apart: cut it into clips of one gesture each"
         )
     return np.stack(frames)
 
 
-_DECODED = Decoded(KEPT, _frames)
+_CACHE = ClipCache(CACHE_BYTES, _decode)
 
 
-def _varied(clip: npt.NDArray[np.uint8], random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Another place, scale and light, the same for all frames."""
+def _interleave_labels(videos: list[LabelledClip]) -> list[LabelledClip]:
+    """Return the first clip of every label, then the second of every label, and so on, each round in a random order.
+
+    Lists of clips are often sorted by label, and a validation uses only the first few clips.
+    """
+    random = np.random.default_rng(VALIDATION_ORDER_SEED)
+    rounds: dict[str, int] = {}
+    keyed = []
+    for index in random.permutation(len(videos)).tolist():
+        label = videos[index].label
+        rounds[label] = rounds.get(label, 0) + 1
+        keyed.append((rounds[label], index))
+    return [videos[index] for _, index in sorted(keyed, key=lambda key: key[0])]
+
+
+def _augment(clip: Pixels, random: np.random.Generator) -> Pixels:
+    """Return the clip with a random position, scale, gamma and tint, the same for all frames."""
     cv2 = opencv("training")
     size = clip.shape[1]
     scale = random.uniform(0.9, 1.15)

@@ -25,7 +25,7 @@ State = dict[str, Tensor]
 CONV = "module.base_model.features.5.conv.3.weight"
 TRIED = "tried edgeshift, mit-training, tonylins, mit-online, torchvision, mmaction2"
 AGAIN = "download or export it again"
-CLOSEST = "read as mit-training (tsm_mobilenet_v2), the closest of " + TRIED.removeprefix("tried ")
+CLOSEST = "read as mit-training (tsm_mobilenet_v2), the most similar of " + TRIED.removeprefix("tried ")
 
 
 def refused(path: Path, reason: str) -> None:
@@ -157,15 +157,15 @@ class TestPickles:
         path.write_bytes(packed({"state_dict": {}, "args": Thing()}, legacy=legacy))
         refused(
             path,
-            f"holds a Python object ('{__name__}.Thing'), which is never executed; where you trust the file, save its "
-            "weights alone: torch.save(model.state_dict(), ...)",
+            f"holds a Python object ('{__name__}.Thing'), which edgeshift does not execute; if you trust the file, "
+            "save only its weights: torch.save(model.state_dict(), ...)",
         )
 
     @pytest.mark.parametrize("legacy", [False, True])
     def test_code_is_not_executed(self, path: Path, legacy: bool) -> None:
         mark = path.with_name("executed")
         path.write_bytes(packed({"state_dict": Marker(mark)}, legacy=legacy))
-        refused(path, r"re:holds a Python object \('posix.system'\), which is never executed; .*")
+        refused(path, r"re:holds a Python object \('posix.system'\), which edgeshift does not execute; .*")
         assert not mark.exists()
 
     def test_plain_pickle(self, path: Path) -> None:
@@ -176,19 +176,19 @@ class TestPickles:
         torch.save({"state_dict": {"a": torch.zeros(1)}}, path, pickle_protocol=4)
         refused(
             path,
-            "is damaged, or pickled with another protocol than 2, torch.save's own; download or export it again",
+            "is damaged, or not pickled with protocol 2 as torch.save does; download or export it again",
         )
 
     def test_torchscript(self, path: Path) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("archive/data.pkl", b"")
             archive.writestr("archive/constants.pkl", b"")
-        refused(path, "is a TorchScript archive: a program; export the network's state_dict() instead")
+        refused(path, "is a TorchScript archive, which is a program; export the network's state_dict() instead")
 
     def test_another_zip(self, path: Path) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("weights.pth", b"x")
-        refused(path, "is a zip file, but not one of PyTorch's; name the weights file inside it")
+        refused(path, "is a zip file, but not one of PyTorch's; unpack it and name the weights file")
 
     def test_zip_that_grows(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -342,7 +342,7 @@ class TestTensors:
 
 
 class TestSafetensors:
-    """Damaged containers; ``test_checkpoint_own`` has the metadata."""
+    """Damaged containers; ``test_edgeshift_file.py`` tests the metadata."""
 
     @pytest.fixture
     def data(self) -> bytes:

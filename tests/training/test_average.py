@@ -1,4 +1,4 @@
-"""The mean of the last stages of a training."""
+"""Averaging the weights of several stages, and tuning a new event rule: two programs on checkpoints."""
 
 from __future__ import annotations
 
@@ -7,99 +7,104 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner, Result
 
 from edgeshift.artifact.description import NONE
 from edgeshift.checkpoints import load, save
 from edgeshift.gestures import STROKES
 from edgeshift.models import ModelConfig, build
-from edgeshift.training import Recipe
-from edgeshift.training import tune_rule as choose
-from edgeshift.training.average import main
+from edgeshift.training import Recipe, average, tune_rule
 
 LABELS = (*STROKES, NONE)
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_short_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeshift.training.run.RULE_STREAMS", 2)
     monkeypatch.setattr("edgeshift.training.run.RULE_SECONDS", 6.0)
-    monkeypatch.setattr("edgeshift.training.average.keep_freed_memory", lambda: None)  # it would outlive this test
+    for module in (average, tune_rule):  # the setting would outlive the test
+        monkeypatch.setattr(module, "keep_freed_memory", lambda: None)
 
 
-def stage(path: Path, seed: int, table: str = "tsm", **kept: object) -> Path:
+def run(app: typer.Typer, *arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def stage(path: Path, seed: int, table: str = "tsm", **facts: object) -> Path:
+    """A checkpoint as ``edgeshift train`` writes it, with random weights."""
     network = build(ModelConfig(table, "mobilenet_v2", len(LABELS), size=64, width=0.5), seed=seed)
     recipe = msgspec.json.encode(Recipe(size=64, width=0.5, seed=seed)).decode()
     options: dict[str, object] = {"labels": LABELS, "frame_spacing": 0.25, "training": {"recipe": recipe}}
-    save(path, network, **(options | kept))  # type: ignore[arg-type]
+    save(path, network, **(options | facts))  # type: ignore[arg-type]
     return path
 
 
-def test_the_mean_is_that_of_all_weights(tmp_path: Path) -> None:
+def test_every_weight_of_the_result_is_the_mean(tmp_path: Path) -> None:
     first, second = stage(tmp_path / "a.safetensors", 1), stage(tmp_path / "b.safetensors", 2)
     out = tmp_path / "mean.safetensors"
-    assert main([str(first), str(second), "--out", str(out)]) == 0
+    assert run(average.app, first, second, "--out", out).exit_code == 0
     mean, states = load(out), [load(path).network.state_dict() for path in (first, second)]
     for name, tensor in mean.network.state_dict().items():
         assert torch.allclose(tensor.double(), (states[0][name].double() + states[1][name].double()) / 2, atol=1e-7)
-    assert mean.labels == LABELS and mean.rule is not None and mean.rule.memory is not None
-    training = mean.training or {}
-    assert load(first).sha256 in training["mean of"] and load(second).sha256 in training["mean of"]
-    assert "mean of 2 stages" in (mean.source or "")
+    facts = mean.description
+    assert facts.labels == LABELS and facts.rule is not None and facts.rule.memory is not None
+    for path in (first, second):
+        assert str(load(path).description.weights.sha256) in mean.training["mean of"]
+    assert "mean of 2 stages" in facts.weights.source
 
 
-def test_a_rule_is_chosen_anew_and_nothing_else_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(choose, "keep_freed_memory", lambda: None)
+def test_a_new_rule_changes_nothing_else(tmp_path: Path) -> None:
     first, out = stage(tmp_path / "a.safetensors", 1), tmp_path / "b.safetensors"
-    assert choose.main([str(first), "--out", str(out), "--streams", "3"]) == 0
-    assert capsys.readouterr().out.startswith("rule: ")
+    result = run(tune_rule.app, first, "--out", out, "--streams", 3)
+    assert result.exit_code == 0 and result.stdout.startswith("rule: ")
     before, after = load(first), load(out)
-    assert before.rule is None and after.rule is not None
-    assert (after.training or {}) == {**(before.training or {}), "rule": "chosen on 3 drawn streams of a minute"}
-    assert (after.config, after.labels, after.frame_spacing) == (before.config, before.labels, before.frame_spacing)
-    kept = after.network.state_dict()
-    assert all(torch.equal(kept[name], tensor) for name, tensor in before.network.state_dict().items())
-    assert choose.main([str(first), "--out", str(out), "--streams", "0"]) == 2
+    assert before.description.rule is None and after.description.rule is not None
+    assert after.training == {**before.training, "rule": "chosen on 3 drawn streams of a minute"}
+    same = msgspec.structs.replace(after.description, rule=None, weights=before.description.weights)
+    assert same == before.description and after.config == before.config
+    weights = after.network.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in before.network.state_dict().items())
+
+
+def test_a_rule_needs_streams_and_drawn_gestures(tmp_path: Path) -> None:
+    first, out = stage(tmp_path / "a.safetensors", 1), tmp_path / "b.safetensors"
+    assert run(tune_rule.app, first, "--out", out, "--streams", 0).exit_code == 2
     other = stage(tmp_path / "c.safetensors", 1, labels=(*LABELS[1:], LABELS[0]))
-    assert (
-        choose.main([str(other), "--out", str(out)]) == 3 or "not trained on drawn gestures" in capsys.readouterr().err
-    )
+    result = run(tune_rule.app, other, "--out", out)
+    assert result.exit_code == 2 and "not trained on drawn gestures" in result.stderr
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
-    ("kept", "says"),
+    ("facts", "reason"),
     [
         ({"table": "tsn"}, "differ in their config"),
         ({"labels": (*LABELS[1:], LABELS[0])}, "differ in their labels"),
         ({"frame_spacing": 0.1}, "differ in their frame_spacing"),
     ],
 )
-def test_unlike_networks_have_no_mean(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: dict[str, object], says: str
-) -> None:
-    table = str(kept.pop("table", "tsm"))
-    files = [stage(tmp_path / "a.safetensors", 1), stage(tmp_path / "b.safetensors", 2, table, **kept)]
-    assert main([*map(str, files), "--out", str(tmp_path / "mean.safetensors")]) == 2
-    assert says in capsys.readouterr().err and not (tmp_path / "mean.safetensors").exists()
+def test_different_networks_are_not_averaged(tmp_path: Path, facts: dict[str, object], reason: str) -> None:
+    files = [stage(tmp_path / "a.safetensors", 1), stage(tmp_path / "b.safetensors", 2, **facts)]  # type: ignore[arg-type]
+    result = run(average.app, *files, "--out", tmp_path / "mean.safetensors")
+    assert result.exit_code == 2 and reason in result.stderr
+    assert not (tmp_path / "mean.safetensors").exists()
 
 
 @pytest.mark.parametrize(
-    ("kept", "says"),
+    ("facts", "reason"),
     [
         ({"training": {}}, "does not say how it was trained"),
         ({"training": {"recipe": "{}x"}}, "does not say how it was trained"),
         ({"labels": tuple("abcdefghijk")}, "not trained on drawn gestures"),
     ],
 )
-def test_what_has_no_recipe_or_other_labels(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: dict[str, object], says: str
-) -> None:
-    files = [stage(tmp_path / f"{seed}.safetensors", seed, **kept) for seed in (1, 2)]
-    assert main([*map(str, files), "--out", str(tmp_path / "mean.safetensors")]) == 2
-    assert says in capsys.readouterr().err
+def test_checkpoints_without_recipe_or_with_other_labels(tmp_path: Path, facts: dict[str, object], reason: str) -> None:
+    files = [stage(tmp_path / f"{seed}.safetensors", seed, **facts) for seed in (1, 2)]  # type: ignore[arg-type]
+    result = run(average.app, *files, "--out", tmp_path / "mean.safetensors")
+    assert result.exit_code == 2 and reason in result.stderr
 
 
-def test_one_is_no_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(stage(tmp_path / "a.safetensors", 1)), "--out", str(tmp_path / "mean.safetensors")]) == 2
-    assert "two checkpoints or more" in capsys.readouterr().err
+def test_one_checkpoint_is_too_few(tmp_path: Path) -> None:
+    result = run(average.app, stage(tmp_path / "a.safetensors", 1), "--out", tmp_path / "mean.safetensors")
+    assert result.exit_code == 2 and "two checkpoints or more" in result.stderr

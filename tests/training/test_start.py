@@ -34,19 +34,19 @@ def same(one: torch.nn.Module, other: torch.nn.Module, head: bool = True) -> boo
 
 
 def test_scratch_depends_on_the_seed() -> None:
-    begun = starting_network(recipe("tsm"), LABELS, None)
-    network = begun.network
-    assert begun.words == "scratch, seed 0"
+    start = starting_network(recipe("tsm"), LABELS, None)
+    network = start.network
+    assert start.words == "scratch, seed 0"
     assert same(network, starting_network(recipe("tsm"), LABELS, None).network)
     assert network.config.size == 64 and network.config.classes == 3
 
 
 def test_the_same_labels_keep_their_head(tmp_path: Path) -> None:
     path = kept(tmp_path / "tsm.safetensors", "tsm")
-    begun = starting_network(recipe("tsm"), LABELS, path)
-    network, start = begun.network, begun.words
+    start = starting_network(recipe("tsm"), LABELS, path)
+    network = start.network
     assert same(network, build(ModelConfig("tsm", "mobilenet_v2", 3, **NARROW), seed=7))  # type: ignore[arg-type]
-    assert "tsm.safetensors" in start and "sha256" in start
+    assert "tsm.safetensors" in start.words and "sha256" in start.words
 
 
 def test_other_labels_get_a_new_head(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgeshift.gestures import Event
-from edgeshift.training.targets import NONE, Targets, _enough, frame_targets
+from edgeshift.training.targets import NONE, Targets, _enough_seconds, frame_targets
 
 LABELS = ("left", "star", NONE)
 
@@ -69,13 +69,13 @@ def test_a_clock_that_begins_elsewhere_gives_the_same() -> None:
 
 
 def test_what_suffices_is_ten_spacings_and_no_more_than_half_of_the_frames() -> None:
-    assert _enough(np.arange(24) * 0.25) == 2.5
-    assert _enough(np.arange(24) * 0.1) == 1.0
-    assert _enough(np.arange(12) * 0.1) == 0.6
-    assert _enough(np.arange(60) * 1.0 + 100) == 10.0
+    assert _enough_seconds(np.arange(24) * 0.25) == 2.5
+    assert _enough_seconds(np.arange(24) * 0.1) == 1.0
+    assert _enough_seconds(np.arange(12) * 0.1) == 0.6
+    assert _enough_seconds(np.arange(60) * 1.0 + 100) == 10.0
     random = np.random.default_rng(0)
     for _ in range(200):  # as drawn streams are spaced
-        assert _enough((np.arange(24) + random.uniform(-0.1, 0.1, 24)) * 0.25 + 5) == 2.5
+        assert _enough_seconds((np.arange(24) + random.uniform(-0.1, 0.1, 24)) * 0.25 + 5) == 2.5
 
 
 @pytest.mark.parametrize("spacing", [0.05, 0.1, 0.25])

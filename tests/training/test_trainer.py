@@ -20,14 +20,16 @@ from edgeshift.models import build
 from edgeshift.models.config import ModelConfig
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training import Recipe, train
-from edgeshift.training import run as finish
+from edgeshift.training import run as run_module
+from edgeshift.training.batches import Batch
 from edgeshift.training.history import Entry
-from edgeshift.training.losses import Batch, Trainee
+from edgeshift.training.losses import TrainingNetwork
 from edgeshift.training.sequences import DrawnSequences, Sequence
 from edgeshift.training.start import starting_network
 from edgeshift.training.targets import frame_targets
 from edgeshift.training.trainer import CURVE, HISTORY, STATE, Run
 from edgeshift.training.trainer import train as loop
+from edgeshift.video.fit import FrameSpec
 
 LABELS = (*STROKES, NONE)
 RECIPE = Recipe(size=64, width=0.35, frames=4, batch=2, steps=30, seed=1, rate=2e-3)
@@ -140,7 +142,7 @@ def test_every_kind_of_network_trains(tmp_path: Path, model: str, options: dict[
     begun = starting_network(short, LABELS, None).network
     before = {name: tensor.clone() for name, tensor in begun.named_parameters()}
     loop(Run(short, tmp_path, "scratch", data(), data(), checks=1, workers=0), begun, report=ignore)
-    held = {id(p) for stage in Trainee(begun, short, LABELS).frozen for p in stage.parameters()}
+    held = {id(p) for stage in TrainingNetwork(begun, short, LABELS).frozen for p in stage.parameters()}
     frozen = {name for name, parameter in begun.named_parameters() if id(parameter) in held}
     assert frozen
     for name, tensor in begun.named_parameters():
@@ -164,44 +166,44 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_gradients_reach_all_but_the_frozen_stages_and_the_loss_falls() -> None:
-    trainee = Trainee(network(), RECIPE, LABELS)
+    training = TrainingNetwork(network(), RECIPE, LABELS)
     batch = Batch.of([data()[index] for index in range(4)]).to(torch.device("cpu"))
-    optimizer = torch.optim.Adam([p for p in trainee.parameters() if p.requires_grad], 2e-3)
+    optimizer = torch.optim.Adam([p for p in training.parameters() if p.requires_grad], 2e-3)
     first = None
     for _ in range(12):
-        trainee.prepare(settled=False)
-        losses = trainee.losses(batch)
+        training.prepare(settled=False)
+        losses = training.losses(batch)
         first = first if first is not None else float(losses.total.detach())
         optimizer.zero_grad()
         losses.total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert float(losses.total.detach()) < 0.7 * first
-    frozen = {id(p) for stage in trainee.frozen for p in stage.parameters()}
-    for name, parameter in trainee.named_parameters():
+    frozen = {id(p) for stage in training.frozen for p in stage.parameters()}
+    for name, parameter in training.named_parameters():
         assert (parameter.grad is None) == (id(parameter) in frozen), name
 
 
 def test_settled_batch_norms_keep_their_statistics() -> None:
-    trainee = Trainee(network(), RECIPE, LABELS)
+    training = TrainingNetwork(network(), RECIPE, LABELS)
     batch = Batch.of([data()[0]]).to(torch.device("cpu"))
-    before = {name: tensor.clone() for name, tensor in trainee.network.named_buffers()}
-    trainee.prepare(settled=True)
-    trainee.losses(batch)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in trainee.network.named_buffers())
-    trainee.prepare(settled=False)
-    trainee.losses(batch)
-    changed = {n for n, tensor in trainee.network.named_buffers() if not torch.equal(tensor, before[n])}
+    before = {name: tensor.clone() for name, tensor in training.network.named_buffers()}
+    training.prepare(settled=True)
+    training.losses(batch)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in training.network.named_buffers())
+    training.prepare(settled=False)
+    training.losses(batch)
+    changed = {n for n, tensor in training.network.named_buffers() if not torch.equal(tensor, before[n])}
     assert changed
     assert not any(name.startswith(("backbone.features.0.", "backbone.features.1.")) for name in changed)
 
 
 def test_a_frame_that_does_not_count_does_not_teach() -> None:
-    trainee = Trainee(network(), msgspec.structs.replace(RECIPE, motion=0.0, dropout=0.0), LABELS)
-    trainee.prepare(settled=True)
+    training = TrainingNetwork(network(), msgspec.structs.replace(RECIPE, motion=0.0, dropout=0.0), LABELS)
+    training.prepare(settled=True)
     sequence = data()[0]
     nothing = frame_targets(np.arange(4.0), [], ("left", "right"))
     batch = Batch.of([Sequence(sequence.frames, nothing, sequence.motion, sequence.motion_weights)])
-    losses = trainee.losses(batch.to(torch.device("cpu")))
+    losses = training.losses(batch.to(torch.device("cpu")))
     assert float(losses.total.detach()) == 0
 
 
@@ -212,17 +214,16 @@ def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypa
     recipe = msgspec.structs.replace(RECIPE, steps=2)
     trained = train(recipe, tmp_path / "run", workers=0, license="Apache-2.0")
     found = load(trained.path)
-    assert found.labels is not None and found.labels[-1] == "none"
-    assert (found.frame_spacing, found.fit, found.config.size) == (recipe.spacing, "squash", 64)
-    assert found.rule is not None and found.rule.none == "none"
-    assert found.training is not None
+    facts = found.description
+    assert facts.labels == LABELS and facts.weights.license == "Apache-2.0"
+    assert (facts.frame_spacing, facts.frame) == (recipe.spacing, FrameSpec(64, 64, fit="squash"))
+    assert facts.rule is not None and facts.rule.none == "none"
     assert found.training["start"] == "scratch, seed 1"
     assert msgspec.json.decode(found.training["recipe"], type=Recipe) == recipe
-    assert found.license == "Apache-2.0"
     # What is trained on from it keeps its size, its terms, and the record of how it came to be.
     again = train(msgspec.structs.replace(recipe, seed=2), tmp_path / "more", init=trained.path, workers=0)
     more = load(again.path)
-    assert more.training is not None and more.license == "Apache-2.0"
+    assert more.description.weights.license == "Apache-2.0"
     assert more.training["before: recipe"] == found.training["recipe"]
     assert more.training["start"].endswith("which started from scratch, seed 1")
     # A finished run comes back as it is.
@@ -234,7 +235,8 @@ def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypa
     size = again.path.stat().st_size
     train(done, tmp_path / "more", init=trained.path, workers=0, resume=True, half=True, license="MIT")
     other = load(again.path)
-    assert (other.license, other.rule, other.training) == ("MIT", more.rule, more.training)
+    assert (other.description.weights.license, other.training) == ("MIT", more.training)
+    assert other.description.rule == more.description.rule
     assert again.path.stat().st_size < 0.6 * size
 
 
@@ -246,11 +248,11 @@ def test_what_cannot_be_saved_is_said_before_the_first_step(tmp_path: Path) -> N
 
 def test_a_file_has_room_for_any_number_of_stages(tmp_path: Path) -> None:
     said = {"data": "drawn", "recipe": "{}", "seed": "0", "start": "scratch", "changes": "x" * 9000, "tools": "ours"}
-    said["changes"] = finish._short(said["changes"])
+    said["changes"] = run_module._shorten(said["changes"])
     for number in range(20):
         own = {"data": f"stage {number}", "recipe": "{}", "start": "the one before", "seed": "0", "tools": "ours"}
-        said = own | finish._before(said)
+        said = own | run_module._earlier_training(said)
     path = tmp_path / "a.safetensors"
     save(path, network(), training=said)
-    kept = load(path).training or {}
-    assert kept["before: data"] == "stage 18" and kept["before: left out"].endswith("furthest back")
+    kept = load(path).training
+    assert kept["before: data"] == "stage 18" and kept["before: left out"].endswith("the earliest stages")

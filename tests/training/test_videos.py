@@ -13,7 +13,7 @@ from edgeshift.gestures import Event
 from edgeshift.training import videos
 from edgeshift.training.videos import (
     TAIL,
-    Decoded,
+    ClipCache,
     LabelMap,
     VideoSequences,
     content_hash,
@@ -108,9 +108,9 @@ def test_the_hash_is_that_of_the_content(data: Path) -> None:
     assert content_hash(find_videos(data)) != before
 
 
-def sequences(data: Path, changes: LabelMap | None = None, plain: bool = False) -> VideoSequences:
+def sequences(data: Path, changes: LabelMap | None = None, validation: bool = False) -> VideoSequences:
     found = find_videos(data)
-    return VideoSequences(found, labels_of(found), 20, SIZE, 0.1, 0, changes=changes, plain=plain)
+    return VideoSequences(found, labels_of(found), 20, SIZE, 0.1, 0, changes=changes, validation=validation)
 
 
 def side(frames: np.ndarray) -> str:  # type: ignore[type-arg]
@@ -162,7 +162,7 @@ def test_a_declared_reversal_plays_backwards(data: Path) -> None:
 def test_what_is_played_backwards_is_complete_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest at a clip's end comes first then, and the stroke ends with the last frame."""
     film(tmp_path / "up.avi", 60, 60, frames=20)
-    monkeypatch.setattr("edgeshift.training.videos._varied", lambda clip, random: clip)
+    monkeypatch.setattr("edgeshift.training.videos._augment", lambda clip, random: clip)
     events: list[Event] = []
     real = videos.frame_targets
     monkeypatch.setattr(videos, "frame_targets", lambda t, e, labels: (events.append(e[0]), real(t, e, labels))[1])
@@ -189,7 +189,7 @@ def test_a_clip_that_cannot_be_read_is_left_out_and_said(data: Path) -> None:
     assert all(len(sequence.frames) == 24 for sequence in drawn)
     again = VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0)[7]
     assert np.array_equal(again.frames, drawn[7].frames) and again.unread == drawn[7].unread
-    plain = VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0, plain=True)
+    plain = VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0, validation=True)
     assert any(plain[index].unread for index in range(len(found)))
 
 
@@ -197,7 +197,7 @@ def test_clips_of_which_none_can_be_read_end_it(data: Path) -> None:
     for path in data.glob("*/*.avi"):
         path.write_bytes(b"no film")
     found = find_videos(data)
-    with pytest.raises(TrainingError, match="cannot be read, one after the other"):
+    with pytest.raises(TrainingError, match="clips in a row cannot be read"):
         VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0)[0]
 
 
@@ -207,7 +207,7 @@ def test_a_map_of_what_is_no_label_is_refused(data: Path) -> None:
 
 
 def test_validation_takes_clips_as_they_are(data: Path) -> None:
-    watch = sequences(data, plain=True)
+    watch = sequences(data, validation=True)
     first = watch[0]
     assert watch.labels[first.targets.labels[11]] in ("left", NONE)
     assert np.array_equal(watch[0].frames, first.frames)
@@ -227,10 +227,10 @@ def test_validation_soon_sees_every_label(tmp_path: Path) -> None:
     for index, name in enumerate(names):
         film(tmp_path / name / "0.avi", 8 * index, 8 * index, frames=8)
         videos += [LabelledClip(tmp_path / name / "0.avi", f"{name}/0.avi", name, "val")] * (1 + 40 * (index % 3))
-    watch = VideoSequences(videos, names, 8, SIZE, 0.1, 0, plain=True)
+    watch = VideoSequences(videos, names, 8, SIZE, 0.1, 0, validation=True)
     seen = [watch[index] for index in range(32)]
     assert {names[label] for one in seen for label in one.targets.span_labels} == set(names)
-    again = VideoSequences(videos, names, 8, SIZE, 0.1, 5, plain=True)
+    again = VideoSequences(videos, names, 8, SIZE, 0.1, 5, validation=True)
     assert all(np.array_equal(again[index].frames, seen[index].frames) for index in range(32))
 
 
@@ -245,7 +245,7 @@ def test_a_clip_longer_than_a_sequence_is_cut_anywhere(tmp_path: Path) -> None:
         shown = sequence.targets.labels == 0
         complete += bool((sequence.targets.weights[shown] > 0).any())
     assert 3 < complete < 27
-    plain = VideoSequences([video], ("left", NONE), 12, SIZE, 0.1, 0, plain=True)
+    plain = VideoSequences([video], ("left", NONE), 12, SIZE, 0.1, 0, validation=True)
     assert plain[0].frames[:, :, : SIZE // 2].mean((1, 2, 3))[0] == pytest.approx(100, abs=4)
     assert not (plain[0].targets.labels == 0).any()
 
@@ -253,7 +253,7 @@ def test_a_clip_longer_than_a_sequence_is_cut_anywhere(tmp_path: Path) -> None:
 def test_the_times_of_a_cut_clip_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is complete is the same pictures, wherever the clip is cut: its light rises from frame to frame."""
     film(tmp_path / "left" / "0.avi", 100, 100, frames=60)
-    monkeypatch.setattr("edgeshift.training.videos._varied", lambda clip, random: clip)
+    monkeypatch.setattr("edgeshift.training.videos._augment", lambda clip, random: clip)
     learn = VideoSequences(
         [LabelledClip(tmp_path / "left" / "0.avi", "left/0.avi", "left")], ("left", NONE), 30, SIZE, 0.1, 0
     )
@@ -275,7 +275,7 @@ def test_decoded_clips_are_kept_up_to_a_limit_of_bytes() -> None:
         asked.append(path.name)
         return np.zeros((int(path.name), 10, 10, 3), np.uint8)
 
-    kept, spec = Decoded(3000, decode), FrameSpec(10, 10)
+    kept, spec = ClipCache(3000, decode), FrameSpec(10, 10)
     for name in ("5", "4", "5", "2", "4", "5", "11", "5"):
         assert len(kept.get(Path(name), 0.1, spec)) == int(name)
         assert kept.bytes <= 3000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -39,16 +40,15 @@ def test_a_file_is_small_and_says_where_it_comes_from(weights: tuple[Path, Check
     path, found = weights
     assert path.stat().st_size < 5_000_000
     assert found.config.name == path.stem
-    assert found.labels == (*LABELS, "none")
-    assert found.trained and not found.config.bidirectional
-    assert found.license is not None and "MIT" in found.license
-    assert found.rule is not None and found.rule.memory is not None
-    assert found.training is not None and found.training["data"].startswith("drawn gesture streams")
-    assert "/" not in " ".join((found.source or "", *found.training.values()))  # no paths of a machine
-    import msgspec
-
+    assert not found.config.bidirectional
+    facts = found.description
+    assert facts.labels == (*LABELS, "none")
+    assert facts.weights.trained and facts.weights.license is not None and "MIT" in facts.weights.license
+    assert facts.rule is not None and facts.rule.memory is not None
+    assert found.training["data"].startswith("drawn gesture streams")
+    assert "/" not in " ".join((facts.weights.source, *found.training.values()))  # no paths of a machine
     recipe = msgspec.json.decode(found.training["recipe"], type=Recipe)
-    assert (recipe.model, recipe.size, recipe.spacing) == (path.stem, found.config.size, found.frame_spacing)
+    assert (recipe.model, recipe.size, recipe.spacing) == (path.stem, found.config.size, facts.frame_spacing)
 
 
 def test_convolutions_are_stored_as_float16(weights: tuple[Path, Checkpoint]) -> None:
@@ -60,9 +60,10 @@ def test_convolutions_are_stored_as_float16(weights: tuple[Path, Checkpoint]) ->
 def test_they_know_the_gestures(weights: tuple[Path, Checkpoint]) -> None:
     """On drawings nothing was trained on. A network that cannot tell directions has half of this at most."""
     found = weights[1]
-    assert found.frame_spacing is not None
+    spacing = found.description.frame_spacing
+    assert spacing is not None
     right = []
-    for label, drawn in drawn_gestures(20, found.frame_spacing, found.config.size):
+    for label, drawn in drawn_gestures(20, spacing, found.config.size):
         clip = torch.from_numpy(drawn.frames).permute(0, 3, 1, 2)[None].float()
         with torch.inference_mode():
             logits = found.network(clip)[0].numpy()
@@ -72,13 +73,13 @@ def test_they_know_the_gestures(weights: tuple[Path, Checkpoint]) -> None:
 
 def test_they_are_what_is_converted_by_default() -> None:
     source = default_source()
-    assert source.weights.trained and source.rule is not None
+    assert source.description.weights.trained and source.description.rule is not None
     assert source.notes == ()
     other = default_source(size=96)
     assert any("trained at" in note for note in other.notes)
-    assert other.frame.width == 96
-    assert not default_source(width=0.5).weights.trained
-    assert not default_source("tsn_mobilenet_v2", size=64).weights.trained
+    assert other.description.frame.width == 96
+    assert not default_source(width=0.5).description.weights.trained
+    assert not default_source("tsn_mobilenet_v2", size=64).description.weights.trained
 
 
 def test_the_licence_of_what_they_started_from_is_kept() -> None:

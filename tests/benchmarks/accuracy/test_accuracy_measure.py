@@ -10,8 +10,11 @@ import pytest
 from doubles import LABELS, SIZE, LeakyExecutor, answers, model, stream_spec
 
 from edgeshift.artifact.description import RuleSpec
-from edgeshift.benchmarks.accuracy import Candidate, Journal, measure, open_subject, stream_clip
-from edgeshift.benchmarks.accuracy.measure import _here, _in_processes
+from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
+from edgeshift.benchmarks.accuracy.clip import stream_clip
+from edgeshift.benchmarks.accuracy.journal import Journal
+from edgeshift.benchmarks.accuracy.measure import measure
+from edgeshift.benchmarks.accuracy.measure import stream_here, stream_in_processes
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.events.spotter import DEFAULT_RULE
 from edgeshift.video.clips import read_video, write_video
@@ -169,7 +172,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("own") / "own.safetensors"
     network = build(ModelConfig("tsm", "mobilenet_v2", 4, size=64, width=0.35), seed=0)
-    save(path, network.eval(), labels=LABELS, frame_spacing=0.2, fit="squash", rule=RULE)
+    save(path, network.eval(), labels=LABELS, frame_spacing=0.2, frame=FrameSpec(64, 64), rule=RULE)
     return path
 
 
@@ -181,9 +184,9 @@ def test_processes_only_if_asked_for(
 
     def in_processes(opened, clips, jobs):
         asked.append(jobs)
-        return reversed(list(_here(opened, clips)))
+        return reversed(list(stream_here(opened, clips)))
 
-    monkeypatch.setattr(import_module("edgeshift.benchmarks.accuracy.measure"), "_in_processes", in_processes)
+    monkeypatch.setattr(import_module("edgeshift.benchmarks.accuracy.measure"), "stream_in_processes", in_processes)
     clips = read_dataset(folder).clips
     found = measure(subject(), clips, jobs=jobs)
     assert asked == processes
@@ -194,10 +197,10 @@ def test_processes_only_if_asked_for(
 def test_another_process_gives_the_same(checkpoint: Path, folder: Path) -> None:
     """One worker, so that a busy machine is not asked for more; more workers share the same code."""
     clips = read_dataset(folder).clips
-    opened = open_subject(checkpoint)
+    opened = open_candidate(checkpoint)
     here = measure(opened, clips)
     assert opened.rule == RULE and here.runtime.startswith("PyTorch")
     (folder / "red" / "z.avi").write_bytes(bytes(100))
-    theirs = {clip.name: result for clip, result in _in_processes(opened, read_dataset(folder).clips, 1)}
+    theirs = {clip.name: result for clip, result in stream_in_processes(opened, read_dataset(folder).clips, 1)}
     assert [theirs[clip.name] for clip in clips] == list(here.clips)
     assert isinstance(theirs["red/z.avi"], str)

@@ -13,6 +13,7 @@ from edgeshift.benchmarks.studies.drawn_clips import drawn_gestures
 from edgeshift.checkpoints import save
 from edgeshift.models import ModelConfig, build
 from edgeshift.shift import tsm
+from edgeshift.video.fit import FrameSpec
 
 
 def test_the_second_slot_is_that_of_bidirectional_weights() -> None:
@@ -38,7 +39,7 @@ def test_every_way_is_run_on_every_clip(tmp_path: Path) -> None:
     network = build(ModelConfig("tsm", "mobilenet_v2", 11, size=64, width=0.35), seed=0)
     path = tmp_path / "random.safetensors"
     labels = [*(label for label, _ in drawn_gestures(10, 1.0, 16)), "none"]
-    save(path, network, labels=labels, frame_spacing=0.5, fit="squash")
+    save(path, network, labels=labels, frame_spacing=0.5, frame=FrameSpec(64, 64))
     found = traps.measure(path, 4)
     assert [(trap.trap, trap.accuracy.total) for trap in found[:2]] == [("", 4), ("slot", 4)]
     assert len(found) == len(traps.WAYS)
@@ -50,7 +51,7 @@ def test_ways_change_what_the_network_sees(tmp_path: Path) -> None:
     """With weights that read nothing but the state, every way but the right one changes the logits."""
     network = build(ModelConfig("tsm", "mobilenet_v2", 11, size=64, width=0.35), seed=0)
     path = tmp_path / "random.safetensors"
-    save(path, network, labels=[str(i) for i in range(11)], frame_spacing=0.5, fit="squash")
+    save(path, network, labels=[str(i) for i in range(11)], frame_spacing=0.5, frame=FrameSpec(64, 64))
     from edgeshift.checkpoints import load
 
     given = load(path)

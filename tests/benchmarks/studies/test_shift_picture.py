@@ -14,6 +14,7 @@ from edgeshift.checkpoints import save
 from edgeshift.checkpoints.source import DEFAULT_MODEL
 from edgeshift.gestures import LABELS
 from edgeshift.models import ModelConfig, build
+from edgeshift.video.fit import FrameSpec
 from edgeshift.weights import shipped
 
 
@@ -22,7 +23,7 @@ def weights(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     network = build(ModelConfig("tsm", "mobilenet_v2", len(LABELS), size=64, width=0.35), seed=0)
     path = tmp_path / "random.safetensors"
-    save(path, network, labels=list(LABELS), frame_spacing=0.25, fit="squash")
+    save(path, network, labels=list(LABELS), frame_spacing=0.25, frame=FrameSpec(64, 64))
     return path
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -216,7 +215,7 @@ def test_resnet50_int8(package):
 
 def test_a_network_that_wants_bgr(tmp_path):
     """Core ML turns the picture: the model says so, and the frames that prove it are BGR."""
-    source = replace(untrained_source("tsm_mobilenet_v2", size=64), frame=FrameSpec(64, 64, order="bgr"))
+    source = untrained_source("tsm_mobilenet_v2", size=64).with_facts(frame=FrameSpec(64, 64, order="bgr"))
     path = tmp_path / "bgr.mlpackage"
     convert(source, "coreml", path, Options(precision="fp32"))
     (image,) = [o.type.imageType for o in model_of(path).description.input if o.type.WhichOneof("Type") == "imageType"]
@@ -269,7 +268,7 @@ def test_what_cannot_be_done_is_refused(made, tmp_path):
         convert(source, "tflite", tmp_path / "a.tflite", Options(precision="fp32", state="native"))
     with pytest.raises(ConversionError, match="coreml has no --state buffer; it has io, native"):
         convert(source, "coreml", out, Options(precision="fp32", state="buffer"))
-    twice = replace(source, labels=("left",) * len(source.labels))
+    twice = source.with_facts(labels=("left",) * len(source.description.labels))
     with pytest.raises(ConversionError, match="the label 'left' is there twice"):
         convert(twice, "coreml", out, Options(precision="fp32"))
     assert list(tmp_path.iterdir()) == []
@@ -333,7 +332,7 @@ def test_program_of_another_model(package, tmp_path):
     body = read_artifact(package("tsn", "int8").path).body
     path = tmp_path / "mixed.mlpackage"
     write_artifact(path, body, package("tsm", "int8").result.spec)
-    with pytest.raises(ArtifactError, match="'state_features_3' is nothing; its description promises"):
+    with pytest.raises(ArtifactError, match="'state_features_3' of the graph is missing, but the description says"):
         load(path)
 
 
@@ -357,7 +356,7 @@ def test_what_others_read(package):
     tools = coremltools("this test")
     model = tools.models.MLModel(str(artifact.path), skip_model_load=True)
     metadata = dict(model.user_defined_metadata)
-    assert "edgeshift/spec.json" in metadata and metadata["labels.txt"].splitlines() == list(artifact.source.labels)
+    assert "edgeshift/spec.json" in metadata and metadata["labels.txt"].splitlines() == list(artifact.source.description.labels)
     assert not any("date" in key for key in metadata)
     with unpacked(read_artifact(artifact.path)) as folder:
         assert "edgeshift/spec.json" not in model_of(folder).description.metadata.userDefined

@@ -298,7 +298,7 @@ def _exported(source):
     from edgeshift.models.deploy import deploy
 
     step = deploy(source.network)
-    samples = list(roll(step, drawn_clips(source.frame, 1).frames))
+    samples = list(roll(step, drawn_clips(source.description.frame, 1).frames))
     job = Job(find_target("executorch"), source, step, "int8", samples, False, Stages(), "io", "xnnpack")
     return job, export_step(job, ChannelsLastMemory(step).eval(), tuple(memory_example(job).values()))
 

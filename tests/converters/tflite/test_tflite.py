@@ -138,7 +138,7 @@ def test_mutated_buffer_is_refused(tmp_path):
 def test_calibration_clips_are_recorded(made, tmp_path):
     """Other clips, other hash; the ranges follow."""
     artifact = made("tsm", "int8")
-    clips = FittedClips("twenty others", drawn_clips(artifact.source.frame, 20, seed=9).frames)
+    clips = FittedClips("twenty others", drawn_clips(artifact.source.description.frame, 20, seed=9).frames)
     other = convert(artifact.source, "tflite", tmp_path / "other.tflite", Options(calibration=clips))
     ours = artifact.result.spec.calibration
     assert ours is not None and other.spec.calibration is not None

@@ -1,8 +1,8 @@
-"""What two measurements must have in common to be compared, and what of it differs."""
+"""The conditions that two measurements of latency must share to be compared, and those that may differ."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -11,9 +11,47 @@ from edgeshift.benchmarks.latency.result import ArtifactResult, Report
 from edgeshift.benchmarks.latency.table import frame_size, options_text
 from edgeshift.errors import EdgeshiftError, unknown
 
+#: An artifact with the report that it belongs to.
+Measurement = tuple[Report, ArtifactResult]
+Condition = Callable[[Report, ArtifactResult], Any]
+
+#: {name that --across accepts: condition that must be equal in both measurements}.
+REQUIRED: dict[str, Condition] = {
+    "board": lambda report, artifact: report.facts.board,
+    "processor": lambda report, artifact: (report.facts.processor, *report.facts.features),
+    "cores": lambda report, artifact: report.facts.cores,
+    "max-clock": lambda report, artifact: sorted({clock[1] for clock in report.facts.clock.values()}),
+    "power-mode": lambda report, artifact: report.facts.power_mode,
+    "governor": lambda report, artifact: sorted(report.facts.governors),
+    "locked": lambda report, artifact: report.settings.locked,
+    "mode": lambda report, artifact: report.settings.mode,
+    "fps": lambda report, artifact: report.settings.fps,
+    "minutes": lambda report, artifact: report.settings.minutes,
+    "threads": lambda report, artifact: report.settings.threads,
+    "pinning": lambda report, artifact: report.settings.cores,
+    "frames": lambda report, artifact: report.settings.frames,
+    "frame-size": lambda report, artifact: frame_size(report.settings),
+    "options": lambda report, artifact: options_text(report.settings.options),
+    "target": lambda report, artifact: artifact.target,
+    "model": lambda report, artifact: artifact.model,
+    "precision": lambda report, artifact: artifact.precision,
+    "input": lambda report, artifact: "x".join(map(str, artifact.input)),
+}
+#: {name that --across accepts for several conditions: their names}.
+GROUPS = {
+    "device": ("board", "processor", "cores", "max-clock", "power-mode", "governor"),
+    "clocks": ("max-clock", "power-mode", "governor", "locked"),
+}
+#: Conditions that may differ, because they are often the reason for a comparison. A difference becomes a note.
+REPORTED: dict[str, Condition] = {
+    "runtime": lambda report, artifact: sorted({repeat.runtime for repeat in artifact.repeats}),
+    "system": lambda report, artifact: report.facts.system,
+    "edgeshift": lambda report, artifact: report.edgeshift,
+}
+
 
 class Difference(msgspec.Struct, frozen=True):
-    """``name`` as ``--across`` takes it, and what either side has."""
+    """A condition that differs: its name, as ``--across`` accepts it, and its value in either measurement."""
 
     name: str
     first: str
@@ -23,65 +61,29 @@ class Difference(msgspec.Struct, frozen=True):
         return f"{self.name} ({self.first} against {self.second})"
 
 
-Of = tuple[Report, ArtifactResult]
-Reading = Callable[[Report, ArtifactResult], Any]
-
-#: What must be equal. A name is what ``--across`` takes.
-MUST: dict[str, Reading] = {
-    "board": lambda report, subject: report.facts.board,
-    "processor": lambda report, subject: (report.facts.processor, *report.facts.features),
-    "cores": lambda report, subject: report.facts.cores,
-    "max-clock": lambda report, subject: sorted({clock[1] for clock in report.facts.clock.values()}),
-    "power-mode": lambda report, subject: report.facts.power_mode,
-    "governor": lambda report, subject: sorted(report.facts.governors),
-    "locked": lambda report, subject: report.settings.locked,
-    "mode": lambda report, subject: report.settings.mode,
-    "fps": lambda report, subject: report.settings.fps,
-    "minutes": lambda report, subject: report.settings.minutes,
-    "threads": lambda report, subject: report.settings.threads,
-    "pinning": lambda report, subject: report.settings.cores,
-    "frames": lambda report, subject: report.settings.frames,
-    "frame-size": lambda report, subject: frame_size(report.settings),
-    "options": lambda report, subject: options_text(report.settings.options),
-    "target": lambda report, subject: subject.target,
-    "model": lambda report, subject: subject.model,
-    "precision": lambda report, subject: subject.precision,
-    "input": lambda report, subject: "x".join(map(str, subject.input)),
-}
-#: Names for several.
-GROUPS = {
-    "device": ("board", "processor", "cores", "max-clock", "power-mode", "governor"),
-    "clocks": ("max-clock", "power-mode", "governor", "locked"),
-}
-#: What may differ, as it is what one compares, and is told.
-MAY: dict[str, Reading] = {
-    "runtime": lambda report, subject: sorted({repeat.runtime for repeat in subject.repeats}),
-    "system": lambda report, subject: report.facts.system,
-    "edgeshift": lambda report, subject: report.edgeshift,
-}
-
-
 def permitted(across: Collection[str]) -> frozenset[str]:
-    """The names that are asked for, groups taken apart.
+    """Return the names of the conditions that may differ, with groups replaced by their members.
 
     Raises:
-        EdgeshiftError: an unknown one, with the nearest that are known.
+        EdgeshiftError: a name is not known; the message gives the nearest known names.
     """
     for name in across:
-        if name not in MUST and name not in GROUPS:
-            raise EdgeshiftError(f"--across: {unknown('difference', name, [*MUST, *GROUPS])}")
-    return frozenset(one for name in across for one in GROUPS.get(name, (name,)))
+        if name not in REQUIRED and name not in GROUPS:
+            raise EdgeshiftError(f"--across: {unknown('difference', name, [*REQUIRED, *GROUPS])}")
+    return frozenset(member for name in across for member in GROUPS.get(name, (name,)))
 
 
-def differences(first: Of, second: Of, of: dict[str, Reading] = MUST) -> list[Difference]:
-    """What differs between two artifacts and the runs that they belong to."""
-    both = [(name, read(*first), read(*second)) for name, read in of.items()]
-    return [Difference(name, _words(a), _words(b)) for name, a, b in both if a != b]
+def differences(
+    before: Measurement, after: Measurement, conditions: Mapping[str, Condition] = REQUIRED
+) -> list[Difference]:
+    """Return the conditions that differ between two measurements."""
+    values = [(name, read(*before), read(*after)) for name, read in conditions.items()]
+    return [Difference(name, _text(first), _text(second)) for name, first, second in values if first != second]
 
 
-def _words(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_words, value)) or "none"
+        return ", ".join(map(_text, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)

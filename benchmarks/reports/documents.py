@@ -1,9 +1,11 @@
-"""Reports read from files, of latency or of accuracy. Untrusted: they come from other people's machines."""
+"""Read report files of latency and accuracy. They are untrusted input, because other people's machines write them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,117 +17,148 @@ from edgeshift.errors import EdgeshiftError, one_line
 
 Document = latency.Report | accuracy.Report
 
-#: Bytes of a file; an hour of a sustained run has 20 MB. Characters of a text. Nesting, the digits of a number.
-MAX_BYTES, MAX_TEXT, MAX_DEPTH, MAX_NUMBER = 1 << 28, 4096, 32, 1e15
-#: Characters that turn the direction of what follows them.
-TURNING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+#: Largest file in bytes (a sustained run of one hour has 20 MB), and longest text in characters.
+MAX_BYTES, MAX_TEXT = 1 << 28, 4096
+#: Deepest nesting of a document, and largest absolute value of a number in it.
+MAX_DEPTH, MAX_NUMBER = 32, 1e15
+#: Characters that could control a terminal, turn the direction of text, or that no file can hold.
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class _Head(msgspec.Struct):
+    """The fields that tell which kind of report a file holds."""
+
     version: int
     kind: str | None = None
     data_sha256: str | None = None
 
 
 def read_document(path: Path) -> Document:
-    """Read a report of either sort; its content says which.
+    """Read a report of latency or accuracy; the fields of the file decide which.
 
     Raises:
-        EdgeshiftError: too large, not JSON, no report, another version, or parts that contradict each other. One line.
+        EdgeshiftError: the file is too large, is not JSON, is not a report, has another version, or contradicts itself.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise EdgeshiftError(f"{path}: larger than {MAX_BYTES:,} bytes, the limit for a report")
-        data = path.read_bytes()
-    except OSError as error:
-        raise EdgeshiftError(f"{path}: cannot be read: {error.strerror or error}") from error
+    data = _read(path)
+    no_report = EdgeshiftError(f"{path}: this is not a report of `edgeshift bench` or `edgeshift eval`")
     try:
         head = msgspec.json.decode(data, type=_Head)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise EdgeshiftError(f"{path}: no report of `edgeshift bench` or `edgeshift eval`") from error
+        raise no_report from error
     if head.kind == latency.KIND:
-        version, wanted, maker = head.version, latency.VERSION, "bench"
+        supported, remedy = latency.VERSION, "make it again with `edgeshift bench`"
     elif head.kind is None and head.data_sha256 is not None:
-        version, wanted, maker = head.version, accuracy.VERSION, "eval"
+        supported, remedy = accuracy.VERSION, "make it again with `edgeshift eval`"
     else:
-        raise EdgeshiftError(f"{path}: no report of `edgeshift bench` or `edgeshift eval`")
-    if version != wanted:
-        newer = "update edgeshift" if version > wanted else f"make it again with `edgeshift {maker}`"
-        raise EdgeshiftError(f"{path}: a report of version {version}; this edgeshift reads version {wanted}: {newer}")
+        raise no_report
+    if head.version != supported:
+        raise EdgeshiftError(
+            f"{path}: the report has version {head.version}, but this edgeshift reads version {supported}: "
+            + ("update edgeshift" if head.version > supported else remedy)
+        )
     try:
-        found = _plain(msgspec.json.decode(data))
-        if maker == "bench":
-            report = msgspec.convert(found, latency.Report)
-            _check_latency(report)
-            return report
-        answers = msgspec.convert(found, accuracy.Report)
-        _check_accuracy(answers)
-        return answers
+        fields = _sanitized(msgspec.json.decode(data))
+        if head.kind == latency.KIND:
+            return _checked_latency(msgspec.convert(fields, latency.Report))
+        return _checked_accuracy(msgspec.convert(fields, accuracy.Report))
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
-        raise EdgeshiftError(f"{path}: a damaged report: {_printable(one_line(error))}; make it again") from error
+        reason = UNSAFE.sub("?", one_line(error))
+        raise EdgeshiftError(f"{path}: the report is damaged: {reason}; {remedy}") from error
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """The same without what could steer a terminal, and without numbers that overflow what is computed from them."""
+def report_names(files: Sequence[Path] | None, count: int) -> list[str]:
+    """Return a distinct name for each of ``count`` reports.
+
+    A name is the shortest end of the path that no other path shares: ``pi.json``, or ``before/pi.json`` beside
+    ``after/pi.json``. Without paths, and for a path that is given twice, reports are numbered.
+    """
+    if files is None:
+        return [f"report {number}" for number in range(1, count + 1)]
+    names: list[str] = []
+    for depth in range(1, 1 + max((len(file.parts) for file in files), default=0)):
+        names = [UNSAFE.sub("?", str(Path(*file.parts[-depth:]))) for file in files]
+        if len(set(names)) == count:
+            return names
+    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
+
+
+def report_title(report: Document, name: str) -> str:
+    """Return the heading of a report: its name, what was measured, and on which device or data."""
+    if isinstance(report, latency.Report):
+        return f"{name}: latency on {report.facts.board or report.facts.processor}, {report.settings.mode} mode"
+    return f"{name}: accuracy on {report.data}" + (f", split {report.split}" if report.split else "")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise EdgeshiftError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(data) > MAX_BYTES:
+        raise EdgeshiftError(f"{path}: larger than {MAX_BYTES:,} bytes, the limit for a report")
+    return data
+
+
+def _sanitized(value: Any, depth: int = 0) -> Any:
+    """Return a JSON value with safe text only; refuse long texts, deep nesting and numbers that could overflow."""
     if isinstance(value, str):
         if len(value) > MAX_TEXT:
-            raise ValueError(f"a text of {len(value):,} characters")
-        return _printable(value)
+            raise ValueError(f"a text has {len(value):,} characters; the limit is {MAX_TEXT:,}")
+        return UNSAFE.sub("?", value)
     if isinstance(value, (int, float)) and not abs(value) <= MAX_NUMBER:
-        raise ValueError("a number out of bounds")
+        raise ValueError(f"a number is out of bounds; the limit is {MAX_NUMBER:g}")
     if depth > MAX_DEPTH:
-        raise ValueError("nested too deeply")
+        raise ValueError(f"it is nested too deeply; the limit is {MAX_DEPTH} levels")
     if isinstance(value, dict):
-        return {_plain(name): _plain(inside, depth + 1) for name, inside in value.items()}
+        return {_sanitized(name): _sanitized(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list):
-        return [_plain(inside, depth + 1) for inside in value]
+        return [_sanitized(item, depth + 1) for item in value]
     return value
 
 
-def _printable(text: str) -> str:
-    return "".join("?" if ord(c) < 32 or 127 <= ord(c) < 160 or ord(c) in TURNING else c for c in text)
-
-
-def _check_latency(report: latency.Report) -> None:
+def _checked_latency(report: latency.Report) -> latency.Report:
     if not report.subjects:
         raise ValueError("it has no artifacts")
     settings = report.settings
-    _not_negative((settings.width, settings.height, settings.seconds, settings.steps, settings.fps or 0))
+    _require_not_negative((settings.width, settings.height, settings.seconds, settings.steps, settings.fps or 0))
     for subject in report.subjects:
-        _not_negative((subject.bytes, *subject.input))
+        _require_not_negative((subject.bytes, *subject.input))
         for repeat in subject.repeats:
-            phases = (repeat.pre, repeat.infer, repeat.post, repeat.end_to_end)
-            # A vendor's program times the graph alone: phases that it does not time are empty.
-            if len({len(samples) for samples in phases if samples}) > 1:
-                raise ValueError(f"{subject.file}: phases of a repeat with different numbers of steps")
-            for samples in phases:
-                _not_negative(samples)
-            _not_negative((repeat.load, repeat.first, repeat.seconds, *repeat.told.values()))
-            _not_negative((repeat.offered or 0, repeat.missed or 0))
-            if repeat.steps is not None and repeat.steps < len(repeat.end_to_end):
-                raise ValueError(f"{subject.file}: a repeat with more samples than steps")
-            if (repeat.missed or 0) > (repeat.offered or 0):
-                raise ValueError(f"{subject.file}: more frames missed than offered")
-            for minute in repeat.minutes:
-                _not_negative((minute.p50 or 0, minute.p90 or 0, minute.steps))
+            _check_repeat(subject.file, repeat)
+    return report
 
 
-def _check_accuracy(report: accuracy.Report) -> None:
+def _check_repeat(file: str, repeat: latency.Repeat) -> None:
+    phases = (repeat.pre, repeat.infer, repeat.post, repeat.end_to_end)
+    # A vendor's program times the graph alone; the phases that it does not time are empty.
+    if len({len(samples) for samples in phases if samples}) > 1:
+        raise ValueError(f"{file}: the phases of a repeat have different numbers of steps")
+    minutes = [value or 0 for minute in repeat.minutes for value in (minute.p50, minute.p90, minute.steps)]
+    times = (repeat.load, repeat.first, repeat.seconds, *repeat.reported.values())
+    _require_not_negative((*times, *minutes, repeat.offered or 0, repeat.missed or 0, *chain(*phases)))
+    if repeat.steps is not None and repeat.steps < len(repeat.end_to_end):
+        raise ValueError(f"{file}: a repeat has more samples than steps")
+    if (repeat.missed or 0) > (repeat.offered or 0):
+        raise ValueError(f"{file}: a repeat has more missed frames than offered frames")
+
+
+def _checked_accuracy(report: accuracy.Report) -> accuracy.Report:
     if not report.subjects:
         raise ValueError("it has no artifacts")
     for subject in report.subjects:
         labels = len(subject.rows)
         if len({clip.file for clip in subject.clips}) != len(subject.clips):
-            raise ValueError(f"{subject.file}: a clip that is there twice")
+            raise ValueError(f"{subject.file}: a clip is listed twice")
         if len(subject.matrix) != labels or any(len(row) != labels for row in subject.matrix):
-            raise ValueError(f"{subject.file}: a confusion matrix that does not fit its labels")
-        for row in subject.matrix:
-            _not_negative(row)
+            raise ValueError(f"{subject.file}: the confusion matrix does not fit the labels")
+        _require_not_negative(chain(*subject.matrix))
         for name, share in (*subject.accuracy.items(), *subject.running.items()):
             if any(value is not None and not 0 <= value <= 1 for value in (share.value, share.low, share.high)):
-                raise ValueError(f"{subject.file}: a share {name!r} that is none")
+                raise ValueError(f"{subject.file}: the share {name!r} is not between 0 and 1")
+    return report
 
 
-def _not_negative(values: Iterable[float]) -> None:
+def _require_not_negative(values: Iterable[float]) -> None:
     if any(not (value >= 0 and math.isfinite(value)) for value in values):
-        raise ValueError("a negative number where there can be none")
+        raise ValueError("a number is negative or not finite where that is impossible")

@@ -1,7 +1,7 @@
-"""Plots as SVG inside a page: drawn by matplotlib, coloured by the page, so that they follow light and dark.
+"""Plots by matplotlib: as SVG that takes its colours from the page's style, or as a PNG file.
 
-matplotlib draws with stand-in colours, each of which becomes a variable of the page's style. Text stays text: it can be
-read aloud, searched and selected. Nothing in it depends on the day or the machine.
+Every colour of a plot is one of ``COLOURS``. In a page each becomes a CSS variable, so that plots follow light and dark
+mode. Text stays text, which can be read aloud, searched and selected. The same data gives the same bytes.
 """
 
 from __future__ import annotations
@@ -11,126 +11,124 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgeshift.benchmarks.reports.markup import Markup, join, tag, text
+import msgspec
+
 from edgeshift.errors import missing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: {stand-in: variable of the page's style}.
+#: {colour in light mode: CSS variable of the page}.
 COLOURS = {
-    "#010201": "--ink",
-    "#010202": "--muted",
-    "#010203": "--grid",
-    "#010204": "--bad",
-    **{f"#01021{index}": f"--series-{index}" for index in range(6)},
+    "#1b1d22": "--ink",
+    "#575b65": "--muted",
+    "#dcdee3": "--grid",
+    "#b3261e": "--bad",
+    "#2563b4": "--series-0",
+    "#b4540a": "--series-1",
+    "#1e7d4f": "--series-2",
+    "#9a3a86": "--series-3",
+    "#0d7680": "--series-4",
+    "#7a5c10": "--series-5",
 }
 INK, MUTED, GRID, BAD, *SERIES = COLOURS
-#: Inches; at 4.6 inches a figure is as wide as a phone held upright, and its text as large as the page's small print.
+#: Inches. A figure of this width fits a phone held upright, with text as large as the small print of the page.
 WIDTH = 4.6
-SETTINGS: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "edgeshift",  # names in the file are hashes: of the same things the same ones
-    # Names and labels come from reports: a dollar is no mathematics.
-    "text.parse_math": False,
-    "font.size": 10.0,
-    "axes.titlesize": 10.0,
-    "axes.titlelocation": "left",
-    "axes.titlecolor": INK,
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.formatter.useoffset": False,
-    "figure.facecolor": "none",
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "legend.labelcolor": MUTED,
-    "lines.linewidth": 1.3,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
-}
+STYLE = Path(__file__).with_name("templates") / "plots.mplstyle"
 
 
-class Canvas:
-    """A figure that is being drawn. ``svg`` is there when the block of ``drawing`` has ended."""
+class Drawing(msgspec.Struct, frozen=True, kw_only=True):
+    """A plot as the page's template inserts it.
 
-    def __init__(self, figure: Figure) -> None:
-        self.figure = figure
-        self.svg = ""
+    Attributes:
+        name: prefix of every id in the plot, unique in the page.
+        view_box: the SVG's viewBox, in points.
+        content: SVG elements. matplotlib has escaped their text.
+        wide: wider than a column of the page; it scrolls on a narrow screen.
+    """
 
-    def axes(self, rows: int = 1, heights: tuple[int, ...] | None = None) -> list[Axes]:
-        """Axes one above the other, with one x axis."""
-        options: Any = {"height_ratios": heights} if heights else {}
-        grid: Any = self.figure.subplots(rows, 1, sharex=rows > 1, squeeze=False, **options)
-        return [row[0] for row in grid]
+    name: str
+    view_box: str
+    content: str
+    wide: bool
+
+
+class Canvas(NamedTuple):
+    """A figure while it is drawn."""
+
+    figure: Figure
+
+    def axes(self, *heights: int) -> list[Axes]:
+        """Return axes of these relative heights below each other, which share their x axis; by default one."""
+        options: Any = {"height_ratios": heights or (1,), "sharex": len(heights) > 1, "squeeze": False}
+        return [row[0] for row in self.figure.subplots(max(1, len(heights)), 1, **options)]
 
     def legend(self, columns: int) -> None:
-        """Names of the lines above the plot, where they cover nothing."""
+        """Place the legend above the plot, where it covers no data."""
         self.figure.legend(loc="outside upper left", ncols=columns, handlelength=1.4, columnspacing=1.2, borderpad=0.1)
+
+    def drawing(self, name: str) -> Drawing:
+        """Return the figure for a page; ``name`` is unique in that page."""
+        buffer = io.StringIO()
+        self.figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        return _drawing(buffer.getvalue(), name)
+
+    def write_png(self, path: Path) -> None:
+        """Write the figure as PNG on white."""
+        self.figure.savefig(path, format="png", dpi=160, facecolor="white", metadata={"Software": None})
 
 
 @contextmanager
-def drawing(height: float, width: float = WIDTH) -> Iterator[Canvas]:
-    """Draw a figure of so many inches.
+def canvas(height: float, width: float = WIDTH) -> Iterator[Canvas]:
+    """Open a figure of the given size in inches; its drawing or its file is made before the block ends.
 
     Raises:
-        RuntimeMissingError: no matplotlib.
+        RuntimeMissingError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise missing("matplotlib", "report", "a page of reports") from error
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        # Its own settings, not those of whoever runs it; and letters its font lacks are drawn by the reader's.
+    require_matplotlib("drawing a plot")
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    # Defaults and this style only: the user's own settings of matplotlib must not change a report.
+    style = matplotlib.rc_params_from_file(STYLE, fail_on_error=True, use_default_template=True)
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        # Letters that matplotlib's font lacks cause warnings; in a page the reader's fonts show them.
         warnings.simplefilter("ignore")
-        matplotlib.rcdefaults()
-        settings: Any = matplotlib.rcParams  # its stubs take settings by their names, one by one
-        settings.update(SETTINGS)
-        canvas = Canvas(Figure(figsize=(width, height), layout="constrained"))
-        FigureCanvasSVG(canvas.figure)
-        yield canvas
-        buffer = io.StringIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        canvas.figure.savefig(buffer, format="svg", metadata=nothing)
-        canvas.svg = buffer.getvalue()
+        yield Canvas(Figure(figsize=(width, height), layout="constrained"))
 
 
-def inline(svg: str, name: str, title: str, description: str, caption: str | None = None) -> Markup:
-    """A drawn figure as part of a page.
+def require_matplotlib(why: str) -> None:
+    """Raise RuntimeMissingError if matplotlib is not installed; ``why`` names what needs it."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise missing("matplotlib", "report", why) from error
 
-    Args:
-        svg: as ``Canvas`` gives it. name: of the figure, unique in the page.
-        title, description: what it shows and what it says, for those who do not see it.
-        caption: under it.
-    """
-    inside = svg[svg.index("<svg") :]
-    inside = inside[inside.index(">") + 1 : inside.rindex("</svg>")]
-    for cut in (r"<metadata>.*?</metadata>", r"<style .*?</style>", r"<!--.*?-->"):
-        inside = re.sub(cut, "", inside, flags=re.DOTALL)
-    inside = re.sub(r" font-family: [^;\"]*;", "", inside)
-    inside = re.sub(r' id="', f' id="{name}-', inside)
-    inside = re.sub(r' xlink:href="#', f' href="#{name}-', inside).replace("url(#", f"url(#{name}-")
+
+def shorten(text: str, limit: int) -> str:
+    """Cut a text to a length. Its end is kept, because similar names often differ there."""
+    if len(text) <= limit:
+        return text
+    tail = limit // 4
+    return f"{text[: limit - tail - 3]}...{text[-tail:]}"
+
+
+def _drawing(svg: str, name: str) -> Drawing:
+    """Take the elements out of an SVG file; make ids unique in the page and colours variables of its style."""
+    view_box = re.search(r'viewBox="([\d. ]+)"', svg)
+    assert view_box is not None
+    content = svg[svg.index("<svg") :]
+    content = content[content.index(">") + 1 : content.rindex("</svg>")]
+    for removed in (r"<metadata>.*?</metadata>", r"<style .*?</style>", r"<!--.*?-->"):
+        content = re.sub(removed, "", content, flags=re.DOTALL)
+    content = re.sub(r" font-family: [^;\"]*;", "", content)
+    content = re.sub(r' id="', f' id="{name}-', content)
+    content = re.sub(r' xlink:href="#', f' href="#{name}-', content).replace("url(#", f"url(#{name}-")
     for colour, variable in COLOURS.items():
-        inside = inside.replace(colour, f"var({variable})")
-    found = re.search(r'viewBox="([\d. ]+)"', svg)
-    assert found is not None
-    whole = Markup(
-        f'<svg viewBox="{found[1]}" role="img" aria-labelledby="{name}-title {name}-description">'
-        f'<title id="{name}-title">{text(title)}</title><desc id="{name}-description">{text(description)}</desc>'
-        f"{' '.join(inside.split())}</svg>"
-    )
-    return tag("figure", whole, tag("figcaption", join(tag("b", title), ". ", caption or description)))
+        content = content.replace(f": {colour}", f": var({variable})")
+    wide = float(view_box[1].split()[2]) > 1.3 * 72 * WIDTH
+    return Drawing(name=name, view_box=view_box[1], content=" ".join(content.split()), wide=wide)

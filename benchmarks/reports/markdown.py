@@ -1,23 +1,81 @@
-"""Markdown, for a pull request or a README. Text of reports is untrusted and escaped."""
+"""Reports as Markdown, for a pull request or a README. Text of reports is untrusted and escaped."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-#: What Markdown or HTML would take for more than text.
+from edgeshift.benchmarks.accuracy import table as accuracy_table
+from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
+from edgeshift.benchmarks.latency import table as latency_table
+from edgeshift.benchmarks.latency.result import Report as LatencyReport
+from edgeshift.benchmarks.latency.summary import summarize
+from edgeshift.benchmarks.reports.documents import Document, report_names, report_title
+
+#: Characters with a meaning in Markdown or HTML.
 SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[#+-]|:(?=//))")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table; numbers stand right."""
-    right = [bool(rows) and all(str(row[at])[:1] in "-0123456789" for row in rows) for at in range(len(columns))]
-    lines = [columns, ["---:" if side else "---" for side in right]]
-    body = [[escape(str(value)) for value in row] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (*lines, *body))
+def make_markdown(reports: Sequence[Document], files: Sequence[Path] | None = None) -> str:
+    """Return the reports as Markdown, one section each; ``files`` are the paths they were read from, if any."""
+    return "\n".join(
+        _latency(report, name) if isinstance(report, LatencyReport) else _accuracy(report, name)
+        for report, name in zip(reports, report_names(files, len(reports)), strict=True)
+    )
 
 
 def escape(text: str) -> str:
-    """Text that stays text, on one line."""
-    plain = re.sub(r"(?i)(www)\.", r"\1 .", " ".join(text.split()))  # GitHub makes links of bare names
+    """Return the text on one line, with everything escaped that Markdown would take for markup."""
+    plain = re.sub(r"(?i)(www)\.", r"\1 .", " ".join(text.split()))  # GitHub turns bare host names into links
     return plain if plain == "-" else SPECIAL.sub(r"\\\1", plain)
+
+
+def numeric_columns(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bool]:
+    """Tell for each column whether all its cells begin like a number; such columns are aligned right."""
+    return [bool(rows) and all(str(row[at])[:1] in {*"-+0123456789"} for row in rows) for at in range(len(columns))]
+
+
+def _latency(report: LatencyReport, name: str) -> str:
+    summaries = summarize(report)
+    device, settings = (
+        latency_table.device_facts(report),
+        latency_table.settings_facts(report.settings, report.edgeshift),
+    )
+    parts = [
+        f"## {escape(report_title(report, name))}",
+        _list(f"{fact}: {value}" for fact, value in (*device, *settings)),
+        _table(latency_table.COLUMNS, latency_table.artifact_rows(summaries)),
+    ]
+    for summary in summaries:
+        parts += [
+            f"### {escape(summary.file)}",
+            _table(latency_table.PHASE_COLUMNS, latency_table.phase_rows(summary)),
+            _list((f"runtime: {summary.runtime}", *latency_table.remarks(summary))),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _accuracy(report: AccuracyReport, name: str) -> str:
+    parts = [
+        f"## {escape(report_title(report, name))}",
+        _list(f"{fact}: {value}" for fact, value in accuracy_table.data_facts(report)),
+        _table(accuracy_table.COLUMNS, accuracy_table.artifact_rows(report)),
+        _list(f"{artifact.file}: {line}" for artifact in report.subjects for line in accuracy_table.remarks(artifact)),
+    ]
+    if report.comparisons:
+        parts += [
+            f"### Compared with {escape(report.subjects[0].file)}",
+            _table(accuracy_table.AGAINST, accuracy_table.against_rows(report)),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    alignment = ["---:" if numeric else "---" for numeric in numeric_columns(columns, rows)]
+    cells = [[escape(str(value)) for value in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (columns, alignment, *cells))
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(line)}" for line in lines)

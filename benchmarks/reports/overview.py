@@ -1,104 +1,104 @@
-"""Size against speed against accuracy, over all reports of a page."""
+"""The first section of a page: size against latency against accuracy of every artifact in its reports."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
 from edgeshift.benchmarks.latency.result import Report as LatencyReport
-from edgeshift.benchmarks.latency.summary import Summary, summarize
-from edgeshift.benchmarks.latency.table import bytes_text, milliseconds
-from edgeshift.benchmarks.reports.accuracy_plots import Worth, draw_worth
-from edgeshift.benchmarks.reports.figure import inline
-from edgeshift.benchmarks.reports.markup import Markup, table, tag
+from edgeshift.benchmarks.latency.summary import Summary
+from edgeshift.benchmarks.reports.figure import INK, MUTED, SERIES, Drawing, canvas
 from edgeshift.benchmarks.statistics import Share
 
-COLUMNS = ("no.", "file", "device", "p50 ms", "p90 ms", "size", "clips right")
-Found = tuple[Summary, str, int]
+#: The name of a report of latency, the report, and the summary of each of its artifacts.
+Summarized = tuple[str, LatencyReport, Sequence[Summary]]
 
 
-def overview(latency: Sequence[LatencyReport], accuracy: Sequence[AccuracyReport]) -> Markup | None:
-    """The section; None: fewer than two artifacts with a figure. Accuracy belongs to a file by its hash."""
-    named = _devices(latency)
-    devices = list(dict.fromkeys(named))
-    found: list[Found] = [
-        (summary, device, devices.index(device))
-        for report, device in zip(latency, named, strict=True)
-        for summary in summarize(report)
-        if summary.phases["end_to_end"].p50 is not None
+class Point(NamedTuple):
+    """An artifact on a device, with its median latency in milliseconds and its accuracy, if that was measured."""
+
+    report: str
+    device: str
+    colour: str
+    summary: Summary
+    p50: float
+    accuracy: Share | None
+
+
+def overview(latency: Sequence[Summarized], accuracy: Sequence[AccuracyReport]) -> dict[str, Any] | None:
+    """Return the variables of ``templates/overview.html``; None: fewer than two artifacts have a median.
+
+    Accuracy belongs to an artifact by the hash of its file.
+
+    Raises:
+        RuntimeMissingError: matplotlib is not installed.
+    """
+    devices = [f"{report.facts.board or report.facts.processor} ({report.device})" for _, report, _ in latency]
+    colours = {device: SERIES[index % len(SERIES)] for index, device in enumerate(dict.fromkeys(devices))}
+    data, shares = _accuracies(accuracy, {summary.sha256 for _, _, summaries in latency for summary in summaries})
+    points = [
+        Point(name, device, colours[device], summary, p50 / 1000, shares.get(summary.sha256))
+        for (name, _, summaries), device in zip(latency, devices, strict=True)
+        for summary in summaries
+        if (p50 := summary.phases["end_to_end"].p50) is not None
     ]
-    if len(found) < 2:
+    if len(points) < 2:
         return None
-    on, shares = _accuracies(accuracy, {summary.sha256 for summary, *_ in found})
-    points, rows = [], []
-    for number, (summary, device, place) in enumerate(found, 1):
-        share, total = shares.get(summary.sha256), summary.phases["end_to_end"]
-        assert total.p50 is not None
-        points.append(
-            Worth(
-                number=number,
-                device=place,
-                milliseconds=total.p50 / 1000,
-                bytes=summary.bytes,
-                accuracy=_interval(share),
-            )
-        )
-        rows.append(
-            (
-                str(number),
-                summary.file,
-                device,
-                milliseconds(total.p50),
-                "-" if total.p90 is None else milliseconds(total.p90),
-                bytes_text(summary.bytes),
-                "-" if share is None else str(share),
-            )
-        )
-    accurate = any(point.accuracy for point in points)
-    said = "; ".join(f"{row[1]} on {row[2]}: {row[3]} ms, {row[5]}, {row[6]}" for row in rows)
-    return tag(
-        "section",
-        tag("h2", "Size, speed, accuracy" if accurate else "Size and speed", id="overview-heading"),
-        inline(
-            draw_worth(points),
-            "overview-worth",
-            "Speed against " + ("accuracy" if accurate else "size"),
-            said,
-            "Further left is faster, further up is "
-            + ("more often right; a larger dot is a larger file." if accurate else "larger.")
-            + (f" Right are clips of {on}." if accurate else "")
-            + " Numbers are those of the table"
-            + ("; a colour for each device." if len(devices) > 1 else "."),
-        ),
-        table("Each artifact on each device", COLUMNS, rows),
-        id="overview",
-        aria_labelledby="overview-heading",
-    )
+    return {
+        "data": data,
+        "with_accuracy": any(point.accuracy for point in points),
+        "several_devices": len(colours) > 1,
+        "plot": _draw_tradeoff(points, "overview-tradeoff"),
+        "points": points,
+    }
 
 
-def _devices(reports: Sequence[LatencyReport]) -> list[str]:
-    """What each was measured on; two ways to boards of one kind are told apart by how they were asked for."""
-    boards = [report.facts.board or report.facts.processor for report in reports]
-    ways = {board: {r.device for b, r in zip(boards, reports, strict=True) if b == board} for board in boards}
-    return [
-        f"{board} ({report.device})" if len(ways[board]) > 1 else board
-        for board, report in zip(boards, reports, strict=True)
-    ]
+def _accuracies(reports: Sequence[AccuracyReport], hashes: Collection[str]) -> tuple[str, dict[str, Share]]:
+    """Return the data set on which most of the files were measured, and {hash: consensus accuracy} on it.
 
-
-def _accuracies(reports: Sequence[AccuracyReport], wanted: set[str]) -> tuple[str, dict[str, Share | None]]:
-    """The data set on which most of the files were measured, and the share of each: sets have no axis in common."""
-    sets: dict[tuple[str, str], dict[str, Share | None]] = {}
+    Accuracies on different data sets cannot share an axis, so the others are left out.
+    """
+    by_data: dict[tuple[str, str], dict[str, Share]] = {}
     for report in reports:
-        found = sets.setdefault((report.data + (f", {report.split}" if report.split else ""), report.data_sha256), {})
-        found.update({one.sha256: one.accuracy.get("consensus") for one in report.subjects if one.sha256 in wanted})
-    if not sets:
+        data = report.data + (f", split {report.split}" if report.split else "")
+        shares = by_data.setdefault((data, report.data_sha256), {})
+        for artifact in report.subjects:
+            share = artifact.accuracy.get("consensus")
+            if share is not None and share.value is not None and artifact.sha256 in hashes:
+                shares[artifact.sha256] = share
+    if not by_data:
         return "", {}
-    (name, _), shares = max(sets.items(), key=lambda one: len(one[1]))
-    return name, shares
+    (data, _), shares = max(by_data.items(), key=lambda entry: len(entry[1]))
+    return data, shares
 
 
-def _interval(share: Share | None) -> tuple[float, float, float] | None:
-    if share is None or share.value is None or share.low is None or share.high is None:
-        return None
-    return share.value, share.low, share.high
+def _draw_tradeoff(points: Sequence[Point], name: str) -> Drawing:
+    """Draw latency across and accuracy up, or size where no accuracy is known; the area of a dot is the size."""
+    with_accuracy = any(point.accuracy for point in points)
+    largest = max(point.summary.bytes for point in points) or 1
+    with canvas(2.9) as figure:
+        (axes,) = figure.axes()
+        for number, (_, _, colour, summary, p50, accuracy) in enumerate(points, 1):
+            if with_accuracy:
+                if accuracy is None or accuracy.value is None or accuracy.low is None or accuracy.high is None:
+                    continue
+                y = 100 * accuracy.value
+                error = [[y - 100 * accuracy.low], [100 * accuracy.high - y]]
+                axes.errorbar([p50], [y], yerr=error, color=colour, linewidth=1, alpha=0.6)
+            else:
+                y = summary.bytes / 1e6
+            area = 60 + 500 * summary.bytes / largest
+            axes.scatter([p50], [y], s=area, color=colour, alpha=0.55, linewidths=0)
+            axes.text(p50, y, str(number), ha="center", va="center", color=INK, fontweight="bold")
+        axes.set_xlabel("latency end to end, p50 ms")
+        axes.set_ylabel("accuracy, %" if with_accuracy else "size, MB")
+        axes.margins(0.15)
+        # The axis begins at zero, so that two artifacts of equal latency look equal.
+        axes.set_xlim(0, 1.12 * max(point.p50 for point in points))
+        if with_accuracy:
+            axes.set_ylim(None, min(axes.get_ylim()[1], 104))
+        else:
+            axes.set_ylim(0, 1.2 * largest / 1e6)
+        axes.xaxis.label.set_color(MUTED)
+        return figure.drawing(name)

@@ -1,61 +1,87 @@
-"""The page: one file that needs nothing else and may reach nothing else."""
+"""One HTML file with reports, which loads nothing and runs nothing. Its words and its style are in ``templates``."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from edgeshift.benchmarks.accuracy import table as accuracy_table
 from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
+from edgeshift.benchmarks.latency import table as latency_table
 from edgeshift.benchmarks.latency.result import Report as LatencyReport
-from edgeshift.benchmarks.reports.accuracy_section import accuracy_section, accuracy_title
-from edgeshift.benchmarks.reports.documents import Document
-from edgeshift.benchmarks.reports.latency_section import latency_section, latency_title
-from edgeshift.benchmarks.reports.markup import Markup, join, tag
-from edgeshift.benchmarks.reports.overview import overview
-from edgeshift.benchmarks.reports.style import STYLE
+from edgeshift.benchmarks.latency.summary import summarize
+from edgeshift.benchmarks.latency.validity import FLAGS
+from edgeshift.benchmarks.reports.accuracy_plots import accuracy_drawings
+from edgeshift.benchmarks.reports.changes import changes
+from edgeshift.benchmarks.reports.confusion import frequent_errors
+from edgeshift.benchmarks.reports.documents import Document, report_names, report_title
+from edgeshift.benchmarks.reports.figure import COLOURS
+from edgeshift.benchmarks.reports.latency_plots import latency_drawings
+from edgeshift.benchmarks.reports.markdown import numeric_columns
+from edgeshift.benchmarks.reports.overview import Summarized, overview
+from edgeshift.errors import missing
 
-#: No script, no picture, no font, no connection: whatever a report may hold, a browser loads and sends nothing.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+#: Characters that neither HTML nor XML can hold.
+IMPOSSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def make_page(reports: Sequence[Document]) -> str:
-    """HTML of one or more reports of latency and accuracy, in their order.
+def make_page(reports: Sequence[Document], files: Sequence[Path] | None = None) -> str:
+    """Return a page of one or more reports of latency and accuracy, in their order.
+
+    Args:
+        reports: the reports, as ``read_document`` returns them.
+        files: the paths that they were read from, which give them their names; None: they are numbered.
 
     Raises:
-        RuntimeMissingError: no matplotlib.
+        RuntimeMissingError: matplotlib or Jinja2 is not installed.
     """
-    latency = [report for report in reports if isinstance(report, LatencyReport)]
-    accuracy = [report for report in reports if isinstance(report, AccuracyReport)]
-    sections = [(f"report-{index}", report) for index, report in enumerate(reports, 1)]
-    whole = overview(latency, accuracy)
-    title = _title(reports[0]) if len(reports) == 1 else f"{len(reports)} reports of edgeshift"
-    links = [("overview", "Overview")] if whole is not None else []
-    links += [(name, _title(report)) for name, report in sections]
-    body = tag(
-        "body",
-        tag("header", tag("h1", title), _contents(links) if len(links) > 1 else None),
-        tag("main", whole, *(_section(report, name) for name, report in sections)),
-        tag("footer", "Made with edgeshift report. Percentiles are of steps within a repeat, medians over repeats."),
+    environment = _environment()
+    named = list(zip(report_names(files, len(reports)), reports, strict=True))
+    latency: list[Summarized] = []
+    sections: list[dict[str, Any]] = []
+    for number, (name, report) in enumerate(named, 1):
+        section: dict[str, Any] = {"name": f"report-{number}", "title": report_title(report, name), "report": report}
+        if isinstance(report, LatencyReport):
+            section |= {"summaries": summarize(report), "plots": latency_drawings(report, section["name"])}
+            latency.append((name, report, section["summaries"]))
+        else:
+            section["plots"] = accuracy_drawings(report, section["name"])
+        sections.append(section)
+    page = environment.get_template("page.html").render(
+        colours=COLOURS,
+        title=sections[0]["title"] if len(sections) == 1 else f"Reports: {', '.join(name for name, _ in named)}",
+        overview=overview(latency, [report for report in reports if isinstance(report, AccuracyReport)]),
+        changes=changes(named),
+        sections=sections,
     )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", title),
-        tag("style", Markup(STYLE)),
+    return IMPOSSIBLE.sub("?", page)
+
+
+def _environment() -> Environment:
+    """Return the environment of the templates, which escapes every value and refuses names that are not defined."""
+    try:
+        import jinja2
+    except ImportError as error:
+        raise missing("Jinja2", "report", "a page of reports") from error
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        extensions=["jinja2.ext.do"],
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
-
-
-def _title(report: Document) -> str:
-    return latency_title(report) if isinstance(report, LatencyReport) else accuracy_title(report)
-
-
-def _section(report: Document, name: str) -> Markup:
-    return latency_section(report, name) if isinstance(report, LatencyReport) else accuracy_section(report, name)
-
-
-def _contents(links: Sequence[tuple[str, str]]) -> Markup:
-    items = (tag("li", tag("a", words, href=f"#{name}")) for name, words in links)
-    return tag("nav", tag("ul", join(*items)), aria_label="Contents")
+    environment.filters |= {
+        "numeric_columns": numeric_columns,
+        "frequent_errors": frequent_errors,
+        "milliseconds": latency_table.milliseconds,
+        "bytes": latency_table.bytes_text,
+    }
+    environment.globals |= {"latency": latency_table, "accuracy": accuracy_table, "FLAGS": FLAGS}
+    return environment

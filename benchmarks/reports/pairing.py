@@ -1,44 +1,39 @@
-"""Which artifact of one report belongs to which of another."""
+"""Find which artifact of one report is compared with which artifact of another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from edgeshift.benchmarks.accuracy import report as accuracy
+from edgeshift.benchmarks.latency import result as latency
 from edgeshift.errors import EdgeshiftError
 
-
-class Named(Protocol):
-    """An artifact of a report."""
-
-    @property
-    def file(self) -> str:
-        """The name of its file."""
-        ...
+Artifact = TypeVar("Artifact", latency.ArtifactResult, accuracy.ArtifactResult)
 
 
-One = TypeVar("One", bound=Named)
-
-
-def pair(first: Sequence[One], second: Sequence[One]) -> tuple[list[tuple[One, One]], tuple[str, ...]]:
-    """By the name of the file where the sides share one, else by order where there are as many on both.
+def pair_artifacts(
+    before: Sequence[Artifact], after: Sequence[Artifact]
+) -> tuple[list[tuple[Artifact, Artifact]], tuple[str, ...]]:
+    """Pair artifacts by file name if the reports share a name, and otherwise by order if they have equally many.
 
     Returns:
-        the pairs in the order of the first side, and the names that only one side has.
+        the pairs in the order of ``before``, and the file names that only one report has.
 
     Raises:
-        EdgeshiftError: neither.
+        EdgeshiftError: the artifacts can be paired neither by name nor by order.
     """
-    names, others = [one.file for one in first], [one.file for one in second]
-    shared = set(names) & set(others)
-    unique = len(set(names)) == len(names) and len(set(others)) == len(others)
+    names_before: list[str] = [artifact.file for artifact in before]
+    names_after: list[str] = [artifact.file for artifact in after]
+    shared = set(names_before) & set(names_after)
+    unique = len(set(names_before)) == len(names_before) and len(set(names_after)) == len(names_after)
     if shared and unique:
-        partner = {one.file: one for one in second}
-        pairs = [(one, partner[one.file]) for one in first if one.file in shared]
-        return pairs, tuple(name for name in [*names, *others] if name not in shared)
-    if len(names) == len(others):
-        return list(zip(first, second, strict=True)), ()
+        partners = {artifact.file: artifact for artifact in after}
+        pairs = [(artifact, partners[artifact.file]) for artifact in before if artifact.file in shared]
+        return pairs, tuple(name for name in (*names_before, *names_after) if name not in shared)
+    if len(names_before) == len(names_after):
+        return list(zip(before, after, strict=True)), ()
     raise EdgeshiftError(
-        f"which artifact belongs to which? One report has {', '.join(names)}, the other {', '.join(others)}: "
-        "measure files of the same names, or as many"
+        f"the artifacts cannot be paired: one report has {', '.join(names_before)}, the other has "
+        f"{', '.join(names_after)}; measure files with the same names, or equally many files"
     )

@@ -1,4 +1,4 @@
-"""Comparing runs: what is refused, what is paired with what, and verdicts on noise as real machines have it."""
+"""Comparing reports of latency: conditions, pairs, and verdicts on simulated noise like that of real machines."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import pytest
 import reports
 
 from edgeshift.benchmarks.latency.result import ArtifactResult, Report
-from edgeshift.benchmarks.reports.comparability import GROUPS, MUST
-from edgeshift.benchmarks.reports.latency_compare import Ratio, compare_latency, decide, invalid, ratio
+from edgeshift.benchmarks.reports.comparability import GROUPS, REQUIRED
+from edgeshift.benchmarks.reports.latency_compare import compare_latency, invalid
+from edgeshift.benchmarks.reports.ratio import Ratio, decide, ratio
 from edgeshift.errors import EdgeshiftError
 
 
 def runs(factor: float, seed: int, steps: int = 1100):
-    """Samples of three processes of an artifact, and of three of one that takes ``factor`` as long."""
+    """Samples of three processes of one artifact, and of three of another that takes ``factor`` times as long."""
     random = np.random.default_rng(seed)
     before = [reports.times(5000, steps, random) for _ in range(3)]
     return before, [reports.times(5000 * factor, steps, random) for _ in range(3)]
@@ -24,33 +25,32 @@ def verdicts(factor: float, count: int = 40) -> list[str]:
     return [decide(ratio(*runs(factor, seed)), 0.05)[0] for seed in range(count)]
 
 
-def test_the_same_artifact_twice_is_no_difference():
+def test_the_same_latency_is_called_no_difference():
     assert verdicts(1.0).count("no difference") >= 36
 
 
-def test_a_tenth_slower_is_called_slower_and_faster_the_other_way_round():
+def test_ten_percent_is_called_slower_or_faster():
     assert verdicts(1.1).count("slower") >= 36
     assert verdicts(1 / 1.1).count("faster") >= 36
 
 
-def test_the_interval_holds_the_truth():
-    """19 of 20 are promised; processes differ by 1.5%, and three of them say little about that."""
-    found = [ratio(*runs(1.02, seed)) for seed in range(60)]
-    assert sum(one.low <= 1.02 <= one.high for one in found) >= 53
+def test_the_interval_contains_the_true_ratio():
+    """57 of 60 are nominal. Processes differ by 1.5%, and three of them give a poor estimate of that."""
+    ratios = [ratio(*runs(1.02, seed)) for seed in range(60)]
+    assert sum(measured.low <= 1.02 <= measured.high for measured in ratios) >= 53
 
 
-def test_an_interval_of_processes_that_differ_is_wider_than_their_steps_would_have_it():
+def test_processes_that_differ_widen_the_interval():
     random = np.random.default_rng(3)
     apart = [np.full(1000, value) + random.normal(0, 1, 1000) for value in (4900, 5000, 5100)]
-    found = ratio(apart, apart)
-    assert found.value == 1 and found.high - found.low > 0.05
+    measured = ratio(apart, apart)
+    assert measured.value == 1 and measured.high - measured.low > 0.05
 
 
-def test_steps_that_follow_each_other_say_less_than_steps_that_do_not():
+def test_correlated_steps_widen_the_interval():
     random = np.random.default_rng(0)
-    slow = np.repeat(random.normal(5000, 100, 40), 50)
-    loose = random.permutation(slow)
-    wide, narrow = (ratio([one], [one]) for one in (slow, loose))
+    correlated = np.repeat(random.normal(5000, 100, 40), 50)
+    wide, narrow = (ratio([steps], [steps]) for steps in (correlated, random.permutation(correlated)))
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
@@ -62,8 +62,8 @@ def test_the_same_samples_give_the_same_interval():
     ("value", "low", "high", "verdict", "wide"),
     [
         (1.06, 1.01, 1.12, "slower", False),
-        (1.06, 0.99, 1.12, "no difference", True),  # over the tolerance, but it may be chance
-        (1.04, 1.03, 1.049, "no difference", False),  # certain, but within the tolerance
+        (1.06, 0.99, 1.12, "no difference", True),  # over the tolerance, but perhaps by chance
+        (1.04, 1.03, 1.049, "no difference", False),  # significant, but within the tolerance
         (1.0, 0.97, 1.03, "no difference", False),
         (1.0, 0.90, 1.03, "no difference", True),
         (1 / 1.06, 1 / 1.12, 1 / 1.01, "faster", False),
@@ -74,7 +74,7 @@ def test_the_verdict(value, low, high, verdict, wide):
     assert decide(Ratio(value, low, high), 0.05) == (verdict, wide)
 
 
-def faster(report: Report, factor: float) -> Report:
+def scaled(report: Report, factor: float) -> Report:
     def times(subject: ArtifactResult):
         return tuple(
             msgspec.structs.replace(
@@ -86,27 +86,27 @@ def faster(report: Report, factor: float) -> Report:
         )
 
     return msgspec.structs.replace(
-        report, subjects=tuple(msgspec.structs.replace(one, repeats=times(one)) for one in report.subjects)
+        report, subjects=tuple(msgspec.structs.replace(subject, repeats=times(subject)) for subject in report.subjects)
     )
 
 
-def test_a_comparison_says_what_it_found():
+def test_a_comparison_of_two_reports():
     before = reports.report()
-    found = compare_latency(before, faster(before, 1.2))
-    (pair,) = found.pairs
-    assert pair.verdict == "slower" and found.regressed and pair.file == pair.before_file == "tsm_int8.tflite"
+    comparison = compare_latency(before, scaled(before, 1.2))
+    (pair,) = comparison.pairs
+    assert pair.verdict == "slower" and comparison.regressed and pair.file == pair.before_file == "tsm_int8.tflite"
     assert pair.end_to_end.value == pytest.approx(1.2) and pair.infer is not None
-    assert pair.after == pytest.approx(pair.before * 1.2) and pair.notes == () and found.across == ()
-    assert not compare_latency(faster(before, 1.2), before).regressed
-    assert not compare_latency(before, faster(before, 1.2), tolerance=0.25).regressed
+    assert pair.after == pytest.approx(pair.before * 1.2) and pair.notes == () and comparison.across == ()
+    assert not compare_latency(scaled(before, 1.2), before).regressed
+    assert not compare_latency(before, scaled(before, 1.2), tolerance=0.25).regressed
 
 
 def facts(**changes):
     return {"facts": msgspec.structs.replace(reports.FACTS, **changes)}
 
 
-#: What differs: (in the report, in its subject).
-UNLIKE = {
+#: {condition: (what differs in the report, what differs in its artifact)}.
+DIFFERENT = {
     "board": (facts(board="Some Board 5"), {}),
     "processor": (facts(processor="Cortex-A76"), {}),
     "cores": (facts(cores=8), {}),
@@ -129,21 +129,21 @@ UNLIKE = {
 }
 
 
-def test_everything_that_must_be_equal_is_tried():
-    assert set(UNLIKE) == set(MUST)
-    assert all(set(names) <= set(MUST) for names in GROUPS.values())
+def test_every_required_condition_is_tested():
+    assert set(DIFFERENT) == set(REQUIRED)
+    assert all(set(names) <= set(REQUIRED) for names in GROUPS.values())
 
 
-@pytest.mark.parametrize("name", UNLIKE)
-def test_unlike_runs_are_refused_unless_it_is_permitted(name):
-    of_report, of_subject = UNLIKE[name]
-    before, after = reports.report(), reports.report(reports.subject(**of_subject), **of_report)
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_different_conditions_are_refused_unless_permitted(name):
+    report, subject = DIFFERENT[name]
+    before, after = reports.report(), reports.report(reports.subject(**subject), **report)
     with pytest.raises(EdgeshiftError) as caught:
         compare_latency(before, after)
     assert f"{name} (" in str(caught.value) and f"--across {name}" in str(caught.value)
     assert "\n" not in str(caught.value) and caught.value.status == 2
-    found = compare_latency(before, after, across=[name])
-    assert [one.name for one in found.across] == [name]
+    comparison = compare_latency(before, after, across=[name])
+    assert [difference.name for difference in comparison.across] == [name]
 
 
 def test_every_difference_is_listed():
@@ -158,42 +158,42 @@ def test_every_difference_is_listed():
         compare_latency(reports.report(), after, across=["precision", "target"])
 
 
-def test_a_group_permits_all_of_its_names():
+def test_a_group_permits_all_its_members():
     after = reports.report(**facts(board="x", processor="y", cores=2, power_mode="MAXN"))
     assert len(compare_latency(reports.report(), after, across=["device"]).across) == 4
 
 
-def test_an_unknown_name_is_no_permission():
+def test_an_unknown_name_is_refused():
     with pytest.raises(EdgeshiftError, match="did you mean precision"):
         compare_latency(reports.report(), reports.report(), across=["precison"])
 
 
-def test_what_may_differ_is_told():
+def test_differences_that_are_always_permitted_are_noted():
     after = reports.report(reports.subject(runtime="LiteRT 3.0"), **facts(system="Linux 7"))
     (pair,) = compare_latency(reports.report(), after).pairs
     assert any("runtime (LiteRT 2.3.0 (compiled, 1 thread) against LiteRT 3.0)" in note for note in pair.notes)
     assert any("system" in note for note in pair.notes)
 
 
-def test_pairs_are_of_the_same_file_or_in_order():
+def test_artifacts_are_paired_by_file_name_or_by_order():
     a, b, c = (reports.subject(5000 + 500 * at, file=name, seed=at) for at, name in enumerate("abc"))
     names = [(p.before_file, p.file) for p in compare_latency(reports.report(a, b), reports.report(b, a)).pairs]
     assert names == [("a", "a"), ("b", "b")]
-    found = compare_latency(reports.report(a, b), reports.report(b, c))
-    assert [(p.before_file, p.file) for p in found.pairs] == [("b", "b")] and found.unpaired == ("a", "c")
-    found = compare_latency(reports.report(a), reports.report(b), across=["precision"])
-    assert [(p.before_file, p.file) for p in found.pairs] == [("a", "b")]
-    with pytest.raises(EdgeshiftError, match="which artifact belongs to which"):
+    comparison = compare_latency(reports.report(a, b), reports.report(b, c))
+    assert [(p.before_file, p.file) for p in comparison.pairs] == [("b", "b")] and comparison.unpaired == ("a", "c")
+    comparison = compare_latency(reports.report(a), reports.report(b), across=["precision"])
+    assert [(p.before_file, p.file) for p in comparison.pairs] == [("a", "b")]
+    with pytest.raises(EdgeshiftError, match="the artifacts cannot be paired: one report has a, b, the other has c"):
         compare_latency(reports.report(a, b), reports.report(c))
 
 
-def test_two_files_of_one_name_go_by_order():
+def test_files_with_equal_names_are_paired_by_order():
     a, b = reports.subject(5000, file="same"), reports.subject(9000, file="same", seed=1)
-    found = compare_latency(reports.report(a, b), reports.report(a, b))
-    assert [pair.verdict for pair in found.pairs] == ["no difference"] * 2
+    comparison = compare_latency(reports.report(a, b), reports.report(a, b))
+    assert [pair.verdict for pair in comparison.pairs] == ["no difference"] * 2
 
 
-def test_few_repeats_are_said():
+def test_few_repeats_are_noted():
     few = reports.report(reports.subject(repeats=1))
     (pair,) = compare_latency(few, few).pairs
     assert any("fewer than 3 repeats" in note for note in pair.notes)
@@ -206,17 +206,17 @@ def test_too_few_samples_are_refused(changes):
         compare_latency(few, few)
 
 
-def test_times_of_zero():
+def test_times_of_zero_are_refused():
     zero = dict.fromkeys(("pre", "infer", "post", "end_to_end"), (0.0,) * 100)
     still = reports.report(reports.subject(**zero))
     with pytest.raises(EdgeshiftError, match="a time of zero cannot be compared"):
         compare_latency(still, still)
     whole = reports.report(reports.subject(**{**zero, "end_to_end": (5.0,) * 100}))
-    (pair,) = compare_latency(whole, whole).pairs  # a runtime that does not tell its phases
+    (pair,) = compare_latency(whole, whole).pairs  # a runtime that does not time inference alone
     assert pair.infer is None and pair.verdict == "no difference"
 
 
-def test_what_speaks_against_a_run():
+def test_reasons_why_measurements_are_not_valid():
     assert invalid(reports.report()) == ()
     lines = invalid(reports.report(reports.subject(warm=False), reports.subject(file="b", repeats=2)))
     assert len(lines) == 2 and lines[0].startswith("tsm_int8.tflite: ") and lines[1].startswith("b: ")

@@ -1,4 +1,4 @@
-"""The page: whole, well formed, self-contained, and safe whatever a report says."""
+"""The page: complete, well formed, self-contained, and safe whatever text a report holds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,22 +15,25 @@ import reports
 from answers import accuracy_report
 
 from edgeshift.benchmarks.reports import make_page
-from edgeshift.benchmarks.reports.markup import Markup, join, table, tag, text
+from edgeshift.benchmarks.reports import page as page_module
+from edgeshift.benchmarks.reports.figure import COLOURS
 from edgeshift.errors import RuntimeMissingError
 
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
+pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 
-RIGHT = [True] * 20 + [False] * 10
+CORRECT = [True] * 20 + [False] * 10
 HASH = "a" * 64
+FILES = [Path("runs/before/pi.json"), Path("runs/after/pi.json")]
 
 
-def latency(**changes):
+def latency(factor=1.0, **changes):
     fp32 = reports.subject(9000, file="fp32.tflite", precision="fp32", seed=1, bytes=9_000_000, steps=1100)
-    return reports.report(reports.subject(sha256=HASH, steps=1100), fp32, **changes)
+    return reports.report(reports.subject(5000 * factor, sha256=HASH, steps=1100), fp32, **changes)
 
 
 def accuracy():
-    return accuracy_report({"tsm_int8.tflite": RIGHT, "other.tflite": [True] * 30}, hashes={"tsm_int8.tflite": HASH})
+    return accuracy_report({"tsm_int8.tflite": CORRECT, "other.tflite": [True] * 30}, hashes={"tsm_int8.tflite": HASH})
 
 
 @pytest.fixture(scope="module")
@@ -53,111 +57,162 @@ def tree(page: str) -> ElementTree.Element:
     return ElementTree.fromstring(body)
 
 
-def test_it_is_well_formed_and_every_name_is_unique(page):
-    root = tree(page)
-    names = [one.get("id") for one in root.iter() if one.get("id")]
-    assert len(names) == len(set(names)) > 50
-    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)|aria-labelledby="([^"]+)"', page))
-    wanted = {name for found in used for part in found for name in part.split()}
-    assert wanted and wanted <= set(names)
+def text(element: ElementTree.Element) -> str:
+    return " ".join("".join(element.itertext()).split())
 
 
-def test_it_loads_nothing(page):
+def texts(page: str, tag: str) -> list[str]:
+    return [text(element) for element in tree(page).iter(tag)]
+
+
+def section(page: str, name: str) -> ElementTree.Element:
+    (found,) = [element for element in tree(page).iter("section") if element.get("id") == name]
+    return found
+
+
+def rows(element: ElementTree.Element) -> list[list[str]]:
+    return [[text(cell) for cell in row] for row in element.iter("tr")]
+
+
+def test_it_is_well_formed_and_every_id_is_unique(page):
+    ids = [element.get("id") for element in tree(page).iter() if element.get("id")]
+    assert len(ids) == len(set(ids)) > 50
+    references = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)|aria-labelledby="([^"]+)"', page))
+    used = {name for found in references for part in found for name in part.split()}
+    assert used and used <= set(ids)
+
+
+def test_it_loads_nothing_and_runs_nothing(page):
     root = tree(page)
-    policy = [one.get("content") for one in root.iter("meta") if one.get("http-equiv") == "Content-Security-Policy"]
+    policy = [e.get("content") for e in root.iter("meta") if e.get("http-equiv") == "Content-Security-Policy"]
     assert policy == ["default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"]
-    assert list(root.find("head"))[1].get("http-equiv") == "Content-Security-Policy"  # before what it is to forbid
-    tags = {one.tag for one in root.iter()}
+    assert list(root.find("head"))[1].get("http-equiv") == "Content-Security-Policy"  # before all that it restricts
+    tags = {element.tag for element in root.iter()}
     assert not tags & {"script", "link", "img", "image", "iframe", "object", "embed", "base", "form", "foreignObject"}
-    attributes = {(name, value) for one in root.iter() for name, value in one.items()}
+    attributes = {(name, value) for element in root.iter() for name, value in element.items()}
     assert all(value.startswith("#") for name, value in attributes if name.endswith(("href", "src")))
     assert not any(name.startswith("on") for name, _ in attributes)
     assert not re.search(r"https?:|//|@import|xlink|xmlns|data:", page)
     assert not re.search(r"url\((?!#)", page)
 
 
-def test_everything_is_there(page):
-    root = tree(page)
-    headings = ["".join(one.itertext()) for one in root.iter("h2")]
-    assert headings == [
-        "Size, speed, accuracy",
-        "Latency on Some Board 4 Model B, normal",
-        "Latency on Some Board 4 Model B, sustained",
-        "Latency on Some Board 4 Model B, paced",
-        "Accuracy on clips",
+def test_every_section_and_plot_is_there(page):
+    assert texts(page, "h2") == [
+        "Size, latency and accuracy",
+        "Before and after",
+        "report 1: latency on Some Board 4 Model B, normal mode",
+        "report 2: latency on Some Board 4 Model B, sustained mode",
+        "report 3: latency on Some Board 4 Model B, paced mode",
+        "report 4: accuracy on clips",
     ]
-    figures = [one.text for one in root.iter("b")]
-    assert figures.count("How long a step takes") == 4 and figures.count("Steps as they came") == 3
-    assert figures.count("Minute by minute") == 1 and figures.count("What was answered") == 2
-    assert figures.count("Where the steps lie") == 2 and figures.count("Speed against accuracy") == 1
+    figures = texts(page, "b")
+    assert figures.count("Distribution of latency") == 4 and figures.count("Latency over time") == 3
+    assert figures.count("Latency per minute") == 1 and figures.count("Confusion matrix") == 2
+    assert figures.count("Latency of each repeat") == 2 and figures.count("Latency against accuracy") == 1
     assert "66.7% (48.8% to 80.8%, 20 of 30)" in page and "90 of 2,700 frames missed" in page
     assert "p90 5.00 ms in the first minute" in page
 
 
-def test_it_can_be_read_aloud(page):
+def test_plots_and_tables_can_be_read_aloud(page):
     root = tree(page)
-    assert root.get("lang") == "en" and len(list(root.iter("h1"))) == 1 and len(list(root.iter("main"))) == 1
-    for one in root.iter("svg"):
-        title, description = one.find("title"), one.find("desc")
-        assert one.get("role") == "img" and title is not None and description is not None
-        assert title.text and description.text
-        assert one.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
-    for one in root.iter("table"):
-        assert one.find("caption") is not None and any(cell.get("scope") for cell in one.iter("th"))
+    for svg in root.iter("svg"):
+        title, description = svg.find("title"), svg.find("desc")
+        assert svg.get("role") == "img" and title is not None and description is not None
+        assert title.text and description.text.strip()
+        assert svg.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+    for table in root.iter("table"):
+        assert table.find("caption") is not None and any(cell.get("scope") for cell in table.iter("th"))
 
 
-def test_it_follows_light_and_dark(page):
-    assert "prefers-color-scheme: dark" in page and "var(--series-0)" in page
-    # Every colour of a plot is one of the page's.
+def test_colours_follow_light_and_dark_mode(page):
     plots = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
-    assert not re.search(r"#[0-9a-f]{6}", plots)
+    assert "prefers-color-scheme: dark" in page and "var(--series-0)" in plots
+    assert not re.search(r"#[0-9a-f]{6}", plots)  # each colour of a plot is a variable of the page's style
     used = set(re.findall(r"var\((--[a-z0-9-]+)\)", page))
-    assert all(page.count(f"{name}: #") == 2 for name in used)
+    assert used >= set(re.findall(r"var\((--[a-z0-9-]+)\)", plots))
+    assert all(page.count(f"{name}: #") == 2 for name in used | set(COLOURS.values()))
 
 
-def test_the_same_reports_give_the_same_page():
-    assert make_page([latency(), accuracy()]) == make_page([latency(), accuracy()])
-
-
-def test_another_process_gives_the_same_page(tmp_path):
+def test_the_same_reports_give_the_same_bytes_in_any_process(tmp_path):
     document = tmp_path / "r.json"
     document.write_bytes(msgspec.json.encode(accuracy()))
     code = (
         "import sys; from pathlib import Path\n"
-        "from edgeshift.benchmarks.reports.documents import read_document as r\n"
-        "from edgeshift.benchmarks.reports import make_page\n"
-        "sys.stdout.write(make_page([r(Path(sys.argv[1]))]))"
+        "from edgeshift.benchmarks.reports import make_page, read_document\n"
+        "sys.stdout.write(make_page([read_document(Path(sys.argv[1]))]))"
     )
     done = subprocess.run([sys.executable, "-c", code, document], capture_output=True, text=True, check=True)
-    assert done.stdout == make_page([accuracy()])
+    assert done.stdout == make_page([accuracy()]) == make_page([accuracy()])
+    assert make_page([latency()]) == make_page([latency()])
 
 
-HOSTILE = "</title></style><script>alert(1)</script>\"' onload='x' $\\frac{1}$ &amp; \u4f60\U0001f600 --> ]]>"
+def test_figures_of_a_report_are_computed_once(monkeypatch):
+    counted = []
+    original = page_module.summarize
+    monkeypatch.setattr(page_module, "summarize", lambda report: counted.append(report) or original(report))
+    both = [latency(), latency()]
+    make_page(both)
+    assert len(counted) == 2
 
 
-def test_text_of_reports_stays_text():
+HOSTILE = (
+    "</title></style><script>alert(1)</script>\"' onload='x' {{ 7 * 7 }} $\\frac{1}$ &amp; \u4f60\U0001f600 --> ]]>"
+)
+
+
+class Tags(HTMLParser):
+    """The names of all tags, as a forgiving parser of HTML sees them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.names.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+
+
+def test_text_of_reports_and_names_of_files_stay_text():
     facts = msgspec.structs.replace(reports.FACTS, board=HOSTILE, processor=HOSTILE, temperatures={HOSTILE: 1.0})
     subject = reports.subject(file=HOSTILE, runtime=HOSTILE, lost=HOSTILE, model=HOSTILE, sha256=HASH, steps=100)
-    labels = (HOSTILE, "b", "c")
-    answers = accuracy_report({HOSTILE: RIGHT, "x": RIGHT}, hashes={HOSTILE: HASH}, labels=labels, data=HOSTILE)
-    page = make_page([reports.report(subject, subject, facts=facts, frames=HOSTILE), answers])
+    minutes = reports.subject(file=HOSTILE, repeats=1, steps=30, minutes=reports.minutes(2))
+    answers = accuracy_report(
+        {HOSTILE: CORRECT, "x": CORRECT}, hashes={HOSTILE: HASH}, labels=(HOSTILE, "b", "c"), data=HOSTILE
+    )
+    documents = [
+        reports.report(subject, subject, facts=facts, frames=HOSTILE, device=HOSTILE),
+        reports.report(subject, subject, facts=facts, frames="drawn", device=HOSTILE),
+        reports.report(minutes, facts=facts, device=HOSTILE, mode="sustained", minutes=2),
+        answers,
+        answers,
+    ]
+    name = HOSTILE.replace("/", "")
+    page = make_page(documents, [Path(f"{number}{name}\x1b\udcff\u202e.json") for number in range(len(documents))])
     root = tree(page)
-    assert "script" not in {one.tag for one in root.iter()}
-    assert not any(name.startswith("on") for one in root.iter() for name, _ in one.items())
-    assert HOSTILE in {"".join(one.itertext()) for one in root.iter("h3")}
-    assert f"Latency on {HOSTILE}, normal" in {"".join(one.itertext()) for one in root.iter("h2")}
-
-    class Tags(HTMLParser):
-        def __init__(self):
-            super().__init__()
-            self.found = set()
-
-        def handle_starttag(self, name, attributes):
-            self.found.add(name)
-
+    assert "script" not in {element.tag for element in root.iter()}
+    assert not any(name.startswith("on") for element in root.iter() for name, _ in element.items())
+    assert " ".join(HOSTILE.split()) in texts(page, "h3")
+    assert f"0{name}???.json: latency on {HOSTILE}, normal mode" in texts(page, "h2")
+    assert rows(section(page, "changes"))[1][:2] == [f"0{name}???.json", f"1{name}???.json"]
+    assert page.encode()
     reader = Tags()
     reader.feed(page)
-    assert not reader.found & {"script", "img"} and "svg" in reader.found
+    assert not reader.names & {"script", "img"} and "svg" in reader.names and "onload" not in reader.attributes
+    labels = [text(element) for element in root.iter() if element.tag == "th" and element.get("scope") == "col"]
+    assert HOSTILE in labels
+
+
+def test_templates_escape_all_text_but_the_plots():
+    """Only the SVG that figure.py makes is inserted as it is."""
+    templates = Path(page_module.__file__).with_name("templates")
+    sources = {path.name: path.read_text(encoding="utf-8") for path in templates.glob("*.html")}
+    unsafe = {name: source.count("safe }}") for name, source in sources.items() if "safe }}" in source}
+    assert unsafe == {"macros.html": 1} and "autoescape" not in "".join(sources.values())
+
+
+def zeros(count: int) -> dict[str, tuple[float, ...]]:
+    return dict.fromkeys(("pre", "infer", "post", "end_to_end"), (0.0,) * count)
 
 
 @pytest.mark.parametrize(
@@ -166,71 +221,106 @@ def test_text_of_reports_stays_text():
         reports.report(reports.subject(repeats=0)),
         reports.report(reports.subject(steps=1)),
         reports.report(reports.subject(repeats=1, steps=5), reports.subject(repeats=0, file="b")),
-        reports.report(
-            reports.subject(**dict.fromkeys(("pre", "infer", "post", "end_to_end"), ()), told={"mean": 5.0})
-        ),
-        reports.report(reports.subject(**dict.fromkeys(("pre", "infer", "post", "end_to_end"), (0.0,) * 70))),
+        reports.report(reports.subject(**zeros(0), reported={"mean": 5.0})),
+        reports.report(reports.subject(**zeros(70))),
         reports.report(
             reports.subject(before=reports.reading(None, None, None), after=reports.reading(None, None, None))
         ),
-        reports.report(reports.subject(repeats=9, steps=30)),
+        reports.report(reports.subject(memory=None, repeats=9, steps=30)),
         reports.report(reports.subject(repeats=1, steps=30, minutes=reports.minutes(1)), mode="sustained", minutes=1),
         accuracy_report({"a": []}),
         accuracy_report({"a": [True] * 90}, labels=[f"label {at} of many" for at in range(45)]),
         accuracy_report({"a": [False]}, labels=("one", "two")),
     ],
 )
-def test_little_or_odd_data_makes_a_page_too(document):
-    assert tree(make_page([document])).tag == "html"
+def test_little_or_unusual_data_makes_a_page_too(document):
+    assert tree(make_page([document, document])).tag == "html"
 
 
-def test_one_report_has_no_contents_and_two_have(page):
-    assert not list(tree(make_page([accuracy()])).iter("nav")) and list(tree(page).iter("nav"))
+def test_one_report_needs_no_contents():
+    page = make_page([accuracy()], [Path("here/right.json")])
+    assert not list(tree(page).iter("nav"))
+    assert texts(page, "h1") == texts(page, "title")[:1] == ["right.json: accuracy on clips"]
+
+
+def test_before_and_after_are_told_apart():
+    page = make_page([latency(), latency(1.3)], FILES)
+    assert texts(page, "h1") == ["Reports: before/pi.json, after/pi.json"]
+    assert [link for link in texts(page, "a") if "pi.json" in link] == [
+        "before/pi.json: latency on Some Board 4 Model B, normal mode",
+        "after/pi.json: latency on Some Board 4 Model B, normal mode",
+    ]
+    overview = rows(section(page, "overview"))
+    assert [row[1:4] for row in overview[1:]] == [
+        [name, file, "Some Board 4 Model B (local)"]
+        for name in ("before/pi.json", "after/pi.json")
+        for file in ("tsm_int8.tflite", "fp32.tflite")
+    ]
+
+
+def test_reports_of_one_device_are_compared():
+    page = make_page([latency(), latency(1.3)], FILES)
+    heading, int8, fp32 = rows(section(page, "changes"))
+    assert heading == ["before", "after", "file", "before p50 ms", "after p50 ms", "ratio", "verdict"]
+    assert int8[:3] == ["before/pi.json", "after/pi.json", "tsm_int8.tflite"] and int8[-1] == "slower"
+    assert re.fullmatch(r"1\.3\d\d \(1\.2\d\d to 1\.3\d\d\)", int8[5]) and fp32[-1] == "no difference"
+    words = text(section(page, "changes"))
+    assert "tsm_int8.tflite: both measured the same file (equal SHA-256)" in words
+
+
+def test_no_verdict_on_unequal_conditions_or_invalid_measurements():
+    page = make_page([latency(), latency(1.3, threads=4)], FILES)
+    assert [row[-1] for row in rows(section(page, "changes"))[1:]] == ["not judged"] * 2
+    assert "before/pi.json and after/pi.json: the runs differ in threads (1 against 4)" in page
+    cold = reports.report(reports.subject(warm=False))
+    page = make_page([reports.report(), cold], FILES)
+    assert rows(section(page, "changes"))[1][-1] == "not judged"
+    assert "after is not valid: tsm_int8.tflite: " in page
+
+
+def test_reports_that_cannot_be_compared_give_the_reason():
+    page = make_page([reports.report(), reports.report(reports.subject(steps=19))], FILES)
+    assert "cannot be compared: tsm_int8.tflite: every repeat needs 20 samples" in text(section(page, "changes"))
+
+
+def test_reports_of_the_same_clips_are_compared():
+    after = accuracy_report({"tsm_int8.tflite": [True] * 30, "other.tflite": [True] * 30})
+    page = make_page([accuracy(), after], FILES)
+    heading, int8, other = rows(section(page, "changes"))
+    assert heading[3:] == ["clips", "before", "after", "difference", "lost", "won", "McNemar p", "verdict"]
+    assert int8[3:6] == ["30", "66.7%", "100.0%"] and int8[7:] == ["0", "10", "0.00195", "better"]
+    assert other[-1] == "no difference"
+
+
+def test_reports_of_two_devices_are_not_compared():
+    page = make_page([latency(), latency(device="ssh://pi@board")])
+    assert "Before and after" not in page
+    words = text(section(page, "overview"))
+    assert "Some Board 4 Model B (local)" in words and "Some Board 4 Model B (ssh://pi@board)" in words
 
 
 def test_accuracy_belongs_to_a_file_by_its_hash():
-    (overview,) = [
-        one for one in tree(make_page([latency(), accuracy()])).iter("section") if one.get("id") == "overview"
-    ]
-    cells = [["".join(cell.itertext()) for cell in row] for row in overview.iter("tr")]
-    assert cells[1][1] == "tsm_int8.tflite" and cells[1][-1].startswith("66.7%")
-    assert cells[2][1] == "fp32.tflite" and cells[2][-1] == "-"
+    cells = rows(section(make_page([latency(), accuracy()]), "overview"))
+    assert cells[1][2] == "tsm_int8.tflite" and cells[1][-1].startswith("66.7%")
+    assert cells[2][2] == "fp32.tflite" and cells[2][-1] == "-"
 
 
-def test_accuracy_on_two_data_sets_is_not_on_one_axis():
-    """The set that most of the files were measured on is shown, and named."""
+def test_accuracies_on_two_data_sets_do_not_share_an_axis():
+    """The data set on which most of the files were measured is shown and named."""
     both = accuracy_report(
-        {"tsm_int8.tflite": RIGHT, "fp32.tflite": RIGHT},
+        {"tsm_int8.tflite": CORRECT, "fp32.tflite": CORRECT},
         hashes={"tsm_int8.tflite": HASH, "fp32.tflite": "b" * 64},
         data="the large set",
     )
     other = accuracy_report({"tsm_int8.tflite": [True] * 30}, hashes={"tsm_int8.tflite": HASH}, data="another set")
     fp32 = reports.subject(9000, file="fp32.tflite", precision="fp32", seed=1, bytes=9_000_000, sha256="b" * 64)
     times = reports.report(reports.subject(sha256=HASH), fp32)
-    page = make_page([times, other, both, other])
-    (overview,) = [one for one in tree(page).iter("section") if one.get("id") == "overview"]
-    words = "".join(overview.itertext())
-    assert "Right are clips of the large set." in words and "100.0%" not in words and words.count("66.7%") >= 2
+    words = text(section(make_page([times, other, both, other]), "overview"))
+    assert "Accuracy was measured on the large set." in words and "100.0%" not in words and words.count("66.7%") >= 2
 
 
-def test_two_ways_to_boards_of_one_kind_are_told_apart():
-    page = make_page([latency(), latency(device="ssh://pi@board")])
-    (overview,) = [one for one in tree(page).iter("section") if one.get("id") == "overview"]
-    assert "(local)" in "".join(overview.itertext()) and "(ssh://pi@board)" in "".join(overview.itertext())
-
-
-def test_without_matplotlib_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(RuntimeMissingError, match=r'matplotlib.*pip install "edgeshift\[report\]"'):
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_a_missing_package_is_named_with_its_extra(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(RuntimeMissingError, match=rf"(?i){package}.*\[report\]"):
         make_page([latency()])
-
-
-def test_markup():
-    assert (
-        tag("p", "a<b", tag("b", "&"), None, class_="x", title='"')
-        == '<p class="x" title="&quot;">a&lt;b<b>&amp;</b></p>'
-    )
-    assert join("<", Markup("<br />")) == "&lt;<br />" and tag("meta", charset="utf-8") == '<meta charset="utf-8" />'
-    assert text("a\x00\x1b\ud800b") == "a???b"
-    found = table("c", ("name", "n"), [("<", "1"), ("b", "-")])
-    assert '<th scope="row">&lt;</th><td class="number">1</td>' in found and "<caption>c</caption>" in found

@@ -1,0 +1,51 @@
+"""Reports as Markdown: complete, and their text is never taken for markup."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import reports
+from answers import accuracy_report
+
+from edgeshift.benchmarks.latency.table import COLUMNS, PHASE_COLUMNS
+from edgeshift.benchmarks.reports import make_markdown
+from edgeshift.benchmarks.reports.markdown import escape
+
+
+def test_a_report_of_latency():
+    document = reports.report(reports.subject(), reports.subject(8000, file="b.tflite", repeats=2))
+    text = make_markdown([document], [Path("pi.json")])
+    assert text.startswith("## pi.json: latency on Some Board 4 Model B, normal mode\n") and text.endswith("\n")
+    assert "| tsm\\_int8.tflite | 2.79 MB |" in text and "### b.tflite" in text and "not valid" in text
+    widths = {line.count(" | ") for line in text.splitlines() if line.startswith("|")}
+    assert widths == {len(COLUMNS) - 1, len(PHASE_COLUMNS) - 1}
+
+
+def test_a_report_of_accuracy_beside_one_of_latency():
+    answers = accuracy_report({"a.tflite": [True] * 9, "b.tflite": [False] * 9}, data="a|b")
+    text = make_markdown([answers, reports.report()])
+    assert "## report 1: accuracy on a\\|b\n" in text and "### Compared with a.tflite\n" in text
+    assert "\n\n## report 2: latency on Some Board 4 Model B, normal mode\n" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>x</script>",
+        "a|b",
+        "[x](http://y)",
+        "![x](y)",
+        "`x`",
+        "*x*",
+        "http://evil.example",
+        "www.evil.example",
+        "# x",
+        "- x",
+    ],
+)
+def test_text_of_a_report_is_no_markup(text):
+    unescaped = re.sub(r"\\[\\`*_\[\]<>|~&$@#+:-]", "", escape(text))
+    assert not re.search(r"[\\`*_\[\]<>|~&$@]|^[#+-]|://|www\.", unescaped)
+    assert "\n" not in escape(f"{text}\n# x")

@@ -135,7 +135,7 @@ def test_reports_of_clips_that_one_could_not_read_are_not_compared(capsys):
     clip.write_bytes(b"RIFF" + bytes(500))
     assert run(capsys, "good.tflite", *CLIPS, "--out", "b.json")[0] == 0
     status, out, err = run(capsys, "a.json", "b.json", command="compare")
-    assert status == 3 and out == "" and f"of the second could not read red/{clip.name}" in err
+    assert status == 3 and out == "" and f"of the second report could not read red/{clip.name}" in err
     assert run(capsys, "a.json", "b.json", "--allow-invalid", command="compare")[0] == 0
     assert f"not read: red/{clip.name}" in run(capsys, "b.json", command="report")[1]
 

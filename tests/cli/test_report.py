@@ -62,8 +62,8 @@ def test_a_page(capsys):
 def test_markdown(capsys):
     status, _, _ = run(capsys, "speed.json", "right.json", "--out", "r.md")
     text = Path("r.md").read_text(encoding="utf-8")
-    assert status == 0 and "## Latency on Some Board 4 Model B" in text and "## Accuracy on clips" in text
-    assert "### Against a.tflite" in text
+    assert status == 0 and "## speed.json: latency on Some Board 4 Model B, normal mode" in text
+    assert "## right.json: accuracy on clips" in text and "### Compared with a.tflite" in text
 
 
 def test_without_matplotlib(capsys, monkeypatch):

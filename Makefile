@@ -41,12 +41,12 @@ check: test lint types
 bench: setup
 	$(BIN)/python -m edgeshift.benchmarks.studies.overhead
 
-# The page that `edgeshift phone` serves, into apps/phone/built: it needs Node 20 or later and npm, only here. Wheels
-# carry what it makes, so it comes before building one. The second bundle is for tests/apps/phone.
+# Builds the page that `edgeshift phone` serves into apps/phone/built, with Node 20 or later and npm. Run it before
+# building a wheel, which contains the page. The second build is for tests/apps/phone.
 phone: export OUT = $(abspath apps/phone/built)
-phone: export PORTS = $(abspath build/phone/ports)
+phone: export PYTHON_COPIES = $(abspath build/phone/python-copies)
 phone:
-	mkdir -p build/phone/page
+	mkdir -p build/phone/page && rm -rf build/phone/page/src
 	cp -R apps/phone/page/. build/phone/page
 	cd build/phone/page && npm ci --no-fund --no-audit && npm run build
 

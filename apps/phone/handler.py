@@ -10,7 +10,7 @@ import hmac
 import ssl
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from edgeshift.apps.phone.messages import MAX_UPLOAD, Finished, read_message
 from edgeshift.errors import EdgeshiftError
@@ -46,21 +46,18 @@ class RequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "edgeshift", ""
     timeout = SILENCE
-
-    @property
-    def _phone_server(self) -> PhoneServer:
-        return cast("PhoneServer", self.server)
+    server: PhoneServer
 
     def setup(self) -> None:
         """Do the TLS handshake in this connection's own thread, so that a slow client delays no other."""
         super().setup()
-        self._phone_server.set_deadline(self.connection, REQUEST)
+        self.server.set_deadline(self.connection, REQUEST)
         if isinstance(self.connection, ssl.SSLSocket):
             self.connection.do_handshake()
 
     def handle_one_request(self) -> None:
         """Handle a request as the standard library does, but within a time limit."""
-        self._phone_server.set_deadline(self.connection, REQUEST)
+        self.server.set_deadline(self.connection, REQUEST)
         super().handle_one_request()
 
     def do_GET(self) -> None:
@@ -68,13 +65,13 @@ class RequestHandler(BaseHTTPRequestHandler):
         name = self._authorized_path()
         if name is None:
             return
-        file = self._phone_server.files.get(name)
+        file = self.server.files.get(name)
         if name == "alive":
             self._answer(HTTPStatus.NO_CONTENT)
         elif file is None:
             self._refuse(HTTPStatus.NOT_FOUND)
         else:
-            self._phone_server.set_deadline(self.connection, ANSWER)
+            self.server.set_deadline(self.connection, ANSWER)
             compressed = file.compressed and "gzip" in self.headers.get("Accept-Encoding", "")
             data = file.data if compressed else file.uncompressed()
             self._answer(HTTPStatus.OK, data, file.type, compressed=compressed)
@@ -95,14 +92,15 @@ class RequestHandler(BaseHTTPRequestHandler):
             message = read_message(body)
         except EdgeshiftError as error:
             return self._refuse(HTTPStatus.BAD_REQUEST, str(error))
-        if not self._phone_server.is_current(message):
+        if not self.server.is_current(message):
             return self._refuse(HTTPStatus.CONFLICT, "the page was opened again; only the newest one can send results")
-        if isinstance(message, Finished):  # It stops the server, so the answer must be sent first.
+        if isinstance(message, Finished):  # This message stops the server, so the answer is sent first.
             self._answer(HTTPStatus.NO_CONTENT)
-            return self._phone_server.messages.put(message)
-        # The page sends the next message after this answer, so the message goes into the queue first to keep the order.
-        self._phone_server.messages.put(message)
-        return self._answer(HTTPStatus.NO_CONTENT)
+            self.server.messages.put(message)
+        else:  # The page sends its next message after the answer, so this message enters the queue first.
+            self.server.messages.put(message)
+            self._answer(HTTPStatus.NO_CONTENT)
+        return None
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that the standard library refuses, without its details."""
@@ -114,12 +112,12 @@ class RequestHandler(BaseHTTPRequestHandler):
     def _authorized_path(self) -> str | None:
         """Return the path below the token. A request without the token is answered here, and None is returned."""
         slash, token, name = [*self.path.split("/", 2), "", ""][:3]
-        known = hmac.compare_digest(token.encode(), self._phone_server.token.encode())
+        known = hmac.compare_digest(token.encode(), self.server.token.encode())
         if slash or not known or self.path.count("/") < 2:
             # The same answer as for a missing file, so that it reveals nothing about the token.
             self._refuse(HTTPStatus.NOT_FOUND)
             return None
-        self._phone_server.mark_used()
+        self.server.mark_used()
         return name
 
     def _refusal(self, name: str, length: str) -> HTTPStatus | None:
@@ -132,7 +130,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         if self.headers.get_content_type() != "application/json":
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-        return None if self._phone_server.count_upload(int(length)) else HTTPStatus.TOO_MANY_REQUESTS
+        return None if self.server.count_upload(int(length)) else HTTPStatus.TOO_MANY_REQUESTS
 
     def _refuse(self, status: HTTPStatus, reason: str = "") -> None:
         # The rest of the request is not read, and must not be taken for the next request.

@@ -35,7 +35,6 @@ Logits = Annotated[tuple[Annotated[float, Meta(ge=-1e12, le=1e12)], ...], Meta(m
 Threads = Annotated[int, Meta(ge=1, le=64)]
 RunNumber = Annotated[int, Meta(ge=0, le=1 << 32)]
 RepeatIndex = Annotated[int, Meta(ge=0, le=1000)]
-MinuteIndex = Annotated[int, Meta(ge=0, le=1440)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -130,7 +129,7 @@ class MinutePoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         p50, p90: percentiles of the end-to-end time, seconds; None: too few steps.
     """
 
-    minute: MinuteIndex
+    minute: Annotated[int, Meta(ge=0, le=1440)]
     steps: Count
     p50: Seconds | None
     p90: Seconds | None

@@ -1,13 +1,18 @@
-// The page as it ships: plain names, no source maps, LiteRT's files beside it; large files packed, as they are served.
+// Builds the page as it ships, with LiteRT's files beside it; large files are compressed, as the server sends them.
+// With `--mode python-copies` it builds the code that exists in Python as well, as one module for the tests.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { defineConfig } from "vite";
+import { defineConfig, type UserConfig } from "vite";
 
 const OUT = process.env.OUT ?? "built";
 const LITERT = "node_modules/@litertjs/core/wasm";
 
-export default defineConfig({
+function compress(from: string, to: string): void {
+  writeFileSync(`${to}.gz`, gzipSync(readFileSync(from), { level: 9 }));
+}
+
+const page: UserConfig = {
   base: "./",
   build: {
     outDir: OUT,
@@ -23,16 +28,19 @@ export default defineConfig({
       name: "ship",
       closeBundle() {
         mkdirSync(join(OUT, "litert"), { recursive: true });
-        for (const file of readdirSync(LITERT)) {
-          writeFileSync(join(OUT, "litert", `${file}.gz`), gzipSync(readFileSync(join(LITERT, file)), { level: 9 }));
-        }
-        for (const file of readdirSync(join(OUT, "page"))) {
-          const path = join(OUT, "page", file);
-          writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
+        for (const file of readdirSync(LITERT)) compress(join(LITERT, file), join(OUT, "litert", file));
+        for (const path of readdirSync(join(OUT, "page")).map((file) => join(OUT, "page", file))) {
+          compress(path, path);
           rmSync(path);
         }
         copyFileSync("THIRD_PARTY.md", join(OUT, "THIRD_PARTY.md"));
       },
     },
   ],
+};
+const outDir = process.env.PYTHON_COPIES ?? "python-copies";
+const lib = { entry: "src/python-copies.ts", formats: ["es" as const], fileName: () => "python-copies.mjs" };
+
+export default defineConfig(({ mode }) => {
+  return mode === "python-copies" ? { build: { outDir, emptyOutDir: true, target: "node20", lib } } : page;
 });

@@ -1,13 +1,11 @@
-"""The phone without one: an artifact that need not run, a page that need not be built, a browser if there is one."""
+"""Fixtures for tests without a phone: small artifacts, a fake page, and real pages in headless Chromium."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import queue
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,26 +16,25 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from browsing import FPS, MODES, SCRIPT, browser, says
+from chromium import FPS, MODES, SCRIPT, expect_status, launch, new_page
 from doubles import stream_spec
-from posts import POSTS
-from running import Running
+from phone_server import RunningServer
 
-from edgeshift.apps.phone import PageJob, ServerOptions, TimingFrames, TimingPlan, read_phone_artifact, serve
+from edgeshift.apps.phone import PageJob, TimingFrames, TimingPlan, read_phone_artifact
 from edgeshift.apps.phone.files import BUILT
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import write_artifact
 from edgeshift.artifact.spec import CheckSpec
 
-ROOT = Path(__file__).parents[3]
-PORTS = ROOT / "build" / "phone" / "ports" / "ports.mjs"
+#: The page's code that exists in Python as well, as a module for Node.
+TYPESCRIPT = Path(__file__).parents[3] / "build" / "phone" / "python-copies" / "python-copies.mjs"
 
 
 @pytest.fixture
-def written(tmp_path) -> Callable[..., Path]:
-    """``written(input=...)``: an artifact with such a description, and a graph that is none."""
+def make_artifact(tmp_path) -> Callable[..., Path]:
+    """``make_artifact(input=...)`` writes an artifact whose graph cannot run, with fields of its description changed."""
 
-    def write(name: str = "gestures.tflite", **changes: Any) -> Path:
+    def make(name: str = "gestures.tflite", **changes: Any) -> Path:
         path = tmp_path / name
         rule = RuleSpec(window=3, threshold=0.5)
         check = CheckSpec(seed=7, logits=((0.0, 1.0, 2.0, 3.0),) * 2, tolerance=0.1)
@@ -45,19 +42,18 @@ def written(tmp_path) -> Callable[..., Path]:
         write_artifact(path, b"no graph", stream_spec(**fields))
         return path
 
-    return write
+    return make
 
 
 @pytest.fixture
-def artifact(written):
-    return read_phone_artifact(written())
+def artifact(make_artifact):
+    return read_phone_artifact(make_artifact())
 
 
 @pytest.fixture
 def job() -> PageJob:
-    return PageJob(
-        file="gestures.tflite", modes={"quick": TimingPlan(steps=128, seconds=10.0, repeats=3)}, mode="quick"
-    )
+    plan = TimingPlan(steps=128, seconds=10.0, repeats=3)
+    return PageJob(file="gestures.tflite", modes={"quick": plan}, mode="quick")
 
 
 @pytest.fixture
@@ -66,8 +62,8 @@ def frames() -> TimingFrames:
 
 
 @pytest.fixture
-def stand_in(tmp_path) -> Path:
-    """A page that was "built"."""
+def fake_page(tmp_path) -> Path:
+    """A folder like the one that `make phone` writes."""
     folder = tmp_path / "built"
     (folder / "page").mkdir(parents=True)
     (folder / "litert").mkdir()
@@ -78,77 +74,88 @@ def stand_in(tmp_path) -> Path:
     return folder
 
 
+@pytest.fixture
+def start_server(artifact, job, frames, fake_page) -> Callable[..., RunningServer]:
+    """``start_server(idle=...)`` starts a server of the fake page."""
+    return lambda **options: RunningServer(artifact, job, frames, fake_page, **options)
+
+
+@pytest.fixture
+def server(start_server) -> Iterator[RunningServer]:
+    with start_server() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
-def ports(tmp_path_factory) -> Callable[..., Any]:
-    """``ports("code", **values)``: what the code gives in Node; the page's own functions and the values are there."""
+def run_typescript(tmp_path_factory) -> Callable[..., Any]:
+    """``run_typescript("return page.percentile(...)", **values)`` runs code in Node and returns its result.
+
+    ``page`` holds the functions of the page; the values are variables of the code.
+    """
     node = shutil.which("node")
-    if node is None or not PORTS.is_file():
+    if node is None or not TYPESCRIPT.is_file():
         pytest.skip("needs Node, and `make phone`")
-    folder = tmp_path_factory.mktemp("ports")
+    script = tmp_path_factory.mktemp("typescript") / "script.mjs"
 
     def run(code: str, **values: Any) -> Any:
-        script = folder / "script.mjs"
-        names = ", ".join(values)
         script.write_text(
-            f"import * as ports from {json.dumps(PORTS.as_uri())};\n"
+            f"import * as page from {json.dumps(TYPESCRIPT.as_uri())};\n"
             "import { readFileSync } from 'node:fs';\n"
-            f"const {{ {names} }} = JSON.parse(readFileSync(0, 'utf8'));\n"
-            f"const found = await (async () => {{ {code} }})();\n"
-            "process.stdout.write(JSON.stringify(found));\n"
+            f"const {{ {', '.join(values)} }} = JSON.parse(readFileSync(0, 'utf8'));\n"
+            f"const result = await (async () => {{ {code} }})();\n"
+            "process.stdout.write(JSON.stringify(result));\n"
         )
-        given = msgspec.json.encode(values)
-        done = subprocess.run([node, str(script)], input=given, capture_output=True, timeout=120)
+        done = subprocess.run([node, str(script)], input=msgspec.json.encode(values), capture_output=True, timeout=120)
         assert done.returncode == 0, done.stderr.decode()
         return json.loads(done.stdout)
 
     return run
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """A Chromium that can be driven, and a page to open in it."""
-    pytest.importorskip("playwright", reason="needs playwright, which drives a browser")
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
+@pytest.fixture(scope="module")
+def browser_with() -> Iterator[Callable[..., Any]]:
+    """``browser_with(*flags)`` returns headless Chromium. The tests of a module share one for each set of flags."""
+    driver = pytest.importorskip("playwright.sync_api", reason="needs playwright, which drives a browser")
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    if executable is None:
         pytest.skip("needs Chromium")
     if not (BUILT / "index.html").is_file():
         pytest.skip("the page was not built: `make phone`")
-    return found
+    with driver.sync_playwright() as playwright:
+        browsers: dict[tuple[str, ...], Any] = {}
 
+        def browser(*flags: str) -> Any:
+            if flags not in browsers:
+                browsers[flags] = launch(playwright, executable, *flags)
+            return browsers[flags]
 
-@pytest.fixture
-def post() -> Callable[..., bytes]:
-    """``post("self_check", error=0.5)``: what the page would send, with the given fields changed; None leaves one out."""
-
-    def make(kind: str, **changes: Any) -> bytes:
-        fields = {"kind": kind, "session": "1-2", **POSTS[kind], **changes}
-        return json.dumps({name: value for name, value in fields.items() if value is not ...}).encode()
-
-    return make
+        yield browser
+        for one in browsers.values():
+            one.close()
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Callable[[str], Path]:
-    """``trained("int8")``: the network that ships, with float tensors at its boundary."""
+def shipped(tmp_path_factory) -> Callable[[str], Path]:
+    """``shipped("int8")``: an artifact of the shipped weights with float inputs and outputs."""
     pytest.importorskip("litert_torch", reason="the converter is not installed")
     from edgeshift.checkpoints.source import default_source
     from edgeshift.converters import Options, convert
 
-    folder, made = tmp_path_factory.mktemp("trained"), {}
+    folder, paths = tmp_path_factory.mktemp("shipped"), {}
 
     def make(precision: str) -> Path:
-        if precision not in made:
-            made[precision] = folder / f"gestures_{precision}.tflite"
-            how = Options(precision=precision, float_boundary=precision == "int8")  # type: ignore[arg-type]
-            convert(default_source(), "tflite", made[precision], how)
-        return made[precision]
+        if precision not in paths:
+            paths[precision] = folder / f"gestures_{precision}.tflite"
+            options = Options(precision=precision, float_boundary=precision == "int8")  # type: ignore[arg-type]
+            convert(default_source(), "tflite", paths[precision], options)
+        return paths[precision]
 
     return make
 
 
 @pytest.fixture(scope="session")
-def clip(tmp_path_factory) -> tuple[Path, list[Any]]:
-    """A drawn clip as Chromium plays it for a camera, and its frames."""
+def clip(tmp_path_factory) -> tuple[str, list[Any]]:
+    """A drawn clip: the flag with which Chromium plays it in place of a camera, and its frames."""
     cv2 = pytest.importorskip("cv2")
     from edgeshift.gestures import draw_stream, parse_script
 
@@ -158,11 +165,11 @@ def clip(tmp_path_factory) -> tuple[Path, list[Any]]:
         file.write(f"YUV4MPEG2 W240 H240 F{FPS}:1 Ip A1:1 C420\n".encode())
         for frame in frames:
             file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420).tobytes())
-    return path, frames
+    return f"--use-file-for-fake-video-capture={path}", frames
 
 
 @pytest.fixture(scope="session")
-def drawn() -> TimingFrames:
+def timing_frames() -> TimingFrames:
     pytest.importorskip("cv2")
     from edgeshift.benchmarks.latency.frames import read_frames
 
@@ -170,59 +177,51 @@ def drawn() -> TimingFrames:
 
 
 @pytest.fixture
-def opened(chromium, trained, drawn) -> Callable[..., Any]:
-    """``with opened("int8") as visit``: the page, ready, and what it posted."""
+def open_page(browser_with, shipped, timing_frames) -> Callable[..., Any]:
+    """``with open_page("int8") as visit``: a page in Chromium, and the events of its server.
+
+    Args of ``open_page``:
+        source: "int8" or "fp32" of the shipped weights, or the path of an artifact.
+        flags: of Chromium.
+        job: fields of ``PageJob`` to change.
+        settings: of the page's browser context, such as its viewport.
+        before: called with the page before it is loaded.
+        options: fields of ``ServerOptions`` to change.
+    """
 
     @contextmanager
-    def open_page(
-        precision: str | Path,
-        *arguments: str,
+    def open_one(
+        source: str | Path,
+        *flags: str,
         job: dict[str, Any] | None = None,
-        looks: dict[str, Any] | None = None,
+        settings: dict[str, Any] | None = None,
         before: Callable[[Any], object] = lambda page: None,
-        **reach: Any,
+        **options: Any,
     ) -> Iterator[SimpleNamespace]:
-        path = precision if isinstance(precision, Path) else trained(precision)
-        sites: queue.Queue[Any] = queue.Queue()
-        posted: list[Any] = []
-        asked = PageJob(file=path.name, modes=MODES, **(job or {}))
-        how = ServerOptions(**{"localhost": True, "idle": 200.0, **reach})
+        path = source if isinstance(source, Path) else shipped(source)
+        page_job = PageJob(file=path.name, modes=MODES, **(job or {}))
+        options = {"idle": 200.0, **options}
+        server = RunningServer(read_phone_artifact(path), page_job, timing_frames, None, **options)
 
-        def work() -> None:
-            for one in serve(read_phone_artifact(path), asked, drawn, how, sites.put):
-                posted.append(one)
+        def events(kind: type, count: int = 0) -> list[Any]:
+            """Return the events of a kind, after waiting for ``count`` of them: they arrive after the page shows them."""
+            end = monotonic() + 30
+            while True:
+                found = [event for event in server.events if isinstance(event, kind)]
+                if len(found) >= count or monotonic() > end:
+                    return found
+                sleep(0.02)
 
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        with browser(chromium, *arguments, **(looks or {})) as page:
+        with new_page(browser_with(*flags), **(settings or {})) as page:
             before(page)
-            page.goto(sites.get(timeout=10).url)
-            visit = SimpleNamespace(page=page, posted=posted, path=path, thread=thread)
+            page.goto(server.address.url)
+            if page_job.mode is None:
+                expect_status(page, "Ready")
+            yield SimpleNamespace(page=page, server=server, path=path, events=events)
+            if server.thread.is_alive():
+                page.locator("#tab-check").click()
+                page.locator("#finish-button").click()
+            server.thread.join(10)
+            assert not server.thread.is_alive()
 
-            def of(kind: type, count: int = 0) -> list[Any]:
-                """What was posted of a kind. The page says it before it is here: ``count`` of them are waited for."""
-                end = monotonic() + 30
-                while True:
-                    found = [one for one in posted if isinstance(one, kind)]
-                    if len(found) >= count or monotonic() > end:
-                        return found
-                    sleep(0.02)
-
-            visit.of = of
-            if asked.mode is None:
-                says(page, "Ready")
-            yield visit
-            if thread.is_alive():
-                page.locator("#tab-proof").click()
-                page.locator("#done").click()
-            thread.join(10)
-            assert not thread.is_alive()
-
-    return open_page
-
-
-@pytest.fixture
-def visit(artifact, job, frames, stand_in) -> Iterator[SimpleNamespace]:
-    """A server that runs: ``ask`` sends a request, ``found`` is what it gave."""
-    with Running(artifact, job, frames, stand_in) as made:
-        yield made
+    return open_one

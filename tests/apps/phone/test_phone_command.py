@@ -1,41 +1,87 @@
-"""`edgeshift phone` without a browser: what it refuses, what it says, and the report that it makes of what was sent."""
+"""`edgeshift phone` without a browser: refused options, printed lines, and the reports made of a phone's messages."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import numpy as np
 import pytest
 from doubles import SIZE, tensor
+from phone_server import message, request
 
+from edgeshift.apps import phone
+from edgeshift.apps.phone import PageAddress, PageJob, ServerOptions, TimingFrames, read_phone_artifact
 from edgeshift.apps.phone import files as files_module
-from edgeshift.apps.phone import read_phone_artifact
-from edgeshift.apps.phone.messages import read_message
+from edgeshift.apps.phone.messages import ServerStopped, read_message
+from edgeshift.benchmarks.latency import frames as frames_module
 from edgeshift.benchmarks.latency.summary import summarize
 from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.cli import main
 from edgeshift.cli.phone_report import browser_facts, browser_report
+from edgeshift.cli.phone_visit import Visit, measure_in_browser
 from edgeshift.cli.settings import mode_settings
 from edgeshift.errors import ArtifactError, EdgeshiftError
-
-
-def run(capsys, *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
 
 INT8: dict[str, Any] = {
     "precision": "int8",
     "input": tensor("frame", 1, SIZE, SIZE, 3, dtype="int8", scale=1.0, zero_point=-128),
 }
+
+
+@pytest.fixture(autouse=True)
+def without_drawing(monkeypatch, fake_page) -> None:
+    """Serve the fake page, with black frames for timing."""
+    monkeypatch.setattr(files_module, "BUILT", fake_page)
+    monkeypatch.setattr(frames_module, "read_frames", lambda *_: np.zeros((1, 4, 6, 3), np.uint8))
+
+
+@pytest.fixture
+def run(capsys) -> Callable[..., tuple[int, str, str]]:
+    """``run("phone", ...)``: the exit status, stdout and stderr of a command."""
+
+    def run_command(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run_command
+
+
+@pytest.fixture
+def phone_sends(monkeypatch) -> Callable[..., None]:
+    """``phone_sends(message, ...)``: when the next server starts, a phone sends these messages to it."""
+    real_serve = phone.serve
+
+    def prepare(*messages: bytes) -> None:
+        def send_all(address: PageAddress) -> None:
+            path = f"{urlsplit(address.url).path}post"
+            headers = {"Content-Type": "application/json"}
+            for body in messages:
+                assert request(address.port, "POST", path, body, headers).status == 204
+
+        def serve(artifact, job, frames, options, ready) -> Any:
+            def ready_then_send(address: PageAddress) -> None:
+                ready(address)
+                threading.Thread(target=send_all, args=(address,)).start()
+
+            return real_serve(artifact, job, frames, options, ready_then_send)
+
+        monkeypatch.setattr(phone, "serve", serve)
+
+    return prepare
+
+
+def repeats(count: int = 3, **changes: Any) -> list[bytes]:
+    return [message("repeat", repeat=index, **changes) for index in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -47,9 +93,11 @@ INT8: dict[str, Any] = {
         ({"state_form": "buffer"}, "states are not inputs"),
     ],
 )
-def test_what_browsers_cannot_run_is_refused_with_the_command_that_helps(capsys, written, changes, words):
-    path = written(**changes)
-    status, out, err = run(capsys, "phone", path)
+def test_an_artifact_that_browsers_cannot_run_is_refused_with_the_command_that_helps(
+    run, make_artifact, changes, words
+):
+    path = make_artifact(**changes)
+    status, out, err = run("phone", path)
     assert status == 2 and out == "" and words in err and "edgeshift convert" in err
     assert len(err.splitlines()) == 1
     with pytest.raises(ArtifactError):
@@ -68,48 +116,16 @@ def test_what_browsers_cannot_run_is_refused_with_the_command_that_helps(capsys,
         (["--mode", "often"], "normal"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(capsys, written, stand_in, monkeypatch, arguments, words):
-    monkeypatch.setattr(files_module, "BUILT", stand_in)
-    status, _, err = run(capsys, "phone", written(), *arguments)
+def test_options_that_do_not_fit_are_refused(run, make_artifact, arguments, words):
+    status, _, err = run("phone", make_artifact(), *arguments)
     assert status == 2 and words in err and "Traceback" not in err
 
 
-def phone(url: str, posts: list[bytes], answers: list[int]) -> None:
-    parts = urlsplit(url)
-    for body in posts:
-        connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=10)
-        connection.request("POST", f"{parts.path}post", body, {"Content-Type": "application/json"})
-        answers.append(connection.getresponse().status)
-        connection.close()
-
-
-def served(capsys, monkeypatch, stand_in, posts: list[bytes], *arguments: object) -> tuple[int, str, str]:
-    """Run the command while a thread posts what a phone would."""
-    pytest.importorskip("cv2", reason="drawing frames needs OpenCV")
-    from edgeshift.cli.phone_visit import Visit
-
-    invite, threads, answers = Visit._invite, [], []
-
-    def invited(self, site, reach):
-        invite(self, site, reach)
-        threads.append(threading.Thread(target=phone, args=(site.url, posts, answers)))
-        threads[0].start()
-
-    monkeypatch.setattr(Visit, "_invite", invited)
-    monkeypatch.setattr(files_module, "BUILT", stand_in)
-    found = run(capsys, "phone", *arguments, "--localhost")
-    threads[0].join(10)
-    assert set(answers) == {204}
-    return found
-
-
-def test_a_measurement_becomes_a_report_that_compares(capsys, monkeypatch, written, stand_in, post, tmp_path):
-    repeats = [post("repeat", repeat=repeat) for repeat in range(3)]
-    posts = [post("page_opened"), post("self_check"), *repeats, post("finished")]
+def test_a_measurement_becomes_a_report_that_compare_accepts(run, phone_sends, make_artifact, tmp_path):
+    phone_sends(message("page_opened"), message("self_check"), *repeats(), message("finished"))
     out = tmp_path / "phone.json"
-    status, text, _ = served(
-        capsys, monkeypatch, stand_in, posts, written(), "--mode", "quick", "--out", out, "--threads", 1
-    )
+    options = ("--mode", "quick", "--out", out, "--threads", 1, "--localhost")
+    status, text, _ = run("phone", make_artifact(), *options)
     assert status == 0, text
     assert "Phone: A phone, 8 cores" in text and "self-check passed" in text and "not available in browsers" in text
     assert text.splitlines()[-1].startswith("next: edgeshift compare")
@@ -119,138 +135,106 @@ def test_a_measurement_becomes_a_report_that_compares(capsys, monkeypatch, writt
     assert len(subject.repeats) == 3 and subject.lost is None and subject.repeats[0].checked is True
     assert subject.repeats[0].energy.reason == "not available in browsers"
     assert summarize(report)[0].validity.valid
-    status, text, err = run(capsys, "compare", out, out)
+    status, text, err = run("compare", out, out)
     assert status == 0, err
     assert "verdict" in text and "browser" not in err
 
 
-def test_json_is_one_document_and_the_rest_is_on_stderr(capsys, monkeypatch, written, stand_in, post):
-    posts = [
-        post("page_opened"),
-        post("self_check"),
-        post("detection"),
-        post("camera_stopped"),
-        post("error"),
-        post("finished"),
-    ]
-    status, out, err = served(capsys, monkeypatch, stand_in, posts, written(), "--json")
+def test_json_is_one_document_on_stdout_and_the_lines_are_on_stderr(run, phone_sends, make_artifact):
+    kinds = ("page_opened", "self_check", "detection", "camera_stopped", "error", "finished")
+    phone_sends(*map(message, kinds))
+    status, out, err = run("phone", make_artifact(), "--json", "--localhost")
     document = json.loads(out)
     assert status == 0 and document["reports"] == [] and document["checks"][0]["ok"]
     assert [event["label"] for event in document["events"]] == ["red"]
-    assert document["browser"]["model"] == "A phone" and document["troubles"] == ["the page was left"]
+    assert document["browser"]["model"] == "A phone" and document["troubles"] == ["the page was hidden"]
     assert ">>> red" in err and re.search(r"Open http://localhost:\d+/", err)
 
 
-def test_a_check_that_fails_is_exit_status_1(capsys, monkeypatch, written, stand_in, post):
-    posts = [post("page_opened"), post("self_check", error=3.0, logits=[]), post("finished")]
-    status, _, err = served(capsys, monkeypatch, stand_in, posts, written())
+def test_a_self_check_that_fails_is_exit_status_1(run, phone_sends, make_artifact):
+    phone_sends(message("page_opened"), message("self_check", error=3.0, logits=[]), message("finished"))
+    status, _, err = run("phone", make_artifact(), "--localhost")
     assert status == 1 and "self-check fails in the browser" in err and len(err.splitlines()) == 1
 
 
-def test_a_measurement_that_broke_off_says_why_and_is_kept(capsys, monkeypatch, written, stand_in, post, tmp_path):
-    posts = [post("page_opened"), post("repeat"), post("error"), post("finished")]
+def test_an_incomplete_measurement_is_an_error_with_its_reason_and_its_repeats_are_kept(
+    run, phone_sends, make_artifact, tmp_path
+):
+    phone_sends(*map(message, ("page_opened", "repeat", "error", "finished")))
     out = tmp_path / "phone.json"
-    status, _, err = served(capsys, monkeypatch, stand_in, posts, written(), "--mode", "quick", "--out", out)
-    assert status == 2 and "not measured to its end: the page was left" in err
+    status, _, err = run("phone", make_artifact(), "--mode", "quick", "--out", out, "--localhost")
+    assert status == 2 and "not measured to its end: the page was hidden" in err
     report = read_document(out)
-    assert report.subjects[0].lost == "the page was left" and len(report.subjects[0].repeats) == 1
+    assert report.subjects[0].lost == "the page was hidden" and len(report.subjects[0].repeats) == 1
     assert not summarize(report)[0].validity.valid
 
 
-def visited(capsys, monkeypatch, stand_in, posts: list[bytes], path) -> Any:
-    """What `edgeshift bench --device browser` gets, while a thread posts what phones would."""
-    pytest.importorskip("cv2", reason="drawing frames needs OpenCV")
-    from edgeshift.apps.phone import ServerOptions
-    from edgeshift.cli.phone_visit import measure_in_browser
-
-    monkeypatch.setattr(files_module, "BUILT", stand_in)
-    answers: list[int] = []
-
-    def say(text: str) -> None:
-        if "http://" in text and "adb" not in text:
-            threading.Thread(target=phone, args=(text.split()[-1], posts, answers)).start()
-
-    reach = ServerOptions(localhost=True, idle=20.0)
-    return measure_in_browser(path, mode_settings("quick"), "cpu", reach, say)
-
-
-def test_the_run_that_was_finished_wins_over_those_that_broke_off(capsys, monkeypatch, written, stand_in, post):
-    """A page that was opened again has a name of its own; its runs are its phone's."""
-    again = {"session": "3-4", "run": 6}
-    posts = [post("page_opened", model="First"), post("repeat"), post("page_opened", model="Second", session="3-4")]
-    posts += [post("repeat", repeat=repeat, **again) for repeat in range(3)]
-    report = visited(capsys, monkeypatch, stand_in, [*posts, post("finished", session="3-4")], written())
+def test_bench_takes_the_complete_measurement_of_several_pages(phone_sends, make_artifact):
+    second = {"session": "3-4"}
+    phone_sends(
+        message("page_opened", model="First"),
+        message("repeat"),
+        message("page_opened", model="Second", **second),
+        *repeats(run=6, **second),
+        message("finished", **second),
+    )
+    options = ServerOptions(localhost=True, idle=20.0)
+    report = measure_in_browser(make_artifact(), mode_settings("quick"), "cpu", options, lambda text: None)
     (subject,) = report.subjects
     assert len(subject.repeats) == 3 and subject.lost is None and report.facts.board == "Second"
 
 
-def test_what_broke_off_belongs_to_the_phone_that_began_it(capsys, monkeypatch, written, stand_in, post, tmp_path):
-    other = {"session": "3-4"}
-    posts = [post("page_opened", model="First"), post("repeat"), post("error", message="the first was left")]
-    posts += [post("error", message="no camera"), post("page_opened", model="Second", **other)]
-    posts += [post("error", message="of the second", **other), post("repeat", run=6, **other)]
+def test_an_incomplete_measurement_belongs_to_the_phone_that_started_it(run, phone_sends, make_artifact, tmp_path):
+    second = {"session": "3-4"}
+    phone_sends(
+        message("page_opened", model="First"),
+        message("repeat"),
+        message("error", message="the first was left"),
+        message("error", message="no camera"),
+        message("page_opened", model="Second", **second),
+        message("error", message="of the second", **second),
+        message("repeat", run=6, **second),
+        message("finished", **second),
+    )
     out = tmp_path / "phone.json"
-    served(capsys, monkeypatch, stand_in, [*posts, post("finished", **other)], written(), "--out", out)
-    first, second = read_document(out), read_document(tmp_path / "phone_2.json")
-    assert first.facts.board == "First" and first.subjects[0].lost == "the first was left"
-    assert second.facts.board == "Second" and second.subjects[0].lost == "the phone did not come back"
+    run("phone", make_artifact(), "--out", out, "--localhost")
+    one, other = read_document(out), read_document(tmp_path / "phone_2.json")
+    assert one.facts.board == "First" and one.subjects[0].lost == "the first was left"
+    assert other.facts.board == "Second" and other.subjects[0].lost == "the phone did not come back"
 
 
-@pytest.mark.parametrize(("terminals", "where"), [(("stderr",), "stderr"), (("stdout",), "said"), ((), None)])
-def test_the_code_is_drawn_where_there_is_a_terminal(capsys, monkeypatch, written, terminals, where):
-    """stdout is none with `--json > x` and with `| tee`: it is stderr's then."""
-    pytest.importorskip("segno")
-    from edgeshift.apps.phone import PageAddress, ServerOptions
-    from edgeshift.cli.phone_visit import Visit
-
-    for name in ("stdout", "stderr"):
-        monkeypatch.setattr(getattr(sys, name), "isatty", lambda name=name: name in terminals)
-    said: list[str] = []
-    visit = Visit(written(), mode_settings, None, "cpu", said.append)
-    visit._invite(PageAddress(url="https://192.168.1.20:8000/token/", port=8000, fingerprint="AA"), ServerOptions())
-    out, err = capsys.readouterr()
-    assert out == "" and ("\u2580" in err) == (where == "stderr")
-    assert ("\u2580" in "".join(said)) == (where == "said")
-
-
-def test_each_measurement_of_a_visit_has_a_file(capsys, monkeypatch, written, stand_in, post, tmp_path):
+def test_each_measurement_of_a_visit_has_its_own_file(run, phone_sends, make_artifact, tmp_path):
     paced = {"mode": "paced", "offered": 1800, "missed": 3, "seconds": 60.0}
-    posts = [post("page_opened")]
-    posts += [post("repeat", run=1, repeat=repeat) for repeat in range(3)]
-    posts += [post("repeat", run=2, repeat=repeat, **paced) for repeat in range(3)]
+    phone_sends(message("page_opened"), *repeats(run=1), *repeats(run=2, **paced), message("finished"))
     out = tmp_path / "phone.json"
-    status, text, _ = served(capsys, monkeypatch, stand_in, [*posts, post("finished")], written(), "--out", out)
+    status, text, _ = run("phone", make_artifact(), "--out", out, "--localhost")
     assert status == 0, text
     assert read_document(out).settings.mode == "quick"
     other = read_document(tmp_path / "phone_2.json")
     assert other.settings.mode == "paced" and other.settings.fps == 30.0 and other.subjects[0].repeats[0].missed == 3
 
 
-def test_a_mode_that_was_not_offered_is_not_believed(capsys, monkeypatch, written, stand_in, post):
-    posts = [post("page_opened"), post("repeat", mode="often")]
-    status, _, err = served(capsys, monkeypatch, stand_in, posts, written())
+def test_a_mode_that_was_not_offered_is_refused(run, phone_sends, make_artifact):
+    phone_sends(message("page_opened"), message("repeat", mode="often"))
+    status, _, err = run("phone", make_artifact(), "--localhost")
     assert status == 2 and "often" in err and "bug" not in err
 
 
-def test_what_ran_in_truth_is_in_the_report(written, post):
-    artifact = read_phone_artifact(written())
-    hello = read_message(post("page_opened", gpu="arm valhall", architecture=None))
+def test_the_report_has_the_backend_that_ran_the_graph(make_artifact):
+    artifact = read_phone_artifact(make_artifact())
+    page = read_message(message("page_opened", gpu="arm valhall", architecture=None))
     settings = mode_settings("sustained", minutes=2, threads=4)
     minutes = [{"minute": index, "steps": 900, "p50": 0.005, "p90": 0.006} for index in range(2)]
-    measured = read_message(
-        post("repeat", mode="sustained", accelerator="webgpu", precision="fp16", minutes=minutes, seconds=120.0)
-    )
-    report = browser_report(artifact, hello, settings, [measured])
+    changes = {"mode": "sustained", "accelerator": "webgpu", "precision": "fp16", "minutes": minutes, "seconds": 120.0}
+    report = browser_report(artifact, page, settings, [read_message(message("repeat", **changes))])
     assert report.settings.threads == 1 and report.settings.options == {"accelerator": "webgpu", "gpu": "fp16"}
     assert report.facts.processor == "GPU: arm valhall"
     assert len(report.subjects[0].repeats[0].minutes) == 2
     assert msgspec.json.decode(msgspec.json.encode(report), type=type(report)) == report
-    assert browser_facts(hello).processor == "processor, which browsers do not name"
+    assert browser_facts(page).processor == "processor, which browsers do not name"
 
 
-def test_frames_and_modes_are_checked(job, frames):
-    from edgeshift.apps.phone import PageJob, TimingFrames
-
+def test_modes_and_frames_are_checked(job, frames):
     with pytest.raises(EdgeshiftError, match="timing mode 'normal'"):
         PageJob(file="x", modes=job.modes, mode="normal")
     with pytest.raises(EdgeshiftError, match="uint8"):
@@ -259,16 +243,37 @@ def test_frames_and_modes_are_checked(job, frames):
         TimingFrames("drawn", frames.pixels.repeat(1_000_000, axis=0))
 
 
-def test_the_code_in_the_terminal_is_the_address():
-    """Read back as a camera would: each character is two modules, one above the other."""
+def invite(monkeypatch, path: Path, url: str, terminals: tuple[str, ...]) -> str:
+    """Return the lines for people that a visit begins with. ``terminals``: the outputs that are terminals."""
     pytest.importorskip("segno")
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(getattr(sys, name), "isatty", lambda name=name: name in terminals)
+
+    def serve(artifact, job, frames, options, ready) -> Any:
+        ready(PageAddress(url=url, port=8000, fingerprint="AA"))
+        yield ServerStopped("idle")
+
+    monkeypatch.setattr(phone, "serve", serve)
+    lines: list[str] = []
+    assert list(Visit(path, mode_settings, None, "cpu", lines.append).reports(ServerOptions())) == []
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(("terminals", "where"), [(("stderr",), "stderr"), (("stdout",), "stdout"), ((), None)])
+def test_the_qr_code_is_drawn_on_the_terminal(capsys, monkeypatch, make_artifact, terminals, where):
+    """With ``--json > file`` and with ``| tee`` stdout is not a terminal, and the code is drawn on stderr."""
+    text = invite(monkeypatch, make_artifact(), "https://192.168.1.20:8000/token/", terminals)
+    out, err = capsys.readouterr()
+    assert out == "" and ("\u2580" in err) == (where == "stderr")
+    assert ("\u2580" in text) == (where == "stdout")
+
+
+def test_the_qr_code_contains_the_address(monkeypatch, make_artifact):
+    """Each character shows two modules of the code, one above the other."""
     cv2 = pytest.importorskip("cv2")
-    import numpy as np
-
-    from edgeshift.cli.phone_visit import draw_code
-
     url = "https://192.168.100.200:54321/AbCdEfGhIjKlMnOpQrStUv/"
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in draw_code(url).splitlines()]
+    text = invite(monkeypatch, make_artifact(), url, ("stdout",))
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in text.splitlines() if line.startswith("\x1b")]
     assert len(lines) <= 22 and max(map(len, lines)) <= 80  # fits a terminal
     light = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1), " ": (0, 0)}
     halves = np.array([[light[one] for one in line] for line in lines], np.uint8)

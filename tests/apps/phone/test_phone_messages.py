@@ -1,32 +1,31 @@
-"""What the page sends: every kind is read, and nothing else."""
+"""Messages of the page: every kind is read, and everything else is refused."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from phone_server import EXAMPLES, message
 
 from edgeshift.apps.phone.messages import MAX_SAMPLES, RepeatMeasured, read_message
 from edgeshift.errors import EdgeshiftError
 
-KINDS = ("page_opened", "self_check", "detection", "camera_stopped", "minute", "repeat", "error", "finished")
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_each_kind_is_read(kind):
+    assert read_message(message(kind)).session == "1-2"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_is_read(post, kind):
-    assert read_message(post(kind)).session == "1-2"
+def test_a_repeat_keeps_every_sample_in_order():
+    repeat = read_message(message("repeat", infer=[float(index) for index in range(200)]))
+    assert isinstance(repeat, RepeatMeasured)
+    assert repeat.infer == tuple(range(200)) and repeat.steps == 200
 
 
-def test_a_measurement_keeps_every_sample_in_order(post):
-    found = read_message(post("repeat", infer=[float(index) for index in range(200)]))
-    assert isinstance(found, RepeatMeasured)
-    assert found.infer == tuple(range(200)) and found.steps == 200
-
-
-def test_a_check_holds_only_within_its_tolerance_and_twice(post):
-    assert read_message(post("self_check")).ok
-    assert not read_message(post("self_check", error=0.2)).ok
-    assert not read_message(post("self_check", repeatable=False)).ok
+def test_a_self_check_passes_only_within_its_tolerance_and_if_repeatable():
+    assert read_message(message("self_check")).ok
+    assert not read_message(message("self_check", error=0.2)).ok
+    assert not read_message(message("self_check", repeatable=False)).ok
 
 
 @pytest.mark.parametrize(
@@ -38,7 +37,6 @@ def test_a_check_holds_only_within_its_tolerance_and_twice(post):
         ("page_opened", {"agent": "a\x1b[2Jb"}, "regex"),
         ("page_opened", {"session": "../.."}, "regex"),
         ("page_opened", {"session": ...}, "session"),
-        ("nothing", {}, "Invalid value"),
         ("self_check", {"error": -1}, ">= 0"),
         ("self_check", {"accelerator": "npu"}, "enum"),
         ("detection", {"score": 1.5}, "<="),
@@ -55,18 +53,22 @@ def test_a_check_holds_only_within_its_tolerance_and_twice(post):
         ("repeat", {"minutes": [{"minute": 0}]}, "steps"),
     ],
 )
-def test_nothing_else_is(post, kind, changes, word):
-    data = post(kind, **changes) if kind != "nothing" else json.dumps({"kind": "nothing", "session": "1"}).encode()
+def test_wrong_fields_are_refused(kind, changes, word):
     with pytest.raises(EdgeshiftError, match="invalid message from the page") as refused:
-        read_message(data)
+        read_message(message(kind, **changes))
     assert word in str(refused.value) and "\n" not in str(refused.value)
 
 
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(EdgeshiftError, match="nothing"):
+        read_message(json.dumps({"kind": "nothing", "session": "1"}).encode())
+
+
 NOT_JSON = [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"kind":"finished","session":"1"}}', b"[" * 100_000]
-NOT_WHOLE = [b'{"kind":"finished"}', b'{"kind":"self_check","session":"1","error":1e999}']
+INCOMPLETE = [b'{"kind":"finished"}', b'{"kind":"self_check","session":"1","error":1e999}']
 
 
-@pytest.mark.parametrize("data", NOT_JSON + NOT_WHOLE)
-def test_no_json_is_refused(data):
+@pytest.mark.parametrize("data", NOT_JSON + INCOMPLETE)
+def test_invalid_json_and_incomplete_messages_are_refused(data):
     with pytest.raises(EdgeshiftError, match="invalid message from the page"):
         read_message(data)

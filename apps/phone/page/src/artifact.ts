@@ -1,62 +1,52 @@
-/** An artifact taken apart: the graph, and the zip behind it (`edgeshift/artifact/zip_trailer.py`). */
-import { ArtifactError, readSpec, type Spec } from "./spec";
+/** Reads an artifact: the graph, and after it a zip archive (`edgeshift/artifact/zip_trailer.py`). */
+import { readSpec, type Spec } from "./spec";
 
 export interface Artifact {
   spec: Spec;
-  /** The graph, without what is behind it. */
-  body: Uint8Array<ArrayBuffer>;
+  /** The graph without the zip archive. */
+  graph: Uint8Array<ArrayBuffer>;
 }
 
 const SPEC = "edgeshift/spec.json";
-/** Length of the hash that is the zip's comment, and of the record before it. */
-const HASH = 64;
-const END = 22;
-const MAX_DESCRIPTION = 4 << 20;
-const STORED = 0;
-const DEFLATED = 8;
+/** Bytes of the zip's comment, which is a hash in hexadecimal, and of the end record before it. */
+const [HASH, END_RECORD] = [64, 22];
+const END_MAGIC = 0x06054b50;
+const [STORED, DEFLATED] = [0, 8];
 
 /** Read an artifact and check its hash. */
 export async function readArtifact(data: Uint8Array<ArrayBuffer>): Promise<Artifact> {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const end = data.length - HASH - END;
-  if (end < 0 || view.getUint32(end, true) !== 0x06054b50) throw new ArtifactError("it is cut short, or not one of ours");
-  const told = new TextDecoder().decode(data.subarray(data.length - HASH));
-  if ((await sha256(data.subarray(0, data.length - HASH))) !== told) throw new ArtifactError("it was damaged on the way");
+  const end = data.length - HASH - END_RECORD;
+  if (end < 0 || view.getUint32(end, true) !== END_MAGIC) {
+    throw new Error("the artifact is incomplete, or was not made by edgeshift");
+  }
+  const hash = new TextDecoder().decode(data.subarray(data.length - HASH));
+  if ((await sha256(data.subarray(0, data.length - HASH))) !== hash) throw new Error("the artifact is damaged");
   const entries = view.getUint16(end + 10, true);
-  let place = view.getUint32(end + 16, true);
-  let start = data.length;
+  let entry = view.getUint32(end + 16, true);
+  let graphEnd = data.length;
   let description: string | null = null;
   for (let index = 0; index < entries; index++) {
-    const packed = view.getUint32(place + 20, true);
-    const [nameLength, extra, comment] = [28, 30, 32].map((at) => view.getUint16(place + at, true)) as [number, number, number];
-    const header = view.getUint32(place + 42, true);
-    start = Math.min(start, header);
-    const name = new TextDecoder().decode(data.subarray(place + 46, place + 46 + nameLength));
-    if (name === SPEC) {
-      const from = header + 30 + view.getUint16(header + 26, true) + view.getUint16(header + 28, true);
-      description = await unpack(data.subarray(from, from + packed), view.getUint16(place + 10, true));
+    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((at) => view.getUint16(entry + at, true));
+    const header = view.getUint32(entry + 42, true);
+    graphEnd = Math.min(graphEnd, header);
+    if (new TextDecoder().decode(data.subarray(entry + 46, entry + 46 + nameLength!)) === SPEC) {
+      const start = header + 30 + view.getUint16(header + 26, true) + view.getUint16(header + 28, true);
+      const packed = data.subarray(start, start + view.getUint32(entry + 20, true));
+      description = await decompress(packed, view.getUint16(entry + 10, true));
     }
-    place += 46 + nameLength + extra + comment;
+    entry += 46 + nameLength! + extraLength! + commentLength!;
   }
-  if (description === null) throw new ArtifactError("it carries no description");
+  if (description === null) throw new Error("the artifact has no description");
   const spec = readSpec(description);
-  if (spec.body_bytes !== start) throw new ArtifactError("its graph is not the one that its description is of");
-  return { spec, body: data.slice(0, start) };
+  if (spec.body_bytes !== graphEnd) throw new Error("the description belongs to another graph");
+  return { spec, graph: data.slice(0, graphEnd) };
 }
 
-async function unpack(data: Uint8Array<ArrayBuffer>, method: number): Promise<string> {
-  if (method !== STORED && method !== DEFLATED) throw new ArtifactError(`its description is packed in way ${method}`);
-  const packed = new Blob([data]).stream();
-  const stream = method === DEFLATED ? packed.pipeThrough(new DecompressionStream("deflate-raw")) : packed;
-  const text = new TextDecoder();
-  const reader = stream.getReader();
-  let found = "";
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return found + text.decode();
-    found += text.decode(value, { stream: true });
-    if (found.length > MAX_DESCRIPTION) throw new ArtifactError("its description is over the limit");
-  }
+async function decompress(data: Uint8Array<ArrayBuffer>, method: number): Promise<string> {
+  if (method !== STORED && method !== DEFLATED) throw new Error(`unknown compression method ${method}`);
+  const stream = new Blob([data]).stream();
+  return new Response(method === STORED ? stream : stream.pipeThrough(new DecompressionStream("deflate-raw"))).text();
 }
 
 async function sha256(data: Uint8Array<ArrayBuffer>): Promise<string> {

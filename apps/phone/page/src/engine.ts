@@ -1,148 +1,115 @@
-/** LiteRT in this worker: one graph, one set of states that stay where the graph left them. */
+/** Runs the graph with LiteRT in this worker, with one set of states. */
 import { loadAndCompile, loadLiteRt, supportsFeature, Tensor, type CompiledModel } from "@litertjs/core";
-import type { Spec, Tensor as TensorSpec } from "./spec";
+import type { Spec, TensorSpec } from "./spec";
 
 export const LITERT = "LiteRT.js 2.5.3";
 
-/** What runs the graph: the processor with so many threads, or the graphics unit. */
-export interface Choice {
+/** What runs the graph: the CPU with a number of threads, or the GPU. */
+export interface Backend {
   accelerator: "cpu" | "webgpu";
   threads: number;
 }
 
-/** Where the runtime's parts are, already fetched: the script that its threads load, and its WebAssembly. */
+/** A build of the runtime, and the blob URLs of its script, which its threads load, and of its WebAssembly. */
 export interface Runtime {
-  variant: string;
+  build: string;
   script: string;
   binary: string;
 }
 
-/** A variant of the runtime by what it needs. */
-export type Variant = "compat" | "plain" | "threaded" | "jspi";
-
-const FILES: Record<Variant, string> = {
-  compat: "litert_wasm_compat_internal",
-  plain: "litert_wasm_internal",
-  threaded: "litert_wasm_threaded_internal",
-  jspi: "litert_wasm_jspi_internal",
-};
-
-/** Which variant this browser can run a choice with. */
-export async function variantFor(choice: Choice): Promise<string> {
-  if (!(await supportsFeature("relaxedSimd"))) return FILES.compat;
-  if (choice.accelerator === "webgpu") return (await supportsFeature("jspi")) ? FILES.jspi : FILES.plain;
-  return choice.threads > 1 && (await canThread()) ? FILES.threaded : FILES.plain;
+/** Return the name of the runtime's build that this browser needs for a backend. */
+export async function buildFor({ accelerator, threads }: Backend): Promise<string> {
+  if (!(await supportsFeature("relaxedSimd"))) return "litert_wasm_compat_internal";
+  if (accelerator === "webgpu" && (await supportsFeature("jspi"))) return "litert_wasm_jspi_internal";
+  if (accelerator === "cpu" && threads > 1 && (await canUseThreads())) return "litert_wasm_threaded_internal";
+  return "litert_wasm_internal";
 }
 
-/** Whether more than one thread can work on a step here. */
-export async function canThread(): Promise<boolean> {
+/** Whether this browser can run a step on more than one thread. */
+export async function canUseThreads(): Promise<boolean> {
   if (!globalThis.crossOriginIsolated || !(await supportsFeature("relaxedSimd"))) return false;
   return supportsFeature("threads");
 }
 
-/** Start the runtime in this worker: once for its life. */
-export async function startRuntime(runtime: Runtime, accelerator: Choice["accelerator"]): Promise<void> {
-  // LiteRT takes hold of the graphics unit wherever it can: not beside a measurement of the processor.
+/** Start the runtime in this worker. A worker can do this once. */
+export async function startRuntime(runtime: Runtime, accelerator: Backend["accelerator"]): Promise<void> {
+  // LiteRT opens the GPU wherever it can, which would disturb measurements of the CPU.
   if (accelerator === "cpu") Object.defineProperty(navigator, "gpu", { value: undefined });
   Object.assign(globalThis, {
-    // Its threads load the script again, from here; by itself it would take ours for it.
+    // The runtime's threads load its script again, from this address.
     Module: { mainScriptUrlOrBlob: runtime.script, locateFile: () => runtime.binary },
-    // It is in this worker already (`runner.ts`), which may import nothing: only the name has to look like one.
+    // The script is a part of this worker (`graph-worker.ts`), and the page's policy lets the worker import nothing.
     importScripts: () => undefined,
   });
-  await loadLiteRt(`${runtime.variant}.js`);
+  await loadLiteRt(`${runtime.build}.js`);
 }
 
 export class Engine {
-  private readonly frame: number;
-  private readonly logits: number;
-  /** For each state, its place among the inputs and among the outputs. */
-  private readonly places: { from: number; to: number; spec: TensorSpec }[];
-  private inputs: (Tensor | null)[];
+  /** Whether the accelerator runs the whole graph. */
+  readonly whole: boolean;
+  private inputs: Record<string, Tensor> = {};
 
   private constructor(
     private readonly model: CompiledModel,
     private readonly spec: Spec,
-    /** What runs the graph in truth: LiteRT falls back to the processor where WebGPU lacks something. */
-    readonly accelerator: Choice["accelerator"],
-    /** Of the arithmetic on WebGPU; null on the processor. */
+    /** What runs the graph. LiteRT falls back to the CPU if WebGPU lacks an operator. */
+    readonly accelerator: Backend["accelerator"],
+    /** Arithmetic on WebGPU; null on the CPU. */
     readonly precision: "fp16" | "fp32" | null,
   ) {
-    const inputs = shapes(model.getInputDetails());
-    const outputs = shapes(model.getOutputDetails());
-    this.frame = placeOf(inputs, spec.input, "inputs");
-    this.logits = placeOf(outputs, spec.output, "outputs");
-    this.places = spec.states.map((state) => ({
-      to: placeOf(inputs, state, "inputs"),
-      from: placeOf(outputs, state, "outputs"),
-      spec: state,
-    }));
-    this.inputs = new Array<Tensor | null>(inputs.size).fill(null);
-    if (inputs.size !== spec.states.length + 1 || outputs.size !== spec.states.length + 1) {
-      throw new Error("the graph has tensors that its description does not name");
-    }
+    compareTensors(model.getInputDetails(), [spec.input, ...spec.states], "input");
+    compareTensors(model.getOutputDetails(), [spec.output, ...spec.states], "output");
+    this.whole = accelerator === "cpu" || model.isFullyAccelerated;
     this.reset();
   }
 
-  /** Compile a graph; `startRuntime` comes first. */
-  static async create(body: Uint8Array, spec: Spec, choice: Choice): Promise<Engine> {
-    // What was proven in fp32 is run in it; WebGPU's default is half precision.
+  /** Compile a graph. The runtime must have been started. */
+  static async create(graph: Uint8Array, spec: Spec, backend: Backend): Promise<Engine> {
+    // WebGPU computes in half precision by default. An fp32 artifact was checked in fp32, so it runs in fp32.
     const precision = spec.precision === "fp32" ? "fp32" : "fp16";
     const model =
-      choice.accelerator === "webgpu"
-        ? await loadAndCompile(body, { accelerator: "webgpu", gpuOptions: { precision } })
-        : await loadAndCompile(body, { accelerator: "wasm", cpuOptions: { numThreads: choice.threads } });
+      backend.accelerator === "webgpu"
+        ? await loadAndCompile(graph, { accelerator: "webgpu", gpuOptions: { precision } })
+        : await loadAndCompile(graph, { accelerator: "wasm", cpuOptions: { numThreads: backend.threads } });
     const webgpu = model.options.accelerator === "webgpu";
     return new Engine(model, spec, webgpu ? "webgpu" : "cpu", webgpu ? precision : null);
   }
 
-  /** Whether the graph runs as a whole where it was asked to. */
-  get whole(): boolean {
-    return this.accelerator === "cpu" || this.model.isFullyAccelerated;
-  }
-
   /** Run one frame of height * width * 3 values and advance the states. Returns the logits. */
   async step(frame: Float32Array): Promise<Float32Array> {
-    const input = new Tensor(frame, this.spec.input.shape);
-    this.inputs[this.frame] = input;
-    const outputs = await this.model.run(this.inputs as Tensor[]);
-    const logits = outputs[this.logits]!;
+    const { input, output, states } = this.spec;
+    const tensor = new Tensor(frame, input.shape);
+    const outputs = await this.model.run({ ...this.inputs, [input.name]: tensor });
+    const logits = outputs[output.name]!;
     const values = (await logits.data()) as Float32Array;
     logits.delete();
-    input.delete();
-    // A next state is the very buffer that the step after reads: nothing is copied, on WebGPU nothing leaves it.
-    for (const { from, to } of this.places) {
-      this.inputs[to]!.delete();
-      this.inputs[to] = outputs[from]!;
+    tensor.delete();
+    // The next step reads the buffer that this step wrote. Nothing is copied, and on WebGPU states stay on the GPU.
+    for (const { name } of states) {
+      this.inputs[name]!.delete();
+      this.inputs[name] = outputs[name]!;
     }
     return values;
   }
 
-  /** Forget everything: the next step is the first. */
+  /** Set the states to their values at the start of a stream. */
   reset(): void {
-    for (const { to, spec } of this.places) {
-      this.inputs[to]?.delete();
-      const values = new Float32Array(spec.shape.reduce((a, b) => a * b, 1)).fill(spec.start);
-      this.inputs[to] = new Tensor(values, spec.shape);
+    for (const { name, shape, start } of this.spec.states) {
+      this.inputs[name]?.delete();
+      this.inputs[name] = new Tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(start), shape);
     }
   }
 }
 
-interface Detail {
-  name: string;
-  index: number;
-  shape: Int32Array;
-  dtype: string;
-}
-
-function shapes(details: readonly Detail[]): Map<string, Detail> {
-  return new Map(details.map((detail) => [detail.name, detail]));
-}
-
-function placeOf(found: Map<string, Detail>, wanted: TensorSpec, side: string): number {
-  const detail = found.get(wanted.name);
-  if (!detail || detail.dtype !== wanted.dtype || detail.shape.join() !== wanted.shape.join()) {
-    throw new Error(`among the graph's ${side}, ${wanted.name} is not what its description promises`);
+/** Throw an error if the tensors of the graph are not those of the description. */
+function compareTensors(
+  tensors: readonly { name: string; shape: Int32Array; dtype: string }[], specs: TensorSpec[], side: string,
+): void {
+  for (const { name, shape, dtype } of specs) {
+    const tensor = tensors.find((one) => one.name === name);
+    if (!tensor || tensor.dtype !== dtype || tensor.shape.join() !== shape.join()) {
+      throw new Error(`the graph's ${side} ${name} is missing, or is not as the description says`);
+    }
   }
-  return detail.index;
+  if (tensors.length !== specs.length) throw new Error(`the graph has an ${side} that the description does not name`);
 }

@@ -1,52 +1,50 @@
 /**
- * A camera's picture becomes the frame that the network takes, as `edgeshift/video/fit.py` does it: plain bilinear
- * interpolation, no averaging. A canvas would resize too, but each browser in its own way.
+ * Fits a picture of the camera to the frame that the network takes. Follows `edgeshift/video/fit.py`: plain bilinear
+ * interpolation without averaging. A canvas could resize as well, but each browser does that in its own way.
  */
-import type { Fit } from "./spec";
+import type { FrameSpec } from "./spec";
 
-/** Where the results of one axis read: the pixel before, the pixel after (both times `stride`), the share of the after. */
+/** For each result of one axis: the offsets of the two source pixels, and the weight of the second. */
 interface Axis {
   before: Int32Array;
   after: Int32Array;
-  share: Float32Array;
+  weight: Float32Array;
 }
 
 export class Fitter {
   private readonly rows: Axis;
   private readonly columns: Axis;
 
-  /** For pictures of `width` x `height` with `channels` values a pixel, of which the first three are RGB. */
+  /** Prepare for pictures of `width` x `height` with `channels` values per pixel, of which the first three are RGB. */
   constructor(
-    private readonly fit: Fit,
+    private readonly spec: FrameSpec,
     readonly width: number,
     readonly height: number,
-    channels: 3 | 4,
+    readonly channels: 3 | 4,
   ) {
-    if (fit.fit === "crop") {
-      const short = fit.short_side ?? roundEven((Math.max(fit.height, fit.width) * 256) / 224);
-      // The longer side is cut to whole pixels, as torchvision does: models were evaluated so.
-      const tall = height <= width ? short : Math.trunc((short * height) / width);
-      const wide = width <= height ? short : Math.trunc((short * width) / height);
-      this.rows = axis(height, tall, fit.height, width * channels);
-      this.columns = axis(width, wide, fit.width, channels);
-    } else {
-      this.rows = axis(height, fit.height, fit.height, width * channels);
-      this.columns = axis(width, fit.width, fit.width, channels);
+    let [rows, columns] = [spec.height, spec.width];
+    if (spec.fit === "crop") {
+      const short = spec.short_side ?? roundEven((Math.max(spec.height, spec.width) * 256) / 224);
+      // The longer side is cut to whole pixels, as torchvision does, because models were evaluated in this way.
+      rows = height <= width ? short : Math.trunc((short * height) / width);
+      columns = width <= height ? short : Math.trunc((short * width) / height);
     }
+    this.rows = resampleAxis(height, rows, spec.height, width * channels);
+    this.columns = resampleAxis(width, columns, spec.width, channels);
   }
 
-  /** Resample into `out`, height * width * 3 whole numbers from 0 to 255 in the order that the network wants. */
-  into(pixels: Uint8Array | Uint8ClampedArray, out: Float32Array): void {
+  /** Resample `pixels` into `out`: height * width * 3 whole numbers from 0 to 255, in the network's channel order. */
+  fit(pixels: Uint8Array | Uint8ClampedArray, out: Float32Array): void {
     const { rows, columns } = this;
-    const [red, blue] = this.fit.order === "rgb" ? [0, 2] : [2, 0];
+    const [red, blue] = this.spec.order === "rgb" ? [0, 2] : [2, 0];
     for (let y = 0, place = 0; y < rows.before.length; y++) {
-      const [above, below, down] = [rows.before[y]!, rows.after[y]!, rows.share[y]!];
+      const [above, below, down] = [rows.before[y]!, rows.after[y]!, rows.weight[y]!];
       for (let x = 0; x < columns.before.length; x++, place += 3) {
-        const [left, right, across] = [columns.before[x]!, columns.after[x]!, columns.share[x]!];
+        const [left, right, across] = [columns.before[x]!, columns.after[x]!, columns.weight[x]!];
         for (let channel = 0; channel < 3; channel++) {
           const top = pixels[above + left + channel]! * (1 - across) + pixels[above + right + channel]! * across;
           const bottom = pixels[below + left + channel]! * (1 - across) + pixels[below + right + channel]! * across;
-          // Python fits to whole numbers before the network sees floats.
+          // Rounded, because Python fits frames to whole numbers before the network takes them as floats.
           out[place + (channel === 0 ? red : channel === 2 ? blue : 1)] = Math.floor(top + (bottom - top) * down + 0.5);
         }
       }
@@ -54,21 +52,21 @@ export class Fitter {
   }
 }
 
-/** One axis of `size` pixels that is resized to `resized`, of which the middle `wanted` are kept. */
-function axis(size: number, resized: number, wanted: number, stride: number): Axis {
+/** Prepare one axis of `size` pixels that is resized to `resized` pixels, of which the middle `wanted` are kept. */
+function resampleAxis(size: number, resized: number, wanted: number, stride: number): Axis {
   const first = roundEven((resized - wanted) / 2);
-  const found: Axis = { before: new Int32Array(wanted), after: new Int32Array(wanted), share: new Float32Array(wanted) };
+  const [before, after, weight] = [new Int32Array(wanted), new Int32Array(wanted), new Float32Array(wanted)];
   for (let index = 0; index < wanted; index++) {
     const source = Math.min(Math.max(((index + first + 0.5) * size) / resized - 0.5, 0), size - 1);
-    const before = Math.floor(source);
-    found.before[index] = before * stride;
-    found.after[index] = Math.min(before + 1, size - 1) * stride;
-    found.share[index] = source - before;
+    const pixel = Math.floor(source);
+    before[index] = pixel * stride;
+    after[index] = Math.min(pixel + 1, size - 1) * stride;
+    weight[index] = source - pixel;
   }
-  return found;
+  return { before, after, weight };
 }
 
-/** Python's `round`: halves go to the even neighbour. */
+/** Round as Python does: halves go to the even neighbour. */
 function roundEven(value: number): number {
   const floor = Math.floor(value);
   return value - floor === 0.5 ? floor + (floor % 2) : Math.round(value);

@@ -1,180 +1,175 @@
-/** The timed loops, as `benchmarks/latency/loop.py` runs them: same warm-up, same modes, same count of misses. */
-import { p, settled } from "./quantiles";
-import type { Answer, Picture, Stream } from "./stream";
+/**
+ * The timed loops. Modes, warm-up and the count of missed frames follow `benchmarks/latency/loop.py`; its shorter
+ * warm-up windows for very slow devices do not exist here.
+ */
+import { percentile } from "./percentiles";
+import type { Phase, Picture, Prediction, Stream } from "./stream";
 
-export interface Minute {
-  minute: number;
-  steps: number;
-  /** Seconds, end to end; null: too few steps to say. */
-  p50: number | null;
-  p90: number | null;
-}
-
-/** Microseconds of every timed step, in order. */
-export interface Samples {
-  pre: number[];
-  infer: number[];
-  post: number[];
-  end_to_end: number[];
-}
-
-export interface Timed extends Samples {
-  /** Which of the steps were kept; 1: all of them. */
-  every: number;
+/** How long a measurement lasts: `TimingPlan` in `job.py`. */
+export interface TimingPlan {
   steps: number;
   seconds: number;
-  /** Frames that the camera of a paced run gave, and those not answered before the next one. */
-  offered: number | null;
-  missed: number | null;
-  minutes: Minute[];
-}
-
-/** What a loop tells while it runs: the share that is done. Nothing is told more than twice a second. */
-export type Told = (done: number, minute?: Minute) => void;
-
-/** What is to be timed: so many steps and seconds at least; frames a second of a camera, or minutes, where asked for. */
-export interface Plan {
-  steps: number;
-  seconds: number;
+  repeats: number;
   fps: number | null;
   minutes: number | null;
 }
 
-const WARM = { steps: 10, seconds: 1, cap: 20, windowSteps: 20, windowSeconds: 0.5 };
-const BREATH = 500;
+/** One minute of a sustained run: end-to-end percentiles in seconds; null: too few steps. */
+export interface MinutePoint {
+  minute: number;
+  steps: number;
+  p50: number | null;
+  p90: number | null;
+}
+
+/** Times of the timed steps, in order, microseconds. */
+export type Samples = Record<Phase, number[]>;
+
+export interface Timings extends Samples {
+  /** One of this many steps is kept in the samples. */
+  every: number;
+  steps: number;
+  seconds: number;
+  /** Frames that the simulated camera gave, and those without an answer before the next one; null unless paced. */
+  offered: number | null;
+  missed: number | null;
+  minutes: MinutePoint[];
+}
+
+/** Called with the share that is done, at most twice a second, and with each minute that ends. */
+export type OnProgress = (done: number, minute: MinutePoint | null) => void;
+
+/** Least steps and seconds of the warm-up, its longest duration, and the least steps and seconds of a window. */
+const WARM_UP = { steps: 10, seconds: 1, limit: 20, windowSteps: 20, windowSeconds: 0.5 };
+/** The warm-up ends when the median of a window is this near to the previous one. */
+const SETTLED = 0.02;
+/** Milliseconds between two reports of progress. */
+const PROGRESS = 500;
 const MINUTE = 60e3;
-/** Samples that are kept, an even number; of more, every second one is let go, again and again. */
+/** Most samples that are kept, an even number. Beyond it, every second sample is dropped, again and again. */
 const MOST = 400_000;
 
 export class Loop {
-  private told = 0;
+  private reported = 0;
 
   constructor(
     private readonly stream: Stream,
-    private readonly frames: Picture[],
-    private readonly tell: Told,
+    private readonly pictures: Picture[],
+    private readonly onProgress: OnProgress,
   ) {}
 
-  /** Step until the time of a step has settled: how many it took, and whether it had. */
+  /** Step until the step time has settled. Returns the number of steps, and whether it settled. */
   async warmUp(): Promise<{ steps: number; warm: boolean }> {
-    const begin = performance.now();
-    let steps = 0;
-    let last = 0;
-    for (;;) {
+    const start = performance.now();
+    for (let steps = 0, previous = 0; ; ) {
       const window: number[] = [];
-      const start = performance.now();
-      while (window.length < WARM.windowSteps || performance.now() - start < WARM.windowSeconds * 1e3) {
-        window.push((await this.step(steps++)).total);
-        await this.breathe(0);
+      const windowStart = performance.now();
+      while (window.length < WARM_UP.windowSteps || performance.now() - windowStart < WARM_UP.windowSeconds * 1e3) {
+        window.push((await this.step(steps++)).end_to_end);
+        await this.pause(0);
       }
-      const now = p(50, window, 1)!;
-      const seconds = (performance.now() - begin) / 1e3;
-      if (steps >= WARM.steps && seconds >= WARM.seconds && settled(now, last)) return { steps, warm: true };
-      if (seconds >= WARM.cap) return { steps, warm: false };
-      last = now;
+      const median = percentile(50, window, 1)!;
+      const seconds = (performance.now() - start) / 1e3;
+      const settled = previous > 0 && Math.abs(median - previous) <= SETTLED * previous;
+      if (steps >= WARM_UP.steps && seconds >= WARM_UP.seconds && settled) return { steps, warm: true };
+      if (seconds >= WARM_UP.limit) return { steps, warm: false };
+      previous = median;
     }
   }
 
-  /** Time what is planned. */
-  async run(plan: Plan): Promise<Timed> {
-    if (plan.minutes !== null) return this.sustained(plan.minutes);
-    return plan.fps === null ? this.steady(plan.steps, plan.seconds) : this.paced(plan.steps, plan.seconds, plan.fps);
+  /** Run the timed loop of a plan. */
+  async run({ steps, seconds, fps, minutes }: TimingPlan): Promise<Timings> {
+    if (minutes !== null) return this.runSustained(minutes);
+    return fps === null ? this.runSteady(steps, seconds) : this.runPaced(steps, seconds, fps);
   }
 
-  /** Step after step, until there are so many and so much time has passed. */
-  private async steady(steps: number, seconds: number): Promise<Timed> {
-    const kept = new Kept();
-    const begin = performance.now();
+  /** Step without pauses until both `steps` and `seconds` are reached. */
+  private async runSteady(steps: number, seconds: number): Promise<Timings> {
+    const kept = new KeptSamples();
+    const start = performance.now();
     for (;;) {
       kept.add(await this.step(kept.steps));
-      const passed = (performance.now() - begin) / 1e3;
-      if (passed >= seconds && kept.steps >= steps) return kept.timed(passed);
-      await this.breathe(Math.min(kept.steps / steps, passed / Math.max(seconds, 1e-3)));
+      const passed = (performance.now() - start) / 1e3;
+      if (passed >= seconds && kept.steps >= steps) return kept.timings(passed);
+      await this.pause(Math.min(kept.steps / steps, passed / Math.max(seconds, 1e-3)));
     }
   }
 
-  /** One frame each 1/fps, as from a camera that keeps only its newest. */
-  private async paced(steps: number, seconds: number, fps: number): Promise<Timed> {
-    const kept = new Kept();
+  /** Run one frame per 1/fps seconds, as from a camera that keeps only its newest frame. */
+  private async runPaced(steps: number, seconds: number, fps: number): Promise<Timings> {
+    const kept = new KeptSamples();
     const spacing = 1e3 / fps;
-    const begin = performance.now();
-    for (let index = 0, late = 0; ; ) {
-      await until(begin + index * spacing);
+    const start = performance.now();
+    for (let index = 0, missed = 0; ; ) {
+      await waitUntil(start + index * spacing);
       kept.add(await this.step(index));
-      const passed = performance.now() - begin;
+      const passed = performance.now() - start;
       const newest = Math.max(index + 1, Math.floor(passed / spacing));
-      // This one was late if the next is already there; those between were never looked at.
-      late += (passed >= (index + 1) * spacing ? 1 : 0) + newest - index - 1;
+      // This frame is missed if the next one has come already. The frames in between were never processed.
+      missed += (passed >= (index + 1) * spacing ? 1 : 0) + newest - index - 1;
       index = newest;
       if (passed >= seconds * 1e3 && kept.steps >= steps) {
-        return { ...kept.timed(passed / 1e3), offered: index, missed: late };
+        return { ...kept.timings(passed / 1e3), offered: index, missed };
       }
-      await this.breathe(Math.min(kept.steps / steps, passed / 1e3 / seconds));
+      await this.pause(Math.min(kept.steps / steps, passed / 1e3 / seconds));
     }
   }
 
-  /** Step after step, with a point a minute. */
-  private async sustained(minutes: number): Promise<Timed> {
-    const kept = new Kept();
-    const points: Minute[] = [];
-    const begin = performance.now();
+  /** Step without pauses for a number of minutes, with percentiles for each minute. */
+  private async runSustained(minutes: number): Promise<Timings> {
+    const kept = new KeptSamples();
+    const points: MinutePoint[] = [];
+    const start = performance.now();
     for (let minute = 0; minute < minutes; minute++) {
-      const totals: number[] = [];
-      while (performance.now() < begin + (minute + 1) * MINUTE) {
-        const answer = await this.step(kept.steps);
-        kept.add(answer);
-        totals.push(answer.total);
-        await this.breathe((performance.now() - begin) / (minutes * MINUTE));
+      const seconds: number[] = [];
+      while (performance.now() < start + (minute + 1) * MINUTE) {
+        const prediction = await this.step(kept.steps);
+        kept.add(prediction);
+        seconds.push(prediction.end_to_end / 1e6);
+        await this.pause((performance.now() - start) / (minutes * MINUTE));
       }
-      const seconds = (micro: number | null) => (micro === null ? null : micro / 1e6);
-      points.push({ minute, steps: totals.length, p50: seconds(p(50, totals)), p90: seconds(p(90, totals)) });
-      this.tell((minute + 1) / minutes, points[minute]);
+      const [p50, p90] = [percentile(50, seconds), percentile(90, seconds)];
+      this.onProgress((minute + 1) / minutes, (points[minute] = { minute, steps: seconds.length, p50, p90 }));
     }
-    return { ...kept.timed((performance.now() - begin) / 1e3), minutes: points };
+    return { ...kept.timings((performance.now() - start) / 1e3), minutes: points };
   }
 
-  private step(index: number): Promise<Answer> {
-    return this.stream.step(this.frames[index % this.frames.length]!);
+  private step(index: number): Promise<Prediction> {
+    return this.stream.step(this.pictures[index % this.pictures.length]!);
   }
 
-  /** Between two steps, twice a second: tell how far it is, and let the browser do what waits. */
-  private async breathe(done: number): Promise<void> {
+  /** Between two steps, at most twice a second: report progress and let the browser do its own work. */
+  private async pause(done: number): Promise<void> {
     const now = performance.now();
-    if (now - this.told < BREATH) return;
-    this.told = now;
-    this.tell(done);
+    if (now - this.reported < PROGRESS) return;
+    this.reported = now;
+    this.onProgress(done, null);
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
 }
 
-/** Samples as they come. */
-class Kept {
+class KeptSamples {
   private samples: Samples = { pre: [], infer: [], post: [], end_to_end: [] };
   private every = 1;
   steps = 0;
 
-  add({ pre, infer, post, total }: Answer): void {
-    const { samples } = this;
+  add(prediction: Prediction): void {
     if (this.steps++ % this.every !== 0) return;
-    samples.pre.push(pre);
-    samples.infer.push(infer);
-    samples.post.push(post);
-    samples.end_to_end.push(total);
-    if (samples.pre.length < MOST) return;
-    for (const name of Object.keys(samples) as (keyof Samples)[]) {
-      samples[name] = samples[name].filter((_, index) => index % 2 === 0);
-    }
+    const names = Object.keys(this.samples) as Phase[];
+    for (const name of names) this.samples[name].push(prediction[name]);
+    if (this.samples.pre.length < MOST) return;
+    for (const name of names) this.samples[name] = this.samples[name].filter((_, index) => index % 2 === 0);
     this.every *= 2;
   }
 
-  timed(seconds: number): Timed {
+  timings(seconds: number): Timings {
     const { samples, every, steps } = this;
     return { ...samples, every, steps, seconds, offered: null, missed: null, minutes: [] };
   }
 }
 
-/** Sleep until shortly before a time, then spin: timers of browsers are up to four milliseconds late. */
-async function until(due: number): Promise<void> {
+/** Sleep until shortly before a time, then spin, because timers of browsers are up to four milliseconds late. */
+async function waitUntil(due: number): Promise<void> {
   const rest = due - performance.now() - 5;
   if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
   while (performance.now() < due) await Promise.resolve();

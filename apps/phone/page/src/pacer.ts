@@ -1,16 +1,17 @@
-/** Seconds by which a frame may come early: clocks of cameras are coarse. */
+/** Seconds by which a frame may be early, because clocks of cameras are coarse. */
 const TOLERANCE = 0.001;
 
-/** Takes the first frame at or after every multiple of `spacing` seconds (`edgeshift.video.clips.Pacer`). */
+/** Selects the frames that are due. Follows `Pacer` in `edgeshift/video/clips.py`. */
 export class Pacer {
   private start = -Infinity;
   private last = -Infinity;
   private due = 0;
 
-  constructor(readonly spacing: number) {}
+  /** `spacing`: seconds between two frames that the network processes. */
+  constructor(private readonly spacing: number) {}
 
-  /** Whether the frame of this time (seconds) is one to process. */
-  takes(timestamp: number): boolean {
+  /** Whether the frame of this time (seconds) is due: the first one at or after a multiple of `spacing`. */
+  isDue(timestamp: number): boolean {
     if (this.last === -Infinity || timestamp < this.last) {
       this.start = timestamp;
       this.due = 0;

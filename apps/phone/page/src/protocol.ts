@@ -1,62 +1,56 @@
-/** What page and worker say to each other. */
-import type { Choice, Runtime } from "./engine";
-import type { Minute, Plan, Timed } from "./loop";
+/** The messages between the page and its worker. */
+import type { Backend, Runtime } from "./engine";
+import type { MinutePoint, TimingPlan, Timings } from "./loop";
 import type { Spec } from "./spec";
+import type { Picture } from "./stream";
 
-export type Order =
-  | { kind: "open"; runtime: Runtime; body: Uint8Array; spec: Spec; choice: Choice }
-  | { kind: "frame"; pixels: ArrayBuffer; width: number; height: number; timestamp: number }
+export type WorkerRequest =
+  | { kind: "load"; runtime: Runtime; graph: Uint8Array; spec: Spec; backend: Backend }
+  | { kind: "frame"; picture: Picture }
   | { kind: "reset" }
   | { kind: "check" }
-  | { kind: "bench"; frames: Uint8Array; count: number; width: number; height: number; plan: Plan };
+  | { kind: "measure"; frames: Frames; plan: TimingPlan };
 
-export interface Opened {
-  kind: "opened";
-  accelerator: Choice["accelerator"];
-  threads: number;
+/** The worker answers each request but "reset" with a reply of the same kind, or with an error. */
+export type WorkerReply =
+  | { kind: "load" | "frame" | "check" | "measure"; result: unknown }
+  | { kind: "progress"; done: number; minute: MinutePoint | null; warming: boolean }
+  | { kind: "error"; message: string };
+
+/** The frames that are timed: `count` pictures of RGB, one after the other. */
+export interface Frames {
+  data: Uint8Array;
+  count: number;
+  width: number;
+  height: number;
+}
+
+/** What runs the graph, after it was loaded. */
+export interface Loaded extends Backend {
   precision: string | null;
+  /** The accelerator runs the whole graph. */
   whole: boolean;
   runtime: string;
-  /** Seconds: the runtime's start; from the graph in memory to a stream that is ready. */
+  /** Seconds to start the runtime, and from the graph in memory to a stream that is ready. */
   start: number;
   load: number;
 }
 
-export interface Answered {
-  kind: "answered";
-  index: number;
-  score: number;
-  logits: Float32Array;
-  timestamp: number;
-  pre: number;
-  infer: number;
-  post: number;
-  total: number;
-  /** The pixels, given back to be filled again. */
-  pixels: ArrayBuffer;
-}
-
-export interface Checked {
-  kind: "checked";
-  logits: number[][];
+/** The result of the self-check; `error` and `tolerance` are differences of logits. */
+export interface CheckResult {
+  ok: boolean;
   error: number;
   tolerance: number;
   repeatable: boolean;
+  logits: number[][];
 }
 
-export interface Measured extends Timed {
-  kind: "measured";
+/** One repeat of a measurement. */
+export interface Measurement extends Timings {
+  /** Seconds of the first step. */
   first: number;
   warmup: number;
   warm: boolean;
-  /** Microseconds between two readings of the clock that differ. */
+  /** Smallest step of the clock, microseconds. */
   clock: number;
 }
-
-export type Reply =
-  | Opened
-  | Answered
-  | Checked
-  | Measured
-  | { kind: "progress"; done: number; minute: Minute | null; warming: boolean }
-  | { kind: "trouble"; message: string };

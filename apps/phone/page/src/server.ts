@@ -1,65 +1,57 @@
-/** The machine that serves the page. Every address is below the token in the page's own. */
-import type { Plan } from "./loop";
+/** The requests to the server. Their paths are relative: below the token in the page's own address. */
+import type { Backend } from "./engine";
+import type { TimingPlan } from "./loop";
 
-/** What the command wants: `edgeshift.apps.phone.Job`. */
-export interface Job {
+/** The settings of the page: `PageJob` in `job.py`, and the size of the frames. */
+export interface PageJob extends Backend {
   file: string;
   mode: string | null;
-  modes: Record<string, Plan & { repeats: number }>;
-  accelerator: "cpu" | "webgpu";
-  threads: number;
+  modes: Record<string, TimingPlan>;
   frames: { name: string; count: number; width: number; height: number };
 }
 
-/** One page's life: the server listens to the newest only. */
+/** Identifies this load of the page. The server accepts messages of the newest load only. */
 const SESSION = crypto.getRandomValues(new Uint32Array(2)).join("-");
-let gone = false;
+let refused = false;
 
-export async function fetchJob(): Promise<Job> {
-  return (await get("job.json")).json() as Promise<Job>;
+export async function fetchJob(): Promise<PageJob> {
+  return (await get("job.json")).json() as Promise<PageJob>;
 }
 
-/** All bytes of a file, and how far it is while they come. */
-export async function fetchBytes(path: string, tell?: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await get(path);
-  const reader = response.body!.getReader();
-  const parts: Uint8Array<ArrayBuffer>[] = [];
+/** Fetch a file. `report` is called with the number of bytes that have arrived. */
+export async function fetchBytes(
+  path: string, report: (bytes: number) => void = () => undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
   let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    size += value.length;
-    tell?.(size);
-  }
-  const whole = new Uint8Array(size);
-  let place = 0;
-  for (const part of parts) {
-    whole.set(part, place);
-    place += part.length;
-  }
-  return whole;
+  const counter = new TransformStream<Uint8Array, Uint8Array>({
+    transform(part, output) {
+      report((size += part.length));
+      output.enqueue(part);
+    },
+  });
+  const response = await get(path);
+  return new Uint8Array(await new Response(response.body!.pipeThrough(counter)).arrayBuffer());
 }
 
-/** Send something that was found. True if it arrived; the page goes on without the server. */
-export async function post(kind: string, fields: Record<string, unknown> = {}): Promise<boolean> {
-  if (gone) return false;
+/** Send a message (`messages.py`). Returns true if it arrived. Without the server the page keeps working. */
+export async function post(kind: string, fields: object = {}): Promise<boolean> {
+  if (refused) return false;
   try {
     const response = await fetch("post", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ kind, session: SESSION, ...fields }),
     });
-    gone = response.status === 409 || response.status === 429;
+    refused = response.status === 409 || response.status === 429;
     return response.ok;
   } catch {
     return false;
   }
 }
 
-/** Tell the server that somebody is still there. */
-export function stayAlive(): void {
-  if (!gone) void fetch("alive").catch(() => undefined);
+/** Tell the server that the page is still open, unless it is hidden. */
+export function keepAlive(): void {
+  if (!refused && document.visibilityState === "visible") void fetch("alive").catch(() => undefined);
 }
 
 async function get(path: string): Promise<Response> {
@@ -67,8 +59,8 @@ async function get(path: string): Promise<Response> {
   try {
     response = await fetch(path);
   } catch {
-    throw new Error("the server is gone: run the command again and scan its new code");
+    throw new Error("no connection to the server: run the command again and open its new address");
   }
-  if (!response.ok) throw new Error(`the server does not give ${path} (${response.status})`);
+  if (!response.ok) throw new Error(`the server refused to send ${path || "the page"} (HTTP ${response.status})`);
   return response;
 }

@@ -1,95 +1,94 @@
-/** What all parts of the page share: the job, the artifact, and the worker that has it open. */
+/** What all tabs share: the job, the artifact, and the worker that has loaded it. */
 import type { Artifact } from "./artifact";
-import { canThread, type Choice } from "./engine";
-import { element, status, words } from "./page";
-import type { Opened } from "./protocol";
-import { Closed, Runner } from "./runner";
-import type { Job } from "./server";
+import { element, errorText, showStatus } from "./dom";
+import { canUseThreads, type Backend } from "./engine";
+import { Closed, GraphWorker } from "./graph-worker";
+import type { Loaded } from "./protocol";
+import type { PageJob } from "./server";
 
 export class Session {
-  opened!: Opened;
-  choice: Choice;
-  private runner: Runner | null = null;
-  private opening: Promise<Runner> | null = null;
-  /** Counts what was begun: what was given up meanwhile is let go. */
-  private turn = 0;
+  /** What the current worker runs on. */
+  loaded!: Loaded;
+  /** What the user chose. */
+  backend: Backend;
+  private worker: GraphWorker | null = null;
+  private loading: Promise<GraphWorker> | null = null;
+  /** Counts workers. One that was replaced while it started is closed. */
+  private generation = 0;
 
   constructor(
-    readonly job: Job,
+    readonly job: PageJob,
     readonly artifact: Artifact,
   ) {
-    this.choice = { accelerator: job.accelerator, threads: job.threads };
+    this.backend = { accelerator: job.accelerator, threads: job.threads };
   }
 
-  /** The worker that is there, or a fresh one where there is none any more. */
-  usable(): Promise<Runner> {
-    return this.opening && this.runner && !this.runner.closed ? this.opening : this.open();
+  /** Return the current worker, or a new one if it was closed. */
+  currentWorker(): Promise<GraphWorker> {
+    return this.loading && this.worker && !this.worker.closed ? this.loading : this.newWorker();
   }
 
-  /** A fresh worker, for the choice that is made. */
-  open(): Promise<Runner> {
+  /** Replace the worker by a new one that runs on `backend`. */
+  newWorker(): Promise<GraphWorker> {
     this.close();
-    return (this.opening = this.begin(this.turn));
+    return (this.loading = this.start(this.generation));
   }
 
-  /** End the worker, whatever it is doing, also while it starts. */
+  /** End the worker, even while it is loading. */
   close(): void {
-    this.turn += 1;
-    this.runner?.close();
+    this.generation += 1;
+    this.worker?.close();
   }
 
-  private async begin(turn: number): Promise<Runner> {
-    const asked = this.choice;
-    let trouble = "";
-    let runner: Runner;
-    try {
-      runner = await this.load(turn);
-    } catch (error) {
-      if (error instanceof Closed || asked.accelerator === "webgpu" || asked.threads === 1) throw error;
-      trouble = words(error);
-      this.choice = { accelerator: "cpu", threads: 1 }; // threads need more of a browser than one alone
-      runner = await this.load(turn);
+  /** Disable the controls that start something while something runs, except those in `except`. */
+  lock(busy: boolean, ...except: string[]): void {
+    for (const id of ["camera-button", "timing-button", "check-button", "backend", "mode"]) {
+      element<HTMLButtonElement>(id).disabled = busy && !except.includes(id);
     }
-    const { accelerator, threads, runtime, whole } = this.opened;
-    if (asked.accelerator === "cpu") this.choice = { accelerator: "cpu", threads };
-    element<HTMLSelectElement>("choice").value = name(this.choice);
-    if (accelerator !== asked.accelerator) status(`WebGPU does not take the whole graph here: it runs on ${runtime}`, true);
-    else if (threads < asked.threads) status(`${name(asked)}: ${trouble || "not in this browser"}; it runs on ${runtime}`, true);
-    else status(`Ready: ${runtime}${whole ? "" : ", in part on the processor"}`, !whole);
-    return runner;
   }
 
-  private async load(turn: number): Promise<Runner> {
-    const runner = await Runner.start(this.choice, status);
-    if (turn !== this.turn) {
-      runner.close();
+  private async start(generation: number): Promise<GraphWorker> {
+    const wanted = this.backend;
+    let worker: GraphWorker;
+    let problem = "not available in this browser";
+    try {
+      worker = await this.load(generation);
+    } catch (error) {
+      if (error instanceof Closed || wanted.accelerator === "webgpu" || wanted.threads === 1) throw error;
+      problem = errorText(error);
+      this.backend = { accelerator: "cpu", threads: 1 }; // several threads may fail where one thread works
+      worker = await this.load(generation);
+    }
+    const { accelerator, threads, runtime, whole } = this.loaded;
+    if (wanted.accelerator === "cpu") this.backend = { accelerator: "cpu", threads };
+    element<HTMLSelectElement>("backend").value = backendName(this.backend);
+    if (accelerator !== wanted.accelerator) showStatus(`WebGPU cannot run this graph; running on ${runtime}`, true);
+    else if (threads < wanted.threads) showStatus(`${backendName(wanted)}: ${problem}; running on ${runtime}`, true);
+    else showStatus(`Ready: ${runtime}${whole ? "" : ", partly on the CPU"}`, !whole);
+    return worker;
+  }
+
+  private async load(generation: number): Promise<GraphWorker> {
+    const worker = await GraphWorker.start(this.backend, showStatus);
+    if (generation !== this.generation) {
+      worker.close();
       throw new Closed();
     }
-    this.runner = runner;
-    this.opened = await runner.load(this.artifact, this.choice);
-    return runner;
-  }
-
-  /** Switch everything that begins something, while something runs or does not. */
-  lock(busy: boolean, ...but: string[]): void {
-    for (const id of ["watch", "bench", "check", "choice", "mode"]) {
-      element<HTMLButtonElement>(id).disabled = busy && !but.includes(id);
-    }
+    this.worker = worker;
+    this.loaded = await worker.load(this.artifact, this.backend);
+    return worker;
   }
 }
 
-/** What a phone can be asked to run on: one thread, the threads that seem worth it, the graphics unit. */
-export async function choices(job: Job): Promise<Choice[]> {
-  const found: Choice[] = [{ accelerator: "cpu", threads: 1 }];
-  if (await canThread()) {
-    const cores = navigator.hardwareConcurrency || 1;
-    for (const threads of [2, 4]) if (threads <= cores) found.push({ accelerator: "cpu", threads });
-  }
-  if ("gpu" in navigator) found.push({ accelerator: "webgpu", threads: 1 });
-  const asked = { accelerator: job.accelerator, threads: job.threads };
-  return found.some((one) => name(one) === name(asked)) ? found : [...found, asked];
+/** List what this phone can run on: one thread, a few more if it has the cores, WebGPU. */
+export async function listBackends(job: PageJob): Promise<Backend[]> {
+  const backends: Backend[] = [{ accelerator: "cpu", threads: 1 }];
+  const cores = (await canUseThreads()) ? navigator.hardwareConcurrency || 1 : 1;
+  for (const threads of [2, 4]) if (threads <= cores) backends.push({ accelerator: "cpu", threads });
+  if ("gpu" in navigator) backends.push({ accelerator: "webgpu", threads: 1 });
+  return backends.some((backend) => backendName(backend) === backendName(job)) ? backends : [...backends, job];
 }
 
-export function name({ accelerator, threads }: Choice): string {
+export function backendName({ accelerator, threads }: Backend): string {
   return accelerator === "webgpu" ? "WebGPU" : `CPU, ${threads} thread${threads > 1 ? "s" : ""}`;
 }

@@ -1,13 +1,14 @@
-/** What an artifact says of itself: the fields of `edgeshift/artifact/spec.py` that a page needs. */
+/** The description of an artifact: the fields of `edgeshift/artifact/spec.py` that the page uses. */
 
-export interface Tensor {
+export interface TensorSpec {
   name: string;
   shape: number[];
   dtype: string;
+  /** The value that fills a state before the first frame. */
   start: number;
 }
 
-export interface Fit {
+export interface FrameSpec {
   height: number;
   width: number;
   fit: "squash" | "crop";
@@ -15,6 +16,7 @@ export interface Fit {
   order: "rgb" | "bgr";
 }
 
+/** The event rule. */
 export interface Rule {
   window: number;
   threshold: number;
@@ -23,51 +25,40 @@ export interface Rule {
   memory: number | null;
 }
 
-export interface Check {
-  seed: number;
-  logits: number[][];
-  tolerance: number;
-}
-
 export interface Spec {
   precision: "fp32" | "fp16" | "int8";
-  model: { name: string };
-  frame: Fit;
-  input: Tensor;
-  output: Tensor;
-  states: Tensor[];
+  frame: FrameSpec;
+  input: TensorSpec;
+  output: TensorSpec;
+  states: TensorSpec[];
   labels: string[];
   weights: { trained: boolean };
+  /** Seconds between the frames that the network was trained on. */
   frame_spacing: number | null;
   rule: Rule | null;
   body_bytes: number;
-  body_sha256: string;
-  check: Check | null;
+  check: { seed: number; logits: number[][]; tolerance: number } | null;
 }
 
-/** The format that this page reads, and the label of no gesture where a rule does not name one. */
+/** The version of descriptions that this page reads. */
 const VERSION = 1;
-const NONE = "none";
-
-/** What is wrong with an artifact, in words for whoever holds the phone. */
-export class ArtifactError extends Error {}
 
 /**
- * Read a description. What `edgeshift phone` serves was checked by it: this only catches a page and a command of
- * different versions, and fills in what encoders leave out.
+ * Read a description from JSON and fill in defaults, which are left out when it is written. `edgeshift phone` has
+ * checked it already; the checks here only find a page and a command of different versions.
  */
 export function readSpec(text: string): Spec {
   const given = JSON.parse(text) as Partial<Spec> & { version?: number; state_form?: string };
-  if (given.version !== VERSION) throw new ArtifactError(`its description has version ${given.version}, not ${VERSION}`);
-  const { frame, input, output, states, labels, model } = given;
-  if (!frame || !input || !output || !states || !labels || !model) throw new ArtifactError("its description is cut short");
-  if ((given.state_form ?? "io") !== "io") throw new ArtifactError("its states are not inputs and outputs");
+  if (given.version !== VERSION) {
+    throw new Error(`the description has version ${given.version}, and this page reads version ${VERSION}`);
+  }
+  const { frame, input, output, states, labels } = given;
+  if (!frame || !input || !output || !states || !labels) throw new Error("the description is incomplete");
+  if ((given.state_form ?? "io") !== "io") throw new Error("the states are not inputs and outputs");
   const other = [input, output, ...states].find((tensor) => tensor.dtype !== "float32");
-  if (other) throw new ArtifactError(`${other.name} is ${other.dtype}: browsers take float tensors only`);
-  const rule = given.rule ?? null;
+  if (other) throw new Error(`${other.name} is ${other.dtype}, and browsers take float tensors only`);
   return {
     precision: given.precision ?? "fp32",
-    model,
     frame: { ...frame, fit: frame.fit ?? "squash", short_side: frame.short_side ?? null, order: frame.order ?? "rgb" },
     input,
     output,
@@ -75,15 +66,8 @@ export function readSpec(text: string): Spec {
     labels,
     weights: { trained: given.weights?.trained ?? true },
     frame_spacing: given.frame_spacing ?? null,
-    rule: rule && { ...rule, hold_off: rule.hold_off ?? 0, none: rule.none ?? null, memory: rule.memory ?? null },
+    rule: given.rule ? { ...{ hold_off: 0, none: null, memory: null }, ...given.rule } : null,
     body_bytes: given.body_bytes ?? 0,
-    body_sha256: given.body_sha256 ?? "",
     check: given.check ?? null,
   };
-}
-
-/** The index of the label that is no gesture; null: all are. */
-export function idleLabel(rule: Rule | null, labels: string[]): number | null {
-  const index = labels.indexOf(rule?.none ?? NONE);
-  return index < 0 ? null : index;
 }

@@ -1,10 +1,10 @@
-/** One camera's worth of state, and the clock around each part of a step. */
+/** Runs pictures through the network one after the other, and times each part of a step. */
 import type { Engine } from "./engine";
 import { Fitter } from "./fit";
-import { largest, probabilities } from "./rule";
 import type { Spec } from "./spec";
+import { largest, probabilities } from "./spotter";
 
-/** A picture: RGB (3) or RGBA (4) values from 0 to 255. */
+/** A picture of RGB (3) or RGBA (4) values from 0 to 255. */
 export interface Picture {
   pixels: Uint8Array | Uint8ClampedArray;
   width: number;
@@ -12,20 +12,18 @@ export interface Picture {
   channels: 3 | 4;
 }
 
-/** The answer to one frame. Times in microseconds: picture to tensor, states in to states out, logits to label. */
-export interface Answer {
+/** Parts of a step: from the picture to the input tensor, the graph, from the logits to the label, and all together. */
+export type Phase = "pre" | "infer" | "post" | "end_to_end";
+
+/** The result of one step, and the time of each part in microseconds. */
+export interface Prediction extends Record<Phase, number> {
   index: number;
   score: number;
   logits: Float32Array;
-  pre: number;
-  infer: number;
-  post: number;
-  total: number;
 }
 
 export class Stream {
   private fitter: Fitter | null = null;
-  private channels = 0;
   private readonly tensor: Float32Array;
 
   constructor(
@@ -35,38 +33,40 @@ export class Stream {
     this.tensor = new Float32Array(spec.frame.height * spec.frame.width * 3);
   }
 
-  /** Feed one picture of any size. */
-  async step(picture: Picture): Promise<Answer> {
-    const begin = performance.now();
-    this.prepare(picture);
-    const ready = performance.now();
+  /** Run one picture of any size. */
+  async step(picture: Picture): Promise<Prediction> {
+    const start = performance.now();
+    this.fit(picture);
+    const fitted = performance.now();
     const logits = await this.engine.step(this.tensor);
-    const ran = performance.now();
+    const inferred = performance.now();
     const index = largest(logits);
     const score = probabilities(logits)[index]!;
     const end = performance.now();
-    const [pre, infer, post, total] = [ready - begin, ran - ready, end - ran, end - begin].map(micro) as Four;
-    return { index, score, logits, pre, infer, post, total };
+    return {
+      index, score, logits,
+      pre: microseconds(fitted - start),
+      infer: microseconds(inferred - fitted),
+      post: microseconds(end - inferred),
+      end_to_end: microseconds(end - start),
+    };
   }
 
-  /** Forget everything: the next step is the first. */
+  /** Start again: the next picture is the first one. */
   reset(): void {
     this.engine.reset();
   }
 
-  private prepare(picture: Picture): void {
-    const { width, height, channels } = picture;
-    if (this.fitter?.width !== width || this.fitter.height !== height || this.channels !== channels) {
+  private fit({ pixels, width, height, channels }: Picture): void {
+    const { fitter } = this;
+    if (fitter?.width !== width || fitter.height !== height || fitter.channels !== channels) {
       this.fitter = new Fitter(this.spec.frame, width, height, channels);
-      this.channels = channels;
     }
-    this.fitter.into(picture.pixels, this.tensor);
+    this.fitter!.fit(pixels, this.tensor);
   }
 }
 
-type Four = [number, number, number, number];
-
-/** Milliseconds to microseconds, in tenths: clocks of browsers are no finer. */
-function micro(milliseconds: number): number {
+/** Convert milliseconds to microseconds, in tenths, because browsers' clocks are no finer. */
+export function microseconds(milliseconds: number): number {
   return Math.round(milliseconds * 1e4) / 10;
 }

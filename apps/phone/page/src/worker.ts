@@ -1,72 +1,67 @@
-/** Runs the graph beside the page, so that neither disturbs the other. A fresh one for each repeat of a measurement. */
-import { checkFrames } from "./cells";
+/** The web worker that runs the graph beside the page. Every repeat of a measurement starts a new one. */
 import { Engine, LITERT, startRuntime } from "./engine";
 import { Loop } from "./loop";
-import type { Order, Reply } from "./protocol";
+import type { CheckResult, Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
+import { checkFrames } from "./selfcheck";
 import type { Spec } from "./spec";
-import { Stream, type Picture } from "./stream";
+import { microseconds, Stream, type Picture } from "./stream";
 
 let spec: Spec;
 let stream: Stream;
 
-function say(reply: Reply, transfer: Transferable[] = []): void {
-  (globalThis as unknown as { postMessage(message: Reply, transfer: Transferable[]): void }).postMessage(reply, transfer);
+async function answer(request: WorkerRequest): Promise<void> {
+  const { kind } = request;
+  if (kind === "load") send({ kind, result: await load(request) });
+  else if (kind === "frame") send({ kind, result: await stream.step(request.picture) });
+  else if (kind === "reset") stream.reset();
+  else if (kind === "check") send({ kind, result: await check() });
+  else send({ kind, result: await measure(request) });
 }
 
-async function obey(order: Order): Promise<void> {
-  if (order.kind === "open") await open(order);
-  else if (order.kind === "frame") await answer(order);
-  else if (order.kind === "reset") stream.reset();
-  else if (order.kind === "check") await check();
-  else if (order.kind === "bench") await bench(order);
+function send(reply: WorkerReply): void {
+  (globalThis as unknown as { postMessage(message: WorkerReply): void }).postMessage(reply);
 }
 
-async function open(order: Extract<Order, { kind: "open" }>): Promise<void> {
+async function load(request: Extract<WorkerRequest, { kind: "load" }>): Promise<Loaded> {
+  const { runtime, graph, backend } = request;
   const begin = performance.now();
-  await startRuntime(order.runtime, order.choice.accelerator);
+  await startRuntime(runtime, backend.accelerator);
   const started = performance.now();
-  const engine = await Engine.create(order.body, order.spec, order.choice);
-  spec = order.spec;
+  const engine = await Engine.create(graph, request.spec, backend);
+  spec = request.spec;
   stream = new Stream(engine, spec);
-  const threads = engine.accelerator === "cpu" && order.runtime.variant.includes("threaded") ? order.choice.threads : 1;
-  const where = engine.accelerator === "webgpu" ? `WebGPU ${engine.precision}` : `CPU, ${threads} thread${threads > 1 ? "s" : ""}`;
-  const kind = order.runtime.variant.includes("compat") ? ", no relaxed SIMD" : "";
-  say({
-    kind: "opened",
-    accelerator: engine.accelerator,
-    threads,
-    precision: engine.precision,
-    whole: engine.whole,
-    runtime: `${LITERT} (${where}${kind})`,
+  const { accelerator, precision, whole } = engine;
+  const threads = accelerator === "cpu" && runtime.build.includes("threaded") ? backend.threads : 1;
+  const where = accelerator === "webgpu" ? `WebGPU ${precision}` : `CPU, ${threads} thread${threads > 1 ? "s" : ""}`;
+  const simd = runtime.build.includes("compat") ? ", no relaxed SIMD" : "";
+  return {
+    accelerator, threads, precision, whole,
+    runtime: `${LITERT} (${where}${simd})`,
     start: (started - begin) / 1e3,
     load: (performance.now() - started) / 1e3,
-  });
+  };
 }
 
-async function answer(order: Extract<Order, { kind: "frame" }>): Promise<void> {
-  const { width, height, timestamp, pixels } = order;
-  const picture: Picture = { pixels: new Uint8ClampedArray(pixels), width, height, channels: 4 };
-  say({ kind: "answered", timestamp, pixels, ...(await stream.step(picture)) }, [pixels]);
-}
-
-async function check(): Promise<void> {
+/** Run the frames of the self-check twice, and compare the logits with the expected ones. */
+async function check(): Promise<CheckResult> {
   const expected = spec.check;
-  if (!expected) throw new Error("the artifact carries no self-check");
-  const [first, second] = [await answers(expected.seed), await answers(expected.seed)];
+  if (!expected) throw new Error("the artifact has no self-check");
+  const { seed, tolerance } = expected;
+  const [logits, again] = [await checkLogits(seed), await checkLogits(seed)];
   let error = 0;
   let repeatable = true;
-  first.forEach((row, frame) =>
+  logits.forEach((row, frame) =>
     row.forEach((value, index) => {
       const difference = Math.abs(value - expected.logits[frame]![index]!);
-      error = difference <= error ? error : difference; // not a number is worse than any
-      repeatable &&= second[frame]![index] === value;
+      error = difference <= error ? error : difference; // NaN compares false, so it counts as the largest error
+      repeatable &&= again[frame]![index] === value;
     }),
   );
   stream.reset();
-  say({ kind: "checked", logits: first, error, tolerance: expected.tolerance, repeatable });
+  return { ok: repeatable && error <= tolerance, error, tolerance, repeatable, logits };
 }
 
-async function answers(seed: number): Promise<number[][]> {
+async function checkLogits(seed: number): Promise<number[][]> {
   const { height, width } = spec.frame;
   const rows: number[][] = [];
   stream.reset();
@@ -76,38 +71,38 @@ async function answers(seed: number): Promise<number[][]> {
   return rows;
 }
 
-async function bench(order: Extract<Order, { kind: "bench" }>): Promise<void> {
-  const { width, height } = order;
+async function measure({ frames, plan }: Extract<WorkerRequest, { kind: "measure" }>): Promise<Measurement> {
+  const { data, count, width, height } = frames;
   const size = width * height * 3;
-  const frames = Array.from({ length: order.count }, (_, index): Picture => {
-    return { pixels: order.frames.subarray(index * size, (index + 1) * size), width, height, channels: 3 };
+  const pictures = Array.from({ length: count }, (_, index): Picture => {
+    return { pixels: data.subarray(index * size, (index + 1) * size), width, height, channels: 3 };
   });
   let warming = true;
   stream.reset();
-  const first = (await stream.step(frames[0]!)).total / 1e6;
-  const loop = new Loop(stream, frames, (done, minute) => say({ kind: "progress", done, minute: minute ?? null, warming }));
+  const first = (await stream.step(pictures[0]!)).end_to_end / 1e6;
+  const loop = new Loop(stream, pictures, (done, minute) => send({ kind: "progress", done, minute, warming }));
   const { steps, warm } = await loop.warmUp();
   warming = false;
-  const timed = await loop.run(order.plan);
-  say({ kind: "measured", first, warmup: steps, warm, clock: clockStep(), ...timed });
+  const timings = await loop.run(plan);
+  return { first, warmup: steps, warm, clock: clockStep(), ...timings };
 }
 
-/** The smallest step of the clock, of a few, in microseconds: browsers blunt it. */
+/** Return the smallest of a few steps of the clock, microseconds. Browsers make their clocks coarse. */
 function clockStep(): number {
-  let least = Infinity;
+  let smallest = Infinity;
   for (let index = 0; index < 20; index++) {
     const begin = performance.now();
     let now = begin;
     while (now === begin) now = performance.now();
-    least = Math.min(least, now - begin);
+    smallest = Math.min(smallest, now - begin);
   }
-  return Math.round(least * 1e4) / 10;
+  return microseconds(smallest);
 }
 
-/** Orders are carried out one after the other; who wants none of them any more ends the worker. */
+/** Requests are answered one after the other. To cancel one, the page ends the worker. */
 let queue: Promise<void> = Promise.resolve();
-self.onmessage = (event: MessageEvent<Order>) => {
-  queue = queue.then(() => obey(event.data)).catch((error: unknown) => {
-    say({ kind: "trouble", message: error instanceof Error ? error.message : String(error) });
+self.onmessage = (event: MessageEvent<WorkerRequest>) => {
+  queue = queue.then(() => answer(event.data)).catch((error: unknown) => {
+    send({ kind: "error", message: error instanceof Error ? error.message : String(error) });
   });
 };

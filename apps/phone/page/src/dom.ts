@@ -1,0 +1,43 @@
+/** The elements of the page, by their ids. Only text is written into them, never markup. */
+import { oneLine } from "./one-line";
+
+export function element<T extends HTMLElement>(id: string): T {
+  return document.getElementById(id) as T;
+}
+
+export function newElement(tag: string, content: string | HTMLElement[], className = ""): HTMLElement {
+  const made = document.createElement(tag);
+  made.append(...(typeof content === "string" ? [content] : content));
+  made.className = className;
+  return made;
+}
+
+/** Show one line about what the page is doing. */
+export function showStatus(text: string, bad = false): void {
+  element("status").textContent = text;
+  element("status").classList.toggle("bad", bad);
+}
+
+/** Describe an error in one line, for the user and for the server. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return oneLine(String(error));
+  if (error.name === "NotAllowedError") return "the camera is not allowed: allow it for this page, and start it again";
+  if (error.name === "NotFoundError") return "this device has no camera";
+  return oneLine(error.message);
+}
+
+/** A row of a list, and the class by which its value is highlighted. */
+export type ListRow = [name: string, value: string, className?: "good" | "bad" | "big" | ""];
+
+export function showList(id: string, rows: ListRow[]): void {
+  element(id).replaceChildren(
+    ...rows.flatMap(([name, value, className]) => [newElement("dt", name), newElement("dd", value, className)]),
+  );
+}
+
+/** Show a table; no rows remove it. */
+export function showTable(id: string, heading: string[], rows: string[][]): void {
+  const row = (tag: string, cells: string[]) => newElement("tr", cells.map((cell) => newElement(tag, cell)));
+  const table = newElement("table", [row("th", heading), ...rows.map((cells) => row("td", cells))]);
+  element(id).replaceChildren(...(rows.length ? [table] : []));
+}

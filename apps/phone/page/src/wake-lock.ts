@@ -1,0 +1,21 @@
+/** Keeps the screen on while something runs, in browsers that can. */
+let lock: WakeLockSentinel | null = null;
+let wanted = false;
+
+/** Keep the screen on, or stop doing so. */
+export async function keepAwake(awake: boolean): Promise<void> {
+  wanted = awake;
+  if (!awake) {
+    await lock?.release().catch(() => undefined);
+    lock = null;
+    return;
+  }
+  // The browser refuses the lock, for example, if the battery is low.
+  lock ??= (await navigator.wakeLock?.request("screen").catch(() => null)) ?? null;
+  lock?.addEventListener("release", () => (lock = null));
+}
+
+// The browser ends a lock when the page is hidden, so it is requested again when the page is shown.
+document.addEventListener("visibilitychange", () => {
+  if (wanted && document.visibilityState === "visible") void keepAwake(true);
+});

@@ -1,0 +1,174 @@
+"""The page's TypeScript copies of Python code give the same results as the Python code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from doubles import LABELS, SIZE, tensor
+from phone_server import message
+
+from edgeshift.apps.phone.messages import read_message
+from edgeshift.artifact.description import RuleSpec
+from edgeshift.events.spotter import Spotter
+from edgeshift.stream.selfcheck import check_frames
+from edgeshift.video.clips import Pacer
+from edgeshift.video.fit import FrameSpec, fit_frame
+
+
+# The last case needs the generator's state of 624 words to be renewed.
+@pytest.mark.parametrize(
+    ("seed", "count", "height", "width"), [(7, 8, 64, 64), (0, 1, 7, 5), (2**31, 3, 30, 17), (11, 60, 14, 14)]
+)
+def test_the_frames_of_the_self_check_are_equal_to_the_byte(run_typescript, seed, count, height, width):
+    code = "return page.checkFrames(seed, count, height, width).map((frame) => Array.from(frame))"
+    frames = np.array(run_typescript(code, seed=seed, count=count, height=height, width=width), np.uint8)
+    assert np.array_equal(frames.reshape(count, height, width, 3), check_frames(seed, count, height, width))
+
+
+FITS = [
+    FrameSpec(112, 112),
+    FrameSpec(64, 48, order="bgr"),
+    FrameSpec(112, 112, fit="crop"),
+    FrameSpec(224, 224, fit="crop", short_side=256),
+    FrameSpec(60, 90, fit="crop", short_side=95, order="bgr"),
+]
+
+
+@pytest.mark.parametrize("size", [(240, 240), (480, 640), (640, 480), (33, 47), (112, 112), (1080, 720)])
+@pytest.mark.parametrize("spec", FITS, ids=lambda spec: f"{spec.fit}{spec.height}x{spec.width}{spec.order}")
+def test_fitted_frames_differ_by_one_grey_level_at_most(run_typescript, spec, size, tmp_path):
+    height, width = size
+    picture = np.random.default_rng(1).integers(0, 256, (height, width, 4), np.uint8)
+    (tmp_path / "picture").write_bytes(picture.tobytes())
+    code = """
+        const pixels = new Uint8ClampedArray(readFileSync(path));
+        const out = new Float32Array(spec.height * spec.width * 3);
+        new page.Fitter(spec, width, height, 4).fit(pixels, out);
+        return Array.from(out);
+    """
+    fields = {"short_side": None, **msgspec.to_builtins(spec)}
+    fitted = np.array(
+        run_typescript(code, path=str(tmp_path / "picture"), spec=fields, width=width, height=height), np.float64
+    )
+    expected = fit_frame(np.ascontiguousarray(picture[..., :3]), spec).ravel().astype(float)
+    assert fitted.min() >= 0 and fitted.max() <= 255 and np.array_equal(fitted, np.round(fitted))
+    # OpenCV rounds its weights to 1/2048. Noise is the hardest picture.
+    assert np.abs(fitted - expected).max() <= 1
+    assert (fitted != expected).mean() < 0.25
+
+
+def test_the_same_frames_are_due(run_typescript):
+    times = np.cumsum(np.random.default_rng(2).choice([0.001, 0.033, 0.034, 0.25, 0.9], 500)) + 5
+    times[300:] -= 60  # the clock jumps back
+    for spacing in (0.25, 0.1, 1.0):
+        pacer = Pacer(spacing)
+        code = "const pacer = new page.Pacer(spacing); return times.map((time) => pacer.isDue(time))"
+        assert run_typescript(code, times=times.tolist(), spacing=spacing) == [
+            pacer.takes(float(time)) for time in times
+        ]
+
+
+RULES = [
+    RuleSpec(window=3, threshold=0.5, hold_off=1.0),
+    RuleSpec(window=1, threshold=0.9),
+    RuleSpec(window=5, threshold=0.275, hold_off=0.5, none="none", memory=12),
+    RuleSpec(window=2, threshold=0.4, memory=1),
+    RuleSpec(window=4, threshold=0.3, none="blue", memory=3, hold_off=0.25),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.window}-{rule.memory}-{rule.none}")
+def test_the_same_gestures_are_detected(run_typescript, rule):
+    random = np.random.default_rng(3)
+    # Gestures of several frames with pauses between them. Noise alone would give hardly any detection.
+    shown = np.repeat(random.integers(0, len(LABELS), 80), random.integers(1, 9, 80))
+    logits = random.normal(0, 1, (len(shown), len(LABELS))) + 3 * np.eye(len(LABELS))[shown]
+    logits = logits.astype(np.float32).astype(float)
+    times = np.arange(len(shown)) * 0.25
+    times[len(shown) // 2 :] -= 10  # the clock jumps back
+    code = """
+        const spotter = new page.Spotter(rule, labels);
+        return logits.map((row, index) => spotter.feed(row, times[index])).filter((event) => event !== null);
+    """
+    fields = {"none": None, "memory": None, "hold_off": 0.0, **msgspec.to_builtins(rule)}
+    found = run_typescript(code, rule=fields, labels=LABELS, logits=logits.tolist(), times=times.tolist())
+    spotter = Spotter(rule, LABELS)
+    expected = [event for row, time in zip(logits, times, strict=True) if (event := spotter.feed(row, float(time)))]
+    assert len(expected) > 5
+    assert [(event["label"], event["timestamp"]) for event in found] == [(e.label, e.timestamp) for e in expected]
+    assert [event["score"] for event in found] == pytest.approx([event.score for event in expected], abs=1e-9)
+
+
+def test_logits_that_are_not_finite_are_an_error(run_typescript):
+    code = """
+        const spotter = new page.Spotter(rule, labels);
+        return [[0, NaN, 0, 0], [Infinity, 0, 0, 0]].map((row) => {
+          try { spotter.feed(row, 0); return "no error"; } catch (error) { return error.message; }
+        });
+    """
+    rule = {"window": 1, "threshold": 0.5, "hold_off": 0.0, "none": None, "memory": None}
+    assert all("not finite" in text for text in run_typescript(code, rule=rule, labels=LABELS))
+
+
+READ = """
+    try {
+      const { spec, graph } = await page.readArtifact(new Uint8Array(readFileSync(path)));
+      return { spec, graph: Buffer.from(graph).toString() };
+    } catch (error) { return { error: error.message }; }
+"""
+
+
+def test_the_page_reads_the_artifact_as_it_was_written(run_typescript, artifact):
+    found: dict[str, Any] = run_typescript(READ, path=str(artifact.path))
+    spec = found["spec"]
+    assert found["graph"] == "no graph"
+    assert spec["labels"] == list(LABELS) and spec["frame"]["height"] == SIZE and spec["frame"]["fit"] == "squash"
+    assert spec["rule"] == {"window": 3, "threshold": 0.5, "hold_off": 0, "none": None, "memory": None}
+    assert spec["check"]["logits"] == [[0, 1, 2, 3]] * 2
+    assert spec["states"][0]["start"] == 0 and spec["body_bytes"] == 8
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "foreign"])
+def test_the_page_refuses_a_damaged_artifact(run_typescript, artifact, tmp_path, damage):
+    flipped = bytes([*artifact.data[:3], artifact.data[3] ^ 1]) + artifact.data[4:]
+    data = {"cut": artifact.data[:-10], "flip": flipped, "empty": b"", "foreign": b"x" * 500}[damage]
+    (tmp_path / "damaged").write_bytes(data)
+    assert "artifact is" in run_typescript(READ, path=str(tmp_path / "damaged"))["error"]
+
+
+def test_the_page_refuses_int8_inputs(run_typescript, make_artifact):
+    frame = tensor("frame", 1, SIZE, SIZE, 3, dtype="int8", scale=1.0, zero_point=-128)
+    path = make_artifact(input=frame, precision="int8")
+    assert "float tensors only" in run_typescript(READ, path=str(path))["error"]
+
+
+def test_percentiles_equal_those_of_numpy(run_typescript):
+    samples = np.random.default_rng(4).exponential(1.0, 333)
+    code = "return [50, 90, 99].map((percent) => page.percentile(percent, samples, 1))"
+    found = run_typescript(code, samples=samples.tolist())
+    assert found == pytest.approx(np.percentile(samples, [50, 90, 99]).tolist())
+    code = "return [page.percentile(90, [1, 2, 3]), page.percentile(99, samples)]"
+    assert run_typescript(code, samples=samples.tolist()) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("no such\r\n\toperator\x1b[31m here\u2028", "no such operator [31m here"),
+        ("x" * 600, "x" * 511 + "…"),
+        ("\U0001f4f1" * 513, "\U0001f4f1" * 511 + "…"),
+        ("fine: ä 手", "fine: ä 手"),
+        ("\u202eturned\u2069", "turned"),
+    ],
+)
+def test_any_text_of_a_browser_becomes_a_line_that_the_server_accepts(run_typescript, text, line):
+    found = run_typescript("return page.oneLine(text)", text=text)
+    assert found == line
+    assert read_message(message("error", message=found)).message == line
+
+
+def test_half_of_a_surrogate_pair_becomes_a_question_mark(run_typescript):
+    assert run_typescript("return page.oneLine('a\\ud83d' + 'b')") == "a?b"

@@ -145,7 +145,6 @@ def _describe(
     has_head = match.classes is not None
     trained = recorded.trained and has_head and config.table == recorded.config.table
     labels = _labels(file, recorded if has_head else None, config, options)
-    name = printable(file.path.name)
     return ModelDescription(
         labels=labels,
         frame=FrameSpec(

@@ -21,13 +21,11 @@ Z95 = 1.959963984540054
 
 
 class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A share of a whole, such as the clips that are classified correctly.
+    """A share, such as of the clips that are classified correctly.
 
     Attributes:
-        count: number of clips that count.
-        total: number of all clips.
-        value: ``count / total``; None if there are no clips, as are the next two.
-        low, high: ends of the 95% interval.
+        count, total: number of clips that count, and of all clips.
+        value, low, high: ``count / total`` and the ends of its 95% interval; None: there are no clips.
     """
 
     count: int
@@ -69,8 +67,7 @@ def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
     (Agresti and Min, 2005).
 
     Args:
-        lost: number of clips that only the first model classifies correctly.
-        won: number of clips that only the second model classifies correctly.
+        lost, won: number of clips that only the first, only the second model classifies correctly.
         total: number of clips.
     """
     n, difference, discordant = total + 2, won - lost, won + lost + 1
@@ -80,10 +77,9 @@ def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test, whose null hypothesis is that two models are equally good.
+    """Return the two-sided p-value of McNemar's exact test: how likely equally good models differ this much.
 
-    Args:
-        first_only, second_only: number of clips that only the first, only the second model classifies correctly.
+    Its arguments are the numbers of clips that only the first, only the second model classifies correctly.
     """
     total = first_only + second_only
     # Each binomial coefficient follows from the one before: computed one by one, thousands of clips would take minutes.

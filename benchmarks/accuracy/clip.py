@@ -19,12 +19,7 @@ FRAMES = 8
 
 @dataclass(frozen=True, eq=False)
 class FrameLogits:
-    """The logits of the frames of one clip.
-
-    Attributes:
-        times: timestamps of the frames, seconds, float64 [T].
-        logits: float32 [T, classes].
-    """
+    """The timestamps of a clip's frames, seconds, float64 [T], and their logits, float32 [T, classes]."""
 
     times: npt.NDArray[np.float64]
     logits: npt.NDArray[np.float32]

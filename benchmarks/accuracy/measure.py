@@ -30,11 +30,8 @@ class Measured:
     """The results of one artifact.
 
     Attributes:
-        file: name of the file.
-        sha256: hash of the file.
-        runtime: name and version of the runtime.
-        spec: description in the file.
-        rule: event rule that was used.
+        file, sha256, spec: name, hash and description of the file.
+        runtime, rule: runtime and event rule that were used.
         clips: the results, in the order of the data set.
         unreadable: name and reason for every clip that could not be streamed, in the order of the data set.
     """
@@ -60,8 +57,7 @@ def measure(
     """Stream every clip. Clips that cannot be read are listed in the result.
 
     Args:
-        candidate: the artifact.
-        clips: clips of the data set.
+        candidate, clips: the artifact, and the clips of the data set.
         jobs: number of processes; 1: this process.
         device: device to run on, for a candidate of ``open_on_device``; None: this machine.
         journal: stores every result, and gives those that it has already.
@@ -96,15 +92,10 @@ def measure(
     if not scores:
         name, reason = next(iter(unreadable.items()), ("", "there are none"))
         raise VideoError(f"none of {len(clips)} clips can be read; the first: {name}: {reason}")
-    return Measured(
-        candidate.path.name,
-        candidate.sha256,
-        candidate.model.runtime,
-        candidate.model.spec,
-        candidate.rule,
-        tuple(scores[clip.name] for clip in clips if clip.name in scores),
-        tuple((clip.name, unreadable[clip.name]) for clip in clips if clip.name in unreadable),
-    )
+    in_order = tuple(scores[clip.name] for clip in clips if clip.name in scores)
+    reasons = tuple((clip.name, unreadable[clip.name]) for clip in clips if clip.name in unreadable)
+    name, model = candidate.path.name, candidate.model
+    return Measured(name, candidate.sha256, model.runtime, model.spec, candidate.rule, in_order, reasons)
 
 
 def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator[Result]:

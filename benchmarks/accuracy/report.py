@@ -37,8 +37,7 @@ class LabelResult(Struct, frozen=True, kw_only=True):
     """The result for one label.
 
     Attributes:
-        label: the label.
-        clips: number of clips with this label.
+        label, clips: the label, and the number of clips with it.
         right: {kind of prediction: number of clips it is correct for}.
     """
 
@@ -51,8 +50,7 @@ class ExcludedClips(Struct, frozen=True, kw_only=True):
     """Clips that are excluded from accuracy: those without a gesture, or with a gesture that the model does not have.
 
     Attributes:
-        label: their label.
-        clips: number of clips.
+        label, clips: their label, and their number.
         frames: mean share of a clip's frames that are predicted as "no gesture"; None: there is no such label.
         silent: share of the clips in which no event is announced.
     """
@@ -70,8 +68,7 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
         file, sha256: name and hash of the file.
         model, precision, trained, frame_spacing: from the description in the file.
         runtime: name and version of the runtime.
-        rule: event rule that was used.
-        assumed: whether that is the default rule, because the artifact has none.
+        rule, assumed: event rule, and whether it is the default rule because the artifact has none.
         accuracy: {kind of prediction: share of the clips it is correct for}, see ``ClipScore``.
         subset: the same for the clips of the chosen labels; None: none were chosen.
         running: {"4": share of the clips whose running mean is correct after 4 frames, ..., "end": at the end}.
@@ -107,8 +104,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """The comparison of an artifact with the first one, on the clips that both could read.
 
     Attributes:
-        file: name of the artifact.
-        clips: number of clips.
+        file, clips: name of the artifact, and number of clips.
         changed: clips with another consensus prediction.
         lost, won: clips that only the first artifact, only this one predicts correctly.
         p: p-value of McNemar's exact test.
@@ -132,8 +128,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
     Attributes:
         version: version of the format.
-        data: name of the data set.
-        data_sha256: hash of the clips' names and labels.
+        data, data_sha256: name of the data set, and hash of its clips' names and labels.
         split: split that was measured; None: all clips.
         subset: labels whose accuracy was asked for separately; None: none.
         subjects: the artifacts, in the order in which they were given.
@@ -156,8 +151,7 @@ def make_report(
 
     Args:
         measured: one entry per artifact; the others are compared with the first.
-        data: the data set.
-        split: the split of it that was measured.
+        data, split: the data set, and the split of it that was measured.
         subset: labels to give the accuracy of separately.
     """
     results = tuple(_artifact_result(one, subset) for one in measured)

@@ -18,10 +18,8 @@ class ClipScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """The predictions for one clip. ``consensus``, ``last`` and ``window`` are never "no gesture".
 
     Attributes:
-        file: name of the clip in the data set.
-        label: true label.
-        frames: number of frames that were streamed.
-        seconds: time of the last frame.
+        file, label: name of the clip in the data set, and its true label.
+        frames, seconds: number of frames that were streamed, and time of the last one.
         consensus: prediction by the consensus that the model was trained for: the mean of all frames' logits, or the
             logits of the last frame.
         last: prediction for the last frame.
@@ -66,12 +64,10 @@ def score_clip(
     """Return the predictions for a clip.
 
     Args:
-        name: name of the clip.
-        label: true label; the model need not have it.
+        name, label: name and true label of the clip; the model need not have this label.
         answers: logits of one or more frames.
         rule: event rule.
-        labels: labels of the model.
-        consensus: consensus that the model was trained for.
+        labels, consensus: labels of the model, and the consensus that it was trained for.
 
     Raises:
         EdgeshiftError: logits are not finite, or the event rule does not fit the labels.

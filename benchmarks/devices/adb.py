@@ -11,7 +11,6 @@ import re
 import secrets
 import shlex
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,8 +18,8 @@ from pathlib import Path
 from edgeshift._system.files import atomic_write, sha256
 from edgeshift.benchmarks.devices.adb_client import STATES, TIMEOUT, call_adb, choose_phone, list_adb
 from edgeshift.benchmarks.devices.adb_facts import SCRIPT, fastest_cores, phone_facts
-from edgeshift.benchmarks.devices.agent import build_agent
-from edgeshift.benchmarks.devices.device import CommandResult, OnLine, last_line
+from edgeshift.benchmarks.devices.agent import push_agent
+from edgeshift.benchmarks.devices.device import CommandResult, OnLine, last_line, require_plain_name
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.errors import DeviceError, DeviceLostError
 
@@ -32,7 +31,6 @@ FOLDER = "/data/local/tmp/edgeshift"
 TRANSFER_TIMEOUT = 600.0
 #: The folder of the app Termux, with the programs that are installed in it.
 TERMUX = "/data/data/com.termux/files"
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 #: A serial number, host:port, or the name of a phone on the network.
 _SERIAL = re.compile(r"[A-Za-z0-9[][A-Za-z0-9._:()\[\] -]{0,127}")
 
@@ -94,8 +92,7 @@ class AdbDevice:
             DeviceError: a name with folders, or too little space on the phone.
             DeviceLostError: the connection was lost.
         """
-        if not NAME.fullmatch(name):
-            raise DeviceError(f"{name!r}: give a file on a device a plain name, without folders")
+        require_plain_name(name)
         path = f"{FOLDER}/{name}"
         digest = sha256(local.read_bytes())
         if self._digest(path) == digest:
@@ -150,10 +147,7 @@ class AdbDevice:
                 "`pkg install python python-numpy openssh`, `python3 -m pip install msgspec` and `sshd`, here "
                 "`adb forward tcp:8022 tcp:8022`, and use --device ssh://localhost:8022"
             )
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "agent.pyz")
-            build_agent(file)
-            self._agent = [*python, self.push(file, "agent.pyz")]
+        self._agent = [*python, push_agent(self)]
         return self._agent
 
     def _adb(self, arguments: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
@@ -191,7 +185,7 @@ class AdbDevice:
 
     def _state(self) -> str | None:
         """Return the state of the phone as adb lists it now; None: it is not listed."""
-        return next((phone.state for phone in list_adb().phones if phone.serial == self.serial), None)
+        return next((phone.state for phone in list_adb()[0] if phone.serial == self.serial), None)
 
     def _lost(self, err: str) -> DeviceLostError:
         """Return the error for a call of adb that ended before its command, with what adb printed."""

@@ -29,41 +29,23 @@ TIMEOUT = 20.0
 
 
 class Phone(NamedTuple):
-    """One line of ``adb devices``.
-
-    Attributes:
-        serial: serial number.
-        state: "device" if the phone can be used, otherwise a key of ``STATES``.
-        model: name of the model; None: adb does not print it.
-    """
+    """A phone as ``adb devices`` lists it: serial number, "device" or a key of ``STATES``, and model if it is known."""
 
     serial: str
     state: str
     model: str | None
 
 
-class Phones(NamedTuple):
-    """The phones that adb knows.
-
-    Attributes:
-        phones: the phones, in adb's order.
-        reason: why there are none; None: there are some.
-    """
-
-    phones: tuple[Phone, ...]
-    reason: str | None
-
-
-def list_adb(timeout: float = TIMEOUT) -> Phones:
-    """Return the phones that adb knows. A missing adb is not an error: the list is empty and has a reason."""
+def list_adb() -> tuple[tuple[Phone, ...], str | None]:
+    """Return the phones that adb knows; if there are none, or no adb, the reason as well."""
     try:
-        done = call_adb(["devices", "-l"], timeout)
+        done = call_adb(["devices", "-l"], TIMEOUT)
     except DeviceError as error:
-        return Phones((), str(error))
+        return (), str(error)
     if done.status:
-        return Phones((), f"adb devices failed: {done.problem}")
+        return (), f"adb devices failed: {done.problem}"
     phones = parse_devices(done.out)
-    return Phones(phones, None if phones else "no phone: plug one in, with USB debugging on in its developer options")
+    return phones, None if phones else "no phone: plug one in, with USB debugging on in its developer options"
 
 
 def parse_devices(text: str) -> tuple[Phone, ...]:
@@ -77,29 +59,26 @@ def parse_devices(text: str) -> tuple[Phone, ...]:
 
 
 def choose_phone(serial: str | None) -> str:
-    """Return the serial number of the phone to use.
-
-    Args:
-        serial: the phone that was asked for; None: the only phone that can be used.
+    """Return the serial number of the phone that was asked for, or else of the only phone that can be used.
 
     Raises:
         DeviceLostError: the phone that was asked for is not connected.
         DeviceError: there is no phone, there are several, or the phone cannot be used.
     """
-    listed = list_adb()
+    phones, reason = list_adb()
     if serial is None:
-        if not listed.phones:
-            raise DeviceError(f"adb: {listed.reason}")
-        usable = [phone for phone in listed.phones if phone.state == "device"]
+        if not phones:
+            raise DeviceError(f"adb: {reason}")
+        usable = [phone for phone in phones if phone.state == "device"]
         if len(usable) > 1:
             names = " or ".join(f"adb:{phone.serial}" for phone in usable)
             raise DeviceError(f"adb: there are {len(usable)} phones: choose one with --device {names}")
-        chosen = (usable or listed.phones)[0]
+        chosen = (usable or phones)[0]
     else:
-        named = [phone for phone in listed.phones if phone.serial == serial]
+        named = [phone for phone in phones if phone.serial == serial]
         if not named:
-            names = ", ".join(phone.serial for phone in listed.phones)
-            raise DeviceLostError(f"adb:{serial} is not connected: {f'adb lists {names}' if names else listed.reason}")
+            names = ", ".join(phone.serial for phone in phones)
+            raise DeviceLostError(f"adb:{serial} is not connected: {f'adb lists {names}' if names else reason}")
         chosen = named[0]
     if chosen.state != "device":
         raise DeviceError(f"adb:{chosen.serial} is {chosen.state}: {STATES[chosen.state]}")
@@ -107,16 +86,7 @@ def choose_phone(serial: str | None) -> str:
 
 
 def call_adb(arguments: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
-    """Run adb to its end.
-
-    Args:
-        arguments: arguments of adb.
-        timeout: seconds after which it is stopped.
-        on_line: called with each line of standard output as it arrives.
-
-    Raises:
-        DeviceError: adb is not installed, prints too much, or takes too long (its cause is ``TimeoutExpired``).
-    """
+    """Run adb to its end. Arguments and errors as ``run_process``; it is a DeviceError if adb is not installed."""
     if shutil.which("adb") is None:
         raise DeviceError(MISSING)
     return run_process(["adb", *arguments], timeout, on_line)

@@ -51,15 +51,18 @@ def phone_facts(output: str) -> Facts:
                 file.write_text(text, encoding="utf-8")
         linux = read_facts(root, lambda command: None)
     properties = dict(re.findall(r"^\[([^]]+)\]: \[([^]]*)\]", parts.get("getprop", ""), re.MULTILINE))
-    thermal, battery, cores = parts.get("thermal", ""), parts.get("battery", ""), parts.get("nproc", "").strip()
+    release, level = (properties.get(f"ro.build.version.{name}", "?") for name in ("release", "sdk"))
+    thermal, cores = parts.get("thermal", ""), parts.get("nproc", "").strip()
+    tenths = re.search(r"^\s*temperature: (-?\d+)\s*$", parts.get("battery", ""), re.MULTILINE)
+    battery = {"battery": int(tenths[1]) / 10} if tenths else {}
     processor = (("ro.soc.manufacturer", "ro.soc.model"), ("ro.board.platform",), ("ro.hardware",))
     return msgspec.structs.replace(
         linux,
         board=_joined(properties, "ro.product.manufacturer", "ro.product.model"),
         processor=next(filter(None, (_joined(properties, *names) for names in processor)), "unknown"),
         cores=int(cores) if cores.isdigit() else max(len(linux.clock), 1),
-        system=_system(properties, parts.get("uname", "").strip()),
-        temperatures={**linux.temperatures, **thermal_temperatures(thermal), **_battery(battery)},
+        system=f"Android {release} (API {level}), {parts.get('uname', '').strip() or 'Linux'}",
+        temperatures={**linux.temperatures, **thermal_temperatures(thermal), **battery},
         throttled=thermal_status(thermal),
         power_mode="battery saver" if parts.get("low_power", "").strip() == "1" else None,
     )
@@ -99,8 +102,7 @@ def fastest_cores(clock: dict[str, tuple[float, float]], least: int = 1) -> tupl
     """Return the numbers of the fastest cores: whole clusters, fastest first, until there are ``least`` cores.
 
     Args:
-        clock: {"cpu0": (current MHz, maximum MHz)}, as in ``Facts``.
-        least: the least number of cores.
+        clock: {"cpu0": (present MHz, maximum MHz)}, as in ``Facts``.
     """
     chosen: list[int] = []
     for fastest in sorted({maximum for _, maximum in clock.values()}, reverse=True):
@@ -116,14 +118,3 @@ def taskset_mask(cores: tuple[int, ...]) -> str:
 
 def _joined(properties: dict[str, str], *names: str) -> str | None:
     return " ".join(filter(None, (properties.get(name) for name in names))) or None
-
-
-def _system(properties: dict[str, str], kernel: str) -> str:
-    release, level = properties.get("ro.build.version.release", "?"), properties.get("ro.build.version.sdk", "?")
-    return f"Android {release} (API {level}), {kernel or 'Linux'}"
-
-
-def _battery(text: str) -> dict[str, float]:
-    """Return the battery's temperature from ``dumpsys battery``, which prints tenths of a degree."""
-    tenths = re.search(r"^\s*temperature: (-?\d+)\s*$", text, re.MULTILINE)
-    return {"battery": int(tenths[1]) / 10} if tenths else {}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from edgeshift._system.files import atomic_write
+from edgeshift.benchmarks.devices.device import Device
 from edgeshift.targets import RUNTIMES
 
 WORKER = "edgeshift.benchmarks.latency.worker"
@@ -35,28 +37,32 @@ MAIN = f"{CHECK}from {WORKER} import main\nsys.exit(main())\n"
 def build_agent(path: Path) -> None:
     """Write the agent, a file of about 100 kB."""
     # Runtimes are imported by name, so no import statement mentions them.
-    names = sorted(modules(WORKER, *(runtime.module for runtime in RUNTIMES.values() if runtime.on_boards)))
+    files = modules(WORKER, *(runtime.module for runtime in RUNTIMES.values() if runtime.on_boards))
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
         _write(file, "__main__.py", MAIN.encode())
-        for name in names:
-            source = _source(name)
-            assert source is not None
+        for name, source in sorted(files.items()):
             entry = name.replace(".", "/") + ("/__init__.py" if source.name == "__init__.py" else ".py")
             _write(file, entry, source.read_bytes())
 
 
-def modules(*names: str) -> set[str]:
-    """Return the given modules, their packages, and all modules of edgeshift that any of these imports."""
-    found: set[str] = set()
+def push_agent(device: Device) -> str:
+    """Copy the agent to a device, unless it is there, and return its path there."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "agent.pyz")
+        build_agent(file)
+        return device.push(file, file.name)
+
+
+def modules(*names: str) -> dict[str, Path]:
+    """Return {name: file} of the given modules, their packages, and all that any of them imports from edgeshift."""
+    found: dict[str, Path] = {}
     todo = list(names)
     while todo:
         name = todo.pop()
         source = None if name in found else _source(name)
         if source is not None:
-            found.add(name)
-            todo.extend(_imports(source))
-            if "." in name:
-                todo.append(name.rpartition(".")[0])
+            found[name] = source
+            todo += [*_imports(source), name.rpartition(".")[0]]
     return found
 
 
@@ -79,12 +85,10 @@ def _imports(source: Path) -> Iterator[str]:
 def _source(name: str) -> Path | None:
     """Return the file of a module of edgeshift; None: there is no such module."""
     try:
-        spec = importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name) if name.startswith("edgeshift") else None
     except (ModuleNotFoundError, ValueError):
         return None
-    if spec is None or spec.origin is None or not name.startswith("edgeshift"):
-        return None
-    return Path(spec.origin)
+    return None if spec is None or spec.origin is None else Path(spec.origin)
 
 
 def _write(file: zipfile.ZipFile, name: str, data: bytes) -> None:

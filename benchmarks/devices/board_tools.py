@@ -11,12 +11,7 @@ import re
 import msgspec
 
 #: Bits of ``vcgencmd get_throttled``: the present state. The same bits, 16 places higher: since the board started.
-THROTTLED = {
-    0: "voltage too low",
-    1: "clock capped",
-    2: "throttled",
-    3: "soft temperature limit",
-}
+THROTTLED = {0: "voltage too low", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
 #: Degrees Celsius. Sensors that are off report values outside of these.
 COLDEST, HOTTEST = -40.0, 150.0
 
@@ -25,14 +20,12 @@ class Tegra(msgspec.Struct, frozen=True, kw_only=True):
     """One line of ``tegrastats``.
 
     Attributes:
-        memory: MB in use, and MB in total; None: not reported.
         load: GPU load, percent of the time; None: not reported.
         clock: GPU clock, MHz; None: not reported.
         temperatures: {sensor: degrees Celsius}.
         power: {power rail: milliwatts at this moment}.
     """
 
-    memory: tuple[float, float] | None
     load: float | None
     clock: float | None
     temperatures: dict[str, float]
@@ -45,13 +38,11 @@ def tegrastats(output: str | None) -> Tegra | None:
     if not lines:
         return None
     line = lines[-1]
-    memory = re.search(r"\bRAM (\d+)/(\d+)MB", line)
     gpu = re.search(r"\bGR3D_FREQ (\d+)%(?:@\[?(\d+))?", line)
     temperatures = {name: float(value) for name, value in re.findall(r"\b([A-Za-z][\w-]*)@(-?\d+(?:\.\d+)?)C\b", line)}
     # Present and average power: "VDD_IN 5432mW/5100mW" since JetPack 5, "POM_5V_IN 2380/2380" before.
     rails = re.findall(r"\b((?:VDD|POM|VIN)_?\w*) (\d+)(?:mW)?/(\d+)(?:mW)?", line)
     return Tegra(
-        memory=(float(memory[1]), float(memory[2])) if memory else None,
         load=float(gpu[1]) if gpu else None,
         clock=float(gpu[2]) if gpu and gpu[2] else None,
         # A power chip that is not connected always reports 100 degrees.
@@ -68,11 +59,8 @@ def jetson_gpu(output: str | None) -> tuple[float, float] | None:
 
 def power_mode(output: str | None) -> str | None:
     """Return a Jetson's power mode from ``nvpmodel -q``, which prints ``NV Power Mode: MAXN``."""
-    for line in (output or "").splitlines():
-        name, colon, value = line.partition(":")
-        if colon and name.strip() == "NV Power Mode":
-            return value.strip() or None
-    return None
+    mode = re.search(r"^ *NV Power Mode *: *(\S.*?) *$", output or "", re.MULTILINE)
+    return mode[1] if mode else None
 
 
 def pi_throttled(output: str | None) -> tuple[str, ...] | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from edgeshift.benchmarks.devices.facts import Facts
+from edgeshift.errors import DeviceError
 
 #: Called with each line of a command's standard output as it arrives, without the line end.
 OnLine = Callable[[str], None]
@@ -15,13 +17,7 @@ MAX_OUTPUT = 1 << 28
 
 
 class CommandResult(NamedTuple):
-    """What a command left that has ended.
-
-    Attributes:
-        status: exit status.
-        out: standard output.
-        err: standard error.
-    """
+    """The exit status, standard output and standard error of a command that has ended."""
 
     status: int
     out: str
@@ -60,7 +56,6 @@ class Device(Protocol):
         """Copy a file into edgeshift's folder on the device, unless the same file is there already.
 
         Args:
-            local: the file on this machine.
             name: its name on the device, without folders.
 
         Returns:
@@ -83,6 +78,12 @@ class Device(Protocol):
     def facts(self) -> Facts:
         """Return what the device reports of itself."""
         ...
+
+
+def require_plain_name(name: str) -> None:
+    """Raise DeviceError if a name of a file on a device has folders or unusual characters."""
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", name) is None:
+        raise DeviceError(f"{name!r}: give a file on a device a plain name, without folders")
 
 
 def last_line(text: str, limit: int = 300) -> str:

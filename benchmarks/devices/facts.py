@@ -1,13 +1,13 @@
 """Read what a device reports of itself: board, processor, clocks, temperatures, power mode. Nothing is changed.
 
-A value that cannot be read is None or empty, never a guess. Reports are published, so host names and paths are left out.
+A value that cannot be read is None or empty, never a guess. Host names and paths are left out, for reports are public.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-import shutil
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -33,8 +33,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What a device reports of itself.
 
     Attributes:
-        board: name of the board, from its device tree; None: not reported.
-        processor: model of the processor.
+        board, processor: name of the board (None: not reported), and model of its processor.
         features: those of ``FEATURES`` that the processor has.
         cores: number of cores that this process may use.
         memory: bytes of main memory; None: not reported.
@@ -45,8 +44,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         temperatures: {sensor: degrees Celsius}.
         throttled: why the device throttles, or did since it started; empty: it does not; None: not reported.
         power_mode: power mode of a Jetson, or Android's battery saver; None: not reported.
-        gpu: present and maximum clock of a Jetson's GPU, MHz; None: not reported.
-        gpu_load: load of the GPU, percent of the time; None: not reported.
+        gpu, gpu_load: present and maximum clock of a Jetson's GPU, MHz, and its load, percent; None: not reported.
         power: {power rail of a Jetson: milliwatts}.
     """
 
@@ -70,11 +68,12 @@ def read_facts(root: Path = Path("/"), run_tool: RunTool | None = None) -> Facts
     """Return the facts of this device.
 
     Args:
-        root: root of the file system; tests give another one.
-        run_tool: runs a tool of the board; None: run it as a program. Tests give recorded output.
+        root, run_tool: root of the file system, and the function that runs a board's tools; tests replace them.
     """
     run_tool = run_tool or _run_tool
-    info = _cpuinfo(root)
+    first = (read_text(root / "proc/cpuinfo") or "").split("\n\n")[0]
+    info = dict(re.findall(r"^(\S.*?)\s*: *(.*?)\s*$", first, re.MULTILINE))
+    total = re.search(r"^MemTotal: +(\d+) kB$", read_text(root / "proc/meminfo") or "", re.MULTILINE)
     flags = set((info.get("flags") or info.get("Features") or "").split())
     cpus = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
     governors = (read_text(cpu / "cpufreq/scaling_governor") for cpu in cpus)
@@ -95,7 +94,7 @@ def read_facts(root: Path = Path("/"), run_tool: RunTool | None = None) -> Facts
         processor=info.get("model name") or platform.processor() or platform.machine(),
         features=tuple(feature for feature in FEATURES if feature in flags),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory=_memory(root),
+        memory=int(total[1]) * 1024 if total else None,
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         governors=tuple(dict.fromkeys(filter(None, governors))),
         clock=clock,
@@ -118,13 +117,6 @@ def read_text(path: Path) -> str | None:
     return data.decode("utf-8", "replace").strip("\0 \n\t") or None
 
 
-def _cpuinfo(root: Path) -> dict[str, str]:
-    """Return the fields of the first processor in /proc/cpuinfo."""
-    first = (read_text(root / "proc/cpuinfo") or "").split("\n\n")[0]
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}
-
-
 def _clock(cpu: Path) -> tuple[float, float] | None:
     """Return the present and the maximum clock of a core, MHz."""
     present, maximum = (read_text(cpu / "cpufreq" / name) or "" for name in ("scaling_cur_freq", "cpuinfo_max_freq"))
@@ -144,37 +136,19 @@ def _throttled(pi: str | None, cpus: list[Path]) -> tuple[str, ...] | None:
     return (f"clock capped {sum(counts):,} times by heat since it started",) if any(counts) else ()
 
 
-def _memory(root: Path) -> int | None:
-    for line in (read_text(root / "proc/meminfo") or "").splitlines():
-        words = line.split()
-        if words[:1] == ["MemTotal:"] and len(words) == 3 and words[1].isdigit():
-            return int(words[1]) * 1024
-    return None
-
-
 def _run_tool(command: Sequence[str]) -> str | None:
-    if shutil.which(command[0]) is None:
-        return None
-    if command[0] in ENDLESS:
-        return _first_line(command)
+    """Run a tool and return its output, of an endless tool the first line; None: it is missing or fails."""
+    endless = command[0] in ENDLESS
     try:
-        done = subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout[:MAX_TEXT].decode("utf-8", "replace")
-
-
-def _first_line(command: Sequence[str]) -> str | None:
-    """Return the first line that a tool prints, and stop the tool."""
-    try:
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)  # noqa: S603
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(command, **pipes) as child:  # noqa: S603
+            stop = threading.Timer(TIMEOUT, child.kill)
+            stop.start()
+            assert child.stdout is not None
+            output = child.stdout.readline(MAX_TEXT) if endless else child.stdout.read(MAX_TEXT)
+            if endless:
+                child.kill()
     except OSError:
         return None
-    stop = threading.Timer(TIMEOUT, child.kill)  # the tool may print nothing
-    stop.start()
-    with child:
-        assert child.stdout is not None
-        line = child.stdout.readline(MAX_TEXT)
-        child.kill()
     stop.cancel()
-    return line.decode("utf-8", "replace") or None
+    return output.decode("utf-8", "replace") if endless or child.returncode == 0 else None

@@ -21,10 +21,9 @@ DEVICES = {
 
 
 def find_device(name: str) -> Device:
-    """Return the device of a name. No connection is made, except that ``adb`` alone asks adb for the only phone.
+    """Return the device ``local``, ``ssh://user@host:port``, ``adb:SERIAL`` or ``adb``, without connecting to it.
 
-    Args:
-        name: ``local``, ``ssh://user@host:port``, ``adb`` or ``adb:SERIAL``.
+    Only ``adb`` alone asks adb for the only phone.
 
     Raises:
         DeviceError: an unknown kind of device, or a malformed name.

@@ -24,14 +24,13 @@ class RecordedDevice:
     """A device with recorded results; see ``edgeshift.benchmarks.devices.device.Device``. It is public and stable.
 
     Attributes:
-        recorded_facts: the result of ``facts()``.
+        recorded_facts: the result of ``facts``.
         results: {start of a command line, its arguments joined by spaces: the result}. The longest start that fits
             a command decides. A list gives one result per call; its last result is repeated.
         name: name of the device.
         lost_after: number of calls of ``run`` after which the device is lost; None: never.
         calls: the commands that were run, in order.
-        files: {name: contents} of the files that were pushed.
-        pushes: names of the files that were copied, in order; a file that was there already is not listed again.
+        files, pushes: {name: contents} of the files that were pushed, and the names that were really copied, in order.
     """
 
     recorded_facts: Facts

@@ -17,8 +17,7 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     Attributes:
         facts: what the device reports of itself.
-        python: version of Python.
-        numpy: version of numpy.
+        python, numpy: versions of Python and numpy.
         opencv: whether OpenCV is installed, which resizes frames.
         runtimes: {runtime: version} of the runtimes that are installed.
     """

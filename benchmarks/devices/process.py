@@ -24,14 +24,13 @@ def run_process(
     """Run a program without a shell.
 
     Args:
-        argv: program and arguments.
-        timeout: seconds after which the program is stopped.
-        on_line: called with each line of standard output as it arrives.
+        argv, timeout, on_line: as for ``Device.run``.
         env: environment of the program; None: that of this process.
         stdin: standard input of the program. A pipe stays open, and empty, for as long as the program runs.
 
     Raises:
-        DeviceError: the program cannot be started, took too long, or printed more than ``MAX_OUTPUT`` bytes.
+        DeviceError: the program cannot be started, printed more than ``MAX_OUTPUT`` bytes, or took too long (its cause
+            is ``TimeoutExpired``).
     """
     try:
         child = subprocess.Popen(  # noqa: S603
@@ -46,7 +45,13 @@ def run_process(
     except subprocess.TimeoutExpired as error:
         raise DeviceError(f"{argv[0]}: stopped, as it did not end within {timeout:.0f} s") from error
     finally:
-        _stop(child)
+        # SIGTERM comes first, as the worker restores clocks when it receives it.
+        child.terminate()
+        try:
+            child.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
         if child.stdin is not None:
             child.stdin.close()
         for reader in readers:
@@ -89,15 +94,3 @@ class _Reader(threading.Thread):
                         self._on_line(data.decode("utf-8", "replace").rstrip("\r\n"))
                     except Exception as error:
                         self.failure = error
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Stop a program that still runs. SIGTERM comes first, as the worker restores clocks when it receives it."""
-    if child.poll() is not None:
-        return
-    child.terminate()
-    try:
-        child.wait(STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()

@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from edgeshift._system.files import atomic_write, sha256
-from edgeshift.benchmarks.devices.agent import CHECK, build_agent
-from edgeshift.benchmarks.devices.device import CommandResult, OnLine
+from edgeshift.benchmarks.devices.agent import CHECK, push_agent
+from edgeshift.benchmarks.devices.device import CommandResult, OnLine, require_plain_name
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.benchmarks.devices.messages import MARK, TIED
-from edgeshift.benchmarks.devices.probe import Probe, ask_probe
+from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.devices.process import run_process
 from edgeshift.errors import DeviceError, DeviceLostError
 
@@ -27,21 +26,15 @@ from edgeshift.errors import DeviceError, DeviceLostError
 ADDRESS = re.compile(r"ssh://(?:(?P<user>[\w.-]+)@)?(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>\d{1,5}))?/?")
 #: edgeshift's folder on the board, relative to the home directory, where ssh starts.
 FOLDER = ".cache/edgeshift"
-NAME = re.compile(r"[\w][\w.-]{0,127}")
 #: The commands that may start Python, in the order in which they are tried.
 PYTHONS = ("python3", "python3.12", "python3.11", "python3.10", "python")
 #: ssh's exit status when the connection fails; every other status is that of the command.
 LOST, NO_SUCH_PROGRAM = 255, 127
 #: Seconds to connect, for a short command, and for the transfer of a file.
 CONNECT_TIMEOUT, TIMEOUT, TRANSFER_TIMEOUT = 10, 60.0, 1800.0
-OPTIONS = (
-    "-o", "BatchMode=yes",
-    "-o", f"ConnectTimeout={CONNECT_TIMEOUT}",
-    # A dead connection is noticed within 15 seconds instead of TCP's many minutes.
-    "-o", "ServerAliveInterval=5",
-    "-o", "ServerAliveCountMax=3",
-    "-T",
-)  # fmt: skip
+#: The alive messages detect a dead connection within 15 seconds instead of TCP's many minutes.
+ALIVE = ("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
+OPTIONS = ("-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_TIMEOUT}", *ALIVE, "-T")
 
 
 class SshDevice:
@@ -64,7 +57,6 @@ class SshDevice:
         self._host = (f"{address['user']}@" if address["user"] else "") + address["host"].strip("[]")
         self._options = [*OPTIONS, *options]
         self._agent: list[str] | None = None
-        self._probe: Probe | None = None
 
     def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
         """Run a command on the board."""
@@ -72,8 +64,7 @@ class SshDevice:
 
     def push(self, local: Path, name: str) -> str:
         """Copy a file to the board. It has a temporary name until it is complete."""
-        if NAME.fullmatch(name) is None:
-            raise DeviceError(f"{name!r}: give a file on a device a plain name, without folders")
+        require_plain_name(name)
         path, data = f"{FOLDER}/{name}", local.read_bytes()
         known = self.run(["sha256sum", path], TIMEOUT)
         if known.status == 0 and known.out.split()[:1] == [sha256(data)]:
@@ -105,23 +96,13 @@ class SshDevice:
             DeviceError: no Python on the board can run it. The message has the command that installs what is missing.
         """
         if self._agent is None:
-            python = self._find_python()
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder, "agent.pyz")
-                build_agent(file)
-                # Killing ssh on this machine ends nothing on the board, so the agent watches the connection.
-                self._agent = [python, self.push(file, "agent.pyz"), TIED]
+            # Killing ssh on this machine ends nothing on the board, so the agent watches the connection.
+            self._agent = [self._find_python(), push_agent(self), TIED]
         return self._agent
 
     def facts(self) -> Facts:
-        """Return what the board reports of itself."""
-        return self.probe().facts
-
-    def probe(self) -> Probe:
-        """Return facts, versions and runtimes of the board. The agent is asked once."""
-        if self._probe is None:
-            self._probe = ask_probe(self)
-        return self._probe
+        """Return what the board reports of itself, by its agent."""
+        return ask_probe(self).facts
 
     def _find_python(self) -> str:
         """Return the first Python that can run the agent."""

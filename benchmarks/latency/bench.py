@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from edgeshift.artifact.file import artifact_bytes, artifact_size, read_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.facts import Facts
-from edgeshift.benchmarks.devices.messages import Message, Result, call_worker
+from edgeshift.benchmarks.devices.messages import Message, Receive, Result, call_worker, ignore
 from edgeshift.benchmarks.latency.frames import DRAWN, read_frames
-from edgeshift.benchmarks.latency.journal import Journal
+from edgeshift.benchmarks.latency.journal import Entry, Journal
 from edgeshift.benchmarks.latency.loop import WARM_TIMEOUT
 from edgeshift.benchmarks.latency.messages import Job, MemoryMeasured, MinuteEnded, RepeatEnded, Started
-from edgeshift.benchmarks.latency.result import ArtifactResult, Energy, Memory, Minute, Repeat, Report, Settings
+from edgeshift.benchmarks.latency.result import ArtifactResult, Memory, Minute, Repeat, Report, Settings
 from edgeshift.benchmarks.latency.vendor import measure_vendor
 from edgeshift.errors import ArtifactError, DeviceLostError
 
@@ -32,14 +32,7 @@ OVERHEAD, SLOWEST_STEP = 600.0, 10.0
 
 @dataclass(frozen=True)
 class Candidate:
-    """An artifact to measure.
-
-    Attributes:
-        path: path of the file.
-        spec: description in the file.
-        sha256: hash of the whole file.
-        bytes: size of the file.
-    """
+    """An artifact to measure: its path, and the description, hash and size of the whole file."""
 
     path: Path
     spec: StreamSpec
@@ -52,11 +45,9 @@ class Plan:
     """A measurement.
 
     Attributes:
-        device: device to measure on.
-        candidates: artifacts to measure.
-        settings: how to measure.
+        device, facts: device to measure on, and what it reports of itself.
+        candidates, settings: artifacts to measure, and how.
         source: source of the frames, as for ``read_frames``.
-        facts: what the device reports of itself.
         runtime: name of the runtime; None: the files' suffixes decide.
         memory: whether to measure memory as well, in processes of its own.
         idle_seconds: how long to measure the power of the idle device before each repeat.
@@ -93,7 +84,7 @@ class Plan:
 
 
 def open_candidate(path: Path) -> Candidate:
-    """Read an artifact, or a checkpoint of edgeshift that PyTorch runs. Errors as ``edgeshift.load``."""
+    """Read an artifact, or a checkpoint that PyTorch runs. Errors as ``edgeshift.load``."""
     if path.suffix.lower() == ".safetensors":
         from edgeshift.runtimes import load
 
@@ -112,7 +103,6 @@ def measure(
     """Measure in turns: the first repeat of every artifact, then the second of every artifact, and so on.
 
     Args:
-        plan: the measurement.
         journal: stores every result, and gives those that it has already.
         advance: called after every process.
         on_minute: called with each minute of a sustained run when it ends.
@@ -125,7 +115,7 @@ def measure(
     """
     lost: str | None = None
     with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
-        runs = [CandidateRun(plan, candidate, Path(folder), journal, on_minute) for candidate in plan.candidates]
+        runs = [_Run(plan, candidate, Path(folder), journal, on_minute) for candidate in plan.candidates]
         try:
             for index in range(plan.settings.repeats):
                 for run in runs:
@@ -145,58 +135,69 @@ def measure(
     )
 
 
-class CandidateRun:
-    """The measurement of one artifact. Files are copied to the device before its first process starts.
+def push_job(plan: Plan, candidate: Candidate, folder: Path) -> str:
+    """Copy an artifact, frames and a job, which are written to ``folder``, to the device, and return the job's path."""
+    settings, device, frame = plan.settings, plan.device, candidate.spec.frame
+    if candidate.path.is_dir() and device.name != "local":
+        raise ArtifactError(f"{candidate.path}: only --device local can measure an artifact that is a folder")
+    width, height = settings.width or frame.width, settings.height or frame.height
+    frames = folder / f"frames_{width}x{height}.npy"
+    if not frames.exists():
+        np.save(frames, read_frames(plan.source, width, height))
+    job = Job(
+        # Named by its hash, so that two artifacts of one name do not overwrite each other.
+        artifact=device.push(candidate.path, candidate.sha256[:12] + candidate.path.suffix.lower()),
+        frames=device.push(frames, frames.name),
+        runtime=plan.runtime,
+        settings=settings,
+        fitted=not settings.width,
+        idle_seconds=plan.idle_seconds,
+    )
+    path = folder / f"job_{candidate.sha256[:8]}.json"
+    path.write_bytes(msgspec.json.encode(job))
+    return device.push(path, path.name)
 
-    Args:
-        plan: the measurement.
-        candidate: the artifact.
-        folder: a folder for temporary files.
-        journal, on_minute: as for ``measure``.
-    """
 
-    def __init__(
-        self,
-        plan: Plan,
-        candidate: Candidate,
-        folder: Path,
-        journal: Journal | None = None,
-        on_minute: Callable[[Minute], None] = lambda _: None,
-    ) -> None:
-        self._plan, self._candidate, self._folder = plan, candidate, folder
-        self._journal, self._on_minute = journal, on_minute
-        self._job: str | None = None
-        self._repeats: list[Repeat] = []
-        self._memory: Memory | None = None
-        self._started: Started | None = None
-        self._minutes: list[Minute] = []
+@dataclass
+class _Run:
+    """The measurement of one artifact; see ``measure``. Its files are copied to the device when they are needed."""
+
+    plan: Plan
+    candidate: Candidate
+    folder: Path
+    journal: Journal | None
+    on_minute: Callable[[Minute], None]
+    job: str | None = None
+    repeats: list[Repeat] = field(default_factory=list)
+    memory: Memory | None = None
+    started: Repeat | None = None
+    minutes: list[Minute] = field(default_factory=list)
 
     def add_repeat(self, index: int) -> None:
         """Measure one repeat in a fresh process, unless the journal has it."""
-        key = self._plan.key(self._candidate)
-        repeat = self._journal.repeat(key, index) if self._journal else None
+        key = self.plan.key(self.candidate)
+        repeat = self.journal.repeat(key, index) if self.journal else None
         if repeat is None:
             repeat = self._measure_repeat(key, index)
-            if self._journal:
-                self._journal.add(key, index, repeat)
-        self._repeats.append(repeat)
+            if self.journal:
+                self.journal.add(Entry(key=key, index=index, repeat=repeat))
+        self.repeats.append(repeat)
 
     def add_memory(self) -> None:
         """Measure memory, unless the journal has it."""
-        key = self._plan.key(self._candidate)
-        self._memory = self._journal.memory(key) if self._journal else None
-        if self._memory is None:
-            self._memory = self._call("memory", MemoryMeasured).memory
-            if self._journal:
-                self._journal.add_memory(key, self._memory)
+        key = self.plan.key(self.candidate)
+        self.memory = self.journal.memory(key) if self.journal else None
+        if self.memory is None:
+            self.memory = self._call("memory", MemoryMeasured).memory
+            if self.journal:
+                self.journal.add(Entry(key=key, index=-1, memory=self.memory))
 
     def result(self, lost: str | None) -> ArtifactResult:
-        """Return what was measured.
-
-        Args:
-            lost: why the device was lost; None: it was not.
-        """
-        candidate, spec = self._candidate, self._candidate.spec
+        """Return what was measured. A repeat during which the device was lost counts if it has a complete minute."""
+        candidate, spec, repeats, minutes = self.candidate, self.candidate.spec, list(self.repeats), self.minutes
+        if self.started is not None and minutes:
+            fields = {"seconds": 60.0 * len(minutes), "minutes": tuple(minutes), "after": minutes[-1].reading}
+            repeats.append(msgspec.structs.replace(self.started, **fields))
         return ArtifactResult(
             file=candidate.path.name,
             sha256=candidate.sha256,
@@ -205,77 +206,34 @@ class CandidateRun:
             model=spec.model.name,
             precision=spec.precision,
             input=spec.input.shape,
-            repeats=(*self._repeats, *self._partial()),
-            memory=self._memory,
+            repeats=tuple(repeats),
+            memory=self.memory,
             lost=lost,
         )
 
-    def push_job(self) -> str:
-        """Copy the artifact, the frames and the job to the device, and return the path of the job there."""
-        plan, candidate, frame = self._plan, self._candidate, self._candidate.spec.frame
-        settings, device = plan.settings, plan.device
-        if candidate.path.is_dir() and device.name != "local":
-            raise ArtifactError(f"{candidate.path}: only --device local can measure an artifact that is a folder")
-        width, height = settings.width or frame.width, settings.height or frame.height
-        frames = self._folder / f"frames_{width}x{height}.npy"
-        if not frames.exists():
-            np.save(frames, read_frames(plan.source, width, height))
-        job = Job(
-            # Named by its hash, so that two artifacts of one name do not overwrite each other.
-            artifact=device.push(candidate.path, candidate.sha256[:12] + candidate.path.suffix.lower()),
-            frames=device.push(frames, frames.name),
-            runtime=plan.runtime,
-            settings=settings,
-            fitted=not settings.width,
-            idle_seconds=plan.idle_seconds,
-        )
-        path = self._folder / f"job_{candidate.sha256[:8]}.json"
-        path.write_bytes(msgspec.json.encode(job))
-        return device.push(path, path.name)
-
     def _measure_repeat(self, key: str, index: int) -> Repeat:
-        if self._plan.vendor:
-            return measure_vendor(self._plan.device, self._candidate.path, self._plan.settings, self._plan.program)
-        self._started, self._minutes = None, []
+        plan = self.plan
+        if plan.vendor:
+            return measure_vendor(plan.device, self.candidate.path, plan.settings, plan.program)
+        self.started, self.minutes = None, []
 
         def receive(message: Message) -> None:
             if isinstance(message, Started):
-                self._started = message
+                self.started = message.repeat
             elif isinstance(message, MinuteEnded):
-                self._minutes.append(message.minute)
-                if self._journal:
-                    self._journal.add_minute(key, index, message.minute)
-                self._on_minute(message.minute)
+                self.minutes.append(message.minute)
+                if self.journal:
+                    self.journal.add(Entry(key=key, index=index, minute=message.minute))
+                self.on_minute(message.minute)
 
         repeat = self._call("bench", RepeatEnded, Started, MinuteEnded, receive=receive).repeat
-        self._started = None
+        self.started = None
         return repeat
 
-    def _partial(self) -> list[Repeat]:
-        """Return the repeat during which the device was lost, if it has a complete minute."""
-        if self._started is None or not self._minutes:
-            return []
-        return [
-            Repeat(
-                **msgspec.structs.asdict(self._started),
-                seconds=60.0 * len(self._minutes),
-                minutes=tuple(self._minutes),
-                partial=True,
-                after=self._minutes[-1].reading,
-                energy=Energy(reason="the device was lost"),
-            )
-        ]
-
-    def _call(
-        self,
-        command: str,
-        result: type[Result],
-        *progress: type[Message],
-        receive: Callable[[Message], None] = lambda message: None,
-    ) -> Result:
-        if self._job is None:
-            self._job = self.push_job()
-        settings = self._plan.settings
+    def _call(self, command: str, result: type[Result], *progress: type[Message], receive: Receive = ignore) -> Result:
+        """Run a command of the worker with the job; other arguments and errors as ``call_worker``."""
+        self.job = self.job or push_job(self.plan, self.candidate, self.folder)
+        settings = self.plan.settings
         timed = (settings.minutes or 1) * settings.seconds + settings.steps * SLOWEST_STEP
         timeout = OVERHEAD + WARM_TIMEOUT + 2 * timed
-        return call_worker(self._plan.device, [command, self._job], timeout, result, *progress, receive=receive)
+        return call_worker(self.plan.device, [command, self.job], timeout, result, *progress, receive=receive)

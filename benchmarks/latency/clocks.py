@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,9 +20,6 @@ TIMEOUT = 30.0
 @contextmanager
 def locked_clocks(root: Path = Path("/")) -> Iterator[None]:
     """Hold the clocks at their maximum while the block runs, on a Jetson by jetson_clocks.
-
-    Args:
-        root: root of the file system; tests give another one.
 
     Raises:
         DeviceError: the device does not permit it. Nothing was changed.
@@ -42,7 +39,13 @@ def locked_clocks(root: Path = Path("/")) -> Iterator[None]:
         raise DeviceError("the clocks cannot be locked: this device shows no governors; run without --lock-clocks")
     before = {file: file.read_text().strip() for file in files}
     try:
-        _set_governor(files)
+        try:
+            for file in files:
+                file.write_text(GOVERNOR)
+        except OSError as error:
+            denied = isinstance(error, PermissionError)
+            reason = "only root can lock them" if denied else error.strerror or str(error)
+            raise DeviceError(f"the clocks cannot be locked: {reason}; run without --lock-clocks") from error
         yield
     finally:
         # One at a time, so that a failure does not keep the others from being restored.
@@ -50,17 +53,6 @@ def locked_clocks(root: Path = Path("/")) -> Iterator[None]:
         if failed:
             words = f"the clocks of {', '.join(failed)} could not be restored; their governor is {GOVERNOR!r} now"
             print(f"edgeshift: {words}", file=sys.stderr)
-
-
-def _set_governor(files: Sequence[Path]) -> None:
-    try:
-        for file in files:
-            file.write_text(GOVERNOR)
-    except PermissionError as error:
-        raise DeviceError("only root can lock the clocks: run as root, or without --lock-clocks") from error
-    except OSError as error:
-        reason = error.strerror or error
-        raise DeviceError(f"the clocks cannot be locked: {reason}; run without --lock-clocks") from error
 
 
 def _restore(file: Path, governor: str) -> bool:

@@ -16,7 +16,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Attributes:
         key: hash of the artifact, the device and the settings, see ``Plan.key``.
         index: number of the repeat, from 0; -1 for memory.
-        repeat, minute, memory: the result; two of them are None.
+        repeat, minute, memory: the result; two of them are None. A minute is stored for people to read: a resumed run
+            measures its repeat again.
     """
 
     key: str
@@ -47,16 +48,6 @@ class Journal:
         """Return the stored memory; None: it was not measured yet."""
         return self._memory.get(key)
 
-    def add(self, key: str, index: int, repeat: Repeat) -> None:
-        """Store a repeat."""
-        self._repeats[key, index] = repeat
-        self._lines.add(Entry(key=key, index=index, repeat=repeat))
-
-    def add_minute(self, key: str, index: int, minute: Minute) -> None:
-        """Store a minute of an unfinished repeat for people to read. A resumed run measures that repeat again."""
-        self._lines.add(Entry(key=key, index=index, minute=minute))
-
-    def add_memory(self, key: str, memory: Memory) -> None:
-        """Store the memory of an artifact."""
-        self._memory[key] = memory
-        self._lines.add(Entry(key=key, index=-1, memory=memory))
+    def add(self, entry: Entry) -> None:
+        """Store a result."""
+        self._lines.add(entry)

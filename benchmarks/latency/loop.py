@@ -1,6 +1,6 @@
 """The timed loop: warm-up, steps at full speed, and steps at a camera's frame rate.
 
-Besides the step, one pass of the loop reads the clock twice and appends to three lists: less than 1% of any step.
+Besides the step, one pass of the loop reads the clock twice and appends to two lists: less than 1% of any step.
 ``no_collection`` serves ``studies.interleave`` as well, which times calls in turns within one process.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from time import perf_counter, sleep
-from typing import NamedTuple
 
 from edgeshift.stream import Stream, Timings
 from edgeshift.video.fit import Frame
@@ -27,53 +27,41 @@ WARM_TIMEOUT = 20.0
 MAX_SAMPLES = 400_000
 
 
-class Steps(NamedTuple):
+@dataclass
+class Steps:
     """Timed steps, in order.
 
     Attributes:
         timings: the phases of each step, as the stream reports them.
         totals: seconds of each step, end to end.
-        ends: seconds from the start of the loop to the end of each step.
-        late: frames of a paced loop that were not answered before the next one was due.
-        offered: frames of a paced loop's camera.
+        seconds: seconds from the start of the loop to the end of the last step.
+        count: number of timed steps.
+        every: which of them ``timings`` and ``totals`` have: 1: all, 2: every second one, and so on.
+        late: frames of a paced loop that were not answered before the next one was due; None: another loop.
+        offered: frames of a paced loop's camera; None: another loop.
     """
 
-    timings: list[Timings]
-    totals: list[float]
-    ends: list[float]
-    late: int = 0
-    offered: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """The length of the loop until the end of the last step."""
-        return self.ends[-1]
-
-
-class EvenSample:
-    """At most ``MAX_SAMPLES`` steps of a long run, evenly spaced: when there are more, every second one is dropped.
-
-    Attributes:
-        timings, totals: the steps that are kept, as in ``Steps``.
-        steps: number of all timed steps.
-        seconds: seconds from the start of the run to the end of the last step.
-    """
-
-    def __init__(self) -> None:
-        self.timings: list[Timings] = []
-        self.totals: list[float] = []
-        self.steps, self.seconds, self._every = 0, 0.0, 1
+    timings: list[Timings] = field(default_factory=list)
+    totals: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    count: int = 0
+    every: int = 1
+    late: int | None = None
+    offered: int | None = None
 
     def add(self, part: Steps, offset: float) -> None:
-        """Add steps of a loop that started ``offset`` seconds after the start of the run."""
-        first = -self.steps % self._every
-        self.timings.extend(part.timings[first :: self._every])
-        self.totals.extend(part.totals[first :: self._every])
-        self.steps += len(part.totals)
+        """Add a part of a long run, which started ``offset`` seconds after it.
+
+        When there are ``MAX_SAMPLES`` steps or more, every second one is dropped, so that the rest is evenly spaced.
+        """
+        first = -self.count % self.every
+        self.timings.extend(part.timings[first :: self.every])
+        self.totals.extend(part.totals[first :: self.every])
+        self.count += part.count
         self.seconds = offset + part.seconds
         while len(self.totals) >= MAX_SAMPLES:
             del self.timings[1::2], self.totals[1::2]
-            self._every *= 2
+            self.every *= 2
 
 
 def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] = perf_counter) -> tuple[int, bool]:
@@ -86,7 +74,9 @@ def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] 
     while True:
         window: list[float] = []
         window_start = clock()
-        while _continues(len(window), clock() - window_start):
+        while len(window) < WINDOW_STEPS or clock() - window_start < WINDOW_SECONDS:
+            if len(window) >= SLOW_STEPS and clock() - window_start >= SLOW_SECONDS:
+                break
             before = clock()
             stream.step(frames[steps % len(frames)])
             window.append(clock() - before)
@@ -104,10 +94,11 @@ def run_steps(
     stream: Stream, frames: Sequence[Frame], steps: int, seconds: float, clock: Callable[[], float] = perf_counter
 ) -> Steps:
     """Step without a pause until both a number of steps and a time are reached. The state is carried throughout."""
-    result = Steps([], [], [])
+    timings: list[Timings] = []
+    totals: list[float] = []
     # Bound once: looking up attributes in the loop would be timed with the step.
-    add_timings, add_total, add_end = result.timings.append, result.totals.append, result.ends.append
-    step, count, index = stream.step, len(frames), 0
+    step, add_timings, add_total = stream.step, timings.append, totals.append
+    count, index = len(frames), 0
     with no_collection():
         start = clock()
         while True:
@@ -116,10 +107,9 @@ def run_steps(
             after = clock()
             add_timings(answer.timings)
             add_total(after - before)
-            add_end(after - start)
             index += 1
             if after - start >= seconds and index >= steps:
-                return result
+                return Steps(timings, totals, after - start, index)
 
 
 def run_paced(
@@ -131,16 +121,11 @@ def run_paced(
     clock: Callable[[], float] = perf_counter,
     wait: Callable[[float], None] = sleep,
 ) -> Steps:
-    """Step at a camera's frame rate; the camera keeps only its newest frame.
+    """Step at the frame rate ``fps`` of a camera that keeps only its newest frame; otherwise as ``run_steps``.
 
     A frame counts as late if its answer comes after the next frame is due, or if it was replaced before it was used.
-
-    Args:
-        stream, frames, steps, seconds, clock: as for ``run_steps``.
-        fps: frames per second of the camera.
-        wait: waits some seconds; tests replace it.
     """
-    result, late, index, spacing = Steps([], [], []), 0, 0, 1.0 / fps
+    result, late, index, spacing = Steps(), 0, 0, 1.0 / fps
     with no_collection():
         start = clock()
         while True:
@@ -151,13 +136,12 @@ def run_paced(
             after = clock()
             result.timings.append(answer.timings)
             result.totals.append(after - before)
-            result.ends.append(after - start)
             newest = max(index + 1, int((after - start) / spacing))
             # This frame is late if the next one is due already; the frames in between were replaced.
             late += (after - start >= (index + 1) * spacing) + newest - index - 1
             index = newest
             if after - start >= seconds and len(result.totals) >= steps:
-                return result._replace(late=late, offered=index)
+                return Steps(result.timings, result.totals, after - start, len(result.totals), late=late, offered=index)
 
 
 @contextmanager
@@ -171,10 +155,3 @@ def no_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _continues(steps: int, seconds: float) -> bool:
-    """Return whether a window of the warm-up needs more steps."""
-    if seconds >= SLOW_SECONDS and steps >= SLOW_STEPS:
-        return False
-    return steps < WINDOW_STEPS or seconds < WINDOW_SECONDS

@@ -8,12 +8,9 @@ from edgeshift.benchmarks.latency.result import Mode
 
 
 class Length(NamedTuple):
-    """The least length of a repeat, of which both must be reached, and the number of repeats.
+    """The least number of timed steps and seconds of a repeat, which must both be reached, and the number of repeats.
 
-    Attributes:
-        steps: number of timed steps.
-        seconds: length of the timed loop; of a sustained run, of one minute.
-        repeats: number of fresh processes.
+    The seconds of a sustained run are those of one minute.
     """
 
     steps: int

@@ -39,14 +39,14 @@ class Source:
     Attributes:
         name: its name in reports.
         counters: files that count microjoules, each with the value at which it restarts from 0 (0: never).
-        rails: pairs of files with voltage and current.
+        rail: files with voltage and current.
         unit: watts of one product of voltage and current.
         stale: whether it is read more often than it measures, so that only changed values count as samples.
     """
 
     name: str
     counters: tuple[tuple[Path, int], ...] = ()
-    rails: tuple[tuple[Path, Path], ...] = ()
+    rail: tuple[Path, ...] = ()
     unit: float = 1e-6
     stale: bool = False
 
@@ -73,14 +73,14 @@ def find_source(root: Path = Path("/")) -> Source | str:
                 number = label.name[2 : -len("_label")]
                 rail = (chip / f"in{number}_input", chip / f"curr{number}_input")  # millivolts, milliamperes
                 if all(map(read_text, rail)):
-                    return Source(f"Jetson rail {name}", rails=(rail,))
+                    return Source(f"Jetson rail {name}", rail=rail)
     battery = root / "sys/class/power_supply/battery"
     gauge = (battery / "voltage_now", battery / "current_now")  # microvolts, microamperes
     if all(map(read_text, gauge)):
         status = (read_text(battery / "status") or "in an unknown state").lower()
         if status != "discharging":
             return f"the battery is {status}, so its gauge includes the charger"
-        return Source("battery gauge", rails=(gauge,), unit=1e-12, stale=True)
+        return Source("battery gauge", rail=gauge, unit=1e-12, stale=True)
     return refused or "nothing measures power here: no RAPL, no Jetson rail, no battery gauge"
 
 
@@ -111,12 +111,10 @@ class Meter:
             yield
             self.energy = Energy(reason=self.source)
             return
-        with _measuring(self.source) as joules:
-            start = perf_counter()
-            self._counters = joules if isinstance(joules, _Counters) else None
+        with _measuring(self.source) as energy:
+            self._counters = energy if isinstance(energy, _Counters) else None
             yield
-            seconds = perf_counter() - start
-            total, reason = joules()
+            total, seconds, reason = energy()
         if seconds < MIN_SECONDS:
             total, reason = None, f"the run lasted {seconds:.1f} s, and energy needs {MIN_SECONDS:.0f} s or more"
         self.energy = Energy(source=self.source.name, idle=self.idle, joules=total, seconds=seconds, reason=reason)
@@ -125,11 +123,9 @@ class Meter:
         """Measure the power of the idle device for some seconds. Call it before ``measured``."""
         if isinstance(self.source, str) or seconds <= 0:
             return
-        with _measuring(self.source) as joules:
-            start = perf_counter()
+        with _measuring(self.source) as energy:
             sleep(seconds)
-            elapsed = perf_counter() - start
-            total, _ = joules()
+            total, elapsed, _ = energy()
         self.idle = None if total is None else total / elapsed
 
 
@@ -138,17 +134,16 @@ def integrate(samples: Sequence[PowerSample]) -> float:
     return sum((b.seconds - a.seconds) * (a.watts + b.watts) / 2 for a, b in pairwise(samples))
 
 
-def sample(paths: Sequence[str], unit: float) -> None:
-    """Send power samples until the reader closes the pipe. This is what the sampling process runs.
+def sample(unit: str, voltage: str, current: str) -> None:
+    """Send power samples until the reader closes the pipe. The sampling process runs this.
 
     Args:
-        paths: the files of all rails: voltage, current, voltage, current, ...
         unit: watts of one product of voltage and current.
+        voltage, current: paths of their files.
     """
-    rails = list(zip(paths[::2], paths[1::2], strict=True))
     end = monotonic() + MAX_SECONDS
     while monotonic() < end:
-        watts = sum(abs(int(Path(v).read_text()) * int(Path(a).read_text())) * unit for v, a in rails)
+        watts = abs(int(Path(voltage).read_text()) * int(Path(current).read_text())) * float(unit)
         try:
             write_message(PowerSample(seconds=monotonic(), watts=watts))
         except BrokenPipeError:
@@ -160,7 +155,7 @@ class _Counters:
     """Counters of microjoules, from the moment at which this object is made."""
 
     def __init__(self, counters: Sequence[tuple[Path, int]]) -> None:
-        self._counters, self._sum = counters, 0
+        self._counters, self._sum, self._start = counters, 0, perf_counter()
         self._last = [int(counter.read_text()) for counter, _ in counters]
 
     def read(self) -> None:
@@ -171,59 +166,52 @@ class _Counters:
             self._sum += counted % restart if restart else counted
             self._last[index] = value
 
-    def __call__(self) -> tuple[float | None, str | None]:
+    def __call__(self) -> tuple[float | None, float, str | None]:
+        seconds = perf_counter() - self._start
         self.read()
-        return self._sum / 1e6, None
+        return self._sum / 1e6, seconds, None
 
 
-#: Returns the joules since the period began, or None and the reason why they are unknown.
-_Joules = Callable[[], tuple[float | None, str | None]]
+#: Returns the joules since the period started (None: unknown), its seconds, and the reason why joules are unknown.
+_Energy = Callable[[], tuple[float | None, float, str | None]]
 
 
 @contextmanager
-def _measuring(source: Source) -> Iterator[_Joules]:
+def _measuring(source: Source) -> Iterator[_Energy]:
     """Measure during the block. The value given to the block returns the energy so far."""
     if source.counters:
         yield _Counters(source.counters)
         return
-    files = [str(file) for rail in source.rails for file in rail]
-    child = subprocess.Popen(  # noqa: S603
-        [*_own_command(), "sample", str(source.unit), *files],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    command = [*_own_command(), "sample", str(source.unit), *map(str, source.rail)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603
     assert child.stdout is not None
     output = child.stdout.readline()  # starting the process takes a moment; the period starts with its first sample
     start = perf_counter()
 
-    def joules() -> tuple[float | None, str | None]:
+    def energy() -> tuple[float | None, float, str | None]:
         seconds = perf_counter() - start
         child.terminate()
         try:
-            samples = list(read_messages(_whole_lines(output + child.communicate()[0]), PowerSample))
+            lines = output + child.communicate()[0]
+            # The last line may be cut off, as the process was stopped.
+            samples = list(read_messages(lines[: lines.rfind("\n") + 1], PowerSample))
         except DeviceError as error:
-            return None, f"{source.name}: {error}"
+            return None, seconds, f"{source.name}: {error}"
         sampled = samples[-1].seconds - samples[0].seconds if len(samples) > 1 else 0.0
         if sampled + SLACK < seconds:
-            return None, f"{source.name} was read for {sampled:.0f} of {seconds:.0f} s"
+            return None, seconds, f"{source.name} was read for {sampled:.0f} of {seconds:.0f} s"
         fresh = sum(a.watts != b.watts for a, b in pairwise(samples)) if source.stale else len(samples) - 1
         rate = fresh / sampled if sampled else 0.0
         if rate < MIN_RATE:
-            return None, f"{source.name} gave {rate:.1f} samples per second, and {MIN_RATE:.0f} are needed"
-        return integrate(samples) * seconds / sampled, None
+            return None, seconds, f"{source.name} gave {rate:.1f} samples per second, and {MIN_RATE:.0f} are needed"
+        return integrate(samples) * seconds / sampled, seconds, None
 
     try:
-        yield joules
+        yield energy
     finally:
         child.kill()
         child.wait()
         child.stdout.close()
-
-
-def _whole_lines(text: str) -> str:
-    """Return the text without a last line that was cut off when the process was stopped."""
-    return text[: text.rfind("\n") + 1]
 
 
 def _own_command() -> list[str]:

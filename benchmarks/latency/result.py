@@ -34,8 +34,7 @@ class SensorReading(Struct, frozen=True, kw_only=True):
         temperatures: {sensor: degrees Celsius}.
         clock: {core: MHz}.
         throttled: why the device throttles, or did since it started.
-        gpu: clock of a Jetson's GPU, MHz.
-        gpu_load: load of that GPU, percent of the time.
+        gpu, gpu_load: clock of a Jetson's GPU, MHz, and its load, percent of the time.
         power: {power rail of a Jetson: milliwatts}.
     """
 
@@ -51,8 +50,7 @@ class Minute(Struct, frozen=True, kw_only=True):
     """One minute of a sustained run.
 
     Attributes:
-        minute: number of the minute, from 0.
-        steps: number of steps in it.
+        minute, steps: number of the minute, from 0, and number of steps in it.
         p50, p90: latency of a step end to end, seconds; None: too few steps.
         reading: temperatures and clocks at its end.
     """
@@ -70,8 +68,7 @@ class Energy(Struct, frozen=True, kw_only=True):
     Attributes:
         source: what measured it, such as "RAPL package".
         idle: power of the idle device before the run, watts.
-        joules: energy during the timed window; None: not measured.
-        seconds: length of the timed window.
+        joules, seconds: energy during the timed window, and its length; None: not measured.
         reason: why ``joules`` is None.
     """
 
@@ -86,10 +83,8 @@ class Repeat(Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
     """One fresh process.
 
     Attributes:
-        load: seconds from the file to a stream that is ready.
-        first: seconds of the first step.
-        warmup: number of steps before timing.
-        warm: whether the median had settled when timing began.
+        load, first: seconds from the file to a stream that is ready, and of the first step.
+        warmup, warm: number of steps before timing, and whether the latency had settled by then.
         pre, infer, post, end_to_end: microseconds of every timed step, in order.
         seconds: length of the timed loop, from the start of the first step to the end of the last one.
         steps: number of timed steps, if a long run keeps only every 2nd, 4th, ... of them as a sample; None: all.
@@ -99,8 +94,7 @@ class Repeat(Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
         partial: the device was lost during this repeat, which has only the minutes until then.
         before, after: temperatures and clocks around the timed loop.
         waited: seconds of the cool-down before.
-        energy: energy of the timed steps.
-        runtime: name and version of the runtime.
+        energy, runtime: energy of the timed steps, and name and version of the runtime.
         checked: whether the artifact's self-check passed on the device; None: it has none.
         reported: microseconds that a vendor's benchmark program reports, such as {"mean": 5100.0}. JSON: "told".
     """
@@ -133,9 +127,8 @@ class Memory(Struct, frozen=True, kw_only=True):
 
     Attributes:
         before: with Python, numpy and the frames, before the runtime is imported.
-        loaded: with the loaded artifact.
+        loaded, closed: after the artifact was loaded, and after it was released.
         peak: highest value while it runs.
-        closed: after the artifact was released.
     """
 
     before: int
@@ -153,8 +146,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename={"max_temperature": "ce
         repeats: number of fresh processes.
         fps: frame rate of the camera that a paced run imitates; None: not a paced run.
         minutes: length of a sustained run; None: not a sustained run.
-        threads: number of threads of the runtime.
-        cores: cores that the process is pinned to; None: not pinned.
+        threads, cores: number of threads of the runtime, and cores it is pinned to; None: not pinned.
         frames: source of the frames: "drawn", or the name of a clip.
         width, height: size of the frames before they are fitted; 0: they have the network's size.
         max_temperature: degrees Celsius below which a repeat starts. JSON: "ceiling".
@@ -178,20 +170,13 @@ class Settings(Struct, frozen=True, kw_only=True, rename={"max_temperature": "ce
     options: dict[str, str] = {}
 
 
-class ArtifactResult(Struct, frozen=True, kw_only=True):
-    """The measurement of one artifact.
+class ArtifactInfo(Struct, frozen=True, kw_only=True):
+    """What a report says about an artifact itself.
 
     Attributes:
-        file: name of the file.
-        sha256: hash of the whole file.
-        bytes: size of the file.
-        target: target that it was converted to.
-        model: name of the model.
-        precision: precision of the weights.
+        file, sha256, bytes: name, hash and size of the file.
+        target, model, precision: what it was converted to, from which model, and with which precision.
         input: shape of the frame that the step function takes.
-        repeats: the repeats that were measured.
-        memory: memory of the process; None: not measured.
-        lost: why repeats are missing; None: all were measured.
     """
 
     file: str
@@ -201,6 +186,17 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
     model: str
     precision: str
     input: tuple[int, ...]
+
+
+class ArtifactResult(ArtifactInfo, frozen=True, kw_only=True):
+    """The measurement of one artifact.
+
+    Attributes:
+        repeats: the repeats that were measured.
+        memory: memory of the process; None: not measured.
+        lost: why repeats are missing; None: all were measured.
+    """
+
     repeats: tuple[Repeat, ...]
     memory: Memory | None = None
     lost: str | None = None
@@ -211,10 +207,8 @@ class Report(Struct, frozen=True, kw_only=True, weakref=True):
 
     Attributes:
         version, kind: format of the report.
-        device: name of the device, as it was asked for.
-        facts: what the device reports of itself.
-        settings: how the run measured.
-        edgeshift: version of edgeshift.
+        device, facts: name of the device, and what it reports of itself.
+        settings, edgeshift: how the run measured, and with which version of edgeshift.
         subjects: the artifacts, in the order in which they were given.
     """
 

@@ -14,7 +14,7 @@ from statistics import median
 import msgspec
 import numpy as np
 
-from edgeshift.benchmarks.latency.result import ArtifactResult, Repeat, Report, Settings
+from edgeshift.benchmarks.latency.result import ArtifactInfo, ArtifactResult, Repeat, Report, Settings
 from edgeshift.benchmarks.latency.validity import Validity, check_validity, new_throttling
 from edgeshift.stream.percentiles import PERCENTILES, percentile
 
@@ -68,8 +68,7 @@ class Joules(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         source: what measured it.
-        raw: joules; None: not measured.
-        net: joules without what the idle device draws; None: not measured.
+        raw, net: joules, and joules without what the idle device draws; None: not measured.
         reason: why ``raw`` is None.
     """
 
@@ -79,34 +78,23 @@ class Joules(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
+class Summary(ArtifactInfo, frozen=True, kw_only=True, rename={"reported": "told"}):
     """The figures of one artifact.
 
     Attributes:
-        file, sha256, bytes, target, model, precision, input: as in ``ArtifactResult``.
         runtime: names and versions of the runtimes of all repeats.
-        repeats: number of repeats.
-        steps: number of timed steps of all repeats together.
+        repeats, steps: number of repeats, and of timed steps of all repeats together.
         load, first: seconds to load, and of the first step.
         phases: {phase: percentiles}.
         steps_per_second: steps per second of the timed loop.
         spread: highest less lowest p50 end to end of the repeats, relative to their median; None: fewer than two.
         unstable: whether the spread exceeds ``UNSTABLE``.
         paced, sustained: figures of these modes; None: another mode.
-        energy: energy of one frame.
         peak_memory: highest resident memory, bytes; None: not measured.
         reported: microseconds that a vendor's program reports instead of samples. JSON: "told".
         lost: why repeats are missing; None: none is.
-        validity: whether the measurement is valid.
     """
 
-    file: str
-    sha256: str
-    bytes: int
-    target: str
-    model: str
-    precision: str
-    input: tuple[int, ...]
     runtime: str
     repeats: int
     steps: int
@@ -155,14 +143,10 @@ def deadline(settings: Settings) -> float | None:
 def _summarize(artifact: ArtifactResult, report: Report) -> Summary:
     repeats = artifact.repeats
     spread = _spread(repeats)
+    offered, missed = (sum(getattr(one, name) or 0 for one in repeats) for name in ("offered", "missed"))
+    names = dict.fromkeys(name for repeat in repeats for name in repeat.reported)
     return Summary(
-        file=artifact.file,
-        sha256=artifact.sha256,
-        bytes=artifact.bytes,
-        target=artifact.target,
-        model=artifact.model,
-        precision=artifact.precision,
-        input=artifact.input,
+        **{name: getattr(artifact, name) for name in ArtifactInfo.__struct_fields__},
         runtime=", ".join(dict.fromkeys(repeat.runtime for repeat in repeats)) or "-",
         repeats=len(repeats),
         steps=sum(map(_steps, repeats)),
@@ -172,11 +156,11 @@ def _summarize(artifact: ArtifactResult, report: Report) -> Summary:
         steps_per_second=_median([_rate(repeat) for repeat in repeats]),
         spread=spread,
         unstable=spread is not None and spread > UNSTABLE,
-        paced=_paced(repeats),
+        paced=Paced(offered=offered, missed=missed, share=missed / offered) if offered else None,
         sustained=_sustained(repeats),
         energy=_energy(repeats),
         peak_memory=artifact.memory.peak if artifact.memory else None,
-        reported=_reported(repeats),
+        reported={name: median(one.reported[name] for one in repeats if name in one.reported) for name in names},
         lost=artifact.lost,
         validity=check_validity(artifact, report.settings, report.facts.governors),
     )
@@ -207,12 +191,6 @@ def _rate(repeat: Repeat) -> float | None:
 
 def _steps(repeat: Repeat) -> int:
     return len(repeat.end_to_end) if repeat.steps is None else repeat.steps
-
-
-def _paced(repeats: Sequence[Repeat]) -> Paced | None:
-    offered = sum(repeat.offered or 0 for repeat in repeats)
-    missed = sum(repeat.missed or 0 for repeat in repeats)
-    return Paced(offered=offered, missed=missed, share=missed / offered) if offered else None
 
 
 def _sustained(repeats: Sequence[Repeat]) -> Sustained | None:
@@ -246,8 +224,3 @@ def _frame_joules(repeat: Repeat, idle: float | None) -> float | None:
     if energy.joules is None or not energy.seconds or rate is None or idle is None:
         return None
     return (energy.joules / energy.seconds - idle) / rate
-
-
-def _reported(repeats: Sequence[Repeat]) -> dict[str, float]:
-    names = dict.fromkeys(name for repeat in repeats for name in repeat.reported)
-    return {name: median(one.reported[name] for one in repeats if name in one.reported) for name in names}

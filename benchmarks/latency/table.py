@@ -20,16 +20,29 @@ Row = tuple[str, ...]
 
 def artifact_rows(summaries: Sequence[Summary]) -> list[Row]:
     """Return one row per artifact, in the order of ``COLUMNS``."""
-    return [_artifact_row(summary) for summary in summaries]
+    rows = []
+    for summary in summaries:
+        infer, total = summary.phases["infer"], summary.phases["end_to_end"]
+        row = (
+            summary.file,
+            bytes_text(summary.bytes),
+            *map(milliseconds, (infer.p50, infer.p90, total.p50, total.p90, total.p99)),
+            "-" if summary.steps_per_second is None else f"{summary.steps_per_second:.1f}",
+            "-" if summary.spread is None else f"{summary.spread:.1%}",
+            "-" if summary.peak_memory is None else bytes_text(summary.peak_memory),
+            validity_text(summary),
+        )
+        rows.append(row)
+    return rows
 
 
 def phase_rows(summary: Summary) -> list[Row]:
     """Return one row per phase, in the order of ``PHASE_COLUMNS``. Load and first have one time per process."""
     once = (("load", summary.load), ("first", summary.first))
-    rows: list[Row] = [(name, _milliseconds(None if value is None else value * 1e6), "-", "-") for name, value in once]
+    rows: list[Row] = [(name, milliseconds(None if value is None else value * 1e6), "-", "-") for name, value in once]
     for name in PHASES:
         phase = summary.phases[name]
-        rows.append((name.replace("_", " "), *map(_milliseconds, (phase.p50, phase.p90, phase.p99))))
+        rows.append((name.replace("_", " "), *map(milliseconds, (phase.p50, phase.p90, phase.p99))))
     return rows
 
 
@@ -53,20 +66,12 @@ def device_facts(report: Report) -> list[tuple[str, str]]:
 
 
 def settings_facts(settings: Settings, version: str) -> list[tuple[str, str]]:
-    """Return names and values that describe how a run measured.
-
-    Args:
-        settings: settings of the run.
-        version: version of edgeshift.
-    """
+    """Return names and values that describe how a run measured, with which ``version`` of edgeshift."""
     cores = "not pinned" if settings.cores is None else f"pinned to cores {', '.join(map(str, settings.cores))}"
-    modes = {
-        "paced": f"paced, {settings.fps or 0:g} frames per second",
-        "sustained": f"sustained, {settings.minutes or 1} minutes",
-    }
-    length = f"{settings.mode}, at least {settings.steps} steps and {settings.seconds:g} s"
+    length = f"at least {settings.steps} steps and {settings.seconds:g} s"
+    lengths = {"paced": f"{settings.fps or 0:g} frames per second", "sustained": f"{settings.minutes or 1} minutes"}
     return [
-        ("mode", modes.get(settings.mode, length)),
+        ("mode", f"{settings.mode}, {lengths.get(settings.mode, length)}"),
         ("repeats", f"{settings.repeats}, each a fresh process"),
         ("threads", f"{settings.threads}, {cores}"),
         ("clocks", "locked during the run" if settings.locked else "not locked"),
@@ -106,8 +111,10 @@ def validity_text(summary: Summary) -> str:
     return ("valid" if summary.validity.valid else "not valid") + (", unstable" if summary.unstable else "")
 
 
-def milliseconds(microseconds: float) -> str:
-    """Return microseconds as milliseconds with three significant digits: 12.3, 4.56, 0.0789."""
+def milliseconds(microseconds: float | None) -> str:
+    """Return microseconds as milliseconds with three significant digits: 12.3, 4.56, 0.0789; "-" for None."""
+    if microseconds is None:
+        return "-"
     value = microseconds / 1000
     if value < 0.1:
         return f"{value:.3g}"
@@ -141,20 +148,3 @@ def options_text(options: dict[str, str]) -> str:
 def frame_size(settings: Settings) -> str:
     """Return the size of the frames before they are fitted."""
     return f"{settings.width}x{settings.height}" if settings.width else "the network's size"
-
-
-def _artifact_row(summary: Summary) -> Row:
-    infer, total = summary.phases["infer"], summary.phases["end_to_end"]
-    return (
-        summary.file,
-        bytes_text(summary.bytes),
-        *map(_milliseconds, (infer.p50, infer.p90, total.p50, total.p90, total.p99)),
-        "-" if summary.steps_per_second is None else f"{summary.steps_per_second:.1f}",
-        "-" if summary.spread is None else f"{summary.spread:.1%}",
-        "-" if summary.peak_memory is None else bytes_text(summary.peak_memory),
-        validity_text(summary),
-    )
-
-
-def _milliseconds(microseconds: float | None) -> str:
-    return "-" if microseconds is None else milliseconds(microseconds)

@@ -22,8 +22,7 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
     """The flags of one measurement.
 
     Attributes:
-        min_duration_met: every repeat has the seconds of its mode.
-        min_steps_met: every repeat has the steps of its mode.
+        min_duration_met, min_steps_met: every repeat has the seconds, the steps of its mode.
         warm: the latency had settled in every repeat when timing began.
         thermal_ok: the device was never above the maximum temperature and did not throttle.
         clocks_stable: clocks at the ends of repeats differ by less than ``CLOCK_TOLERANCE``.
@@ -65,22 +64,18 @@ Flag = tuple[bool | None, str]
 
 
 def check_validity(artifact: ArtifactResult, settings: Settings, governors: Sequence[str]) -> Validity:
-    """Return the flags of one artifact.
-
-    Args:
-        artifact: the measurement of the artifact.
-        settings: settings of the run.
-        governors: frequency governors that the device reports.
-    """
-    repeats = artifact.repeats
+    """Return the flags of one artifact, by the settings of the run and the device's frequency governors."""
+    repeats, needed = artifact.repeats, MODES[settings.mode].repeats
+    cold = sum(not repeat.warm for repeat in repeats)
+    enough = f"mode {settings.mode} needs {needed} repeats, each a fresh process, and there are {len(repeats)}"
     checks: dict[str, Flag] = {
         "min_duration_met": _min_duration(repeats, settings),
         "min_steps_met": _min_steps(repeats, settings),
-        "warm": _warm(repeats),
+        "warm": (bool(repeats) and not cold, f"the latency had not settled in {cold} of {len(repeats)} repeats"),
         "thermal_ok": _thermal(repeats, settings),
         "clocks_stable": _clocks(repeats, settings, governors),
         "checked": _checked(repeats),
-        "enough_repeats": _enough_repeats(repeats, settings),
+        "enough_repeats": (len(repeats) >= needed, enough),
     }
     reasons = {name: reason for name, (flag, reason) in checks.items() if flag is not True}
     flags = {name: flag for name, (flag, _) in checks.items()}
@@ -118,11 +113,6 @@ def _min_steps(repeats: Sequence[Repeat], settings: Settings) -> Flag:
         return False, "no samples: a vendor's program reports only its own figures"
     needed = max(settings.steps, MODES[settings.mode].steps)
     return steps >= needed, f"a repeat of {steps:,} steps, and mode {settings.mode} needs {needed:,}"
-
-
-def _warm(repeats: Sequence[Repeat]) -> Flag:
-    cold = sum(not repeat.warm for repeat in repeats)
-    return bool(repeats) and not cold, f"the latency had not settled in {cold} of {len(repeats)} repeats"
 
 
 def _thermal(repeats: Sequence[Repeat], settings: Settings) -> Flag:
@@ -175,8 +165,3 @@ def _checked(repeats: Sequence[Repeat]) -> Flag:
     if False in results:
         return False, "the artifact's self-check failed on the device: its results are wrong there"
     return (True if results and None not in results else None), "the artifact has no self-check, or it was not run"
-
-
-def _enough_repeats(repeats: Sequence[Repeat], settings: Settings) -> Flag:
-    needed, count = MODES[settings.mode].repeats, len(repeats)
-    return count >= needed, f"mode {settings.mode} needs {needed} repeats, each a fresh process, and there are {count}"

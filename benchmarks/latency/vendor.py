@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from time import sleep
 from typing import NamedTuple
 
 from edgeshift._system.files import sha256
@@ -25,8 +24,8 @@ from edgeshift.errors import DeviceError
 
 #: The folders in which a program is searched on an Android phone, in this order.
 FOLDERS = ("/data/local/tmp/edgeshift", "/data/local/tmp")
-#: Seconds for a short command, for starting a program, and for one execution on a slow phone.
-TIMEOUT, OVERHEAD, SLOWEST_STEP = 20.0, 300.0, 10.0
+#: Seconds for a short command, for the cool-down, for starting a program, and for one execution on a slow phone.
+TIMEOUT, COOL_DOWN_TIMEOUT, OVERHEAD, SLOWEST_STEP = 20.0, 300.0, 300.0, 10.0
 #: The executions of executor_runner that estimate how many are needed, and the most that are run.
 PILOT_RUNS, MAX_RUNS = 10, 1_000_000
 #: A script that runs a program and then prints what it wrote into Android's log, where ExecuTorch writes on Android.
@@ -34,13 +33,10 @@ _WITH_LOG = '"$@" & p=$!; wait $p; s=$?; logcat -d -v raw --pid=$p -s ExecuTorch
 
 
 class Program(NamedTuple):
-    """A vendor's benchmark program.
+    """A vendor's program: its name, the inputs that it feeds to the artifact, and the function that runs it.
 
-    Attributes:
-        name: name of the program.
-        inputs: what it feeds to the artifact.
-        time: runs it on a device, given the start of the command, the artifact's path on the device and the settings;
-            returns the times and whether the latency had settled before them.
+    The function takes a device, the start of the command, the artifact's path there and the settings. It returns the
+    times, and whether the latency had settled before them.
     """
 
     name: str
@@ -48,23 +44,13 @@ class Program(NamedTuple):
     time: Callable[[Device, Sequence[str], str, Settings], tuple[VendorTimes, bool]]
 
 
-def measure_vendor(
-    device: Device,
-    artifact: Path,
-    settings: Settings,
-    program: Path | None = None,
-    cool_down_timeout: float = 300.0,
-    wait: Callable[[float], None] = sleep,
-) -> Repeat:
+def measure_vendor(device: Device, artifact: Path, settings: Settings, program: Path | None = None) -> Repeat:
     """Measure one repeat: a fresh process of the vendor's program on the phone.
 
     Args:
-        device: the phone.
         artifact: a .tflite or .pte file.
         settings: steps, seconds, threads, cores and the maximum temperature are used.
         program: the program, built for the phone; None: it is in one of ``FOLDERS`` on the phone.
-        cool_down_timeout: seconds to wait at most until the phone is cool enough.
-        wait: waits some seconds; tests replace it.
 
     Raises:
         DeviceError: the program cannot run this artifact or these settings, is missing, fails, or prints no result.
@@ -74,7 +60,7 @@ def measure_vendor(
     path = _push_program(device, program, tool.name)
     remote = device.push(artifact, sha256(artifact_bytes(artifact))[:12] + artifact.suffix.lower())
     command = ["taskset", taskset_mask(settings.cores), path] if settings.cores else [path]
-    before, waited = cool_down(settings.max_temperature, cool_down_timeout, lambda: read_sensors(device.facts), wait)
+    before, waited = cool_down(settings.max_temperature, COOL_DOWN_TIMEOUT, lambda: read_sensors(device.facts))
     times, warm = tool.time(device, command, remote, settings)
     states = "states not carried" if spec.state_form == "io" else "states as the file keeps them"
     load = ", load not reported" if times.load is None else ""
@@ -104,12 +90,10 @@ def find_program(artifact: Path, settings: Settings) -> Program:
     if program is None:
         known = " and ".join(PROGRAMS)
         raise DeviceError(f"{artifact.name}: vendors' programs run {known}, not {artifact.suffix or 'this file'}")
-    unsupported = {
-        f"--mode {settings.mode}": settings.mode in ("paced", "sustained"),
-        "--lock-clocks": settings.locked,
-        "--option": bool(settings.options),
-    }
-    if given := [option for option, used in unsupported.items() if used]:
+    given = [f"--mode {settings.mode}"] if settings.mode in ("paced", "sustained") else []
+    given += ["--lock-clocks"] if settings.locked else []
+    given += ["--option"] if settings.options else []
+    if given:
         raise DeviceError(f"{program.name} has no {' or '.join(given)}: leave it out, or measure with the agent")
     return program
 
@@ -137,16 +121,10 @@ def _time_benchmark_model(
     device: Device, command: Sequence[str], artifact: str, settings: Settings
 ) -> tuple[VendorTimes, bool]:
     limit = settings.seconds + settings.steps * SLOWEST_STEP
-    flags = {
-        "graph": artifact,
-        "num_threads": settings.threads,
-        "warmup_runs": 2 * WINDOW_STEPS,
-        "warmup_min_secs": 2 * WARM_SECONDS,
-        "num_runs": settings.steps,
-        "min_secs": settings.seconds,
-        "max_secs": limit,
-    }
-    times = parse_benchmark_model(_output(device, [*command, *_flags(flags)], limit, command[-1]))
+    flags = [f"--graph={artifact}", f"--num_threads={settings.threads}"]
+    flags += [f"--warmup_runs={2 * WINDOW_STEPS}", f"--warmup_min_secs={2 * WARM_SECONDS}"]
+    flags += [f"--num_runs={settings.steps}", f"--min_secs={settings.seconds}", f"--max_secs={limit}"]
+    times = parse_benchmark_model(_output(device, [*command, *flags], limit, command[-1]))
     timed, warmup = times.figures.get("p50", times.figures["mean"]), times.warmup_time
     return times, warmup is not None and abs(timed - warmup) <= SETTLED * warmup
 
@@ -155,8 +133,8 @@ def _time_executor_runner(
     device: Device, command: Sequence[str], artifact: str, settings: Settings
 ) -> tuple[VendorTimes, bool]:
     def run(count: int, limit: float) -> VendorTimes:
-        flags = {"model_path": artifact, "num_executions": count, "cpu_threads": settings.threads}
-        script = ["sh", "-c", _WITH_LOG, "sh", *command, *_flags(flags)]
+        flags = [f"--model_path={artifact}", f"--num_executions={count}", f"--cpu_threads={settings.threads}"]
+        script = ["sh", "-c", _WITH_LOG, "sh", *command, *flags]
         return parse_executor_runner(_output(device, script, limit, command[-1]))
 
     pilot = run(PILOT_RUNS, PILOT_RUNS * SLOWEST_STEP)
@@ -183,10 +161,6 @@ def _output(device: Device, command: Sequence[str], limit: float, program: str) 
         reason = " / ".join(filter(None, (last_line(done.out), last_line(done.err)))) or "it printed nothing"
         raise DeviceError(f"{device.name}: {program.rpartition('/')[2]} failed with {done.status}: {reason}")
     return f"{done.out}\n{done.err}"
-
-
-def _flags(values: dict[str, object]) -> list[str]:
-    return [f"--{name}={value}" for name, value in values.items()]
 
 
 #: {suffix of an artifact: the program of its runtime's vendor}.

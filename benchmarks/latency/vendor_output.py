@@ -32,12 +32,10 @@ class VendorTimes(NamedTuple):
     """What a program reports about one run. Times are microseconds; None or empty: not reported.
 
     Attributes:
-        load: time to load and prepare the artifact.
-        first: time of the first execution.
+        load, first: time to load and prepare the artifact, and of the first execution.
         warmup: number of executions before the timed ones.
         warmup_time: median, or else mean, time of an execution of the warm-up.
-        runs: number of timed executions.
-        figures: statistics of the timed executions by name; "mean" is always among them.
+        runs, figures: number of timed executions, and their statistics by name; "mean" is always among them.
         samples: time of every execution, in order.
     """
 

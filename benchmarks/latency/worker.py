@@ -4,7 +4,7 @@
     bench JOB.json              measure one repeat
     memory JOB.json             measure memory
     logits ARTIFACT CLIPS.npz   compute the logits of every frame of every clip, each clip from fresh states
-    sample UNIT FILE...         sample power until stopped; used by ``bench``
+    sample UNIT VOLTAGE CURRENT sample power until stopped; used by ``bench``
 
 It answers with messages on standard output (``messages``). It needs numpy, msgspec and a runtime, and OpenCV only to
 resize frames.
@@ -21,6 +21,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -33,10 +34,10 @@ from edgeshift.benchmarks.devices.messages import TIED, write_message
 from edgeshift.benchmarks.devices.probe import Probe, Probed
 from edgeshift.benchmarks.latency import power
 from edgeshift.benchmarks.latency.clocks import locked_clocks
-from edgeshift.benchmarks.latency.loop import EvenSample, Steps, run_paced, run_steps, warm_up
+from edgeshift.benchmarks.latency.loop import Steps, run_paced, run_steps, warm_up
 from edgeshift.benchmarks.latency.memory import measure_memory
 from edgeshift.benchmarks.latency.messages import ClipLogits, Job, MemoryMeasured, MinuteEnded, RepeatEnded, Started
-from edgeshift.benchmarks.latency.result import Minute, Repeat, Settings
+from edgeshift.benchmarks.latency.result import Energy, Minute, Repeat, Settings
 from edgeshift.benchmarks.latency.sensors import cool_down, read_sensors
 from edgeshift.errors import DeviceError, EdgeshiftError, RuntimeMissingError
 from edgeshift.runtimes import load
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         "bench": bench,
         "memory": memory,
         "logits": logits,
-        "sample": lambda unit, *files: power.sample(files, float(unit)),
+        "sample": power.sample,
     }
     # SIGTERM raises SystemExit, so that locked clocks are restored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -78,64 +79,67 @@ def main(arguments: list[str] | None = None) -> int:
 
 def probe() -> None:
     """Report the facts of the device, and the versions of what is installed."""
-    versions = {}
-    for name, runtime in RUNTIMES.items():
-        packages = (package for module, package in runtime.packages.items() if _installed(module))
-        versions[name] = next(filter(None, map(_version, packages)), None)
-    installed = {name: version for name, version in versions.items() if version}
-    python, opencv = platform.python_version(), _installed("cv2")
-    write_message(Probed(probe=Probe(read_facts(), python, np.__version__, opencv, installed)))
+    versions = {name: filter(None, map(_version, runtime.packages.values())) for name, runtime in RUNTIMES.items()}
+    found = Probe(
+        facts=read_facts(),
+        python=platform.python_version(),
+        numpy=np.__version__,
+        opencv=importlib.util.find_spec("cv2") is not None,
+        runtimes={name: version for name, known in versions.items() for version in islice(known, 1)},
+    )
+    write_message(Probed(probe=found))
 
 
 def bench(path: str) -> None:
     """Measure one repeat: cool down, load, first step, warm-up, timed steps, self-check."""
-    job = _read_job(path)
+    job, frames = _read_job(path)
     settings = job.settings
     if settings.cores is not None:
         _pin(settings.cores)
-    frames = _read_frames(job)
     before, waited = cool_down(settings.max_temperature, job.cool_down_timeout)
     meter = power.Meter(power.find_source())
     meter.measure_idle(job.idle_seconds)
     with locked_clocks() if settings.locked else nullcontext():
         start = perf_counter()
-        model = _load_job(job)
-        stream = _open_stream(model, job)
+        model, stream = _open(job)
         ready = perf_counter()
         stream.step(frames[0])
         first = perf_counter() - ready
         steps, warm = warm_up(stream, frames)
-        started = Started(
+        started = Repeat(
             load=ready - start,
             first=first,
             warmup=steps,
             warm=warm,
+            seconds=0.0,
+            partial=True,
             before=before,
+            after=before,
             waited=waited,
+            energy=Energy(reason="the device was lost"),
             runtime=model.runtime,
         )
         minutes: list[Minute] = []
-        timed: Steps | EvenSample
         with meter.measured():
             if settings.mode == "sustained":
-                write_message(started)
+                write_message(Started(repeat=started))
                 timed = _run_sustained(stream, frames, settings, minutes, meter.tick)
             elif settings.mode == "paced":
                 timed = run_paced(stream, frames, settings.steps, settings.seconds, settings.fps or 30.0)
             else:
                 timed = run_steps(stream, frames, settings.steps, settings.seconds)
         after = read_sensors()
-    paced = isinstance(timed, Steps) and settings.mode == "paced"
-    repeat = Repeat(
-        **msgspec.structs.asdict(started),
+    repeat = msgspec.structs.replace(
+        started,
+        partial=False,
         pre=_microseconds([timing.pre for timing in timed.timings]),
         infer=_microseconds([timing.infer for timing in timed.timings]),
         post=_microseconds([timing.post for timing in timed.timings]),
         end_to_end=_microseconds(timed.totals),
         seconds=timed.seconds,
-        steps=timed.steps if isinstance(timed, EvenSample) and timed.steps > len(timed.totals) else None,
-        offered=timed.offered if paced else None,
-        missed=timed.late if paced else None,
+        steps=timed.count if timed.every > 1 else None,
+        offered=timed.offered,
+        missed=timed.late,
         minutes=tuple(minutes),
         after=after,
         energy=meter.energy,
@@ -146,9 +150,8 @@ def bench(path: str) -> None:
 
 def memory(path: str) -> None:
     """Measure the memory of a process that only runs the artifact."""
-    job = _read_job(path)
-    frames = _read_frames(job)
-    write_message(MemoryMeasured(memory=measure_memory(lambda: _open_stream(_load_job(job), job), frames)))
+    job, frames = _read_job(path)
+    write_message(MemoryMeasured(memory=measure_memory(lambda: _open(job)[1], frames)))
 
 
 def logits(artifact: str, clips: str) -> None:
@@ -169,9 +172,9 @@ def logits(artifact: str, clips: str) -> None:
 
 def _run_sustained(
     stream: Stream, frames: list[Any], settings: Settings, minutes: list[Minute], tick: Callable[[], None]
-) -> EvenSample:
+) -> Steps:
     """Step for some minutes, and send each minute when it ends, so that a lost device loses no minutes before."""
-    run = EvenSample()
+    run = Steps()
     start = perf_counter()
     for index in range(settings.minutes or 1):
         offset = perf_counter() - start
@@ -184,17 +187,15 @@ def _run_sustained(
     return run
 
 
-def _read_job(path: str) -> Job:
+def _read_job(path: str) -> tuple[Job, list[Any]]:
+    """Return a job and its frames."""
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=Job)
+        job = msgspec.json.decode(Path(path).read_bytes(), type=Job)
     except msgspec.MsgspecError as error:
         raise EdgeshiftError(f"{path}: this is not a job of edgeshift: {error}") from error
-
-
-def _read_frames(job: Job) -> list[Any]:
     if Path(job.frames).stat().st_size > MAX_BYTES:
         raise EdgeshiftError(f"{job.frames}: larger than {MAX_BYTES:,} bytes, the limit for frames")
-    return _checked_frames(np.load(job.frames, allow_pickle=False), job.frames)
+    return job, _checked_frames(np.load(job.frames, allow_pickle=False), job.frames)
 
 
 def _checked_frames(frames: Any, path: str) -> list[Any]:
@@ -203,9 +204,10 @@ def _checked_frames(frames: Any, path: str) -> list[Any]:
     return list(frames)
 
 
-def _load_job(job: Job) -> Model:
+def _open(job: Job) -> tuple[Model, Stream]:
     options: dict[str, Any] = dict(job.settings.options)
-    return _load(job.artifact, job.runtime, threads=job.settings.threads, **options)
+    model = _load(job.artifact, job.runtime, threads=job.settings.threads, **options)
+    return model, (model.fitted() if job.fitted else model).stream()
 
 
 def _load(path: str, runtime: str | None = None, **options: Any) -> Model:
@@ -218,10 +220,6 @@ def _load(path: str, runtime: str | None = None, **options: Any) -> Model:
         package = next(iter(find_runtime(Path(path), runtime).packages.values()))
         command = f"{sys.executable} -m pip install {package}"
         raise EdgeshiftError(f"the device has no {package}: run {command} on it") from error
-
-
-def _open_stream(model: Model, job: Job) -> Stream:
-    return (model.fitted() if job.fitted else model).stream()
 
 
 def _pin(cores: tuple[int, ...]) -> None:
@@ -243,13 +241,6 @@ def _stop_with_stdin() -> None:
     while os.read(0, 1 << 12):  # not sys.stdin, whose lock would block the end of the process
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _version(package: str) -> str | None:

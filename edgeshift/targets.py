@@ -358,10 +358,10 @@ for _target in (
         notes=()
         if ON_A_MAC
         else (
-            "Core ML is not verified on this platform. Parity was checked with edgeshift's reference executor. "
-            "To check Core ML, run on a Mac: edgeshift verify FILE",
+            "Core ML is not verified on this platform. Parity was checked with edgeshift's reference "
+            "executor. To check Core ML, run on a Mac: edgeshift verify FILE",
         ),
-        remark="Core ML runs on Mac, iPhone and iPad. On other machines, edgeshift's reference executor runs the artifact",
+        remark="Core ML runs on Mac, iPhone and iPad. Elsewhere, edgeshift's reference executor runs the artifact",
         not_verified="Core ML: the reference executor runs the artifact instead",
         timed=False,
         support=(

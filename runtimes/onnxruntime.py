@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.file import Artifact, Boundary, read_artifact, require_fit
+from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
 from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line, unknown
 from edgeshift.stream import Array, Model
@@ -74,7 +74,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu"
         raise EdgeshiftError(f"ONNX Runtime could not start the provider {provider!r} here and fell back to the CPU")
     states = {NEXT + state.name: state.name for state in artifact.spec.states}
     outputs = {states.get(name, name): found for name, found in _shapes(session.get_outputs()).items()}
-    require_fit(artifact, _shapes(session.get_inputs()), outputs)
+    require_tensors(artifact, _shapes(session.get_inputs()), outputs)
     words = f"ONNX Runtime {runtime.__version__} ({provider}, {threads} thread{'s' * (threads > 1)})"
     return Model(artifact.spec, words, lambda: BoundExecutor(runtime, session, artifact, DEVICES.get(provider, "cpu")))
 
@@ -147,7 +147,7 @@ def _onnxruntime(path: Path) -> Any:
     return onnxruntime
 
 
-def _shapes(tensors: Any) -> Boundary:
+def _shapes(tensors: Any) -> Tensors:
     kinds = {"tensor(float)": "float32", "tensor(int8)": "int8"}
     # A shape may hold names instead of numbers; it then fits no description.
     return {t.name: (tuple(t.shape), kinds.get(t.type, t.type)) for t in tensors}

@@ -19,7 +19,7 @@ import numpy as np
 
 from edgeshift._system.files import atomic_write, sha256
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.file import Artifact, Boundary, read_artifact, require_fit
+from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
 from edgeshift.artifact.spec import NEXT
 from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError, one_line
 from edgeshift.runtimes.cuda import Cuda
@@ -97,7 +97,7 @@ def open_artifact(artifact: Artifact, *, fp16: bool | None = None, device: Devic
             engine = reader.deserialize_cuda_engine(plan)
     if engine is None:
         raise ArtifactError(f"{artifact.path}: TensorRT {trt.__version__} cannot read the engine it has just built")
-    require_fit(artifact, *_boundary(trt, artifact, engine))
+    require_tensors(artifact, *_boundary(trt, artifact, engine))
     if plan is not None:
         _keep(kept, plan)
     words = f"TensorRT {trt.__version__} on {device.name}, {spec.precision}" + (
@@ -245,10 +245,10 @@ def _keep(path: Path, plan: bytes) -> None:
         return
 
 
-def _boundary(trt: Any, artifact: Artifact, engine: Any) -> tuple[Boundary, Boundary]:
+def _boundary(trt: Any, artifact: Artifact, engine: Any) -> tuple[Tensors, Tensors]:
     states = {NEXT + state.name: state.name for state in artifact.spec.states}
-    inputs: Boundary = {}
-    outputs: Boundary = {}
+    inputs: Tensors = {}
+    outputs: Tensors = {}
     for index in range(engine.num_io_tensors):
         name = engine.get_tensor_name(index)
         found = tuple(engine.get_tensor_shape(name)), np.dtype(trt.nptype(engine.get_tensor_dtype(name))).name

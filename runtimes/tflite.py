@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.file import Artifact, Boundary, read_artifact, require_fit
+from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line
 from edgeshift.runtimes.processor import runs_compiled_model
@@ -158,7 +158,7 @@ def _compiled(artifact: Artifact, threads: int) -> Model:
             found = _shapes(compiled.get_input_tensor_details(key)), _shapes(compiled.get_output_tensor_details(key))
         except Exception as error:
             raise ArtifactError(f"{artifact.path}: LiteRT cannot load its graph: {one_line(error)}") from error
-    require_fit(artifact, *found)
+    require_tensors(artifact, *found)
     version = importlib.import_module("importlib.metadata").version("ai-edge-litert")
     # The graph is used in place: the bytes must live as long as the model.
     return _Pinned(artifact, f"LiteRT {version} (compiled, {threads} thread{'s' * (threads > 1)})", compiled)
@@ -208,7 +208,7 @@ def _interpreted(artifact: Artifact, threads: int) -> Model:
                 raise ArtifactError(f"{artifact.path}: {package} cannot load its graph: {one_line(error)}") from error
 
     runner = open_graph().get_signature_runner()
-    require_fit(artifact, _shapes(runner.get_input_details()), _shapes(runner.get_output_details()))
+    require_tensors(artifact, _shapes(runner.get_input_details()), _shapes(runner.get_output_details()))
 
     def executor() -> InterpreterExecutor:
         graph = open_graph()
@@ -224,7 +224,7 @@ def _interpreted(artifact: Artifact, threads: int) -> Model:
     return Model(artifact.spec, f"{package} {version} (interpreter, {threads} thread{'s' * (threads > 1)})", executor)
 
 
-def _shapes(details: dict[str, Any]) -> Boundary:
+def _shapes(details: dict[str, Any]) -> Tensors:
     return {
         name: (
             tuple(int(n) for n in detail["shape"]),

@@ -1,8 +1,8 @@
-"""Artifacts that carry their description: one file to copy, checked before any runtime sees it.
+"""Read and write artifacts: a graph and its description in one file.
 
-How graph and description share a file depends on what else reads it, so each target names the module that packs them
-(``Target.envelope`` in ``edgeshift.targets``). Every envelope ends the file with the hash of everything before it, and
-leaves the graph, byte by byte, as the converter wrote it. A Core ML artifact is a folder, not a file.
+How the two share a file depends on the programs that read the format, so each target names a module that packs them,
+its envelope (``Target.envelope`` in ``edgeshift.targets``). Every envelope keeps the graph exactly as the converter
+wrote it, and ends the file with a hash of everything before it. A Core ML artifact is a folder, not a file.
 """
 
 from __future__ import annotations
@@ -26,44 +26,50 @@ MAX_FILE = 1 << 30
 
 
 class Envelope(Protocol):
-    """How graph and description become one file. A Protocol, because modules cannot inherit."""
+    """A module that packs a graph and its description into one file. A Protocol, because modules cannot inherit."""
 
     def pack(self, body: bytes, entries: Mapping[str, bytes]) -> bytes:
-        """One file, its last bytes the hash of all others."""
+        """Return the content of the file for a graph and named entries. It ends with the hash of everything before."""
         ...
 
     def require_whole(self, path: Path, data: bytes) -> None:
-        """Raise an ``ArtifactError`` for a file that is not what its hash says, or over its limits."""
+        """Raise ArtifactError if the content of a file does not match its hash, or exceeds a limit."""
         ...
 
     def unpack(self, path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
-        """One entry of at most ``limit`` bytes, and the length of the graph."""
+        """Return one entry, of at most ``limit`` bytes, and the size of the graph in bytes."""
         ...
 
 
 class Folder(Protocol):
-    """How an artifact that is a folder becomes one row of bytes, and back."""
+    """A module that converts an artifact that is a folder to bytes and back."""
 
     def read(self, path: Path, limit: int) -> bytes:
-        """All of it; an ``ArtifactError`` for what is not ours, or over the limit."""
+        """Return all files as bytes. Raise ArtifactError for unknown files, or for more than ``limit`` bytes."""
         ...
 
     def write(self, path: Path, data: bytes) -> None:
-        """Write it into an empty folder."""
+        """Write the files into an empty folder."""
         ...
 
     def is_package(self, path: Path) -> bool:
-        """True for a folder that may be replaced."""
+        """Return True for a folder that an artifact may replace."""
         ...
 
 
-#: {tensor: (shape, dtype)} of a graph's inputs or outputs.
-Boundary = dict[str, tuple[tuple[int, ...], str]]
+#: {name: (shape, dtype)} of the tensors that are a graph's inputs or outputs.
+Tensors = dict[str, tuple[tuple[int, ...], str]]
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """An artifact that was read and checked. ``body`` is the graph without what we put behind it."""
+    """An artifact that was read and checked.
+
+    Attributes:
+        path: path of the artifact.
+        spec: its description.
+        body: the graph, as the converter wrote it.
+    """
 
     path: Path
     spec: StreamSpec
@@ -71,14 +77,19 @@ class Artifact:
 
 
 def write_artifact(path: Path, body: bytes, spec: StreamSpec) -> StreamSpec:
-    """Write graph and spec as one file, whole or not at all.
+    """Write a graph and its description as one artifact. If this fails, an older artifact at the path is unchanged.
+
+    Args:
+        path: path of the artifact. Its suffix decides the format.
+        body: the graph.
+        spec: the description. Size and hash of the graph are added to it.
 
     Returns:
-        The spec as written, with size and hash of the graph.
+        The description as written.
 
     Raises:
-        SpecError: a spec that could not be read again, such as one with a number that is not finite.
-        ArtifactError: no place to write.
+        SpecError: the description could not be read again, for instance because a number in it is not finite.
+        ArtifactError: the artifact cannot be written.
     """
     spec = msgspec.structs.replace(spec, body_bytes=len(body), body_sha256=sha256(body))
     description = encode(spec)
@@ -86,7 +97,7 @@ def write_artifact(path: Path, body: bytes, spec: StreamSpec) -> StreamSpec:
     entries = {SPEC: description, LABELS: "\n".join(spec.labels).encode() + b"\n"}
     folder = _folder(path)
     try:
-        require_free(path)
+        require_replaceable(path)
         data = _envelope(path).pack(body, entries)
         if folder is None:
             with atomic_write(path) as temporary:
@@ -99,72 +110,74 @@ def write_artifact(path: Path, body: bytes, spec: StreamSpec) -> StreamSpec:
     return spec
 
 
-def require_free(path: Path) -> None:
-    """The place of a new artifact is free, or taken by what may be replaced: a file by a file, a package by a package.
+def require_replaceable(path: Path) -> None:
+    """Check that a new artifact may be written to a path. A file may replace a file, and a package a package.
 
     Raises:
-        ArtifactError: it is not.
+        ArtifactError: the path holds something else.
     """
     folder = _folder(path)
     if folder is None and path.is_dir():
-        raise ArtifactError(f"{path}: cannot be written: it is a folder; the artifact is a file")
+        raise ArtifactError(f"{path}: cannot be written: it is a folder, but the artifact is a file")
     if folder is not None and path.exists() and not (path.is_dir() and folder.is_package(path)):
-        raise ArtifactError(f"{path}: cannot be written: what is there is not a package of that kind; move it away")
+        raise ArtifactError(f"{path}: cannot be written: it exists and is not such a package; move it away")
 
 
 def artifact_size(path: Path) -> int:
-    """Bytes of an artifact, file or folder."""
-    return sum(part.stat().st_size for part in (path, *path.rglob("*")) if part.is_file())
+    """Return the size of an artifact in bytes."""
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
 
 
 def read_artifact(path: Path) -> Artifact:
-    """Read an artifact and check that it is whole.
+    """Read an artifact and check that it is complete and undamaged.
 
     Raises:
-        ArtifactError: not a file, too large, no description inside, or a graph that is not the one it describes.
-        SpecError: a description that is not valid.
+        ArtifactError: there is no file, or it is too large, has no description, or holds another graph than described.
+        SpecError: the description is not valid.
     """
     data, envelope = artifact_bytes(path), _envelope(path)
     envelope.require_whole(path, data)
-    description, start = envelope.unpack(path, data, SPEC, MAX_BYTES)
+    description, size = envelope.unpack(path, data, SPEC, MAX_BYTES)
     spec = decode(description, str(path))
-    if spec.body_sha256 is None or spec.body_bytes != start:
+    if spec.body_sha256 is None or spec.body_bytes != size:
         raise ArtifactError(
-            f"{path}: the graph is {start:,} bytes, its description says {spec.body_bytes:,}: "
+            f"{path}: the graph is {size:,} bytes, but its description says {spec.body_bytes:,}: "
             "the file is damaged; copy it again"
         )
-    body = data[:start]
+    body = data[:size]
     if sha256(body) != spec.body_sha256:
         raise ArtifactError(f"{path}: the graph does not match its hash: the file is damaged; copy it again")
     return Artifact(path, spec, body)
 
 
-def require_fit(artifact: Artifact, inputs: Boundary, outputs: Boundary) -> None:
-    """The graph's own tensors must be those that the description promises, and no others.
+def require_tensors(artifact: Artifact, inputs: Tensors, outputs: Tensors) -> None:
+    """Check that a graph has exactly the inputs and outputs of its description.
 
     Args:
-        artifact: what is being loaded. inputs, outputs: what the runtime found in its graph.
+        artifact: the artifact that is loaded.
+        inputs: inputs of the graph, as the runtime reports them.
+        outputs: outputs of the graph, as the runtime reports them.
 
     Raises:
-        ArtifactError: they differ.
+        ArtifactError: a tensor is missing, is not described, or has another shape or type.
     """
     spec = artifact.spec
     states = {state.name: (state.shape, state.dtype) for state in spec.states}
-    for side, found, tensor in (("inputs", inputs, spec.input), ("outputs", outputs, spec.output)):
-        wanted = {tensor.name: (tensor.shape, tensor.dtype), **states}
-        for name in wanted | found:
-            has, want = found.get(name, "nothing"), wanted.get(name, "nothing")
-            if has != want:
+    for kind, actual, tensor in (("input", inputs, spec.input), ("output", outputs, spec.output)):
+        expected = {tensor.name: (tensor.shape, tensor.dtype), **states}
+        for name in expected | actual:
+            if actual.get(name) != expected.get(name):
                 raise ArtifactError(
-                    f"{artifact.path}: among the graph's {side}, {name!r} is {has}; its description promises {want}"
+                    f"{artifact.path}: {kind} {name!r} of the graph is {actual.get(name, 'missing')}, but the "
+                    f"description says {expected.get(name, 'nothing')}; convert the model again"
                 )
 
 
 def artifact_bytes(path: Path) -> bytes:
-    """All of an artifact, file or folder, unchecked.
+    """Return the content of an artifact as bytes, unchecked.
 
     Raises:
-        ArtifactError: it is not there, over the limit, or cannot be read.
+        ArtifactError: the artifact does not exist, is larger than the limit, or cannot be read.
     """
     folder = _folder(path)
     try:
@@ -174,7 +187,7 @@ def artifact_bytes(path: Path) -> bytes:
             raise ArtifactError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
         size = path.stat().st_size
         if size > MAX_FILE:
-            raise ArtifactError(f"{path}: {size:,} bytes; the limit for an artifact is {MAX_FILE:,}")
+            raise ArtifactError(f"{path}: the file has {size:,} bytes; the limit for an artifact is {MAX_FILE:,}")
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error

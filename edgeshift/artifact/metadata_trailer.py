@@ -1,10 +1,10 @@
-"""Text under keys behind a protobuf message: how artifacts carry their description where a parser reads the whole file.
+"""Append metadata to a protobuf model. Envelope of formats whose parsers read the whole file, ONNX and Core ML.
 
-    [ message, as the converter wrote it ][ edgeshift/spec.json ][ labels.txt ][ edgeshift/sha256: of all before it ]
+    [ model, as the converter wrote it ][ edgeshift/spec.json ][ labels.txt ][ edgeshift/sha256: hash of all before it ]
 
-A message is a row of fields in any order, a repeated field goes on wherever it comes up again, and a message that comes
-up again is merged with the first: metadata written behind a model is metadata of the model, for every parser. So the
-model is still, byte by byte, what was converted and hashed.
+The fields of a protobuf message may be in any order, a repeated field may continue anywhere in it, and a message that
+occurs twice is merged. Metadata appended to a model is therefore metadata of the model for every parser, and the model
+stays, byte for byte, as it was converted and hashed.
 """
 
 from __future__ import annotations
@@ -18,105 +18,119 @@ from edgeshift.artifact import protobuf
 from edgeshift.artifact.protobuf import Field, MalformedError
 from edgeshift.errors import ArtifactError
 
-#: The key under which the hash is, and the length of that in hexadecimal.
-SEAL, HASH = "edgeshift/sha256", 64
-#: Of an entry: field 1 is its key, field 2 its value.
+#: Key of the entry that holds the hash, and the length of a hash in hexadecimal digits.
+HASH_KEY, HASH_LENGTH = "edgeshift/sha256", 64
+#: Numbers of the two fields of an entry.
 KEY, VALUE = 1, 2
-#: No honest model has nearly as many fields in its outermost message.
+#: Largest number of fields in a model's outermost message. Real models have far fewer.
 MAX_FIELDS = 4096
 
 
 @dataclass(frozen=True)
-class Entries:
-    """Where a kind of model keeps them.
+class MetadataTrailer:
+    """The envelope of a format of models.
 
     Attributes:
-        numbers: of the fields from the outermost message to an entry, each inside the one before.
-        kind: what the message is called in errors.
+        path_of_entries: numbers of the nested fields that lead from the outermost message to an entry.
+        kind: name of the format in error messages.
     """
 
-    numbers: tuple[int, ...]
+    path_of_entries: tuple[int, ...]
     kind: str
 
     def pack(self, body: bytes, entries: Mapping[str, bytes]) -> bytes:
-        """The message with the entries and a hash of all behind it.
+        """Append entries and the hash of everything before it to a model.
 
         Args:
-            body: a serialized message, or anything with one at its end. entries: {key: UTF-8 text}.
+            body: the serialized model, alone or at the end of other data.
+            entries: {key: UTF-8 text}.
         """
-        data = body + b"".join(self._entry(key, value) for key, value in entries.items())
-        seal = self._entry(SEAL, b"0" * HASH)[:-HASH]
-        return data + seal + sha256(data + seal).encode()
+        data = body + b"".join(self.entry(key, value) for key, value in entries.items()) + self._hash_prefix
+        return data + sha256(data).encode()
 
     def require_whole(self, path: Path, data: bytes) -> None:
-        """Check the hash at the end.
+        """Check the hash at the end of a file.
 
         Raises:
-            ArtifactError: none there, or another one.
+            ArtifactError: there is no hash, or it is not the hash of the data.
         """
-        seal = self._entry(SEAL, b"0" * HASH)[:-HASH]
-        if not data[:-HASH].endswith(seal):
+        if not data[:-HASH_LENGTH].endswith(self._hash_prefix):
             raise ArtifactError(
                 f"{path}: no edgeshift description at its end: cut short, damaged, or not made by `edgeshift convert`"
             )
-        if sha256(data[:-HASH]).encode() != data[-HASH:]:
+        if sha256(data[:-HASH_LENGTH]).encode() != data[-HASH_LENGTH:]:
             raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
 
     def unpack(self, path: Path, data: bytes, entry: str, limit: int, at: int = 0) -> tuple[bytes, int]:
-        """One entry of a whole file, and where the first of the entries begins.
+        """Return one entry of a file, and the offset of the first entry of edgeshift.
 
         Args:
-            path: for messages. data: what ``require_whole`` has passed. entry: its key. limit: of its value, bytes.
-            at: where the message begins.
+            path: path of the file, for error messages.
+            data: content of the file, after ``require_whole``.
+            entry: key of the entry.
+            limit: largest size of its value, bytes.
+            at: offset of the model.
 
         Raises:
-            ArtifactError: no such entry or two, one over the limit, or something behind the model that is not ours.
-            MalformedError: not a row of fields. UnicodeDecodeError: a key that is not text.
+            ArtifactError: the entry is missing, occurs twice or is too large, something else follows the model, or the
+                data is not a sequence of fields.
         """
-        found: bytes | None = None
-        start = len(data)
-        for field in protobuf.fields(data, at, len(data), MAX_FIELDS):
-            pair = self._pair(data, field)
-            name = protobuf.last(data, pair, KEY, MAX_FIELDS) if pair else None
-            key = data[name.start : name.stop].decode() if name else ""
-            if found is None and key != entry:
-                continue
-            if found is None and pair is not None:
-                start = field.begin
-                value = protobuf.last(data, pair, VALUE, MAX_FIELDS)
-                size = value.stop - value.start
-                if size > limit:
-                    raise ArtifactError(f"{path}: its description claims {size:,} bytes; the limit is {limit:,}")
-                found = data[value.start : value.stop]
-            elif key == entry:
-                raise ArtifactError(f"{path}: it has two descriptions: not made by `edgeshift convert`")
-            elif pair is None:
-                # A second model here would be merged into the first one by every parser, unseen by the model's hash.
-                raise ArtifactError(f"{path}: there is more behind its description: not made by `edgeshift convert`")
-        if found is None:
-            raise ArtifactError(f"{path}: no {entry} inside: not made by `edgeshift convert`")
-        return found, start
+        try:
+            return self._unpack(path, data, entry, limit, at)
+        except (MalformedError, UnicodeDecodeError) as error:
+            raise self.malformed(path, error) from error
 
     def malformed(self, path: Path, error: Exception) -> ArtifactError:
-        """The error for what ``unpack`` could not walk."""
+        """Return the error for data that is not a model of this format."""
         return ArtifactError(f"{path}: not {self.kind}: {error}; convert it again")
 
-    def _pair(self, data: bytes, field: Field) -> Field | None:
-        """The entry that a field of the outermost message is, if it is one and nothing else."""
-        if field.number != self.numbers[0]:
+    def entry(self, key: str, value: bytes) -> bytes:
+        """Return a key and its value as a serialized message."""
+        message = protobuf.bytes_field(KEY, key.encode()) + protobuf.bytes_field(VALUE, value)
+        for number in reversed(self.path_of_entries):
+            message = protobuf.bytes_field(number, message)
+        return message
+
+    @property
+    def _hash_prefix(self) -> bytes:
+        """The entry of the hash, without the hash."""
+        return self.entry(HASH_KEY, b"0" * HASH_LENGTH)[:-HASH_LENGTH]
+
+    def _unpack(self, path: Path, data: bytes, entry: str, limit: int, at: int) -> tuple[bytes, int]:
+        value: bytes | None = None
+        start = len(data)
+        for field in protobuf.read_fields(data, at, len(data), MAX_FIELDS):
+            message = self._entry_in(data, field)
+            key_field = protobuf.last_field(data, message, KEY, MAX_FIELDS) if message else None
+            key = data[key_field.start : key_field.stop].decode() if key_field else ""
+            if value is None and key != entry:
+                continue
+            if value is None and message is not None:
+                start = field.begin
+                value_field = protobuf.last_field(data, message, VALUE, MAX_FIELDS)
+                size = value_field.stop - value_field.start
+                if size > limit:
+                    raise ArtifactError(f"{path}: its description claims {size:,} bytes; the limit is {limit:,}")
+                value = data[value_field.start : value_field.stop]
+            elif key == entry:
+                raise ArtifactError(f"{path}: it has two descriptions: not made by `edgeshift convert`")
+            elif message is None:
+                # Parsers would merge another model here into the first one, which is the only one that is hashed.
+                raise ArtifactError(f"{path}: data follows its description: not made by `edgeshift convert`")
+        if value is None:
+            raise ArtifactError(f"{path}: no {entry} inside: not made by `edgeshift convert`")
+        return value, start
+
+    def _entry_in(self, data: bytes, field: Field) -> Field | None:
+        """Return the entry in a field of the outermost message; None if the field holds something else as well."""
+        if field.number != self.path_of_entries[0]:
             return None
-        for number in self.numbers[1:]:
+        for number in self.path_of_entries[1:]:
             try:
-                inside = protobuf.fields(data, field.start, field.stop, 1)
+                inner = protobuf.read_fields(data, field.start, field.stop, 1)
             except MalformedError:
                 return None
-            if [part.number for part in inside] != [number]:
+            if [part.number for part in inner] != [number]:
                 return None
-            field = inside[0]
+            field = inner[0]
         return field
-
-    def _entry(self, key: str, value: bytes) -> bytes:
-        message = protobuf.content(KEY, key.encode()) + protobuf.content(VALUE, value)
-        for number in reversed(self.numbers):
-            message = protobuf.content(number, message)
-        return message

@@ -1,10 +1,10 @@
-"""Core ML packages (.mlpackage): a folder for Xcode, handled here as one row of bytes.
+"""Envelope of Core ML packages (.mlpackage). A package is a folder, which is handled as one sequence of bytes:
 
     [ one line of JSON: sizes of all files but the last ][ those files ][ model.mlmodel ][ entries and hash ]
 
-The description (``appended``) is user metadata of the model, so that Xcode and coremltools show it. The hash at the end
-is over all files: what is not as it was written is refused before coremltools sees any of it. A package of ours has
-three files and no others; links are not followed.
+The entries are user metadata of the model, which Xcode and coremltools display. The hash at the end covers all files,
+so that damage is found before coremltools reads any of them. A package of edgeshift has at most three files, and no
+links.
 """
 
 from __future__ import annotations
@@ -13,119 +13,117 @@ import json
 import os
 from pathlib import Path
 
-from edgeshift.artifact.metadata_trailer import Entries
-from edgeshift.artifact.protobuf import MalformedError
+from edgeshift._system.text import printable
+from edgeshift.artifact.metadata_trailer import MetadataTrailer
 from edgeshift.errors import ArtifactError
 
 SUFFIX = ".mlpackage"
 MANIFEST = "Manifest.json"
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
 MODEL = "Data/com.apple.CoreML/model.mlmodel"
-#: The model is last: the entries are behind it. A program with nothing large in it has no file of weights.
+#: The model is the last file, because the entries follow it. A program without large constants has no file of weights.
 FILES = (MANIFEST, WEIGHTS, MODEL)
-#: Model.proto: field 2 of a Model is its description, 100 of that the metadata, 100 of that the user's own.
-ENTRIES = Entries((2, 100, 100), "a Core ML model")
+#: Model.proto: field 2 of a Model is its description, field 100 of that its metadata, field 100 of that the user's own.
+TRAILER = MetadataTrailer((2, 100, 100), "a Core ML model")
 
-pack, require_whole = ENTRIES.pack, ENTRIES.require_whole
+pack, require_whole = TRAILER.pack, TRAILER.require_whole
 
 
 def unpack(path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
-    """One entry of a whole package, and the length of the package without entries.
-
-    Args:
-        path: for messages. data: what ``require_whole`` has passed. entry: its key. limit: of its value, bytes.
-
-    Raises:
-        ArtifactError: not a package, no such entry or two, one over the limit, or something behind the model.
-    """
+    """Return one entry of a package, and the size of the package without entries (``MetadataTrailer.unpack``)."""
     try:
-        return ENTRIES.unpack(path, data, entry, limit, len(data) - len(split(data)[MODEL]))
-    except (MalformedError, ValueError) as error:
-        raise ENTRIES.malformed(path, error) from error
+        model = len(data) - len(split_files(data)[MODEL])
+    except ValueError as error:
+        raise TRAILER.malformed(path, error) from error
+    return TRAILER.unpack(path, data, entry, limit, model)
 
 
 def read(path: Path, limit: int) -> bytes:
-    """A package as one row of bytes.
+    """Read a package.
 
     Args:
-        path: the folder. limit: bytes of all its files.
+        path: the folder.
+        limit: largest size of all files together, bytes.
+
+    Returns:
+        The files as one sequence of bytes.
 
     Raises:
-        ArtifactError: not a package, or something in it that edgeshift never writes.
-        OSError: it cannot be read.
+        ArtifactError: the path is not a package, or holds something that edgeshift never writes.
+        OSError: a file cannot be read.
     """
     if not path.is_dir():
         raise ArtifactError(
-            f"{path}: no such file" if not path.exists() else f"{path}: not a folder, which a Core ML package is"
+            f"{path}: no such file" if not path.exists() else f"{path}: not a folder, but a Core ML package is one"
         )
-    _require_ours(path)
+    _require_known_files(path)
     sizes = {name: (path / name).stat().st_size for name in FILES if (path / name).is_file()}
     for name in (MANIFEST, MODEL):
         if name not in sizes:
-            raise ArtifactError(f"{path}: {name} is missing: the package is damaged; copy it again, with all in it")
+            raise ArtifactError(f"{path}: {name} is missing: the package is damaged; copy the whole folder again")
     if sum(sizes.values()) > limit:
-        raise ArtifactError(f"{path}: {sum(sizes.values()):,} bytes; the limit for an artifact is {limit:,}")
-    return joined({name: (path / name).read_bytes() for name in sizes})
+        raise ArtifactError(
+            f"{path}: the package has {sum(sizes.values()):,} bytes; the limit for an artifact is {limit:,}"
+        )
+    return join_files({name: (path / name).read_bytes() for name in sizes})
 
 
-def joined(files: dict[str, bytes]) -> bytes:
-    """The files of a package, {name: content}, as one row of bytes."""
+def join_files(files: dict[str, bytes]) -> bytes:
+    """Return the files of a package, {name: content}, as one sequence of bytes."""
     names = [name for name in FILES if name in files]
     header = json.dumps({name: len(files[name]) for name in names[:-1]}).encode() + b"\n"
     return b"".join([header, *(files[name] for name in names)])
 
 
-def split(data: bytes) -> dict[str, bytes]:
-    """The opposite of ``joined``.
+def split_files(data: bytes) -> dict[str, bytes]:
+    """Return {name: content} of the files that ``join_files`` has joined.
 
     Raises:
-        ValueError: not what that made.
+        ValueError: the data was not made by ``join_files``.
     """
     at = data.index(b"\n") + 1
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     for name, size in json.loads(data[:at]).items():
-        found[name] = data[at : at + size]
+        files[name] = data[at : at + size]
         at += size
-    found[MODEL] = data[at:]
-    return found
+    files[MODEL] = data[at:]
+    return files
 
 
 def write(path: Path, data: bytes) -> None:
     """Write a package into an empty folder.
 
-    The folder of weights is there even if no file is in it: the manifest names it.
+    Args:
+        path: the folder.
+        data: the files as one sequence of bytes.
     """
+    # The manifest lists the folder of weights, so it must exist even if it is empty.
     (path / WEIGHTS).parent.mkdir(parents=True, exist_ok=True)
-    for name, content in split(data).items():
+    for name, content in split_files(data).items():
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
 
 
 def is_package(path: Path) -> bool:
-    """True for a folder that may be replaced by a package."""
+    """Return True for a folder that a package may replace: another package, or an empty folder."""
     return (path / MANIFEST).is_file() or not any(path.iterdir())
 
 
-def _require_ours(path: Path) -> None:
-    """Nothing but our files, and no links; a folder of millions of others is left at the first of them."""
+def _require_known_files(path: Path) -> None:
+    """Raise ArtifactError at the first link, unknown file or unknown folder in a package."""
     folders = [""]
     while folders:
         folder = folders.pop()
         with os.scandir(path / folder) as entries:
             for entry in entries:
                 name = f"{folder}/{entry.name}".lstrip("/")
-                inside = [file for file in FILES if file == name or file.startswith(f"{name}/")]
+                is_parent = any(file.startswith(f"{name}/") for file in FILES)
+                shown = printable(name[:100])
                 if entry.is_symlink():
-                    raise ArtifactError(f"{path}: {_printable(name)} is a link, which edgeshift never writes")
+                    raise ArtifactError(f"{path}: {shown} is a link, which edgeshift never writes")
                 if name in FILES and entry.is_file():
                     continue
-                if not inside or not entry.is_dir():
-                    raise ArtifactError(
-                        f"{path}: {_printable(name)} does not belong there: not made by `edgeshift convert`"
-                    )
+                if not is_parent or not entry.is_dir():
+                    raise ArtifactError(f"{path}: {shown} does not belong there: not made by `edgeshift convert`")
                 folders.append(name)
-
-
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in name)[:100]

@@ -1,23 +1,30 @@
-"""The little of protobuf that artifacts need: walking a message's fields by their lengths, and writing one.
+"""Read and write protobuf fields without a schema.
 
-Neither a schema nor a parser is involved: a description is read, and damage found, before any other library sees a
-file.
+Artifacts need little of protobuf: to walk the fields of a message by their lengths, and to write a message. This module
+does both itself, so that damage is found before any other library sees a file.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: Kinds of fields on the wire (protobuf.dev/programming-guides/encoding).
+#: Wire types of fields (protobuf.dev/programming-guides/encoding).
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 class MalformedError(Exception):
-    """Not a row of protobuf fields."""
+    """The data is not a sequence of protobuf fields."""
 
 
 class Field(NamedTuple):
-    """One field: its number, where its tag begins, and where its content starts and stops."""
+    """Position of one field in the data.
+
+    Attributes:
+        number: number of the field.
+        begin: offset of its tag.
+        start: offset of its content.
+        stop: offset after its content.
+    """
 
     number: int
     begin: int
@@ -25,49 +32,57 @@ class Field(NamedTuple):
     stop: int
 
 
-def fields(data: bytes, at: int, end: int, limit: int) -> list[Field]:
-    """The fields of one message, contents not looked into.
+def read_fields(data: bytes, start: int, stop: int, limit: int) -> list[Field]:
+    """Return the fields of one message, without looking into their contents.
 
     Args:
-        data: which it is in. at, end: where. limit: of the number of fields.
+        data: data that contains the message.
+        start: offset of the message.
+        stop: offset after the message.
+        limit: largest number of fields.
 
     Raises:
-        MalformedError: not a row of fields, or more than the limit.
+        MalformedError: the message is not a sequence of fields, or has more fields than the limit.
     """
-    found: list[Field] = []
-    while at < end:
-        if len(found) == limit:
+    fields: list[Field] = []
+    at = start
+    while at < stop:
+        if len(fields) == limit:
             raise MalformedError(f"more than {limit} fields")
         begin = at
-        tag, at = varint(data, at, end)
-        number, kind = tag >> 3, tag & 7
-        start = at
-        if kind == BYTES:
-            size, start = varint(data, at, end)
-            at = start + size
-        elif kind == VARINT:
-            _, at = varint(data, at, end)
-        elif kind in (FIXED32, FIXED64):
-            at += 4 if kind == FIXED32 else 8
+        tag, at = read_varint(data, at, stop)
+        number, wire_type = tag >> 3, tag & 7
+        content = at
+        if wire_type == BYTES:
+            size, content = read_varint(data, at, stop)
+            at = content + size
+        elif wire_type == VARINT:
+            _, at = read_varint(data, at, stop)
+        elif wire_type in (FIXED32, FIXED64):
+            at += 4 if wire_type == FIXED32 else 8
         else:
-            raise MalformedError(f"a field of kind {kind}")
-        if number == 0 or at > end:
-            raise MalformedError("a field that ends behind its message" if number else "a field without a number")
-        found.append(Field(number, begin, start, at))
-    return found
+            raise MalformedError(f"a field with wire type {wire_type}")
+        if number == 0 or at > stop:
+            raise MalformedError("a field that ends after its message" if number else "a field without a number")
+        fields.append(Field(number, begin, content, at))
+    return fields
 
 
-def last(data: bytes, message: Field, number: int, limit: int) -> Field:
-    """A field of a message, empty if there is none; of several, protobuf takes the last."""
-    parts = [part for part in fields(data, message.start, message.stop, limit) if part.number == number]
-    return parts[-1] if parts else Field(number, message.start, message.start, message.start)
+def last_field(data: bytes, message: Field, number: int, limit: int) -> Field:
+    """Return the last field with a number in a message, as protobuf does; an empty one if there is none."""
+    fields = [field for field in read_fields(data, message.start, message.stop, limit) if field.number == number]
+    return fields[-1] if fields else Field(number, message.start, message.start, message.start)
 
 
-def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """A number of seven bits a byte, lowest first, and where it ends."""
+def read_varint(data: bytes, at: int, stop: int) -> tuple[int, int]:
+    """Return the integer at an offset, stored with seven bits in a byte and the lowest first, and the offset after it.
+
+    Raises:
+        MalformedError: the integer is cut short or has more than 64 bits.
+    """
     value = 0
     for shift in range(0, 64, 7):
-        if at >= end:
+        if at >= stop:
             raise MalformedError("a number that is cut short")
         byte = data[at]
         at += 1
@@ -77,13 +92,13 @@ def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     raise MalformedError("a number of more than 64 bits")
 
 
-def content(number: int, value: bytes) -> bytes:
-    """A field that holds bytes: text, or another message."""
-    return to_varint(number << 3 | BYTES) + to_varint(len(value)) + value
+def bytes_field(number: int, content: bytes) -> bytes:
+    """Return a field that holds bytes: text, or another message."""
+    return write_varint(number << 3 | BYTES) + write_varint(len(content)) + content
 
 
-def to_varint(value: int) -> bytes:
-    """The opposite of ``varint``."""
+def write_varint(value: int) -> bytes:
+    """Return an integer as ``read_varint`` reads it."""
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

@@ -1,4 +1,7 @@
-"""Running a loaded artifact frame by frame: models, streams and predictions, and the checks over many frames."""
+"""Running a loaded artifact frame by frame: models, streams, predictions, and checks over many frames.
+
+Imports artifacts, events and video. Runtimes import this package, not the reverse. Needs no torch.
+"""
 
 from __future__ import annotations
 

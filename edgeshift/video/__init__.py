@@ -1,1 +1,4 @@
-"""Video in: decoding, sampling and fitting frames, and folders of labelled clips. Needs OpenCV only when a file is read."""
+"""Video input: decoding, sampling and fitting frames, and folders of labelled clips.
+
+Imports errors and ``_system``. OpenCV is imported when a file is read or a frame is resized, not before.
+"""

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact import mlpackage_file
-from edgeshift.artifact.file import Artifact, Boundary, require_fit
+from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.spec import NEXT
 from edgeshift.errors import ArtifactError
 from edgeshift.targets import missing_runtime
@@ -65,7 +65,7 @@ def require_description(artifact: Artifact, description: Any) -> None:
     states = {state.name: _array(state.type.stateType.arrayType) for state in description.state}
     if bool(states) != (spec.state_form == "native"):
         raise ArtifactError(f"{artifact.path}: its states are not carried as its description says ({spec.state_form})")
-    inputs: Boundary = dict(states)
+    inputs: Tensors = dict(states)
     for feature in description.input:
         image = feature.type.imageType
         if feature.type.WhichOneof("Type") != "imageType":
@@ -76,11 +76,11 @@ def require_description(artifact: Artifact, description: Any) -> None:
         if colour != spec.frame.order:
             raise ArtifactError(f"{artifact.path}: its image is {colour}; its description promises {spec.frame.order}")
     classes = (description.predictedFeatureName, description.predictedProbabilitiesName)
-    outputs: Boundary = dict(states)
+    outputs: Tensors = dict(states)
     for feature in description.output:
         if feature.name not in classes:
             outputs[feature.name.removeprefix(NEXT)] = _array(feature.type.multiArrayType)
-    require_fit(artifact, inputs, outputs)
+    require_tensors(artifact, inputs, outputs)
 
 
 def _array(array: Any) -> tuple[tuple[int, ...], str]:

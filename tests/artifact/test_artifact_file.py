@@ -17,9 +17,9 @@ import pytest
 from doubles import stream_spec
 
 from edgeshift._system.files import sha256
-from edgeshift.artifact.file import LABELS, MAX_FILE, SPEC, Artifact, read_artifact, require_fit, write_artifact
+from edgeshift.artifact.file import LABELS, MAX_FILE, SPEC, Artifact, read_artifact, require_tensors, write_artifact
 from edgeshift.artifact.spec import MAX_BYTES, encode
-from edgeshift.artifact.zip_trailer import HASH, MAX_DIRECTORY, MAX_ENTRIES
+from edgeshift.artifact.zip_trailer import HASH_LENGTH, MAX_DIRECTORY, MAX_ENTRIES
 from edgeshift.errors import ArtifactError, SpecError
 
 BODY = np.random.default_rng(0).integers(0, 256, 2000, np.uint8).tobytes()
@@ -36,7 +36,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def sealed(data: bytes) -> bytes:
     """The bytes with the hash at their end made right, as whoever means harm would."""
-    return data[:-HASH] + sha256(data[:-HASH]).encode()
+    return data[:-HASH_LENGTH] + sha256(data[:-HASH_LENGTH]).encode()
 
 
 def refused(path: Path) -> str:
@@ -66,7 +66,7 @@ def packed(path: Path, entries: dict[str, bytes], method: int = zipfile.ZIP_DEFL
         with zipfile.ZipFile(file, "w", method) as archive:
             for name, data in entries.items():
                 archive.writestr(name, data)
-            archive.comment = b"0" * HASH
+            archive.comment = b"0" * HASH_LENGTH
     path.write_bytes(sealed(path.read_bytes()))
     return path
 
@@ -101,7 +101,7 @@ def test_the_file_starts_with_the_graph_and_is_a_zip(tmp_path, good):
         assert archive.testzip() is None
         assert archive.read(LABELS).decode() == "red\ngreen\nblue\nnone\n"
         assert archive.read(SPEC) == described()
-    assert good[-HASH:].decode() == sha256(good[:-HASH])
+    assert good[-HASH_LENGTH:].decode() == sha256(good[:-HASH_LENGTH])
 
 
 def test_an_older_hash_in_the_spec_is_replaced(tmp_path):
@@ -177,7 +177,7 @@ def test_a_flipped_bit_under_a_right_hash(tmp_path, good):
     path = tmp_path / "flipped.tflite"
     random = np.random.default_rng(2)
     outcomes = {True: 0, False: 0}
-    for at in range(len(BODY), len(good) - HASH):
+    for at in range(len(BODY), len(good) - HASH_LENGTH):
         for bit in random.choice(8, 2, replace=False):
             data = bytearray(good)
             data[at] ^= 1 << int(bit)
@@ -197,7 +197,7 @@ def test_random_bytes_in_the_archive_under_a_right_hash(tmp_path, good, seed):
     for _ in range(300):
         data = bytearray(good)
         for _ in range(int(random.integers(1, 6))):
-            at = int(random.integers(len(BODY), len(good) - HASH))
+            at = int(random.integers(len(BODY), len(good) - HASH_LENGTH))
             data[at : at + 4] = random.integers(0, 256, 4, np.uint8).tobytes()
         survives(path, sealed(bytes(data)))
 
@@ -301,7 +301,7 @@ def test_other_entries_are_not_unpacked(tmp_path):
 def test_too_many_entries(tmp_path):
     entries = {SPEC: described(), **{f"{i}": b"" for i in range(1000)}}
     message = refused(packed(tmp_path / "many.tflite", entries))
-    assert f"1001 entries behind the graph; the limit is {MAX_ENTRIES}" in message
+    assert f"1001 entries follow the graph; the limit is {MAX_ENTRIES}" in message
     few = {SPEC: described(), **{f"{i}": b"" for i in range(MAX_ENTRIES)}}
     assert f"{MAX_ENTRIES + 1} entries" in refused(packed(tmp_path / "few.tflite", few))
     few.popitem()
@@ -317,7 +317,7 @@ def test_a_directory_larger_than_it_may_be_is_not_listed(tmp_path):
 def test_limits_cannot_be_overruled_by_a_zip64(tmp_path):
     """A zip64 has the same numbers once more, in 64 bits, and those count: a gigabyte of entries would be listed."""
     data = packed(tmp_path / "many.tflite", {SPEC: described(), **{f"{i}": b"" for i in range(1000)}}).read_bytes()
-    head, end = data[: -22 - HASH], bytearray(data[-22 - HASH :])
+    head, end = data[: -22 - HASH_LENGTH], bytearray(data[-22 - HASH_LENGTH :])
     (size, offset) = struct.unpack_from("<LL", end, 12)
     assert end.startswith(b"PK\x05\x06") and head[offset:].startswith(CENTRAL)
     record = struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 1001, 1001, size, offset)
@@ -388,7 +388,7 @@ def test_a_hostile_description(tmp_path, data, words):
 def test_a_description_of_a_graph_of_another_size(tmp_path, body_bytes):
     spec = stream_spec(body_bytes=body_bytes, body_sha256=sha256(BODY))
     message = refused(packed(tmp_path / "a.tflite", {SPEC: encode(spec)}))
-    assert f"the graph is {len(BODY):,} bytes, its description says {body_bytes:,}" in message
+    assert f"the graph is {len(BODY):,} bytes, but its description says {body_bytes:,}" in message
 
 
 def test_a_description_without_a_hash(tmp_path):
@@ -404,7 +404,7 @@ FITTING = (
 
 
 def fits(inputs: object, outputs: object) -> None:
-    require_fit(Artifact(Path("a.tflite"), stream_spec(), b""), inputs, outputs)  # type: ignore[arg-type]
+    require_tensors(Artifact(Path("a.tflite"), stream_spec(), b""), inputs, outputs)  # type: ignore[arg-type]
 
 
 def test_a_graph_that_is_as_described():
@@ -414,16 +414,20 @@ def test_a_graph_that_is_as_described():
 @pytest.mark.parametrize(
     ("side", "change", "words"),
     [
-        (0, {"frame": ((1, 64, 64, 3), "int8")}, "inputs, 'frame' is ((1, 64, 64, 3), 'int8')"),
-        (0, {"frame": ((1, 3, 64, 64), "float32")}, "inputs, 'frame'"),
-        (0, {"state_level": ((1, 1, 1, 4), "float32")}, "inputs, 'state_level'"),
-        (1, {"state_level": ((1, 1, 1, 4), "float32")}, "outputs, 'state_level'"),
-        (1, {"logits": ((1, 5), "float32")}, "outputs, 'logits'"),
-        (0, {"state_level": None}, "inputs, 'state_level' is nothing"),
-        (1, {"state_level": None}, "outputs, 'state_level' is nothing"),
-        (1, {"logits": None}, "outputs, 'logits' is nothing"),
-        (0, {"state_more": ((1,), "float32")}, "its description promises nothing"),
-        (1, {"state_more": ((1,), "float32")}, "its description promises nothing"),
+        (
+            0,
+            {"frame": ((1, 64, 64, 3), "int8")},
+            "input 'frame' of the graph is ((1, 64, 64, 3), 'int8'), but the description says",
+        ),
+        (0, {"frame": ((1, 3, 64, 64), "float32")}, "input 'frame'"),
+        (0, {"state_level": ((1, 1, 1, 4), "float32")}, "input 'state_level'"),
+        (1, {"state_level": ((1, 1, 1, 4), "float32")}, "output 'state_level'"),
+        (1, {"logits": ((1, 5), "float32")}, "output 'logits'"),
+        (0, {"state_level": None}, "input 'state_level' of the graph is missing"),
+        (1, {"state_level": None}, "output 'state_level' of the graph is missing"),
+        (1, {"logits": None}, "output 'logits' of the graph is missing"),
+        (0, {"state_more": ((1,), "float32")}, "but the description says nothing"),
+        (1, {"state_more": ((1,), "float32")}, "but the description says nothing"),
     ],
 )
 def test_a_graph_that_is_not_as_described(side, change, words):

@@ -20,11 +20,11 @@ from edgeshift.artifact.file import (
     artifact_bytes,
     artifact_size,
     read_artifact,
-    require_free,
+    require_replaceable,
     write_artifact,
 )
-from edgeshift.artifact.metadata_trailer import HASH
-from edgeshift.artifact.mlpackage_file import ENTRIES, MANIFEST, MODEL, WEIGHTS, joined, split
+from edgeshift.artifact.metadata_trailer import HASH_LENGTH
+from edgeshift.artifact.mlpackage_file import MANIFEST, MODEL, TRAILER, WEIGHTS, join_files, split_files
 from edgeshift.artifact.spec import encode
 from edgeshift.cli import main
 from edgeshift.errors import ArtifactError, SpecError
@@ -34,9 +34,11 @@ FILES = {
     MANIFEST: b'{"fileFormatVersion": "1.0.0"}\n',
     WEIGHTS: RANDOM.integers(0, 256, 5000, np.uint8).tobytes(),
     # Model: field 1 the version; field 2 the description with a field of its own; field 502 the program.
-    MODEL: b"\x08\x08" + protobuf.content(2, protobuf.content(1, b"an input")) + protobuf.content(502, b"a program"),
+    MODEL: b"\x08\x08"
+    + protobuf.bytes_field(2, protobuf.bytes_field(1, b"an input"))
+    + protobuf.bytes_field(502, b"a program"),
 }
-BODY = joined(FILES)
+BODY = join_files(FILES)
 
 
 @pytest.fixture
@@ -58,16 +60,16 @@ def refused(path: Path) -> str:
 def with_model(path: Path, model: bytes) -> Path:
     """A package whose model file ends in these bytes and a right hash, as whoever means harm would make it."""
     files = {**FILES, MODEL: model}
-    seal = ENTRIES._entry("edgeshift/sha256", b"0" * HASH)[:-HASH]
-    files[MODEL] = model + seal + sha256(joined({**FILES, MODEL: model + seal})).encode()
+    seal = TRAILER.entry("edgeshift/sha256", b"0" * HASH_LENGTH)[:-HASH_LENGTH]
+    files[MODEL] = model + seal + sha256(join_files({**FILES, MODEL: model + seal})).encode()
     path.mkdir()
-    mlpackage_file.write(path, joined(files))
+    mlpackage_file.write(path, join_files(files))
     return path
 
 
 def described(body: bytes = BODY) -> bytes:
     spec = msgspec.structs.replace(stream_spec(), body_bytes=len(body), body_sha256=sha256(body))
-    return ENTRIES._entry(SPEC, encode(spec))
+    return TRAILER.entry(SPEC, encode(spec))
 
 
 def test_what_is_written_is_read(good):
@@ -82,13 +84,13 @@ def test_the_other_files_and_the_model_are_as_they_were(good):
     for name in (MANIFEST, WEIGHTS):
         assert (good / name).read_bytes() == FILES[name]
     assert (good / MODEL).read_bytes().startswith(FILES[MODEL])
-    assert split(BODY) == FILES
+    assert split_files(BODY) == FILES
 
 
 def test_a_package_without_weights(tmp_path):
     files = {name: data for name, data in FILES.items() if name != WEIGHTS}
-    write_artifact(tmp_path / "a.mlpackage", joined(files), stream_spec())
-    assert split(read_artifact(tmp_path / "a.mlpackage").body) == files
+    write_artifact(tmp_path / "a.mlpackage", join_files(files), stream_spec())
+    assert split_files(read_artifact(tmp_path / "a.mlpackage").body) == files
 
 
 def test_the_description_is_metadata_for_everybody_else(good):
@@ -183,7 +185,7 @@ def test_too_large(good, monkeypatch):
 
 
 def test_a_huge_description(tmp_path):
-    entry = ENTRIES._entry(SPEC, b" " * (5 << 20))
+    entry = TRAILER.entry(SPEC, b" " * (5 << 20))
     assert "its description claims 5,242,880 bytes" in refused(
         with_model(tmp_path / "a.mlpackage", FILES[MODEL] + entry)
     )
@@ -201,14 +203,16 @@ def test_what_would_change_the_model_behind_its_hash(tmp_path):
     """Every parser would merge these into the model that was hashed."""
     for index, more in enumerate(
         (
-            protobuf.content(502, b"another program"),
-            protobuf.content(2, protobuf.content(1, b"another input")),
-            protobuf.content(2, protobuf.content(100, protobuf.content(1, b"x"))),
-            protobuf.content(2, protobuf.content(100, protobuf.content(100, b"")) + protobuf.content(1, b"x")),
+            protobuf.bytes_field(502, b"another program"),
+            protobuf.bytes_field(2, protobuf.bytes_field(1, b"another input")),
+            protobuf.bytes_field(2, protobuf.bytes_field(100, protobuf.bytes_field(1, b"x"))),
+            protobuf.bytes_field(
+                2, protobuf.bytes_field(100, protobuf.bytes_field(100, b"")) + protobuf.bytes_field(1, b"x")
+            ),
         )
     ):
         path = with_model(tmp_path / f"{index}.mlpackage", FILES[MODEL] + described() + more)
-        assert "there is more behind its description" in refused(path)
+        assert "data follows its description" in refused(path)
     twice = with_model(tmp_path / "twice.mlpackage", FILES[MODEL] + described() + described())
     assert "two descriptions" in refused(twice)
     assert "not a Core ML model" in refused(with_model(tmp_path / "bad.mlpackage", b"\xff" * 9 + described()))
@@ -228,7 +232,7 @@ def test_not_a_folder(tmp_path):
 
 
 def test_an_old_package_is_replaced(good):
-    body = joined({**FILES, WEIGHTS: b"other"})
+    body = join_files({**FILES, WEIGHTS: b"other"})
     write_artifact(good, body, stream_spec())
     assert read_artifact(good).body == body
     assert [p.name for p in good.parent.iterdir()] == ["good.mlpackage"]
@@ -269,9 +273,9 @@ def test_what_is_not_a_package_is_never_replaced(tmp_path):
     assert (folder / "thesis.tex").read_text() == "years of work"
     (tmp_path / "file.mlpackage").write_bytes(b"x")
     with pytest.raises(ArtifactError, match="move it away"):
-        require_free(tmp_path / "file.mlpackage")
+        require_replaceable(tmp_path / "file.mlpackage")
     with pytest.raises(ArtifactError, match="it is a folder"):
-        require_free(tmp_path)
+        require_replaceable(tmp_path)
 
 
 def test_inspect_needs_no_coremltools(good, capsys, monkeypatch):

@@ -13,7 +13,7 @@ from doubles import stream_spec
 from edgeshift._system.files import sha256
 from edgeshift.artifact import onnx_file, protobuf
 from edgeshift.artifact.file import LABELS, MAX_FILE, SPEC, Artifact, read_artifact, write_artifact
-from edgeshift.artifact.metadata_trailer import HASH, MAX_FIELDS, SEAL
+from edgeshift.artifact.metadata_trailer import HASH_KEY, HASH_LENGTH, MAX_FIELDS
 from edgeshift.artifact.spec import MAX_BYTES, encode
 from edgeshift.errors import ArtifactError, EdgeshiftError, SpecError
 
@@ -52,7 +52,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def sealed(data: bytes) -> bytes:
     """The bytes with a right hash behind them, as whoever means harm would."""
-    data += entry(SEAL, b"0" * HASH)[:-HASH]
+    data += entry(HASH_KEY, b"0" * HASH_LENGTH)[:-HASH_LENGTH]
     return data + sha256(data).encode()
 
 
@@ -105,9 +105,9 @@ def test_everybody_else_reads_a_model_with_metadata(tmp_path):
     read = onnx.load(str(path))
     onnx.checker.check_model(read, full_check=True)
     metadata = {prop.key: prop.value for prop in read.metadata_props}
-    assert list(metadata) == [SPEC, LABELS, SEAL]
+    assert list(metadata) == [SPEC, LABELS, HASH_KEY]
     assert metadata[SPEC].encode() == encode(read_artifact(path).spec)
-    assert metadata[SEAL] == sha256(path.read_bytes()[:-HASH])
+    assert metadata[HASH_KEY] == sha256(path.read_bytes()[:-HASH_LENGTH])
     assert read.graph == model.graph
 
     runtime = pytest.importorskip("onnxruntime")
@@ -194,8 +194,8 @@ def test_the_tool_of_these_tests_makes_good_files(tmp_path):
         (BODY, "no edgeshift/spec.json inside"),
         (BODY + entry("other", b"{}"), "no edgeshift/spec.json inside"),
         (BODY + entry(SPEC, described()) * 2, "two descriptions"),
-        (BODY + entry(SPEC, described()) + field(7, GRAPH), "more behind its description"),
-        (BODY + entry(SPEC, described()) + b"\x08\x09", "more behind its description"),
+        (BODY + entry(SPEC, described()) + field(7, GRAPH), "data follows its description"),
+        (BODY + entry(SPEC, described()) + b"\x08\x09", "data follows its description"),
         (BODY + entry(SPEC, b""), "is not valid"),
         (BODY + field(14, field(1, SPEC.encode())), "is not valid"),
         (BODY + entry(SPEC, b'{"version":1,"x":' + b"[" * 100_000), "nested too deeply"),
@@ -204,7 +204,7 @@ def test_the_tool_of_these_tests_makes_good_files(tmp_path):
         (OTHER + entry(SPEC, described()), "does not match its hash"),
         (b"\x08\x08" + BODY + entry(SPEC, described()), "its description says"),
         (BODY + field(14, b"\x0a\x02\xff\xfe") + entry(SPEC, described()), "not an ONNX model"),
-        (b"\x0b" + BODY + entry(SPEC, described()), "not an ONNX model: a field of kind 3"),
+        (b"\x0b" + BODY + entry(SPEC, described()), "not an ONNX model: a field with wire type 3"),
         (b"\x00\x00" + BODY + entry(SPEC, described()), "a field without a number"),
         (b"\x08" + b"\xff" * 11 + BODY + entry(SPEC, described()), "more than 64 bits"),
         (field(7, GRAPH)[:40] + entry(SPEC, described(b""))[:3], "not an ONNX model"),
@@ -260,7 +260,7 @@ def test_a_field_that_claims_gigabytes_allocates_nothing(tmp_path):
     claim = bytes([7 * 8 + 2]) + b"\xff\xff\xff\xff\x7f"
     tracemalloc.start()
     try:
-        assert "ends behind its message" in refused(tmp_path / "a.onnx", sealed(claim + BODY))
+        assert "ends after its message" in refused(tmp_path / "a.onnx", sealed(claim + BODY))
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
@@ -269,7 +269,7 @@ def test_a_field_that_claims_gigabytes_allocates_nothing(tmp_path):
 def test_random_bytes_in_the_metadata(tmp_path, good):
     """Whoever can make the hash right can change what does not matter, but never raise anything else."""
     random = np.random.default_rng(3)
-    end = len(good) - len(entry(SEAL, b"0" * HASH))
+    end = len(good) - len(entry(HASH_KEY, b"0" * HASH_LENGTH))
     outcomes = {True: 0, False: 0}
     for _ in range(600):
         data = bytearray(good[:end])
@@ -287,5 +287,5 @@ def test_number_zero_to_huge_is_written_as_protobuf_does():
         (300, b"\xac\x02"),
         (1 << 21, b"\x80\x80\x80\x01"),
     ):
-        assert protobuf.to_varint(value) == wanted
-        assert protobuf.varint(wanted, 0, len(wanted)) == (value, len(wanted))
+        assert protobuf.write_varint(value) == wanted
+        assert protobuf.read_varint(wanted, 0, len(wanted)) == (value, len(wanted))

@@ -398,8 +398,8 @@ def test_a_wrong_value_is_one_line(path, value):
         ("model.table", "tsmm", "unknown shift table 'tsmm'; did you mean"),
         ("rule.none", "violet", "the rule's label for no gesture, 'violet', is not one of the labels"),
         ("output.shape", [2, 4], "not one row of logits"),
-        ("check.tolerance", 5, "a self-check that allows 5 would accept anything"),
-        ("states.0.start", 1e9, "state_a starts at 1e+09, which its int8 cannot hold"),
+        ("check.tolerance", 5, "the self-check has a tolerance of 5, which accepts any logits"),
+        ("states.0.start", 1e9, "state_a starts at 1e+09, which is outside of its int8 range"),
     ],
 )
 def test_the_line_says_what_and_what_to_do(path, value, words):
@@ -487,7 +487,7 @@ def test_random_damage_is_a_spec_error_or_a_valid_spec(seed):
 
 def _python(change: Callable[[], StreamSpec]) -> None:
     with pytest.raises(
-        ValueError, match=r"same name|row of logits|values; the limit|printed|for 4 logits|one .* frame"
+        ValueError, match=r"same name|row of logits|values; the limit|printable|for 4 logits|one .* frame"
     ):
         change()
 

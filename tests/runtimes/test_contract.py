@@ -171,7 +171,7 @@ def test_graph_that_does_not_fit_its_description(name, made, tmp_path):
     body = read_artifact(made("tsn", case.precision, case.target).path).body
     path = tmp_path / f"mixed{find_target(case.target).suffix}"
     write_artifact(path, body, spec)
-    with pytest.raises(ArtifactError, match=r"'state_features_3'.*its description promises") as error:
+    with pytest.raises(ArtifactError, match=r"'state_features_3'.*the description says") as error:
         load(path, **case.options)
     assert "\n" not in str(error.value)
 

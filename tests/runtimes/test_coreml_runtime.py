@@ -12,7 +12,7 @@ import pytest
 from doubles import LEAK, SIZE, STATE, answers, frames, stream_spec, tensor
 
 from edgeshift.artifact.file import Artifact
-from edgeshift.artifact.mlpackage_file import MANIFEST, MODEL, joined
+from edgeshift.artifact.mlpackage_file import MANIFEST, MODEL, join_files
 from edgeshift.artifact.spec import NEXT
 from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError
 from edgeshift.runtimes import coreml
@@ -20,7 +20,7 @@ from edgeshift.video.fit import FrameSpec
 
 MIX = np.array([[1, -1, 0, 0.5], [0, 1, -1, 0.5], [-1, 0, 1, 0.5]]) / 64
 OWN = np.array([[0.5, 0, 0, -1], [0, 0.5, 0, -1], [0, 0, 0.5, -1]]) / 64
-BODY = joined({MANIFEST: b"{}", MODEL: b"model"})
+BODY = join_files({MANIFEST: b"{}", MODEL: b"model"})
 
 
 def spec(form: str = "io", order: str = "rgb"):

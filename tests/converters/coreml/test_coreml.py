@@ -310,7 +310,7 @@ def test_a_second_runtime_must_agree_too(package, tmp_path, monkeypatch):
 def test_damage_is_one_line(package, tmp_path):
     """On a real package: nothing of it reaches coremltools."""
     data = artifact_bytes(package().path)
-    files = mlpackage_file.split(data)
+    files = mlpackage_file.split_files(data)
     path = tmp_path / "damaged.mlpackage"
     damaged = [
         {**files, mlpackage_file.WEIGHTS: files[mlpackage_file.WEIGHTS][:-100]},
@@ -321,7 +321,7 @@ def test_damage_is_one_line(package, tmp_path):
     for index, one in enumerate(damaged):
         path = tmp_path / f"{index}.mlpackage"
         path.mkdir()
-        mlpackage_file.write(path, mlpackage_file.joined(one))
+        mlpackage_file.write(path, mlpackage_file.join_files(one))
         with pytest.raises(ArtifactError, match=r"it does not match the hash|no edgeshift description") as caught:
             load(path)
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)

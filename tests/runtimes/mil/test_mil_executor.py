@@ -177,14 +177,14 @@ def test_a_form_of_an_operation_that_is_not_known_is_named(tmp_path):
 def test_damage_inside_a_right_hash_is_one_line(tmp_path, name):
     """Whoever writes a package can write its hash: then coremltools' own checks are what is left."""
     made = artifact(leaky(), tmp_path)
-    files = mlpackage_file.split(made.body)
+    files = mlpackage_file.split_files(made.body)
     if name == "weights":
         files[mlpackage_file.WEIGHTS] = files.get(mlpackage_file.WEIGHTS, b"")[:64]
         if not made.body.count(b"weight.bin"):
             pytest.skip("nothing of this program is in a file")
     else:
         files[mlpackage_file.MODEL] = files[mlpackage_file.MODEL][: len(files[mlpackage_file.MODEL]) // 2]
-    broken = Artifact(made.path, made.spec, mlpackage_file.joined(files))
+    broken = Artifact(made.path, made.spec, mlpackage_file.join_files(files))
     with pytest.raises(ArtifactError) as caught:
         executor.open_artifact(broken)
     assert "\n" not in str(caught.value) and str(made.path) in str(caught.value)
@@ -192,26 +192,26 @@ def test_damage_inside_a_right_hash_is_one_line(tmp_path, name):
 
 def test_another_kind_of_model(tmp_path):
     made = artifact(leaky(), tmp_path)
-    files = mlpackage_file.split(made.body)
+    files = mlpackage_file.split_files(made.body)
     from coremltools import proto
 
     model = proto.Model_pb2.Model.FromString(files[mlpackage_file.MODEL])
     model.identity.SetInParent()
     files[mlpackage_file.MODEL] = model.SerializeToString()
     with pytest.raises(ArtifactError, match="not an ML Program but a model of kind identity"):
-        executor.open_artifact(Artifact(made.path, made.spec, mlpackage_file.joined(files)))
+        executor.open_artifact(Artifact(made.path, made.spec, mlpackage_file.join_files(files)))
 
 
 def test_a_newer_version_of_the_format(tmp_path):
     made = artifact(leaky(), tmp_path)
-    files = mlpackage_file.split(made.body)
+    files = mlpackage_file.split_files(made.body)
     from coremltools import proto
 
     model = proto.Model_pb2.Model.FromString(files[mlpackage_file.MODEL])
     model.specificationVersion = 99
     files[mlpackage_file.MODEL] = model.SerializeToString()
     with pytest.raises(ArtifactError, match=r"version 99 .* update coremltools"):
-        executor.open_artifact(Artifact(made.path, made.spec, mlpackage_file.joined(files)))
+        executor.open_artifact(Artifact(made.path, made.spec, mlpackage_file.join_files(files)))
 
 
 MISFITS = {

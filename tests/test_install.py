@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -34,6 +35,12 @@ def wheel(tmp_path_factory) -> Path:
         shutil.copy(ROOT / file, source)
     run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, source)
     return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_has_the_templates_of_reports(wheel):
+    folder = "edgeshift/benchmarks/reports/templates"
+    packed = {name for name in ZipFile(wheel).namelist() if name.startswith(folder)}
+    assert packed == {f"{folder}/{file.name}" for file in (ROOT / "benchmarks/reports/templates").iterdir()} != set()
 
 
 def device_python() -> str:

@@ -55,7 +55,7 @@ def _latency(before: LatencyReport, after: LatencyReport) -> Compared:
     for (first, second), pair in zip(pairs, comparison.pairs, strict=True):
         remarks += [f"{pair.file}: {note}" for note in pair.notes]
         if first.sha256 == second.sha256:
-            remarks.append(f"{pair.file}: both measured the same file (equal SHA-256)")
+            remarks.append(f"{pair.file}: equal SHA-256 in both reports: the runs differ, not the artifact")
         if pair.wide:
             remarks.append(f"{pair.file}: the interval exceeds the tolerance of {comparison.tolerance:.0%}")
     return comparison.pairs, reasons, remarks

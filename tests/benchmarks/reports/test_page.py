@@ -265,7 +265,7 @@ def test_reports_of_one_device_are_compared():
     assert int8[:3] == ["before/pi.json", "after/pi.json", "tsm_int8.tflite"] and int8[-1] == "slower"
     assert re.fullmatch(r"1\.3\d\d \(1\.2\d\d to 1\.3\d\d\)", int8[5]) and fp32[-1] == "no difference"
     words = text(section(page, "changes"))
-    assert "tsm_int8.tflite: both measured the same file (equal SHA-256)" in words
+    assert "tsm_int8.tflite: equal SHA-256 in both reports" in words
 
 
 def test_no_verdict_on_unequal_conditions_or_invalid_measurements():
@@ -316,7 +316,7 @@ def test_accuracies_on_two_data_sets_do_not_share_an_axis():
     fp32 = reports.subject(9000, file="fp32.tflite", precision="fp32", seed=1, bytes=9_000_000, sha256="b" * 64)
     times = reports.report(reports.subject(sha256=HASH), fp32)
     words = text(section(make_page([times, other, both, other]), "overview"))
-    assert "Accuracy was measured on the large set." in words and "100.0%" not in words and words.count("66.7%") >= 2
+    assert "Data set of the accuracy: the large set." in words and "100.0%" not in words and words.count("66.7%") >= 2
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "jinja2"])

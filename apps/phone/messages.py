@@ -209,7 +209,7 @@ class ErrorReported(Message, frozen=True, kw_only=True, tag="error"):
 
 
 class Finished(Message, frozen=True, kw_only=True, tag="finished"):
-    """The user tapped "Finish", or the measurement that was requested is complete."""
+    """The user tapped "Stop the server", or the measurement that was requested is complete."""
 
 
 class ServerStopped(msgspec.Struct, frozen=True):

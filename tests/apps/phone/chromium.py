@@ -19,13 +19,17 @@ MODES = {"rapid": TimingPlan(steps=64, seconds=6.0, repeats=1), "quick": TimingP
 PORTRAIT, LANDSCAPE = {"width": 390, "height": 780}, {"width": 780, "height": 390}
 #: Screenshots of the tab "Camera" from which the picture in the documentation is made.
 UPRIGHT, SIDEWAYS = "camera_light_portrait.png", "camera_dark_780x390.png"
+#: A simulated camera without a question to the user, and no certificate warnings.
 FLAGS = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--ignore-certificate-errors"]
-
-
-def launch(playwright: Any, executable: str, *flags: str) -> Any:
-    """Start headless Chromium with a simulated camera."""
-    # Its sandbox needs rights that containers and root may lack. It opens only pages of edgeshift.
-    return playwright.chromium.launch(executable_path=executable, args=[*FLAGS, *flags], chromium_sandbox=False)
+#: Scripts that make the page believe that it is hidden, or shown again.
+HIDE = """() => {
+  Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+SHOW = """() => {
+  delete document.visibilityState;
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from chromium import FPS, MODES, SCRIPT, expect_status, launch, new_page
+from chromium import FLAGS, FPS, MODES, SCRIPT, expect_status, new_page
 from doubles import stream_spec
 from phone_server import RunningServer
 
@@ -32,7 +32,7 @@ TYPESCRIPT = Path(__file__).parents[3] / "build" / "phone" / "python-copies" / "
 
 @pytest.fixture
 def make_artifact(tmp_path) -> Callable[..., Path]:
-    """``make_artifact(input=...)`` writes an artifact whose graph cannot run, with fields of its description changed."""
+    """``make_artifact(input=...)`` writes an artifact whose graph cannot run, with these fields in its description."""
 
     def make(name: str = "gestures.tflite", **changes: Any) -> Path:
         path = tmp_path / name
@@ -126,7 +126,10 @@ def browser_with() -> Iterator[Callable[..., Any]]:
 
         def browser(*flags: str) -> Any:
             if flags not in browsers:
-                browsers[flags] = launch(playwright, executable, *flags)
+                # Chromium's sandbox needs rights that containers and root may lack. It opens pages of edgeshift only.
+                browsers[flags] = playwright.chromium.launch(
+                    executable_path=executable, args=[*FLAGS, *flags], chromium_sandbox=False
+                )
             return browsers[flags]
 
         yield browser
@@ -180,23 +183,14 @@ def timing_frames() -> TimingFrames:
 def open_page(browser_with, shipped, timing_frames) -> Callable[..., Any]:
     """``with open_page("int8") as visit``: a page in Chromium, and the events of its server.
 
-    Args of ``open_page``:
-        source: "int8" or "fp32" of the shipped weights, or the path of an artifact.
-        flags: of Chromium.
-        job: fields of ``PageJob`` to change.
-        settings: of the page's browser context, such as its viewport.
-        before: called with the page before it is loaded.
-        options: fields of ``ServerOptions`` to change.
+    The first argument is a precision of the shipped weights, or the path of an artifact; the others are flags of
+    Chromium. ``job`` and ``options`` change fields of ``PageJob`` and ``ServerOptions``, and ``settings`` those of the
+    browser, such as the viewport. ``before`` is called with the page before it is loaded.
     """
 
     @contextmanager
     def open_one(
-        source: str | Path,
-        *flags: str,
-        job: dict[str, Any] | None = None,
-        settings: dict[str, Any] | None = None,
-        before: Callable[[Any], object] = lambda page: None,
-        **options: Any,
+        source: str | Path, *flags: str, job: Any = None, settings: Any = None, before: Any = None, **options: Any
     ) -> Iterator[SimpleNamespace]:
         path = source if isinstance(source, Path) else shipped(source)
         page_job = PageJob(file=path.name, modes=MODES, **(job or {}))
@@ -204,7 +198,7 @@ def open_page(browser_with, shipped, timing_frames) -> Callable[..., Any]:
         server = RunningServer(read_phone_artifact(path), page_job, timing_frames, None, **options)
 
         def events(kind: type, count: int = 0) -> list[Any]:
-            """Return the events of a kind, after waiting for ``count`` of them: they arrive after the page shows them."""
+            """Return the events of a kind, after waiting for ``count`` of them, which come later than the page shows."""
             end = monotonic() + 30
             while True:
                 found = [event for event in server.events if isinstance(event, kind)]
@@ -213,7 +207,8 @@ def open_page(browser_with, shipped, timing_frames) -> Callable[..., Any]:
                 sleep(0.02)
 
         with new_page(browser_with(*flags), **(settings or {})) as page:
-            before(page)
+            if before is not None:
+                before(page)
             page.goto(server.address.url)
             if page_job.mode is None:
                 expect_status(page, "Ready")

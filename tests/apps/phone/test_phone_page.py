@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from chromium import FPS, GESTURES, LANDSCAPE, PORTRAIT, UPRIGHT, expect_status, new_page, screenshot
+from chromium import FPS, GESTURES, HIDE, LANDSCAPE, PORTRAIT, SHOW, UPRIGHT, expect_status, new_page, screenshot
 
 from edgeshift.apps.phone import ServerOptions
 from edgeshift.apps.phone.messages import (
@@ -164,18 +164,14 @@ def test_webgpu_passes_the_self_check(open_page):
 
 
 def test_a_hidden_page_stops_timing_and_can_start_again(open_page):
-    hide_and_show = """() => {
-      Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
-      document.dispatchEvent(new Event("visibilitychange"));
-      delete document.visibilityState;
-    }"""
     with open_page("int8") as visit:
         page = visit.page
         page.locator("#tab-timing").click()
         page.locator("#mode").select_option("rapid")
         page.locator("#timing-button").click()
         expect_status(page, "Rapid: repeat 1 of 1")
-        page.evaluate(hide_and_show)
+        page.evaluate(HIDE)
+        page.evaluate(SHOW)
         page.locator("#timing-button", has_text="Start timing").wait_for()
         assert any("the page was hidden" in error.message for error in visit.events(ErrorReported, 1))
         assert visit.events(RepeatMeasured) == []

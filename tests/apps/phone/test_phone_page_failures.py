@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from chromium import expect_status
+from chromium import HIDE, SHOW, expect_status
 
 from edgeshift.apps.phone.messages import ErrorReported, RepeatMeasured, SelfCheckResult, ServerStopped
 
@@ -50,14 +50,6 @@ COUNT_RESETS = """() => {
     post.call(this, request, ...others);
   };
 }"""
-HIDE = """() => {
-  Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
-SHOW = """() => {
-  delete document.visibilityState;
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
 MUTE = """(muted) => {
   const [track] = document.getElementById("video").srcObject.getVideoTracks();
   Object.defineProperty(track, "muted", { value: muted, configurable: true });
@@ -90,7 +82,7 @@ def test_the_page_keeps_working_after_the_server_has_stopped(open_page):
     with open_page("int8") as visit:
         page = visit.page
         tap(page, "tab-check", "finish-button")
-        expect_status(page, "Everything that ran on this page still runs")
+        expect_status(page, "The camera and the self-check on this page still work")
         visit.server.thread.join(10)
         page.locator("#backend").select_option("CPU, 2 threads")  # needs another build of the runtime
         expect_status(page, "CPU, 2 threads: no connection to the server")

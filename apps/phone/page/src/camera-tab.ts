@@ -13,7 +13,7 @@ import { keepAwake } from "./wake-lock";
 /** Steps over which medians are shown; detections that are listed; seconds for which the newest one stays bright. */
 const [MEDIAN_STEPS, LISTED, BRIGHT] = [100, 30, 4];
 const PHASES = { grab: "camera", pre: "pre", infer: "infer", post: "post", end_to_end: "end to end" };
-const ENDED = "the camera ended: another app may use it, or it is not allowed any more; start it again";
+const ENDED = "the camera ended: another app may use it, or its permission was withdrawn; start it again";
 
 type CameraTimes = Record<keyof typeof PHASES, number[]>;
 

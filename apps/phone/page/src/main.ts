@@ -72,7 +72,7 @@ async function fillBackends(session: Session): Promise<void> {
 
 async function finish(): Promise<void> {
   const stopped = (await post("finished")) ? "The server has stopped." : "The server had stopped before.";
-  showStatus(`${stopped} Everything that ran on this page still runs.`);
+  showStatus(`${stopped} The camera and the self-check on this page still work.`);
 }
 
 function showTab(tab: string): void {

@@ -67,7 +67,7 @@ export class TimingTab {
     if (measured.length < plan.repeats) return;
     element<HTMLProgressElement>("progress").value = 1;
     if (sent < plan.repeats) {
-      return showStatus(`${TITLES[mode]}: done, but not all results were sent, as the server has stopped.`, true);
+      return showStatus(`${TITLES[mode]}: done, but not all results were sent, because the server has stopped.`, true);
     }
     showStatus(`${TITLES[mode]}: done, ${plan.repeats} of ${plan.repeats} repeats.`);
     // Also after a measurement that the user cancelled and started again, because the command waits for this mode.
@@ -105,7 +105,7 @@ export class TimingTab {
   private cancel(reason: string): void {
     if (this.cancelled !== null) return;
     this.cancelled = `timing was cancelled: ${reason}`;
-    this.session.close(); // fails whatever request the worker is working on
+    this.session.close(); // also fails the request that the worker is answering
     void this.reportError(this.cancelled);
   }
 
@@ -124,8 +124,8 @@ export class TimingTab {
     const { steps, seconds, repeats, fps, minutes } = this.session.job.modes[mode]!;
     const rate = fps ? `, at ${fps} frames per second` : "";
     const length = minutes ? `${minutes} minutes without a pause` : `at least ${steps} steps and ${seconds} s${rate}`;
-    const times = repeats > 1 ? `${repeats} repeats of ` : "";
-    element("plan").textContent = `Measures ${times}${length}. Keep this page open and do not touch the screen.`;
+    const text = `Repeats: ${repeats}. Each takes ${length}. Keep this page open and do not touch the screen.`;
+    element("plan").textContent = text;
   }
 
   private showResults(measured: Measurement[], runtime: string, sent: boolean): void {

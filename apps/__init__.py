@@ -1,1 +1,1 @@
-"""What people look at: the demo. Needs no torch."""
+"""Programs for end users: the camera demo and the page that measures artifacts on a phone. They do not need torch."""

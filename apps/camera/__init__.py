@@ -1,9 +1,11 @@
-"""The live demo: a camera, a model fed at its own pace, and a picture of what it says.
+"""The camera demo: run artifacts on a camera or a clip and show, record and print what they recognise.
 
-    source   a camera, a stream's address, a pipeline, a clip or the drawn stream      source, live, clips, cameras
-    grabber  a thread that reads it and keeps nothing but the newest frame             grabber, slot
-    worker   a thread that steps the model and smooths its answers                     worker, session, smoothing
-    app      the main thread: draws, shows, records, prints, starts commands           app, view, window, recorder, ...
+    sources    cameras, network streams, GStreamer pipelines, clips and the drawn stream
+    engine     reading frames, choosing the frames that the model gets, running the model, counting
+    display    the window, the drawn picture and recorded videos
+    app        the run loop, which also handles keys
 
-Nothing waits for anything slower than itself: the worker takes the newest frame when it is free, the window too.
+``app.App`` runs live sources and clips with the same loop. Only the schedule (``engine.schedule``) differs:
+``NewestFrame`` works in real time and drops frames that a slow model cannot take; ``EveryFrame`` goes through a clip as
+fast as possible and uses every frame that is due.
 """

@@ -1,4 +1,4 @@
-"""Commands that labels start: an argument list each, no shell, never waited for."""
+"""Starts a command when an event with a given label is announced: ``--on LABEL=COMMAND``. No shell is involved."""
 
 from __future__ import annotations
 
@@ -10,33 +10,36 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import inf
-from queue import Empty, SimpleQueue
-from time import monotonic, sleep
+from time import monotonic
 
 from edgeshift.errors import EdgeshiftError, one_line, unknown
 from edgeshift.events.spotter import Detection
 
-#: Seconds between two looks at commands that run.
-GLANCE = 0.2
-#: Short looks at what still runs when the demo ends.
-FAREWELL = 25
-
 
 @dataclass(frozen=True)
 class Action:
-    """What a label starts: a program and its arguments."""
+    """A command for a label.
+
+    Attributes:
+        label: label of the event that starts the command.
+        command: the program and its arguments.
+    """
 
     label: str
     command: tuple[str, ...]
 
 
 def parse_action(text: str, labels: Collection[str]) -> Action:
-    """Read "swipe left=playerctl next". Quotes group words as in a shell, and nothing else is special.
+    """Read an action such as "swipe left=playerctl next".
+
+    Args:
+        text: the action. Quotes group words as in a shell; no other character is special.
+        labels: the known labels.
 
     Raises:
-        EdgeshiftError: no label of these, no command, or a program that is not there.
+        EdgeshiftError: the label is unknown, the command is missing, or its program does not exist.
     """
-    # A label may hold a "=": the longest that fits is meant.
+    # A label may contain "=", so that the longest label that matches is taken.
     label = max((label for label in labels if text.startswith(f"{label}=")), key=len, default=None)
     if label is None:
         name, sign, _ = text.partition("=")
@@ -50,108 +53,75 @@ def parse_action(text: str, labels: Collection[str]) -> Action:
     if not command:
         raise EdgeshiftError(f"--on {text!r}: there is no command after the =")
     if shutil.which(command[0]) is None:
-        raise EdgeshiftError(f"--on {text!r}: there is no program {command[0]!r} here that can be run")
+        raise EdgeshiftError(f"--on {text!r}: there is no program {command[0]!r} on this machine")
     return Action(label, command)
 
 
 class Actions:
-    """Starts the commands of events from a thread of its own.
+    """Starts the commands of events. Each runs with a thread that waits for it, so that nothing else has to wait.
 
-    A label's command is not started within ``every`` seconds of its last start, nor while that one still runs. What
-    fails is told once for each label. Commands go on when the demo ends. They find the event in ``EDGESHIFT_LABEL``,
-    ``EDGESHIFT_SCORE`` and ``EDGESHIFT_TIME``; what they print goes to stderr, as stdout is for results.
+    A command is not started within ``every`` seconds of its last start, nor while it still runs. Only the first failure
+    of each label is reported. Running commands continue after the demo has ended. Commands get the event in the
+    environment variables ``EDGESHIFT_LABEL``, ``EDGESHIFT_SCORE`` and ``EDGESHIFT_TIME``; their output goes to stderr,
+    because stdout is for results.
 
     Args:
-        actions: one or more for a label. every: seconds. tell: is told "failed" (label=, command=, reason=), from the
-            thread.
+        actions: the commands; a label may have several.
+        every: least seconds between two starts of one command.
+        emit: called with "failed" (label=, command=, reason=), from any thread.
     """
 
-    def __init__(
-        self, actions: Sequence[Action], every: float = 1.0, tell: Callable[..., None] = lambda *_, **__: None
-    ) -> None:
-        self._actions, self._every, self._tell = list(actions), every, tell
+    def __init__(self, actions: Sequence[Action], every: float, emit: Callable[..., None]) -> None:
+        self._actions, self._every, self._emit = list(actions), every, emit
         self._started: dict[Action, float] = {}
-        self._running: dict[Action, subprocess.Popen[bytes]] = {}
+        self._threads: dict[Action, threading.Thread] = {}
         self._failed: set[str] = set()
-        self._queue: SimpleQueue[tuple[Action, Detection] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        #: How many were started.
-        self.count = 0
+        self._lock = threading.Lock()
 
-    def on(self, event: Detection) -> None:
-        """Start what belongs to an event. Returns at once."""
+    def start(self, event: Detection) -> None:
+        """Start the commands of an event. Returns at once."""
         for action in self._actions:
-            # By the clock on the wall: clips run faster than they were filmed, and begin anew.
+            # Wall-clock time, because a clip may run faster than it was filmed, and start again.
             now = monotonic()
             if action.label != event.label or now - self._started.get(action, -inf) < self._every:
                 continue
             self._started[action] = now
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="actions", daemon=True)
-                self._thread.start()
-            self._queue.put((action, event))
-
-    def close(self, timeout: float = 2.0) -> None:
-        """Start what was still asked for, and look once more at what has ended.
-
-        Args:
-            timeout: seconds to wait for that, not for the commands.
-        """
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join(timeout)
-
-    def _work(self) -> None:
-        while True:
-            try:
-                asked = self._queue.get(timeout=GLANCE if self._running else None)
-            except Empty:
-                self._look()
+            if action in self._threads and self._threads[action].is_alive():
+                self._fail(action, "its last run has not ended, so it was not started again")
                 continue
-            if asked is None:
-                self._leave()
-                return
-            self._start(*asked)
+            thread = threading.Thread(target=self._run, args=(action, event), name="actions", daemon=True)
+            self._threads[action] = thread
+            thread.start()
 
-    def _start(self, action: Action, event: Detection) -> None:
-        self._look()
-        if action in self._running:
-            self._fail(action, "its last run has not ended, so it was not started again")
-            return
-        told = {
+    def close(self, timeout: float = 0.5) -> None:
+        """Wait up to ``timeout`` seconds for running commands, so that failures of the last ones are reported."""
+        end = monotonic() + timeout
+        for thread in self._threads.values():
+            thread.join(max(0.0, end - monotonic()))
+
+    def _run(self, action: Action, event: Detection) -> None:
+        variables = {
             "EDGESHIFT_LABEL": event.label,
             "EDGESHIFT_SCORE": f"{event.score:.4f}",
             "EDGESHIFT_TIME": f"{event.timestamp:.3f}",
         }
         try:
-            self._running[action] = subprocess.Popen(  # noqa: S603
-                action.command, stdin=subprocess.DEVNULL, stdout=2, env={**os.environ, **told}, start_new_session=True
+            done = subprocess.run(  # noqa: S603
+                action.command,
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                env={**os.environ, **variables},
+                start_new_session=True,
             )
-            self.count += 1
         except (OSError, ValueError) as error:
             self._fail(action, one_line(error))
-
-    def _look(self) -> None:
-        for action, process in list(self._running.items()):
-            status = process.poll()
-            if status is None:
-                continue
-            del self._running[action]
-            if status:
-                self._fail(action, f"it ended with status {status}")
-
-    def _leave(self) -> None:
-        """Give what was just started a moment to fail; what still runs then goes on alone."""
-        for _ in range(FAREWELL):
-            self._look()
-            if not self._running:
-                return
-            sleep(GLANCE / 10)
-        for process in self._running.values():
-            process.returncode = 0  # else Python complains that nobody waited for it
-        self._running.clear()
+        else:
+            if done.returncode:
+                self._fail(action, f"it ended with status {done.returncode}")
 
     def _fail(self, action: Action, reason: str) -> None:
-        if action.label not in self._failed:
+        with self._lock:
+            if action.label in self._failed:
+                return
             self._failed.add(action.label)
-            self._tell("failed", label=action.label, command=shlex.join(action.command), reason=reason)
+        self._emit("failed", label=action.label, command=shlex.join(action.command), reason=reason)

@@ -1,4 +1,4 @@
-"""The live demo's main thread: starts the others, shows, records, hears keys, prints what happened."""
+"""The camera demo: one run loop for live sources and clips, which shows, records, handles keys and prints events."""
 
 from __future__ import annotations
 
@@ -6,34 +6,31 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, sleep
 
 import msgspec
 
 from edgeshift._system.signals import call_on_stop
 from edgeshift.apps.camera.actions import Actions
+from edgeshift.apps.camera.display.answers import AnswerSheet
 from edgeshift.apps.camera.display.painter import Painter
 from edgeshift.apps.camera.display.recorder import RECORD_FPS, Recorder
 from edgeshift.apps.camera.display.window import Window
-from edgeshift.apps.camera.engine.grabber import Grabber
-from edgeshift.apps.camera.engine.session import Answer, Session
-from edgeshift.apps.camera.engine.slot import CapturedFrame, NewestFrame
-from edgeshift.apps.camera.engine.worker import Worker
+from edgeshift.apps.camera.engine.schedule import EveryFrame, NewestFrame
+from edgeshift.apps.camera.engine.session import Answer, CapturedFrame, Session
 from edgeshift.apps.camera.journal import Journal
 from edgeshift.apps.camera.sources.base import Orientation, Source
-from edgeshift.apps.camera.sources.v4l import cameras_in_words
-from edgeshift.apps.camera.summary import Summary, summarize
+from edgeshift.apps.camera.sources.live import describe_cameras
+from edgeshift.apps.camera.summary import LabelSpan, Summary, add_label, summarize
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.video.picture import write_picture
 
-#: Seconds between looks at keys.
-GLANCE = 0.02
-#: Seconds between pictures that say that there is none yet.
-WAITING = 0.5
-#: Seconds that the model's thread has with a frame before it is drawn.
-FIRST = 0.004
-#: A slow window rests as long as it took to show, seconds at most.
-REST = 0.1
+#: Seconds that the loop waits for a new frame before it looks at keys.
+POLL = 0.02
+#: Seconds between two pictures that say that no frame has come yet.
+WAITING_INTERVAL = 0.5
+#: After a slow draw the loop rests as long as the draw took, up to this many seconds.
+LONGEST_REST = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,11 +38,17 @@ class Settings:
     """How the demo runs.
 
     Attributes:
-        size: of the picture; None: by the source. record: a video to write from the start. seconds: to run; None: until
-            the source ends or somebody ends it. orientation: of the camera. mirror_view: show mirrored, feed as it is.
-            repeat: clips begin anew. folder: where snapshots and videos of the keys go.
+        every_frame: run a clip as fast as possible and use every due frame; False: real time, the newest frame.
+        size: width and height of the picture, pixels; None: by the frames.
+        record: video to write from the start; None: none.
+        seconds: when to end: seconds from the first frame, or with ``every_frame`` the time in the clip; None: never.
+        orientation: how frames are turned, for the model too.
+        mirror_view: show and record frames mirrored; the model gets them as they are.
+        repeat: start a clip again when it has ended (real time only).
+        folder: where the keys "s" and "v" write pictures and videos.
     """
 
+    every_frame: bool = False
     size: tuple[int, int] | None = None
     record: Path | None = None
     seconds: float | None = None
@@ -56,14 +59,18 @@ class Settings:
 
 
 class App:
-    """One run of the live demo.
+    """One run of the demo.
 
     Args:
-        session: to feed. source: to read. journal: is told what happens. actions: are given the
-            events. settings: the rest.
+        session: the artifacts.
+        source: where frames come from; it is opened here.
+        journal: prints events.
+        actions: starts the commands of detections; None: no commands.
+        answers: collects frames with their answers, for a picture of a clip; None: no picture.
+        settings: how the demo runs.
 
     Attributes:
-        window: to show in; None: headless.
+        window: shows the picture; None: headless. Real time only.
 
     Raises:
         EdgeshiftError: the source cannot be opened.
@@ -76,185 +83,175 @@ class App:
         journal: Journal,
         *,
         actions: Actions | None = None,
+        answers: AnswerSheet | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings = settings or Settings()
         self._session, self._source, self._journal = session, source, journal
+        self._actions, self._answers = actions, answers
+        self._counters = session.counters
         self.window: Window | None = None
-        self._actions = actions
-        self._slot = NewestFrame()
-        self._reader = self._slot.reader()
-        self._worker = Worker(session, self._slot, self._said)
-        self._grabber = Grabber(
-            source,
-            source.open(),
-            self._slot,
-            orientation=self.settings.orientation,
-            fit=session.fit,
-            tell=self._tell,
-            repeat=self.settings.repeat,
+        common = (source, session, self._process, settings.orientation)
+        self._schedule = (
+            EveryFrame(*common, settings.seconds)
+            if settings.every_frame
+            else NewestFrame(*common, self._emit, settings.repeat)
         )
-        self._painter = Painter(
-            session, self._worker, self._grabber, size=self.settings.size, mirror=self.settings.mirror_view
-        )
+        self._painter = Painter(session, live=source.live, size=settings.size, mirror=settings.mirror_view)
+        self._labels: list[LabelSpan] = []
         self._recorder: Recorder | None = None
         self._recorded: list[Path] = []
         self._last: CapturedFrame | None = None
         self._origin: float | None = None
         self._quit = False
-        self._started = monotonic()
-        self._waited = 0.0
+        self._started = self._waiting_shown = monotonic()
 
     def run(self) -> Summary:
-        """Run until the source ends, the time is over, "q" or Ctrl-C.
+        """Run until the source ends, the time is over, "q" is pressed, or a signal (Ctrl-C, SIGTERM) comes.
 
         Raises:
-            EdgeshiftError: something that was asked for does not work (any more).
+            EdgeshiftError: the source, the model or the video of ``Settings.record`` failed.
         """
-        with ExitStack() as ending, call_on_stop(self._end):
+        live, settings = self._schedule.live, self.settings
+        with ExitStack() as ending, call_on_stop(self.stop):
             if self.window is not None:
-                self._painter.room = self.window.room
+                self._painter.use_window(self.window.screen_size)
                 ending.callback(self.window.close)
             ending.callback(self._stop_recording)
             if self._actions is not None:
                 ending.callback(self._actions.close)
-            ending.callback(self._worker.stop)
-            ending.callback(self._grabber.stop)
+            ending.callback(self._schedule.stop)
             self._started = monotonic()
-            self._worker.start()
-            self._grabber.start()
-            if self.settings.record is not None:
-                self._record(self.settings.record)
+            self._schedule.start()
+            if settings.record is not None:
+                self._start_recording(settings.record)
             try:
-                while not self._over():
+                while not (self._quit or self._schedule.ended or (live and self._time_is_over())):
                     self._turn()
             except KeyboardInterrupt:
                 self._quit = True
         self._journal.flush()
-        if (error := self._worker.error or self._slot.error) is not None:
-            raise error
-        if self._worker.begun is None and not self._quit:
-            raise VideoError(
-                f"{self._source.name} gave no picture in {self.settings.seconds or 0:g} s; {cameras_in_words()}"
-            )
-        return summarize(
-            self._source, self._session, self._worker, self._grabber, self._painter, self._journal, self._recorded
-        )
+        if self._schedule.error is not None:
+            raise self._schedule.error
+        if self._counters.started is None and not self._quit:
+            raise VideoError(f"{self._source.name} gave no frame in {settings.seconds or 0:g} s; {describe_cameras()}")
+        return summarize(self._source.name, self._session, self._recorded, None if live else self._labels)
 
-    def _end(self) -> None:
+    def stop(self) -> None:
+        """End the run after the current turn of its loop. From any thread, or a signal handler."""
         self._quit = True
 
-    def _over(self) -> bool:
-        # A source that opens and gives nothing is not waited for without end.
-        begun, seconds = self._worker.begun or self._started, self.settings.seconds
-        return self._quit or not self._worker.is_alive() or (seconds is not None and monotonic() - begun >= seconds)
+    def _time_is_over(self) -> bool:
+        # Before the first frame the time counts from the start, so that a source that gives nothing ends too.
+        begin, seconds = self._counters.started or self._started, self.settings.seconds
+        return seconds is not None and monotonic() - begin >= seconds
 
     def _turn(self) -> None:
-        """Once around: show what is new, if anybody looks, then news and keys."""
-        if self.window is None and self._recorder is None:
-            self._journal.flush(GLANCE)
+        """Draw a new frame if somebody looks, print events, handle keys."""
+        window, paused = self.window, self._painter.paused
+        if self._schedule.live and window is None and self._recorder is None:
+            self._journal.flush(POLL)  # the other threads do everything else
             return
-        shot = None if self._painter.paused else self._reader.take(GLANCE)
-        self._last = shot or self._last
-        if shot is not None:
-            self._worker.wait_for(shot.number, FIRST)
-        if self._painter.paused:
-            self._worker.join(GLANCE)
-        if self._last is None and self.window is not None:
-            self._show_waiting(self.window)
-        if self._last is not None:
-            self._show(self._last, fresh=shot is not None)
+        if paused:
+            sleep(POLL)
+        captured = None if paused else self._schedule.next(POLL)
+        self._last = captured or self._last
+        if self._last is not None and (window is not None or self._recorder is not None):
+            self._draw(self._last, new=captured is not None)
+        elif window is not None and monotonic() - self._waiting_shown >= WAITING_INTERVAL:
+            self._waiting_shown = monotonic()
+            window.show(self._painter.waiting(monotonic() - self._started))
         self._journal.flush()
-        while self.window is not None and (key := self.window.key()) is not None:
+        while window is not None and (key := window.key()) is not None:
             self._press(key)
 
-    def _show(self, shot: CapturedFrame, *, fresh: bool) -> None:
+    def _process(self, captured: CapturedFrame) -> None:
+        """Run the model on a frame and report the answer, in the model's thread; with ``every_frame`` in this one."""
         begin = perf_counter()
-        painted = self._painter.paint(shot, fresh=fresh)
-        if self.window is not None and painted.new:
-            self.window.show(painted.canvas)
+        answer = self._session.step(captured)
+        self._report(captured, answer)
+        assert captured.fitted is not None
+        infer = answer.prediction.timings.infer
+        self._counters.costs.append((perf_counter() - begin - infer + captured.fitted.seconds, infer))
+
+    def _report(self, captured: CapturedFrame, answer: Answer) -> None:
+        self._painter.add(answer)
+        if not self._schedule.live and add_label(self._labels, answer.timestamp, answer.prediction):
+            self._journal.emit("label", time=answer.timestamp, label=answer.prediction.label)
+        if self._answers is not None:
+            self._answers.add(captured.frame, answer.prediction)
+        if self._origin is None:
+            self._origin = answer.timestamp if self._source.live else 0.0
+        if answer.shown.event is not None:
+            timestamp = answer.shown.event.timestamp - self._origin
+            detection = msgspec.structs.replace(answer.shown.event, timestamp=timestamp)
+            self._journal.emit_detection(detection)
+            self._counters.detections.append(detection)
+            if self._actions is not None:
+                self._actions.start(detection)
+
+    def _draw(self, captured: CapturedFrame, *, new: bool) -> None:
+        begin = perf_counter()
+        now = monotonic() if self._schedule.live else captured.timestamp
+        canvas, changed = self._painter.paint(captured, new=new, now=now)
+        if self.window is not None and changed:
+            self.window.show(canvas)
         if self._recorder is not None:
             try:
-                self._recorder.add(painted.canvas, monotonic())
+                self._recorder.add(canvas, now)
             except EdgeshiftError as error:
-                self._not_recorded(self._recorder.path, error)
-        # Half of this thread's time at most: where cores are few, the rest is the model's.
-        cost = perf_counter() - begin
-        if cost > GLANCE / 4:
-            self._worker.join(min(cost, REST))
-
-    def _show_waiting(self, window: Window) -> None:
-        now = monotonic()
-        if now - self._waited >= WAITING:
-            self._waited = now
-            window.show(self._painter.waiting(now - self._started))
+                if self._recorder.path == self.settings.record:
+                    raise
+                self._recorder, self._painter.recording = None, False
+                self._emit("unsaved", reason=str(error))
+        # The loop takes at most half of its thread's time: where cores are few, the rest is for the model.
+        seconds = perf_counter() - begin
+        if self._schedule.live and seconds > POLL / 4:
+            sleep(min(seconds, LONGEST_REST))
 
     def _press(self, key: str) -> None:
         if key == "q":
             self._quit = True
         elif key == "r":
-            self._worker.ask("reset")
+            self._session.restart()
             self._painter.forget()
         elif key in ("p", " "):
-            paused = self._painter.paused = not self._painter.paused
-            self._grabber.pause(paused)
-            self._worker.ask("pause" if paused else "go on")
-        elif key == "s" and self._painter.view is not None:
-            path = self._named(".png")
+            self._painter.paused = not self._painter.paused
+            self._schedule.pause(self._painter.paused)
+        elif key in ("s", "v") and self._painter.view is not None:
             try:
-                write_picture(path, self._painter.view.canvas)
-            except (EdgeshiftError, OSError) as error:  # the demo goes on
-                self._tell("unsaved", reason=str(error))
-            else:
-                self._tell("saved", path=str(path))
-        elif key == "v":
-            try:
-                if self._recorder is None:
-                    self._record(self._named(".mp4"))
+                if key == "s":
+                    write_picture(path := self._new_path(".png"), self._painter.view.canvas)
+                    self._emit("saved", path=str(path))
+                elif self._recorder is None:
+                    self._start_recording(self._new_path(".mp4"))
                 else:
                     self._stop_recording()
-            except EdgeshiftError as error:
-                self._not_recorded(None, error)
-        elif key in ("m", "tab") and len(self._session.runners) > 1:
-            self._tell("switched", artifact=str(self._session.following.path))
-            self._worker.ask("switch")
+            except (EdgeshiftError, OSError) as error:  # the run goes on
+                self._emit("unsaved", reason=str(error))
+        elif key in ("m", "tab") and len(self._session.artifacts) > 1:
+            self._emit("switched", artifact=str(self._session.switch().path))
             self._painter.forget()
 
-    def _record(self, path: Path) -> None:
-        self._recorder = Recorder(path, RECORD_FPS)
+    def _start_recording(self, path: Path) -> None:
+        self._recorder = Recorder(path, RECORD_FPS, wait=not self._schedule.live)
         self._painter.recording = self.window is not None
-
-    def _not_recorded(self, path: Path | None, error: EdgeshiftError) -> None:
-        """A video that a key asked for ends with a line; one that the run is for ends the run."""
-        if path == self.settings.record and path is not None:
-            raise error
-        self._recorder, self._painter.recording = None, False
-        self._tell("unsaved", reason=str(error))
 
     def _stop_recording(self) -> None:
         recorder, self._recorder = self._recorder, None
         self._painter.recording = False
         if recorder is not None and recorder.close():
             self._recorded.append(recorder.path)
-            self._tell("saved", path=str(recorder.path))
+            self._emit("saved", path=str(recorder.path))
 
-    def _named(self, suffix: str) -> Path:
+    def _new_path(self, suffix: str) -> Path:
         stem = f"edgeshift-{datetime.now():%Y%m%d-%H%M%S}"
         names = (f"{stem}{f'-{count}' if count else ''}{suffix}" for count in range(1000))
         return next(path for name in names if not (path := self.settings.folder / name).exists())
 
-    def _tell(self, event: str, **facts: object) -> None:
-        """From any thread. Its time counts from the first frame."""
-        begun = self._worker.begun
-        self._journal.tell(event, time=0.0 if begun is None else round(monotonic() - begun, 3), **facts)
-
-    def _said(self, answer: Answer) -> None:
-        """From the worker's thread. Events count their time from the first frame."""
-        if self._origin is None:
-            self._origin = answer.timestamp if self._source.live else 0.0
-        if answer.said.event is not None:
-            timestamp = answer.said.event.timestamp - self._origin
-            event = msgspec.structs.replace(answer.said.event, timestamp=timestamp)
-            self._journal.gesture(event)
-            if self._actions is not None:
-                self._actions.on(event)
+    def _emit(self, event: str, **facts: object) -> None:
+        """Report an event, in real time with the seconds from the first frame. From any thread."""
+        if self._schedule.live:
+            started = self._counters.started
+            facts = {"time": 0.0 if started is None else round(monotonic() - started, 3), **facts}
+        self._journal.emit(event, **facts)

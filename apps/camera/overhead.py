@@ -1,160 +1,138 @@
-"""What the demo costs beside the model: ``python -m edgeshift.apps.camera.overhead F...``
+"""Measures what the demo costs beside the model: ``python -m edgeshift.apps.camera.overhead F...``
 
-Each frame of a simulated camera (noise of its size, 30 a second by its timestamps) goes the way of the live demo, but
-in one thread, so that nothing waits and every part has its own time. As a camera's, a frame is converted to RGB first,
-which is the camera's cost and not counted; as in the demo it is fitted right then, while the caches hold it:
+Frames of a simulated camera (noise, 30 per second by their timestamps) take the same path as in the live demo, but in
+one thread, so that nothing waits and each part has a time of its own:
 
-    infer     the runtime, state in to state out
-    fit       the frame to what the network takes, and that to the tensor
-    answer    logits to prediction, the smoothing, the event told
-    hand      the frame through the slot
-    draw      the picture: the frame copied into it, and what changed around it
+    infer     the runtime, from states in to states out
+    fit       the frame to the network's size, and that to the input tensor
+    answer    logits to prediction, smoothing, and reporting the event
+    slot      the frame through the slot between the threads
+    draw      the picture: the frame, and what changed around it
 
-The artifacts take turns, all in one process: the figures that count are ratios of medians within one run. A window is
-not part of it. A model that is fed more rarely than the camera gives frames is drawn more often than stepped, beside
-its thread; here every frame is both.
+A frame is converted to RGB first, as a camera does; that is not counted. The artifacts take turns in one process, so
+that ratios within one run are comparable. The window is not measured. The demo draws in another thread than the
+model's, and draws more frames than the model gets; here each frame is drawn and fed.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter, thread_time
-from typing import Annotated
+from typing import Annotated, Any
 
-import msgspec
 import numpy as np
 import typer
 
-from edgeshift.apps.camera.display.figures import figures, in_lines
-from edgeshift.apps.camera.display.layout import lay_out
-from edgeshift.apps.camera.display.view import Numbers, View
-from edgeshift.apps.camera.engine.session import Runner, Session
-from edgeshift.apps.camera.engine.slot import NewestFrame
+from edgeshift.apps.camera.display.painter import Painter
+from edgeshift.apps.camera.engine.session import ArtifactStream, Session, open_session
+from edgeshift.apps.camera.engine.slot import FrameSlot
 from edgeshift.apps.camera.journal import Journal
-from edgeshift.apps.camera.sources.base import Wish
-from edgeshift.apps.camera.start import open_session
+from edgeshift.apps.camera.sources.base import CaptureRequest
 from edgeshift.errors import EdgeshiftError
 from edgeshift.video.fit import Frame, opencv
 
-PARTS = ("infer", "fit", "answer", "hand", "draw")
-#: Frames after which another artifact has its turn, and which are not counted at its beginning.
-TURN, WARM = 40, 10
-FPS, FIGURES = 30.0, 0.5
+PARTS = ("infer", "fit", "answer", "slot", "draw")
+#: Frames of one turn of an artifact that are measured, and frames before them that are not.
+TURN, WARM_UP = 40, 10
+FPS = 30.0
 
 
-class Overhead(msgspec.Struct, frozen=True, kw_only=True):
-    """One artifact's. milliseconds: {part: median}. Shares are of a whole step: all parts together.
-
-    Attributes:
-        beside: all but the inference. thread: all but inference and drawing, that is what the model's thread does, and
-            the fitting for it.
-    """
-
-    file: str
-    runtime: str
-    frames: int
-    milliseconds: dict[str, float]
-    beside: float
-    thread: float
-
-
-def measure(files: Sequence[Path], camera: Wish, rounds: int, threads: int = 1) -> list[Overhead]:
+def measure(files: Sequence[Path], camera: CaptureRequest, rounds: int, threads: int = 1) -> list[dict[str, Any]]:
     """Measure artifacts in turns.
 
     Args:
-        camera: the size of its frames. rounds: turns of each artifact. threads: of the runtimes.
+        files: the artifacts.
+        camera: gives the size of the camera's frames.
+        rounds: turns of each artifact.
+        threads: threads of each runtime.
+
+    Returns:
+        For each artifact {"file", "runtime", "frames": measured frames, "milliseconds": {part: median, of "draw" the
+        mean}, "beside": share of a step that is not inference, "thread": the same without drawing}.
     """
-    runners = open_session(files, threads=threads).runners
+    artifacts = open_session(files, threads=threads).artifacts
     random = np.random.default_rng(0)
     frames = [random.integers(0, 256, (camera.height, camera.width, 3), np.uint8) for _ in range(8)]
-    ways = [_Way(runner, frames) for runner in runners]
+    paths = [_FramePath(artifact, frames) for artifact in artifacts]
     for _ in range(rounds):
-        for way in ways:
-            way.turn()
-    return [way.result() for way in ways]
+        for path in paths:
+            path.rows += [path.step() for _ in range(WARM_UP + TURN)][WARM_UP:]
+    return [path.result() for path in paths]
 
 
-class _Way:
-    """The way of a frame, for one artifact."""
+class _FramePath:
+    """The path of a frame, for one artifact."""
 
-    def __init__(self, runner: Runner, frames: list[Frame]) -> None:
-        self.cv2, self.runner, self.frames = opencv("converting frames"), runner, frames
-        # Every frame is due: a step is what is measured.
-        self.session, self.journal = Session([runner], paced=False), Journal("silent", "")
-        self.view = View(lay_out((frames[0].shape[1], frames[0].shape[0])), runner.model.spec.labels)
-        self.numbers, self.slot = Numbers(help=["q quit"]), NewestFrame()
-        self.reader = self.slot.reader()
+    def __init__(self, artifact: ArtifactStream, frames: list[Frame]) -> None:
+        self.cv2, self.artifact, self.frames = opencv("converting frames"), artifact, frames
+        # Every frame is due, because a step is measured.
+        self.session, self.journal = Session([artifact], paced=False), Journal("silent", "")
+        self.painter, self.slot = Painter(self.session, live=True), FrameSlot(self.session.counters)
+        self.painter.use_window(None)
         self.count, self.rows = 0, list[tuple[float, ...]]()
-
-    def turn(self) -> None:
-        for index in range(WARM + TURN):
-            row = self.step()
-            if index >= WARM:
-                self.rows.append(row)
 
     def step(self) -> tuple[float, ...]:
         frame = self.cv2.cvtColor(self.frames[self.count % len(self.frames)], self.cv2.COLOR_BGR2RGB)
         timestamp = self.count / FPS
-        ahead = self.session.fit(frame, timestamp)
-        assert ahead is not None
+        captured = self.session.capture(frame, timestamp, timestamp)
         t0 = perf_counter()
-        self.slot.put(frame, timestamp, ahead=ahead)
-        shot = self.reader.take()
-        assert shot is not None
+        self.slot.put(captured)
+        taken = self.slot.take(0.0)
+        assert taken is not None and taken.fitted is not None
         t1 = perf_counter()
-        answer = self.session.feed(shot.frame, shot.timestamp, ahead=shot.ahead)
-        assert answer is not None
-        if answer.said.event is not None:
-            self.journal.gesture(answer.said.event)
+        answer = self.session.step(taken)
+        if answer.shown.event is not None:
+            self.journal.emit_detection(answer.shown.event)
         t2 = perf_counter()
         before = thread_time()
-        self.view.hear(answer)
-        if self.count % round(FPS * FIGURES) == 0:
-            self.numbers.lines = in_lines(figures(self.runner, FPS, 0, None), self.view.layout.lines)
-        self.view.draw(shot.frame, shot.timestamp, self.numbers)
+        self.painter.add(answer)
+        self.painter.paint(taken, new=True, now=timestamp)
         drawing = thread_time() - before
         self.count += 1
         times = answer.prediction.timings
-        beside = t2 - t1 - times.infer - (times.pre - ahead.fitted.seconds)
-        return times.infer, times.pre, beside, t1 - t0, drawing
+        rest = t2 - t1 - times.infer - (times.pre - taken.fitted.seconds)
+        return times.infer, times.pre, rest, t1 - t0, drawing
 
-    def result(self) -> Overhead:
-        medians = np.median(np.array(self.rows), 0)
-        # Drawing is dear where something changed and cheap else: its mean is what it costs. As means feel every program
-        # that comes between, it is the processor's time.
-        medians[-1] = np.mean(np.array(self.rows)[:, -1])
-        infer, draw, whole = float(medians[0]), float(medians[-1]), float(medians.sum())
-        return Overhead(
-            file=self.runner.path.name,
-            runtime=self.runner.model.runtime,
-            frames=len(self.rows),
-            milliseconds={part: float(value) * 1e3 for part, value in zip(PARTS, medians, strict=True)},
-            beside=1 - infer / whole,
-            thread=1 - infer / (whole - draw),
-        )
+    def result(self) -> dict[str, Any]:
+        rows = np.array(self.rows)
+        parts = dict(zip(PARTS, np.median(rows, 0).tolist(), strict=True))
+        # Drawing is expensive for few frames and cheap for the others, so that its mean is its cost. Other programs
+        # would distort a mean of wall-clock times; therefore ``step`` takes the processor's time.
+        parts["draw"] = float(np.mean(rows[:, -1]))
+        whole = sum(parts.values())
+        return {
+            "file": self.artifact.path.name,
+            "runtime": self.artifact.model.runtime,
+            "frames": len(rows),
+            "milliseconds": {part: seconds * 1e3 for part, seconds in parts.items()},
+            "beside": 1 - parts["infer"] / whole,
+            "thread": 1 - parts["infer"] / (whole - parts["draw"]),
+        }
 
 
 def main(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Artifacts, which take turns.")],
-    camera: Annotated[str, typer.Option(metavar="WxH", help="Size of the camera's frames.")] = "640x480",
-    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Number of turns of each artifact.")] = 20,
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Number of CPU threads of the runtime.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="The artifacts to measure, in turns.")],
+    camera: Annotated[str, typer.Option(metavar="WxH", help="Size of the camera's frames, pixels.")] = "640x480",
+    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Turns of 40 frames of each artifact.")] = 20,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of each runtime.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure what the demo costs beside the model, for each artifact."""
     try:
-        results = measure(files, Wish.parse(camera), rounds, threads)
+        results = measure(files, CaptureRequest.parse(camera), rounds, threads)
     except EdgeshiftError as error:
         print(f"edgeshift: {error}", file=sys.stderr)
-        sys.exit(error.status)
+        raise typer.Exit(error.status) from error
     if as_json:
-        print(msgspec.json.encode(results).decode())
+        print(json.dumps(results))
         return
-    for one in results:
-        parts = ", ".join(f"{part} {ms:.3f}" for part, ms in one.milliseconds.items())
-        print(f"{one.file}: {parts} ms; beside inference {one.beside:.1%} of a step, {one.thread:.1%} without drawing")
+    for result in results:
+        parts = ", ".join(f"{part} {ms:.3f}" for part, ms in result["milliseconds"].items())
+        shares = f"{result['beside']:.1%} of a step, {result['thread']:.1%} without drawing"
+        print(f"{result['file']}: {parts} ms; beside inference {shares}")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from edgeshift.cli.facts import UNTRAINED
 from edgeshift.cli.options import Artifacts, AsJson, Runtime, Threads, option
@@ -13,12 +11,7 @@ from edgeshift.cli.output import print_json, require_file_name
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
-    from edgeshift.apps.camera.actions import Actions
-    from edgeshift.apps.camera.app import Settings
-    from edgeshift.apps.camera.engine.session import Session
-    from edgeshift.apps.camera.journal import Form, Journal
-    from edgeshift.apps.camera.summary import Summary
-    from edgeshift.video.clips import TimedFrame
+    from edgeshift.apps.camera.journal import Form
 
 
 def run(
@@ -85,41 +78,42 @@ def run(
       edgeshift demo F --source 0 --headless --on "left=playerctl previous" --on "right=playerctl next"
     """
     from edgeshift._system.progress import ProgressBars
-    from edgeshift.apps.camera.actions import Actions
+    from edgeshift.apps.camera.actions import Actions, parse_action
     from edgeshift.apps.camera.app import App, Settings
-    from edgeshift.apps.camera.display.screen import why_no_screen
-    from edgeshift.apps.camera.display.window import INSTEAD, open_window
+    from edgeshift.apps.camera.display.answers import AnswerSheet
+    from edgeshift.apps.camera.display.layout import parse_size
+    from edgeshift.apps.camera.display.window import INSTEAD, open_window, why_no_screen
+    from edgeshift.apps.camera.engine.session import open_session
     from edgeshift.apps.camera.journal import Journal
-    from edgeshift.apps.camera.replay import open_clip
-    from edgeshift.apps.camera.sources.base import Orientation, Wish, find_source
-    from edgeshift.apps.camera.start import open_session, parse_actions, parse_labels, parse_size
+    from edgeshift.apps.camera.sources.base import CaptureRequest, Orientation, find_source
+    from edgeshift.apps.camera.sources.clips import DrawnSource
+    from edgeshift.cli import demo_text
 
     if as_json and json_lines:
         raise EdgeshiftError("--json is one document and --json-lines are many: choose one")
-    camera = find_source(source, Wish.parse(capture), fps=fps)
+    camera = find_source(source, CaptureRequest.parse(capture), fps=fps)
     live = not headless or camera.live or realtime
     if headless and len(files) > 1:
         raise EdgeshiftError("artifacts are switched with a key of the window: give one, or leave --headless out")
     if not headless and (reason := why_no_screen()):
         raise EdgeshiftError(f"no window can be opened: {reason}; {INSTEAD}")
-    if not live and source != "drawn" and not Path(source).exists():
-        camera.open()  # raises an error that lists what a source can be
     require_file_name(picture, ".png", ".jpg")
     require_file_name(record, ".mp4", ".avi")
     if picture is not None and live:
         raise EdgeshiftError("--picture draws a clip that is run with --headless; live, the key s saves what is shown")
+    masked = [label.strip() for label in mask.split(",") if label.strip()]
     with ProgressBars().stage("load"):
-        session = open_session(files, runtime=runtime, threads=threads, smoothing=smoothing, mask=parse_labels(mask))
-    spacing = session.runner.model.spec.frame_spacing
+        session = open_session(files, runtime=runtime, threads=threads, smoothing=smoothing, mask=masked)
+    spacing = session.artifact.model.spec.frame_spacing
     if fps is None and spacing is not None and Path(source).is_dir():
         raise EdgeshiftError(f"{source} is a folder of images, which have no times: add --fps")
     if source == "drawn":
-        camera = find_source(source, spacing=spacing)
+        camera = DrawnSource(spacing, watched=live)
     form: Form = "silent" if as_json else "lines" if json_lines or (live and headless) else "words"
-    journal = Journal(form, camera.name if live else source)
-    commands = parse_actions(on or [], session)
-    actions = Actions(commands, every, journal.tell) if commands else None
+    journal = Journal(form, camera.name)
+    commands = [parse_action(text, session.labels) for text in on or []]
     settings = Settings(
+        every_frame=not live,
         size=parse_size(size) if size else None,
         record=record,
         seconds=seconds,
@@ -127,96 +121,23 @@ def run(
         mirror_view=mirror_view,
         repeat=repeat,
     )
-    if live:
-        app = App(session, camera, journal, actions=actions, settings=settings)
-        if not headless:
-            app.window = open_window(window, fullscreen=fullscreen)
-        _announce(session, camera.name, journal, form)
-        _print_summary(app.run(), journal, form)
-    else:
-        clip = open_clip(source, fps, spacing)
-        _run_clip(session, source, _cut(clip, settings), journal, form, actions, settings, picture)
-
-
-def _print_summary(summary: Summary, journal: Journal, form: Form) -> None:
-    from edgeshift.cli import demo_text
-
-    if form == "silent":
-        print_json(summary)
-    elif form == "lines":
-        _end_lines(journal, summary)
-    else:
-        demo_text.print_summary(summary)
-
-
-def _run_clip(
-    session: Session,
-    source: str,
-    clip: Iterator[TimedFrame],
-    journal: Journal,
-    form: Form,
-    actions: Actions | None,
-    settings: Settings,
-    picture: Path | None,
-) -> None:
-    from edgeshift._system.signals import call_on_stop
-    from edgeshift.apps.camera.display.film import Film
-    from edgeshift.apps.camera.replay import Replay, replay
-    from edgeshift.cli import demo_text
-    from edgeshift.events.spotter import Detection
-
-    film = Film(settings.record, session, settings.size, settings.mirror_view) if settings.record else None
-    _announce(session, source, journal, form)
-    result = Replay()
-    interrupted: list[bool] = []
-    with ExitStack() as stack, call_on_stop(lambda: interrupted.append(True)):
-        if film:
-            stack.callback(film.close)
-        for change in replay(session, clip, result, film.take if film else lambda *_: None):
-            if isinstance(change, Detection):
-                journal.gesture(change)
-                if actions:
-                    actions.on(change)
-            elif form == "words":
-                print(f"{change.start:8.2f} s  {change.label}")
-            journal.flush()
-            if interrupted:  # print the summary of what was seen so far
-                break
-    if actions:
-        actions.close()
-    if film and film.path.exists():
-        journal.tell("saved", path=str(film.path))
-    if picture is not None:
-        demo_text.write_answers(picture, result, session, source)
-    document = demo_text.document(session, result)
-    if form == "lines":
-        _end_lines(journal, document)
-    journal.flush()
-    if form == "silent":
-        print_json(document)
-    elif form == "words":
-        demo_text.print_replay(session, result, source, picture)
-
-
-def _announce(session: Session, source: str, journal: Journal, form: Form) -> None:
-    """Record the start of a run, and say if the labels have no meaning."""
-    trained = session.runner.model.spec.weights.trained
+    actions = Actions(commands, every, journal.emit) if commands else None
+    answers = AnswerSheet() if picture else None
+    app = App(session, camera, journal, actions=actions, answers=answers, settings=settings)
+    if not headless:
+        app.window = open_window(window, fullscreen=fullscreen)
+    trained = session.artifact.model.spec.weights.trained
     if form == "words" and not trained:
         print(UNTRAINED)
-    journal.tell("start", source=source, artifacts=[str(one.path) for one in session.runners], trained=trained)
-
-
-def _end_lines(journal: Journal, summary: Any) -> None:
-    """Print the summary as the last of the JSON lines."""
-    import msgspec
-
-    journal.tell("summary", **msgspec.to_builtins(summary))
-    journal.flush()
-
-
-def _cut(clip: Iterator[TimedFrame], settings: Settings) -> Iterator[TimedFrame]:
-    """Yield the frames of a clip, rotated and mirrored, up to the number of seconds that was asked for."""
-    for timed in clip:
-        if settings.seconds is not None and timed.timestamp >= settings.seconds:
-            return
-        yield timed._replace(frame=settings.orientation(timed.frame))
+    paths = [str(artifact.path) for artifact in session.artifacts]
+    journal.emit("start", source=camera.name, artifacts=paths, trained=trained)
+    summary = app.run()
+    if picture is not None and answers is not None:
+        demo_text.write_answers(picture, answers, summary)
+    if form == "silent":
+        print_json(demo_text.document(summary))
+    elif form == "lines":
+        journal.emit("summary", **demo_text.document(summary))
+        journal.flush()
+    else:
+        demo_text.print_summary(summary, picture)

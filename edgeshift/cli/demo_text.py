@@ -1,8 +1,7 @@
-"""What ``edgeshift demo`` prints and draws when it has ended."""
+"""What ``edgeshift demo`` prints and writes when it has ended."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,69 +10,76 @@ import msgspec
 from edgeshift.cli.output import print_facts, print_next
 
 if TYPE_CHECKING:
-    from edgeshift.apps.camera.engine.session import Session
-    from edgeshift.apps.camera.replay import Replay
+    from edgeshift.apps.camera.display.answers import AnswerSheet
     from edgeshift.apps.camera.summary import Summary
 
 
-def print_summary(summary: Summary) -> None:
-    """Of a live run."""
+def document(summary: Summary) -> dict[str, Any]:
+    """Return the summary as JSON has it. A clip that was run as fast as possible has other fields than a live run."""
+    fields: dict[str, Any] = msgspec.to_builtins(summary)
+    labels = fields.pop("labels")
+    if labels is None:
+        return fields
+    artifact = fields["artifacts"][0]
+    return {
+        "runtime": artifact["runtime"],
+        "trained": artifact["trained"],
+        "steps": summary.steps,
+        "skipped": summary.not_due,
+        "labels": labels,
+        "events": fields["events"],
+        "milliseconds": artifact["milliseconds"],
+    }
+
+
+def print_summary(summary: Summary, picture: Path | None) -> None:
+    """Print the summary of a run, and where the picture of a clip's answers was written."""
+    if summary.labels is None:
+        _print_live(summary)
+    else:
+        artifact = summary.artifacts[0]
+        not_due = f", {summary.not_due} frames not due" if summary.not_due else ""
+        facts = [("runtime", artifact.runtime), *_phases(artifact.milliseconds)]
+        print_facts(
+            f"{summary.steps} steps on {summary.source}{not_due}",
+            [*facts, ("picture", picture)] if picture else facts,
+        )
+    print_next("edgeshift", "verify", summary.artifacts[0].file)
+
+
+def write_answers(path: Path, answers: AnswerSheet, summary: Summary) -> None:
+    """Write the picture of a clip's frames with their labels."""
+    from edgeshift.video.picture import write_picture
+
+    artifact = summary.artifacts[0]
+    untrained = "" if artifact.trained else "  (untrained)"
+    title = f"{Path(artifact.file).name} on {Path(summary.source).name}{untrained}"
+    write_picture(path, answers.draw(title))
+
+
+def _print_live(summary: Summary) -> None:
     facts: list[tuple[str, object]] = [
         ("camera", f"{_rate(summary.camera_hertz)}, {summary.dropped} frames dropped, lost {summary.lost} times"),
         ("events", len(summary.events)),
     ]
-    for ran in summary.artifacts:
-        facts.append((Path(ran.file).name, f"{ran.steps} steps, {_rate(ran.hertz)}, {ran.runtime}"))
-        facts += [(f"  {phase}", _words(values)) for phase, values in ran.milliseconds.items()]
+    for artifact in summary.artifacts:
+        name = Path(artifact.file).name
+        facts.append((name, f"{artifact.steps} steps, {_rate(artifact.hertz)}, {artifact.runtime}"))
+        facts += [(f"  {phase}", text) for phase, text in _phases(artifact.milliseconds)]
     if summary.beside_infer is not None:
         facts.append(("beside infer", f"{summary.beside_infer:.1%} of it, from the frame to the answer"))
     if summary.draw_ms is not None:
         facts.append(("draw", f"p50 {summary.draw_ms:.3f} ms a picture, beside the model's thread"))
     facts += [("recorded", path) for path in summary.recorded]
     print_facts(f"{summary.steps} steps in {summary.seconds:.1f} s on {summary.source}", facts)
-    print_next("edgeshift", "verify", summary.artifacts[0].file)
 
 
-def document(session: Session, result: Replay) -> dict[str, Any]:
-    """Of a clip."""
-    model = session.runner.model
-    return {
-        "runtime": model.runtime,
-        "trained": model.spec.weights.trained,
-        "steps": result.steps,
-        "skipped": result.skipped,
-        "labels": [dataclasses.asdict(span) for span in result.spans],
-        "events": msgspec.to_builtins(result.events),
-        "milliseconds": result.milliseconds(),
-    }
-
-
-def print_replay(session: Session, result: Replay, source: str, picture: Path | None) -> None:
-    """Of a clip."""
-    print_facts(
-        f"{result.steps} steps on {source}" + (f", {result.skipped} frames not due" if result.skipped else ""),
-        [
-            ("runtime", session.runner.model.runtime),
-            *((phase, _words(values)) for phase, values in result.milliseconds().items()),
-            *([("picture", picture)] if picture else []),
-        ],
-    )
-    print_next("edgeshift", "verify", session.runner.path)
-
-
-def write_answers(path: Path, result: Replay, session: Session, source: str) -> None:
-    """The picture of a clip's frames with their labels."""
-    from edgeshift.apps.camera.display.answers import draw_answers
-    from edgeshift.video.picture import write_picture
-
-    untrained = "" if session.runner.model.spec.weights.trained else "  (untrained)"
-    title = f"{session.runner.path.name} on {Path(source).name}{untrained}"
-    write_picture(path, draw_answers(result.answers, title))
+def _phases(milliseconds: dict[str, dict[str, float | None]]) -> list[tuple[str, object]]:
+    return [
+        (phase, ", ".join(f"{name} {'-' if ms is None else f'{ms:.3f} ms'}" for name, ms in values.items()))
+        for phase, values in milliseconds.items()
+    ]
 
 
 def _rate(hertz: float | None) -> str:
     return "-" if hertz is None else f"{hertz:.1f}/s"
-
-
-def _words(values: dict[str, float | None]) -> str:
-    return ", ".join(f"{name} {'-' if ms is None else f'{ms:.3f} ms'}" for name, ms in values.items())

@@ -32,10 +32,10 @@ def run(capsys, *arguments: object) -> tuple[int, str, str]:
 @pytest.fixture
 def fake(monkeypatch, tmp_path):
     """Any path is an artifact: of the leaky network, whose labels are colours."""
-    from edgeshift.apps.camera import start
+    from edgeshift.apps.camera.engine import session
 
     spec = stream_spec(rule=RULE, frame_spacing=0.1)
-    monkeypatch.setattr(start, "load", lambda *_, **__: model(spec))
+    monkeypatch.setattr(session, "load", lambda *_, **__: model(spec))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -96,9 +96,8 @@ def test_seconds_smoothing_and_mask(capsys, clip):
 def test_mirror_and_rotate_reach_the_model(monkeypatch, capsys, clip):
     from edgeshift.apps.camera.engine.session import Session
 
-    shapes = []
-    real = Session.feed
-    monkeypatch.setattr(Session, "feed", lambda self, frame, *a: (shapes.append(frame.shape), real(self, frame, *a))[1])
+    shapes, real = [], Session.step
+    monkeypatch.setattr(Session, "step", lambda self, one: (shapes.append(one.frame.shape), real(self, one))[1])
     run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--rotate", 90, "--mirror")
     assert set(shapes) == {(64, 48, 3)}
 
@@ -175,9 +174,9 @@ import sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background would have it ignored
 sys.path.insert(0, sys.argv[1])
 from doubles import model, stream_spec
-from edgeshift.apps.camera import start
+from edgeshift.apps.camera.engine import session
 from edgeshift.cli import main
-start.load = lambda *_, **__: model(stream_spec(frame_spacing=0.1))
+session.load = lambda *_, **__: model(stream_spec(frame_spacing=0.1))
 main(sys.argv[2:])
 """
 

@@ -1,17 +1,18 @@
-"""Where things are on the picture: rectangles that do not overlap, for any size."""
+"""The places of all parts of the picture: rectangles that do not overlap, for any size."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgeshift.errors import EdgeshiftError
 
-#: Pixels of the picture on which sizes are given: everything grows with it.
+#: Side of the picture, pixels, at which ``Layout.unit`` is 1.
 REFERENCE = 640
-SMALLEST = (320, 240)
-LARGEST = 4096
-#: Of the panel below the frame, and beside it; between parts. Pixels on the reference.
+#: Smallest width and height of a picture, and largest of both, pixels.
+SMALLEST, LARGEST = (320, 240), 4096
+#: Height of the panel below the frame, width of the panel beside it, gap between parts; pixels at unit 1.
 BELOW, BESIDE, GAP = 150, 236, 6
 
 
@@ -25,23 +26,31 @@ class Box(NamedTuple):
 
     @property
     def rows(self) -> slice:
-        """Of an image."""
+        """The rows of an image inside the rectangle."""
         return slice(self.top, self.top + self.height)
 
     @property
     def columns(self) -> slice:
-        """Of an image."""
+        """The columns of an image inside the rectangle."""
         return slice(self.left, self.left + self.width)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """All parts.
+    """The place of each part.
 
     Attributes:
-        width, height: of the picture, even (as videos want). unit: how much larger than the reference.
-        video: the frame. label: what is said. bar: how sure. stats: the numbers, in ``lines`` lines. history: the last
-            seconds. help: the keys, in ``help_lines`` lines.
+        width: width of the picture, pixels; even, as videos need it.
+        height: height of the picture, pixels; even.
+        unit: scale of all sizes; 1 for a picture of 640 x 480.
+        video: the frame.
+        label: the label.
+        bar: the score of the label.
+        stats: the figures.
+        history: the last seconds.
+        help: the keys.
+        lines: number of lines in ``stats``.
+        help_lines: number of lines in ``help``.
     """
 
     width: int
@@ -56,27 +65,24 @@ class Layout:
     lines: int
     help_lines: int
 
-    @property
-    def boxes(self) -> dict[str, Box]:
-        """{part: its rectangle}."""
-        return {name: getattr(self, name) for name in ("video", "label", "bar", "stats", "history", "help")}
 
-
-def lay_out(frame: tuple[int, int], size: tuple[int, int] | None = None, room: tuple[int, int] | None = None) -> Layout:
-    """Place everything.
+def lay_out(
+    frame: tuple[int, int], size: tuple[int, int] | None = None, screen: tuple[int, int] | None = None
+) -> Layout:
+    """Place all parts.
 
     Args:
-        frame: (width, height) of the source's frames.
-        size: (width, height) that the picture has. None: the frame as it is (small ones enlarged, large ones
-            reduced), with the panel below a wide one and beside another.
-        room: (width, height) of the screen, for a picture without a size.
+        frame: width and height of the source's frames, pixels.
+        size: width and height of the picture, pixels. None: the frame keeps its size (small frames are enlarged, large
+            ones reduced), with the panel below a wide frame and beside a narrow one.
+        screen: width and height of the screen, pixels: a picture without a size is not made larger; None: unknown.
 
     Raises:
-        EdgeshiftError: a size in which nothing could be read.
+        EdgeshiftError: the size is too small to read anything, or too large.
     """
-    if size is None and room is not None:
-        wanted = lay_out(frame)
-        size = room if wanted.width > room[0] or wanted.height > room[1] else None
+    if size is None and screen is not None:
+        natural = lay_out(frame)
+        size = screen if natural.width > screen[0] or natural.height > screen[1] else None
     if size is None:
         scale = min(max(1.0, 480 / min(frame)), 1280 / frame[0], 960 / frame[1])
         width, height = max(_even(frame[0] * scale), SMALLEST[0]), max(_even(frame[1] * scale), SMALLEST[1])
@@ -87,20 +93,28 @@ def lay_out(frame: tuple[int, int], size: tuple[int, int] | None = None, room: t
     width, height = size
     if width < SMALLEST[0] or height < SMALLEST[1] or max(size) > LARGEST:
         raise EdgeshiftError(
-            f"a picture of {width}x{height} is out of range: give {SMALLEST[0]}x{SMALLEST[1]} to {LARGEST} a side"
+            f"a picture of {width}x{height} is out of range: give {SMALLEST[0]}x{SMALLEST[1]} to {LARGEST}x{LARGEST}"
         )
     unit = _unit(width, height * 4 / 3)
-    choices = _below(frame, width, height, unit), _beside(frame, width, height, unit)
-    return max(choices, key=lambda one: _fitted(frame, one.video).width)
+    layouts = _below(frame, width, height, unit), _beside(frame, width, height, unit)
+    return max(layouts, key=lambda layout: layout.video.width)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read a width and height such as "800x480". Any other text is an EdgeshiftError."""
+    match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text.strip())
+    if not match:
+        raise EdgeshiftError(f"--size {text!r} is not a picture size: write it as in 800x480")
+    return int(match[1]), int(match[2])
 
 
 def _below(frame: tuple[int, int], width: int, height: int, unit: float) -> Layout:
-    """The panel below: label left, numbers right, then the bar, the history and the keys across."""
+    """Put the panel below the frame: the label and the bar left, the figures right, then the history and the keys."""
     width, height = _even(width), _even(height)
     panel, gap = _even(BELOW * unit), _px(GAP, unit)
     top = height - panel
     inner = width - 2 * gap
-    # From below, so that rounding goes into the label.
+    # Placed from the bottom up, so that rounding errors change the label's height only.
     keys = Box(gap, height - gap // 2 - _px(16, unit), inner, _px(16, unit))
     history = Box(gap, keys.top - gap - _px(34, unit), inner, _px(34, unit))
     left = round(inner * 0.54)
@@ -112,7 +126,7 @@ def _below(frame: tuple[int, int], width: int, height: int, unit: float) -> Layo
 
 
 def _beside(frame: tuple[int, int], width: int, height: int, unit: float) -> Layout:
-    """The panel to the right, everything one below the other."""
+    """Put the panel to the right of the frame, with its parts below each other."""
     width, height = _even(width), _even(height)
     panel, gap = _even(BESIDE * unit), _px(GAP, unit)
     left, inner = width - panel + gap, panel - 2 * gap
@@ -127,7 +141,7 @@ def _beside(frame: tuple[int, int], width: int, height: int, unit: float) -> Lay
 
 
 def _fitted(frame: tuple[int, int], box: Box) -> Box:
-    """The largest rectangle of the frame's shape in the middle of a box; the frame itself where it nearly fits."""
+    """Return the largest rectangle of the frame's shape in the middle of a box."""
     scale = min(box.width / frame[0], box.height / frame[1])
     width, height = max(1, round(frame[0] * scale)), max(1, round(frame[1] * scale))
     return Box(box.left + (box.width - width) // 2, box.top + (box.height - height) // 2, width, height)

@@ -1,141 +1,154 @@
-"""What the window and the recorded video show: the view, fed from the threads that read and answer."""
+"""Draws the picture of a run from its frames, answers and counters, for the window and the recorded video."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from time import monotonic, perf_counter
+from collections import deque
+from time import perf_counter
 
 import numpy as np
 
 from edgeshift._system.temperature import temperatures
-from edgeshift.apps.camera.display.figures import figures, in_lines
-from edgeshift.apps.camera.display.history import INK
 from edgeshift.apps.camera.display.layout import Box, lay_out
-from edgeshift.apps.camera.display.text import write
-from edgeshift.apps.camera.display.view import Numbers, View
-from edgeshift.apps.camera.engine.grabber import Grabber
-from edgeshift.apps.camera.engine.session import Session
-from edgeshift.apps.camera.engine.slot import CapturedFrame
-from edgeshift.apps.camera.engine.worker import Worker
+from edgeshift.apps.camera.display.text import INK, write
+from edgeshift.apps.camera.display.view import Panel, View
+from edgeshift.apps.camera.engine.session import Answer, CapturedFrame, Session
+from edgeshift.stream.stream import PHASES
 from edgeshift.video.fit import Frame
 
-#: Seconds between new figures, and between readings of temperature.
-FIGURES, WARMTH = 0.5, 5.0
-#: A camera's picture is called current until the next one is due, and so many seconds more, by which cameras are late.
+#: Seconds between updates of the figures, and between readings of the temperature.
+FIGURES_INTERVAL, TEMPERATURE_INTERVAL = 0.5, 5.0
+#: Steps that the shown percentiles cover: about the last half minute of a typical model.
+RECENT_STEPS = 128
+#: A camera's frame is marked stale when no newer one arrived within the camera's interval plus this, seconds.
 JITTER = 0.02
-#: One of a clip, whose own times may be far apart, for so many of its intervals and seconds.
+#: A clip's frame is marked stale after the larger of this many of its intervals and this many seconds.
 CLIP_INTERVALS, CLIP_SECONDS = 2.0, 0.15
-#: Width and height of what is shown before the first frame.
-WAITING = (640, 480)
-#: Pictures whose cost is kept.
-KEPT = 4096
-HELP = {"q": "quit", "r": "reset", "p": "pause", "s": "snapshot", "v": "record"}
-
-
-@dataclass
-class Painted:
-    """A picture. canvas: uint8 [H, W, 3] RGB, which changes with the next. new: it differs from the one before."""
-
-    canvas: Frame
-    new: bool
+#: Width and height of the picture before the first frame, pixels.
+WAITING_SIZE = (640, 480)
+#: Answers that may wait for the next picture.
+WAITING_ANSWERS = 1024
+KEYS = ("q quit", "r reset", "p pause", "s snapshot", "v record")
 
 
 class Painter:
-    """Draws what the threads know. For the main thread.
+    """Draws the picture. For the main thread, except ``add``.
 
     Args:
-        session, worker, grabber: what is shown. size: of the picture; None: by the frames. mirror: show them mirrored.
+        session: the artifacts and the counters.
+        live: whether the source is live; False: a clip.
+        size: width and height of the picture, pixels; None: by the frames.
+        mirror: show frames mirrored.
 
     Attributes:
-        paused, recording: as the keys have it. room: (width, height) of the screen, if it is known.
-        costs: seconds of drawing each new frame.
+        paused: whether the run is paused.
+        recording: whether the picture is marked as being recorded.
+        view: the canvas; None before the first frame.
     """
 
     def __init__(
-        self,
-        session: Session,
-        worker: Worker,
-        grabber: Grabber,
-        *,
-        size: tuple[int, int] | None = None,
-        mirror: bool = False,
+        self, session: Session, *, live: bool, size: tuple[int, int] | None = None, mirror: bool = False
     ) -> None:
-        self._session, self._worker, self._grabber = session, worker, grabber
+        self._session, self._counters, self._live = session, session.counters, live
         self._size, self._mirror = size, mirror
-        self._numbers = Numbers(help=[f"{key} {what}" for key, what in HELP.items()])
-        if len(session.runners) > 1:
-            self._numbers.help.append("m model")
-        self._figured = self._warmed = float("-inf")
-        self._warmest: float | None = None
+        self._screen: tuple[int, int] | None = None
+        self._panel = Panel()
+        self._answers: deque[Answer] = deque(maxlen=WAITING_ANSWERS)
+        self._figures_at = self._temperature_at = float("-inf")
+        self._temperature: float | None = None
         self.paused = self.recording = False
-        self.room: tuple[int, int] | None = None
-        self.costs: list[float] = []
         self.view: View | None = None
 
-    def paint(self, shot: CapturedFrame, *, fresh: bool) -> Painted:
-        """Draw.
+    def use_window(self, screen: tuple[int, int] | None) -> None:
+        """Draw for a window: with the keys, and not larger than the screen (width, height in pixels; None: unknown)."""
+        self._screen = screen
+        self._panel.keys = [*KEYS, *(["m model"] if len(self._session.artifacts) > 1 else [])]
+
+    def add(self, answer: Answer) -> None:
+        """Take an answer for the next picture. From any thread."""
+        self._answers.append(answer)
+
+    def paint(self, captured: CapturedFrame, *, new: bool, now: float) -> tuple[Frame, bool]:
+        """Draw the picture.
 
         Args:
-            shot: the newest frame. fresh: it has not been drawn yet.
+            captured: the newest frame.
+            new: whether this frame has not been drawn yet.
+            now: seconds, on the clock of ``captured.arrived``.
+
+        Returns:
+            The canvas, uint8 [H, W, 3] RGB, which changes with the next call; and whether it differs from the last one.
         """
         begin = perf_counter()
-        view = self.view or self._open(shot.frame)
-        while self._worker.answers:
-            view.hear(self._worker.answers.popleft())
-        now, numbers = monotonic(), self._numbers
-        counted = now - self._figured >= FIGURES
-        if counted:
-            self._count(view, now)
-        before = numbers.notice, numbers.recording
-        numbers.notice, numbers.recording = self._notice(now - shot.arrived), self.recording
-        # A notice lies on the frame, which must come back when it goes.
-        again = fresh or (numbers.notice, numbers.recording) != before
-        canvas = view.draw(shot.frame if again else None, shot.timestamp, numbers)
-        if fresh and len(self.costs) < KEPT:
-            self.costs.append(perf_counter() - begin)
-        return Painted(canvas, again or counted)
+        if self.view is None:
+            layout = lay_out((captured.frame.shape[1], captured.frame.shape[0]), self._size, self._screen)
+            self.view = View(layout, self._session.labels, self._mirror)
+        view = self.view
+        while self._answers:
+            view.add(self._answers.popleft())
+        figures_due = now - self._figures_at >= FIGURES_INTERVAL
+        if figures_due:
+            self._update_figures(view.layout.lines, now)
+        panel = self._panel
+        before = panel.notice, panel.recording
+        panel.notice, panel.recording = self._notice(now - captured.arrived), self.recording
+        # A notice lies over the frame, so that the frame must be drawn again when the notice changes.
+        redraw = new or (panel.notice, panel.recording) != before
+        canvas = view.draw(captured.frame if redraw else None, captured.timestamp, panel)
+        if new:
+            self._counters.draws.append(perf_counter() - begin)
+        return canvas, redraw or figures_due
 
     def waiting(self, seconds: float) -> Frame:
-        """What is shown before the first frame has come: uint8 [H, W, 3] RGB."""
-        width, height = self._size or WAITING
+        """Draw the picture before the first frame, uint8 [H, W, 3] RGB: that none has come for ``seconds`` seconds."""
+        width, height = self._size or WAITING_SIZE
         canvas = np.zeros((height, width, 3), np.uint8)
-        text = "looking for the camera" if self._grabber.lost else "no picture yet"
+        text = "trying to open the camera" if self._counters.camera_lost else "no frame yet"
         box = Box(width // 20, height // 3, width - width // 10, height // 3)
         write(canvas, box, f"{text} ({seconds:.0f} s)", INK, size=height / 12)
         return canvas
 
     def forget(self) -> None:
-        """The stream begins anew: an empty history, new figures."""
-        self._worker.answers.clear()
-        self._figured = float("-inf")
+        """Clear the history and update the figures, because the stream starts anew."""
+        self._answers.clear()
+        self._figures_at = float("-inf")
         if self.view is not None:
             self.view.forget()
-
-    @property
-    def dropped(self) -> int:
-        """Frames that nobody looked at, for lack of time: of the model's thread, or of the one that decodes."""
-        return self._worker.dropped + self._grabber.skipped
-
-    def _open(self, frame: Frame) -> View:
-        labels = tuple(label for runner in self._session.runners for label in runner.model.spec.labels)
-        self.view = View(lay_out((frame.shape[1], frame.shape[0]), self._size, self.room), labels, self._mirror)
-        return self.view
 
     def _notice(self, age: float) -> str | None:
         if self.paused:
             return "paused"
-        if self._grabber.lost:
-            return "camera lost: looking for it"
-        interval = self._grabber.camera.interval or 1.0
-        live = self._grabber.live
-        if age > (interval + JITTER if live else max(CLIP_INTERVALS * interval, CLIP_SECONDS)):
-            return f"no new picture for {age:.1f} s"
+        if self._counters.camera_lost:
+            return "camera lost: trying to open it"
+        interval = 1 / (self._counters.camera.hertz or 1.0)
+        if age > (interval + JITTER if self._live else max(CLIP_INTERVALS * interval, CLIP_SECONDS)):
+            return f"no new frame for {age:.1f} s"
         return None
 
-    def _count(self, view: View, now: float) -> None:
-        self._figured = now
-        if now - self._warmed >= WARMTH:
-            self._warmed = now
-            self._warmest = max(temperatures().values(), default=None)
-        texts = figures(self._session.runner, self._grabber.camera.hertz, self.dropped, self._warmest)
-        self._numbers.lines = in_lines(texts, view.layout.lines)
+    def _update_figures(self, lines: int, now: float) -> None:
+        self._figures_at = now
+        if now - self._temperature_at >= TEMPERATURE_INTERVAL:
+            self._temperature_at = now
+            self._temperature = max(temperatures().values(), default=None)
+        steps, spec = self._session.steps, self._session.artifact.model.spec
+        times = steps.milliseconds(RECENT_STEPS)
+        pre, infer, post = ([_milliseconds(value) for value in times[phase].values()] for phase in PHASES)
+        model = f"{spec.model.name} {spec.precision} {spec.target}" + ("" if spec.weights.trained else " UNTRAINED")
+        rest = [
+            f"pre {pre[0]} / {pre[1]}",
+            f"post {post[0]} / {post[1]}",
+            f"camera {_hertz(self._counters.camera.hertz)}",
+            f"model {_hertz(steps.rate.hertz)}",
+            f"dropped {self._counters.missed}",
+            "" if self._temperature is None else f"{self._temperature:.0f} C",
+        ]
+        if lines < 2 + len(rest):  # short texts share a line
+            rest = [f"{left}   {right}".rstrip() for left, right in zip(rest[::2], rest[1::2], strict=True)]
+        self._panel.figures = [model, f"infer p50 {infer[0]} p90 {infer[1]} ms", *rest]
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def _hertz(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}/s"

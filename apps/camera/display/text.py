@@ -1,4 +1,4 @@
-"""Writing on pictures: as large as fits, never beyond its rectangle."""
+"""Writing text on pictures: as large as fits into a rectangle, and never beyond it. Also the colours of the picture."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from edgeshift.apps.camera.display.layout import Box
 from edgeshift.video.fit import Frame, opencv
 
 Colour = tuple[int, int, int]
-#: Pixels of a capital letter of the font at scale 1, and how much of a line it is.
-CAPITAL, OF_LINE = 22, 0.58
-#: The scale below which nothing is read: text is cut there.
-SMALLEST = 0.4
+TRACK, INK, BLACK, GREY = (58, 58, 66), (240, 240, 240), (0, 0, 0), (170, 170, 178)
+#: Height of a capital letter of OpenCV's font at scale 1, pixels, and its share of a line's height.
+CAPITAL, CAPITAL_SHARE = 22, 0.58
+#: Smallest readable scale of the font: text that is still too long is cut.
+SMALLEST_SCALE = 0.4
 
 
 def write(canvas: Frame, box: Box, text: str, colour: Colour, *, size: float, bold: bool = False) -> None:
-    """One line, at the left and in the middle of a rectangle.
+    """Write one line into a rectangle, on its left and vertically centred.
 
     Args:
-        canvas: uint8 [H, W, 3] RGB. size: pixels of a line at most; smaller where the text is long, and cut where it
-            would not be readable.
+        canvas: uint8 [H, W, 3] RGB.
+        box: the rectangle.
+        text: the line. Long text is written smaller, and cut where it would become unreadable.
+        colour: red, green and blue.
+        size: largest height of the line, pixels.
+        bold: use thick strokes.
     """
     cv2 = opencv("drawing")
     drawn, scale, thickness = _fit(drawable(text), box.width, min(size, box.height), bold)
@@ -30,7 +35,7 @@ def write(canvas: Frame, box: Box, text: str, colour: Colour, *, size: float, bo
 
 
 def write_lines(canvas: Frame, box: Box, lines: Sequence[str], colour: Colour, *, count: int) -> None:
-    """Lines below each other, of one size, in a rectangle with room for ``count``."""
+    """Write lines below each other into a rectangle that has room for ``count`` lines."""
     height = box.height / count
     for index, line in enumerate(lines[:count]):
         place = Box(box.left, box.top + round(index * height), box.width, round(height))
@@ -38,19 +43,19 @@ def write_lines(canvas: Frame, box: Box, lines: Sequence[str], colour: Colour, *
 
 
 def wrap(text: str, box: Box, *, size: float) -> list[str]:
-    """A label on one line if it stays large there, else on two."""
+    """Break a label into two lines if that makes it clearly larger; else return it as one line."""
     words = text.split()
-    alone = _fit(drawable(text), box.width, size, True)[1]
     if len(words) < 2:
         return [text]
+    one_line = _fit(drawable(text), box.width, size, True)[1]
     pairs = [(" ".join(words[:cut]), " ".join(words[cut:])) for cut in range(1, len(words))]
     best = min(pairs, key=lambda pair: max(map(len, pair)))
-    together = min(_fit(drawable(part), box.width, min(size, box.height / 2), True)[1] for part in best)
-    return list(best) if together > alone * 1.15 else [text]
+    two_lines = min(_fit(drawable(part), box.width, min(size, box.height / 2), True)[1] for part in best)
+    return list(best) if two_lines > one_line * 1.15 else [text]
 
 
 def drawable(text: str) -> str:
-    """The text in letters that OpenCV's fonts have: accents are taken off, the rest becomes "?"."""
+    """Return the text in letters that OpenCV's fonts have: accents are removed, other letters become "?"."""
     if text.isascii():
         return text
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
@@ -59,11 +64,11 @@ def drawable(text: str) -> str:
 
 @lru_cache(maxsize=512)
 def _fit(text: str, width: int, size: float, bold: bool) -> tuple[str, float, int]:
-    """What is written, at which scale and thickness."""
+    """Return the text that fits, its scale and its thickness."""
     cv2 = opencv("drawing")
     font = _font(bold)
-    scale = size * OF_LINE / CAPITAL
-    smallest = min(scale, SMALLEST)
+    scale = size * CAPITAL_SHARE / CAPITAL
+    smallest = min(scale, SMALLEST_SCALE)
 
     def extent(text: str, scale: float) -> int:
         return int(cv2.getTextSize(text, font, scale, _thickness(scale, bold))[0][0])

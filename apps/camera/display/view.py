@@ -1,4 +1,4 @@
-"""The picture: the frame, what is said of it, and what it costs. Parts are drawn again only when they change."""
+"""The canvas: the frame, what is recognised in it, and the figures. Only the parts that changed are drawn again."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgeshift.apps.camera.display.history import BLACK, GREY, INK, TRACK, History
+from edgeshift.apps.camera.display.history import History
 from edgeshift.apps.camera.display.layout import Box, Layout
-from edgeshift.apps.camera.display.text import wrap, write, write_lines
+from edgeshift.apps.camera.display.text import BLACK, GREY, INK, TRACK, Colour, wrap, write, write_lines
 from edgeshift.apps.camera.engine.session import Answer
 from edgeshift.apps.camera.engine.smoothing import DisplayState
 from edgeshift.video.fit import Frame, opencv
 
-#: Times a second that the bar and the history move: eyes do not follow thirty.
-MOVES = 10
+#: How often per second the bar and the history are drawn: faster changes are not seen.
+UPDATES = 10
 PAPER, ANNOUNCED, WARNING, RED = (18, 18, 22), (90, 220, 120), (255, 190, 60), (150, 0, 0)
-#: How far a frame's shape may be from the layout's to be stretched into it.
+#: A frame is stretched into the layout's rectangle if their aspect ratios differ by at most this share.
 STRETCH = 0.02
 
 
 @dataclass
-class Numbers:
-    """What is shown beside the label.
+class Panel:
+    """The text around the frame.
 
     Attributes:
-        lines: of figures. help: keys. notice: a warning over the frame. recording: say so.
+        figures: lines of measured figures.
+        keys: what each key does.
+        notice: a warning over the frame; None: none.
+        recording: whether to mark that the picture is recorded.
     """
 
-    lines: list[str] = field(default_factory=list)
-    help: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     notice: str | None = None
     recording: bool = False
 
@@ -39,10 +42,12 @@ class View:
     """Draws on one canvas. For one thread.
 
     Args:
-        layout: where. labels: of all artifacts. mirror: show the frame mirrored.
+        layout: the place of each part.
+        labels: the labels of all artifacts.
+        mirror: show frames mirrored.
 
     Attributes:
-        canvas: uint8 [H, W, 3] RGB; it changes with the next ``draw``.
+        canvas: uint8 [H, W, 3] RGB; ``draw`` changes it.
     """
 
     def __init__(self, layout: Layout, labels: Iterable[str], mirror: bool = False) -> None:
@@ -51,49 +56,50 @@ class View:
         self.canvas[:] = PAPER
         self._mirror = mirror
         self._history = History(labels)
-        self._said: DisplayState | None = None
+        self._shown: DisplayState | None = None
         self._drawn: dict[str, object] = {}
 
-    def hear(self, answer: Answer) -> None:
-        """Take an answer into the history."""
-        self._said = answer.said
-        self._history.hear(answer)
+    def add(self, answer: Answer) -> None:
+        """Show an answer from the next ``draw`` on."""
+        self._shown = answer.shown
+        self._history.add(answer)
 
     def forget(self) -> None:
-        """Clear the history, and what was said."""
-        self._said = None
+        """Clear the history and the label."""
+        self._shown = None
         self._history.clear()
         self._drawn.clear()
 
-    def draw(self, frame: Frame | None, now: float, numbers: Numbers) -> Frame:
-        """Draw what is new.
+    def draw(self, frame: Frame | None, now: float, panel: Panel) -> Frame:
+        """Draw what changed.
 
         Args:
-            frame: uint8 [H, W, 3] RGB; None: no new one. now: seconds on the clock of the answers' timestamps.
-            numbers: beside the label.
+            frame: uint8 [H, W, 3] RGB; None: the frame that is drawn stays.
+            now: seconds, on the clock of the answers' timestamps.
+            panel: the text around the frame.
 
         Returns:
             The canvas.
         """
         if frame is not None:
             self._draw_frame(frame)
-        covering = (numbers.notice, numbers.recording)
-        if (self._changed("notice", covering) or frame is not None) and any(covering):
-            self._draw_notice(numbers)
-        said, layout = self._said, self.layout
-        named = self._changed("label", None if said is None else (said.label, said.announced))
-        if named:
-            self._draw_label(said)
-        if self._changed("moment", round(now * MOVES)) or named:
-            if self._changed("bar", None if said is None else (said.label, round(said.score, 2))):
-                self._draw_bar(said)
+        over_frame = (panel.notice, panel.recording)
+        if (self._changed("notice", over_frame) or frame is not None) and any(over_frame):
+            self._draw_notice(panel)
+        shown, layout = self._shown, self.layout
+        label_changed = self._changed("label", None if shown is None else (shown.label, shown.announced))
+        if label_changed:
+            self._draw_label(shown)
+        if self._changed("update", round(now * UPDATES)) or label_changed:
+            if self._changed("bar", None if shown is None else (shown.label, round(shown.score, 2))):
+                self._draw_bar(shown)
             self._history.draw(self.canvas, layout.history, now, layout.unit)
-        if self._changed("figures", tuple(numbers.lines)):
-            self._write(layout.stats, numbers.lines, layout.lines, bright=True)
-        if self._changed("help", tuple(numbers.help)):
-            each = max(1, -(-len(numbers.help) // layout.help_lines))
-            rows = [numbers.help[at : at + each] for at in range(0, len(numbers.help), each)]
-            self._write(layout.help, ["   ".join(row) for row in rows], layout.help_lines, bright=False)
+        if self._changed("figures", tuple(panel.figures)):
+            self._write(layout.stats, panel.figures, layout.lines, INK)
+        if self._changed("keys", tuple(panel.keys)):
+            per_line = max(1, -(-len(panel.keys) // layout.help_lines))
+            rows = [panel.keys[first : first + per_line] for first in range(0, len(panel.keys), per_line)]
+            self._write(layout.help, ["   ".join(row) for row in rows], layout.help_lines, GREY)
         return self.canvas
 
     def _changed(self, part: str, key: object) -> bool:
@@ -102,65 +108,60 @@ class View:
         self._drawn[part] = key
         return True
 
-    def _write(self, box: Box, lines: list[str], count: int, *, bright: bool) -> None:
+    def _write(self, box: Box, lines: list[str], count: int, colour: Colour) -> None:
         self.canvas[box.rows, box.columns] = PAPER
-        write_lines(self.canvas, box, lines, INK if bright else GREY, count=count)
+        write_lines(self.canvas, box, lines, colour, count=count)
 
     def _draw_frame(self, frame: Frame) -> None:
         cv2 = opencv("drawing")
         box = self.layout.video
         place = self.canvas[box.rows, box.columns]
-        if frame.shape == place.shape:
-            if self._mirror:
-                place[:] = cv2.flip(frame, 1)
-            else:
-                place[:] = frame
-            return
-        height, width = frame.shape[:2]
-        if abs(height / width * box.width / box.height - 1) > STRETCH:  # the source has changed its shape
-            place[:] = BLACK
-            scale = min(box.width / width, box.height / height)
-            inner = max(1, int(width * scale)), max(1, int(height * scale))
-            top, left = (box.height - inner[1]) // 2, (box.width - inner[0]) // 2
-            place = place[top : top + inner[1], left : left + inner[0]]
-        resized = cv2.resize(frame, place.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        place[:] = cv2.flip(resized, 1) if self._mirror else resized
+        if frame.shape != place.shape:
+            height, width = frame.shape[:2]
+            if abs(height / width * box.width / box.height - 1) > STRETCH:  # the source has changed its shape
+                place[:] = BLACK
+                scale = min(box.width / width, box.height / height)
+                inner = max(1, int(width * scale)), max(1, int(height * scale))
+                top, left = (box.height - inner[1]) // 2, (box.width - inner[0]) // 2
+                place = place[top : top + inner[1], left : left + inner[0]]
+            frame = cv2.resize(frame, place.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        place[:] = cv2.flip(frame, 1) if self._mirror else frame
 
-    def _draw_notice(self, numbers: Numbers) -> None:
-        """A line over the top of the frame; only a mark at its left where there is nothing but a recording."""
+    def _draw_notice(self, panel: Panel) -> None:
+        """Draw a line over the top of the frame; a small mark at its left if there is no notice but a recording."""
         video, unit = self.layout.video, self.layout.unit
-        words = " - ".join(filter(None, ["REC" if numbers.recording else None, numbers.notice]))
-        width = video.width if numbers.notice else min(video.width, round(64 * unit))
+        text = " - ".join(filter(None, ["REC" if panel.recording else None, panel.notice]))
+        width = video.width if panel.notice else min(video.width, round(64 * unit))
         box = Box(video.left, video.top, width, min(round(30 * unit), video.height))
-        self.canvas[box.rows, box.columns] = BLACK if numbers.notice else RED
-        inside = self._padded(box)
-        write(self.canvas, inside, words, WARNING if numbers.notice else INK, size=24 * unit)
+        self.canvas[box.rows, box.columns] = BLACK if panel.notice else RED
+        write(self.canvas, self._padded(box), text, WARNING if panel.notice else INK, size=24 * unit)
 
-    def _draw_label(self, said: DisplayState | None) -> None:
+    def _draw_label(self, shown: DisplayState | None) -> None:
         box = self.layout.label
         inside, size = self._padded(box), min(box.height * 0.95, 64 * self.layout.unit)
-        announced = said is not None and said.announced
+        announced = shown is not None and shown.announced
         self.canvas[box.rows, box.columns] = ANNOUNCED if announced else PAPER
-        if said is None:
+        if shown is None:
             write(self.canvas, inside, "waiting ...", GREY, size=size * 0.6)
             return
-        lines = wrap(said.label, inside, size=size)
+        lines = wrap(shown.label, inside, size=size)
         height = box.height // len(lines)
+        colour = BLACK if announced else GREY if shown.idle else INK
         for index, line in enumerate(lines):
             place = Box(inside.left, inside.top + index * height, inside.width, height)
-            write(self.canvas, place, line, BLACK if announced else GREY if said.idle else INK, size=size, bold=True)
+            write(self.canvas, place, line, colour, size=size, bold=True)
 
-    def _draw_bar(self, said: DisplayState | None) -> None:
+    def _draw_bar(self, shown: DisplayState | None) -> None:
         box, unit = self.layout.bar, self.layout.unit
-        score = 0.0 if said is None else min(max(said.score, 0.0), 1.0)
-        words = round(52 * unit)
+        score = 0.0 if shown is None else min(max(shown.score, 0.0), 1.0)
+        text_width, gap = round(52 * unit), round(8 * unit)
         self.canvas[box.rows, box.columns] = PAPER
-        bar = box._replace(width=box.width - words)
+        bar = box._replace(width=box.width - text_width)
         self.canvas[bar.rows, bar.columns] = TRACK
-        if said is not None:
+        if shown is not None:
             filled = bar._replace(width=round(bar.width * score))
-            self.canvas[filled.rows, filled.columns] = GREY if said.idle else self._history.colour(said.label)
-            place = Box(bar.left + bar.width + round(8 * unit), box.top, words - round(8 * unit), box.height)
+            self.canvas[filled.rows, filled.columns] = GREY if shown.idle else self._history.colour(shown.label)
+            place = Box(bar.left + bar.width + gap, box.top, text_width - gap, box.height)
             write(self.canvas, place, f"{score:.0%}", INK, size=22 * unit)
 
     def _padded(self, box: Box) -> Box:

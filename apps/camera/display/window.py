@@ -1,40 +1,47 @@
-"""A window for the picture: OpenCV's own where it has one, else tkinter's, which comes with Python."""
+"""The window of the demo: OpenCV's own if this OpenCV has one, else one of tkinter, which comes with Python."""
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import sys
 from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
-from edgeshift.apps.camera.display.screen import why_no_screen
 from edgeshift.errors import EdgeshiftError, one_line, unknown
 from edgeshift.video.fit import Frame, opencv
 
 TITLE = "edgeshift"
-#: What to do without a window, and how to get one.
-INSTEAD = "use --headless, with --record out.mp4 to see it later"
+#: Seconds to wait for the answer of a display on the network.
+DISPLAY_TIMEOUT = 2.0
+#: Remedies for an error: how to run without a window, and how to get one.
+INSTEAD = "use --headless, and --record out.mp4 to see the picture later"
 INSTALL = "pip uninstall opencv-python-headless, then pip install opencv-python"
 
 
 class Window(Protocol):
-    """Shows pictures and hears keys. For the main thread.
+    """Shows pictures and returns pressed keys. For the main thread.
 
     Attributes:
-        room: (width, height) of the screen; None: not known, or the window shrinks its pictures itself.
+        screen_size: width and height of the screen, pixels; None: unknown, or the window shrinks its pictures itself.
     """
 
-    room: tuple[int, int] | None
+    screen_size: tuple[int, int] | None
 
     def show(self, picture: Frame) -> None:
         """Show a picture: uint8 [H, W, 3] RGB."""
         ...
 
     def key(self) -> str | None:
-        """The next key that was pressed, lower case; "q" too if the window was closed; None: none."""
+        """Return the next pressed key in lower case, "q" also if the window was closed; None: no key."""
         ...
 
     def close(self) -> None:
-        """Take it away."""
+        """Close the window."""
         ...
 
 
@@ -42,10 +49,11 @@ def open_window(kind: str = "auto", *, fullscreen: bool = False) -> Window:
     """Open a window.
 
     Args:
-        kind: of ``KINDS``, or "auto" for the first that works.
+        kind: a name in ``KINDS``, or "auto" for the first one that works.
+        fullscreen: fill the screen.
 
     Raises:
-        EdgeshiftError: none works; one line with what to install, or what to use instead.
+        EdgeshiftError: no window works; the message says what to install, or what to use instead.
     """
     if kind != "auto" and kind not in KINDS:
         raise EdgeshiftError(unknown("window", kind, ("auto", *KINDS)))
@@ -60,30 +68,48 @@ def open_window(kind: str = "auto", *, fullscreen: bool = False) -> Window:
     raise EdgeshiftError(f"no window can be opened: {'; '.join(reasons)}; {INSTALL}, or {INSTEAD}")
 
 
+def why_no_screen(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return why no window can be opened; None: nothing speaks against it.
+
+    Asked before a window is opened, because Qt ends the whole process if there is no screen.
+    """
+    environ = os.environ if environ is None else environ
+    if sys.platform != "linux":
+        return None
+    wayland = environ.get("WAYLAND_DISPLAY")
+    if wayland and (Path(environ.get("XDG_RUNTIME_DIR", "/run")) / wayland).exists():
+        return None
+    display = environ.get("DISPLAY")
+    if not display:
+        return "there is no display here (DISPLAY is not set)"
+    if not _answers(display):
+        return f"the display {display!r} does not answer"
+    return None
+
+
 class _NoWindowError(Exception):
-    """This kind cannot be had here."""
+    """This kind of window does not work here."""
 
 
 class OpenCvWindow:
-    """The window of an OpenCV that is built with one."""
+    """A window of OpenCV, if OpenCV was built with one."""
 
-    room: tuple[int, int] | None = None
+    screen_size: tuple[int, int] | None = None
 
     def __init__(self, fullscreen: bool) -> None:
         self._cv2: Any = opencv("showing pictures")
-        found = re.search(r"^\s*GUI:\s*(\S+)", self._cv2.getBuildInformation(), re.MULTILINE)
-        if found is None or found[1] == "NONE":
+        match = re.search(r"^\s*GUI:\s*(\S+)", self._cv2.getBuildInformation(), re.MULTILINE)
+        if match is None or match[1] == "NONE":
             raise _NoWindowError("this OpenCV has no window (opencv-python-headless)")
         try:
-            # GUI_NORMAL: no tool bar, where OpenCV's window is Qt's.
+            # GUI_NORMAL: without the tool bar of OpenCV's Qt window.
             flags = self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO | self._cv2.WINDOW_GUI_NORMAL
             self._cv2.namedWindow(TITLE, flags)
             if fullscreen:
                 self._cv2.setWindowProperty(TITLE, self._cv2.WND_PROP_FULLSCREEN, self._cv2.WINDOW_FULLSCREEN)
         except self._cv2.error as error:
             raise _NoWindowError(f"OpenCV's window does not open ({one_line(error, 80)})") from error
-        self._sized = fullscreen
-        self._shown = False
+        self._sized, self._shown = fullscreen, False
 
     def show(self, picture: Frame) -> None:
         """Show a picture."""
@@ -94,7 +120,7 @@ class OpenCvWindow:
         self._shown = True
 
     def key(self) -> str | None:
-        """The next key."""
+        """Return the next pressed key."""
         code = self._cv2.pollKey() if hasattr(self._cv2, "pollKey") else self._cv2.waitKey(1)
         if code >= 0:
             return _letter(code)
@@ -103,13 +129,13 @@ class OpenCvWindow:
         return None
 
     def close(self) -> None:
-        """Take it away."""
+        """Close the window."""
         self._cv2.destroyAllWindows()
         self._cv2.waitKey(1)
 
 
 class TkWindow:
-    """A window of tkinter. Slower than OpenCV's: a picture is handed over as a string of bytes."""
+    """A window of tkinter. It is slower than OpenCV's, because each picture is passed as a string of bytes."""
 
     def __init__(self, fullscreen: bool) -> None:
         try:
@@ -125,7 +151,7 @@ class TkWindow:
         self._root.title(TITLE)
         self._root.configure(background="black")
         self._root.attributes("-fullscreen", fullscreen)
-        self.room: tuple[int, int] | None = (self._root.winfo_screenwidth(), self._root.winfo_screenheight())
+        self.screen_size: tuple[int, int] | None = (self._root.winfo_screenwidth(), self._root.winfo_screenheight())
         self._photo = tkinter.PhotoImage(master=self._root)
         self._place = tkinter.Label(self._root, image=self._photo, borderwidth=0, background="black")
         self._place.pack(expand=True)
@@ -138,11 +164,11 @@ class TkWindow:
         try:
             self._photo.configure(data=b"P6 %d %d 255\n" % (width, height) + picture.tobytes(), format="PPM")
             self._root.update()
-        except self._error:  # the window went while it was drawn
+        except self._error:  # the window was closed meanwhile
             self._keys.append("q")
 
     def key(self) -> str | None:
-        """The next key."""
+        """Return the next pressed key."""
         try:
             self._root.update()
         except self._error:
@@ -150,11 +176,9 @@ class TkWindow:
         return self._keys.popleft() if self._keys else None
 
     def close(self) -> None:
-        """Take it away."""
-        try:
+        """Close the window."""
+        with suppress(self._error):
             self._root.destroy()
-        except self._error:
-            return
 
     def _pressed(self, event: Any) -> None:
         name = {"Escape": "q", "Tab": "tab", "space": " "}.get(event.keysym, event.char.lower())
@@ -162,16 +186,31 @@ class TkWindow:
             self._keys.append(name)
 
 
-def _letter(code: int) -> str | None:
-    """The key of an OpenCV's code.
+def _answers(display: str) -> bool:
+    match = re.fullmatch(r"(?:unix/)?([^:]*):(\d{1,4})(?:\.\d+)?", display)
+    if not match:
+        return False
+    host, number = match[1], int(match[2])
+    addresses: list[tuple[socket.AddressFamily, Any]] = [(socket.AF_INET, (host, 6000 + number))]
+    if host in ("", "unix"):
+        path = f"/tmp/.X11-unix/X{number}"  # noqa: S108
+        addresses = [(socket.AF_UNIX, f"\0{path}"), (socket.AF_UNIX, path)]
+    for family, address in addresses:
+        with suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as client:
+            client.settimeout(DISPLAY_TIMEOUT)
+            client.connect(address)
+            return True
+    return False
 
-    Above the character there may be bits for keys that are held (GTK: 0x100000 for Num Lock and the like, 0x10000 for
-    Shift). Arrows and such are no characters: GTK gives 0xFF51 for the left one, whose last byte is a "Q".
+
+def _letter(code: int) -> str | None:
+    """Return the key of a code that OpenCV gives; None: no character.
+
+    The upper bits are modifiers (GTK: 0x100000 for Num Lock and others, 0x10000 for Shift). Keys that are no characters
+    must not be cut to one byte: GTK gives 0xFF51 for the left arrow, and 0x51 is "Q".
     """
     character = code & 0xFFFF
-    if character > 0xFF or character == 0:
-        return None
-    return {27: "q", 9: "tab"}.get(character, chr(character).lower())
+    return {27: "q", 9: "tab"}.get(character, chr(character).lower()) if 0 < character <= 0xFF else None
 
 
 KINDS: dict[str, type[OpenCvWindow] | type[TkWindow]] = {"opencv": OpenCvWindow, "tk": TkWindow}

@@ -1,1 +1,1 @@
-"""The threads that read frames and run the model, and what they measure."""
+"""The path of a frame from an open source to the model's answer, and the counters of a run."""

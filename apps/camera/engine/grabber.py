@@ -1,4 +1,4 @@
-"""The thread that reads a source: it paces clips, finds lost cameras again, and keeps nothing but the newest frame."""
+"""The thread that reads a source in real time: it plays clips at their own speed and reopens lost cameras."""
 
 from __future__ import annotations
 
@@ -6,70 +6,54 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from edgeshift.apps.camera.engine.meter import Rate
-from edgeshift.apps.camera.engine.session import Prefetched
-from edgeshift.apps.camera.engine.slot import NewestFrame
-from edgeshift.apps.camera.sources.base import Feed, Orientation, Source
+from edgeshift.apps.camera.engine.session import Session
+from edgeshift.apps.camera.engine.slot import FrameSlot
+from edgeshift.apps.camera.sources.base import Orientation, Source
 from edgeshift.errors import VideoError, one_line
-from edgeshift.video.fit import Frame
 
-#: Seconds between attempts to open a lost camera: doubled from the first to the last.
+#: Seconds between attempts to reopen a lost camera: doubled from the first value up to the second.
 FIRST_WAIT, LAST_WAIT = 0.5, 8.0
-#: Seconds in which frames that cannot be decoded do not make a camera a lost one: a damaged picture is no unplugging.
-LENIENCE = 1.0
-#: Seconds that the end waits for a camera that hangs; the thread does not keep the process alive.
-FAREWELL = 1.0
+#: A camera counts as lost when it has given only frames that cannot be decoded for this long, seconds.
+DAMAGE_TOLERANCE = 1.0
+#: Seconds to wait at the end for a camera that hangs; the thread does not keep the process alive.
+STOP_TIMEOUT = 1.0
+#: A frame of a clip is skipped if it is this late, seconds, and the next frame is due already.
+LATENESS = 0.02
 
-Tell = Callable[..., None]
-Fit = Callable[[Frame, float], Prefetched | None]
+#: Reports an event of the run: its name, and its facts by keyword.
+Emit = Callable[..., None]
 
 
 class Grabber(threading.Thread):
-    """Reads an open source into a slot until it ends or is stopped.
+    """Reads a source until it ends or is stopped, and puts its frames into a slot.
 
     Args:
-        source: to open again when it is lost, or repeated.
-        feed: of the source, opened by the caller so that what cannot be opened is his error.
-        slot: takes the frames. orientation: how they are turned.
-        fit: makes of a frame and its time what the model will take, if it will: here the frame is in the caches still.
-        tell: is told "lost" (reason=, wait=), "back" and "again" (a repeated clip), from this thread.
-        repeat: whether a clip begins anew when it has ended.
-        first_wait: seconds before a lost camera is first looked for.
+        source: the source; it is opened here, and again when it is lost or repeated.
+        session: decides which frames are due, and counts them.
+        slot: takes the frames.
+        orientation: how frames are turned before anything else sees them.
+        emit: called from this thread with "lost" (reason=, wait=), "back" and "again" (a repeated clip).
+        repeat: whether a clip starts again when it has ended.
 
-    Attributes:
-        camera: the rate at which frames come, whether or not anybody has time for them.
+    Raises:
+        VideoError: the source cannot be opened.
     """
 
     def __init__(
-        self,
-        source: Source,
-        feed: Feed,
-        slot: NewestFrame,
-        *,
-        orientation: Orientation | None = None,
-        fit: Fit = lambda _frame, _timestamp: None,
-        tell: Tell = lambda *_, **__: None,
-        repeat: bool = False,
-        first_wait: float = FIRST_WAIT,
+        self, source: Source, session: Session, slot: FrameSlot, orientation: Orientation, emit: Emit, repeat: bool
     ) -> None:
         super().__init__(name="grabber", daemon=True)
-        self._source, self._feed, self._slot = source, feed, slot
-        self._orient = orientation or Orientation()
-        self._fit = fit
-        self._tell, self._repeat, self._first_wait = tell, repeat, first_wait
+        self._source, self._session, self._slot = source, session, slot
+        self._orient, self._emit, self._repeat = orientation, emit, repeat
+        self._feed = source.open()
+        self._counters = session.counters
         self._wait: float | None = None
-        self.camera = Rate()
-        self._ending = threading.Event()
-        self._going = threading.Event()
-        self._going.set()
-        self._epoch = 0
-        #: Frames of a clip that were not even decoded, because their time had passed.
-        self.skipped = 0
-        #: Whether a camera is away.
-        self.lost = False
+        self._stopping = threading.Event()
+        self._running = threading.Event()
+        self._running.set()
 
     def run(self) -> None:
-        """The thread."""
+        """Read until the source ends or ``stop`` is called. An error is kept in the slot."""
         try:
             if self._source.live:
                 self._read_live()
@@ -82,102 +66,104 @@ class Grabber(threading.Thread):
         finally:
             self._feed.close()
 
-    @property
-    def live(self) -> bool:
-        """Whether what it reads goes on by itself."""
-        return self._source.live
-
     def pause(self, paused: bool) -> None:
-        """Hold a clip where it is. A camera goes on, but its frames are not kept."""
-        self._going.clear() if paused else self._going.set()
+        """Stop or continue handing over frames. A clip stays where it is; a camera is still read, to stay current."""
+        self._running.clear() if paused else self._running.set()
 
     def stop(self) -> None:
-        """End the thread; a camera that hangs is left to it."""
-        self._ending.set()
-        self._going.set()
+        """End the thread. A camera that hangs is left to the thread, which does not keep the process alive."""
+        self._stopping.set()
+        self._running.set()
         if self.is_alive():
-            self.join(FAREWELL)
+            self.join(STOP_TIMEOUT)
 
     def _read_live(self) -> None:
-        damaged: float | None = None
-        while not self._ending.is_set():
+        damaged_since: float | None = None
+        while not self._stopping.is_set():
             try:
                 timestamp = self._feed.grab()
             except VideoError as error:
-                self._find_again(one_line(error))
+                self._reopen(one_line(error))
                 continue
             if timestamp is None:
-                self._find_again("no more pictures come from it")
+                self._reopen("it gives no more frames")
                 continue
-            self.camera.tick(monotonic())
-            if not self._going.is_set():
+            self._count()
+            if not self._running.is_set():
                 continue
             try:
                 self._hand_over(timestamp)
             except VideoError as error:
-                damaged = monotonic() if damaged is None else damaged
-                if monotonic() - damaged > LENIENCE:
-                    damaged = None
-                    self._find_again(one_line(error))
+                damaged_since = monotonic() if damaged_since is None else damaged_since
+                if monotonic() - damaged_since > DAMAGE_TOLERANCE:
+                    damaged_since = None
+                    self._reopen(one_line(error))
                 continue
-            # It is at work again: the next loss is a new one.
-            damaged, self._wait = None, None
+            # The camera works again, so that the waits start at the shortest when it is lost the next time.
+            damaged_since, self._wait = None, None
+
+    def _count(self) -> None:
+        self._counters.grabbed += 1
+        self._counters.camera.tick(monotonic())
 
     def _hand_over(self, timestamp: float) -> None:
         frame = self._orient(self._feed.retrieve())
-        self._slot.put(frame, timestamp, self._epoch, self._fit(frame, timestamp))
+        self._slot.put(self._session.capture(frame, timestamp, replaces=self._slot.waiting is not None))
 
-    def _find_again(self, reason: str) -> None:
-        """Open the source until it works, less and less often: also one that opens and then gives no picture."""
-        self.lost = True
-        wait = self._longer()
-        self._tell("lost", reason=reason, wait=wait)
+    def _reopen(self, reason: str) -> None:
+        """Open the camera until it works, with growing waits: also a camera that opens and then gives no frame."""
+        self._counters.losses += 1
+        self._counters.camera_lost = True
+        wait = self._next_wait()
+        self._emit("lost", reason=reason, wait=wait)
         self._feed.close()
-        while not self._ending.wait(wait):
+        while not self._stopping.wait(wait):
             try:
                 self._feed = self._source.open()
             except VideoError:
-                wait = self._longer()
+                wait = self._next_wait()
                 continue
-            self._epoch += 1
-            self.lost = False
-            self.camera.reset()
-            self._tell("back")
+            self._counters.camera_lost = False
+            self._begin("back")
             return
 
-    def _longer(self) -> float:
-        self._wait = self._first_wait if self._wait is None else min(2 * self._wait, LAST_WAIT)
+    def _next_wait(self) -> float:
+        self._wait = FIRST_WAIT if self._wait is None else min(2 * self._wait, LAST_WAIT)
         return self._wait
 
+    def _begin(self, event: str) -> None:
+        """Start the stream and the measured rate anew, because the frames of the source do."""
+        self._session.restart()
+        self._counters.camera.reset()
+        self._emit(event)
+
     def _play(self) -> None:
-        while not self._ending.is_set():
+        while not self._stopping.is_set():
             self._play_once()
-            if not self._repeat or self._ending.is_set():
+            if not self._repeat or self._stopping.is_set():
                 return
             self._feed.close()
             self._feed = self._source.open()
-            self._epoch += 1
-            self.camera.reset()
-            self._tell("again")
+            self._begin("again")
 
     def _play_once(self) -> None:
-        """Each frame when it is due by the clip's own times; those whose time has passed are skipped."""
+        """Hand over each frame at its time in the clip; skip frames whose time has passed."""
         origin, last = None, 0.0
         while (timestamp := self._feed.grab()) is not None:
-            if not self._going.is_set():
-                held = monotonic()
-                self._going.wait()
-                origin = None if origin is None else origin + monotonic() - held
-                self.camera.reset()
+            if not self._running.is_set():
+                paused = monotonic()
+                self._running.wait()
+                origin = None if origin is None else origin + monotonic() - paused
+                self._counters.camera.reset()
             if origin is None:
                 origin = monotonic() - timestamp
             wait = origin + timestamp - monotonic()
-            if self._ending.wait(max(0.0, wait)):
+            if self._stopping.wait(max(0.0, wait)):
                 return
-            self.camera.tick(monotonic())
-            # Late by more than the distance of two frames: the next one is due already.
-            if wait < -max(timestamp - last, 0.0) and wait < -0.02:
-                self.skipped += 1
+            self._count()
+            # Later than the distance of two frames: the next frame is due already.
+            if wait < -max(timestamp - last, LATENESS):
+                self._counters.skipped += 1
             else:
                 self._hand_over(timestamp)
             last = timestamp

@@ -1,131 +1,212 @@
-"""One or more artifacts and the streams they run: which one is at work, what it says, what it costs."""
+"""The artifacts of a run: which one is running, which frames are due for it, and its answer to each of these."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 import numpy as np
 
 from edgeshift._system.quiet import quiet
-from edgeshift.apps.camera.engine.meter import Rate, Times
-from edgeshift.apps.camera.engine.smoothing import DisplayState, Smoother, find_smoother
+from edgeshift.apps.camera.engine.counters import Counters, StepCounter
+from edgeshift.apps.camera.engine.smoothing import DisplayState, find_smoother
+from edgeshift.errors import EdgeshiftError, unknown
+from edgeshift.runtimes import load
 from edgeshift.stream import Fitted, Model, Prediction, Stream
+from edgeshift.video.clips import Pacer
 from edgeshift.video.fit import Frame
 
 
+class CapturedFrame(msgspec.Struct, frozen=True):
+    """A frame of the source, and what was decided about it.
+
+    Attributes:
+        frame: uint8 [H, W, 3] RGB.
+        timestamp: seconds on the source's clock.
+        arrived: seconds of ``time.monotonic`` when the frame arrived; in a clip run as fast as possible, ``timestamp``.
+        number: number of the frame, from 1.
+        artifact: index of the artifact that was running.
+        epoch: how often the stream had been started anew; frames of one epoch belong to one stream.
+        due: whether the frame spacing has passed, so that the model should get this frame.
+        fitted: the frame as the network takes it; None: the model does not get this frame.
+    """
+
+    frame: Frame
+    timestamp: float
+    arrived: float
+    number: int
+    artifact: int
+    epoch: int
+    due: bool
+    fitted: Fitted | None
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """The answer to one frame that was fed. which: the artifact's place. epoch: how often streams epoch before it."""
+    """The answer to one frame.
+
+    Attributes:
+        prediction: the model's answer to this frame.
+        shown: what is shown and announced after smoothing.
+        timestamp: time of the frame, seconds on the source's clock.
+        epoch: the frame's epoch.
+    """
 
     prediction: Prediction
-    said: DisplayState
+    shown: DisplayState
     timestamp: float
-    which: int
     epoch: int = 0
 
 
-class Prefetched(msgspec.Struct, frozen=True):
-    """A frame that was fitted before it was fed. which: for the artifact of this place."""
+class ArtifactStream:
+    """One loaded artifact with its stream and its smoothing, ready for the first frame.
 
-    fitted: Fitted
-    which: int
-
-
-class Runner:
-    """One artifact with its stream."""
+    Args:
+        path: the artifact's file.
+        model: the loaded artifact.
+        smoothing: name of the smoothing; None: the artifact's own rule.
+        mask: labels that are never shown.
+    """
 
     def __init__(self, path: Path, model: Model, smoothing: str | None, mask: Collection[str]) -> None:
         self.path, self.model = path, model
-        self.smoother: Smoother = find_smoother(smoothing, model.spec, [m for m in mask if m in model.spec.labels])
         self.stream: Stream = model.stream()
-        self.times, self.rate = Times(), Rate()
-
-    @property
-    def title(self) -> str:
-        """Its name for the picture: model, precision, target."""
-        spec = self.model.spec
-        return f"{spec.model.name} {spec.precision} {spec.target}"
-
-    def warm_up(self) -> None:
-        """One step on black, so that what a runtime prepares, and prints, at its first step is over; then a reset."""
+        self._smoothing, self._mask = smoothing, mask
+        # A first step on a black frame, so that the first real step is not slowed by what a runtime prepares lazily.
         with quiet():
-            frame = self.model.spec.frame
-            self.stream.step(np.zeros((frame.height, frame.width, 3), np.uint8))
+            self.stream.step(np.zeros((model.spec.frame.height, model.spec.frame.width, 3), np.uint8))
+        self.restart()
+
+    def restart(self) -> None:
+        """Start the stream and the smoothing anew."""
         self.stream.reset()
+        self.smoother = find_smoother(self._smoothing, self.model.spec, self._mask)
 
 
 class Session:
-    """Streams of the artifacts, one of which is fed. For one thread; others may read the numbers, and ``fit``.
+    """The artifacts of a run, one of which is running.
+
+    ``capture`` decides, once, whether the model gets a frame; ``step`` feeds the frame. They may run in two threads,
+    and ``restart`` and ``switch`` in a third: a captured frame carries the artifact and the epoch that it belongs to.
 
     Args:
-        runners: the first one is fed. paced: False: every frame is due, whatever the artifact was trained with.
+        artifacts: the first one runs at the start.
+        paced: whether frames are due at the frame spacing that the artifact was trained with; False: all are due.
 
     Attributes:
-        runners: all of them. which: the place of the one that is fed.
+        artifacts: all artifacts.
+        counters: the counters of the run.
     """
 
-    def __init__(self, runners: Sequence[Runner], *, paced: bool = True) -> None:
-        self.runners = list(runners)
+    def __init__(self, artifacts: Sequence[ArtifactStream], *, paced: bool = True) -> None:
+        self.artifacts = list(artifacts)
+        self.counters = Counters(len(self.artifacts))
         self._paced = paced
-        self.which = 0
-        self._epoch = 0
-        #: Frames that came before they were due.
-        self.early = 0
+        self._lock = threading.Lock()
+        self._index = self._epoch = self._epoch_fed = self._number = 0
+        self._pacer = self._new_pacer()
 
     @property
-    def runner(self) -> Runner:
-        """The one that is fed."""
-        return self.runners[self.which]
+    def artifact(self) -> ArtifactStream:
+        """The artifact that is running."""
+        return self.artifacts[self._index]
 
     @property
-    def following(self) -> Runner:
-        """The one that a switch goes to."""
-        return self.runners[(self.which + 1) % len(self.runners)]
+    def steps(self) -> StepCounter:
+        """The steps of the artifact that is running."""
+        return self.counters.steps[self._index]
 
-    def fit(self, frame: Frame, timestamp: float) -> Prefetched | None:
-        """Fit a frame for ``feed``, if it looks as if it will be due. From the thread that has just made the frame.
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of all artifacts, each once."""
+        return tuple(dict.fromkeys(label for artifact in self.artifacts for label in artifact.model.spec.labels))
 
-        Args:
-            frame: uint8 [H, W, 3] RGB. timestamp: seconds.
-        """
-        which = self.which
-        stream = self.runners[which].stream
-        return Prefetched(stream.fit(frame), which) if not self._paced or stream.due(timestamp) else None
+    def capture(
+        self, frame: Frame, timestamp: float, arrived: float | None = None, *, replaces: bool = False
+    ) -> CapturedFrame:
+        """Decide whether the model gets a frame, and fit the frame if so.
 
-    def feed(
-        self, frame: Frame, timestamp: float, now: float | None = None, ahead: Prefetched | None = None
-    ) -> Answer | None:
-        """Feed a frame if it is due.
+        Call this from the thread that made the frame: fitting is about twice as fast while the frame is in its caches.
 
         Args:
-            frame: uint8 [H, W, 3] RGB. timestamp: seconds. now: seconds of the clock that rates are taken by.
-            ahead: the frame, as ``fit`` made it.
+            frame: uint8 [H, W, 3] RGB.
+            timestamp: seconds on the source's clock.
+            arrived: seconds when the frame arrived; None: now.
+            replaces: whether an earlier frame still waits for the model. Then this newer one is fitted too, so that it
+                can take the earlier one's place.
 
-        Returns:
-            None: it was not due.
+        Raises:
+            VideoError: ``frame`` is not a frame.
         """
-        runner = self.runner
-        # What was fitted for another artifact, before a switch, is of no use.
-        given = ahead.fitted if ahead is not None and ahead.which == self.which else frame
-        prediction = runner.stream.step(given, timestamp if self._paced else None)
-        if not prediction.fresh:
-            self.early += 1
-            return None
-        said = runner.smoother.feed(prediction.logits, timestamp)
-        runner.times.add(prediction.timings)
-        runner.rate.tick(timestamp if now is None else now)
-        return Answer(prediction, said, timestamp, self.which, self._epoch)
+        arrived = monotonic() if arrived is None else arrived
+        if self.counters.started is None:
+            self.counters.started = monotonic()
+        with self._lock:
+            due = self._pacer is None or self._pacer.takes(timestamp)
+            index, epoch = self._index, self._epoch
+        fitted = self.artifacts[index].stream.fit(frame) if due or replaces else None
+        self._number += 1
+        return CapturedFrame(frame, timestamp, arrived, self._number, index, epoch, due, fitted)
 
-    def reset(self) -> None:
-        """The next frame is the first."""
-        self._epoch += 1
-        self.runner.stream.reset()
-        self.runner.smoother.reset()
-        self.runner.rate.reset()
+    def step(self, captured: CapturedFrame) -> Answer:
+        """Run the model on a fitted frame. The first frame of a new epoch starts the stream anew."""
+        assert captured.fitted is not None
+        artifact, steps = self.artifacts[captured.artifact], self.counters.steps[captured.artifact]
+        if captured.epoch != self._epoch_fed:
+            self._epoch_fed = captured.epoch
+            artifact.restart()
+            steps.rate.reset()
+        # No timestamp: ``capture`` has decided already that the frame is due.
+        prediction = artifact.stream.step(captured.fitted)
+        shown = artifact.smoother.feed(prediction.logits, captured.timestamp)
+        steps.add(prediction.timings, captured.arrived)
+        return Answer(prediction, shown, captured.timestamp, captured.epoch)
 
-    def switch(self) -> Runner:
-        """Go on with the next artifact, from the start: states are of the network they were made by."""
-        self.which = (self.which + 1) % len(self.runners)
-        self.reset()
-        return self.runner
+    def restart(self) -> None:
+        """Start the stream anew with the next frame, which is due at once."""
+        self._begin(0)
+
+    def switch(self) -> ArtifactStream:
+        """Continue with the next artifact, whose stream starts anew. Return that artifact."""
+        self._begin(1)
+        return self.artifact
+
+    def _begin(self, ahead: int) -> None:
+        with self._lock:
+            self._index = (self._index + ahead) % len(self.artifacts)
+            self._epoch += 1
+            self._pacer = self._new_pacer()
+
+    def _new_pacer(self) -> Pacer | None:
+        spacing = self.artifact.model.spec.frame_spacing
+        return Pacer(spacing) if self._paced and spacing else None
+
+
+def open_session(
+    files: Sequence[Path],
+    *,
+    runtime: str | None = None,
+    threads: int = 1,
+    smoothing: str | None = None,
+    mask: Sequence[str] = (),
+) -> Session:
+    """Load artifacts and make a session of them, ready for the first frame.
+
+    Args:
+        files: the artifacts.
+        runtime: name of the runtime; None: by the file's name.
+        threads: threads of each runtime.
+        smoothing: a name in ``SMOOTHINGS``; None: each artifact's own rule.
+        mask: labels that are never shown.
+
+    Raises:
+        EdgeshiftError: an artifact cannot be loaded, the smoothing is unknown, or no artifact has a label of ``mask``.
+    """
+    models = [(path, load(path, runtime=runtime, threads=threads)) for path in files]
+    known = {label for _, model in models for label in model.spec.labels}
+    for label in mask:
+        if label not in known:
+            raise EdgeshiftError(f"--mask: {unknown('label', label, known)}")
+    return Session([ArtifactStream(path, model, smoothing, mask) for path, model in models])

@@ -1,105 +1,72 @@
-"""The newest frame, and nothing else: who is slow misses frames instead of falling behind."""
+"""The place between the thread that reads frames and the threads that use them: it keeps the newest frame only."""
 
 from __future__ import annotations
 
 import threading
-from time import monotonic
-from typing import NamedTuple
 
-from edgeshift.apps.camera.engine.session import Prefetched
-from edgeshift.video.fit import Frame
+from edgeshift.apps.camera.engine.counters import Counters
+from edgeshift.apps.camera.engine.session import CapturedFrame
 
 
-class CapturedFrame(NamedTuple):
-    """One frame of a source.
+class FrameSlot:
+    """Holds the newest frame for the display, and the newest frame that waits for the model. Putting never waits.
+
+    The model has one reader, which takes frames; the display looks at them.
+
+    Args:
+        counters: updated for each frame: ``not_due`` and ``dropped``.
 
     Attributes:
-        frame: uint8 [H, W, 3] RGB.
-        timestamp: seconds on the source's clock; the stream is paced by it.
-        arrived: seconds of ``time.monotonic`` when it was there.
-        number: counts the frames put into the slot, from 1.
-        run: counts how often the source epoch anew (a camera replugged, a clip repeated): states end there.
-        ahead: the frame fitted for the network already, where it was due when it came.
+        waiting: the frame that waits for the model; None: no frame waits.
+        closed: whether no more frames will come.
+        error: why the slot was closed; None: the source ended.
     """
 
-    frame: Frame
-    timestamp: float
-    arrived: float
-    number: int
-    run: int
-    ahead: Prefetched | None = None
-
-
-class NewestFrame:
-    """A slot for one frame, with any number of readers. Putting never waits."""
-
-    def __init__(self) -> None:
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
         self._changed = threading.Condition()
-        self._shot: CapturedFrame | None = None
-        self._closed = False
-        #: Why it was closed; None: its source ended.
+        self._newest: CapturedFrame | None = None
+        self._number, self._busy = 0, False
+        self.waiting: CapturedFrame | None = None
+        self.closed = False
         self.error: BaseException | None = None
 
-    def put(self, frame: Frame, timestamp: float, run: int = 0, ahead: Prefetched | None = None) -> None:
-        """Replace the frame."""
+    def put(self, captured: CapturedFrame) -> None:
+        """Add a frame. It waits for the model if it is due, or if it can replace an earlier frame that still waits."""
         with self._changed:
-            number = self._shot.number + 1 if self._shot else 1
-            self._shot = CapturedFrame(frame, timestamp, monotonic(), number, run, ahead)
+            self._newest, self._number = captured, captured.number
+            replaces = captured.fitted is not None and self.waiting is not None
+            if captured.due or replaces:
+                self._counters.dropped += self.waiting is not None
+                self.waiting = captured
+            else:
+                self._counters.not_due += 1
             self._changed.notify_all()
 
     def close(self, error: BaseException | None = None) -> None:
-        """No more frames will come; the last stays to be read. The first reason given counts."""
+        """Add no more frames. Those in the slot can still be read. The first error given is kept."""
         with self._changed:
-            if not self._closed:
-                self._closed, self.error = True, error
+            if not self.closed:
+                self.closed, self.error = True, error
             self._changed.notify_all()
 
-    @property
-    def closed(self) -> bool:
-        """Whether no more frames will come."""
-        return self._closed
-
-    def reader(self) -> Reader:
-        """A reader that begins with the frame that is there now."""
-        return Reader(self)
-
-    def _newer(self, than: int, timeout: float) -> CapturedFrame | None:
+    def take(self, timeout: float) -> CapturedFrame | None:
+        """Take the frame for the model; wait up to ``timeout`` seconds for it. Ends the work on the frame before it."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._is_newer(than), timeout)
-            return self._shot if self._is_newer(than) else None
+            self._busy = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.waiting is not None or self.closed, timeout)
+            captured, self.waiting = self.waiting, None
+            self._busy = captured is not None
+            return captured
 
-    def _is_newer(self, than: int) -> bool:
-        return self._shot is not None and self._shot.number > than
+    def newer(self, number: int, timeout: float = 0.0) -> CapturedFrame | None:
+        """Return the newest frame if its number is above ``number``; wait up to ``timeout`` seconds for one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.closed or self._number > number, timeout)
+            return self._newest if self._number > number else None
 
-
-class Reader:
-    """One reader's place. For one thread.
-
-    Attributes:
-        dropped: frames that were replaced before this reader looked.
-    """
-
-    def __init__(self, slot: NewestFrame) -> None:
-        self._slot = slot
-        self._seen: int | None = None
-        self.dropped = 0
-
-    def take(self, timeout: float = 0.0) -> CapturedFrame | None:
-        """The newest frame that this reader has not seen.
-
-        Args:
-            timeout: seconds to wait for one.
-
-        Returns:
-            None: none came in time, or none will.
-        """
-        shot = self._slot._newer(self._seen or 0, timeout)
-        if shot is not None:
-            self.dropped += 0 if self._seen is None else shot.number - self._seen - 1
-            self._seen = shot.number
-        return shot
-
-    @property
-    def ended(self) -> bool:
-        """Whether the source has ended and this reader has seen its last frame."""
-        return self._slot.closed and not self._slot._is_newer(self._seen or 0)
+    def wait_idle(self, timeout: float) -> None:
+        """Wait up to ``timeout`` seconds until the model has neither a frame waiting nor one in work."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.waiting is None and not self._busy, timeout)

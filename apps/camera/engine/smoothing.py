@@ -1,23 +1,22 @@
-"""From single answers to what is shown and announced. None of it is part of the model.
+"""Smoothing: turns the answers of single frames into the label that is shown and the events that are announced.
 
-    rule     the artifact's own (``edgeshift.events.spotter``): what it announces is an event
-    mean     the label with the largest mean probability of the last frames
-    jester   as in the online demo of TSM's authors on the Jester gestures
+    rule     the event rule in the artifact (``edgeshift.events.spotter``); its announcements are the events
+    mean     the label with the largest mean probability over the last frames
+    jester   the rule of the online demo of TSM's authors on the Jester gestures
     none     each answer as it is
 
-The jester rule, in our words: the logits of the last 12 frames are summed and the largest sum wins. A masked label (of
-those that are mixed up most: rolling, turning, pulling) changes nothing, what was shown stays; "Doing other things"
-counts as "No gesture". And what is shown has been shown for two frames in a row before another label replaces it, so
-that nothing flickers for one frame.
+Smoothing is not part of the model. For all but "rule", an event is announced when a gesture's label begins to be shown.
 
-For all but "rule", an event is a label of a gesture that comes to be shown.
+The jester rule sums the logits of the last 12 frames and takes the largest sum. A masked label (rolling, turning or
+pulling, which are often confused) leaves the shown label as it is; "Doing other things" counts as "No gesture". A shown
+label stays for at least two frames, so that nothing flickers.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection
-from typing import Protocol
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -27,11 +26,11 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.events.spotter import DEFAULT_RULE, Detection, Logits, Spotter, idle_of, probabilities
 
-#: Frames whose probabilities "mean" averages where the artifact has no rule, and whose logits "jester" sums.
+#: Frames that "mean" averages if the artifact has no rule, and frames that "jester" sums.
 MEAN_WINDOW, JESTER_WINDOW = 5, 12
-#: Seconds for which an announcement stays on the picture.
+#: Seconds for which an announced label stays shown.
 HELD = 1.5
-#: Of the Jester data set: what is no gesture, and what its demo masks.
+#: Labels of the Jester data set that are no gestures, and labels that its demo masks.
 JESTER_IDLE = ("No gesture", "Doing other things")
 JESTER_MASK = (
     "Pulling Hand In",
@@ -46,8 +45,11 @@ class DisplayState(msgspec.Struct, frozen=True):
     """What is shown after a frame.
 
     Attributes:
-        label: shown. score: of it, 0 to 1. idle: it is no gesture. announced: it is an event's, still held.
-        event: what this frame decided, if anything.
+        label: the shown label.
+        score: its score, 0 to 1.
+        idle: whether the label is no gesture.
+        announced: whether the label was announced and is still held.
+        event: the event that this frame announces; None: none.
     """
 
     label: str
@@ -57,39 +59,13 @@ class DisplayState(msgspec.Struct, frozen=True):
     event: Detection | None = None
 
 
-class Smoother(Protocol):
-    """One stream's smoothing."""
-
-    def feed(self, logits: Logits, timestamp: float) -> DisplayState:
-        """Take the fresh answer to one frame: logits [classes], and its time in seconds."""
-        ...
-
-    def reset(self) -> None:
-        """Forget everything."""
-        ...
-
-
-def find_smoother(name: str | None, spec: StreamSpec, mask: Collection[str] = ()) -> Smoother:
-    """The smoother of a name.
+class Smoother:
+    """The smoothing of one stream from its start. A stream that starts anew gets a new smoother.
 
     Args:
-        name: of ``SMOOTHINGS``. None: the artifact's rule if it has one, else "mean".
-        spec: of the stream. mask: labels that are never shown.
-
-    Raises:
-        EdgeshiftError: an unknown name or label, or "rule" where the artifact carries none.
+        spec: description of the artifact.
+        mask: labels that are never shown.
     """
-    name = name or ("rule" if spec.rule else "mean")
-    if name not in SMOOTHINGS:
-        raise EdgeshiftError(unknown("smoothing", name, SMOOTHINGS))
-    for label in mask:
-        if label not in spec.labels:
-            raise EdgeshiftError(unknown("label", label, spec.labels))
-    return SMOOTHINGS[name](spec, frozenset(mask))
-
-
-class _Shown:
-    """The part they share: which labels are gestures, and when a label begins to be shown."""
 
     def __init__(self, spec: StreamSpec, mask: frozenset[str]) -> None:
         self.labels, self.mask = spec.labels, mask
@@ -98,7 +74,12 @@ class _Shown:
         self.nothing = next(iter(sorted(self.idle, key=list(spec.labels).index)), NONE)
         self.last = self.nothing
 
+    def feed(self, logits: Logits, timestamp: float) -> DisplayState:
+        """Add the answer to one frame: its logits, [classes], and the frame's time in seconds."""
+        raise NotImplementedError
+
     def show(self, label: str, score: float, timestamp: float) -> DisplayState:
+        """Return what is shown for a label. A gesture's label that was not shown before is an event."""
         if label in self.mask:
             label = self.nothing
         idle = label in self.idle or label == self.nothing
@@ -106,47 +87,45 @@ class _Shown:
         self.last = label
         return DisplayState(label, score, idle, not idle, event)
 
-    def reset(self) -> None:
-        self.last = self.nothing
+
+def find_smoother(name: str | None, spec: StreamSpec, mask: Collection[str] = ()) -> Smoother:
+    """Return a new smoother.
+
+    Args:
+        name: a name in ``SMOOTHINGS``. None: "rule" if the artifact has a rule, else "mean".
+        spec: description of the artifact.
+        mask: labels that are never shown.
+
+    Raises:
+        EdgeshiftError: the name is unknown, or it is "rule" and the artifact has no rule.
+    """
+    name = name or ("rule" if spec.rule else "mean")
+    if name not in SMOOTHINGS:
+        raise EdgeshiftError(unknown("smoothing", name, SMOOTHINGS))
+    return SMOOTHINGS[name](spec, frozenset(mask) & set(spec.labels))
 
 
-class _Plain(_Shown):
-    """Each answer as it is."""
+class _Mean(Smoother):
+    """The largest mean probability over the last frames."""
+
+    def __init__(self, spec: StreamSpec, mask: frozenset[str], window: int | None = None) -> None:
+        super().__init__(spec, mask)
+        self._recent: deque[Logits] = deque(maxlen=window or (spec.rule.window if spec.rule else MEAN_WINDOW))
 
     def feed(self, logits: Logits, timestamp: float) -> DisplayState:
-        scores = probabilities(logits)
-        best = int(scores.argmax())
-        return self.show(self.labels[best], float(scores[best]), timestamp)
-
-
-class _Mean(_Shown):
-    """The largest mean probability over a window that fills up from the first frame."""
-
-    def __init__(self, spec: StreamSpec, mask: frozenset[str]) -> None:
-        super().__init__(spec, mask)
-        self._recent: deque[Logits] = deque(maxlen=spec.rule.window if spec.rule else MEAN_WINDOW)
-
-    def mean(self, logits: Logits) -> tuple[str, float]:
         self._recent.append(probabilities(logits))
         means = np.sum(self._recent, axis=0) / len(self._recent)
         best = int(means.argmax())
-        return self.labels[best], float(means[best])
-
-    def feed(self, logits: Logits, timestamp: float) -> DisplayState:
-        return self.show(*self.mean(logits), timestamp)
-
-    def reset(self) -> None:
-        super().reset()
-        self._recent.clear()
+        return self.show(self.labels[best], float(means[best]), timestamp)
 
 
-class _Rule(_Shown):
-    """The artifact's rule. Between announcements the running mean is shown, so that one sees a gesture coming."""
+class _Rule(Smoother):
+    """The artifact's event rule. Between announcements the label with the largest running mean is shown."""
 
     def __init__(self, spec: StreamSpec, mask: frozenset[str]) -> None:
         super().__init__(spec, mask)
         if spec.rule is None:
-            raise EdgeshiftError("the artifact carries no rule for announcing events: use --smoothing mean, or jester")
+            raise EdgeshiftError("the artifact has no event rule: use --smoothing mean, or jester")
         self._spotter = Spotter(spec.rule, spec.labels)
         self._held: Detection | None = None
 
@@ -161,19 +140,14 @@ class _Rule(_Shown):
             return DisplayState(self._held.label, self._held.score, False, True)
         return DisplayState(shown.label, shown.score, shown.idle)
 
-    def reset(self) -> None:
-        super().reset()
-        self._spotter.reset()
-        self._held = None
 
-
-class _Jester(_Shown):
-    """See the top of this file."""
+class _Jester(Smoother):
+    """The jester rule, which the module docstring describes."""
 
     def __init__(self, spec: StreamSpec, mask: frozenset[str]) -> None:
         super().__init__(spec, mask or frozenset(JESTER_MASK))
         self._recent: deque[Logits] = deque(maxlen=JESTER_WINDOW)
-        # Nothing has been shown long enough to be replaced at once.
+        # Two frames: the first gesture may be shown at once.
         self._label, self._frames = self.nothing, 2
 
     def feed(self, logits: Logits, timestamp: float) -> DisplayState:
@@ -191,15 +165,10 @@ class _Jester(_Shown):
         score = float(scores[self.labels.index(self._label)]) if self._label in self.labels else 0.0
         return self.show(self._label, score, timestamp)
 
-    def reset(self) -> None:
-        super().reset()
-        self._recent.clear()
-        self._label, self._frames = self.nothing, 2
-
 
 SMOOTHINGS: dict[str, Callable[[StreamSpec, frozenset[str]], Smoother]] = {
     "rule": _Rule,
     "mean": _Mean,
     "jester": _Jester,
-    "none": _Plain,
+    "none": partial(_Mean, window=1),
 }

@@ -1,1 +1,1 @@
-"""Where frames come from: cameras, network streams, video files, folders of images, drawn gestures."""
+"""Sources of frames: cameras, network streams, GStreamer pipelines, video files, image folders, the drawn stream."""

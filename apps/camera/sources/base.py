@@ -1,4 +1,4 @@
-"""Where frames come from: what a ``--source`` can say, and the one face of all of them."""
+"""The interface of all sources, the meaning of ``--source``, and the options of a camera."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from typing import Protocol
 from edgeshift.errors import VideoError
 from edgeshift.video.fit import Frame, opencv
 
-#: The stream that edgeshift draws itself.
+#: Name of the stream that edgeshift draws itself.
 DRAWN = "drawn"
-#: Beginnings of addresses that FFmpeg opens.
+#: Prefixes of the addresses that FFmpeg opens.
 SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "tcp://", "udp://", "srt://")
-#: GStreamer pipelines of two boards, by name.
+#: GStreamer pipelines of two boards' cameras, by name.
 PIPELINES = {
     "jetson-csi": "nvarguscamerasrc sensor-id={number} ! video/x-raw(memory:NVMM),width={width},height={height},"
     "framerate={fps}/1 ! nvvidconv ! video/x-raw,format=BGRx",
     "libcamera": "libcamerasrc ! video/x-raw,width={width},height={height},framerate={fps}/1",
 }
-TURNS = (0, 90, 180, 270)
 
 
 class Feed(Protocol):
@@ -30,7 +29,7 @@ class Feed(Protocol):
         """Wait for the next frame.
 
         Returns:
-            Its time in seconds: of the clip, or of ``time.monotonic`` for what is live. None: there is no next frame.
+            The frame's time in seconds: in the clip, or ``time.monotonic`` of a live source. None: there is no frame.
 
         Raises:
             VideoError: the source is broken.
@@ -38,103 +37,110 @@ class Feed(Protocol):
         ...
 
     def retrieve(self) -> Frame:
-        """The frame that ``grab`` found: uint8 [H, W, 3] RGB."""
+        """Return the frame that ``grab`` found, uint8 [H, W, 3] RGB."""
         ...
 
     def close(self) -> None:
-        """Let go of it; again is fine."""
+        """Close the source; closing twice does nothing."""
         ...
 
 
 class Source(Protocol):
-    """What can be opened, and again when it was lost."""
+    """A source that can be opened, and opened again when it was lost."""
 
     @property
     def name(self) -> str:
-        """As people know it."""
+        """The name for messages, without passwords."""
         ...
 
     @property
     def live(self) -> bool:
-        """Whether it has no end, and goes on whether or not anybody looks."""
+        """Whether frames come in real time and without end; False: a clip."""
         ...
 
     def open(self) -> Feed:
-        """Open it.
-
-        Raises:
-            VideoError: one line that says what was tried and what there is.
-        """
+        """Open the source, or raise a VideoError that says which cameras exist."""
         ...
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked of a camera; it may give something else. Pixels, and frames per second."""
+class CaptureRequest:
+    """The size and rate that a camera is asked for. It may give others.
+
+    Attributes:
+        width: pixels.
+        height: pixels.
+        fps: frames per second.
+    """
 
     width: int = 640
     height: int = 480
     fps: int = 30
 
     @classmethod
-    def parse(cls, text: str) -> Wish:
-        """Read "640x480" or "640x480@30".
-
-        Raises:
-            VideoError: something else.
-        """
-        found = re.fullmatch(r"(\d{2,4})x(\d{2,4})(?:@(\d{1,3}))?", text.strip())
-        if not found or not all(int(part) for part in found.groups() if part):
+    def parse(cls, text: str) -> CaptureRequest:
+        """Read a request such as "640x480" or "640x480@30". Any other text is a VideoError."""
+        match = re.fullmatch(r"(\d{2,4})x(\d{2,4})(?:@(\d{1,3}))?", text.strip())
+        if not match or not all(int(part) for part in match.groups() if part):
             raise VideoError(f"{text!r} is not a picture size with a rate: write it as in 640x480@30")
-        return cls(int(found[1]), int(found[2]), int(found[3] or cls.fps))
+        return cls(int(match[1]), int(match[2]), int(match[3] or cls.fps))
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """How the camera is mounted. mirror: left and right swapped. turn: degrees clockwise, before mirroring."""
+    """How frames are turned before anything else sees them.
+
+    Attributes:
+        mirror: swap left and right, after turning.
+        turn: degrees clockwise: 0, 90, 180 or 270.
+    """
 
     mirror: bool = False
     turn: int = 0
 
     def __call__(self, frame: Frame) -> Frame:
-        """The frame as it should be seen; the same array where nothing is to be done."""
+        """Return the turned frame; the same array if there is nothing to turn."""
         if not self.turn and not self.mirror:
             return frame
         cv2 = opencv("turning frames")
         if self.turn:
-            how = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-            frame = cv2.rotate(frame, how[self.turn])
+            code = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+            frame = cv2.rotate(frame, code[self.turn])
         return cv2.flip(frame, 1) if self.mirror else frame
 
 
-def find_source(
-    text: str, wish: Wish | None = None, *, fps: float | None = None, spacing: float | None = None
-) -> Source:
-    """The source that a text means. Nothing is opened yet.
+def find_source(text: str, request: CaptureRequest | None = None, *, fps: float | None = None) -> Source:
+    """Return the source that a text means. Nothing is opened yet.
 
     Args:
         text: "drawn"; a camera's number or ``/dev/...``; an address (rtsp://, http://, tcp://, udp://, srt://); a
             GStreamer pipeline (with " ! "), ``jetson-csi``, ``jetson-csi:1`` or ``libcamera``; a video file or a
             folder of images.
-        wish: what is asked of a camera. fps: of a folder of images. spacing: seconds between drawn frames.
+        request: the size and rate that a camera is asked for.
+        fps: frames per second of a folder of images; None: 25.
+
+    Raises:
+        VideoError: the text names a board's camera with a number that it does not take.
     """
     from edgeshift.apps.camera.sources.clips import ClipSource, DrawnSource
-    from edgeshift.apps.camera.sources.opencv import Address, Camera, Pipeline
+    from edgeshift.apps.camera.sources.live import Address, Camera, Pipeline
 
-    wish = wish or Wish()
+    request = request or CaptureRequest()
     name, _, number = text.partition(":")
     if text == DRAWN:
-        return DrawnSource(spacing)
+        return DrawnSource()
     if text.isdecimal() or text.startswith("/dev/"):
-        return Camera(text, wish)
+        return Camera(text, request)
     if name in PIPELINES and number and "{number}" not in PIPELINES[name]:
         raise VideoError(
-            f"{text}: {name} is the first camera and takes no number; name another in a pipeline of your own, as in "
+            f"{text}: {name} is the first camera and takes no number; name another one in your own pipeline, such as "
             '"libcamerasrc camera-name=NAME ! video/x-raw,width=640,height=480"'
         )
     if name in PIPELINES and (not number or number.isdecimal()):
-        filled = PIPELINES[name].format(number=number or 0, width=wish.width, height=wish.height, fps=wish.fps)
-        return Pipeline(text, filled)
+        pipeline = PIPELINES[name].format(
+            number=number or 0, width=request.width, height=request.height, fps=request.fps
+        )
+        return Pipeline(text, pipeline)
     if text.startswith(SCHEMES):
         return Address(text)
     if " ! " in text:

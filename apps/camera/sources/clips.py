@@ -1,4 +1,4 @@
-"""Sources that end: a video file, a folder of images, the drawn stream."""
+"""Clips: video files, folders of images, and the stream of gestures that edgeshift draws."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from edgeshift.apps.camera.sources.v4l import cameras_in_words
+import numpy as np
+
+from edgeshift.apps.camera.sources.live import describe_cameras
 from edgeshift.errors import VideoError
 from edgeshift.video.decode import Grab, grabs
 from edgeshift.video.fit import Frame
 
-#: Drawn frames come at least this often where somebody watches, seconds: a picture every 0.25 s is no video.
+#: Longest seconds between drawn frames that are watched: a frame every 0.25 s would not look like video.
 WATCHABLE = 1 / 8
 
 
 @dataclass(frozen=True)
 class ClipSource:
-    """A video file or a folder of images. fps: of a folder."""
+    """A video file or a folder of images.
+
+    Attributes:
+        path: the file or folder.
+        fps: frames per second of a folder; None: 25.
+    """
 
     path: Path
     fps: float | None = None
@@ -27,30 +34,35 @@ class ClipSource:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The path."""
         return str(self.path)
 
     def open(self) -> ClipFeed:
-        """Decode the first frame, so that what is no clip is found now."""
+        """Open the clip and decode its first frame, so that errors come now."""
         if not self.path.exists():
             raise VideoError(
-                f"{self.path} is no file, folder, camera number, /dev path, address or pipeline; {cameras_in_words()}"
+                f"{self.path} is no file, folder, camera number, /dev path, address or pipeline; {describe_cameras()}"
             )
         return ClipFeed(grabs(self.path, self.fps))
 
 
 @dataclass(frozen=True)
 class DrawnSource:
-    """Gestures that edgeshift draws. spacing: seconds between frames at most; None: as it trains with."""
+    """A stream of gestures that edgeshift draws.
+
+    Attributes:
+        spacing: frame spacing of the artifact, seconds; None: the spacing that edgeshift trains with.
+        watched: draw whole numbers of frames in each spacing, so that the stream can be watched.
+    """
 
     spacing: float | None = None
-    watched: bool = True
+    watched: bool = False
 
     live = False
     name = "drawn"
 
     def open(self) -> ClipFeed:
-        """Draw them all."""
+        """Draw the stream."""
         return ClipFeed(self._grabs())
 
     def _grabs(self) -> Generator[Grab, None, None]:
@@ -59,37 +71,30 @@ class DrawnSource:
 
         spacing = self.spacing or SPACING
         if self.watched:
-            # A whole number of frames in each trained spacing: the due ones come when they are due.
+            # A whole number of frames per spacing, so that one frame comes exactly when it is due.
             spacing /= max(1, round(spacing / WATCHABLE))
         for timed in demo_stream(spacing=spacing, size=240):
-            yield Grab(timed.timestamp, partial(_same, timed.frame), 1 / spacing, 0)
+            yield Grab(timed.timestamp, partial(np.asarray, timed.frame), 1 / spacing, 0)
 
 
 class ClipFeed:
-    """An open clip. Frames have the clip's own times."""
+    """An open clip. Frames have their times in the clip."""
 
     def __init__(self, clip: Generator[Grab, None, None]) -> None:
         self._clip = clip
-        # The first grab is made ahead: errors come when it is opened, not from a thread.
-        self._ahead: Grab | None = next(self._clip)
-        self._grab = self._ahead
+        self._first: Grab | None = next(self._clip)
+        self._grab = self._first
 
     def grab(self) -> float | None:
-        """The next frame's time; None: the clip has ended."""
-        grab, self._ahead = self._ahead or next(self._clip, None), None
-        if grab is None:
-            return None
-        self._grab = grab
-        return grab.timestamp
+        """Return the time of the next frame; None: the clip has ended."""
+        grab, self._first = self._first or next(self._clip, None), None
+        self._grab = grab or self._grab
+        return None if grab is None else grab.timestamp
 
     def retrieve(self) -> Frame:
-        """Convert the frame that ``grab`` found."""
+        """Return the frame that ``grab`` found."""
         return self._grab.retrieve()
 
     def close(self) -> None:
         """Close the file."""
         self._clip.close()
-
-
-def _same(frame: Frame) -> Frame:
-    return frame

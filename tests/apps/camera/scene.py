@@ -1,4 +1,4 @@
-"""Sources, windows and sessions without a camera, a screen or a runtime: a colour is a gesture."""
+"""Sources, windows and sessions without a camera, a screen or a runtime. The label of a frame is its colour."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from doubles import LABELS, LeakyExecutor, model, stream_spec
+from doubles import LeakyExecutor, model, stream_spec
 
 from edgeshift.apps.camera.app import App, Settings
-from edgeshift.apps.camera.engine.session import Runner, Session
+from edgeshift.apps.camera.engine.session import ArtifactStream, Session
 from edgeshift.apps.camera.journal import Journal
+from edgeshift.apps.camera.summary import Summary
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.errors import VideoError
 
@@ -27,32 +28,34 @@ def frame(colour: str, height: int = 48, width: int = 64) -> Any:
 
 
 class ColourExecutor(LeakyExecutor):
-    """The label of a frame is its colour, "none" where it is dark."""
+    """The label of a frame is its colour, "none" for a dark frame. Each step takes ``seconds``."""
+
+    seconds = 0.0
 
     def logits(self, level: Any, colour: Any) -> Any:
+        time.sleep(self.seconds)
         return np.concatenate([colour / 32, np.full((1, 1), 2.0)], axis=1)
 
 
-def session(count: int = 1, smoothing: str | None = "none", mask: Sequence[str] = (), **changes: Any) -> Session:
-    """Each runner's file is called 0.double, 1.double ..."""
-    spec = stream_spec(**changes)
-    return Session(
-        [Runner(Path(f"{index}.double"), model(spec, ColourExecutor), smoothing, mask) for index in range(count)]
-    )
+def session(
+    count: int = 1, smoothing: str | None = "none", mask: Sequence[str] = (), seconds: float = 0.0, **changes: Any
+) -> Session:
+    """A session of artifacts called 0.double, 1.double ..., whose steps take ``seconds``."""
+    executor = type("TimedExecutor", (ColourExecutor,), {"seconds": seconds})
+    loaded = model(stream_spec(**changes), executor)
+    return Session([ArtifactStream(Path(f"{index}.double"), loaded, smoothing, mask) for index in range(count)])
 
 
 class FakeFeed:
-    """Frames of some colours, one every ``interval`` seconds; then None, or what ``end`` does."""
+    """Frames of the given colours, one every ``interval`` seconds."""
 
-    def __init__(self, colours: Sequence[str], interval: float, live: bool, end: Callable[[], None] | None = None):
-        self.colours, self.interval, self.live, self.end = colours, interval, live, end
+    def __init__(self, colours: Sequence[str], interval: float, live: bool) -> None:
+        self.colours, self.interval, self.live = colours, interval, live
         self.index, self.closed = -1, 0
 
     def grab(self) -> float | None:
         self.index += 1
         if self.index >= len(self.colours):
-            if self.end is not None:
-                self.end()
             return None
         if self.live:
             time.sleep(self.interval)
@@ -67,10 +70,20 @@ class FakeFeed:
 
 
 class FakeSource:
-    """Opens one list of colours after the other; a list that is None cannot be opened."""
+    """Opens one list of colours after the other; None in place of a list: opening fails. Afterwards opening fails.
 
-    def __init__(self, *takes: Sequence[str] | None, interval: float = 0.01, live: bool = True, name: str = "fake"):
-        self.takes, self.interval, self.live, self.name = deque(takes), interval, live, name
+    ``change`` may replace methods of each feed when it is opened.
+    """
+
+    def __init__(
+        self,
+        *takes: Sequence[str] | None,
+        interval: float = 0.01,
+        live: bool = True,
+        name: str = "fake",
+        change: Callable[[FakeFeed], None] = lambda _: None,
+    ) -> None:
+        self.takes, self.interval, self.live, self.name, self.change = deque(takes), interval, live, name, change
         self.opened: list[FakeFeed] = []
         self.attempts = 0
 
@@ -80,13 +93,19 @@ class FakeSource:
         if take is None:
             raise VideoError("the fake camera cannot be opened; cameras here: none")
         self.opened.append(FakeFeed(take, self.interval, self.live))
+        self.change(self.opened[-1])
         return self.opened[-1]
 
 
-class FakeWindow:
-    """Keeps the pictures, and has keys pressed when so many were shown."""
+def clip(*colours: str, interval: float = 0.02) -> FakeSource:
+    """A source that ends, with a frame every ``interval`` seconds of its own clock."""
+    return FakeSource(list(colours), interval=interval, live=False)
 
-    room = None
+
+class FakeWindow:
+    """Keeps the shown pictures, and returns each key after the given number of pictures."""
+
+    screen_size = None
 
     def __init__(self, keys: dict[int, str] | None = None) -> None:
         self.keys, self.shown, self.closed = dict(keys or {}), list[Any](), False
@@ -101,22 +120,59 @@ class FakeWindow:
         self.closed = True
 
 
-def app(source: Any, *, form: str = "lines", of: Session | None = None, window: Any = None, **settings: Any) -> App:
-    made = App(of or session(), source, Journal(form, source.name), settings=Settings(**settings))  # type: ignore[arg-type]
+class EmittedEvents(list):  # type: ignore[type-arg]
+    """Collects (name, facts) of emitted events."""
+
+    def __call__(self, event: str, **facts: Any) -> None:
+        self.append((event, facts))
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self]
+
+
+def app(
+    source: Any,
+    *,
+    form: str = "lines",
+    of: Session | None = None,
+    window: Any = None,
+    actions: Any = None,
+    **settings: Any,
+) -> App:
+    journal = Journal(form, source.name)  # type: ignore[arg-type]
+    made = App(of or session(), source, journal, actions=actions, settings=Settings(**settings))
     made.window = window
     return made
 
 
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait for something that another thread does."""
+def run_until(made: App, condition: Callable[[], object]) -> Summary:
+    """Run an app until a condition is true."""
+
+    def wait() -> None:
+        until(condition)
+        made.stop()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return made.run()
+
+
+def raise_error(error: Exception) -> Callable[..., Any]:
+    """A function that raises an error."""
+
+    def fail(*_: object) -> Any:
+        raise error
+
+    return fail
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait until another thread has made a condition true."""
     end = time.monotonic() + seconds
-    while not true():
+    while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.002)
 
 
-def threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate()} & {"grabber", "worker", "recorder", "actions"}
-
-
-__all__ = ["COLOURS", "LABELS", "RULE", "FakeFeed", "FakeSource", "FakeWindow", "app", "frame", "session", "until"]
+def running_threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()} & {"grabber", "model", "recorder", "actions"}

@@ -1,4 +1,4 @@
-"""Commands of labels: lists of arguments, rate limits, failures told once, never waited for."""
+"""Commands of labels: lists of arguments without a shell, rate limits, and failures that are reported once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import sys
 import time
 
 import pytest
-from scene import until
+from scene import EmittedEvents, running_threads, until
 
+from edgeshift.apps.camera import actions as actions_module
 from edgeshift.apps.camera.actions import Action, Actions, parse_action
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.spotter import Detection
@@ -22,25 +23,25 @@ def event(label="left", timestamp=0.0):
     return Detection(label, 0.75, timestamp)
 
 
-def python(code, *arguments):
-    return Action("left", (sys.executable, "-c", code, *arguments))
+def python(code, *arguments, label="left"):
+    return Action(label, (sys.executable, "-c", code, *arguments))
 
 
-class Told(list):  # type: ignore[type-arg]
-    def __call__(self, what, **facts):
-        self.append((what, facts))
+def made(*actions, every=0.0):
+    emitted = EmittedEvents()
+    return Actions(actions, every, emitted), emitted
 
 
 def test_a_command_is_a_list_of_arguments_and_no_shell():
     action = parse_action("swipe left=echo 'two words' ; rm $HOME", LABELS)
     assert action == Action("swipe left", ("echo", "two words", ";", "rm", "$HOME"))
-    # The longest label that fits: one holds a "=".
+    # The longest label that matches is taken, because a label may contain "=".
     assert parse_action("a=b=true", LABELS) == Action("a=b", ("true",))
     assert parse_action("a=true b=c", LABELS) == Action("a", ("true", "b=c"))
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("lift=true", "unknown label 'lift'; did you mean left"),
         ("left", "write it as LABEL=COMMAND"),
@@ -49,95 +50,84 @@ def test_a_command_is_a_list_of_arguments_and_no_shell():
         ("left=no-such-program --now", "no program 'no-such-program'"),
     ],
 )
-def test_what_is_no_action(text, said):
-    with pytest.raises(EdgeshiftError, match=said) as caught:
+def test_invalid_actions_are_errors_of_one_line(text, message):
+    with pytest.raises(EdgeshiftError, match=message) as caught:
         parse_action(text, LABELS)
     assert "\n" not in str(caught.value)
 
 
-def test_a_command_runs_with_its_arguments_and_knows_its_event(tmp_path):
+def test_a_command_gets_its_arguments_and_the_event(tmp_path):
     path = tmp_path / "seen.json"
     code = (
         "import json, os, sys; names = ['LABEL', 'SCORE', 'TIME'];"
         "data = [sys.argv[2:], [os.environ['EDGESHIFT_' + n] for n in names]];"
         "open(sys.argv[1] + '.part', 'w').write(json.dumps(data)); os.rename(sys.argv[1] + '.part', sys.argv[1])"
     )
-    actions = Actions([python(code, str(path), "$HOME; ls")])
-    actions.on(event(timestamp=1.25))
+    actions, emitted = made(python(code, str(path), "$HOME; ls"))
+    actions.start(event(timestamp=1.25))
     until(path.exists)
     assert json.loads(path.read_text()) == [["$HOME; ls"], ["left", "0.7500", "1.250"]]
     actions.close()
-    assert actions.count == 1
+    assert emitted == []
 
 
-def test_the_rate_is_limited_for_each_command(monkeypatch):
-    both = [python("pass"), Action("a", (sys.executable, "-c", ""))]
-    actions = Actions(both, every=1.0)
-    # A clip may be run through faster than it was filmed, and begin anew: the clock on the wall counts.
+def test_the_rate_of_each_command_is_limited_by_wall_clock_time(monkeypatch, tmp_path):
+    code = "import sys; open(sys.argv[1], 'a').write('x')"
+    left, a = tmp_path / "left", tmp_path / "a"
+    actions, emitted = made(python(code, str(left)), python(code, str(a), label="a"), every=1.0)
     clock = 100.0
-    monkeypatch.setattr("edgeshift.apps.camera.actions.monotonic", lambda: clock)
-    for timestamp in (0.0, 50.0, 0.0):
-        actions.on(event(timestamp=timestamp))
+    monkeypatch.setattr(actions_module, "monotonic", lambda: clock)
+    for timestamp in (0.0, 50.0, 0.0):  # a clip may run faster than it was filmed, and start again
+        actions.start(event(timestamp=timestamp))
         clock += 0.33
-    actions.on(event("a", 0.5))
-    actions.on(event("swipe left", 0.6))  # nobody's
-    until(lambda: actions.count == 2)
-    until(lambda: not [p for p in actions._running.values() if p.poll() is None])
+    actions.start(event("a", 0.5))
+    actions.start(event("swipe left", 0.6))  # has no command
+    until(lambda: left.exists() and a.exists() and not running_threads())
     clock = 101.0
-    actions.on(event(timestamp=0.1))
-    until(lambda: actions.count == 3)
-    actions.close()
+    actions.start(event(timestamp=0.1))
+    until(lambda: left.read_text() == "xx" and not running_threads())
+    assert a.read_text() == "x" and emitted == []
 
 
-def test_a_failure_is_told_once():
-    told = Told()
-    actions = Actions([python("raise SystemExit(3)")], every=0.0, tell=told)
+def test_only_the_first_failure_of_a_label_is_reported():
+    actions, emitted = made(python("raise SystemExit(3)"))
     for index in range(3):
-        actions.on(event(timestamp=float(index)))
-        until(lambda index=index: actions.count == index + 1 and not _busy(actions))
-    actions.close()
-    assert [(what, facts["label"], facts["reason"]) for what, facts in told] == [
+        actions.start(event(timestamp=float(index)))
+        until(lambda: not running_threads())
+    assert [(name, facts["label"], facts["reason"]) for name, facts in emitted] == [
         ("failed", "left", "it ended with status 3")
     ]
 
 
-def _busy(actions):
-    return [process for process in actions._running.values() if process.poll() is None]
-
-
-def test_a_program_that_went_away_is_told_and_nothing_breaks(tmp_path):
+def test_a_program_that_does_not_exist_any_more_is_reported(tmp_path):
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\nexit 0\n")
     program.chmod(0o755)
     action = parse_action(f"left={program}", LABELS)
     program.unlink()
-    told = Told()
-    actions = Actions([action], tell=told)
-    actions.on(event())
-    until(lambda: told)
-    assert "No such file" in told[0][1]["reason"] and actions.count == 0
-    actions.close()
+    actions, emitted = made(action)
+    actions.start(event())
+    until(lambda: emitted)
+    assert "No such file" in emitted[0][1]["reason"]
 
 
-def test_a_command_that_hangs_blocks_nothing_and_is_not_started_again():
-    told = Told()
-    actions = Actions([python("import time; time.sleep(60)")], every=0.0, tell=told)
+def test_a_command_that_hangs_delays_nothing_is_not_started_again_and_goes_on(tmp_path):
+    code = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()} '); time.sleep(600)"
+    actions, emitted = made(python(code, str(tmp_path / "pids")))
     begin = time.monotonic()
     for index in range(50):
-        actions.on(event(timestamp=float(index)))
-    assert time.monotonic() - begin < 30  # of its 60 s
-    until(lambda: told)
-    assert actions.count == 1 and "has not ended" in told[0][1]["reason"]
-    (process,) = actions._running.values()
-    begin = time.monotonic()
+        actions.start(event(timestamp=float(index)))
+    until(lambda: emitted and (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().endswith(" "))
     actions.close()
-    assert time.monotonic() - begin < 30
-    assert os.waitpid(process.pid, os.WNOHANG) == (0, 0)  # it goes on
-    os.kill(process.pid, signal.SIGKILL)
-    os.waitpid(process.pid, 0)
+    assert time.monotonic() - begin < 300
+    assert "has not ended" in emitted[0][1]["reason"]
+    (pid,) = map(int, (tmp_path / "pids").read_text().split())
+    os.kill(pid, signal.SIGKILL)  # raises an error if the command has ended
+    until(lambda: not running_threads())
 
 
-def test_without_events_there_is_no_thread():
-    actions = Actions([python("pass")])
-    assert actions._thread is None
-    actions.close()
+def test_close_waits_for_the_failure_of_the_last_command():
+    actions, emitted = made(python("raise SystemExit(3)"))
+    actions.start(event())
+    actions.close(timeout=60.0)
+    assert emitted.names == ["failed"]

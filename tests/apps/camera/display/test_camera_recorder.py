@@ -1,4 +1,4 @@
-"""Recorded videos: as long as the time that passed, whole or not there, never in the way."""
+"""Recorded videos are as long as the time that passed, complete or not there, and do not delay the caller."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from scene import frame, until
 
-from edgeshift.apps.camera.display.recorder import WAITING, Recorder
+from edgeshift.apps.camera.display.recorder import QUEUE_SIZE, Recorder
 from edgeshift.errors import EdgeshiftError
 from edgeshift.video.clips import probe, read_video
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.avi"])
-def test_a_picture_stands_until_the_next(tmp_path, name):
+def test_a_picture_is_repeated_until_the_next_one(tmp_path, name):
     recorder = Recorder(tmp_path / name, 20.0, wait=True)
     for timestamp, colour in ((5.0, "red"), (5.5, "green"), (6.0, "blue")):
         recorder.add(frame(colour), timestamp)
-    assert not (tmp_path / name).exists()  # not before it is whole
+    assert not (tmp_path / name).exists()  # not before it is complete
     assert recorder.close()
     frames = list(read_video(tmp_path / name))
     assert len(frames) == 21 and probe(tmp_path / name).fps == pytest.approx(20)
@@ -33,7 +33,7 @@ def test_a_fast_camera_does_not_make_a_long_video(tmp_path):
     assert recorder.close() and len(list(read_video(tmp_path / "out.mp4"))) == pytest.approx(20, abs=1)
 
 
-def test_a_clock_that_jumps_neither_stops_nor_swells_it(tmp_path):
+def test_a_clock_that_jumps_neither_stops_a_video_nor_makes_it_long(tmp_path):
     recorder = Recorder(tmp_path / "out.mp4", 10.0, wait=True)
     for timestamp in (0.0, 0.5, 0.1, 0.6, 3600.0, 3600.5):
         recorder.add(frame("red"), timestamp)
@@ -51,7 +51,7 @@ def test_the_canvas_may_change_after_it_was_added(tmp_path):
     assert next(read_video(tmp_path / "out.mp4")).frame[..., 0].mean() > 200
 
 
-def test_an_encoder_that_is_behind_loses_pictures_but_no_time(tmp_path, monkeypatch):
+def test_pictures_are_left_out_for_a_slow_encoder_but_the_video_keeps_its_length(tmp_path, monkeypatch):
     import edgeshift.apps.camera.display.recorder as module
 
     gate, real = threading.Event(), module.write_video
@@ -64,7 +64,7 @@ def test_an_encoder_that_is_behind_loses_pictures_but_no_time(tmp_path, monkeypa
     recorder = Recorder(tmp_path / "out.mp4", 10.0)
     for index in range(40):
         recorder.add(frame("red"), index / 10)
-    assert recorder.left_out == 40 - WAITING
+    assert recorder.left_out == 40 - QUEUE_SIZE
     gate.set()
     until(lambda: recorder._queue.empty())
     recorder.add(frame("blue"), 4.0)
@@ -72,7 +72,7 @@ def test_an_encoder_that_is_behind_loses_pictures_but_no_time(tmp_path, monkeypa
     assert len(list(read_video(tmp_path / "out.mp4"))) == 41
 
 
-def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path):
+def test_a_video_that_cannot_be_written_is_an_error_and_leaves_no_file(tmp_path):
     recorder = Recorder(tmp_path / "out.mp4", 10.0)
     recorder.add(np.zeros((31, 33, 3), np.uint8), 0.0)  # odd sides
     until(lambda: recorder._error is not None)

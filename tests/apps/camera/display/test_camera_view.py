@@ -1,4 +1,4 @@
-"""The picture: parts that do not overlap, text inside its rectangle, and drawing again only what changed."""
+"""The picture: parts that do not overlap, text inside its rectangle, and only changes are drawn again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeshift.apps.camera.display import view as view_module
 from edgeshift.apps.camera.display.history import SPAN, History
 from edgeshift.apps.camera.display.layout import Box, lay_out
 from edgeshift.apps.camera.display.text import drawable, wrap, write
-from edgeshift.apps.camera.display.view import ANNOUNCED, PAPER, Numbers, View
+from edgeshift.apps.camera.display.view import ANNOUNCED, PAPER, Panel, View
 from edgeshift.apps.camera.engine.session import Answer
 from edgeshift.apps.camera.engine.smoothing import DisplayState
 from edgeshift.errors import EdgeshiftError
@@ -25,7 +25,7 @@ LONG = "Turning Hand Counterclockwise"
 
 def answer(label="red", timestamp=0.0, *, score=0.9, idle=False, announced=False, epoch=0):
     event = Detection(label, score, timestamp) if announced else None
-    return Answer(None, DisplayState(label, score, idle, announced, event), timestamp, 0, epoch)  # type: ignore[arg-type]
+    return Answer(None, DisplayState(label, score, idle, announced, event), timestamp, epoch)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -33,13 +33,15 @@ def answer(label="red", timestamp=0.0, *, score=0.9, idle=False, announced=False
 def test_no_part_overlaps_another_or_leaves_the_picture(shape, size):
     layout = lay_out(shape, size)
     assert layout.width % 2 == layout.height % 2 == 0
-    for name, box in layout.boxes.items():
+    boxes = {name: box for name, box in vars(layout).items() if isinstance(box, Box)}
+    assert len(boxes) == 6
+    for name, box in boxes.items():
         assert box.left >= 0 and box.top >= 0 and box.width >= 4 and box.height >= 4, name
         assert box.left + box.width <= layout.width and box.top + box.height <= layout.height, name
-    for (first, a), (second, b) in combinations(layout.boxes.items(), 2):
+    for (first, a), (second, b) in combinations(boxes.items(), 2):
         apart = a.left + a.width <= b.left or b.left + b.width <= a.left
         assert apart or a.top + a.height <= b.top or b.top + b.height <= a.top, (first, second)
-    # The frame keeps its shape.
+    # The frame keeps its aspect ratio.
     assert layout.video.width / layout.video.height == pytest.approx(shape[0] / shape[1], rel=0.03)
 
 
@@ -49,22 +51,22 @@ def test_a_camera_frame_is_not_resized_for_the_picture(shape):
     assert (layout.video.width, layout.video.height) == shape
 
 
-def test_the_frame_has_most_of_a_small_screen():
+def test_the_frame_fills_much_of_a_small_screen():
     for size in ((800, 480), (1024, 600), (640, 480), (1280, 720)):
         layout = lay_out((640, 480), size)
         assert layout.video.width * layout.video.height > 0.45 * layout.width * layout.height
         assert layout.label.height >= size[1] / 12
 
 
-def test_a_picture_that_does_not_fit_on_the_screen_is_made_to():
-    assert lay_out((640, 480), room=(1920, 1080)) == lay_out((640, 480))
-    small = lay_out((640, 480), room=(800, 480))
+def test_a_picture_is_not_larger_than_the_screen():
+    assert lay_out((640, 480), screen=(1920, 1080)) == lay_out((640, 480))
+    small = lay_out((640, 480), screen=(800, 480))
     assert (small.width, small.height) == (800, 480)
-    assert lay_out((640, 480), (320, 240), room=(800, 480)).width == 320
+    assert lay_out((640, 480), (320, 240), screen=(800, 480)).width == 320
 
 
 @pytest.mark.parametrize("size", [(100, 100), (319, 400), (5000, 400)])
-def test_a_size_that_cannot_be(size):
+def test_sizes_out_of_range(size):
     with pytest.raises(EdgeshiftError, match="out of range: give 320x240"):
         lay_out((640, 480), size)
 
@@ -81,44 +83,44 @@ def test_text_stays_inside_its_rectangle(text, bold):
         assert inside.any() == bool(text)
 
 
-def test_letters_that_cannot_be_drawn():
+def test_letters_that_the_font_lacks_are_replaced():
     assert drawable("Ärmel é") == "Armel e" and drawable("向左 ok") == "?? ok" and drawable("plain") == "plain"
 
 
-def test_long_labels_are_wrapped_where_that_keeps_them_large():
+def test_long_labels_are_wrapped_if_that_makes_them_larger():
     assert wrap("left", Box(0, 0, 200, 60), size=60) == ["left"]
     assert wrap(LONG, Box(0, 0, 200, 70), size=64) == ["Turning Hand", "Counterclockwise"]
     assert wrap(LONG, Box(0, 0, 4000, 60), size=60) == [LONG]
 
 
-def test_the_frame_is_what_the_camera_gave():
+def test_the_frame_is_drawn_unchanged_or_mirrored():
     layout = lay_out((640, 480))
     picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     place = layout.video.rows, layout.video.columns
-    assert np.array_equal(View(layout, ["red"]).draw(picture, 0.0, Numbers())[place], picture)
-    assert np.array_equal(View(layout, ["red"], mirror=True).draw(picture, 0.0, Numbers())[place], picture[:, ::-1])
+    assert np.array_equal(View(layout, ["red"]).draw(picture, 0.0, Panel())[place], picture)
+    assert np.array_equal(View(layout, ["red"], mirror=True).draw(picture, 0.0, Panel())[place], picture[:, ::-1])
 
 
 def test_a_frame_of_another_shape_is_not_stretched():
-    """The camera came back turned by a quarter."""
+    """A camera may come back with frames of another shape."""
     view = View(lay_out((640, 480)), ["red"])
     box = view.layout.video
-    drawn = view.draw(np.full((640, 480, 3), 255, np.uint8), 0.0, Numbers())[box.rows, box.columns]
+    drawn = view.draw(np.full((640, 480, 3), 255, np.uint8), 0.0, Panel())[box.rows, box.columns]
     columns = (drawn.max((0, 2)) > 128).sum()
     assert columns == pytest.approx(480 * 480 / 640, abs=2)
 
 
-def test_what_is_said_is_seen():
+def test_idle_labels_candidates_and_announced_labels_look_different():
     view = View(lay_out((640, 480)), ["none", "red"])
     box = view.layout.label
     colours = {}
-    for name, one in {
+    for name, state in {
         "idle": answer("none", 0.0, idle=True),
         "candidate": answer("red", 1.0),
         "announced": answer("red", 2.0, announced=True),
     }.items():
-        view.hear(one)
-        colours[name] = view.draw(frame("blue", 480, 640), one.timestamp, Numbers())[box.rows, box.columns].copy()
+        view.add(state)
+        colours[name] = view.draw(frame("blue", 480, 640), state.timestamp, Panel())[box.rows, box.columns].copy()
     assert (colours["announced"][0, 0] == ANNOUNCED).all() and (colours["candidate"][0, 0] == PAPER).all()
     assert colours["candidate"].max() > 220 > 180 > colours["idle"].max()
 
@@ -128,8 +130,8 @@ def test_the_bar_is_as_long_as_the_score():
     bar = view.layout.bar
     lengths = []
     for index, score in enumerate((0.25, 0.5, 1.0)):
-        view.hear(answer(score=score, timestamp=float(index)))
-        row = view.draw(frame("blue", 480, 640), float(index), Numbers())[bar.top + 2, bar.columns]
+        view.add(answer(score=score, timestamp=float(index)))
+        row = view.draw(frame("blue", 480, 640), float(index), Panel())[bar.top + 2, bar.columns]
         lengths.append(int((row == view._history.colour("red")).all(1).sum()))
     assert lengths[2] > 150 and lengths[0] == pytest.approx(lengths[2] / 4, abs=2)
     assert lengths[1] == pytest.approx(lengths[2] / 2, abs=2)
@@ -139,56 +141,56 @@ def test_the_history_moves_with_time_and_forgets():
     history, box = History(["none", "red", "blue"]), Box(0, 0, 1000, 20)
     canvas = np.zeros((20, 1000, 3), np.uint8)
     for index in range(9):
-        history.hear(answer("red" if index < 4 else "none", float(index), idle=index >= 4, announced=index == 1))
+        history.add(answer("red" if index < 4 else "none", float(index), idle=index >= 4, announced=index == 1))
     history.draw(canvas, box, 8.0, 1.0)
     red = (canvas[1] == history.colour("red")).all(1)
     # From 0 s to the first answer of the next label at 4 s; the right end is at 8 s, the left at -2 s.
     assert red.nonzero()[0].min() == 200 and red.nonzero()[0].max() == 599
     assert (canvas[1, 300] == (240, 240, 240)).all()  # announced at 1 s
-    history.hear(answer("none", 40.0, idle=True))
-    assert len(history.runs) == 1 and not history.marks
-    history.hear(answer("red", 1.0))
-    assert [run.label for run in history.runs] == ["red"]  # the clock jumped back
+    history.add(answer("none", 40.0, idle=True))
+    assert len(history.blocks) == 1 and not history.marks
+    history.add(answer("red", 1.0))
+    assert [block.label for block in history.blocks] == ["red"]  # the clock jumped back
     assert SPAN == 10.0
 
 
-def test_nothing_is_said_of_the_time_in_which_nobody_looked():
-    """Paused, or the camera was away: between the last answer and the next stream's first the strip is empty."""
+def test_the_history_is_empty_between_two_streams():
+    """After a pause or a lost camera, the strip is empty from the last answer to the first one of the new stream."""
     history, box = History(["none", "red"]), Box(0, 0, 1000, 20)
     for timestamp, epoch in ((0.0, 0), (1.0, 0), (5.0, 1), (6.0, 1)):
-        history.hear(answer("red", timestamp, epoch=epoch))
+        history.add(answer("red", timestamp, epoch=epoch))
     canvas = np.zeros((20, 1000, 3), np.uint8)
     history.draw(canvas, box, 6.0, 1.0)
     red = (canvas[1] == history.colour("red")).all(1)
     assert red[410:490].all() and not red[510:890].any() and red[910:990].all()
 
 
-def test_only_what_changed_is_drawn_again(monkeypatch):
+def test_only_changes_are_drawn_again(monkeypatch):
     calls = []
     real = view_module.write
     monkeypatch.setattr(view_module, "write", lambda *a, **k: (calls.append(a[2]), real(*a, **k)))
     lines = []
     monkeypatch.setattr(view_module, "write_lines", lambda *a, **k: lines.append(a[2]))
-    view, numbers = View(lay_out((640, 480)), ["red"]), Numbers(lines=["one"], help=["q quit"])
-    view.hear(answer())
-    view.draw(frame("red", 480, 640), 0.0, numbers)
+    view, panel = View(lay_out((640, 480)), ["red"]), Panel(figures=["one"], keys=["q quit"])
+    view.add(answer())
+    view.draw(frame("red", 480, 640), 0.0, panel)
     assert calls == ["red", "90%"] and lines == [["one"], ["q quit"]]
     for index in range(10):
-        view.hear(answer(timestamp=index * 0.001))
-        view.draw(frame("red", 480, 640), index * 0.001, numbers)
+        view.add(answer(timestamp=index * 0.001))
+        view.draw(frame("red", 480, 640), index * 0.001, panel)
     assert len(calls) == 2 and len(lines) == 2
-    numbers.lines = ["two"]
-    view.draw(None, 0.01, numbers)
+    panel.figures = ["two"]
+    view.draw(None, 0.01, panel)
     assert lines[2:] == [["two"]]
 
 
-def test_a_notice_lies_on_the_frame_and_goes_with_the_next():
-    view, numbers = View(lay_out((640, 480)), ["red"]), Numbers(notice="camera lost", recording=True)
+def test_a_notice_covers_the_frame_until_it_is_removed():
+    view, panel = View(lay_out((640, 480)), ["red"]), Panel(notice="camera lost", recording=True)
     blue = frame("blue", 480, 640)
-    assert not np.array_equal(view.draw(blue, 0.0, numbers)[:480, :640], blue)
-    assert not np.array_equal(view.draw(blue, 0.1, numbers)[:480, :640], blue)
-    numbers.notice = None
-    recording = view.draw(blue, 0.2, numbers)[:480, :640].copy()
+    assert not np.array_equal(view.draw(blue, 0.0, panel)[:480, :640], blue)
+    assert not np.array_equal(view.draw(blue, 0.1, panel)[:480, :640], blue)
+    panel.notice = None
+    recording = view.draw(blue, 0.2, panel)[:480, :640].copy()
     assert not np.array_equal(recording, blue) and np.array_equal(recording[:, 100:], blue[:, 100:])
-    numbers.recording = False
-    assert np.array_equal(view.draw(blue, 0.3, numbers)[:480, :640], blue)
+    panel.recording = False
+    assert np.array_equal(view.draw(blue, 0.3, panel)[:480, :640], blue)

@@ -1,70 +1,108 @@
-"""The newest frame: who is slow misses frames, and knows how many."""
+"""The slot between the threads: the newest frame wins, and frames that are not used are counted."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-from scene import frame
+from scene import frame, session
 
-from edgeshift.apps.camera.engine.slot import NewestFrame
-
-
-def test_only_the_newest_is_there_and_the_rest_are_counted():
-    slot = NewestFrame()
-    reader = slot.reader()
-    slot.put(frame("red"), 0.0)
-    assert (shot := reader.take()) and shot.timestamp == 0.0 and reader.dropped == 0
-    for index in range(1, 5):
-        slot.put(frame("red"), index / 30)
-    assert (shot := reader.take()) and shot.timestamp == 4 / 30 and shot.number == 5
-    assert reader.dropped == 3
-    assert reader.take() is None  # never the same one twice
+from edgeshift.apps.camera.engine.slot import FrameSlot
 
 
-def test_readers_do_not_take_frames_from_each_other():
-    slot = NewestFrame()
-    quick, slow = slot.reader(), slot.reader()
-    for index in range(3):
-        slot.put(frame("red"), float(index))
-        assert quick.take() is not None
-    assert (shot := slow.take()) and shot.timestamp == 2.0
-    # A reader begins with what is there: what was before it is nobody's loss.
-    assert quick.dropped == slow.dropped == 0
+def made():
+    of = session()
+    return FrameSlot(of.counters), of
 
 
-def test_a_reader_wakes_when_a_frame_comes_and_gives_up_in_time():
-    slot = NewestFrame()
-    reader = slot.reader()
-    threading.Timer(0.05, slot.put, (frame("red"), 1.0)).start()
-    shot = reader.take(5.0)
-    assert shot is not None and time.monotonic() - shot.arrived < 2
+def put(slot, of, timestamp):
+    slot.put(captured := of.capture(frame("red"), timestamp, replaces=slot.waiting is not None))
+    return captured
+
+
+def test_the_model_gets_the_newest_frame_and_dropped_frames_are_counted():
+    slot, of = made()
+    for index in range(5):
+        put(slot, of, index / 30)
+    assert slot.take(1.0).timestamp == 4 / 30
+    assert (of.counters.dropped, of.counters.not_due) == (4, 0)
+    assert slot.take(0.0) is None  # no frame is taken twice
+
+
+def test_a_due_frame_that_waits_is_replaced_by_newer_frames_that_are_not_due():
+    of = session(frame_spacing=1.0)
+    slot = FrameSlot(of.counters)
+    for timestamp in (0.0, 0.1, 0.2):
+        put(slot, of, timestamp)
+    captured = slot.take(1.0)
+    assert captured.timestamp == 0.2 and not captured.due and captured.fitted is not None
+    put(slot, of, 0.3)  # nothing waits any more: the next frame for the model is due at 1 s
+    assert slot.take(0.0) is None
+    put(slot, of, 1.0)
+    assert slot.take(1.0).due
+    assert (of.counters.dropped, of.counters.not_due) == (2, 1)
+
+
+def test_a_frame_that_came_too_late_to_replace_another_is_not_fed():
+    of = session(frame_spacing=1.0)
+    slot = FrameSlot(of.counters)
+    put(slot, of, 0.0)
+    late = of.capture(frame("red"), 0.1, replaces=True)
+    assert slot.take(1.0).timestamp == 0.0  # the model takes the first frame before the second one is put
+    slot.put(late)
+    assert slot.take(0.0) is None and of.counters.not_due == 1
+
+
+def test_the_display_sees_each_frame_once_and_takes_none_from_the_model():
+    slot, of = made()
+    captured = put(slot, of, 0.0)
+    assert slot.newer(0) is captured and slot.newer(captured.number) is None
+    assert slot.take(1.0) is captured
+
+
+def test_waiting_ends_when_a_frame_comes_or_the_time_is_over():
+    slot, of = made()
+    threading.Timer(0.05, put, (slot, of, 1.0)).start()
+    assert slot.newer(0, 30.0) is not None
     begin = time.monotonic()
-    assert reader.take(0.02) is None and time.monotonic() - begin >= 0.015
+    assert slot.newer(1, 0.02) is None and time.monotonic() - begin >= 0.015
 
 
-def test_the_last_frame_outlives_the_source():
-    slot = NewestFrame()
-    reader = slot.reader()
-    slot.put(frame("red"), 1.0)
+def test_idle_is_when_no_frame_waits_and_the_model_asks_for_the_next():
+    slot, of = made()
+    put(slot, of, 0.0)
+
+    def waited(timeout):
+        begin = time.monotonic()
+        slot.wait_idle(timeout)
+        return time.monotonic() - begin
+
+    assert waited(0.05) >= 0.045  # a frame waits
+    slot.take(1.0)
+    assert waited(0.05) >= 0.045  # the model works on it
+    slot.take(0.0)
+    assert waited(60.0) < 50
+
+
+def test_the_last_frame_can_be_taken_after_the_source_has_ended():
+    slot, of = made()
+    put(slot, of, 1.0)
     slot.close(ValueError("first"))
     slot.close(ValueError("second"))
-    assert slot.closed and not reader.ended
-    assert reader.take(5.0) is not None
-    assert reader.ended and reader.take(5.0) is None  # at once
+    assert slot.closed and slot.take(30.0) is not None and slot.take(30.0) is None
+    assert slot.newer(1, 30.0) is None
     assert str(slot.error) == "first"
 
 
 def test_a_slow_reader_never_gets_an_old_frame():
-    """One thread puts a frame every millisecond; whatever is taken is the newest there is."""
-    slot, stop = NewestFrame(), threading.Event()
-    reader = slot.reader()
-    count = [0]
+    """One thread puts a frame every millisecond. Whatever is taken is the newest one."""
+    slot, of = made()
+    stop, count = threading.Event(), [0]
 
     def camera() -> None:
         while not stop.wait(0.001):
             count[0] += 1
-            slot.put(frame("red"), float(count[0]))
+            put(slot, of, float(count[0]))
 
     thread = threading.Thread(target=camera)
     thread.start()
@@ -73,10 +111,10 @@ def test_a_slow_reader_never_gets_an_old_frame():
         for _ in range(10):
             time.sleep(0.02)
             before = count[0]
-            shot = reader.take(1.0)
-            assert shot is not None and shot.timestamp >= before - 1  # which may just not have been put yet
+            captured = slot.take(30.0)
+            assert captured is not None and captured.timestamp >= before - 1  # the last one may not have been put yet
             taken += 1
     finally:
         stop.set()
         thread.join()
-    assert 0 < reader.dropped <= count[0] - taken
+    assert 0 < of.counters.dropped <= count[0] - taken

@@ -1,4 +1,4 @@
-"""What a --source can say, and what is said where it cannot be opened."""
+"""The meanings of --source, and the errors of sources that cannot be opened."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from functools import partial
 import cv2
 import numpy as np
 import pytest
-from scene import frame, until
+from scene import EmittedEvents, frame, session, until
 
 from edgeshift.apps.camera.engine.grabber import Grabber
-from edgeshift.apps.camera.engine.slot import NewestFrame
-from edgeshift.apps.camera.sources.base import Orientation, Wish, find_source
+from edgeshift.apps.camera.engine.slot import FrameSlot
+from edgeshift.apps.camera.sources.base import CaptureRequest, Orientation, find_source
 from edgeshift.apps.camera.sources.clips import ClipSource, DrawnSource
-from edgeshift.apps.camera.sources.opencv import Address, Camera, LiveFeed, Pipeline
-from edgeshift.apps.camera.sources.v4l import cameras_in_words, known_cameras
+from edgeshift.apps.camera.sources.live import (
+    Address,
+    Camera,
+    LiveFeed,
+    Pipeline,
+    describe_cameras,
+    known_cameras,
+)
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.gestures import demo_stream as drawn
 from edgeshift.video.clips import write_video
@@ -42,13 +48,13 @@ from edgeshift.video.clips import write_video
         ("frames", ClipSource, False),
     ],
 )
-def test_what_a_text_means(text, kind, live):
+def test_the_meaning_of_a_source(text, kind, live):
     source = find_source(text)
     assert type(source) is kind and source.live == live
 
 
-def test_pipelines_by_name_carry_the_wish_and_end_in_a_sink():
-    pipeline = find_source("jetson-csi:1", Wish(1280, 720, 60))
+def test_named_pipelines_contain_the_capture_request_and_end_in_a_sink():
+    pipeline = find_source("jetson-csi:1", CaptureRequest(1280, 720, 60))
     assert isinstance(pipeline, Pipeline)
     assert "sensor-id=1" in pipeline.whole and "width=1280,height=720" in pipeline.whole
     assert "framerate=60/1" in pipeline.whole and pipeline.whole.count("appsink") == 1
@@ -58,13 +64,14 @@ def test_pipelines_by_name_carry_the_wish_and_end_in_a_sink():
 
 
 @pytest.mark.parametrize("text", ["640", "640x", "0x480", "640x480@", "640x480@0", "99999x480", "640 x 480"])
-def test_a_wish_that_is_none(text):
+def test_capture_requests(text):
     with pytest.raises(VideoError, match="640x480@30"):
-        Wish.parse(text)
-    assert Wish.parse("1280x720@60") == Wish(1280, 720, 60) and Wish.parse("320x240") == Wish(320, 240, 30)
+        CaptureRequest.parse(text)
+    assert CaptureRequest.parse("1280x720@60") == CaptureRequest(1280, 720, 60)
+    assert CaptureRequest.parse("320x240") == CaptureRequest(320, 240, 30)
 
 
-def test_cameras_by_name(tmp_path):
+def test_the_list_of_cameras(tmp_path):
     for name, label in (("video10", "Rear\x1b[31m\n"), ("video2", "HD Webcam\n"), ("video3", None)):
         (tmp_path / "dev").mkdir(exist_ok=True)
         (tmp_path / "dev" / name).touch()
@@ -73,13 +80,13 @@ def test_cameras_by_name(tmp_path):
             folder.mkdir(parents=True)
             (folder / "name").write_text(label)
     (tmp_path / "dev" / "videos").touch()
-    assert [tuple(one) for one in known_cameras(tmp_path)] == [
+    assert known_cameras(tmp_path) == [
         ("/dev/video2", "HD Webcam"),
         ("/dev/video3", "no name"),
         ("/dev/video10", "Rear[31m"),
     ]
-    assert cameras_in_words(tmp_path).startswith("cameras here: /dev/video2 (HD Webcam), ")
-    assert "no camera" in cameras_in_words(tmp_path / "sys")
+    assert describe_cameras(tmp_path).startswith("cameras here: /dev/video2 (HD Webcam), ")
+    assert "no camera" in describe_cameras(tmp_path / "sys")
 
 
 @pytest.mark.parametrize(
@@ -90,20 +97,20 @@ def test_cameras_by_name(tmp_path):
         ("nothing.mp4", r"nothing\.mp4 is no file, folder, camera number, .*(cameras here|no camera)"),
     ],
 )
-def test_what_cannot_be_opened_is_one_line(text, said):
+def test_a_source_that_cannot_be_opened_is_an_error_of_one_line(text, said):
     with pytest.raises(VideoError, match=said) as caught:
         find_source(text).open()
     assert "\n" not in str(caught.value)
 
 
-def test_a_pipeline_without_gstreamer_says_where_to_get_it():
+def test_the_error_without_gstreamer_says_where_to_get_it():
     if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         pytest.skip("this OpenCV has GStreamer")
     with pytest.raises(VideoError, match="apt install python3-opencv"):
         find_source("libcamera").open()
 
 
-def test_an_address_that_does_not_answer_hides_its_password():
+def test_the_error_of_an_address_hides_its_password():
     address = Address("rtsp://user:secret@127.0.0.1:9/x")
     with pytest.raises(VideoError, match=r"rtsp://127\.0\.0\.1:9/x did not answer") as caught:
         address.open()
@@ -119,15 +126,15 @@ def test_orientation():
     assert np.array_equal(Orientation(True, 90)(picture), np.rot90(picture, -1)[:, ::-1])
 
 
-def test_drawn_frames_come_when_they_are_due_and_often_enough_to_watch(monkeypatch):
+def test_watched_drawn_frames_come_when_they_are_due_and_in_between(monkeypatch):
     monkeypatch.setattr(drawn, "demo_stream", partial(drawn.demo_stream, "left 1, away 0.5"))
-    feed = DrawnSource(0.4).open()
+    feed = DrawnSource(0.4, watched=True).open()
     times = [feed.grab() for _ in range(9)]
     assert times[:4] == pytest.approx([0, 0.4 / 3, 0.8 / 3, 0.4])
     assert feed.retrieve().shape == (240, 240, 3)
 
 
-def test_a_clip_gives_its_own_times_and_pixels(tmp_path):
+def test_a_clip_gives_its_times_and_pixels(tmp_path):
     path = tmp_path / "clip.mp4"
     write_video(path, [frame("red")] * 3 + [frame("blue")] * 3, 20)
     feed = ClipSource(path).open()
@@ -141,13 +148,13 @@ def test_a_clip_gives_its_own_times_and_pixels(tmp_path):
     feed.close()
 
 
-def test_a_broken_clip_is_found_when_it_is_opened(tmp_path):
+def test_a_damaged_clip_is_an_error_when_it_is_opened(tmp_path):
     (tmp_path / "broken.mp4").write_bytes(bytes(range(256)) * 40)
     with pytest.raises(VideoError, match=r"broken\.mp4 holds no video"):
         ClipSource(tmp_path / "broken.mp4").open()
 
 
-def test_grey_and_odd_frames_of_a_camera():
+def test_grey_and_unusable_frames_of_a_camera():
     class Capture:
         def __init__(self, image):
             self.image = image
@@ -165,16 +172,16 @@ def test_grey_and_odd_frames_of_a_camera():
     for bad in (None, np.zeros((0, 6, 3), np.uint8), np.zeros((4, 6), np.uint16), np.zeros((1, 9000, 3), np.uint8)):
         with pytest.raises(EdgeshiftError, match=r"^odd") as caught:
             taken(bad)
-        # What may be better with the next frame is told apart from what will not.
+        # A VideoError: the next frame may be whole. Another error: no frame of this camera can be used.
         assert isinstance(caught.value, VideoError) == (bad is None or not bad.size)
 
 
-def test_half_an_address_is_one_line():
+def test_the_error_of_half_an_address_is_one_line():
     with pytest.raises(VideoError, match=r"^rtsp://\.\.\. did not answer .*camera"):
         find_source("rtsp://[fe80").open()
 
 
-def test_a_board_camera_that_takes_no_number_says_so():
+def test_a_camera_that_takes_no_number_is_an_error_with_a_remedy():
     with pytest.raises(VideoError, match="libcamera is the first camera and takes no number"):
         find_source("libcamera:1")
     assert "sensor-id=1" in find_source("jetson-csi:1").pipeline  # type: ignore[attr-defined]
@@ -215,28 +222,28 @@ def network_camera(port: int = 0) -> NetworkCamera:
 
 @pytest.mark.slow
 def test_a_network_camera_that_goes_and_comes_back():
-    """A real stream over HTTP, ended by its server, which comes back at the same address."""
+    """A real stream over HTTP. Its server stops, and comes back at the same address."""
     server = network_camera()
     port = server.server_address[1]
-    told: list[str] = []
     source = Address(f"http://127.0.0.1:{port}/live.mjpg")
-    slot = NewestFrame()
-    reader = slot.reader()
-    grabber = Grabber(source, source.open(), slot, tell=lambda event, **_: told.append(event), first_wait=0.1)
+    of, events = session(), EmittedEvents()
+    slot = FrameSlot(of.counters)
+    grabber = Grabber(source, of, slot, Orientation(), events, False)
     grabber.start()
     try:
-        shot = reader.take(10)
-        assert shot is not None and shot.run == 0 and shot.frame[..., 2].mean() > 200 > shot.frame[..., 0].mean()
+        captured = slot.take(30)
+        assert captured is not None and captured.epoch == 0
+        assert captured.frame[..., 2].mean() > 200 > captured.frame[..., 0].mean()
         server.over = True
         server.shutdown()
         server.server_close()
-        until(lambda: told == ["lost"] and grabber.lost, 20)
+        until(lambda: events.names == ["lost"] and of.counters.camera_lost)
         server = network_camera(port)
-        until(lambda: told == ["lost", "back"], 20)
-        until(lambda: (shot := reader.take(1)) is not None and shot.run == 1, 20)
+        until(lambda: events.names == ["lost", "back"])
+        until(lambda: (captured := slot.take(1)) is not None and captured.epoch == 1)
     finally:
         grabber.stop()
         server.over = True
         server.shutdown()
         server.server_close()
-    assert not grabber.lost
+    assert not of.counters.camera_lost

@@ -1,0 +1,102 @@
+"""The counters and timings of a run. All parts of the demo update one ``Counters``; window and summary read it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from edgeshift.events.spotter import Detection
+from edgeshift.stream import Timings
+from edgeshift.stream.percentiles import milliseconds
+from edgeshift.stream.stream import PHASES
+
+#: Steps and drawn frames whose times are kept, and events that a rate is taken over.
+KEPT, RATE_EVENTS = 4096, 33
+#: Detections that are kept for the summary.
+KEPT_DETECTIONS = 100_000
+
+
+class Rate:
+    """How often something happens, measured over its last events."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=RATE_EVENTS)
+
+    def tick(self, now: float) -> None:
+        """Count one event at time ``now``, seconds. A clock that jumps back starts a new measurement."""
+        if self._times and now < self._times[-1]:
+            self._times.clear()
+        self._times.append(now)
+
+    def reset(self) -> None:
+        """Start a new measurement."""
+        self._times.clear()
+
+    @property
+    def hertz(self) -> float | None:
+        """Events per second; None before the second event."""
+        times = self._times.copy()
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
+
+
+class StepCounter:
+    """The steps of one artifact: their number, their rate and the times of the last ``KEPT``."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[tuple[float, float, float]] = deque(maxlen=KEPT)
+        self.count = 0
+        self.rate = Rate()
+
+    def add(self, timings: Timings, now: float) -> None:
+        """Count one step at time ``now``, seconds."""
+        self._seconds.append((timings.pre, timings.infer, timings.post))
+        self.count += 1
+        self.rate.tick(now)
+
+    def milliseconds(self, last: int = KEPT) -> dict[str, dict[str, float | None]]:
+        """Return {phase: {"p50": ms, "p90": ms}} over the ``last`` steps; None where there are too few of them."""
+        recent = np.array(list(self._seconds)[-last:]).reshape(-1, len(PHASES))
+        return {phase: milliseconds(recent[:, column]) for column, phase in enumerate(PHASES)}
+
+
+class Counters:
+    """What happened in one run. One thread writes each field; any thread may read it.
+
+    Args:
+        artifacts: number of artifacts.
+
+    Attributes:
+        started: ``time.monotonic`` when the first frame arrived; None before.
+        grabbed: frames that the source gave.
+        not_due: frames that the model did not need, because the frame spacing had not passed yet.
+        dropped: frames for the model that a newer one replaced before the model was free.
+        skipped: frames of a clip that real-time playback left out, because their time had passed before decoding.
+        losses: how often the camera was lost.
+        camera_lost: whether the camera is lost at the moment.
+        camera: rate at which the source gives frames, whether or not the model takes them.
+        steps: the steps of each artifact.
+        detections: the last announced events; times in seconds from the first frame.
+        costs: of the last steps: seconds outside the runtime (fitting, prediction, smoothing, reporting) and inside.
+        draws: seconds of drawing each of the last new frames.
+    """
+
+    def __init__(self, artifacts: int) -> None:
+        self.started: float | None = None
+        self.grabbed = self.not_due = self.dropped = self.skipped = self.losses = 0
+        self.camera_lost = False
+        self.camera = Rate()
+        self.steps = [StepCounter() for _ in range(artifacts)]
+        self.detections: deque[Detection] = deque(maxlen=KEPT_DETECTIONS)
+        self.costs: deque[tuple[float, float]] = deque(maxlen=KEPT)
+        self.draws: deque[float] = deque(maxlen=KEPT)
+
+    @property
+    def fed(self) -> int:
+        """Frames that the model answered."""
+        return sum(steps.count for steps in self.steps)
+
+    @property
+    def missed(self) -> int:
+        """Frames that were not used for lack of time, by the model or by the decoder."""
+        return self.dropped + self.skipped

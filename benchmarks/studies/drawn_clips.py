@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgeshift.gestures import LABELS, STROKES, Act, DrawnStream, draw_stream
+from edgeshift.gestures import LABELS, STROKES, Action, DrawnStream, draw_stream
 
 #: The first seed. Training, validation, the choice of event rules and ``events`` use other seeds.
 FIRST = 500_000_000
@@ -28,5 +28,5 @@ def drawn_gestures(count: int, spacing: float, size: int) -> Iterator[tuple[str,
         random = np.random.default_rng([FIRST, index])
         shortest, longest = STROKES[label].seconds
         seconds = float(np.exp(random.uniform(np.log(shortest), np.log(longest))))
-        script = [Act("pause", random.uniform(0.05, 0.5)), Act(label, seconds), Act("pause", random.uniform(0.1, 0.75))]
+        script = [Action("pause", random.uniform(0.05, 0.5)), Action(label, seconds), Action("pause", random.uniform(0.1, 0.75))]
         yield label, draw_stream(FIRST + index, script, spacing=spacing, size=size)

@@ -31,7 +31,7 @@ from edgeshift.benchmarks.studies.command import (
     weights_or_shipped,
 )
 from edgeshift.errors import EdgeshiftError, unknown
-from edgeshift.gestures import LABELS, Act, draw_stream
+from edgeshift.gestures import LABELS, Action, draw_stream
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints import Checkpoint
@@ -123,7 +123,7 @@ def measure(weights: Path, labels: tuple[str, str] = ("left", "right")) -> tuple
     if labels[0] not in LABELS:
         raise EdgeshiftError(unknown("stroke", labels[0], LABELS))
     with ProgressBars(live=False).stage("draw and run"):
-        script = [Act("pause", 0.3), Act(labels[0], SECONDS), Act("pause", 0.3)]
+        script = [Action("pause", 0.3), Action(labels[0], SECONDS), Action("pause", 0.3)]
         stream = draw_stream(SEED, script, spacing=given.description.frame_spacing, size=given.config.size)
         frames = stream.frames
         columns = [given.description.labels.index(label) for label in labels]

@@ -1,7 +1,10 @@
-"""Drawn gestures, as clips and as streams: data to calibrate, test and train with, where no videos are at hand."""
+"""Drawn gestures, as clips and as streams: data for calibration, tests and training without recorded videos.
+
+Importing this package needs no torch; drawing needs OpenCV.
+"""
 
 from edgeshift.gestures.draw import SPACING, Clip, DrawnStream, contact_sheet, draw_clip, draw_clips, draw_stream
-from edgeshift.gestures.motion import Act, Event, random_script
+from edgeshift.gestures.motion import Action, Event, random_script
 from edgeshift.gestures.script import parse_script
 from edgeshift.gestures.strokes import LABELS, STROKES, Stroke
 from edgeshift.gestures.strokes_file import read_strokes
@@ -10,7 +13,7 @@ __all__ = [
     "LABELS",
     "SPACING",
     "STROKES",
-    "Act",
+    "Action",
     "Clip",
     "DrawnStream",
     "Event",

@@ -1,4 +1,4 @@
-"""What a camera does to a scene: it shakes, settles its exposure, tints, and adds noise."""
+"""A simulated camera, which shakes, adapts its exposure, has a tint, and adds noise."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import numpy.typing as npt
 from edgeshift.gestures.scene import Image
 from edgeshift.video.fit import Frame, opencv
 
-MARGIN = 1 / 7  # of the picture: how much more of the scene is drawn on each side, for the camera to shake
+#: Share of a frame by which the scene is larger on each side, so that the camera can shake.
+MARGIN = 1 / 7
 
 
 class Camera:
-    """One camera for one clip.
+    """The camera of one clip or stream.
 
     Args:
-        random: all that varies is drawn here, at the beginning.
-        frames: how many frames it will take.
-        size: pixels a side of each.
-        brightness: mean of the scene, 0..1, which the exposure is meant for.
+        random: draws everything that varies, all of it in the constructor.
+        frames: number of frames.
+        size: height and width of the frames, pixels.
+        brightness: mean brightness of the scene, 0 to 1, to which the exposure adapts.
     """
 
     def __init__(self, random: np.random.Generator, frames: int, size: int, brightness: float) -> None:
@@ -29,7 +30,7 @@ class Camera:
         drift = np.linspace(-1, 1, frames)[:, None] * random.normal(0, random.choice([0, 0, 0.016]), 2)
         self._moves = np.clip(shake - shake.mean(0) + drift, -MARGIN * 0.9, MARGIN * 0.9)
         self._rolls = _walk(random.normal(0, random.choice([0, 0.002, 0.005]), frames))
-        # Aim at some mean brightness: mostly well lit, sometimes dim. The first frames may be too bright.
+        # The exposure aims at a mean brightness, mostly bright and sometimes dim. The first frames may be too bright.
         aim = random.uniform(0.14, 0.24) if random.random() < 0.18 else random.uniform(0.28, 0.6)
         gains = np.full(frames, np.clip(aim / max(brightness, 0.02), 0.35, 2.5))
         if random.random() < 0.3:
@@ -44,18 +45,18 @@ class Camera:
         self._noise = _grain(random, size) * np.float32(abs(random.normal(0, 5)))
         self._corners = random.integers(0, size // 2 + 1, (frames, 2))
 
-    def see(self, scene: Image, index: int) -> Image:
-        """The part of the scene that frame ``index`` shows: float32 [size, size, 3]."""
+    def view(self, scene: Image, index: int) -> Image:
+        """Return the part of the scene that is visible in frame ``index``: float32 [size, size, 3]."""
         cv2 = opencv("drawing gestures")
         turn, centre = self._rolls[index], scene.shape[0] / 2
         rotation = np.array([[cos(turn), -sin(turn)], [sin(turn), cos(turn)]])
         offset = self.size / 2 + self._moves[index] * self.size - rotation @ [centre, centre]
         matrix = np.column_stack([rotation, offset])
-        seen: Image = cv2.warpAffine(scene, matrix, (self.size, self.size), borderMode=cv2.BORDER_REFLECT)
-        return seen
+        visible: Image = cv2.warpAffine(scene, matrix, (self.size, self.size), borderMode=cv2.BORDER_REFLECT)
+        return visible
 
     def expose(self, light: Image, index: int) -> Frame:
-        """Turn light (float32, 0..1) into the picture that the camera puts out: uint8."""
+        """Return frame ``index`` as the camera outputs it, uint8, given the light that reaches it, float32, 0 to 1."""
         cv2 = opencv("drawing gestures")
         if self._saturation != 1:
             grey = cv2.cvtColor(light, cv2.COLOR_RGB2GRAY)[..., None]
@@ -71,15 +72,15 @@ class Camera:
 
 
 def _walk(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """A random walk that does not get lost: float64 like ``steps``, along the first axis."""
-    places = steps.copy()
-    for index in range(1, len(places)):
-        places[index] += 0.97 * places[index - 1]
-    return places
+    """Return a random walk along the first axis that is pulled back to 0, so that it does not drift away."""
+    positions = steps.copy()
+    for index in range(1, len(positions)):
+        positions[index] += 0.97 * positions[index - 1]
+    return positions
 
 
 def _grain(random: np.random.Generator, size: int) -> npt.NDArray[np.float32]:
-    """Sensor noise, mostly the same in all three colours. Larger than a frame: each takes another part of it."""
+    """Draw sensor noise, mostly equal in the three colours. It is larger than a frame, which uses a part of it."""
     side = size + size // 2
     grey = random.standard_normal((side, side, 1), dtype=np.float32)
     return grey + random.standard_normal((side, side, 3), dtype=np.float32) * np.float32(0.5)

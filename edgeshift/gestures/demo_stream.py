@@ -1,4 +1,4 @@
-"""The drawn stream that the demo shows where no camera or clip is given."""
+"""The drawn stream that the demo shows if no camera and no clip is given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgeshift.gestures.draw import SPACING, draw_stream
 from edgeshift.gestures.script import parse_script
 from edgeshift.video.clips import TimedFrame
 
-#: What the hand does, in the language of ``edgeshift.gestures.script``.
+#: What the hand does, as a script for ``edgeshift.gestures.parse_script``.
 SCRIPT = (
     "left 2, pause 1.5, circle 3, away 1, up 1.5, pause 1.5, square 4, away 1, tick 2, pause 1.5, right 1.5, away 2"
 )
@@ -19,13 +19,13 @@ SEED = 960_000_003
 def demo_stream(
     script: str = SCRIPT, seed: int = SEED, size: int = 240, spacing: float | None = None
 ) -> Iterator[TimedFrame]:
-    """Draw one hand that follows a script.
+    """Yield the frames of a drawn stream in which a hand follows a script.
 
     Args:
-        script: gestures and pauses with their seconds (``edgeshift.gestures.parse_script``).
-        seed: each seed gives another hand and scene.
+        script: the actions of the hand and their seconds (``edgeshift.gestures.parse_script``).
+        seed: each seed gives another hand and background.
         size: height and width of the frames, pixels.
-        spacing: seconds between frames; None: as edgeshift trains.
+        spacing: seconds between frames; None: the frame spacing of edgeshift's training.
     """
     drawn = draw_stream(seed, parse_script(script), size=size, spacing=spacing or SPACING)
     for index, frame in enumerate(drawn.frames):

@@ -11,19 +11,21 @@ import numpy.typing as npt
 from edgeshift.gestures.draw import draw_clips, draw_stream
 from edgeshift.video.fit import FrameSpec, fit_frame
 
-#: FittedClips that are drawn by default, and frames of a clip whose frame spacing is not known.
-DEFAULT_CLIPS, FRAMES = 32, 8
-#: Frames of a clip, at most, when its frames come at the spacing the network was trained with.
+#: Number of clips that are drawn by default.
+DEFAULT_CLIPS = 32
+#: Frames of a clip if the network's frame spacing is not known.
+FRAMES = 8
+#: Largest number of frames of a clip whose frames have the network's frame spacing.
 PACED_FRAMES = 24
 
 
 @dataclass(frozen=True)
 class FittedClips:
-    """FittedClips whose frames have the size and channel order that a network takes.
+    """Clips whose frames have the size and channel order that a network takes.
 
     Attributes:
-        source: where the clips come from, in words that are stored in the artifact.
-        frames: one uint8 array [T, height, width, 3] per clip.
+        source: where the clips come from, in words; it is stored in the artifact.
+        frames: the clips, uint8 [T, height, width, 3] each.
     """
 
     source: str
@@ -31,7 +33,7 @@ class FittedClips:
 
     @property
     def sha256(self) -> str:
-        """The hash of every pixel, as 64 hexadecimal digits."""
+        """SHA-256 of all pixels, 64 hexadecimal digits."""
         digest = hashlib.sha256()
         for clip in self.frames:
             digest.update(clip.tobytes())
@@ -41,14 +43,14 @@ class FittedClips:
 def drawn_clips(
     spec: FrameSpec, count: int = DEFAULT_CLIPS, seed: int = 1, *, spacing: float | None = None
 ) -> FittedClips:
-    """Draw gestures and fit them to a network's frame.
+    """Draw gestures and fit their frames to a network.
 
     Args:
         spec: size, fit and channel order of the frames.
         count: number of clips.
         seed: each seed gives other clips.
-        spacing: seconds between the frames the network was trained with. Given, each clip is a stream of
-            ``PACED_FRAMES`` frames at that spacing. None: each clip is one gesture of ``FRAMES`` frames.
+        spacing: the network's frame spacing, seconds: each clip is a part of a drawn stream, ``PACED_FRAMES`` frames
+            at that spacing. None: each clip is one gesture of ``FRAMES`` frames.
     """
     size = max(spec.height, spec.width)
     if spacing is None:

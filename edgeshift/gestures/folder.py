@@ -1,10 +1,10 @@
-"""A folder of drawn videos: clips in a folder per label, or streams with a table of their gestures.
+"""Draw a folder of videos: clips in one folder per label, or streams with a table of their gestures.
 
     clips      left/00000.mp4 ..., clips.csv (file,label,seed,frames,stroke_begin,stroke_end)
-    streams    stream_00000.mp4 ..., events.csv (file,label,begin,end; seconds from the stream's beginning)
+    streams    stream_00000.mp4 ..., events.csv (file,label,begin,end; seconds from the beginning of the stream)
 
-Both have ``contact_sheet.jpg`` and ``drawn.json``, the arguments it was drawn with. A run that was cut off goes on
-where it stopped: files have their names only when they are whole, and the table comes last.
+Both have ``contact_sheet.jpg``, and ``drawn.json`` with the arguments of the drawing. An interrupted drawing can be
+resumed: a file gets its final name only when it is complete, and the table is written last.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from edgeshift._system.files import atomic_write, folder_lock
 from edgeshift.errors import GestureError
 from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events, strip
-from edgeshift.gestures.motion import Act
+from edgeshift.gestures.motion import Action
 from edgeshift.gestures.strokes import Stroke
 from edgeshift.video.clips import read_video, write_video
 from edgeshift.video.fit import Frame, opencv
@@ -29,30 +29,32 @@ from edgeshift.video.picture import write_picture
 
 RECORD, SHEET = "drawn.json", "contact_sheet.jpg"
 TABLES = {"clips": "clips.csv", "streams": "events.csv"}
-#: Added to the seeds of streams and of clips, apart from what is trained on: training draws streams by the plain
-#: number, and a clip of (1 << 32) + n would have the hand and the scene of stream n.
+#: Offsets of the seeds of streams and of clips. They keep these videos apart from training, whose streams have seeds
+#: without an offset, and from each other: clip (1 << 32) + n would have the hand and the background of stream n.
 STREAMS, CLIPS = 1 << 60, 1 << 61
 COLUMNS = {
     "clips": ("file", "label", "seed", "frames", "stroke_begin", "stroke_end"),
     "streams": ("file", "label", "begin", "end"),
 }
-#: Of pixels at once: a video is drawn in memory.
+#: Largest size of the pixels of one video, bytes. A video is drawn in memory.
 MAX_BYTES = 1 << 30
-#: Of the contact sheet: frames in a row, and pixels a side of each.
+#: Number of frames in a row of the contact sheet, and largest height and width of each, pixels.
 SHEET_FRAMES, SHEET_SIZE = 8, 128
 
 
 class Drawing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a folder holds: all that decides its pixels.
+    """The arguments of a drawing. They decide all pixels.
 
     Attributes:
         kind: "clips" or "streams".
-        count: how many videos.
-        seed: another seed gives other videos.
-        size: pixels a side. spacing: seconds between the frames of the videos.
-        strokes: the gestures there are, in the order in which clips take turns.
-        frames: of a clip.
-        seconds: of a stream without a script. script: what happens in every stream.
+        count: number of videos.
+        seed: seed of all videos.
+        size: height and width of the frames, pixels.
+        spacing: seconds between frames.
+        strokes: the gestures, by label. Clips have these labels in turn.
+        frames: frames of a clip; None for streams.
+        seconds: duration of a stream without a script; None for clips, and for streams with a script.
+        script: the actions in every stream; None: a random script.
     """
 
     kind: Literal["clips", "streams"]
@@ -63,28 +65,36 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     strokes: dict[str, Stroke]
     frames: int | None = None
     seconds: float | None = None
-    script: tuple[Act, ...] | None = None
+    script: tuple[Action, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.size % 2:
             raise GestureError(
-                f"a size of {self.size} does not fit into .mp4, whose sides are even: give {self.size + 1}"
+                f"frames of an .mp4 have an even height and width, and {self.size} is odd: give {self.size + 1}"
             )
         frames = self.frames or 0
         if self.kind == "streams":
-            # Of a script: besides what it asks for, the hand comes, goes and rests.
-            seconds = self.seconds or sum(act.seconds + 4 for act in self.script or ())
+            # Around each action of a script, the hand may enter, leave and rest for up to four seconds.
+            seconds = self.seconds or sum(action.seconds + 4 for action in self.script or ())
             frames = round(seconds / self.spacing)
         if frames * self.size * self.size * 3 > MAX_BYTES:
             raise GestureError(
-                f"{frames:,} frames of {self.size}x{self.size} are more than fit into {MAX_BYTES >> 30} GiB: "
-                "draw a shorter or smaller video, or more of them"
+                f"{frames:,} frames of {self.size}x{self.size} need more than {MAX_BYTES >> 30} GiB: draw more and "
+                "shorter videos, or smaller frames"
             )
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a run did. kept: videos that were there. labels: how often each gesture is in the folder."""
+    """The result of a drawing.
+
+    Attributes:
+        kept: number of videos that were already in the folder.
+        drawn: number of videos that were drawn.
+        labels: {label: number of its gestures in the folder}.
+        table: the CSV file of all gestures.
+        sheet: the contact sheet.
+    """
 
     kept: int
     drawn: int
@@ -95,7 +105,15 @@ class Drawn:
 
 @dataclass(frozen=True)
 class _Video:
-    """One video of a folder. rows: of the table. strips: a gesture, and its first and last frame."""
+    """One video of the folder.
+
+    Attributes:
+        file: path in the folder.
+        seed: seed of the video.
+        label: label of a clip; empty for a stream.
+        rows: its rows of the table.
+        strips: (label, first frame, last frame) of each gesture, for the contact sheet.
+    """
 
     file: str
     seed: int
@@ -105,19 +123,19 @@ class _Video:
 
 
 def draw_folder(folder: Path, drawing: Drawing, advance: Callable[[], None] = lambda: None) -> Drawn:
-    """Draw what is missing.
+    """Draw the videos that are not in the folder yet.
 
     Args:
-        folder: new, empty, or begun with the same drawing.
+        folder: a new or empty folder, or one that was drawn with the same arguments.
         drawing: what to draw.
         advance: called after each video.
 
     Raises:
-        GestureError: a folder that holds something else, or an unknown act in the script.
-        EdgeshiftError: another process draws into it.
-        VideoError: a video that cannot be written.
+        GestureError: the folder holds something else, or an action of the script is unknown.
+        EdgeshiftError: another process draws into the folder.
+        VideoError: a video cannot be written.
     """
-    _claim(folder, drawing)
+    _claim_folder(folder, drawing)
     with folder_lock(folder, RECORD):
         return _draw_missing(folder, drawing, advance)
 
@@ -139,40 +157,38 @@ def _draw_missing(folder: Path, drawing: Drawing, advance: Callable[[], None]) -
     _clear(table)
     if not sheet.exists():
         _write_sheet(sheet, folder, videos)
-    if not table.exists():  # who has added a column to it keeps it
+    if not table.exists():  # an existing table may have columns that the user added
         _write_table(table, COLUMNS[drawing.kind], rows)
     labels = {label: sum(row[1] == label for row in rows) for label in drawing.strokes}
     return Drawn(kept, len(videos) - kept, labels, table, sheet)
 
 
-def _claim(folder: Path, drawing: Drawing) -> None:
-    """Write down what is drawn here, or find that the same was written before."""
+def _claim_folder(folder: Path, drawing: Drawing) -> None:
+    """Write the arguments of the drawing into the folder, or check that the folder was drawn with the same ones."""
     record, new = folder / RECORD, msgspec.json.encode(drawing)
     if folder.exists() and not folder.is_dir():
-        raise GestureError(f"{folder} is a file: give a folder, new or empty")
+        raise GestureError(f"{folder} is a file: give a new or empty folder")
     if not record.exists():
         if folder.is_dir() and any(not name.name.startswith(f".{RECORD}.") for name in folder.iterdir()):
-            raise GestureError(
-                f"{folder} is not empty and holds nothing that was drawn here before: give another --out"
-            )
+            raise GestureError(f"{folder} is not empty, and was not drawn by edgeshift: give another --out")
         with atomic_write(record) as part:
             part.write_bytes(msgspec.json.format(new, indent=1))
         return
     try:
         before, now = msgspec.json.decode(record.read_bytes()), msgspec.json.decode(new)
-        # Encoded, because the order of the gestures counts too.
-        other = [name for name in now if msgspec.json.encode(before[name]) != msgspec.json.encode(now[name])]
+        # Values are compared as JSON, because the order of the gestures matters as well.
+        different = [name for name in now if msgspec.json.encode(before[name]) != msgspec.json.encode(now[name])]
     except (msgspec.MsgspecError, LookupError, TypeError, RecursionError) as error:
         raise GestureError(f"{record} is damaged: remove {folder}, or give another --out") from error
-    if other:
+    if different:
         raise GestureError(
-            f"{folder} was drawn with another {' and '.join(other)}: give the same arguments to go on with it, or "
+            f"{folder} was drawn with another {' and '.join(different)}: give the same arguments to resume it, or "
             "another --out"
         )
 
 
 def _videos(drawing: Drawing) -> Iterator[_Video]:
-    """All videos of the folder, with their rows of the table, before they are drawn."""
+    """Yield all videos of the folder with their rows of the table, without drawing them."""
     labels = list(drawing.strokes)
     for index in range(drawing.count):
         seed = (drawing.seed << 32) + index
@@ -200,12 +216,12 @@ def _draw(video: _Video, drawing: Drawing) -> Iterable[Frame]:
 
 
 def _length(drawing: Drawing) -> dict[str, float]:
-    """What decides how long a stream is, besides its script."""
+    """Return the arguments of ``draw_stream`` that decide the length of a stream, besides its script."""
     return {"spacing": drawing.spacing, **({} if drawing.seconds is None else {"seconds": drawing.seconds})}
 
 
 def _clear(path: Path) -> None:
-    """Remove what a run that was killed left of this file: its name would pass for a video."""
+    """Remove incomplete versions of a file, which a killed process left. Their suffix would make them look complete."""
     for part in path.parent.glob(f".{path.name}.*"):
         part.unlink(missing_ok=True)
 
@@ -218,21 +234,21 @@ def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def _write_sheet(path: Path, folder: Path, videos: Sequence[_Video]) -> None:
-    """Frames as the files have them: a row for the first video of each gesture."""
+    """Write the contact sheet: a row with frames of the first video of each gesture, read from the files."""
     rows: dict[str, Frame] = {}
     for video in videos:
         wanted = {label: (first, last) for label, first, last in reversed(video.strips) if label not in rows}
         if wanted:
             frames = [timed.frame for timed in read_video(folder / video.file)]
             for label, (first, last) in wanted.items():
-                rows[label] = strip(_few(frames[max(0, first) : last + 1] or frames[-1:]), label)
-    if not rows:  # streams in which nothing happens
-        rows["none"] = strip(_few([timed.frame for timed in read_video(folder / videos[0].file)]), "none")
+                rows[label] = strip(_sample(frames[max(0, first) : last + 1] or frames[-1:]), label)
+    if not rows:  # streams without gestures
+        rows["none"] = strip(_sample([timed.frame for timed in read_video(folder / videos[0].file)]), "none")
     write_picture(path, np.concatenate(list(rows.values())))
 
 
-def _few(frames: Sequence[Frame]) -> list[Frame]:
-    """Some of the frames, evenly spread, and small enough for a sheet."""
+def _sample(frames: Sequence[Frame]) -> list[Frame]:
+    """Return a few frames, evenly spread and resized for the contact sheet."""
     cv2 = opencv("drawing gestures")
     picks = np.linspace(0, len(frames) - 1, SHEET_FRAMES).round().astype(int)
     size = min(SHEET_SIZE, len(frames[0]))

@@ -1,4 +1,4 @@
-"""A pointing hand and its forearm: two sprites, drawn once a clip and laid into every frame."""
+"""A pointing hand and its forearm: two sprites that are drawn once and placed in every frame."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ import numpy.typing as npt
 from edgeshift.gestures.scene import Image, cloud, colour, texture
 from edgeshift.video.fit import opencv
 
-SIDE = 144  # pixels of the hand's sprite
+#: Height and width of the hand's sprite, pixels.
+SIDE = 144
+#: Height and width of the forearm's sprite, pixels.
 ARM = (264, 96)
 Vector = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Sprite:
-    """A picture with see-through: float32 [H, W, 4], colours already multiplied by alpha.
+    """A picture with transparency.
 
-    top, bottom: pixels (x, y) that are laid onto two given places of a frame.
+    Attributes:
+        image: float32 [H, W, 4], colours multiplied by alpha.
+        top: the pixel (x, y) that is placed at a first given point of a frame.
+        bottom: the pixel (x, y) that is placed at a second given point of a frame.
     """
 
     image: Image
@@ -30,68 +35,101 @@ class Sprite:
 
 @dataclass(frozen=True)
 class Hand:
-    """A finger that points up from a fist (top: its tip, bottom: the wrist), and a forearm (wrist, elbow)."""
+    """A pointing hand.
+
+    Attributes:
+        finger: a fist with a finger that points up, from fingertip (top) to wrist (bottom).
+        arm: the forearm, from wrist (top) to elbow (bottom).
+        skin: colour of the skin, float32 [3].
+    """
 
     finger: Sprite
     arm: Sprite
     skin: Image
 
     def layer(self, tip: Vector, wrist: Vector, forearm: Vector, size: int, aspect: float) -> Image:
-        """Float32 [size, size, 4] with the hand in its place.
+        """Draw the hand on a transparent layer, float32 [size, size, 4].
 
-        Places are in picture heights, x in 0..aspect. forearm: from the wrist to an elbow outside the picture.
+        The unit of the points is the height of the frame; x runs from 0 to ``aspect``.
+
+        Args:
+            tip: position of the fingertip.
+            wrist: position of the wrist.
+            forearm: vector from the wrist to the elbow, which is outside of the frame.
+            size: height and width of the layer, pixels.
+            aspect: width of the camera's picture divided by its height.
         """
         scale = float(np.linalg.norm(wrist - tip) / np.linalg.norm(self.finger.bottom - self.finger.top))
-        finger = lay(self.finger, tip, wrist, scale, size, aspect)
-        # The arm begins a little above the wrist, so that no gap opens where the two bend.
+        finger = draw_sprite(self.finger, tip, wrist, scale, size, aspect)
+        # The arm begins a little above the wrist, so that there is no gap if hand and arm point in two directions.
         start = wrist + (tip - wrist) * 0.06
-        return finger + lay(self.arm, start, start + forearm, scale, size, aspect) * (1 - finger[..., 3:])
+        return finger + draw_sprite(self.arm, start, start + forearm, scale, size, aspect) * (1 - finger[..., 3:])
 
 
 def draw_hand(random: np.random.Generator) -> Hand:
-    """A hand of some skin, shape and pose."""
+    """Draw a hand with random skin, shape and pose."""
     light = random.normal(0, 1, 2)
     light /= np.linalg.norm(light)
     paleness = random.beta(1.3, 1.3)
     tone = np.array([0.30, 0.18, 0.12]) * (1 - paleness) + np.array([0.93, 0.72, 0.60]) * paleness
     tone = tone * random.uniform(0.85, 1.15) + random.normal(0, 0.02, 3)
     skin: Image = np.clip(tone, 0.05, 1).astype(np.float32)
-    fist = _fist(random)
-    finger = _painted(fist, random, skin, light)
-    arm = _arm(random, skin, light, fist.wrist_radius)
+    fist = _draw_fist(random)
+    finger = _paint(fist, random, skin, light)
+    arm = _draw_arm(random, skin, light, fist.wrist_radius)
     if random.random() < 0.2:  # a left hand
         finger = Sprite(np.ascontiguousarray(finger.image[:, ::-1]), _mirror(finger.top), _mirror(finger.bottom))
     return Hand(finger, arm, skin)
 
 
-def lay(sprite: Sprite, top: Vector, bottom: Vector, scale: float, size: int, aspect: float) -> Image:
-    """Put a sprite's two points onto two places, in picture heights; across them it is scaled by ``scale``."""
+def draw_sprite(sprite: Sprite, top: Vector, bottom: Vector, scale: float, size: int, aspect: float) -> Image:
+    """Draw a sprite on a transparent layer, float32 [size, size, 4].
+
+    Args:
+        sprite: the sprite.
+        top: where its top point goes, in frame heights.
+        bottom: where its bottom point goes, in frame heights.
+        scale: scale across the line between the two points.
+        size: height and width of the layer, pixels.
+        aspect: width of the camera's picture divided by its height.
+    """
     cv2 = opencv("drawing gestures")
-    here, there = sprite.bottom - sprite.top, bottom - top
-    here_unit, there_unit = here / np.linalg.norm(here), there / np.linalg.norm(there)
-    along = np.outer(there / np.linalg.norm(here), here_unit)
-    across = np.outer([-there_unit[1], there_unit[0]], [-here_unit[1], here_unit[0]]) * scale
+    source, target = sprite.bottom - sprite.top, bottom - top
+    source_unit, target_unit = source / np.linalg.norm(source), target / np.linalg.norm(target)
+    along = np.outer(target / np.linalg.norm(source), source_unit)
+    across = np.outer([-target_unit[1], target_unit[0]], [-source_unit[1], source_unit[0]]) * scale
     matrix = np.column_stack([along + across, top - (along + across) @ sprite.top])
-    matrix *= np.array([[size / aspect], [size]])  # the camera's wide picture, squashed to a square
+    matrix *= np.array([[size / aspect], [size]])  # the camera's wide picture is squashed to a square
     image: Image = cv2.warpAffine(sprite.image, matrix, (size, size), flags=cv2.INTER_LINEAR)
     return image
 
 
 @dataclass(frozen=True)
 class _Fist:
-    """The shape of a pointing hand, in pixels of its sprite."""
+    """The shape of a pointing hand, in pixels of its sprite.
+
+    Attributes:
+        mask: 1 inside the hand, else 0.
+        tip: the fingertip.
+        wrist: the middle of the wrist.
+        wrist_radius: half the width of the wrist.
+        knuckles: the point at which the pointing finger leaves the fist.
+        thin: half the width of the finger.
+        wide: half the width of the fist.
+        tall: half the height of the fist.
+    """
 
     mask: Image
     tip: Vector
     wrist: Vector
     wrist_radius: float
-    knuckles: Vector  # where the pointing finger leaves the fist
-    thin: float  # half the finger's breadth
-    wide: float  # half the fist's breadth
-    tall: float  # half its height
+    knuckles: Vector
+    thin: float
+    wide: float
+    tall: float
 
 
-def _fist(random: np.random.Generator) -> _Fist:
+def _draw_fist(random: np.random.Generator) -> _Fist:
     cv2 = opencv("drawing gestures")
     wide, tall, thin = random.uniform(17, 22), random.uniform(19, 25), random.uniform(4.8, 7.0)
     middle, top = SIDE / 2, 66 + random.normal(0, 2)
@@ -110,10 +148,10 @@ def _fist(random: np.random.Generator) -> _Fist:
     mask = (cv2.GaussianBlur(mask, (0, 0), 3) > 0.5).astype(np.float32)
     end = (root + lean, top - long + thin * 0.8, thin * 0.8)
     _tube(mask, (root, top + 8, thin * 1.15), (root + lean / 2, top - long / 2, thin), end)
-    if random.random() < 0.6:  # a thumb that shows
+    if random.random() < 0.6:  # a visible thumb
         x, y = middle - wide * random.uniform(0.8, 1.35), top + tall * random.uniform(0, 0.6)
         _tube(mask, (middle - wide * 0.6, top + tall * 1.2, thin * 1.2), (x, y + 8, thin), (x + 4, y - 4, thin * 0.85))
-    if random.random() < 0.1:  # a second finger out
+    if random.random() < 0.1:  # a second extended finger
         x, y = root + thin * 2.2, top - long * random.uniform(0.3, 0.8)
         _tube(mask, (x, top + 8, thin), (x + lean, y, thin * 0.8))
     _tube(mask, (wrist_x, wrist_y - 8, wrist_radius), (wrist_x, wrist_y + 3, wrist_radius))
@@ -121,10 +159,10 @@ def _fist(random: np.random.Generator) -> _Fist:
     return _Fist(mask, tip, wrist, wrist_radius, knuckles, thin, wide, tall)
 
 
-def _painted(fist: _Fist, random: np.random.Generator, skin: Image, light: Vector) -> Sprite:
-    """The fist with its shading, the creases between the folded fingers, and a nail."""
+def _paint(fist: _Fist, random: np.random.Generator, skin: Image, light: Vector) -> Sprite:
+    """Paint the fist with shading, creases between the folded fingers, and a nail."""
     cv2 = opencv("drawing gestures")
-    shade = _rounded(fist.mask, random.uniform(7, 12), light, random.uniform(0.3, 1.4))
+    shade = _shade(fist.mask, random.uniform(7, 12), light, random.uniform(0.3, 1.4))
     creases, nail = np.zeros_like(fist.mask), np.zeros_like(fist.mask)
     for finger in range(random.integers(2, 5)):
         x = fist.knuckles[0] + fist.thin + finger * fist.wide * 0.42
@@ -140,8 +178,8 @@ def _painted(fist: _Fist, random: np.random.Generator, skin: Image, light: Vecto
     return Sprite(_with_alpha(colours, cv2.GaussianBlur(fist.mask, (0, 0), 0.8)), fist.tip, fist.wrist)
 
 
-def _arm(random: np.random.Generator, skin: Image, light: Vector, wrist_radius: float) -> Sprite:
-    """A forearm that widens towards the elbow, bare or in a sleeve. As wide at its top as the hand's wrist."""
+def _draw_arm(random: np.random.Generator, skin: Image, light: Vector, wrist_radius: float) -> Sprite:
+    """Draw a forearm, bare or in a sleeve. It is as wide as the wrist at its top and wider at the elbow."""
     height, width = ARM
     rows = np.arange(height)[:, None]
     elbow_radius = wrist_radius * random.uniform(1.3, 2.1)
@@ -162,15 +200,15 @@ def _arm(random: np.random.Generator, skin: Image, light: Vector, wrist_radius: 
 
 
 def _tube(mask: Image, *joints: tuple[float, float, float]) -> None:
-    """A chain of round-ended tubes through joints (x, y, radius), drawn to a sixteenth of a pixel."""
+    """Draw a chain of rounded tubes through joints (x, y, radius), with a precision of a sixteenth of a pixel."""
     cv2 = opencv("drawing gestures")
     for start, end in pairwise(joints):
         for x, y, radius in np.linspace(start, end, 24):
             cv2.circle(mask, (int(x * 16), int(y * 16)), int(radius * 16), 1.0, -1, cv2.LINE_8, 4)
 
 
-def _rounded(mask: Image, depth: float, light: Vector, strength: float) -> Image:
-    """Shade a flat shape as if its rim fell away over ``depth`` pixels, lit from one side."""
+def _shade(mask: Image, depth: float, light: Vector, strength: float) -> Image:
+    """Shade a flat shape as if it were rounded over ``depth`` pixels at its edge and lit from one side."""
     cv2 = opencv("drawing gestures")
     inside = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     height = cv2.GaussianBlur(np.sqrt(1 - (1 - np.clip(inside / depth, 0, 1)) ** 2), (0, 0), 1.5)

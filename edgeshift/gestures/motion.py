@@ -1,4 +1,4 @@
-"""How a fingertip moves through a whole scene: strokes, pauses, coming, going, and motion that means nothing."""
+"""The path of a fingertip through a whole stream: strokes, pauses, entering, leaving, and aimless motion."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.errors import GestureError, unknown
-from edgeshift.gestures.strokes import DENSE, Points, Stroke, trace
+from edgeshift.gestures.strokes import PATH_POINTS, Points, Stroke, trace
 
 Vector = npt.NDArray[np.float64]
 
-#: What a script may ask for besides gestures: rest where the hand is; leave the picture; move without a meaning.
+#: The actions of a script that are not gestures: the hand rests where it is, leaves the frame, or moves aimlessly.
 PAUSE, AWAY, WANDER = "pause", "away", "wander"
-#: Of the picture: where the hand may jump to between strokes without leaving.
+#: Distance that the hand moves between two strokes without leaving the frame, as a share of the frame.
 NEAR = 0.3
-#: Seconds at least from the end of a stroke to the beginning of the next.
+#: Shortest time between the end of a stroke and the beginning of the next, seconds.
 REST = 1.0
 
 
 @dataclass(frozen=True)
-class Act:
-    """One part of a script: a gesture's label, or ``pause``, ``away`` or ``wander``, and how many seconds it takes."""
+class Action:
+    """One action of a script.
+
+    Attributes:
+        name: the label of a gesture, or ``pause``, ``away`` or ``wander``.
+        seconds: how long it takes.
+    """
 
     name: str
     seconds: float
@@ -32,7 +37,13 @@ class Act:
 
 @dataclass(frozen=True)
 class Event:
-    """A gesture in a stream: seconds from the stream's beginning to where its stroke begins and is complete."""
+    """A gesture in a stream.
+
+    Attributes:
+        label: the gesture.
+        begin: seconds from the beginning of the stream to the beginning of the stroke.
+        end: seconds from the beginning of the stream to the moment at which the stroke is complete.
+    """
 
     label: str
     begin: float
@@ -41,81 +52,87 @@ class Event:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """The fingertip's way.
+    """The path of a fingertip through a stream. Before and after it the hand rests.
 
     Attributes:
         events: the strokes, in order.
-        seconds: how long it is. Before it and after it the hand stays where it begins and ends.
+        times: float64 [P], seconds, rising.
+        positions: float64 [P, 2], the fingertip's x and y at these times.
     """
 
     events: tuple[Event, ...]
     times: Vector
-    places: Vector
+    positions: Vector
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Duration of the path."""
         return float(self.times[-1])
 
     def at(self, times: npt.NDArray[np.floating]) -> Points:
-        """Where the fingertip is: float32 [..., 2], x and y in 0..1 of the picture; outside of that it is not seen."""
-        return np.stack([np.interp(times, self.times, self.places[:, axis]) for axis in (0, 1)], -1).astype(np.float32)
+        """Return the fingertip's positions: float32 [..., 2]. Those within 0 to 1 are in the frame."""
+        axes = [np.interp(times, self.times, self.positions[:, axis]) for axis in (0, 1)]
+        return np.stack(axes, -1).astype(np.float32)
 
 
-def compose(script: Sequence[Act], strokes: Mapping[str, Stroke], random: np.random.Generator) -> Motion:
-    """Move a fingertip through a script.
+def compose(script: Sequence[Action], strokes: Mapping[str, Stroke], random: np.random.Generator) -> Motion:
+    """Return the path of a fingertip that performs a script.
 
-    A hand that is away comes in before a stroke; one that is far from where the next stroke begins leaves and comes
-    back, because to draw the way there would be a gesture of its own.
+    If the hand is away, it enters the frame before a stroke. If it is far from the beginning of the next stroke, it
+    leaves the frame and enters again, because a long move inside the frame would look like a gesture.
+
+    Args:
+        script: the actions, in order.
+        strokes: the gestures, by label.
+        random: draws the variations.
 
     Raises:
-        GestureError: an act that is neither a gesture of ``strokes`` nor one of the others, or takes no time; a
-            script of more than ten hours.
+        GestureError: an action is unknown, an action's time is out of range, or the script takes more than ten hours.
     """
-    for act in script:
-        if act.name not in strokes and act.name not in (PAUSE, AWAY, WANDER):
-            raise GestureError(unknown("gesture", act.name, [*strokes, PAUSE, AWAY, WANDER]))
-        if not 0.05 <= act.seconds <= 3600:
-            raise GestureError(f"{act.name!r} cannot take {act.seconds:g} s: give 0.05 to 3600")
-    if (total := sum(act.seconds for act in script)) > 36_000:
+    for action in script:
+        if action.name not in strokes and action.name not in (PAUSE, AWAY, WANDER):
+            raise GestureError(unknown("gesture", action.name, [*strokes, PAUSE, AWAY, WANDER]))
+        if not 0.05 <= action.seconds <= 3600:
+            raise GestureError(f"{action.name!r} cannot take {action.seconds:g} s: give 0.05 to 3600")
+    if (total := sum(action.seconds for action in script)) > 36_000:
         raise GestureError(f"a script of {total:g} s is too long to draw: give up to 36,000 s in all")
-    pen = _Pen(random)
+    path = _Path(random)
     events: list[Event] = []
-    for act in script:
-        if act.name == PAUSE:
-            pen.rest(act.seconds)
-        elif act.name == AWAY:
-            pen.leave()
-            pen.rest(act.seconds)
-        elif act.name == WANDER:
-            pen.enter(pen.somewhere())
-            pen.follow(_wander(pen.at, random), act.seconds)
+    for action in script:
+        if action.name == PAUSE:
+            path.rest(action.seconds)
+        elif action.name == AWAY:
+            path.leave()
+            path.rest(action.seconds)
+        elif action.name == WANDER:
+            path.enter(path.somewhere())
+            path.follow(_aimless(path.position, random), action.seconds)
         else:
-            path = _placed(strokes[act.name], random, pen.at if pen.inside else None)
-            pen.enter(path[0], events[-1].end if events else None)
-            begin = pen.time
-            pen.follow(path, act.seconds)
-            events.append(Event(act.name, begin, pen.time))
-    pen.rest(0.05)
-    return pen.motion(tuple(events))
+            stroke = _vary(strokes[action.name], random, path.position if path.inside else None)
+            path.enter(stroke[0], events[-1].end if events else None)
+            begin = path.time
+            path.follow(stroke, action.seconds)
+            events.append(Event(action.name, begin, path.time))
+    path.rest(0.05)
+    return path.motion(tuple(events))
 
 
 def random_script(
     seconds: float, strokes: Mapping[str, Stroke], random: np.random.Generator, first: str | None = None
-) -> list[Act]:
-    """Acts for about so many seconds: gestures of all tempos, with idle time of all kinds between them.
+) -> list[Action]:
+    """Return a random script: gestures of all tempos, with idle time of all kinds between them.
 
     Args:
-        seconds: at least.
-        strokes: the gestures there are; each is as likely as the others.
-        random: draws it.
-        first: the first gesture, if it is to be a certain one.
+        seconds: shortest duration of the script.
+        strokes: the gestures, by label. All are equally likely.
+        random: draws the script.
+        first: label of the first gesture; None: a random one.
     """
     labels, script, total = list(strokes), [], 0.0
 
-    def add(name: str, least: float, most: float) -> None:
+    def add(name: str, shortest: float, longest: float) -> None:
         nonlocal total
-        script.append(Act(name, float(np.exp(random.uniform(np.log(least), np.log(most))))))
+        script.append(Action(name, float(np.exp(random.uniform(np.log(shortest), np.log(longest))))))
         total += script[-1].seconds
 
     kind = random.random()
@@ -139,88 +156,102 @@ def random_script(
     return script
 
 
-class _Pen:
-    """Puts a way together, one segment after the other."""
+class _Path:
+    """A path that is built one segment after the other.
+
+    Attributes:
+        time: end of the path so far, seconds.
+        position: end of the path so far, x and y in the frame.
+        inside: whether the hand is in the frame.
+    """
 
     def __init__(self, random: np.random.Generator) -> None:
         self.random = random
         self.time = 0.0
         self.inside = False
-        side = random.random() < 0.15  # hands come in from below, or from a side
+        side = random.random() < 0.15  # the hand enters from below or from a side
         self.outside = (
             np.array([random.choice([-0.4, 1.4]), random.uniform(0.4, 1)])
             if side
             else np.array([random.uniform(0.1, 1.15), 1.4])
         )
-        self.at: Vector = self.outside
+        self.position: Vector = self.outside
         self._times: list[Vector] = []
-        self._places: list[Vector] = []
+        self._positions: list[Vector] = []
 
     def somewhere(self) -> Vector:
-        """Where the hand is, or some place in the picture if it is not in it."""
-        return self.at if self.inside else self.random.uniform([0.3, 0.3], [0.7, 0.65])
+        """Return the position of the hand, or a random position if it is not in the frame."""
+        return self.position if self.inside else self.random.uniform([0.3, 0.3], [0.7, 0.65])
 
     def rest(self, seconds: float) -> None:
-        """Stay."""
-        self._add(np.array([self.at, self.at]), seconds)
+        """Stay where the hand is."""
+        self._add(np.array([self.position, self.position]), seconds)
 
     def follow(self, path: Vector, seconds: float) -> None:
-        """Along a path whose points are evenly spaced in time, at a speed that wobbles."""
+        """Move along a path whose points are evenly spaced in time, at a varying speed."""
         done = np.linspace(0, 1, len(path))
         done = done + self.random.uniform(-0.5, 0.5) * np.sin(2 * pi * done) / (2 * pi)
         index = done * (len(path) - 1)
         self._add(np.stack([np.interp(index, np.arange(len(path)), path[:, axis]) for axis in (0, 1)], 1), seconds)
 
     def go(self, to: Vector, seconds: float) -> None:
-        """Straight there, slow at both ends, a little bowed."""
+        """Move to a position in a slight bow, slowly at both ends."""
         part = np.linspace(0, 1, 16)[:, None]
         smooth = part * part * (3 - 2 * part)
-        bow = np.array([to[1] - self.at[1], self.at[0] - to[0]]) * self.random.normal(0, 0.1)
-        self._add(self.at + (to - self.at) * smooth + bow * 4 * smooth * (1 - smooth), seconds)
+        start = self.position
+        bow = np.array([to[1] - start[1], start[0] - to[0]]) * self.random.normal(0, 0.1)
+        self._add(start + (to - start) * smooth + bow * 4 * smooth * (1 - smooth), seconds)
 
     def leave(self) -> None:
-        """Out of the picture, if the hand is in it."""
+        """Leave the frame, if the hand is in it."""
         if self.inside:
-            # About where it came from, and not nearer: none of it may show.
+            # To about where the hand came from, but not closer to the frame: no part of it may be visible.
             away = self.outside + self.random.normal(0, 0.06, 2)
             far = np.abs(self.outside - 0.5) >= 0.85
             self.go(np.where(far, self.outside, away), self.random.uniform(0.25, 1))
             self.inside = False
 
     def enter(self, to: Vector, after: float | None = None) -> None:
-        """To a place in the picture; from far away in it only by way of the outside.
+        """Move to a position in the frame. If it is far away, leave the frame and enter again.
 
-        after: when the last stroke was complete; none begins within ``REST`` of it.
+        Args:
+            to: the position, x and y.
+            after: end of the last stroke, seconds; the path then rests until ``REST`` seconds after it. None: there
+                was no stroke.
         """
-        distance = float(np.linalg.norm(to - self.at))
+        distance = float(np.linalg.norm(to - self.position))
         if self.inside and distance > NEAR:
             self.leave()
         if not (self.inside or self._times):
-            # Streams begin anywhere: mostly the hand is there already.
+            # At the beginning of a stream the hand is mostly in the frame already.
             if self.random.random() < 0.6:
-                self.at = to
+                self.position = to
             else:
                 self.rest(self.random.uniform(0.05, 0.5))
-        if np.any(self.at != to):
+        if np.any(self.position != to):
             self.go(to, self.random.uniform(0.25, 1) if not self.inside else 0.15 + 2 * distance)
         self.inside = True
-        early = REST - (self.time - after) if after is not None else 0.0
-        self.rest(max(early, 0.02) + (self.random.uniform(0, 0.6) if self.random.random() < 0.6 else 0.0))
+        missing = REST - (self.time - after) if after is not None else 0.0
+        self.rest(max(missing, 0.02) + (self.random.uniform(0, 0.6) if self.random.random() < 0.6 else 0.0))
 
     def motion(self, events: tuple[Event, ...]) -> Motion:
-        return Motion(events, np.concatenate(self._times), np.concatenate(self._places))
+        """Return the complete path."""
+        return Motion(events, np.concatenate(self._times), np.concatenate(self._positions))
 
     def _add(self, path: Vector, seconds: float) -> None:
         self._times.append(self.time + np.linspace(0, seconds, len(path)))
-        self._places.append(path)
+        self._positions.append(path)
         self.time += seconds
-        self.at = path[-1]
+        self.position = path[-1]
 
 
-def _placed(stroke: Stroke, random: np.random.Generator, near: Vector | None) -> Vector:
-    """One person's version of a stroke somewhere in the picture: float64 [256, 2].
+def _vary(stroke: Stroke, random: np.random.Generator, near: Vector | None) -> Vector:
+    """Return one person's version of a stroke, somewhere in the frame: float64 [256, 2].
 
-    near: where the hand is. Half of the strokes then begin about there, if they fit.
+    Args:
+        stroke: the stroke.
+        random: draws the variations.
+        near: position of the hand, near which half of the strokes begin if there is room. None: the hand is away.
     """
     path = trace(stroke, random)
     extent = np.array([random.uniform(*stroke.width), random.uniform(*stroke.height)])
@@ -235,14 +266,14 @@ def _placed(stroke: Stroke, random: np.random.Generator, near: Vector | None) ->
     return np.clip(placed, 0.03, 0.97)
 
 
-def _wander(start: Vector, random: np.random.Generator) -> Vector:
-    """Smooth motion from here to there without a plan: float64 [256, 2]."""
+def _aimless(start: Vector, random: np.random.Generator) -> Vector:
+    """Return smooth aimless motion through a few random points: float64 [256, 2]."""
     count = int(random.integers(3, 8))
     stops = np.concatenate([[start], random.uniform([0.15, 0.15], [0.85, 0.8], (count, 2))])
     stops = start + (stops - start) * random.uniform(0.3, 1)
-    at = np.linspace(0, count, DENSE)
+    at = np.linspace(0, count, PATH_POINTS)
     path = np.stack([np.interp(at, np.arange(count + 1), stops[:, axis]) for axis in (0, 1)], 1)
-    reach = DENSE // (2 * count)
+    reach = PATH_POINTS // (2 * count)
     padded = np.pad(path, ((reach, reach), (0, 0)), "edge")
     kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
     return np.stack([np.convolve(padded[:, axis], kernel, "valid") for axis in (0, 1)], 1)

@@ -1,4 +1,4 @@
-"""What stands behind the hand: a still picture put together from a few families of textures."""
+"""The background behind the hand: a still picture, composed of a few kinds of textures."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy.typing as npt
 from edgeshift.video.fit import opencv
 
 Image = npt.NDArray[np.float32]
-"""float32 [H, W, 3] RGB (or 4 with alpha), 0..1."""
+"""float32 [H, W, 3] RGB, or [H, W, 4] with alpha; values 0 to 1."""
 
 
 def background(random: np.random.Generator, size: int) -> Image:
-    """A scene: one texture, up to three regions of others, uneven light. Float32 [size, size, 3], 0..1."""
+    """Draw a background, float32 [size, size, 3]: one texture, up to three regions of others, and uneven light."""
     cv2 = opencv("drawing gestures")
     scene = texture(random, size)
     for _ in range(random.choice([0, 0, 1, 1, 2, 3])):
@@ -34,14 +34,14 @@ def background(random: np.random.Generator, size: int) -> Image:
 
 
 def texture(random: np.random.Generator, size: int) -> Image:
-    """One of the families, in its own colours. Float32 [size, size, 3]."""
-    draw = FAMILIES[random.integers(len(FAMILIES))]
+    """Draw a texture of a random kind and colour, float32 [size, size, 3]."""
+    draw = TEXTURES[random.integers(len(TEXTURES))]
     image: Image = np.clip(draw(random, size), 0, 1).astype(np.float32)
     return image
 
 
 def colour(random: np.random.Generator) -> Image:
-    """A colour as rooms have them: half are pale walls, a fifth woods and browns (near to skin), the rest bright."""
+    """Draw a colour as found indoors: a fifth are browns close to skin, half are pale, and the rest are saturated."""
     kind = random.random()
     if kind < 0.2:
         wood = np.array([0.65, 0.42, 0.25]) * random.uniform(0.4, 1.4) + random.normal(0, 0.04, 3)
@@ -54,7 +54,15 @@ def colour(random: np.random.Generator) -> Image:
 
 
 def cloud(random: np.random.Generator, height: int, width: int, coarse: int, fine: int) -> Image:
-    """Noise of several sizes, from ``coarse`` to ``fine`` blobs across: float32 [height, width, 1], about -1..1."""
+    """Draw noise of several scales, float32 [height, width, 1], about -1 to 1.
+
+    Args:
+        random: draws the noise.
+        height: height, pixels.
+        width: width, pixels.
+        coarse: number of blobs across at the coarsest scale.
+        fine: largest number of blobs across.
+    """
     cv2 = opencv("drawing gestures")
     total, weight, share, blobs = np.zeros((height, width), np.float32), 0.0, 1.0, coarse
     fade = random.uniform(0.4, 1.0)
@@ -81,7 +89,7 @@ def _foliage(random: np.random.Generator, size: int) -> Image:
 
 
 def _folds(random: np.random.Generator, size: int) -> Image:
-    """A curtain, or a door of boards: light that changes along one axis."""
+    """Draw a curtain or a panelled door: brightness that changes along one axis."""
     cv2 = opencv("drawing gestures")
     folds = cv2.resize(
         random.random((1, random.integers(6, 30)), dtype=np.float32), (size, 1), None, 0, 0, cv2.INTER_CUBIC
@@ -102,7 +110,7 @@ def _wood(random: np.random.Generator, size: int) -> Image:
 
 
 def _pattern(random: np.random.Generator, size: int) -> Image:
-    """Stripes, checks or dots, on cloth that may be crumpled."""
+    """Draw stripes, checks or dots on cloth that may be crumpled."""
     x, y = _grid(size)
     turn, period = random.uniform(0, pi), random.uniform(0.04, 0.22)
     crumple = cloud(random, size, size, 2, 8)[..., 0] * random.uniform(0, 0.06)
@@ -136,20 +144,20 @@ def _clutter(random: np.random.Generator, size: int) -> Image:
     return image
 
 
-FAMILIES: tuple[Callable[[np.random.Generator, int], Any], ...] = (
+TEXTURES: tuple[Callable[[np.random.Generator, int], Any], ...] = (
     *(_wall, _wall, _mottled, _foliage, _folds, _wood, _pattern, _shelves, _clutter),
 )
 
 
 def _two_colours(random: np.random.Generator, share: Image) -> Image:
-    """From one colour (share 0 and below) to another (1 and above)."""
+    """Blend two random colours: the first at a share of 0 or below, the second at 1 or above."""
     first, second = colour(random), colour(random)
     image: Image = first + (second - first) * np.clip(share, 0, 1)
     return image
 
 
 def _region(random: np.random.Generator, size: int) -> Image:
-    """Where a second texture lies: a tilted four-sided sheet, or all beyond an edge. Float32 [size, size, 1]."""
+    """Draw the mask of a second texture, float32 [size, size, 1]: a tilted quadrilateral, or one side of an edge."""
     cv2 = opencv("drawing gestures")
     mask = np.zeros((size, size), np.float32)
     if random.random() < 0.6:
@@ -163,6 +171,6 @@ def _region(random: np.random.Generator, size: int) -> Image:
 
 
 def _grid(size: int) -> npt.NDArray[np.float32]:
-    """The x and the y of every pixel, 0..1: float32 [2, size, size]."""
+    """Return the x and the y of every pixel, 0 to 1: float32 [2, size, size]."""
     across = np.linspace(0, 1, size, dtype=np.float32)
     return np.stack(np.meshgrid(across, across))

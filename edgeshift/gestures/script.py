@@ -1,4 +1,4 @@
-"""Scripts as people write them: ``left, pause 2, star 4.5, away 3, wander``."""
+"""Scripts as text, which say what a drawn hand does: ``left, pause 2, star 4.5, away 3, wander``."""
 
 from __future__ import annotations
 
@@ -6,52 +6,58 @@ from collections.abc import Mapping
 from math import sqrt
 
 from edgeshift.errors import GestureError, unknown
-from edgeshift.gestures.motion import AWAY, PAUSE, WANDER, Act
+from edgeshift.gestures.motion import AWAY, PAUSE, WANDER, Action
 from edgeshift.gestures.strokes import STROKES, Stroke
 
-#: Seconds of what is no gesture, where a script does not say.
-IDLE = 2.0
-MAX_ACTS = 10_000
+#: Seconds of an action that is not a gesture, if the script does not say.
+IDLE_SECONDS = 2.0
+MAX_ACTIONS = 10_000
 
 
-def parse_script(text: str, strokes: Mapping[str, Stroke] = STROKES) -> list[Act]:
-    """Read a script: names with commas between them, each with the seconds it takes behind it, or without.
+def parse_script(text: str, strokes: Mapping[str, Stroke] = STROKES) -> list[Action]:
+    """Read a script: actions separated by commas. Each action is a name, which its seconds may follow.
 
     Args:
-        text: the names are gestures of ``strokes``, ``pause``, ``away`` and ``wander``. Without its seconds a
-            gesture takes the geometric middle of what people take, and the others 2 s.
-        strokes: the gestures there are.
+        text: the script. A name is a gesture of ``strokes``, ``pause``, ``away`` or ``wander``. Without seconds a
+            gesture takes the geometric mean of the shortest and the longest time of its stroke, and the others 2 s.
+        strokes: the gestures, by label.
 
     Raises:
-        GestureError: a part that is empty, names nothing, or takes no sensible time. One line that names the part.
+        GestureError: an action is empty or unknown, or its time is out of range. The message names the action.
     """
     if not text.strip():
-        raise GestureError('the script is empty: give parts with commas between them, as in "left, pause 2, star"')
+        raise GestureError('the script is empty: give actions separated by commas, as in "left, pause 2, star"')
     parts = text.split(",")
-    if len(parts) > MAX_ACTS:
-        raise GestureError(f"a script of {len(parts):,} parts is too long: give up to {MAX_ACTS:,}")
-    return [_act(" ".join(part.split()), number, strokes) for number, part in enumerate(parts, 1)]
+    if len(parts) > MAX_ACTIONS:
+        raise GestureError(f"a script of {len(parts):,} actions is too long: give up to {MAX_ACTIONS:,}")
+    return [_action(" ".join(part.split()), number, strokes) for number, part in enumerate(parts, 1)]
 
 
-def _act(part: str, number: int, strokes: Mapping[str, Stroke]) -> Act:
-    """One part, its white space tidied. number: from 1, for the message."""
+def _action(part: str, number: int, strokes: Mapping[str, Stroke]) -> Action:
+    """Read one action, in which words are separated by single spaces.
+
+    Args:
+        part: the text of the action.
+        number: position of the action in the script, from 1, for the message.
+        strokes: the gestures, by label.
+    """
     if not part:
-        raise GestureError(f"part {number} of the script is empty: take out the comma, or name a gesture")
+        raise GestureError(f"action {number} of the script is empty: remove the comma, or name a gesture")
     names = (*strokes, PAUSE, AWAY, WANDER)
-    if part in names:  # first, because a label may end in a number
-        return Act(part, _middle(strokes[part]) if part in strokes else IDLE)
+    if part in names:  # this comes first because a label may end in a number
+        return Action(part, _mean_seconds(strokes[part]) if part in strokes else IDLE_SECONDS)
     name, _, last = part.rpartition(" ")
     if name not in names:
         name = name if name and _number(last) is not None else part
-        raise GestureError(f"part {number} of the script: {unknown('gesture', name, names)}")
+        raise GestureError(f"action {number} of the script: {unknown('gesture', name, names)}")
     seconds = _number(last)
     if seconds is None or not 0.05 <= seconds <= 3600:
-        raise GestureError(f"part {number} of the script, {part!r}: {last!r} is not a time of 0.05 to 3600 seconds")
-    return Act(name, seconds)
+        raise GestureError(f"action {number} of the script, {part!r}: {last!r} is not a time of 0.05 to 3600 seconds")
+    return Action(name, seconds)
 
 
-def _middle(stroke: Stroke) -> float:
-    """The geometric middle: as many take longer as take less."""
+def _mean_seconds(stroke: Stroke) -> float:
+    """Return the geometric mean of a stroke's shortest and longest time, the median of the times that are drawn."""
     return sqrt(stroke.seconds[0] * stroke.seconds[1])
 
 

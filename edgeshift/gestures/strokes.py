@@ -1,6 +1,6 @@
-"""What each gesture's fingertip does: strokes as data, and how a person varies them.
+"""The strokes of the gestures as data, and the variations with which different people draw them.
 
-A new gesture is a new path: ``Stroke([[(0, 0), (1, 1)]])``. Nothing else needs to know about it.
+A new gesture is one new entry in ``STROKES``, such as ``Stroke([[(0, 0), (1, 1)]])``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy.typing as npt
 Points = npt.NDArray[np.float32]
 """float32 [..., 2]: x to the right, y down."""
 
-DENSE = 256  # points of a whole trace
+#: Number of points of the path of a whole stroke.
+PATH_POINTS = 256
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,11 @@ class Stroke:
     """The path of a fingertip in a unit box, as the camera sees it: x to the right, y down.
 
     Attributes:
-        lines: polylines of (x, y) corners. Between two of them the finger moves straight on, as if lifted.
-        ring: one smooth closed curve, which people begin anywhere and do not close exactly.
-        width, height: the least and the most that the box takes of the picture.
-        seconds: the least and the most that people take to draw it.
+        lines: polylines of (x, y) corners. From the end of one to the beginning of the next the finger moves straight.
+        ring: the stroke is one smooth closed curve. People begin it anywhere and do not close it exactly.
+        width: smallest and largest width of the box, as a share of the frame.
+        height: smallest and largest height of the box, as a share of the frame.
+        seconds: shortest and longest time to draw the stroke.
     """
 
     lines: list[list[tuple[float, float]]]
@@ -39,7 +41,7 @@ def _straight(*line: tuple[float, float]) -> Stroke:
     return Stroke([list(line)], width=(0.44, 0.8), height=(0.4, 0.74), seconds=(0.7, 4.0))
 
 
-# The circle begins at its upper right and runs counter-clockwise for the one who watches the picture.
+# The circle begins at its upper right and runs counter-clockwise in the frame.
 _CIRCLE = [(0.5 + 0.5 * cos(pi / 4 + 2 * pi * i / 32), 0.5 - 0.5 * sin(pi / 4 + 2 * pi * i / 32)) for i in range(33)]
 
 STROKES: dict[str, Stroke] = {
@@ -58,16 +60,16 @@ LABELS = tuple(STROKES)
 
 
 def trace(stroke: Stroke, random: np.random.Generator) -> Points:
-    """One person's version of a stroke: float32 [256, 2] in the unit box, evenly spaced in time."""
+    """Return one person's version of a stroke: float32 [256, 2] in the unit box, evenly spaced in time."""
     corners = np.array([corner for line in stroke.lines for corner in line])
     if stroke.ring:
-        # Where it begins and how far it runs, in turns: up to a sixth either way.
+        # Start and length in turns. The start is up to a sixth of a turn before or after the usual one.
         begin, turns = random.uniform(-0.16, 0.16), random.uniform(0.9, 1.16)
-        turn = np.linspace(begin, begin + turns, DENSE) % 1 * (len(corners) - 1)
-        path = _at(corners, turn) + np.linspace(-0.5, 0.5, DENSE)[:, None] * random.normal(0, 0.08, 2)
+        turn = np.linspace(begin, begin + turns, PATH_POINTS) % 1 * (len(corners) - 1)
+        path = _interpolate(corners, turn) + np.linspace(-0.5, 0.5, PATH_POINTS)[:, None] * random.normal(0, 0.08, 2)
     else:
         corners = corners + random.normal(0, 0.05 if len(corners) > 2 else 0.02, corners.shape)
-        path = _along(corners, random)
+        path = _path_along(corners, random)
     tilt = random.normal(0, 0.1)
     rotation = np.array([[cos(tilt), sin(tilt)], [-sin(tilt), cos(tilt)]])
     turned: Points = ((path - 0.5) @ rotation + 0.5).astype(np.float32)
@@ -75,12 +77,19 @@ def trace(stroke: Stroke, random: np.random.Generator) -> Points:
 
 
 def move(stroke: Stroke, frames: int, random: np.random.Generator) -> tuple[Points, npt.NDArray[np.float64]]:
-    """Where the fingertip is while each frame is exposed.
+    """Return the positions of the fingertip in the frames of a clip of one stroke.
+
+    The hand rests for a while before and after the stroke, and its speed varies.
+
+    Args:
+        stroke: the stroke to draw.
+        frames: number of frames, evenly spread over the clip.
+        random: draws the variations.
 
     Returns:
-        float32 [frames, 3, 2]: at the opening, the middle and the closing of the shutter; x and y in 0..1 of the
-        picture. The hand rests for a while before and after, and does not keep an even speed.
-        float64 [frames]: how much of the stroke is done, 0..1.
+        Positions, float32 [frames, 3, 2], when the shutter of a frame opens, halfway, and when it closes. x and y are
+        0 to 1 in the frame.
+        Completed shares of the stroke, float64 [frames], 0 to 1.
     """
     path = trace(stroke, random)
     extent = np.array([random.uniform(*stroke.width), random.uniform(*stroke.height)])
@@ -88,8 +97,8 @@ def move(stroke: Stroke, frames: int, random: np.random.Generator) -> tuple[Poin
     rests = random.uniform(0, 0.15, 2) * (random.random(2) < 0.8)
     if random.random() < 0.15:
         rests[random.integers(2)] = random.uniform(0.15, 0.3)
-    # One frame somewhere in the middle of each of the clip's equal parts. A clip lasts some two or three seconds,
-    # so a shutter is open for a hundredth of it, give or take.
+    # Each frame is taken near the middle of its equal part of the clip. Times are shares of the clip: it lasts two or
+    # three seconds, so the shutter is open for about a hundredth of it.
     when = (np.arange(frames) + random.uniform(0.25, 0.75) + random.uniform(-0.2, 0.2, frames)) / frames
     exposure = min(random.uniform(0.003, 0.02), 0.9 / frames)
     times = when[:, None] + np.array([-0.5, 0, 0.5]) * exposure
@@ -97,17 +106,17 @@ def move(stroke: Stroke, frames: int, random: np.random.Generator) -> tuple[Poin
     drawn = done[:, 1]
     done = done + random.uniform(-0.5, 0.5) * np.sin(2 * pi * done) / (2 * pi)
     tremor = np.cumsum(random.normal(0, 0.003, (frames, 1, 2)), 0) + random.normal(0, 0.004, (frames, 1, 2))
-    place = centre + (_at(path, done * (DENSE - 1)) - 0.5) * extent + tremor
-    track: Points = np.clip(place, 0.03, 0.97).astype(np.float32)
+    position = centre + (_interpolate(path, done * (PATH_POINTS - 1)) - 0.5) * extent + tremor
+    track: Points = np.clip(position, 0.03, 0.97).astype(np.float32)
     return track, drawn
 
 
-def _along(corners: npt.NDArray[np.float64], random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Along a polyline: bowed sides, rounded corners, slower at the corners."""
+def _path_along(corners: npt.NDArray[np.float64], random: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Return the path along a polyline, with bowed sides, rounded corners, and a lower speed at the corners."""
     sides = np.diff(corners, axis=0)
-    time = np.linalg.norm(sides, axis=1) ** random.uniform(0.6, 1.1)  # long sides are drawn faster
+    time = np.linalg.norm(sides, axis=1) ** random.uniform(0.6, 1.1)  # longer sides are drawn faster
     ends = np.concatenate([[0], np.cumsum(time) / time.sum()])
-    at = np.linspace(0, 1, DENSE)
+    at = np.linspace(0, 1, PATH_POINTS)
     side = np.clip(np.searchsorted(ends, at, "right") - 1, 0, len(sides) - 1)
     part = (at - ends[side]) / np.diff(ends)[side]
     part += random.uniform(0, 1) * (part * part * (3 - 2 * part) - part)
@@ -115,13 +124,13 @@ def _along(corners: npt.NDArray[np.float64], random: np.random.Generator) -> npt
     normal = np.stack([-sides[:, 1], sides[:, 0]], 1)[side]
     path: npt.NDArray[np.float64] = corners[side] + sides[side] * part[:, None] + normal * bow[:, None]
     if len(sides) > 1:
-        reach = int(random.uniform(0, 0.16) * DENSE / len(sides))
+        reach = int(random.uniform(0, 0.16) * PATH_POINTS / len(sides))
         kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
         padded = np.pad(path, ((reach, reach), (0, 0)), "edge")
         path = np.stack([np.convolve(padded[:, axis], kernel, "valid") for axis in (0, 1)], 1)
     return path
 
 
-def _at(points: npt.NDArray[np.floating], index: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Points at fractional indices of any shape."""
+def _interpolate(points: npt.NDArray[np.floating], index: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the points at fractional indices of any shape, by linear interpolation."""
     return np.stack([np.interp(index, np.arange(len(points)), points[:, axis]) for axis in (0, 1)], -1)

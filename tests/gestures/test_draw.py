@@ -1,4 +1,4 @@
-"""The drawn clips: the same for the same seed, and a fingertip where the track says."""
+"""Drawn clips: a seed decides every pixel, and the fingertip is drawn on the track."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgeshift.gestures.draw import clip_stroke
 from edgeshift.gestures.hand import Hand
 
 
-def test_a_clip_is_what_it_says() -> None:
+def test_shapes_and_types() -> None:
     clip = draw_clip(5, "tick", frames=6, size=96)
     assert clip.frames.shape == (6, 96, 96, 3)
     assert clip.frames.dtype == np.uint8
@@ -47,20 +47,20 @@ def test_the_number_of_threads_does_not_matter() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(one, four, strict=True))
 
 
-def test_the_stroke_is_the_frames_in_which_the_fingertip_moves() -> None:
+def test_the_fingertip_moves_only_in_the_frames_of_the_stroke() -> None:
     kinds = Counter()
     for seed in range(80):
         clip = draw_clip(seed, frames=32, size=16)
-        begun, complete = clip.stroke
-        assert 0 <= begun < complete <= 32
+        begin, complete = clip.stroke
+        assert 0 <= begin < complete <= 32
         assert clip.stroke == clip_stroke(seed, clip.label, frames=32)
-        kinds["rest before"] += begun > 0
+        kinds["rest before"] += begin > 0
         kinds["rest after"] += complete < 32
         kinds["never complete"] += complete == 32
         steps = np.linalg.norm(np.diff(clip.track, axis=0), axis=1)
-        before, after = steps[: max(begun - 1, 0)], steps[complete:]
+        before, after = steps[: max(begin - 1, 0)], steps[complete:]
         assert max(before.max(initial=0), after.max(initial=0)) < 0.04  # tremor
-        assert steps[max(begun - 1, 0) : complete].sum() > 0.25
+        assert steps[max(begin - 1, 0) : complete].sum() > 0.25
     assert min(kinds.values()) > 5 and len(kinds) == 3
 
 
@@ -83,26 +83,26 @@ def test_distinct_seeds_differ() -> None:
     assert len(batches) == 5
 
 
-def test_the_seed_chooses_the_label_where_none_is_given() -> None:
+def test_the_seed_chooses_the_label_if_none_is_given() -> None:
     chosen = Counter(draw_clip(seed, frames=1, size=16).label for seed in range(200))
     assert set(chosen) == set(LABELS)
 
 
-def test_labels_take_turns() -> None:
+def test_clips_have_the_labels_in_turn() -> None:
     clips = list(draw_clips(25, frames=1, size=16))
     assert [clip.label for clip in clips] == [LABELS[i % 10] for i in range(25)]
     again = draw_clip(clips[13].seed, clips[13].label, frames=1, size=16)
     assert np.array_equal(again.frames, clips[13].frames)
 
 
-def test_the_fingertip_is_drawn_where_the_track_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fingertip_is_drawn_on_the_track(monkeypatch: pytest.MonkeyPatch) -> None:
     size = 128
     tips = []
     for seed in range(24):
         monkeypatch.undo()
         clip = draw_clip(seed, size=size)
         drawn = Hand.layer
-        # The same clip without its hand: all else is drawn by generators of its own.
+        # The same clip without its hand: everything else has generators of its own.
         monkeypatch.setattr(Hand, "layer", lambda *arguments, drawn=drawn: np.zeros_like(drawn(*arguments)))
         empty = draw_clip(seed, size=size)
         assert np.array_equal(clip.track, empty.track)
@@ -111,18 +111,18 @@ def test_the_fingertip_is_drawn_where_the_track_says(monkeypatch: pytest.MonkeyP
             row, column = int(y * size), int(x * size)
             near = hand[max(0, row - 6) : row + 7, max(0, column - 6) : column + 7]
             tips.append(near.any())
-    assert np.mean(tips) > 0.9  # a hand that looks like its background may not show
+    assert np.mean(tips) > 0.9  # a hand that looks like its background may be invisible
 
 
 def test_the_fingertip_is_the_upper_end_of_the_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     layers = []
     drawn = Hand.layer
 
-    def kept(*arguments: object) -> object:
+    def keep_layer(*arguments: object) -> object:
         layers.append(drawn(*arguments))  # type: ignore[arg-type]
         return layers[-1]
 
-    monkeypatch.setattr(Hand, "layer", kept)
+    monkeypatch.setattr(Hand, "layer", keep_layer)
     for seed in range(12):
         layers.clear()
         clip = draw_clip(seed, "left", frames=1)
@@ -139,7 +139,7 @@ def test_pictures_are_neither_black_nor_white() -> None:
         assert clip.frames.std() > 3
 
 
-def test_a_gesture_of_ones_own() -> None:
+def test_a_user_defined_gesture() -> None:
     strokes = {**STROKES, "zigzag": Stroke([[(0, 0), (1, 0.3), (0, 0.6), (1, 1)]])}
     assert draw_clip(0, "zigzag", frames=2, size=32, strokes=strokes).label == "zigzag"
     assert [clip.label for clip in draw_clips(11, frames=1, size=16, strokes=strokes)][10] == "zigzag"
@@ -151,7 +151,7 @@ def test_an_unknown_label_is_an_error_with_the_nearest_names() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"frames": 0}, {"size": 8}, {"size": 5000}])
-def test_senseless_numbers_are_refused(wrong: dict[str, int]) -> None:
+def test_numbers_out_of_range_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(GestureError, match="cannot draw"):
         draw_clip(**{"seed": 0, **wrong})
 

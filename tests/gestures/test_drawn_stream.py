@@ -1,4 +1,4 @@
-"""Drawn streams: the same for the same seed, and what is seen is what the events and the track say."""
+"""Drawn streams: a seed decides every pixel, and the frames show what the events and the track describe."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from edgeshift.errors import GestureError
-from edgeshift.gestures import SPACING, STROKES, Act, Stroke, draw_stream
+from edgeshift.gestures import SPACING, STROKES, Action, Stroke, draw_stream
 from edgeshift.gestures.draw import stream_events
 from edgeshift.gestures.hand import Hand
 
-SCRIPT = [Act("left", 1.0), Act("away", 2.0), Act("star", 3.0)]
+SCRIPT = [Action("left", 1.0), Action("away", 2.0), Action("star", 3.0)]
 
 
-def test_a_stream_is_what_it_says() -> None:
+def test_shapes_and_types() -> None:
     stream = draw_stream(5, seconds=10, size=32)
     assert stream.frames.shape == (40, 32, 32, 3)
     assert stream.frames.dtype == np.uint8
@@ -49,7 +49,7 @@ def test_another_process_draws_the_same() -> None:
 
 
 @pytest.mark.parametrize("spacing", [0.1, 0.25, 1.0])
-def test_times_are_spacing_apart_but_for_unrest(spacing: float) -> None:
+def test_times_are_spacing_apart_except_for_jitter(spacing: float) -> None:
     stream = draw_stream(1, seconds=20, spacing=spacing, size=16)
     assert len(stream.times) == round(20 / spacing)
     off = stream.times / spacing - np.arange(len(stream.times))
@@ -85,22 +85,22 @@ def test_a_script_is_drawn_to_its_end() -> None:
         assert stream.events[0].begin >= 0 and stream.events[-1].end <= stream.times[-1] + 1.5 * SPACING
 
 
-def test_leaving_out_the_beginning_shifts_all() -> None:
+def test_leaving_out_the_beginning_shifts_times_and_events() -> None:
     whole, rest = draw_stream(2, SCRIPT, size=16), draw_stream(2, SCRIPT, begin=2.0, size=16)
     assert len(whole.frames) - len(rest.frames) == 8
     assert rest.events[-1].begin == pytest.approx(whole.events[-1].begin - 2.0)
     assert -0.03 < rest.times[0] < 0.03
 
 
-def test_the_fingertip_is_drawn_where_the_track_says_and_nothing_while_it_is_away(
+def test_the_fingertip_is_drawn_on_the_track_and_no_hand_is_drawn_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     size, tips, away = 64, [], []
-    for seed in range(3, 15):  # 13: a forearm would still cross the picture
+    for seed in range(3, 15):  # 13: a forearm would still cross the frame
         monkeypatch.undo()
         stream = draw_stream(seed, SCRIPT, size=size)
         drawn = Hand.layer
-        # The same stream without its hand: all else is drawn by generators of its own.
+        # The same stream without its hand: everything else has generators of its own.
         monkeypatch.setattr(Hand, "layer", lambda *arguments, drawn=drawn: np.zeros_like(drawn(*arguments)))
         empty = draw_stream(seed, SCRIPT, size=size)
         assert np.array_equal(stream.track, empty.track)
@@ -111,23 +111,23 @@ def test_the_fingertip_is_drawn_where_the_track_says_and_nothing_while_it_is_awa
                 tips.append(hand[max(0, row - 4) : row + 5, max(0, column - 4) : column + 5].any())
             elif abs(x - 0.5) > 0.85 or abs(y - 0.5) > 0.85:
                 away.append(np.array_equal(frame, bare))
-    assert len(tips) > 200 and np.mean(tips) > 0.9  # a hand that looks like its background may not show
+    assert len(tips) > 200 and np.mean(tips) > 0.9  # a hand that looks like its background may be invisible
     assert len(away) > 60 and all(away)
 
 
-def test_one_scene_all_along() -> None:
-    """Two frames without a hand differ by what the camera does, and two streams by more."""
-    scenes = [draw_stream(seed, [Act("pause", 4.0)], size=32).frames.astype(float) for seed in range(6)]
-    for mine, other in pairwise(scenes):
-        assert np.abs(mine[4] - mine[-1]).mean() < np.abs(mine[4] - other[4]).mean()
+def test_the_background_stays_the_same() -> None:
+    """Two frames without a hand differ only by the camera; frames of two streams differ more."""
+    scenes = [draw_stream(seed, [Action("pause", 4.0)], size=32).frames.astype(float) for seed in range(6)]
+    for first, second in pairwise(scenes):
+        assert np.abs(first[4] - first[-1]).mean() < np.abs(first[4] - second[4]).mean()
 
 
-def test_a_gesture_of_ones_own() -> None:
+def test_a_user_defined_gesture() -> None:
     strokes = {"zigzag": Stroke([[(0, 0), (1, 0.3), (0, 0.6), (1, 1)]], seconds=(1.0, 2.0)), "up": STROKES["up"]}
     stream = draw_stream(0, seconds=40, size=16, spacing=1.0, strokes=strokes)
     assert {event.label for event in stream.events} == {"zigzag", "up"}
     with pytest.raises(GestureError, match="unknown gesture 'left'"):
-        draw_stream(0, [Act("left", 1.0)], strokes=strokes)
+        draw_stream(0, [Action("left", 1.0)], strokes=strokes)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,6 @@ def test_a_gesture_of_ones_own() -> None:
     ],
     ids=str,
 )
-def test_senseless_numbers_are_refused(wrong: dict[str, Any]) -> None:
+def test_numbers_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(GestureError, match="cannot draw seed"):
         draw_stream(**{"seed": 0, **wrong})

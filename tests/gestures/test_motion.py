@@ -1,4 +1,4 @@
-"""The fingertip's way through a script: what is asked for happens, in order, with the idle time it needs."""
+"""The path of a fingertip through a script: every action happens, in order, with enough idle time between them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ import numpy.typing as npt
 import pytest
 
 from edgeshift.errors import GestureError
-from edgeshift.gestures import LABELS, STROKES, Act, random_script
+from edgeshift.gestures import LABELS, STROKES, Action, random_script
 from edgeshift.gestures.motion import AWAY, NEAR, PAUSE, REST, WANDER, Motion, compose
 
 SEEDS = range(30)
-SCRIPT = [Act("left", 0.8), Act(PAUSE, 0.5), Act("star", 3.0), Act(AWAY, 1.5), Act("circle", 2.5), Act("x", 2.0)]
+SCRIPT = [
+    Action("left", 0.8),
+    Action(PAUSE, 0.5),
+    Action("star", 3.0),
+    Action(AWAY, 1.5),
+    Action("circle", 2.5),
+    Action("x", 2.0),
+]
 
 
-def way(script: list[Act], seed: int = 0) -> Motion:
+def path(script: list[Action], seed: int = 0) -> Motion:
     return compose(script, STROKES, np.random.default_rng(seed))
 
 
@@ -25,25 +32,27 @@ def inside(motion: Motion, times: npt.NDArray[np.float64]) -> npt.NDArray[np.boo
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_gestures_come_in_order_and_take_the_seconds_asked(seed: int) -> None:
-    motion = way(SCRIPT, seed)
-    asked = [act for act in SCRIPT if act.name in STROKES]
-    assert [event.label for event in motion.events] == [act.name for act in asked]
-    assert [event.end - event.begin for event in motion.events] == pytest.approx([act.seconds for act in asked])
+def test_gestures_come_in_order_and_take_their_seconds(seed: int) -> None:
+    motion = path(SCRIPT, seed)
+    gestures = [action for action in SCRIPT if action.name in STROKES]
+    assert [event.label for event in motion.events] == [action.name for action in gestures]
+    assert [event.end - event.begin for event in motion.events] == pytest.approx(
+        [action.seconds for action in gestures]
+    )
     assert motion.events[0].begin >= 0 and motion.events[-1].end < motion.seconds
-    assert motion.seconds >= sum(act.seconds for act in SCRIPT)
+    assert motion.seconds >= sum(action.seconds for action in SCRIPT)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_stroke_begins_within_a_second_of_the_last(seed: int) -> None:
-    events = way([Act(label, 0.7) for label in LABELS * 2], seed).events
+    events = path([Action(label, 0.7) for label in LABELS * 2], seed).events
     assert len(events) == 20
     assert min(b.begin - a.end for a, b in pairwise(events)) > REST - 1e-9
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_stroke_moves_and_is_in_the_picture(seed: int) -> None:
-    motion = way(SCRIPT, seed)
+def test_a_stroke_moves_and_is_in_the_frame(seed: int) -> None:
+    motion = path(SCRIPT, seed)
     for event in motion.events:
         times = np.linspace(event.begin, event.end, 50)
         track = motion.at(times)
@@ -52,8 +61,8 @@ def test_a_stroke_moves_and_is_in_the_picture(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_away_is_outside_for_as_long_as_it_says(seed: int) -> None:
-    motion = way([Act("left", 1.0), Act(AWAY, 2.0), Act("left", 1.0)], seed)
+def test_away_is_outside_of_the_frame_for_its_seconds(seed: int) -> None:
+    motion = path([Action("left", 1.0), Action(AWAY, 2.0), Action("left", 1.0)], seed)
     first, second = motion.events
     times = np.arange(first.end, second.begin, 0.01)
     assert (~inside(motion, times)).sum() * 0.01 >= 2.0
@@ -62,26 +71,26 @@ def test_away_is_outside_for_as_long_as_it_says(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_pause_stays_where_the_stroke_ended(seed: int) -> None:
-    motion = way([Act("up", 1.0), Act(PAUSE, 2.0)], seed)
+    motion = path([Action("up", 1.0), Action(PAUSE, 2.0)], seed)
     times = np.linspace(motion.events[0].end, motion.events[0].end + 2.0, 20)
     assert np.ptp(motion.at(times), axis=0).max() == 0
 
 
-def test_wandering_is_motion_without_an_event() -> None:
-    motion = way([Act(WANDER, 3.0)])
+def test_aimless_motion_is_not_an_event() -> None:
+    motion = path([Action(WANDER, 3.0)])
     assert motion.events == ()
     track = motion.at(np.linspace(0, motion.seconds, 100))
     assert np.linalg.norm(np.diff(track, axis=0), axis=1).sum() > 0.25
     for seed in SEEDS:
-        motion = way([Act(WANDER, 3.0)], seed)
+        motion = path([Action(WANDER, 3.0)], seed)
         assert inside(motion, np.array([motion.seconds])).all()
 
 
-def test_a_far_hand_leaves_before_the_next_stroke() -> None:
-    """The straight way through the picture would be a gesture of its own."""
+def test_a_distant_hand_leaves_before_the_next_stroke() -> None:
+    """A long straight move inside the frame would look like a gesture."""
     left = 0
     for seed in range(100):
-        motion = way([Act("left", 1.0), Act("left", 1.0)], seed)
+        motion = path([Action("left", 1.0), Action("left", 1.0)], seed)
         first, second = motion.events
         ends = motion.at(np.array([first.end, second.begin]))
         between = inside(motion, np.arange(first.end, second.begin, 0.02))
@@ -92,55 +101,55 @@ def test_a_far_hand_leaves_before_the_next_stroke() -> None:
     assert 20 < left < 100
 
 
-def test_the_hand_stays_where_it_begins_and_ends() -> None:
-    motion = way(SCRIPT)
+def test_the_hand_rests_before_and_after_its_path() -> None:
+    motion = path(SCRIPT)
     assert motion.at(np.array([-5.0])).tolist() == motion.at(np.array([0.0])).tolist()
     assert motion.at(np.array([motion.seconds + 9])).tolist() == motion.at(np.array([motion.seconds])).tolist()
     assert motion.at(np.zeros((4, 3))).shape == (4, 3, 2)
     assert motion.at(np.zeros(4)).dtype == np.float32
 
 
-def test_a_seed_gives_the_same_way() -> None:
-    assert np.array_equal(way(SCRIPT, 3).places, way(SCRIPT, 3).places)
-    assert not np.array_equal(way(SCRIPT, 3).places[:50], way(SCRIPT, 4).places[:50])
+def test_a_seed_gives_the_same_path() -> None:
+    assert np.array_equal(path(SCRIPT, 3).positions, path(SCRIPT, 3).positions)
+    assert not np.array_equal(path(SCRIPT, 3).positions[:50], path(SCRIPT, 4).positions[:50])
 
 
-def test_a_script_of_nothing_is_a_moment_of_nothing() -> None:
-    motion = way([])
+def test_an_empty_script_is_a_short_rest() -> None:
+    motion = path([])
     assert motion.events == () and motion.seconds == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ([Act("lft", 1.0)], "unknown gesture 'lft'; did you mean left"),
-        ([Act("wonder", 1.0)], "did you mean wander"),
-        ([Act("left", 0.0)], "'left' cannot take 0 s: give 0.05 to 3600"),
-        ([Act("left", float("nan"))], "cannot take nan s"),
-        ([Act(PAUSE, 3601.0)], "cannot take 3601 s"),
-        ([Act(PAUSE, 3600.0)] * 11, "39600 s is too long"),
+        ([Action("lft", 1.0)], "unknown gesture 'lft'; did you mean left"),
+        ([Action("wonder", 1.0)], "did you mean wander"),
+        ([Action("left", 0.0)], "'left' cannot take 0 s: give 0.05 to 3600"),
+        ([Action("left", float("nan"))], "cannot take nan s"),
+        ([Action(PAUSE, 3601.0)], "cannot take 3601 s"),
+        ([Action(PAUSE, 3600.0)] * 11, "39600 s is too long"),
     ],
 )
-def test_what_cannot_be_done_is_refused(script: list[Act], words: str) -> None:
+def test_impossible_actions_are_refused(script: list[Action], words: str) -> None:
     with pytest.raises(GestureError, match=words):
-        way(script)
+        path(script)
 
 
 def test_random_scripts_have_every_label_and_every_kind_of_gap() -> None:
     gaps, labels, firsts = set(), set(), set()
     for seed in range(20):
         script = random_script(60, STROKES, np.random.default_rng(seed))
-        assert sum(act.seconds for act in script) >= 60
+        assert sum(action.seconds for action in script) >= 60
         firsts.add(script[0].name if script[0].name in (PAUSE, AWAY) else "gesture")
         between: list[str] | None = None
-        for act in script:
-            if act.name not in STROKES:
+        for action in script:
+            if action.name not in STROKES:
                 if between is not None:
-                    between.append(act.name)
+                    between.append(action.name)
                 continue
-            least, most = STROKES[act.name].seconds
-            assert least <= act.seconds <= most
-            labels.add(act.name)
+            shortest, longest = STROKES[action.name].seconds
+            assert shortest <= action.seconds <= longest
+            labels.add(action.name)
             gaps.add(None if between is None else tuple(between))
             between = []
     assert labels == set(LABELS)
@@ -151,4 +160,4 @@ def test_random_scripts_have_every_label_and_every_kind_of_gap() -> None:
 def test_a_random_script_may_have_its_first_gesture_chosen() -> None:
     for seed in SEEDS:
         script = random_script(10, STROKES, np.random.default_rng(seed), first="star")
-        assert next(act.name for act in script if act.name in STROKES) == "star"
+        assert next(action.name for action in script if action.name in STROKES) == "star"

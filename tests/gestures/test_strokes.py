@@ -1,4 +1,4 @@
-"""The paths: what each label means, over many people's versions of it."""
+"""The path of each stroke, over many people's versions of it."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ def tracks(label: str, frames: int = 8) -> list[npt.NDArray[np.float32]]:
 
 
 def signed_area(track: npt.NDArray[np.float32]) -> float:
-    """Above 0 for a loop that runs clockwise in the picture, because y points down."""
+    """Return a value above 0 for a loop that runs clockwise in the frame, because y points down."""
     x, y = track.T
     return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) / 2)
 
 
-def test_the_labels_are_these_in_this_order() -> None:
+def test_labels_and_their_order() -> None:
     assert LABELS == ("left", "right", "up", "down", "circle", "square", "tick", "caret", "x", "star")
 
 
 @pytest.mark.parametrize(
     ("label", "axis", "sign"), [("left", 0, -1), ("right", 0, 1), ("up", 1, -1), ("down", 1, 1)], ids=str
 )
-def test_a_straight_stroke_moves_its_way(label: str, axis: int, sign: int) -> None:
+def test_a_straight_stroke_moves_in_its_direction(label: str, axis: int, sign: int) -> None:
     for track in tracks(label):
-        way = track[-1] - track[0]
-        assert way[axis] * sign > 0.2
-        assert abs(way[1 - axis]) < abs(way[axis]) / 2
-        assert (np.diff(track[:, axis]) * sign > -0.03).all()  # no further back than the hand trembles
+        moved = track[-1] - track[0]
+        assert moved[axis] * sign > 0.2
+        assert abs(moved[1 - axis]) < abs(moved[axis]) / 2
+        assert (np.diff(track[:, axis]) * sign > -0.03).all()  # backwards only by the tremor of the hand
 
 
 def test_a_circle_runs_counter_clockwise_and_a_square_clockwise() -> None:
@@ -64,14 +64,14 @@ def test_an_x_goes_down_to_the_right_and_then_up_to_the_right() -> None:
         assert track[-1, 1] < middle[1]
 
 
-def test_a_star_runs_twice_round_its_middle() -> None:
+def test_a_star_runs_twice_around_its_middle() -> None:
     for seed in SEEDS:
         x, y = (trace(STROKES["star"], np.random.default_rng(seed)) - [0.5, 0.55]).T
         turn = np.unwrap(np.arctan2(y, x))
-        assert turn[-1] - turn[0] == pytest.approx(2 * 2 * np.pi, abs=0.6)  # clockwise in the picture
+        assert turn[-1] - turn[0] == pytest.approx(2 * 2 * np.pi, abs=0.6)  # clockwise in the frame
 
 
-def test_tracks_stay_inside_the_picture() -> None:
+def test_tracks_stay_inside_the_frame() -> None:
     for label in LABELS:
         for track in tracks(label):
             assert track.dtype == np.float32
@@ -85,7 +85,7 @@ def test_the_shutter_opens_before_it_closes() -> None:
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_how_much_is_done_says_when_the_fingertip_moves(label: str) -> None:
+def test_the_completed_share_grows_only_while_the_fingertip_moves(label: str) -> None:
     for seed in SEEDS:
         motion, done = move(STROKES[label], 64, np.random.default_rng(seed))
         assert done.shape == (64,)
@@ -93,11 +93,11 @@ def test_how_much_is_done_says_when_the_fingertip_moves(label: str) -> None:
         assert 0 <= done[0] < 0.1 and done[-1] > 0.9
         steps = np.linalg.norm(np.diff(motion[:, 1], axis=0), axis=1)
         resting = (done[1:] <= 0) | (done[:-1] >= 1)
-        if resting.any():  # nothing but tremor
+        if resting.any():  # only tremor
             assert steps[resting].max() < 0.04 and steps[~resting].sum() > 5 * 0.04
 
 
-def test_a_stroke_of_ones_own_is_just_a_path() -> None:
+def test_a_user_defined_stroke_is_only_a_path() -> None:
     zigzag = Stroke([[(0, 0), (1, 0.3), (0, 0.6), (1, 1)]])
     path = trace(zigzag, np.random.default_rng(0))
     assert path.shape == (256, 2)

@@ -1,0 +1,124 @@
+"""Rendering of drawn frames: a hand that follows a fingertip's path, in front of a background, seen by a camera."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeshift.gestures.camera import MARGIN, Camera
+from edgeshift.gestures.hand import Hand, Vector, draw_hand
+from edgeshift.gestures.scene import Image, background
+from edgeshift.gestures.strokes import Points
+from edgeshift.video.fit import Frame, opencv
+
+#: Distance of the fingertip from the middle of the frame, as a share of the frame, from which no part of the hand is
+#: visible.
+FAR = 0.85
+
+
+class Renderer:
+    """Draws the frames of one clip or stream, which share a hand, a background and a camera.
+
+    Args:
+        for_hand: draws the hand.
+        for_pose: draws the pose.
+        for_background: draws the background.
+        for_camera: draws the properties of the camera.
+        motion: float32 [T, 3, 2], the fingertip when the shutter of a frame opens, halfway, and when it closes.
+        size: height and width of the frames, pixels.
+    """
+
+    def __init__(
+        self,
+        for_hand: np.random.Generator,
+        for_pose: np.random.Generator,
+        for_background: np.random.Generator,
+        for_camera: np.random.Generator,
+        motion: Points,
+        size: int,
+    ) -> None:
+        self.motion, self.size = motion, size
+        self.pose = _Pose(for_pose, motion)
+        self.hand = draw_hand(for_hand)
+        self.background, self.light = _lit_background(for_background, self.hand, size)
+        self.camera = Camera(for_camera, len(motion), size, float(self.background.mean()))
+
+    def draw(self, index: int) -> Frame:
+        """Draw frame ``index``: uint8 [size, size, 3]."""
+        picture = self.camera.view(self.background, index)
+        if np.all(np.abs(self.motion[index] - 0.5) < FAR):
+            layer = self.pose.layer(self.hand, self.motion[index], self.size)
+            picture = _composite(picture, layer, self.light, self.pose)
+        return self.camera.expose(picture, index)
+
+
+class _Pose:
+    """How hand and arm follow the fingertip. The unit is the height of the frame; x runs from 0 to ``aspect``."""
+
+    def __init__(self, random: np.random.Generator, motion: Points) -> None:
+        self.aspect = float(random.choice([4 / 3, 4 / 3, 16 / 9, 1]))
+        visible = motion[:, 1][np.all(np.abs(motion[:, 1] - 0.5) < 0.5, 1)]
+        self.centre = (visible.mean(0) if len(visible) else np.array([0.5, 0.45])) * [self.aspect, 1]
+        self.length = random.uniform(0.3, 0.75)  # from the fingertip to the wrist
+        kind = random.random()  # the elbow is mostly below, on the right
+        x = (0.65, 1.35) if kind < 0.7 else (0.2, 0.65) if kind < 0.88 else (-0.4, 0.2)
+        self.elbow = np.array([random.uniform(*x) * self.aspect, random.uniform(1.3, 1.9)])
+        self.follow = random.uniform(0, 0.75)  # share of the fingertip's motion that the elbow follows
+        self.bend = random.uniform(0, 0.8)  # 1: the finger points along the forearm; 0: it points up
+        self.tilt = random.normal(0, 0.15)
+        self.nearer = random.normal(0, 0.12)  # how much larger the hand is in the lower part of the frame
+        self.blurs = random.random() < 0.75
+        self.shadow = random.uniform(0.15, 0.5) if random.random() < 0.25 else 0.0
+        self.shadow_offset = random.normal(0, 0.07, 2)
+
+    def layer(self, hand: Hand, opening: Points, size: int) -> Image:
+        """Draw the hand of one frame, float32 [size, size, 4], with motion blur.
+
+        Args:
+            hand: the hand.
+            opening: float32 [3, 2], the fingertip when the shutter opens, halfway, and when it closes.
+            size: height and width of the frame, pixels.
+        """
+        distance = float(np.abs(opening[2] - opening[0]).max()) * size if self.blurs else 0.0
+        count = min(6, 1 + int(distance / 1.5))
+        at = np.linspace(0, 2, count) if count > 1 else np.ones(1)
+        tips = np.stack([np.interp(at, [0, 1, 2], opening[:, axis]) for axis in (0, 1)], 1) * [self.aspect, 1]
+        total = self._still(hand, tips[0], size)
+        for tip in tips[1:]:
+            total += self._still(hand, tip, size)
+        return total / np.float32(count)
+
+    def _still(self, hand: Hand, tip: Vector, size: int) -> Image:
+        moved = tip - self.centre
+        elbow = self.elbow + moved * self.follow
+        back = _unit(elbow - tip) * self.bend + np.array([self.tilt, 1]) * (1 - self.bend)
+        wrist = tip + _unit(back) * self.length * (1 + self.nearer * 2 * moved[1])
+        return hand.layer(tip, wrist, _unit(elbow - wrist) * 2.4, size, self.aspect)  # 2.4 is beyond any edge
+
+
+def _lit_background(random: np.random.Generator, hand: Hand, size: int) -> tuple[Image, float]:
+    """Return the background, and the brightness of the hand in it. A fifth of the backgrounds look like skin."""
+    scene = background(random, size + 2 * round(size * MARGIN))
+    mean, skin = scene.mean((0, 1)), float(hand.skin.mean())
+    if random.random() < 0.2:
+        like_skin = scene * (hand.skin * random.uniform(0.6, 1.4) / np.maximum(mean, 0.05))
+        scene = scene + (like_skin - scene) * np.float32(random.uniform(0.2, 0.7))
+        return np.clip(scene, 0, 1), float(random.uniform(0.7, 1.2))
+    balance = np.clip(float(mean.mean()) / skin, 0.5, 1.6) ** random.uniform(0, 1)
+    silhouette = random.uniform(0.25, 0.6) if random.random() < 0.12 else 1.0
+    return scene, float(balance * silhouette)
+
+
+def _composite(picture: Image, layer: Image, light: float, pose: _Pose) -> Image:
+    cv2 = opencv("drawing gestures")
+    alpha = layer[..., 3:]
+    if pose.shadow:
+        size = len(picture)
+        move_by = np.column_stack([np.eye(2), pose.shadow_offset * size])
+        shadow = cv2.GaussianBlur(cv2.warpAffine(alpha, move_by, (size, size)), (0, 0), size / 40)
+        picture = picture * (1 - np.float32(pose.shadow) * shadow[..., None])
+    return picture * (1 - alpha) + layer[..., :3] * np.float32(light)
+
+
+def _unit(vector: Vector) -> Vector:
+    unit: Vector = vector / np.linalg.norm(vector)
+    return unit

@@ -198,7 +198,7 @@ def open_page(browser_with, shipped, timing_frames) -> Callable[..., Any]:
         server = RunningServer(read_phone_artifact(path), page_job, timing_frames, None, **options)
 
         def events(kind: type, count: int = 0) -> list[Any]:
-            """Return the events of a kind, after waiting for ``count`` of them, which come later than the page shows."""
+            """Return the events of a kind. Wait for ``count`` of them, which come after the page shows them."""
             end = monotonic() + 30
             while True:
                 found = [event for event in server.events if isinstance(event, kind)]

@@ -29,7 +29,7 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.gestures import SPACING, draw_stream
 from edgeshift.runtimes import load
 from edgeshift.stream import Model, Stream
-from edgeshift.stream.parity import MAX_STATE_ERROR, Spread, real_states
+from edgeshift.stream.parity import MAX_STATE_ERROR, StateError, real_states
 from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 
 MINUTES = 30.0
@@ -139,7 +139,7 @@ def soak(
 
 def _window(stream: Stream, reference: Stream, frames: Iterator[Frame], seconds: float) -> Window:
     """Step both streams for a time and compare logits and states."""
-    end, steps, spreads, pairs = perf_counter() + seconds, 0, dict[str, Spread](), []
+    end, steps, spreads, pairs = perf_counter() + seconds, 0, dict[str, StateError](), []
     while perf_counter() < end or steps < LEAST:
         frame = next(frames)
         logits, expected = stream.step(frame).logits, reference.step(frame).logits
@@ -147,11 +147,11 @@ def _window(stream: Stream, reference: Stream, frames: Iterator[Frame], seconds:
             pairs.append((logits - logits.mean(), expected - expected.mean()))
             states, wanted = real_states(stream), real_states(reference)
             for name in states.keys() & wanted.keys():
-                spreads.setdefault(name, Spread()).add(states[name], wanted[name])
+                spreads.setdefault(name, StateError()).add(states[name], wanted[name])
         steps += 1
     a, b = (np.stack(side).astype(np.float64) for side in zip(*pairs, strict=True))
     cosine = float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
-    error = max(spread.error for spread in spreads.values())
+    error = max(spread.relative for spread in spreads.values())
     del a, b, pairs  # the memory of the comparison is not the stream's
     gc.collect()
     return Window(steps=steps, memory=resident(), state_error=round(error, 5), cosine=round(cosine, 6))

@@ -1,7 +1,7 @@
-"""The check a device runs on itself: frames made from a seed, and the logits they must give.
+"""The self-check: a device runs test frames that are made from a seed, and compares the logits with expected ones.
 
-The frames are made with integer arithmetic only, from a generator whose stream NumPy keeps fixed, so they are the
-same on every platform.
+The frames are made with integer arithmetic, from a random generator whose numbers NumPy guarantees not to change, so
+they are the same on every platform.
 """
 
 from __future__ import annotations
@@ -18,15 +18,22 @@ from edgeshift.stream.stream import Model
 from edgeshift.targets import Precision
 
 FRAMES = 8
-#: Allowed difference as a share of the range of the expected logits: kernels of other processors round otherwise.
+#: Allowed difference of a logit, as a share of the range of the expected logits. Other processors round differently.
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 0.1}
-#: Cells of the random picture in each direction.
+#: Number of coloured cells in each direction of a test frame.
 CELLS = 14
 
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """What the device found. ``error`` and ``tolerance`` are in units of the logits."""
+    """Result of a self-check.
+
+    Attributes:
+        frames: number of test frames.
+        error: largest difference of a logit.
+        tolerance: largest allowed difference of a logit.
+        repeatable: True if a second run gave exactly the same logits.
+    """
 
     frames: int
     error: float
@@ -35,21 +42,21 @@ class SelfCheck:
 
     @property
     def ok(self) -> bool:
-        """True if the device computes what the maker computed."""
+        """True if the self-check passed."""
         return self.repeatable and self.error <= self.tolerance
 
 
 def check_frames(seed: int, count: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Test frames: coarse coloured cells that move one cell to the right per frame.
+    """Return test frames: a grid of coloured cells that moves to the right by one cell per frame.
 
     Returns:
-        uint8 [count, height, width, 3], equal everywhere for the same arguments.
+        uint8 [count, height, width, 3]. The same arguments give the same frames on every platform.
     """
     return np.stack(list(_check_frames(seed, count, height, width)))
 
 
 def _check_frames(seed: int, count: int, height: int, width: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """One at a time: what a description asks for may be large."""
+    """Yield the frames one by one, because together they may be large."""
     cells = np.random.RandomState(seed).randint(0, 256, (CELLS, CELLS + count, 3)).astype(np.uint8)
     rows = np.arange(height) * CELLS // height
     columns = np.arange(width) * CELLS // width
@@ -57,12 +64,14 @@ def _check_frames(seed: int, count: int, height: int, width: int) -> Iterator[np
 
 
 def make_check(model: Model, precision: Precision | None = None, seed: int = 7) -> CheckSpec:
-    """Record what the model answers to the test frames.
+    """Record the logits that a model gives for the test frames.
 
     Args:
-        precision: of what will be checked; None: the model's own.
+        model: the model that gives the expected logits.
+        precision: precision of the artifact that will be checked; None: that of the model.
+        seed: seed of the test frames.
     """
-    logits = _answers(model, seed, FRAMES)
+    logits = _logits(model, seed, FRAMES)
     tolerance = TOLERANCE[precision or model.spec.precision] * float(np.ptp(logits))
     return CheckSpec(
         seed=seed, logits=tuple(tuple(float(v) for v in row) for row in logits), tolerance=max(tolerance, 1e-6)
@@ -70,21 +79,21 @@ def make_check(model: Model, precision: Precision | None = None, seed: int = 7) 
 
 
 def self_check(model: Model) -> SelfCheck:
-    """Run the embedded check, twice.
+    """Run the self-check of an artifact twice.
 
     Raises:
-        EdgeshiftError: the artifact carries none.
+        EdgeshiftError: the artifact has no self-check.
     """
     check = model.spec.check
     if check is None:
-        raise EdgeshiftError("the artifact carries no self-check; convert the model again")
+        raise EdgeshiftError("the artifact has no self-check; convert the model again")
     expected = np.array(check.logits)
-    first, second = (_answers(model, check.seed, len(expected)) for _ in range(2))
+    first, second = (_logits(model, check.seed, len(expected)) for _ in range(2))
     error = float(np.abs(first - expected).max())
     return SelfCheck(len(expected), error, check.tolerance, bool(np.array_equal(first, second)))
 
 
-def _answers(model: Model, seed: int, count: int) -> npt.NDArray[np.float64]:
+def _logits(model: Model, seed: int, count: int) -> npt.NDArray[np.float64]:
     spec: StreamSpec = model.spec
     stream = model.stream()
     frames = _check_frames(seed, count, spec.frame.height, spec.frame.width)

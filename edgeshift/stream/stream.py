@@ -1,11 +1,11 @@
-"""Model, Stream, Prediction: the one face of every runtime.
+"""Model, Stream and Prediction: how an artifact runs, the same for every runtime.
 
     model = edgeshift.load("gestures.tflite")
     stream = model.stream()
     for frame in frames:                      # uint8 [H, W, 3] RGB, any size
         print(stream.step(frame).label)
 
-A Model is the loaded file; a Stream owns one set of states, so one Model serves many cameras.
+A Model is a loaded artifact. A Stream has its own states, so one Model serves several cameras.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -32,12 +33,18 @@ Array = npt.NDArray[Any]
 PHASES = ("pre", "infer", "post")
 
 
-# After a network the caches hold nothing of ours, and Python code costs several times what a loop around it shows: a
-# step makes few calls. Structs are made in C; a frozen dataclass sets its fields one call at a time.
+# Inference evicts the caches, so Python after it is several times slower than in a micro-benchmark. A step therefore
+# makes few calls, and returns msgspec structs, which are made in C: a frozen dataclass sets its fields one by one.
 
 
 class Timings(msgspec.Struct, frozen=True):
-    """Seconds: frame to tensor, state in to state out, logits to prediction."""
+    """Times of a step in seconds.
+
+    Attributes:
+        pre: from the frame to the input tensor.
+        infer: inference, with the states.
+        post: from the logits to the prediction.
+    """
 
     pre: float
     infer: float
@@ -45,12 +52,14 @@ class Timings(msgspec.Struct, frozen=True):
 
 
 class Prediction(msgspec.Struct, frozen=True):
-    """The answer for one frame.
+    """The result for one frame.
 
     Attributes:
-        label, index: the first label. score: its softmax probability, computed when it is asked for.
-        logits: float32 [classes], this frame's own, before any smoothing.
-        timings: of this step. fresh: False if the frame came before it was due and the last answer is repeated.
+        label: label with the largest logit.
+        index: index of that label.
+        logits: float32 [classes], of this frame alone, not smoothed.
+        timings: times of the step.
+        fresh: False if the frame was not due, so that the previous prediction is repeated.
     """
 
     label: str
@@ -61,15 +70,16 @@ class Prediction(msgspec.Struct, frozen=True):
 
     @property
     def score(self) -> float:
-        """The softmax probability of the first label."""
+        """Softmax probability of the label. It is computed at every access."""
         return 1.0 / float(np.exp(self.logits - self.logits[self.index]).sum())
 
 
 class Fitted(msgspec.Struct, frozen=True):
-    """A frame that was fitted ahead of its step (``Stream.fit``).
+    """A frame that ``Stream.fit`` has fitted, for ``Stream.step_fitted``.
 
     Attributes:
-        pixels: uint8 [height, width, 3] in the network's order. seconds: that fitting took.
+        pixels: uint8 [height, width, 3] in the channel order of the network.
+        seconds: time that fitting took.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -77,32 +87,35 @@ class Fitted(msgspec.Struct, frozen=True):
 
 
 class Executor(Protocol):
-    """What a runtime gives a stream: one set of states and the means to run a frame through it."""
+    """What a runtime implements for a stream: one set of states, and a function that runs a frame through the graph."""
 
     def run(self, frame: Array) -> Array:
-        """Run one frame [1, H, W, 3] of the input's dtype and advance the states.
+        """Run one frame and update the states.
+
+        Args:
+            frame: [1, H, W, 3] with the dtype of the graph's input.
 
         Returns:
-            The logits as the graph gives them, [1, classes]; valid until the next call.
+            The logits as the graph stores them, [1, classes]. They are valid until the next call.
         """
         ...
 
     def states(self) -> dict[str, Array]:
-        """Copies of the states, as stored."""
+        """Return copies of the states, as the graph stores them."""
         ...
 
     def set_states(self, states: dict[str, Array]) -> None:
-        """Overwrite the states with arrays of the right shapes and dtypes."""
+        """Replace the states by arrays of the same shapes and dtypes."""
         ...
 
 
 class Model:
-    """A loaded artifact. Made by ``edgeshift.load``; immutable, and the source of streams.
+    """A loaded artifact, which makes streams. It is made by ``edgeshift.load`` and never changes.
 
     Args:
-        spec: what the file says of itself.
-        runtime: name and version of what runs it, for reports.
-        executor: makes a fresh executor, one per stream.
+        spec: description of the artifact.
+        runtime: name and version of the runtime.
+        executor: makes the executor of a new stream.
     """
 
     def __init__(self, spec: StreamSpec, runtime: str, executor: Callable[[], Executor]) -> None:
@@ -111,151 +124,165 @@ class Model:
         self._executor = executor
 
     def stream(self) -> Stream:
-        """A new stream with states of its own, at the start."""
+        """Return a new stream with its own states."""
         return Stream(self.spec, self._executor())
 
     def fitted(self) -> Model:
-        """The same, for frames that are as the network takes them: nothing is left to resize, crop or reorder."""
+        """Return the same model for frames that already have the size and channel order of the network."""
         frame = FrameSpec(self.spec.frame.height, self.spec.frame.width)
         return Model(msgspec.structs.replace(self.spec, frame=frame), self.runtime, self._executor)
 
 
 class Stream:
-    """One camera's worth of state."""
+    """One sequence of frames with its states. Made by ``Model.stream``.
+
+    Use it from one thread. Only ``due`` and ``fit`` may be called from other threads.
+    """
 
     def __init__(self, spec: StreamSpec, executor: Executor) -> None:
         self.spec = spec
         self._executor = executor
         frame, dtype = spec.frame, np.dtype(spec.input.dtype)
         self._pixels = np.empty((frame.height, frame.width, 3), np.uint8)
-        # Frames of bytes are made where the pixels are: the tensor is another view of them.
-        inside = dtype.itemsize == 1
-        self._tensor = self._pixels.view(dtype)[None] if inside else np.empty(spec.input.shape, dtype)
+        # If the graph takes bytes, the input tensor is a view of the fitted pixels.
+        in_place = dtype.itemsize == 1
+        self._tensor = self._pixels.view(dtype)[None] if in_place else np.empty(spec.input.shape, dtype)
+        # Writes fitted pixels to the input tensor. A partial of a function in C costs no Python call.
+        self._load: Callable[[npt.NDArray[np.uint8]], Any] = partial(np.copyto, self._tensor[0])
+        if spec.input.dtype == "int8":  # the pixel minus 128: in two's complement, the top bit is flipped
+            self._load = partial(np.bitwise_xor, np.uint8(128), out=self._pixels)
         self._labels = spec.labels
-        self._reals = _real_values(spec.output) if spec.output.dtype == "int8" else None
-        self._start = {
-            state.name: np.full(
-                state.shape, _stored(state.start, state.scale, state.zero_point, state.dtype), state.dtype
-            )
-            for state in spec.states
-        }
+        self._dequantized = _dequantized(spec.output) if spec.output.dtype == "int8" else None
+        self._start = {state.name: np.full(state.shape, _stored(state), state.dtype) for state in spec.states}
         self._last: Prediction | None = None
         self._pacer: Pacer | None = None
         if spec.state_form == "io":
             self.reset()
-        else:  # begins where the file itself does, as in an app: parity must see that
+        else:  # The states begin with the values in the file, as in an app, so that parity compares those.
             self._forget()
 
-    def step(self, frame: npt.NDArray[np.uint8] | Fitted, timestamp: float | None = None) -> Prediction:
-        """Feed one frame.
+    def step(self, frame: npt.NDArray[np.uint8], timestamp: float | None = None) -> Prediction:
+        """Run one frame.
 
         Args:
-            frame: uint8 [H, W, 3] RGB, any size; it is fitted as the spec says. Or what ``fit`` made of it.
-            timestamp: seconds. If given, and the spec knows the trained frame spacing, a frame that comes before it
-                is due is not fed: the last answer comes back with ``fresh=False``. A network trained on a frame every
-                0.4 s does not understand one every 0.03 s.
+            frame: uint8 [H, W, 3] RGB of any size. It is fitted to the size that the network takes.
+            timestamp: time of the frame in seconds. If it is given and the artifact knows its frame spacing, a frame
+                that is not due is not run, and the previous prediction is returned with ``fresh=False``. Networks are
+                trained with a certain frame spacing, and are less accurate with another one.
 
         Raises:
-            VideoError: not a frame.
-            EdgeshiftError: a timestamp that is not finite.
+            VideoError: the frame has another dtype or shape.
+            EdgeshiftError: the timestamp is not finite.
         """
-        if timestamp is not None and not math.isfinite(timestamp):
-            raise EdgeshiftError(f"a timestamp of {timestamp} is not a time in seconds")
-        pacer = None
-        if timestamp is not None and self._pacer is not None:
-            # A copy, kept once there is an answer: what cannot be fed must not use up the time of the next frame.
-            pacer = copy(self._pacer)
-            if not pacer.takes(timestamp) and self._last is not None:
-                self._pacer = pacer
-                return msgspec.structs.replace(self._last, timings=Timings(0.0, 0.0, 0.0), fresh=False)
-        t0 = perf_counter()
-        tensor = self.prepare(frame)
-        t1 = perf_counter()
-        raw = self._executor.run(tensor)[0]
-        t2 = perf_counter()
-        # Both copy: the runtime may write the next logits where these are.
-        logits = raw.astype(np.float32) if self._reals is None else self._reals.take(raw)
-        index = int(logits.argmax())
-        pre = t1 - t0 + (frame.seconds if isinstance(frame, Fitted) else 0.0)
-        timings = Timings(pre, t2 - t1, perf_counter() - t2)
-        self._last = Prediction(self._labels[index], index, logits, timings)
-        if pacer is not None:
-            self._pacer = pacer
-        return self._last
+        return self._step(frame, None, timestamp)
+
+    def step_fitted(self, fitted: Fitted, timestamp: float | None = None) -> Prediction:
+        """Run a frame that ``fit`` has fitted. The time of fitting is part of ``timings.pre``.
+
+        Args:
+            fitted: the fitted frame. It is not changed.
+            timestamp: as for ``step``.
+
+        Raises:
+            VideoError: the frame was fitted for a network that takes another size.
+            EdgeshiftError: the timestamp is not finite.
+        """
+        if fitted.pixels.shape != self._pixels.shape:
+            raise VideoError(
+                f"the frame was fitted to {list(fitted.pixels.shape)}, but this stream takes {list(self._pixels.shape)}"
+            )
+        return self._step(None, fitted, timestamp)
+
+    def fit(self, frame: npt.NDArray[np.uint8]) -> Fitted:
+        """Fit a frame before its step. Any thread may call this, because it does not change the stream.
+
+        Fitting mostly waits for memory. The thread that has just written the frame still has it in its caches, and
+        needs half the time of a thread that runs the network.
+
+        Raises:
+            VideoError: the frame has another dtype or shape than uint8 [H, W, 3].
+        """
+        start = perf_counter()
+        pixels = fit_frame(frame, self.spec.frame)
+        return Fitted(pixels, perf_counter() - start)
 
     def due(self, timestamp: float) -> bool:
-        """Whether a frame of this time would be fed. Any thread may ask; the next step may make it untrue."""
+        """Return True if a step with this timestamp would run its frame, unless another step comes first."""
         pacer = self._pacer
         return pacer is None or self._last is None or copy(pacer).takes(timestamp)
 
-    def fit(self, frame: npt.NDArray[np.uint8]) -> Fitted:
-        """Fit a frame ahead of its step. Any thread may: nothing of the stream is touched.
-
-        Fitting waits for memory more than it computes: the thread that has just written the frame is twice as fast as
-        one whose caches hold a network.
-
-        Raises:
-            VideoError: not a frame.
-        """
-        begin = perf_counter()
-        pixels = fit_frame(frame, self.spec.frame)
-        return Fitted(pixels, perf_counter() - begin)
-
-    def prepare(self, frame: npt.NDArray[np.uint8] | Fitted) -> Array:
-        """The input tensor for a frame: [1, H, W, 3], valid until the next call."""
-        if isinstance(frame, Fitted):
-            if frame.pixels.shape != self._pixels.shape:
-                raise VideoError(f"fitted to {list(frame.pixels.shape)}: this stream takes {list(self._pixels.shape)}")
-            pixels = frame.pixels
-        else:
-            pixels = fit_frame(frame, self.spec.frame, out=self._pixels)
-        if self.spec.input.dtype == "int8":
-            # value - 128 in two's complement is a flip of the top bit: one pass over bytes.
-            np.bitwise_xor(pixels, 128, out=self._pixels)
-        elif self.spec.input.dtype != "uint8":
-            self._tensor[0] = pixels
-        elif pixels is not self._pixels:
-            np.copyto(self._pixels, pixels)
+    def prepare(self, frame: npt.NDArray[np.uint8]) -> Array:
+        """Return the input tensor for a frame, [1, H, W, 3]. It is valid until the next call or step."""
+        self._load(fit_frame(frame, self.spec.frame, out=self._pixels))
         return self._tensor
 
     def spotter(self, rule: RuleSpec | None = None) -> Spotter:
-        """What turns this stream's answers into events, each announced once: feed it the fresh answers.
+        """Return a spotter, which turns the fresh predictions of this stream into detections.
 
         Args:
-            rule: None: the one that the artifact carries.
+            rule: the event rule; None: the rule in the artifact.
 
         Raises:
-            EdgeshiftError: it carries none, and none is given; or a rule that does not fit the labels.
+            EdgeshiftError: there is no rule, or it does not fit the labels.
         """
         rule = rule or self.spec.rule
         if rule is None:
-            raise EdgeshiftError(
-                "the artifact carries no rule for announcing events: give one (edgeshift.events.spotter)"
-            )
+            raise EdgeshiftError("the artifact has no event rule: pass one (edgeshift.artifact.description.RuleSpec)")
         return Spotter(rule, self.spec.labels)
 
     def reset(self) -> None:
-        """Forget everything: the next step is the first."""
-        self._begin(self._start)
+        """Set the states to their start values. The next frame is the first of a new sequence."""
+        self._restart(self._start)
 
     @property
     def state(self) -> dict[str, Array]:
-        """The carried state, {name: array as stored}, copied: save it, restore it later by assignment.
+        """Copies of the states, {name: array as stored}. Assign them later to continue from the same point.
 
-        It holds no time. The pace counts from the first frame after a restore, as after a ``reset``: that one is fed.
+        They contain no time: as after a ``reset``, the frame spacing counts from the next frame.
         """
         return self._executor.states()
 
     @state.setter
     def state(self, states: dict[str, Array]) -> None:
         given = {name: (array.shape, array.dtype) for name, array in states.items()}
-        wanted = {name: (array.shape, array.dtype) for name, array in self._start.items()}
-        if given != wanted:
-            name = next(name for name in (wanted | given) if given.get(name) != wanted.get(name))
-            raise EdgeshiftError(f"state {name!r}: given {given.get(name)}, the artifact carries {wanted.get(name)}")
-        self._begin(states)
+        expected = {name: (array.shape, array.dtype) for name, array in self._start.items()}
+        for name in expected | given:
+            if given.get(name) != expected.get(name):
+                raise EdgeshiftError(
+                    f"state {name!r}: given {given.get(name)}, but the artifact has {expected.get(name)}"
+                )
+        self._restart(states)
 
-    def _begin(self, states: dict[str, Array]) -> None:
+    def _step(self, frame: Any, fitted: Fitted | None, timestamp: float | None) -> Prediction:
+        pacer = None
+        if timestamp is not None:
+            if not math.isfinite(timestamp):
+                raise EdgeshiftError(f"a timestamp of {timestamp} is not a time in seconds")
+            if self._pacer is not None:
+                # The pacer is replaced only after the prediction: a frame that fails must not make the next one early.
+                pacer = copy(self._pacer)
+                if not pacer.takes(timestamp) and self._last is not None:
+                    self._pacer = pacer
+                    return msgspec.structs.replace(self._last, timings=Timings(0.0, 0.0, 0.0), fresh=False)
+        t0 = perf_counter()
+        if fitted is None:
+            self._load(fit_frame(frame, self.spec.frame, out=self._pixels))
+        else:
+            self._load(fitted.pixels)
+            t0 -= fitted.seconds
+        t1 = perf_counter()
+        raw = self._executor.run(self._tensor)[0]
+        t2 = perf_counter()
+        # Both ways copy, because the runtime may overwrite its logits in the next step.
+        logits = raw.astype(np.float32) if self._dequantized is None else self._dequantized.take(raw)
+        index = int(logits.argmax())
+        timings = Timings(t1 - t0, t2 - t1, perf_counter() - t2)
+        self._last = Prediction(self._labels[index], index, logits, timings)
+        if pacer is not None:
+            self._pacer = pacer
+        return self._last
+
+    def _restart(self, states: dict[str, Array]) -> None:
         self._executor.set_states(states)
         self._forget()
 
@@ -264,11 +291,12 @@ class Stream:
         self._pacer = Pacer(self.spec.frame_spacing) if self.spec.frame_spacing else None
 
 
-def _real_values(tensor: TensorSpec) -> npt.NDArray[np.float32]:
-    """The real value of each int8, at the place it has as an index: -1 is the last. One look-up dequantizes."""
+def _dequantized(tensor: TensorSpec) -> npt.NDArray[np.float32]:
+    """Return the real value of each stored int8 at the index that it has in Python: the value of -1 is the last."""
     stored = np.arange(256, dtype=np.uint8).view(np.int8)
     return (stored.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 
 
-def _stored(value: float, scale: float, zero_point: int, dtype: str) -> float:
-    return round(value / scale) + zero_point if dtype == "int8" else value
+def _stored(state: TensorSpec) -> float:
+    """Return the start value of a state, as the graph stores it."""
+    return round(state.start / state.scale) + state.zero_point if state.dtype == "int8" else state.start

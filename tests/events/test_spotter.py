@@ -210,7 +210,7 @@ def test_a_stream_gives_its_spotter():
     found = [spotter.feed(stream.step(frame).logits, float(i)) for i, frame in enumerate(frames(20))]
     assert any(found)
     assert stream.spotter(rule(window=7)).rule.window == 7
-    with pytest.raises(EdgeshiftError, match="carries no rule"):
+    with pytest.raises(EdgeshiftError, match="has no event rule"):
         model().stream().spotter()
 
 

@@ -107,7 +107,7 @@ def test_a_dropped_state_passes_the_first_frame_and_is_refused(precision):
 def test_a_state_that_is_kept_over_a_reset_is_refused():
     found = parity(Stubborn)
     assert found.max_error == 0 and found.state_error == 0, "the first run is right"
-    assert failures(found, "fp32") == ["after a reset the same frames gave other logits: state survives the reset"]
+    assert failures(found, "fp32") == ["the same frames gave other logits after a reset: a state is not reset"]
 
 
 def test_a_wrong_state_is_refused_though_the_logits_are_right():
@@ -118,7 +118,7 @@ def test_a_wrong_state_is_refused_though_the_logits_are_right():
     found = parity(Hiding)
     assert found.max_error == 0
     (problem,) = failures(found, "fp32")
-    assert problem.startswith("a state differs by") and problem.endswith("fp32 allows 0.001")
+    assert problem.startswith("a state differs by") and problem.endswith("the limit for fp32 is 0.001")
 
 
 def test_a_state_that_is_no_number_is_refused():
@@ -141,7 +141,7 @@ def test_one_logit_of_one_frame_counts(at):
     found = parity(altered(change))
     assert found.max_error == pytest.approx(2e-4, rel=0.02)
     (problem,) = failures(found, "fp32")
-    assert "logits differ by 0.0002 of their range; fp32 allows 0.0001" in problem
+    assert "logits differ by 0.0002 of their range; the limit for fp32 is 0.0001" in problem
     assert failures(found, "fp16") == []
 
 
@@ -183,7 +183,9 @@ def test_top1_is_the_share_of_frames_with_the_same_label(wrong):
 
     found = parity(altered(change))
     assert found.top1 == pytest.approx(1 - wrong / 40)
-    assert any("first label agrees" in problem for problem in failures(found, "int8")) == (found.top1_clear < MIN_TOP1)
+    assert any("the top label agrees" in problem for problem in failures(found, "int8")) == (
+        found.top1_clear < MIN_TOP1
+    )
 
 
 def test_near_ties_are_not_counted_against_it():
@@ -245,7 +247,7 @@ def test_a_state_that_the_artifact_does_not_carry_is_named():
 
     found = parity(Stateless, stream_spec(states=()))
     assert found.lost_states == (STATE,)
-    assert f"the original's {STATE} is not carried at all" in failures(found, "int8")
+    assert f"the artifact does not carry {STATE} of the original" in failures(found, "int8")
     assert parity().lost_states == ()
 
 

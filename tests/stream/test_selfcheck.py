@@ -167,5 +167,5 @@ def test_as_many_frames_as_are_recorded():
 
 
 def test_no_check_is_an_error():
-    with pytest.raises(EdgeshiftError, match="carries no self-check; convert the model again"):
+    with pytest.raises(EdgeshiftError, match="has no self-check; convert the model again"):
         self_check(model())

@@ -182,8 +182,7 @@ def test_a_frame_that_is_fitted_ahead_is_the_same(spec, order):
     ahead = [one.fit(frame) for frame in shown]  # all of them before the first step
     for frame, fitted in zip(shown, ahead, strict=True):
         before = fitted.pixels.copy()
-        assert np.array_equal(one.prepare(fitted), other.prepare(frame))
-        answer, want = one.step(fitted), other.step(frame)
+        answer, want = one.step_fitted(fitted), other.step(frame)
         assert np.array_equal(answer.logits, want.logits) and np.array_equal(fitted.pixels, before)
         assert answer.timings.pre > fitted.seconds > 0
 
@@ -193,7 +192,7 @@ def test_what_was_fitted_for_another_network_is_refused():
     larger = stream_spec(model=network, frame=FrameSpec(size, size), input=tensor("frame", 1, size, size, 3))
     other = model(larger).stream()
     with pytest.raises(VideoError, match="this stream takes"):
-        model().stream().step(other.fit(frames(1)[0]))
+        model().stream().step_fitted(other.fit(frames(1)[0]))
     with pytest.raises(VideoError, match="must be uint8"):
         other.fit(np.zeros((4, 4), np.uint8))
 
@@ -296,7 +295,7 @@ def test_a_state_that_does_not_fit_is_refused(given, words):
     stream = model().stream()
     stream.step(frames(1)[0])
     before = stream.state
-    with pytest.raises(EdgeshiftError, match="the artifact carries") as caught:
+    with pytest.raises(EdgeshiftError, match="but the artifact has") as caught:
         stream.state = given
     assert words in str(caught.value) and "\n" not in str(caught.value)
     assert np.array_equal(stream.state[STATE], before[STATE])
@@ -450,7 +449,7 @@ def test_a_refused_state_leaves_the_pace_as_it_was():
     stream = model(stream_spec(frame_spacing=0.4)).stream()
     shown = frames(2)
     stream.step(shown[0], 0.0)
-    with pytest.raises(EdgeshiftError, match="the artifact carries"):
+    with pytest.raises(EdgeshiftError, match="but the artifact has"):
         stream.state = {}
     assert not stream.step(shown[1], 0.1).fresh
 

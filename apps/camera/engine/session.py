@@ -159,7 +159,7 @@ class Session:
             artifact.restart()
             steps.rate.reset()
         # No timestamp: ``capture`` has decided already that the frame is due.
-        prediction = artifact.stream.step(captured.fitted)
+        prediction = artifact.stream.step_fitted(captured.fitted)
         shown = artifact.smoother.feed(prediction.logits, captured.timestamp)
         steps.add(prediction.timings, captured.arrived)
         return Answer(prediction, shown, captured.timestamp, captured.epoch)

@@ -47,7 +47,7 @@ def lower(job: Job) -> Lowered:
             raise ConversionError(f"coremltools cannot convert {name}: {one_line(error)}") from error
     operations = _operations(model.get_spec())
     if job.precision == "int8":
-        _require_int8(operations)
+        require_int8(floats=_float_operations(operations))
     graph = GraphSpec(operators=dict(Counter(one.type for one in operations).most_common()))
     found = {name: _described(job, tensor, grids.get(name)) for name, tensor in job.tensors().items()}
     return make_lowered(job, body, found, graph)
@@ -203,17 +203,16 @@ def _operations(model: Any) -> list[Any]:
     return [one for one in block.operations if one.type != "const"]
 
 
-def _require_int8(operations: list[Any]) -> None:
-    """Asked for int8 and got something else is an error, never a float file."""
+def _float_operations(operations: list[Any]) -> list[str]:
+    """Return the convolutions and linear layers that do not read an int8 tensor and a packed weight."""
     makers = {output.name: one.type for one in operations for output in one.outputs}
+    floats = []
     for one in operations:
         if one.type in ("conv", "linear"):
-            sources = {name: makers.get(one.inputs[name].arguments[0].name, "const") for name in ("x", "weight")}
-            if sources["x"] != "dequantize" or not sources["weight"].startswith("constexpr_"):
-                raise ConversionError(
-                    f"in the int8 program, a {one.type} reads a {sources['x']} and a weight from a "
-                    f"{sources['weight']}; it was not written"
-                )
+            x, weight = (makers.get(one.inputs[name].arguments[0].name, "const") for name in ("x", "weight"))
+            if x != "dequantize" or not weight.startswith("constexpr_"):
+                floats.append(f"a {one.type} of a {x} with a weight from a {weight}")
+    return floats
 
 
 def _numpy(half: bool) -> type:

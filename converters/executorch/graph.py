@@ -11,11 +11,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from edgeshift.artifact.spec import FRAME, LOGITS, Dtype, GraphSpec, TensorSpec
-from edgeshift.converters.executorch.pt2e import Grid
+from edgeshift.artifact.spec import FRAME, LOGITS, Dtype, GraphSpec, GridSpec, TensorSpec
 from edgeshift.converters.job import Job
+from edgeshift.converters.quantization.finished import End, describe_boundary
 from edgeshift.errors import ConversionError, one_line
 
 #: The operator that writes a buffer's next value: needed for ``--state buffer``, and no part of what is computed.
@@ -88,18 +86,17 @@ def read_delegate(data: bytes) -> dict[str, Any]:
     return found
 
 
-def boundary(job: Job, grids: Sequence[Grid] | None) -> dict[str, TensorSpec]:
-    """The tensors at the boundary, with scale and zero point; shapes are those of their memory, channels last.
+def boundary(job: Job, grids: Sequence[GridSpec] | None) -> dict[str, TensorSpec]:
+    """Return the description of the program's inputs and outputs. Their memory, not their shape, is channels last.
 
     Args:
-        job: what was converted. grids: of frame, states and logits, in that order, if it is int8.
+        job: the conversion.
+        grids: grids of the frame, the states and the logits, in that order; None: the program is not int8.
     """
     dtype: Dtype = "float16" if job.precision == "fp16" and job.backend != "coreml" else "float32"
-    names = job.tensors()
-    if grids is None or job.float_boundary:
-        return {name: msgspec.structs.replace(spec, dtype=dtype) for name, spec in names.items()}
-    order = [FRAME, *job.step.state_names, LOGITS]
-    return {
-        name: msgspec.structs.replace(names[name], dtype="int8", scale=grid.scale, zero_point=grid.zero_point)
-        for name, grid in zip(order, grids, strict=True)
-    }
+    tensors = job.tensors()
+    ends = {name: End(tensor.shape, dtype) for name, tensor in tensors.items()}
+    if grids is not None and not job.float_boundary:
+        order = (FRAME, *job.step.state_names, LOGITS)
+        ends = {name: End(tensors[name].shape, "int8", grid) for name, grid in zip(order, grids, strict=True)}
+    return describe_boundary(tensors, ends, ends)

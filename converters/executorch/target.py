@@ -22,8 +22,10 @@ from edgeshift.artifact.spec import GraphSpec
 from edgeshift.converters.channels_last import ChannelsLast, ChannelsLastMemory, example, memory_example
 from edgeshift.converters.executorch.export import export, export_step
 from edgeshift.converters.executorch.graph import boundary, graph_spec
-from edgeshift.converters.executorch.pt2e import quantize
+from edgeshift.converters.executorch.quantize import quantize
 from edgeshift.converters.job import Job, Lowered, make_lowered
+from edgeshift.converters.quantization.finished import require_int8
+from edgeshift.converters.quantization.grid import store
 from edgeshift.errors import ConversionError, missing, one_line
 
 #: Why an artifact for Core ML carries no parity.
@@ -51,14 +53,16 @@ def _xnnpack(job: Job) -> Lowered:
         with job.stages.stage("quantize"):
             module, grids = quantize(job, graph_module)
         if not job.float_boundary:
-            inputs = tuple(grid.tensor(tensor) for grid, tensor in zip(grids[:-1], inputs, strict=True))
+            inputs = tuple(store(tensor, grid) for tensor, grid in zip(inputs, grids[:-1], strict=True))
     with job.stages.stage("lower"):
         if job.state == "buffer":
             starts = dict(zip(job.step.state_names, inputs[1:], strict=True))
             module, inputs = Buffered(module, starts), inputs[:1]
         program, graph = _lower(job, export(job, module, inputs), XnnpackPartitioner())
     if job.precision == "int8":
-        _require_int8(graph, job.float_boundary, len(job.step.state_names))
+        ends = 2 * (len(job.step.state_names) + 1)
+        conversions = graph.operators.get("Convert", 0) + sum("quantize" in kind for kind in graph.outside)
+        require_int8(conversions, ends if job.float_boundary else 0)
     return make_lowered(job, program, boundary(job, grids), graph)
 
 
@@ -125,13 +129,3 @@ def _lower(job: Job, exported: Any, partitioner: Any) -> tuple[bytes, GraphSpec]
         raise ConversionError(f"ExecuTorch cannot lower {name}: {one_line(error)}") from error
     body = bytes(program.buffer)
     return body, graph_spec(body, job.backend or "xnnpack")
-
-
-def _require_int8(graph: GraphSpec, float_boundary: bool, states: int) -> None:
-    """Asked for int8 and got something else is an error, never a float file."""
-    allowed = 2 * (states + 1) if float_boundary else 0  # at each input and each output
-    conversions = graph.operators.get("Convert", 0) + sum("quantize" in kind for kind in graph.outside)
-    if conversions > allowed:
-        raise ConversionError(
-            f"the int8 graph still has {conversions} conversions between float and int8 inside; it was not written"
-        )

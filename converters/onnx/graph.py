@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.spec import NEXT, GraphSpec, TensorSpec
+from edgeshift.artifact.spec import NEXT, GraphSpec, GridSpec, TensorSpec
+from edgeshift.converters.quantization.finished import End, describe_boundary
 from edgeshift.converters.quantization.ranges import ADD, DEPTHWISE, MUL, SUB, Graph, Operator
-from edgeshift.errors import ConversionError
 
 if TYPE_CHECKING:
     import onnx
 
-#: What the operators are called that ``edgeshift.converters.quantization.ranges`` looks at.
+#: The name under which models are written, in place of the tools that made them.
+PRODUCER = "edgeshift"
+#: {operator: its kind in ``edgeshift.converters.quantization.ranges``}.
 KINDS = {
     "Slice": "SLICE",
     "Concat": "CONCATENATION",
@@ -69,53 +71,37 @@ def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     return next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
 
 
-def boundary(model: onnx.ModelProto, names: dict[str, TensorSpec]) -> dict[str, TensorSpec]:
-    """The tensors at the graph's boundary as they really are, with scale and zero point.
+def boundary(model: onnx.ModelProto, expected: dict[str, TensorSpec]) -> dict[str, TensorSpec]:
+    """Return the description of the graph's inputs and outputs as they really are, with scale and zero point.
 
     Args:
-        model: what was converted.
-        names: {name: what the float step has there}; names, shapes and orders of channels are kept.
+        model: the converted model.
+        expected: {name: frame, logits and states of the float step}.
 
     Raises:
         ConversionError: the two ends of a state are not the same, or a tensor has another shape.
     """
-    ends: dict[str, TensorSpec] = {}
-    for value in (*model.graph.output, *model.graph.input):
-        name = state_name(value.name)
-        shape = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
-        scale, zero_point = _grid(model, value)
-        spec = TensorSpec(
-            name=name,
-            shape=shape,
-            dtype="int8" if _is_int8(value) else "float32",
-            scale=scale,
-            zero_point=zero_point,
-            channels=names[name].channels,
-        )
-        if shape != names[name].shape or ends.setdefault(name, spec) != spec:
-            raise ConversionError(f"the graph's {name} is {ends[name]} where it is read and {spec} where it is written")
-    return ends
+    from onnx import TensorProto, numpy_helper
 
-
-def _is_int8(value: onnx.ValueInfoProto) -> bool:
-    import onnx
-
-    return bool(value.type.tensor_type.elem_type == onnx.TensorProto.INT8)
-
-
-def _grid(model: onnx.ModelProto, value: onnx.ValueInfoProto) -> tuple[float, int]:
-    """Scale and zero point of an int8 tensor at the boundary, from the operator that makes or reads it."""
-    from onnx import numpy_helper
-
-    if not _is_int8(value):
-        return 1.0, 0
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    grids = {}
     for node in model.graph.node:
-        ends = {"QuantizeLinear": node.output[0], "DequantizeLinear": node.input[0]}
-        if ends.get(node.op_type) == value.name:
-            scale, zero_point = (numpy_helper.to_array(constants[name]) for name in node.input[1:3])
-            return float(scale), int(zero_point)
-    raise ConversionError(f"the graph's {value.name} is int8 and nothing says what its values mean")
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            end = node.output[0] if node.op_type == "QuantizeLinear" else node.input[0]
+            grids[end] = node.input[1:3]
+
+    def end_of(value: onnx.ValueInfoProto) -> End:
+        tensor = value.type.tensor_type
+        shape = tuple(size.dim_value for size in tensor.shape.dim)
+        if tensor.elem_type != TensorProto.INT8:
+            return End(shape, "float32")
+        scale, zero_point = (numpy_helper.to_array(constants[name]) for name in grids[value.name])
+        return End(shape, "int8", GridSpec(scale=float(scale), zero_point=int(zero_point)))
+
+    inputs, outputs = (
+        {state_name(v.name): end_of(v) for v in side} for side in (model.graph.input, model.graph.output)
+    )
+    return describe_boundary(expected, inputs, outputs)
 
 
 def operators(model: onnx.ModelProto) -> GraphSpec:

@@ -12,11 +12,12 @@ import warnings
 from typing import TYPE_CHECKING
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.spec import LOGITS, NEXT, GraphSpec
+from edgeshift.artifact.spec import LOGITS, NEXT
 from edgeshift.converters.job import Job, Lowered, make_lowered
-from edgeshift.converters.onnx.graph import boundary, operators, run_operators
+from edgeshift.converters.onnx.graph import PRODUCER, boundary, operators, run_operators
 from edgeshift.converters.onnx.layout import channels_first, moved_whole, states_last
-from edgeshift.converters.onnx.qdq import WEIGHTED, Form, measure, quantize
+from edgeshift.converters.onnx.quantize import Form, measure, quantize
+from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.errors import ConversionError, one_line
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 #: What is written: ONNX Runtime reads it from 1.13 (October 2022) on. Every operator here means the same in the newer
 #: set that torch exports, once the mean over the picture is a pooling.
 OPSET, IR_VERSION = 17, 8
+#: Operators whose second input is a weight.
+WEIGHTED = ("Conv", "Gemm")
+#: Operators of a graph, after ONNX Runtime's fusions, that compute in float.
+COMPUTES = ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul")
 #: The name of the float graph among what targets share.
 EXPORTED = "onnx"
 
@@ -60,7 +65,7 @@ def lower_as(job: Job, form: Form) -> Lowered:
         raise ConversionError(f"the graph does not pass ONNX's own checker: {one_line(error)}") from error
     graph = operators(model) if form.symmetric else run_operators(body)
     if job.precision == "int8" and not form.symmetric:
-        _require_int8(graph)
+        require_int8(floats=[kind for kind in COMPUTES if kind in graph.operators])
     return make_lowered(job, body, found, graph)
 
 
@@ -112,7 +117,7 @@ def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.initializer.extend(kept)
     for value in (*graph.input, *graph.output):
         del value.metadata_props[:]
-    graph.name, model.producer_name, model.producer_version = "step", "edgeshift", ""
+    graph.name, model.producer_name, model.producer_version = "step", PRODUCER, ""
     model.ir_version = IR_VERSION
     for domain in model.opset_import:
         if not domain.domain:
@@ -143,10 +148,3 @@ def _to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.graph.node[:]
     model.graph.node.extend([*casts, *nodes])
     return model
-
-
-def _require_int8(graph: GraphSpec) -> None:
-    """Asked for int8 and got something else is an error, never a float file."""
-    floats = [kind for kind in ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul") if kind in graph.operators]
-    if floats:
-        raise ConversionError(f"the int8 graph still computes {', '.join(floats)} in float; it was not written")

@@ -8,7 +8,7 @@ would lose a bit of every pixel. What is proven here is the file, run by ONNX Ru
 from __future__ import annotations
 
 from edgeshift.converters.job import Job, Lowered
-from edgeshift.converters.onnx.qdq import Form
+from edgeshift.converters.onnx.quantize import Form
 from edgeshift.converters.onnx.target import lower_as
 
 

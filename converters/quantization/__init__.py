@@ -1,1 +1,1 @@
-"""int8, the same for every target: which tensors share a range, and the torch graphs that this is read from."""
+"""int8, the same for every target: grids, measured and tied ranges, and the checks of a finished graph."""

@@ -1,12 +1,12 @@
-"""Tying quantization ranges, so that carrying the state is a copy of bytes. The same for every target.
+"""Tied ranges: tensors that share one int8 range, so that carrying a state is a copy of bytes.
 
-A quantizer gives every tensor the range it measured. State-in and state-out are measured apart, come out with
-different scales, and a state fed back unchanged then means something else: an error that grows frame by frame. Here
-the tensors between which values only move (slices, concatenations, one-hot convolutions, and each state's two ends)
-form groups, and each group gets the union of its ranges BEFORE quantization. As nothing is rescaled inside a group,
-no operator that converts is left in it either.
+A quantizer gives every tensor its own range. A state is measured once as input and once as output, gets two scales, and
+then means something else when it is fed back: an error that grows from frame to frame. Here, tensors between which
+values only move (by slices, concatenations, one-hot convolutions, and from a state's output to its input) form a group.
+Every group gets the union of its ranges before anything is quantized. Nothing is rescaled inside a group, so no
+operator in it has to convert.
 
-A target reads its graph into ``Graph``, with the kinds below for the operators that matter here.
+Each target reads its own kind of graph into ``Graph``. The names of operator kinds are those of TFLite.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from edgeshift.artifact.spec import FRAME
 from edgeshift.models.network import SEEN
 from edgeshift.stream import Array
 
-#: Operators that only move values, and the others that are looked at. The names are TFLite's.
+#: Operators that only move values.
 MOVES = ("SLICE", "STRIDED_SLICE", "CONCATENATION", "PAD", "RESHAPE", "TRANSPOSE", "MAX_POOL_2D")
+#: Other operators that tie ranges under conditions.
 DEPTHWISE, MUL, ADD, SUB = "DEPTHWISE_CONV_2D", "MUL", "ADD", "SUB"
 
-#: The smallest and the largest value met.
+#: The smallest and the largest value of a tensor.
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: its kind, and the tensors it reads and writes by index (-1: none)."""
+    """One operator: its kind, and the indices of the tensors it reads and writes (-1: an input that is left out)."""
 
     kind: str
     inputs: tuple[int, ...]
@@ -39,11 +40,14 @@ class Operator:
 
 @dataclass
 class Graph:
-    """A graph as far as ranges are concerned.
+    """The parts of a graph that decide which ranges are tied.
 
     Attributes:
-        names: of the tensors, by index. constants: {index: float32 content} of those that have some.
-        inputs, outputs: {name of the step's tensor: index}; a state has the same name in both.
+        names: names of the tensors, by index.
+        operators: the operators, in the order in which they run.
+        constants: {index of a constant tensor: its float32 values}.
+        inputs: {name in the step function: index}.
+        outputs: {name in the step function: index}. A next state has the name of its state.
     """
 
     names: list[str] = field(default_factory=list)
@@ -54,18 +58,19 @@ class Graph:
 
 
 def tied(graph: Graph, measured: Mapping[str, Range]) -> dict[str, Range]:
-    """The range of each tensor that is in a group: one for all of the group.
+    """Return {tensor name: range} for every tensor in a group, the same range for all tensors of the group.
 
     Args:
-        graph: of the float model. measured: {tensor name: range}, as far as there is one.
+        graph: the float model.
+        measured: {tensor name: range}. Tensors without a measured range get that of their group.
     """
     ranges: dict[str, Range] = {}
     for group in groups(graph):
         names = [graph.names[index] for index in group]
-        found = [measured[name] for name in names if name in measured]
-        low, high = min((r[0] for r in found), default=0.0), max((r[1] for r in found), default=0.0)
+        known = [measured[name] for name in names if name in measured]
+        low, high = min((r[0] for r in known), default=0.0), max((r[1] for r in known), default=0.0)
         if graph.inputs[FRAME] in group:
-            low, high = 0.0, 255.0  # scale 1, zero point -128: a pixel minus 128, nothing lost
+            low, high = 0.0, 255.0  # scale 1, zero point -128: a pixel minus 128, without rounding
         elif graph.inputs.get(SEEN) in group:
             low, high = 0.0, 1.0
         ranges.update(dict.fromkeys(names, (low, high)))
@@ -73,7 +78,7 @@ def tied(graph: Graph, measured: Mapping[str, Range]) -> dict[str, Range]:
 
 
 def groups(graph: Graph) -> list[set[int]]:
-    """The sets of tensors between which values only move."""
+    """Return the groups: sets of tensor indices between which values only move."""
     parent = list(range(len(graph.names)))
 
     def root(index: int) -> int:
@@ -104,7 +109,7 @@ def groups(graph: Graph) -> list[set[int]]:
 
 
 def _one_hot(operator: Operator, graph: Graph) -> bool:
-    """True for a depthwise convolution that only moves pixels."""
+    """Return True for a depthwise convolution that only moves pixels (``edgeshift.models.shift_layers``)."""
     if operator.kind != DEPTHWISE:
         return False
     kernel = graph.constants.get(operator.inputs[1])
@@ -112,7 +117,7 @@ def _one_hot(operator: Operator, graph: Graph) -> bool:
 
 
 def _flags(graph: Graph) -> set[int]:
-    """Tensors that hold 0 or 1, derived from the count of frames seen (tables that keep their own features)."""
+    """Return the tensors that hold 0 or 1: whether a past frame exists, for shift tables with the fill "keep"."""
     if SEEN not in graph.inputs:
         return set()
     flags = {graph.inputs[SEEN]}
@@ -124,7 +129,7 @@ def _flags(graph: Graph) -> set[int]:
 
 
 def _blends(operator: Operator, graph: Graph, flags: set[int]) -> bool:
-    """True for the arithmetic of ``past * seen + own * (1 - seen)``: one of two values, chosen by a flag."""
+    """Return True for an operator of ``past * seen + own * (1 - seen)``, which selects one of two values by a flag."""
     if not flags or operator.outputs[0] in flags:
         return False
     if operator.kind == MUL:

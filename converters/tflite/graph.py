@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.spec import GraphSpec, TensorSpec
+from edgeshift.artifact.spec import GraphSpec, GridSpec, TensorSpec
+from edgeshift.converters.quantization.finished import End, describe_boundary
 from edgeshift.converters.quantization.ranges import Graph, Operator
 
 
@@ -41,30 +43,22 @@ def read_graph(body: bytes) -> Graph:
     return graph
 
 
-def boundary(body: bytes, names: dict[str, TensorSpec]) -> dict[str, TensorSpec]:
-    """The tensors at the graph's boundary as they really are, with scale and zero point.
+def boundary(body: bytes, expected: dict[str, TensorSpec]) -> dict[str, TensorSpec]:
+    """Return the description of the graph's inputs and outputs as they really are, with scale and zero point.
 
     Args:
         body: the graph.
-        names: {name: what the float step has there}; shapes and names are kept.
+        expected: {name: frame, logits and states of the float step}.
+
+    Raises:
+        ConversionError: the two ends of a state are not the same, or a tensor has another shape.
     """
     from ai_edge_litert.interpreter import Interpreter
 
     with quiet():
         runner = Interpreter(model_content=body).get_signature_runner()
-        details = {**runner.get_output_details(), **runner.get_input_details()}
-    found = {}
-    for name, spec in names.items():
-        dtype = np.dtype(details[name]["dtype"]).name
-        scale, zero_point = details[name]["quantization"] if dtype == "int8" else (1.0, 0)
-        found[name] = TensorSpec(
-            name=name,
-            shape=spec.shape,
-            dtype="int8" if dtype == "int8" else "float32",
-            scale=scale,
-            zero_point=zero_point,
-        )
-    return found
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+    return describe_boundary(expected, _ends(inputs), _ends(outputs))
 
 
 def graph_spec(body: bytes) -> GraphSpec:
@@ -92,3 +86,14 @@ def graph_spec(body: bytes) -> GraphSpec:
     return GraphSpec(
         operators=dict(counts.most_common()), partitions=len(delegates), delegated=len(taken) / len(operators)
     )
+
+
+def _ends(details: dict[str, Any]) -> dict[str, End]:
+    ends = {}
+    for name, detail in details.items():
+        shape = tuple(int(size) for size in detail["shape"])
+        scale, zero_point = detail["quantization"]
+        is_int8 = np.dtype(detail["dtype"]) == np.int8
+        grid = GridSpec(scale=float(scale), zero_point=int(zero_point)) if is_int8 else None
+        ends[name] = End(shape, "int8" if is_int8 else "float32", grid)
+    return ends

@@ -13,9 +13,9 @@ import warnings
 from pathlib import Path
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.spec import GraphSpec
 from edgeshift.converters.channels_last import NamedChannelsLast, example
 from edgeshift.converters.job import Job, Lowered, make_lowered
+from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.tflite.graph import boundary, graph_spec, read_graph
 from edgeshift.converters.tflite.ranges import tie_ranges
 from edgeshift.errors import ConversionError
@@ -33,7 +33,9 @@ def lower(job: Job) -> Lowered:
     found = boundary(body, job.tensors())
     graph = graph_spec(body)
     if job.precision == "int8":
-        _require_int8(graph, job.float_boundary)
+        ends = 2 * (len(job.step.state_names) + 1)
+        conversions = graph.operators.get("QUANTIZE", 0) + graph.operators.get("DEQUANTIZE", 0)
+        require_int8(conversions, ends if job.float_boundary else 0)
     return make_lowered(job, body, found, graph)
 
 
@@ -89,12 +91,3 @@ def _to_fp16(body: bytes) -> bytes:
             return bytes(tool.quantize().quantized_model)
         except Exception as error:
             raise ConversionError(f"ai-edge-quantizer cannot cast the weights: {error}") from error
-
-
-def _require_int8(graph: GraphSpec, float_boundary: bool) -> None:
-    """Asked for int8 and got something else is an error, never a float file."""
-    conversions = graph.operators.get("QUANTIZE", 0) + graph.operators.get("DEQUANTIZE", 0)
-    if conversions and not float_boundary:
-        raise ConversionError(
-            f"the int8 graph still has {conversions} conversions between float and int8 inside; it was not written"
-        )

@@ -1,1 +1,1 @@
-"""Programs for end users: the camera demo and the page that measures artifacts on a phone. They do not need torch."""
+"""Programs for end users: the camera demo and the phone page. They import edgeshift and its runtimes, never torch."""

@@ -1,1 +1,1 @@
-"""What the demo draws: the picture, its window, and the recorded video."""
+"""The window, the drawn picture and recorded videos. Imports the engine, for the frames and answers that it shows."""

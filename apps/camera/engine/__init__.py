@@ -1,1 +1,1 @@
-"""The path of a frame from an open source to the model's answer, and the counters of a run."""
+"""The path of a frame from a source to the model's answer, and the counters of a run. Imports the sources."""

@@ -1,1 +1,1 @@
-"""Sources of frames: cameras, network streams, GStreamer pipelines, video files, image folders, the drawn stream."""
+"""Sources of frames: cameras, network streams, pipelines, clips, drawn gestures. Imports no other part of the demo."""

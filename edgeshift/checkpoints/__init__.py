@@ -37,7 +37,7 @@ def load(path: str | os.PathLike[str], **options: Unpack[LoadOptions]) -> Checkp
         ModelError: ``model`` is unknown, or cannot take ``size``.
         RuntimeMissingError: torch or safetensors is not installed.
     """
-    _require_packages()
+    require_packages("reading or writing weights")
     from edgeshift.checkpoints.loader import load_file
 
     return load_file(path, options)
@@ -50,7 +50,7 @@ def load_for_streaming(path: str | os.PathLike[str], **options: Unpack[LoadOptio
         CheckpointError: as ``load``; also bi-directional weights. The message names the choices.
         ModelError, RuntimeMissingError: as ``load``.
     """
-    _require_packages()
+    require_packages("reading or writing weights")
     from edgeshift.checkpoints.loader import load_file, require_streamable
 
     return require_streamable(load_file(path, options), path)
@@ -89,15 +89,16 @@ def save(
             written.
         RuntimeMissingError: torch or safetensors is not installed.
     """
-    _require_packages()
+    require_packages("reading or writing weights")
     from edgeshift.checkpoints.edgeshift_file import save_file
 
     return save_file(path, network, description, facts, training=dict(training or {}), half=half)
 
 
-def _require_packages() -> None:
+def require_packages(work: str) -> None:
+    """Raise RuntimeMissingError, which names the work, if torch or safetensors is not installed."""
     for package in ("torch", "safetensors"):
         try:
             __import__(package)
         except ImportError as error:
-            raise missing(package, "convert", "reading or writing weights") from error
+            raise missing(package, "convert", work) from error

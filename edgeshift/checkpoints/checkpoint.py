@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
     from edgeshift.artifact.description import ModelDescription
@@ -38,12 +38,6 @@ class Checkpoint:
         """What defines the network apart from its weights."""
         return self.network.config
 
-    def with_facts(self, **facts: Any) -> Checkpoint:
-        """Return a copy with some fields of its description replaced."""
-        import msgspec
-
-        return replace(self, description=msgspec.structs.replace(self.description, **facts))
-
     def describe(self, target: str, precision: Precision = "fp32", step: Step | None = None) -> StreamSpec:
         """Return the description of the float step function, with frames and states in NHWC.
 
@@ -71,13 +65,7 @@ class Checkpoint:
                 TensorSpec(name=name, shape=channels_last(shapes[name]), dtype="float32") for name in step.state_names
             ),
             shifts=tuple(
-                PlaceSpec(
-                    place=place,
-                    channels=table.channels,
-                    rows=tuple(
-                        RowSpec(dt=r.dt, dh=r.dh, dw=r.dw, start=r.start, stop=r.stop, fill=r.fill) for r in table.rows
-                    ),
-                )
+                PlaceSpec(place=place, channels=table.channels, rows=tuple(RowSpec(**vars(row)) for row in table.rows))
                 for place, table in self.network.tables.items()
             ),
         )

@@ -70,7 +70,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if text is not None and not is_printable(text):
                 raise ValueError(f"source or license {text!r:.80} is not one line of printable characters")
         if self.rule is not None:
-            self.rule.idle(self.labels or ())
+            self.rule.no_gesture_index(self.labels or ())
         if self.frame_spacing is not None and not math.isfinite(self.frame_spacing):
             # JSON has no NaN: it would be written as null, which means "not known".
             raise ValueError(f"frame_spacing {self.frame_spacing} is not a number of seconds")

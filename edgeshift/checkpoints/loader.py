@@ -181,7 +181,7 @@ def _rule(recorded: Metadata, labels: tuple[str, ...]) -> RuleSpec | None:
     """Return the file's event rule, with the new name of its label for no gesture if the outputs were renamed."""
     if recorded.rule is None or recorded.labels is None or labels == recorded.labels:
         return recorded.rule
-    idle = recorded.rule.idle(recorded.labels)
+    idle = recorded.rule.no_gesture_index(recorded.labels)
     return msgspec.structs.replace(recorded.rule, none=None if idle is None else labels[idle])
 
 

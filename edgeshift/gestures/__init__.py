@@ -3,7 +3,7 @@
 Importing this package needs no torch; drawing needs OpenCV.
 """
 
-from edgeshift.gestures.draw import SPACING, Clip, DrawnStream, contact_sheet, draw_clip, draw_clips, draw_stream
+from edgeshift.gestures.draw import SPACING, Clip, DrawnStream, draw_clip, draw_clips, draw_stream
 from edgeshift.gestures.motion import Action, Event, random_script
 from edgeshift.gestures.script import parse_script
 from edgeshift.gestures.strokes import LABELS, STROKES, Stroke
@@ -18,7 +18,6 @@ __all__ = [
     "DrawnStream",
     "Event",
     "Stroke",
-    "contact_sheet",
     "draw_clip",
     "draw_clips",
     "draw_stream",

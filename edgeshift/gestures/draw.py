@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,6 @@ from edgeshift.errors import GestureError, unknown
 from edgeshift.gestures.motion import Action, Event, Motion, compose, random_script
 from edgeshift.gestures.render import Renderer
 from edgeshift.gestures.strokes import STROKES, Points, Stroke, move
-from edgeshift.video.fit import Frame, opencv
 
 #: Seconds between the frames of drawn streams, and so of the networks that are trained on them.
 SPACING = 0.25
@@ -167,37 +166,15 @@ def draw_clips(
         yield draw_clip((seed << 32) + index, label, frames=frames, size=size, strokes=strokes)
 
 
-def contact_sheet(clips: Iterable[Clip]) -> Frame:
-    """Return one RGB picture with a row for each clip, labelled. All clips must have the same shape."""
-    return np.concatenate([strip(clip.frames, clip.label) for clip in clips])
-
-
-def strip(frames: Iterable[Frame], label: str) -> Frame:
-    """Return frames of the same size side by side, RGB, with a label written on them."""
-    cv2 = opencv("drawing gestures")
-    row = np.ascontiguousarray(np.concatenate(list(frames), axis=1))
-    for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 0))):
-        cv2.putText(row, label, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, thickness, cv2.LINE_AA)
-    return row
-
-
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """What happens in a stream, decided before a frame is drawn.
-
-    Attributes:
-        motion: path of the fingertip.
-        events: the gestures.
-        seconds: duration of the stream.
-        for_stroke: generator for jitter and tremor.
-        for_rendering: generators for hand, pose, background and camera.
-    """
+    """What happens in a stream, decided before a frame is drawn, and the generators for everything else."""
 
     motion: Motion
     events: tuple[Event, ...]
     seconds: float
     for_stroke: np.random.Generator
-    for_rendering: list[np.random.Generator]
+    for_rendering: list[np.random.Generator]  # for the hand, its pose, the background and the camera
 
 
 def _plan(

@@ -20,7 +20,7 @@ import numpy as np
 
 from edgeshift._system.files import atomic_write, folder_lock
 from edgeshift.errors import GestureError
-from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events, strip
+from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events
 from edgeshift.gestures.motion import Action
 from edgeshift.gestures.strokes import Stroke
 from edgeshift.video.clips import read_video, write_video
@@ -105,21 +105,13 @@ class Drawn:
 
 @dataclass(frozen=True)
 class _Video:
-    """One video of the folder.
-
-    Attributes:
-        file: path in the folder.
-        seed: seed of the video.
-        label: label of a clip; empty for a stream.
-        rows: its rows of the table.
-        strips: (label, first frame, last frame) of each gesture, for the contact sheet.
-    """
+    """One video of the folder."""
 
     file: str
     seed: int
-    label: str
-    rows: Sequence[tuple[object, ...]]
-    strips: list[tuple[str, int, int]]
+    label: str  # of a clip; empty for a stream
+    rows: Sequence[tuple[object, ...]]  # of the table
+    strips: list[tuple[str, int, int]]  # label, first frame and last frame of each gesture, for the contact sheet
 
 
 def draw_folder(folder: Path, drawing: Drawing, advance: Callable[[], None] = lambda: None) -> Drawn:
@@ -241,15 +233,18 @@ def _write_sheet(path: Path, folder: Path, videos: Sequence[_Video]) -> None:
         if wanted:
             frames = [timed.frame for timed in read_video(folder / video.file)]
             for label, (first, last) in wanted.items():
-                rows[label] = strip(_sample(frames[max(0, first) : last + 1] or frames[-1:]), label)
+                rows[label] = _strip(frames[max(0, first) : last + 1] or frames[-1:], label)
     if not rows:  # streams without gestures
-        rows["none"] = strip(_sample([timed.frame for timed in read_video(folder / videos[0].file)]), "none")
+        rows["none"] = _strip([timed.frame for timed in read_video(folder / videos[0].file)], "none")
     write_picture(path, np.concatenate(list(rows.values())))
 
 
-def _sample(frames: Sequence[Frame]) -> list[Frame]:
-    """Return a few frames, evenly spread and resized for the contact sheet."""
+def _strip(frames: Sequence[Frame], label: str) -> Frame:
+    """Return a few frames, evenly spread and resized, side by side with a label written on them."""
     cv2 = opencv("drawing gestures")
     picks = np.linspace(0, len(frames) - 1, SHEET_FRAMES).round().astype(int)
     size = min(SHEET_SIZE, len(frames[0]))
-    return [cv2.resize(frames[pick], (size, size), interpolation=cv2.INTER_AREA) for pick in picks]
+    row = np.concatenate([cv2.resize(frames[i], (size, size), interpolation=cv2.INTER_AREA) for i in picks], axis=1)
+    for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 0))):
+        cv2.putText(row, label, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, thickness, cv2.LINE_AA)
+    return row

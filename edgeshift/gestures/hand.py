@@ -106,27 +106,16 @@ def draw_sprite(sprite: Sprite, top: Vector, bottom: Vector, scale: float, size:
 
 @dataclass(frozen=True)
 class _Fist:
-    """The shape of a pointing hand, in pixels of its sprite.
-
-    Attributes:
-        mask: 1 inside the hand, else 0.
-        tip: the fingertip.
-        wrist: the middle of the wrist.
-        wrist_radius: half the width of the wrist.
-        knuckles: the point at which the pointing finger leaves the fist.
-        thin: half the width of the finger.
-        wide: half the width of the fist.
-        tall: half the height of the fist.
-    """
+    """The shape of a pointing hand, in pixels of its sprite."""
 
     mask: Image
     tip: Vector
     wrist: Vector
     wrist_radius: float
-    knuckles: Vector
-    thin: float
-    wide: float
-    tall: float
+    knuckles: Vector  # the point at which the pointing finger leaves the fist
+    thin: float  # half the width of the finger
+    wide: float  # half the width of the fist
+    tall: float  # half the height of the fist
 
 
 def _draw_fist(random: np.random.Generator) -> _Fist:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.errors import GestureError, unknown
-from edgeshift.gestures.strokes import PATH_POINTS, Points, Stroke, trace
+from edgeshift.gestures.strokes import PATH_POINTS, Points, Stroke, interpolate, smooth, trace
 
 Vector = npt.NDArray[np.float64]
 
@@ -117,16 +117,13 @@ def compose(script: Sequence[Action], strokes: Mapping[str, Stroke], random: np.
     return path.motion(tuple(events))
 
 
-def random_script(
-    seconds: float, strokes: Mapping[str, Stroke], random: np.random.Generator, first: str | None = None
-) -> list[Action]:
+def random_script(seconds: float, strokes: Mapping[str, Stroke], random: np.random.Generator) -> list[Action]:
     """Return a random script: gestures of all tempos, with idle time of all kinds between them.
 
     Args:
         seconds: shortest duration of the script.
         strokes: the gestures, by label. All are equally likely.
         random: draws the script.
-        first: label of the first gesture; None: a random one.
     """
     labels, script, total = list(strokes), [], 0.0
 
@@ -141,8 +138,7 @@ def random_script(
     elif kind < 0.55:
         add(AWAY, 0.1, 3)
     while total < seconds:
-        label = first or labels[random.integers(len(labels))]
-        first = None
+        label = labels[random.integers(len(labels))]
         add(label, *strokes[label].seconds)
         kind = random.random()
         if kind < 0.45:
@@ -192,7 +188,7 @@ class _Path:
         done = np.linspace(0, 1, len(path))
         done = done + self.random.uniform(-0.5, 0.5) * np.sin(2 * pi * done) / (2 * pi)
         index = done * (len(path) - 1)
-        self._add(np.stack([np.interp(index, np.arange(len(path)), path[:, axis]) for axis in (0, 1)], 1), seconds)
+        self._add(interpolate(path, index), seconds)
 
     def go(self, to: Vector, seconds: float) -> None:
         """Move to a position in a slight bow, slowly at both ends."""
@@ -272,8 +268,4 @@ def _aimless(start: Vector, random: np.random.Generator) -> Vector:
     stops = np.concatenate([[start], random.uniform([0.15, 0.15], [0.85, 0.8], (count, 2))])
     stops = start + (stops - start) * random.uniform(0.3, 1)
     at = np.linspace(0, count, PATH_POINTS)
-    path = np.stack([np.interp(at, np.arange(count + 1), stops[:, axis]) for axis in (0, 1)], 1)
-    reach = PATH_POINTS // (2 * count)
-    padded = np.pad(path, ((reach, reach), (0, 0)), "edge")
-    kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
-    return np.stack([np.convolve(padded[:, axis], kernel, "valid") for axis in (0, 1)], 1)
+    return smooth(interpolate(stops, at), PATH_POINTS // (2 * count))

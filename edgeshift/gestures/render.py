@@ -7,7 +7,7 @@ import numpy as np
 from edgeshift.gestures.camera import MARGIN, Camera
 from edgeshift.gestures.hand import Hand, Vector, draw_hand
 from edgeshift.gestures.scene import Image, background
-from edgeshift.gestures.strokes import Points
+from edgeshift.gestures.strokes import Points, interpolate
 from edgeshift.video.fit import Frame, opencv
 
 #: Distance of the fingertip from the middle of the frame, as a share of the frame, from which no part of the hand is
@@ -81,7 +81,7 @@ class _Pose:
         distance = float(np.abs(opening[2] - opening[0]).max()) * size if self.blurs else 0.0
         count = min(6, 1 + int(distance / 1.5))
         at = np.linspace(0, 2, count) if count > 1 else np.ones(1)
-        tips = np.stack([np.interp(at, [0, 1, 2], opening[:, axis]) for axis in (0, 1)], 1) * [self.aspect, 1]
+        tips = interpolate(opening, at) * [self.aspect, 1]
         total = self._still(hand, tips[0], size)
         for tip in tips[1:]:
             total += self._still(hand, tip, size)

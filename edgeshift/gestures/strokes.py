@@ -5,11 +5,13 @@ A new gesture is one new entry in ``STROKES``, such as ``Stroke([[(0, 0), (1, 1)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import cos, pi, sin
+from typing import Annotated
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import Meta
 
 Points = npt.NDArray[np.float32]
 """float32 [..., 2]: x to the right, y down."""
@@ -18,8 +20,15 @@ Points = npt.NDArray[np.float32]
 PATH_POINTS = 256
 
 
-@dataclass(frozen=True)
-class Stroke:
+#: Largest number of points of one stroke. The variations of a stroke blur finer details.
+MAX_POINTS = 256
+Coordinate = Annotated[float, Meta(ge=0, le=1)]
+Line = Annotated[list[tuple[Coordinate, Coordinate]], Meta(min_length=2, max_length=MAX_POINTS)]
+Share = Annotated[float, Meta(ge=0.05, le=0.94)]
+Seconds = Annotated[float, Meta(ge=0.1, le=60)]
+
+
+class Stroke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The path of a fingertip in a unit box, as the camera sees it: x to the right, y down.
 
     Attributes:
@@ -28,13 +37,32 @@ class Stroke:
         width: smallest and largest width of the box, as a share of the frame.
         height: smallest and largest height of the box, as a share of the frame.
         seconds: shortest and longest time to draw the stroke.
+
+    Raises:
+        ValueError: the stroke is too small, has too many points, or is a ring that is not closed.
     """
 
-    lines: list[list[tuple[float, float]]]
+    lines: Annotated[list[Line], Meta(min_length=1, max_length=MAX_POINTS)]
     ring: bool = False
-    width: tuple[float, float] = field(default=(0.32, 0.66))
-    height: tuple[float, float] = field(default=(0.32, 0.66))
-    seconds: tuple[float, float] = field(default=(1.2, 5.0))
+    width: tuple[Share, Share] = (0.32, 0.66)
+    height: tuple[Share, Share] = (0.32, 0.66)
+    seconds: tuple[Seconds, Seconds] = (1.2, 5.0)
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in (("width", self.width), ("height", self.height), ("seconds", self.seconds)):
+            if least > most:
+                raise ValueError(
+                    f"{name} gives the smallest and the largest value, but {least:g} is more than {most:g}"
+                )
+        points = [point for line in self.lines for point in line]
+        if len(points) > MAX_POINTS:
+            raise ValueError(f"{len(points)} points are too many; give up to {MAX_POINTS}")
+        if max(max(axis) - min(axis) for axis in zip(*points, strict=True)) < 0.1:
+            raise ValueError("the stroke is too small: let it span at least 0.1 of its box")
+        # Points computed with sines and cosines meet only to within rounding.
+        closed = max(abs(first - last) for first, last in zip(points[0], points[-1], strict=True)) < 1e-6
+        if self.ring and not (closed and len(self.lines) == 1 and len(points) >= 4):
+            raise ValueError("a ring must be one line of 4 points or more that ends where it begins")
 
 
 def _straight(*line: tuple[float, float]) -> Stroke:
@@ -66,7 +94,7 @@ def trace(stroke: Stroke, random: np.random.Generator) -> Points:
         # Start and length in turns. The start is up to a sixth of a turn before or after the usual one.
         begin, turns = random.uniform(-0.16, 0.16), random.uniform(0.9, 1.16)
         turn = np.linspace(begin, begin + turns, PATH_POINTS) % 1 * (len(corners) - 1)
-        path = _interpolate(corners, turn) + np.linspace(-0.5, 0.5, PATH_POINTS)[:, None] * random.normal(0, 0.08, 2)
+        path = interpolate(corners, turn) + np.linspace(-0.5, 0.5, PATH_POINTS)[:, None] * random.normal(0, 0.08, 2)
     else:
         corners = corners + random.normal(0, 0.05 if len(corners) > 2 else 0.02, corners.shape)
         path = _path_along(corners, random)
@@ -106,7 +134,7 @@ def move(stroke: Stroke, frames: int, random: np.random.Generator) -> tuple[Poin
     drawn = done[:, 1]
     done = done + random.uniform(-0.5, 0.5) * np.sin(2 * pi * done) / (2 * pi)
     tremor = np.cumsum(random.normal(0, 0.003, (frames, 1, 2)), 0) + random.normal(0, 0.004, (frames, 1, 2))
-    position = centre + (_interpolate(path, done * (PATH_POINTS - 1)) - 0.5) * extent + tremor
+    position = centre + (interpolate(path, done * (PATH_POINTS - 1)) - 0.5) * extent + tremor
     track: Points = np.clip(position, 0.03, 0.97).astype(np.float32)
     return track, drawn
 
@@ -124,13 +152,17 @@ def _path_along(corners: npt.NDArray[np.float64], random: np.random.Generator) -
     normal = np.stack([-sides[:, 1], sides[:, 0]], 1)[side]
     path: npt.NDArray[np.float64] = corners[side] + sides[side] * part[:, None] + normal * bow[:, None]
     if len(sides) > 1:
-        reach = int(random.uniform(0, 0.16) * PATH_POINTS / len(sides))
-        kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
-        padded = np.pad(path, ((reach, reach), (0, 0)), "edge")
-        path = np.stack([np.convolve(padded[:, axis], kernel, "valid") for axis in (0, 1)], 1)
+        return smooth(path, int(random.uniform(0, 0.16) * PATH_POINTS / len(sides)))
     return path
 
 
-def _interpolate(points: npt.NDArray[np.floating], index: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def interpolate(points: npt.NDArray[np.floating], index: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the points at fractional indices of any shape, by linear interpolation."""
     return np.stack([np.interp(index, np.arange(len(points)), points[:, axis]) for axis in (0, 1)], -1)
+
+
+def smooth(path: npt.NDArray[np.float64], reach: int) -> npt.NDArray[np.float64]:
+    """Return the moving average of a path, float64 [P, 2], over ``reach`` points on each side."""
+    kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
+    padded = np.pad(path, ((reach, reach), (0, 0)), "edge")
+    return np.stack([np.convolve(padded[:, axis], kernel, "valid") for axis in (0, 1)], 1)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import GestureError, one_line
@@ -17,43 +15,10 @@ from edgeshift.gestures.strokes import Stroke
 #: Largest file, bytes.
 MAX_BYTES = 1 << 20
 MAX_LABELS = 256
-#: Largest number of points of one stroke. The variations of a stroke blur finer details.
-MAX_POINTS = 256
 #: Names that have another meaning in scripts or data sets.
 RESERVED = (PAUSE, AWAY, WANDER, "none")
 #: A label is also used as the name of a folder and as a name in scripts.
 NOT_IN_LABELS = re.compile(r'^-|[.,/\\:*?"<>|]')
-
-Coordinate = Annotated[float, Meta(ge=0, le=1)]
-Share = Annotated[float, Meta(ge=0.05, le=0.94)]
-Seconds = Annotated[float, Meta(ge=0.1, le=60)]
-Line = Annotated[list[tuple[Coordinate, Coordinate]], Meta(min_length=2, max_length=MAX_POINTS)]
-
-
-class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One stroke of the file: the fields of ``Stroke``, with their defaults."""
-
-    lines: Annotated[list[Line], Meta(min_length=1, max_length=MAX_POINTS)]
-    ring: bool = False
-    width: tuple[Share, Share] = (0.32, 0.66)
-    height: tuple[Share, Share] = (0.32, 0.66)
-    seconds: tuple[Seconds, Seconds] = (1.2, 5.0)
-
-    def __post_init__(self) -> None:
-        for name, (least, most) in (("width", self.width), ("height", self.height), ("seconds", self.seconds)):
-            if least > most:
-                raise ValueError(
-                    f"{name} gives the smallest and the largest value, but {least:g} is more than {most:g}"
-                )
-        points = [point for line in self.lines for point in line]
-        if len(points) > MAX_POINTS:
-            raise ValueError(f"{len(points)} points are too many; give up to {MAX_POINTS}")
-        if max(max(axis) - min(axis) for axis in zip(*points, strict=True)) < 0.1:
-            raise ValueError("the stroke is too small: let it span at least 0.1 of its box")
-        # Points computed with sines and cosines meet only to within rounding.
-        closed = max(abs(first - last) for first, last in zip(points[0], points[-1], strict=True)) < 1e-6
-        if self.ring and not (closed and len(self.lines) == 1 and len(points) >= 4):
-            raise ValueError("a ring must be one line of 4 points or more that ends where it begins")
 
 
 def read_strokes(path: str | Path) -> dict[str, Stroke]:
@@ -96,10 +61,9 @@ def _stroke(label: str, entry: msgspec.Raw, path: Path) -> Stroke:
             f"{path}: {label!r} has another meaning in scripts or data sets: give the gesture another label"
         )
     try:
-        parsed = msgspec.json.decode(entry, type=_Entry)
+        return msgspec.json.decode(entry, type=Stroke)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise GestureError(f"{path}: {label!r}: {_readable(error)}") from error
-    return Stroke(parsed.lines, parsed.ring, parsed.width, parsed.height, parsed.seconds)
 
 
 def _readable(error: BaseException) -> str:

@@ -10,9 +10,6 @@ import msgspec
 from edgeshift._system.files import atomic_write
 from edgeshift.errors import TrainingError, one_line
 
-#: The fields of ``Sums`` that are added up over batches.
-SUMS = ("total", "frame", "span", "motion", "correct", "counted", "right", "gestures")
-
 
 class Sums(msgspec.Struct, frozen=True):
     """Sums over several batches. The properties divide them by the number of batches, frames or gestures.
@@ -40,8 +37,8 @@ class Sums(msgspec.Struct, frozen=True):
     batches: int = 0
 
     def add(self, values: dict[str, float]) -> Sums:
-        """Return the sums with the values of one more batch added."""
-        return Sums(**{name: getattr(self, name) + values[name] for name in SUMS}, batches=self.batches + 1)
+        """Return the sums with the values of one more batch added, {field: value}."""
+        return Sums(**{name: getattr(self, name) + value for name, value in values.items()}, batches=self.batches + 1)
 
     @property
     def loss(self) -> float:

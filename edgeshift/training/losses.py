@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,24 +13,6 @@ from edgeshift.training.recipe import Recipe
 
 #: Scale of each auxiliary target. The displacement between two frames is about ten times smaller than a position.
 MOTION_SCALE = (1.0, 1.0, 0.1, 0.1)
-
-
-@dataclass(frozen=True, eq=False)
-class Losses:
-    """The losses of one batch; the fields are those of ``edgeshift.training.history.Sums``."""
-
-    total: Tensor
-    frame: Tensor
-    span: Tensor
-    motion: Tensor
-    correct: Tensor
-    counted: Tensor
-    right: Tensor
-    gestures: int
-
-    def values(self) -> dict[str, float]:
-        """Return the losses as numbers."""
-        return {name: float(v.detach() if isinstance(v, Tensor) else v) for name, v in vars(self).items()}
 
 
 class TrainingNetwork(nn.Module):
@@ -82,8 +62,8 @@ class TrainingNetwork(nn.Module):
         """Remove the hook that this object added to the network."""
         self._hook.remove()
 
-    def losses(self, batch: Batch) -> Losses:
-        """Return the losses of a batch: of its frames, of the mean logits of its gestures, and of the motion."""
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses and counts of a batch, named as the fields of ``edgeshift.training.history.Sums``."""
         logits: Tensor = self.network(batch.clips)
         assert self._features is not None, "the head has run"
         smoothing = self.recipe.smoothing
@@ -103,8 +83,12 @@ class TrainingNetwork(nn.Module):
         motion = self._motion_loss(batch) if self.recipe.motion else frame * 0
         correct = ((logits.argmax(2) == batch.labels) * batch.weights).sum()
         self._features = None
-        total = frame + span + self.recipe.motion * motion
-        return Losses(total, frame, span, motion, correct, counted, right, len(batch.spans))
+        return {
+            "total": frame + span + self.recipe.motion * motion,
+            **{"frame": frame, "span": span, "motion": motion},
+            **{"correct": correct, "counted": counted, "right": right},
+            "gestures": torch.tensor(len(batch.spans)),
+        }
 
     def _motion_loss(self, batch: Batch) -> Tensor:
         scale = torch.tensor(MOTION_SCALE, device=batch.motion.device)

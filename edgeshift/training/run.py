@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,12 +24,11 @@ from edgeshift.events.spotter import DEFAULT_RULE
 from edgeshift.events.tuning import choose_rule
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
-from edgeshift.training import Trained
 from edgeshift.training.history import Entry, History
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
 from edgeshift.training.start import starting_network
-from edgeshift.training.trainer import CURVE, HISTORY, RESULT, Run, train
+from edgeshift.training.trainer import CURVE, HISTORY, RESULT, Run, train_network
 from edgeshift.training.videos import TRAIN, VALIDATION, LabelMap, VideoSequences, find_videos, labels_of
 from edgeshift.video.fit import FrameSpec, opencv
 
@@ -44,23 +44,66 @@ EARLIER_ENTRIES, EARLIER = 40, "before: "
 MAX_TEXT = 4096
 
 
-def run_and_save(
+@dataclass(frozen=True)
+class Trained:
+    """A finished training run.
+
+    Attributes:
+        path: the resulting checkpoint, a safetensors file.
+        curve: the plot of losses and accuracies. It is not drawn if matplotlib is not installed.
+        history: the entries of the run; the last one has a validation.
+    """
+
+    path: Path
+    curve: Path
+    history: tuple[Entry, ...]
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Clips that could not be read and were left out, one line each."""
+        return tuple(line for entry in self.history for line in entry.unread)
+
+
+def train(
     recipe: Recipe,
     folder: Path,
     *,
-    data: Path | None,
-    strokes: Path | None,
-    init: Path | None,
-    past_only: bool,
-    changes: LabelMap | None,
-    resume: bool,
-    device: str,
-    workers: int,
-    license: str | None,
-    half: bool,
-    report: Callable[[Entry], None],
+    data: Path | None = None,
+    strokes: Path | None = None,
+    init: Path | None = None,
+    past_only: bool = False,
+    changes: LabelMap | None = None,
+    resume: bool = False,
+    device: str = "cpu",
+    workers: int = 1,
+    license: str | None = None,
+    half: bool = False,
+    report: Callable[[Entry], None] = lambda _entry: None,
 ) -> Trained:
-    """Train and save; see ``edgeshift.training.train``."""
+    """Train a model in a folder of its own, or resume a run that was interrupted there.
+
+    Args:
+        recipe: the hyperparameters.
+        folder: the folder of the run. ``edgeshift.training.trainer`` lists its files.
+        data: a folder with one folder of videos per label, or a CSV (file,label[,split]); None: drawn streams of ten
+            gestures.
+        strokes: a JSON file of further gestures to draw (``edgeshift.gestures.read_strokes``).
+        init: a checkpoint to start from, in any layout that edgeshift reads; None: random weights.
+        past_only: the weights of ``init`` were trained past-only, which tensor names of MIT and mmaction2 do not show.
+        changes: the labels of mirrored and reversed clips; None: clips are neither mirrored nor reversed.
+        resume: continue an interrupted run in ``folder``. It must be the same run.
+        device: "cpu" or "cuda".
+        workers: number of processes that prepare frames. A script that uses any needs the usual
+            ``if __name__ == "__main__":``.
+        license: licence of the result, stored in its file.
+        half: store the weights of the result as float16. If the run in ``folder`` is already finished, ``half`` and
+            ``license`` apply to its result, which is written again.
+        report: called with each new entry of the history.
+
+    Raises:
+        TrainingError: unsuitable data, a folder of another run, or a training that fails.
+        RuntimeMissingError: torch or safetensors is not installed.
+    """
     keep_freed_memory()
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("torch finds no GPU: leave --device out, or install a torch with CUDA")
@@ -97,7 +140,7 @@ def run_and_save(
         save(Path(trial) / RESULT, network, description, training=training, half=half)
     result = folder / RESULT
     complete = _is_finished(folder, recipe) and result.is_file()
-    history = train(run, network, resume=resume, report=report)
+    history = train_network(run, network, resume=resume, report=report)
     trained = Trained(result, folder / CURVE, tuple(history.entries))
     if complete and not (half or license):
         return trained

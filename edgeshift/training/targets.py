@@ -14,8 +14,8 @@ from edgeshift.gestures import Event
 #: Seconds for which the target is a stroke's label after the stroke is complete.
 HOLD = 1.0
 #: Weight of a frame in which a stroke is not complete, so that its target is ``none``. The weight is below 1 because
-#: the first side of a square looks like ``right``. Which gesture a stroke becomes is learned from the mean logits of all
-#: its frames.
+#: the first side of a square looks like ``right``. Which gesture a stroke becomes is learned from the mean logits of
+#: all its frames.
 UNFINISHED_WEIGHT = 0.7
 #: Shares of a stroke between which that weight falls to 0. Near the end it is not clear whether a stroke is complete.
 FADE = (0.6, 0.9)

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgeshift._system.files import atomic_write, folder_lock
 from edgeshift._system.signals import call_on_stop
@@ -72,7 +72,7 @@ class Run:
     changes: str = ""
 
 
-def train(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Callable[[Entry], None]) -> History:
+def train_network(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Callable[[Entry], None]) -> History:
     """Train a network as a recipe says, or resume an interrupted run.
 
     A run that was interrupted and resumed ends with bit-identical weights on the same machine with the same number of
@@ -209,12 +209,12 @@ class _Loop:
         with _mixed_precision(batch.clips.device):
             losses = self.network.losses(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        losses["total"].backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.weights, recipe.clip)
         self.optimizer.step()
         self.schedule.step()
         self.step += 1
-        values = losses.values()
+        values = _numbers(losses)
         if not math.isfinite(values["total"]):
             raise TrainingError(
                 f"the loss is {values['total']} at step {self.step}: the training failed; a lower --rate may help"
@@ -230,7 +230,7 @@ class _Loop:
             indices = range(begin, min(begin + size, self.source.checks))
             sequences = [self.source.validation[index] for index in indices]
             self._note_unread(line for sequence in sequences for line in sequence.unread)
-            total = total.add(self.network.losses(Batch.of(sequences).to(device)).values())
+            total = total.add(_numbers(self.network.losses(Batch.of(sequences).to(device))))
         return total
 
     def _note_unread(self, unread: Iterable[str]) -> None:
@@ -244,6 +244,10 @@ class _Loop:
             except RuntimeMissingError as error:
                 self.draws_curve = False
                 sys.stderr.write(f"edgeshift: note: no {CURVE}: {error}\n")
+
+
+def _numbers(losses: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value.detach()) for name, value in losses.items()}
 
 
 def _claim_folder(run: Run, resume: bool) -> None:

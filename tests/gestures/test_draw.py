@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgeshift.errors import GestureError
-from edgeshift.gestures import LABELS, STROKES, Stroke, contact_sheet, draw_clip, draw_clips
+from edgeshift.gestures import LABELS, STROKES, Stroke, draw_clip, draw_clips
 from edgeshift.gestures.draw import clip_stroke
 from edgeshift.gestures.hand import Hand
 
@@ -154,15 +154,6 @@ def test_an_unknown_label_is_an_error_with_the_nearest_names() -> None:
 def test_numbers_out_of_range_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(GestureError, match="cannot draw"):
         draw_clip(**{"seed": 0, **wrong})
-
-
-def test_a_contact_sheet_has_a_row_for_each_clip() -> None:
-    clips = list(draw_clips(3, frames=4, size=48))
-    sheet = contact_sheet(clips)
-    assert sheet.shape == (3 * 48, 4 * 48, 3)
-    assert sheet.dtype == np.uint8
-    assert not np.array_equal(sheet[:48, :48], clips[0].frames[0])  # the label is written on it
-    assert np.array_equal(sheet[48:96, 144:], clips[1].frames[3])
 
 
 def test_drawing_needs_no_torch() -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -41,7 +42,7 @@ def test_every_field_is_read_and_the_order_kept(tmp_path: Path) -> None:
 
 
 def test_the_built_in_strokes_can_be_written_as_a_file(tmp_path: Path) -> None:
-    content = {label: {**vars(stroke)} for label, stroke in STROKES.items()}
+    content = {label: msgspec.to_builtins(stroke) for label, stroke in STROKES.items()}
     strokes = read_strokes(write_strokes(tmp_path, content))
     assert list(strokes) == list(STROKES)
     for label in STROKES:

@@ -27,8 +27,7 @@ from edgeshift.training.losses import TrainingNetwork
 from edgeshift.training.sequences import DrawnSequences, Sequence
 from edgeshift.training.start import starting_network
 from edgeshift.training.targets import frame_targets
-from edgeshift.training.trainer import CURVE, HISTORY, STATE, Run
-from edgeshift.training.trainer import train as loop
+from edgeshift.training.trainer import CURVE, HISTORY, STATE, Run, train_network
 from edgeshift.video.fit import FrameSpec
 
 LABELS = (*STROKES, NONE)
@@ -66,13 +65,13 @@ def ignore(_entry: Entry) -> None:
 
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path) -> None:
     whole = network()
-    lines = loop(run(tmp_path / "whole"), whole, report=ignore).entries
+    lines = train_network(run(tmp_path / "whole"), whole, report=ignore).entries
     cut = network()
     with pytest.raises(KeyboardInterrupt):
-        loop(run(tmp_path / "cut", at=2 * 27), cut, report=ignore)
+        train_network(run(tmp_path / "cut", at=2 * 27), cut, report=ignore)
     assert (tmp_path / "cut" / STATE).exists()
     again = network()
-    resumed = loop(run(tmp_path / "cut"), again, resume=True, report=ignore).entries
+    resumed = train_network(run(tmp_path / "cut"), again, resume=True, report=ignore).entries
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
     undated = [[msgspec.structs.replace(line, clock=0.0) for line in history] for history in (lines, resumed)]
@@ -84,13 +83,13 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path) -> None
 
 def test_a_folder_with_a_run_is_not_taken_over(tmp_path: Path) -> None:
     short = msgspec.structs.replace(RECIPE, steps=1)
-    loop(run(tmp_path, recipe=short), network(), report=ignore)
+    train_network(run(tmp_path, recipe=short), network(), report=ignore)
     with pytest.raises(TrainingError, match="--resume"):
-        loop(run(tmp_path, recipe=short), network(), report=ignore)
+        train_network(run(tmp_path, recipe=short), network(), report=ignore)
     with pytest.raises(TrainingError, match="another recipe"):
-        loop(run(tmp_path), network(), resume=True, report=ignore)
+        train_network(run(tmp_path), network(), resume=True, report=ignore)
     with pytest.raises(TrainingError, match="another start"):
-        loop(run(tmp_path, recipe=short, start="other"), network(), resume=True, report=ignore)
+        train_network(run(tmp_path, recipe=short, start="other"), network(), resume=True, report=ignore)
 
 
 class Broken(DrawnSequences):
@@ -106,7 +105,9 @@ class Broken(DrawnSequences):
 def test_a_sequence_that_cannot_be_read_is_one_line(tmp_path: Path, workers: int) -> None:
     broken = Broken(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
     with pytest.raises(TrainingError) as caught:
-        loop(Run(RECIPE, tmp_path, "scratch", broken, data(), checks=2, workers=workers), network(), report=ignore)
+        train_network(
+            Run(RECIPE, tmp_path, "scratch", broken, data(), checks=2, workers=workers), network(), report=ignore
+        )
     assert str(caught.value) == "clip 3 is broken"
 
 
@@ -122,7 +123,7 @@ class Partly(DrawnSequences):
 def test_what_cannot_be_read_is_said_once(tmp_path: Path, workers: int) -> None:
     partly = Partly(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
     run = Run(RECIPE, tmp_path, "scratch", partly, data(), checks=2, workers=workers)
-    history = loop(run, network(), report=ignore)
+    history = train_network(run, network(), report=ignore)
     said = [line for entry in history.entries for line in entry.unread]
     assert sorted(said) == ["clip 1 is broken", "clip 2 is broken"]
 
@@ -141,7 +142,7 @@ def test_every_kind_of_network_trains(tmp_path: Path, model: str, options: dict[
     short = msgspec.structs.replace(RECIPE, model=model, steps=1, batch=1, width=1.0, **options)
     begun = starting_network(short, LABELS, None).network
     before = {name: tensor.clone() for name, tensor in begun.named_parameters()}
-    loop(Run(short, tmp_path, "scratch", data(), data(), checks=1, workers=0), begun, report=ignore)
+    train_network(Run(short, tmp_path, "scratch", data(), data(), checks=1, workers=0), begun, report=ignore)
     held = {id(p) for stage in TrainingNetwork(begun, short, LABELS).frozen for p in stage.parameters()}
     frozen = {name for name, parameter in begun.named_parameters() if id(parameter) in held}
     assert frozen
@@ -151,10 +152,10 @@ def test_every_kind_of_network_trains(tmp_path: Path, model: str, options: dict[
 
 def test_a_damaged_state_is_one_line(tmp_path: Path) -> None:
     short = msgspec.structs.replace(RECIPE, steps=1)
-    loop(run(tmp_path, recipe=short), network(), report=ignore)
+    train_network(run(tmp_path, recipe=short), network(), report=ignore)
     (tmp_path / STATE).write_bytes(b"PK" + bytes(100))
     with pytest.raises(TrainingError, match="remove the folder"):
-        loop(run(tmp_path, recipe=short), network(), resume=True, report=ignore)
+        train_network(run(tmp_path, recipe=short), network(), resume=True, report=ignore)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     with torch.no_grad():
         next(broken.parameters()).fill_(float("nan"))
     with pytest.raises(TrainingError, match="nan at step 1"):
-        loop(run(tmp_path), broken, report=ignore)
+        train_network(run(tmp_path), broken, report=ignore)
 
 
 def test_gradients_reach_all_but_the_frozen_stages_and_the_loss_falls() -> None:
@@ -173,11 +174,11 @@ def test_gradients_reach_all_but_the_frozen_stages_and_the_loss_falls() -> None:
     for _ in range(12):
         training.prepare(settled=False)
         losses = training.losses(batch)
-        first = first if first is not None else float(losses.total.detach())
+        first = first if first is not None else float(losses["total"].detach())
         optimizer.zero_grad()
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        losses["total"].backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    assert float(losses.total.detach()) < 0.7 * first
+    assert float(losses["total"].detach()) < 0.7 * first
     frozen = {id(p) for stage in training.frozen for p in stage.parameters()}
     for name, parameter in training.named_parameters():
         assert (parameter.grad is None) == (id(parameter) in frozen), name
@@ -204,7 +205,7 @@ def test_a_frame_that_does_not_count_does_not_teach() -> None:
     nothing = frame_targets(np.arange(4.0), [], ("left", "right"))
     batch = Batch.of([Sequence(sequence.frames, nothing, sequence.motion, sequence.motion_weights)])
     losses = training.losses(batch.to(torch.device("cpu")))
-    assert float(losses.total.detach()) == 0
+    assert float(losses["total"].detach()) == 0
 
 
 def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

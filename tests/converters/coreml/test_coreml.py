@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -215,7 +216,9 @@ def test_resnet50_int8(package):
 
 def test_a_network_that_wants_bgr(tmp_path):
     """Core ML turns the picture: the model says so, and the frames that prove it are BGR."""
-    source = untrained_source("tsm_mobilenet_v2", size=64).with_facts(frame=FrameSpec(64, 64, order="bgr"))
+    source = untrained_source("tsm_mobilenet_v2", size=64)
+    bgr = msgspec.structs.replace(source.description, frame=FrameSpec(64, 64, order="bgr"))
+    source = replace(source, description=bgr)
     path = tmp_path / "bgr.mlpackage"
     convert(source, "coreml", path, Options(precision="fp32"))
     (image,) = [o.type.imageType for o in model_of(path).description.input if o.type.WhichOneof("Type") == "imageType"]
@@ -268,7 +271,8 @@ def test_what_cannot_be_done_is_refused(made, tmp_path):
         convert(source, "tflite", tmp_path / "a.tflite", Options(precision="fp32", state="native"))
     with pytest.raises(ConversionError, match="coreml has no --state buffer; it has io, native"):
         convert(source, "coreml", out, Options(precision="fp32", state="buffer"))
-    twice = source.with_facts(labels=("left",) * len(source.description.labels))
+    labels = ("left",) * len(source.description.labels)
+    twice = replace(source, description=msgspec.structs.replace(source.description, labels=labels))
     with pytest.raises(ConversionError, match="the label 'left' is there twice"):
         convert(twice, "coreml", out, Options(precision="fp32"))
     assert list(tmp_path.iterdir()) == []

@@ -204,6 +204,13 @@ def missing_runtime(name: str, work: str) -> RuntimeMissingError:
     return RuntimeMissingError(f"{work} needs {package}, which is not installed: {runtime.install}")
 
 
+def support_table() -> str:
+    """Return the support table as Markdown, with a row for each ``Support`` of every target."""
+    rows = [(target.title, *row) for target in TARGETS.values() for row in target.support]
+    lines = [("target", "precision", "runs on", "verified here"), ("---",) * 4, *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
 for _runtime in (
     Runtime(
         name="tflite",

@@ -1,4 +1,4 @@
-"""``edgeshift clips``: whole videos, a table that is true of them, and nothing lost when it is cut off."""
+"""``edgeshift clips``: complete videos, a correct table, and runs that continue after an interruption."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeshift.cli import main
 from edgeshift.converters.calibration import find_videos
 from edgeshift.gestures import LABELS, draw_clip, draw_stream, parse_script
 from edgeshift.gestures import folder as room
@@ -35,20 +34,13 @@ def here(tmp_path, monkeypatch):
     Path("own.json").write_text(json.dumps(OWN))
 
 
-def run(capsys, *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
-
 def table(path: str) -> list[dict[str, str]]:
     with Path(path).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def contents(folder: str = "clips") -> dict[str, tuple[int, bytes]]:
-    """Every file with the time it was written."""
+    """Return the content of every file, and the time at which it was written."""
     paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
@@ -57,8 +49,8 @@ def pixels(path: Path) -> np.ndarray:
     return np.stack([timed.frame for timed in read_video(path)]).astype(int)
 
 
-def test_clips_are_the_drawn_ones_in_a_folder_per_label(capsys):
-    status, out, err = run(capsys, *CLIPS)
+def test_clips_are_drawn_into_a_folder_per_label(run):
+    status, out, err = run(*CLIPS)
     assert (status, err) == (0, "")
     rows = table("clips/clips.csv")
     assert list(rows[0]) == ["file", "label", "seed", "frames", "stroke_begin", "stroke_end"]
@@ -78,22 +70,22 @@ def test_clips_are_the_drawn_ones_in_a_folder_per_label(capsys):
     assert "look at clips/contact_sheet.jpg" in out.splitlines()[-1]  # too few to calibrate with
 
 
-def test_training_reads_the_folder_and_the_table(capsys):
-    run(capsys, *CLIPS)
+def test_training_reads_the_folder_or_its_table(run):
+    run(*CLIPS)
     by_table, by_folder = labelled_videos(Path("clips/clips.csv")), labelled_videos(Path("clips"))
     assert len(by_table) == 12 == len(by_folder)
     assert {(v.path.resolve(), v.label) for v in by_table} == {(v.path.resolve(), v.label) for v in by_folder}
 
 
-def test_enough_clips_lead_to_a_calibration(capsys):
-    status, out, _ = run(capsys, "clips", "--count", 16, "--frames", 1, "--size", 16, "--out", "my clips")
+def test_the_next_command_calibrates_if_there_are_enough_clips(run):
+    status, out, _ = run("clips", "--count", 16, "--frames", 1, "--size", 16, "--out", "my clips")
     assert status == 0
     assert out.splitlines()[-1] == "next: edgeshift convert --target tflite --calibration 'my clips'"
     assert len(find_videos(Path("my clips"))) == 16
 
 
-def test_streams_have_a_table_of_their_gestures(capsys):
-    status, out, err = run(capsys, *STREAMS, "--spacing", 0.5, "--out", "s")
+def test_streams_have_a_table_of_their_gestures(run):
+    status, out, err = run(*STREAMS, "--spacing", 0.5, "--out", "s")
     assert (status, err) == (0, "") and "2 streams in s" in out
     rows = table("s/events.csv")
     assert list(rows[0]) == ["file", "label", "begin", "end"]
@@ -107,10 +99,10 @@ def test_streams_have_a_table_of_their_gestures(capsys):
     assert cv2.imread("s/contact_sheet.jpg").shape[1] == 8 * 32
 
 
-def test_a_script_is_what_happens(capsys):
+def test_a_script_decides_what_happens(run):
     script = "left, pause 1, zigzag 2, away 1, wander"
     status, _, err = run(
-        capsys, *("clips", "--stream", 1, "--script", script, "--strokes", "own.json", "--size", 32, "--out", "s")
+        *("clips", "--stream", 1, "--script", script, "--strokes", "own.json", "--size", 32, "--out", "s")
     )
     assert (status, err) == (0, "")
     rows = table("s/events.csv")
@@ -120,26 +112,26 @@ def test_a_script_is_what_happens(capsys):
     assert probe("s/stream_00000.mp4").duration > asked - 0.25
 
 
-def test_a_stream_in_which_nothing_happens(capsys):
-    status, _, err = run(capsys, "clips", "--stream", 1, "--script", "pause", "--size", 32)
+def test_a_stream_without_gestures(run):
+    status, _, err = run("clips", "--stream", 1, "--script", "pause", "--size", 32)
     assert (status, err) == (0, "") and table("clips/events.csv") == []
     assert Path("clips/events.csv").read_text() == "file,label,begin,end\n"
     assert cv2.imread("clips/contact_sheet.jpg").shape == (32, 8 * 32, 3)
 
 
-def test_ones_own_strokes_besides_or_instead_of_the_built_in_ones(capsys):
+def test_own_strokes_with_and_without_the_built_in_gestures(run):
     small = ("--frames", 1, "--size", 16, "--strokes", "own.json", "--json")
-    status, out, _ = run(capsys, "clips", "--count", 11, "--out", "both", *small)
+    status, out, _ = run("clips", "--count", 11, "--out", "both", *small)
     assert status == 0 and json.loads(out)["labels"] == dict.fromkeys([*LABELS, "zigzag"], 1)
-    status, out, _ = run(capsys, "clips", "--count", 2, "--out", "own", "--only-strokes", *small)
+    status, out, _ = run("clips", "--count", 2, "--out", "own", "--only-strokes", *small)
     assert status == 0 and json.loads(out)["labels"] == {"zigzag": 2}
-    status, out, _ = run(capsys, "clips", "--count", 2, "--out", "some", "--labels", "zigzag, up", *small)
+    status, out, _ = run("clips", "--count", 2, "--out", "some", "--labels", "zigzag, up", *small)
     assert status == 0 and list(json.loads(out)["labels"]) == ["zigzag", "up"]
 
 
 @pytest.mark.parametrize("arguments", [CLIPS, STREAMS])
-def test_json_is_the_only_document_on_stdout(capsys, arguments):
-    status, out, err = run(capsys, *arguments, "--json")
+def test_json_is_one_document(run, arguments):
+    status, out, err = run(*arguments, "--json")
     report = json.loads(out)
     assert (status, err) == (0, "")
     assert report["drawn"] == report["videos"] == (12 if arguments is CLIPS else 2) and report["kept"] == 0
@@ -148,8 +140,8 @@ def test_json_is_the_only_document_on_stdout(capsys, arguments):
 
 
 @pytest.mark.parametrize("arguments", [CLIPS, STREAMS])
-def test_a_run_that_was_cut_off_goes_on(capsys, monkeypatch, arguments):
-    run(capsys, *arguments, "--out", "whole")
+def test_an_interrupted_run_continues(run, monkeypatch, arguments):
+    run(*arguments, "--out", "whole")
     written, write = [], room.write_video
 
     def cut_off(path, frames, fps):
@@ -159,20 +151,20 @@ def test_a_run_that_was_cut_off_goes_on(capsys, monkeypatch, arguments):
         write(path, frames, fps)
 
     monkeypatch.setattr(room, "write_video", cut_off)
-    status, out, err = run(capsys, *arguments)
-    assert (status, out, err.strip()) == (130, "", "edgeshift: interrupted; nothing was left half-written")
+    status, out, err = run(*arguments)
+    assert (status, out, err.strip()) == (130, "", "edgeshift: interrupted; no incomplete file was left behind")
     before = contents()
     assert written and set(before) == {"drawn.json", *(str(path.relative_to("clips")) for path in written)}
     monkeypatch.setattr(room, "write_video", write)
-    status, out, _ = run(capsys, *arguments, "--json")
+    status, out, _ = run(*arguments, "--json")
     assert status == 0 and json.loads(out)["kept"] == len(written)
     after = contents()
     assert {name: after[name] for name in before} == before  # not even written again
     assert {name: data for name, (_, data) in after.items()} == {n: data for n, (_, data) in contents("whole").items()}
 
 
-def test_a_run_that_was_killed_goes_on_and_cleans_up(capsys):
-    """SIGKILL: no handler runs, and what was being written stays under its temporary name."""
+def test_a_killed_run_continues_and_removes_temporary_files(run):
+    """After SIGKILL no handler runs, and a file that was being written keeps its temporary name."""
     command = [sys.executable, "-m", "edgeshift.cli", *map(str, CLIPS)]
     command[command.index("--count") + 1] = "100"
     process = subprocess.Popen(command)
@@ -183,25 +175,25 @@ def test_a_run_that_was_killed_goes_on_and_cleans_up(capsys):
     process.wait()
     left = sorted(path for path in Path("clips").rglob("*.mp4") if not path.name.startswith("."))
     assert 4 <= len(left) < 100 and not Path("clips/clips.csv").exists()
-    # As if it had been caught in the middle of a file, which is a matter of luck.
+    # The kill may not have interrupted a file, so two temporary files are added.
     shutil.copy(left[0], "clips/left/.00090.mp4.abcdefgh.mp4")
     Path("clips/.clips.csv.abcdefgh.csv").touch()
     arguments = [100 if value == 12 else value for value in CLIPS]
-    status, out, _ = run(capsys, *arguments, "--json")
+    status, out, _ = run(*arguments, "--json")
     assert status == 0 and json.loads(out)["kept"] == len(left)
     assert len(list(Path("clips").rglob("*.mp4"))) == 100 == len(table("clips/clips.csv"))
     assert not list(Path("clips").rglob(".*"))
 
 
-def test_a_second_run_changes_nothing_and_what_is_missing_is_drawn_again(capsys):
-    run(capsys, *CLIPS)
+def test_a_second_run_draws_only_missing_videos(run):
+    run(*CLIPS)
     Path("clips/clips.csv").write_text("a column of my own\n")
     before = contents()
-    status, out, _ = run(capsys, *CLIPS)
-    assert status == 0 and "12, which were there" in out and contents() == before
+    status, out, _ = run(*CLIPS)
+    assert status == 0 and "12 from an earlier run" in out and contents() == before
     Path("clips/up/00002.mp4").unlink()
     Path("clips/down/00003.mp4").write_bytes(b"")  # the power went before it was on the disk
-    status, out, _ = run(capsys, *CLIPS, "--json")
+    status, out, _ = run(*CLIPS, "--json")
     assert (json.loads(out)["drawn"], json.loads(out)["kept"]) == (2, 10)
     assert {name: data for name, (_, data) in contents().items()} == {name: data for name, (_, data) in before.items()}
 
@@ -218,35 +210,35 @@ def test_a_second_run_changes_nothing_and_what_is_missing_is_drawn_again(capsys)
         (("--strokes", "own.json"), "strokes"),
     ],
 )
-def test_other_arguments_are_refused_by_a_folder_that_is_begun(capsys, other, what):
-    run(capsys, *CLIPS)
+def test_other_options_are_refused_for_a_folder_of_an_earlier_run(run, other, what):
+    run(*CLIPS)
     before = contents()
-    status, out, err = run(capsys, *CLIPS, *other)
+    status, out, err = run(*CLIPS, *other)
     assert (status, out) == (2, "")
     assert err.startswith(f"edgeshift: clips was drawn with another {what}: ") and len(err.splitlines()) == 1
     assert contents() == before
 
 
-def test_the_order_of_the_gestures_is_an_argument_too(capsys):
-    run(capsys, *CLIPS, "--labels", "left,right")
-    assert run(capsys, *CLIPS, "--labels", "right,left")[0] == 2
-    assert run(capsys, *CLIPS, "--labels", "left,right")[0] == 0
+def test_another_order_of_labels_is_another_option(run):
+    run(*CLIPS, "--labels", "left,right")
+    assert run(*CLIPS, "--labels", "right,left")[0] == 2
+    assert run(*CLIPS, "--labels", "left,right")[0] == 0
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "left"])
-def test_a_folder_with_something_else_is_left_alone(capsys, name):
+def test_a_folder_with_other_files_is_refused(run, name):
     Path("clips").mkdir()
     (Path("clips") / name).mkdir()
-    status, out, err = run(capsys, *CLIPS)
+    status, out, err = run(*CLIPS)
     assert (status, out) == (2, "") and "clips is not empty" in err and "--out" in err
     assert [path.name for path in Path("clips").iterdir()] == [name]
 
 
 @pytest.mark.parametrize("record", ["", "[]", "{}", "3", "\x00", "[" * 100_000])
-def test_a_damaged_record_is_refused(capsys, record):
+def test_a_damaged_record_is_refused(run, record):
     Path("clips").mkdir()
     Path("clips/drawn.json").write_text(record)
-    status, _, err = run(capsys, *CLIPS)
+    status, _, err = run(*CLIPS)
     assert status == 2 and "clips/drawn.json is damaged" in err and len(err.splitlines()) == 1
 
 
@@ -254,7 +246,7 @@ BAD = {
     "label": (("--labels", "left,lft"), "--labels: unknown gesture 'lft'; did you mean left?"),
     "no label": (("--labels", ""), "--labels: unknown gesture ''"),
     "strokes": (("--strokes", "nothing.json"), "nothing.json: cannot read strokes: No such file"),
-    "alone": (("--only-strokes",), "--only-strokes means those of a file"),
+    "alone": (("--only-strokes",), "--only-strokes draws the gestures of a file"),
     "odd": (("--size", 33), "33 is odd"),
     "file": (("--out", "own.json"), "own.json is a file"),
     "below a file": (("--out", "own.json/clips"), "own.json"),
@@ -278,9 +270,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_line_status_2_and_no_file(capsys, name):
+def test_bad_input_is_one_line_and_status_2(run, name):
     arguments, words = BAD[name]
-    status, out, err = run(capsys, "clips", *arguments)
+    status, out, err = run("clips", *arguments)
     assert (status, out) == (2, "") and words in err
-    assert len([line for line in err.splitlines() if line.startswith("edgeshift: ") or "Error" in line]) == 1
+    assert err.startswith("edgeshift: ") and err.count("\n") == 1
     assert "Traceback" not in err and [path.name for path in Path().iterdir()] == ["own.json"]

@@ -1,165 +1,131 @@
-"""The command line as scripts use it: output, JSON, errors, exit status, start-up time."""
+"""What all commands have in common: help, completion, unknown names, bad input, JSON, closed streams."""
 
 from __future__ import annotations
 
 import json
-import resource
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
-import numpy as np
 import pytest
 
-from edgeshift.cli import COMMANDS, main
+from edgeshift.cli import COMMANDS, load_command, main
+from edgeshift.cli.glossary import GLOSSARY
+from edgeshift.cli.options import Mode
+
+PROGRAM = [sys.executable, "-m", "edgeshift.cli"]
 
 
-def run(capsys, *arguments: object) -> tuple[int, str, str]:
-    capsys.readouterr()  # what a conversion that a test began with has said
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
+def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which ``edgeshift`` is this package. The status of a pipe is that of its first part."""
+    script = f'edgeshift() {{ "{sys.executable}" -m edgeshift.cli "$@"; }}; {line}; exit ${{PIPESTATUS[0]}}'
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env={**os.environ, **environment}, timeout=60
+    )
 
 
-def test_help_is_instant_and_lists_every_command():
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-m", "edgeshift.cli", "--help"], capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode == 0 and done.stderr == ""
-    for command in COMMANDS:
-        assert command in done.stdout
-    # The one promise in seconds, because users feel it; one import of numpy or torch would break it.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
+def test_help_lists_every_command_and_no_trailing_spaces(run):
+    status, out, err = run("--help")
+    assert (status, err) == (0, "") and all(f"  {command} " in out for command in COMMANDS)
+    assert [line for line in out.splitlines() if line != line.rstrip()] == []
+    status, out, _ = run()
+    assert status == 2 and "Usage" in out, "no command is bad usage"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_each_command_has_an_example(capsys, command):
-    status, out, _ = run(capsys, command, "--help")
-    assert status == 0
-    assert f"edgeshift {command}" in out.split("Example", 1)[1]
+def test_help_of_a_command_describes_every_option(run, command):
+    status, out, err = run(command, "--help")
+    assert (status, err) == (0, "") and f"edgeshift {command}" in out.split("Example", 1)[1]
+    assert [line for line in out.splitlines() if line != line.rstrip()] == []
+    for param in load_command(command).params:
+        assert (param.help and param.help[-1] in ".:" and param.help[0] != param.help[0].lower()) or param.help[
+            0
+        ] in "b"
+        # Neither an unknown placeholder nor what rich would take for markup.
+        assert not set(param.help) & set("{}[]"), param.help
 
 
-def test_unknown_names_give_the_nearest(capsys):
-    status, _, err = run(capsys, "convret")
-    assert status == 2 and "did you mean convert" in err
-    status, _, err = run(capsys, "convert", "--target", "tflight")
-    assert status == 2 and err == "edgeshift: unknown target 'tflight'; did you mean tflite?\n"
-    status, _, err = run(capsys, "convert", "tsm_mobilnet_v2", "--target", "tflite")
-    assert status == 2 and "did you mean tsm_mobilenet_v2" in err
+def test_help_on_a_terminal_has_panels():
+    parent, child = pty.openpty()
+    with subprocess.Popen([*PROGRAM, "convert", "--help"], stdout=child, env={**os.environ, "TERM": "xterm"}):
+        os.close(child)
+        text = b""
+        while True:
+            try:
+                text += os.read(parent, 1 << 16)
+            except OSError:  # the program has ended
+                break
+    os.close(parent)
+    assert b"\x1b[" in text and "─ Target ─" in re.sub(r"\x1b\[[0-9;]*m", "", text.decode())
 
 
-def test_models(capsys):
-    status, out, _ = run(capsys, "models", "--json")
-    rows = {row["model"]: row for row in json.loads(out)}
-    assert status == 0 and len(rows) == 8
-    assert rows["tsm_resnet50"]["parameters"] == pytest.approx(24.3e6, rel=0.005)
-    assert rows["tsm_resnet50"]["paper_flops_per_8_frames"] == pytest.approx(33e9, rel=0.005)
-    assert rows["tsm_mobilenet_v2"]["paper_flops_per_8_frames"] == pytest.approx(2.55e9, rel=0.005)
-    assert rows["tsm_mobilenet_v2"]["state_values"] == 27_048
-    status, out, _ = run(capsys, "models", "--classes", 27, "--size", 112)
-    assert status == 0 and "6,912" in out and "next: edgeshift convert" in out.splitlines()[-1]
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_imports_nothing_heavy(command):
+    heavy = {"numpy", "torch", "cv2", "msgspec", "rich", "onnxruntime", "ai_edge_litert"}
+    code = "import sys; from edgeshift.cli import main\ntry: main(sys.argv[2:])\n"
+    code += f"except SystemExit: print(sorted({heavy!r} & set(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, "", *command.split(), "--help"], capture_output=True, text=True)
+    assert done.stderr == "[]\n"
 
 
-@pytest.mark.slow
-def test_inspect_verify_demo(capsys, made, tmp_path):
-    path = made("tsm", "int8").path
-    status, out, err = run(capsys, "inspect", path)
-    assert (status, err) == (0, "") and "untrained" in out and "state_features_16" in out
-    status, out, _ = run(capsys, "inspect", path, "--json")
-    assert json.loads(out)["model"]["table"] == "tsm"
-
-    status, out, err = run(capsys, "verify", path, "--json")
-    report = json.loads(out)
-    assert (status, err) == (0, "") and report["ok"] and report["parity"]["frames"] == 32
-    status, out, _ = run(capsys, "verify", path)
-    assert status == 0 and out.splitlines()[-1].startswith("next: edgeshift demo")
-
-    from edgeshift.gestures.demo_stream import demo_stream
-
-    frames = len(list(demo_stream(size=32)))
-    picture = tmp_path / "answers.png"
-    status, out, err = run(capsys, "demo", path, "--headless", "--picture", picture)
-    assert (status, err) == (0, "") and f"{frames} steps on drawn" in out and "p90" in out and "mean nothing" in out
-    assert picture.read_bytes()[:4] == b"\x89PNG"
-    status, out, _ = run(capsys, "demo", path, "--headless", "--json")
-    report = json.loads(out)
-    assert report["steps"] == frames == sum(span["frames"] for span in report["labels"])
-    assert report["milliseconds"]["infer"]["p90"] >= report["milliseconds"]["infer"]["p50"] > 0
+def complete(line: str) -> list[str]:
+    """What bash offers for the last word of a line, by the protocol of its completion."""
+    words = line.split(" ")
+    environment = {"_EDGESHIFT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    return shell("edgeshift", **environment).stdout.split()
 
 
-@pytest.mark.slow
-def test_verify_catches_a_wrong_answer(capsys, made, tmp_path):
-    """The recorded logits changed: exit status 1, and the difference named."""
-    import msgspec
-
-    from edgeshift.artifact.file import read_artifact, write_artifact
-
-    artifact = read_artifact(made("tsm", "int8").path)
-    check = artifact.spec.check
-    assert check is not None
-    rows = [list(row) for row in check.logits]
-    rows[-1][0] += 3 * check.tolerance
-    wrong = msgspec.structs.replace(check, logits=tuple(map(tuple, rows)))
-    path = tmp_path / "wrong.tflite"
-    write_artifact(path, artifact.body, msgspec.structs.replace(artifact.spec, check=wrong))
-    status, _, err = run(capsys, "verify", path)
-    assert status == 1 and "self-check: logits differ by" in err
-
-
-@pytest.mark.slow
-def test_convert_a_checkpoint_end_to_end(capsys, tmp_path, made):
-    """From a file of weights to an artifact that verifies against it; JSON is one document."""
-    from edgeshift.checkpoints import save
-
-    source = made("tsm", "fp32").source
-    weights, out = tmp_path / "own.safetensors", tmp_path / "own.tflite"
-    save(weights, source.network, source.description, frame_spacing=0.25, clip_frames=8)
-    status, text, err = run(capsys, "convert", "--target", "tflite", "--weights", weights, "--out", out, "--json")
-    assert (status, err) == (0, "")
-    spec = json.loads(text)["spec"]
-    assert spec["labels"] == list(source.description.labels) and spec["frame_spacing"] == 0.25
-    assert spec["weights"]["sha256"] and spec.get("frame", {}).get("fit", "squash") == "squash"
-    status, text, _ = run(capsys, "verify", out, "--weights", weights, "--json")
-    assert status == 0 and json.loads(text)["parity"]["cosine"] > 0.98
-    status, text, _ = run(capsys, "verify", out, "--json")
-    assert status == 0 and "--weights" in json.loads(text)["parity_not_run"]
-    status, text, _ = run(capsys, "demo", out, "--headless", "--json")
-    assert json.loads(text)["steps"] > 0 == json.loads(text)["skipped"]  # drawn at the pace of the artifact
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("edgeshift com", ["compare"]),
+        ("edgeshift convert --target t", ["tflite", "tensorrt"]),
+        ("edgeshift convert --precision f", ["fp32", "fp16"]),
+        ("edgeshift convert --state ", ["io", "native", "buffer"]),
+        ("edgeshift convert --backend x", ["xnnpack"]),
+        ("edgeshift convert tsam", ["tsam_mobilenet_v2", "tsam_resnet50"]),
+        ("edgeshift train stsm_r", ["stsm_resnet50"]),
+        ("edgeshift bench --mode ", list(get_args(Mode))),
+        ("edgeshift bench --device ", ["local", "ssh://", "adb", "browser"]),
+        ("edgeshift verify --runtime m", ["mil"]),
+        ("edgeshift inspect a", []),  # files are left to the shell
+        ("edgeshift convert --past", ["--past-only"]),
+    ],
+)
+def test_completion(line, values):
+    assert complete(line) == values
 
 
-@pytest.mark.slow
-def test_bidirectional_checkpoint_is_refused_then_streamed(capsys, tmp_path):
-    import torch
+def test_the_completion_script_is_printed():
+    done = shell("edgeshift --show-completion bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert done.returncode == 0 and "_EDGESHIFT_COMPLETE=complete_bash" in done.stdout
 
-    from edgeshift.checkpoints import save
-    from edgeshift.checkpoints.source import untrained_source
-    from edgeshift.models import ModelConfig
-    from edgeshift.models.untrained import initial_network
 
-    plain = untrained_source(size=64)
-    clips = torch.from_numpy(np.stack([np.full((8, 64, 64, 3), v, np.uint8) for v in (20, 200)])).permute(0, 1, 4, 2, 3)
-    config = ModelConfig("tsm", "mobilenet_v2", 10, size=64, bidirectional=True)
-    noise = torch.randint(0, 60, clips.shape, generator=torch.Generator().manual_seed(0))
-    weights = tmp_path / "both.safetensors"
-    save(weights, initial_network(config, (clips + noise).float().clamp(0, 255)), labels=plain.description.labels)
-    command = [
-        "convert",
-        "--target",
-        "tflite",
-        "--precision",
-        "fp32",
-        "--weights",
-        weights,
-        "--out",
-        tmp_path / "b.tflite",
-    ]
-    status, _, err = run(capsys, *command)
-    assert status == 2 and "--stream-bidirectional" in err and len(err.strip().splitlines()) == 1
-    status, out, err = run(capsys, *command, "--stream-bidirectional", "--json")
-    assert status == 0
-    rows = json.loads(out)["spec"]["shifts"][0]["rows"]
-    assert [(row["dt"], row["start"], row["stop"]) for row in rows] == [(None, 0, 3), (1, 3, 6)]
+def test_modes_are_those_of_the_benchmark():
+    from edgeshift.benchmarks.latency import mode
+
+    assert get_args(Mode) == tuple(mode.MODES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("convret",), "unknown command 'convret'; did you mean convert"),
+        (("convert", "--target", "tflight"), "unknown target 'tflight'; did you mean tflite?"),
+        (("convert", "tsm_mobilnet_v2", "--target", "tflite"), "did you mean tsm_mobilenet_v2"),
+        (("convert", "--tarjet", "tflite"), "No such option: --tarjet (Possible options: --state, --target)"),
+        (("convert", "--target", "tflite", "--precision", "int4"), "'int4' is not one of 'fp32', 'fp16', 'int8'"),
+        (("models", "--size", "big"), "Invalid value for '--size'"),
+        (("inspect",), "Missing argument 'FILE'; see edgeshift inspect --help"),
+    ],
+)
+def test_a_wrong_name_is_one_line_with_the_nearest(run, arguments, words):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "") and words in err and err.startswith("edgeshift: ") and err.count("\n") == 1
 
 
 BAD = {
@@ -177,19 +143,49 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_line_and_status_2(capsys, tmp_path, monkeypatch, name):
+def test_bad_input_is_one_line_and_status_2(run, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     Path("text.tflite").write_text("not a model\n" * 50)
     Path("text.pth").write_text("not weights\n" * 50)
     Path("Makefile").write_text("x")
     Path("empty").mkdir()
     before = sorted(Path().iterdir())
-    status, out, err = run(capsys, *BAD[name])
-    assert status == 2 and out == ""
-    assert "Traceback" not in err and len(err.strip().splitlines()) <= 4  # click adds its usage line
+    status, out, err = run(*BAD[name])
+    assert (status, out) == (2, "") and "Traceback" not in err and err.count("\n") == 1
     assert sorted(Path().iterdir()) == before
 
 
-def test_debug_shows_the_traceback(capsys):
+def test_debug_shows_the_traceback():
     with pytest.raises(Exception, match="no such file"):
-        main(["--debug", "inspect", "nothing.tflite"])
+        main(["inspect", "nothing.tflite", "--debug"])
+
+
+@pytest.mark.parametrize("command", ["--help", "convert --help", "devices --json"])
+@pytest.mark.parametrize("redirection", ["| true", ">&-", "2>&-", ">&- 2>&- <&-", "| head -1"])
+def test_closed_streams_and_readers_that_leave_are_no_error(command, redirection):
+    done = shell(f"edgeshift {command} {redirection}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_line_and_status_2():
+    done = shell("edgeshift --help > /dev/full")
+    assert done.returncode == 2 and done.stderr == "edgeshift: input or output: No space left on device\n"
+
+
+def test_models(run):
+    status, out, _ = run("models", "--json")
+    rows = {row["model"]: row for row in json.loads(out)}
+    assert status == 0 and len(rows) == 8
+    assert rows["tsm_resnet50"]["parameters"] == pytest.approx(24.3e6, rel=0.005)
+    assert rows["tsm_resnet50"]["paper_flops_per_8_frames"] == pytest.approx(33e9, rel=0.005)
+    assert rows["tsm_mobilenet_v2"]["paper_flops_per_8_frames"] == pytest.approx(2.55e9, rel=0.005)
+    assert rows["tsm_mobilenet_v2"]["state_values"] == 27_048
+    status, out, _ = run("models", "--classes", 27, "--size", 112)
+    assert status == 0 and "6,912" in out and "next: edgeshift convert" in out.splitlines()[-1]
+    assert [line for line in out.splitlines() if line != line.rstrip()] == []
+
+
+def test_the_glossary_has_one_sentence_per_term():
+    assert list(GLOSSARY) == sorted(GLOSSARY)
+    assert all(text.endswith(".") and ". " not in text for text in GLOSSARY.values())

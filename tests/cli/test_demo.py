@@ -15,23 +15,14 @@ import pytest
 from doubles import LABELS, frames, model, stream_spec
 
 from edgeshift.artifact.description import RuleSpec
-from edgeshift.cli import main
 from edgeshift.video.clips import read_video, write_video
 
 RULE = RuleSpec(window=2, threshold=0.4, hold_off=0.0)
 
 
-def run(capsys, *arguments: object) -> tuple[int, str, str]:
-    capsys.readouterr()  # what a conversion that a test began with has said
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
-
 @pytest.fixture
 def fake(monkeypatch, tmp_path):
-    """Any path is an artifact: of the leaky network, whose labels are colours."""
+    """Every path is an artifact with the network of ``doubles``; its labels are colours."""
     from edgeshift.apps.camera.engine import session
 
     spec = stream_spec(rule=RULE, frame_spacing=0.1)
@@ -51,73 +42,71 @@ def lines(out: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_a_clip_as_fast_as_it_goes_is_as_it_was(capsys, clip):
-    status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless")
+def test_a_clip_runs_as_fast_as_the_model_goes(run, clip):
+    status, out, err = run("demo", "a.tflite", "--source", clip, "--headless")
     assert (status, err) == (0, "")
     assert "20 steps on" in out and "30 frames not due" in out and ">>> " in out
     assert out.splitlines()[-1] == "next: edgeshift verify a.tflite"
-    status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json")
+    status, out, err = run("demo", "a.tflite", "--source", clip, "--headless", "--json")
     report = json.loads(out)
     assert (status, err) == (0, "") and report["steps"] == 20 and report["skipped"] == 30
     assert set(report) == {"runtime", "trained", "steps", "skipped", "labels", "events", "milliseconds"}
 
 
-def test_json_lines_of_a_clip_are_its_events(capsys, clip):
-    _, out, _ = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json")
+def test_json_lines_of_a_clip_are_its_events(run, clip):
+    _, out, _ = run("demo", "a.tflite", "--source", clip, "--headless", "--json")
     wanted = [(event["label"], round(event["timestamp"], 3)) for event in json.loads(out)["events"]]
-    status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json-lines")
-    told = lines(out)
+    status, out, err = run("demo", "a.tflite", "--source", clip, "--headless", "--json-lines")
+    emitted = lines(out)
     assert (status, err) == (0, "") and wanted
-    assert told[0]["event"] == "start" and told[-1]["event"] == "summary"
-    assert [(line["label"], line["time"]) for line in told[1:-1]] == wanted
+    assert emitted[0]["event"] == "start" and emitted[-1]["event"] == "summary"
+    assert [(line["label"], line["time"]) for line in emitted[1:-1]] == wanted
 
 
-def test_realtime_plays_a_clip_at_its_speed_with_json_lines(capsys, clip):
+def test_realtime_plays_a_clip_at_its_speed_with_json_lines(run, clip):
     begin = time.monotonic()
-    status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--realtime")
-    told = lines(out)
+    status, out, err = run("demo", "a.tflite", "--source", clip, "--headless", "--realtime")
+    emitted = lines(out)
     assert (status, err) == (0, "") and time.monotonic() - begin >= 1.9
-    assert told[0]["event"] == "start" and told[-1]["event"] == "summary"
-    assert told[-1]["steps"] + told[-1]["dropped"] >= 15  # type: ignore[operator]
-    status, out, _ = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--realtime", "--json")
+    assert emitted[0]["event"] == "start" and emitted[-1]["event"] == "summary"
+    assert emitted[-1]["steps"] + emitted[-1]["dropped"] >= 15  # type: ignore[operator]
+    status, out, _ = run("demo", "a.tflite", "--source", clip, "--headless", "--realtime", "--json")
     assert status == 0 and json.loads(out)["source"] == str(clip)
 
 
-def test_seconds_smoothing_and_mask(capsys, clip):
+def test_seconds_smoothing_and_mask(run, clip):
     command = ("demo", "a.tflite", "--source", clip, "--headless", "--json")
-    assert json.loads(run(capsys, *command, "--seconds", 1)[1])["steps"] == 10
-    everything = json.loads(run(capsys, *command, "--smoothing", "none")[1])["events"]
+    assert json.loads(run(*command, "--seconds", 1)[1])["steps"] == 10
+    everything = json.loads(run(*command, "--smoothing", "none")[1])["events"]
     labels = {event["label"] for event in everything}
     assert len(labels) > 1
-    masked = json.loads(run(capsys, *command, "--smoothing", "none", "--mask", f"{min(labels)}, ")[1])["events"]
+    masked = json.loads(run(*command, "--smoothing", "none", "--mask", f"{min(labels)}, ")[1])["events"]
     assert {event["label"] for event in masked} == labels - {min(labels)}
 
 
-def test_mirror_and_rotate_reach_the_model(monkeypatch, capsys, clip):
+def test_mirror_and_rotate_reach_the_model(monkeypatch, run, clip):
     from edgeshift.apps.camera.engine.session import Session
 
     shapes, real = [], Session.step
     monkeypatch.setattr(Session, "step", lambda self, one: (shapes.append(one.frame.shape), real(self, one))[1])
-    run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--rotate", 90, "--mirror")
+    run("demo", "a.tflite", "--source", clip, "--headless", "--rotate", 90, "--mirror")
     assert set(shapes) == {(64, 48, 3)}
 
 
-def test_a_recording_shows_the_whole_clip(capsys, clip, fake):
-    status, out, err = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--record", "out.mp4")
+def test_a_recording_shows_the_whole_clip(run, clip, fake):
+    status, out, err = run("demo", "a.tflite", "--source", clip, "--headless", "--record", "out.mp4")
     assert status == 0 and err == "edgeshift: written: out.mp4\n" and "steps" in out
     recorded = list(read_video(fake / "out.mp4"))
     assert len(recorded) == pytest.approx(40, abs=1)  # two seconds of 20 a second
     assert recorded[0].frame.shape[0] > 480  # the frame, enlarged, and the panel
-    status, out, _ = run(
-        capsys, "demo", "a.tflite", "--source", clip, "--headless", "--record", "o.avi", "--size", "320x240"
-    )
+    status, out, _ = run("demo", "a.tflite", "--source", clip, "--headless", "--record", "o.avi", "--size", "320x240")
     assert status == 0 and next(read_video(fake / "o.avi")).frame.shape == (240, 320, 3)
 
 
-def test_actions_of_a_clip_are_started(capsys, clip, fake):
+def test_actions_of_a_clip_are_started(run, clip, fake):
     code = "import os, sys; open(os.environ['EDGESHIFT_LABEL'], 'a').write('x')"
     on = [argument for label in LABELS for argument in ("--on", f'{label}={sys.executable} -c "{code}"')]
-    _, out, _ = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json", "--every", 0.01, *on)
+    _, out, _ = run("demo", "a.tflite", "--source", clip, "--headless", "--json", "--every", 0.01, *on)
     announced = {event["label"] for event in json.loads(out)["events"]}
     end = time.monotonic() + 10
     while {path.name for path in fake.iterdir()} & set(LABELS) != announced:
@@ -150,24 +139,24 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_usage_is_one_line_and_status_2(capsys, fake, monkeypatch, name):
+def test_bad_usage_is_one_line_and_status_2(run, fake, monkeypatch, name):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    arguments, said = BAD[name]
-    status, out, err = run(capsys, *arguments)
-    assert status == 2 and said in err
+    arguments, message = BAD[name]
+    status, out, err = run(*arguments)
+    assert status == 2 and message in err
     assert "Traceback" not in err and len(err.strip().splitlines()) == 1
     assert not [line for line in out.splitlines() if "steps" in line] and not list(fake.iterdir())
 
 
-def test_an_untrained_model_says_so(capsys, clip):
-    status, out, _ = run(capsys, "demo", "a.tflite", "--source", clip, "--headless")
+def test_an_untrained_model_says_so(run, clip):
+    status, out, _ = run("demo", "a.tflite", "--source", clip, "--headless")
     assert status == 0 and out.startswith("untrained: its labels mean nothing")
-    _, out, _ = run(capsys, "demo", "a.tflite", "--source", clip, "--headless", "--json-lines")
+    _, out, _ = run("demo", "a.tflite", "--source", clip, "--headless", "--json-lines")
     assert lines(out)[0]["trained"] is False
 
 
-#: The command in a process of its own, over the same stand-in.
+#: Runs the command with the same double of an artifact.
 ALONE = """
 import signal
 import sys
@@ -181,76 +170,50 @@ main(sys.argv[2:])
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_it_with_a_summary(fake, clip, number):
-    command = ["demo", "a.tflite", "--source", clip, "--headless", "--realtime", "--repeat", "--record", "out.mp4"]
-    tests = Path(__file__).parents[1]
+def start_demo(*options: object) -> subprocess.Popen[str]:
+    """Start the headless demo with these options in a process of its own."""
+    command = [sys.executable, "-c", ALONE, Path(__file__).parents[1], "demo", "a.tflite", "--headless", *options]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen(
-        [sys.executable, "-c", ALONE, tests, *map(str, command)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environ,
-    )
+    pipe = subprocess.PIPE
+    return subprocess.Popen(list(map(str, command)), stdout=pipe, stderr=pipe, text=True, env=environ)
+
+
+def stop(process: subprocess.Popen[str], number: int) -> dict[str, object]:
+    """Send a signal after the first detection. Returns the summary, which is the last line."""
     assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["event"] == "gesture":
-            break
+    next(line for line in process.stdout if json.loads(line)["event"] == "gesture")
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
-    told = lines(out)
-    assert process.returncode == 0 and err == ""
-    assert told[-1]["event"] == "summary" and told[-1]["recorded"] == ["out.mp4"]
-    assert list(read_video(fake / "out.mp4"))
-
-
-def test_ctrl_c_ends_a_clip_that_is_run_through_with_its_summary(fake, tmp_path):
-    write_video(tmp_path / "long.mp4", (np.full((48, 64, 3), index % 250, np.uint8) for index in range(20_000)), 10)
-    tests = Path(__file__).parents[1]
-    command = [
-        "demo",
-        "a.tflite",
-        "--source",
-        tmp_path / "long.mp4",
-        "--headless",
-        "--json-lines",
-        "--smoothing",
-        "none",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-c", ALONE, tests, *map(str, command)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["event"] == "gesture":
-            break
-    process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
     summary = lines(out)[-1]
-    assert process.returncode == 0 and err == "" and summary["event"] == "summary"
-    assert 0 < summary["steps"] < 20_000  # type: ignore[operator]
+    assert summary["event"] == "summary"
+    return summary
 
 
-def test_a_reader_that_goes_away_is_no_error(fake, clip):
-    command = [sys.executable, "-c", ALONE, Path(__file__).parents[1], "demo", "a.tflite", "--source", clip]
-    command += ["--headless", "--realtime", "--repeat"]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_live_run_with_its_summary(fake, clip, number):
+    summary = stop(start_demo("--source", clip, "--realtime", "--repeat", "--record", "out.mp4"), number)
+    assert summary["recorded"] == ["out.mp4"] and list(read_video(fake / "out.mp4"))
+
+
+def test_ctrl_c_ends_a_clip_with_its_summary(fake, tmp_path):
+    write_video(tmp_path / "long.mp4", (np.full((48, 64, 3), index % 250, np.uint8) for index in range(20_000)), 10)
+    process = start_demo("--source", tmp_path / "long.mp4", "--json-lines", "--smoothing", "none")
+    assert 0 < stop(process, signal.SIGINT)["steps"] < 20_000  # type: ignore[operator]
+
+
+def test_a_reader_that_leaves_is_no_error(fake, clip):
+    process = start_demo("--source", clip, "--realtime", "--repeat")
     assert process.stdout is not None and process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
     with process.stderr as err:
-        assert err.read() == b""
+        assert err.read() == ""
     assert process.wait(30) == 0
 
 
 @pytest.mark.slow
-def test_the_shipped_weights_see_what_the_script_says(capsys):
+def test_the_shipped_weights_see_what_the_script_says(run):
     """The drawn stream by the network that ships: its events against those that were drawn."""
     pytest.importorskip("torch", reason="the checkpoint is run by PyTorch")
     pytest.importorskip("safetensors")
@@ -261,16 +224,18 @@ def test_the_shipped_weights_see_what_the_script_says(capsys):
     from edgeshift.gestures.draw import stream_events
     from edgeshift.weights import shipped
 
-    status, out, err = run(capsys, "demo", shipped("tsm_mobilenet_v2"), "--headless", "--json-lines")
-    told = lines(out)
+    status, out, err = run("demo", shipped("tsm_mobilenet_v2"), "--headless", "--json-lines")
+    emitted = lines(out)
     assert (status, err) == (0, "")
-    spotted = [Detection(line["label"], line["score"], line["time"]) for line in told if line["event"] == "gesture"]  # type: ignore[arg-type]
+    detections = [
+        Detection(line["label"], line["score"], line["time"]) for line in emitted if line["event"] == "gesture"
+    ]  # type: ignore[arg-type]
     script = stream_events(SEED, parse_script(SCRIPT))
-    score = match_events(spotted, script, told[-1]["steps"] * 0.25)  # type: ignore[operator]
-    assert [one.label for one in spotted] == [event.label for event in script] and len(script) == 6
+    score = match_events(detections, script, emitted[-1]["steps"] * 0.25)  # type: ignore[operator]
+    assert [one.label for one in detections] == [event.label for event in script] and len(script) == 6
     assert score.right == 6 and score.false == 0
     # Live, at its own speed and drawn twice as often, the beginning is seen the same way.
-    status, out, _ = run(capsys, "demo", shipped("tsm_mobilenet_v2"), "--headless", "--realtime", "--seconds", 6)
+    status, out, _ = run("demo", shipped("tsm_mobilenet_v2"), "--headless", "--realtime", "--seconds", 6)
     live = [line for line in lines(out) if line["event"] == "gesture"]
     assert status == 0 and [line["label"] for line in live] == [script[0].label]
-    assert live[0]["time"] == pytest.approx(spotted[0].timestamp, abs=0.51)
+    assert live[0]["time"] == pytest.approx(detections[0].timestamp, abs=0.51)

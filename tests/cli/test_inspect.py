@@ -1,38 +1,52 @@
-"""``edgeshift inspect`` on what a description says, whatever the graph is."""
+"""``edgeshift inspect`` on descriptions of every kind. The graph is not read."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from doubles import stream_spec
 
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import write_artifact
-from edgeshift.cli import main
-
-
-def inspect(capsys, path: Path, *options: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main(["inspect", str(path), *options])
-    assert not ended.value.code
-    return capsys.readouterr().out
+from edgeshift.artifact.spec import GraphSpec
+from edgeshift.cli.glossary import GLOSSARY
 
 
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (None, "none: nobody has chosen"),
-        (RuleSpec(window=4, threshold=0.6), "mean probability is the largest and reaches 0.6 over 4 frames"),
-        (RuleSpec(window=4, threshold=0.6, memory=9), "the likeliest by the mean logits of the last 9 frames"),
-        (RuleSpec(window=4, threshold=0.6), "'none' is no gesture"),
-        (RuleSpec(window=4, threshold=0.6, none="blue"), "'blue' is no gesture"),
+        (None, "none: the artifact does not say when a label is announced"),
+        (RuleSpec(window=4, threshold=0.6), "over 4 frames"),
+        (RuleSpec(window=4, threshold=0.6, memory=9), "the last 9 frames"),
+        (RuleSpec(window=4, threshold=0.6), "'none'"),
+        (RuleSpec(window=4, threshold=0.6, none="blue"), "'blue'"),
     ],
 )
-def test_it_shows_the_rule(capsys, tmp_path, rule, words):
+def test_the_event_rule_in_words(run, tmp_path, rule, words):
     path = tmp_path / "a.tflite"
     write_artifact(path, b"a graph", stream_spec(rule=rule))
-    assert words in " ".join(inspect(capsys, path).split()).partition(" rule ")[2]
-    document = json.loads(inspect(capsys, path, "--json"))["rule"]
+    assert words in " ".join(run("inspect", path).out.split()).partition(" event rule ")[2]
+    document = json.loads(run("inspect", path, "--json").out)["rule"]
     assert document is None if rule is None else document["window"] == 4
+
+
+@pytest.mark.parametrize(
+    ("graph", "words"),
+    [
+        (GraphSpec(operators={"ADD": 2}, delegated=1.0, partitions=1, backend="XNNPACK"), "on XNNPACK, 1 partition\n"),
+        (GraphSpec(operators={"ADD": 2}, delegated=0.5, partitions=2), "50% of operators delegated, 2 partitions\n"),
+    ],
+)
+def test_the_delegate_in_words(run, tmp_path, graph, words):
+    path = tmp_path / "a.tflite"
+    write_artifact(path, b"a graph", stream_spec(graph=graph))
+    assert words in run("inspect", path).out
+
+
+def test_terms_are_explained_on_request(run, tmp_path):
+    path = tmp_path / "a.tflite"
+    write_artifact(path, b"a graph", stream_spec())
+    assert GLOSSARY["frame spacing"] not in run("inspect", path).out
+    out = run("inspect", path, "--explain").out
+    assert GLOSSARY["frame spacing"] in out and GLOSSARY["tied ranges"] in out and GLOSSARY["agent"] not in out

@@ -11,8 +11,6 @@ import pytest
 import reports
 from answers import accuracy_report
 
-from edgeshift.cli import main
-
 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,23 +25,16 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("damaged.json").write_bytes(b"{")
 
 
-def run(capsys, *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["report", *(str(argument) for argument in arguments)])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
-
-def test_tables_for_people(capsys):
-    status, out, err = run(capsys, "speed.json", "right.json")
+def test_tables_for_people(run):
+    status, out, err = run("report", "speed.json", "right.json")
     assert status == 0 and err == ""
     for words in ("Some Board 4", "tsm_int8.tflite", "not valid", "needs 3 repeats", "100.0% (75.8% to 100.0%"):
         assert words in out
     assert out.splitlines()[-1] == "next: edgeshift report speed.json right.json --out page.html"
 
 
-def test_json_is_one_document(capsys):
-    status, out, _ = run(capsys, "speed.json", "right.json", "--json")
+def test_json_is_one_document(run):
+    status, out, _ = run("report", "speed.json", "right.json", "--json")
     speed, right = json.loads(out)
     assert status == 0 and speed["kind"] == "latency" and right["kind"] == "accuracy"
     assert [one["validity"]["valid"] for one in speed["subjects"]] == [True, False]
@@ -51,27 +42,27 @@ def test_json_is_one_document(capsys):
     assert right["subjects"][1]["accuracy"]["consensus"]["count"] == 0
 
 
-def test_a_page(capsys):
+def test_a_page(run):
     pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
-    status, out, err = run(capsys, "speed.json", "right.json", "--out", "pages/p.html")
+    status, out, err = run("report", "speed.json", "right.json", "--out", "pages/p.html")
     assert status == 0 and err == "" and "written: pages/p.html" in out and "next: edgeshift compare speed.json" in out
     assert Path("pages/p.html").read_text(encoding="utf-8").startswith("<!doctype html>\n<html")
     assert [path.name for path in Path("pages").iterdir()] == ["p.html"]
 
 
-def test_markdown(capsys):
-    status, _, _ = run(capsys, "speed.json", "right.json", "--out", "r.md")
+def test_markdown(run):
+    status, _, _ = run("report", "speed.json", "right.json", "--out", "r.md")
     text = Path("r.md").read_text(encoding="utf-8")
     assert status == 0 and "## speed.json: latency on Some Board 4 Model B, normal mode" in text
     assert "## right.json: accuracy on clips" in text and "### Compared with a.tflite" in text
 
 
-def test_without_matplotlib(capsys, monkeypatch):
+def test_without_matplotlib(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    status, out, err = run(capsys, "speed.json", "--out", "p.html")
+    status, out, err = run("report", "speed.json", "--out", "p.html")
     assert status == 2 and out == "" and 'pip install "edgeshift[report]"' in err and err.count("\n") == 1
     assert not Path("p.html").exists()
-    assert run(capsys, "speed.json")[0] == 0  # tables need none
+    assert run("report", "speed.json")[0] == 0  # tables need none
 
 
 BAD = {
@@ -85,9 +76,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_line_and_status_2(capsys, name):
+def test_bad_input_is_one_line_and_status_2(run, name):
     before = sorted(Path().rglob("*"))
-    status, out, err = run(capsys, *BAD[name])
+    status, out, err = run("report", *BAD[name])
     assert status == 2 and out == "" and "Traceback" not in err and "bug" not in err
-    assert 1 <= len(err.splitlines()) <= 4  # click adds its usage lines
+    assert err.count("\n") == 1
     assert sorted(Path().rglob("*")) == before

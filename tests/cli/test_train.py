@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeshift import cli
 from edgeshift.checkpoints import load
 from edgeshift.events.spotter import DEFAULT_RULE
 from edgeshift.video.clips import write_video
@@ -26,22 +25,15 @@ def videos(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def run(capsys: pytest.CaptureFixture[str], *line: str | Path) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["train", *map(str, line)])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
-
-def test_videos_become_a_model(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_videos_become_a_model(videos: Path, tmp_path: Path, run) -> None:
     out = tmp_path / "run"
-    status, printed, err = run(capsys, "--data", videos, "--out", out, *SMALL)
-    assert (status, err) == (0, "")
+    status, printed, err = run("train", "--data", videos, "--out", out, *SMALL)
+    assert status == 0 and "step 1: training loss" in err and err.count("\n") == 1
     assert printed.rstrip().endswith(f"edgeshift convert --target tflite --weights {out / 'model.safetensors'}")
     found = load(out / "model.safetensors")
     assert found.description.labels == ("dark", "light")
     assert found.description.rule == DEFAULT_RULE  # nobody has chosen one, and no label stands for "no gesture"
-    again, printed, _ = run(capsys, "--data", videos, "--out", out, *SMALL, "--resume", "--json")
+    again, printed, _ = run("train", "--data", videos, "--out", out, *SMALL, "--resume", "--json")
     assert again == 0
     assert json.loads(printed)["steps"] == 1
 
@@ -58,14 +50,14 @@ def test_videos_become_a_model(videos: Path, tmp_path: Path, capsys: pytest.Capt
         (["--device", "cuda"], "no GPU"),
     ],
 )
-def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], line: list[str], says: str) -> None:
-    status, out, err = run(capsys, *line, "--out", tmp_path / "run", *SMALL)
+def test_bad_input_is_one_line(tmp_path: Path, run, line: list[str], says: str) -> None:
+    status, out, err = run("train", *line, "--out", tmp_path / "run", *SMALL)
     assert (status, out) == (2, "")
     assert says in err and err.count("\n") == 1
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
-def test_a_finished_run_is_not_overwritten(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "--data", videos, "--out", tmp_path / "run", *SMALL)[0] == 0
-    status, _, err = run(capsys, "--data", videos, "--out", tmp_path / "run", *SMALL)
+def test_a_finished_run_is_not_overwritten(videos: Path, tmp_path: Path, run) -> None:
+    assert run("train", "--data", videos, "--out", tmp_path / "run", *SMALL)[0] == 0
+    status, _, err = run("train", "--data", videos, "--out", tmp_path / "run", *SMALL)
     assert status == 2 and "--resume" in err

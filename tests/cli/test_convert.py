@@ -1,0 +1,96 @@
+"""``edgeshift convert``, and the commands that take what it made."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_inspect_verify_demo(run, made, tmp_path):
+    path = made("tsm", "int8").path
+    status, out, err = run("inspect", path)
+    assert (status, err) == (0, "") and "untrained" in out and "state_features_16" in out
+    assert json.loads(run("inspect", path, "--json").out)["model"]["table"] == "tsm"
+
+    status, out, err = run("verify", path, "--json")
+    report = json.loads(out)
+    assert (status, err) == (0, "") and report["ok"] and report["parity"]["frames"] == 32
+    status, out, _ = run("verify", path, "--explain")
+    assert status == 0 and out.splitlines()[-1].startswith("next: edgeshift demo")
+    assert "over 32 frames: within the limits stated for int8" in out and "\ndrift " in out
+
+    from edgeshift.gestures.demo_stream import demo_stream
+
+    frames = len(list(demo_stream(size=32)))
+    picture = tmp_path / "answers.png"
+    status, out, err = run("demo", path, "--headless", "--picture", picture)
+    assert (status, err) == (0, "") and f"{frames} steps on drawn" in out and "p90" in out and "mean nothing" in out
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    report = json.loads(run("demo", path, "--headless", "--json").out)
+    assert report["steps"] == frames == sum(span["frames"] for span in report["labels"])
+    assert report["milliseconds"]["infer"]["p90"] >= report["milliseconds"]["infer"]["p50"] > 0
+
+
+def test_verify_finds_wrong_logits(run, made, tmp_path):
+    import msgspec
+
+    from edgeshift.artifact.file import read_artifact, write_artifact
+
+    artifact = read_artifact(made("tsm", "int8").path)
+    check = artifact.spec.check
+    assert check is not None
+    rows = [list(row) for row in check.logits]
+    rows[-1][0] += 3 * check.tolerance
+    wrong = msgspec.structs.replace(check, logits=tuple(map(tuple, rows)))
+    path = tmp_path / "wrong.tflite"
+    write_artifact(path, artifact.body, msgspec.structs.replace(artifact.spec, check=wrong))
+    status, _, err = run("verify", path)
+    assert status == 1 and "self-check: logits differ by" in err
+
+
+def test_a_checkpoint_becomes_an_artifact_that_verifies_against_it(run, tmp_path, made):
+    from edgeshift.checkpoints import save
+
+    source = made("tsm", "fp32").source
+    labels = source.description.labels
+    weights, out = tmp_path / "own.safetensors", tmp_path / "own.tflite"
+    save(weights, source.network, labels=labels, frame_spacing=0.25, frames=8, fit="squash")
+    status, text, err = run("convert", "--target", "tflite", "--weights", weights, "--out", out, "--json")
+    assert (status, err) == (0, "")
+    spec = json.loads(text)["spec"]
+    assert spec["labels"] == list(labels) and spec["frame_spacing"] == 0.25
+    assert spec["weights"]["sha256"] and spec.get("frame", {}).get("fit", "squash") == "squash"
+    status, text, _ = run("verify", out, "--weights", weights, "--json")
+    assert status == 0 and json.loads(text)["parity"]["cosine"] > 0.98
+    status, text, _ = run("verify", out, "--json")
+    assert status == 0 and "--weights" in json.loads(text)["parity_not_run"]
+    report = json.loads(run("demo", out, "--headless", "--json").out)
+    assert report["steps"] > 0 == report["skipped"]  # frames are drawn at the artifact's frame spacing
+
+
+def test_a_bidirectional_checkpoint_streams_only_if_asked(run, tmp_path):
+    import torch
+
+    from edgeshift.checkpoints import save
+    from edgeshift.checkpoints.source import untrained_source
+    from edgeshift.models import ModelConfig
+    from edgeshift.models.untrained import initial_network
+
+    labels = untrained_source(size=64).description.labels
+    clips = torch.from_numpy(np.stack([np.full((8, 64, 64, 3), v, np.uint8) for v in (20, 200)])).permute(0, 1, 4, 2, 3)
+    config = ModelConfig("tsm", "mobilenet_v2", 10, size=64, bidirectional=True)
+    noise = torch.randint(0, 60, clips.shape, generator=torch.Generator().manual_seed(0))
+    weights = tmp_path / "both.safetensors"
+    save(weights, initial_network(config, (clips + noise).float().clamp(0, 255)), labels=labels)
+    command = ["convert", "--target", "tflite", "--precision", "fp32", "--weights", weights]
+    command += ["--out", tmp_path / "b.tflite"]
+    status, _, err = run(*command)
+    assert status == 2 and "--stream-bidirectional" in err and len(err.strip().splitlines()) == 1
+    status, out, err = run(*command, "--stream-bidirectional", "--json")
+    assert status == 0
+    rows = json.loads(out)["spec"]["shifts"][0]["rows"]
+    assert [(row["dt"], row["start"], row["stop"]) for row in rows] == [(None, 0, 3), (1, 3, 6)]

@@ -147,7 +147,7 @@ class App:
         return seconds is not None and monotonic() - begin >= seconds
 
     def _turn(self) -> None:
-        """Draw a new frame if somebody looks, print events, handle keys."""
+        """Draw a new frame for the window or the video, print events, handle keys."""
         window, paused = self.window, self._painter.paused
         if self._schedule.live and window is None and self._recorder is None:
             self._journal.flush(POLL)  # the other threads do everything else
@@ -213,8 +213,8 @@ class App:
         if key == "q":
             self._quit = True
         elif key == "r":
-            self._session.restart()
-            self._painter.forget()
+            self._session.reset()
+            self._painter.clear()
         elif key in ("p", " "):
             self._painter.paused = not self._painter.paused
             self._schedule.pause(self._painter.paused)
@@ -231,7 +231,7 @@ class App:
                 self._emit("unsaved", reason=str(error))
         elif key in ("m", "tab") and len(self._session.artifacts) > 1:
             self._emit("switched", artifact=str(self._session.switch().path))
-            self._painter.forget()
+            self._painter.clear()
 
     def _start_recording(self, path: Path) -> None:
         self._recorder = Recorder(path, RECORD_FPS, wait=not self._schedule.live)

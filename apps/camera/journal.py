@@ -42,7 +42,7 @@ class Journal:
             timeout: seconds to wait for the first event.
 
         Raises:
-            BrokenPipeError: nobody reads stdout any more.
+            BrokenPipeError: the reader of stdout has closed it.
         """
         try:
             event, facts = self._queue.get(timeout=timeout) if timeout else self._queue.get_nowait()
@@ -64,9 +64,9 @@ class Journal:
 
 WORDS: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "lost": lambda source, facts: f"{source} is lost ({facts['reason']}); trying to open it again",
-    "back": lambda source, facts: f"{source} is back; the stream starts anew",
+    "back": lambda source, facts: f"{source} is back; the stream is reset",
     "failed": lambda source, facts: f"the command of {facts['label']!r} failed: {facts['reason']} ({facts['command']})",
-    "switched": lambda source, facts: f"now running {facts['artifact']}; the stream starts anew",
+    "switched": lambda source, facts: f"now running {facts['artifact']}; the stream is reset",
     "unsaved": lambda source, facts: f"not written: {facts['reason']}",
     "saved": lambda source, facts: f"written: {facts['path']}",
 }

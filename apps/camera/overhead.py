@@ -6,7 +6,7 @@ one thread, so that nothing waits and each part has a time of its own:
     infer     the runtime, from states in to states out
     fit       the frame to the network's size, and that to the input tensor
     answer    logits to prediction, smoothing, and reporting the event
-    slot      the frame through the slot between the threads
+    hand      handing the frame from thread to thread, through the slot
     draw      the picture: the frame, and what changed around it
 
 A frame is converted to RGB first, as a camera does; that is not counted. The artifacts take turns in one process, so
@@ -34,7 +34,7 @@ from edgeshift.apps.camera.sources.base import CaptureRequest
 from edgeshift.errors import EdgeshiftError
 from edgeshift.video.fit import Frame, opencv
 
-PARTS = ("infer", "fit", "answer", "slot", "draw")
+PARTS = ("infer", "fit", "answer", "hand", "draw")
 #: Frames of one turn of an artifact that are measured, and frames before them that are not.
 TURN, WARM_UP = 40, 10
 FPS = 30.0

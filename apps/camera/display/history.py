@@ -26,7 +26,7 @@ class Block:
         begin: time of the first answer, seconds.
         end: time of the first answer with the next label, seconds; of the last block, time of its last answer.
         label: the label.
-        idle: whether the label is no gesture, so that the strip stays empty.
+        idle: whether the label is not a gesture, so that the strip stays empty.
     """
 
     begin: float
@@ -58,7 +58,7 @@ class History:
         if self.blocks:
             if now < self.blocks[-1].end:
                 self.clear()
-            elif answer.epoch != self._epoch:  # the stream started anew: there were no answers in between
+            elif answer.epoch != self._epoch:  # the stream was reset: there were no answers in between
                 self.blocks.append(Block(self.blocks[-1].end, now, "", idle=True))
             else:
                 self.blocks[-1].end = now

@@ -107,12 +107,12 @@ class Painter:
         write(canvas, box, f"{text} ({seconds:.0f} s)", INK, size=height / 12)
         return canvas
 
-    def forget(self) -> None:
-        """Clear the history and update the figures, because the stream starts anew."""
+    def clear(self) -> None:
+        """Clear the history and update the figures, because the stream was reset."""
         self._answers.clear()
         self._figures_at = float("-inf")
         if self.view is not None:
-            self.view.forget()
+            self.view.clear()
 
     def _notice(self, age: float) -> str | None:
         if self.paused:

@@ -23,7 +23,7 @@ def write(canvas: Frame, box: Box, text: str, colour: Colour, *, size: float, bo
     Args:
         canvas: uint8 [H, W, 3] RGB.
         box: the rectangle.
-        text: the line. Long text is written smaller, and cut where it would become unreadable.
+        text: the line. Long text is written smaller, and cut if it would become unreadable.
         colour: red, green and blue.
         size: largest height of the line, pixels.
         bold: use thick strokes.

@@ -64,7 +64,7 @@ class View:
         self._shown = answer.shown
         self._history.add(answer)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Clear the history and the label."""
         self._shown = None
         self._history.clear()
@@ -128,7 +128,7 @@ class View:
         place[:] = cv2.flip(frame, 1) if self._mirror else frame
 
     def _draw_notice(self, panel: Panel) -> None:
-        """Draw a line over the top of the frame; a small mark at its left if there is no notice but a recording."""
+        """Draw a line over the top of the frame; a small mark at its left if only a recording is marked."""
         video, unit = self.layout.video, self.layout.unit
         text = " - ".join(filter(None, ["REC" if panel.recording else None, panel.notice]))
         width = video.width if panel.notice else min(video.width, round(64 * unit))

@@ -71,7 +71,7 @@ def open_window(kind: str = "auto", *, fullscreen: bool = False) -> Window:
 def why_no_screen(environ: Mapping[str, str] | None = None) -> str | None:
     """Return why no window can be opened; None: nothing speaks against it.
 
-    Asked before a window is opened, because Qt ends the whole process if there is no screen.
+    Check this before opening a window, because Qt ends the whole process if there is no screen.
     """
     environ = os.environ if environ is None else environ
     if sys.platform != "linux":
@@ -206,8 +206,8 @@ def _answers(display: str) -> bool:
 def _letter(code: int) -> str | None:
     """Return the key of a code that OpenCV gives; None: no character.
 
-    The upper bits are modifiers (GTK: 0x100000 for Num Lock and others, 0x10000 for Shift). Keys that are no characters
-    must not be cut to one byte: GTK gives 0xFF51 for the left arrow, and 0x51 is "Q".
+    The upper bits are modifiers (GTK: 0x100000 for Num Lock and others, 0x10000 for Shift). Codes of other
+    keys must not be cut to one byte: GTK gives 0xFF51 for the left arrow, and 0x51 is "Q".
     """
     character = code & 0xFFFF
     return {27: "q", 9: "tab"}.get(character, chr(character).lower()) if 0 < character <= 0xFF else None

@@ -29,7 +29,7 @@ class Grabber(threading.Thread):
 
     Args:
         source: the source; it is opened here, and again when it is lost or repeated.
-        session: decides which frames are due, and counts them.
+        session: decides which frames are due, and has the counters.
         slot: takes the frames.
         orientation: how frames are turned before anything else sees them.
         emit: called from this thread with "lost" (reason=, wait=), "back" and "again" (a repeated clip).
@@ -67,7 +67,7 @@ class Grabber(threading.Thread):
             self._feed.close()
 
     def pause(self, paused: bool) -> None:
-        """Stop or continue handing over frames. A clip stays where it is; a camera is still read, to stay current."""
+        """Stop or continue handing over frames. A clip waits; a camera is still read, so that frames stay current."""
         self._running.clear() if paused else self._running.set()
 
     def stop(self) -> None:
@@ -132,8 +132,8 @@ class Grabber(threading.Thread):
         return self._wait
 
     def _begin(self, event: str) -> None:
-        """Start the stream and the measured rate anew, because the frames of the source do."""
-        self._session.restart()
+        """Reset the stream and the measured rate, because the source has started again."""
+        self._session.reset()
         self._counters.camera.reset()
         self._emit(event)
 

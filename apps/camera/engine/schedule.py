@@ -51,7 +51,7 @@ class EveryFrame:
         self.ended = False
 
     def start(self) -> None:
-        """Do nothing."""
+        """Do nothing: there are no threads."""
 
     def next(self, timeout: float) -> CapturedFrame | None:
         """Read a frame, run the model on it if it is due, and return it; None: the clip has ended."""
@@ -69,7 +69,7 @@ class EveryFrame:
         return captured
 
     def pause(self, paused: bool) -> None:
-        """Do nothing."""
+        """Do nothing: without a window there is no key for it."""
 
     def stop(self) -> None:
         """Close the clip."""
@@ -77,7 +77,7 @@ class EveryFrame:
 
 
 class NewestFrame:
-    """Real time: one thread reads the source, one runs the model, and the caller draws. None waits for a slower one.
+    """Real time: one thread reads the source, one runs the model, the caller draws. No thread waits for a slower one.
 
     Args:
         source: a live source, or a clip, which is played at its own speed; it is opened here.
@@ -129,10 +129,10 @@ class NewestFrame:
         return captured
 
     def pause(self, paused: bool) -> None:
-        """Stop or continue giving frames to the model. It continues with a stream that starts anew."""
+        """Stop or continue giving frames to the model. To continue resets the stream."""
         self._grabber.pause(paused)
         if not paused:
-            self._session.restart()
+            self._session.reset()
 
     def stop(self) -> None:
         """End both threads; the model finishes the step it is in."""

@@ -29,7 +29,7 @@ class CapturedFrame(msgspec.Struct, frozen=True):
         arrived: seconds of ``time.monotonic`` when the frame arrived; in a clip run as fast as possible, ``timestamp``.
         number: number of the frame, from 1.
         artifact: index of the artifact that was running.
-        epoch: how often the stream had been started anew; frames of one epoch belong to one stream.
+        epoch: how often the stream had been reset; only frames of one epoch follow each other.
         due: whether the frame spacing has passed, so that the model should get this frame.
         fitted: the frame as the network takes it; None: the model does not get this frame.
     """
@@ -77,10 +77,10 @@ class ArtifactStream:
         # A first step on a black frame, so that the first real step is not slowed by what a runtime prepares lazily.
         with quiet():
             self.stream.step(np.zeros((model.spec.frame.height, model.spec.frame.width, 3), np.uint8))
-        self.restart()
+        self.reset()
 
-    def restart(self) -> None:
-        """Start the stream and the smoothing anew."""
+    def reset(self) -> None:
+        """Reset the stream and the smoothing."""
         self.stream.reset()
         self.smoother = find_smoother(self._smoothing, self.model.spec, self._mask)
 
@@ -89,7 +89,7 @@ class Session:
     """The artifacts of a run, one of which is running.
 
     ``capture`` decides, once, whether the model gets a frame; ``step`` feeds the frame. They may run in two threads,
-    and ``restart`` and ``switch`` in a third: a captured frame carries the artifact and the epoch that it belongs to.
+    and ``reset`` and ``switch`` in a third: a captured frame carries the artifact and the epoch that it belongs to.
 
     Args:
         artifacts: the first one runs at the start.
@@ -151,12 +151,12 @@ class Session:
         return CapturedFrame(frame, timestamp, arrived, self._number, index, epoch, due, fitted)
 
     def step(self, captured: CapturedFrame) -> Answer:
-        """Run the model on a fitted frame. The first frame of a new epoch starts the stream anew."""
+        """Run the model on a fitted frame. The first frame of a new epoch resets the stream."""
         assert captured.fitted is not None
         artifact, steps = self.artifacts[captured.artifact], self.counters.steps[captured.artifact]
         if captured.epoch != self._epoch_fed:
             self._epoch_fed = captured.epoch
-            artifact.restart()
+            artifact.reset()
             steps.rate.reset()
         # No timestamp: ``capture`` has decided already that the frame is due.
         prediction = artifact.stream.step_fitted(captured.fitted)
@@ -164,12 +164,12 @@ class Session:
         steps.add(prediction.timings, captured.arrived)
         return Answer(prediction, shown, captured.timestamp, captured.epoch)
 
-    def restart(self) -> None:
-        """Start the stream anew with the next frame, which is due at once."""
+    def reset(self) -> None:
+        """Reset the stream before the next frame, which is due at once."""
         self._begin(0)
 
     def switch(self) -> ArtifactStream:
-        """Continue with the next artifact, whose stream starts anew. Return that artifact."""
+        """Reset the stream of the next artifact, continue with it, and return it."""
         self._begin(1)
         return self.artifact
 

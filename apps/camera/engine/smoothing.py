@@ -24,13 +24,13 @@ import numpy as np
 from edgeshift.artifact.description import NONE
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
-from edgeshift.events.spotter import DEFAULT_RULE, Detection, Logits, Spotter, idle_of, probabilities
+from edgeshift.events.spotter import DEFAULT_RULE, Detection, Logits, Spotter, no_gesture_index, probabilities
 
 #: Frames that "mean" averages if the artifact has no rule, and frames that "jester" sums.
 MEAN_WINDOW, JESTER_WINDOW = 5, 12
 #: Seconds for which an announced label stays shown.
 HELD = 1.5
-#: Labels of the Jester data set that are no gestures, and labels that its demo masks.
+#: Labels of the Jester data set that are not gestures, and labels that its demo masks.
 JESTER_IDLE = ("No gesture", "Doing other things")
 JESTER_MASK = (
     "Pulling Hand In",
@@ -47,7 +47,7 @@ class DisplayState(msgspec.Struct, frozen=True):
     Attributes:
         label: the shown label.
         score: its score, 0 to 1.
-        idle: whether the label is no gesture.
+        idle: whether the label is not a gesture.
         announced: whether the label was announced and is still held.
         event: the event that this frame announces; None: none.
     """
@@ -60,7 +60,7 @@ class DisplayState(msgspec.Struct, frozen=True):
 
 
 class Smoother:
-    """The smoothing of one stream from its start. A stream that starts anew gets a new smoother.
+    """The smoothing of one stream. When the stream is reset, it gets a new smoother.
 
     Args:
         spec: description of the artifact.
@@ -69,7 +69,7 @@ class Smoother:
 
     def __init__(self, spec: StreamSpec, mask: frozenset[str]) -> None:
         self.labels, self.mask = spec.labels, mask
-        idle = idle_of(spec.rule or DEFAULT_RULE, spec.labels)
+        idle = no_gesture_index(spec.rule or DEFAULT_RULE, spec.labels)
         self.idle = {spec.labels[idle]} if idle is not None else set(JESTER_IDLE) & set(spec.labels)
         self.nothing = next(iter(sorted(self.idle, key=list(spec.labels).index)), NONE)
         self.last = self.nothing

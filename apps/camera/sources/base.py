@@ -29,7 +29,7 @@ class Feed(Protocol):
         """Wait for the next frame.
 
         Returns:
-            The frame's time in seconds: in the clip, or ``time.monotonic`` of a live source. None: there is no frame.
+            The frame's time in seconds: in the clip, or ``time.monotonic`` of a live source. None: there are no more.
 
         Raises:
             VideoError: the source is broken.

@@ -132,11 +132,11 @@ def test_a_slow_model_drops_frames_and_answers_the_newest(monkeypatch):
     assert np.median(ages) <= 1
 
 
-def test_a_lost_camera_starts_the_stream_anew(capsys):
+def test_a_lost_camera_resets_the_stream(capsys):
     source = FakeSource(["red"] * 10, None, ["red"] * 10 + ["none"] * 100_000, interval=0.01)
     of = session()
     summary = run_until(app(source, of=of), lambda: len(of.counters.detections) == 2)
-    # Red is announced twice: without a new stream the second one would be no change.
+    # Red is announced twice: without a reset the second red would not be a change of the label.
     assert [line["event"] for line in lines(capsys)] == ["gesture", "lost", "back", "gesture"] and summary.lost == 1
 
 
@@ -148,7 +148,7 @@ def test_events_in_words(capsys):
     assert all(line.endswith("s  >>> red") for line in out.splitlines()) and len(out.splitlines()) == 2
     assert err.splitlines() == [
         "edgeshift: cam is lost (it gives no more frames); trying to open it again",
-        "edgeshift: cam is back; the stream starts anew",
+        "edgeshift: cam is back; the stream is reset",
     ]
 
 
@@ -208,7 +208,7 @@ def test_keys_save_record_reset_and_pause(tmp_path, capsys):
     assert len(list(read_video(saved[1]))) >= 2
     paused = [picture for picture in window.shown if (picture[2, 2] == 0).all()]
     assert paused, "the pause is written over the frame"
-    # The stream started anew after the reset and after the pause.
+    # The stream was reset by the key and after the pause.
     assert of.capture(frame("red"), 0.0).epoch == 2
 
 

@@ -137,7 +137,7 @@ def test_an_unexpected_error_in_the_thread_is_kept():
     assert str(run.slot.error) == "out of memory"
 
 
-def test_the_rate_of_a_camera_that_is_back_is_measured_anew():
+def test_the_rate_of_a_camera_that_is_back_is_reset():
     rates = {}
 
     class Rates(EmittedEvents):
@@ -151,7 +151,7 @@ def test_the_rate_of_a_camera_that_is_back_is_measured_anew():
     run.grabber.stop()
 
 
-def test_a_repeated_clip_starts_the_stream_anew_and_an_error_ends_it():
+def test_a_repeated_clip_resets_the_stream_and_an_error_ends_it():
     run = Started(FakeSource(["red"] * 2, ["green"] * 2, interval=0.2, live=False), repeat=True)
     frames = run.take_all()
     assert run.events.names[0] == "again" and {captured.epoch for captured in frames} == {0, 1}

@@ -1,4 +1,4 @@
-"""Whether a frame is due is decided once; streams start anew; what a run counts."""
+"""Whether a frame is due is decided once; resets; what a run counts."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def test_a_fitted_frame_is_answered_as_the_stream_answers_the_frame_itself():
         assert list(answer.prediction.logits) == list(stream.step(frame(colour)).logits)
 
 
-def test_a_restart_makes_the_next_frame_due_and_starts_stream_and_smoothing_anew():
+def test_a_reset_makes_the_next_frame_due_and_resets_stream_and_smoothing():
     of = session(frame_spacing=1.0, smoothing="mean")
     first = fed(of, ["red"] * 2)
-    of.restart()
+    of.reset()
     again = fed(of, ["red"] * 2)
     assert [answer is not None for answer in first + again] == [True, False, True, False]
     assert again[0].epoch == first[0].epoch + 1
@@ -52,7 +52,7 @@ def test_a_switch_feeds_the_next_artifact_and_frames_captured_before_it_the_old_
     assert of.switch() is of.artifacts[0]
 
 
-def test_a_rate_counts_intervals_and_a_clock_that_jumps_back_starts_anew():
+def test_a_rate_is_measured_over_the_last_events_and_reset_when_the_clock_jumps_back():
     rate = Rate()
     assert rate.hertz is None
     for time in (10.0, 10.5, 11.0):

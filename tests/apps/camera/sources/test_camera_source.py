@@ -90,15 +90,15 @@ def test_the_list_of_cameras(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("99", r"camera /dev/video99 cannot be opened .*(cameras here|no camera)"),
         ("/dev/video98", r"camera /dev/video98 cannot be opened"),
         ("nothing.mp4", r"nothing\.mp4 is no file, folder, camera number, .*(cameras here|no camera)"),
     ],
 )
-def test_a_source_that_cannot_be_opened_is_an_error_of_one_line(text, said):
-    with pytest.raises(VideoError, match=said) as caught:
+def test_a_source_that_cannot_be_opened_is_an_error_of_one_line(text, message):
+    with pytest.raises(VideoError, match=message) as caught:
         find_source(text).open()
     assert "\n" not in str(caught.value)
 

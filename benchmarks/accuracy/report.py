@@ -12,7 +12,7 @@ from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy.score import PREDICTIONS, RUNNING_FRAMES, ClipScore
 from edgeshift.benchmarks.statistics import Share, mcnemar, paired_interval, share
 from edgeshift.errors import EdgeshiftError, unknown
-from edgeshift.events.spotter import idle_of
+from edgeshift.events.spotter import no_gesture_index
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.measure import Measured
@@ -195,7 +195,7 @@ def require_labels(subset: Sequence[str], labels: Sequence[str]) -> None:
 
 def gestures(labels: Sequence[str], rule: RuleSpec) -> tuple[str, ...]:
     """Return the labels of a model that are gestures: all but the event rule's label for no gesture."""
-    idle = idle_of(rule, labels)
+    idle = no_gesture_index(rule, labels)
     return tuple(label for index, label in enumerate(labels) if index != idle)
 
 

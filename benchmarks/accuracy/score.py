@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy.clip import FrameLogits
-from edgeshift.events.spotter import Detection, Spotter, idle_of, probabilities, window_means
+from edgeshift.events.spotter import Detection, Spotter, no_gesture_index, probabilities, window_means
 
 Consensus = Literal["mean", "last"]
 
@@ -76,7 +76,7 @@ def score_clip(
     fed = (spotter.feed(row, float(time)) for row, time in zip(answers.logits, answers.times, strict=True))
     announced = tuple(event for event in fed if event is not None)
     single, means = probabilities(answers.logits), window_means(answers.logits, rule.window)
-    idle = idle_of(rule, labels)
+    idle = no_gesture_index(rule, labels)
     leads = np.flatnonzero(means.argmax(1) == labels.index(label)) if label in labels else np.array([])
     gestures = np.array([index for index in range(len(labels)) if index != idle])
 

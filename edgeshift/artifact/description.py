@@ -68,7 +68,7 @@ class RuleSpec(Struct, frozen=True, kw_only=True):
     none: Label | None = None
     memory: Annotated[int, Meta(ge=1, le=4096)] | None = None
 
-    def idle(self, labels: Sequence[str]) -> int | None:
+    def no_gesture_index(self, labels: Sequence[str]) -> int | None:
         """Return the index of the label that means no gesture; None: every label is a gesture.
 
         Raises:
@@ -104,7 +104,7 @@ class ModelDescription(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_labels(self.labels, len(self.labels))
         if self.rule is not None:
-            self.rule.idle(self.labels)
+            self.rule.no_gesture_index(self.labels)
 
 
 def describe_network(config: ModelConfig, **facts: Any) -> ModelDescription:

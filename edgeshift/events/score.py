@@ -1,4 +1,4 @@
-"""How announcements of events compare with what happened."""
+"""Score detections against the events that really happened."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from edgeshift.events.spotter import Detection
 if TYPE_CHECKING:
     from edgeshift.gestures import Event
 
-#: Seconds after a stroke's end in which announcing it is right.
+#: Seconds after the end of a gesture during which a detection of it is correct.
 GRACE = 2.0
 
 
 class EventScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How announcements compare with what happened.
+    """Numbers of correct, false and missing detections.
 
     Attributes:
-        right: events that were announced. false: announcements of nothing. missed: events that were not announced.
-        delays: seconds from the end of each announced stroke to its announcement; before the end they are negative.
-        seconds: how long all of it took.
+        right: number of events that were detected.
+        false: number of detections without an event.
+        missed: number of events that were not detected.
+        delays: seconds from the end of each detected gesture to its detection, negative if it came before the end.
+        seconds: duration of the streams together.
     """
 
     right: int = 0
@@ -43,52 +45,54 @@ class EventScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def precision(self) -> float | None:
-        """Share of the announcements that are right; None: there were none."""
-        announced = self.right + self.false
-        return self.right / announced if announced else None
+        """Share of the detections that are correct; None: there were no detections."""
+        detections = self.right + self.false
+        return self.right / detections if detections else None
 
     @property
     def recall(self) -> float | None:
-        """Share of the events that were announced; None: there were none."""
+        """Share of the events that were detected; None: there were no events."""
         events = self.right + self.missed
         return self.right / events if events else None
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of both; 0 where nothing is right."""
+        """Harmonic mean of precision and recall; 0 if no detection is correct."""
         return 2 * self.right / max(2 * self.right + self.false + self.missed, 1)
 
     @property
     def false_per_minute(self) -> float | None:
-        """False alarms a minute; None: it took no time."""
+        """False detections per minute; None: the streams have no duration."""
         return 60 * self.false / self.seconds if self.seconds > 0 else None
 
     def delay(self, percent: float) -> float | None:
-        """A percentile of the delays, seconds; None: there are none."""
+        """Return a percentile of the delays in seconds; None: there were no correct detections."""
         return float(np.percentile(self.delays, percent)) if self.delays else None
 
 
-def match_events(spotted: Iterable[Detection], events: Iterable[Event], seconds: float) -> EventScore:
-    """Compare a stream's announcements with what happened in it.
+def match_events(detections: Iterable[Detection], events: Iterable[Event], seconds: float) -> EventScore:
+    """Score the detections of one stream.
 
-    One is right if its label is that of an event whose stroke is half done, and has been complete for no more than
-    ``GRACE`` seconds; each event once. Events at an end of the stream, of which some of that time is not in it, count
-    for nothing, nor do announcements of them.
+    A detection is correct if its label is that of an event, and if it comes between the middle of the event and
+    ``GRACE`` seconds after its end. Every event is matched once. Events whose interval is not completely inside the
+    stream are not counted, and neither are detections of them.
 
     Args:
-        spotted, events: of one stream, in any order, on one clock that begins with it.
-        seconds: how long it is.
+        detections: detections in any order, with times from the start of the stream.
+        events: events in any order, with times from the start of the stream.
+        seconds: duration of the stream.
     """
-    left = sorted(events, key=lambda event: event.end)
-    inside = [event for event in left if event.begin >= 0 and event.end + GRACE <= seconds]
+    unmatched = sorted(events, key=lambda event: event.end)
+    counted = [event for event in unmatched if event.begin >= 0 and event.end + GRACE <= seconds]
     false, delays = 0, []
-    for one in sorted(spotted, key=lambda spotted: spotted.timestamp):
-        for event in left:
-            if one.label == event.label and (event.begin + event.end) / 2 <= one.timestamp <= event.end + GRACE:
-                left.remove(event)
-                if event in inside:
-                    delays.append(one.timestamp - event.end)
+    for detection in sorted(detections, key=lambda detection: detection.timestamp):
+        for event in unmatched:
+            in_time = (event.begin + event.end) / 2 <= detection.timestamp <= event.end + GRACE
+            if detection.label == event.label and in_time:
+                unmatched.remove(event)
+                if event in counted:
+                    delays.append(detection.timestamp - event.end)
                 break
         else:
             false += 1
-    return EventScore(len(delays), false, len(inside) - len(delays), tuple(delays), seconds)
+    return EventScore(len(delays), false, len(counted) - len(delays), tuple(delays), seconds)

@@ -1,22 +1,26 @@
-"""The consensus rule of a stream: when the answers to single frames add up to an event worth announcing.
+"""The event rule of a stream: it turns the logits of single frames into detections.
 
     spotter = stream.spotter()
-    answer = stream.step(frame, timestamp)
-    if answer.fresh and (event := spotter.feed(answer.logits, timestamp)):
-        print(event.label)
+    prediction = stream.step(frame, timestamp)
+    if prediction.fresh and (detection := spotter.feed(prediction.logits, timestamp)):
+        print(detection.label)
 
-Without a ``memory``, a label's score is its mean softmax probability over the last ``window`` frames. The label with
-the largest is announced when it reaches ``threshold``. Then nothing is until ``hold_off`` seconds have passed and the
-announced label has fallen below the threshold: a label that is held is announced once.
+Without ``memory``, the score of a label is its mean softmax probability over the last ``window`` frames. The label with
+the largest score is announced when its score reaches ``threshold``. After that, nothing is announced until ``hold_off``
+seconds have passed and the score of the announced label has fallen below the threshold, so that a gesture that is held
+is announced once.
 
-With a ``memory``, THAT a gesture is complete and WHICH are two questions: a frame sees no more than its network's
-shifts reach back, and a long stroke is longer. The score is the product of two answers: the mean probability over the
-window of all gestures together, and the probability of the likeliest among them by the mean logits over the last
-``memory`` frames, back to the last announcement at most. Then nothing is announced until the hold-off has passed and
-the gestures together have fallen below the threshold. With a window and a memory of one frame it is the label's
-probability.
+With ``memory``, two questions are separate: is a gesture complete, and which gesture was it? A frame sees only as far
+back as the shifts of the network reach, and many gestures take longer. The score is the product of two probabilities:
 
-Before the first frame there is no gesture, with certainty.
+- that a gesture is complete: the mean probability of all gestures together over the last ``window`` frames,
+- that it was this gesture: its softmax probability among all gestures, from the mean logits of the last ``memory``
+  frames, at most back to the last detection.
+
+After a detection, nothing is announced until the hold-off has passed and the first of the two has fallen below the
+threshold. With a window and a memory of one frame, the score is the softmax probability of the label.
+
+Before the first frame, the probability of every gesture counts as 0.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ import numpy.typing as npt
 from edgeshift.artifact.description import NONE, RuleSpec
 from edgeshift.errors import EdgeshiftError
 
-#: Where nobody has chosen a rule and something must be measured: two thirds of a second or so, and a majority in it.
+#: The rule for artifacts without one: a mean probability of a half, over a second or less at usual frame spacings.
 DEFAULT_RULE = RuleSpec(window=3, threshold=0.5, hold_off=1.0)
 
 Times = npt.NDArray[np.floating[Any]]
@@ -41,7 +45,13 @@ Means = npt.NDArray[np.float64]
 
 
 class Detection(msgspec.Struct, frozen=True):
-    """An announcement: a label, its score then, and the time (seconds) of the frame that decided it."""
+    """An event that was announced.
+
+    Attributes:
+        label: label of the event.
+        score: score of the label when it was announced, 0 to 1.
+        timestamp: time in seconds of the frame that completed it.
+    """
 
     label: str
     score: float
@@ -49,115 +59,128 @@ class Detection(msgspec.Struct, frozen=True):
 
 
 class Spotter:
-    """Announces the events of one stream.
+    """Applies an event rule to one stream.
+
+    Args:
+        rule: the event rule.
+        labels: labels of the model, one per logit.
 
     Raises:
-        EdgeshiftError: the rule's label for no gesture is not among the labels.
+        EdgeshiftError: the rule names a label for no gesture that is not among the labels.
     """
 
     def __init__(self, rule: RuleSpec, labels: Sequence[str]) -> None:
         self.rule = rule
         self.labels = tuple(labels)
-        self._idle = idle_of(rule, self.labels)
-        self._recent = np.zeros((rule.window, len(self.labels)))
-        self._next = self._fed = 0  # the place in the ring of the next answer; how many it holds
-        self._total = self._recent.sum(0)
-        self._held: int | None = None  # what was announced and has not fallen since
-        self._gestures = np.array([index for index in range(len(self.labels)) if index != self._idle])
-        # Logits since the last announcement, zeros where there are none.
-        self._logits = np.zeros((rule.memory or 0, len(self._gestures)))
-        self._kept = 0  # how many of them, and the place in their ring of the next
-        self._free = self._last = -math.inf  # when the hold-off ends, and when the last frame was
+        self._no_gesture = no_gesture_index(rule, self.labels)
+        self._gestures = np.array([index for index in range(len(self.labels)) if index != self._no_gesture])
+        # Probabilities of the last frames, a ring buffer: index of the next frame, number of frames in it, their sum.
+        self._window = np.zeros((rule.window, len(self.labels)))
+        self._next = self._frames = 0
+        self._sum = self._window.sum(0)
+        # Logits of the gestures since the last detection, a ring buffer, and the number of frames since then.
+        self._memory = np.zeros((rule.memory or 0, len(self._gestures)))
+        self._remembered = 0
+        self._held: int | None = None  # the announced label, until it falls below the threshold
+        self._hold_off_end = self._last = -math.inf  # times of the end of the hold-off and of the last frame
 
     def feed(self, logits: Logits, timestamp: float) -> Detection | None:
-        """Take the answer to one frame; a repeated one (``Prediction.fresh`` is False) is none.
+        """Apply the rule to the logits of one frame. Do not pass predictions that are repeated (``fresh`` is False).
 
         Args:
-            logits: [classes]. timestamp: seconds; a clock that jumps back starts everything anew.
+            logits: logits of the frame, [classes].
+            timestamp: time of the frame in seconds. If it is before the last one, the spotter is reset.
+
+        Returns:
+            The detection that this frame completes, or None.
 
         Raises:
-            EdgeshiftError: logits of another shape or not finite, a time that is not finite.
+            EdgeshiftError: the logits have another shape, or the logits or the timestamp are not finite.
         """
         if not math.isfinite(timestamp):
             raise EdgeshiftError(f"a timestamp of {timestamp} is not a time in seconds")
         if np.shape(logits) != (len(self.labels),):
             raise EdgeshiftError(
-                f"logits of shape {np.shape(logits)} are not one for each of {len(self.labels)} labels"
+                f"the logits have shape {np.shape(logits)}, not one value for each of {len(self.labels)} labels"
             )
         if timestamp < self._last:
             self.reset()
-        self._recent[self._next] = probabilities(logits)
+        self._window[self._next] = probabilities(logits)
         self._next = (self._next + 1) % self.rule.window
-        self._fed = min(self._fed + 1, self.rule.window)
+        self._frames = min(self._frames + 1, self.rule.window)
         self._last = timestamp
-        self._total = self._recent.sum(0)
-        means = self._total / self.rule.window
+        self._sum = self._window.sum(0)
+        means = self._sum / self.rule.window
         if self.rule.memory is not None:
-            return self._remember(np.asarray(logits), means, self.rule.memory)
+            return self._detect_with_memory(np.asarray(logits), means, self.rule.memory)
         best = int(means.argmax())
-        if self._held is not None and means[self._held] < self.rule.threshold:
-            self._held = None
-        if best == self._idle or means[best] < self.rule.threshold or timestamp < self._free or self._held is not None:
+        if self._waits(float(means[best]), None if self._held is None else float(means[self._held])):
             return None
-        self._held, self._free = best, timestamp + self.rule.hold_off
-        return Detection(self.labels[best], float(means[best]), timestamp)
+        return None if best == self._no_gesture else self._announce(best, float(means[best]))
 
-    def _remember(self, logits: Logits, means: Means, memory: int) -> Detection | None:
-        self._logits[self._kept % memory] = logits[self._gestures]
-        self._kept += 1
+    def _detect_with_memory(self, logits: Logits, means: Means, memory: int) -> Detection | None:
+        self._memory[self._remembered % memory] = logits[self._gestures]
+        self._remembered += 1
         complete = float(means[self._gestures].sum())
-        if self._held is not None and complete < self.rule.threshold:
+        if self._waits(complete, complete):
+            return None
+        shares = probabilities(self._memory.sum(0) / min(self._remembered, memory))
+        best = int(shares.argmax())
+        score = complete * float(shares[best])
+        return None if score < self.rule.threshold else self._announce(int(self._gestures[best]), score)
+
+    def _waits(self, score: float, held_score: float | None) -> bool:
+        """Return True if nothing may be announced now. Release the announced label if its score has fallen."""
+        if held_score is not None and held_score < self.rule.threshold:
             self._held = None
-        if complete < self.rule.threshold or self._last < self._free or self._held is not None:
-            return None
-        which = probabilities(self._logits.sum(0) / min(self._kept, memory))
-        best = int(which.argmax())
-        score = complete * float(which[best])
-        if score < self.rule.threshold:
-            return None
-        self._held = int(self._gestures[best])
-        self._free = self._last + self.rule.hold_off
-        self._logits[:] = 0
-        self._kept = 0
-        return Detection(self.labels[self._held], score, self._last)
+        return score < self.rule.threshold or self._last < self._hold_off_end or self._held is not None
+
+    def _announce(self, index: int, score: float) -> Detection:
+        self._held, self._hold_off_end = index, self._last + self.rule.hold_off
+        self._memory[:] = 0
+        self._remembered = 0
+        return Detection(self.labels[index], score, self._last)
 
     def leading(self) -> tuple[int, float]:
-        """The label with the largest mean probability over the window, which fills up from the first answer, and that
-        mean: what to show between announcements. The first label and 0 before any answer."""
-        best = int(self._total.argmax())
-        return best, float(self._total[best]) / max(1, self._fed)
+        """Return what to show between detections: the most probable label and its mean probability over the window.
+
+        Until the window is full, the mean is over the frames since the start. Before the first frame, the result is
+        label 0 with probability 0.
+        """
+        best = int(self._sum.argmax())
+        return best, float(self._sum[best]) / max(1, self._frames)
 
     def reset(self) -> None:
-        """Forget everything: the next answer is the first."""
-        self._recent[:] = 0
-        self._logits[:] = 0
-        self._total[:] = 0
-        self._next = self._kept = self._fed = 0
+        """Forget all frames and detections, as at the start of a stream."""
+        for values in (self._window, self._memory, self._sum):
+            values[:] = 0
+        self._next = self._frames = self._remembered = 0
         self._held = None
-        self._free = self._last = -math.inf
+        self._hold_off_end = self._last = -math.inf
 
 
 def describe_rule(rule: RuleSpec, labels: Sequence[str]) -> str:
-    """A rule in words, as ``Spotter`` goes by it.
+    """Return an event rule in words.
 
     Args:
-        labels: of the model.
+        rule: the event rule.
+        labels: labels of the model.
     """
-    pause = f"then nothing is announced for {rule.hold_off:g} s, nor before"
+    pause = f"after that, nothing is announced for at least {rule.hold_off:g} s and until"
     if rule.memory is None:
         words = (
-            f"a label is announced when its mean probability is the largest and reaches {rule.threshold:g} over "
-            f"{_frames(rule.window)}; {pause} the announced label has fallen below {rule.threshold:g}"
+            f"the label with the largest mean probability over {_frames(rule.window)} is announced when its mean "
+            f"reaches {rule.threshold:g}; {pause} its mean is below {rule.threshold:g}"
         )
     else:
         words = (
-            f"a gesture is announced when the mean probability of all gestures together over {_frames(rule.window)}, "
-            f"times that of the likeliest by the mean logits of the last {_frames(rule.memory)} (back to the last "
-            f"announcement at most), reaches {rule.threshold:g}; {pause} all together have fallen below "
+            f"a gesture is announced when a product of two probabilities reaches {rule.threshold:g}: that of all "
+            f"gestures together, averaged over {_frames(rule.window)}, and that of the most likely gesture by the mean "
+            f"logits of the last {_frames(rule.memory)} since the last event; {pause} the first of the two is below "
             f"{rule.threshold:g}"
         )
-    idle = rule.none or (NONE if NONE in labels else None)
-    return words if idle is None else f"{words}; {idle!r} is no gesture"
+    none = rule.none or (NONE if NONE in labels else None)
+    return words if none is None else f"{words}; {none!r} means no gesture"
 
 
 def _frames(count: int) -> str:
@@ -165,34 +188,42 @@ def _frames(count: int) -> str:
 
 
 def window_means(logits: Logits, window: int) -> Means:
-    """Mean probabilities over the last ``window`` frames at each frame: [T, classes] from logits [T, classes]."""
-    total = np.cumsum(probabilities(logits), 0)
-    total[window:] -= total[:-window].copy()
-    means: Means = total / window
+    """Return the mean probabilities over the last ``window`` frames at each frame.
+
+    Args:
+        logits: [T, classes].
+        window: number of frames. Frames before the first one count as 0.
+
+    Returns:
+        [T, classes].
+    """
+    sums = np.cumsum(probabilities(logits), 0)
+    sums[window:] -= sums[:-window].copy()
+    means: Means = sums / window
     return means
 
 
 def probabilities(logits: Logits) -> Means:
-    """Softmax over the last axis.
+    """Return the softmax of logits over the last axis.
 
     Raises:
-        EdgeshiftError: logits that are not finite.
+        EdgeshiftError: a logit is not finite.
     """
     if not np.isfinite(logits).all():
-        raise EdgeshiftError("logits that are not finite are no answer: the network or its states overflowed")
+        raise EdgeshiftError("the logits are not finite: the network or its states overflowed")
     exact = np.asarray(logits, np.float64)
     powers = np.exp(exact - exact.max(-1, keepdims=True))
     result: Means = powers / powers.sum(-1, keepdims=True)
     return result
 
 
-def idle_of(rule: RuleSpec, labels: Sequence[str]) -> int | None:
-    """The index of the label that is no gesture; None: all are.
+def no_gesture_index(rule: RuleSpec, labels: Sequence[str]) -> int | None:
+    """Return the index of the label that means no gesture; None: every label is a gesture.
 
     Raises:
-        EdgeshiftError: it is not among these labels.
+        EdgeshiftError: the rule names a label for no gesture that is not among the labels.
     """
     try:
-        return rule.idle(labels)
+        return rule.no_gesture_index(labels)
     except ValueError as error:
         raise EdgeshiftError(str(error)) from error

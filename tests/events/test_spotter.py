@@ -15,7 +15,7 @@ from edgeshift.artifact.description import RuleSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
 from edgeshift.events.spotter import Detection, Spotter, describe_rule, probabilities, window_means
-from edgeshift.events.tuning import choose_rule, spot
+from edgeshift.events.tuning import choose_rule, detect_all
 from edgeshift.gestures import Event
 
 NAMES = ("a", "b", "none")
@@ -145,16 +145,17 @@ def test_with_a_memory_of_one_frame_the_score_is_the_labels_probability():
 
 def test_a_rule_in_words():
     assert describe_rule(rule(window=3, threshold=0.5, hold_off=1.0), NAMES) == (
-        "a label is announced when its mean probability is the largest and reaches 0.5 over 3 frames; then nothing is "
-        "announced for 1 s, nor before the announced label has fallen below 0.5; 'none' is no gesture"
+        "the label with the largest mean probability over 3 frames is announced when its mean reaches 0.5; after that, "
+        "nothing is announced for at least 1 s and until its mean is below 0.5; 'none' means no gesture"
     )
-    remembers = msgspec.structs.replace(rule(window=1, threshold=0.6, hold_off=0.5, none="idle"), memory=12)
-    assert describe_rule(remembers, ("a", "b", "idle")) == (
-        "a gesture is announced when the mean probability of all gestures together over 1 frame, times that of the "
-        "likeliest by the mean logits of the last 12 frames (back to the last announcement at most), reaches 0.6; then "
-        "nothing is announced for 0.5 s, nor before all together have fallen below 0.6; 'idle' is no gesture"
+    with_memory = msgspec.structs.replace(rule(window=1, threshold=0.6, hold_off=0.5, none="idle"), memory=12)
+    assert describe_rule(with_memory, ("a", "b", "idle")) == (
+        "a gesture is announced when a product of two probabilities reaches 0.6: that of all gestures together, "
+        "averaged over 1 frame, and that of the most likely gesture by the mean logits of the last 12 frames since the "
+        "last event; after that, nothing is announced for at least 0.5 s and until the first of the two is below 0.6; "
+        "'idle' means no gesture"
     )
-    assert describe_rule(rule(), ("a", "b")).endswith("has fallen below 0.6")
+    assert describe_rule(rule(), ("a", "b")).endswith("is below 0.6")
 
 
 def test_reset_and_a_clock_that_jumps_back_begin_anew():
@@ -172,7 +173,7 @@ def test_reset_and_a_clock_that_jumps_back_begin_anew():
 @pytest.mark.parametrize(
     ("logits", "time", "words"),
     [
-        (np.zeros(4), 0.0, "logits of shape (4,) are not one for each of 3 labels"),
+        (np.zeros(4), 0.0, "the logits have shape (4,), not one value for each of 3 labels"),
         (np.zeros((1, 3)), 0.0, "shape (1, 3)"),
         (np.array([0, np.nan, 0]), 0.0, "not finite"),
         (np.array([0, np.inf, 0]), 0.0, "not finite"),
@@ -229,7 +230,7 @@ def test_at_once_is_frame_by_frame(seed):
         tried = msgspec.structs.replace(rule(window, threshold, hold_off), memory=memory)
         spotter = Spotter(tried, NAMES)
         want = [one for one in map(spotter.feed, logits, times.tolist()) if one is not None]
-        found = spot(tried, NAMES, times, logits)
+        found = detect_all(tried, NAMES, times, logits)
         assert [(one.label, one.timestamp) for one in found] == [(one.label, one.timestamp) for one in want]
         assert [one.score for one in found] == pytest.approx([one.score for one in want])
         counts.append(len(found))
@@ -325,7 +326,7 @@ def streams(count: int, flicker: float) -> list:
 def score_of(chosen: RuleSpec, made: list) -> EventScore:
     total = EventScore()
     for times, logits, events in made:
-        found = spot(chosen, NAMES, times, logits)
+        found = detect_all(chosen, NAMES, times, logits)
         total += match_events(found, events, len(times) * SPACING)
     return total
 

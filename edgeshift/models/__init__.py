@@ -1,4 +1,4 @@
-"""The models by name. Importing this needs no torch; building one does."""
+"""The models by name. Importing this package needs no torch; building a model does."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKBONES", "MODELS", "ModelConfig", "build", "parse_name"]
 
-#: Registry names: every table on every backbone.
+#: Registry names: every shift table on every backbone.
 MODELS = tuple(f"{table}_{backbone}" for backbone in BACKBONES for table in TABLES)
 
 
 def parse_name(name: str) -> tuple[str, str]:
-    """``tsm_mobilenet_v2`` to ``("tsm", "mobilenet_v2")``.
+    """Split a registry name: ``tsm_mobilenet_v2`` into ``("tsm", "mobilenet_v2")``.
 
     Raises:
-        ModelError: an unknown name, with the nearest known ones.
+        ModelError: the name is unknown. The message has the most similar names.
     """
     if name not in MODELS:
         raise ModelError(unknown("model", name, MODELS))
@@ -31,10 +31,14 @@ def parse_name(name: str) -> tuple[str, str]:
 
 
 def build(config: ModelConfig, *, seed: int | None = None) -> ShiftNetwork:
-    """A network in evaluation mode, with random weights (from ``seed``, if given).
+    """Build a network in evaluation mode with random weights.
+
+    Args:
+        config: the network.
+        seed: seed of the weights; None: other weights each time.
 
     Raises:
-        ShiftError: a width whose channels are too few for the table.
+        ShiftError: at this width, a place has too few channels for the shift table.
         RuntimeMissingError: torch is not installed.
     """
     try:

@@ -1,4 +1,4 @@
-"""What defines a network, apart from its weights. Plain data: it travels in checkpoints and in artifacts."""
+"""``ModelConfig``: what defines a network apart from its weights. It is stored in checkpoints and in artifacts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import msgspec
 from edgeshift.errors import ModelError, unknown
 from edgeshift.shift import TABLES, Fill, ShiftTable
 
-#: ImageNet mean and standard deviation of RGB, in units of 0 to 255.
+#: Mean and standard deviation of ImageNet's RGB values, which are 0 to 255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
-#: Every backbone by name, as "module:class", imported when built: listing models needs no torch.
+#: {name: "module:class"} of every backbone. The class is imported when a model is built, so that listing models needs
+#: no torch.
 BACKBONES = {
     "mobilenet_v2": "edgeshift.models.mobilenet_v2:MobileNetV2",
     "resnet50": "edgeshift.models.resnet50:ResNet50",
@@ -25,17 +26,21 @@ Rgb = tuple[float, float, float]
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A network by its numbers.
+    """What defines a network apart from its weights.
 
     Attributes:
-        table, backbone: names in ``TABLES`` and ``BACKBONES``.
-        classes: outputs.
-        size: height and width of the frames the network is run on, pixels.
-        bidirectional: the slots the weights were trained with (True: future and past).
-        streamed_bidirectional: bi-directional slots, made to stream with the fill in place of the future.
-        depth: TSAM's K. fill: what stands where a neighbour does not exist; None: the table's own default.
-        width, rounding: MobileNetV2's width multiplier and how it rounds.
-        mean, std: normalisation of RGB in units of 0 to 255.
+        table: name of the shift table, one of ``TABLES``.
+        backbone: name of the backbone, one of ``BACKBONES``.
+        classes: number of outputs.
+        size: height and width of the frames that the network takes, pixels.
+        bidirectional: whether the weights were trained with slots for the future as well as for the past.
+        streamed_bidirectional: bi-directional weights are streamed, with the fill in the slots of the future.
+        depth: TSAM's K, the number of past frames.
+        fill: the value where a neighbour does not exist; None: the default of the shift table.
+        width: MobileNetV2's width multiplier.
+        rounding: how MobileNetV2 rounds its scaled widths.
+        mean: mean that is subtracted from RGB values of 0 to 255.
+        std: standard deviation that they are then divided by.
     """
 
     table: Name
@@ -57,9 +62,9 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.backbone not in BACKBONES:
             raise ModelError(unknown("backbone", self.backbone, BACKBONES))
         if self.size < SMALLEST_SIZE:
-            raise ModelError(f"frames of {self.size}x{self.size} are too small; the smallest is {SMALLEST_SIZE}")
+            raise ModelError(f"frames of {self.size}x{self.size} are too small; the smallest size is {SMALLEST_SIZE}")
         if min(self.std) <= 0:
-            raise ModelError(f"std {self.std} must be positive: frames are divided by it")
+            raise ModelError(f"std {self.std} must be positive, because frames are divided by it")
 
     @property
     def name(self) -> str:
@@ -67,7 +72,7 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.table}_{self.backbone}"
 
     def shift_table(self, channels: int) -> ShiftTable:
-        """The table of one place with this many channels, at the slots the weights know."""
+        """Return the shift table of a place with this many channels."""
         options: dict[str, object] = {}
         if self.table != "tsn":
             options["bidirectional"] = self.bidirectional

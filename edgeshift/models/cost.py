@@ -1,8 +1,8 @@
-"""What a model costs, counted on the model itself.
+"""The cost of a model: parameters, arithmetic and states, counted on the model itself.
 
-Two counts of arithmetic. Multiply-adds: convolutions and linear layers, one each, by PyTorch's own flop counter; what
-a processor mainly does once batch norms are folded. The papers' "FLOPs": the count of the MMCV family of tools, which
-those figures come from: the same, and two per value of a batch norm, one per value of an activation or a pooling.
+Arithmetic is counted in two ways. Multiply-adds are those of convolutions and linear layers, counted by PyTorch's flop
+counter; after batch norms are folded, they are most of the work. The "FLOPs" of papers are counted as MMCV's tools do:
+multiply-adds, plus two for each value of a batch norm and one for each value of an activation or a pooling.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ aten = torch.ops.aten
 
 
 def _per_value(count: int) -> Any:
-    """A count per value that goes in. The flop counter counts a multiply-add twice, and so does this."""
+    """Return a rule that counts ``count`` for each input value, doubled, as the flop counter doubles multiply-adds."""
     return lambda shape, *_args, **_kwargs: 2 * count * math.prod(shape)
 
 
-#: What MMCV counts beside multiply-adds.
+#: The operators that MMCV counts besides multiply-adds.
 POINTWISE = {
     aten.native_batch_norm: _per_value(2),
     aten._native_batch_norm_legit_no_training: _per_value(2),
@@ -38,12 +38,13 @@ POINTWISE = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one frame.
+    """The cost of one frame.
 
     Attributes:
-        parameters: all that is trained, with the head, batch norms' scale and shift included.
-        multiply_adds: of convolutions and linear layers. paper_flops: as MMCV counts, pointwise layers included.
-        state_values: carried from frame to frame.
+        parameters: number of trainable values, including the head and the scale and offset of batch norms.
+        multiply_adds: multiply-adds of convolutions and linear layers.
+        paper_flops: the same plus pointwise layers, as MMCV counts.
+        state_values: number of values that are carried from frame to frame.
     """
 
     parameters: int
@@ -53,10 +54,10 @@ class Cost:
 
 
 def cost(config: ModelConfig) -> Cost:
-    """Count a model, without computing anything.
+    """Return the cost of a model, without computing anything.
 
     Raises:
-        ModelError, ShiftError: a configuration that does not work.
+        ModelError, ShiftError: the model cannot be built.
     """
     network = build(config)
     with torch.device("meta"), torch.no_grad():
@@ -64,12 +65,12 @@ def cost(config: ModelConfig) -> Cost:
         frame = torch.empty(1, 1, 3, config.size, config.size)
         with FlopCounterMode(display=False) as counter:
             meta(frame)
-        with FlopCounterMode(display=False, custom_mapping=POINTWISE) as papers:
+        with FlopCounterMode(display=False, custom_mapping=POINTWISE) as paper_counter:
             meta(frame)
     values = sum(torch.Size(shape).numel() for shape in network.state_shapes().values())
     return Cost(
         sum(p.numel() for p in network.parameters()),
         counter.get_total_flops() // 2,
-        papers.get_total_flops() // 2,
+        paper_counter.get_total_flops() // 2,
         values,
     )

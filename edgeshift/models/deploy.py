@@ -1,6 +1,6 @@
-"""The step as it is deployed: batch norms folded, normalisation folded into the first convolution, exactly.
+"""The step function as it is deployed: batch norms and normalisation are folded into convolutions.
 
-Every converter exports this form. It computes what the trained network computes, to rounding.
+Every converter exports this form. Except for rounding it computes the same as the trained network.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from edgeshift.models.network import Normalise, ShiftNetwork, Step
 
 
 def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
-    """The step of a copy of the network, ready to export. The network itself is not changed.
+    """Return the step function of a folded copy of a network, ready to export. The network is not changed.
 
     Args:
-        network: any shift model; only its evaluation form is deployed.
+        network: any shift model. The copy is in evaluation mode.
         fresh: see ``edgeshift.models.shift_layers.StepShift``.
 
     Raises:
-        ShiftError: the network needs the future.
+        ShiftError: the network needs future frames.
     """
     deployed = copy.deepcopy(network).eval()
     _fold_batch_norms(deployed.backbone)
@@ -36,17 +36,17 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
 
 
 class RawStem(nn.Module):
-    """The first convolution, on frames valued 0 to 255.
+    """The first convolution, with the normalisation folded in, on frames with values 0 to 255.
 
-    ``conv((x - mean) / std)`` is ``conv'(x)`` with the scale in the weights and the mean in the bias: except at the
-    border, where the padding must stand for the mean, not for black. So the border is padded with the mean itself,
-    by concatenating constant rows and columns: two copies of the frame's memory, where arithmetic would pass over every
-    pixel (``docs/lab/step-cost.md`` has the measurements).
+    ``conv((x - mean) / std)`` equals ``conv'(x)`` with the scale in the weights and the mean in the bias, except at the
+    border: there the padding must be the mean, not black. So the frame is padded with the mean, by concatenating
+    constant rows and columns. That copies the frame twice, which is cheaper than arithmetic on every pixel
+    (``docs/lab/step-cost.md`` has the measurements).
 
     Args:
-        conv: a padded convolution with its bias.
-        normalise: what it expects to be applied first.
-        size: height and width of the frames.
+        conv: the first convolution of the network.
+        normalise: the normalisation before it.
+        size: height and width of the frames, pixels.
     """
 
     def __init__(self, conv: nn.Conv2d, normalise: Normalise, size: int) -> None:
@@ -57,7 +57,7 @@ class RawStem(nn.Module):
         self.conv.weight.data = weight / normalise.std
         self.conv.bias = nn.Parameter(bias - (weight * (normalise.mean / normalise.std)).sum((1, 2, 3)))
         steps = (size + 2 * pad - kernel) // stride
-        after = max(0, steps * stride + kernel - pad - size)  # less than `pad` where the stride skips the last rows
+        after = max(0, steps * stride + kernel - pad - size)  # less than `pad` if the stride skips the last rows
         total = pad + size + after
         mean = normalise.mean.detach().clone()
         for name, height, width in (
@@ -67,12 +67,12 @@ class RawStem(nn.Module):
             ("right", total, after),
         ):
             if height and width:
-                # Kept channels last, as mobile runtimes compute: no transpose of a constant is exported.
+                # Stored channels last, as mobile runtimes compute, so that no transpose of a constant is exported.
                 border = mean.permute(0, 2, 3, 1).expand(1, height, width, 3).contiguous()
                 self.register_buffer(name, border, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, 3, size, size] valued 0 to 255 to [N, out, H, W]."""
+        """Map [N, 3, size, size], values 0 to 255, to [N, out, H, W]."""
         for before, after, dim in (("top", "bottom", 2), ("left", "right", 3)):
             parts = [self._border(before, x), x, self._border(after, x)]
             x = torch.cat([part for part in parts if part is not None], dim)
@@ -86,7 +86,7 @@ class RawStem(nn.Module):
 
 
 def _fold_batch_norms(module: nn.Module) -> None:
-    """Replace every convolution directly followed by a batch norm by one convolution."""
+    """Fold every batch norm that directly follows a convolution into that convolution."""
     previous: tuple[str, nn.Module] | None = None
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d) and previous and isinstance(previous[1], nn.Conv2d):

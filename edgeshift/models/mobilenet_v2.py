@@ -1,7 +1,7 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018) with a place for a shift in every block where TSM puts one.
+"""MobileNetV2 (Sandler et al., CVPR 2018) with a place in every block that TSM shifts.
 
-Layer names are torchvision's, so its checkpoints load as they are. Shifts go where MIT's online model has them:
-in blocks with expansion and a residual connection, on the residual branch's input; the identity stays unshifted.
+Layer names are torchvision's, so that its checkpoints load unchanged. The places are those of MIT's online model: the
+input of the residual branch, in blocks with expansion and a residual connection. The identity is not shifted.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from edgeshift.models.features import Features
-from edgeshift.models.network import Shift
+from edgeshift.models.network import Features, Shift
 
-#: (expansion, channels, blocks, stride of the first block), table 2 of the paper.
+#: (expansion, channels, blocks, stride of the first block) of each stage, from table 2 of the paper.
 STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -29,17 +28,16 @@ Rounding = Literal["torchvision", "mit"]
 
 
 class MobileNetV2(nn.Module):
-    """``forward(x, shift)``: [N, 3, H, W] normalised frames to [N, classes] logits.
+    """``forward(x, shift)`` maps normalised frames [N, 3, H, W] to logits [N, classes].
 
-    ``STEM`` names the first convolution, the one that sees the frame; ``OPTIONS`` the fields of ``ModelConfig`` that
-    the constructor takes.
+    ``STEM`` names the first convolution, and ``OPTIONS`` the fields of ``ModelConfig`` that the constructor takes.
 
     Args:
-        classes: outputs of the linear head.
+        classes: number of outputs of the head.
         width: the width multiplier.
-        rounding: how scaled widths become multiples of 8. torchvision rounds to nearest (never more than 10% down)
-            and scales the stem; MIT rounds up and keeps the stem at 32. They agree at width 1.0 only.
-        dropout: before the head, while training.
+        rounding: how scaled widths become multiples of 8. torchvision rounds to the nearest (never more than 10% down)
+            and scales the stem; MIT rounds up and does not scale the stem. They agree only at width 1.0.
+        dropout: dropout rate before the head, in training.
     """
 
     STEM = "features.0.0"
@@ -55,7 +53,7 @@ class MobileNetV2(nn.Module):
         blocks: list[nn.Module] = [conv_bn(3, stem, 3, stride=2)]
         channels = stem
         for expansion, base, repeats, stride in STAGES:
-            # MIT scales only the stages with an expansion.
+            # MIT does not scale the stage without expansion.
             out = base if rounding == "mit" and expansion == 1 else scale(base * width)
             for i in range(repeats):
                 place = f"features_{len(blocks)}"
@@ -66,19 +64,19 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, classes))
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
-        """[N, 3, H, W] to [N, classes]."""
+        """Map [N, 3, H, W] to [N, classes]."""
         for block in self.features:
             x = block(x, shift) if isinstance(block, InvertedResidual) else block(x)
-        # keepdim, then flatten: pooling stays in the convolutions' layout, so that no transpose is exported.
+        # With keepdim the pooling keeps the layout of the convolutions, so that no transpose is exported.
         head: Tensor = self.classifier(x.mean((2, 3), keepdim=True).flatten(1))
         return head
 
     def stages(self) -> list[nn.Module]:
-        """From the frame on: the stem, the blocks, the last convolution."""
+        """Return the stem, the blocks and the last convolution, in this order."""
         return list(self.features)
 
     def features_read(self) -> list[Features]:
-        """The features between blocks, as far as residual connections tie them together (``models.slots``)."""
+        """Return the features between blocks that residual connections tie together (``models.slot_migration``)."""
         blocks = [block for block in self.features if isinstance(block, InvertedResidual)]
         groups: list[list[InvertedResidual]] = []
         for block in blocks:
@@ -88,18 +86,18 @@ class MobileNetV2(nn.Module):
                 groups.append([block])
         last = self.features[-1]
         assert isinstance(last, nn.Sequential)
-        found = []
+        features = []
         for group, following in zip_longest(groups, groups[1:]):
             readers = [block.expand for block in group[1:]]
             readers.append(following[0].expand if following else last[0])
             writers = [layer for block in group for layer in list(block.conv.children())[-2:]]
             places = tuple(block.place for block in group if block.place)
-            found.append(Features(places, tuple(writers), tuple(readers)))
-        return found
+            features.append(Features(places, tuple(writers), tuple(readers)))
+        return features
 
 
 class InvertedResidual(nn.Module):
-    """Expand (1x1), filter (depthwise 3x3), project (1x1); the input is added back where shapes allow."""
+    """Expand (1x1), filter (depthwise 3x3), project (1x1), and add the input if it has the same shape."""
 
     def __init__(self, place: str, channels: int, out: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -116,22 +114,22 @@ class InvertedResidual(nn.Module):
 
     @property
     def expand(self) -> nn.Module:
-        """The convolution that reads the block's input."""
+        """The convolution that reads the input of the block."""
         return self.conv.get_submodule("0.0")
 
     @property
     def last_norm(self) -> nn.Module | None:
-        """The batch norm that ends the residual branch, if there is one."""
+        """The last batch norm of the residual branch; None: there is no residual branch."""
         return self.conv[-1] if self.residual else None
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
-        """[N, C, H, W] to [N, out, H / stride, W / stride]."""
+        """Map [N, C, H, W] to [N, out, H / stride, W / stride]."""
         y: Tensor = self.conv(shift(self.place, x) if self.place else x)
         return x + y if self.residual else y
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution, batch norm, ReLU6."""
+    """Return a convolution with batch norm and ReLU6."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),

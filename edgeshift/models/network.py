@@ -1,12 +1,13 @@
-"""A backbone, its shift tables and its normalisation, run over clips or frame by frame.
+"""A backbone with shift tables and normalisation, in two forms: for whole clips and for one frame at a time.
 
-The backbone calls ``shift(place, x)`` at each place; what that does is decided here. Nothing is kept between
-calls: the clip form needs no state and the step form returns it.
+The backbone calls ``shift(place, x)`` at each place, and this module decides what the call does. Nothing is stored
+between calls: the clip form needs no states, and the step form returns them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,22 +17,37 @@ from edgeshift.models.config import SMALLEST_SIZE, ModelConfig, Rgb
 from edgeshift.models.shift_layers import StepShift, shift_clip
 from edgeshift.shift import ShiftTable
 
-#: ``shift(place, x)`` returns the shifted x; x is [N, C, H, W].
+#: ``shift(place, x)`` returns x, [N, C, H, W], with its channels shifted.
 Shift = Callable[[str, Tensor], Tensor]
 
-#: The name of the one extra state of tables that count frames.
+#: Name of the additional state of tables that must know how many frames there were.
 SEEN = "state_seen"
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features that several layers write and read, so that their channels can only be reordered in all of them.
+
+    Attributes:
+        places: the places at which these features are shifted.
+        writers: convolutions and batch norms whose outputs are these features.
+        readers: layers whose inputs are these features.
+    """
+
+    places: tuple[str, ...]
+    writers: tuple[nn.Module, ...]
+    readers: tuple[nn.Module, ...]
 
 
 class ShiftNetwork(nn.Module):
     """A shift model.
 
     Args:
-        config: what the network is.
-        backbone: ``backbone(x, shift)`` from normalised frames to logits.
+        config: what defines the network.
+        backbone: ``backbone(x, shift)`` maps normalised frames to logits.
 
     Attributes:
-        tables: {place: table}, in the order the backbone visits them.
+        tables: {place: shift table}, in the order in which the backbone reaches the places.
     """
 
     def __init__(self, config: ModelConfig, backbone: nn.Module) -> None:
@@ -45,13 +61,13 @@ class ShiftNetwork(nn.Module):
         }
 
     def forward(self, clip: Tensor) -> Tensor:
-        """The clip form.
+        """Compute the clip form.
 
         Args:
-            clip: [N, T, 3, H, W] RGB valued 0 to 255.
+            clip: [N, T, 3, H, W] RGB, values 0 to 255.
 
         Returns:
-            [N, T, classes]: one row of logits per frame.
+            [N, T, classes], the logits of each frame.
         """
         batch, frames = clip.shape[:2]
 
@@ -62,10 +78,10 @@ class ShiftNetwork(nn.Module):
         return logits.reshape(batch, frames, -1)
 
     def state_shapes(self, size: int | None = None, batch: int = 1) -> dict[str, tuple[int, ...]]:
-        """{name: [N, C, H, W]} of what the step form carries for frames of this size; empty for TSN."""
+        """Return {name: shape [N, C, H, W]} of the states for frames of this size; empty for TSN."""
         size = self.config.size if size is None else size
         if size < SMALLEST_SIZE:
-            raise ModelError(f"frames of {size}x{size} are too small; the smallest is {SMALLEST_SIZE}")
+            raise ModelError(f"frames of {size}x{size} are too small; the smallest size is {SMALLEST_SIZE}")
         shapes: dict[str, tuple[int, ...]] = {}
         for place, shape in self._visit(size).items():
             channels = self.tables[place].state_channels
@@ -77,13 +93,12 @@ class ShiftNetwork(nn.Module):
         return shapes
 
     def _visit(self, size: int) -> dict[str, tuple[int, ...]]:
-        """{place: shape of its features} for one frame. Kept: every new stream asks."""
-        if size not in self._visited:
-            self._visited[size] = self._walk(size)
-        return self._visited[size]
+        """Return {place: shape of its features} for one frame, found by running the backbone without computing.
 
-    def _walk(self, size: int) -> dict[str, tuple[int, ...]]:
-        """``_visit``, found by walking the backbone without computing."""
+        The result is cached, because every new stream needs it.
+        """
+        if size in self._visited:
+            return self._visited[size]
         shapes: dict[str, tuple[int, ...]] = {}
 
         def record(place: str, x: Tensor) -> Tensor:
@@ -97,11 +112,12 @@ class ShiftNetwork(nn.Module):
             meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
             torch.func.functional_call(self.backbone, meta, (torch.empty(1, 3, size, size), record))
         self.backbone.train(training)
+        self._visited[size] = shapes
         return shapes
 
 
 class Normalise(nn.Module):
-    """``(x - mean) / std`` per channel, in units of 0 to 255."""
+    """``(x - mean) / std`` per channel, for values 0 to 255."""
 
     mean: Tensor
     std: Tensor
@@ -112,21 +128,24 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, 3, H, W] to the same shape."""
+        """Normalise [N, 3, H, W]."""
         return (x - self.mean) / self.std
 
 
 class Step(nn.Module):
     """The step function: ``step(frame, *states) -> (logits, *next_states)``.
 
-    The one thing that every converter exports. It shares the network's weights and holds no state.
+    This is what every converter exports. It shares the weights of the network and holds no states.
 
     Args:
-        network: in evaluation mode.
+        network: a network in evaluation mode.
         fresh: see ``StepShift``.
 
+    Attributes:
+        state_names: names of the states, in the order of the arguments and results.
+
     Raises:
-        ShiftError: a table needs the future.
+        ShiftError: a shift table needs future frames.
     """
 
     def __init__(self, network: ShiftNetwork, *, fresh: bool = False) -> None:
@@ -136,25 +155,25 @@ class Step(nn.Module):
         self.state_names = tuple(network.state_shapes())
 
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """One frame.
+        """Compute one frame.
 
         Args:
-            frame: [N, 3, H, W] RGB valued 0 to 255.
-            states: in the order of ``state_names``; zeros at the start of a stream.
+            frame: [N, 3, H, W] RGB, values 0 to 255.
+            states: the states in the order of ``state_names``; zeros at the start of a stream.
 
         Returns:
-            logits [N, classes], then the next states in the same order.
+            The logits [N, classes], then the next states in the same order.
         """
         if len(states) != len(self.state_names):
-            raise ModelError(f"the step takes {len(self.state_names)} states, not {len(states)}")
-        given = dict(zip(self.state_names, states, strict=True))
-        seen = given.get(SEEN)
+            raise ModelError(f"the step function takes {len(self.state_names)} states, not {len(states)}")
+        current = dict(zip(self.state_names, states, strict=True))
+        seen = current.get(SEEN)
         following: dict[str, Tensor] = {}
 
         def shift(place: str, x: Tensor) -> Tensor:
             name = f"state_{place}"
             y: Tensor
-            y, state = self.shifts[place](x, given.get(name), seen)
+            y, state = self.shifts[place](x, current.get(name), seen)
             if state is not None:
                 following[name] = state
             return y
@@ -165,5 +184,5 @@ class Step(nn.Module):
         return (logits, *(following[name] for name in self.state_names))
 
     def start(self, size: int | None = None, batch: int = 1) -> tuple[Tensor, ...]:
-        """The states at the start of a stream: zeros, in the order of ``state_names``."""
+        """Return the states at the start of a stream: zeros, in the order of ``state_names``."""
         return tuple(torch.zeros(shape) for shape in self.network.state_shapes(size, batch).values())

@@ -1,6 +1,6 @@
-"""ResNet-50 (He et al., CVPR 2016; stride in the 3x3 convolution, as torchvision) with a shift in every block.
+"""ResNet-50 (He et al., CVPR 2016) with a place in every block. As in torchvision, the 3x3 convolution has the stride.
 
-TSM's "blockres": before conv1 of each residual block; the identity, downsampled or not, stays unshifted.
+The places are those of TSM's "blockres": before conv1 of each residual block. The identity is not shifted.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeshift.models.features import Features
-from edgeshift.models.network import Shift
+from edgeshift.models.network import Features, Shift
 
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 EXPANSION = 4
 
 
 class ResNet50(nn.Module):
-    """``forward(x, shift)``: [N, 3, H, W] normalised frames to [N, classes] logits.
+    """``forward(x, shift)`` maps normalised frames [N, 3, H, W] to logits [N, classes].
 
-    ``STEM`` names the first convolution, the one that sees the frame; ``OPTIONS`` the fields of ``ModelConfig`` that
-    the constructor takes.
+    ``STEM`` names the first convolution, and ``OPTIONS`` the fields of ``ModelConfig`` that the constructor takes.
     """
 
     STEM = "conv1"
@@ -44,9 +42,9 @@ class ResNet50(nn.Module):
         self.fc = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
-        """[N, 3, H, W] to [N, classes]."""
+        """Map [N, 3, H, W] to [N, classes]."""
         x = torch.relu(self.bn1(self.conv1(x)))
-        # After a ReLU, padding with zeros is the same as the pool's own minus infinity, which no int8 range can hold.
+        # The pool's own padding is minus infinity, which int8 cannot hold. After a ReLU, zeros give the same result.
         x = self.maxpool(F.pad(x, (1, 1, 1, 1)))
         for number in range(1, len(STAGES) + 1):
             stage = self.get_submodule(f"layer{number}")
@@ -57,15 +55,15 @@ class ResNet50(nn.Module):
         return head
 
     def stages(self) -> list[nn.Module]:
-        """From the frame on: the stem, then the four groups of blocks."""
+        """Return the stem and the four stages, in this order."""
         stem = nn.ModuleList([self.conv1, self.bn1])
         return [stem, *(self.get_submodule(f"layer{number}") for number in range(1, len(STAGES) + 1))]
 
     def features_read(self) -> list[Features]:
-        """The features between blocks, as far as residual connections tie them together (``models.slots``)."""
+        """Return the features between blocks that residual connections tie together (``models.slot_migration``)."""
         stages = [list(self.get_submodule(f"layer{number}").children()) for number in range(1, len(STAGES) + 1)]
         groups: list[list[nn.Module]] = [[], *stages]
-        found = []
+        features = []
         for group, following in zip_longest(groups, groups[1:]):
             writers = [self.conv1, self.bn1] if not group else []
             readers: list[nn.Module] = []
@@ -83,12 +81,12 @@ class ResNet50(nn.Module):
                 places.append(first.place)
             else:
                 readers.append(self.fc)
-            found.append(Features(tuple(places), tuple(writers), tuple(readers)))
-        return found
+            features.append(Features(tuple(places), tuple(writers), tuple(readers)))
+        return features
 
 
 class Bottleneck(nn.Module):
-    """Reduce (1x1), filter (3x3), restore (1x1), add."""
+    """Reduce (1x1), filter (3x3), expand (1x1), and add the input."""
 
     def __init__(self, place: str, channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -108,11 +106,11 @@ class Bottleneck(nn.Module):
 
     @property
     def last_norm(self) -> nn.Module:
-        """The batch norm that ends the residual branch."""
+        """The last batch norm of the residual branch."""
         return self.bn3
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
-        """[N, C, H, W] to [N, 4 * width, H / stride, W / stride]."""
+        """Map [N, C, H, W] to [N, 4 * width, H / stride, W / stride]."""
         identity = x if self.downsample is None else self.downsample(x)
         x = torch.relu(self.bn1(self.conv1(shift(self.place, x))))
         x = torch.relu(self.bn2(self.conv2(x)))

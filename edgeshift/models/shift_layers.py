@@ -1,12 +1,12 @@
-"""The two tensor forms of a shift table: over a clip, and over one frame with carried state.
+"""The two tensor forms of a shift table: for a whole clip, and for one frame with a state.
 
     clip form                             step form (dt = 1)
 
     t-1  [a0 b0 c0]                       state [a0]      state' [a1]
     t    [a1 b1 c1]  ->  [a0 b1 c1]       frame [a1 b1 c1]  ->  [a0 b1 c1]
 
-The step form never writes into a buffer: exporters drop such writes without an error, so the new state is an
-output like any other.
+The step form never writes into a buffer, because exporters drop such writes without an error. The next state is an
+output instead.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def shift_clip(x: Tensor, table: ShiftTable) -> Tensor:
 
     Args:
         x: [N, T, C, H, W].
-        table: a table for C channels; future rows are allowed here.
+        table: a shift table for C channels. It may have rows that read the future.
 
     Returns:
-        [N, T, C, H, W]; ``x`` itself if the table is empty.
+        [N, T, C, H, W]; ``x`` itself if the table has no rows.
     """
     if not table.rows:
         return x
@@ -38,22 +38,23 @@ def shift_clip(x: Tensor, table: ShiftTable) -> Tensor:
 
 
 class StepShift(nn.Module):
-    """Shift one frame with the state it needs: ``(x, state, seen) -> (y, state')``.
+    """Shift one frame: ``(x, state, seen) -> (y, next state)``.
 
-    The state of a table holds, for age 1, 2, ... depth in turn, the channels of the past rows that still need
-    that age, in row order:  [age 1: rows with dt >= 1 | age 2: rows with dt >= 2 | ...].
+    The state holds, for each age of 1 to ``depth`` frames in turn, the channels of the rows that need features of that
+    age, in row order:  [age 1: rows with dt >= 1 | age 2: rows with dt >= 2 | ...].
 
-    Moves in height and width are one depthwise 3x3 convolution with one-hot kernels, which takes the unmoved
-    neighbours along: mobile runtimes have no cheaper operator that moves a picture by one pixel, and one operator over
-    more channels beats another slice and concatenation (``docs/lab/step-cost.md`` has the measurements).
+    Moves in height and width are one depthwise 3x3 convolution with one-hot kernels. Mobile runtimes have no cheaper
+    operator that moves a picture by one pixel. Adjacent unmoved channels are part of the convolution, because one
+    operator over more channels is faster than a slice and a concatenation (``docs/lab/step-cost.md`` has the
+    measurements).
 
     Args:
-        table: must not need the future.
-        fresh: give every next state an operator of its own. Some GPU delegates corrupt an output that is a mere
-            view of a tensor the graph goes on using.
+        table: a shift table without rows that read the future.
+        fresh: compute every next state with an operator of its own. Some GPU delegates corrupt an output that is a view
+            of a tensor which the graph uses again.
 
     Raises:
-        ShiftError: the table needs the future.
+        ShiftError: the table has rows that read the future.
     """
 
     def __init__(self, table: ShiftTable, *, fresh: bool = False) -> None:
@@ -70,12 +71,13 @@ class StepShift(nn.Module):
         """Shift one frame.
 
         Args:
-            x: [N, C, H, W], this frame's features.
-            state: [N, table.state_channels, H, W], or None if the table carries none.
-            seen: [N, depth, 1, 1], 1 at index k-1 once the frame k steps back exists; only "keep" rows read it.
+            x: features of the frame, [N, C, H, W].
+            state: [N, table.state_channels, H, W]; None if the table needs no state.
+            seen: [N, depth, 1, 1], 1 at index k-1 if there is a frame k steps back, else 0. Only rows with the fill
+                "keep" read it.
 
         Returns:
-            The shifted features [N, C, H, W], and the next state (None if there is none).
+            The shifted features [N, C, H, W], and the next state, or None if the table needs no state.
         """
         if not self.table.rows:
             return x, None
@@ -83,7 +85,7 @@ class StepShift(nn.Module):
         parts, at = [], 0
         for start, stop, row in self.table.pieces():
             if start < at:
-                continue  # a convolution took it along
+                continue  # part of the convolution before
             at = stop
             if start in self.moves:
                 at = self.moves[start]
@@ -112,7 +114,7 @@ def _move_in_space(x: Tensor, row: Row) -> Tensor:
 
 
 def _move(x: Tensor, dim: int, by: int, row: Row) -> Tensor:
-    """``y[i] = x[i - by]`` along one axis; where there is no such i, zeros or x's own values."""
+    """Return ``y[i] = x[i - by]`` along one axis. Where ``i - by`` does not exist, y is 0 or, to keep, ``x[i]``."""
     size = x.shape[dim]
     steps = min(abs(by), size)
     if not steps:
@@ -124,7 +126,7 @@ def _move(x: Tensor, dim: int, by: int, row: Row) -> Tensor:
 
 
 def _runs(table: ShiftTable) -> dict[int, int]:
-    """{start: stop} of the neighbouring channels that one 3x3 depthwise convolution can produce."""
+    """Return {start: stop} of the adjacent channels that one 3x3 depthwise convolution can produce."""
     runs: dict[int, int] = {}
     begin, moving = None, False
     for start, _, row in [*table.pieces(), (table.channels, table.channels, Row(1, 0, 0, 0, 0))]:
@@ -140,7 +142,7 @@ def _runs(table: ShiftTable) -> dict[int, int]:
 
 
 def _one_hot(table: ShiftTable, start: int, stop: int) -> Tensor:
-    """[stop - start, 1, 3, 3]: the tap that reads ``x[h - dh, w - dw]``, the centre where nothing moves."""
+    """Return kernels [stop - start, 1, 3, 3] that read ``x[h - dh, w - dw]``, or the centre if nothing moves."""
     kernel = torch.zeros(stop - start, 1, 3, 3)
     kernel[:, 0, 1, 1] = 1
     for row in table.space:
@@ -153,14 +155,14 @@ def _one_hot(table: ShiftTable, start: int, stop: int) -> Tensor:
 
 def _step_row(x: Tensor, row: Row, past: Tensor, seen: Tensor | None) -> Tensor:
     if row.fill == "zero":
-        return past  # the queue starts as zeros, which is the fill
-    assert seen is not None and row.dt is not None, "the network carries `seen` for tables that count frames"
-    here = seen[:, row.dt - 1 : row.dt]
-    return past * here + x * (1 - here)
+        return past  # the state starts as zeros, which are the fill
+    assert seen is not None and row.dt is not None, "networks whose tables count frames have the state `seen`"
+    exists = seen[:, row.dt - 1 : row.dt]
+    return past * exists + x * (1 - exists)
 
 
 def _ages(table: ShiftTable, state: Tensor | None) -> dict[int, dict[Row, Tensor]]:
-    """The state cut into {age: {row: its channels}}."""
+    """Split the state into {age: {row: its channels}}."""
     ages: dict[int, dict[Row, Tensor]] = {}
     if state is None:
         return ages
@@ -169,7 +171,7 @@ def _ages(table: ShiftTable, state: Tensor | None) -> dict[int, dict[Row, Tensor
         ages[age] = {}
         for row in table.past:
             if row.dt is not None and row.dt >= age:
-                # A single row of depth one IS the state: a slice of all of it would still become an operator.
+                # If one row is the whole state, it is not sliced: the slice would become an operator.
                 whole = row.channels == table.state_channels
                 ages[age][row] = state if whole else state[:, at : at + row.channels]
                 at += row.channels

@@ -1,9 +1,9 @@
-"""Bi-directional weights made past-only: the channels that read the past move to where past-only tables have them.
+"""Turn bi-directional weights into past-only ones: move the channels that hold the past to the past-only slot.
 
-A bi-directional TSM reads the future in its first channels and the past in the second group; the past-only one reads
-the past in the first group. Which channel is which is only a matter of order, but all blocks of a stage add to the same
-features, so a stage's channels are reordered together: in every layer that writes them, and in every layer that reads
-them. What read the future then reads the present, which fine-tuning has to make up for.
+A bi-directional TSM holds the future in the first group of channels and the past in the second; a past-only TSM holds
+the past in the first group. The order of channels is arbitrary, but all blocks of a stage add to the same features. So
+the channels of a stage are reordered together, in every layer that writes or reads them. The channels that held the
+future are then not shifted, which fine-tuning must compensate.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ from torch import nn
 
 from edgeshift.errors import ModelError
 from edgeshift.models import build
-from edgeshift.models.features import Features
-from edgeshift.models.network import ShiftNetwork
+from edgeshift.models.network import Features, ShiftNetwork
 from edgeshift.shift import Row, ShiftTable
 
 
 def past_first(network: ShiftNetwork) -> ShiftNetwork:
-    """A past-only network with the weights of a bi-directional one.
+    """Return a past-only network with the weights of a bi-directional one.
 
-    On a clip it answers as the bi-directional network would if its future channels were not shifted.
+    On a clip it computes the same as the bi-directional network would if its future channels were not shifted.
 
     Args:
-        network: bi-directional; not changed.
+        network: a bi-directional network. It is not changed.
 
     Raises:
-        ModelError: a past-only network, or a table whose past groups have other sizes in its past-only form (STSM's).
+        ModelError: the network is past-only, or its table has past groups of another size in its past-only form (STSM).
     """
     config = network.config
     if not config.bidirectional or config.table == "tsn":
-        raise ModelError(f"this {config.name} is past-only already: its slots need no moving")
+        raise ModelError(f"this {config.name} is already past-only")
     moved = build(msgspec.structs.replace(config, bidirectional=False, streamed_bidirectional=False))
     moved.load_state_dict(network.state_dict())
     for features in moved.backbone.features_read():  # type: ignore[operator]
@@ -45,28 +44,29 @@ def past_first(network: ShiftNetwork) -> ShiftNetwork:
     return moved
 
 
-def _order(given: ShiftTable, wanted: ShiftTable) -> list[int]:
-    """For each channel of ``wanted``, the channel of ``given`` that does the same."""
+def _order(bidirectional: ShiftTable, past_only: ShiftTable) -> list[int]:
+    """Return, for each channel of the past-only table, the channel of the bi-directional one with the same role."""
     sources: dict[int, int] = {}
-    rows = list(given.rows)
-    for row in wanted.rows:
-        match = next((r for r in rows if _alike(r, row)), None)
+    rows = list(bidirectional.rows)
+    for row in past_only.rows:
+        match = next((r for r in rows if _role(r) == _role(row)), None)
         if match is None:
+            before, after = (sum(r.channels for r in table.past) for table in (bidirectional, past_only))
             raise ModelError(
-                f"bi-directional {given.name} gives the past {sum(r.channels for r in given.past)} of {given.channels} "
-                f"channels, past-only {sum(r.channels for r in wanted.past)}: moving slots cannot turn one "
-                "into the other; start from weights without a shift, or train past-only"
+                f"bi-directional {bidirectional.name} gives the past {before} of {past_only.channels} channels, "
+                f"past-only {after}: reordering channels cannot turn one into the other; start from weights without a "
+                "shift, or train past-only"
             )
         rows.remove(match)
         sources.update(zip(range(row.start, row.stop), range(match.start, match.stop), strict=True))
     taken = set(sources.values())
-    rest = iter(channel for channel in range(given.channels) if channel not in taken)
-    return [sources[channel] if channel in sources else next(rest) for channel in range(given.channels)]
+    channels = range(past_only.channels)
+    rest = iter(channel for channel in channels if channel not in taken)
+    return [sources[channel] if channel in sources else next(rest) for channel in channels]
 
 
-def _alike(one: Row, other: Row) -> bool:
-    first, second = ((row.dt, row.dh, row.dw, row.fill, row.channels) for row in (one, other))
-    return first == second
+def _role(row: Row) -> tuple[object, ...]:
+    return row.dt, row.dh, row.dw, row.fill, row.channels
 
 
 def _reorder(features: Features, order: torch.Tensor) -> None:

@@ -1,9 +1,9 @@
-"""Starting weights that behave: an untrained network whose answer depends on what it sees and has seen.
+"""Random weights for checks: an untrained network whose logits depend on the frame and on the states.
 
 A deep network with plain random weights is useless for checks: after fifty layers its logits hardly depend on the
-frame, and any two runtimes agree on them. Here the variance is kept through the layers by measuring the batch
-norms' statistics once, on real input, and each residual branch starts small, as in Goyal et al., "Accurate, Large
-Minibatch SGD" (2017, section 5.1), so that the network is not chaotic either.
+frame, and any two runtimes agree on them. Here the statistics of the batch norms are measured on real input, so that
+every layer keeps its variance. Each residual branch starts small, as in Goyal et al., "Accurate, Large Minibatch SGD"
+(2017, section 5.1), so that small differences do not grow from layer to layer.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from torch import Tensor, nn
 from edgeshift.models import ModelConfig, build
 from edgeshift.models.network import ShiftNetwork
 
-#: Scale of the last batch norm of a residual branch.
+#: Initial scale of the last batch norm of a residual branch.
 BRANCH = 0.3
 
 
 def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> ShiftNetwork:
-    """An untrained network, the same for the same arguments.
+    """Return an untrained network. The same arguments give the same weights.
 
     Args:
-        config: what to build.
-        clips: [N, T, 3, size, size] RGB valued 0 to 255, to measure statistics on.
-        seed: of the weights.
+        config: the network.
+        clips: [N, T, 3, size, size] RGB, values 0 to 255, on which the statistics are measured.
+        seed: seed of the weights.
     """
     network = build(config, seed=seed)
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -34,13 +34,13 @@ def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> Shi
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
                 if module.groups > 1:
-                    module.weight.abs_()  # depthwise filters that blur: random ones would be mostly high-pass
-            last = getattr(module, "last_norm", None)  # blocks with a residual branch have one
+                    module.weight.abs_()  # positive depthwise filters blur; random signs would make them high-pass
+            last = getattr(module, "last_norm", None)  # only blocks with a residual branch have this attribute
             if last is not None:
                 last.weight.fill_(BRANCH)
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = None  # a plain average over all that is seen
+            norm.momentum = None  # None: a plain average over all input
             norm.train()
         network(clips)
         for norm in norms:
@@ -51,16 +51,16 @@ def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> Shi
 
 
 def _aim_head(network: ShiftNetwork, clips: Tensor) -> None:
-    """Give each pair of classes the two ends of a direction in which the features vary most, centred.
+    """Point the head's weights along the directions in which the features vary most, two classes per direction.
 
-    Random directions would read mostly what hardly varies, and rounding would decide the label.
+    Along random directions the features would hardly vary, and rounding would decide the label.
     """
     head = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
-    seen: list[Tensor] = []
-    hook = head.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    inputs: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _module, arguments: inputs.append(arguments[0]))
     network(clips)
     hook.remove()
-    features = torch.cat(seen)
+    features = torch.cat(inputs)
     mean = features.mean(0)
     _, spread, directions = torch.linalg.svd(features - mean, full_matrices=False)
     classes = torch.arange(head.out_features)

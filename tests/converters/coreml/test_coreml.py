@@ -360,7 +360,8 @@ def test_what_others_read(package):
     tools = coremltools("this test")
     model = tools.models.MLModel(str(artifact.path), skip_model_load=True)
     metadata = dict(model.user_defined_metadata)
-    assert "edgeshift/spec.json" in metadata and metadata["labels.txt"].splitlines() == list(artifact.source.description.labels)
+    assert "edgeshift/spec.json" in metadata
+    assert metadata["labels.txt"].splitlines() == list(artifact.source.description.labels)
     assert not any("date" in key for key in metadata)
     with unpacked(read_artifact(artifact.path)) as folder:
         assert "edgeshift/spec.json" not in model_of(folder).description.metadata.userDefined

@@ -1,4 +1,4 @@
-"""Made-up reports of latency, as good as real ones: noise between processes, steps that follow each other, outliers."""
+"""Synthetic latency reports with realistic noise: between processes, between neighbouring steps, and outliers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from edgeshift.benchmarks.latency.result import (
     Memory,
     Minute,
     Mode,
-    Reading,
     Repeat,
     Report,
+    SensorReading,
     Settings,
 )
 
-COOL = Reading(temperatures={"cpu-thermal": 51.0}, clock={"cpu0": 1800.0, "cpu1": 1800.0}, throttled=())
-NO_POWER = Energy(source=None, idle=None, joules=None, seconds=None, reason="nothing here measures power")
+COOL = SensorReading(temperatures={"cpu-thermal": 51.0}, clock={"cpu0": 1800.0, "cpu1": 1800.0}, throttled=())
+NO_POWER = Energy(reason="nothing here measures power")
 FACTS = Facts(
     board="Some Board 4 Model B",
     processor="Cortex-A72",
@@ -37,20 +37,23 @@ FACTS = Facts(
 
 
 def times(middle: float, steps: int, random: np.random.Generator, *, between: float = 0.015) -> np.ndarray[Any, Any]:
-    """Microseconds of the steps of one process.
+    """Return the latencies of one process's steps, microseconds.
 
     Args:
-        middle: of all processes. between: standard deviation from one process to the next, as a share.
+        middle: median latency over all processes.
+        steps: number of steps.
+        random: source of the noise.
+        between: standard deviation between processes, relative to ``middle``.
     """
     noise = random.normal(0, 0.01, steps)
-    for index in range(1, steps):  # what slows one step slows the next ones too
+    for index in range(1, steps):  # neighbouring steps are correlated
         noise[index] += 0.9 * noise[index - 1]
     late = np.where(random.random(steps) < 0.02, random.exponential(0.3, steps), 0)
     return np.round(middle * np.exp(random.normal(0, between) + noise + late), 1)
 
 
 def repeat(middle: float = 5000.0, steps: int = 1500, seed: int = 0, between: float = 0.015, **changes: Any) -> Repeat:
-    """One fresh process, an hour's worth of steps in no time."""
+    """Return one repeat; ``changes`` replace its fields."""
     total = times(middle, steps, np.random.default_rng(seed), between=between)
     fields: dict[str, Any] = {
         "load": 0.02,
@@ -74,7 +77,7 @@ def repeat(middle: float = 5000.0, steps: int = 1500, seed: int = 0, between: fl
 def subject(
     middle: float = 5000.0, *, file: str = "tsm_int8.tflite", seed: int = 0, repeats: int = 3, **changes: Any
 ) -> ArtifactResult:
-    """An artifact; what is no field of it goes to its repeats."""
+    """Return the result of one artifact; ``changes`` replace its fields, or else the fields of its repeats."""
     own = {name: changes.pop(name) for name in list(changes) if name in ArtifactResult.__struct_fields__}
     fields: dict[str, Any] = {
         "file": file,
@@ -91,7 +94,7 @@ def subject(
 
 
 def settings(mode: Mode = "normal", **changes: Any) -> Settings:
-    """What was asked for: a normal run, if nothing else is said."""
+    """Return the settings of a mode; ``changes`` replace fields."""
     least = {"normal": (1024, 60.0), "quick": (128, 10.0), "rapid": (64, 6.0)}
     steps, seconds = least.get(mode, (1, 0.0))
     fields: dict[str, Any] = {
@@ -102,13 +105,13 @@ def settings(mode: Mode = "normal", **changes: Any) -> Settings:
         "frames": "drawn",
         "width": 320,
         "height": 240,
-        "ceiling": 60.0,
+        "max_temperature": 60.0,
     }
     return Settings(**{**fields, **changes})
 
 
 def report(*subjects: ArtifactResult, facts: Facts = FACTS, device: str = "local", **changes: Any) -> Report:
-    """A run; ``changes`` go to its settings."""
+    """Return a report of some artifacts; ``changes`` replace fields of its settings."""
     return Report(
         device=device,
         facts=facts,
@@ -119,7 +122,7 @@ def report(*subjects: ArtifactResult, facts: Facts = FACTS, device: str = "local
 
 
 def minutes(count: int, first: float = 5000.0, last: float = 8000.0, degrees: float = 55.0) -> tuple[Minute, ...]:
-    """A sustained run that slows down, p90 from ``first`` to ``last`` microseconds."""
+    """Return the minutes of a sustained run whose p90 rises from ``first`` to ``last`` microseconds."""
     values = np.linspace(first, last, count) / 1e6
     return tuple(
         Minute(minute=at, steps=9000, p50=value * 0.9, p90=value, reading=reading(degrees + at))
@@ -127,9 +130,9 @@ def minutes(count: int, first: float = 5000.0, last: float = 8000.0, degrees: fl
     )
 
 
-def reading(degrees: float | None = None, clock: float | None = 1800.0, throttled: Any = ()) -> Reading:
-    """Heat and clocks."""
-    return Reading(
+def reading(degrees: float | None = None, clock: float | None = 1800.0, throttled: Any = ()) -> SensorReading:
+    """Return a reading of one sensor and two cores."""
+    return SensorReading(
         temperatures={} if degrees is None else {"cpu-thermal": degrees},
         clock={} if clock is None else {"cpu0": clock, "cpu1": clock},
         throttled=throttled,

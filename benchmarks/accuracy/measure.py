@@ -77,6 +77,7 @@ def measure(
         else:
             scores[clip.name] = known
             advance()
+    results: Iterator[Result]
     if device is not None:
         results = (_score(candidate, clip, logits) for clip, logits in stream_on_device(device, candidate, missing))
     else:

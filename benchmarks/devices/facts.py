@@ -140,8 +140,8 @@ def _run_tool(command: Sequence[str]) -> str | None:
     """Run a tool and return its output, of an endless tool the first line; None: it is missing or fails."""
     endless = command[0] in ENDLESS
     try:
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(command, **pipes) as child:  # noqa: S603
+        null = subprocess.DEVNULL
+        with subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null) as child:  # noqa: S603
             stop = threading.Timer(TIMEOUT, child.kill)
             stop.start()
             assert child.stdout is not None

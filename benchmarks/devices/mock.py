@@ -58,8 +58,9 @@ class RecordedDevice:
         recorded = self.results[start]
         if isinstance(recorded, list):
             recorded = recorded.pop(0) if len(recorded) > 1 else recorded[0]
-        for line in recorded.out.splitlines() if on_line is not None else ():
-            on_line(line)
+        if on_line is not None:
+            for line in recorded.out.splitlines():
+                on_line(line)
         return recorded
 
     def push(self, local: Path, name: str) -> str:

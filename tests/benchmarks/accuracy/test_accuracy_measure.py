@@ -1,4 +1,4 @@
-"""An artifact over clips: streamed as a device would, nothing dropped in silence, and gone on with where it stopped."""
+"""An artifact on all clips of a data set: frames, unreadable clips, resumed runs and several processes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
 from edgeshift.benchmarks.accuracy.clip import stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
-from edgeshift.benchmarks.accuracy.measure import measure
-from edgeshift.benchmarks.accuracy.measure import stream_here, stream_in_processes
+from edgeshift.benchmarks.accuracy.measure import measure, stream_here, stream_in_processes
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.events.spotter import DEFAULT_RULE
 from edgeshift.video.clips import read_video, write_video
@@ -26,7 +25,7 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
 
 
 def film(path: Path, *colours: str, each: int = 6) -> Path:
-    """A clip of ten frames a second, ``each`` frames of every colour."""
+    """Write a clip of ten frames per second, with ``each`` frames of every colour."""
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = [np.full((SIZE, SIZE, 3), COLOURS[colour], np.uint8) for colour in colours for _ in range(each)]
     write_video(path, frames, 10)
@@ -41,14 +40,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "clips"
 
 
-def subject(made: list[LeakyExecutor] | None = None, **changes: object) -> Candidate:
+def candidate_with(made: list[LeakyExecutor] | None = None, **changes: object) -> Candidate:
     spec = stream_spec(**{"rule": RULE, "frame_spacing": 0.2, **changes})
     return Candidate(Path("double.tflite"), "0" * 64, model(spec, made=made))
 
 
-def test_a_clip_is_streamed_at_the_spacing_from_a_zero_state(tmp_path: Path) -> None:
+def test_a_clip_is_streamed_at_the_frame_spacing_from_fresh_states(tmp_path: Path) -> None:
     path = film(tmp_path / "a.avi", "red", "blue")
-    stream = subject().model.stream()
+    stream = candidate_with().model.stream()
     stream.step(np.full((SIZE, SIZE, 3), 200, np.uint8))
     found = stream_clip(stream, path)
     assert np.allclose(found.times, np.arange(6) * 0.2)
@@ -56,38 +55,38 @@ def test_a_clip_is_streamed_at_the_spacing_from_a_zero_state(tmp_path: Path) -> 
     assert np.allclose(found.logits, answers(shown)[0], atol=1e-3)
 
 
-def test_without_a_spacing_frames_are_spread(tmp_path: Path) -> None:
+def test_without_a_frame_spacing_frames_are_spread_evenly(tmp_path: Path) -> None:
     path = film(tmp_path / "a.avi", "red", "blue")
-    assert len(stream_clip(subject(frame_spacing=None, clip_frames=5).model.stream(), path).times) == 5
-    assert len(stream_clip(subject(frame_spacing=None).model.stream(), path).times) == 8
+    assert len(stream_clip(candidate_with(frame_spacing=None, clip_frames=5).model.stream(), path).times) == 5
+    assert len(stream_clip(candidate_with(frame_spacing=None).model.stream(), path).times) == 8
 
 
-def test_every_clip_is_answered_in_order(folder: Path) -> None:
+def test_results_have_the_order_of_the_data_set(folder: Path) -> None:
     ticks: list[int] = []
     data = read_dataset(folder)
-    found = measure(subject(), data.clips, advance=lambda: ticks.append(1))
+    found = measure(candidate_with(), data.clips, advance=lambda: ticks.append(1))
     assert [clip.file for clip in found.clips] == [clip.name for clip in data.clips]
     assert len(ticks) == 4 and found.unreadable == ()
     answered = {clip.label: clip.consensus for clip in found.clips if clip.label in LABELS}
     assert answered == {label: label for label in COLOURS}
-    assert found.rule == RULE and subject(rule=None).rule == DEFAULT_RULE
+    assert found.rule == RULE and candidate_with(rule=None).rule == DEFAULT_RULE
 
 
-def test_what_cannot_be_read_is_listed(folder: Path) -> None:
+def test_unreadable_clips_are_listed(folder: Path) -> None:
     (folder / "red" / "b.avi").write_bytes(b"RIFF" + bytes(1000))
     (folder / "red" / "c.mp4").write_text("#EXTM3U\n")
-    found = measure(subject(), read_dataset(folder).clips)
+    found = measure(candidate_with(), read_dataset(folder).clips)
     assert [name for name, _ in found.unreadable] == ["red/b.avi", "red/c.mp4"]
     assert all(reason.isprintable() for _, reason in found.unreadable) and len(found.clips) == 4
 
 
-def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
+def test_a_data_set_without_readable_clips_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("file,label\ngone.mp4,red\n")
     with pytest.raises(VideoError, match=r"none of 1 clips can be read; the first: gone\.mp4"):
-        measure(subject(), read_dataset(tmp_path / "list.csv").clips)
+        measure(candidate_with(), read_dataset(tmp_path / "list.csv").clips)
 
 
-def test_answers_that_are_no_numbers_are_an_error(folder: Path) -> None:
+def test_logits_that_are_not_finite_are_an_error(folder: Path) -> None:
     class Broken(LeakyExecutor):
         def logits(self, level, colour):
             return np.full((1, len(LABELS)), np.nan)
@@ -97,62 +96,64 @@ def test_answers_that_are_no_numbers_are_an_error(folder: Path) -> None:
         measure(broken, read_dataset(folder).clips)
 
 
-# --- going on -------------------------------------------------------------------------------------------------------
-
-
 def steps(made: list[LeakyExecutor]) -> int:
+    """Return the number of frames that some executors processed."""
     return sum(len(executor.frames) for executor in made)
 
 
-def test_a_run_goes_on_where_it_was_cut_off(folder: Path, tmp_path: Path) -> None:
+def test_a_run_is_resumed_where_it_was_cut_off(folder: Path, tmp_path: Path) -> None:
     clips = read_dataset(folder).clips
     path = Journal.beside(tmp_path / "r.json")
     assert path.name == "r.clips.jsonl"
-    whole = measure(subject(), clips)
-    measure(subject(), clips[:2], journal=Journal(path))
+    whole = measure(candidate_with(), clips)
+    measure(candidate_with(), clips[:2], journal=Journal(path))
     with path.open("ab") as file:
         file.write(b'{"key":"cut off in the mid')
     made: list[LeakyExecutor] = []
-    again = measure(subject(made), clips, journal=Journal(path, resume=True))
+    again = measure(candidate_with(made), clips, journal=Journal(path, resume=True))
     assert again.clips == whole.clips
     fresh: list[LeakyExecutor] = []
-    measure(subject(fresh), clips[2:])
+    measure(candidate_with(fresh), clips[2:])
     assert steps(made) == steps(fresh) > 0
     made.clear()
-    assert measure(subject(made), clips, journal=Journal(path, resume=True)).clips == whole.clips
+    assert measure(candidate_with(made), clips, journal=Journal(path, resume=True)).clips == whole.clips
     assert steps(made) == 0
 
 
 @pytest.mark.parametrize("changes", [{"rule": None}, {"frame_spacing": 0.3}, {"rule": RuleSpec(window=9, threshold=1)}])
-def test_results_of_another_artifact_are_not_taken(folder: Path, tmp_path: Path, changes: dict[str, object]) -> None:
+def test_results_under_another_rule_or_spacing_do_not_count(
+    folder: Path, tmp_path: Path, changes: dict[str, object]
+) -> None:
     clips = read_dataset(folder).clips
     path = tmp_path / "j.jsonl"
-    measure(subject(), clips, journal=Journal(path))
+    measure(candidate_with(), clips, journal=Journal(path))
     made: list[LeakyExecutor] = []
-    measure(subject(made, **changes), clips, journal=Journal(path, resume=True))
+    measure(candidate_with(made, **changes), clips, journal=Journal(path, resume=True))
     assert steps(made) > 0
 
 
 def test_a_changed_clip_or_label_is_measured_again(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
-    measure(subject(), read_dataset(folder).clips, journal=Journal(path))
+    measure(candidate_with(), read_dataset(folder).clips, journal=Journal(path))
     film(folder / "red" / "a.avi", "blue", "blue", "blue")
     made: list[LeakyExecutor] = []
-    found = measure(subject(made), read_dataset(folder, {"odd": "green"}).clips, journal=Journal(path, resume=True))
+    found = measure(
+        candidate_with(made), read_dataset(folder, {"odd": "green"}).clips, journal=Journal(path, resume=True)
+    )
     assert {clip.file: clip.label for clip in found.clips}["odd/a.avi"] == "green"
     assert next(clip for clip in found.clips if clip.file == "red/a.avi").consensus == "blue"
     assert sum(bool(executor.frames) for executor in made) == 1 and steps(made) == 9 + 6
 
 
-def test_without_resume_it_begins_anew(folder: Path, tmp_path: Path) -> None:
+def test_without_resume_the_journal_is_overwritten(folder: Path, tmp_path: Path) -> None:
     clips, path = read_dataset(folder).clips, tmp_path / "j.jsonl"
     for _ in range(2):
-        measure(subject(), clips, journal=Journal(path))
+        measure(candidate_with(), clips, journal=Journal(path))
     assert len(path.read_bytes().splitlines()) == len(clips)
 
 
 @pytest.mark.parametrize("text", [b"hello\n", b"{}\n", b"[1]\n" * 3, b"\xff\n", b"[" * 10_000 + b"\n"])
-def test_a_damaged_journal_is_one_line_and_stays(tmp_path: Path, text: bytes) -> None:
+def test_a_damaged_journal_is_an_error_of_one_line_and_is_kept(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "j.jsonl"
     path.write_bytes(text)
     with pytest.raises(EdgeshiftError, match="without --resume") as caught:
@@ -160,12 +161,9 @@ def test_a_damaged_journal_is_one_line_and_stays(tmp_path: Path, text: bytes) ->
     assert "\n" not in str(caught.value) and path.read_bytes() == text
 
 
-# --- a file, and another process ------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained weights of the smallest network there is, that answer to colours in some way."""
+    """Write a checkpoint of the smallest network, with untrained weights."""
     pytest.importorskip("torch", reason="the reference runtime is not installed")
     from edgeshift.checkpoints import save
     from edgeshift.models import ModelConfig, build
@@ -177,30 +175,30 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("jobs", "processes"), [(1, []), (3, [3])])
-def test_processes_only_if_asked_for(
+def test_several_processes_are_used_only_with_jobs(
     folder: Path, jobs: int, processes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    requested: list[int] = []
 
-    def in_processes(opened, clips, jobs):
-        asked.append(jobs)
-        return reversed(list(stream_here(opened, clips)))
+    def in_processes(candidate, clips, jobs):
+        requested.append(jobs)
+        return reversed(list(stream_here(candidate, clips)))
 
     monkeypatch.setattr(import_module("edgeshift.benchmarks.accuracy.measure"), "stream_in_processes", in_processes)
     clips = read_dataset(folder).clips
-    found = measure(subject(), clips, jobs=jobs)
-    assert asked == processes
-    assert [clip.file for clip in found.clips] == [clip.name for clip in clips]  # whichever was done first
+    found = measure(candidate_with(), clips, jobs=jobs)
+    assert requested == processes
+    assert [clip.file for clip in found.clips] == [clip.name for clip in clips]  # in any order of completion
 
 
 @pytest.mark.slow
-def test_another_process_gives_the_same(checkpoint: Path, folder: Path) -> None:
-    """One worker, so that a busy machine is not asked for more; more workers share the same code."""
+def test_another_process_gives_equal_results(checkpoint: Path, folder: Path) -> None:
+    """One process is enough: several processes run the same code."""
     clips = read_dataset(folder).clips
-    opened = open_candidate(checkpoint)
-    here = measure(opened, clips)
-    assert opened.rule == RULE and here.runtime.startswith("PyTorch")
+    candidate = open_candidate(checkpoint)
+    local = measure(candidate, clips)
+    assert candidate.rule == RULE and local.runtime.startswith("PyTorch")
     (folder / "red" / "z.avi").write_bytes(bytes(100))
-    theirs = {clip.name: result for clip, result in stream_in_processes(opened, read_dataset(folder).clips, 1)}
-    assert [theirs[clip.name] for clip in clips] == list(here.clips)
-    assert isinstance(theirs["red/z.avi"], str)
+    other = {clip.name: result for clip, result in stream_in_processes(candidate, read_dataset(folder).clips, 1)}
+    assert [other[clip.name] for clip in clips] == list(local.clips)
+    assert isinstance(other["red/z.avi"], str)

@@ -1,4 +1,4 @@
-"""From the answers to frames to the answer to a clip, and from clips to figures."""
+"""From logits of frames to predictions for a clip, and from clips to accuracies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import pytest
 from doubles import LABELS, stream_spec
 
 from edgeshift.artifact.description import RuleSpec
-from edgeshift.benchmarks.accuracy import Answers, ClipScore, Measured, draw_confusion, make_report, score_clip
+from edgeshift.benchmarks.accuracy.clip import FrameLogits
+from edgeshift.benchmarks.accuracy.measure import Measured
+from edgeshift.benchmarks.accuracy.report import make_report
+from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
 from edgeshift.benchmarks.statistics import mcnemar, share
 from edgeshift.events.spotter import Detection
 from edgeshift.video.dataset import DataSet
@@ -17,16 +20,16 @@ from edgeshift.video.dataset import DataSet
 RULE = RuleSpec(window=2, threshold=0.6, hold_off=1.0)
 
 
-def answers(*rows: tuple[float, ...]) -> Answers:
-    """Answers with these probabilities of red, green, blue, none; a frame every quarter of a second."""
+def answers(*rows: tuple[float, ...]) -> FrameLogits:
+    """Return logits with given probabilities of red, green, blue and none, for one frame every quarter of a second."""
     logits = np.log(np.array(rows) + 1e-9).astype(np.float32)
-    return Answers(np.arange(len(rows)) * 0.25, logits)
+    return FrameLogits(np.arange(len(rows)) * 0.25, logits)
 
 
 RED, GREEN, NONE = (0.9, 0.04, 0.03, 0.03), (0.03, 0.9, 0.04, 0.03), (0.02, 0.03, 0.01, 0.94)
 
 
-def test_the_answers_to_a_clip_differ_where_they_should():
+def test_the_kinds_of_predictions_differ():
     clip = score_clip("c.mp4", "red", answers(NONE, RED, RED, NONE, GREEN, NONE, GREEN, NONE, GREEN), RULE, LABELS)
     assert (clip.consensus, clip.last, clip.window, clip.spotted) == ("green", "green", "red", "red")
     assert clip.score == pytest.approx(0.9, abs=1e-5)
@@ -41,7 +44,7 @@ def test_the_consensus_is_the_one_that_the_model_was_trained_for():
     assert score_clip("c.mp4", "red", frames, RULE, LABELS, "last").consensus == "green"
 
 
-def test_the_running_mean_is_the_consensus_so_far():
+def test_the_running_mean_is_the_consensus_of_the_first_frames():
     clip = score_clip("c.mp4", "red", answers(*[GREEN] * 4, *[NONE] * 2, *[RED] * 7), RULE, LABELS)
     assert clip.running == ("green", "green", "red", "red", "red", "red") and clip.consensus == clip.running[-1]
     short = score_clip("c.mp4", "red", answers(GREEN, RED, RED), RULE, LABELS)
@@ -50,35 +53,35 @@ def test_the_running_mean_is_the_consensus_so_far():
     assert (last.consensus, last.running[-1]) == ("green", "red")
 
 
-def test_no_gesture_is_no_answer_to_a_gesture():
+def test_no_gesture_is_never_predicted_for_a_clip():
     clip = score_clip("c.mp4", "green", answers(NONE, NONE, NONE), RULE, LABELS)
     assert (clip.consensus, clip.last, clip.window, clip.spotted) == ("green", "green", "green", None)
     assert clip.first is None and clip.idle == 1.0
 
 
-def test_a_model_without_that_label():
+def test_a_model_without_a_label_for_no_gesture():
     clip = score_clip("c.mp4", "odd", answers(NONE), RULE, ("red", "green", "blue", "black"))
     assert clip.idle is None and clip.consensus == "black" and clip.first is None
 
 
 @pytest.mark.parametrize(
     ("count", "total", "low", "high"),
-    # Wilson's interval as R's binom.confint(x, n, methods="wilson") and Newcombe (1998), table 1, give it.
+    # Values of R's binom.confint(x, n, methods="wilson") and of Newcombe (1998), table 1.
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
-def test_wilson_is_as_published(count, total, low, high):
+def test_wilsons_interval_equals_published_values(count, total, low, high):
     found = share(count, total)
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
     mirrored = share(total - count, total)
     assert (mirrored.low, mirrored.high) == (pytest.approx(1 - high, abs=1e-4), pytest.approx(1 - low, abs=1e-4))
 
 
-def test_a_share_of_nothing():
+def test_a_share_of_no_clips_has_no_value():
     assert share(0, 0).value is None and str(share(0, 0)) == "-"
     assert str(share(1, 2)) == "50.0% (9.5% to 90.5%, 1 of 2)"
 
 
-def test_mcnemar_is_the_sign_test():
+def test_mcnemars_test_is_the_sign_test():
     assert mcnemar(0, 0) == mcnemar(3, 3) == 1.0
     assert mcnemar(0, 5) == mcnemar(5, 0) == 2 / 32
     assert mcnemar(2, 9) == pytest.approx(2 * (1 + 11 + comb(11, 2)) / 2**11)
@@ -119,7 +122,7 @@ FIRST = measured(
 )
 
 
-def test_a_report_counts():
+def test_a_report_counts_clips_by_label_and_prediction():
     (subject,) = make_report([FIRST], DataSet("data", ()), subset=["red", "blue"]).subjects
     assert {name: (s.count, s.total) for name, s in subject.accuracy.items()} == {
         "consensus": (3, 4),
@@ -142,7 +145,7 @@ def test_a_report_counts():
     assert subject.assumed and len(subject.clips) == 7
 
 
-def test_the_others_are_compared_with_the_first_on_what_both_answered():
+def test_artifacts_are_compared_with_the_first_on_common_clips():
     second = measured(
         "second.tflite",
         scored("1", "red", "blue"),
@@ -157,18 +160,6 @@ def test_the_others_are_compared_with_the_first_on_what_both_answered():
     assert compared.p == mcnemar(2, 1)
 
 
-def test_the_rule_of_an_artifact_is_not_assumed():
+def test_an_artifact_with_a_rule_does_not_use_the_default():
     (subject,) = make_report([measured("a", FIRST.clips[0], rule=RULE)], DataSet("data", ())).subjects
     assert not subject.assumed
-
-
-def test_the_picture_has_a_cell_for_each_pair():
-    plain = draw_confusion([[0, 0], [0, 0]], ["a", "b"], "title")
-    drawn = draw_confusion([[4, 0], [1, 3]], ["a", "b"], "title")
-    assert plain.shape == drawn.shape and plain.dtype == np.uint8
-    changed = np.argwhere((plain != drawn).any(2))
-    assert len(changed) > 0
-    middle = (changed.min(0) + changed.max(0)) / 2
-    right = changed[(changed[:, 0] < middle[0]) & (changed[:, 1] > middle[1] + 1)]
-    assert len(right) == 0  # nothing was "a" and taken for "b"
-    draw_confusion([[1]], ["ярлык, который длиннее клетки" * 5], "t" * 300)

@@ -1,7 +1,7 @@
-"""A double of adb's server: the real ``adb`` client talks to it, and finds phones that are folders of this machine.
+"""A test double of adb's server. The real ``adb`` client connects to it, and finds phones that are folders.
 
-It speaks what the client asks for (smart sockets, ``shell,v2``, sync version 1), and runs the phone's side of a command
-in a real shell: mksh, which is Android's, where it is installed. Paths under /data, /proc and /sys lie in the folder.
+It implements the client's protocols (smart sockets, ``shell,v2``, sync version 1), and runs commands of the phone in a
+real shell: mksh, which is Android's, if it is installed. Paths under /data, /proc and /sys are in the phone's folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 PATHS = re.compile(r"/(?=(?:data/local/tmp|data/data|proc|sys)(?:/|\b))")
 STDOUT, STDERR, EXIT = b"\x01", b"\x02", b"\x03"
-#: Android's tools are toybox: these of its commands come first in PATH where Debian's toybox is installed.
+#: Android's tools are those of toybox. If Debian's toybox is installed, these of its commands are first on the PATH.
 TOYBOX = ("sha256sum", "taskset", "mkdir", "mv", "rm", "cat", "nproc", "uname")
 
 
@@ -27,15 +27,17 @@ class PhoneDouble:
     """A phone.
 
     Attributes:
-        root: the folder it lives in. state: as ``adb devices`` says it; None: it is not plugged in.
-        asked: services that were opened on it, in order. features: that it has.
+        root: folder with its files.
+        state: state that ``adb devices`` lists; None: it is not connected.
+        services: services that were opened on it, in order.
+        features: features that it reports.
+        lost_after: bytes of a file after which it is disconnected; None: never.
     """
 
     def __init__(self, root: Path, serial: str, state: str | None = "device", model: str = "Pixel_9") -> None:
         self.root, self.serial, self.state, self.model = root, serial, state, model
         self.features = "shell_v2,cmd"
-        self.asked: list[str] = []
-        #: Bytes of a file after which the phone is unplugged; None: never.
+        self.services: list[str] = []
         self.lost_after: int | None = None
         self.sockets: set[socket.socket] = set()
         self.children: set[subprocess.Popen[bytes]] = set()
@@ -46,7 +48,7 @@ class PhoneDouble:
                 (root / "bin" / name).symlink_to(toybox)
 
     def program(self, name: str, script: str, folder: str = "bin") -> None:
-        """Give it a program, as a script of its shell."""
+        """Install a program, as a script of the phone's shell."""
         file = self.root / folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
@@ -54,11 +56,11 @@ class PhoneDouble:
         file.chmod(0o755)
 
     def file(self, path: str) -> Path:
-        """Where a file of it lies."""
+        """Return the path on this machine of a file on the phone."""
         return self.root / path.lstrip("/")
 
     def lose(self) -> None:
-        """Unplug it."""
+        """Disconnect the phone."""
         self.state = None
         for child in list(self.children):
             os.killpg(child.pid, signal.SIGKILL)
@@ -68,7 +70,12 @@ class PhoneDouble:
 
 
 class AdbDouble:
-    """The server, on a free port of this machine, with the phones it has."""
+    """The server, on a free port of this machine.
+
+    Attributes:
+        version: version of the protocol; a client of another version restarts the server.
+        phones: phones that it lists.
+    """
 
     def __init__(self, version: int) -> None:
         self.version = version
@@ -88,7 +95,7 @@ class AdbDouble:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         return self._server.server_address[1]
 
     def __enter__(self) -> AdbDouble:
@@ -103,12 +110,12 @@ class AdbDouble:
         self._thread.join()
 
     def find(self, serial: str) -> PhoneDouble | None:
-        """A phone that is plugged in."""
+        """Return a connected phone; None: there is no such phone."""
         return next((phone for phone in self.phones if phone.serial == serial and phone.state is not None), None)
 
 
 class _Connection:
-    """One connection of the client."""
+    """One connection of a client."""
 
     def __init__(self, double: AdbDouble, sock: socket.socket, stream: object) -> None:
         self.double, self.sock = double, sock
@@ -125,7 +132,7 @@ class _Connection:
                 return
 
     def _host(self, query: str) -> bool:
-        """Answer a question to the server. True: the connection is the phone's now."""
+        """Answer a request to the server, and return whether the connection goes on to a phone."""
         if query == "host:version":
             self._okay(f"{self.double.version:04x}")
         elif query in ("host:devices-l", "host:devices"):
@@ -157,7 +164,7 @@ class _Connection:
     def _service(self, query: str) -> None:
         phone = self.phone
         assert phone is not None
-        phone.asked.append(query)
+        phone.services.append(query)
         try:
             if query == "sync:":
                 self.sock.sendall(b"OKAY")

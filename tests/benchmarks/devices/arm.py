@@ -1,7 +1,7 @@
-"""An aarch64 Python with numpy and LiteRT, run by qemu: a board's processor without a board.
+"""An aarch64 Python with numpy, msgspec and LiteRT, run by qemu: the processor of a board without a board.
 
-Debian's packages and PyPI's wheels for aarch64 are unpacked into a folder of the user's cache, once: nothing is
-installed, and apt is asked with a state of its own, so no root and no foreign architecture are needed.
+Debian's packages and PyPI's wheels for aarch64 are unpacked once, into a folder of the user's cache. Nothing is
+installed, and apt uses a state directory of its own, so neither root nor a foreign architecture is needed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from edgeshift.benchmarks.devices.local import LocalDevice
 QEMU = "qemu-aarch64-static"
 DEBS = ("python3-minimal", "libpython3-stdlib", "libstdc++6")
 LITERT = "2.3.0"
-#: LiteRT with what pip would install along with it.
+#: What a board needs, with the dependencies that pip would install.
 WHEELS = (
     f"ai-edge-litert=={LITERT}",
     "numpy==2.3.5",
+    "msgspec",
     "backports.strenum",
     "flatbuffers",
     "ml_dtypes",
@@ -32,16 +33,16 @@ WHEELS = (
 )
 PLATFORMS = ("manylinux_2_17_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
 PYTHON = "root/usr/bin/python3.11"
-#: What is in the folder; another one is another folder.
-NAME = f"aarch64-litert-{LITERT}"
-#: {processor of qemu: (part number, features, as Linux says them)}. Runtimes read that, and crash on an x86's.
+#: Name of the folder; other contents need another name.
+NAME = f"aarch64-litert-{LITERT}-msgspec"
+#: {processor of qemu: (part number, features as in /proc/cpuinfo)}. Runtimes read that file, and crash on that of x86.
 PROCESSORS = {
-    "cortex-a72": ("0xd08", "fp asimd evtstrm crc32 cpuid"),  # a Raspberry Pi 4's has no aes and sha2
+    "cortex-a72": ("0xd08", "fp asimd evtstrm crc32 cpuid"),  # that of a Raspberry Pi 4 has no aes and sha2
     "cortex-a76": (
         "0xd0b",
         "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
     ),
-    # Debian 12's qemu miscomputes SME: it is off.
+    # The qemu of Debian 12 computes SME wrongly, so it is off.
     "max,sme=off": (
         "0xd4d",
         "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp i8mm bf16",
@@ -51,14 +52,14 @@ CORES = 4
 
 
 class MissingError(Exception):
-    """Why there can be none here."""
+    """The aarch64 Python cannot be set up on this machine."""
 
 
 def find_arm() -> Path:
-    """The folder with ``root`` (Debian) and ``packages`` (wheels), made if it is not there.
+    """Return the folder with ``root`` (Debian) and ``packages`` (wheels), and create it if it is missing.
 
     Raises:
-        MissingError: qemu, apt or pip is not there, or cannot get it.
+        MissingError: qemu, apt or pip is missing, or a download fails.
     """
     for program in (QEMU, "apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
@@ -71,7 +72,7 @@ def find_arm() -> Path:
         with atomic_folder(folder) as part:
             _debian(part)
             _wheels(part)
-    # A folder that is written as a whole loses what made its programs programs.
+    # atomic_folder sets the permissions of all files, and removes that to execute.
     (folder / PYTHON).chmod(0o755)
     return folder
 
@@ -117,21 +118,24 @@ def _wheels(part: Path) -> None:
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        raise MissingError(f"{command[0]} cannot get what is needed: {last}")
+        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        raise MissingError(f"{command[0]} failed: {last}")
 
 
 class ArmDevice(LocalDevice):
-    """This machine's files, an aarch64 processor's instructions: the agent's file, run by qemu.
+    """A device with the files of this machine and an aarch64 processor: qemu runs the agent's file.
 
     Args:
-        arm: the folder of ``find_arm``. cpu: of ``PROCESSORS``. agent: the agent's file. folder: an empty one.
+        arm: the folder of ``find_arm``.
+        cpu: a name in ``PROCESSORS``.
+        agent: the agent's file.
+        folder: an empty folder.
     """
 
     name = "arm"
 
     def __init__(self, arm: Path, cpu: str, agent: Path, folder: Path) -> None:
-        # What is in this folder, a program sees in place of this machine's files.
+        # A program sees the files in this folder instead of those of this machine.
         for name in ("lib", "usr"):
             (folder / name).symlink_to(arm / "root" / name)
         part, features = PROCESSORS[cpu]
@@ -150,5 +154,5 @@ class ArmDevice(LocalDevice):
         self._agent = ["env", f"PYTHONPATH={arm / 'packages'}", *qemu]
 
     def agent(self) -> list[str]:
-        """The agent's file, in a fresh process of that processor."""
+        """Return the command that runs the agent's file on that processor."""
         return self._agent

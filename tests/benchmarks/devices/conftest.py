@@ -1,4 +1,4 @@
-"""A Python as boards have it: numpy and one runtime, nothing of edgeshift, no torch, no msgspec, no OpenCV."""
+"""A Python as on a board, with numpy, msgspec and one runtime only, and a board behind a real sshd."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from pathlib import Path
 
 import pytest
 
-#: What a board's Python has, by the folder or file it is in, and its metadata.
-PACKAGES = ("numpy", "ai_edge_litert", "backports", "flatbuffers", "ml_dtypes", "google", "typing_extensions")
+#: The packages of the board's Python: names of their files, folders and metadata.
+PACKAGES = (
+    "numpy",
+    "msgspec",
+    "ai_edge_litert",
+    "backports",
+    "flatbuffers",
+    "ml_dtypes",
+    "google",
+    "typing_extensions",
+)
 
 
 @pytest.fixture(scope="session")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A program ``python3`` in a folder of its own."""
+    """Return the path of a program ``python3`` without edgeshift, torch and OpenCV, in a folder of its own."""
     if importlib.util.find_spec("ai_edge_litert") is None:
         pytest.skip("ai-edge-litert is not installed")
     folder = tmp_path_factory.mktemp("board")
@@ -31,15 +40,15 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = programs / "python3"
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{packages}" exec "{sys._base_executable}" -S "$@"\n')  # type: ignore[attr-defined]
     program.chmod(0o755)
-    lacking = "import importlib.util as i; print([i.find_spec(n) for n in ('edgeshift', 'torch', 'msgspec', 'cv2')])"
-    said = subprocess.run([program, "-c", lacking], capture_output=True, text=True, check=True, cwd=folder).stdout
-    assert said.strip() == "[None, None, None, None]"
+    check = "import importlib.util as i; print([n for n in ('edgeshift', 'torch', 'cv2') if i.find_spec(n)])"
+    done = subprocess.run([program, "-c", check], capture_output=True, text=True, check=True, cwd=folder)
+    assert done.stdout.strip() == "[]"
     return program
 
 
 @pytest.fixture
 def sshd(tmp_path: Path, bare_python: Path):
-    """A real sshd on loopback whose sessions begin in a folder of the test's, with the bare Python first in PATH."""
+    """Run a real sshd on loopback whose sessions start in a folder of the test, with the bare Python on the PATH."""
     from sshd import Sshd
 
     if shutil.which("ssh") is None or Sshd.program() is None:

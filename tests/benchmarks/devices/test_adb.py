@@ -1,4 +1,4 @@
-"""A phone behind the real adb client. The server and the phones are doubles: no phone was at hand."""
+"""A phone behind the real adb client. The server and the phones are test doubles; no real phone was tested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgeshift.benchmarks.devices.adb_facts import fastest_cores, phone_facts, t
 from edgeshift.benchmarks.devices.find import find_device
 from edgeshift.errors import DeviceError, DeviceLostError
 
-#: As Android prints it, written for these tests in that form.
+#: Output in the format of Android, written for these tests.
 THERMAL = """IsStatusOverride: false
 ThermalEventListeners:
 \tcallbacks: 1
@@ -47,12 +47,12 @@ CLOCKS = {0: 1950, 1: 1950, 2: 1950, 3: 1950, 4: 2600, 5: 2600, 6: 2600, 7: 3105
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch):
-    """The double, which the adb client of this test talks to."""
+    """Run the double that the adb client connects to."""
     if shutil.which("adb") is None:
         pytest.skip("the adb client is not installed (Debian: adb)")
-    said = subprocess.run(["adb", "version"], capture_output=True, text=True, check=True).stdout
-    # Of another version than the client's own it would be restarted: a real server would take its place.
-    with AdbDouble(version=int(said.split()[4].rpartition(".")[2])) as double:
+    version = subprocess.run(["adb", "version"], capture_output=True, text=True, check=True).stdout
+    # A client replaces a server of another version by a real one.
+    with AdbDouble(version=int(version.split()[4].rpartition(".")[2])) as double:
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(double.port))
         monkeypatch.delenv("ANDROID_SERIAL", raising=False)
         yield double
@@ -60,14 +60,14 @@ def server(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def phone(server: AdbDouble, tmp_path: Path) -> PhoneDouble:
-    """The only phone."""
-    found = PhoneDouble(tmp_path / "phone", "28111JEGR00001")
-    server.phones.append(found)
-    return found
+    """Return the only phone."""
+    double = PhoneDouble(tmp_path / "phone", "28111JEGR00001")
+    server.phones.append(double)
+    return double
 
 
 def android(phone: PhoneDouble, status: int = 0, saver: str = "0") -> None:
-    """What a phone says of itself."""
+    """Give a phone the files and programs by which Android reports facts."""
     phone.program("getprop", f"cat <<'END'\n{PROPERTIES}END")
     thermal = THERMAL.format(status=status)
     phone.program(
@@ -92,28 +92,27 @@ def android(phone: PhoneDouble, status: int = 0, saver: str = "0") -> None:
         phone.file(name).write_text(text)
 
 
-def test_run(phone: PhoneDouble) -> None:
-    """Arguments arrive as they were given, whatever a shell would make of them; so does the exit status."""
+def test_run_passes_arguments_output_and_exit_status_unchanged(phone: PhoneDouble) -> None:
     device = AdbDevice("adb")
     assert device.name == "adb:28111JEGR00001"
     words = ["a b", "$HOME", "'", '"', "", "*", "; echo no", "`id`", "\\", "two\nlines"]
     done = device.run(["printf", "<%s>", *words], 30)
     assert done.status == 0 and done.out == "".join(f"<{word}>" for word in words)
     assert device.run(["sh", "-c", "echo 1; echo 2 >&2; exit 7"], 30) == (7, "1\n", "2\n")
-    assert device.run(["sh", "-c", "printf 2 >&2"], 30) == (0, "", "2"), "nothing of ours stays in what it says"
+    assert device.run(["sh", "-c", "printf 2 >&2"], 30) == (0, "", "2"), "the marked lines are removed"
     assert device.run(["sh", "-c", "kill -9 $$"], 30).status == 137
     lines: list[str] = []
     device.run(["printf", "one\ntwo\n"], 30, lines.append)
     assert lines == ["one", "two"]
 
 
-def test_lines_come_while_it_runs(phone: PhoneDouble) -> None:
+def test_lines_arrive_while_the_command_runs(phone: PhoneDouble) -> None:
     times: list[float] = []
     AdbDevice().run(["sh", "-c", "echo 1; sleep 0.5; echo 2"], 30, lambda _: times.append(time.monotonic()))
     assert times[1] - times[0] > 0.25
 
 
-def test_no_such_program(phone: PhoneDouble) -> None:
+def test_a_missing_program_is_an_error(phone: PhoneDouble) -> None:
     with pytest.raises(DeviceError, match=r"adb:28111JEGR00001 cannot run no_such_thing: .*not found"):
         AdbDevice().run(["no_such_thing"], 30)
     phone.file("data/local/tmp/plain").write_text("no program")
@@ -121,17 +120,17 @@ def test_no_such_program(phone: PhoneDouble) -> None:
         AdbDevice().run(["/data/local/tmp/plain"], 30)
 
 
-def test_a_program_that_does_not_end(phone: PhoneDouble) -> None:
-    """It is stopped on the phone too: adb does not do that."""
+def test_a_command_that_takes_too_long_is_stopped_on_the_phone(phone: PhoneDouble) -> None:
+    """Stopping the adb client does not stop the command on the phone."""
     device = AdbDevice()
-    with pytest.raises(DeviceError, match="sh: no end after 1 s, stopped") as caught:
+    with pytest.raises(DeviceError, match="sh: stopped, as it did not end within 1 s") as caught:
         device.run(["sh", "-c", "sleep 60 & echo $! > pid; wait"], 1)
     assert not isinstance(caught.value, DeviceLostError)
     assert gone(int((phone.root / "pid").read_text()))
     assert device.run(["true"], 30).status == 0
 
 
-def test_a_reader_that_gives_up(phone: PhoneDouble) -> None:
+def test_an_exception_of_the_line_handler_is_raised(phone: PhoneDouble) -> None:
     def reader(text: str) -> None:
         raise ValueError(text)
 
@@ -139,31 +138,31 @@ def test_a_reader_that_gives_up(phone: PhoneDouble) -> None:
         AdbDevice().run(["echo", "seen"], 30, reader)
 
 
-def test_unplugged_while_a_command_runs(phone: PhoneDouble) -> None:
-    """The adb client ends with status 0 then: a status alone would pass it for a success."""
+def test_a_phone_that_is_unplugged_while_a_command_runs_is_lost(phone: PhoneDouble) -> None:
+    """The adb client ends with status 0 in this case."""
     device, lines = AdbDevice(), []
 
     def reader(text: str) -> None:
         lines.append(text)
         phone.lose()
 
-    with pytest.raises(DeviceLostError, match=r"adb:28111JEGR00001 was lost in the middle: plug it in and go on"):
+    with pytest.raises(DeviceLostError, match=r"adb:28111JEGR00001: the connection was lost: plug it in and resume"):
         device.run(["sh", "-c", "echo one; sleep 60; echo two"], 30, reader)
     assert lines == ["one"]
-    with pytest.raises(DeviceLostError, match=r"adb:28111JEGR00001 was lost in the middle .*not found.*: plug it in"):
+    with pytest.raises(DeviceLostError, match=r"adb:28111JEGR00001: the connection was lost .*not found.*: plug it in"):
         device.run(["true"], 30)
 
 
-def test_unplugged_and_back_at_once(phone: PhoneDouble) -> None:
+def test_a_phone_that_is_connected_again_can_be_resumed(phone: PhoneDouble) -> None:
     def reader(text: str) -> None:
         phone.lose()
         phone.state = "device"
 
-    with pytest.raises(DeviceLostError, match="it is back: go on"):
+    with pytest.raises(DeviceLostError, match="it is connected again: resume"):
         AdbDevice().run(["sh", "-c", "echo one; sleep 60"], 30, reader)
 
 
-def test_trust_withdrawn_in_the_middle(phone: PhoneDouble) -> None:
+def test_a_phone_that_withdraws_its_permission_is_lost(phone: PhoneDouble) -> None:
     def reader(text: str) -> None:
         phone.lose()
         phone.state = "unauthorized"
@@ -177,8 +176,10 @@ def test_push_and_pull(phone: PhoneDouble, tmp_path: Path) -> None:
     file.write_bytes(bytes(range(256)) * 4096)
     path = device.push(file, "data.bin")
     assert path == f"{FOLDER}/data.bin" and phone.file(path).read_bytes() == file.read_bytes()
-    transfers = phone.asked.count("sync:")
-    assert device.push(file, "data.bin") == path and phone.asked.count("sync:") == transfers, "it was there already"
+    transfers = phone.services.count("sync:")
+    assert device.push(file, "data.bin") == path and phone.services.count("sync:") == transfers, (
+        "the same file is not copied again"
+    )
     file.write_bytes(b"other")
     device.push(file, "data.bin")
     assert phone.file(path).read_bytes() == b"other"
@@ -193,29 +194,29 @@ def test_push_and_pull(phone: PhoneDouble, tmp_path: Path) -> None:
             device.push(file, name)
 
 
-def test_a_phone_that_damages_what_it_is_given(phone: PhoneDouble, tmp_path: Path) -> None:
+def test_a_file_that_arrives_damaged_is_removed(phone: PhoneDouble, tmp_path: Path) -> None:
     phone.program("sha256sum", "echo 00 $1")
     (tmp_path / "a").write_bytes(b"a")
     with pytest.raises(DeviceError, match="a arrived damaged"):
         AdbDevice().push(tmp_path / "a", "a")
-    assert not list(phone.file(FOLDER).iterdir()), "nothing half-written is left"
+    assert not list(phone.file(FOLDER).iterdir())
 
 
 @pytest.mark.parametrize("way", ["push", "pull"])
-def test_unplugged_in_the_middle_of_a_file(phone: PhoneDouble, tmp_path: Path, way: str) -> None:
+def test_a_transfer_that_breaks_off_leaves_no_file(phone: PhoneDouble, tmp_path: Path, way: str) -> None:
     device, big = AdbDevice(), bytes(8 << 20)
     (tmp_path / "big").write_bytes(big)
     phone.file("data/local/tmp/big").write_bytes(big)
     phone.lost_after = 1 << 20
-    with pytest.raises(DeviceLostError, match="was lost in the middle"):
+    with pytest.raises(DeviceLostError, match="the connection was lost"):
         if way == "push":
             device.push(tmp_path / "big", "big")
         else:
             device.pull("/data/local/tmp/big", tmp_path / "back")
-    assert sorted(found.name for found in tmp_path.iterdir()) == ["big", "phone"], "nothing half-written is left"
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["big", "phone"]
 
 
-def test_several_phones(server: AdbDouble, phone: PhoneDouble, tmp_path: Path) -> None:
+def test_one_of_several_phones_must_be_chosen(server: AdbDouble, phone: PhoneDouble, tmp_path: Path) -> None:
     server.phones.append(PhoneDouble(tmp_path / "second", "192.168.1.7:5555", model="Galaxy_S24"))
     with pytest.raises(
         DeviceError, match=r"there are 2 phones: choose one with --device adb:28111JEGR00001 or adb:192\.168\.1\.7:5555"
@@ -224,23 +225,22 @@ def test_several_phones(server: AdbDouble, phone: PhoneDouble, tmp_path: Path) -
     device = find_device("adb:192.168.1.7:5555")
     device.run(["touch", "/data/local/tmp/here"], 30)
     assert (tmp_path / "second/data/local/tmp/here").exists()
-    assert list_adb().phones == (
-        Phone("28111JEGR00001", "device", "Pixel 9"),
-        Phone("192.168.1.7:5555", "device", "Galaxy S24"),
-    )
-    with pytest.raises(DeviceLostError, match="adb:other is not there: adb knows 28111JEGR00001, 192"):
+    phones = Phone("28111JEGR00001", "device", "Pixel 9"), Phone("192.168.1.7:5555", "device", "Galaxy S24")
+    assert list_adb() == (phones, None)
+    with pytest.raises(DeviceLostError, match="adb:other is not connected: adb lists 28111JEGR00001, 192"):
         find_device("adb:other").run(["true"], 30)
 
 
-def test_the_usable_one_of_two(server: AdbDouble, phone: PhoneDouble, tmp_path: Path) -> None:
+def test_the_only_usable_phone_is_chosen(server: AdbDouble, phone: PhoneDouble, tmp_path: Path) -> None:
     server.phones.insert(0, PhoneDouble(tmp_path / "second", "X", state="offline"))
     assert AdbDevice("adb").serial == phone.serial
 
 
-def test_no_phone(server: AdbDouble) -> None:
+def test_without_a_phone_there_is_a_reason(server: AdbDouble) -> None:
     with pytest.raises(DeviceError, match="adb: no phone: plug one in, with USB debugging on"):
         AdbDevice("adb")
-    assert list_adb() == ((), list_adb().reason)
+    phones, reason = list_adb()
+    assert phones == () and reason is not None and "plug one in" in reason
 
 
 @pytest.mark.parametrize(
@@ -251,34 +251,33 @@ def test_no_phone(server: AdbDouble) -> None:
         ("recovery", "is recovery: it must run Android"),
     ],
 )
-def test_a_phone_that_cannot_be_used(phone: PhoneDouble, state: str, advice: str) -> None:
+def test_a_phone_that_cannot_be_used_gives_a_remedy(phone: PhoneDouble, state: str, advice: str) -> None:
     phone.state = state
     for name in ("adb", "adb:28111JEGR00001"):
         with pytest.raises(DeviceError, match=advice):
             find_device(name).run(["true"], 30)
 
 
-def test_an_old_android(phone: PhoneDouble) -> None:
+def test_android_6_is_refused(phone: PhoneDouble) -> None:
     phone.features = "cmd"
     with pytest.raises(DeviceError, match="Android 7 or newer"):
         AdbDevice().run(["true"], 30)
 
 
 @pytest.mark.parametrize("name", ["adb:", "adb:-d", "adb:a\nb", "adbx", "adb:" + "a" * 200])
-def test_names_that_are_none(name: str) -> None:
+def test_malformed_names_are_refused(name: str) -> None:
     with pytest.raises(DeviceError):
         find_device(name)
 
 
-def test_without_adb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_adb_is_not_an_error_of_the_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert list_adb() == ((), adb_client.MISSING)
     with pytest.raises(DeviceError, match="adb is not installed: apt install adb"):
         AdbDevice("adb")
 
 
-def test_what_adb_lists() -> None:
-    """Lines of adb's own form; written for this test."""
+def test_parsing_the_list_of_phones() -> None:
     text = """* daemon not running; starting now at tcp:5037
 * daemon started successfully
 List of devices attached
@@ -296,7 +295,7 @@ adb-4A (2)._adb-tls-connect._tcp offline transport_id:9
     )
 
 
-def test_facts(phone: PhoneDouble) -> None:
+def test_facts_of_a_phone(phone: PhoneDouble) -> None:
     android(phone)
     device = AdbDevice()
     facts = device.facts()
@@ -310,13 +309,13 @@ def test_facts(phone: PhoneDouble) -> None:
     assert taskset_mask(device.big_cores(2)) == "f0"
 
 
-def test_a_hot_phone_that_saves_its_battery(phone: PhoneDouble) -> None:
+def test_throttling_and_battery_saver_are_reported(phone: PhoneDouble) -> None:
     android(phone, status=3, saver="1")
     facts = AdbDevice().facts()
     assert facts.throttled == ("Android's thermal status: severe",) and facts.power_mode == "battery saver"
 
 
-def test_a_phone_that_says_nothing(phone: PhoneDouble) -> None:
+def test_a_phone_that_reports_nothing(phone: PhoneDouble) -> None:
     phone.program("nproc", "exit 1")
     facts = AdbDevice().facts()
     assert (facts.board, facts.processor, facts.throttled, facts.memory) == (None, "unknown", None, None)
@@ -324,29 +323,29 @@ def test_a_phone_that_says_nothing(phone: PhoneDouble) -> None:
     assert fastest_cores(facts.clock) == ()
 
 
-def test_sections_cannot_leave_their_folder() -> None:
+def test_file_names_cannot_leave_the_folder() -> None:
     facts = phone_facts("=== /proc/../../../../../../tmp/edgeshift-escaped\nx\n=== /etc/passwd\ny\n")
     assert facts.board is None and not Path("/tmp/edgeshift-escaped").exists()
 
 
 @pytest.mark.parametrize("text", ["", "Thermal Status: 9", "no such service"])
-def test_thermal_status_that_is_not_told(text: str) -> None:
+def test_an_unknown_thermal_status_is_none(text: str) -> None:
     assert thermal_status(text) is None
 
 
-def test_agent_in_termux(phone: PhoneDouble) -> None:
-    """Where Android lets adb's shell enter Termux; the run-as of a real phone was not at hand."""
+def test_the_agent_runs_in_termux_if_android_permits_it(phone: PhoneDouble) -> None:
+    """``run-as`` is a script here."""
     phone.program("run-as", 'test "$1" = com.termux && shift && exec "$@"')
     phone.program("python3", 'exec /usr/bin/env -i python3 "$@"', "data/data/com.termux/files/usr/bin")
     device = AdbDevice()
     command = device.agent()
     assert command[:2] == ["run-as", "com.termux"] and command[-1] == f"{FOLDER}/agent.pyz"
     assert phone.file(command[-1]).read_bytes()[:2] == b"PK"
-    transfers = phone.asked.count("sync:")
-    assert device.agent() == command and phone.asked.count("sync:") == transfers
+    transfers = phone.services.count("sync:")
+    assert device.agent() == command and phone.services.count("sync:") == transfers
 
 
-def test_no_agent(phone: PhoneDouble) -> None:
+def test_without_a_python_the_error_explains_how_to_use_ssh(phone: PhoneDouble) -> None:
     advice = r"adb forward tcp:8022 tcp:8022.*--device ssh://localhost:8022"
     with pytest.raises(DeviceError, match=rf"no Python that adb can start \(.*run-as.*{advice}"):
         AdbDevice().agent()
@@ -361,7 +360,7 @@ def gone(pid: int) -> bool:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
-        # Without a parent that waits, the dead stay listed.
+        # A process whose parent does not wait for it stays listed as a zombie.
         if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
             return True
         time.sleep(0.1)

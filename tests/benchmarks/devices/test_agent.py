@@ -1,17 +1,19 @@
-"""The single file that runs on a device, on a Python that has numpy and one runtime and nothing else of ours."""
+"""The agent, the one file that runs on a device, on a Python that has numpy, msgspec and one runtime only."""
 
 from __future__ import annotations
 
-import json
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgeshift.benchmarks.devices.agent import STANDIN, WORKER, build_agent, modules
-from edgeshift.benchmarks.devices.probe import answers
+from edgeshift.benchmarks.devices.agent import CHECK, WORKER, build_agent, modules
+from edgeshift.benchmarks.devices.messages import read_messages
+from edgeshift.benchmarks.devices.probe import Probed
+from edgeshift.benchmarks.latency.messages import ClipLogits
 from edgeshift.stream.selfcheck import check_frames
 
 
@@ -26,61 +28,80 @@ def run(python, agent, *arguments, cwd):
     return subprocess.run([python, agent, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False)
 
 
-def test_what_is_in_it(agent):
+def test_agent_has_the_worker_and_the_runtimes_but_no_other_rooms(agent):
     with zipfile.ZipFile(agent) as file:
         names = set(file.namelist())
-    assert {
-        "__main__.py",
-        "edgeshift/stream/stream.py",
-        "edgeshift/runtimes/tflite.py",
-        "edgeshift/artifact/spec.py",
-    } <= names
-    assert not [
-        name for name in names if name.startswith(("edgeshift/cli", "edgeshift/converters", "edgeshift/training"))
-    ]
+    needed = ("stream/stream.py", "runtimes/tflite.py", "artifact/spec.py", "benchmarks/latency/worker.py")
+    assert {"__main__.py", *(f"edgeshift/{name}" for name in needed)} <= names
+    others = ("edgeshift/cli", "edgeshift/converters", "edgeshift/training", "edgeshift/benchmarks/accuracy")
+    assert not [name for name in names if name.startswith(others)]
     assert agent.stat().st_size < 200_000
 
 
-def test_imports_are_found():
-    found = modules(WORKER)
+def test_equal_modules_give_an_equal_agent(agent, tmp_path):
+    """A board that has the agent is not sent it again."""
+    build_agent(tmp_path / "again.pyz")
+    assert (tmp_path / "again.pyz").read_bytes() == agent.read_bytes()
+
+
+def test_modules_follow_imports_but_not_those_inside_functions():
+    found = modules(WORKER).keys()
     assert {"edgeshift", "edgeshift.errors", "edgeshift.models.config", "edgeshift.benchmarks"} <= found
-    assert "edgeshift.models.network" not in found and STANDIN not in found  # torch; only the agent has it
+    assert "edgeshift.models.network" not in found, "it imports torch"
 
 
-def test_probe(agent, bare_python, tmp_path):
+def test_probe_reports_what_is_installed(agent, bare_python, tmp_path):
     done = run(bare_python, agent, "probe", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (answer,) = map(json.loads, answers(done.stdout))
-    assert answer["runtimes"].keys() == {"tflite"} and answer["opencv"] is False
+    (probed,) = read_messages(done.stdout, Probed)
+    assert probed.probe.runtimes.keys() == {"tflite"} and probed.probe.opencv is False
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "commands: probe, bench"),
-        (("x",), "commands: probe, bench"),
+        ((), "give one of the commands probe, bench"),
+        (("x",), "give one of the commands probe, bench"),
         (("bench", "gone.json"), "gone.json"),
         (("logits", "gone.tflite", "x.npz"), "gone.tflite: no such file"),
     ],
 )
-def test_bad_input_is_one_line(agent, bare_python, tmp_path, arguments, words):
+def test_bad_arguments_give_one_line(agent, bare_python, tmp_path, arguments, words):
     done = run(bare_python, agent, *arguments, cwd=tmp_path)
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_what_is_missing_is_said(agent, bare_python, tmp_path):
-    """A Python without numpy."""
+@pytest.mark.parametrize(
+    ("packages", "needs"), [([], "numpy and msgspec"), (["numpy"], "msgspec"), (["msgspec"], "numpy")], ids=str
+)
+def test_missing_packages_give_one_line_with_the_command_that_installs_them(
+    agent, bare_python, tmp_path, packages, needs
+):
+    site = bare_python.parents[1] / "packages"
+    for path in site.iterdir():
+        if path.name.lower().split("-")[0].split(".")[0] in packages:
+            (tmp_path / path.name).symlink_to(path)
     program = tmp_path / "python3"
-    program.write_text(f'#!/bin/sh\nexec "{bare_python.resolve()}" -I "$@"\n')
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{tmp_path}" exec "{sys._base_executable}" -S "$@"\n')
     program.chmod(0o755)
     done = run(program, agent, "probe", cwd=tmp_path)
-    assert done.returncode == 1 and "the agent needs numpy: pip install numpy" in done.stderr
+    assert done.returncode == 1
+    command = f"{sys._base_executable} -m pip install numpy msgspec"
+    assert done.stderr.endswith(f"{command}\n") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"edgeshift: the agent needs {needs}: run ")
+
+
+def test_an_old_python_gives_one_line():
+    """The check runs in any Python; here one that claims to be 3.9."""
+    old = "import sys; sys.version_info, sys.version = (3, 9, 2), '3.9.2 (default)'; "
+    done = subprocess.run([sys.executable, "-c", old + f"exec({CHECK!r})"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"edgeshift: the agent needs Python 3.10 or later: {sys.executable} is 3.9.2\n"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_logits_are_those_of_the_host(made, agent, bare_python, tmp_path, precision):
-    """The stand-in for msgspec reads the same description: the same bytes come out."""
+def test_logits_equal_those_of_this_machine(made, agent, bare_python, tmp_path, precision):
     from edgeshift.runtimes import load
 
     artifact = made("tsm", precision).path
@@ -88,22 +109,22 @@ def test_logits_are_those_of_the_host(made, agent, bare_python, tmp_path, precis
     np.savez(tmp_path / "clips.npz", **clips)
     done = run(bare_python, agent, "logits", artifact, tmp_path / "clips.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    found = {answer["clip"]: answer["logits"] for answer in map(json.loads, answers(done.stdout))}
+    logits = {message.clip: message.logits for message in read_messages(done.stdout, ClipLogits)}
     stream = load(artifact).stream()
     for name, frames in clips.items():
         stream.reset()
-        np.testing.assert_array_equal(np.float32(found[name]), [stream.step(frame).logits for frame in frames])
+        np.testing.assert_array_equal(np.float32(logits[name]), [stream.step(frame).logits for frame in frames])
 
 
 @pytest.mark.slow
-def test_a_runtime_that_is_missing_is_said(made, agent, bare_python, tmp_path):
+def test_a_missing_runtime_gives_one_line_with_the_command_that_installs_it(made, agent, bare_python, tmp_path):
     np.savez(tmp_path / "clips.npz", a=np.zeros((1, 64, 64, 3), np.uint8))
     done = run(bare_python, agent, "logits", made("tsm", "fp32", "onnx").path, tmp_path / "clips.npz", cwd=tmp_path)
     assert done.returncode == 2 and "-m pip install onnxruntime" in done.stderr and done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow
-def test_clips_that_are_none(agent, bare_python, made, tmp_path):
+def test_frames_of_another_type_or_shape_are_refused(agent, bare_python, made, tmp_path):
     for name, array in (("a", np.zeros((2, 8, 8, 3))), ("b", np.zeros((8, 8, 3), np.uint8))):
         path = Path(tmp_path, f"{name}.npz")
         np.savez(path, clip=array)

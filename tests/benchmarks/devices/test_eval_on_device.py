@@ -1,31 +1,34 @@
-"""Accuracy on a device: the same answers as here, clips that cannot be read listed, a device that lies refused."""
+"""Accuracy on a device: equal to this machine's, resumable when the device is lost, and checked against lies."""
 
 from __future__ import annotations
 
-import json
 import re
 
-import msgspec
 import numpy as np
 import pytest
+import reports
 from doubles import stream_spec
 
 from edgeshift.artifact.file import write_artifact
-from edgeshift.benchmarks.accuracy import Journal, measure, open_on, open_subject
-from edgeshift.benchmarks.accuracy.opened import Candidate
-from edgeshift.benchmarks.devices.device import Done
-from edgeshift.benchmarks.devices.facts import read_facts
+from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
+from edgeshift.benchmarks.accuracy.journal import Journal
+from edgeshift.benchmarks.accuracy.measure import measure
+from edgeshift.benchmarks.accuracy.remote import open_on_device
+from edgeshift.benchmarks.devices.device import CommandResult
 from edgeshift.benchmarks.devices.find import device_lock
+from edgeshift.benchmarks.devices.messages import write_message
 from edgeshift.benchmarks.devices.mock import RecordedDevice
-from edgeshift.benchmarks.devices.probe import Probe
-from edgeshift.benchmarks.devices.protocol import MARK
+from edgeshift.benchmarks.devices.probe import Probe, Probed
 from edgeshift.benchmarks.devices.ssh import SshDevice
+from edgeshift.benchmarks.latency.messages import ClipLogits
 from edgeshift.cli import main
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError
 from edgeshift.gestures import draw_clips
 from edgeshift.stream import Model
 from edgeshift.video.clips import write_video
 from edgeshift.video.dataset import read_dataset
+
+CLASSES = len(stream_spec().labels)
 
 
 @pytest.fixture
@@ -39,124 +42,130 @@ def clips(tmp_path):
     return read_dataset(folder).clips
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_the_same_as_here(made, sshd, clips, precision):
-    path = made("tsm", precision).path
-    board = SshDevice(sshd.name, sshd.options)
-    there = measure(open_on(board, path), clips, device=board)
-    here = measure(open_subject(path), clips)
-    assert there.clips == here.clips and len(there.clips) == 5
-    assert [name for name, _ in there.unreadable] == ["left/broken.avi"] == [name for name, _ in here.unreadable]
-    assert there.runtime.endswith(board.name)
+@pytest.fixture
+def recorded(capsys):
+    """Return a function that records a device whose worker answers with the logits of some clips."""
+
+    def record(count: int = 5, frames: int = 8, classes: int = CLASSES, status: int = 0, **changes) -> RecordedDevice:
+        probe = Probe(facts=reports.FACTS, python="3.11", numpy="2", opencv=False, runtimes={"tflite": "2.1"})
+        capsys.readouterr()
+        write_message(Probed(probe=probe))
+        probed = CommandResult(0, capsys.readouterr().out, "")
+        for index in range(count):
+            write_message(ClipLogits(clip=f"clip{index}", logits=np.eye(frames, classes).tolist(), runtime="r"))
+        logits = CommandResult(status, capsys.readouterr().out, "edgeshift: no room")
+        return RecordedDevice(reports.FACTS, {"agent probe": probed, "agent logits": logits}, **changes)
+
+    return record
 
 
-def recorded(tmp_path, *lines, status=0):
-    probe = Probe(facts=read_facts(), python="3.11", numpy="2", opencv=False, runtimes={"tflite": "2.1"})
-    said = "".join(f"{MARK}{json.dumps(line)}\n" for line in lines)
-    known = Done(0, MARK + msgspec.json.encode(probe).decode() + "\n", "")
-    return RecordedDevice(
-        read_facts(), {"agent probe": known, "agent logits": Done(status, said, "edgeshift: no room")}
-    )
-
-
-def opened(tmp_path):
+@pytest.fixture
+def candidate(tmp_path):
     path = tmp_path / "a.tflite"
     path.write_bytes(b"x")
     return Candidate(path, "0" * 64, Model(stream_spec(clip_frames=8), "there", lambda: None))
 
 
-def lines(count, frames=8, classes=4):
-    return [{"clip": f"clip{n}", "logits": np.eye(frames, classes).tolist(), "runtime": "r"} for n in range(count)]
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_accuracy_on_a_board_equals_that_of_this_machine(made, sshd, clips, precision):
+    path = made("tsm", precision).path
+    board = SshDevice(sshd.name, sshd.options)
+    remote = measure(open_on_device(board, path), clips, device=board)
+    local = measure(open_candidate(path), clips)
+    assert remote.clips == local.clips and len(remote.clips) == 5
+    assert remote.unreadable == local.unreadable and [name for name, _ in local.unreadable] == ["left/broken.avi"]
+    assert remote.runtime.endswith(board.name)
 
 
-def test_clips_go_at_once(tmp_path, clips):
-    on = recorded(tmp_path, *lines(5))
-    found = measure(opened(tmp_path), clips, device=on)
-    artifact, batch = on.pushes
-    assert len(found.clips) == 5 and artifact == "000000000000.tflite"
-    assert re.fullmatch(r"clips_[0-9a-f]{16}\.npz", batch)  # no other run's clips have that name
-    assert on.calls == [
+def test_clips_are_sent_in_one_batch_that_is_removed_afterwards(recorded, candidate, clips):
+    board = recorded()
+    assert len(measure(candidate, clips, device=board).clips) == 5
+    artifact, batch = board.pushes
+    assert artifact == "000000000000.tflite"
+    assert re.fullmatch(r"clips_[0-9a-f]{16}\.npz", batch), "named by its content, as other machines may use the board"
+    assert board.calls == [
         ["agent", "logits", "/recorded/000000000000.tflite", f"/recorded/{batch}"],
         ["rm", "-f", f"/recorded/{batch}"],
     ]
 
 
-class Leaving(RecordedDevice):
-    """It answers some clips, is cut off within a line, and is gone."""
+class LostDevice(RecordedDevice):
+    """A device that is lost after three clips, in the middle of a line."""
 
-    def run(self, argv, timeout, line=None):
-        said = super().run(argv, timeout).out.splitlines()
-        for text in [*said[:3], said[3][:40]]:
-            line(text)
+    def run(self, argv, timeout, on_line=None):
+        lines = super().run(argv, timeout).out.splitlines()
+        for line in [*lines[:3], lines[3][:40]]:
+            on_line(line)
         raise DeviceLostError("the board: connection closed")
 
 
-def test_what_a_lost_device_answered_is_kept(tmp_path, clips):
-    first = recorded(tmp_path, *lines(5))
+def test_clips_that_a_lost_device_answered_are_not_measured_again(recorded, candidate, clips, tmp_path):
     journal = Journal(tmp_path / "answers.jsonl")
     with pytest.raises(DeviceLostError, match="connection closed"):
-        measure(opened(tmp_path), clips, device=Leaving(first.recorded_facts, first.answers), journal=journal)
-    kept = Journal(tmp_path / "answers.jsonl", resume=True)
-    again = recorded(tmp_path, *lines(2))
-    found = measure(opened(tmp_path), clips, device=again, journal=kept)
-    assert len(found.clips) == 5 and len([call for call in again.calls if call[0] == "agent"]) == 1
+        measure(candidate, clips, device=LostDevice(reports.FACTS, recorded().results), journal=journal)
+    board = recorded(2)
+    resumed = measure(candidate, clips, device=board, journal=Journal(tmp_path / "answers.jsonl", resume=True))
+    assert len(resumed.clips) == 5 and len([call for call in board.calls if call[0] == "agent"]) == 1
 
 
-def test_two_on_one_device_are_one_too_many(tmp_path, clips, monkeypatch, capsys):
-    """By the command: the second is refused, and does not answer with the first one's clips."""
+@pytest.fixture
+def evaluate(recorded, clips, tmp_path, monkeypatch, capsys):
+    """Return a function that runs `edgeshift eval --device` on a recorded device and returns status and errors."""
+
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    on = recorded(tmp_path, *lines(5))
-    monkeypatch.setattr("edgeshift.benchmarks.devices.find.find_device", lambda name: on)
-    path = tmp_path / "a.tflite"
-    write_artifact(path, b"no graph", stream_spec(target="tflite"))
-    with device_lock(on), pytest.raises(SystemExit) as ended:
-        main(["eval", str(path), "--data", str(clips[0].path.parents[1]), "--device", "ssh://board"])
-    assert (
-        ended.value.code == 2 and "another measurement is running there" in capsys.readouterr().err and on.calls == []
-    )
+
+    def run(board: RecordedDevice, *arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr("edgeshift.benchmarks.devices.find.find_device", lambda name: board)
+        path = tmp_path / "a.tflite"
+        write_artifact(path, b"no graph", stream_spec(target="tflite", clip_frames=8))
+        data = clips[0].path.parents[1]
+        with pytest.raises(SystemExit) as ended:
+            main(["eval", str(path), "--data", str(data), "--device", "ssh://board", *map(str, arguments)])
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return run
 
 
-def test_a_lost_device_is_a_line_that_says_how_to_go_on(tmp_path, clips, monkeypatch, capsys):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    on = recorded(tmp_path, *lines(5, classes=len(stream_spec().labels)))
-    on.lost_after = 1  # after the probe
-    monkeypatch.setattr("edgeshift.benchmarks.devices.find.find_device", lambda name: on)
-    path, out = tmp_path / "a.tflite", tmp_path / "r.json"
-    write_artifact(path, b"no graph", stream_spec(target="tflite", clip_frames=8))
-    data = str(clips[0].path.parents[1])
-    with pytest.raises(SystemExit) as ended:
-        main(["eval", str(path), "--data", data, "--device", "ssh://board", "--out", str(out)])
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert "1 of 6 clips of a.tflite were answered: go on with the same --out and --resume" in error
-    assert not out.exists()
+def test_a_second_run_on_one_device_is_refused(recorded, evaluate):
+    board = recorded()
+    with device_lock(board):
+        status, error = evaluate(board)
+    assert status == 2 and "another measurement is running there" in error and board.calls == []
+
+
+def test_the_error_for_a_lost_device_has_the_number_of_clips_and_the_way_to_resume(recorded, evaluate, tmp_path):
+    out = tmp_path / "r.json"
+    status, error = evaluate(recorded(lost_after=1), "--out", out)  # after the probe
+    assert status == 2 and not out.exists()
+    assert "1 of 6 clips of a.tflite" in error and "--resume" in error
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("changes", "words"),
     [
-        (lines(4), "8 frames of 4 logits expected"),
-        (lines(5, frames=7), "8 frames of 4 logits expected"),
-        (lines(5, classes=3), "8 frames of 4 logits expected"),
-        ([{"clip": 1}], "says what are no logits"),
-        ([], "no room"),
+        ({"count": 4}, f"8 frames of {CLASSES} logits expected"),
+        ({"frames": 7}, f"8 frames of {CLASSES} logits expected"),
+        ({"classes": CLASSES - 1}, f"8 frames of {CLASSES} logits expected"),
+        ({"count": 0}, "no room"),
+        ({"status": 2}, "no room"),
     ],
+    ids=["a clip is missing", "a frame is missing", "a class is missing", "no clip", "exit status"],
 )
-def test_a_device_that_says_something_else(tmp_path, clips, said, words):
+def test_incomplete_answers_are_errors(recorded, candidate, clips, changes, words):
     with pytest.raises(DeviceError, match=words):
-        measure(opened(tmp_path), clips, device=recorded(tmp_path, *said))
+        measure(candidate, clips, device=recorded(**changes))
 
 
-def test_a_device_without_the_runtime(tmp_path):
+def test_an_artifact_that_is_a_folder_is_refused(recorded, tmp_path):
     folder = tmp_path / "a.mlpackage"
     folder.mkdir()
-    with pytest.raises(ArtifactError, match="measured on this machine only"):
-        open_on(recorded(tmp_path), folder)
+    with pytest.raises(ArtifactError, match="only --device local can measure"):
+        open_on_device(recorded(), folder)
 
 
-@pytest.mark.slow
-def test_no_runtime_there(made, tmp_path):
-    path = made("tsm", "fp32", "onnx").path
-    with pytest.raises(DeviceError, match=r"no runtime for .*\.onnx \(onnx\) is installed there; it has tflite"):
-        open_on(recorded(tmp_path), path)
+def test_a_missing_runtime_is_an_error_that_lists_the_installed_ones(recorded, tmp_path):
+    path = tmp_path / "a.pte"
+    write_artifact(path, b"no graph", stream_spec(target="executorch"))
+    with pytest.raises(DeviceError, match=r"no runtime for .*\.pte \(executorch\) is installed there; installed: tfl"):
+        open_on_device(recorded(), path)

@@ -1,13 +1,12 @@
-"""The agent and an int8 artifact as an aarch64 program, under qemu: does another processor compute the same?
+"""The agent and int8 artifacts as aarch64 programs under qemu: another processor must compute the same logits.
 
-It shows instructions, not speed: no figure of time from qemu says anything of a board.
+qemu shows what instructions compute, not how fast they are: latencies under qemu mean nothing.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 from arm import LITERT, ArmDevice, MissingError, find_arm
@@ -15,20 +14,22 @@ from arm import LITERT, ArmDevice, MissingError, find_arm
 from edgeshift.benchmarks.devices.agent import build_agent
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.local import LocalDevice
-from edgeshift.benchmarks.devices.probe import answers, ask_probe
-from edgeshift.benchmarks.latency.bench import Plan, measure, open_artifact
+from edgeshift.benchmarks.devices.messages import call_worker
+from edgeshift.benchmarks.devices.probe import ask_probe
+from edgeshift.benchmarks.latency.bench import Plan, measure, open_candidate
+from edgeshift.benchmarks.latency.messages import ClipLogits
 from edgeshift.benchmarks.latency.result import Settings
 from edgeshift.stream.selfcheck import check_frames
 
 pytestmark = pytest.mark.slow
-#: Processors by what decides which kernels are used: dot products (Raspberry Pi 5, phones since 2018), 8-bit matrix
-#: products besides (phones since 2021), neither (Raspberry Pi 4).
+#: Processors that use different kernels: with dot products (Raspberry Pi 5, phones since 2018), with 8-bit matrix
+#: products as well (phones since 2021), and with neither (Raspberry Pi 4).
 DOTPROD, I8MM, PLAIN = "cortex-a76", "max,sme=off", "cortex-a72"
 
 
 @pytest.fixture(scope="session")
 def arm() -> Path:
-    """The folder that holds the aarch64 Python."""
+    """Return the folder with the aarch64 Python."""
     try:
         return find_arm()
     except MissingError as error:
@@ -37,48 +38,48 @@ def arm() -> Path:
 
 @pytest.fixture(scope="session")
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The agent's one file."""
+    """Return the agent's file."""
     file = tmp_path_factory.mktemp("agent") / "agent.pyz"
     build_agent(file)
     return file
 
 
 def logits(device: Device, artifact: Path, folder: Path) -> tuple[np.ndarray, str]:
-    """The answers to the self-check's frames, and what computed them."""
-    spec = open_artifact(artifact).spec
+    """Return the logits of the self-check's frames, and the runtime that computed them."""
+    spec = open_candidate(artifact).spec
     assert spec.check is not None
     frames = check_frames(spec.check.seed, len(spec.check.logits), spec.frame.height, spec.frame.width)
     np.savez(folder / "clips.npz", check=frames)
-    done = device.run([*device.agent(), "logits", str(artifact), str(folder / "clips.npz")], 300)
-    assert done.status == 0, done.err
-    [answer] = (msgspec.json.decode(line) for line in answers(done.out))
-    return np.array(answer["logits"]), answer["runtime"]
+    message = call_worker(device, ["logits", str(artifact), str(folder / "clips.npz")], 300, ClipLogits)
+    return np.array(message.logits), message.runtime
 
 
 @pytest.mark.parametrize("cpu", [DOTPROD, I8MM, PLAIN])
 @pytest.mark.parametrize("table", ["tsm", "stsm"])
-def test_another_processor_gives_the_same_logits(arm, agent, made, tmp_path, table: str, cpu: str) -> None:
+def test_other_processors_compute_equal_logits(arm, agent, made, tmp_path, table: str, cpu: str) -> None:
     artifact = made(table, "int8", "tflite").path
-    check = open_artifact(artifact).spec.check
+    check = open_candidate(artifact).spec.check
     board = tmp_path / "board"
     board.mkdir()
-    there, runtime = logits(ArmDevice(arm, cpu, agent, board), artifact, tmp_path)
-    here, _ = logits(LocalDevice(), artifact, tmp_path)
-    assert LITERT in runtime and there.shape == here.shape
-    assert ("interpreter" in runtime) == (cpu == PLAIN), runtime  # the compiled model would end the process there
-    assert np.ptp(here) > 10 * check.tolerance / 2, "answers that differ from frame to frame, or nothing is shown"
-    assert np.array_equal(there, here), f"off by {np.abs(there - here).max():.3g}, tolerance {check.tolerance:.3g}"
+    remote, runtime = logits(ArmDevice(arm, cpu, agent, board), artifact, tmp_path)
+    local, _ = logits(LocalDevice(), artifact, tmp_path)
+    assert LITERT in runtime and remote.shape == local.shape
+    assert ("interpreter" in runtime) == (cpu == PLAIN), f"the compiled model crashes on {PLAIN}: {runtime}"
+    assert np.ptp(local) > 10 * check.tolerance / 2, "logits that hardly differ between frames would show nothing"
+    difference = np.abs(remote - local).max()
+    assert np.array_equal(remote, local), f"off by {difference:.3g}, tolerance {check.tolerance:.3g}"
 
 
-def test_a_measurement_as_on_a_board(arm, agent, made, tmp_path) -> None:
-    """Probe, then fresh processes, each with its self-check; 0.1 s each, as times mean nothing here."""
+def test_a_measurement_with_fresh_processes_and_self_checks(arm, agent, made, tmp_path) -> None:
     device = ArmDevice(arm, DOTPROD, agent, tmp_path)
     probe = ask_probe(device)
     assert "asimddp" in probe.facts.features and "avx2" not in probe.facts.features
     assert "aarch64" in probe.facts.system and probe.runtimes == {"tflite": LITERT} and not probe.opencv
-    settings = Settings(mode="rapid", steps=4, seconds=0.1, repeats=1, frames="drawn", width=0, height=0, ceiling=200.0)
-    artifact = open_artifact(made("tsm", "int8", "tflite").path)
-    plan = Plan(device, [artifact], settings, "drawn", probe.facts, memory=False, idle=0.0)
-    [subject] = measure(plan).subjects
-    assert subject.lost is None and [repeat.checked for repeat in subject.repeats] == [True]
-    assert len(subject.repeats[0].infer) >= 4
+    settings = Settings(
+        mode="rapid", steps=4, seconds=0.1, repeats=1, frames="drawn", width=0, height=0, max_temperature=200.0
+    )
+    candidate = open_candidate(made("tsm", "int8", "tflite").path)
+    plan = Plan(device, [candidate], settings, "drawn", probe.facts, memory=False, idle_seconds=0.0)
+    [artifact] = measure(plan).subjects
+    assert artifact.lost is None and [repeat.checked for repeat in artifact.repeats] == [True]
+    assert len(artifact.repeats[0].infer) >= 4

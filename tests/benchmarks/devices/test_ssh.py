@@ -1,4 +1,4 @@
-"""A board behind a real sshd on loopback: push, bench, pull, loss in the middle, and going on."""
+"""A board behind a real sshd on loopback: run, push, pull, bench, a lost connection, and a resumed run."""
 
 from __future__ import annotations
 
@@ -9,38 +9,45 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from sshd import Sshd
 
-from edgeshift.benchmarks.devices.agent import build_agent
-from edgeshift.benchmarks.devices.ssh import FOLDER, SshDevice
-from edgeshift.benchmarks.latency.bench import Plan, _Run, measure, open_artifact
+from edgeshift.benchmarks.devices.messages import MARK
+from edgeshift.benchmarks.devices.probe import ask_probe
+from edgeshift.benchmarks.devices.ssh import FOLDER, PYTHONS, SshDevice
+from edgeshift.benchmarks.latency.bench import Plan, measure, open_candidate, push_job
 from edgeshift.benchmarks.latency.journal import Journal
 from edgeshift.benchmarks.latency.result import Settings
 from edgeshift.errors import DeviceError, DeviceLostError
 
+#: Short repeats in frames of the network's size, as the board has no OpenCV. The warm-up takes longer than the timing.
 SHORT = Settings(
-    mode="rapid", steps=20, seconds=0.2, repeats=3, frames="drawn", width=80, height=60, ceiling=90.0
-)  # of a repeat: the warm-up takes longer
+    mode="rapid", steps=20, seconds=0.2, repeats=3, frames="drawn", width=0, height=0, max_temperature=90.0
+)
 
 
 @pytest.fixture
-def board(sshd):
+def board(sshd: Sshd) -> SshDevice:
     return SshDevice(sshd.name, sshd.options)
 
 
-def test_run(board):
-    """Arguments arrive as they were given, whatever a shell would make of them."""
+def plan(board: SshDevice, path: Path, **changes: object) -> Plan:
+    probe = ask_probe(board)
+    assert not probe.opencv
+    settings = msgspec.structs.replace(SHORT, **changes)
+    return Plan(board, [open_candidate(path)], settings, "drawn", probe.facts)
+
+
+def test_run_passes_arguments_output_and_exit_status_unchanged(board):
     words = ["a b", "$HOME", "'", "", "*", "; echo no", "\n"]
     done = board.run(["python3", "-c", "import sys; print(sys.argv[1:])", *words], 30)
     assert done.status == 0 and done.out.strip() == repr(words)
-    done = board.run(["python3", "-c", "import sys; print(1); print(2, file=sys.stderr); sys.exit(7)"], 30)
-    assert done == (7, "1\n", "2\n")
     lines: list[str] = []
-    board.run(["python3", "-c", "print('one'); print('two')"], 30, lines.append)
-    assert lines == ["one", "two"]
+    code = "import sys; print(1); print(2); print(3, file=sys.stderr); sys.exit(7)"
+    assert board.run(["python3", "-c", code], 30, lines.append) == (7, "1\n2\n", "3\n") and lines == ["1", "2"]
 
 
-def test_a_program_that_does_not_end(board):
-    with pytest.raises(DeviceError, match="ssh: no end after 1 s"):
+def test_a_command_that_takes_too_long_is_stopped(board):
+    with pytest.raises(DeviceError, match="ssh: stopped, as it did not end within 1 s"):
         board.run(["sleep", "20"], 1)
     assert board.run(["true"], 30).status == 0
 
@@ -49,17 +56,17 @@ def test_push_and_pull(board, sshd, tmp_path):
     file = tmp_path / "with space.bin"
     file.write_bytes(bytes(range(256)) * 4096)
     path = board.push(file, "data.bin")
-    there = sshd.board / path
-    assert path == f"{FOLDER}/data.bin" and there.read_bytes() == file.read_bytes()
-    before = there.stat().st_mtime_ns
+    remote = sshd.board / path
+    assert path == f"{FOLDER}/data.bin" and remote.read_bytes() == file.read_bytes()
+    before = remote.stat().st_mtime_ns
     assert board.push(file, "data.bin") == path
-    assert there.stat().st_mtime_ns == before  # it was there already
+    assert remote.stat().st_mtime_ns == before, "the same file is not copied again"
     file.write_bytes(b"other")
     board.push(file, "data.bin")
-    assert there.read_bytes() == b"other" and sorted(p.name for p in there.parent.iterdir()) == ["data.bin"]
+    assert remote.read_bytes() == b"other" and [p.name for p in remote.parent.iterdir()] == ["data.bin"]
     board.pull(path, tmp_path / "back.bin")
     assert (tmp_path / "back.bin").read_bytes() == b"other"
-    with pytest.raises(DeviceError, match=r"gone\.bin could not be fetched: .*No such file"):
+    with pytest.raises(DeviceError, match=r"gone\.bin could not be copied from there: .*No such file"):
         board.pull(f"{FOLDER}/gone.bin", tmp_path / "none.bin")
     assert not (tmp_path / "none.bin").exists()
     for name in ("../up", "a/b", "", "-x", "a b"):
@@ -70,98 +77,95 @@ def test_push_and_pull(board, sshd, tmp_path):
 @pytest.mark.parametrize(
     "name", ["ssh://", "ssh://a b", "ssh://a/b", "ssh://-oProxyCommand=x", "ssh://u@h:0", "ssh://u@h:70000", "ssh:h"]
 )
-def test_names_that_are_none(name):
+def test_malformed_names_are_refused(name):
     with pytest.raises(DeviceError, match="a board is named ssh://user@host"):
         SshDevice(name)
 
 
-def test_a_board_that_is_not_there(sshd):
+def test_an_unreachable_board_and_an_unknown_host_key_give_the_message_of_ssh(sshd, board):
+    known = sshd.folder / "known"
+    keys = known.read_text()
+    known.write_text("")
+    with pytest.raises(DeviceLostError, match="Host key verification failed"):
+        board.run(["true"], 30)
+    known.write_text(keys)
     sshd.cut()
     with pytest.raises(DeviceLostError, match=r"ssh://\S+: .*Connection refused"):
-        SshDevice(sshd.name, sshd.options).run(["true"], 30)
+        board.run(["true"], 30)
 
 
-def test_a_host_key_that_is_not_known(sshd):
-    (sshd.folder / "known").write_text("")
-    with pytest.raises(DeviceLostError, match="Host key verification failed"):
-        SshDevice(sshd.name, sshd.options).run(["true"], 30)
+def test_probe_copies_the_agent_and_reports_what_is_installed(board):
+    probe = ask_probe(board)
+    assert probe.runtimes.keys() == {"tflite"} and not probe.opencv
+    assert probe.numpy == np.__version__ and probe.facts.cores >= 1
 
 
-def test_probe(board):
-    """The agent is brought there, and says what it found without msgspec and OpenCV."""
-    found = board.probe()
-    assert found.runtimes.keys() == {"tflite"} and not found.opencv
-    assert found.numpy == np.__version__ and found.facts.cores >= 1
-
-
-def test_a_board_without_numpy(board, sshd, bare_python, tmp_path):
+def test_a_board_without_numpy_or_python_gives_one_line_with_the_command(board, sshd, bare_python, tmp_path):
     other = tmp_path / "bin"
     other.mkdir()
-    for name in ("python3", "python3.12", "python3.11", "python3.10", "python"):
+    for name in PYTHONS:
         (other / name).write_text(f'#!/bin/sh\nexec "{bare_python.resolve()}" -I "$@"\n')  # -I ignores PYTHONPATH
         (other / name).chmod(0o755)
     config = sshd.folder / "config"
     config.write_text(config.read_text().replace(f"PATH={bare_python.parent}", f"PATH={other}"))
     sshd.cut()
     sshd.start()
-    with pytest.raises(DeviceError, match=r"the agent does not run there: .* has no numpy: .* -m pip install numpy"):
+    with pytest.raises(DeviceError, match=r"the agent needs numpy and msgspec: run \S+ -m pip install numpy msgspec$"):
+        board.agent()
+    for name in PYTHONS:
+        (other / name).write_text("#!/bin/sh\nexit 127\n")
+    with pytest.raises(DeviceError, match=r"there is no Python: run sudo apt install python3 python3-pip$"):
         board.agent()
 
 
 @pytest.mark.slow
-def test_bench(made, board, sshd):
-    """A real artifact on the board's own Python, in frames of the network's size: it cannot resize."""
-    plan = _plan(board, made("tsm", "int8").path)
-    report = measure(plan)
-    (subject,) = report.subjects
-    assert report.device == sshd.name and subject.lost is None and len(subject.repeats) == 3
-    for repeat in subject.repeats:
+def test_bench_on_the_board(made, board, sshd):
+    report = measure(plan(board, made("tsm", "int8").path))
+    (artifact,) = report.subjects
+    assert report.device == sshd.name and artifact.lost is None and len(artifact.repeats) == 3
+    for repeat in artifact.repeats:
         assert len(repeat.end_to_end) == len(repeat.infer) >= 20 and min(repeat.end_to_end) > 0
-        assert repeat.checked and repeat.runtime.startswith("LiteRT")
-    assert subject.memory is not None and subject.memory.loaded > subject.memory.before > 0
-    names = sorted(path.name.split(".")[-1] for path in (sshd.board / FOLDER).iterdir())
-    assert names == ["json", "npy", "pyz", "tflite"]
+        assert repeat.checked and repeat.runtime.startswith("LiteRT") and not repeat.partial
+    assert artifact.memory is not None and artifact.memory.loaded > artifact.memory.before > 0
+    suffixes = sorted(path.name.split(".")[-1] for path in (sshd.board / FOLDER).iterdir())
+    assert suffixes == ["json", "npy", "pyz", "tflite"]
 
 
 @pytest.mark.slow
-def test_lost_in_the_middle_and_resumed(made, board, sshd, tmp_path):
-    """What was measured is kept; the run that goes on measures only the rest."""
-    plan, path = _plan(board, made("tsm", "int8").path), tmp_path / "r.repeats.jsonl"
-    done = []
+def test_a_run_that_lost_the_board_is_resumed_where_it_stopped(made, board, sshd, tmp_path):
+    journal, processes = tmp_path / "r.repeats.jsonl", []
 
     def advance() -> None:
-        done.append(1)
-        if len(done) == 1:  # into the second repeat, which takes more than a second to warm up
+        processes.append(1)
+        if len(processes) == 1:  # the second repeat takes more than a second to warm up
             threading.Timer(1.0, sshd.cut).start()
 
-    report = measure(plan, Journal(path), advance)
-    (subject,) = report.subjects
-    assert len(subject.repeats) == 1 and subject.lost is not None and subject.lost.startswith(sshd.name)
-    assert len(path.read_bytes().splitlines()) == 1
+    settings = plan(board, made("tsm", "int8").path)
+    (lost,) = measure(settings, Journal(journal), advance).subjects
+    assert len(lost.repeats) == 1 and lost.lost is not None and lost.lost.startswith(sshd.name)
+    assert len(journal.read_bytes().splitlines()) == 1
     sshd.start()
-    again = measure(plan, Journal(path, resume=True))
-    assert again.subjects[0].lost is None and len(again.subjects[0].repeats) == 3
-    assert again.subjects[0].repeats[0] == subject.repeats[0]
-    assert again.subjects[0].repeats[1] != subject.repeats[0]
-    assert len(path.read_bytes().splitlines()) == 4  # and one for memory
+    (resumed,) = measure(settings, Journal(journal, resume=True)).subjects
+    assert resumed.lost is None and len(resumed.repeats) == 3
+    assert resumed.repeats[0] == lost.repeats[0] != resumed.repeats[1]
+    assert len(journal.read_bytes().splitlines()) == 4, "three repeats and memory"
 
 
 @pytest.mark.slow
-def test_the_agent_ends_with_the_link(made, board, sshd, tmp_path):
-    """A run that was given up on must not go on and heat the board under the next one."""
-    plan = _plan(board, made("tsm", "int8").path, mode="sustained", minutes=5)
-    job = _Run(plan, plan.subjects[0], tmp_path)._bring()
-    with pytest.raises(DeviceError, match="no end after 5 s"):
+def test_the_agent_ends_when_the_connection_does(made, board, sshd, tmp_path):
+    """A run that was given up must not go on and heat the board under the next one."""
+    sustained = plan(board, made("tsm", "int8").path, mode="sustained", minutes=5)
+    job = push_job(sustained, sustained.candidates[0], tmp_path)
+    with pytest.raises(DeviceError, match="did not end within 5 s"):
         board.run([*board.agent(), "bench", job], 5)
-    for _ in range(100):
-        if not _agents(sshd.board):
-            return
+    deadline = time.monotonic() + 10
+    while agents(sshd.board):
+        assert time.monotonic() < deadline, "the agent still runs"
         time.sleep(0.1)
-    raise AssertionError("the agent still runs")
 
 
-def _agents(folder: Path) -> list[str]:
-    """Processes of the agent that began in a folder."""
+def agents(folder: Path) -> list[str]:
+    """Return the processes of the agent that were started in a folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -173,27 +177,13 @@ def _agents(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_an_artifact_that_is_damaged_on_the_way(made, board, sshd, tmp_path):
-    """The agent checks the hash before a runtime sees the file."""
-    plan = _plan(board, made("tsm", "int8").path, repeats=1)
-    measure(plan)
-    (there,) = (sshd.board / FOLDER).glob("*.tflite")
-    data = bytearray(there.read_bytes())
+def test_an_artifact_that_is_damaged_on_the_board_is_refused(made, board, sshd, tmp_path):
+    """The worker checks the hash before a runtime reads the file."""
+    one = plan(board, made("tsm", "int8").path)
+    push_job(one, one.candidates[0], tmp_path)
+    (remote,) = (sshd.board / FOLDER).glob("*.tflite")
+    data = bytearray(remote.read_bytes())
     data[1000] ^= 255
-    there.write_bytes(data)
-    done = board.run([*board.agent(), "logits", f"{FOLDER}/{there.name}", "none.npz"], 60)
-    assert done.status == 2 and "damaged" in done.err and "Traceback" not in done.err
-
-
-def _plan(board: SshDevice, path: Path, **changes: object) -> Plan:
-    probe = board.probe()
-    assert not probe.opencv
-    settings = msgspec.structs.replace(SHORT, width=0, height=0, **changes)
-    return Plan(board, [open_artifact(path)], settings, "drawn", probe.facts)
-
-
-def test_the_agent_is_the_same_each_time(tmp_path):
-    """So that a board which has it is not sent it again."""
-    for name in ("a.pyz", "b.pyz"):
-        build_agent(tmp_path / name)
-    assert (tmp_path / "a.pyz").read_bytes() == (tmp_path / "b.pyz").read_bytes()
+    remote.write_bytes(data)
+    done = board.run([*board.agent(), "logits", f"{FOLDER}/{remote.name}", "none.npz"], 60)
+    assert done.status == 2 and "damaged" in done.err and done.err.startswith(MARK) and done.err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The driver over a recorded device: turns, what is kept, what is not measured twice; and over a real process here."""
+"""The driver: turns, stored repeats and lost devices over a recorded device, and real processes on this machine."""
 
 from __future__ import annotations
 
@@ -9,154 +9,176 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 import reports
+from doubles import stream_spec
 
-from edgeshift.benchmarks.devices.device import Done
-from edgeshift.benchmarks.devices.facts import read_facts
+from edgeshift.benchmarks.devices.device import CommandResult
 from edgeshift.benchmarks.devices.local import LocalDevice
+from edgeshift.benchmarks.devices.messages import Message, write_message
 from edgeshift.benchmarks.devices.mock import RecordedDevice
-from edgeshift.benchmarks.devices.protocol import MARK
-from edgeshift.benchmarks.latency.bench import Candidate, Plan, measure, open_artifact
+from edgeshift.benchmarks.latency.bench import Candidate, Plan, measure, open_candidate
 from edgeshift.benchmarks.latency.frames import read_frames
 from edgeshift.benchmarks.latency.journal import Journal
-from edgeshift.benchmarks.latency.result import Begun, Memory, Minute, Report, Settings
+from edgeshift.benchmarks.latency.messages import MemoryMeasured, MinuteEnded, RepeatEnded, Started
+from edgeshift.benchmarks.latency.result import Memory, Minute, Report, Settings
 from edgeshift.benchmarks.latency.summary import summarize
 from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError, VideoError
+from edgeshift.video.clips import write_video
 
-SETTINGS = Settings(mode="rapid", steps=20, seconds=0.2, repeats=3, frames="drawn", width=80, height=60, ceiling=90.0)
+SETTINGS = Settings(
+    mode="rapid", steps=20, seconds=0.2, repeats=3, frames="drawn", width=80, height=60, max_temperature=90.0
+)
 MEMORY = Memory(before=1, loaded=2, peak=3, closed=1)
 
 
-def until(true, seconds) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
+def wait_until(condition, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.1)
 
 
-def answer(document) -> Done:
-    return Done(0, f"INFO: noise\n{MARK}{msgspec.json.encode(document).decode()}\n", "noise")
+@pytest.fixture
+def board(capsys):
+    """Return a function that records a device whose repeats are numbered by their runtime: "run 0", "run 1", ..."""
+
+    def answer(message: Message) -> CommandResult:
+        write_message(message)
+        return CommandResult(0, f"INFO: noise\n{capsys.readouterr().out}", "noise")
+
+    def record(**changes) -> RecordedDevice:
+        capsys.readouterr()
+        repeats = [answer(RepeatEnded(repeat=reports.repeat(steps=30, runtime=f"run {index}"))) for index in range(9)]
+        results = {"agent bench": repeats, "agent memory": answer(MemoryMeasured(memory=MEMORY))}
+        return RecordedDevice(reports.FACTS, results, **changes)
+
+    return record
 
 
-def repeat(runtime):
-    return msgspec.structs.replace(reports.subject().repeats[0], runtime=runtime)
-
-
-def device(**changes):
-    answers = {"agent bench": [answer(repeat(f"run {n}")) for n in range(9)], "agent memory": answer(MEMORY)}
-    return RecordedDevice(read_facts(), answers, **changes)
-
-
-def subjects(tmp_path, count):
-    from doubles import stream_spec
-
-    found = []
-    for index in range(count):
-        path = tmp_path / f"{index}.tflite"
+def plan(folder: Path, device: RecordedDevice, artifacts: int = 2, **changes) -> Plan:
+    """Return a measurement of some artifacts; ``changes`` replace settings."""
+    candidates = []
+    for index in range(artifacts):
+        path = folder / f"{index}.tflite"
         path.write_bytes(bytes([index]) * 9)
-        found.append(Candidate(path, stream_spec(), f"{index}" * 64, 9))
-    return found
+        candidates.append(Candidate(path, stream_spec(), f"{index}" * 64, 9))
+    return Plan(device, candidates, msgspec.structs.replace(SETTINGS, **changes), "drawn", device.facts())
 
 
-def plan(tmp_path, on, count=2, **changes):
-    return Plan(on, subjects(tmp_path, count), msgspec.structs.replace(SETTINGS, **changes), "drawn", on.facts())
-
-
-def test_artifacts_take_turns(tmp_path):
-    on = device()
-    report = measure(plan(tmp_path, on))
-    assert [[one.runtime for one in subject.repeats] for subject in report.subjects] == [
+def test_artifacts_take_turns(tmp_path, board):
+    device = board()
+    report = measure(plan(tmp_path, device))
+    assert [[repeat.runtime for repeat in artifact.repeats] for artifact in report.subjects] == [
         ["run 0", "run 2", "run 4"],
         ["run 1", "run 3", "run 5"],
     ]
-    assert [subject.memory for subject in report.subjects] == [MEMORY, MEMORY]
-    assert [call[1] for call in on.calls] == ["bench"] * 6 + ["memory"] * 2
-    jobs = [json.loads(on.files[name]) for name in sorted(on.files) if name.endswith(".json")]
+    assert [artifact.memory for artifact in report.subjects] == [MEMORY, MEMORY]
+    assert [call[1] for call in device.calls] == ["bench"] * 6 + ["memory"] * 2
+    jobs = [json.loads(device.files[name]) for name in sorted(device.files) if name.endswith(".json")]
     assert [job["artifact"] for job in jobs] == ["/recorded/000000000000.tflite", "/recorded/111111111111.tflite"]
-    assert len(on.pushes) == 5  # two artifacts, two jobs, and the frames once
+    assert len(device.pushes) == 5, "two artifacts, two jobs, and the frames once"
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
 
 
-def test_lost_and_resumed(tmp_path):
+def test_a_run_that_lost_its_device_is_resumed_where_it_stopped(tmp_path, board):
     path = tmp_path / "r.jsonl"
-    report = measure(plan(tmp_path, device(lost_after=3)), Journal(path))
-    assert [len(subject.repeats) for subject in report.subjects] == [2, 1]
-    assert {subject.lost for subject in report.subjects} == {"recorded: the device is gone"}
+    lost = measure(plan(tmp_path, board(lost_after=3)), Journal(path)).subjects
+    assert [len(artifact.repeats) for artifact in lost] == [2, 1]
+    assert {artifact.lost for artifact in lost} == {"recorded: the device is gone"}
     with path.open("ab") as file:
         file.write(b'{"key": "cut o')
-    on = device()
-    again = measure(plan(tmp_path, on), Journal(path, resume=True))
-    assert [len(subject.repeats) for subject in again.subjects] == [3, 3] and again.subjects[0].lost is None
-    assert again.subjects[0].repeats[:2] == report.subjects[0].repeats and len(on.calls) == 3 + 2
-
-
-@pytest.mark.parametrize("change", [{"threads": 2}, {"steps": 21}, {"width": 81}, {"options": {"provider": "cuda"}}])
-def test_a_run_under_other_settings_knows_nothing(tmp_path, change):
-    path = tmp_path / "r.jsonl"
-    measure(plan(tmp_path, device()), Journal(path))
-    on = device()
-    measure(plan(tmp_path, on, **change), Journal(path, resume=True))
-    assert len(on.calls) == 8
-
-
-def test_a_clip_that_changed_under_its_name_is_another(tmp_path):
-    from edgeshift.video.clips import write_video
-
-    clip, path = tmp_path / "clip.avi", tmp_path / "r.jsonl"
-    for value, calls in ((10, 8), (10, 0), (200, 8)):
-        write_video(clip, [np.full((48, 64, 3), value, np.uint8)] * 2, 10.0)
-        on = device()
-        measure(dataclasses.replace(plan(tmp_path, on), source=str(clip)), Journal(path, resume=path.exists()))
-        assert len(on.calls) == calls
-
-
-def test_more_repeats_go_on(tmp_path):
-    path = tmp_path / "r.jsonl"
-    measure(plan(tmp_path, device()), Journal(path))
-    on = device()
-    report = measure(plan(tmp_path, on, repeats=4), Journal(path, resume=True))
-    assert [len(subject.repeats) for subject in report.subjects] == [4, 4] and len(on.calls) == 2
+    device = board()
+    resumed = measure(plan(tmp_path, device), Journal(path, resume=True)).subjects
+    assert [len(artifact.repeats) for artifact in resumed] == [3, 3] and resumed[0].lost is None
+    assert resumed[0].repeats[:2] == lost[0].repeats and len(device.calls) == 3 + 2
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("change", "calls"),
     [
-        (Done(2, "", "warning\nedgeshift: a.tflite: damaged"), "recorded: a.tflite: damaged"),
-        (Done(0, "", ""), "recorded: its agent ended with 0"),
-        (Done(0, MARK + "{}", ""), "recorded: its agent says what is no Repeat"),
-        (Done(0, MARK + "[" * 10_000, ""), "recorded: its agent says what is no Repeat"),
-        (Done(-11, "", ""), "recorded: its agent ended with -11"),
+        ({"threads": 2}, 8),
+        ({"steps": 21}, 8),
+        ({"width": 81}, 8),
+        ({"options": {"provider": "cuda"}}, 8),
+        ({"repeats": 4}, 2),
+        ({}, 0),
     ],
+    ids=str,
 )
-def test_an_agent_that_fails(tmp_path, said, words):
-    on = RecordedDevice(read_facts(), {"agent bench": said})
-    with pytest.raises(DeviceError, match=words):
-        measure(plan(tmp_path, on))
+def test_stored_repeats_count_only_under_equal_settings(tmp_path, board, change, calls):
+    path = tmp_path / "r.jsonl"
+    measure(plan(tmp_path, board()), Journal(path))
+    device = board()
+    measure(plan(tmp_path, device, **change), Journal(path, resume=True))
+    assert len(device.calls) == calls
 
 
-def test_a_folder_is_measured_here_only(tmp_path):
-    on = device()
-    one = plan(tmp_path, on, 1)
-    folder = tmp_path / "a.mlpackage"
+def test_a_clip_that_changed_under_its_name_is_measured_again(tmp_path, board):
+    clip, path = tmp_path / "clip.avi", tmp_path / "r.jsonl"
+    for value, calls in ((10, 8), (10, 0), (200, 8)):
+        write_video(clip, [np.full((48, 64, 3), value, np.uint8)] * 2, 10.0)
+        device = board()
+        measure(dataclasses.replace(plan(tmp_path, device), source=str(clip)), Journal(path, resume=path.exists()))
+        assert len(device.calls) == calls
+
+
+def test_a_worker_that_fails_ends_the_run(tmp_path):
+    device = RecordedDevice(reports.FACTS, {"agent bench": CommandResult(2, "", "edgeshift: a.tflite: damaged")})
+    with pytest.raises(DeviceError, match=r"recorded: a\.tflite: damaged"):
+        measure(plan(tmp_path, device))
+
+
+def test_only_this_machine_measures_an_artifact_that_is_a_folder(tmp_path, board):
+    device, folder = board(), tmp_path / "a.mlpackage"
     folder.mkdir()
-    with pytest.raises(EdgeshiftError, match=r"a\.mlpackage: a folder is measured on this machine only"):
-        measure(Plan(on, [Candidate(folder, one.subjects[0].spec, "0" * 64, 1)], SETTINGS, "drawn", on.facts()))
+    candidate = Candidate(folder, stream_spec(), "0" * 64, 1)
+    with pytest.raises(EdgeshiftError, match=r"a\.mlpackage: only --device local"):
+        measure(Plan(device, [candidate], SETTINGS, "drawn", device.facts()))
 
 
-def test_frames(tmp_path):
+def test_frames_are_drawn_or_come_from_a_clip(tmp_path):
     frames = read_frames("drawn", 80, 60)
     assert frames.shape == (16, 60, 80, 3) and frames.dtype == np.uint8 and frames.std() > 10
-    assert len(np.unique(frames.reshape(16, -1), axis=0)) > 8  # it moves
-    from edgeshift.video.clips import write_video
-
+    assert len(np.unique(frames.reshape(16, -1), axis=0)) > 8, "the frames differ"
     write_video(tmp_path / "clip.avi", [np.full((48, 64, 3), value, np.uint8) for value in (10, 200)], 10.0)
     assert read_frames(str(tmp_path / "clip.avi"), 80, 60).shape == (2, 60, 80, 3)
     with pytest.raises(VideoError, match=r"--source .*gone\.mp4"):
         read_frames(str(tmp_path / "gone.mp4"), 80, 60)
+
+
+def test_a_sustained_run_that_lost_its_device_keeps_its_minutes(tmp_path, board, capsys):
+    """They are in the report and in the journal. The repeat is not complete, and a resumed run measures it again."""
+    started = reports.repeat(**dict.fromkeys(("pre", "infer", "post", "end_to_end"), ()), partial=True)
+    minutes = list(reports.minutes(2))
+    capsys.readouterr()
+    for message in (Started(repeat=started), *(MinuteEnded(minute=minute) for minute in minutes)):
+        write_message(message)
+    lines = capsys.readouterr().out.splitlines()
+
+    class LostDevice(RecordedDevice):
+        def run(self, argv, timeout, on_line=None):
+            for line in lines:
+                on_line(line)
+            raise DeviceLostError("the board: connection closed")
+
+    path, received = tmp_path / "r.jsonl", []
+    sustained = {"artifacts": 1, "mode": "sustained", "minutes": 5, "repeats": 1}
+    lost = plan(tmp_path, LostDevice(reports.FACTS, {}), **sustained)
+    (artifact,) = measure(lost, Journal(path), on_minute=received.append).subjects
+    (repeat,) = artifact.repeats
+    assert artifact.lost == "the board: connection closed" and received == minutes
+    assert repeat.partial and repeat.minutes == tuple(minutes) and repeat.seconds == 120.0
+    assert repeat.after == minutes[-1].reading and repeat.runtime == started.runtime
+    assert len(path.read_bytes().splitlines()) == 2
+    (summary,) = summarize(reports.report(artifact, mode="sustained", minutes=5))
+    assert not summary.validity.valid and "a repeat of 2 minutes, and 5" in " ".join(summary.validity.failures)
+    (artifact,) = measure(plan(tmp_path, board(), **sustained), Journal(path, resume=True)).subjects
+    assert not artifact.repeats[0].partial and artifact.lost is None
 
 
 @pytest.mark.slow
@@ -168,77 +190,43 @@ def test_frames(tmp_path):
         ("executorch", "rapid", {"cores": (0,)}),
     ],
 )
-def test_a_real_process(made, target, mode, changes):
+def test_real_processes_give_samples_of_all_phases(made, target, mode, changes):
     settings = msgspec.structs.replace(SETTINGS, mode=mode, repeats=1, **changes)
-    here = LocalDevice()
-    one = Plan(here, [open_artifact(made("tsm", "int8", target).path)], settings, "drawn", here.facts())
-    (subject,) = measure(one).subjects
-    (found,) = subject.repeats
-    assert found.checked is True and found.load > 0 and found.first > 0 and found.warmup >= 10
-    assert (
-        len(found.pre)
-        == len(found.infer)
-        == len(found.post)
-        == len(found.end_to_end)
-        >= (20 if mode == "rapid" else 10)
-    )
-    parts = np.add(np.add(found.pre, found.infer), found.post)
-    assert (parts <= np.add(found.end_to_end, 0.3)).all()  # rounded to tenths of a microsecond
-    assert (found.offered is None) == (mode != "paced")
-    if found.offered is not None:
-        assert found.offered >= 20
-    assert subject.memory is not None and subject.memory.loaded > subject.memory.before
+    device = LocalDevice()
+    candidate = open_candidate(made("tsm", "int8", target).path)
+    (artifact,) = measure(Plan(device, [candidate], settings, "drawn", device.facts(), idle_seconds=0.0)).subjects
+    (repeat,) = artifact.repeats
+    assert repeat.checked is True and not repeat.partial
+    assert repeat.load > 0 and repeat.first > 0 and repeat.warmup >= 10
+    counts = {len(samples) for samples in (repeat.pre, repeat.infer, repeat.post, repeat.end_to_end)}
+    assert len(counts) == 1 and counts.pop() >= (20 if mode == "rapid" else 10)
+    parts = np.add(np.add(repeat.pre, repeat.infer), repeat.post)
+    assert (parts <= np.add(repeat.end_to_end, 0.3)).all()  # each is rounded to tenths of a microsecond
+    assert (repeat.offered or 0) >= 20 if mode == "paced" else repeat.offered is None
+    assert artifact.memory is not None and artifact.memory.loaded > artifact.memory.before
 
 
 @pytest.mark.slow
-def test_minutes_come_as_they_end(made, monkeypatch):
-    """Of a sustained run whose minutes are short: told as they end, and kept with their samples."""
+def test_minutes_of_a_sustained_run_arrive_as_they_end(made, monkeypatch):
+    """A minute lasts half a second here."""
     from edgeshift.benchmarks.devices.agent import WORKER
 
     settings = msgspec.structs.replace(SETTINGS, mode="sustained", minutes=3, repeats=1)
-    here = LocalDevice()
+    device = LocalDevice()
     short = f"import {WORKER} as worker, sys; worker.MINUTE = 0.5; sys.exit(worker.main())"
     monkeypatch.setattr(LocalDevice, "agent", lambda self: [sys.executable, "-c", short])
-    one = Plan(here, [open_artifact(made("tsm", "int8").path)], settings, "drawn", here.facts(), memory=False)
-    told = []
-    (found,) = measure(one, minute=told.append).subjects[0].repeats
-    assert [minute.minute for minute in found.minutes] == [0, 1, 2] and tuple(told) == found.minutes
-    assert sum(minute.steps for minute in found.minutes) == len(found.end_to_end)
-    assert found.seconds >= 1.5
-
-
-def test_a_sustained_run_that_is_lost_keeps_its_minutes(tmp_path):
-    """In the report and in the journal; the repeat is not whole, and is measured again."""
-    reading = reports.subject().repeats[0].before
-    begun = Begun(load=0.1, first=0.02, warmup=40, warm=True, before=reading, waited=0.0, runtime="there")
-    points = [Minute(minute=n, steps=900, p50=0.005, p90=0.006, reading=reading) for n in range(2)]
-    said = [{"begun": msgspec.to_builtins(begun)}, *({"minute": msgspec.to_builtins(one)} for one in points)]
-
-    class Leaving(RecordedDevice):
-        def run(self, argv, timeout, line=None):
-            for document in said:
-                line(MARK + msgspec.json.encode(document).decode())
-            raise DeviceLostError("the board: connection closed")
-
-    path, told = tmp_path / "r.jsonl", []
-    one = plan(tmp_path, Leaving(read_facts(), {}), count=1, mode="sustained", minutes=5, repeats=1)
-    (subject,) = measure(one, Journal(path), minute=told.append).subjects
-    (found,) = subject.repeats
-    assert subject.lost == "the board: connection closed" and told == points
-    assert found.partial and found.minutes == tuple(points) and found.runtime == "there" and found.seconds == 120.0
-    assert len(path.read_bytes().splitlines()) == 2
-    report = reports.report(subject, mode="sustained", minutes=5)
-    (summary,) = summarize(report)
-    assert not summary.validity.valid and "2 minutes of the 5" in " ".join(summary.validity.failures)
-    again = plan(tmp_path, device(), count=1, mode="sustained", minutes=5, repeats=1)
-    (subject,) = measure(again, Journal(path, resume=True)).subjects
-    assert not subject.repeats[0].partial and subject.lost is None
+    candidate, received = open_candidate(made("tsm", "int8").path), list[Minute]()
+    sustained = Plan(device, [candidate], settings, "drawn", device.facts(), memory=False)
+    (repeat,) = measure(sustained, on_minute=received.append).subjects[0].repeats
+    assert [minute.minute for minute in repeat.minutes] == [0, 1, 2] and tuple(received) == repeat.minutes
+    assert sum(minute.steps for minute in repeat.minutes) == len(repeat.end_to_end)
+    assert repeat.seconds >= 1.5 and not repeat.partial
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlives_a_run_that_is_ended(made, tmp_path, number):
-    """The worker of a killed run would time itself beside the next one."""
+def test_the_worker_ends_when_the_command_is_killed(made, tmp_path, number):
+    """A worker that went on would slow the next run down."""
     code = (
         "import sys; from edgeshift.benchmarks.latency import mode; mode.MODES['rapid'] = mode.Length(20, 300.0, 2);"
         "from edgeshift.cli import main; main(sys.argv[1:])"
@@ -248,13 +236,13 @@ def test_nothing_outlives_a_run_that_is_ended(made, tmp_path, number):
     child = subprocess.Popen([*command, "--out", str(tmp_path / "r.json")], env=env, stderr=subprocess.PIPE, text=True)
 
     def workers() -> list[str]:
-        found = subprocess.run(["pgrep", "-f", f"latency.worker.*{tmp_path}"], capture_output=True, text=True)
-        return found.stdout.split()
+        done = subprocess.run(["pgrep", "-f", f"latency.worker.*{tmp_path}"], capture_output=True, text=True)
+        return done.stdout.split()
 
-    until(workers, 60)
+    wait_until(workers, 60)
     child.send_signal(number)
-    said = child.communicate(timeout=30)[1]
-    until(lambda: not workers(), 30)
+    error = child.communicate(timeout=30)[1]
+    wait_until(lambda: not workers(), 30)
     if number == signal.SIGTERM:
-        assert child.returncode == 130 and "go on with --out" in said and "Traceback" not in said
+        assert child.returncode == 130 and "--resume" in error and "Traceback" not in error
         assert not list(tmp_path.glob("edgeshift-*"))

@@ -1,4 +1,4 @@
-"""Heat, clocks and memory around a run."""
+"""Sensors, cool-down, locked clocks and memory."""
 
 from __future__ import annotations
 
@@ -9,47 +9,58 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edgeshift.benchmarks.latency import clocks
-from edgeshift.benchmarks.latency.reading import cool_down, read
-from edgeshift.benchmarks.latency.result import Memory, Reading
+from edgeshift.benchmarks.latency.clocks import locked_clocks
+from edgeshift.benchmarks.latency.result import Memory, SensorReading
+from edgeshift.benchmarks.latency.sensors import cool_down, read_sensors
 from edgeshift.errors import DeviceError
 
 
-def hot(*degrees):
-    readings = [Reading(temperatures={"cpu": value} if value else {}, clock={}, throttled=None) for value in degrees]
+def sensors(*degrees):
+    """Return a function that plays readings of one sensor, and repeats the last one."""
+    readings = [
+        SensorReading(temperatures={"cpu": value} if value else {}, clock={}, throttled=None) for value in degrees
+    ]
     return lambda: readings.pop(0) if len(readings) > 1 else readings[0]
 
 
-class Watch:
+class Clock:
+    """A clock that advances only during waits."""
+
     def __init__(self):
         self.now = 0.0
 
     def __call__(self):
         return self.now
 
-    def rest(self, seconds):
+    def wait(self, seconds):
         self.now += seconds
 
 
 @pytest.mark.parametrize(
     ("degrees", "waited"),
     [((60.0,), 0.0), ((90.0, 85.0, 79.0), 10.0), ((90.0,), 60.0), ((None,), 0.0)],
-    ids=["cool", "cools down", "stays hot", "not told"],
+    ids=["cool", "cools down", "stays hot", "not reported"],
 )
-def test_waits_for_the_heat(degrees, waited):
-    watch = Watch()
-    reading, seconds = cool_down(80.0, 60.0, hot(*degrees), watch.rest, watch)
+def test_cool_down_waits_until_the_device_is_cool_or_the_timeout(degrees, waited):
+    clock = Clock()
+    reading, seconds = cool_down(80.0, 60.0, sensors(*degrees), clock.wait, clock)
     assert seconds == waited
     assert reading.temperatures == ({"cpu": degrees[-1]} if degrees[-1] else {})
 
 
-def test_reading_is_of_this_machine():
-    reading = read()
+def test_sensors_of_this_machine_have_plausible_values():
+    reading = read_sensors()
     assert all(-40 < value < 200 for value in reading.temperatures.values())
     assert all(value > 0 for value in reading.clock.values())
 
 
+@pytest.fixture(autouse=True)
+def no_jetson(monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+
 def governors(root, *values):
+    """Create the files of governors, and return a function that reads them."""
     for index, value in enumerate(values):
         folder = root / f"sys/devices/system/cpu/cpu{index}/cpufreq"
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,20 +68,18 @@ def governors(root, *values):
     return lambda: [path.read_text().strip() for path in sorted(root.rglob("scaling_governor"))]
 
 
-def test_clocks_are_put_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(clocks.shutil, "which", lambda _: None)
+def test_governors_are_restored(tmp_path):
     now = governors(tmp_path, "schedutil", "powersave")
-    with clocks.locked(tmp_path):
+    with locked_clocks(tmp_path):
         assert now() == ["performance", "performance"]
     assert now() == ["schedutil", "powersave"]
-    with pytest.raises(ZeroDivisionError), clocks.locked(tmp_path):
+    with pytest.raises(ZeroDivisionError), locked_clocks(tmp_path):
         _ = 1 / 0
     assert now() == ["schedutil", "powersave"]
 
 
-def test_clocks_that_cannot_be_locked(tmp_path, monkeypatch):
-    monkeypatch.setattr(clocks.shutil, "which", lambda _: None)
-    with pytest.raises(DeviceError, match="this device shows no governors"), clocks.locked(tmp_path):
+def test_clocks_that_cannot_be_locked_are_an_error(tmp_path, monkeypatch):
+    with pytest.raises(DeviceError, match="this device shows no governors"), locked_clocks(tmp_path):
         pass
     governors(tmp_path, "schedutil")
 
@@ -78,12 +87,11 @@ def test_clocks_that_cannot_be_locked(tmp_path, monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(type(tmp_path), "write_text", denied)
-    with pytest.raises(DeviceError, match="by root only"), clocks.locked(tmp_path):
+    with pytest.raises(DeviceError, match="only root can lock them"), locked_clocks(tmp_path):
         pass
 
 
-def test_one_clock_that_cannot_be_put_back_does_not_keep_the_others(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(clocks.shutil, "which", lambda _: None)
+def test_one_governor_that_cannot_be_restored_does_not_keep_the_others(tmp_path, monkeypatch, capsys):
     now = governors(tmp_path, "schedutil", "powersave", "ondemand")
     original = type(tmp_path).write_text
 
@@ -93,30 +101,29 @@ def test_one_clock_that_cannot_be_put_back_does_not_keep_the_others(tmp_path, mo
         return original(self, text)
 
     monkeypatch.setattr(type(tmp_path), "write_text", write)
-    with clocks.locked(tmp_path):
+    with locked_clocks(tmp_path):
         pass
     assert now() == ["performance", "powersave", "ondemand"]
-    assert "the clocks of cpu0 could not be put back" in capsys.readouterr().err
+    assert "the clocks of cpu0 could not be restored" in capsys.readouterr().err
 
 
-def test_what_the_run_is_refused_is_not_the_clocks_fault(tmp_path, monkeypatch):
-    monkeypatch.setattr(clocks.shutil, "which", lambda _: None)
+def test_an_error_of_the_block_is_raised_unchanged(tmp_path):
     governors(tmp_path, "schedutil")
-    with pytest.raises(PermissionError), clocks.locked(tmp_path):
-        raise PermissionError("of something else")
+    with pytest.raises(PermissionError, match="something else"), locked_clocks(tmp_path):
+        raise PermissionError("something else")
 
 
-def test_a_jetson_is_locked_by_its_own_tool(tmp_path, monkeypatch):
-    """A program of that name which keeps a record; no Jetson was here."""
+def test_a_jetson_is_locked_by_jetson_clocks(tmp_path, monkeypatch):
+    """The program is a script that records its arguments."""
     program, record = tmp_path / "jetson_clocks", tmp_path / "record"
     program.write_text(f'#!/bin/sh\necho "$1" >> {record}\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with clocks.locked(tmp_path):
+    with locked_clocks(tmp_path):
         assert record.read_text().split() == ["--store"]
     assert record.read_text().split() == ["--store", "--restore"]
     program.write_text("#!/bin/sh\nexit 1\n")
-    with pytest.raises(DeviceError, match=r"jetson_clocks failed: .*; run as root"), clocks.locked(tmp_path):
+    with pytest.raises(DeviceError, match=r"jetson_clocks failed: .*; run as root"), locked_clocks(tmp_path):
         pass
 
 
@@ -139,11 +146,11 @@ print(msgspec.json.encode((found, memory.resident())).decode())
 """
 
 
-def test_memory_of_what_is_loaded():
-    """64 MB that are kept are seen, and seen to be let go. In a process that has nothing else to give back."""
+def test_memory_grows_and_shrinks_by_64_mb_that_are_allocated_and_released():
+    """A process of its own has no other memory to release."""
     argv = [sys.executable, "-c", ALLOCATES, str(Path(__file__).parents[2])]
-    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    found, after = msgspec.json.decode(said, type=tuple[Memory, int])
-    assert found.loaded - found.before > 60 << 20
-    assert found.peak >= found.loaded
-    assert after < found.loaded - (50 << 20)
+    output = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    measured, after = msgspec.json.decode(output, type=tuple[Memory, int])
+    assert measured.loaded - measured.before > 60 << 20
+    assert measured.peak >= measured.loaded
+    assert after < measured.loaded - (50 << 20)

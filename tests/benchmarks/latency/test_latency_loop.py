@@ -1,37 +1,48 @@
-"""The timed loop, on a clock of its own: what is timed, when it ends, which frames are missed."""
+"""The timed loop on a simulated clock: what is timed, when the loop ends, and which frames are missed."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable
+from itertools import repeat
 
 import numpy as np
 import pytest
 from doubles import model
 
 from edgeshift.benchmarks.latency import loop
-from edgeshift.benchmarks.latency.loop import WARM_CAP, Kept, Steps, no_collection, run_paced, run_steps, warm_up
+from edgeshift.benchmarks.latency.loop import WARM_TIMEOUT, Steps, no_collection, run_paced, run_steps, warm_up
 from edgeshift.stream import Timings
+
+FRAMES = [np.full((64, 64, 3), value, np.uint8) for value in range(5)]
 
 
 class Clock:
-    """Seconds that pass only when something takes them: a step, or a rest."""
+    """A clock that advances only during steps and waits.
 
-    def __init__(self, costs):
-        self.now, self.costs, self.fed = 0.0, iter(costs), []
+    Args:
+        costs: seconds of each step.
 
-    def __call__(self):
+    Attributes:
+        frames: numbers of the frames that were processed, in order.
+    """
+
+    def __init__(self, costs: Iterable[float]) -> None:
+        self.now, self.costs, self.frames = 0.0, iter(costs), list[int]()
+
+    def __call__(self) -> float:
         return self.now
 
-    def rest(self, seconds):
+    def wait(self, seconds: float) -> None:
         self.now += seconds
 
     def stream(self):
-        """A stream whose steps take the costs in turn."""
+        """Return a stream whose steps take the costs in turn."""
         stream = model().stream()
         step = stream.step
 
         def timed(frame):
-            self.fed.append(int(frame[0, 0, 0]))
+            self.frames.append(int(frame[0, 0, 0]))
             self.now += next(self.costs)
             return step(frame)
 
@@ -39,90 +50,77 @@ class Clock:
         return stream
 
 
-FRAMES = [np.full((64, 64, 3), value, np.uint8) for value in range(5)]
+@pytest.mark.parametrize(("steps", "seconds", "count"), [(10, 0.0, 10), (1, 2.5, 20), (30, 2.0, 30)])
+def test_the_loop_ends_when_steps_and_seconds_are_reached(steps, seconds, count):
+    clock = Clock(repeat(0.125))
+    timed = run_steps(clock.stream(), FRAMES, steps, seconds, clock)
+    assert len(timed.totals) == len(timed.timings) == timed.count == count
+    assert set(timed.totals) == {0.125} and timed.seconds == 0.125 * count
+    assert clock.frames[:7] == [0, 1, 2, 3, 4, 0, 1]
+    assert timed.late is timed.offered is None
 
 
-def always(seconds):
-    while True:
-        yield seconds
-
-
-@pytest.mark.parametrize(("steps", "seconds", "taken"), [(10, 0.0, 10), (1, 2.0, 20), (30, 2.0, 30)])
-def test_both_must_be_reached(steps, seconds, taken):
-    clock = Clock(always(0.125))
-    found = run_steps(clock.stream(), FRAMES, steps, seconds if seconds != 2.0 or steps == 30 else 2.5, clock)
-    assert len(found.totals) == len(found.timings) == len(found.ends) == taken
-    assert set(found.totals) == {0.125} and found.ends[-1] == 0.125 * taken
-    assert clock.fed[:7] == [0, 1, 2, 3, 4, 0, 1]
-
-
-def test_every_step_is_kept():
+def test_every_step_is_kept_in_order():
     costs = [0.5, 0.25, 1.0, 0.125]
     clock = Clock(costs)
-    found = run_steps(clock.stream(), FRAMES, 4, 0.0, clock)
-    assert found.totals == costs and found.ends == [0.5, 0.75, 1.75, 1.875]
+    timed = run_steps(clock.stream(), FRAMES, 4, 0.0, clock)
+    assert timed.totals == costs and timed.seconds == 1.875
 
 
-def test_of_a_long_run_evenly_spaced_steps_are_kept(monkeypatch):
-    monkeypatch.setattr(loop, "MOST", 10)
-    kept, number = Kept(), 0
+def test_a_long_run_keeps_evenly_spaced_steps(monkeypatch):
+    monkeypatch.setattr(loop, "MAX_SAMPLES", 10)
+    run, number = Steps(), 0
     for length in (3, 4, 1, 9, 7, 30):
-        ones = [float(number + index) for index in range(length)]
-        kept.add(Steps([Timings(one, 0.0, 0.0) for one in ones], ones, [one + 1 for one in ones]), 0.0)
+        numbers = [float(number + index) for index in range(length)]
+        run.add(Steps([Timings(one, 0.0, 0.0) for one in numbers], numbers, float(length), length), float(number))
         number += length
-        assert len(kept.totals) < 10 and kept.steps == number and kept.seconds == number
-        spacing = kept.totals[1] - kept.totals[0]
-        assert kept.totals == [spacing * index for index in range(len(kept.totals))], "none is missing between them"
-        assert kept.totals[-1] + spacing >= number and [one.pre for one in kept.timings] == kept.totals
-    assert spacing == 8
+        assert len(run.totals) < 10 and run.count == run.seconds == number
+        assert run.totals == list(range(0, number, run.every)) == [timing.pre for timing in run.timings]
+    assert run.every == 8
 
 
-def test_warm_up_ends_when_times_have_settled():
-    slow = [0.5 - 0.01 * step for step in range(40)]
-    clock = Clock([*slow, *[0.0625] * 1000])
+def test_warm_up_ends_when_the_latency_has_settled():
+    falling = [0.5 - 0.01 * step for step in range(40)]
+    clock = Clock([*falling, *[0.0625] * 1000])
     steps, warm = warm_up(clock.stream(), FRAMES, clock)
     assert warm and 60 <= steps <= 120
 
 
-def test_warm_up_gives_up():
-    clock = Clock(2.0**-8 * 1.002**step for step in range(10**6))
+def test_warm_up_ends_after_its_timeout():
+    clock = Clock(2.0**-8 * 1.005**step for step in range(10**6))
     _, warm = warm_up(clock.stream(), FRAMES, clock)
-    assert not warm and WARM_CAP <= clock.now < WARM_CAP + 2
+    assert not warm and WARM_TIMEOUT <= clock.now < WARM_TIMEOUT + 2
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 9.0])
-def test_a_slow_device_gets_warm_too(seconds):
-    """A step that never changes has settled, however long it takes."""
-    clock = Clock(always(seconds))
+def test_a_slow_device_can_be_warm(seconds):
+    clock = Clock(repeat(seconds))
     steps, warm = warm_up(clock.stream(), FRAMES, clock)
-    assert (warm and steps >= 10) or seconds == 9.0  # two windows of that are longer than anybody waits
-    assert clock.now <= max(WARM_CAP + 5, 6 * seconds)
+    assert (warm and steps >= 10) or seconds == 9.0, "two windows of nine-second steps exceed the timeout"
+    assert clock.now <= max(WARM_TIMEOUT + 5, 6 * seconds)
 
 
-def test_paced_in_time():
-    """Steps that are faster than the camera: every frame is looked at when it comes."""
-    clock = Clock(always(0.0625))
-    found = run_paced(clock.stream(), FRAMES, 1, 2.0, 8.0, clock, clock.rest)
-    assert found.late == 0 and found.offered == len(found.totals) == 17
-    assert clock.fed[:6] == [0, 1, 2, 3, 4, 0]
-    assert set(found.totals) == {0.0625}
+@pytest.mark.parametrize(
+    ("costs", "frames", "late", "offered"),
+    [
+        (repeat(0.0625), [0, 1, 2, 3, 4, 0], 0, 17),
+        ([0.0625, 0.0625, 0.15625, *[0.0625] * 50], [0, 1, 2, 3, 4, 0], 1, 17),
+        # Steps take two and a half frames: after frame 0 the newest is frame 2, then frame 5.
+        (repeat(0.3125), [0, 2, 0], None, None),
+    ],
+    ids=["in time", "one is late", "too slow"],
+)
+def test_paced_steps_at_eight_frames_per_second(costs, frames, late, offered):
+    clock = Clock(costs)
+    timed = run_paced(clock.stream(), FRAMES, 1, 2.0, 8.0, clock, clock.wait)
+    assert clock.frames[: len(frames)] == frames and timed.count == len(timed.totals)
+    if late is None:
+        assert timed.late == timed.offered, "every frame is late or replaced by a newer one"
+    else:
+        assert (timed.late, timed.offered, timed.count) == (late, offered, offered)
 
 
-def test_paced_too_slow():
-    """Steps of two and a half frames: two frames of three are never looked at, and the third is late."""
-    clock = Clock(always(0.3125))
-    found = run_paced(clock.stream(), FRAMES, 1, 3.0, 8.0, clock, clock.rest)
-    assert clock.fed[:3] == [0, 2, 0]  # frames 0, 2, 5: the newest there is when the step before is done
-    assert found.late == found.offered
-
-
-def test_paced_one_late():
-    clock = Clock([0.0625, 0.0625, 0.15625, *[0.0625] * 50])
-    found = run_paced(clock.stream(), FRAMES, 1, 2.0, 8.0, clock, clock.rest)
-    assert found.late == 1 and found.offered == 17 == len(found.totals)
-
-
-def test_no_garbage_is_collected_meanwhile():
+def test_garbage_collection_is_disabled_and_enabled_again():
     assert gc.isenabled()
     with no_collection():
         assert not gc.isenabled()
@@ -131,6 +129,6 @@ def test_no_garbage_is_collected_meanwhile():
     try:
         with no_collection():
             pass
-        assert not gc.isenabled()
+        assert not gc.isenabled(), "it was disabled before"
     finally:
         gc.enable()

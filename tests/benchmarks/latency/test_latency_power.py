@@ -1,17 +1,20 @@
-"""Energy out of trees of files as boards have them (no board was here), and its arithmetic."""
+"""Energy from the files of a board's power meters, which are written by these tests."""
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 
 import pytest
 
 from edgeshift.benchmarks.latency import power
+from edgeshift.benchmarks.latency.messages import PowerSample
 from edgeshift.benchmarks.latency.power import Meter, Source, find_source, integrate
 
 
 def write(root, files):
+    """Write files under a root, each with one value."""
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,8 +40,8 @@ BATTERY = {
 }
 
 
-def test_sources(tmp_path):
-    assert find_source(tmp_path) == "nothing here measures power: no RAPL, no Jetson rail, no battery gauge"
+def test_power_sources_are_found(tmp_path):
+    assert find_source(tmp_path) == "nothing measures power here: no RAPL, no Jetson rail, no battery gauge"
     for name, files, words in (
         ("a", RAPL, "RAPL package"),
         ("b", JETSON, "Jetson rail VDD_IN"),
@@ -51,7 +54,7 @@ def test_sources(tmp_path):
     assert isinstance(find_source(tmp_path / "d"), str)
 
 
-def test_a_counter_that_only_root_reads_is_said(tmp_path, monkeypatch):
+def test_a_counter_that_only_root_can_read_is_a_reason(tmp_path, monkeypatch):
     write(tmp_path, RAPL)
     original = type(tmp_path).read_text
 
@@ -61,14 +64,13 @@ def test_a_counter_that_only_root_reads_is_said(tmp_path, monkeypatch):
         return original(self, *arguments)
 
     monkeypatch.setattr(type(tmp_path), "read_text", denied)
-    assert str(find_source(tmp_path)).endswith("energy_uj can be read by root only")
+    assert re.fullmatch(r"only root can read .*energy_uj", str(find_source(tmp_path)))
 
 
-def test_counter(tmp_path, monkeypatch):
-    """What was counted in the block, over the end of the counter too; the idle power is another stretch."""
+def test_energy_of_a_counter_that_restarts(tmp_path, monkeypatch):
     write(tmp_path, {"uj": 900_000})
     source = Source("RAPL package", ((tmp_path / "uj", 1_000_000),))
-    monkeypatch.setattr(power, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
     meter = Meter(source)
     with meter.measured():
         write(tmp_path, {"uj": 400_000})
@@ -76,64 +78,73 @@ def test_counter(tmp_path, monkeypatch):
     assert meter.energy.reason is None and meter.energy.idle is None
 
 
-def test_every_package_counts_and_may_start_again_more_than_once(tmp_path, monkeypatch):
+def test_all_packages_count_and_counters_may_restart_more_than_once(tmp_path, monkeypatch):
     second = {name.replace("rapl:0", "rapl:1").replace("package-0", "package-1"): text for name, text in RAPL.items()}
     second["sys/class/powercap/intel-rapl:1/name"] = "package-1"
     write(tmp_path, {**RAPL, **second})
     source = find_source(tmp_path)
     assert isinstance(source, Source) and source.name == "RAPL package, 2 of them" and len(source.counters) == 2
     write(tmp_path, {"uj": 0})
-    monkeypatch.setattr(power, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
     meter = Meter(Source("RAPL package", ((tmp_path / "uj", 1_000_000),)))
     with meter.measured():
-        for value in (700_000, 400_000, 100_000):  # twice over the end
+        for value in (700_000, 400_000, 100_000):  # it restarts twice
             write(tmp_path, {"uj": value})
             meter.tick()
     assert meter.energy.joules == pytest.approx(2.1)
 
 
 @pytest.mark.parametrize("status", ["Charging", "Full", "Not charging", "Unknown"])
-def test_a_phone_on_a_charger_tells_nothing(tmp_path, status):
+def test_a_battery_that_is_charged_does_not_measure(tmp_path, status):
     write(tmp_path, {**BATTERY, "sys/class/power_supply/battery/status": status})
-    assert find_source(tmp_path) == f"the battery is {status.lower()}: its gauge tells what the charger does"
+    assert find_source(tmp_path) == f"the battery is {status.lower()}, so its gauge includes the charger"
 
 
-def test_a_gauge_that_is_read_more_often_than_it_measures(tmp_path, monkeypatch):
+def test_equal_readings_of_a_gauge_are_not_samples(tmp_path, monkeypatch):
     write(tmp_path, BATTERY)
-    monkeypatch.setattr(power, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
     meter = Meter(find_source(tmp_path))
     with meter.measured():
-        time.sleep(0.5)  # the same figure all the time: 25 readings a second, none of them new
-    assert meter.energy.joules is None and "gave 0.0 samples a second" in str(meter.energy.reason)
+        time.sleep(0.3)  # all readings are equal
+    assert meter.energy.joules is None and "gave 0.0 samples per second" in str(meter.energy.reason)
 
 
-def test_sampling_that_ends_early_is_said(tmp_path, monkeypatch):
+def playing(*samples, wait=0.0):
+    """Return the command of a sampling process that plays samples (seconds, watts), and waits."""
+    lines = "".join(f"write_message(PowerSample(seconds={seconds}, watts={watts}));" for seconds, watts in samples)
+    code = (
+        "import time; from edgeshift.benchmarks.devices.messages import write_message;"
+        f"from edgeshift.benchmarks.latency.messages import PowerSample; {lines} time.sleep({wait})"
+    )
+    return lambda: [sys.executable, "-c", code]
+
+
+def test_sampling_that_ends_early_gives_no_energy(tmp_path, monkeypatch):
     write(tmp_path, JETSON)
-    monkeypatch.setattr(power, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
     monkeypatch.setattr(power, "SLACK", 0.0)
-    code = "for n in range(9): print(n / 100, 5.0, flush=True)"
-    monkeypatch.setattr(power, "_myself", lambda: [sys.executable, "-c", code])
+    monkeypatch.setattr(power, "_own_command", playing(*((index / 100, 5.0) for index in range(9))))
     meter = Meter(find_source(tmp_path))
     with meter.measured():
-        time.sleep(0.6)
+        time.sleep(0.2)
     assert meter.energy.joules is None and "was read for 0 of" in str(meter.energy.reason)
 
 
-def test_too_short(tmp_path):
+def test_a_short_run_gives_no_energy(tmp_path):
     write(tmp_path, {"uj": 1})
     meter = Meter(Source("RAPL package", ((tmp_path / "uj", 0),)))
     with meter.measured():
         pass
-    assert meter.energy.joules is None and "an energy needs 10 s" in str(meter.energy.reason)
+    assert meter.energy.joules is None and "energy needs 10 s" in str(meter.energy.reason)
 
 
-def test_rails_are_sampled_in_a_process_of_their_own(tmp_path, monkeypatch):
-    """5 V and 1.2 A for a second are 6 joules. The process is gone afterwards."""
+def test_a_rail_is_sampled_and_integrated(tmp_path, monkeypatch):
+    """5 V and 1.2 A are 6 watts."""
     write(tmp_path, JETSON)
-    monkeypatch.setattr(power, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
     source = find_source(tmp_path)
     meter = Meter(source)
-    meter.rest(0.5)
+    meter.measure_idle(0.5)
     assert meter.idle == pytest.approx(6.0, rel=0.02)
     with meter.measured():
         time.sleep(0.5)
@@ -142,26 +153,25 @@ def test_rails_are_sampled_in_a_process_of_their_own(tmp_path, monkeypatch):
     assert meter.energy.idle == meter.idle
 
 
-def test_a_slow_gauge_is_not_believed(tmp_path, monkeypatch):
+def test_a_slow_gauge_gives_no_energy(tmp_path, monkeypatch):
     write(tmp_path, JETSON)
-    monkeypatch.setattr(power, "LEAST_SECONDS", 0.0)
-    monkeypatch.setattr(
-        power, "_myself", lambda: [sys.executable, "-c", "import time; print('0 1\\n9 1', flush=True); time.sleep(9)"]
-    )
+    monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
+    monkeypatch.setattr(power, "_own_command", playing((0.0, 1.0), (9.0, 1.0), wait=9))
     meter = Meter(find_source(tmp_path))
     with meter.measured():
-        time.sleep(0.5)
-    assert meter.energy.joules is None and "samples a second; 10 are needed" in str(meter.energy.reason)
+        time.sleep(0.1)
+    assert meter.energy.joules is None and "samples per second, and 10 are needed" in str(meter.energy.reason)
 
 
-def test_no_source():
+def test_without_a_source_there_is_a_reason():
     meter = Meter("nothing here")
-    meter.rest(5.0)  # does not wait
+    meter.measure_idle(5.0)  # it does not wait
     with meter.measured():
         pass
     assert meter.energy.reason == "nothing here" and meter.energy.joules is None
 
 
-def test_integrate():
-    assert integrate([(0.0, 2.0), (1.0, 4.0), (3.0, 4.0)]) == 3.0 + 8.0
-    assert integrate([(0.0, 2.0)]) == 0.0
+def test_energy_is_integrated_by_trapezoids():
+    samples = [PowerSample(seconds=seconds, watts=watts) for seconds, watts in ((0.0, 2.0), (1.0, 4.0), (3.0, 4.0))]
+    assert integrate(samples) == 3.0 + 8.0
+    assert integrate(samples[:1]) == 0.0

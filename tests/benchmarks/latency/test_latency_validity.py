@@ -1,4 +1,4 @@
-"""Each flag of validity, both ways, and when it cannot be known."""
+"""Every validity flag: when it is True, False, or unknown."""
 
 from __future__ import annotations
 
@@ -7,74 +7,76 @@ import pytest
 import reports
 
 from edgeshift.benchmarks.latency.result import Settings
-from edgeshift.benchmarks.latency.validity import FLAGS, Validity, judge, new_throttling
+from edgeshift.benchmarks.latency.validity import FLAGS, Validity, check_validity, new_throttling
 
 GOVERNORS = ("performance",)
 
 
-def flags(settings: Settings | None = None, governors=GOVERNORS, repeats: int = 3, **changes) -> Validity:
-    return judge(reports.subject(repeats=repeats, **changes), settings or reports.settings(), governors)
+def validity(settings: Settings | None = None, governors=GOVERNORS, repeats: int = 3, **changes) -> Validity:
+    return check_validity(reports.subject(repeats=repeats, **changes), settings or reports.settings(), governors)
 
 
 def test_a_good_run_is_valid():
-    found = flags()
+    found = validity()
     assert found.valid and found.flags == dict.fromkeys(FLAGS, True) and found.reasons == {}
     assert FLAGS[:2] == ("min_duration_met", "min_steps_met") and len(FLAGS) == 7
 
 
 HOT = {"after": reports.reading(60.5)}
-WRONG = {
-    "min_duration_met": ({"seconds": 59.9}, "59.9 s, mode normal needs 60 s"),
-    "min_steps_met": ({"steps": 1023}, "1,023 steps, mode normal needs 1,024"),
+INVALID = {
+    "min_duration_met": ({"seconds": 59.9}, "59.9 s, and mode normal needs 60 s"),
+    "min_steps_met": ({"steps": 1023}, "1,023 steps, and mode normal needs 1,024"),
     "warm": ({"warm": False}, "3 of 3 repeats"),
-    "thermal_ok": (HOT, "cpu-thermal was at 60.5 C, over the ceiling of 60 C"),
+    "thermal_ok": (HOT, "cpu-thermal was at 60.5 C, above the maximum of 60 C"),
     "checked": ({"checked": False}, "self-check failed"),
-    "enough_repeats": ({"repeats": 2}, "mode normal needs 3 repeats, each a fresh process; here: 2"),
+    "enough_repeats": ({"repeats": 2}, "mode normal needs 3 repeats, each a fresh process, and there are 2"),
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_a_flag_that_falls_makes_it_invalid(name):
-    changes, words = WRONG[name]
-    found = flags(**changes)
+@pytest.mark.parametrize("name", INVALID)
+def test_one_false_flag_makes_a_measurement_invalid(name):
+    changes, words = INVALID[name]
+    found = validity(**changes)
     assert found.flags[name] is False and not found.valid and words in found.reasons[name]
     assert found.failures == (found.reasons[name],)
     assert [flag for flag, held in found.flags.items() if held is not True] == [name]
 
 
 @pytest.mark.parametrize(("mode", "steps", "seconds"), [("quick", 128, 10.0), ("rapid", 64, 6.0)])
-def test_a_mode_means_what_its_name_says(mode, steps, seconds):
-    """Asking for less than the mode has does not make less of it enough."""
+def test_settings_cannot_lower_the_least_length_of_a_mode(mode, steps, seconds):
     easy = reports.settings(mode, steps=1, seconds=0.1)
-    assert flags(easy, steps=steps, seconds=seconds).valid
-    assert flags(easy, steps=steps - 1, seconds=seconds).min_steps_met is False
-    assert flags(easy, steps=steps, seconds=seconds - 0.1).min_duration_met is False
+    assert validity(easy, steps=steps, seconds=seconds).valid
+    assert validity(easy, steps=steps - 1, seconds=seconds).min_steps_met is False
+    assert validity(easy, steps=steps, seconds=seconds - 0.1).min_duration_met is False
 
 
-def test_asking_for_more_than_the_mode_is_binding():
+def test_settings_can_raise_the_least_length_of_a_mode():
     more = reports.settings(steps=2000, seconds=90.0)
-    assert flags(more, steps=2000, seconds=90.0).valid
-    assert flags(more, steps=1999, seconds=89.0).flags["min_steps_met"] is False
+    assert validity(more, steps=2000, seconds=90.0).valid
+    assert validity(more, steps=1999, seconds=89.0).flags["min_steps_met"] is False
 
 
 def test_a_sustained_run_needs_its_minutes():
     asked = reports.settings("sustained", minutes=30)
-    assert flags(asked, minutes=reports.minutes(30)).min_duration_met
-    short = flags(asked, minutes=reports.minutes(29))
-    assert short.min_duration_met is False and "29 minutes of the 30" in short.reasons["min_duration_met"]
+    assert validity(asked, minutes=reports.minutes(30)).min_duration_met
+    short = validity(asked, minutes=reports.minutes(29))
+    assert (
+        short.min_duration_met is False
+        and "a repeat of 29 minutes, and 30 were asked for" in short.reasons["min_duration_met"]
+    )
 
 
-def test_a_sustained_run_is_one_process():
+def test_a_sustained_run_needs_one_repeat():
     asked = reports.settings("sustained", minutes=5)
-    assert flags(asked, repeats=1, minutes=reports.minutes(5)).enough_repeats is True
+    assert validity(asked, repeats=1, minutes=reports.minutes(5)).enough_repeats is True
 
 
-def test_a_sustained_run_may_get_hot_but_must_begin_cool():
+def test_a_sustained_run_may_become_hot_but_must_start_cool():
     asked = reports.settings("sustained", minutes=5)
     hot = {"minutes": reports.minutes(5), "after": reports.reading(90.0, throttled=("throttled",))}
-    found = flags(asked, **hot)
+    found = validity(asked, **hot)
     assert found.valid and found.thermal_ok and found.clocks_stable is None
-    assert flags(asked, **hot, before=reports.reading(61.0)).thermal_ok is False
+    assert validity(asked, **hot, before=reports.reading(61.0)).thermal_ok is False
 
 
 THROTTLED = ("clock capped since it started",)
@@ -86,7 +88,7 @@ THROTTLED = ("clock capped since it started",)
         ((), (), ()),
         (THROTTLED, THROTTLED, ()),
         ((), THROTTLED, THROTTLED),
-        (("throttled",), ("throttled",), ("throttled",)),  # it ran throttled from begin to end
+        (("throttled",), ("throttled",), ("throttled",)),  # throttled during the whole repeat
         (("clock capped 3 times by heat since it started",), ("clock capped 4 times by heat since it started",), None),
         (None, THROTTLED, "unknown"),
         ((), None, "unknown"),
@@ -96,25 +98,25 @@ def test_new_throttling(before, after, new):
     readings = reports.reading(50.0, throttled=before), reports.reading(50.0, throttled=after)
     wanted = None if new == "unknown" else after if new is None else new
     assert new_throttling(*readings) == wanted
-    found = flags(before=readings[0], after=readings[1])
+    found = validity(before=readings[0], after=readings[1])
     assert found.thermal_ok is (not wanted)  # the temperature is known either way
     if wanted:
         assert wanted[0] in found.reasons["thermal_ok"]
 
 
-def test_what_the_device_does_not_show_is_unknown_and_not_held_against_it():
+def test_what_the_device_does_not_report_is_unknown_but_valid():
     blind = reports.reading(None, None, None)
-    found = flags(before=blind, after=blind, checked=None)
+    found = validity(before=blind, after=blind, checked=None)
     assert (found.thermal_ok, found.clocks_stable, found.checked) == (None, None, None)
     assert found.valid and len(found.unknown) == 3 and found.failures == ()
 
 
 def after(*clocks: float | None, governors=GOVERNORS, **settings) -> Validity:
     repeats = tuple(reports.repeat(seed=at, after=reports.reading(50.0, clock)) for at, clock in enumerate(clocks))
-    return judge(holding(repeats), reports.settings(**settings), governors)
+    return check_validity(artifact_with(repeats), reports.settings(**settings), governors)
 
 
-def holding(repeats):
+def artifact_with(repeats):
     return msgspec.structs.replace(reports.subject(), repeats=repeats)
 
 
@@ -130,28 +132,26 @@ def test_clocks_need_a_governor_and_two_readings():
     assert after(1800.0).clocks_stable is None
 
 
-def test_only_the_cores_at_work_count():
-    """Of the others each has the clock that idling gives it."""
+def test_only_clocks_of_busy_cores_count():
     idle = {"cpu0": 600.0, "cpu1": 1800.0}
     busy = {"cpu0": 1800.0, "cpu1": 1800.0}
     repeats = tuple(
-        reports.repeat(seed=at, after=reports.Reading(temperatures={}, clock=clock, throttled=()))
+        reports.repeat(seed=at, after=reports.SensorReading(temperatures={}, clock=clock, throttled=()))
         for at, clock in enumerate((idle, busy, busy))
     )
-    subject = holding(repeats)
-    assert judge(subject, reports.settings(), GOVERNORS).clocks_stable is True
-    assert judge(subject, reports.settings(cores=(1,)), GOVERNORS).clocks_stable is True
-    pinned = judge(subject, reports.settings(cores=(0,)), GOVERNORS)
+    subject = artifact_with(repeats)
+    assert check_validity(subject, reports.settings(), GOVERNORS).clocks_stable is True
+    assert check_validity(subject, reports.settings(cores=(1,)), GOVERNORS).clocks_stable is True
+    pinned = check_validity(subject, reports.settings(cores=(0,)), GOVERNORS)
     assert pinned.clocks_stable is False and "cpu0" in pinned.reasons["clocks_stable"]
 
 
-def test_no_repeats_at_all():
-    found = flags(repeats=0)
+def test_without_repeats_a_measurement_is_invalid():
+    found = validity(repeats=0)
     assert not found.valid and "nothing was measured" in found.failures
 
 
-def test_the_clock_of_what_does_the_work_counts():
-    """A GPU's for what it ran, and on a Raspberry Pi the one that its firmware counts."""
+def test_the_clock_of_a_gpu_and_the_firmware_of_a_raspberry_pi_count():
 
     def judged(runtime, *readings):
         repeats = tuple(
@@ -159,7 +159,7 @@ def test_the_clock_of_what_does_the_work_counts():
             for repeat, changes in zip(reports.subject().repeats, readings, strict=False)
         )
         subject = msgspec.structs.replace(reports.subject(), repeats=repeats)
-        return judge(subject, reports.report(subject).settings, ("schedutil",))
+        return check_validity(subject, reports.report(subject).settings, ("schedutil",))
 
     still = {"cpu0": 1500.0, "cpu1": 1500.0}
     gpu = [{"clock": still, "gpu": clock} for clock in (600.0, 600.0, 300.0)]

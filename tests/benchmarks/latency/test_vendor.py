@@ -1,7 +1,7 @@
-"""Vendors' own programs: what they print, and running them on a phone that is a double.
+"""Vendors' benchmark programs: parsing their output, and running them on a phone that is a test double.
 
-The outputs are written for these tests in the forms that the programs' sources and people's reports show; the figures
-are invented. No phone was at hand, and no program built for one.
+The outputs are written for these tests in the formats of the programs' sources and of published reports, with invented
+figures. Neither a real phone nor a program built for one was tested.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.cli import main
 from edgeshift.errors import DeviceError
 
-#: Of 2018: the line at the end has another order, and other words.
+#: The format of 2018, whose last line has another order and other names.
 TFLITE_2018 = """STARTING!
 Num threads: [1]
 Graph: [/data/local/tmp/m.tflite]
@@ -37,7 +37,7 @@ count=50 first=37601 curr=37528 min=37413 max=37809 avg=37531.4 std=61
 Average inference timings in us: Warmup: 37625.7, Init: 4183, no stats: 37531.4
 """
 TFLITE_2019 = TFLITE_2018.replace("no stats", "Inference")
-#: Of 2020 to 2024, with its profiler on: that prints statistics too.
+#: The format of 2020 to 2024, with the profiler, which prints statistics as well.
 TFLITE_2021 = """STARTING!
 Log parameter values verbosely: [0]
 Num threads: [2]
@@ -63,7 +63,7 @@ footprint of the model at runtime. Take the information at your discretion.
 Peak memory footprint (MB): init=0 overall=12.8672
 Timings (microseconds): count=50 first=108164 curr=128308 min=102850 max=197072 avg=150805 std=24368
 """
-#: Of LiteRT: a prefix, and percentiles.
+#: The format of LiteRT, with a prefix and percentiles.
 LITERT = """INFO: STARTING!
 INFO: Num threads: [1]
 INFO: Graph: [/data/local/tmp/edgeshift/m.tflite]
@@ -81,13 +81,13 @@ INFO: Inference timings in us: Init: 5579, First inference: 6021, Warmup (avg): 
 INFO: Note: as the benchmark tool itself affects memory footprint, the following is only APPROXIMATE.
 INFO: Memory footprint delta from the start of the tool (MB): init=6.36 overall=10.8
 """
-#: As Android's log shows it, of a run whose executions all took as long.
+#: The format of Android's log, for executions that all took equally long.
 LITERT_SAME = """07-14 13:14:52.859 22838 22838 I tflite  : count=2 curr=50(all same) p5=50 median=50 p95=50
 07-14 13:14:56.520 22838 22838 I tflite  : count=25 curr=50(all same) p5=50 median=50 p95=50
 07-14 13:14:56.521 22838 22838 I tflite  : Inference timings in us: Init: 9, First inference: 50, Warmup (avg): 50, \
 Inference (avg): 50
 """
-#: ExecuTorch of 2024: no times. Of 2025: one for all executions. Of 2026: one for each.
+#: ExecuTorch of 2024 reports no times, of 2025 one for all executions, of 2026 one for each.
 EXECUTORCH_2024 = """I 00:00:00.000526 executorch:executor_runner.cpp:82] Model file m.pte is loaded.
 I 00:00:00.000669 executorch:executor_runner.cpp:161] Method loaded.
 I 00:00:00.000764 executorch:executor_runner.cpp:180] Model executed successfully.
@@ -107,27 +107,27 @@ I 00:00:06.075701 executorch:executor_runner.cpp:705] Iteration 2 of 3: 5.000000
 I 00:00:06.075801 executorch:executor_runner.cpp:705] Iteration 3 of 3: 5.100000 ms
 I 00:00:06.075901 executorch:executor_runner.cpp:714] Model executed successfully 3 time(s) in 20.044288 ms.
 """
-#: The same in Android's log, raw: without the prefix.
+#: The same in Android's raw log, without the prefix.
 EXECUTORCH_LOG = "\n".join(line.partition("] ")[2] for line in EXECUTORCH_2026.splitlines())
 
 
-def test_benchmark_model_of_2018_and_2019() -> None:
+def test_parse_benchmark_model_of_2018_and_2019() -> None:
     for text in (TFLITE_2018, TFLITE_2019):
-        told = parse_benchmark_model(text)
-        assert (told.load, told.first, told.warmup, told.usual, told.runs) == (4183, 39195, 13, 37625.7, 50)
-        assert told.figures == {"mean": 37531.4, "min": 37413, "max": 37809, "std": 61}
+        times = parse_benchmark_model(text)
+        assert (times.load, times.first, times.warmup, times.warmup_time, times.runs) == (4183, 39195, 13, 37625.7, 50)
+        assert times.figures == {"mean": 37531.4, "min": 37413, "max": 37809, "std": 61}
 
 
-def test_benchmark_model_of_2021() -> None:
-    told = parse_benchmark_model(TFLITE_2021)
-    assert (told.load, told.first, told.warmup, told.usual) == (17187, 3512391, 1, 3512390)
-    assert told.runs == 50 and told.figures == {"mean": 2950340, "min": 2727568, "max": 3189954, "std": 109798}
+def test_parse_benchmark_model_of_2021() -> None:
+    times = parse_benchmark_model(TFLITE_2021)
+    assert (times.load, times.first, times.warmup, times.warmup_time) == (17187, 3512391, 1, 3512390)
+    assert times.runs == 50 and times.figures == {"mean": 2950340, "min": 2727568, "max": 3189954, "std": 109798}
 
 
-def test_benchmark_model_of_litert() -> None:
-    told = parse_benchmark_model(LITERT)
-    assert (told.load, told.first, told.warmup, told.usual, told.runs) == (5579, 6021, 398, 5013, 1196)
-    assert told.figures == {
+def test_parse_benchmark_model_of_litert() -> None:
+    times = parse_benchmark_model(LITERT)
+    assert (times.load, times.first, times.warmup, times.warmup_time, times.runs) == (5579, 6021, 398, 5013, 1196)
+    assert times.figures == {
         "mean": 5014.5,
         "min": 4985,
         "max": 5450,
@@ -136,44 +136,44 @@ def test_benchmark_model_of_litert() -> None:
         "p50": 5011,
         "p95": 5042,
     }
-    assert told.samples == ()
+    assert times.samples == ()
 
 
-def test_benchmark_model_in_androids_log() -> None:
-    told = parse_benchmark_model(LITERT_SAME)
-    assert (told.warmup, told.runs) == (2, 25)
-    assert told.figures == {"mean": 50, "p5": 50, "p50": 50, "p95": 50}
+def test_parse_benchmark_model_in_androids_log() -> None:
+    times = parse_benchmark_model(LITERT_SAME)
+    assert (times.warmup, times.runs) == (2, 25)
+    assert times.figures == {"mean": 50, "p5": 50, "p50": 50, "p95": 50}
 
 
-def test_executor_runner_with_samples() -> None:
+def test_parse_executor_runner_with_samples() -> None:
     for text in (EXECUTORCH_2026, EXECUTORCH_LOG):
-        told = parse_executor_runner(text)
-        assert told.samples == (9944.288, 5000.0, 5100.0) and told.first == 9944.288
-        assert told.load == pytest.approx(44632.682) and told.runs == 3
-        assert told.figures["mean"] == pytest.approx(6681.429, abs=0.001)
+        times = parse_executor_runner(text)
+        assert times.samples == (9944.288, 5000.0, 5100.0) and times.first == 9944.288
+        assert times.load == pytest.approx(44632.682) and times.runs == 3
+        assert times.figures["mean"] == pytest.approx(6681.429, abs=0.001)
 
 
-def test_executor_runner_with_one_time() -> None:
-    told = parse_executor_runner(EXECUTORCH_2025)
-    assert told.samples == () and told.first is None and told.load is None
-    assert told.runs == 4 and told.figures == {"mean": pytest.approx(5726.221, abs=0.001)}
+def test_parse_executor_runner_with_one_time() -> None:
+    times = parse_executor_runner(EXECUTORCH_2025)
+    assert times.samples == () and times.first is None and times.load is None
+    assert times.runs == 4 and times.figures == {"mean": pytest.approx(5726.221, abs=0.001)}
 
 
-def test_a_log_that_forgot_its_begin_gives_no_samples() -> None:
+def test_an_incomplete_log_gives_no_samples() -> None:
     text = "\n".join(line for line in EXECUTORCH_2026.splitlines() if "Iteration 1 " not in line)
-    told = parse_executor_runner(text)
-    assert told.samples == () and told.runs == 3
+    times = parse_executor_runner(text)
+    assert times.samples == () and times.runs == 3
 
 
-def test_executor_runner_without_times() -> None:
-    with pytest.raises(DeviceError, match="does not tell how long executions took: build a newer one"):
+def test_executor_runner_without_times_is_an_error() -> None:
+    with pytest.raises(DeviceError, match="does not report how long executions took: build a newer one"):
         parse_executor_runner(EXECUTORCH_2024)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "it says nothing"),
+        ("", "it printed nothing"),
         ("STARTING!\nERROR: Failed to load the model\n\n", "its last line: ERROR: Failed to load the model"),
         (LITERT.partition("INFO: Inference")[0], "its last line: INFO: count=1196"),
         (LITERT.replace("Inference (avg): 5014.5", "Inference (avg): nan"), "its last line: INFO: Memory"),
@@ -182,10 +182,10 @@ def test_executor_runner_without_times() -> None:
         ("x" * 5000, "its last line: x{200}$"),
     ],
 )
-def test_output_that_is_not_understood(text: str, words: str) -> None:
-    with pytest.raises(DeviceError, match=f"benchmark_model ended without a result that is understood; .*{words}"):
+def test_output_without_a_result_is_an_error(text: str, words: str) -> None:
+    with pytest.raises(DeviceError, match=f"benchmark_model ended without a result that edgeshift can read; .*{words}"):
         parse_benchmark_model(text)
-    with pytest.raises(DeviceError, match="executor_runner ended without a result that is understood"):
+    with pytest.raises(DeviceError, match="executor_runner ended without a result that edgeshift can read"):
         parse_executor_runner(text)
 
 
@@ -200,7 +200,7 @@ SETTINGS = Settings(
     frames="drawn",
     width=640,
     height=480,
-    ceiling=80.0,
+    max_temperature=80.0,
 )
 
 
@@ -211,14 +211,14 @@ def ready(phone: PhoneDouble) -> PhoneDouble:  # noqa: F811
 
 
 @pytest.mark.slow
-def test_tflite_on_a_phone(ready: PhoneDouble, made, tmp_path: Path) -> None:
+def test_measure_a_tflite_artifact_on_a_phone(ready: PhoneDouble, made, tmp_path: Path) -> None:
     artifact = made("tsm", "int8", "tflite").path
     script = tmp_path / "benchmark_model"
     answer = LITERT.replace("INFO: STARTING!", "INFO: STARTING! $*")
     script.write_text(f'#!/bin/sh\ntaskset -p $$ > "$ROOT/pinned"\ncat >&2 <<END\n{answer}END\n')
     device = AdbDevice()
     repeat = measure_vendor(device, artifact, SETTINGS, program=script)
-    assert repeat.told["p50"] == 5011 and repeat.infer == () and repeat.end_to_end == ()
+    assert repeat.reported["p50"] == 5011 and repeat.infer == () and repeat.end_to_end == ()
     assert (repeat.load, repeat.first, repeat.warmup, repeat.warm) == (0.005579, 0.006021, 398, True)
     assert repeat.seconds == pytest.approx(1196 * 5014.5e-6)
     assert repeat.runtime == "benchmark_model (its vendor's program; random inputs, states not carried)"
@@ -226,14 +226,14 @@ def test_tflite_on_a_phone(ready: PhoneDouble, made, tmp_path: Path) -> None:
     assert (ready.root / "pinned").read_text().split()[-1] == f"{1 << CORE:x}", "pinned"
     [there] = ready.file(FOLDER).glob("*.tflite")
     assert there.read_bytes() == artifact.read_bytes()
-    said = next(query for query in ready.asked if "--graph" in query)
+    said = next(query for query in ready.services if "--graph" in query)
     assert f"--graph={FOLDER}/{there.name} --num_threads=2 --warmup_runs=40" in said
     assert "--num_runs=64 --min_secs=6.0" in said
     assert msgspec.json.decode(msgspec.json.encode(repeat), type=type(repeat)) == repeat
-    transfers = ready.asked.count("sync:")
+    transfers = ready.services.count("sync:")
     script.unlink()
-    measure_vendor(device, artifact, SETTINGS)  # it is there now, and so is the artifact
-    assert ready.asked.count("sync:") == transfers
+    measure_vendor(device, artifact, SETTINGS)  # program and artifact are on the phone now
+    assert ready.services.count("sync:") == transfers
 
 
 RUNNER = """
@@ -245,23 +245,25 @@ echo "Model executed successfully $n time(s) in $((n * 100 + 300)).000000 ms." >
 
 
 @pytest.mark.slow
-def test_executorch_on_a_phone(ready: PhoneDouble, made) -> None:
-    """On Android it writes into the log, not to the terminal."""
+def test_measure_an_executorch_artifact_on_a_phone(ready: PhoneDouble, made) -> None:
+    """On Android the program writes to the log, not to the terminal."""
     artifact = made("tsm", "int8", "executorch").path
     ready.program("executor_runner", RUNNER, "data/local/tmp")
     ready.program("logcat", 'cat "$ROOT/log" && rm "$ROOT/log"')
     repeat = measure_vendor(AdbDevice(), artifact, SETTINGS)
-    # 40 to warm up, and 1.2 times the executions of 0.1 s that make 6 s.
+    # 40 executions of warm-up, and 1.2 times the executions of 0.1 s that take 6 s.
     assert repeat.warmup == 40 and repeat.infer == (100_000.0,) * 72 and repeat.warm
-    assert repeat.told == {"mean": 100_000.0} and repeat.seconds == pytest.approx(7.2)
+    assert repeat.reported == {"mean": 100_000.0} and repeat.seconds == pytest.approx(7.2)
     assert (repeat.load, repeat.first) == (0.0035, 0.4)
     assert repeat.runtime.startswith("executor_runner (its vendor's program; inputs of ones, ")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["tflite", "executorch"])
-def test_by_the_command(ready: PhoneDouble, made, tmp_path: Path, monkeypatch, capsys, target: str) -> None:
-    """Without Python on the phone: pinned to its fastest cores unless told otherwise; reports that are read again."""
+def test_bench_command_on_a_phone_without_python(
+    ready: PhoneDouble, made, tmp_path: Path, monkeypatch, capsys, target: str
+) -> None:
+    """By default the program is pinned to the fastest cores. The report can be shown, but not compared end to end."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for core, clock in ((7, 1_000_000), (CORE, 4_000_000)):
         ready.file(f"/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq").write_text(f"{clock}\n")
@@ -283,28 +285,28 @@ def test_by_the_command(ready: PhoneDouble, made, tmp_path: Path, monkeypatch, c
     assert isinstance(report, Report) and report.settings.cores == (CORE,)
     assert (ready.root / "pinned").read_text().split()[-1] == f"{1 << CORE:x}"
     (subject,) = report.subjects
-    assert len(subject.repeats) == 3 and all(repeat.told for repeat in subject.repeats)
+    assert len(subject.repeats) == 3 and all(repeat.reported for repeat in subject.repeats)
     assert all(bool(repeat.infer) == (target == "executorch") for repeat in subject.repeats)
     assert run("report", out) == 0
-    assert "told by" in capsys.readouterr().out
+    assert "reported by" in capsys.readouterr().out
     assert run("compare", out, out, "--allow-invalid") == 2
     error = capsys.readouterr().err
     assert "has no end to end" in error and error.count("\n") == 1
 
 
 @pytest.mark.slow
-def test_executorch_with_one_time_for_all(ready: PhoneDouble, made) -> None:
+def test_measure_with_one_time_for_all_executions(ready: PhoneDouble, made) -> None:
     artifact = made("tsm", "int8", "executorch").path
     ready.program("executor_runner", RUNNER.replace("Iteration", "#").replace("loaded", "#"), "data/local/tmp")
     ready.program("logcat", 'cat "$ROOT/log" && rm "$ROOT/log"')
     repeat = measure_vendor(AdbDevice(), artifact, SETTINGS)
     assert repeat.infer == () and not repeat.warm and repeat.first == 0.4 and repeat.warmup == 0
-    assert repeat.told["mean"] == pytest.approx((112 * 100e3 + 300e3) / 112)
-    assert repeat.runtime.endswith("load not told)")
+    assert repeat.reported["mean"] == pytest.approx((112 * 100e3 + 300e3) / 112)
+    assert repeat.runtime.endswith("load not reported)")
 
 
 @pytest.mark.slow
-def test_what_goes_wrong(ready: PhoneDouble, made, tmp_path: Path) -> None:
+def test_errors_name_the_program_and_the_remedy(ready: PhoneDouble, made, tmp_path: Path) -> None:
     artifact, device = made("tsm", "int8", "tflite").path, AdbDevice()
 
     def fails(words: str, settings: Settings = SETTINGS, program: Path | None = None, file: Path = artifact) -> None:
@@ -315,18 +317,18 @@ def test_what_goes_wrong(ready: PhoneDouble, made, tmp_path: Path) -> None:
     fails("there is no such file; benchmark_model must be built for the phone", program=tmp_path / "none")
     fails("benchmark_model has no --mode paced", msgspec.structs.replace(SETTINGS, mode="paced", fps=30.0))
     fails("has no --lock-clocks", msgspec.structs.replace(SETTINGS, locked=True))
-    fails("run .tflite and .pte here, not .onnx", file=made("tsm", "int8", "onnx").path)
+    fails("run .tflite and .pte, not .onnx", file=made("tsm", "int8", "onnx").path)
     ready.program("benchmark_model", "echo ERROR: unknown flag >&2; exit 1", "data/local/tmp")
     fails("benchmark_model failed with 1: ERROR: unknown flag")
     ready.program("benchmark_model", "echo INFO: done", "data/local/tmp")
-    fails("benchmark_model ended without a result that is understood; its last line: INFO: done")
+    fails("benchmark_model ended without a result that edgeshift can read; its last line: INFO: done")
     wrong = tmp_path / "wrong"
     wrong.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(64))
     fails("cannot run taskset|failed with|cannot run", program=wrong)
 
 
 @pytest.mark.slow
-def test_unplugged_while_it_is_timed(ready: PhoneDouble, server: AdbDouble, made) -> None:  # noqa: F811
+def test_a_phone_that_is_unplugged_while_it_is_timed(ready: PhoneDouble, server: AdbDouble, made) -> None:  # noqa: F811
     ready.program("benchmark_model", "kill -9 $PPID; sleep 5", "data/local/tmp")
-    with pytest.raises(DeviceError, match="was lost in the middle"):
+    with pytest.raises(DeviceError, match="the connection was lost"):
         measure_vendor(AdbDevice(), made("tsm", "int8", "tflite").path, SETTINGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from edgeshift.cli import completion
+from edgeshift.cli.completion import VALUES
 from edgeshift.cli.options import (
     Artifacts,
     AsJson,
@@ -19,6 +19,9 @@ from edgeshift.cli.options import (
     Threads,
     option,
 )
+from edgeshift.cli.output import print_json, print_next, require_report_file, write_report
+from edgeshift.cli.phone_visit import measure_in_browser, printer
+from edgeshift.cli.report_text import show_latency
 from edgeshift.cli.settings import mode_settings, parse_cores, parse_frame_size, parse_runtime_options, require_mode
 from edgeshift.errors import DeviceError, EdgeshiftError
 
@@ -34,7 +37,7 @@ NOT_VALID = 3
 
 def run(
     files: Artifacts,
-    name: Annotated[str, option("Device", "--device", metavar="DEVICE", autocompletion=completion.devices)] = "local",
+    name: Annotated[str, option("Device", "--device", metavar="DEVICE", autocompletion=VALUES["devices"])] = "local",
     program: Annotated[Path | None, option("Device", metavar="FILE")] = None,
     cores: Annotated[str | None, option("Device", metavar="4,5|4-7")] = None,
     ceiling: Annotated[float, option("Device", min=0, max=200)] = 80.0,
@@ -87,17 +90,15 @@ def run(
 
     Exit status: 2 if something cannot be measured; with --strict 3 if a measurement is not valid or not stable.
     """
-    import msgspec
-
-    from edgeshift.cli.output import require_file_name, write_report
-
-    if resume and out is None:
-        raise EdgeshiftError("--resume continues an earlier run to the same --out: give it")
-    require_file_name(out, ".json")
+    require_report_file(out, resume=resume)
     width, height = parse_frame_size(frame_size)
     require_mode(mode, fps, minutes)
-    settings = msgspec.structs.replace(
-        mode_settings(mode, repeats=repeats, fps=fps, minutes=minutes, threads=threads),
+    settings = mode_settings(
+        mode,
+        repeats=repeats,
+        fps=fps,
+        minutes=minutes,
+        threads=threads,
         cores=None if cores is None else parse_cores(cores),
         frames=source if source == DRAWN else Path(source).name,
         width=width,
@@ -131,7 +132,6 @@ def run(
 def _measure_in_browser(files: list[Path], name: str, settings: Settings, *, as_json: bool) -> Report:
     """Measure one artifact in the browser of the phone that opens the page."""
     from edgeshift.apps.phone import ServerOptions
-    from edgeshift.cli.phone_visit import measure_in_browser, printer
 
     accelerator = name.partition(":")[2] or "cpu"
     if accelerator not in ("cpu", "webgpu") or len(files) != 1:
@@ -142,8 +142,6 @@ def _measure_in_browser(files: list[Path], name: str, settings: Settings, *, as_
 def _print(report: Report, out: Path | None, *, as_json: bool) -> int:
     """Print a report and return the exit status of --strict."""
     from edgeshift.benchmarks.latency.summary import summarize
-    from edgeshift.cli.output import print_json, print_next
-    from edgeshift.cli.report_text import show_latency
 
     summaries = summarize(report)
     if as_json:

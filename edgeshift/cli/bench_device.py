@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.output import print_note
 from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError
 
 if TYPE_CHECKING:
-    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.devices.device import Device
     from edgeshift.benchmarks.devices.facts import Facts
     from edgeshift.benchmarks.latency.bench import Plan
@@ -39,7 +39,6 @@ def measure_on_device(
     import msgspec
 
     from edgeshift._system.json_lines import require_resume
-    from edgeshift._system.progress import ProgressBars
     from edgeshift._system.signals import interrupt_on_stop
     from edgeshift.benchmarks.devices.adb import AdbDevice
     from edgeshift.benchmarks.devices.find import device_lock, find_device

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.options import AsJson, option
+from edgeshift.cli.output import print_facts, print_json, print_next
 from edgeshift.errors import EdgeshiftError, unknown
 
 if TYPE_CHECKING:
@@ -56,8 +58,6 @@ def run(
       edgeshift clips --out streams --stream 4 --seconds 120
       edgeshift clips --out test --stream 1 --script "left, pause 2, star 4, away 3, wander"
     """
-    from edgeshift._system.progress import ProgressBars
-    from edgeshift.cli.output import print_facts, print_json, print_next
     from edgeshift.gestures import parse_script
     from edgeshift.gestures.folder import Drawing, draw_folder
 

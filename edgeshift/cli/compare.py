@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeshift.cli.options import AsJson, option
+from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 from edgeshift.errors import CheckFailedError, EdgeshiftError
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ def run(
     from edgeshift.benchmarks.latency.result import Report as LatencyReport
     from edgeshift.benchmarks.reports import accuracy_compare, latency_compare
     from edgeshift.benchmarks.reports.documents import read_document
-    from edgeshift.cli.output import print_json, print_next
 
     share = None if tolerance is None else _share(tolerance)
     names = [name.strip() for name in across.split(",") if name.strip()]
@@ -124,7 +124,6 @@ def _print(found: Comparison | Changes, problems: list[str]) -> None:
     from edgeshift.benchmarks.accuracy.table import points
     from edgeshift.benchmarks.latency.table import milliseconds
     from edgeshift.benchmarks.reports.latency_compare import Comparison
-    from edgeshift.cli.output import print_facts, print_table
 
     notes: list[tuple[str, object]] = []
     if isinstance(found, Comparison):

@@ -1,68 +1,55 @@
-"""Values that the shell completes, and that help texts list. All come from the registries.
-
-Each function returns every value, some with a description that zsh and fish show; typer keeps those that start with
-the text typed so far.
-"""
+"""Values that the shell completes and that help texts list. They come from the registries."""
 
 from __future__ import annotations
 
-from edgeshift.targets import ALL_PRECISIONS, RUNTIMES, TARGETS
+from collections.abc import Callable, Iterable
+
+from edgeshift.targets import RUNTIMES, TARGETS, Target
 
 #: The target of `convert` that stands for every target.
 ALL = "all"
+#: Kinds of devices, and what they are.
+DEVICES = (
+    ("local", "this machine"),
+    ("ssh://", "a board: ssh://user@host"),
+    ("adb", "a phone on a cable: adb, or adb:SERIAL"),
+    ("browser", "a phone's browser"),
+)
+Values = Callable[[], Iterable[tuple[str, str]]]
 
 
-def targets() -> list[tuple[str, str]]:
-    """Return the targets and ``all``."""
-    return [*((target.name, target.title) for target in TARGETS.values()), (ALL, "every target, into one folder")]
-
-
-def precisions() -> list[str]:
-    """Return the precisions of all targets."""
-    return [name for name in ALL_PRECISIONS if any(name in target.precisions for target in TARGETS.values())]
-
-
-def states() -> list[tuple[str, str]]:
-    """Return the state forms of all targets, and which targets have them."""
-    forms: dict[str, list[str]] = {}
+def of_targets(values_of: Callable[[Target], Iterable[str]]) -> dict[str, str]:
+    """Return {value: names of the targets that have it} of a property such as their state forms."""
+    owners: dict[str, list[str]] = {}
     for target in TARGETS.values():
-        for form in target.states:
-            forms.setdefault(form, []).append(target.name)
-    return [(form, "all targets" if len(names) == len(TARGETS) else ", ".join(names)) for form, names in forms.items()]
+        for value in values_of(target):
+            owners.setdefault(value, []).append(target.name)
+    return {value: "all targets" if len(names) == len(TARGETS) else ", ".join(names) for value, names in owners.items()}
 
 
-def backends() -> list[tuple[str, str]]:
-    """Return the back ends of all targets, and which targets have them."""
-    return [(name, target.name) for target in TARGETS.values() for name in target.backends]
-
-
-def runtimes() -> list[tuple[str, str]]:
-    """Return the runtimes that must be asked for by name."""
-    return [(runtime.name, runtime.title) for runtime in RUNTIMES.values() if not runtime.by_suffix]
-
-
-def models() -> list[str]:
-    """Return the names of the models."""
+def models() -> Iterable[tuple[str, str]]:
+    """Return the names of the models. They have no description."""
     from edgeshift.models import MODELS
 
-    return list(MODELS)
+    return ((name, "") for name in MODELS)
 
 
-def devices() -> list[tuple[str, str]]:
-    """Return the kinds of devices."""
-    return [
-        ("local", "this machine"),
-        ("ssh://", "a board: ssh://user@host"),
-        ("adb", "a phone on a cable: adb, or adb:SERIAL"),
-        ("browser", "a phone's browser"),
-    ]
+#: {kind of value: function that returns (value, description)}. typer keeps the values that begin with the typed text.
+VALUES: dict[str, Values] = {
+    "targets": lambda: [*((target.name, target.title) for target in TARGETS.values()), (ALL, "every target")],
+    "precisions": lambda: of_targets(lambda target: target.precisions).items(),
+    "states": lambda: of_targets(lambda target: target.states).items(),
+    "backends": lambda: of_targets(lambda target: target.backends).items(),
+    # Other runtimes are chosen by the suffix of a file.
+    "runtimes": lambda: ((one.name, one.title) for one in RUNTIMES.values() if not one.by_suffix),
+    "models": models,
+    "devices": lambda: DEVICES,
+}
 
 
-def placeholders() -> dict[str, str]:
-    """Return {placeholder in a help text: the text that replaces it}."""
-    return {
-        "{targets}": ", ".join(name for name, _ in targets() if name != ALL),
-        "{states}": ", ".join(f"{form} ({where})" for form, where in states()),
-        "{backends}": ", ".join(f"{name} ({where})" for name, where in backends()),
-        "{runtimes}": ", ".join(f"{name} ({title})" for name, title in runtimes()),
-    }
+def fill(text: str) -> str:
+    """Replace placeholders such as ``{states}`` in a help text by the values of that kind."""
+    for kind in ("targets", "states", "backends", "runtimes"):
+        values = [value if kind == "targets" else f"{value} ({about})" for value, about in VALUES[kind]()]
+        text = text.replace(f"{{{kind}}}", ", ".join(value for value in values if value != ALL))
+    return text

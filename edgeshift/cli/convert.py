@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from edgeshift.cli import completion
-from edgeshift.cli.completion import ALL
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.completion import ALL, VALUES
+from edgeshift.cli.convert_text import show_all, show_one
 from edgeshift.cli.options import AsJson, option
+from edgeshift.cli.output import print_note
 from edgeshift.errors import EdgeshiftError, missing
 from edgeshift.targets import Precision, find_target
 
 if TYPE_CHECKING:
-    from edgeshift._system.progress import ProgressBars
     from edgeshift.checkpoints import Checkpoint
     from edgeshift.gestures.fitted_clips import FittedClips
     from edgeshift.video.fit import Frame
 
 
 def run(
-    target: Annotated[str, option("Target", metavar="NAME", autocompletion=completion.targets)],
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", autocompletion=completion.models)] = None,
-    precision: Annotated[Precision, option("Target", autocompletion=completion.precisions)] = "int8",
-    state: Annotated[str, option("Target", metavar="FORM", autocompletion=completion.states)] = "io",
-    backend: Annotated[str | None, option("Target", metavar="NAME", autocompletion=completion.backends)] = None,
+    target: Annotated[str, option("Target", metavar="NAME", autocompletion=VALUES["targets"])],
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", autocompletion=VALUES["models"])] = None,
+    precision: Annotated[Precision, option("Target", autocompletion=VALUES["precisions"])] = "int8",
+    state: Annotated[str, option("Target", metavar="FORM", autocompletion=VALUES["states"])] = "io",
+    backend: Annotated[str | None, option("Target", metavar="NAME", autocompletion=VALUES["backends"])] = None,
     fresh_states: Annotated[bool, option("Target")] = False,
     weights: Annotated[Path | None, option("Source", metavar="FILE")] = None,
     labels: Annotated[Path | None, option("Source", metavar="FILE")] = None,
@@ -84,9 +85,6 @@ def run(
         from edgeshift import converters
     except ImportError as error:
         raise missing(error.name or "torch", "convert", "converting") from error
-    from edgeshift._system.progress import ProgressBars
-    from edgeshift.cli.convert_text import show_all, show_one
-    from edgeshift.cli.output import print_note
 
     options = converters.Options(
         precision=precision,

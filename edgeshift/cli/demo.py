@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.facts import UNTRAINED
 from edgeshift.cli.options import Artifacts, AsJson, Runtime, Threads, option
 from edgeshift.cli.output import print_json, require_file_name
@@ -77,7 +78,6 @@ def run(
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source clip.mp4 --headless
       edgeshift demo F --source 0 --headless --on "left=playerctl previous" --on "right=playerctl next"
     """
-    from edgeshift._system.progress import ProgressBars
     from edgeshift.apps.camera.actions import Actions, parse_action
     from edgeshift.apps.camera.app import App, Settings
     from edgeshift.apps.camera.display.answers import AnswerSheet

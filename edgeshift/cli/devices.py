@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeshift.cli import completion
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.completion import VALUES
 from edgeshift.cli.options import AsJson
+from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError, one_line
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ TOGETHER = 8
 
 
 def run(
-    names: Annotated[list[str] | None, typer.Argument(metavar="DEVICE", autocompletion=completion.devices)] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="DEVICE", autocompletion=VALUES["devices"])] = None,
     as_json: AsJson = False,
 ) -> int:
     """List the devices that can be measured: this machine, the phones that adb sees, and the boards that are named.
@@ -37,9 +39,7 @@ def run(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.devices.find import find_device
-    from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 
     names = names or []
     named = [find_device(name) for name in dict.fromkeys(names)]  # a malformed name is an error at once

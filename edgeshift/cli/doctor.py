@@ -8,12 +8,13 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.options import AsJson
+from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 from edgeshift.errors import install_command
 from edgeshift.targets import RUNTIMES, TARGETS, Target
 
 if TYPE_CHECKING:
-    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.devices.facts import Facts
 
 #: Seconds that an import may take. The first one after an installation compiles the package.
@@ -51,9 +52,7 @@ def run(as_json: AsJson = False) -> None:
       edgeshift doctor
       edgeshift doctor --json
     """
-    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.devices.facts import read_facts
-    from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 
     rows, facts = examine(ProgressBars()), read_facts()
     if as_json:
@@ -92,7 +91,6 @@ def examine(bars: ProgressBars) -> list[Row]:
 
 def device_facts(facts: Facts) -> list[tuple[str, object]]:
     """Return the facts of a device as names and values."""
-    from edgeshift.cli.output import size_text
 
     clock = [f"{present:.0f} of {maximum:.0f}" for present, maximum in facts.clock.values()]
     temperatures = [f"{sensor} {degrees:.0f} C" for sensor, degrees in facts.temperatures.items()]

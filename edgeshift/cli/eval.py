@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeshift.cli import completion
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.completion import VALUES
+from edgeshift.cli.facts import UNTRAINED, Facts
 from edgeshift.cli.options import AsJson, ReportFile, Resume, option
+from edgeshift.cli.output import (
+    print_facts,
+    print_json,
+    print_next,
+    print_note,
+    print_table,
+    require_file_name,
+    require_report_file,
+    write_report,
+)
+from edgeshift.cli.report_text import show_changes
 from edgeshift.errors import DeviceLostError, EdgeshiftError
 
 if TYPE_CHECKING:
-    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.accuracy.candidate import Candidate
     from edgeshift.benchmarks.accuracy.journal import Journal
     from edgeshift.benchmarks.accuracy.measure import Measured
@@ -31,7 +43,7 @@ def run(
     label_map: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
     split: Annotated[str | None, option("Data", metavar="NAME")] = None,
     subset: Annotated[str | None, option("Data", metavar="A,B,...")] = None,
-    name: Annotated[str, option("Device", "--device", metavar="DEVICE", autocompletion=completion.devices)] = "local",
+    name: Annotated[str, option("Device", "--device", metavar="DEVICE", autocompletion=VALUES["devices"])] = "local",
     jobs: Annotated[int, option("Device", min=1, max=64)] = 1,
     out: ReportFile = None,
     picture: Annotated[Path | None, option("Output", metavar="FILE.png")] = None,
@@ -67,20 +79,15 @@ def run(
       edgeshift eval fp32.tflite int8.tflite --data split.csv --split val --label-map del=x --out accuracy.json
     """
     from edgeshift._system.json_lines import require_resume
-    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.accuracy.candidate import open_candidate
     from edgeshift.benchmarks.accuracy.journal import Journal
     from edgeshift.benchmarks.accuracy.remote import open_on_device
     from edgeshift.benchmarks.accuracy.report import make_report
     from edgeshift.benchmarks.devices.find import device_lock, find_device
     from edgeshift.benchmarks.reports.figure import require_matplotlib
-    from edgeshift.cli.output import print_json, print_next, print_note, require_file_name, write_report
-    from edgeshift.cli.report_text import show_changes
     from edgeshift.video.dataset import read_dataset, read_label_map
 
-    if resume and out is None:
-        raise EdgeshiftError("--resume continues an earlier run to the same --out: give it")
-    require_file_name(out, ".json")
+    require_report_file(out, resume=resume)
     require_file_name(picture, ".png")
     if picture is not None:
         require_matplotlib("--picture")
@@ -145,7 +152,6 @@ def _measure(
 def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], subset: tuple[str, ...] | None) -> None:
     """Refuse labels that the model does not have, and note which clips are excluded."""
     from edgeshift.benchmarks.accuracy.report import gestures, require_labels
-    from edgeshift.cli.output import print_note
     from edgeshift.events.spotter import describe_rule
 
     labels, file = candidate.model.spec.labels, candidate.path.name
@@ -161,8 +167,6 @@ def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], su
 
 
 def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> None:
-    from edgeshift.cli.facts import UNTRAINED, Facts
-    from edgeshift.cli.output import print_facts, print_table
     from edgeshift.events.spotter import describe_rule
 
     counted = sum(row.clips for row in result.rows)

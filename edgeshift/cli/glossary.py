@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from edgeshift.cli.output import print_facts
+
 #: {term: its definition}, in alphabetical order.
 GLOSSARY = {
     "agent": "The one-file program that edgeshift runs on a board or phone to measure there; nothing is installed.",
@@ -28,8 +30,8 @@ GLOSSARY = {
     "partition": "A run of operators that one delegate executes without a return to the runtime; fewer are faster.",
     "place": "A point in the network where channels are shifted in time.",
     "report": "The JSON file that bench or eval writes with --out, for compare and report.",
-    "self-check": "A few frames and their expected logits in the artifact, so that a device checks itself without torch.",
-    "shift table": "The shift as data: rows of time offset dt, offsets dh and dw in the frame, channels, and fill.",
+    "self-check": "Frames and expected logits in the artifact, with which a device checks itself without torch.",
+    "shift table": "The shift as data: rows of time offset dt, offsets dh and dw in the frame, channels and fill.",
     "slot": "The channels of a place that hold the past, or those that hold the future.",
     "state": "A tensor with past values of one place; the step function takes it and returns the next one.",
     "step function": "The only function of an artifact: step(frame, states) returns logits and the next states.",
@@ -42,7 +44,6 @@ GLOSSARY = {
 
 def explain(terms: Iterable[str]) -> None:
     """Print the definitions of some terms, in the order of the glossary."""
-    from edgeshift.cli.output import print_facts
 
     wanted = set(terms)
     print_facts("Terms", [(term, text) for term, text in GLOSSARY.items() if term in wanted])

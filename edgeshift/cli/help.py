@@ -11,7 +11,7 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
-from edgeshift.cli.completion import placeholders
+from edgeshift.cli.completion import fill
 
 #: The section of a docstring that describes the parameters, and one parameter in it.
 ARGS = re.compile(r"^Args:\n((?: {4}.*\n?)+)\n*", re.MULTILINE)
@@ -57,9 +57,7 @@ class Command(HelpPage, TyperCommand):
         self.help = ARGS.sub("", text)
         for param in self.params:
             assert isinstance(param, (TyperArgument, TyperOption))
-            param.help = described.get(param.name, param.help or "")
-            for placeholder, names in placeholders().items():
-                param.help = param.help.replace(placeholder, names)
+            param.help = fill(described.get(param.name, param.help or ""))
             if isinstance(param, TyperOption) and param.is_bool_flag:
                 param.secondary_opts, param.metavar = [], ""
 

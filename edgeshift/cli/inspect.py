@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeshift.cli import glossary
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
 from edgeshift.cli.options import Artifact, AsJson, Explain
+from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 from edgeshift.errors import ArtifactError
 from edgeshift.targets import TARGETS
 
 if TYPE_CHECKING:
     from edgeshift.artifact.spec import StreamSpec
-    from edgeshift.cli.facts import Facts
 
 NOT_VERIFIED = "not verified when it was made, as nothing there could run it; edgeshift verify checks it on a device"
 NO_RULE = "none: the artifact does not say when a label is announced"
@@ -27,8 +29,6 @@ def run(file: Artifact, explain: Explain = False, as_json: AsJson = False) -> No
       edgeshift inspect tsm_mobilenet_v2_int8.tflite --explain
     """
     from edgeshift.artifact.file import read_artifact
-    from edgeshift.cli import glossary
-    from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 
     if file.suffix == ".safetensors":
         raise ArtifactError(f"{file} is a checkpoint, not an artifact: convert it with --weights first")
@@ -50,8 +50,6 @@ def run(file: Artifact, explain: Explain = False, as_json: AsJson = False) -> No
 
 
 def _facts(spec: StreamSpec) -> Facts:
-    from edgeshift.cli.facts import calibration_facts, graph_facts, model_facts, parity_facts, state_fact
-    from edgeshift.cli.output import size_text
     from edgeshift.events.spotter import describe_rule
 
     target = TARGETS.get(spec.target)

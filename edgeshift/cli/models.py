@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from edgeshift.cli.options import AsJson, option
+from edgeshift.cli.output import print_json, print_next, print_table, size_text
 
 NOTES = """\
 Multiply-adds count one each for convolutions and the linear head. The papers' FLOPs also count two per value of a
@@ -36,7 +37,6 @@ def run(
       edgeshift models
       edgeshift models --size 112 --classes 27 --json
     """
-    from edgeshift.cli.output import print_json, print_next, print_table, size_text
     from edgeshift.models import MODELS, ModelConfig, parse_name
 
     try:

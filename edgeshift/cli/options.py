@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from edgeshift.cli import completion
+from edgeshift.cli.completion import VALUES
 
 
 def option(panel: str, *names: str, **settings: Any) -> Any:
@@ -56,7 +56,7 @@ Runtime = Annotated[
     option(
         "Model",
         metavar="NAME",
-        autocompletion=completion.runtimes,
+        autocompletion=VALUES["runtimes"],
         help="Runtime that executes the artifact: {runtimes}. Default: chosen by the file name.",
     ),
 ]

@@ -66,6 +66,13 @@ def require_file_name(path: Path | None, *suffixes: str) -> None:
         raise EdgeshiftError(f"{path}: give a file named {' or '.join(f'*{suffix}' for suffix in suffixes)}")
 
 
+def require_report_file(out: Path | None, *, resume: bool) -> None:
+    """Raise EdgeshiftError if the report's file is not named *.json, or if a run is to be resumed without it."""
+    if resume and out is None:
+        raise EdgeshiftError("--resume continues an earlier run to the same --out: give it")
+    require_file_name(out, ".json")
+
+
 def write_report(path: Path, report: Any, *, indent: int = 0) -> None:
     """Write a report as JSON. The file appears when it is complete."""
     import msgspec

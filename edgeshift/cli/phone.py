@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from edgeshift.cli.options import Artifact, AsJson, Fps, Minutes, Mode, Repeats, ReportFile, Threads, option
+from edgeshift.cli.output import print_json, print_next, require_file_name, write_report
+from edgeshift.cli.phone_visit import Visit, printer
+from edgeshift.cli.report_text import show_summaries
 from edgeshift.cli.settings import mode_settings, require_mode
 from edgeshift.errors import EdgeshiftError
 
@@ -51,10 +54,7 @@ def run(
     """
     from edgeshift.apps.phone import ServerOptions
     from edgeshift.benchmarks.latency.summary import summarize
-    from edgeshift.cli.output import print_json, print_next, require_file_name, write_report
     from edgeshift.cli.phone_report import HIDDEN
-    from edgeshift.cli.phone_visit import Visit, printer
-    from edgeshift.cli.report_text import show_summaries
 
     require_file_name(out, ".json")
     require_mode(mode, fps, minutes)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
 if TYPE_CHECKING:
     from edgeshift.apps.phone import TimingPlan
     from edgeshift.apps.phone.job import PhoneArtifact
@@ -39,6 +37,8 @@ def browser_report(
         repeats: the repeats that were measured, at least one.
         lost: why repeats are missing; None: none is.
     """
+    import msgspec
+
     import edgeshift
     from edgeshift._system.files import sha256
     from edgeshift.benchmarks.latency.result import ArtifactResult, Report
@@ -96,6 +96,8 @@ def timing_plan(settings: Settings) -> TimingPlan:
 
 
 def _repeat(measured: RepeatMeasured) -> Repeat:
+    import msgspec
+
     from edgeshift.benchmarks.latency.result import Energy, Minute, Repeat, SensorReading
 
     nothing = SensorReading(temperatures={}, clock={}, throttled=None)

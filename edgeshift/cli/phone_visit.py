@@ -56,14 +56,11 @@ def measure_in_browser(
 
 
 class Visit:
-    """What one phone does while it is served.
+    """What one phone does while it is served. Arguments as for ``measure_in_browser``, except for these.
 
     Args:
-        file: the artifact.
         settings: returns the settings of a mode.
         mode: the mode to measure at once; None: the phone's user chooses.
-        accelerator: "cpu" or "webgpu".
-        write: called with each line for people.
     """
 
     def __init__(

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.options import AsJson, option
+from edgeshift.cli.output import print_json, print_next, require_file_name
+from edgeshift.cli.report_text import show_accuracy, show_latency
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.reports.documents import Document
@@ -32,11 +35,8 @@ def run(
       edgeshift report pi.json phone.json accuracy.json --out page.html
       edgeshift report pi.json --out latency.md
     """
-    from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.latency.result import Report as LatencyReport
     from edgeshift.benchmarks.reports.documents import read_document
-    from edgeshift.cli.output import print_json, print_next, require_file_name
-    from edgeshift.cli.report_text import show_accuracy, show_latency
 
     require_file_name(out, ".html", ".md")
     bars, documents = ProgressBars(), []

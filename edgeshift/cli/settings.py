@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeshift.cli.options import Mode
 from edgeshift.errors import EdgeshiftError
@@ -18,27 +18,23 @@ FITTED = "fitted"
 
 
 def mode_settings(
-    mode: Mode,
-    *,
-    repeats: int | None = None,
-    fps: float | None = None,
-    minutes: int | None = None,
-    threads: int = 1,
+    mode: Mode, *, repeats: int | None = None, fps: float | None = None, minutes: int | None = None, **others: Any
 ) -> Settings:
-    """Return the settings of a mode, with drawn frames of a camera's size.
+    """Return the settings of a mode, by default with drawn frames of a camera's size and one thread.
 
     Args:
         mode: name of the mode.
         repeats: number of fresh processes; None: the mode's own number.
         fps: frame rate of the mode paced, Hz; None: its default. Other modes ignore it.
         minutes: length of the mode sustained; None: its default. Other modes ignore it.
-        threads: number of CPU threads.
+        others: fields of ``Settings`` that differ from the default.
     """
     from edgeshift.benchmarks.latency.frames import DRAWN
     from edgeshift.benchmarks.latency.mode import FPS, MINUTES, MODES
     from edgeshift.benchmarks.latency.result import Settings
 
     length = MODES[mode]
+    usual: dict[str, Any] = {"frames": DRAWN, "width": 640, "height": 480, "max_temperature": 80.0}
     return Settings(
         mode=mode,
         steps=length.steps,
@@ -46,11 +42,7 @@ def mode_settings(
         repeats=repeats or length.repeats,
         fps=(fps or FPS) if mode == "paced" else None,
         minutes=(minutes or MINUTES) if mode == "sustained" else None,
-        threads=threads,
-        frames=DRAWN,
-        width=640,
-        height=480,
-        max_temperature=80.0,
+        **usual | others,
     )
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edgeshift.cli import completion
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.completion import VALUES
 from edgeshift.cli.options import AsJson, option
+from edgeshift.cli.output import print_facts, print_json, print_next, print_note
 from edgeshift.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 def run(
     out: Annotated[Path, option("Output", metavar="DIR")],
-    model: Annotated[str, typer.Argument(metavar="MODEL", autocompletion=completion.models)] = "tsm_mobilenet_v2",
+    model: Annotated[str, typer.Argument(metavar="MODEL", autocompletion=VALUES["models"])] = "tsm_mobilenet_v2",
     data: Annotated[Path | None, option("Data", metavar="DIR|CSV")] = None,
     strokes: Annotated[Path | None, option("Data", metavar="FILE")] = None,
     mirror: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
@@ -85,8 +87,6 @@ def run(
           --steps 600 --mirror left=right,right=left
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
-    from edgeshift._system.progress import ProgressBars
-    from edgeshift.cli.output import print_facts, print_json, print_next, print_note
     from edgeshift.training import Recipe, train
     from edgeshift.video.dataset import read_dataset
 

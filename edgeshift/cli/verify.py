@@ -6,14 +6,16 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli import glossary
+from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
+from edgeshift.cli.output import print_facts, print_json, print_next
 from edgeshift.errors import CheckFailedError, missing
 
 if TYPE_CHECKING:
-    from edgeshift._system.progress import ProgressBars
     from edgeshift.artifact.spec import ParitySpec, StreamSpec
     from edgeshift.checkpoints import Checkpoint
-    from edgeshift.cli.facts import Facts
     from edgeshift.stream import Model
     from edgeshift.stream.selfcheck import SelfCheck
 
@@ -43,9 +45,6 @@ def run(
 
     Exit status: 1 if a check fails.
     """
-    from edgeshift._system.progress import ProgressBars
-    from edgeshift.cli import glossary
-    from edgeshift.cli.output import print_facts, print_json, print_next
     from edgeshift.runtimes import load
     from edgeshift.stream.parity import failures
     from edgeshift.stream.selfcheck import self_check
@@ -83,7 +82,6 @@ def run(
 
 
 def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: str | None, *, holds: bool) -> Facts:
-    from edgeshift.cli.facts import UNTRAINED, parity_facts
 
     verdict = "ok" if check.ok else "FAILED"
     facts: Facts = [

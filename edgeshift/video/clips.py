@@ -1,10 +1,10 @@
-"""Frames with timestamps out of video files and image folders, sampled in the two ways shift models need.
+"""Read video files and image folders as frames with timestamps, and write videos.
 
     read_video   every frame
-    uniform      ``count`` frames spread over the whole clip: how clips are classified
-    paced        one frame per ``spacing`` seconds: what a stream sees
+    uniform      ``count`` frames spread over the whole clip, for the classification of clips
+    paced        one frame per ``spacing`` seconds, as a stream sees them
 
-A path is always a file or a folder of this machine, never an address, a device or a playlist.
+A path is always a local file or folder, never an address, a device or a playlist.
 """
 
 from __future__ import annotations
@@ -18,16 +18,22 @@ from typing import NamedTuple
 
 from edgeshift._system.files import atomic_write
 from edgeshift.errors import VideoError
-from edgeshift.video.decode import grabs, opencv_path
+from edgeshift.video.decode import lazy_frames, opencv_path
 from edgeshift.video.fit import Frame, opencv
 
-#: Names of video files end so.
+#: Suffixes of video files.
 VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
-CLOCK_TOLERANCE = 0.001  # seconds; some containers store whole milliseconds
+#: Tolerance of timestamps in seconds, because some containers store whole milliseconds.
+CLOCK_TOLERANCE = 0.001
 
 
 class TimedFrame(NamedTuple):
-    """One frame: uint8 [H, W, 3] RGB, and its time in seconds from the beginning of the clip."""
+    """A frame with its time.
+
+    Attributes:
+        frame: uint8 [H, W, 3] RGB.
+        timestamp: seconds from the start of the clip.
+    """
 
     frame: Frame
     timestamp: float
@@ -35,7 +41,15 @@ class TimedFrame(NamedTuple):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a clip says of itself. frames is 0 where its container does not tell; duration is in seconds."""
+    """Properties of a clip, as its container states them.
+
+    Attributes:
+        width: width of a frame, pixels.
+        height: height of a frame, pixels.
+        fps: frames per second.
+        frames: number of frames; 0: not stated.
+        duration: seconds; 0: not stated.
+    """
 
     width: int
     height: int
@@ -45,85 +59,94 @@ class VideoInfo:
 
 
 def read_video(path: str | Path, *, fps: float | None = None) -> Iterator[TimedFrame]:
-    """Every frame of a video file or image folder, in order. Holds one frame at a time.
+    """Yield every frame of a video file or image folder, in order. Only one frame is in memory at a time.
 
     Args:
-        path: a video file, or a folder of .jpg and .png files in the order of their names (2 before 10).
-        fps: frames per second of an image folder, 25 where it is not given. A file's own times come first.
+        path: a video file, or a folder of .jpg and .png files, which are sorted by name (2 before 10).
+        fps: frames per second of an image folder; None: 25. The times in a video file take precedence.
 
     Raises:
-        VideoError: at the first frame, where the path holds no video; after the last, where the file breaks off
-            before half of the frames and of the duration that its container announces.
+        VideoError: at the first frame, if the path is not a video; after the last frame, if the file ends before half
+            of the frames and half of the duration that its container states.
     """
-    with closing(grabs(path, fps)) as clip:
-        for grab in clip:
-            yield TimedFrame(grab.retrieve(), grab.timestamp)
+    with closing(lazy_frames(path, fps)) as clip:
+        for frame in clip:
+            yield TimedFrame(frame.retrieve(), frame.timestamp)
 
 
 def probe(path: str | Path, *, fps: float | None = None) -> VideoInfo:
-    """What a clip says of itself, after decoding its first frame. Arguments and errors as in ``read_video``."""
-    with closing(grabs(path, fps)) as clip:
+    """Return the properties of a clip, after decoding its first frame. Arguments and errors as in ``read_video``."""
+    with closing(lazy_frames(path, fps)) as clip:
         first = next(clip)
         height, width = first.retrieve().shape[:2]
-        return VideoInfo(width, height, first.fps, first.announced, first.announced / first.fps)
+        return VideoInfo(width, height, first.fps, first.frame_count, first.frame_count / first.fps)
 
 
 def uniform(path: str | Path, count: int, *, fps: float | None = None) -> list[TimedFrame]:
-    """``count`` frames, from the middle of each of ``count`` equal segments of the clip (TSN's test sampling).
+    """Return the middle frame of each of ``count`` equal segments of a clip (the test sampling of TSN).
 
-    A clip with fewer frames repeats some. Decodes the clip once, or twice where its container announces a wrong
-    number of frames; never holds more than ``count`` frames.
+    If the clip has fewer frames, some are repeated. The clip is decoded once, or twice if its container states a wrong
+    number of frames. At most ``count`` frames are in memory.
 
     Raises:
-        VideoError: as ``read_video``, or a count below 1.
+        VideoError: as ``read_video``, or the count is below 1.
     """
     if count < 1:
         raise VideoError(f"cannot sample {count} frames of {path}: ask for 1 or more")
-    frames = probe(path, fps=fps).frames
+    total = probe(path, fps=fps).frames
     while True:
-        picks = [int((segment + 0.5) * frames / count) for segment in range(count)]
-        kept: dict[int, TimedFrame] = {}
-        seen = 0
-        with closing(grabs(path, fps)) as clip:
-            for grab in clip:
-                if seen in picks:
-                    kept[seen] = TimedFrame(grab.retrieve(), grab.timestamp)
-                seen += 1
-        if seen == frames:
-            return [kept[index] for index in picks]
-        frames = seen  # the container was wrong: now the number is known
+        indices = [int((segment + 0.5) * total / count) for segment in range(count)]
+        frames: dict[int, TimedFrame] = {}
+        decoded = 0
+        with closing(lazy_frames(path, fps)) as clip:
+            for frame in clip:
+                if decoded in indices:
+                    frames[decoded] = TimedFrame(frame.retrieve(), frame.timestamp)
+                decoded += 1
+        if decoded == total:
+            return [frames[index] for index in indices]
+        total = decoded  # the container stated a wrong number
 
 
 def paced(path: str | Path, spacing: float, *, fps: float | None = None) -> Iterator[TimedFrame]:
-    """The frames that a stream with this ``spacing`` (seconds) takes: see ``Pacer``. Errors as ``read_video``.
+    """Yield the frames that are due in a stream with a frame spacing (``Pacer``). Errors as ``read_video``.
 
-    An image folder needs ``fps``: without it, its frames have no times to go by.
+    Args:
+        path: as for ``read_video``.
+        spacing: seconds between frames.
+        fps: frames per second of an image folder. It is required there, because images have no times.
     """
     pacer = Pacer(spacing)
     if fps is None and Path(path).is_dir():
         raise VideoError(f"{path} is a folder of images, which have no times: pass its frames per second")
-    with closing(grabs(path, fps)) as clip:
-        for grab in clip:
-            if pacer.takes(grab.timestamp):
-                yield TimedFrame(grab.retrieve(), grab.timestamp)
+    with closing(lazy_frames(path, fps)) as clip:
+        for frame in clip:
+            if pacer.takes(frame.timestamp):
+                yield TimedFrame(frame.retrieve(), frame.timestamp)
 
 
 class Pacer:
-    """Gates a stream by time: takes the first frame at or after every multiple of ``spacing`` seconds.
+    """Decides which frames of a stream are due: the first one at or after every multiple of ``spacing`` seconds.
 
-    The multiples count from the first frame, so the pace does not drift whatever the camera's rate. After a gap
-    one frame is taken, not one for each time that was missed. A clock that jumps back starts anew.
+    The multiples count from the first frame, so the pace does not drift, whatever the rate of the camera is. After a
+    gap, one frame is due, not one for each multiple that was missed. If the time jumps back, the pacer starts again.
+
+    Args:
+        spacing: seconds between due frames.
+
+    Raises:
+        VideoError: the spacing is not a positive number.
     """
 
     def __init__(self, spacing: float) -> None:
         if not (math.isfinite(spacing) and spacing > 0):
-            raise VideoError(f"a frame spacing of {spacing} s makes no sense: give seconds above 0")
+            raise VideoError(f"the frame spacing is {spacing} s: give a number of seconds above 0")
         self.spacing = spacing
         self._start = self._last = -math.inf
-        self._due = 0  # in spacings from the start
+        self._due = 0  # number of spacings from the start
 
     def takes(self, timestamp: float) -> bool:
-        """Whether the frame of this time (seconds) is one to process."""
+        """Return True if the frame with this time in seconds is due, and count it as processed."""
         if self._last == -math.inf or timestamp < self._last:
             self._start, self._due = timestamp, 0
         self._last = timestamp
@@ -135,27 +158,31 @@ class Pacer:
 
 
 def write_video(path: str | Path, frames: Iterable[Frame], fps: float) -> None:
-    """Write uint8 [H, W, 3] RGB frames of one size to .mp4 (MPEG-4, even sides) or .avi (motion JPEG).
+    """Write a video. The file appears when it is complete.
 
-    The file appears under its name only when it is whole.
+    Args:
+        path: file name with the suffix .mp4 (MPEG-4, which needs even width and height) or .avi (motion JPEG).
+        frames: uint8 [H, W, 3] RGB, all of one size.
+        fps: frames per second.
 
     Raises:
-        VideoError: another suffix, no frames, frames that do not fit, a codec that OpenCV lacks, no place to write.
+        VideoError: the suffix is another one, there are no frames, a frame has another size or dtype, OpenCV lacks the
+            codec, or the file cannot be written.
     """
     path = Path(path)
     codec = {".mp4": "mp4v", ".avi": "MJPG"}.get(path.suffix.lower())
     if codec is None:
         raise VideoError(f"cannot write {path}: its name must end in .mp4 or .avi")
     try:
-        with atomic_write(path) as part:
-            written = _encode(part, path, frames, codec, fps)
-            if part.stat().st_size == 0 or probe(part).frames != written:
-                raise VideoError(f"cannot write {path}: not all of the {written} frames arrived; is the disk full?")
+        with atomic_write(path) as temporary:
+            written = _encode(temporary, path, frames, codec, fps)
+            if temporary.stat().st_size == 0 or probe(temporary).frames != written:
+                raise VideoError(f"cannot write {path}: the file does not hold all {written} frames; is the disk full?")
     except OSError as error:
         raise VideoError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _encode(part: Path, path: Path, frames: Iterable[Frame], codec: str, fps: float) -> int:
+def _encode(temporary: Path, path: Path, frames: Iterable[Frame], codec: str, fps: float) -> int:
     cv2 = opencv("writing video")
     writer, shape, written = None, (0, 0, 3), 0
     try:
@@ -165,7 +192,7 @@ def _encode(part: Path, path: Path, frames: Iterable[Frame], codec: str, fps: fl
                 if codec == "mp4v" and (shape[0] % 2 or shape[1] % 2):
                     raise VideoError(f"cannot write frames of {shape[1]}x{shape[0]} to {path}: .mp4 needs even sides")
                 size = (shape[1], shape[0])
-                writer = cv2.VideoWriter(opencv_path(part), cv2.VideoWriter_fourcc(*codec), fps, size)
+                writer = cv2.VideoWriter(opencv_path(temporary), cv2.VideoWriter_fourcc(*codec), fps, size)
                 if not writer.isOpened():
                     raise VideoError(f"cannot write {path}: this OpenCV has no encoder for {codec} at {fps} fps")
             if frame.shape != shape or frame.dtype != "uint8":

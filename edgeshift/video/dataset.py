@@ -1,4 +1,4 @@
-"""Labelled clips: a folder for each label, or a CSV file that names them. Either was written by somebody else."""
+"""Read data sets of labelled clips: a folder with one folder per label, or a CSV file. Both are untrusted input."""
 
 from __future__ import annotations
 
@@ -11,19 +11,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeshift._system.files import sha256
+from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import VideoError, unknown
 from edgeshift.video.clips import VIDEOS
 
 COLUMNS = ("file", "label")
-#: What lies beside clips and is none.
-NO_CLIPS = (".csv", ".json", ".jsonl", ".txt", ".md", ".png", ".jpg", ".jpeg", ".yaml", ".yml")
-#: No honest list comes near these.
+EXPECTED = "give a folder with a folder of videos for each label, or a CSV file with the columns file and label"
+#: Suffixes of other files that data sets contain, which are ignored without a note.
+OTHER_SUFFIXES = (".csv", ".json", ".jsonl", ".txt", ".md", ".png", ".jpg", ".jpeg", ".yaml", ".yml")
+#: Largest size of a CSV file in bytes, number of clips, and length of a name. Real data sets are smaller.
 MAX_BYTES, MAX_CLIPS, MAX_NAME = 64 << 20, 1_000_000, 1024
 
 
 @dataclass(frozen=True)
 class LabelledClip:
-    """A clip: where it is, its name in the data set, its label (mapped), and its split, if there are any."""
+    """A clip of a data set.
+
+    Attributes:
+        path: path of the video.
+        name: path relative to the data set.
+        label: its label, after the label map.
+        split: its split, such as "test"; None: the data set has no splits.
+    """
 
     path: Path
     name: str
@@ -33,9 +42,12 @@ class LabelledClip:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Clips in the order of their names. name: the folder's or the list's own, without where it lies.
+    """A data set.
 
-    ignored: files of a folder that are no clips of it: of another sort than videos, or beside the folders of labels.
+    Attributes:
+        name: name of the folder or CSV file, without its path.
+        clips: the clips, sorted by name.
+        ignored: files in the folder that were ignored: unknown formats, and videos that are in no label's folder.
     """
 
     name: str
@@ -44,108 +56,112 @@ class DataSet:
 
     @property
     def labels(self) -> dict[str, int]:
-        """{label: clips}."""
+        """{label: number of clips}."""
         return dict(sorted(Counter(clip.label for clip in self.clips).items()))
 
     @property
     def note(self) -> str | None:
-        """A line on what was left out; None: nothing was."""
+        """A line about ignored files; None: no file was ignored."""
         if not self.ignored:
             return None
-        more = ", ..." if len(self.ignored) > 3 else ""
-        return f"{self.name}: no clips, and left out: {len(self.ignored)} ({', '.join(self.ignored[:3])}{more})"
+        examples = ", ".join(self.ignored[:3]) + (", ..." if len(self.ignored) > 3 else "")
+        return f"{self.name}: ignored files that are not clips ({len(self.ignored)}): {examples}"
 
     @property
     def sha256(self) -> str:
-        """Hash of the names and labels, not of the clips themselves."""
+        """Hash of the names and labels. The content of the clips is not part of it."""
         return sha256("".join(f"{clip.name}\t{clip.label}\n" for clip in self.clips).encode())
 
 
 def read_dataset(path: Path, label_map: Mapping[str, str] | None = None, split: str | None = None) -> DataSet:
-    """Find the clips.
+    """Read a data set.
 
     Args:
-        path: a folder with a folder of videos for each label; or a CSV file with the columns file, label and perhaps
-            split, whose files are named from where it lies.
-        label_map: {label in the data: label of the model}, where they differ.
-        split: only the clips of this one, as the CSV file calls it.
+        path: a folder that contains a folder of videos for each label, or a CSV file with the columns ``file``,
+            ``label`` and optionally ``split``. Files are relative to the folder of the CSV file.
+        label_map: {label in the data: label of the model}, for labels that differ.
+        split: read only the clips of this split; None: all clips.
 
     Raises:
-        VideoError: no clips, a list that cannot be read, a clip outside of the folder or named twice, a label or
-            split that is not there.
+        VideoError: there are no clips, the CSV file is not valid, a clip is outside of the folder or occurs twice, or a
+            label or split does not exist.
     """
-    clips = list(_folder(path) if path.is_dir() else _list(path))
+    clips = list(_folder(path) if path.is_dir() else _csv(path))
     if not clips:
-        raise VideoError(f"{path}: no clips in it; give a folder of videos for each label, or a CSV file: file,label")
+        raise VideoError(f"{path}: it contains no clips; {EXPECTED}")
     clips = _mapped(path, clips, label_map or {})
     if split is not None:
         splits = {clip.split for clip in clips if clip.split}
         if split not in splits:
-            reason = unknown("split", split, splits) if splits else "it has no splits: leave --split out"
+            reason = unknown("split", split, splits) if splits else "the data set has no splits: leave out --split"
             raise VideoError(f"{path}: {reason}")
         clips = [clip for clip in clips if clip.split == split]
     ignored = tuple(_ignored(path)) if path.is_dir() else ()
-    return DataSet(_printable(path.absolute().name), tuple(sorted(clips, key=lambda clip: clip.name)), ignored)
+    return DataSet(printable(path.absolute().name), tuple(sorted(clips, key=lambda clip: clip.name)), ignored)
 
 
 def read_label_map(text: str) -> dict[str, str]:
-    """``"a=b,c=d"`` as a dict.
+    """Return a label map from text such as ``carret=caret,del=x``.
 
     Raises:
-        VideoError: something else.
+        VideoError: the text has another form, or contains a label twice.
     """
-    pairs: dict[str, str] = {}
-    for part in text.split(","):
-        theirs, sign, ours = (piece.strip() for piece in part.partition("="))
-        if not (theirs and sign and ours) or theirs in pairs:
-            raise VideoError(f"a label map is like carret=caret,del=x, each label once; not {text!r:.200}")
-        pairs[theirs] = ours
-    return pairs
+    label_map: dict[str, str] = {}
+    for pair in text.split(","):
+        label, sign, model_label = (part.strip() for part in pair.partition("="))
+        if not (label and sign and model_label) or label in label_map:
+            raise VideoError(f"a label map has the form carret=caret,del=x, with each label once; not {text!r:.200}")
+        label_map[label] = model_label
+    return label_map
 
 
 def _folder(root: Path) -> Iterator[LabelledClip]:
     base = root.resolve()
-    for folder in sorted(one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")):
+    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         for path in sorted(folder.rglob("*")):
-            inside = path.relative_to(root)
-            if path.suffix.lower() in VIDEOS and not any(part.startswith(".") for part in inside.parts):
-                name = inside.as_posix()
-                yield LabelledClip(_below(base, name, root), name, _label(folder.name, root))
+            relative = path.relative_to(root)
+            if path.suffix.lower() in VIDEOS and not _is_hidden(relative):
+                name = relative.as_posix()
+                yield LabelledClip(_clip_path(base, name, root), name, _label(folder.name, root))
 
 
 def _ignored(root: Path) -> Iterator[str]:
-    """What somebody may have meant as a clip; tables, notes and pictures are not listed."""
+    """Yield the files that may have been meant as clips. Tables, notes and pictures are not among them."""
     for path in sorted(root.rglob("*")):
-        inside = path.relative_to(root)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        video = path.suffix.lower() in VIDEOS
-        if path.is_file() and not hidden and (len(inside.parts) == 1 if video else path.suffix.lower() not in NO_CLIPS):
-            yield _printable(inside.as_posix())
+        relative, suffix = path.relative_to(root), path.suffix.lower()
+        without_label = suffix in VIDEOS and len(relative.parts) == 1
+        unknown_format = suffix not in (*VIDEOS, *OTHER_SUFFIXES)
+        if path.is_file() and not _is_hidden(relative) and (without_label or unknown_format):
+            yield printable(relative.as_posix())
 
 
-def _list(path: Path) -> Iterator[LabelledClip]:
+def _is_hidden(relative: Path) -> bool:
+    return any(part.startswith(".") for part in relative.parts)
+
+
+def _csv(path: Path) -> Iterator[LabelledClip]:
     rows = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
     base, seen = path.absolute().parent.resolve(), set()
     try:
         columns = rows.fieldnames or ()
         if not set(COLUMNS) <= set(columns):
-            raise VideoError(f"{path}: its first line must name the columns file and label (and may name split)")
+            raise VideoError(f"{path}: its first line must contain the columns file and label, and may contain split")
         if {"begin", "end"} & set(columns):
             raise VideoError(
-                f"{path}: columns begin and end make it a table of streams' events; give trimmed clips, one gesture "
-                "each, in a CSV with columns file, label and perhaps split"
+                f"{path}: the columns begin and end belong to events in streams; give clips with one gesture each, in "
+                "a CSV file with the columns file, label and optionally split"
             )
         for row in rows:
             where = f"{path}, line {rows.line_num}"
             name, label, split = (row.get(column) for column in (*COLUMNS, "split"))
             if not name or not label:
-                raise VideoError(f"{where}: a file or its label is missing")
+                raise VideoError(f"{where}: the file or the label is missing")
             if name in seen:
-                raise VideoError(f"{where}: {name!r:.200} is named twice")
+                raise VideoError(f"{where}: {name!r:.200} occurs twice")
             seen.add(name)
             if len(seen) > MAX_CLIPS:
                 raise VideoError(f"{path}: more than {MAX_CLIPS:,} clips, the limit")
-            yield LabelledClip(_below(base, name, where), name, _label(label, where), split or None)
+            yield LabelledClip(_clip_path(base, name, where), name, _label(label, where), split or None)
     except csv.Error as error:
         raise VideoError(f"{path}, line {rows.line_num}: not valid CSV: {error}") from error
 
@@ -154,44 +170,43 @@ def _text(path: Path) -> str:
     try:
         if not path.is_file():
             what = "not a file" if path.exists() else "no such file or folder"
-            raise VideoError(f"{path}: {what}; give a folder of videos for each label, or a CSV file: file,label")
+            raise VideoError(f"{path}: {what}; {EXPECTED}")
         if path.stat().st_size > MAX_BYTES:
-            raise VideoError(f"{path}: larger than {MAX_BYTES:,} bytes, the limit for a list of clips")
+            raise VideoError(f"{path}: larger than {MAX_BYTES:,} bytes, the limit for a CSV file of clips")
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise VideoError(f"{path}: cannot be read as a list of clips: {error}") from error
+        raise VideoError(f"{path}: cannot be read as a CSV file of clips: {error}") from error
 
 
-def _below(base: Path, name: str, where: object) -> Path:
-    """The path of a clip, which must not lead out of the folder, links included.
+def _clip_path(base: Path, name: str, where: object) -> Path:
+    """Return the path of a clip, which must be inside of the data set's folder after links are followed.
 
-    base: the folder, resolved.
+    Args:
+        base: the folder, without links.
+        name: path of the clip relative to it.
+        where: path and line, for error messages.
     """
-    if len(name) > MAX_NAME or not name.isprintable():
-        raise VideoError(f"{where}: {name!r:.80} is no name for a file: more than {MAX_NAME} characters, or odd ones")
+    if not is_printable(name, longest=MAX_NAME):
+        raise VideoError(f"{where}: the file name {name!r:.80} is not 1 to {MAX_NAME} printable characters")
     path = base / name
     try:
         inside = Path(os.path.realpath(path)).is_relative_to(base)
     except OSError:
         inside = False
     if not inside or ".." in Path(name).parts or Path(name).is_absolute():
-        raise VideoError(f"{where}: {name!r:.200} leads out of the data set's folder: clips must lie below it")
+        raise VideoError(f"{where}: {name!r:.200} is outside of the data set's folder: move the clip into it")
     return path
 
 
 def _label(text: str, where: object) -> str:
-    if not text.isprintable() or len(text) > 256:
+    if not is_printable(text, longest=256):
         raise VideoError(f"{where}: label {text!r:.80} is not 1 to 256 printable characters")
     return text.strip()
 
 
 def _mapped(path: Path, clips: list[LabelledClip], label_map: Mapping[str, str]) -> list[LabelledClip]:
     labels = {clip.label for clip in clips}
-    for theirs in label_map:
-        if theirs not in labels:
-            raise VideoError(f"{path}: {unknown('label', theirs, labels)} (in the label map)")
+    for label in label_map:
+        if label not in labels:
+            raise VideoError(f"{path}: {unknown('label', label, labels)} (in the label map)")
     return [LabelledClip(clip.path, clip.name, label_map.get(clip.label, clip.label), clip.split) for clip in clips]
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,10 +1,10 @@
-"""A camera frame of any size becomes the frame a network takes.
+"""Fit a frame of any size to the size that a network takes.
 
-    squash   the whole picture, its sides resized independently
-    crop     the shorter side to ``short_side``, then the centre: the usual evaluation of image networks
+    squash   resize the whole frame, width and height independently
+    crop     resize the shorter side to ``short_side``, then cut out the centre, as image networks are usually evaluated
 
-Both resample with plain bilinear interpolation, as the shift models were trained. Normalisation is not done
-here: it is inside the graph, which takes pixel values 0 to 255.
+Both use bilinear interpolation without anti-aliasing, as in the training of the shift models. Normalisation is not done
+here, but inside the graph, which takes pixel values from 0 to 255.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ from edgeshift.errors import SpecError, VideoError, missing
 Frame = npt.NDArray[np.uint8]
 """uint8 [H, W, 3], RGB unless a FrameSpec says otherwise."""
 
+#: Largest width and height of a frame that a network takes, pixels.
 MAX_SIDE = 4096
 Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_SIDE)]
 
-# cv2.resize keeps its weights in steps of 1/2048 pixel. A crop that starts within this much of a whole source
-# pixel therefore resamples to the same picture, within one grey level.
+# cv2.resize rounds its weights to 1/2048. A crop that starts at most this far from a whole source pixel is therefore
+# resampled to the same values, within one grey level.
 PHASE_TOLERANCE = 1 / 1024
 
 
 class FrameSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a network wants to see.
+    """The frames that a network takes, and how other frames are fitted to them.
 
     Attributes:
-        height, width: pixels of the frame that the network takes, 1 to 4096 each.
+        height: height in pixels, 1 to 4096.
+        width: width in pixels, 1 to 4096.
         fit: "squash" or "crop".
-        short_side: for "crop", the length that the frame's shorter side is resized to before the centre is cut
-            out; at least height and width. None: 256/224 of the larger of the two.
-        order: the channel order that the network wants. Frames are always handed in as RGB.
+        short_side: for "crop", length in pixels to which the shorter side is resized before the centre is cut out. It
+            is at least the height and the width. None: 256/224 of the larger of the two.
+        order: channel order that the network takes. Frames are always passed as RGB.
 
     Raises:
-        SpecError: a value out of range, or a short_side that leaves no room for the crop.
+        SpecError: a value is out of range, or the crop is larger than ``short_side``.
     """
 
     height: Side
@@ -51,15 +53,15 @@ class FrameSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: Literal["rgb", "bgr"] = "rgb"
 
     def __post_init__(self) -> None:
-        # msgspec checks ranges when it decodes; this also covers a FrameSpec made in Python.
+        # msgspec checks ranges only when it decodes. This also checks a FrameSpec that is made in Python.
         if not (1 <= self.height <= MAX_SIDE and 1 <= self.width <= MAX_SIDE):
-            raise SpecError(f"frame: {self.height}x{self.width} (height x width) must be 1 to {MAX_SIDE} a side")
+            raise SpecError(f"frame: {self.height}x{self.width} (height x width) must be 1 to {MAX_SIDE} per side")
         if self.fit not in ("squash", "crop") or self.order not in ("rgb", "bgr"):
             raise SpecError(f"frame: fit {self.fit!r} must be squash or crop, order {self.order!r} rgb or bgr")
         if self.short_side is None:
             return
         if self.fit == "squash":
-            raise SpecError(f"frame: short_side {self.short_side} only means something with fit 'crop'; leave it out")
+            raise SpecError(f"frame: short_side {self.short_side} is only for fit 'crop'; leave it out")
         if not max(self.height, self.width) <= self.short_side <= 2 * MAX_SIDE:
             raise SpecError(
                 f"frame: short_side {self.short_side} must be {max(self.height, self.width)} to {2 * MAX_SIDE}, "
@@ -68,24 +70,24 @@ class FrameSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def resized_short_side(self) -> int:
-        """Pixels of the shorter side before the crop: ``short_side``, or its default."""
+        """Length of the shorter side before the crop, pixels: ``short_side``, or its default."""
         return self.short_side or round(max(self.height, self.width) * 256 / 224)
 
 
 def fit_frame(frame: Frame, spec: FrameSpec, out: Frame | None = None) -> Frame:
-    """Fit one frame to what the network takes.
+    """Fit one frame to the size and channel order that a network takes.
 
     Args:
-        frame: uint8 [H, W, 3], RGB, any size; smaller than the result is fine.
-        spec: the network's frame.
-        out: uint8 [height, width, 3], C-contiguous, to write into; None allocates.
+        frame: uint8 [H, W, 3], RGB, of any size. It may be smaller than the result.
+        spec: the frame that the network takes.
+        out: array for the result, uint8 [height, width, 3], C-contiguous; None: a new array.
 
     Returns:
-        uint8 [height, width, 3] in ``spec.order``; ``out`` itself where it was given.
+        uint8 [height, width, 3] in ``spec.order``. It is ``out`` if that was given.
 
     Raises:
-        VideoError: an array of another dtype or shape.
-        RuntimeMissingError: OpenCV is not installed.
+        VideoError: an array has another dtype or shape.
+        RuntimeMissingError: the frame must be resized, and OpenCV is not installed.
     """
     _check(frame, "a frame", "uint8 [height, width, 3] in RGB")
     shape = (spec.height, spec.width, 3)
@@ -95,7 +97,7 @@ def fit_frame(frame: Frame, spec: FrameSpec, out: Frame | None = None) -> Frame:
         _check(out, "out", f"C-contiguous uint8 {list(shape)}")
         if out.shape != shape or not out.flags.c_contiguous:
             raise VideoError(f"out must be C-contiguous uint8 {list(shape)}, not {list(out.shape)}")
-    if frame.shape == shape and spec.fit == "squash":  # as it is: no resampling, and no OpenCV
+    if frame.shape == shape and spec.fit == "squash":  # Nothing to resample, so OpenCV is not needed.
         np.copyto(out, frame if spec.order == "rgb" else frame[..., ::-1])
         return out
     cv2 = opencv("fitting frames")
@@ -119,9 +121,15 @@ def fit_frame(frame: Frame, spec: FrameSpec, out: Frame | None = None) -> Frame:
 
 @cache
 def opencv(why: str) -> Any:  # OpenCV ships no complete annotations
-    """The cv2 module. ``why`` (such as "reading video") begins the error where it is not installed."""
-    # FFmpeg and OpenCV print what they think of a broken file to stderr, beside our own error. They read these
-    # when they are first used; what the user has set stays.
+    """Return the module cv2.
+
+    Args:
+        why: the work that needs it, such as "reading video", for the error message.
+
+    Raises:
+        RuntimeMissingError: OpenCV is not installed.
+    """
+    # FFmpeg and OpenCV read these variables at their first use. Without them, they print about damaged files on stderr.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
     try:
@@ -132,7 +140,7 @@ def opencv(why: str) -> Any:  # OpenCV ships no complete annotations
 
 
 class _Axis(NamedTuple):
-    """One axis of a crop: resize source pixels [start, stop) by ratio, then drop the first ``skip`` results."""
+    """One axis of a crop: resize the source pixels [start, stop) by ``ratio``, then drop the first ``skip`` results."""
 
     start: int
     stop: int
@@ -147,28 +155,29 @@ class _Region(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _region(height: int, width: int, spec: FrameSpec) -> _Region:
-    """The part of a height x width frame to resample for a crop, so that little outside it is computed."""
+    """Return the part of a height x width frame that is resampled for a crop. The rest of the frame is not computed."""
     short = spec.resized_short_side
-    # The longer side is cut to whole pixels and the margin rounded as torchvision does: models were evaluated so.
+    # The longer side is truncated to whole pixels and the margin is rounded, as in torchvision, which models are
+    # evaluated with.
     new_height = short if height <= width else int(short * height / width)
     new_width = short if width <= height else int(short * width / height)
     return _Region(_axis(height, new_height, spec.height), _axis(width, new_width, spec.width))
 
 
 def _axis(size: int, resized: int, wanted: int) -> _Axis:
-    """One axis of ``size`` pixels that is resized to ``resized``, of which the middle ``wanted`` are kept.
+    """Return one axis of a crop: ``size`` pixels are resized to ``resized``, and the middle ``wanted`` are kept.
 
-    Result i of the whole resize reads the source at (i + 0.5) * step - 0.5. A resize of the part that begins at
-    source pixel p reads the same places for results i >= k where k * step = p. So the part may only begin where
-    k * step is (nearly) a whole number; k = 0 always is one. Beginning elsewhere, as a plain crop does, shifts
-    the picture by a fraction of a pixel, which is tens of grey levels at an edge.
+    With step = size / resized, result i of the whole resize reads the source at (i + 0.5) * step - 0.5. A resize of the
+    part that starts at source pixel p reads the same positions for all i >= k, where k * step = p. So the part may
+    only start where k * step is nearly a whole number, as it is for k = 0. If it started elsewhere, the picture would
+    shift by a fraction of a pixel, which is tens of grey levels at an edge.
     """
     step, ratio = size / resized, resized / size
     first = round((resized - wanted) / 2)
-    # Enlarging, a part's first results would reach for pixels left of its beginning: stay clear of those.
+    # When enlarging, the first results of a part would read pixels before its start, so the part starts earlier.
     latest = max(0, first - max(0, int(np.ceil(0.5 / step - 0.5))))
-    places = np.arange(latest + 1) * step
-    begin = int(np.flatnonzero(np.abs(places - np.rint(places)) <= PHASE_TOLERANCE)[-1])
+    positions = np.arange(latest + 1) * step
+    begin = int(np.flatnonzero(np.abs(positions - np.rint(positions)) <= PHASE_TOLERANCE)[-1])
     start = round(begin * step)
     last_read = (first + wanted - 0.5) * step - 0.5
     return _Axis(start, min(size, int(np.ceil(last_read)) + 2), ratio, first - begin)

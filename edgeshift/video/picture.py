@@ -1,4 +1,4 @@
-"""Writing pictures."""
+"""Write pictures."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from edgeshift._system.files import atomic_write
 from edgeshift.errors import EdgeshiftError, one_line
 from edgeshift.video.fit import Frame, opencv
 
-#: What a picture's name may end in.
+#: Suffixes of picture files.
 PICTURES = (".png", ".jpg", ".jpeg")
 
 
 def write_picture(path: Path, picture: Frame) -> None:
-    """Write a picture whole, or not at all.
+    """Write a picture. The file appears when it is complete.
 
     Args:
-        path: its name says the format. picture: uint8 [H, W, 3] RGB.
+        path: file name, whose suffix decides the format.
+        picture: uint8 [H, W, 3] RGB.
 
     Raises:
-        EdgeshiftError: another format, or a picture that cannot be encoded.
+        EdgeshiftError: the suffix is not one of ``PICTURES``, or the picture cannot be encoded.
     """
     suffix = path.suffix.lower()
     if suffix not in PICTURES:
-        raise EdgeshiftError(f"{path}: a picture's name ends in {', '.join(PICTURES)}")
+        raise EdgeshiftError(f"{path}: the name of a picture ends in {', '.join(PICTURES)}")
     cv2 = opencv("writing a picture")
     try:
         _, data = cv2.imencode(suffix, picture[..., ::-1])

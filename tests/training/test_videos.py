@@ -56,7 +56,7 @@ def test_folders_in_a_label_belong_to_it(data: Path) -> None:
 
 def test_a_name_that_cannot_be_printed_is_refused(data: Path) -> None:
     (data / "left" / "\x1b[2J.avi").write_bytes(b"")
-    with pytest.raises(VideoError, match="no name for a file") as caught:
+    with pytest.raises(VideoError, match="printable characters") as caught:
         find_videos(data)
     assert str(caught.value).isprintable()
 
@@ -77,16 +77,16 @@ def test_a_csv_with_a_split(data: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("file,label\n../else.avi,left\n", "line 2: '../else.avi' leads out of"),
+        ("file,label\n../else.avi,left\n", "line 2: '../else.avi' is outside of"),
         ("file,label\nleft/none.avi,left\nright/0.avi,right\n", "no clip 'left/none.avi'"),
         ("name,kind\nleft/0.avi,left\n", "columns file and label"),
         ("file,label\nleft/0.avi,left\n", "1 videos of 1 labels"),
-        ("file,label\nleft/0.avi,left\nright/0.avi,right\nleft/0.avi,right\n", "line 4: .* is named twice"),
-        ("file,label,begin,end\nleft/0.avi,left,0,1\nright/0.avi,right,0,1\n", "a table of streams' events"),
-        ("file,label\nleft/\x1b[2J.avi,left\n", "line 2: .* is no name for a file"),
-        ("file,label\nleft/\0.avi,left\n", "no name for a file|not valid CSV"),
-        ("file,label\nleft/0.avi\n", "line 2: a file or its label is missing"),
-        (f"file,label\n{'x' * 2000}.avi,left\n", "line 2: .* is no name for a file"),
+        ("file,label\nleft/0.avi,left\nright/0.avi,right\nleft/0.avi,right\n", "line 4: .* occurs twice"),
+        ("file,label,begin,end\nleft/0.avi,left,0,1\nright/0.avi,right,0,1\n", "belong to events in streams"),
+        ("file,label\nleft/\x1b[2J.avi,left\n", "line 2: .* is not 1 to 1024 printable characters"),
+        ("file,label\nleft/\0.avi,left\n", "printable characters|not valid CSV"),
+        ("file,label\nleft/0.avi\n", "line 2: the file or the label is missing"),
+        (f"file,label\n{'x' * 2000}.avi,left\n", "line 2: .* is not 1 to 1024 printable characters"),
     ],
 )
 def test_a_csv_that_does_not_fit_is_one_line(data: Path, text: str, says: str) -> None:

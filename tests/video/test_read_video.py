@@ -234,16 +234,16 @@ BROKEN = {
     "missing": "does not exist",
     "folder": "holds no .jpg or .png files",
     "empty": "is empty",
-    "text": "is a text or a playlist",
-    "playlist": "is a text or a playlist",
+    "text": "is a text file or a playlist",
+    "playlist": "is a text file or a playlist",
     "noise": "holds no video that OpenCV can open",
     "no index": "holds no video that OpenCV can open",
     "cut early": "of 40 frames can be decoded",
     "no frames": "holds no frame that can be decoded",
-    "huge": "has frames of 8400x16; edgeshift reads up to 8192",
-    "bad image": "1.png is no whole image",
-    "empty image": "1.png is no whole image",
-    "half an image": "1.jpg is no whole image",
+    "huge": "has frames of 8400x16; edgeshift reads at most 8192 per side",
+    "bad image": "1.png is not a complete image",
+    "empty image": "1.png is not a complete image",
+    "half an image": "1.jpg is not a complete image",
 }
 
 

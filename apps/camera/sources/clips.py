@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeshift.apps.camera.sources.live import describe_cameras
 from edgeshift.errors import VideoError
-from edgeshift.video.decode import Grab, grabs
+from edgeshift.video.decode import LazyFrame, lazy_frames
 from edgeshift.video.fit import Frame
 
 #: Longest seconds between drawn frames that are watched: a frame every 0.25 s would not look like video.
@@ -43,7 +43,7 @@ class ClipSource:
             raise VideoError(
                 f"{self.path} is no file, folder, camera number, /dev path, address or pipeline; {describe_cameras()}"
             )
-        return ClipFeed(grabs(self.path, self.fps))
+        return ClipFeed(lazy_frames(self.path, self.fps))
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class DrawnSource:
 
     def open(self) -> ClipFeed:
         """Draw the stream."""
-        return ClipFeed(self._grabs())
+        return ClipFeed(self._frames())
 
-    def _grabs(self) -> Generator[Grab, None, None]:
+    def _frames(self) -> Generator[LazyFrame, None, None]:
         from edgeshift.gestures import SPACING
         from edgeshift.gestures.demo_stream import demo_stream
 
@@ -74,15 +74,15 @@ class DrawnSource:
             # A whole number of frames per spacing, so that one frame comes exactly when it is due.
             spacing /= max(1, round(spacing / WATCHABLE))
         for timed in demo_stream(spacing=spacing, size=240):
-            yield Grab(timed.timestamp, partial(np.asarray, timed.frame), 1 / spacing, 0)
+            yield LazyFrame(timed.timestamp, partial(np.asarray, timed.frame), 1 / spacing, 0)
 
 
 class ClipFeed:
     """An open clip. Frames have their times in the clip."""
 
-    def __init__(self, clip: Generator[Grab, None, None]) -> None:
+    def __init__(self, clip: Generator[LazyFrame, None, None]) -> None:
         self._clip = clip
-        self._first: Grab | None = next(self._clip)
+        self._first: LazyFrame | None = next(self._clip)
         self._grab = self._first
 
     def grab(self) -> float | None:

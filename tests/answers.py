@@ -8,7 +8,9 @@ from pathlib import Path
 from doubles import LABELS, SIZE, stream_spec, tensor
 
 from edgeshift.artifact.description import RuleSpec
-from edgeshift.benchmarks.accuracy import ClipScore, Measured, Report, make_report
+from edgeshift.benchmarks.accuracy.measure import Measured
+from edgeshift.benchmarks.accuracy.report import Report, make_report
+from edgeshift.benchmarks.accuracy.score import ClipScore
 from edgeshift.models.config import ModelConfig
 from edgeshift.video.dataset import DataSet, LabelledClip
 

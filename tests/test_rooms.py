@@ -183,7 +183,11 @@ def test_the_public_package_imports_other_rooms_only_when_asked():
         ("edgeshift.apps.camera.app", "def f():\n    from edgeshift.converters import convert", "may not import"),
         ("edgeshift.benchmarks.studies.artifacts", "from edgeshift.converters import convert", "may not import"),
         ("edgeshift.benchmarks.studies.artifacts", "def f():\n    import edgeshift.converters", None),
-        ("edgeshift.benchmarks.devices.ssh", "def f():\n    import edgeshift.benchmarks.latency.job", "comes after it"),
+        (
+            "edgeshift.benchmarks.devices.ssh",
+            "def f():\n    import edgeshift.benchmarks.latency.loop",
+            "comes after it",
+        ),
         ("edgeshift.converters.job", "import edgeshift.converters.tflite.target", "which comes after it"),
     ],
 )

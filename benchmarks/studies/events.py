@@ -20,7 +20,7 @@ import typer
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.description import RuleSpec
-from edgeshift.benchmarks.accuracy import open_subject
+from edgeshift.benchmarks.accuracy.candidate import open_candidate
 from edgeshift.benchmarks.statistics import Share, share
 from edgeshift.benchmarks.studies.command import Json, print_json, print_table, study
 from edgeshift.errors import EdgeshiftError
@@ -111,7 +111,7 @@ def measure(path: Path, minutes: int, seed: int = 0) -> Report:
     """
     if not (1 <= minutes <= EACH and 0 <= seed < SEEDS):
         raise EdgeshiftError(f"cannot draw {minutes} minutes, seed {seed}: give 1 to {EACH:,} and 0 to {SEEDS - 1:,}")
-    subject = open_subject(path)
+    subject = open_candidate(path)
     spec, rule = subject.model.spec, subject.rule
     strokes = {label: stroke for label, stroke in STROKES.items() if label in spec.labels}
     if not strokes:

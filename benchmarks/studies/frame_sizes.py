@@ -21,7 +21,7 @@ import typer
 
 from edgeshift._system.files import atomic_write
 from edgeshift._system.progress import ProgressBars
-from edgeshift.benchmarks.accuracy import open_subject
+from edgeshift.benchmarks.accuracy.candidate import open_candidate
 from edgeshift.benchmarks.statistics import Interval, Share, ratio
 from edgeshift.benchmarks.studies import events
 from edgeshift.benchmarks.studies.artifacts import Artifacts
@@ -154,7 +154,7 @@ def _announced(artifact: Path, minutes: int) -> events.Report:
         report = msgspec.json.decode(kept.read_bytes(), type=events.Report)
     except (OSError, msgspec.DecodeError):
         report = None
-    sha = open_subject(artifact).sha256
+    sha = open_candidate(artifact).sha256
     if report is None or (report.sha256, report.streams, report.seed) != (sha, minutes, SEED):
         report = events.measure(artifact, minutes, SEED)
         with atomic_write(kept) as part:
@@ -163,7 +163,7 @@ def _announced(artifact: Path, minutes: int) -> events.Report:
 
 
 def _times(artifacts: list[Path], rounds: int) -> list[Interval]:
-    streams = [open_subject(path).model.stream() for path in artifacts]
+    streams = [open_candidate(path).model.stream() for path in artifacts]
     frame = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
     turns = {str(index): calling(partial(stream.step, frame)) for index, stream in enumerate(streams)}
     samples = interleave(turns, rounds)

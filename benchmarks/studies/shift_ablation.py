@@ -22,8 +22,9 @@ import typer
 from edgeshift._system.files import atomic_write, sha256
 from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.description import NONE
-from edgeshift.benchmarks.accuracy import Candidate, measure, open_subject
-from edgeshift.benchmarks.accuracy.clip import Answers
+from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
+from edgeshift.benchmarks.accuracy.clip import FrameLogits
+from edgeshift.benchmarks.accuracy.measure import measure
 from edgeshift.benchmarks.accuracy.score import score_clip
 from edgeshift.benchmarks.statistics import Share, share
 from edgeshift.benchmarks.studies.command import (
@@ -151,7 +152,7 @@ def compare(
 
 def kept_row(result: Path, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]) -> Row:
     """The row of a trained network. It is stored beside the weights and read from there while nothing has changed."""
-    subject = open_subject(result)
+    subject = open_candidate(result)
     names = "".join(f"{clip.name}\t{clip.label}\n" for clip in videos)
     of = f"{subject.sha256}, {clips} drawn, {len(videos)} videos {sha256(names.encode())}"
     path = result.with_name(MEASURED)
@@ -186,7 +187,9 @@ def row_of(subject: Candidate, model: str, seed: int, clips: int, videos: tuple[
     for label, drawn in drawn_gestures(clips, spec.frame_spacing or SPACING, spec.frame.width):
         stream.reset()
         logits = [stream.step(frame).logits for frame in drawn.frames]
-        score = score_clip("", label, Answers(drawn.times, np.stack(logits)), subject.rule, spec.labels, spec.consensus)
+        score = score_clip(
+            "", label, FrameLogits(drawn.times, np.stack(logits)), subject.rule, spec.labels, spec.consensus
+        )
         answers.append((label, score.consensus))
     filmed = []
     if videos:

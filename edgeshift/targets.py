@@ -211,74 +211,42 @@ def support_table() -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-for _runtime in (
+_LITERT = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
+_ORT, _TORCH, _COREML = {"onnxruntime": "onnxruntime"}, {"torch": "torch"}, {"coremltools": "coremltools"}
+_EXECUTORCH = {"executorch.runtime": "executorch"}
+_JETPACK = "on a Jetson, install JetPack; on other machines, use ONNX Runtime"
+
+for _runtime in (  # name, title, suffix, module, packages, extra
+    Runtime("tflite", "LiteRT", ".tflite", "edgeshift.runtimes.tflite", _LITERT, "tflite"),
+    Runtime("onnxruntime", "ONNX Runtime", ".onnx", "edgeshift.runtimes.onnxruntime", _ORT, "onnx"),
     Runtime(
-        name="tflite",
-        title="LiteRT",
-        suffix=".tflite",
-        module="edgeshift.runtimes.tflite",
-        packages={"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"},
-        extra="tflite",
+        "tensorrt", "TensorRT", ".onnx", "edgeshift.runtimes.tensorrt", {"tensorrt": "tensorrt"}, None, _JETPACK, False
     ),
+    Runtime("coreml", "Core ML", ".mlpackage", "edgeshift.runtimes.coreml", _COREML, "coreml", on_boards=False),
     Runtime(
-        name="onnxruntime",
-        title="ONNX Runtime",
-        suffix=".onnx",
-        module="edgeshift.runtimes.onnxruntime",
-        packages={"onnxruntime": "onnxruntime"},
-        extra="onnx",
-    ),
-    Runtime(
-        name="tensorrt",
-        title="TensorRT",
-        suffix=".onnx",
-        module="edgeshift.runtimes.tensorrt",
-        packages={"tensorrt": "tensorrt"},
-        extra=None,
-        install="on a Jetson, install JetPack; on other machines, use ONNX Runtime",
-        by_suffix=False,
-    ),
-    Runtime(
-        name="coreml",
-        title="Core ML",
-        suffix=".mlpackage",
-        module="edgeshift.runtimes.coreml",
-        packages={"coremltools": "coremltools"},
-        extra="coreml",
-        on_boards=False,
-    ),
-    Runtime(
-        name="mil",
-        title="reference executor for Core ML",
-        suffix=".mlpackage",
-        module="edgeshift.runtimes.mil.executor",
-        packages={"coremltools": "coremltools"},
-        extra="coreml",
+        "mil",
+        "reference executor for Core ML",
+        ".mlpackage",
+        "edgeshift.runtimes.mil.executor",
+        _COREML,
+        "coreml",
         by_suffix=False,
         on_boards=False,
     ),
-    Runtime(
-        name="executorch",
-        title="ExecuTorch",
-        suffix=".pte",
-        module="edgeshift.runtimes.executorch",
-        packages={"executorch.runtime": "executorch"},
-        extra="executorch",
-    ),
-    Runtime(
-        name="pytorch",
-        title="PyTorch",
-        suffix=".safetensors",
-        module="edgeshift.runtimes.pytorch",
-        packages={"torch": "torch"},
-        extra="convert",
-        on_boards=False,
-    ),
+    Runtime("executorch", "ExecuTorch", ".pte", "edgeshift.runtimes.executorch", _EXECUTORCH, "executorch"),
+    Runtime("pytorch", "PyTorch", ".safetensors", "edgeshift.runtimes.pytorch", _TORCH, "convert", on_boards=False),
 ):
     register_runtime(_runtime)
 
+_ALL = "fp32, fp16, int8"
+_XNNPACK = "XNNPACK: fp32, fp16, int8, `--state buffer`"
 _IN_CI = "parity over at least 32 frames, in CI"
 _NOT_HERE = "not verified here"
+_BY_VERIFY = f"{_NOT_HERE}: `edgeshift verify` checks it there"
+_NO_CORE_ML = (
+    "Core ML is not verified on this platform. Parity was checked with edgeshift's reference executor. To check Core "
+    "ML, run on a Mac: edgeshift verify FILE"
+)
 _ONNX = {"torch": "torch", "onnx": "onnx", "onnxscript": "onnxscript", "onnxruntime": "onnxruntime"}
 
 for _target in (
@@ -297,14 +265,10 @@ for _target in (
         },
         not_verified="phones, boards, GPU delegates",
         support=(
-            Support("fp32, fp16, int8", "Linux x86-64: LiteRT (compiled model and Interpreter)", _IN_CI),
+            Support(_ALL, "Linux x86-64: LiteRT (compiled model and Interpreter)", _IN_CI),
             Support("int8", "Linux x86-64: tflite-runtime 2.14 (Python 3.10)", "self-check run by hand, not in CI"),
-            Support(
-                "fp32, fp16, int8",
-                "Raspberry Pi, Jetson: LiteRT, tflite-runtime",
-                f"{_NOT_HERE}: `edgeshift verify` checks it on the device",
-            ),
-            Support("fp32, fp16, int8", "phones: LiteRT", _NOT_HERE),
+            Support(_ALL, "Raspberry Pi, Jetson: LiteRT, tflite-runtime", _BY_VERIFY),
+            Support(_ALL, "phones: LiteRT", _NOT_HERE),
             Support("int8, `--float-boundary`", "browsers: LiteRT.js", "self-check in headless Chromium, in CI"),
             Support("any, `--fresh-states`", "GPU delegates", f"graph and self-check, in CI; on a GPU: {_NOT_HERE}"),
         ),
@@ -319,12 +283,8 @@ for _target in (
         envelope="onnx_file",
         not_verified="boards, other providers than CPU",
         support=(
-            Support("fp32, fp16, int8", "Linux x86-64: ONNX Runtime, CPU", _IN_CI),
-            Support(
-                "fp32, fp16, int8",
-                "aarch64; ONNX Runtime's CUDA, TensorRT, Core ML, NNAPI and XNNPACK providers",
-                _NOT_HERE,
-            ),
+            Support(_ALL, "Linux x86-64: ONNX Runtime, CPU", _IN_CI),
+            Support(_ALL, "aarch64; the CUDA, TensorRT, Core ML, NNAPI and XNNPACK providers", _NOT_HERE),
         ),
     ),
     Target(
@@ -342,13 +302,7 @@ for _target in (
         remark="TensorRT builds its engine on the NVIDIA device. On this machine, ONNX Runtime runs the artifact",
         not_verified="TensorRT: ONNX Runtime runs the artifact instead",
         timed=False,
-        support=(
-            Support(
-                "fp32, fp16, int8",
-                "Jetson: TensorRT 8.6 and 10, which build the engine",
-                f"{_NOT_HERE}; parity with ONNX Runtime, in CI",
-            ),
-        ),
+        support=(Support(_ALL, "Jetson: TensorRT 8.6 and 10", f"{_NOT_HERE}; parity with ONNX Runtime, in CI"),),
     ),
     Target(
         name="coreml",
@@ -362,22 +316,13 @@ for _target in (
         states=("io", "native"),
         envelope="mlpackage_file",
         is_folder=True,
-        notes=()
-        if ON_A_MAC
-        else (
-            "Core ML is not verified on this platform. Parity was checked with edgeshift's reference "
-            "executor. To check Core ML, run on a Mac: edgeshift verify FILE",
-        ),
+        notes=() if ON_A_MAC else (_NO_CORE_ML,),
         remark="Core ML runs on Mac, iPhone and iPad. Elsewhere, edgeshift's reference executor runs the artifact",
         not_verified="Core ML: the reference executor runs the artifact instead",
         timed=False,
         support=(
-            Support("fp32, fp16, int8", "Linux and others: edgeshift's reference executor", _IN_CI),
-            Support(
-                "fp32, fp16, int8; `--state io` or `native`",
-                "iPhone, iPad, Mac: Core ML, from iOS 17 or 18",
-                f"{_NOT_HERE}: `edgeshift verify` checks it on a Mac",
-            ),
+            Support(_ALL, "Linux and others: edgeshift's reference executor", _IN_CI),
+            Support(f"{_ALL}; `--state io` or `native`", "iPhone, iPad, Mac: Core ML, from iOS 17 or 18", _BY_VERIFY),
         ),
     ),
     Target(
@@ -394,13 +339,9 @@ for _target in (
         },
         not_verified="phones, boards",
         support=(
-            Support("XNNPACK: fp32, fp16, int8, `--state buffer`", "Linux x86-64: `executorch.runtime`", _IN_CI),
-            Support("XNNPACK: fp32, fp16, int8, `--state buffer`", "Android, iOS, aarch64", _NOT_HERE),
-            Support(
-                "Core ML: fp32, fp16",
-                "iPhone, Mac",
-                f"{_NOT_HERE}: no runtime on Linux runs it",
-            ),
+            Support(_XNNPACK, "Linux x86-64: `executorch.runtime`", _IN_CI),
+            Support(_XNNPACK, "Android, iOS, aarch64", _NOT_HERE),
+            Support("Core ML: fp32, fp16", "iPhone, Mac", f"{_NOT_HERE}: no runtime on Linux runs it"),
         ),
     ),
 ):

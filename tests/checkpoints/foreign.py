@@ -280,7 +280,7 @@ def torchvision(classes: int = 5, *, resnet: bool = False) -> nn.Module:
     return ResNet(TvBottleneck, False, classes) if resnet else MobileNet(classes, "nested", False)
 
 
-def lively(network: nn.Module, seed: int = 0) -> nn.Module:
+def sensitive(network: nn.Module, seed: int = 0) -> nn.Module:
     """Weights with which the answer depends on the frames: plain random ones give nearly the same logits for all."""
     torch.manual_seed(seed)
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]

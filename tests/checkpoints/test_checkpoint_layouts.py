@@ -44,7 +44,7 @@ def close(ours: Tensor, theirs: Tensor) -> None:
 
 @pytest.fixture(scope="module")
 def mit_network() -> nn.Module:
-    return foreign.lively(foreign.mit())
+    return foreign.sensitive(foreign.mit())
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ CASES = {
 def test_same_answers(case: str, tmp_path: Path) -> None:
     make, wrapped = CASES[case]
     layout, name = case.split()
-    network = foreign.lively(make())
+    network = foreign.sensitive(make())
     state = network.state_dict()
     torch.save({"state_dict": state, "meta": {"epoch": 1}} if wrapped else state, tmp_path / "weights.pth")
 
@@ -107,7 +107,7 @@ def test_the_shift_shows(mit_network: nn.Module, mit_file: Path) -> None:
 
 
 def test_a_swapped_tensor_shows(tmp_path: Path) -> None:
-    network = foreign.lively(foreign.torchvision())
+    network = foreign.sensitive(foreign.torchvision())
     state = network.state_dict()
     a, b = "features.8.conv.0.0.weight", "features.9.conv.0.0.weight"
     state[a], state[b] = state[b], state[a]
@@ -119,7 +119,7 @@ def test_a_swapped_tensor_shows(tmp_path: Path) -> None:
 
 def test_mit_online(tmp_path: Path) -> None:
     """A legacy file of a bare OrderedDict; the oracle runs frame by frame with MIT's buffers."""
-    network = foreign.lively(foreign.online())
+    network = foreign.sensitive(foreign.online())
     state = OrderedDict(network.state_dict())
     assert len(state) == 314
     path = tmp_path / "mobilenetv2_jester_online.pth.tar"
@@ -178,7 +178,7 @@ def test_streamed_past_stays_at_its_own_slot(mit_network: nn.Module, mit_file: P
 
 
 def test_past_only_weights_need_no_flag(tmp_path: Path) -> None:
-    torch.save(foreign.lively(foreign.online()).state_dict(), tmp_path / "online.pth")
+    torch.save(foreign.sensitive(foreign.online()).state_dict(), tmp_path / "online.pth")
     checkpoint = checkpoints.load_for_streaming(tmp_path / "online.pth", stream_bidirectional=True)
     assert not checkpoint.config.streamed_bidirectional
 
@@ -195,7 +195,7 @@ class TestImageNet:
 
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
-        self.network = foreign.lively(foreign.online())
+        self.network = foreign.sensitive(foreign.online())
         state = {name: t for name, t in self.network.state_dict().items() if not name.startswith("classifier")}
         assert len(state) == 312
         torch.save(state, tmp_path / "wts.pt", _use_new_zipfile_serialization=False)
@@ -286,7 +286,7 @@ class TestVariants:
     def test_torchvision_training_wrapper_and_safetensors(self, tmp_path: Path) -> None:
         from safetensors.torch import save_file
 
-        network = foreign.lively(foreign.torchvision())
+        network = foreign.sensitive(foreign.torchvision())
         torch.save({"model": network.state_dict(), "args": {}}, tmp_path / "w.pth")
         save_file(network.state_dict(), tmp_path / "w.safetensors", {"format": "pt"})
         frames = foreign.clip()
@@ -316,7 +316,7 @@ class TestVariants:
                 stage.append(foreign.Inverted(channels, outputs, stride if i == 0 else 1, expansion, "nested", False))
                 channels = outputs
             blocks.append(stage)
-        network = foreign.lively(foreign.MobileNet(5, "nested", False, (blocks, 16, 160)))
+        network = foreign.sensitive(foreign.MobileNet(5, "nested", False, (blocks, 16, 160)))
         torch.save(network.state_dict(), tmp_path / "half.pth")
         checkpoint = checkpoints.load(tmp_path / "half.pth")
         assert (checkpoint.config.width, checkpoint.config.rounding) == (0.5, "torchvision")

@@ -28,7 +28,7 @@ from edgeshift.video.fit import FrameSpec
 
 def network(config: ModelConfig | None = None) -> ShiftNetwork:
     made = build(config or ModelConfig("tsm", "mobilenet_v2", 3), seed=1)
-    foreign.lively(Flat(made))
+    foreign.sensitive(Flat(made))
     return made.eval()
 
 

@@ -1,4 +1,4 @@
-"""What the models cost, against numbers from the papers and sums done by hand."""
+"""The cost of models, compared with figures from the papers and with sums by hand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_mobilenet_v2_with_27_classes():
 
 @pytest.mark.parametrize("table", ["tsn", "tsm", "stsm", "tsam"])
 def test_mobilenet_v2_as_the_papers_count(table):
-    """2.55 GFLOPs for a clip of 8 frames on Kinetics-400, for every table: shifts are free."""
+    """2.55 GFLOPs for a clip of 8 frames on Kinetics-400, for every table: shifts cost nothing."""
     counted = cost(ModelConfig(table, MBV2, 400))
     assert 2.55e9 <= round(8 * counted.paper_flops, -7) <= 2.56e9
     assert counted.parameters == 2_258_459 + (400 - 27) * 1281
@@ -72,15 +72,15 @@ def test_state_of_tsam(depth, fill):
     assert counted.state_values == wanted + (depth if fill == "keep" else 0)
 
 
-def test_tsn_carries_nothing():
+def test_tsn_has_no_states():
     assert cost(ModelConfig("tsn", MBV2, 400)).state_values == 0
 
 
 def test_multiply_adds_by_hand():
-    """The stem and the head of MobileNetV2: what a change of size and of classes must change."""
+    """A change of the number of classes changes the head, and a change of the size the convolutions."""
     small, large = (cost(ModelConfig("tsm", MBV2, classes)).multiply_adds for classes in (27, 400))
     assert large - small == (400 - 27) * 1280
-    # 224 is seven times 32 and 96 three times: convolutions cost the square.
+    # 224 is seven times 32 and 96 three times: the cost of convolutions grows with the square.
     other = cost(ModelConfig("tsm", MBV2, 27, size=96)).multiply_adds - 27 * 1280
     assert (small - 27 * 1280) * 9 == other * 49
 
@@ -104,7 +104,7 @@ def test_width_is_counted():
     assert counts[0].multiply_adds < 0.4 * counts[1].multiply_adds
 
 
-def test_counting_leaves_no_trace():
+def test_counting_has_no_side_effects():
     torch.manual_seed(5)
     before = torch.get_rng_state()
     module.cost(ModelConfig("tsm", MBV2, 27, size=64))
@@ -112,7 +112,7 @@ def test_counting_leaves_no_trace():
     assert build(ModelConfig("tsm", MBV2, 27, size=64)).backbone.features[0][0].weight.device.type == "cpu"
 
 
-def test_what_does_not_work_is_an_error():
+def test_impossible_models_are_refused():
     with pytest.raises(ShiftError, match="smallest count that works"):
         cost(ModelConfig("tsam", MBV2, 27, depth=4))
     with pytest.raises(ModelError, match="too small"):

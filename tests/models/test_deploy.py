@@ -1,10 +1,10 @@
-"""The deployed form computes what the trained network computes, up to rounding, at the borders too."""
+"""The deployed form computes the same as the trained network up to rounding, also at the borders."""
 
 from __future__ import annotations
 
 import copy
 
-import lively
+import networks
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from edgeshift.models.deploy import RawStem, deploy
 from edgeshift.models.network import Normalise, ShiftNetwork, Step
 
 SIZES = [64, 65, 80, 96, 112, 113, 114, 144, 224]
-#: Of the range of the logits.
+#: Largest difference, as a share of the range of the logits.
 TOLERANCE = 1e-4
 
 
@@ -24,8 +24,8 @@ def config(table: str, backbone: str, size: int, **options: object) -> ModelConf
 
 
 def pictures(size: int) -> dict[str, Tensor]:
-    """Frames whose borders give a wrong padding away."""
-    noise = lively.clips(1, 1, size)[:, 0]
+    """Return frames on which a wrong padding of the border shows."""
+    noise = networks.clips(1, 1, size)[:, 0]
     border = torch.full_like(noise, 20.0)
     border[:, :, [0, -1]] = border[:, :, :, [0, -1]] = 255.0
     corner = torch.zeros_like(noise)
@@ -41,17 +41,17 @@ def pictures(size: int) -> dict[str, Tensor]:
 
 
 def roll(step: Step, frames: list[Tensor]) -> list[Tensor]:
-    """Logits of the frames in turn, then the last states."""
-    states, found = step.start(), []
+    """Return the logits of the frames in turn, then the last states."""
+    states, results = step.start(), []
     with torch.inference_mode():
         for frame in frames:
             logits, *states = step(frame, *states)
-            found.append(logits)
-    return [*found, *states]
+            results.append(logits)
+    return [*results, *states]
 
 
-def furthest(ours: list[Tensor], theirs: list[Tensor]) -> float:
-    """The largest difference, each tensor in units of the other's range."""
+def largest(ours: list[Tensor], theirs: list[Tensor]) -> float:
+    """Return the largest difference, as a share of the range of each tensor."""
     assert [a.shape for a in ours] == [b.shape for b in theirs]
     return max(
         float((a - b).abs().max() / max(1e-3, float(b.max() - b.min()))) for a, b in zip(ours, theirs, strict=True)
@@ -71,33 +71,33 @@ def furthest(ours: list[Tensor], theirs: list[Tensor]) -> float:
     ],
 )
 def test_equals_the_original(table, backbone, size):
-    network = lively.network(config(table, backbone, size))
+    network = networks.network(config(table, backbone, size))
     frames = list(pictures(size).values())
     want = roll(Step(network), frames)
     got = roll(deploy(network), frames)
-    assert furthest(got, want) <= TOLERANCE
-    assert furthest(want[:1], want[1:2]) > 0.01, "the pictures must not all look the same to it"
+    assert largest(got, want) <= TOLERANCE
+    assert largest(want[:1], want[1:2]) > 0.01, "the frames must give different logits"
 
 
 @pytest.mark.parametrize(("width", "rounding"), [(0.5, "torchvision"), (1.4, "mit")])
 def test_equals_the_original_at_other_widths(width, rounding):
-    network = lively.network(config("tsm", "mobilenet_v2", 113, width=width, rounding=rounding))
+    network = networks.network(config("tsm", "mobilenet_v2", 113, width=width, rounding=rounding))
     frames = list(pictures(113).values())
-    assert furthest(roll(deploy(network), frames), roll(Step(network), frames)) <= TOLERANCE
+    assert largest(roll(deploy(network), frames), roll(Step(network), frames)) <= TOLERANCE
 
 
 def test_equals_the_original_with_another_normalisation():
-    made = lively.network(config("tsm", "mobilenet_v2", 64))
+    made = networks.network(config("tsm", "mobilenet_v2", 64))
     odd = ModelConfig("tsm", "mobilenet_v2", 11, size=64, mean=(0.0, 127.5, 250.0), std=(1.0, 127.5, 30.0))
     network = ShiftNetwork(odd, made.backbone).eval()
     frames = list(pictures(64).values())
-    assert furthest(roll(deploy(network), frames), roll(Step(network), frames)) <= TOLERANCE
+    assert largest(roll(deploy(network), frames), roll(Step(network), frames)) <= TOLERANCE
 
 
 @pytest.mark.parametrize("fresh", [False, True])
 def test_deployed_step_equals_the_clip(fresh):
-    network = lively.network(config("stsm", "mobilenet_v2", 113))
-    clip = lively.clips(1, 10, 113)
+    network = networks.network(config("stsm", "mobilenet_v2", 113))
+    clip = networks.clips(1, 10, 113)
     step = deploy(network, fresh=fresh)
     with torch.inference_mode():
         want = network(clip)[0]
@@ -108,7 +108,7 @@ def test_deployed_step_equals_the_clip(fresh):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("kernel", "stride", "pad"), [(3, 2, 1), (7, 2, 3), (3, 1, 1)], ids=["3/2", "7/2", "3/1"])
 def test_raw_stem(kernel, stride, pad, size):
-    """The first convolution alone, where an error at the border is not yet averaged away."""
+    """The first convolution alone, where an error at the border is not averaged away."""
     torch.manual_seed(size)
     conv = nn.Conv2d(3, 5, kernel, stride, pad)
     normalise = Normalise((120.0, 115.0, 100.0), (58.0, 57.0, 20.0))
@@ -123,7 +123,7 @@ def test_raw_stem(kernel, stride, pad, size):
 
 @pytest.mark.parametrize("backbone", ["mobilenet_v2", "resnet50"])
 def test_folding_leaves_no_batch_norm_and_no_arithmetic_on_pixels(backbone):
-    network = lively.network(config("tsm", backbone, 64))
+    network = networks.network(config("tsm", backbone, 64))
     step = deploy(network)
     assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
     assert not any(isinstance(module, (nn.BatchNorm2d, Normalise)) for module in step.modules())
@@ -136,14 +136,14 @@ def test_folding_leaves_no_batch_norm_and_no_arithmetic_on_pixels(backbone):
 @pytest.mark.parametrize("backbone", ["mobilenet_v2", "resnet50"])
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 def test_the_original_is_not_changed(backbone, training):
-    network = copy.deepcopy(lively.network(config("tsm", backbone, 64)))
+    network = copy.deepcopy(networks.network(config("tsm", backbone, 64)))
     network.train(training)
     modules = [type(module) for module in network.modules()]
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     step = deploy(network)
     with torch.no_grad():
         for parameter in step.parameters():
-            parameter.zero_()  # it shares no memory either
+            parameter.zero_()  # the copy must not share memory
     assert [type(module) for module in network.modules()] == modules
     assert network.training == training == network.backbone.training
     after = network.state_dict()
@@ -151,7 +151,7 @@ def test_the_original_is_not_changed(backbone, training):
 
 
 def test_a_network_in_training_is_deployed_as_it_evaluates():
-    network = copy.deepcopy(lively.network(config("tsm", "mobilenet_v2", 64)))
+    network = copy.deepcopy(networks.network(config("tsm", "mobilenet_v2", 64)))
     frames = list(pictures(64).values())
     want = roll(deploy(network), frames)
     network.train()
@@ -159,11 +159,11 @@ def test_a_network_in_training_is_deployed_as_it_evaluates():
 
 
 def test_fresh_states_reach_the_shifts():
-    network = lively.network(config("tsm", "mobilenet_v2", 64))
+    network = networks.network(config("tsm", "mobilenet_v2", 64))
     assert all(hasattr(shift, "copy") for shift in deploy(network, fresh=True).shifts.values())
     assert not any(hasattr(shift, "copy") for shift in deploy(network).shifts.values())
 
 
 def test_the_future_is_refused():
     with pytest.raises(ShiftError, match="cannot stream"):
-        deploy(lively.network(config("tsm", "mobilenet_v2", 64, bidirectional=True)))
+        deploy(networks.network(config("tsm", "mobilenet_v2", 64, bidirectional=True)))

@@ -1,4 +1,4 @@
-"""Models by name, and configurations that work or say why not."""
+"""Models by name, and the checks of configurations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_name_is_its_parts(name):
         ("tsm", "known: "),
     ],
 )
-def test_an_unknown_name_is_an_error_with_the_nearest(name, near):
+def test_an_unknown_name_is_refused_with_the_most_similar_ones(name, near):
     with pytest.raises(ModelError) as caught:
         parse_name(name)
     assert near in str(caught.value) and repr(name) in str(caught.value)
@@ -52,13 +52,13 @@ def test_an_unknown_name_is_an_error_with_the_nearest(name, near):
     [
         ({"table": "tsmm"}, "unknown shift table 'tsmm'; did you mean"),
         ({"backbone": "resnet18"}, "unknown backbone 'resnet18'; did you mean resnet50"),
-        ({"size": 63}, "63x63 are too small; the smallest is 64"),
+        ({"size": 63}, "63x63 are too small; the smallest size is 64"),
         ({"std": (58.0, 0.0, 57.0)}, "must be positive"),
         ({"std": (58.0, -1.0, 57.0)}, "must be positive"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_config_that_cannot_work_is_refused(values, words):
+def test_an_impossible_config_is_refused(values, words):
     options: dict[str, Any] = {"table": "tsm", "backbone": "mobilenet_v2", "classes": 5, **values}
     with pytest.raises(ModelError, match=words):
         ModelConfig(**options)
@@ -100,7 +100,7 @@ def test_options_reach_the_table():
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_a_seed_gives_the_same_network_and_uses_up_nobodys_random_numbers(backbone):
+def test_a_seed_gives_the_same_network_and_leaves_torchs_generator_alone(backbone):
     config = ModelConfig("tsm", backbone, 5, size=64)
     torch.manual_seed(3)
     before = torch.get_rng_state()
@@ -119,11 +119,11 @@ def test_a_network_comes_in_evaluation_mode():
     [
         (1.0, "torchvision", 32, [16, 24, 32, 64, 96, 160, 320], 1280),
         (1.0, "mit", 32, [16, 24, 32, 64, 96, 160, 320], 1280),
-        # torchvision: to the nearest 8, not below 90%; the stem too.
+        # torchvision rounds to the nearest multiple of 8, not below 90%, and scales the stem.
         (0.5, "torchvision", 16, [8, 16, 16, 32, 48, 80, 160], 1280),
         (0.35, "torchvision", 16, [8, 8, 16, 24, 32, 56, 112], 1280),
         (1.4, "torchvision", 48, [24, 32, 48, 88, 136, 224, 448], 1792),
-        # MIT: up to the next 8; stem and first stage as they are.
+        # MIT rounds up to a multiple of 8, and does not scale the stem and the first stage.
         (0.5, "mit", 32, [16, 16, 16, 32, 48, 80, 160], 1280),
         (1.4, "mit", 32, [16, 40, 48, 96, 136, 224, 448], 1792),
     ],

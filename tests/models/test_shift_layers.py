@@ -1,4 +1,4 @@
-"""Both tensor forms of a table against a reference that looks up each neighbour, value by value."""
+"""Both tensor forms of a shift table, compared with a reference that looks up each value's neighbour."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def features(table: ShiftTable, frames: int, height: int, width: int, batch: int
 
 
 def look_up(x: np.ndarray, table: ShiftTable) -> np.ndarray:
-    """The definition of a table, one value after the other."""
+    """Apply the definition of a shift table to one value after the other."""
     rows = {channel: row for row in table.rows for channel in range(row.start, row.stop)}
     y = np.empty_like(x)
     _, frames, _, height, width = x.shape
@@ -124,7 +124,7 @@ def test_the_state_holds_the_ages_in_turn():
 
 
 @pytest.mark.parametrize("name", ["tsm", "tsam 4 zero", "stsm"])
-def test_step_form_never_writes_into_what_it_is_given(name):
+def test_step_form_does_not_write_into_its_arguments(name):
     table = PAST[name]
     x = torch.from_numpy(features(table, 1, 5, 7))[:, 0]
     state = torch.full((2, table.state_channels, 5, 7), 7.0)
@@ -133,7 +133,7 @@ def test_step_form_never_writes_into_what_it_is_given(name):
     assert torch.equal(x, before[0]) and torch.equal(state, before[1])
 
 
-def test_fresh_states_are_no_view_of_the_features():
+def test_fresh_states_are_not_views_of_the_features():
     x, state = torch.rand(1, 16, 4, 4), torch.zeros(1, 2, 4, 4)
     _, plain = StepShift(tsm(16))(x, state)
     _, fresh = StepShift(tsm(16), fresh=True)(x, state)
@@ -142,7 +142,7 @@ def test_fresh_states_are_no_view_of_the_features():
     assert fresh.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
 
 
-def test_nothing_of_a_shift_is_a_weight():
+def test_a_shift_has_no_weights():
     # Shifts must not show up in checkpoints, nor be trained.
     step = StepShift(stsm(32), fresh=True)
     assert not list(step.parameters()) and not step.state_dict()

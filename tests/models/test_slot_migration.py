@@ -1,4 +1,4 @@
-"""Moving slots: a bi-directional network becomes the past-only one that does the same without its future."""
+"""Slot migration: a bi-directional network becomes the past-only one that computes the same without its future."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from edgeshift.models.untrained import initial_network
 from edgeshift.shift import ShiftTable
 
 
-def far(one: torch.Tensor, other: torch.Tensor) -> float:
-    """The largest difference, as a share of the range."""
+def largest(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the largest difference, as a share of the range of values."""
     return float((one - other).abs().max() / (one.max() - one.min()))
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet_v2", "resnet50"])
 @pytest.mark.parametrize("table", ["tsm", "tsam"])
-def test_the_moved_network_is_the_given_one_without_its_future(table: str, backbone: str) -> None:
+def test_the_result_is_the_given_network_without_its_future(table: str, backbone: str) -> None:
     frames = np.stack([clip.frames for clip in draw_clips(2, frames=4, size=64)])
     clip = torch.from_numpy(frames).permute(0, 1, 4, 2, 3).float()
     given = initial_network(ModelConfig(table, backbone, 5, size=64, bidirectional=True), clip)
@@ -35,22 +35,22 @@ def test_the_moved_network_is_the_given_one_without_its_future(table: str, backb
             rows = tuple(row for row in old.rows if row not in old.future)
             given.tables[place] = replace(old, rows=rows)
         without = given(clip)
-        assert far(moved(clip), without) < 1e-4
-        assert far(whole, without) > 1e-2  # the future did matter
+        assert largest(moved(clip), without) < 1e-4
+        assert largest(whole, without) > 1e-2  # the future matters
         for place, kept in given.tables.items():
             given.tables[place] = ShiftTable(kept.name, kept.channels, ())
-        assert far(moved(clip), given(clip)) > 1e-2  # and so does the past
+        assert largest(moved(clip), given(clip)) > 1e-2  # the past matters as well
 
 
-def test_the_moved_network_streams() -> None:
+def test_the_result_streams() -> None:
     moved = past_first(build(ModelConfig("tsm", "mobilenet_v2", 5, size=64, bidirectional=True), seed=1))
     assert not moved.config.bidirectional
     step = Step(moved)
     assert len(step(torch.zeros(1, 3, 64, 64), *step.start())) == 11
 
 
-def test_a_past_only_network_is_left_alone() -> None:
-    with pytest.raises(ModelError, match="past-only already"):
+def test_a_past_only_network_is_refused() -> None:
+    with pytest.raises(ModelError, match="is already past-only"):
         past_first(build(ModelConfig("tsm", "mobilenet_v2", 5, size=64)))
 
 

@@ -1,7 +1,7 @@
-"""What everything else rests on: frame by frame with carried state equals the whole clip at once.
+"""The step function, frame by frame with states, computes the same as the whole clip at once.
 
-The weights come from ``initial_network``, so that logits depend on the frame and on the state; each case also shows
-that without its state it would be off by a thousand times the tolerance.
+The weights come from ``initial_network``, so that logits depend on the frame and on the states. Each case also shows
+that without states the logits would differ by a thousand times the tolerance.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import itertools
 from functools import cache
 from typing import Any
 
-import lively
 import msgspec
+import networks
 import pytest
 import torch
 from torch import Tensor
@@ -66,15 +66,15 @@ def largest(difference: Tensor) -> float:
 
 def check(network: ShiftNetwork, size: int, batch: int, reset: int = 4) -> None:
     step = Step(network).eval()
-    clip = lively.clips(batch, FRAMES, size, seed=batch)
+    clip = networks.clips(batch, FRAMES, size, seed=batch)
     with torch.inference_mode():
         want = network(clip)
         got = run(step, clip, step.start(batch=batch))
         assert want.shape == (batch, FRAMES, CLASSES)
         assert largest(got - want) <= TOLERANCE
-        # After a reset, to the bit: nothing is kept outside the states.
+        # After a reset the logits are equal to the bit: nothing is stored outside of the states.
         assert torch.equal(run(step, clip[:, :reset], step.start(batch=batch)), got[:, :reset])
-        # The test can fail: the logits depend on the frame, and without the state they would be others.
+        # The test can fail: the logits depend on the frame and on the states.
         assert largest(want[:, 0] - want[:, -1]) > 0.1
         without = step(clip[:, -1], *step.start(batch=batch))[0]
         if step.state_names:
@@ -84,74 +84,75 @@ def check(network: ShiftNetwork, size: int, batch: int, reset: int = 4) -> None:
 
 
 def cases() -> list[Any]:
-    found = []
+    parameters = []
     for table, backbone, size, batch in itertools.product(TABLES, BACKBONES, (64, 112), (1, 3)):
         slow = backbone == "resnet50" or (size > 64 and backbone != "mbv2")
         if (table, backbone) in TOO_NARROW or (slow and size > 64 and (backbone == "resnet50" or batch == 3)):
             continue
         marks = [pytest.mark.slow] if slow else []
-        found.append(pytest.param(table, backbone, size, batch, marks=marks, id=f"{table}-{backbone}-{size}-{batch}"))
-    return found
+        name = f"{table}-{backbone}-{size}-{batch}"
+        parameters.append(pytest.param(table, backbone, size, batch, marks=marks, id=name))
+    return parameters
 
 
 @pytest.mark.parametrize(("table", "backbone", "size", "batch"), cases())
 def test_step_equals_clip(table, backbone, size, batch):
-    check(lively.network(config(table, backbone, size)), size, batch)
+    check(networks.network(config(table, backbone, size)), size, batch)
 
 
 @pytest.mark.parametrize("size", [80, 96, 113, 144])
 @pytest.mark.parametrize("table", ["tsm", "stsm-keep", "tsam2"])
 def test_step_equals_clip_at_other_sizes(table, size):
-    check(lively.network(config(table, "mbv2-0.5", size)), size, batch=2)
+    check(networks.network(config(table, "mbv2-0.5", size)), size, batch=2)
 
 
 @pytest.mark.parametrize(("table", "backbone"), sorted(TOO_NARROW))
 def test_a_table_too_deep_for_the_width_is_refused(table, backbone):
     with pytest.raises(ShiftError, match=r"channels are too few.* is 32$"):
-        lively.network(config(table, backbone, 64))
+        networks.network(config(table, backbone, 64))
 
 
 @pytest.mark.parametrize("backbone", ["mbv2", "resnet50"])
 @pytest.mark.parametrize("table", ["tsm", "stsm", "tsam2", "tsam2-zero"])
-def test_a_bidirectional_network_that_is_made_to_stream(table, backbone):
-    """Step equals the clip form of the past-only table at the weights' own slots, and is not the two-sided clip."""
-    both = lively.network(config(table, backbone, 64, bidirectional=True))
-    streamed = lively.network(config(table, backbone, 64, bidirectional=True, streamed_bidirectional=True))
-    naive = lively.network(config(table, backbone, 64))
+def test_a_streamed_bidirectional_network(table, backbone):
+    """The step equals the clip form of the table with the past at its own slot, and differs from the original clip."""
+    both = networks.network(config(table, backbone, 64, bidirectional=True))
+    streamed = networks.network(config(table, backbone, 64, bidirectional=True, streamed_bidirectional=True))
+    naive = networks.network(config(table, backbone, 64))
     with pytest.raises(ShiftError, match="--stream-bidirectional"):
         Step(both)
     assert {place: t.past_only() for place, t in both.tables.items()} == streamed.tables
     check(streamed, 64, batch=2)
-    clip = lively.clips(2, FRAMES, 64)
+    clip = networks.clips(2, FRAMES, 64)
     with torch.inference_mode():
         one, two, wrong = streamed(clip), both(clip), naive(clip)
-    assert largest(one - two) > 0.05, "without the future the answer is another"
-    assert largest(one - wrong) > 0.05, "the past at the future's slot would be another answer again"
-    # The newest frame has no next one in the two-sided clip either, but the frames it has seen had.
+    assert largest(one - two) > 0.05, "the logits without the future differ"
+    assert largest(one - wrong) > 0.05, "the logits with the past at the slot of the future differ"
+    # Even the first frame differs: in the two-sided clip it has a next frame.
     assert largest(one[:, 0] - two[:, 0]) > 0.01
 
 
 @pytest.mark.parametrize("backbone", ["mbv2", "resnet50"])
 def test_one_frame_alone_is_the_two_sided_clip_of_one_frame(backbone):
-    both = lively.network(config("tsm", backbone, 64, bidirectional=True))
-    streamed = lively.network(config("tsm", backbone, 64, bidirectional=True, streamed_bidirectional=True))
-    clip = lively.clips(2, 1, 64)
+    both = networks.network(config("tsm", backbone, 64, bidirectional=True))
+    streamed = networks.network(config("tsm", backbone, 64, bidirectional=True, streamed_bidirectional=True))
+    clip = networks.clips(2, 1, 64)
     with torch.inference_mode():
         assert largest(run(Step(streamed), clip, Step(streamed).start(batch=2)) - both(clip)) <= TOLERANCE
 
 
 @pytest.mark.parametrize("table", ["tsm", "tsam2"])
 def test_fresh_states_compute_the_same(table):
-    network = lively.network(config(table, "mbv2-0.5", 64))
-    clip = lively.clips(2, 6, 64)
+    network = networks.network(config(table, "mbv2-0.5", 64))
+    clip = networks.clips(2, 6, 64)
     with torch.inference_mode():
         plain, fresh = (Step(network, fresh=fresh) for fresh in (False, True))
         assert torch.equal(run(plain, clip, plain.start(batch=2)), run(fresh, clip, fresh.start(batch=2)))
 
 
 def test_items_of_a_batch_do_not_see_each_other():
-    network = lively.network(config("stsm", "mbv2-0.5", 64))
-    clip = lively.clips(3, 6, 64)
+    network = networks.network(config("stsm", "mbv2-0.5", 64))
+    clip = networks.clips(3, 6, 64)
     changed = torch.cat((clip[:1], clip[1:] * 0.2))
     step = Step(network)
     with torch.inference_mode():
@@ -173,7 +174,7 @@ def test_state_shapes_are_those_of_the_step(table, backbone, size):
     assert [tuple(s.shape) for s in step.start(size, 3)] == [(3, *shape[1:]) for shape in shapes.values()]
     assert all(not s.any() for s in start)
     with torch.inference_mode():
-        logits, *following = step(lively.clips(1, 1, size)[:, 0], *start)
+        logits, *following = step(networks.clips(1, 1, size)[:, 0], *start)
     assert logits.shape == (1, CLASSES) and torch.isfinite(logits).all()
     assert [tuple(s.shape) for s in following] == list(shapes.values())
     if table == "tsam2":
@@ -183,38 +184,38 @@ def test_state_shapes_are_those_of_the_step(table, backbone, size):
 
 @cache
 def _unsized(table: str, backbone: str) -> ShiftNetwork:
-    return lively.network(config(table, backbone, 64))
+    return networks.network(config(table, backbone, 64))
 
 
-def test_a_network_without_shifts_carries_nothing():
+def test_a_network_without_shifts_has_no_states():
     network = _unsized("tsn", "mbv2-0.5")
     assert network.state_shapes(113) == {} and Step(network).start() == ()
 
 
-def test_a_network_is_at_home_at_its_own_size():
-    network = lively.network(config("stsm", "mbv2-0.5", 144))
+def test_the_default_size_is_that_of_the_config():
+    network = networks.network(config("stsm", "mbv2-0.5", 144))
     assert network.state_shapes() == network.state_shapes(144) != network.state_shapes(64)
     assert network.state_shapes(batch=5)["state_features_16"] == (5, 10, 5, 5)
 
 
 @pytest.mark.parametrize("size", [0, 1, 32, 63])
 def test_sizes_below_64_are_refused(size):
-    with pytest.raises(ModelError, match=rf"{size}x{size} are too small; the smallest is 64"):
+    with pytest.raises(ModelError, match=rf"{size}x{size} are too small; the smallest size is 64"):
         ModelConfig("tsm", "mobilenet_v2", CLASSES, size=size)
-    with pytest.raises(ModelError, match="smallest is 64"):
-        lively.network(config("tsm", "mbv2", 64)).state_shapes(size)
+    with pytest.raises(ModelError, match="smallest size is 64"):
+        networks.network(config("tsm", "mbv2", 64)).state_shapes(size)
 
 
 @pytest.mark.parametrize("given", [0, 9, 11])
 def test_a_wrong_number_of_states_is_refused(given):
-    step = Step(lively.network(config("tsm", "mbv2", 64)))
+    step = Step(networks.network(config("tsm", "mbv2", 64)))
     with pytest.raises(ModelError, match=f"takes 10 states, not {given}"):
         step(torch.zeros(1, 3, 64, 64), *[torch.zeros(1)] * given)
 
 
 def test_online_buffers_of_mobilenet_v2_at_224():
     """The ten buffers of the authors' online model, in their order."""
-    shapes = lively.network(config("tsm", "mbv2", 224)).state_shapes()
+    shapes = networks.network(config("tsm", "mbv2", 224)).state_shapes()
     blocks = (3, 5, 6, 8, 9, 10, 12, 13, 15, 16)
     sizes = [(3, 56, 56), *[(4, 28, 28)] * 2, *[(8, 14, 14)] * 3, *[(12, 14, 14)] * 2, *[(20, 7, 7)] * 2]
     assert shapes == {f"state_features_{i}": (1, *shape) for i, shape in zip(blocks, sizes, strict=True)}
@@ -223,13 +224,13 @@ def test_online_buffers_of_mobilenet_v2_at_224():
 
 @pytest.mark.parametrize("table", ["tsm", "stsm"])
 @pytest.mark.parametrize("size", [64, 96, 112 - 16, 128, 160, 224, 256, 320])
-def test_state_of_mobilenet_v2_in_general(table, size):
-    shapes = lively.network(config(table, "mbv2", 64)).state_shapes(size)
+def test_state_size_of_mobilenet_v2(table, size):
+    shapes = networks.network(config(table, "mbv2", 64)).state_shapes(size)
     assert sum(torch.Size(s).numel() for s in shapes.values()) == 552 * (size // 32) ** 2
 
 
 def test_every_block_of_resnet50_is_shifted():
-    network = lively.network(config("tsm", "resnet50", 224))
+    network = networks.network(config("tsm", "resnet50", 224))
     assert list(network.tables) == [f"layer{n}_{i}" for n, count in enumerate((3, 4, 6, 3), 1) for i in range(count)]
     channels = [64, 256, 256, 256, *[512] * 4, *[1024] * 6, *[2048] * 2]
     assert [table.channels for table in network.tables.values()] == channels
@@ -240,10 +241,10 @@ def test_every_block_of_resnet50_is_shifted():
 
 
 def test_the_identity_path_is_not_shifted():
-    """With residual branches that give nothing, the shift cannot be seen at all."""
-    made = lively.network(config("tsm", "mbv2-0.5", 64))
+    """If the residual branches return zeros, the shift has no effect."""
+    made = networks.network(config("tsm", "mbv2-0.5", 64))
     network = ShiftNetwork(made.config, _without_branches(made.backbone)).eval()
-    clip = lively.clips(1, 4, 64)
+    clip = networks.clips(1, 4, 64)
     alone = torch.cat([clip[:, t : t + 1] for t in (3, 2, 1, 0)], 1)
     with torch.inference_mode():
         assert largest(network(clip) - network(alone).flip(1)) <= TOLERANCE
@@ -261,7 +262,7 @@ def _without_branches(backbone: torch.nn.Module) -> torch.nn.Module:
 
 
 def test_reading_the_shapes_leaves_mode_and_weights_alone():
-    network = lively.network(config("tsm", "mbv2-0.5", 64))
+    network = networks.network(config("tsm", "mbv2-0.5", 64))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     for size, training in ((96, True), (128, False)):
         network.train(training)
@@ -271,10 +272,10 @@ def test_reading_the_shapes_leaves_mode_and_weights_alone():
 
 
 @pytest.mark.parametrize("table", ["tsm", "tsam2-zero", "tsam2"])
-def test_the_same_frame_forever(table):
-    """A stream has no clock of its own. Zeros at the start are forgotten; kept features were never wrong."""
-    network = lively.network(config(table, "mbv2-0.5", 64))
-    clip = lively.clips(1, 1, 64).expand(-1, 30, -1, -1, -1)
+def test_a_constant_input(table):
+    """The logits converge. The zeros of the start are forgotten; with the fill "keep" there are none."""
+    network = networks.network(config(table, "mbv2-0.5", 64))
+    clip = networks.clips(1, 1, 64).expand(-1, 30, -1, -1, -1)
     step = Step(network)
     with torch.inference_mode():
         logits = run(step, clip, step.start())

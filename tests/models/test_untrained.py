@@ -1,8 +1,8 @@
-"""Untrained networks that behave: the same every time, and alive to what they see and have seen."""
+"""Untrained networks: the same every time, with logits that depend on the frame and on the states."""
 
 from __future__ import annotations
 
-import lively
+import networks
 import pytest
 import torch
 from torch import nn
@@ -19,10 +19,10 @@ CONFIGS = {
 
 @pytest.fixture(scope="module", params=CONFIGS)
 def network(request):
-    return initial_network(CONFIGS[request.param], lively.clips(2, 6, 64))
+    return initial_network(CONFIGS[request.param], networks.clips(2, 6, 64))
 
 
-def test_it_is_ready_to_use(network):
+def test_it_is_in_evaluation_mode_with_finite_weights(network):
     assert not any(module.training for module in network.modules())
     assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
     assert {m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)} == {0.1}
@@ -34,10 +34,10 @@ def test_the_same_arguments_give_the_same_network_whatever_the_global_seed():
     for seed in (1, 2):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        made.append(initial_network(config, lively.clips(2, 6, 64)).state_dict())
-        assert torch.equal(torch.get_rng_state(), before), "somebody else's random numbers were used up"
+        made.append(initial_network(config, networks.clips(2, 6, 64)).state_dict())
+        assert torch.equal(torch.get_rng_state(), before), "torch's generator must not be used"
     assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
-    other = initial_network(config, lively.clips(2, 6, 64), seed=1).state_dict()
+    other = initial_network(config, networks.clips(2, 6, 64), seed=1).state_dict()
     assert not torch.equal(made[0]["backbone.features.0.0.weight"], other["backbone.features.0.0.weight"])
 
 
@@ -50,7 +50,7 @@ def test_the_variance_is_kept_through_the_layers(network):
         if isinstance(module, nn.BatchNorm2d)
     ]
     with torch.inference_mode():
-        network(lively.clips(2, 6, 64))
+        network(networks.clips(2, 6, 64))
     for hook in hooks:
         hook.remove()
     for norm, output in seen.items():
@@ -67,7 +67,7 @@ def test_residual_branches_start_small(network):
 
 
 def test_answers_depend_on_the_frame_and_on_the_past(network):
-    clip = lively.clips(2, 6, 64, seed=3)
+    clip = networks.clips(2, 6, 64, seed=3)
     still = clip[:, -1:].expand(-1, 6, -1, -1, -1)
     with torch.inference_mode():
         moving, standing = network(clip), network(still)
@@ -82,12 +82,12 @@ def test_pairs_of_classes_are_the_two_ends_of_a_direction(network):
     directions = torch.nn.functional.normalize(head.weight[0::2].detach(), dim=1)
     assert torch.allclose(directions @ directions.T, torch.eye(6), atol=1e-4)
     with torch.inference_mode():
-        assert float(network(lively.clips(2, 6, 64)).mean((0, 1)).abs().max()) < 0.05, "centred"
+        assert float(network(networks.clips(2, 6, 64)).mean((0, 1)).abs().max()) < 0.05, "centred"
 
 
 def test_plain_random_weights_would_not_do():
     """Why the module exists: without it the answer hardly depends on the frame."""
-    clip = lively.clips(2, 6, 64)
+    clip = networks.clips(2, 6, 64)
     with torch.inference_mode():
         plain = build(CONFIGS["mobilenet_v2"], seed=0)(clip)
         ours = initial_network(CONFIGS["mobilenet_v2"], clip)(clip)

@@ -74,14 +74,14 @@ def run(
         name: What to measure on: local, ssh://user@host, adb, or browser for a phone that opens a page.
         program: benchmark_model or executor_runner, for a phone without Python.
         cores: Cores to pin the process to. Default: not pinned.
-        ceiling: A repeat starts when the device is cooler than this, degrees Celsius.
+        ceiling: Temperature below which a repeat starts, degrees Celsius.
         lock_clocks: Hold the clocks at their maximum during the run; needs root.
         mode: How long to measure, see above.
         no_memory: Skip the extra pass that measures memory.
         strict: Exit with status 3 if a measurement is not valid.
         source: Where frames come from: a video, or drawn for drawn gestures.
         frame_size: Size of the frames that are handed in, or fitted for the network's.
-        options: Option of the runtime, such as provider=cuda. Repeatable.
+        options: Option of the runtime, such as provider=cuda. May be given several times.
 
     Examples:
       edgeshift bench gestures.tflite --mode quick --out before.json

@@ -39,13 +39,13 @@ def run(
 
     Args:
         out: Folder to write: a new or empty one, or that of an interrupted run.
-        size: Width and height, pixels; even.
-        spacing: Seconds between two frames.
-        seed: Seed; another one draws other videos.
+        size: Width and height of the videos, pixels. Must be even.
+        spacing: Time between two frames, in seconds.
+        seed: Seed of the drawings. Another seed draws other videos.
         labels: Draw only these gestures, in this order. Default: all.
         strokes: JSON file with gestures of your own, drawn as well.
         only_strokes: Draw only the gestures of --strokes.
-        count: Number of clips; the labels take turns. Default: 100.
+        count: Number of clips, which take turns over the labels. Default: 100.
         frames: Frames per clip. Default: 8.
         stream: Draw this many untrimmed streams instead of clips.
         seconds: Length of a stream, in seconds. Default: 60.

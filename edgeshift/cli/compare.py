@@ -41,8 +41,8 @@ def run(
     p < 0.05.
 
     Args:
-        first: The report from before.
-        second: The report from after. Default: the other artifacts of A.json.
+        first: The report to compare with.
+        second: The report that is judged. Default: the other artifacts of A.json.
         tolerance: Relative slowdown, or lost accuracy, that still counts as equal. Default: 5% of latency, 1 point of
             accuracy.
         across: Conditions that may differ between the runs, such as precision.

@@ -58,16 +58,16 @@ def run(
         fresh_states: Return next states that no operator of the graph reads, for GPU delegates.
         weights: A checkpoint of MIT's TSM, torchvision, mmaction2 or edgeshift. Default: the weights that ship with
             edgeshift for MODEL, or untrained ones.
-        labels: Labels of --weights: a text file with one label a line.
+        labels: Text file with the labels of --weights, one label per line.
         past_only: Treat --weights as trained past-only, although their layout is bi-directional.
         stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
-        depth: K of an untrained TSAM: frames that it looks back. Default: 2.
+        depth: K of an untrained TSAM, the number of past frames that it uses. Default: 2.
         size: Height and width of the frames, pixels. Default: as trained, or 112.
         fit: How frames are fitted to that size. Default: as --weights were trained.
         order: Channel order that --weights were trained on. Default: as recorded in them, or rgb.
         frame_spacing: Seconds between the frames that --weights were trained on. Default: as recorded in them.
-        calibration: Folder with 16 videos or more that set the int8 ranges. Default: drawn clips.
+        calibration: Folder with 16 videos or more, which choose the int8 ranges. Default: drawn clips.
         float_boundary: Keep float tensors at the graph's boundary, as browsers need them.
         out: The artifact; a folder with --target all. Default: MODEL_PRECISION and the target's suffix, here.
 

@@ -61,8 +61,8 @@ def run(
         repeat: Restart a clip when it ends.
         seconds: Stop after this many seconds. Default: at the end of the source.
         smoothing: How labels are smoothed: rule, mean, jester or none. Default: the event rule in the artifact.
-        mask: Labels that are never shown, with commas between them.
-        on: Run a command, without a shell, when a label is detected. Repeatable.
+        mask: Labels that are never shown, separated by commas.
+        on: Command to run, without a shell, when a label is detected. May be given several times.
         every: Shortest time between two runs of a label's command, in seconds.
         headless: Open no window. Print the labels of a clip, or JSON lines of a live source.
         window: Library that opens the window.

@@ -67,9 +67,9 @@ def _print_live(summary: Summary) -> None:
         facts.append((name, f"{artifact.steps} steps, {_rate(artifact.hertz)}, {artifact.runtime}"))
         facts += [(f"  {phase}", text) for phase, text in _phases(artifact.milliseconds)]
     if summary.beside_infer is not None:
-        facts.append(("beside infer", f"{summary.beside_infer:.1%} of it, from the frame to the answer"))
+        facts.append(("overhead", f"{summary.beside_infer:.1%} of the inference time, from frame to prediction"))
     if summary.draw_ms is not None:
-        facts.append(("draw", f"p50 {summary.draw_ms:.3f} ms a picture, beside the model's thread"))
+        facts.append(("draw", f"p50 {summary.draw_ms:.3f} ms per picture, in another thread than the model"))
     facts += [("recorded", path) for path in summary.recorded]
     print_facts(f"{summary.steps} steps in {summary.seconds:.1f} s on {summary.source}", facts)
 

@@ -29,9 +29,9 @@ def run(
 
     Args:
         size: Height and width of the frames, pixels.
-        classes: Number of labels.
+        classes: Number of labels of the head.
         width: Width multiplier of MobileNetV2.
-        depth: K of TSAM: the frames that it looks back.
+        depth: K of TSAM, the number of past frames that it uses.
 
     Examples:
       edgeshift models

@@ -43,8 +43,8 @@ def run(
         mode: Measure this mode at once, and stop when it is done.
         accelerator: What the browser computes on.
         localhost: Serve plain HTTP to this machine, or to a phone on a cable with adb reverse.
-        host: This machine's address in the phone's network. Default: found.
-        port: Port to serve on; 0: one that is free.
+        host: Address of this machine in the phone's network. Default: found automatically.
+        port: Port to serve on. 0 takes a free one.
         idle: Seconds without the phone after which this ends.
 
     Examples:

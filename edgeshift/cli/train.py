@@ -58,24 +58,24 @@ def run(
         data: Videos in a folder per label, or a CSV file with the columns file,label and optionally split. Default:
             drawn streams.
         strokes: JSON file with gestures of your own, drawn as well.
-        mirror: Also mirror clips; new label of each mirrored label: left=right,right=left.
-        reverse: Also play clips backwards; new label of each reversed label.
+        mirror: Also train on mirrored clips, with these new labels, such as left=right,right=left.
+        reverse: Also train on clips played backwards, with these new labels.
         init: Checkpoint to start from, such as ImageNet's. Default: random weights.
         past_only: Treat --init as trained past-only, although its layout is bi-directional.
-        size: Height and width of the frames, pixels. Default: 128.
-        width: Width multiplier of MobileNetV2. Default: 1.0, or as --init.
-        depth: K of TSAM: the frames that it looks back. Default: 2.
+        size: Height and width of the frames, pixels. Default: 128, or as --init.
+        width: Width multiplier of MobileNetV2, without --init only. Default: 1.0.
+        depth: K of TSAM, the number of past frames that it uses. Default: 2.
         bidirectional: Also shift from future frames. The result cannot stream.
         steps: Number of optimizer steps. Default: 2400.
         batch: Sequences per step. Default: 4.
         frames: Frames per sequence. Default: 24.
-        spacing: Seconds between two frames. Default: 0.25.
+        spacing: Time between two frames, in seconds. Default: 0.25, or as --init.
         rate: Highest learning rate. Default: 6e-4.
         frozen: Number of first stages that are not trained. Default: 2.
         seed: Seed of weights, data order and drawings. Default: 0.
         device: Where to train. Default: on a GPU, if torch finds one.
         threads: Number of threads of torch on the CPU.
-        workers: Processes that draw or read frames.
+        workers: Number of processes that draw or read frames.
         license: License of the result, stored in its file.
         half: Store the weights of the result as float16.
         resume: Continue the interrupted run in --out.

@@ -90,11 +90,9 @@ class CheckFailedError(EdgeshiftError):
 
 
 def one_line(error: BaseException, limit: int = 200) -> str:
-    """Return the message of another library's exception on one line, to quote it in a message of edgeshift.
+    """Return the message of another library's exception on one line of at most ``limit`` characters.
 
-    Args:
-        error: the exception. If its message is empty, the name of its class is returned.
-        limit: largest length of the result, characters.
+    If the message is empty, the name of the exception's class is returned.
     """
     return " ".join(str(error).split())[:limit] or type(error).__name__
 
@@ -102,10 +100,7 @@ def one_line(error: BaseException, limit: int = 200) -> str:
 def missing(package: str, extra: str, why: str) -> RuntimeMissingError:
     """Return the error for a package that is not installed, with the command that installs it.
 
-    Args:
-        package: name of the package on PyPI.
-        extra: the extra of edgeshift that contains the package.
-        why: the work that needs it, such as "reading video".
+    ``package`` is its name on PyPI, ``extra`` the extra of edgeshift with it, ``why`` the work that needs it.
     """
     return RuntimeMissingError(f"{why} needs {package}, which is not installed: {install_command(extra)}")
 
@@ -116,13 +111,7 @@ def install_command(extra: str) -> str:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Return the message for an unknown name, with similar known names. The name is never corrected silently.
-
-    Args:
-        kind: what the name stands for, such as "target".
-        name: the unknown name.
-        known: the known names.
-    """
+    """Return the message for an unknown name of a kind, such as "target", with similar ones of the known names."""
     import difflib
 
     names = sorted(known)

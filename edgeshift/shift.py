@@ -56,12 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class ShiftTable:
-    """The rows of one shift over ``channels`` channels. Channels that no row contains are not shifted.
-
-    Raises:
-        ShiftError: rows overlap, are out of order or empty, exceed the channels, or shift in a combination that is not
-            supported.
-    """
+    """The rows of one shift over ``channels`` channels, in order. Channels that no row contains are not shifted."""
 
     name: str
     channels: int

@@ -193,9 +193,7 @@ def require_converter(target: Target) -> None:
 def missing_runtime(name: str, work: str) -> RuntimeMissingError:
     """Return the error for a runtime that is not installed, with the command that installs it.
 
-    Args:
-        name: name in ``RUNTIMES``.
-        work: the work that needs it, such as "running a.tflite".
+    ``work`` is the work that needs it, such as "running a.tflite".
     """
     runtime = RUNTIMES[name]
     package = next(iter(runtime.packages.values()))

@@ -65,13 +65,8 @@ class JsonLines(Generic[Entry]):
 def require_resume(journal: Path, out: Path, *, resume: bool) -> None:
     """Refuse to overwrite the journal of an interrupted run.
 
-    Args:
-        journal: path of the journal.
-        out: path of the report, which exists if the earlier run was completed.
-        resume: True if the run continues from the journal.
-
     Raises:
-        EdgeshiftError: the journal holds results without a report, and would be overwritten.
+        EdgeshiftError: without ``resume``, the journal holds results, and their report ``out`` was not written.
     """
     if not resume and not out.exists() and journal.is_file() and journal.stat().st_size:
         raise EdgeshiftError(

@@ -16,11 +16,9 @@ _LOCK = threading.RLock()
 def quiet(*, stdout: bool = False) -> Iterator[None]:
     """Redirect file descriptor 2 to a temporary file while the block runs.
 
-    If the block raises an exception, the last lines of the captured output are added to it as a note, which ``--debug``
-    shows. One thread at a time can do this; output of other threads is captured as well.
-
-    Args:
-        stdout: redirect file descriptor 1, too.
+    With ``stdout``, redirect file descriptor 1 as well. If the block raises an exception, the last lines of the
+    captured output are added to it as a note, which ``--debug`` shows. One thread at a time can do this; output of
+    other threads is captured as well.
     """
     descriptors = [2, 1] if stdout else [2]
     with _LOCK:

@@ -16,9 +16,7 @@ def call_on_stop(stop: Callable[[], None]) -> Iterator[None]:
 
     A KeyboardInterrupt can be raised between the acquisition of a lock and the ``with`` block that would release it:
     the lock would never be released. So the first signal only calls a function, and the block ends at its next turn.
-
-    Args:
-        stop: sets a flag that the block looks at. It must not acquire a lock.
+    ``stop`` must not acquire a lock.
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:

@@ -6,14 +6,7 @@ from pathlib import Path
 
 
 def temperatures(root: Path = Path("/")) -> dict[str, float]:
-    """Read the temperature of each thermal zone.
-
-    Args:
-        root: root of the file system; tests pass another folder.
-
-    Returns:
-        {name of the zone: degrees Celsius}, empty if no zone can be read.
-    """
+    """Return {name of the thermal zone: degrees Celsius} below a root of the file system; empty: none can be read."""
     degrees: dict[str, float] = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
         value = _text(zone / "temp")

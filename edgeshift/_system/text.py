@@ -7,20 +7,10 @@ PRINTABLE_PATTERN = r"\A[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*\Z"
 
 
 def printable(text: str, replacement: str = "?") -> str:
-    """Return the text with every character that cannot be printed replaced.
-
-    Args:
-        text: any text.
-        replacement: what stands in place of such a character.
-    """
+    """Return the text with the replacement in place of every character that cannot be printed."""
     return "".join(character if character.isprintable() else replacement for character in text)
 
 
 def is_printable(text: str, longest: int | None = None) -> bool:
-    """Return True if every character of the text can be printed.
-
-    Args:
-        text: any text.
-        longest: if given, the text must also have 1 to this many characters.
-    """
+    """Return True if all characters of the text can be printed and, with ``longest``, there are 1 to that many."""
     return text.isprintable() and (longest is None or 1 <= len(text) <= longest)

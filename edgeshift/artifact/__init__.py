@@ -1,4 +1,1 @@
-"""Artifacts: one file that holds a converted graph and its description, checked before any runtime opens the file.
-
-Imports errors, ``_system``, targets, shift tables, frame fitting and the configuration of models. Needs no torch.
-"""
+"""Artifacts: a converted graph and its description in one file, checked before a runtime opens it. Imports no torch."""

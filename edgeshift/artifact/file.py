@@ -29,15 +29,23 @@ class Envelope(Protocol):
     """A module that packs a graph and its description into one file. A Protocol, because modules cannot inherit."""
 
     def pack(self, body: bytes, entries: Mapping[str, bytes]) -> bytes:
-        """Return the content of the file for a graph and named entries. It ends with the hash of everything before."""
+        """Return the content of a file: the graph, the entries {name: content}, and the hash of everything before."""
         ...
 
     def require_whole(self, path: Path, data: bytes) -> None:
-        """Raise ArtifactError if the content of a file does not match its hash, or exceeds a limit."""
+        """Check the content of a file that was read from ``path``.
+
+        Raises:
+            ArtifactError: there is no hash at the end, it is not the hash of the data, or a limit is exceeded.
+        """
         ...
 
     def unpack(self, path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
-        """Return one entry, of at most ``limit`` bytes, and the size of the graph in bytes."""
+        """Return one entry of content that passed ``require_whole``, and the size of the graph in bytes.
+
+        Raises:
+            ArtifactError: the entry is missing, larger than ``limit`` bytes, or not written as edgeshift does it.
+        """
         ...
 
 

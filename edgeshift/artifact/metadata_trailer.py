@@ -28,7 +28,7 @@ MAX_FIELDS = 4096
 
 @dataclass(frozen=True)
 class MetadataTrailer:
-    """The envelope of a format of models.
+    """The envelope of a format of models (``edgeshift.artifact.file.Envelope``).
 
     Attributes:
         path_of_entries: numbers of the nested fields that lead from the outermost message to an entry.
@@ -39,21 +39,12 @@ class MetadataTrailer:
     kind: str
 
     def pack(self, body: bytes, entries: Mapping[str, bytes]) -> bytes:
-        """Append entries and the hash of everything before it to a model.
-
-        Args:
-            body: the serialized model, alone or at the end of other data.
-            entries: {key: UTF-8 text}.
-        """
+        """Append entries of UTF-8 text, and the hash of everything before, to data that ends with a model."""
         data = body + b"".join(self.entry(key, value) for key, value in entries.items()) + self._hash_prefix
         return data + sha256(data).encode()
 
     def require_whole(self, path: Path, data: bytes) -> None:
-        """Check the hash at the end of a file.
-
-        Raises:
-            ArtifactError: there is no hash, or it is not the hash of the data.
-        """
+        """Check the hash at the end of a file."""
         if not data[:-HASH_LENGTH].endswith(self._hash_prefix):
             raise ArtifactError(
                 f"{path}: no edgeshift description at its end: cut short, damaged, or not made by `edgeshift convert`"
@@ -62,14 +53,7 @@ class MetadataTrailer:
             raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
 
     def unpack(self, path: Path, data: bytes, entry: str, limit: int, at: int = 0) -> tuple[bytes, int]:
-        """Return one entry of a file, and the offset of the first entry of edgeshift.
-
-        Args:
-            path: path of the file, for error messages.
-            data: content of the file, after ``require_whole``.
-            entry: key of the entry.
-            limit: largest size of its value, bytes.
-            at: offset of the model.
+        """Return one entry of a file, and the offset of the first entry. The model starts at the offset ``at``.
 
         Raises:
             ArtifactError: the entry is missing, occurs twice or is too large, something else follows the model, or the

@@ -39,17 +39,10 @@ def unpack(path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]
 
 
 def read(path: Path, limit: int) -> bytes:
-    """Read a package.
-
-    Args:
-        path: the folder.
-        limit: largest size of all files together, bytes.
-
-    Returns:
-        The files as one sequence of bytes.
+    """Return the files of a package as one sequence of bytes, at most ``limit``.
 
     Raises:
-        ArtifactError: the path is not a package, or holds something that edgeshift never writes.
+        ArtifactError: the path is not a package, is too large, or holds something that edgeshift never writes.
         OSError: a file cannot be read.
     """
     if not path.is_dir():
@@ -91,12 +84,7 @@ def split_files(data: bytes) -> dict[str, bytes]:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a package into an empty folder.
-
-    Args:
-        path: the folder.
-        data: the files as one sequence of bytes.
-    """
+    """Write a package, given as one sequence of bytes, into an empty folder."""
     # The manifest lists the folder of weights, so it must exist even if it is empty.
     (path / WEIGHTS).parent.mkdir(parents=True, exist_ok=True)
     for name, content in split_files(data).items():

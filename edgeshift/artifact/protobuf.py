@@ -17,14 +17,7 @@ class MalformedError(Exception):
 
 
 class Field(NamedTuple):
-    """Position of one field in the data.
-
-    Attributes:
-        number: number of the field.
-        begin: offset of its tag.
-        start: offset of its content.
-        stop: offset after its content.
-    """
+    """A field: its number, and the offsets of its tag (``begin``), of its content (``start``), after it (``stop``)."""
 
     number: int
     begin: int
@@ -33,13 +26,7 @@ class Field(NamedTuple):
 
 
 def read_fields(data: bytes, start: int, stop: int, limit: int) -> list[Field]:
-    """Return the fields of one message, without looking into their contents.
-
-    Args:
-        data: data that contains the message.
-        start: offset of the message.
-        stop: offset after the message.
-        limit: largest number of fields.
+    """Return the fields of the message ``data[start:stop]``, without looking into their contents.
 
     Raises:
         MalformedError: the message is not a sequence of fields, or has more fields than the limit.

@@ -38,12 +38,7 @@ Shape = Annotated[tuple[Annotated[int, Meta(ge=1, le=1 << 20)], ...], Meta(min_l
 
 
 class GridSpec(Struct, frozen=True, kw_only=True):
-    """The int8 grid that float values lie on: each value is ``scale * (n - zero_point)`` with n from -128 to 127.
-
-    Attributes:
-        scale: distance of two neighbouring values.
-        zero_point: the n that stands for 0.
-    """
+    """The int8 grid that float values lie on: each value is ``scale * (n - zero_point)`` with n from -128 to 127."""
 
     scale: Annotated[float, Meta(gt=0)]
     zero_point: Annotated[int, Meta(ge=-128, le=127)]
@@ -96,13 +91,7 @@ class RowSpec(Struct, frozen=True, kw_only=True):
 
 
 class PlaceSpec(Struct, frozen=True, kw_only=True):
-    """The shift table of one place in the network.
-
-    Attributes:
-        place: name of the place.
-        channels: number of channels there.
-        rows: rows of the table. Channels that no row contains are not shifted.
-    """
+    """The shift table of one place in the network. Channels that no row contains are not shifted."""
 
     place: Name
     channels: Count
@@ -110,13 +99,9 @@ class PlaceSpec(Struct, frozen=True, kw_only=True):
 
 
 class CalibrationSpec(Struct, frozen=True, kw_only=True):
-    """The clips that an int8 artifact was calibrated with.
+    """The clips that an int8 artifact was calibrated with, and the hash of their frames.
 
-    Attributes:
-        source: origin of the clips, in words.
-        clips: number of clips.
-        samples: number of frames with their states that the quantizer has seen.
-        sha256: hash of the frames.
+    ``samples`` is the number of frames, with their states, that the quantizer has seen.
     """
 
     source: Text

@@ -33,12 +33,7 @@ TIME_STAMP = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(body: bytes, entries: Mapping[str, bytes]) -> bytes:
-    """Append an archive with the entries and the hash of everything before it to a graph.
-
-    Args:
-        body: the graph.
-        entries: {name: content}.
-    """
+    """Append an archive to a graph (``edgeshift.artifact.file.Envelope``)."""
     file = io.BytesIO()
     file.write(body)
     # Mode "a" would continue the archive of a graph that happens to end in one.
@@ -51,12 +46,9 @@ def pack(body: bytes, entries: Mapping[str, bytes]) -> bytes:
 
 
 def require_whole(path: Path, data: bytes) -> None:
-    """Check the hash at the end of a file, and the limits of the archive.
+    """Check the hash at the end of a file (``edgeshift.artifact.file.Envelope``), and the limits of the archive.
 
     The limits are checked here, because ``zipfile`` lists all entries first, and there might be millions.
-
-    Raises:
-        ArtifactError: there is no archive at the end, its hash is wrong, or it exceeds a limit.
     """
     size = END_RECORD.size
     record = data[-size - HASH_LENGTH : -HASH_LENGTH].rjust(size, b"\0")
@@ -74,17 +66,7 @@ def require_whole(path: Path, data: bytes) -> None:
 
 
 def unpack(path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
-    """Return one entry of a file, and the offset of the archive, which is the size of the graph.
-
-    Args:
-        path: path of the file, for error messages.
-        data: content of the file, after ``require_whole``.
-        entry: name of the entry.
-        limit: largest size of its content, bytes.
-
-    Raises:
-        ArtifactError: the entry is missing, too large, or compressed with a method that edgeshift never uses.
-    """
+    """Return one entry of a file, and the size of the graph (``edgeshift.artifact.file.Envelope``)."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()

@@ -45,13 +45,7 @@ Means = npt.NDArray[np.float64]
 
 
 class Detection(msgspec.Struct, frozen=True):
-    """An event that was announced.
-
-    Attributes:
-        label: label of the event.
-        score: score of the label when it was announced, 0 to 1.
-        timestamp: time in seconds of the frame that completed it.
-    """
+    """An announced event: its label, its score from 0 to 1, and the time in seconds of the frame that completed it."""
 
     label: str
     score: float
@@ -160,12 +154,7 @@ class Spotter:
 
 
 def describe_rule(rule: RuleSpec, labels: Sequence[str]) -> str:
-    """Return an event rule in words.
-
-    Args:
-        rule: the event rule.
-        labels: labels of the model.
-    """
+    """Return the event rule of a model with these labels in words."""
     pause = f"after that, nothing is announced for at least {rule.hold_off:g} s and until"
     if rule.memory is None:
         words = (
@@ -188,15 +177,8 @@ def _frames(count: int) -> str:
 
 
 def window_means(logits: Logits, window: int) -> Means:
-    """Return the mean probabilities over the last ``window`` frames at each frame.
-
-    Args:
-        logits: [T, classes].
-        window: number of frames. Frames before the first one count as 0.
-
-    Returns:
-        [T, classes].
-    """
+    """Return the mean probabilities over the last ``window`` frames at each frame, [T, classes], from logits of that
+    shape. Before the first frame, probabilities count as 0."""
     sums = np.cumsum(probabilities(logits), 0)
     sums[window:] -= sums[:-window].copy()
     means: Means = sums / window

@@ -51,7 +51,7 @@ def choose_rule(
     windows = np.unique(np.linspace(1, longest, min(longest, WINDOWS)).round().astype(int)).tolist()
     best: tuple[tuple[float, ...], RuleSpec] | None = None
     memories = [max(1, round(memory / spacing)) for memory in MEMORIES] if NONE in labels else [None]
-    recordings = [_Recording(times, logits, labels) for times, logits, _ in sequences]
+    recordings = [Recording(times, logits, labels) for times, logits, _ in sequences]
     grid = product(windows, memories, THRESHOLDS, HOLD_OFFS)
     for window, memory, threshold, hold_off in grid:
         rule = RuleSpec(window=window, threshold=threshold, hold_off=hold_off, memory=memory)
@@ -73,20 +73,14 @@ def choose_rule(
     return best[1] if none is None else msgspec.structs.replace(best[1], none=labels[none])
 
 
-def detect_all(rule: RuleSpec, labels: Sequence[str], times: Times, logits: Logits) -> list[Detection]:
-    """Return the detections that a ``Spotter`` makes on a whole stream.
+class Recording:
+    """The logits of one stream, with intermediate results that several rules share.
 
     Args:
-        rule: the event rule.
-        labels: one label per class.
         times: times of the frames in seconds, increasing, [T].
         logits: logits of the frames, [T, classes].
+        labels: one label per class.
     """
-    return _Recording(times, logits, labels).detect(rule)
-
-
-class _Recording:
-    """The logits of one stream, with intermediate results that several rules share."""
 
     def __init__(self, times: Times, logits: Logits, labels: Sequence[str]) -> None:
         self.times, self.logits, self.labels = times, logits, labels
@@ -95,6 +89,7 @@ class _Recording:
         self._scores: dict[tuple[int, int, int], tuple[npt.NDArray[np.intp], Means]] = {}
 
     def detect(self, rule: RuleSpec) -> list[Detection]:
+        """Return the detections that a ``Spotter`` with this rule makes."""
         no_gesture = no_gesture_index(rule, self.labels)
         if rule.window not in self._means:
             self._means[rule.window] = window_means(self.logits, rule.window)
@@ -114,16 +109,9 @@ class _Recording:
     def _scores_of(
         self, rule: RuleSpec, no_gesture: int | None, start: int
     ) -> tuple[npt.NDArray[np.intp], Means, Means]:
-        """Score every frame of the stream.
+        """Return the best label of each frame [T], its score [T], and the score that must fall after a detection.
 
-        Args:
-            rule: the event rule.
-            no_gesture: index of the label that means no gesture.
-            start: first frame of the memory.
-
-        Returns:
-            The best label of each frame [T], its score [T], and the score that must fall below the threshold before
-            the next detection: [T, classes] by label, or [T] if the rule has a memory.
+        The last one is [T, classes], by label, or [T] if the rule has a memory. The memory starts at frame ``start``.
         """
         means = self._means[rule.window]
         if rule.memory is None:

@@ -1,7 +1,4 @@
-"""Running a loaded artifact frame by frame: models, streams, predictions, and checks over many frames.
-
-Imports artifacts, events and video. Runtimes import this package, not the reverse. Needs no torch.
-"""
+"""Run artifacts frame by frame, and check them over many frames. Runtimes import this package, not the reverse."""
 
 from __future__ import annotations
 

@@ -26,14 +26,7 @@ CELLS = 14
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """Result of a self-check.
-
-    Attributes:
-        frames: number of test frames.
-        error: largest difference of a logit.
-        tolerance: largest allowed difference of a logit.
-        repeatable: True if a second run gave exactly the same logits.
-    """
+    """Result of a self-check: largest difference of a logit, its limit, and whether a second run was identical."""
 
     frames: int
     error: float
@@ -64,12 +57,9 @@ def _check_frames(seed: int, count: int, height: int, width: int) -> Iterator[np
 
 
 def make_check(model: Model, precision: Precision | None = None, seed: int = 7) -> CheckSpec:
-    """Record the logits that a model gives for the test frames.
+    """Record the logits that a model gives for the test frames, to check an artifact of a precision with them.
 
-    Args:
-        model: the model that gives the expected logits.
-        precision: precision of the artifact that will be checked; None: that of the model.
-        seed: seed of the test frames.
+    Without a precision, the artifact is the model itself.
     """
     logits = _logits(model, seed, FRAMES)
     tolerance = TOLERANCE[precision or model.spec.precision] * float(np.ptp(logits))

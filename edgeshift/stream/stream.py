@@ -38,13 +38,7 @@ PHASES = ("pre", "infer", "post")
 
 
 class Timings(msgspec.Struct, frozen=True):
-    """Times of a step in seconds.
-
-    Attributes:
-        pre: from the frame to the input tensor.
-        infer: inference, with the states.
-        post: from the logits to the prediction.
-    """
+    """Times of a step in seconds: from frame to input tensor, inference with the states, from logits to prediction."""
 
     pre: float
     infer: float
@@ -75,12 +69,7 @@ class Prediction(msgspec.Struct, frozen=True):
 
 
 class Fitted(msgspec.Struct, frozen=True):
-    """A frame that ``Stream.fit`` has fitted, for ``Stream.step_fitted``.
-
-    Attributes:
-        pixels: uint8 [height, width, 3] in the channel order of the network.
-        seconds: time that fitting took.
-    """
+    """A frame that ``Stream.fit`` has fitted, uint8 [height, width, 3] as the network takes it; seconds it took."""
 
     pixels: npt.NDArray[np.uint8]
     seconds: float
@@ -90,10 +79,7 @@ class Executor(Protocol):
     """What a runtime implements for a stream: one set of states, and a function that runs a frame through the graph."""
 
     def run(self, frame: Array) -> Array:
-        """Run one frame and update the states.
-
-        Args:
-            frame: [1, H, W, 3] with the dtype of the graph's input.
+        """Run one frame, [1, H, W, 3] with the dtype of the graph's input, and update the states.
 
         Returns:
             The logits as the graph stores them, [1, classes]. They are valid until the next call.
@@ -136,7 +122,7 @@ class Model:
 class Stream:
     """One sequence of frames with its states. Made by ``Model.stream``.
 
-    Use it from one thread. Only ``due`` and ``fit`` may be called from other threads.
+    Use it from one thread. Only ``fit`` may be called from other threads.
     """
 
     def __init__(self, spec: StreamSpec, executor: Executor) -> None:
@@ -205,11 +191,6 @@ class Stream:
         start = perf_counter()
         pixels = fit_frame(frame, self.spec.frame)
         return Fitted(pixels, perf_counter() - start)
-
-    def due(self, timestamp: float) -> bool:
-        """Return True if a step with this timestamp would run its frame, unless another step comes first."""
-        pacer = self._pacer
-        return pacer is None or self._last is None or copy(pacer).takes(timestamp)
 
     def prepare(self, frame: npt.NDArray[np.uint8]) -> Array:
         """Return the input tensor for a frame, [1, H, W, 3]. It is valid until the next call or step."""

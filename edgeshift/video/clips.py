@@ -28,12 +28,7 @@ CLOCK_TOLERANCE = 0.001
 
 
 class TimedFrame(NamedTuple):
-    """A frame with its time.
-
-    Attributes:
-        frame: uint8 [H, W, 3] RGB.
-        timestamp: seconds from the start of the clip.
-    """
+    """A frame, uint8 [H, W, 3] RGB, and its time in seconds from the start of the clip."""
 
     frame: Frame
     timestamp: float
@@ -41,15 +36,7 @@ class TimedFrame(NamedTuple):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """Properties of a clip, as its container states them.
-
-    Attributes:
-        width: width of a frame, pixels.
-        height: height of a frame, pixels.
-        fps: frames per second.
-        frames: number of frames; 0: not stated.
-        duration: seconds; 0: not stated.
-    """
+    """Properties of a clip, as its container states them. Unknown ``frames`` and ``duration`` (seconds) are 0."""
 
     width: int
     height: int

@@ -25,14 +25,7 @@ MAX_BYTES, MAX_CLIPS, MAX_NAME = 64 << 20, 1_000_000, 1024
 
 @dataclass(frozen=True)
 class LabelledClip:
-    """A clip of a data set.
-
-    Attributes:
-        path: path of the video.
-        name: path relative to the data set.
-        label: its label, after the label map.
-        split: its split, such as "test"; None: the data set has no splits.
-    """
+    """A clip: its path, its name relative to the data set, its label after the label map, and its split, if any."""
 
     path: Path
     name: str
@@ -179,13 +172,7 @@ def _text(path: Path) -> str:
 
 
 def _clip_path(base: Path, name: str, where: object) -> Path:
-    """Return the path of a clip, which must be inside of the data set's folder after links are followed.
-
-    Args:
-        base: the folder, without links.
-        name: path of the clip relative to it.
-        where: path and line, for error messages.
-    """
+    """Return the path of a clip, which must be inside of the folder ``base`` after links are followed."""
     if not is_printable(name, longest=MAX_NAME):
         raise VideoError(f"{where}: the file name {name!r:.80} is not 1 to {MAX_NAME} printable characters")
     path = base / name

@@ -121,14 +121,7 @@ def fit_frame(frame: Frame, spec: FrameSpec, out: Frame | None = None) -> Frame:
 
 @cache
 def opencv(why: str) -> Any:  # OpenCV ships no complete annotations
-    """Return the module cv2.
-
-    Args:
-        why: the work that needs it, such as "reading video", for the error message.
-
-    Raises:
-        RuntimeMissingError: OpenCV is not installed.
-    """
+    """Return the module cv2, or raise RuntimeMissingError. ``why`` is the work that needs it: "reading video"."""
     # FFmpeg and OpenCV read these variables at their first use. Without them, they print about damaged files on stderr.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET

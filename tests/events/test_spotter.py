@@ -15,7 +15,7 @@ from edgeshift.artifact.description import RuleSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
 from edgeshift.events.spotter import Detection, Spotter, describe_rule, probabilities, window_means
-from edgeshift.events.tuning import choose_rule, detect_all
+from edgeshift.events.tuning import Recording, choose_rule
 from edgeshift.gestures import Event
 
 NAMES = ("a", "b", "none")
@@ -230,7 +230,7 @@ def test_at_once_is_frame_by_frame(seed):
         tried = msgspec.structs.replace(rule(window, threshold, hold_off), memory=memory)
         spotter = Spotter(tried, NAMES)
         want = [one for one in map(spotter.feed, logits, times.tolist()) if one is not None]
-        found = detect_all(tried, NAMES, times, logits)
+        found = Recording(times, logits, NAMES).detect(tried)
         assert [(one.label, one.timestamp) for one in found] == [(one.label, one.timestamp) for one in want]
         assert [one.score for one in found] == pytest.approx([one.score for one in want])
         counts.append(len(found))
@@ -326,7 +326,7 @@ def streams(count: int, flicker: float) -> list:
 def score_of(chosen: RuleSpec, made: list) -> EventScore:
     total = EventScore()
     for times, logits, events in made:
-        found = detect_all(chosen, NAMES, times, logits)
+        found = Recording(times, logits, NAMES).detect(chosen)
         total += match_events(found, events, len(times) * SPACING)
     return total
 

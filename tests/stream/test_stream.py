@@ -342,17 +342,6 @@ def test_frames_that_come_too_early_are_not_fed():
     assert np.allclose(given[-1].logits, want[-1], atol=1e-4)
 
 
-def test_whether_a_frame_is_due_can_be_asked_first():
-    stream, shown = model(stream_spec(frame_spacing=0.4)).stream(), frames(12)
-    for index, frame in enumerate(shown):
-        due = stream.due(10 + index / 10)
-        assert due == stream.due(10 + index / 10)  # asking changes nothing
-        assert stream.step(frame, 10 + index / 10).fresh == due
-    stream.reset()
-    assert stream.due(0.0)
-    assert all(model().stream().due(time) for time in (0.0, 0.001))
-
-
 def test_without_a_spacing_every_frame_is_fed():
     fresh, _, run = fed(None, [0.0, 0.001, 0.002, 0.002])
     assert fresh == [True] * 4 and run == 4

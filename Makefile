@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 OUT = out
 
-.PHONY: setup demo test lint types check bench phone weights weights-tsm weights-stsm clean
+.PHONY: setup demo test lint types docs figures lines check bench phone weights weights-tsm weights-stsm clean
 
 setup: $(VENV)/.ready
 
@@ -36,7 +36,21 @@ types: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/types .
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p edgeshift
 
-check: test lint types
+# The site, into build/site. Missing pages and broken links are errors.
+docs: setup
+	$(BIN)/python -m edgeshift.benchmarks.studies.refresh_docs --check
+	$(BIN)/mkdocs build --quiet --strict
+
+# Rewrite the figures in README and docs, each by the command that measures it; it prints how long that takes.
+# `make figures PAGE=docs/lab/targets.md` refreshes one page, `make figures PAGE=--list` lists them all.
+figures: setup
+	$(BIN)/python -m edgeshift.benchmarks.studies.refresh_docs $(PAGE)
+
+# Lines of the .py and .ts files in the five folders of the package.
+lines:
+	@git ls-files edgeshift converters runtimes benchmarks apps | grep -E '\.(py|ts)$$' | xargs cat | wc -l
+
+check: test lint types docs
 
 bench: setup
 	$(BIN)/python -m edgeshift.benchmarks.studies.overhead

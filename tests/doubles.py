@@ -1,9 +1,9 @@
-"""Stand-ins that need no conversion and no torch: a spec, and a network of two lines of arithmetic with a leaky state.
+"""Test doubles that need no conversion and no torch: a description, and an executor with a small recurrent network.
 
-    level' = 0.5 * level + mean colour of the frame      [1, 1, 1, 3]
+    level' = 0.5 * level + mean colour of the frame      the state, [1, 1, 1, 3]
     logits = level' @ MIX + colour @ OWN                 [1, classes]
 
-Every logit depends on this frame and, through the level, on every frame before it.
+Each logit depends on the current frame and, through the state, on every frame before it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def tensor(name: str, *shape: int, dtype: str = "float32", **options: Any) -> Te
 
 
 def stream_spec(**changes: Any) -> StreamSpec:
-    """A valid spec of the network above, with the given fields changed."""
+    """Return a valid description of the network above, with the given fields changed."""
     spec = StreamSpec(
         target="double",
         precision="fp32",
@@ -49,11 +49,20 @@ def stream_spec(**changes: Any) -> StreamSpec:
     return msgspec.structs.replace(spec, **changes)
 
 
+#: Fields of the description of an int8 network.
+INT8: dict[str, Any] = {
+    "precision": "int8",
+    "input": tensor("frame", 1, SIZE, SIZE, 3, dtype="int8", scale=1.0, zero_point=-128),
+    "output": tensor("logits", 1, len(LABELS), dtype="int8", scale=0.125, zero_point=11),
+    "states": (tensor(STATE, 1, 1, 1, 3, dtype="int8", scale=4.0, zero_point=-100),),
+}
+
+
 class LeakyExecutor:
-    """The network above, as it should be. Subclasses break one thing each.
+    """Executor of the network above. Tests derive classes that break one thing.
 
     Attributes:
-        frames: copies of the tensors it was given, to look at.
+        frames: copies of the input tensors of all steps.
     """
 
     def __init__(self, spec: StreamSpec) -> None:
@@ -93,20 +102,20 @@ def model(
     executor: Callable[[StreamSpec], LeakyExecutor] = LeakyExecutor,
     made: list[LeakyExecutor] | None = None,
 ) -> Model:
-    """A Model over the executor; each executor made is appended to ``made``."""
+    """Return a model that runs on an executor class. Every executor that it makes is appended to ``made``."""
     spec = spec or stream_spec()
 
     def make() -> LeakyExecutor:
-        one = executor(spec)
+        new = executor(spec)
         if made is not None:
-            made.append(one)
-        return one
+            made.append(new)
+        return new
 
     return Model(spec, "double 1.0", make)
 
 
 def frames(count: int, seed: int = 0, height: int = SIZE, width: int = SIZE) -> list[Array]:
-    """uint8 frames of changing colour, so that the first label changes too."""
+    """Return random uint8 frames of changing colour, so that the top label changes as well."""
     random = np.random.default_rng(seed)
     made = []
     for _ in range(count):
@@ -115,8 +124,8 @@ def frames(count: int, seed: int = 0, height: int = SIZE, width: int = SIZE) -> 
     return made
 
 
-def answers(shown: list[Array]) -> tuple[Array, Array]:
-    """(logits [T, classes], levels [T, 3]) of the network above over uint8 frames, written out once more."""
+def expected_outputs(shown: list[Array]) -> tuple[Array, Array]:
+    """Compute the logits [T, classes] and states [T, 3] of the network above over uint8 frames, independently of it."""
     level, logits, levels = np.zeros(3), [], []
     for frame in shown:
         colour = frame.reshape(-1, 3).astype(np.float64).mean(0)
@@ -124,3 +133,11 @@ def answers(shown: list[Array]) -> tuple[Array, Array]:
         levels.append(level)
         logits.append(level @ MIX + colour @ OWN)
     return np.stack(logits), np.stack(levels)
+
+
+class ForgetfulExecutor(LeakyExecutor):
+    """Loses its state in every step, as a converted graph does whose state is a buffer that is written in place."""
+
+    def run(self, frame: Array) -> Array:
+        self._states = {name: np.full_like(a, self.spec.states[0].zero_point) for name, a in self._states.items()}
+        return super().run(frame)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import reports
-from answers import accuracy_report
+from accuracy_reports import accuracy_report
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from doubles import LEAK, SIZE, STATE, answers, frames, stream_spec, tensor
+from doubles import LEAK, SIZE, STATE, expected_outputs, frames, stream_spec, tensor
 
 from edgeshift.artifact.file import Artifact
 from edgeshift.artifact.mlpackage_file import MANIFEST, MODEL, join_files
@@ -106,7 +106,7 @@ def open_one(form: str = "io", **options):
 def test_states_are_carried(mac, form):
     model = open_one(form)
     stream, shown = model.stream(), frames(12)
-    logits, levels = answers(shown)
+    logits, levels = expected_outputs(shown)
     for frame, want, level in zip(shown, logits, levels, strict=True):
         np.testing.assert_allclose(stream.step(frame).logits, want, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(stream.state[STATE].reshape(3), level, rtol=1e-5)

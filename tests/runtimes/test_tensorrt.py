@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from doubles import LABELS, LEAK, MIX, OWN, STATE, answers, frames, stream_spec
+from doubles import LABELS, LEAK, MIX, OWN, STATE, expected_outputs, frames, stream_spec
 
 from edgeshift.artifact.file import Artifact, read_artifact, write_artifact
 from edgeshift.cli import main
@@ -207,7 +207,7 @@ def logits(stream, shown):
 def test_it_runs_the_network(tmp_path, trt, device):
     stream = open_artifact(artifact(tmp_path), device=device).stream()
     shown = frames(9)
-    wanted, levels = answers(shown)
+    wanted, levels = expected_outputs(shown)
     np.testing.assert_allclose(logits(stream, shown), wanted, rtol=1e-4)
     np.testing.assert_allclose(stream.state[STATE].ravel(), levels[-1], rtol=1e-5)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from doubles import LABELS, SIZE, STATE, LeakyExecutor, answers, frames, model, stream_spec, tensor
+from doubles import LABELS, SIZE, STATE, LeakyExecutor, expected_outputs, frames, model, stream_spec, tensor
 
 from edgeshift.artifact.spec import ParitySpec
 from edgeshift.errors import EdgeshiftError
@@ -21,7 +21,7 @@ from edgeshift.stream.parity import (
 )
 
 SHOWN = frames(40, seed=4)
-WANT, LEVELS = answers(SHOWN)
+WANT, LEVELS = expected_outputs(SHOWN)
 RANGE = float(np.ptp(WANT))
 INT8 = {
     "precision": "int8",

@@ -8,7 +8,7 @@ import sys
 import msgspec
 import numpy as np
 import pytest
-from doubles import SIZE, LeakyExecutor, answers, model, stream_spec
+from doubles import SIZE, LeakyExecutor, expected_outputs, model, stream_spec
 
 from edgeshift._system.files import sha256
 from edgeshift.artifact.spec import CheckSpec, StreamSpec, decode, encode
@@ -62,7 +62,7 @@ def test_the_same_frames_in_another_process():
 
 def test_what_is_recorded_is_what_the_network_answers():
     check = make_check(model(), seed=5)
-    want, _ = answers(list(check_frames(5, FRAMES, SIZE, SIZE)))
+    want, _ = expected_outputs(list(check_frames(5, FRAMES, SIZE, SIZE)))
     assert check.span == pytest.approx(np.ptp(want), rel=1e-5)
     assert check.seed == 5 and np.allclose(check.logits, want, atol=1e-4)
     assert check.tolerance == pytest.approx(TOLERANCE["fp32"] * np.ptp(want), rel=1e-3)

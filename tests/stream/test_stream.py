@@ -6,7 +6,7 @@ import doubles
 import msgspec
 import numpy as np
 import pytest
-from doubles import LABELS, SIZE, STATE, LeakyExecutor, answers, frames, model, stream_spec, tensor
+from doubles import LABELS, SIZE, STATE, LeakyExecutor, expected_outputs, frames, model, stream_spec, tensor
 
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.stream import Prediction, Stream, Timings
@@ -29,7 +29,7 @@ def logits(stream: Stream, shown: list[np.ndarray]) -> np.ndarray:
 
 def test_logits_are_those_of_the_network():
     shown = frames(12)
-    want, _ = answers(shown)
+    want, _ = expected_outputs(shown)
     assert np.allclose(logits(model().stream(), shown), want, atol=1e-4)
     assert np.ptp(want.argmax(1)) > 0
 
@@ -67,7 +67,7 @@ def test_an_answer_is_not_overwritten_by_the_next():
     stream = model(executor=Reusing).stream()
     first, *rest = (stream.step(frame) for frame in frames(3))
     assert not np.array_equal(first.logits, rest[-1].logits)
-    assert np.allclose(first.logits, answers(frames(1))[0][0], atol=1e-4)
+    assert np.allclose(first.logits, expected_outputs(frames(1))[0][0], atol=1e-4)
 
 
 def test_int8_logits_are_dequantized():
@@ -121,7 +121,7 @@ def test_an_answer_cannot_be_changed():
 
 def test_an_int8_stream_follows_the_network():
     shown = frames(12)
-    want, levels = answers(shown)
+    want, levels = expected_outputs(shown)
     stream = model(stream_spec(**INT8)).stream()
     got = []
     for frame, level in zip(shown, levels, strict=True):
@@ -338,7 +338,7 @@ def test_frames_that_come_too_early_are_not_fed():
         assert answer.fresh or answer.timings == Timings(0, 0, 0)
     # And the state is that of the frames that were fed, no others.
     shown = frames(12)
-    want, _ = answers([shown[0], shown[4], shown[8]])
+    want, _ = expected_outputs([shown[0], shown[4], shown[8]])
     assert np.allclose(given[-1].logits, want[-1], atol=1e-4)
 
 
@@ -376,7 +376,7 @@ def test_a_reset_forgets_the_last_answer():
     with pytest.raises(VideoError):
         stream.step(np.zeros((4, 4), np.uint8), 1.0)
     answer = stream.step(shown[1], 1.1)
-    assert answer.fresh and np.allclose(answer.logits, answers(shown[1:])[0][0], atol=1e-4)
+    assert answer.fresh and np.allclose(answer.logits, expected_outputs(shown[1:])[0][0], atol=1e-4)
 
 
 def test_streams_have_clocks_of_their_own():
@@ -430,7 +430,7 @@ def test_a_restored_state_is_fed_the_next_frame():
     assert not skipped.fresh
     stream.state = saved
     answer = stream.step(shown[1], 5.2)
-    assert answer.fresh and np.allclose(answer.logits, answers(shown[:2])[0][1], atol=1e-4)
+    assert answer.fresh and np.allclose(answer.logits, expected_outputs(shown[:2])[0][1], atol=1e-4)
     assert [stream.step(shown[2], stamp).fresh for stamp in (5.5, 5.6)] == [False, True], "from that frame on"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import LABELS, SIZE, LeakyExecutor, answers, model, stream_spec
+from doubles import LABELS, SIZE, LeakyExecutor, expected_outputs, model, stream_spec
 
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
@@ -52,7 +52,7 @@ def test_a_clip_is_streamed_at_the_frame_spacing_from_fresh_states(tmp_path: Pat
     found = stream_clip(stream, path)
     assert np.allclose(found.times, np.arange(6) * 0.2)
     shown = [fit_frame(timed.frame, FrameSpec(SIZE, SIZE)) for timed in read_video(path)][::2]
-    assert np.allclose(found.logits, answers(shown)[0], atol=1e-3)
+    assert np.allclose(found.logits, expected_outputs(shown)[0], atol=1e-3)
 
 
 def test_without_a_frame_spacing_frames_are_spread_evenly(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from math import comb
 import msgspec
 import numpy as np
 import pytest
-from answers import accuracy_report
+from accuracy_reports import accuracy_report
 
 from edgeshift.benchmarks.accuracy.report import Unreadable
 from edgeshift.benchmarks.reports.accuracy_compare import compare_accuracy, unequal

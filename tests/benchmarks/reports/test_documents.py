@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import reports
-from answers import accuracy_report
+from accuracy_reports import accuracy_report
 
 from edgeshift.benchmarks.reports import documents
 from edgeshift.benchmarks.reports.documents import read_document, report_names

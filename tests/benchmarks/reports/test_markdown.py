@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import reports
-from answers import accuracy_report
+from accuracy_reports import accuracy_report
 
 from edgeshift.benchmarks.latency.table import COLUMNS, PHASE_COLUMNS
 from edgeshift.benchmarks.reports import make_markdown

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import reports
-from answers import accuracy_report
+from accuracy_reports import accuracy_report
 
 from edgeshift.benchmarks.reports import make_page
 from edgeshift.benchmarks.reports import page as page_module

@@ -1,4 +1,4 @@
-"""Made-up reports of accuracy."""
+"""Accuracy reports that are made up for tests."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from edgeshift.models.config import ModelConfig
 from edgeshift.video.dataset import DataSet, LabelledClip
 
 RULE = RuleSpec(window=2, threshold=0.5, hold_off=0.5)
-#: Of the doubles; the others are gestures.
+#: The labels of the test doubles that are gestures.
 GESTURES = tuple(label for label in LABELS if label != "none")
 
 
 def scores(right: Sequence[bool], labels: Sequence[str] = GESTURES) -> tuple[ClipScore, ...]:
-    """A clip each, of the labels in turns; where it is wrong, the answer is the next label."""
-    found = []
-    for at, ok in enumerate(right):
-        label = labels[at % len(labels)]
-        answer = label if ok else labels[(at + 1) % len(labels)]
-        found.append(
+    """Return the scores of clips with the labels in turn. The answer to a wrong clip is the next label."""
+    clips = []
+    for index, ok in enumerate(right):
+        label = labels[index % len(labels)]
+        answer = label if ok else labels[(index + 1) % len(labels)]
+        clips.append(
             ClipScore(
-                file=f"{label}/{at:04}.avi",
+                file=f"{label}/{index:04}.avi",
                 label=label,
                 frames=8,
                 seconds=1.4,
@@ -41,7 +41,7 @@ def scores(right: Sequence[bool], labels: Sequence[str] = GESTURES) -> tuple[Cli
                 announced=(),
             )
         )
-    return tuple(found)
+    return tuple(clips)
 
 
 def accuracy_report(
@@ -51,7 +51,14 @@ def accuracy_report(
     labels: Sequence[str] = GESTURES,
     data: str = "clips",
 ) -> Report:
-    """A report of {file: which clips it has right}. hashes: of the files, where they matter."""
+    """Return a report of artifacts.
+
+    Args:
+        rights: {file name of the artifact: for each clip, whether its label is right}.
+        hashes: {file name of the artifact: its hash}.
+        labels: labels of the clips; the model has one more, "none".
+        data: name of the data set.
+    """
     classes = len(labels) + 1
     spec = stream_spec(
         rule=RULE,
@@ -64,5 +71,5 @@ def accuracy_report(
         Measured(file, (hashes or {}).get(file, "0" * 64), "LiteRT 2.3.0", spec, RULE, scores(right, labels))
         for file, right in rights.items()
     ]
-    clips = tuple(LabelledClip(Path(one.file), one.file, one.label) for one in measured[0].clips)
+    clips = tuple(LabelledClip(Path(clip.file), clip.file, clip.label) for clip in measured[0].clips)
     return make_report(measured, DataSet(data, clips))

@@ -86,12 +86,7 @@ class AdbDevice:
         return result
 
     def push(self, local: Path, name: str) -> str:
-        """Copy a file into ``FOLDER``, unless a file with its hash is there.
-
-        Raises:
-            DeviceError: a name with folders, or too little space on the phone.
-            DeviceLostError: the connection was lost.
-        """
+        """Copy a file into ``FOLDER``, unless it is there. It has a temporary name until it is complete."""
         require_plain_name(name)
         path = f"{FOLDER}/{name}"
         digest = sha256(local.read_bytes())

@@ -29,8 +29,7 @@ def run_process(
         stdin: standard input of the program. A pipe stays open, and empty, for as long as the program runs.
 
     Raises:
-        DeviceError: the program cannot be started, printed more than ``MAX_OUTPUT`` bytes, or took too long (its cause
-            is ``TimeoutExpired``).
+        DeviceError: the program cannot be started, printed too much, or took too long (its cause: ``TimeoutExpired``).
     """
     try:
         child = subprocess.Popen(  # noqa: S603

@@ -125,7 +125,7 @@ def run_paced(
 
     A frame counts as late if its answer comes after the next frame is due, or if it was replaced before it was used.
     """
-    result, late, index, spacing = Steps(), 0, 0, 1.0 / fps
+    run, late, index, spacing = Steps(), 0, 0, 1.0 / fps
     with no_collection():
         start = clock()
         while True:
@@ -134,14 +134,15 @@ def run_paced(
                 wait(due - before)
             answer = stream.step(frames[index % len(frames)])
             after = clock()
-            result.timings.append(answer.timings)
-            result.totals.append(after - before)
+            run.timings.append(answer.timings)
+            run.totals.append(after - before)
             newest = max(index + 1, int((after - start) / spacing))
             # This frame is late if the next one is due already; the frames in between were replaced.
             late += (after - start >= (index + 1) * spacing) + newest - index - 1
             index = newest
-            if after - start >= seconds and len(result.totals) >= steps:
-                return Steps(result.timings, result.totals, after - start, len(result.totals), late=late, offered=index)
+            run.seconds, run.count, run.late, run.offered = after - start, run.count + 1, late, index
+            if run.seconds >= seconds and run.count >= steps:
+                return run
 
 
 @contextmanager

@@ -7,8 +7,10 @@ energy, because a rail of the whole board and a counter of the processor measure
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from pathlib import Path
 from time import monotonic, perf_counter, sleep
 
 from edgeshift.benchmarks.devices.facts import read_text
-from edgeshift.benchmarks.devices.messages import read_messages, write_message
+from edgeshift.benchmarks.devices.messages import TIED, read_messages, write_message
 from edgeshift.benchmarks.latency.messages import PowerSample
 from edgeshift.benchmarks.latency.result import Energy
 from edgeshift.errors import DeviceError
@@ -53,8 +55,7 @@ class Source:
 
 def find_source(root: Path = Path("/")) -> Source | str:
     """Return what measures power on this device, or the reason why nothing does."""
-    refused = None
-    packages: list[tuple[Path, int]] = []
+    refused, packages = None, list[tuple[Path, int]]()
     for zone in sorted((root / "sys/class/powercap").glob("*rapl:[0-9]")):
         try:
             if (zone / "name").read_text().strip().startswith("package"):
@@ -135,19 +136,11 @@ def integrate(samples: Sequence[PowerSample]) -> float:
 
 
 def sample(unit: str, voltage: str, current: str) -> None:
-    """Send power samples until the reader closes the pipe. The sampling process runs this.
-
-    Args:
-        unit: watts of one product of voltage and current.
-        voltage, current: paths of their files.
-    """
+    """Send power samples until the process is stopped: ``unit`` times the values in two files."""
     end = monotonic() + MAX_SECONDS
     while monotonic() < end:
         watts = abs(int(Path(voltage).read_text()) * int(Path(current).read_text())) * float(unit)
-        try:
-            write_message(PowerSample(seconds=monotonic(), watts=watts))
-        except BrokenPipeError:
-            return
+        write_message(PowerSample(seconds=monotonic(), watts=watts))
         sleep(1 / RATE)
 
 
@@ -182,36 +175,44 @@ def _measuring(source: Source) -> Iterator[_Energy]:
     if source.counters:
         yield _Counters(source.counters)
         return
-    command = [*_own_command(), "sample", str(source.unit), *map(str, source.rail)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603
-    assert child.stdout is not None
-    output = child.stdout.readline()  # starting the process takes a moment; the period starts with its first sample
-    start = perf_counter()
+    command = [*_own_command(), TIED, "sample", str(source.unit), *map(str, source.rail)]
+    # The samples go to a file: a pipe that is not read during the run would fill up and block the sampling.
+    with tempfile.TemporaryFile("w+") as output:
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.DEVNULL)  # noqa: S603
+        while child.poll() is None and not os.fstat(output.fileno()).st_size:
+            sleep(0.01)  # starting the process takes a moment; the period starts with its first sample
+        start = perf_counter()
 
-    def energy() -> tuple[float | None, float, str | None]:
-        seconds = perf_counter() - start
-        child.terminate()
+        def energy() -> tuple[float | None, float, str | None]:
+            seconds = perf_counter() - start
+            child.kill()
+            child.wait()
+            output.seek(0)
+            joules, reason = _joules(output.read(), seconds, source)
+            return joules, seconds, reason
+
         try:
-            lines = output + child.communicate()[0]
-            # The last line may be cut off, as the process was stopped.
-            samples = list(read_messages(lines[: lines.rfind("\n") + 1], PowerSample))
-        except DeviceError as error:
-            return None, seconds, f"{source.name}: {error}"
-        sampled = samples[-1].seconds - samples[0].seconds if len(samples) > 1 else 0.0
-        if sampled + SLACK < seconds:
-            return None, seconds, f"{source.name} was read for {sampled:.0f} of {seconds:.0f} s"
-        fresh = sum(a.watts != b.watts for a, b in pairwise(samples)) if source.stale else len(samples) - 1
-        rate = fresh / sampled if sampled else 0.0
-        if rate < MIN_RATE:
-            return None, seconds, f"{source.name} gave {rate:.1f} samples per second, and {MIN_RATE:.0f} are needed"
-        return integrate(samples) * seconds / sampled, seconds, None
+            yield energy
+        finally:
+            child.kill()
+            child.communicate()
 
+
+def _joules(output: str, seconds: float, source: Source) -> tuple[float | None, str | None]:
+    """Return the energy of the samples that cover a period, or None and the reason why it is unknown."""
     try:
-        yield energy
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
+        # The last line may be cut off, as the process was stopped.
+        samples = list(read_messages(output[: output.rfind("\n") + 1], PowerSample))
+    except DeviceError as error:
+        return None, f"{source.name}: {error}"
+    sampled = samples[-1].seconds - samples[0].seconds if len(samples) > 1 else 0.0
+    if sampled + SLACK < seconds:
+        return None, f"{source.name} was read for {sampled:.0f} of {seconds:.0f} s"
+    fresh = sum(a.watts != b.watts for a, b in pairwise(samples)) if source.stale else len(samples) - 1
+    rate = fresh / sampled if sampled else 0.0
+    if rate < MIN_RATE:
+        return None, f"{source.name} gave {rate:.1f} samples per second, and {MIN_RATE:.0f} are needed"
+    return integrate(samples) * seconds / sampled, None
 
 
 def _own_command() -> list[str]:

@@ -91,8 +91,7 @@ def find_program(artifact: Path, settings: Settings) -> Program:
         known = " and ".join(PROGRAMS)
         raise DeviceError(f"{artifact.name}: vendors' programs run {known}, not {artifact.suffix or 'this file'}")
     given = [f"--mode {settings.mode}"] if settings.mode in ("paced", "sustained") else []
-    given += ["--lock-clocks"] if settings.locked else []
-    given += ["--option"] if settings.options else []
+    given += ["--lock-clocks"] * settings.locked + ["--option"] * bool(settings.options)
     if given:
         raise DeviceError(f"{program.name} has no {' or '.join(given)}: leave it out, or measure with the agent")
     return program

@@ -119,6 +119,24 @@ def playing(*samples, wait=0.0):
     return lambda: [sys.executable, "-c", code]
 
 
+def test_a_long_run_has_more_samples_than_a_pipe_holds(tmp_path, monkeypatch):
+    write(tmp_path, JETSON)
+    monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
+    code = (
+        "from edgeshift.benchmarks.devices.messages import write_message;"
+        "from edgeshift.benchmarks.latency.messages import PowerSample;"
+        "[write_message(PowerSample(seconds=index / 25, watts=5.0)) for index in range(3000)]; open('done', 'w')"
+    )
+    monkeypatch.setattr(power, "_own_command", lambda: [sys.executable, "-c", code])
+    monkeypatch.chdir(tmp_path)
+    meter = Meter(find_source(tmp_path))
+    with meter.measured():
+        while not (tmp_path / "done").exists():
+            time.sleep(0.01)
+    assert meter.energy.seconds is not None
+    assert meter.energy.joules == pytest.approx(5.0 * meter.energy.seconds)
+
+
 def test_sampling_that_ends_early_gives_no_energy(tmp_path, monkeypatch):
     write(tmp_path, JETSON)
     monkeypatch.setattr(power, "MIN_SECONDS", 0.0)

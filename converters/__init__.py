@@ -1,7 +1,7 @@
-"""Converters: a folder per target, and the pipeline that they share. Importing this needs torch.
+"""Converters: a folder for each target, and the pipeline that all targets share. Importing this package needs torch.
 
 A new target is a record in ``edgeshift.targets`` and a module here with a ``lower`` function
-(``edgeshift.converters.job.Converter``). May import ``edgeshift`` and, to check what was made, ``edgeshift.runtimes``.
+(``edgeshift.converters.job.Converter``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One source to every target: what they have in common is done once, and one that fails does not stop the others."""
+"""Conversion of one checkpoint to several targets. Shared work is done once, and failures do not stop other targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from edgeshift.targets import TARGETS
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one target: an artifact, or the reason why there is none. seconds: its own, without the shared."""
+    """The result of one target.
+
+    Attributes:
+        target: name of the target.
+        converted: the artifact; None: the conversion failed.
+        error: why it failed; None: it did not fail.
+        seconds: duration of this target's conversion, without the work that all targets share.
+    """
 
     target: str
     converted: Converted | None
@@ -31,26 +38,28 @@ def convert_all(
     stages: Stages | None = None,
     targets: Sequence[str] | None = None,
 ) -> list[Outcome]:
-    """Convert to each target, into a folder, under the names that artifacts have if nobody says.
+    """Convert a checkpoint to each target. The artifacts get their default names.
 
     Args:
-        source: the original. folder: is made if it is not there.
-        options: how; a target that lacks the precision or form asked for is an error in its outcome.
-        stages: to draw progress with. targets: names in ``edgeshift.targets.TARGETS``; None: all.
+        source: the original network.
+        folder: the folder for the artifacts. It is created if it does not exist.
+        options: how to convert. A target that does not support them has an error in its outcome.
+        stages: measures and shows progress.
+        targets: names in ``edgeshift.targets.TARGETS``; None: all.
 
     Raises:
-        CalibrationError: clips that calibrate nothing, for any target.
+        CalibrationError: there are too few calibration clips.
     """
     options, stages = options or Options(), stages or Stages()
     prepared = prepare(source, options, stages)
     outcomes = []
     for target in TARGETS if targets is None else targets:
-        begin = perf_counter()
-        converted, failed = None, None
+        started = perf_counter()
+        converted, failure = None, None
         try:
             name = default_path(source, target, options.precision, options.state)
             converted = convert(source, target, folder / name, options, stages, prepared=prepared)
         except EdgeshiftError as error:
-            failed = error
-        outcomes.append(Outcome(target, converted, failed, perf_counter() - begin))
+            failure = error
+        outcomes.append(Outcome(target, converted, failure, perf_counter() - started))
     return outcomes

@@ -1,8 +1,7 @@
-"""Calibration through the state: the float step is rolled over clips, and the ranges are taken where it has been.
+"""Calibration samples for int8: frames together with the states that the float step has when it gets them.
 
-Calibrating a stream on single frames sees only the zero state. Here each sample is a frame together with the states
-that the network really met before it: the first frame of every clip (the zero state) and some random later ones, as
-MoViNet's stream models are calibrated.
+Single frames would calibrate the zero state only. Here the float step runs over each clip, and samples are taken at the
+first frame (zero states) and at random later ones. MoViNet's stream models are calibrated in the same way.
 """
 
 from __future__ import annotations
@@ -23,18 +22,25 @@ from edgeshift.video.clips import VIDEOS
 from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 
 MIN_CLIPS = 16
-#: Samples taken of each clip: the first frame and random later ones.
+#: Samples per clip: the first frame and random later ones.
 PER_CLIP = 3
 
 
 def read_clips(
     folder: Path, spec: FrameSpec, advance: Callable[[], None] = lambda: None, *, spacing: float | None = None
 ) -> FittedClips:
-    """Every video below a folder: its first ``PACED_FRAMES`` at this spacing (seconds), or ``FRAMES`` spread over it.
+    """Read one clip from every video below a folder.
+
+    Args:
+        folder: the folder; its sub-folders are searched, too.
+        spec: how frames are fitted.
+        advance: called after each video.
+        spacing: frame spacing in seconds: a clip is the first ``PACED_FRAMES`` frames at this spacing. None: a clip is
+            ``FRAMES`` frames spread evenly over the video.
 
     Raises:
-        CalibrationError: fewer than ``MIN_CLIPS`` videos.
-        VideoError: a video that cannot be read; none is dropped silently.
+        CalibrationError: there are fewer than ``MIN_CLIPS`` videos.
+        VideoError: a video cannot be read. No video is skipped silently.
     """
     from edgeshift.video.clips import paced, uniform
 
@@ -42,60 +48,67 @@ def read_clips(
     clips = []
     for video in videos:
         timed = uniform(video, FRAMES) if spacing is None else islice(paced(video, spacing), PACED_FRAMES)
-        clips.append(np.stack([fit_frame(one.frame, spec) for one in timed]))
+        clips.append(np.stack([fit_frame(frame.frame, spec) for frame in timed]))
         advance()
     return FittedClips(f"{len(videos)} videos in {folder.name}", tuple(clips))
 
 
 def held_out(folder: Path, spec: FrameSpec, videos: int = 4, *, spacing: float | None = None) -> list[Frame] | None:
-    """Frames that ``read_clips`` does not take: ``FRAMES`` of each of the first videos that are long enough.
+    """Read frames for the parity check that ``read_clips`` does not use, from the first videos that are long enough.
+
+    Args:
+        folder: the folder of the calibration videos.
+        spec: how frames are fitted.
+        videos: number of videos. ``FRAMES`` frames are read from each.
+        spacing: the frame spacing given to ``read_clips``.
 
     Returns:
-        None if too few videos have twice as many frames as are taken to calibrate.
+        The frames; None: too few videos have enough other frames.
     """
     from edgeshift.video.clips import paced, uniform
 
-    found: list[Frame] = []
+    frames: list[Frame] = []
     for video in find_videos(folder):
         twice = uniform(video, 2 * FRAMES)
         read = uniform(video, FRAMES) if spacing is None else islice(paced(video, spacing), PACED_FRAMES)
         taken = {timed.timestamp for timed in read}
         others = [timed for timed in twice if timed.timestamp not in taken]
         if len({timed.timestamp for timed in others}) >= FRAMES:
-            found += [fit_frame(timed.frame, spec) for timed in others[:FRAMES]]
-        if len(found) == videos * FRAMES:
-            return found
+            frames += [fit_frame(timed.frame, spec) for timed in others[:FRAMES]]
+        if len(frames) == videos * FRAMES:
+            return frames
     return None
 
 
 def find_videos(folder: Path) -> list[Path]:
-    """The videos below a folder, sorted.
+    """Return the videos below a folder, sorted by path.
 
     Raises:
-        CalibrationError: not a folder, or too few videos in it to calibrate with.
+        CalibrationError: the folder does not exist, or holds fewer than ``MIN_CLIPS`` videos.
     """
     if not folder.is_dir():
         raise CalibrationError(f"{folder}: not a folder; --calibration takes a folder with {MIN_CLIPS} videos or more")
-    # What is being written is hidden until it is whole.
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS and not p.name.startswith("."))
-    videos = sorted(p for p in found if p.is_file())
+    # A video that is still being written has a hidden name.
+    paths = (p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS and not p.name.startswith("."))
+    videos = sorted(p for p in paths if p.is_file())
     if len(videos) < MIN_CLIPS:
         raise CalibrationError(
             f"{folder}: {len(videos)} videos, and calibration needs {MIN_CLIPS} or more; without --calibration, "
-            "generated clips are used"
+            "edgeshift draws clips itself"
         )
     return videos
 
 
 def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]]) -> Iterator[dict[str, Array]]:
-    """Roll the float step over each clip from the zero state and yield samples of what it meets.
+    """Run the float step over each clip, starting from zero states, and yield calibration samples.
 
     Args:
-        step: in evaluation mode.
-        clips: uint8 [T, H, W, 3] each. Which later frames are taken follows from the clip's pixels.
+        step: the step, in evaluation mode.
+        clips: uint8 [T, H, W, 3] each. The clip's pixels seed the choice of later frames.
 
     Yields:
-        {"frame": float32 [1, H, W, 3] valued 0 to 255, state name: float32, channels last}, ``PER_CLIP`` per clip.
+        ``PER_CLIP`` samples per clip: {"frame": float32 [1, H, W, 3] valued 0 to 255, state name: float32}, channels
+        last. A sample holds a frame and the states before it.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What passes between the pipeline, which is the same for every target, and a target's own module."""
+"""The interface between the pipeline and the module of a target: a job goes in, a lowered graph comes out."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from edgeshift.targets import Precision, StateForm, Target
 
 @dataclass(frozen=True)
 class Job:
-    """What a target's module is asked to lower.
+    """One conversion, as the module of a target gets it.
 
     Attributes:
         target: the record of the target.
-        source: the original network, for names and labels.
+        source: the original network, with names and labels.
         step: the deployed step function to lower.
-        precision: one of the target's.
-        samples: calibration samples (``edgeshift.converters.calibration.roll``); empty unless int8.
-        float_boundary: int8 inside the graph, float32 frames, states and logits outside.
-        stages: times the work and draws its progress.
-        state: where the states are between steps; one of the target's state forms.
-        backend: the target's back end; None: the target has only one.
-        shared: graphs of this step that other targets made before, by name.
+        precision: a precision that the target has.
+        samples: calibration samples (``edgeshift.converters.calibration.roll``); empty unless the precision is int8.
+        float_boundary: frames, states and logits stay float32 in an int8 graph.
+        stages: measures and shows progress.
+        state: where the states are between two steps; a form that the target has.
+        backend: the back end of the target; None: the target has only one.
+        shared: {name: graph of this step}. A target stores graphs here that other conversions of the step can use.
     """
 
     target: Target
@@ -44,22 +44,29 @@ class Job:
     backend: str | None = None
     shared: dict[str, bytes] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Name of the network, for error messages."""
+        return self.source.network.config.name
+
     def tensors(self) -> dict[str, TensorSpec]:
-        """{name: tensor} of the step's frame, logits and states, in float32 and channels last."""
+        """Return {name: tensor} of the step's frame, logits and states, in float32 and channels last."""
         spec = self.source.describe(self.target.name, self.precision, self.step)
         return {tensor.name: tensor for tensor in (spec.input, spec.output, *spec.states)}
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """What a target's module returns.
+    """A lowered graph, as the module of a target returns it.
 
     Attributes:
         body: the graph as bytes.
-        input, output, states: the tensors at the graph's boundary as they really are.
-        graph: what the runtime will execute.
-        tools: {package: version} that made it.
-        unproven: why nothing on this machine can run the graph; None: it is compared with the original.
+        input: the frame, as the finished graph takes it.
+        output: the logits, as the finished graph returns them.
+        states: the states, as the finished graph takes and returns them.
+        graph: the operators that the runtime will execute.
+        tools: {package: version} of the tools that made the graph.
+        unproven: why no runtime on this machine can run the graph; None: it is compared with the original.
     """
 
     body: bytes
@@ -74,27 +81,27 @@ class Lowered:
 def make_lowered(
     job: Job,
     body: bytes,
-    found: Mapping[str, TensorSpec],
+    boundary: Mapping[str, TensorSpec],
     graph: GraphSpec,
-    also: Sequence[str] = (),
+    more_packages: Sequence[str] = (),
     unproven: str | None = None,
 ) -> Lowered:
-    """Put together what a target's module returns.
+    """Return the lowered graph of a job.
 
     Args:
-        job: what was asked for.
-        body: the graph.
-        found: {name: tensor} of the graph's real boundary.
-        graph: what the runtime will execute.
-        also: packages that took part besides the target's own.
-        unproven: why the graph cannot be run here.
+        job: the conversion.
+        body: the graph as bytes.
+        boundary: {name: input or output of the finished graph}.
+        graph: the operators that the runtime will execute.
+        more_packages: packages that made the graph, besides those of every conversion to the target.
+        unproven: why no runtime on this machine can run the graph.
     """
-    packages = (*job.target.converter_packages, *also)
+    packages = (*job.target.converter_packages, *more_packages)
     return Lowered(
         body=body,
-        input=found[FRAME],
-        output=found[LOGITS],
-        states=tuple(found[name] for name in job.step.state_names),
+        input=boundary[FRAME],
+        output=boundary[LOGITS],
+        states=tuple(boundary[name] for name in job.step.state_names),
         graph=graph,
         tools={package: importlib.metadata.version(package) for package in packages},
         unproven=unproven,
@@ -102,18 +109,18 @@ def make_lowered(
 
 
 class Converter(Protocol):
-    """A target's module. A Protocol, because a module cannot inherit from a class."""
+    """The module of a target. A Protocol, because a module cannot inherit from a class."""
 
     def lower(self, job: Job) -> Lowered:
         """Lower the step to the target's graph.
 
         Raises:
-            ConversionError: it cannot be done as asked.
-            RuntimeMissingError: a package that converts is not installed.
+            ConversionError: the target cannot convert this step with these options.
+            RuntimeMissingError: a package that the conversion needs is not installed.
         """
         ...
 
 
 def converter_of(target: Target) -> Converter:
-    """The module that lowers a step for a target. Importing it can take seconds."""
+    """Import and return the module that lowers a step for a target. The import can take seconds."""
     return cast("Converter", importlib.import_module(target.converter))

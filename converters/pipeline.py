@@ -1,4 +1,4 @@
-"""The conversion, the same for every target: deploy, calibrate, lower, describe, prove, write."""
+"""The conversion pipeline, the same for every target: deploy, calibrate, lower, describe, check, write."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from edgeshift.stream.selfcheck import make_check
 from edgeshift.targets import Precision, StateForm, Target, find_target, require_converter, runtimes_of
 from edgeshift.video.fit import FrameSpec
 
-#: FittedClips that parity is proven on. Not those of calibration: an artifact must hold on frames it was not fitted to.
+#: Seed of the drawn frames of the parity check. Calibration draws other clips: its own frames would prove too little.
 PARITY_SEED = 1001
 
 
@@ -41,12 +41,12 @@ class Options:
 
     Attributes:
         precision: "fp32", "fp16" or "int8".
-        calibration: clips for int8; None: drawn ones.
-        parity: frames to prove it on, uint8 [H, W, 3] RGB; None: drawn ones.
-        float_boundary: int8 inside, float tensors outside (browsers refuse int8 inputs).
-        fresh_states: next states that no operator of the graph reads (some GPU delegates corrupt others).
-        state: where the states are between steps; one of the target's.
-        backend: one of the target's back ends; None: its first.
+        calibration: calibration clips for int8; None: edgeshift draws clips.
+        parity: frames for the parity check, uint8 [H, W, 3] RGB; None: edgeshift draws frames.
+        float_boundary: an int8 graph takes and returns float tensors (browsers refuse int8 inputs).
+        fresh_states: no operator of the graph reads a next state (some GPU delegates corrupt outputs that are read).
+        state: where the states are between two steps; a form that the target has.
+        backend: a back end of the target; None: its first one.
     """
 
     precision: Precision = "int8"
@@ -60,11 +60,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is done once, whatever the target: the step, and for int8 what it met while it rolled over clips.
+    """The work that all targets share.
 
     Attributes:
-        step: to lower. samples: of calibration; empty unless int8. calibration: where they come from.
-        shared: graphs that targets have in common, by name; a target puts there what it made.
+        step: the deployed step function to lower.
+        samples: calibration samples; empty unless the precision is int8.
+        calibration: the clips that the samples come from; None: there are no samples.
+        shared: {name: graph of this step} that targets store for other targets (``edgeshift.converters.job.Job``).
     """
 
     step: Step
@@ -75,7 +77,15 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Converted:
-    """An artifact that was written and holds, or why it could not be run here. ``seconds`` are per stage."""
+    """An artifact that was written.
+
+    Attributes:
+        path: the artifact.
+        spec: its description.
+        size: its size in bytes.
+        seconds: {stage of the conversion: seconds}.
+        unproven: why it was not compared with the original on this machine; None: it was, and passed.
+    """
 
     path: Path
     spec: StreamSpec
@@ -85,26 +95,22 @@ class Converted:
 
 
 def require_choices(target: Target, options: Options) -> None:
-    """Refuse a precision, state form or back end that the target does not have.
-
-    Raises:
-        ConversionError: one of them, with those that the target has.
-    """
-    words, backend = target.name, target.backend(options.backend)
+    """Raise a ConversionError for a precision, state form or back end that the target does not have."""
+    name, backend = target.name, target.backend(options.backend)
     if backend is not None:
         if backend not in target.backends:
             known = f"it has {', '.join(target.backends)}" if target.backends else "it has none to choose from"
             raise ConversionError(f"{target.name} has no --backend {backend}; {known}")
-        words = f"{target.name} --backend {backend}"
-    has = target.choices(options.backend)
-    if options.precision not in has.precisions:
-        raise ConversionError(f"{words} has no {options.precision}; it has {', '.join(has.precisions)}")
-    if options.state not in has.states:
-        raise ConversionError(f"{words} has no --state {options.state}; it has {', '.join(has.states)}")
+        name = f"{target.name} --backend {backend}"
+    choices = target.choices(options.backend)
+    if options.precision not in choices.precisions:
+        raise ConversionError(f"{name} has no {options.precision}; it has {', '.join(choices.precisions)}")
+    if options.state not in choices.states:
+        raise ConversionError(f"{name} has no --state {options.state}; it has {', '.join(choices.states)}")
 
 
 def default_path(source: Checkpoint, target: str, precision: Precision, state: StateForm = "io") -> Path:
-    """The artifact's default name, such as ``tsm_mobilenet_v2_int8.tflite`` in the current folder."""
+    """Return the default name of an artifact, such as ``tsm_mobilenet_v2_int8.tflite``."""
     form = "" if state == "io" else f"_{state}"
     return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).suffix}")
 
@@ -112,10 +118,10 @@ def default_path(source: Checkpoint, target: str, precision: Precision, state: S
 def prepare(
     source: Checkpoint, options: Options | None = None, stages: Stages | None = None, step: Step | None = None
 ) -> Prepared:
-    """Do what every target needs. Arguments as of ``convert``.
+    """Do the work that all targets share. The arguments are those of ``convert``.
 
     Raises:
-        CalibrationError: too few clips.
+        CalibrationError: there are too few clips.
     """
     options, stages = options or Options(), stages or Stages()
     with stages.stage("prepare"):
@@ -144,28 +150,31 @@ def convert(
     step: Step | None = None,
     prepared: Prepared | None = None,
 ) -> Converted:
-    """Convert, prove, and only then write.
+    """Convert a checkpoint, compare the result with the original, and write the artifact only if it passes.
 
     Args:
-        source: the original.
+        source: the original network.
         target: a name in ``edgeshift.targets.TARGETS``.
-        out: the final name; it appears only if every check passes.
-        options: how. stages: to draw progress with.
+        out: path of the artifact.
+        options: how to convert.
+        stages: measures and shows progress.
         step: lower this step instead of the deployed form of the source.
-        prepared: ``prepare`` of the same source and options, done once for several targets.
+        prepared: the result of ``prepare`` for the same source and options; None: it is made here.
 
     Raises:
-        ConversionError: the target cannot do what was asked; never replaced by a lesser artifact.
-        CheckFailedError: the artifact is not equal to the original. Nothing is written.
+        ConversionError: the target cannot convert with these options. No other artifact is written instead.
+        CheckFailedError: the artifact failed the parity check. Nothing is written.
     """
     options, stages = options or Options(), stages or Stages()
     record = find_target(target)
     require_choices(record, options)
     require_replaceable(out)
     if not out.name.endswith(record.suffix):
-        raise ConversionError(f"{out}: name the artifact *{record.suffix}: a {target} artifact is recognised by that")
+        raise ConversionError(f"{out}: the name of a {target} artifact must end in {record.suffix}")
     if options.float_boundary and options.precision != "int8":
-        raise ConversionError(f"--float-boundary is for int8; {options.precision} has float boundaries anyway")
+        raise ConversionError(
+            f"--float-boundary is for int8; {options.precision} artifacts have float inputs and outputs anyway"
+        )
 
     require_converter(record)
     prepared = prepared or prepare(source, options, stages, step)
@@ -195,7 +204,7 @@ def convert(
     artifact = Artifact(out, spec, lowered.body)
     if lowered.unproven is None:
         spec = _check(artifact, source, options, stages, record)
-    else:  # the device that can run it compares itself with the original
+    else:  # the self-check compares a device that can run the artifact with the original
         spec = msgspec.structs.replace(spec, check=make_check(reference(source), options.precision))
     with stages.stage("write"):
         spec = write_artifact(out, lowered.body, spec)
@@ -203,27 +212,27 @@ def convert(
 
 
 def _check(artifact: Artifact, source: Checkpoint, options: Options, stages: Stages, target: Target) -> StreamSpec:
-    """Compare the artifact with the original on each of the target's runtimes, and record a self-check for the device.
+    """Compare an artifact with the original on each runtime of the target, and record a self-check for devices.
 
     Returns:
-        The description with the parity that the target's default runtime has, and with the self-check.
+        The description with the self-check, and with the parity on the target's default runtime.
     """
     frames = parity_frames(source.description.frame) if options.parity is None else options.parity
     runtimes = runtimes_of(target)
     with stages.stage("verify", len(frames) * len(runtimes)) as advance, one_thread():
         models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
-        found = [compare(model, reference(source), frames, advance) for model in models]
-        for parity in found:
+        results = [compare(model, reference(source), frames, advance) for model in models]
+        for parity in results:
             problems = failures(parity, options.precision)
             if problems:
                 raise CheckFailedError(
-                    f"{artifact.path.name} is not equal to the original over {parity.frames} frames, and was not "
+                    f"{artifact.path.name} does not match the original over {parity.frames} frames, and was not "
                     f"written: {'; '.join(problems)}"
                 )
-        return msgspec.structs.replace(artifact.spec, parity=found[0], check=make_check(models[0]))
+        return msgspec.structs.replace(artifact.spec, parity=results[0], check=make_check(models[0]))
 
 
 def parity_frames(frame: FrameSpec) -> list[npt.NDArray[np.uint8]]:
-    """Drawn frames that no calibration has seen: four gestures, one after the other."""
+    """Return drawn frames for the parity check that calibration does not use: four gestures, one after the other."""
     clips = drawn_clips(frame, MIN_FRAMES // FRAMES, PARITY_SEED).frames
     return [picture for clip in clips for picture in clip]

@@ -1,6 +1,7 @@
-"""Runtimes: one file each, all with the same face (``edgeshift.stream``). None needs torch to import.
+"""Runtimes: one module each, all with the interface of ``edgeshift.stream``. None needs torch to import.
 
-A new runtime is a module with a ``load`` function and a record in ``edgeshift.targets``.
+A new runtime is a module with the functions ``load`` and ``open_artifact``, and a record in ``edgeshift.targets``. Its
+executor class implements ``edgeshift.stream.Executor``.
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ __all__ = ["load"]
 
 
 def load(path: str | Path, *, runtime: str | None = None, **options: Any) -> Model:
-    """Load an artifact with the runtime its file name asks for, or with another one.
+    """Load an artifact with the runtime for its file name, or with another one.
 
     Args:
         path: a file made by ``edgeshift convert``, or an edgeshift checkpoint (.safetensors, run by PyTorch).
-        runtime: a name in ``edgeshift.targets.RUNTIMES``; None: the file name says.
-        options: of the runtime, such as ``threads``.
+        runtime: a name in ``edgeshift.targets.RUNTIMES``; None: the suffix of the file name decides.
+        options: options of the runtime, such as ``threads``.
 
     Raises:
-        ArtifactError: damaged, cut short, or of a kind that no runtime here runs.
-        RuntimeMissingError: the runtime is not installed; the message has the command.
-        EdgeshiftError: an option that the runtime does not have.
+        ArtifactError: the file is damaged or cut short, or no runtime runs files of this kind.
+        RuntimeMissingError: the runtime is not installed. The message has the command that installs it.
+        EdgeshiftError: the runtime has no such option.
     """
     path = Path(path)
     module = find_runtime(path, runtime).module
     loader: Callable[..., Model] = importlib.import_module(module).load
-    known = [name for name, one in signature(loader).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    known = [name for name, argument in signature(loader).parameters.items() if argument.kind is argument.KEYWORD_ONLY]
     for name in options:
         if name not in known:
             raise EdgeshiftError(unknown(f"option of {module.rpartition('.')[2]}", name, known))

@@ -1,7 +1,7 @@
-"""ONNX Runtime: on any processor it has a provider for.
+"""ONNX Runtime, on any processor for which it has an execution provider.
 
-The states never pass through Python: two sets of the runtime's own tensors, on the provider's device, swap roles from
-step to step. Spinning is off (threads that wait at full speed for the next step heat a device and slow its camera).
+The states never pass through Python: two sets of the runtime's own tensors, on the provider's device, swap roles after
+every step. Spinning is off: threads that busy-wait for the next step heat the device and slow down its camera.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import numpy as np
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
 from edgeshift.artifact.spec import NEXT, StreamSpec
-from edgeshift.errors import ArtifactError, EdgeshiftError, one_line, unknown
+from edgeshift.errors import EdgeshiftError, unknown
+from edgeshift.runtimes.native import native_call, require_threads, thread_count
 from edgeshift.stream import Array, Model
 from edgeshift.targets import missing_runtime
 
-#: {our name: ONNX Runtime's}. All but "cpu" come with other builds of the package, or on other systems.
+#: {value of the option ``provider``: ONNX Runtime's name}. All but "cpu" need another build of the package.
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -27,10 +28,10 @@ PROVIDERS = {
     "nnapi": "NnapiExecutionProvider",
     "xnnpack": "XnnpackExecutionProvider",
 }
-#: Providers whose tensors are not in the processor's memory, and what ONNX Runtime calls that device.
+#: {provider: ONNX Runtime's name of the device that holds its tensors}, for devices other than the processor.
 DEVICES = {"cuda": "cuda", "tensorrt": "cuda"}
+#: The log level at which only fatal errors are printed.
 FATAL = 4
-#: Threads that wait do not spin.
 SETTINGS = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
 
 
@@ -39,48 +40,41 @@ def load(path: Path, *, threads: int = 1, provider: str = "cpu") -> Model:
 
     Args:
         path: made by ``edgeshift convert --target onnx``.
-        threads: of the runtime.
-        provider: a name in ``PROVIDERS``; what it cannot take runs on the processor.
+        threads: number of threads of the runtime.
+        provider: a name in ``PROVIDERS``. Operators that the provider does not support run on the processor.
 
     Raises:
-        ArtifactError: damaged, or a graph that does not fit its description.
-        EdgeshiftError: a provider that is unknown, or that this build of the runtime does not have.
+        ArtifactError: the file is damaged, or its graph does not match its description.
+        EdgeshiftError: the provider is unknown, or this build of the runtime does not have it.
         RuntimeMissingError: ONNX Runtime is not installed.
     """
     return open_artifact(read_artifact(path), threads=threads, provider=provider)
 
 
 def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu") -> Model:
-    """Like ``load``, for an artifact that was read (or is not written yet)."""
+    """Like ``load``, for an artifact in memory, whether it is written yet or not."""
     if provider not in PROVIDERS:
         raise EdgeshiftError(unknown("ONNX Runtime provider", provider, PROVIDERS))
-    if not 1 <= threads <= 64:
-        raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
+    require_threads(threads)
     runtime = _onnxruntime(artifact.path)
     wanted, available = PROVIDERS[provider], runtime.get_available_providers()
     if wanted not in available:
         here = ", ".join(name for name, full in PROVIDERS.items() if full in available)
         raise EdgeshiftError(f"this ONNX Runtime {runtime.__version__} has no provider {provider!r}; it has {here}")
-    with quiet():
-        try:
-            session = runtime.InferenceSession(
-                artifact.body,
-                session_options(threads),
-                providers=[wanted] if provider == "cpu" else [wanted, PROVIDERS["cpu"]],
-            )
-        except Exception as error:  # its exceptions have no base of their own
-            raise ArtifactError(f"{artifact.path}: ONNX Runtime cannot load its graph: {one_line(error)}") from error
+    with native_call(artifact.path, "ONNX Runtime cannot load its graph"):
+        names = [wanted] if provider == "cpu" else [wanted, PROVIDERS["cpu"]]
+        session = runtime.InferenceSession(artifact.body, session_options(threads), providers=names)
     if wanted not in session.get_providers():
         raise EdgeshiftError(f"ONNX Runtime could not start the provider {provider!r} here and fell back to the CPU")
     states = {NEXT + state.name: state.name for state in artifact.spec.states}
     outputs = {states.get(name, name): found for name, found in _shapes(session.get_outputs()).items()}
     require_tensors(artifact, _shapes(session.get_inputs()), outputs)
-    words = f"ONNX Runtime {runtime.__version__} ({provider}, {threads} thread{'s' * (threads > 1)})"
-    return Model(artifact.spec, words, lambda: BoundExecutor(runtime, session, artifact, DEVICES.get(provider, "cpu")))
+    words = f"ONNX Runtime {runtime.__version__} ({provider}, {thread_count(threads)})"
+    return Model(artifact.spec, words, lambda: _BoundExecutor(runtime, session, artifact, DEVICES.get(provider, "cpu")))
 
 
 def session_options(threads: int) -> Any:
-    """Options of every session here: all fusions, no spinning, no logs."""
+    """Return the options of all sessions in edgeshift: all fusions, no spinning, no logs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -93,15 +87,15 @@ def session_options(threads: int) -> Any:
     return options
 
 
-class BoundExecutor:
-    """One stream over a shared session: a binding for each of the two directions between two sets of states."""
+class _BoundExecutor:
+    """One stream over a shared session. Two sets of states and two bindings are used in turn."""
 
     def __init__(self, runtime: Any, session: Any, artifact: Artifact, device: str) -> None:
         spec: StreamSpec = artifact.spec
         self._session, self._path = session, artifact.path
         self._frame = np.zeros(spec.input.shape, spec.input.dtype)
         self._logits = np.zeros(spec.output.shape, spec.output.dtype)
-        # On the processor these are the arrays' own memory, not copies.
+        # On the processor, these values share the memory of the arrays.
         frame, logits = (runtime.OrtValue.ortvalue_from_numpy(array) for array in (self._frame, self._logits))
         self._sets = [
             {
@@ -122,18 +116,15 @@ class BoundExecutor:
         self._now = 0
 
     def run(self, frame: Array) -> Array:
-        """See ``edgeshift.stream.Executor``."""
         np.copyto(self._frame, frame)
         self._session.run_with_iobinding(self._bindings[self._now])
         self._now = 1 - self._now
         return self._logits
 
     def states(self) -> dict[str, Array]:
-        """See ``edgeshift.stream.Executor``."""
         return {name: value.numpy().copy() for name, value in self._sets[self._now].items()}
 
     def set_states(self, states: dict[str, Array]) -> None:
-        """See ``edgeshift.stream.Executor``."""
         for name, array in states.items():
             self._sets[self._now][name].update_inplace(np.ascontiguousarray(array))
 
@@ -149,5 +140,5 @@ def _onnxruntime(path: Path) -> Any:
 
 def _shapes(tensors: Any) -> Tensors:
     kinds = {"tensor(float)": "float32", "tensor(int8)": "int8"}
-    # A shape may hold names instead of numbers; it then fits no description.
+    # A shape may hold names instead of numbers. It then matches no description.
     return {t.name: (tuple(t.shape), kinds.get(t.type, t.type)) for t in tensors}

@@ -1,7 +1,8 @@
-"""What LiteRT's compiled model needs of an aarch64 processor, asked before it is touched.
+"""The processor features that LiteRT's compiled model needs on aarch64.
 
-On one that lacks it (a Raspberry Pi 4's Cortex-A72 has no atomics, for one) the library ends the process with an
-illegal instruction: there is nothing to catch. Seen with 2.1.6 and 2.3.0 under qemu. Its Interpreter runs everywhere.
+On a processor without them (such as the Cortex-A72 of a Raspberry Pi 4, which has no atomics), the library ends the
+process with an illegal instruction, so the features are checked before the library is loaded. Seen with LiteRT 2.1.6
+and 2.3.0 under qemu. LiteRT's Interpreter runs on all aarch64 processors.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-#: As its own words list it ("compiled with ... not available"), in Linux's names.
+#: The features that LiteRT itself lists as missing ("compiled with ... not available"), with their names in Linux.
 BUILT_FOR = {"aes", "atomics", "asimddp", "asimdhp", "asimdrdm", "crc32", "lrcpc", "sha2"}
 
 
 def runs_compiled_model(root: Path = Path("/")) -> bool:
-    """Whether this processor has what it needs. root: of the file system, for tests."""
+    """Return True if LiteRT's compiled model runs on this processor. root: root of the file system, for tests."""
     return platform.machine() != "aarch64" or _features(root) >= BUILT_FOR
 
 
 def _features(root: Path) -> set[str]:
-    """What the first processor has; empty: it cannot be read."""
+    """Return the features of the first processor; empty: they cannot be read."""
     try:
         text = (root / "proc/cpuinfo").read_text("utf-8", "replace")
     except OSError:

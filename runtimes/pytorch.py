@@ -1,4 +1,4 @@
-"""PyTorch as a runtime: the reference that every artifact is compared with. Needs torch when it is used."""
+"""PyTorch as a runtime: the reference that every artifact is compared with. torch is imported when it is used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeshift.errors import EdgeshiftError
+from edgeshift.runtimes.native import require_threads
 from edgeshift.stream import Array, Model
 from edgeshift.targets import missing_runtime
 
@@ -21,12 +21,12 @@ def load(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) ->
 
     Args:
         path: a .safetensors file.
-        threads: of torch, for the whole process.
-        stream_bidirectional: see ``edgeshift.checkpoints``.
+        threads: number of torch's threads, for the whole process.
+        stream_bidirectional: see ``edgeshift.checkpoints.load_for_streaming``.
 
     Raises:
-        CheckpointError: damaged or incomplete.
-        ShiftError: it needs the future.
+        CheckpointError: the file is damaged or incomplete.
+        ShiftError: a shift table needs future frames.
         RuntimeMissingError: torch is not installed.
     """
     try:
@@ -35,18 +35,17 @@ def load(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) ->
         raise missing_runtime("pytorch", f"running {path}") from error
     from edgeshift.checkpoints import load_for_streaming
 
-    if not 1 <= threads <= 64:
-        raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
+    require_threads(threads)
     torch.set_num_threads(threads)
     return reference(load_for_streaming(path, stream_bidirectional=stream_bidirectional))
 
 
 def reference(source: Checkpoint, step: Step | None = None) -> Model:
-    """The network itself, exactly as it was trained, with the face of every other runtime.
+    """Return the original network, exactly as it was trained, as a model with the interface of all runtimes.
 
     Args:
-        source: what is converted.
-        step: run this step instead of the source's own.
+        source: the network.
+        step: run this step instead of that of the network.
     """
     import torch
 
@@ -54,19 +53,18 @@ def reference(source: Checkpoint, step: Step | None = None) -> Model:
 
     step = step or Step(source.network)
     return Model(
-        source.describe("pytorch", step=step), f"PyTorch {torch.__version__} (eager)", lambda: TorchExecutor(step)
+        source.describe("pytorch", step=step), f"PyTorch {torch.__version__} (eager)", lambda: _TorchExecutor(step)
     )
 
 
-class TorchExecutor:
-    """One stream over a step that is called eagerly."""
+class _TorchExecutor:
+    """One stream over a step that is called eagerly. Its states are channels last, as in every runtime."""
 
     def __init__(self, step: Step) -> None:
         self._step = step
         self._states = dict(zip(step.state_names, step.start(), strict=True))
 
     def run(self, frame: Array) -> Array:
-        """See ``edgeshift.stream.Executor``."""
         import torch
 
         with torch.inference_mode():
@@ -77,14 +75,12 @@ class TorchExecutor:
         return array
 
     def states(self) -> dict[str, Array]:
-        """See ``edgeshift.stream.Executor``: channels last, as every runtime gives them."""
         return {
             name: np.ascontiguousarray(state.permute(0, 2, 3, 1).numpy() if state.ndim == 4 else state.numpy()).copy()
             for name, state in self._states.items()
         }
 
     def set_states(self, states: dict[str, Array]) -> None:
-        """See ``edgeshift.stream.Executor``."""
         import torch
 
         for name, array in states.items():

@@ -1,11 +1,11 @@
-"""TensorRT: on a Jetson, or another machine with an NVIDIA device. Not verified here.
+"""TensorRT, on a Jetson or another machine with an NVIDIA device. Not verified here.
 
-An engine is built from the ONNX graph on the device that runs it, which takes minutes, and kept beside the artifact. It
-fits one device and one version of TensorRT: both are in its name, with the hash of the graph. The states stay on the
-device: two sets of memory whose addresses swap roles from step to step.
+An engine is built from the ONNX graph on the device that runs it. That takes minutes, so the engine is kept beside the
+artifact. It works for one device and one version of TensorRT; the hash in its file name covers both, and the graph. The
+states stay on the device, in two sets of memory that swap roles after every step.
 
-The calls are those that TensorRT 8.6 (JetPack 6.0) and 10 have in common. There is no such device on the development
-machine: what is tested here is the logic around them, on a stand-in of the package.
+Only calls that exist in both TensorRT 8.6 (JetPack 6.0) and 10 are used. The development machine has no NVIDIA device:
+the tests check the logic around these calls with a double of the package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import weakref
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -21,77 +21,52 @@ from edgeshift._system.files import atomic_write, sha256
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
 from edgeshift.artifact.spec import NEXT
-from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError, one_line
+from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.runtimes.cuda import Cuda
 from edgeshift.stream import Array, Model
+from edgeshift.targets import missing_runtime
 
-#: Memory that the builder may use to try kernels, bytes.
+#: Bytes that the builder may use to try kernels.
 WORKSPACE = 1 << 30
-#: No honest engine of one of our networks comes near this.
+#: Bytes above which a file is not read as an engine. Engines of our networks are far smaller.
 MAX_ENGINE = 1 << 30
+#: Length of the hash at the start of an engine file.
 HASH = 64
 
 
-class Device(Protocol):
-    """What is needed of CUDA (``edgeshift.runtimes.cuda.Cuda``)."""
-
-    name: str
-    stream: int
-
-    def allocate(self, size: int) -> int:
-        """New memory."""
-        ...
-
-    def free(self, address: int) -> None:
-        """Give it back."""
-        ...
-
-    def write(self, address: int, array: Array) -> None:
-        """Host to device, queued."""
-        ...
-
-    def read(self, address: int, array: Array) -> None:
-        """Device to host, queued."""
-        ...
-
-    def wait(self) -> None:
-        """Until all is done."""
-        ...
-
-
 def load(path: Path, *, threads: int = 1, fp16: bool | None = None) -> Model:
-    """Load an .onnx that carries its description, with an engine built before or now.
+    """Load an .onnx that carries its description. The engine is built, unless it was built before.
 
     Args:
-        path: made by ``edgeshift convert --target tensorrt`` (fp32 and fp16 of ``--target onnx`` do as well).
-        threads: for the face that all runtimes share; the device has its own.
-        fp16: let the device compute in float16 what is not int8. None: unless the artifact is fp32.
+        path: made by ``edgeshift convert --target tensorrt``, or by ``--target onnx`` with fp32 or fp16.
+        threads: must be 1. All runtimes have this option.
+        fp16: compute in float16 what is not int8. None: True unless the artifact is fp32.
 
     Raises:
-        ArtifactError: damaged, an int8 graph that is ONNX Runtime's, or one that TensorRT does not take.
+        ArtifactError: the file is damaged, its int8 graph is for ONNX Runtime, or TensorRT does not accept the graph.
         RuntimeMissingError: TensorRT or CUDA is not installed.
     """
     if threads != 1:
-        raise EdgeshiftError(f"TensorRT runs on the device and has no threads to set; {threads} were asked for")
+        raise EdgeshiftError(f"TensorRT runs on the GPU, so threads must be 1, not {threads}")
     return open_artifact(read_artifact(path), fp16=fp16)
 
 
-def open_artifact(artifact: Artifact, *, fp16: bool | None = None, device: Device | None = None) -> Model:
-    """Like ``load``, for an artifact that was read. ``device``: None: the first CUDA device."""
+def open_artifact(artifact: Artifact, *, fp16: bool | None = None, device: Cuda | None = None) -> Model:
+    """Like ``load``, for an artifact in memory. device: the device; None: the first CUDA device."""
     spec = artifact.spec
     if spec.precision == "int8" and spec.target != "tensorrt":
         raise ArtifactError(
-            f"{artifact.path}: its int8 grids are made for {spec.target}, and TensorRT needs others: "
-            "convert it with --target tensorrt"
+            f"{artifact.path}: its int8 graph is for {spec.target}, and TensorRT needs another form: convert the model "
+            "with --target tensorrt"
         )
     half = spec.precision != "fp32" if fp16 is None else fp16
     trt = _tensorrt(artifact.path)
     device = device or Cuda()
-    kept = engine_path(artifact, device.name, trt.__version__, half)
+    path = engine_path(artifact, device.name, trt.__version__, half)
     with quiet():
         logger = trt.Logger(trt.Logger.ERROR)
         reader = trt.Runtime(logger)
-        engine, plan = _kept_engine(reader, kept), None
+        engine, plan = _read_engine(reader, path), None
         if engine is None:
             plan = _build(trt, logger, artifact, half)
             engine = reader.deserialize_cuda_engine(plan)
@@ -99,83 +74,81 @@ def open_artifact(artifact: Artifact, *, fp16: bool | None = None, device: Devic
         raise ArtifactError(f"{artifact.path}: TensorRT {trt.__version__} cannot read the engine it has just built")
     require_tensors(artifact, *_boundary(trt, artifact, engine))
     if plan is not None:
-        _keep(kept, plan)
+        _write_engine(path, plan)
     words = f"TensorRT {trt.__version__} on {device.name}, {spec.precision}" + (
         " with fp16" if half and spec.precision == "int8" else ""
     )
-    # An engine must not outlive what it was read with.
-    return Model(spec, words, lambda: EngineExecutor((logger, reader, engine), artifact, device))
+    # The engine must be destroyed before the objects that it was read with.
+    return Model(spec, words, lambda: _EngineExecutor((logger, reader, engine), artifact, device))
 
 
 def engine_path(artifact: Artifact, device: str, version: str, fp16: bool) -> Path:
-    """Where the engine of a graph for a device, a version of TensorRT and a precision is: beside the artifact."""
+    """Return the path of the engine of a graph for a device, a version of TensorRT and a precision."""
     key = "\n".join([device, version, sha256(artifact.body), artifact.spec.precision, f"fp16={fp16}"])
     return artifact.path.with_name(f"{artifact.path.name}.{sha256(key.encode())[:16]}.engine")
 
 
-class EngineExecutor:
-    """One stream over a shared engine: a context, and two sets of states on the device.
+class _EngineExecutor:
+    """One stream over a shared engine, with its own context and two sets of states on the device.
 
     Args:
-        owners: TensorRT's objects, the engine last; they live as long as this does.
+        owners: TensorRT's objects, the engine last. They are kept as long as this executor.
+        artifact: the artifact.
+        device: the device.
     """
 
-    def __init__(self, owners: tuple[Any, ...], artifact: Artifact, device: Device) -> None:
+    def __init__(self, owners: tuple[Any, ...], artifact: Artifact, device: Cuda) -> None:
         spec, self._owners = artifact.spec, owners
         self._path, self._device, self._spec = artifact.path, device, spec
         self._context = owners[-1].create_execution_context()
         if self._context is None:
-            raise EdgeshiftError(f"{artifact.path}: TensorRT has no memory for another stream")
-        taken: list[int] = []
-        # Registered before there is anything: an allocation that fails must not leave the ones before it behind.
-        weakref.finalize(self, _free, device, taken)
+            raise EdgeshiftError(f"{artifact.path}: TensorRT has not enough memory for another stream")
+        addresses: list[int] = []
+        # Registered before the first allocation, so that memory is freed if a later allocation fails.
+        weakref.finalize(self, _free, device, addresses)
 
-        def room(shape: tuple[int, ...], dtype: str) -> int:
-            taken.append(device.allocate(int(np.prod(shape)) * np.dtype(dtype).itemsize))
-            return taken[-1]
+        def allocate(shape: tuple[int, ...], dtype: str) -> int:
+            addresses.append(device.allocate(int(np.prod(shape)) * np.dtype(dtype).itemsize))
+            return addresses[-1]
 
-        self._frame = room(spec.input.shape, spec.input.dtype)
-        self._answer = room(spec.output.shape, spec.output.dtype)
+        self._frame = allocate(spec.input.shape, spec.input.dtype)
+        self._output = allocate(spec.output.shape, spec.output.dtype)
         self._logits = np.zeros(spec.output.shape, spec.output.dtype)
-        self._sets = [{state.name: room(state.shape, state.dtype) for state in spec.states} for _ in range(2)]
+        self._sets = [{state.name: allocate(state.shape, state.dtype) for state in spec.states} for _ in range(2)]
         self._context.set_tensor_address(spec.input.name, self._frame)
-        self._context.set_tensor_address(spec.output.name, self._answer)
+        self._context.set_tensor_address(spec.output.name, self._output)
         self._now = 0
 
     def run(self, frame: Array) -> Array:
-        """See ``edgeshift.stream.Executor``."""
-        pixels = np.ascontiguousarray(frame)  # kept until the queue has read it
+        pixels = np.ascontiguousarray(frame)  # kept until the queued copy is done
         self._device.write(self._frame, pixels)
         now, following = self._sets[self._now], self._sets[1 - self._now]
         for name, address in now.items():
             self._context.set_tensor_address(name, address)
             self._context.set_tensor_address(NEXT + name, following[name])
         if not self._context.execute_async_v3(self._device.stream):
-            raise EdgeshiftError(f"{self._path}: TensorRT could not run a step; --debug and its own log say more")
-        self._device.read(self._answer, self._logits)
+            raise EdgeshiftError(f"{self._path}: TensorRT could not run a step; see its log with --debug")
+        self._device.read(self._output, self._logits)
         self._device.wait()
         self._now = 1 - self._now
         return self._logits
 
     def states(self) -> dict[str, Array]:
-        """See ``edgeshift.stream.Executor``."""
-        found = {}
-        for state in self._spec.states:
-            found[state.name] = np.empty(state.shape, state.dtype)
-            self._device.read(self._sets[self._now][state.name], found[state.name])
+        arrays = {state.name: np.empty(state.shape, state.dtype) for state in self._spec.states}
+        for name, array in arrays.items():
+            self._device.read(self._sets[self._now][name], array)
         self._device.wait()
-        return found
+        return arrays
 
     def set_states(self, states: dict[str, Array]) -> None:
-        """See ``edgeshift.stream.Executor``."""
         arrays = {name: np.ascontiguousarray(array) for name, array in states.items()}
         for name, array in arrays.items():
             self._device.write(self._sets[self._now][name], array)
-        self._device.wait()  # the arrays may go away now
+        self._device.wait()  # the arrays must exist until the copies are done
 
 
-def _free(device: Device, taken: list[int]) -> None:
-    for address in taken:
+def _free(device: Cuda, addresses: list[int]) -> None:
+    for address in addresses:
         device.free(address)
 
 
@@ -184,28 +157,25 @@ def _tensorrt(path: Path) -> Any:
         with quiet():
             return importlib.import_module("tensorrt")
     except ImportError as error:
-        raise RuntimeMissingError(
-            f"running {path} with TensorRT needs the tensorrt package, which is not installed: JetPack ships it for "
-            "the system's Python (make the environment with --system-site-packages)"
-        ) from error
+        raise missing_runtime("tensorrt", f"running {path} with TensorRT") from error
 
 
 def _build(trt: Any, logger: Any, artifact: Artifact, fp16: bool) -> bytes:
-    """The engine's plan.
+    """Build the engine and return its plan.
 
     Raises:
-        ArtifactError: TensorRT does not take the graph.
+        ArtifactError: TensorRT does not accept the graph, or cannot build the engine.
     """
     version, path = trt.__version__, artifact.path
     builder = trt.Builder(logger)
-    # Deprecated in 10, where every network has explicit batches, and needed before.
+    # Needed before TensorRT 10. In 10, all networks have explicit batches, and the flag is deprecated.
     explicit = getattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None)
     network = builder.create_network(0 if explicit is None else 1 << int(explicit))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(artifact.body):
         errors = [parser.get_error(i).desc() for i in range(parser.num_errors)]
         reason = " ".join("; ".join(errors).split())[:400]
-        raise ArtifactError(f"{path}: TensorRT {version} does not take its graph: {reason}")
+        raise ArtifactError(f"{path}: TensorRT {version} does not accept its graph: {reason}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
     if artifact.spec.precision == "int8":
@@ -213,18 +183,18 @@ def _build(trt: Any, logger: Any, artifact: Artifact, fp16: bool) -> bytes:
     if fp16:
         config.set_flag(trt.BuilderFlag.FP16)
     if artifact.spec.precision == "fp32" and not fp16:
-        config.clear_flag(trt.BuilderFlag.TF32)  # ten bits of mantissa are not fp32
+        config.clear_flag(trt.BuilderFlag.TF32)  # TF32 has ten bits of mantissa
     try:
         plan = builder.build_serialized_network(network, config)
     except Exception as error:
         raise ArtifactError(f"{path}: TensorRT {version} cannot build its engine: {one_line(error)}") from error
     if plan is None:
-        raise ArtifactError(f"{path}: TensorRT {version} cannot build its engine; its own log says why (--debug)")
+        raise ArtifactError(f"{path}: TensorRT {version} cannot build its engine; see its log with --debug")
     return bytes(plan)
 
 
-def _kept_engine(reader: Any, path: Path) -> Any | None:
-    """An engine that was kept, if it is there, whole, and one that this TensorRT reads; else it is built again."""
+def _read_engine(reader: Any, path: Path) -> Any | None:
+    """Read an engine from a file; None: there is no file, it is damaged, or this TensorRT cannot read it."""
     try:
         if not path.is_file() or path.stat().st_size > MAX_ENGINE:
             return None
@@ -236,8 +206,8 @@ def _kept_engine(reader: Any, path: Path) -> Any | None:
     return reader.deserialize_cuda_engine(data[HASH:])
 
 
-def _keep(path: Path, plan: bytes) -> None:
-    """Beside the artifact; where nothing can be written, the next start takes as long as this one."""
+def _write_engine(path: Path, plan: bytes) -> None:
+    """Write an engine for the next start. If the folder is read-only, the next start builds the engine again."""
     try:
         with atomic_write(path) as temporary:
             temporary.write_bytes(sha256(plan).encode() + plan)
@@ -251,9 +221,9 @@ def _boundary(trt: Any, artifact: Artifact, engine: Any) -> tuple[Tensors, Tenso
     outputs: Tensors = {}
     for index in range(engine.num_io_tensors):
         name = engine.get_tensor_name(index)
-        found = tuple(engine.get_tensor_shape(name)), np.dtype(trt.nptype(engine.get_tensor_dtype(name))).name
+        kind = tuple(engine.get_tensor_shape(name)), np.dtype(trt.nptype(engine.get_tensor_dtype(name))).name
         if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT:
-            inputs[name] = found
+            inputs[name] = kind
         else:
-            outputs[states.get(name, name)] = found
+            outputs[states.get(name, name)] = kind
     return inputs, outputs

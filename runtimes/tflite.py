@@ -1,15 +1,16 @@
-"""The TFLite runtime: LiteRT's compiled model where there is one, else its Interpreter, else tflite-runtime's.
+"""The TFLite runtime: LiteRT's compiled model; or, where that cannot run, the Interpreter of LiteRT or tflite-runtime.
 
-                      states between steps
-CompiledModel         two sets of LiteRT's own buffers that swap roles: no copy
-Interpreter           copied from outputs to inputs inside the arena (about 1% of an int8 step); on an aarch64 processor
-                      that the compiled model was not built for, such as a Raspberry Pi 4's, too
+    CompiledModel     states are in two sets of LiteRT's own buffers that swap roles after every step: no copy
+    Interpreter       states are copied from outputs to inputs inside the arena (about 1% of an int8 step)
+
+The compiled model cannot run with ai-edge-litert 1, or on an aarch64 processor like that of a Raspberry Pi 4.
 """
 
 from __future__ import annotations
 
 import atexit
 import importlib
+import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
@@ -18,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
 from edgeshift.artifact.spec import StreamSpec
-from edgeshift.errors import ArtifactError, EdgeshiftError, missing, one_line
+from edgeshift.errors import EdgeshiftError, missing, unknown
+from edgeshift.runtimes.native import native_call, require_threads, thread_count
 from edgeshift.runtimes.processor import runs_compiled_model
 from edgeshift.stream import Array, Model
 from edgeshift.targets import missing_runtime
 
-#: Where an Interpreter may live, newest first: (module, the package that brings it).
+#: (module with an Interpreter, its package), newest first.
 INTERPRETERS = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
 BACKENDS = ("auto", "compiled", "interpreter")
 
@@ -36,34 +37,30 @@ def load(path: Path, *, threads: int = 1, backend: str = "auto") -> Model:
 
     Args:
         path: made by ``edgeshift convert --target tflite``.
-        threads: of the runtime.
-        backend: "compiled", "interpreter", or "auto": compiled where it is installed.
+        threads: number of threads of the runtime.
+        backend: "compiled", "interpreter", or "auto": the compiled model where it can run.
 
     Raises:
-        ArtifactError: damaged, or a graph that does not fit its description.
+        ArtifactError: the file is damaged, or its graph does not match its description.
         RuntimeMissingError: no TFLite runtime is installed.
     """
     return open_artifact(read_artifact(path), threads=threads, backend=backend)
 
 
 def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto") -> Model:
-    """Like ``load``, for an artifact that was read (or is not written yet)."""
+    """Like ``load``, for an artifact in memory, whether it is written yet or not."""
     if backend not in BACKENDS:
-        raise EdgeshiftError(f"unknown TFLite backend {backend!r}; known: {', '.join(BACKENDS)}")
-    if not 1 <= threads <= 64:
-        raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
+        raise EdgeshiftError(unknown("TFLite backend", backend, BACKENDS))
+    require_threads(threads)
     if backend != "interpreter" and _has_compiled_model():
         return _compiled(artifact, threads)
     if backend == "compiled":
-        raise missing("ai-edge-litert 2 or later", "tflite", f"running {artifact.path} with buffers that swap")
+        raise missing("ai-edge-litert 2 or later", "tflite", f"running {artifact.path} with the back end compiled")
     return _interpreted(artifact, threads)
 
 
-class CompiledExecutor:
-    """One stream over a shared ``CompiledModel``.
-
-    The model writes the next states into the buffers that the step after will read: two sets, used in turn.
-    """
+class _CompiledExecutor:
+    """One stream over a shared ``CompiledModel``. Each step writes states into the buffers that the next step reads."""
 
     def __init__(self, compiled: Any, spec: StreamSpec) -> None:
         self._compiled = compiled
@@ -84,12 +81,10 @@ class CompiledExecutor:
             for now in range(2)
         ]
         self._now = 0
-        for name in self._specs:  # the first write starts LiteRT's own logging; let it happen here, where it is caught
-            buffer = self._sets[0][name]
-            buffer.write(np.zeros(self._specs[name].shape, self._specs[name].dtype))
+        for name, state in self._specs.items():  # LiteRT logs at the first write, which the caller silences
+            self._sets[0][name].write(np.zeros(state.shape, state.dtype))
 
     def run(self, frame: Array) -> Array:
-        """See ``edgeshift.stream.Executor``."""
         self._frame.write(frame)
         inputs, outputs = self._calls[self._now]
         self._compiled.run_by_index(0, inputs, outputs)
@@ -98,20 +93,18 @@ class CompiledExecutor:
         return logits[None]
 
     def states(self) -> dict[str, Array]:
-        """See ``edgeshift.stream.Executor``."""
         return {
             name: self._sets[self._now][name].read(int(np.prod(spec.shape)), np.dtype(spec.dtype)).reshape(spec.shape)
             for name, spec in self._specs.items()
         }
 
     def set_states(self, states: dict[str, Array]) -> None:
-        """See ``edgeshift.stream.Executor``."""
         for name, array in states.items():
             self._sets[self._now][name].write(np.ascontiguousarray(array))
 
 
-class InterpreterExecutor:
-    """One stream over an Interpreter of its own (an Interpreter is not shared: its arena holds the states)."""
+class _InterpreterExecutor:
+    """One stream over its own Interpreter, whose arena holds the states."""
 
     def __init__(self, interpreter: Any, spec: StreamSpec) -> None:
         interpreter.allocate_tensors()
@@ -120,14 +113,13 @@ class InterpreterExecutor:
         inputs = {name: detail["index"] for name, detail in runner.get_input_details().items()}
         outputs = {name: detail["index"] for name, detail in runner.get_output_details().items()}
         names = [state.name for state in spec.states]
-        # Functions that give a fresh view of a tensor: a view kept over an invoke could dangle.
+        # Functions that return a new view of a tensor: an old view may be invalid after a call of invoke.
         self._frame: Callable[[], Array] = interpreter.tensor(inputs[spec.input.name])
         self._logits: Callable[[], Array] = interpreter.tensor(outputs[spec.output.name])
         self._now: dict[str, Callable[[], Array]] = {name: interpreter.tensor(inputs[name]) for name in names}
         self._next: dict[str, Callable[[], Array]] = {name: interpreter.tensor(outputs[name]) for name in names}
 
     def run(self, frame: Array) -> Array:
-        """See ``edgeshift.stream.Executor``."""
         np.copyto(self._frame(), frame)
         self._interpreter.invoke()
         for name, now in self._now.items():
@@ -135,11 +127,9 @@ class InterpreterExecutor:
         return self._logits().copy()
 
     def states(self) -> dict[str, Array]:
-        """See ``edgeshift.stream.Executor``."""
         return {name: now().copy() for name, now in self._now.items()}
 
     def set_states(self, states: dict[str, Array]) -> None:
-        """See ``edgeshift.stream.Executor``."""
         for name, array in states.items():
             np.copyto(self._now[name](), array)
 
@@ -149,47 +139,34 @@ def _compiled(artifact: Artifact, threads: int) -> Model:
     options = litert.Options(
         hardware_accelerators=litert.HardwareAccelerator.CPU, cpu_options=litert.CpuOptions(num_threads=threads)
     )
-    with quiet():
-        try:
-            compiled = litert.CompiledModel.from_buffer(
-                artifact.body, environment=_environment(litert), options=options
-            )
-            (key, _), *_ = compiled.get_signature_list().items()
-            found = _shapes(compiled.get_input_tensor_details(key)), _shapes(compiled.get_output_tensor_details(key))
-        except Exception as error:
-            raise ArtifactError(f"{artifact.path}: LiteRT cannot load its graph: {one_line(error)}") from error
-    require_tensors(artifact, *found)
-    version = importlib.import_module("importlib.metadata").version("ai-edge-litert")
-    # The graph is used in place: the bytes must live as long as the model.
-    return _Pinned(artifact, f"LiteRT {version} (compiled, {threads} thread{'s' * (threads > 1)})", compiled)
+    with native_call(artifact.path, "LiteRT cannot load its graph"):
+        compiled = litert.CompiledModel.from_buffer(artifact.body, environment=_environment(litert), options=options)
+        (key, _), *_ = compiled.get_signature_list().items()
+        tensors = _shapes(compiled.get_input_tensor_details(key)), _shapes(compiled.get_output_tensor_details(key))
+    require_tensors(artifact, *tensors)
 
+    def executor() -> _CompiledExecutor:
+        # LiteRT reads the graph in place: this function, which the model holds, keeps the artifact and its bytes.
+        with native_call(artifact.path, "LiteRT cannot run its graph"):
+            return _CompiledExecutor(compiled, artifact.spec)
 
-class _Pinned(Model):
-    def __init__(self, artifact: Artifact, runtime: str, compiled: Any) -> None:
-        def executor() -> CompiledExecutor:
-            with quiet():
-                try:
-                    return CompiledExecutor(compiled, artifact.spec)
-                except (RuntimeError, ValueError, KeyError) as error:
-                    raise ArtifactError(f"{artifact.path}: LiteRT cannot run its graph: {one_line(error)}") from error
-
-        super().__init__(artifact.spec, runtime, executor)
-        self._body = artifact.body
+    version = importlib.metadata.version("ai-edge-litert")
+    return Model(artifact.spec, f"LiteRT {version} (compiled, {thread_count(threads)})", executor)
 
 
 _ENVIRONMENTS: dict[str, Any] = {}
 
 
 def _environment(litert: Any) -> Any:
-    """One LiteRT environment for the process."""
+    """Return the LiteRT environment of this process."""
     if "litert" not in _ENVIRONMENTS:
         _ENVIRONMENTS["litert"] = litert._create_default_environment()
-        atexit.register(_silence)
+        atexit.register(_silence_stderr)
     return _ENVIRONMENTS["litert"]
 
 
-def _silence() -> None:
-    """LiteRT prints while it is torn down, after Python is done: by then nobody else has anything to say."""
+def _silence_stderr() -> None:
+    """Send stderr to nowhere: LiteRT prints while it is unloaded, after Python has printed everything."""
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
@@ -201,27 +178,19 @@ def _interpreted(artifact: Artifact, threads: int) -> Model:
     interpreter = importlib.import_module(name).Interpreter
 
     def open_graph() -> Any:
-        with quiet():
-            try:
-                return interpreter(model_content=artifact.body, num_threads=threads)
-            except (ValueError, RuntimeError) as error:
-                raise ArtifactError(f"{artifact.path}: {package} cannot load its graph: {one_line(error)}") from error
+        with native_call(artifact.path, f"{package} cannot load its graph"):
+            return interpreter(model_content=artifact.body, num_threads=threads)
 
     runner = open_graph().get_signature_runner()
     require_tensors(artifact, _shapes(runner.get_input_details()), _shapes(runner.get_output_details()))
 
-    def executor() -> InterpreterExecutor:
+    def executor() -> _InterpreterExecutor:
         graph = open_graph()
-        with quiet():
-            try:
-                return InterpreterExecutor(graph, artifact.spec)
-            except (RuntimeError, ValueError, KeyError) as error:
-                raise ArtifactError(
-                    f"{artifact.path}: {package} cannot prepare its graph: {one_line(error)}"
-                ) from error
+        with native_call(artifact.path, f"{package} cannot prepare its graph"):
+            return _InterpreterExecutor(graph, artifact.spec)
 
-    version = importlib.import_module("importlib.metadata").version(package)
-    return Model(artifact.spec, f"{package} {version} (interpreter, {threads} thread{'s' * (threads > 1)})", executor)
+    version = importlib.metadata.version(package)
+    return Model(artifact.spec, f"{package} {version} (interpreter, {thread_count(threads)})", executor)
 
 
 def _shapes(details: dict[str, Any]) -> Tensors:
@@ -235,7 +204,7 @@ def _shapes(details: dict[str, Any]) -> Tensors:
 
 
 def _has_compiled_model() -> bool:
-    """ai-edge-litert 2 has it; in 1.x the module is there, but cannot be given options."""
+    """Return True if the compiled model can run. ai-edge-litert 1 has the module, but it takes no options there."""
     if not runs_compiled_model() or not _installed("ai_edge_litert.compiled_model"):
         return False
     module = importlib.import_module("ai_edge_litert.compiled_model")

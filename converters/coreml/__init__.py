@@ -1,1 +1,1 @@
-"""Core ML: lowering to an ML Program and packing it as a .mlpackage."""
+"""Core ML: lowering the step to an ML Program and packing it as a .mlpackage."""

@@ -1,4 +1,4 @@
-"""A converted Core ML model as the bytes of a package, the same for the same conversion."""
+"""A converted Core ML model as the bytes of a package. Equal conversions give equal bytes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from edgeshift.artifact import mlpackage_file
 from edgeshift.artifact.spec import FRAME, LOGITS, NEXT
 from edgeshift.converters.job import Job
 
-#: What coremltools notes by itself and would make two equal conversions differ.
+#: Metadata that coremltools adds, and that would make two equal conversions differ.
 DATE = "com.github.apple.coremltools.conversion_date"
-#: Of the manifest, which coremltools fills with random ones.
+#: Identifiers in the manifest. coremltools draws random ones.
 IDENTIFIERS = {
     "model.mlmodel": "00000000-0000-4000-8000-000000000001",
     "weights": "00000000-0000-4000-8000-000000000002",
@@ -22,34 +22,35 @@ IDENTIFIERS = {
 
 
 def packaged(model: Any, job: Job) -> bytes:
-    """The package as bytes (``edgeshift.artifact.mlpackage_file``), without what coremltools notes about today.
+    """Return a converted model as the bytes of a package (``edgeshift.artifact.mlpackage_file``).
 
     Args:
-        model: what coremltools converted; it is given words for Xcode to show. job: that it was made for.
+        model: the model from coremltools. Descriptions for Xcode are added to it.
+        job: the conversion.
     """
     config = job.source.network.config
     model.short_description = (
         f"{config.name}, one frame at a time, {job.precision}. Feed every frame of a stream in order, and reset the "
-        "state when a new one begins. Made by edgeshift."
+        "state when a new stream begins. Made by edgeshift."
     )
     model.license = job.source.description.weights.license or ""
     model.input_description[FRAME] = f"One frame, {config.size} x {config.size}; normalisation is inside."
     model.output_description[LOGITS] = "This frame's logits, in the order of the labels."
     for name in job.step.state_names if job.state == "io" else ():
-        model.input_description[name] = "State: zeros at first, then what the last frame's next state was."
-        model.output_description[NEXT + name] = f"What {name} is for the next frame."
+        model.input_description[name] = "State: zeros for the first frame, then the next state of the previous frame."
+        model.output_description[NEXT + name] = f"Value of {name} for the next frame."
     model.user_defined_metadata.pop(DATE, None)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / f"model{mlpackage_file.SUFFIX}"
         model.save(str(folder))
         manifest = folder / mlpackage_file.MANIFEST
-        manifest.write_text(_identified(manifest.read_text()))
-        _order(folder / mlpackage_file.MODEL)
+        manifest.write_text(_with_fixed_identifiers(manifest.read_text()))
+        _sort_maps(folder / mlpackage_file.MODEL)
         return mlpackage_file.read(folder, sys.maxsize)
 
 
-def _order(file: Path) -> None:
-    """Write a program anew with its maps sorted: coremltools leaves them in an order of each process's own."""
+def _sort_maps(file: Path) -> None:
+    """Write a program again with sorted maps. coremltools writes them in an order that differs between processes."""
     from coremltools.proto.Model_pb2 import Model
 
     program = Model()
@@ -57,8 +58,8 @@ def _order(file: Path) -> None:
     file.write_bytes(program.SerializeToString(deterministic=True))
 
 
-def _identified(manifest: str) -> str:
-    """A manifest with the same identifiers every time."""
-    for found, entry in json.loads(manifest)["itemInfoEntries"].items():
-        manifest = manifest.replace(found, IDENTIFIERS[entry["name"]])
+def _with_fixed_identifiers(manifest: str) -> str:
+    """Return a manifest with our identifiers in place of random ones."""
+    for identifier, entry in json.loads(manifest)["itemInfoEntries"].items():
+        manifest = manifest.replace(identifier, IDENTIFIERS[entry["name"]])
     return json.dumps(json.loads(manifest), indent=4, sort_keys=True) + "\n"

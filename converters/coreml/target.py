@@ -1,28 +1,28 @@
-"""Core ML, through coremltools: an ML Program in a package, for iPhones and Macs.
+"""The target Core ML, through coremltools: an ML Program in a package, for iPhones and Macs.
 
-Tensors are channels first, as Core ML computes, so that the program has no transpose; the frame is an image, and
-normalisation is inside. Two forms carry the state: ``io`` (iOS 17: inputs and outputs) and ``native`` (iOS 18: Core
-ML's own states, which are float16). int8 has quantize and dequantize from the torch side (``fx_qdq``) and weights with
-a scale per output channel.
+Tensors are channels first, the order of Core ML, so that the program has no transpose. The frame is an image, and
+normalisation is inside. There are two state forms: ``io`` (iOS 17: inputs and outputs) and ``native`` (iOS 18: Core
+ML's own states, which are float16). int8 is made in the torch graph (``quantize``); coremltools packs the weights with
+one scale per output channel.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeshift._system.quiet import quiet
 from edgeshift.artifact.spec import FRAME, LOGITS, NEXT, GraphSpec, GridSpec, TensorSpec
 from edgeshift.converters.coreml.package import packaged
 from edgeshift.converters.coreml.quantize import quantize
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.quantization.finished import require_int8
-from edgeshift.errors import ConversionError, one_line
+from edgeshift.converters.tools import run_tool
+from edgeshift.errors import ConversionError
 from edgeshift.runtimes.mil.package import coremltools
 
 PROBABILITIES = "probabilities"
@@ -30,31 +30,26 @@ PROBABILITIES = "probabilities"
 
 def lower(job: Job) -> Lowered:
     """See ``edgeshift.converters.job.Converter``."""
-    _require_sense(job)
+    _require_possible(job)
     tools = coremltools("converting to Core ML")
     grids: dict[str, GridSpec] = {}
     core: nn.Module = job.step
     if job.precision == "int8":
         with job.stages.stage("quantize"):
             core, grids = quantize(job.step, job.samples)
-    with job.stages.stage("export"), quiet(stdout=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the converter's own, about its internals
-        try:
-            model = _convert(tools, job, core)
-            body = packaged(model, job)
-        except Exception as error:
-            name = job.source.network.config.name
-            raise ConversionError(f"coremltools cannot convert {name}: {one_line(error)}") from error
+    with job.stages.stage("export"), run_tool(f"coremltools cannot convert {job.name}"):
+        model = _convert(tools, job, core)
+        body = packaged(model, job)
     operations = _operations(model.get_spec())
     if job.precision == "int8":
         require_int8(floats=_float_operations(operations))
-    graph = GraphSpec(operators=dict(Counter(one.type for one in operations).most_common()))
-    found = {name: _described(job, tensor, grids.get(name)) for name, tensor in job.tensors().items()}
-    return make_lowered(job, body, found, graph)
+    graph = GraphSpec(operators=dict(Counter(operation.type for operation in operations).most_common()))
+    boundary = {name: _describe(job, tensor, grids.get(name)) for name, tensor in job.tensors().items()}
+    return make_lowered(job, body, boundary, graph)
 
 
 class StatesOutside(nn.Module):
-    """(frame, *states) to (probabilities, logits, *next states)."""
+    """The step as a function (frame, *states) -> (probabilities, logits, *next states), for the state form "io"."""
 
     def __init__(self, core: nn.Module) -> None:
         super().__init__()
@@ -67,9 +62,10 @@ class StatesOutside(nn.Module):
 
 
 class StatesInside(nn.Module):
-    """(frame) to (probabilities, logits), states in buffers that coremltools makes states of the program.
+    """The step as a function (frame) -> (probabilities, logits), for the state form "native".
 
-    Written by slices: that is what it recognises. Nothing here is believed: parity is over frames.
+    coremltools turns buffers into states of the program if they are written as slices. Parity over many frames checks
+    that it did.
     """
 
     def __init__(self, core: nn.Module, states: dict[str, Tensor]) -> None:
@@ -86,63 +82,64 @@ class StatesInside(nn.Module):
         return torch.softmax(logits, 1), logits
 
 
-def _require_sense(job: Job) -> None:
+def _require_possible(job: Job) -> None:
+    """Raise a ConversionError for options and labels that Core ML cannot have."""
     if job.state == "native" and job.precision == "fp32":
         raise ConversionError(
-            "Core ML's own states are float16, so fp32 cannot carry its state in them: take --precision fp16 or int8, "
-            "or leave --state native out"
+            "Core ML's own states are float16 and cannot hold those of fp32: use --precision fp16 or int8, or leave "
+            "out --state native"
         )
     if job.state == "native" and not job.step.state_names:
-        raise ConversionError(f"{job.source.network.config.name} carries no state: leave --state native out")
+        raise ConversionError(f"{job.name} has no state: leave out --state native")
     labels = job.source.description.labels
     if len(set(labels)) != len(labels):
         twice = next(label for label, count in Counter(labels).items() if count > 1)
         raise ConversionError(
-            f"the label {twice!r:.80} is there twice; Core ML gives probabilities by label: rename one"
+            f"two classes have the label {twice!r:.80}, and Core ML returns probabilities by label: rename one of them"
         )
 
 
 def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
-    """An ML Program in two passes: coremltools cannot yet end a program with named outputs in a classifier in one."""
+    """Convert in two passes. In one pass, coremltools cannot make a classifier of a program with named outputs."""
     size, step = job.source.network.config.size, job.step
     states = dict(zip(step.state_names, step.start(), strict=True))
     native = job.state == "native"
     half = job.precision != "fp32"
-    dtype = _numpy(half)
+    dtype = np.float16 if half else np.float32
     frame = torch.zeros(1, 3, size, size)
     module = StatesInside(core, states) if native else StatesOutside(core)
     with torch.no_grad():
-        given = (frame,) if native else (frame, *states.values())
-        traced = torch.jit.trace(module.eval(), given, check_trace=False)  # type: ignore[no-untyped-call]
+        example = (frame,) if native else (frame, *states.values())
+        traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
     layout = tools.colorlayout.RGB if job.source.description.frame.order == "rgb" else tools.colorlayout.BGR
     inputs = [tools.ImageType(name=FRAME, shape=tuple(frame.shape), color_layout=layout)]
-    outputs = [tools.TensorType(name=PROBABILITIES), tools.TensorType(name=LOGITS, dtype=_numpy(half=False))]
-    kept = {}
+    outputs = [tools.TensorType(name=PROBABILITIES), tools.TensorType(name=LOGITS, dtype=np.float32)]
+    state_types = {}
     if native:
-        kept["states"] = [
+        state_types["states"] = [
             tools.StateType(wrapped_type=tools.TensorType(shape=tuple(state.shape), dtype=dtype), name=name)
             for name, state in states.items()
         ]
-        for name, state in states.items():  # tracing ran the step: a buffer must not begin with what that left
+        for name, state in states.items():  # tracing ran the step and changed the buffers
             traced.get_buffer(name).copy_(state)
     else:
         inputs += [tools.TensorType(name=n, shape=tuple(state.shape), dtype=dtype) for n, state in states.items()]
         outputs += [tools.TensorType(name=NEXT + name, dtype=dtype) for name in states]
     target = tools.target.iOS18 if native else tools.target.iOS17
     pipeline = tools.PassPipeline.DEFAULT
-    # It would give the two sides of an addition one scale, and with that a state's ends different ones.
+    # This pass gives the two inputs of an addition one scale, and so gives the two ends of a state different scales.
     pipeline.remove_passes({"common::distributive_quantized_binary_op_scale_normalization"})
     program = tools.convert(
         traced,
         inputs=inputs,
         outputs=outputs,
-        **kept,
+        **state_types,
         minimum_deployment_target=target,
         compute_precision=tools.precision.FLOAT16 if half else tools.precision.FLOAT32,
         convert_to="milinternal",
         pass_pipeline=pipeline,
     )
-    _write_whole(program)
+    _replace_states_whole(program)
     program.functions["main"].output_types = None
     return tools.convert(
         program,
@@ -151,17 +148,17 @@ def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
             list(job.source.description.labels), predicted_probabilities_output=PROBABILITIES
         ),
         minimum_deployment_target=target,
-        compute_precision=tools.precision.FLOAT32,  # it is what it is already
+        compute_precision=tools.precision.FLOAT32,  # the first pass has set the precision
         convert_to="mlprogram",
         pass_pipeline=_packed_weights(tools) if job.precision == "int8" else tools.PassPipeline.EMPTY,
         skip_model_load=True,
     )
 
 
-def _write_whole(program: Any) -> None:
-    """States are replaced, not read, patched from end to end and written back."""
+def _replace_states_whole(program: Any) -> None:
+    """Write each state directly, where coremltools reads it, overwrites all of it with a slice, and writes that."""
     block = program.functions["main"]
-    for update in [one for one in block.operations if one.op_type == "coreml_update_state"]:
+    for update in [operation for operation in block.operations if operation.op_type == "coreml_update_state"]:
         patch = update.value.op
         if patch is not None and patch.op_type == "slice_update" and patch.update.shape == patch.x.shape:
             with block:
@@ -172,7 +169,7 @@ def _write_whole(program: Any) -> None:
 
 
 def _packed_weights(tools: Any) -> Any:
-    """A pipeline that packs the weights of convolutions and of the linear layer: symmetric, a scale per channel."""
+    """Return a pass pipeline that packs weights of convolutions and linear layers: symmetric, a scale per channel."""
     from coremltools.optimize import coreml as optimize
 
     weights = optimize.OpLinearQuantizerConfig(
@@ -186,8 +183,8 @@ def _packed_weights(tools: Any) -> Any:
     return pipeline
 
 
-def _described(job: Job, tensor: TensorSpec, grid: GridSpec | None) -> TensorSpec:
-    """A tensor of the boundary as it is here; loading the artifact checks that against the program."""
+def _describe(job: Job, tensor: TensorSpec, grid: GridSpec | None) -> TensorSpec:
+    """Return the description of an input or output. Loading the artifact checks it against the program."""
     if tensor.name == FRAME:
         return msgspec.structs.replace(tensor, dtype="uint8")
     if tensor.name == LOGITS:
@@ -198,24 +195,18 @@ def _described(job: Job, tensor: TensorSpec, grid: GridSpec | None) -> TensorSpe
 
 
 def _operations(model: Any) -> list[Any]:
-    """Of the program, constants aside."""
+    """Return the operations of a program, without constants."""
     (block,) = model.mlProgram.functions["main"].block_specializations.values()
-    return [one for one in block.operations if one.type != "const"]
+    return [operation for operation in block.operations if operation.type != "const"]
 
 
 def _float_operations(operations: list[Any]) -> list[str]:
     """Return the convolutions and linear layers that do not read an int8 tensor and a packed weight."""
-    makers = {output.name: one.type for one in operations for output in one.outputs}
+    makers = {output.name: operation.type for operation in operations for output in operation.outputs}
     floats = []
-    for one in operations:
-        if one.type in ("conv", "linear"):
-            x, weight = (makers.get(one.inputs[name].arguments[0].name, "const") for name in ("x", "weight"))
+    for operation in operations:
+        if operation.type in ("conv", "linear"):
+            x, weight = (makers.get(operation.inputs[name].arguments[0].name, "const") for name in ("x", "weight"))
             if x != "dequantize" or not weight.startswith("constexpr_"):
-                floats.append(f"a {one.type} of a {x} with a weight from a {weight}")
+                floats.append(f"a {operation.type} (input from {x}, weight from {weight})")
     return floats
-
-
-def _numpy(half: bool) -> type:
-    import numpy as np
-
-    return np.float16 if half else np.float32

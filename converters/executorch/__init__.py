@@ -1,1 +1,1 @@
-"""ExecuTorch: export, PT2E quantization, delegation, and reading the finished program."""
+"""ExecuTorch: export, quantization, delegation, and reading the finished program."""

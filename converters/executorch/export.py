@@ -1,8 +1,8 @@
-"""The step as torch.export gives it, spelled the way that delegates take whole.
+"""Export of the step with torch.export, rewritten so that a delegate takes the whole graph.
 
-Constants are computed, what is computed twice is computed once, and three things get other names: ``1 - x`` becomes the
-difference of two tensors, ``ones_like(x)`` a constant, and zeros around a pool's input the pool's own padding. As they
-are, a quantizer cannot give them a range, or a partitioner leaves them outside.
+Constants are folded and common subexpressions merged. ``1 - x`` becomes the difference of two tensors, ``ones_like(x)``
+becomes a constant, and zeros around the input of a max pool become the pool's own padding. In their original form,
+these operators cannot be quantized, or the partitioner leaves them out of the delegate.
 """
 
 from __future__ import annotations
@@ -13,46 +13,47 @@ import torch
 from torch import Tensor, fx, nn
 
 from edgeshift.converters.job import Job
-from edgeshift.errors import ConversionError, one_line
+from edgeshift.converters.tools import run_tool
 
 ATEN = torch.ops.aten
 
 
 def export(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
-    """The exported program of a module.
+    """Export a module.
+
+    Args:
+        job: the conversion, for error messages.
+        module: the module.
+        inputs: example inputs.
 
     Raises:
-        ConversionError: torch.export refuses.
+        ConversionError: torch.export cannot export the module.
     """
-    try:
-        with torch.no_grad():
-            return torch.export.export(module, inputs, strict=False)
-    except Exception as error:
-        name = job.source.network.config.name
-        raise ConversionError(f"torch.export cannot export {name}: {one_line(error)}") from error
+    with run_tool(f"torch.export cannot export {job.name}"), torch.no_grad():
+        return torch.export.export(module, inputs, strict=False)
 
 
 def export_step(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
-    """A float step as a graph of its own. Not for what holds buffers: they would be taken for constants."""
+    """Export a float step as a graph that can be changed. Buffers of the step would become constants."""
     from executorch.exir.passes.constant_prop_pass import constant_prop_pass
     from torch.fx.passes.dialect.common.cse_pass import CSEPass
 
     folded: fx.GraphModule = constant_prop_pass(export(job, module, inputs)).module(check_guards=False)
     for node in list(folded.graph.nodes):
-        _respell(folded, node)
+        _rewrite(folded, node)
     folded.graph.eliminate_dead_code()
     folded.recompile()
-    once = CSEPass()(folded)
-    assert once is not None
-    graph: fx.GraphModule = once.graph_module
+    merged = CSEPass()(folded)
+    assert merged is not None
+    graph: fx.GraphModule = merged.graph_module
     return graph
 
 
-def _respell(module: fx.GraphModule, node: fx.Node) -> None:
-    """Put another node in this one's place, if it is one of ours to replace."""
+def _rewrite(module: fx.GraphModule, node: fx.Node) -> None:
+    """Replace a node, if it is one of those that the module's docstring lists."""
     graph = module.graph
     with graph.inserting_before(node):
-        if node.target == ATEN.dropout.default:  # does nothing here, and would be quantized
+        if node.target == ATEN.dropout.default:  # does nothing in evaluation mode, and would be quantized
             replacement = node.args[0]
         elif node.target == ATEN.ones_like.default:
             replacement = _constant(module, node, torch.ones(node.meta["val"].shape))
@@ -72,7 +73,7 @@ def _respell(module: fx.GraphModule, node: fx.Node) -> None:
 
 
 def _zeros_around(node: Any) -> list[int] | None:
-    """[height, width] of zeros around what is never below zero; None: something else."""
+    """Return [height, width] of a zero padding around the output of a ReLU; None: the node is something else."""
     if node.target != ATEN.pad.default or len(node.args) > 2 or node.args[0].target != ATEN.relu.default:
         return None
     left, right, top, bottom = node.args[1]
@@ -80,14 +81,14 @@ def _zeros_around(node: Any) -> list[int] | None:
 
 
 def _constant(module: fx.GraphModule, node: fx.Node, values: Tensor) -> fx.Node:
-    """A constant of the type that the node's tensor has; those of one shape and value are one."""
+    """Return a node with a constant of the type of the node's tensor. Constants of one shape and value share a node."""
     value, graph = node.meta["val"], module.graph
     name = f"constant_{float(values.flatten()[0]):g}_{values.numel()}".replace(".", "_")
     if hasattr(module, name):
-        found: fx.Node = next(one for one in graph.nodes if one.op == "get_attr" and one.target == name)
-        return found
+        existing: fx.Node = next(other for other in graph.nodes if other.op == "get_attr" and other.target == name)
+        return existing
     module.register_buffer(name, values.to(value.dtype))
     with graph.inserting_before(next(iter(graph.nodes))):
-        found = graph.get_attr(name)
-    found.meta["val"] = value.new_ones(values.shape)
-    return found
+        constant = graph.get_attr(name)
+    constant.meta["val"] = value.new_ones(values.shape)
+    return constant

@@ -1,4 +1,4 @@
-"""What is in an ExecuTorch program: the operators of its delegate, those outside it, and the boundary."""
+"""Reading an ExecuTorch program: the operators inside and outside its delegates, and its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ from edgeshift.converters.job import Job
 from edgeshift.converters.quantization.finished import End, describe_boundary
 from edgeshift.errors import ConversionError, one_line
 
-#: The operator that writes a buffer's next value: needed for ``--state buffer``, and no part of what is computed.
+#: The operator that writes the next value of a buffer (``--state buffer``). It computes nothing.
 WRITE = "copy_"
 XNNPACK = "XnnpackBackend"
 
 
 def graph_spec(body: bytes, backend: str) -> GraphSpec:
-    """Operators by kind, how many delegate calls there are, and their share of the operators that compute.
+    """Return the operators by kind, the number of delegate calls, and the share of operators that delegates run.
 
     Args:
-        body: a program that our own converter just wrote (not for untrusted files). backend: whose delegates it calls.
+        body: a program that this converter has just written (not an untrusted file).
+        backend: the back end that the program was lowered for.
     """
     inside, outside = Counter[str](), Counter[str]()
-    calls = 0  # of delegates: those that are not XNNPACK's do not say what they run
+    calls = 0
     plan, delegates = read_program(body)
     for instruction in plan.chains[0].instructions:
         call = instruction.instr_args
         if hasattr(call, "delegate_index"):
             calls += 1
             kind, data = delegates[call.delegate_index]
-            inside += operators(data) if kind == XNNPACK else Counter()
+            if kind == XNNPACK:  # delegates of other back ends do not list their operators
+                inside += Counter(
+                    node["xnode_union_type"].removeprefix("XNN") for node in read_delegate(data)["xnodes"]
+                )
         elif hasattr(call, "op_index"):
             outside[plan.operators[call.op_index].name.split("::")[-1]] += 1
     counted = sum(inside.values())
@@ -51,7 +55,7 @@ def graph_spec(body: bytes, backend: str) -> GraphSpec:
 
 
 def read_program(body: bytes) -> tuple[Any, list[tuple[str, bytes]]]:
-    """The execution plan of a program's one method, and its delegates: (backend, what it was given)."""
+    """Return the execution plan of a program's only method, and (back end, data) of each delegate."""
     from executorch.exir._serialize._program import deserialize_pte_binary
 
     program = deserialize_pte_binary(body).program
@@ -60,13 +64,12 @@ def read_program(body: bytes) -> tuple[Any, list[tuple[str, bytes]]]:
     return plan, [(delegate.id, bytes(inline[delegate.processed.index].data)) for delegate in plan.delegates]
 
 
-def operators(data: bytes) -> Counter[str]:
-    """What XNNPACK itself runs."""
-    return Counter(node["xnode_union_type"].removeprefix("XNN") for node in read_delegate(data)["xnodes"])
-
-
 def read_delegate(data: bytes) -> dict[str, Any]:
-    """XNNPACK's part of a program: its FlatBuffer, as its schema names things."""
+    """Return the graph of an XNNPACK delegate as a dictionary with the names of its FlatBuffer schema.
+
+    Raises:
+        ConversionError: the data cannot be read.
+    """
     import executorch.backends.xnnpack.serialization as package
     from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XNNHeader
     from executorch.exir._serialize._flatbuffer import _flatc_decompile
@@ -80,10 +83,11 @@ def read_delegate(data: bytes) -> dict[str, Any]:
         try:
             _flatc_decompile(folder, str(schema), str(graph), ["--raw-binary"])
             text = (Path(folder) / "graph.json").read_bytes()
-            found: dict[str, Any] = json.loads(re.sub(rb"(: -?)inf\b", rb"\1Infinity", text))  # a ReLU has no end
+            # The upper limit of a ReLU is printed as "inf", which is not JSON.
+            delegate: dict[str, Any] = json.loads(re.sub(rb"(: -?)inf\b", rb"\1Infinity", text))
         except (OSError, ValueError, RuntimeError) as error:
-            raise ConversionError(f"XNNPACK's part of the program cannot be read back: {one_line(error)}") from error
-    return found
+            raise ConversionError(f"the XNNPACK delegate of the program cannot be read: {one_line(error)}") from error
+    return delegate
 
 
 def boundary(job: Job, grids: Sequence[GridSpec] | None) -> dict[str, TensorSpec]:

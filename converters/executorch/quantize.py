@@ -1,13 +1,13 @@
 """int8 for ExecuTorch: the float graph rewritten in the form that PT2E quantization gives, which XNNPACK takes whole.
 
-    float   conv -- hardtanh -- cat            one range, measured behind the activation, which is the tensor that exists
+    float   conv -- hardtanh -- cat              the range of a tensor is measured behind the activation
     int8    dq -- conv -- hardtanh -- q -- dq -- cat -- q
 
-XNNPACK computes what stands between two pairs as one int8 operator. Weights are symmetric, with one scale per output
-channel; biases stay in float, and XNNPACK stores them as integers itself.
+XNNPACK computes what stands between dq and q as one int8 operator. Weights are symmetric, with one scale per output
+channel. Biases stay in float; XNNPACK itself stores them as integers.
 
-ExecuTorch's own quantizer is not used. Its ranges, observers and annotations would all have to be replaced to reach the
-same graph and the same accuracy; docs/lab/quantizers.md has the comparison.
+ExecuTorch's own quantizer (XNNPACKQuantizer) is not used: its observers and several of its annotations would have to be
+replaced to reach the same graph and the same accuracy. docs/lab/quantizers.md has the comparison.
 """
 
 from __future__ import annotations

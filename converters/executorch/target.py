@@ -1,23 +1,20 @@
-"""ExecuTorch, through torch.export and a delegate: XNNPACK on any processor, or Core ML on Apple's.
+"""The target ExecuTorch, through torch.export and a delegate: XNNPACK on any processor, or Core ML on Apple's devices.
 
-The step is exported with tensors whose memory is channels last, the order XNNPACK computes in: the one delegate call
-that comes out has no transpose but the head's. int8 is made before that (``executorch_pt2e``), with ranges tied
-(``ranges``) and int8 at the boundary, so that nothing is converted either.
+The memory of the tensors is channels last, the order in which XNNPACK computes, so that the delegate transposes only
+the one pixel in front of the head. int8 is made before the graph is lowered (``quantize``). Its inputs and outputs are
+int8 as well, so that nothing is converted.
 
-    --state io      (frame, states) -> (logits, next states): who calls feeds them back
-    --state buffer  (frame) -> (logits): the program keeps them, and writes them after the delegate call
+    --state io      (frame, states) -> (logits, next states): the caller feeds the states back
+    --state buffer  (frame) -> (logits): the program holds the states, and writes them after the delegate call
 """
 
 from __future__ import annotations
 
 import copy
-import importlib.util
-import warnings
 from typing import Any
 
 from torch import Tensor, nn
 
-from edgeshift._system.quiet import quiet
 from edgeshift.artifact.spec import GraphSpec
 from edgeshift.converters.channels_last import ChannelsLast, ChannelsLastMemory, example, memory_example
 from edgeshift.converters.executorch.export import export, export_step
@@ -26,16 +23,18 @@ from edgeshift.converters.executorch.quantize import quantize
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.quantization.grid import store
-from edgeshift.errors import ConversionError, missing, one_line
+from edgeshift.converters.tools import run_tool
+from edgeshift.targets import find_target, require_converter
 
-#: Why an artifact for Core ML carries no parity.
-UNPROVEN = "not verified on this platform: Core ML runs on Apple's systems only; there: edgeshift verify FILE"
+#: Why an artifact for Core ML has no parity figures.
+UNPROVEN = (
+    "not verified on this platform: Core ML runs only on Apple's systems; to check it there: edgeshift verify FILE"
+)
 
 
 def lower(job: Job) -> Lowered:
     """See ``edgeshift.converters.job.Converter``."""
-    with warnings.catch_warnings(), quiet(stdout=True):
-        warnings.simplefilter("ignore")  # the packages' own, about their internals
+    with run_tool(f"ExecuTorch cannot convert {job.name}"):
         return _coreml(job) if job.backend == "coreml" else _xnnpack(job)
 
 
@@ -60,15 +59,14 @@ def _xnnpack(job: Job) -> Lowered:
             module, inputs = Buffered(module, starts), inputs[:1]
         program, graph = _lower(job, export(job, module, inputs), XnnpackPartitioner())
     if job.precision == "int8":
-        ends = 2 * (len(job.step.state_names) + 1)
+        allowed = 2 * (len(job.step.state_names) + 1) if job.float_boundary else 0
         conversions = graph.operators.get("Convert", 0) + sum("quantize" in kind for kind in graph.outside)
-        require_int8(conversions, ends if job.float_boundary else 0)
+        require_int8(conversions, allowed)
     return make_lowered(job, program, boundary(job, grids), graph)
 
 
 def _coreml(job: Job) -> Lowered:
-    if importlib.util.find_spec("coremltools") is None:
-        raise missing("coremltools", "convert", "converting for Core ML")
+    require_converter(find_target("coreml"))
     import coremltools
     from executorch.backends.apple.coreml.compiler import CoreMLBackend
     from executorch.backends.apple.coreml.partition import CoreMLPartitioner
@@ -86,11 +84,13 @@ def _coreml(job: Job) -> Lowered:
 
 
 class Buffered(nn.Module):
-    """A step that keeps its states in buffers and writes them at its end; ExecuTorch, unlike others, carries that.
+    """A step that holds its states in buffers and writes them at its end.
+
+    ExecuTorch keeps these writes. The exporters of other targets drop them without an error.
 
     Args:
         step: ``step(frame, *states) -> (logits, *next_states)``.
-        starts: {name: what the state is before the first frame, as stored}.
+        starts: {name: value of the state before the first frame, as stored}.
     """
 
     def __init__(self, step: nn.Module, starts: dict[str, Tensor]) -> None:
@@ -98,10 +98,11 @@ class Buffered(nn.Module):
         self.step = step
         self.names = tuple(starts)
         for name, start in starts.items():
-            self.register_buffer(name, start.clone())  # a buffer holds what was last written: never one that was run
+            # A copy: running the step would change the start value that goes into the file.
+            self.register_buffer(name, start.clone())
 
     def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
-        """The logits alone."""
+        """Return the logits, and write the next states into the buffers."""
         logits, *following = self.step(frame, *(self.get_buffer(name) for name in self.names))
         for name, state in zip(self.names, following, strict=True):
             self.get_buffer(name).copy_(state)
@@ -109,23 +110,20 @@ class Buffered(nn.Module):
 
 
 def _lower(job: Job, exported: Any, partitioner: Any) -> tuple[bytes, GraphSpec]:
-    """The program as bytes, and what is in it."""
+    """Lower an exported step. Return the program as bytes, and the operators in it."""
     from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
     from executorch.exir.passes import MemoryPlanningPass
     from executorch.exir.passes.init_mutable_pass import InitializedMutableBufferPass
 
     config = ExecutorchBackendConfig(
-        # Without it, buffers begin as whatever is in the memory they get.
+        # Without this pass, buffers start with whatever is in their memory.
         passes=[InitializedMutableBufferPass(list(job.step.state_names))] if job.state == "buffer" else [],
         emit_mutable_buffer_names=job.state == "buffer",
-        # Inputs are read where the caller has them.
+        # Inputs are read from the caller's memory.
         memory_planning_pass=MemoryPlanningPass(alloc_graph_input=False),
     )
-    try:
+    with run_tool(f"ExecuTorch cannot lower {job.name}"):
         edge = to_edge_transform_and_lower(exported, partitioner=[partitioner])
         program = edge.to_executorch(config)
-    except Exception as error:
-        name = job.source.network.config.name
-        raise ConversionError(f"ExecuTorch cannot lower {name}: {one_line(error)}") from error
     body = bytes(program.buffer)
     return body, graph_spec(body, job.backend or "xnnpack")

@@ -1,4 +1,4 @@
-"""Reading an ONNX graph: its tensors and operators, its boundary, and what ONNX Runtime makes of it."""
+"""Reading an ONNX graph: tensors and operators, inputs and outputs, and the operators that ONNX Runtime really runs."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ KINDS = {
 
 
 def state_name(output: str) -> str:
-    """The name of the step's tensor that an output of the graph is: a next state has its state's."""
+    """Return the name in the step function of an output of the graph. A next state has the name of its state."""
     return output.removeprefix(NEXT)
 
 
 def read_graph(model: onnx.ModelProto) -> Graph:
-    """A float model as ``edgeshift.converters.quantization.ranges`` reads it."""
+    """Return a float model in the form that ``edgeshift.converters.quantization.ranges`` reads."""
     import numpy as np
     from onnx import numpy_helper
 
@@ -50,9 +50,9 @@ def read_graph(model: onnx.ModelProto) -> Graph:
     graph = Graph()
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        at = index(tensor.name)
+        position = index(tensor.name)
         if values.dtype == np.float32:
-            graph.constants[at] = values
+            graph.constants[position] = values
     for node in model.graph.node:
         kind = KINDS.get(node.op_type, node.op_type.upper())
         if node.op_type == "Conv" and attribute(node, "group", 1) > 1:
@@ -65,7 +65,7 @@ def read_graph(model: onnx.ModelProto) -> Graph:
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
-    """An attribute of an operator."""
+    """Return an attribute of an operator, or the default if the operator does not have it."""
     from onnx import helper
 
     return next((helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
@@ -105,12 +105,12 @@ def boundary(model: onnx.ModelProto, expected: dict[str, TensorSpec]) -> dict[st
 
 
 def operators(model: onnx.ModelProto) -> GraphSpec:
-    """Operators by kind, as they are in the file."""
+    """Return the operators by kind, as they are in the file."""
     return GraphSpec(operators=dict(Counter(node.op_type for node in model.graph.node).most_common()))
 
 
 def run_operators(body: bytes) -> GraphSpec:
-    """Operators by kind, as ONNX Runtime runs them on this processor: after all of its fusions."""
+    """Return the operators by kind, as ONNX Runtime runs them on this processor after all of its fusions."""
     import onnx
 
     from edgeshift.runtimes.onnxruntime import session_options

@@ -1,13 +1,13 @@
-"""int8 for ONNX, by ONNX Runtime's own quantizer with tied ranges: QuantizeLinear and DequantizeLinear around operators.
+"""int8 for ONNX, by ONNX Runtime's own quantizer with tied ranges.
 
     float        x ---------------- Conv -- Clip -- y              the range of y is measured behind the Clip
     int8   x' -- DequantizeLinear -- Conv -- QuantizeLinear -- y'
 
-A runtime that knows the pattern (ONNX Runtime, TensorRT) computes what stands between two pairs in integers. Weights are
-symmetric, with one scale per output channel (Krishnamoorthi, arXiv 1806.08342).
+ONNX Runtime and TensorRT compute what stands between two pairs of these operators in integers. Weights are symmetric,
+with one scale per output channel (Krishnamoorthi, arXiv 1806.08342).
 
-The quantizer drops a Clip or Relu whose output it stores: a range that ends where the activation does clips as well. It
-writes float inputs and outputs; here they become int8. docs/lab/quantizers.md has the figures.
+The quantizer removes a Clip or Relu in front of a pair, because the range of the pair ends where the activation ends.
+It writes float inputs and outputs; here they become int8. docs/lab/quantizers.md compares it with a writer of our own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -62,7 +63,8 @@ def measure(model: onnx.ModelProto, samples: Sequence[Mapping[str, Array]]) -> d
         meter = create_calibrator(
             path, augmented_model_path=f"{folder}/measured.onnx", calibrate_method=CalibrationMethod.MinMax
         )
-        meter.collect_data(_Samples(samples))
+        rest = iter(samples)
+        meter.collect_data(SimpleNamespace(get_next=lambda: dict(next(rest, {}))))  # no inputs: the end
         values = {name: data.range_value for name, data in meter.compute_data().items()}
     return {name: (float(np.min(low)), float(np.max(high))) for name, (low, high) in values.items()}
 
@@ -94,7 +96,7 @@ def quantize(model: onnx.ModelProto, measured: Mapping[str, Range], form: Form) 
 def _run_quantizer(
     model: onnx.ModelProto, ranges: Mapping[str, Range], form: Form, excluded: list[str]
 ) -> onnx.ModelProto:
-    """Quantize with ONNX Runtime's quantizer: float inputs and outputs, and a pair for every tensor that has a range."""
+    """Quantize with ONNX Runtime's quantizer. Inputs and outputs are float; every tensor with a range gets a pair."""
     with quiet():
         from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
 
@@ -162,14 +164,3 @@ def _store_boundary(model: onnx.ModelProto) -> None:
     graph.initializer.extend(zeros.values())
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.elem_type = onnx.TensorProto.INT8
-
-
-class _Samples:
-    """Calibration samples as ONNX Runtime's calibrator reads them: one after the other, and None at the end."""
-
-    def __init__(self, samples: Sequence[Mapping[str, Array]]) -> None:
-        self._rest = iter(samples)
-
-    def get_next(self) -> dict[str, Any] | None:
-        sample = next(self._rest, None)
-        return None if sample is None else dict(sample)

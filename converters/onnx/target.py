@@ -1,36 +1,39 @@
-"""ONNX, through torch.onnx: for ONNX Runtime, and what else reads ONNX.
+"""The target ONNX, through torch.onnx, for ONNX Runtime and other programs that read ONNX.
 
-The step is exported with frames channels last, as every artifact has them, states channels first, as ONNX computes,
-and under fixed names: ``frame`` and ``state_*`` in, ``logits`` and ``next_state_*`` out. int8 is made from the float
-graph afterwards (``onnx_qdq``), with ranges tied (``ranges``), and for ONNX Runtime with states channels last
-(``onnx_layout``).
+The step is exported with frames channels last, as in every artifact, and states channels first, the order in which ONNX
+computes. Inputs are named ``frame`` and ``state_*``, outputs ``logits`` and ``next_state_*``. int8 is made from the
+float graph (``quantize``); for ONNX Runtime its states are channels last (``layout``).
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
-from edgeshift._system.quiet import quiet
-from edgeshift.artifact.spec import LOGITS, NEXT
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgeshift.artifact.spec import FRAME, LOGITS, NEXT
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.onnx.graph import PRODUCER, boundary, operators, run_operators
-from edgeshift.converters.onnx.layout import channels_first, moved_whole, states_last
+from edgeshift.converters.onnx.layout import channels_first, move_spatial_shifts, states_last
 from edgeshift.converters.onnx.quantize import Form, measure, quantize
 from edgeshift.converters.quantization.finished import require_int8
+from edgeshift.converters.tools import run_tool
 from edgeshift.errors import ConversionError, one_line
+from edgeshift.models.network import Step
 
 if TYPE_CHECKING:
     import onnx
 
-#: What is written: ONNX Runtime reads it from 1.13 (October 2022) on. Every operator here means the same in the newer
-#: set that torch exports, once the mean over the picture is a pooling.
+#: The operator set and the version of the format. ONNX Runtime reads them from 1.13 (October 2022) on. torch exports a
+#: newer set; every operator used here means the same in both, once the mean over height and width is a pooling.
 OPSET, IR_VERSION = 17, 8
 #: Operators whose second input is a weight.
 WEIGHTED = ("Conv", "Gemm")
 #: Operators of a graph, after ONNX Runtime's fusions, that compute in float.
 COMPUTES = ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul")
-#: The name of the float graph among what targets share.
+#: The name of the float graph in ``Job.shared``.
 EXPORTED = "onnx"
 
 
@@ -43,7 +46,11 @@ def lower_as(job: Job, form: Form) -> Lowered:
     """Lower the step for a target that reads ONNX.
 
     Args:
-        form: of the int8 graph.
+        job: the conversion.
+        form: which int8 graph to write.
+
+    Raises:
+        ConversionError: the step cannot be exported, or the graph is not valid.
     """
     import onnx
 
@@ -54,10 +61,10 @@ def lower_as(job: Job, form: Form) -> Lowered:
     if job.precision != "fp32":
         with job.stages.stage("quantize"):
             model = _to_int8(model, job, form) if job.precision == "int8" else _to_fp16(model)
-    names = job.tensors()
+    expected = job.tensors()
     if job.precision != "int8" or form.symmetric:
-        names = {name: channels_first(tensor) for name, tensor in names.items()}
-    found = boundary(model, names)
+        expected = {name: channels_first(tensor) for name, tensor in expected.items()}
+    ends = boundary(model, expected)
     body = model.SerializeToString(deterministic=True)
     try:
         onnx.checker.check_model(body, full_check=True)
@@ -66,37 +73,41 @@ def lower_as(job: Job, form: Form) -> Lowered:
     graph = operators(model) if form.symmetric else run_operators(body)
     if job.precision == "int8" and not form.symmetric:
         require_int8(floats=[kind for kind in COMPUTES if kind in graph.operators])
-    return make_lowered(job, body, found, graph)
+    return make_lowered(job, body, ends, graph)
+
+
+class FrameLast(nn.Module):
+    """The step as a function of a frame [1, H, W, 3] and states [1, C, H, W]."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits, then the next states."""
+        results: tuple[Tensor, ...] = self.step(frame.permute(0, 3, 1, 2), *states)
+        return results
 
 
 def _export(job: Job) -> onnx.ModelProto:
-    """The float graph, without what the exporter notes about this machine."""
-    import torch
-
-    from edgeshift.converters.onnx.step import FrameLast, example
-
-    arguments, names = example(job), job.step.state_names
-    with quiet(stdout=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own, about its internals
-        try:
-            program = torch.onnx.export(
-                FrameLast(job.step).eval(),
-                tuple(arguments.values()),
-                input_names=list(arguments),
-                output_names=[LOGITS, *(NEXT + name for name in names)],
-                dynamo=True,
-                verbose=False,
-            )
-            assert program is not None
-            model: onnx.ModelProto = program.model_proto
-        except Exception as error:
-            name = job.source.network.config.name
-            raise ConversionError(f"torch.onnx cannot export {name}: {one_line(error)}") from error
-    return moved_whole(_tidied(model))
+    """Export the float graph, without the exporter's notes about this machine."""
+    size, names = job.source.network.config.size, job.step.state_names
+    with run_tool(f"torch.onnx cannot export {job.name}"):
+        program = torch.onnx.export(
+            FrameLast(job.step).eval(),
+            (torch.zeros(1, size, size, 3), *job.step.start()),
+            input_names=[FRAME, *names],
+            output_names=[LOGITS, *(NEXT + name for name in names)],
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None
+        model: onnx.ModelProto = program.model_proto
+    return move_spatial_shifts(_clean(model))
 
 
-def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph in the operator set we write, and with one name for the mean that runtimes have in integers."""
+def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the graph in our operator set, without metadata, and with the mean as a pooling, which exists in int8."""
     from onnx import helper
 
     graph = model.graph
@@ -108,7 +119,7 @@ def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
         node.doc_string = ""
     outputs = {value.name for value in graph.output}
     for tensor in graph.initializer:
-        if tensor.name in outputs:  # after one frame, the count of frames up to one is one: no operator makes it
+        if tensor.name in outputs:  # TSAM of depth 1: the next "seen" flag is always 1, so no operator makes it
             graph.node.append(helper.make_node("Identity", [f"{tensor.name}/constant"], [tensor.name]))
             tensor.name = f"{tensor.name}/constant"
     used = {name for node in graph.node for name in node.input}
@@ -126,14 +137,13 @@ def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _to_int8(model: onnx.ModelProto, job: Job, form: Form) -> onnx.ModelProto:
-    """int8, states channels last for ONNX Runtime and first for TensorRT. Samples have them last."""
+    """Quantize. States are channels last for ONNX Runtime and in the samples, channels first for TensorRT."""
     last = states_last(model)
     return quantize(model if form.symmetric else last, measure(last, job.samples), form)
 
 
 def _to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights as float16; the runtime computes in float32, or in float16 where the processor has it."""
-    import numpy as np
+    """Store weights as float16. The runtime computes in float32, or in float16 where the processor has it."""
     from onnx import TensorProto, helper, numpy_helper
 
     weights = {node.input[1] for node in model.graph.node if node.op_type in WEIGHTED}

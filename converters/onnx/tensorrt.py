@@ -1,8 +1,9 @@
-"""TensorRT, through ONNX: a graph that the builder on a Jetson or another NVIDIA device takes.
+"""The target TensorRT: an ONNX graph that TensorRT's builder takes on a Jetson or another NVIDIA device.
 
-The same graph as for ONNX Runtime, but for int8: TensorRT knows only zero point 0, and float biases. Frames, states and
-logits are float32, and the first convolution stays in float (float16 where the device has it): 127 steps for 255 values
-would lose a bit of every pixel. What is proven here is the file, run by ONNX Runtime; no engine was built here.
+The graph is that for ONNX Runtime, except for int8: TensorRT supports only zero point 0, and float biases. Frames,
+states and logits are float32. The first convolution stays in float (float16 where the device has it), because 127 steps
+for 255 values would lose a bit of every pixel. The parity check runs the file with ONNX Runtime. No engine was built
+when this was written.
 """
 
 from __future__ import annotations

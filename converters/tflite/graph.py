@@ -1,4 +1,4 @@
-"""Reading a TFLite graph: its tensors by name, its operators by kind, and what the delegate takes."""
+"""Reading a TFLite graph: tensors and operators, inputs and outputs, and the operators that the CPU delegate runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from edgeshift.converters.quantization.ranges import Graph, Operator
 
 
 def read_graph(body: bytes) -> Graph:
-    """The first subgraph of a FlatBuffer that our own converter just wrote (not for untrusted files)."""
+    """Return the first subgraph in the form that ``edgeshift.converters.quantization.ranges`` reads.
+
+    Args:
+        body: a FlatBuffer that this converter has just written (not an untrusted file).
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
@@ -62,7 +66,7 @@ def boundary(body: bytes, expected: dict[str, TensorSpec]) -> dict[str, TensorSp
 
 
 def graph_spec(body: bytes) -> GraphSpec:
-    """Operators by kind, how many pieces the CPU delegate (XNNPACK) takes, and its share of the operators."""
+    """Return the operators by kind, the number of XNNPACK partitions, and the share of operators in them."""
     from ai_edge_litert.interpreter import Interpreter
 
     operators = read_graph(body).operators
@@ -70,25 +74,26 @@ def graph_spec(body: bytes) -> GraphSpec:
         interpreter = Interpreter(model_content=body, num_threads=1)
         interpreter.allocate_tensors()
         details = interpreter._get_ops_details()
-    delegates = [d for d in details if d["op_name"] == "DELEGATE"]
+    delegates = [operator for operator in details if operator["op_name"] == "DELEGATE"]
     producer = {tensor: i for i, operator in enumerate(operators) for tensor in operator.outputs}
-    taken: set[int] = set()
+    delegated: set[int] = set()
     for delegate in delegates:
-        # A delegate's node replaces the operators between its inputs and its outputs.
-        stop, todo = set(delegate["inputs"]), list(delegate["outputs"])
-        while todo:
-            tensor = todo.pop()
-            if tensor in stop or tensor not in producer or producer[tensor] in taken:
+        # The node of a delegate replaces the operators between its inputs and its outputs.
+        inputs, pending = set(delegate["inputs"]), list(delegate["outputs"])
+        while pending:
+            tensor = pending.pop()
+            if tensor in inputs or tensor not in producer or producer[tensor] in delegated:
                 continue
-            taken.add(producer[tensor])
-            todo.extend(operators[producer[tensor]].inputs)
+            delegated.add(producer[tensor])
+            pending.extend(operators[producer[tensor]].inputs)
     counts = Counter(operator.kind for operator in operators)
     return GraphSpec(
-        operators=dict(counts.most_common()), partitions=len(delegates), delegated=len(taken) / len(operators)
+        operators=dict(counts.most_common()), partitions=len(delegates), delegated=len(delegated) / len(operators)
     )
 
 
 def _ends(details: dict[str, Any]) -> dict[str, End]:
+    """Return {name: input or output}, from LiteRT's details."""
     ends = {}
     for name, detail in details.items():
         shape = tuple(int(size) for size in detail["shape"])

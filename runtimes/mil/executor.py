@@ -1,14 +1,15 @@
-"""A reference executor for Core ML programs: reads a saved package and runs its operations in numpy, on any platform.
+"""A reference executor for Core ML programs: it runs the operations of a package in numpy, on any platform.
 
-Core ML itself runs on Apple's systems only. This reads a package back through coremltools' own loader, states, packed
-weights and quantization included, and computes what the program says, so that an artifact is checked over many frames
-where it is made. It is a checker, not a fast runtime: it says what the PROGRAM computes, and nothing about Core ML's
-own speed or rounding. An operation it does not know is an error that names it.
+Core ML itself runs only on Apple's systems. This executor reads a package with coremltools' own loader, including
+states, packed weights and quantization, so that an artifact can be checked over many frames where it was made. It
+checks what the program computes; it says nothing about Core ML's speed or rounding. An unknown operation is an error
+with the operation's name.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,11 @@ from edgeshift.runtimes.mil.package import coremltools, require_description, unp
 from edgeshift.stream import Array, Model
 
 NOT_VERIFIED = "Core ML runtime: not verified on this platform"
-#: {operation: what computes it}.
+#: {operation: function that computes it}.
 OPERATIONS = {**ops.OPERATIONS, **windows.OPERATIONS, **quantization.OPERATIONS}
-#: Operations on states, and the one that ends a classifier: they are run here, as they are no arithmetic.
+#: Operations on states, and the operation that ends a classifier. ``Program`` runs these itself.
 READ, UPDATE, CLASSIFY = "read_state", "coreml_update_state", "classify"
-#: Operations that only move values: float16 need not become float32 for them.
-MOVES = {"slice_by_index", "concat", "reshape", "transpose", "expand_dims", "squeeze", "slice_update", "tile"}
+MOVES = {function.__name__ for function in ops.MOVES}
 
 
 def load(path: Path, *, threads: int = 1) -> Model:
@@ -37,27 +37,27 @@ def load(path: Path, *, threads: int = 1) -> Model:
 
     Args:
         path: made by ``edgeshift convert --target coreml``.
-        threads: taken so that all runtimes can be called alike; numpy decides.
+        threads: not used: numpy decides. All runtimes have this option.
 
     Raises:
-        ArtifactError: damaged, a program that does not fit its description, or one with an unknown operation.
+        ArtifactError: the package is damaged, its program does not match its description, or an operation is unknown.
         RuntimeMissingError: coremltools is not installed.
     """
     return open_artifact(read_artifact(path), threads=threads)
 
 
 def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
-    """Like ``load``, for an artifact that was read (or is not written yet)."""
+    """Like ``load``, for an artifact in memory, whether it is written yet or not."""
     if not 1 <= threads <= 64:
         raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
     tools = coremltools(f"running {artifact.path}")
     program = read_program(artifact)
     words = f"Core ML program, reference executor (coremltools {tools.__version__}); {NOT_VERIFIED}"
-    return Model(artifact.spec, words, lambda: ProgramExecutor(program, artifact))
+    return Model(artifact.spec, words, lambda: _ProgramExecutor(program, artifact))
 
 
 def read_program(artifact: Artifact) -> Program:
-    """The main function of a package as instructions.
+    """Read the main function of a package.
 
     Raises:
         ArtifactError: see ``load``.
@@ -73,14 +73,14 @@ def read_program(artifact: Artifact) -> Program:
                 version, newest = model.specificationVersion, max(int(target) for target in tools.target)
                 if version > newest:
                     raise ArtifactError(
-                        f"{path}: it is of version {version} of Core ML's format, which coremltools "
-                        f"{tools.__version__} does not know: update coremltools"
+                        f"{path}: its format has version {version}, which coremltools {tools.__version__} does not "
+                        "know: update coremltools"
                     )
                 kind = model.WhichOneof("Type")
                 loaded = milproto.load(model, version, str(weights)) if kind == "mlProgram" else None
         except ArtifactError:
             raise
-        except Exception as error:  # the loader's own checks are of every kind
+        except Exception as error:  # the loader raises many kinds of exceptions
             raise ArtifactError(f"{path}: coremltools cannot read its program: {one_line(error)}") from error
         if loaded is None:
             raise ArtifactError(
@@ -97,7 +97,14 @@ def read_program(artifact: Artifact) -> Program:
 
 @dataclass(frozen=True)
 class Instruction:
-    """One operation: its constants by name, where its other inputs are, and what its results are called."""
+    """One operation.
+
+    Attributes:
+        kind: name of the operation.
+        constants: {input: value}, for inputs that are constants.
+        inputs: {input: name of a variable, or names of several}, for the other inputs.
+        outputs: (name, type) of each result.
+    """
 
     kind: str
     constants: dict[str, Any]
@@ -107,10 +114,11 @@ class Instruction:
 
 @dataclass
 class Program:
-    """Instructions in order.
+    """The instructions of a function.
 
     Attributes:
-        constants: {variable: value} of those that more than one instruction may read.
+        instructions: the instructions, in order.
+        constants: {variable: value} of the constants.
         outputs: names of the function's results.
     """
 
@@ -120,10 +128,10 @@ class Program:
 
     @classmethod
     def of(cls, function: Any) -> Program:
-        """From a function of coremltools.
+        """Make a program from a function of coremltools.
 
         Raises:
-            NotImplementedError: an unknown operation.
+            NotImplementedError: an operation is unknown.
         """
         program = cls(outputs=tuple(variable.name for variable in function.outputs))
         for operation in function.operations:
@@ -131,23 +139,24 @@ class Program:
         return program
 
     def kinds(self) -> dict[str, int]:
-        """Instructions by kind."""
+        """Return the number of instructions of each kind."""
         return dict(Counter(instruction.kind for instruction in self.instructions))
 
     def run(self, values: dict[str, Any], states: dict[str, Array]) -> dict[str, Any]:
         """Run the function.
 
         Args:
-            values: {input: array}. states: {name: array}, updated in place.
+            values: {input: array}.
+            states: {name: array}. They are updated in place.
 
         Returns:
             {output: value}.
         """
-        known = {**self.constants, **values}
+        variables = {**self.constants, **values}
         with np.errstate(all="ignore"):
             for instruction in self.instructions:
-                known.update(self._result(instruction, known, states))
-        return {name: known[name] for name in self.outputs}
+                variables.update(self._execute(instruction, variables, states))
+        return {name: variables[name] for name in self.outputs}
 
     def _add(self, operation: Any) -> None:
         kind = operation.op_type
@@ -158,48 +167,49 @@ class Program:
             raise NotImplementedError(f"the operation {kind}")
         constants: dict[str, Any] = {}
         inputs: dict[str, str | tuple[str, ...]] = {}
-        for name, given in operation.inputs.items():
-            if given is None:
+        for name, source in operation.inputs.items():
+            if source is None:
                 continue
-            if isinstance(given, (tuple, list)):
-                inputs[name] = tuple(variable.name for variable in given)
-            elif given.name in self.constants:
-                constants[name] = _wide(self.constants[given.name])
+            if isinstance(source, (tuple, list)):
+                inputs[name] = tuple(variable.name for variable in source)
+            elif source.name in self.constants:
+                constants[name] = _to_float32(self.constants[source.name])
             else:
-                inputs[name] = given.name
+                inputs[name] = source.name
         outputs = tuple((variable.name, _type(variable)) for variable in operation.outputs)
         instruction = Instruction(kind, constants, inputs, outputs)
         if kind.startswith("constexpr_"):
-            self.constants.update(self._result(instruction, self.constants, {}))
+            self.constants.update(self._execute(instruction, self.constants, {}))
         else:
             self.instructions.append(instruction)
 
-    def _result(self, one: Instruction, known: dict[str, Any], states: dict[str, Array]) -> dict[str, Any]:
-        if one.kind == READ:
-            return {one.outputs[0][0]: states[str(one.inputs["input"])].copy()}
-        if one.kind == UPDATE:
-            name = str(one.inputs["state"])
-            value = one.constants["value"] if "value" in one.constants else known[str(one.inputs["value"])]
+    def _execute(self, instruction: Instruction, variables: dict[str, Any], states: dict[str, Array]) -> dict[str, Any]:
+        """Return {variable: value} of the results of one instruction."""
+        kind, constants, inputs = instruction.kind, instruction.constants, instruction.inputs
+        if kind == READ:
+            return {instruction.outputs[0][0]: states[str(inputs["input"])].copy()}
+        if kind == UPDATE:
+            name = str(inputs["state"])
+            value = constants["value"] if "value" in constants else variables[str(inputs["value"])]
             states[name] = np.asarray(value).astype(states[name].dtype).reshape(states[name].shape)
-            return {one.outputs[0][0]: states[name].copy()}
-        arguments = dict(one.constants)
-        moves = one.kind in MOVES
-        for name, source in one.inputs.items():
-            given = [known[part] for part in source] if isinstance(source, tuple) else known[source]
-            arguments[name] = given if moves else [_wide(v) for v in given] if isinstance(given, list) else _wide(given)
-        if one.kind == CLASSIFY:
+            return {instruction.outputs[0][0]: states[name].copy()}
+        convert: Callable[[Any], Any] = (lambda value: value) if kind in MOVES else _to_float32
+        arguments = dict(constants)
+        for name, source in inputs.items():
+            several = isinstance(source, tuple)
+            arguments[name] = [convert(variables[part]) for part in source] if several else convert(variables[source])
+        if kind == CLASSIFY:
             probabilities = np.asarray(arguments["probabilities"]).reshape(-1)
             labels = [str(getattr(label, "val", label)) for label in arguments["classes"]]
             scores = dict(zip(labels, (float(p) for p in probabilities), strict=True))
-            return dict(
-                zip((name for name, _ in one.outputs), (labels[int(probabilities.argmax())], scores), strict=True)
-            )
-        result = np.asarray(OPERATIONS[one.kind](**arguments))
-        name, kind = one.outputs[0]
-        return {name: result.astype(ops.TYPES[kind], copy=False)}
+            names = (name for name, _ in instruction.outputs)
+            return dict(zip(names, (labels[int(probabilities.argmax())], scores), strict=True))
+        result = np.asarray(OPERATIONS[kind](**arguments))
+        name, dtype = instruction.outputs[0]
+        return {name: result.astype(ops.TYPES[dtype], copy=False)}
 
 
-class ProgramExecutor:
+class _ProgramExecutor:
     """One stream over a program."""
 
     def __init__(self, program: Program, artifact: Artifact) -> None:
@@ -208,44 +218,41 @@ class ProgramExecutor:
         self._states = {state.name: np.zeros(state.shape, state.dtype) for state in spec.states}
 
     def run(self, frame: Array) -> Array:
-        """See ``edgeshift.stream.Executor``."""
-        # The picture as the program sees it: Core ML hands over channels first.
+        # Core ML gives the picture to the program channels first.
         values: dict[str, Any] = {self._spec.input.name: frame.astype(np.float32).transpose(0, 3, 1, 2)}
         try:
-            found = self._found(values)
+            outputs = self._run_program(values)
         except NotImplementedError as error:
             raise ArtifactError(f"{self._path}: the reference executor does not know {error}") from error
-        logits: Array = found[self._spec.output.name]
+        logits: Array = outputs[self._spec.output.name]
         return logits
 
     def states(self) -> dict[str, Array]:
-        """See ``edgeshift.stream.Executor``."""
         return {name: array.copy() for name, array in self._states.items()}
 
     def set_states(self, states: dict[str, Array]) -> None:
-        """See ``edgeshift.stream.Executor``."""
         self._states = {name: array.copy() for name, array in states.items()}
 
-    def _found(self, values: dict[str, Any]) -> dict[str, Any]:
+    def _run_program(self, values: dict[str, Any]) -> dict[str, Any]:
         if self._spec.state_form == "native":
             return self._program.run(values, self._states)
-        found = self._program.run({**values, **self._states}, {})
-        self._states = {name: found[NEXT + name] for name in self._states}
-        return found
+        outputs = self._program.run({**values, **self._states}, {})
+        self._states = {name: outputs[NEXT + name] for name in self._states}
+        return outputs
 
 
-def _wide(value: Any) -> Any:
-    """float16 as float32, exactly."""
+def _to_float32(value: Any) -> Any:
+    """Return float16 values as float32, which is exact; other values as they are."""
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype == np.float16:
         return value.astype(np.float32)
     return value
 
 
 def _type(variable: Any) -> str:
-    """Such as "fp16"; of a label or a dictionary, nothing that is rounded to."""
+    """Return the name of a variable's element type, such as "fp16"; "other" for a label or a dictionary."""
     from coremltools.converters.mil.mil import types
 
     try:
         return str(types.builtin_to_string(variable.dtype))
-    except Exception:  # a dictionary has no type of its elements
+    except Exception:  # a dictionary has no element type
         return "other"

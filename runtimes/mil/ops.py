@@ -1,11 +1,10 @@
-"""The operations of a Core ML program (MIL) that edgeshift's conversions consist of, in numpy: arithmetic and moves.
+"""Arithmetic and moves of a Core ML program (MIL), in numpy. Only operations that edgeshift's conversions use are here.
 
-``windows`` has convolutions and pools, ``quantization`` quantization and packed weights.
+``windows`` has convolutions and pools; ``quantization`` has quantization and packed weights.
 
-Each function has the operation's name and takes its inputs under their names, as Core ML's own documentation lists them
-(apple.github.io/coremltools, "MIL Ops"). float16 comes in as float32 holding the same values, and the result is rounded
-by the caller where the program says float16: one rounding per operation, sums in float32. What a device does inside a
-convolution may round more often.
+Each function and its arguments have the names in Core ML's documentation (apple.github.io/coremltools, "MIL Ops").
+float16 arguments are float32 arrays with the same values, and the caller rounds a float16 result: one rounding for each
+operation, sums in float32. A device may round more often inside a convolution.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ import numpy as np
 
 from edgeshift.stream import Array
 
-#: {operation: what computes it}, of this file.
-OPERATIONS: dict[str, Callable[..., Any]] = {}
+#: {Core ML's name of a type: the type in numpy}.
 TYPES = {
     "fp16": np.float16,
     "fp32": np.float32,
@@ -29,126 +27,87 @@ TYPES = {
 }
 
 
-def operation(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Register a function under its own name."""
-    OPERATIONS[function.__name__] = function
-    return function
-
-
-@operation
 def add(x: Array, y: Array) -> Array:
-    """Elementwise, shapes broadcast."""
+    """Compute x + y. Shapes broadcast."""
     return np.add(x, y)
 
 
-@operation
 def sub(x: Array, y: Array) -> Array:
-    """Elementwise."""
+    """Compute x - y."""
     return np.subtract(x, y)
 
 
-@operation
 def mul(x: Array, y: Array) -> Array:
-    """Elementwise."""
+    """Compute x * y."""
     return np.multiply(x, y)
 
 
-@operation
 def relu(x: Array) -> Array:
-    """Negative values become 0."""
+    """Replace negative values by 0."""
     return np.maximum(x, 0)
 
 
-@operation
 def relu6(x: Array) -> Array:
-    """Limited to 0 to 6."""
+    """Limit values to 0 to 6."""
     return np.clip(x, 0, 6)
 
 
-@operation
 def clip(x: Array, alpha: Array, beta: Array) -> Array:
-    """Limited to alpha to beta."""
+    """Limit values to alpha to beta."""
     return np.clip(x, alpha, beta)
 
 
-@operation
 def cast(x: Array, dtype: str) -> Array:
-    """To another type; floats become integers by cutting."""
+    """Convert to another type. Conversion to an integer drops the fraction."""
     return x.astype(TYPES[str(dtype)])
 
 
-@operation
 def fill_like(ref_tensor: Array, value: float) -> Array:
-    """One value in the shape of another tensor."""
+    """Return an array with the shape of another one, filled with a value."""
     return np.full(ref_tensor.shape, value)
 
 
-@operation
 def reshape(x: Array, shape: Array) -> Array:
-    """The same values in another shape; -1: what is left."""
+    """Change the shape. A size of -1 is computed from the others."""
     return x.reshape([int(n) for n in shape])
 
 
-@operation
 def expand_dims(x: Array, axes: Array) -> Array:
-    """Dimensions of one, at these places of the result."""
+    """Insert dimensions of size 1 at these positions of the result."""
     return np.expand_dims(x, tuple(int(axis) for axis in axes))
 
 
-@operation
 def squeeze(x: Array, axes: Array | None = None) -> Array:
-    """Without dimensions of one."""
+    """Remove dimensions of size 1."""
     return np.squeeze(x, None if axes is None else tuple(int(axis) for axis in axes))
 
 
-@operation
 def transpose(x: Array, perm: Array) -> Array:
-    """Dimensions in another order."""
+    """Change the order of the dimensions."""
     return x.transpose([int(axis) for axis in perm])
 
 
-@operation
 def tile(x: Array, reps: Array) -> Array:
-    """Repeated along each dimension."""
+    """Repeat the array along each dimension."""
     return np.tile(x, [int(n) for n in reps])
 
 
-@operation
 def concat(values: list[Array], axis: int, interleave: bool = False) -> Array:
-    """One after the other, along an axis."""
+    """Join arrays along an axis."""
     if interleave:
         raise NotImplementedError("concat with interleave")
     return np.concatenate(values, int(axis))
 
 
-@operation
-def slice_by_index(
-    x: Array,
-    begin: Array,
-    end: Array,
-    stride: Array | None = None,
-    begin_mask: Array | None = None,
-    end_mask: Array | None = None,
-    squeeze_mask: Array | None = None,
-) -> Array:
-    """A part of each dimension. Where a mask is set: from the beginning, to the end, or one element and no axis."""
-    return x[_parts(x, begin, end, stride, begin_mask, end_mask, squeeze_mask)]
+def slice_by_index(x: Array, **parts: Any) -> Array:
+    """Cut out a part of each dimension. See ``_parts`` for the other arguments."""
+    return x[_parts(x, **parts)]
 
 
-@operation
-def slice_update(
-    x: Array,
-    update: Array,
-    begin: Array,
-    end: Array,
-    stride: Array | None = None,
-    begin_mask: Array | None = None,
-    end_mask: Array | None = None,
-    squeeze_mask: Array | None = None,
-) -> Array:
-    """A copy with a part replaced."""
+def slice_update(x: Array, update: Array, **parts: Any) -> Array:
+    """Return a copy with a part replaced. See ``_parts`` for the other arguments."""
     whole = x.copy()
-    whole[_parts(x, begin, end, stride, begin_mask, end_mask, squeeze_mask)] = update
+    whole[_parts(x, **parts)] = update
     return whole
 
 
@@ -156,53 +115,56 @@ def _parts(
     x: Array,
     begin: Array,
     end: Array,
-    stride: Array | None,
-    begin_mask: Array | None,
-    end_mask: Array | None,
-    squeeze_mask: Array | None,
+    stride: Array | None = None,
+    begin_mask: Array | None = None,
+    end_mask: Array | None = None,
+    squeeze_mask: Array | None = None,
 ) -> tuple[slice | int, ...]:
-    none = [False] * x.ndim
-    rows = zip(
+    """Return a part of each dimension as an index. A mask means: from the start, to the end, or a single element."""
+    unset = [False] * x.ndim
+    dimensions = zip(
         (int(n) for n in begin),
         (int(n) for n in end),
         [1] * x.ndim if stride is None else (int(n) for n in stride),
-        none if begin_mask is None else begin_mask,
-        none if end_mask is None else end_mask,
-        none if squeeze_mask is None else squeeze_mask,
+        unset if begin_mask is None else begin_mask,
+        unset if end_mask is None else end_mask,
+        unset if squeeze_mask is None else squeeze_mask,
         strict=True,
     )
     return tuple(
-        first if lone else slice(None if from_start else first, None if to_end else stop, step)
-        for first, stop, step, from_start, to_end, lone in rows
+        first if single else slice(None if from_start else first, None if to_end else stop, step)
+        for first, stop, step, from_start, to_end, single in dimensions
     )
 
 
-@operation
 def pad(x: Array, pad: Array, mode: str = "constant", constant_val: float = 0.0) -> Array:
-    """Before and after each of the last dimensions."""
+    """Pad before and after each of the last dimensions."""
     if str(mode) != "constant":
         raise NotImplementedError(f"pad with mode {mode}")
     pairs = [(int(a), int(b)) for a, b in np.asarray(pad).reshape(-1, 2)]
     return np.pad(x, [(0, 0)] * (x.ndim - len(pairs)) + pairs, constant_values=constant_val)
 
 
-@operation
 def reduce_mean(x: Array, axes: Array | None = None, keep_dims: bool = False) -> Array:
-    """The mean over axes."""
+    """Compute the mean over axes."""
     y: Array = x.mean(None if axes is None else tuple(int(axis) for axis in axes), keepdims=bool(keep_dims))
     return y
 
 
-@operation
 def softmax(x: Array, axis: int) -> Array:
-    """Probabilities."""
+    """Compute exp(x) divided by its sum along an axis."""
     raised = np.exp(x - x.max(int(axis), keepdims=True))
     y: Array = raised / raised.sum(int(axis), keepdims=True)
     return y
 
 
-@operation
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """``x @ weight.T + bias``."""
+    """Compute ``x @ weight.T + bias``."""
     y = x @ weight.T
     return y if bias is None else y + bias
+
+
+ARITHMETIC = (add, sub, mul, relu, relu6, clip, cast, fill_like, pad, reduce_mean, softmax, linear)
+#: Operations that only move values. They take float16 arguments as they are, without conversion to float32.
+MOVES = (reshape, expand_dims, squeeze, transpose, tile, concat, slice_by_index, slice_update)
+OPERATIONS: dict[str, Callable[..., Any]] = {function.__name__: function for function in (*ARITHMETIC, *MOVES)}

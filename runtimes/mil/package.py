@@ -1,4 +1,4 @@
-"""What the two ways to run a Core ML package share: coremltools, the package on the disk, and its boundary."""
+"""What both runtimes for Core ML packages share: coremltools, the unpacked package, and its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from edgeshift.artifact.spec import NEXT
 from edgeshift.errors import ArtifactError
 from edgeshift.targets import missing_runtime
 
-#: Values of Core ML's ArrayFeatureType.ArrayDataType.
+#: {value of Core ML's ArrayFeatureType.ArrayDataType: name}.
 ARRAYS = {65552: "float16", 65568: "float32", 65600: "float64", 131104: "int32"}
-#: Values of its ImageFeatureType.ColorSpace.
+#: {value of Core ML's ImageFeatureType.ColorSpace: name}.
 COLOURS = {20: "rgb", 30: "bgr"}
 
 
 def coremltools(why: str) -> Any:
-    """The coremltools module, without what it logs: that this is not a Mac, and which torch it was tested with.
+    """Import and return coremltools, without its log messages (not a Mac, a torch version that it was not tested with).
 
     Args:
-        why: what needs it, for the error.
+        why: the work that needs it, for the error message.
 
     Raises:
-        RuntimeMissingError: it is not installed.
+        RuntimeMissingError: coremltools is not installed.
     """
     try:
         with quiet(stdout=True), warnings.catch_warnings():
@@ -45,7 +45,7 @@ def coremltools(why: str) -> Any:
 
 @contextmanager
 def unpacked(artifact: Artifact) -> Iterator[Path]:
-    """The package in a private folder while the block runs: what was checked is what is read."""
+    """Unpack the package into a private folder while the block runs, so that nobody can change the checked bytes."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / f"model{mlpackage_file.SUFFIX}"
         mlpackage_file.write(folder, artifact.body)
@@ -53,10 +53,11 @@ def unpacked(artifact: Artifact) -> Iterator[Path]:
 
 
 def require_description(artifact: Artifact, description: Any) -> None:
-    """Names, shapes and types that the model declares must be those of the spec.
+    """Check that names, shapes and types in the model are those of the artifact's description.
 
     Args:
-        description: a ModelDescription of Core ML.
+        artifact: the artifact.
+        description: Core ML's ModelDescription of the model.
 
     Raises:
         ArtifactError: they differ.
@@ -64,7 +65,9 @@ def require_description(artifact: Artifact, description: Any) -> None:
     spec = artifact.spec
     states = {state.name: _array(state.type.stateType.arrayType) for state in description.state}
     if bool(states) != (spec.state_form == "native"):
-        raise ArtifactError(f"{artifact.path}: its states are not carried as its description says ({spec.state_form})")
+        raise ArtifactError(
+            f"{artifact.path}: its program does not have the state form {spec.state_form} of its description"
+        )
     inputs: Tensors = dict(states)
     for feature in description.input:
         image = feature.type.imageType
@@ -74,7 +77,7 @@ def require_description(artifact: Artifact, description: Any) -> None:
         inputs[feature.name] = (1, int(image.height), int(image.width), 3), "uint8"
         colour = COLOURS.get(image.colorSpace, str(image.colorSpace))
         if colour != spec.frame.order:
-            raise ArtifactError(f"{artifact.path}: its image is {colour}; its description promises {spec.frame.order}")
+            raise ArtifactError(f"{artifact.path}: its image is {colour}; its description says {spec.frame.order}")
     classes = (description.predictedFeatureName, description.predictedProbabilitiesName)
     outputs: Tensors = dict(states)
     for feature in description.output:

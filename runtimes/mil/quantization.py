@@ -1,4 +1,4 @@
-"""The operations of a Core ML program that go between numbers and integers on a grid, in numpy. See ``ops``."""
+"""The operations of a Core ML program that convert between real values and int8, in numpy. See ``ops``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def quantize(
     zero_point: Array | None = None,
     axis: int | None = None,
 ) -> Array:
-    """``clip(round(input / scale) + zero_point)``; halves round to the even neighbour."""
+    """Compute ``clip(round(input / scale) + zero_point)``. Halves are rounded to the even neighbour."""
     kind = {"int8": np.int8, "uint8": np.uint8}[str(output_dtype)]
     limits = np.iinfo(kind)
     steps = np.rint(input / _along(scale, input, axis))
@@ -29,7 +29,7 @@ def dequantize(
     zero_point: Array | None = None,
     axis: int | None = None,
 ) -> Array:
-    """``scale * (input - zero_point)``."""
+    """Compute ``scale * (input - zero_point)``."""
     steps = input.astype(np.float32)
     if zero_point is not None:
         steps = steps - _along(zero_point, input, axis).astype(np.float32)
@@ -37,13 +37,13 @@ def dequantize(
 
 
 def constexpr_affine_dequantize(quantized_data: Array, zero_point: Array, scale: Array, axis: int) -> Array:
-    """int8 weights, a scale and a zero point for all or for each place along an axis."""
+    """Compute float weights from int8, with one scale and zero point for all values or for each position on an axis."""
     y: Array = dequantize(quantized_data, scale, zero_point, axis)
     return y
 
 
 def constexpr_blockwise_shift_scale(data: Array, scale: Array, offset: Array | None = None) -> Array:
-    """``scale * (data - offset)``; each scale is for a block of the data, as large as the shapes' quotient."""
+    """Compute ``scale * (data - offset)``. One scale is for a block of data; its size is data.shape / scale.shape."""
 
     def spread(values: Array) -> Array:
         for axis, (whole, blocks) in enumerate(zip(data.shape, values.shape, strict=True)):
@@ -56,7 +56,7 @@ def constexpr_blockwise_shift_scale(data: Array, scale: Array, offset: Array | N
 
 
 def _along(values: Array, like: Array, axis: int | None) -> Array:
-    """One value, or one for each place along an axis, in a shape that broadcasts."""
+    """Return a single value, or one value for each position on an axis, in a shape that broadcasts to ``like``."""
     values = np.asarray(values)
     if values.ndim == 0 or axis is None:
         return values
@@ -66,5 +66,6 @@ def _along(values: Array, like: Array, axis: int | None) -> Array:
 
 
 OPERATIONS = {
-    one.__name__: one for one in (quantize, dequantize, constexpr_affine_dequantize, constexpr_blockwise_shift_scale)
+    function.__name__: function
+    for function in (quantize, dequantize, constexpr_affine_dequantize, constexpr_blockwise_shift_scale)
 }

@@ -1,4 +1,4 @@
-"""The operations of a Core ML program over windows of a picture, in numpy: convolutions and pools. See ``ops``."""
+"""The convolutions and pools of a Core ML program, in numpy. See ``ops``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def conv(
     groups: int = 1,
     bias: Array | None = None,
 ) -> Array:
-    """Two-dimensional: x [N, C, H, W], weight [out, C / groups, kh, kw]."""
+    """Compute a two-dimensional convolution: x [N, C, H, W], weight [out, C / groups, kh, kw]."""
     step = (1, 1) if strides is None else (int(strides[0]), int(strides[1]))
     if x.ndim != 4 or (dilations is not None and any(int(d) != 1 for d in dilations)):
-        raise NotImplementedError("conv of another rank than 4, or dilated")
+        raise NotImplementedError("conv with a rank other than 4, or dilated")
     out, inside, height, width = weight.shape
     x = _padded(x, str(pad_type), pad, (height, width), step, 0.0)
     groups, batch = int(groups), x.shape[0]
@@ -44,7 +44,7 @@ def max_pool(
     pad: Array | None = None,
     ceil_mode: bool = False,
 ) -> Array:
-    """The largest value of each window; padding is never it."""
+    """Compute the largest value of each window. Padding never is the largest."""
     if ceil_mode:
         raise NotImplementedError("max_pool with ceil_mode")
     kernel = int(kernel_sizes[0]), int(kernel_sizes[1])
@@ -62,7 +62,7 @@ def avg_pool(
     exclude_padding_from_average: bool = False,
     ceil_mode: bool = False,
 ) -> Array:
-    """The mean of each window."""
+    """Compute the mean of each window."""
     if ceil_mode or str(pad_type) != "valid":
         raise NotImplementedError("avg_pool with padding or ceil_mode")
     kernel = int(kernel_sizes[0]), int(kernel_sizes[1])
@@ -83,8 +83,8 @@ def _padded(
         totals = [
             max(0, (-(-size // s) - 1) * s + k - size) for size, k, s in zip(x.shape[2:], kernel, step, strict=True)
         ]
-        less = [total // 2 for total in totals]
-        first = less if kind == "same" else [total - half for total, half in zip(totals, less, strict=True)]
+        halves = [total // 2 for total in totals]
+        first = halves if kind == "same" else [total - half for total, half in zip(totals, halves, strict=True)]
         (top, left), (bottom, right) = first, [total - half for total, half in zip(totals, first, strict=True)]
     else:
         raise NotImplementedError(f"padding of kind {kind}")
@@ -92,7 +92,7 @@ def _padded(
 
 
 def _windows(x: Array, kernel: tuple[int, int], step: tuple[int, int]) -> Array:
-    """[N, C, H', W', kh, kw], a view."""
+    """Return the windows of x as a view [N, C, H', W', kh, kw]."""
     return np.lib.stride_tricks.sliding_window_view(x, kernel, (2, 3))[:, :, :: step[0], :: step[1]]
 
 
@@ -109,7 +109,7 @@ def _dense(x: Array, weight: Array, step: tuple[int, int]) -> Array:
 
 
 def _depthwise(x: Array, weight: Array, step: tuple[int, int]) -> Array:
-    """A sum of shifted pictures: one pass for each of the kernel's few values."""
+    """Compute a depthwise convolution as a sum of shifted inputs, one for each value of the kernel."""
     _, _, height, width = weight.shape
     rows, columns = (x.shape[2] - height) // step[0] + 1, (x.shape[3] - width) // step[1] + 1
     y = np.zeros((x.shape[0], weight.shape[0], rows, columns), np.float32)
@@ -120,4 +120,4 @@ def _depthwise(x: Array, weight: Array, step: tuple[int, int]) -> Array:
     return y
 
 
-OPERATIONS = {one.__name__: one for one in (conv, max_pool, avg_pool)}
+OPERATIONS = {function.__name__: function for function in (conv, max_pool, avg_pool)}

@@ -34,7 +34,7 @@ def run(
 
     The phone's browser fetches a page and the artifact from this machine over the local network, and runs it alone:
     camera with label and timings, measurements in the modes of edgeshift bench, the self-check. The results are printed
-    here. The browser warns about the certificate, which is made for each run; docs/phone.md explains why that is
+    here. The browser warns about the certificate, which is made for each run; docs/guide/phone.md explains why that is
     right and how to compare its fingerprint.
 
     The artifact is a .tflite file with float tensors at its boundary: fp32, or int8 with convert --float-boundary.

@@ -1,4 +1,4 @@
-"""Stream on a network of two lines of arithmetic: states, time, preparation and answers."""
+"""Streams, tested with a small recurrent network: predictions, input tensors, states and frame spacing."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import doubles
 import msgspec
 import numpy as np
 import pytest
-from doubles import LABELS, SIZE, STATE, LeakyExecutor, expected_outputs, frames, model, stream_spec, tensor
+from doubles import INT8, LABELS, SIZE, STATE, LeakyExecutor, expected_outputs, frames, model, stream_spec, tensor
 
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.stream import Prediction, Stream, Timings
 from edgeshift.video.fit import FrameSpec, fit_frame
 
-INT8 = {
-    "precision": "int8",
-    "input": tensor("frame", 1, SIZE, SIZE, 3, dtype="int8", scale=1.0, zero_point=-128),
-    "output": tensor("logits", 1, len(LABELS), dtype="int8", scale=0.125, zero_point=11),
-    "states": (tensor(STATE, 1, 1, 1, 3, dtype="int8", scale=4.0, zero_point=-100),),
-}
+FLOAT_AND_INT8 = pytest.mark.parametrize("spec", [stream_spec(), stream_spec(**INT8)], ids=["float", "int8"])
 
 
 def logits(stream: Stream, shown: list[np.ndarray]) -> np.ndarray:
     return np.stack([stream.step(frame).logits for frame in shown])
 
 
-# --- answers --------------------------------------------------------------------------------------------------------
+# --- predictions ----------------------------------------------------------------------------------------------------
 
 
 def test_logits_are_those_of_the_network():
@@ -34,7 +29,7 @@ def test_logits_are_those_of_the_network():
     assert np.ptp(want.argmax(1)) > 0
 
 
-def test_a_prediction_is_label_and_softmax():
+def test_a_prediction_has_the_top_label_and_its_softmax():
     stream = model().stream()
     for frame in frames(8):
         answer = stream.step(frame)
@@ -56,7 +51,7 @@ def test_huge_logits_do_not_overflow():
     assert (answer.label, answer.score) == ("red", 1.0)
 
 
-def test_an_answer_is_not_overwritten_by_the_next():
+def test_the_next_step_does_not_overwrite_logits():
     class Reusing(LeakyExecutor):
         buffer = np.zeros((1, len(LABELS)), np.float32)
 
@@ -81,7 +76,7 @@ def test_int8_logits_are_dequantized():
 
 
 @pytest.mark.parametrize(("scale", "zero"), [(0.0184, -1), (0.3, 127), (1e-6, -128)])
-def test_each_of_the_256_int8_logits_is_dequantized(scale, zero):
+def test_each_of_the_256_int8_values_is_dequantized(scale, zero):
     stored = np.random.default_rng(0).permutation(256).astype(np.uint8).view(np.int8)
 
     class Fixed(LeakyExecutor):
@@ -97,7 +92,7 @@ def test_each_of_the_256_int8_logits_is_dequantized(scale, zero):
     assert np.array_equal(got, (stored.astype(np.float32) - np.float32(zero)) * np.float32(scale))
 
 
-def test_int8_logits_are_not_overwritten_by_the_next():
+def test_the_next_step_does_not_overwrite_int8_logits():
     class Reusing(LeakyExecutor):
         buffer = np.zeros((1, len(LABELS)), np.int8)
 
@@ -111,7 +106,7 @@ def test_int8_logits_are_not_overwritten_by_the_next():
     assert first.logits.flags.owndata and first.logits.flags.writeable
 
 
-def test_an_answer_cannot_be_changed():
+def test_a_prediction_is_immutable():
     answer = model().stream().step(frames(1)[0])
     with pytest.raises(AttributeError):
         answer.label = "none"
@@ -132,16 +127,16 @@ def test_an_int8_stream_follows_the_network():
     assert np.allclose(got, want, atol=0.5)
 
 
-# --- preparation ----------------------------------------------------------------------------------------------------
+# --- input tensors --------------------------------------------------------------------------------------------------
 
 
 def every_value(size: int = SIZE) -> np.ndarray:
-    """A frame with each of the 256 values in each channel."""
+    """Return a frame that contains each of the 256 values in each channel."""
     values = np.arange(size * size).reshape(size, size, 1) + np.array([0, 85, 170])
     return (values % 256).astype(np.uint8)
 
 
-def test_float_frames_are_the_values():
+def test_a_float_input_holds_the_pixel_values():
     frame = every_value()
     assert all(len(np.unique(frame[:, :, c])) == 256 for c in range(3))
     prepared = model().stream().prepare(frame)
@@ -149,14 +144,14 @@ def test_float_frames_are_the_values():
     assert np.array_equal(prepared[0], frame.astype(np.float32))
 
 
-def test_int8_frames_are_the_values_minus_128():
+def test_an_int8_input_holds_the_pixel_values_minus_128():
     frame = every_value()
     prepared = model(stream_spec(**INT8)).stream().prepare(frame)
     assert prepared.dtype == np.int8 and prepared.shape == (1, SIZE, SIZE, 3)
     assert np.array_equal(prepared[0].astype(int), frame.astype(int) - 128)
 
 
-@pytest.mark.parametrize("spec", [stream_spec(), stream_spec(**INT8)], ids=["float", "int8"])
+@FLOAT_AND_INT8
 @pytest.mark.parametrize("fit", ["squash", "crop"])
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
 def test_frames_of_any_size_are_fitted_as_the_spec_says(spec, fit, order):
@@ -175,7 +170,7 @@ UINT8 = {"input": tensor("frame", 1, SIZE, SIZE, 3, dtype="uint8")}
 
 @pytest.mark.parametrize("spec", [stream_spec(), stream_spec(**INT8), stream_spec(**UINT8)], ids=["f", "int8", "uint8"])
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
-def test_a_frame_that_is_fitted_ahead_is_the_same(spec, order):
+def test_a_frame_that_is_fitted_ahead_gives_the_same_prediction(spec, order):
     spec = msgspec.structs.replace(spec, frame=FrameSpec(SIZE, SIZE, "crop", order=order))
     one, other = model(spec).stream(), model(spec).stream()
     shown = frames(6, height=50, width=91)
@@ -187,7 +182,7 @@ def test_a_frame_that_is_fitted_ahead_is_the_same(spec, order):
         assert answer.timings.pre > fitted.seconds > 0
 
 
-def test_what_was_fitted_for_another_network_is_refused():
+def test_a_frame_that_was_fitted_for_another_network_is_refused():
     size, network = SIZE + 1, msgspec.structs.replace(stream_spec().model, size=SIZE + 1)
     larger = stream_spec(model=network, frame=FrameSpec(size, size), input=tensor("frame", 1, size, size, 3))
     other = model(larger).stream()
@@ -198,7 +193,7 @@ def test_what_was_fitted_for_another_network_is_refused():
 
 
 @pytest.mark.parametrize("frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), None, "frame"])
-def test_what_is_no_frame_is_refused_and_the_stream_goes_on(frame):
+def test_an_invalid_frame_is_refused_and_the_stream_continues(frame):
     shown = frames(4)
     stream = model().stream()
     first = logits(stream, shown[:2])
@@ -211,8 +206,8 @@ def test_what_is_no_frame_is_refused_and_the_stream_goes_on(frame):
 # --- states ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spec", [stream_spec(), stream_spec(**INT8)], ids=["float", "int8"])
-def test_streams_of_one_model_do_not_know_of_each_other(spec):
+@FLOAT_AND_INT8
+def test_streams_of_one_model_are_independent(spec):
     one = model(spec)
     a, b = frames(8, seed=1), frames(8, seed=2)
     alone = logits(one.stream(), a), logits(one.stream(), b)
@@ -222,18 +217,18 @@ def test_streams_of_one_model_do_not_know_of_each_other(spec):
     assert np.array_equal(np.stack([y for _, y in together]), alone[1])
 
 
-@pytest.mark.parametrize("spec", [stream_spec(), stream_spec(**INT8)], ids=["float", "int8"])
-def test_a_reset_stream_repeats_itself_to_the_bit(spec):
+@FLOAT_AND_INT8
+def test_after_a_reset_the_same_frames_give_the_same_bits(spec):
     shown = frames(8)
     stream = model(spec).stream()
     first = logits(stream, shown)
-    assert not np.array_equal(logits(stream, shown), first), "without a reset the past is still there"
+    assert not np.array_equal(logits(stream, shown), first), "without a reset, earlier frames have an effect"
     stream.reset()
     assert np.array_equal(logits(stream, shown), first)
 
 
-@pytest.mark.parametrize("spec", [stream_spec(), stream_spec(**INT8)], ids=["float", "int8"])
-def test_a_saved_state_goes_on_to_the_bit(spec):
+@FLOAT_AND_INT8
+def test_a_restored_state_continues_with_the_same_bits(spec):
     shown = frames(10)
     stream = model(spec).stream()
     logits(stream, shown[:5])
@@ -248,7 +243,7 @@ def test_a_saved_state_goes_on_to_the_bit(spec):
     assert all(np.array_equal(saved[name], kept[name]) for name in kept), "a restored state is a copy too"
 
 
-def test_states_start_where_the_spec_says():
+def test_states_start_with_the_values_in_the_description():
     states = (
         tensor(STATE, 1, 1, 1, 3, start=2.5),
         tensor("byte", 2, 3, dtype="int8", scale=0.5, zero_point=-10, start=1.5),
@@ -265,12 +260,12 @@ def test_states_start_where_the_spec_says():
         stream.reset()
 
 
-def test_a_reset_does_not_hand_out_its_own_start():
+def test_a_reset_copies_the_start_values():
     class Keeping(LeakyExecutor):
         def set_states(self, states):
             super().set_states(states)
             for array in self._states.values():
-                array += 1  # an executor may write into its own copies
+                array += 1  # an executor may change its own copies
 
     stream = model(executor=Keeping).stream()
     stream.reset()
@@ -289,9 +284,9 @@ def test_a_reset_does_not_hand_out_its_own_start():
         ({"other": np.zeros((1, 1, 1, 3), np.float32)}, f"'{STATE}': given None"),
         ({STATE: np.zeros((1, 1, 1, 3), np.float32), "other": np.zeros(1)}, "'other'"),
     ],
-    ids=["none", "shape", "rank", "float64", "int8", "byte order", "name", "one more"],
+    ids=["missing", "shape", "rank", "float64", "int8", "byte order", "name", "additional"],
 )
-def test_a_state_that_does_not_fit_is_refused(given, words):
+def test_a_state_of_another_shape_or_type_is_refused(given, words):
     stream = model().stream()
     stream.step(frames(1)[0])
     before = stream.state
@@ -314,50 +309,50 @@ def test_a_stream_without_states():
     assert np.array_equal(logits(stream, shown), first)
 
 
-# --- time -----------------------------------------------------------------------------------------------------------
+# --- frame spacing --------------------------------------------------------------------------------------------------
 
 
-def fed(spacing: float | None, stamps: list[float | None]) -> tuple[list[bool], list[Prediction], int]:
-    """What a stream does with frames at these times: fresh or not, the answers, and how many frames were run."""
+def step_at(spacing: float | None, stamps: list[float | None]) -> tuple[list[bool], list[Prediction], int]:
+    """Step a stream at these times. Return which predictions are fresh, all predictions, and how many frames ran."""
     made: list[LeakyExecutor] = []
     stream = model(stream_spec(frame_spacing=spacing), made=made).stream()
     given = [stream.step(frame, stamp) for frame, stamp in zip(frames(len(stamps)), stamps, strict=True)]
     return [answer.fresh for answer in given], given, len(made[0].frames)
 
 
-def test_frames_that_come_too_early_are_not_fed():
+def test_frames_that_are_not_due_are_not_run():
     stamps = [10 + i / 10 for i in range(12)]
-    fresh, given, run = fed(0.4, stamps)
+    fresh, given, run = step_at(0.4, stamps)
     assert [i for i, flag in enumerate(fresh) if flag] == [0, 4, 8]
     assert run == 3
-    # The last answer is repeated, without a cost.
+    # The last prediction is repeated, with times of zero.
     for at, answer in enumerate(given):
         source = given[at // 4 * 4]
         assert (answer.label, answer.score, answer.index) == (source.label, source.score, source.index)
         assert np.array_equal(answer.logits, source.logits)
         assert answer.fresh or answer.timings == Timings(0, 0, 0)
-    # And the state is that of the frames that were fed, no others.
+    # Only the frames that were run have changed the state.
     shown = frames(12)
     want, _ = expected_outputs([shown[0], shown[4], shown[8]])
     assert np.allclose(given[-1].logits, want[-1], atol=1e-4)
 
 
-def test_without_a_spacing_every_frame_is_fed():
-    fresh, _, run = fed(None, [0.0, 0.001, 0.002, 0.002])
+def test_without_a_frame_spacing_every_frame_is_run():
+    fresh, _, run = step_at(None, [0.0, 0.001, 0.002, 0.002])
     assert fresh == [True] * 4 and run == 4
 
 
-def test_without_timestamps_every_frame_is_fed():
-    fresh, _, run = fed(0.4, [None] * 5)
+def test_without_timestamps_every_frame_is_run():
+    fresh, _, run = step_at(0.4, [None] * 5)
     assert fresh == [True] * 5 and run == 5
 
 
-def test_a_late_frame_is_fed_once():
-    fresh, _, _ = fed(0.4, [0.0, 0.1, 2.0, 2.1, 2.2, 2.4])
+def test_one_frame_is_run_after_a_gap():
+    fresh, _, _ = step_at(0.4, [0.0, 0.1, 2.0, 2.1, 2.2, 2.4])
     assert fresh == [True, False, True, False, False, True]
 
 
-def test_a_reset_forgets_the_time():
+def test_a_reset_restarts_the_frame_spacing():
     stream = model(stream_spec(frame_spacing=0.4)).stream()
     shown = frames(4)
     first = stream.step(shown[0], 5.0)
@@ -365,10 +360,12 @@ def test_a_reset_forgets_the_time():
     stream.reset()
     again = stream.step(shown[0], 5.2)
     assert again.fresh and np.array_equal(again.logits, first.logits)
-    assert [stream.step(shown[1], stamp).fresh for stamp in (5.4, 5.6)] == [False, True], "from the new first frame on"
+    assert [stream.step(shown[1], stamp).fresh for stamp in (5.4, 5.6)] == [False, True], (
+        "it counts from the new first frame"
+    )
 
 
-def test_a_reset_forgets_the_last_answer():
+def test_a_reset_forgets_the_last_prediction():
     stream = model(stream_spec(frame_spacing=0.4)).stream()
     shown = frames(2)
     stream.step(shown[0], 0.0)
@@ -379,7 +376,7 @@ def test_a_reset_forgets_the_last_answer():
     assert answer.fresh and np.allclose(answer.logits, expected_outputs(shown[1:])[0][0], atol=1e-4)
 
 
-def test_streams_have_clocks_of_their_own():
+def test_streams_have_independent_frame_spacings():
     one = model(stream_spec(frame_spacing=0.4))
     shown = frames(2)
     a, b = one.stream(), one.stream()
@@ -387,7 +384,7 @@ def test_streams_have_clocks_of_their_own():
     assert not a.step(shown[1], 0.3).fresh and b.step(shown[1], 0.5).fresh
 
 
-def test_a_broken_first_frame_does_not_leave_a_stream_without_an_answer():
+def test_the_frame_after_an_invalid_first_frame_is_run():
     stream = model(stream_spec(frame_spacing=0.4)).stream()
     with pytest.raises(VideoError):
         stream.step(np.zeros((4, 4), np.uint8), 0.0)
@@ -395,18 +392,18 @@ def test_a_broken_first_frame_does_not_leave_a_stream_without_an_answer():
 
 
 @pytest.mark.parametrize("frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), None])
-def test_what_is_no_frame_does_not_use_up_the_time_of_the_next(frame):
+def test_an_invalid_frame_does_not_make_the_next_one_early(frame):
     stream = model(stream_spec(frame_spacing=0.4)).stream()
     shown = frames(4)
     stream.step(shown[0], 0.0)
     with pytest.raises(VideoError):
         stream.step(frame, 0.4)
     assert stream.step(shown[1], 0.5).fresh
-    # Nor does it move the pace, which still counts from the first frame.
+    # The frame spacing still counts from the first frame.
     assert [stream.step(shown[2], stamp).fresh for stamp in (0.7, 0.8)] == [False, True]
 
 
-def test_a_runtime_that_fails_does_not_use_up_the_time_of_the_next_frame():
+def test_a_runtime_error_does_not_make_the_next_frame_early():
     class Failing(LeakyExecutor):
         def run(self, frame):
             if frame.max() == 255:
@@ -421,7 +418,7 @@ def test_a_runtime_that_fails_does_not_use_up_the_time_of_the_next_frame():
     assert stream.step(shown[1], 0.5).fresh
 
 
-def test_a_restored_state_is_fed_the_next_frame():
+def test_the_first_frame_after_a_restored_state_is_run():
     stream = model(stream_spec(frame_spacing=0.4)).stream()
     shown = frames(3)
     stream.step(shown[0], 5.0)
@@ -431,10 +428,10 @@ def test_a_restored_state_is_fed_the_next_frame():
     stream.state = saved
     answer = stream.step(shown[1], 5.2)
     assert answer.fresh and np.allclose(answer.logits, expected_outputs(shown[:2])[0][1], atol=1e-4)
-    assert [stream.step(shown[2], stamp).fresh for stamp in (5.5, 5.6)] == [False, True], "from that frame on"
+    assert [stream.step(shown[2], stamp).fresh for stamp in (5.5, 5.6)] == [False, True], "it counts from that frame"
 
 
-def test_a_refused_state_leaves_the_pace_as_it_was():
+def test_a_refused_state_does_not_change_the_frame_spacing():
     stream = model(stream_spec(frame_spacing=0.4)).stream()
     shown = frames(2)
     stream.step(shown[0], 0.0)
@@ -443,6 +440,6 @@ def test_a_refused_state_leaves_the_pace_as_it_was():
     assert not stream.step(shown[1], 0.1).fresh
 
 
-def test_a_model_says_what_it_is():
+def test_a_model_has_its_runtime_and_description():
     one = model()
     assert one.runtime == "double 1.0" and one.spec == one.stream().spec == stream_spec()

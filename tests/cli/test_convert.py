@@ -54,11 +54,12 @@ def test_verify_finds_wrong_logits(run, made, tmp_path):
 
 def test_a_checkpoint_becomes_an_artifact_that_verifies_against_it(run, tmp_path, made):
     from edgeshift.checkpoints import save
+    from edgeshift.video.fit import FrameSpec
 
     source = made("tsm", "fp32").source
     labels = source.description.labels
     weights, out = tmp_path / "own.safetensors", tmp_path / "own.tflite"
-    save(weights, source.network, labels=labels, frame_spacing=0.25, frames=8, fit="squash")
+    save(weights, source.network, labels=labels, frame_spacing=0.25, frame=FrameSpec(64, 64, fit="squash"))
     status, text, err = run("convert", "--target", "tflite", "--weights", weights, "--out", out, "--json")
     assert (status, err) == (0, "")
     spec = json.loads(text)["spec"]

@@ -58,8 +58,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     channel_order: ChannelOrder = "rgb"
     trained: bool = True
     fit: Literal["squash", "crop"] | None = None
-    source: Annotated[str, Meta(max_length=4096)] | None = None
-    license: Annotated[str, Meta(max_length=4096)] | None = None
+    source: Text | None = None
+    license: Text | None = None
     rule: RuleSpec | None = None
     training: Annotated[dict[Name, Text], Meta(max_length=64)] | None = None
 

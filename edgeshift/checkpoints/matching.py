@@ -112,22 +112,20 @@ def _find_size(
     if sizes is None:
         pairs = tuple((width, rounding) for width in WIDTHS for rounding in ROUNDINGS)
         sizes = pairs if scalable else ((1.0, "torchvision"),)
-    fewest: tuple[int, str] | None = None
+    fewest: tuple[list[str], float, Rounding] | None = None
     for width, rounding in sizes:
         shapes = backbone_shapes(layout.backbone, width, rounding)
-        wrong = [
-            ours for ours, tensor in tensors.items() if tuple(tensor.shape) != _shape(layout, shapes, ours, classes)
-        ]
+        wrong = [name for name, t in tensors.items() if tuple(t.shape) != _shape(layout, shapes, name, classes)]
         if not wrong:
             return width, rounding
-        if fewest is None or len(wrong) < fewest[0]:
-            first = wrong[0]
-            expected = list(_shape(layout, shapes, first, classes))
-            at = f" at width {width:g}" if scalable else ""
-            reason = f"tensor {quote(names[first])} has shape {list(tensors[first].shape)}, not {expected}{at}"
-            fewest = (len(wrong), reason)
+        if fewest is None or len(wrong) < len(fewest[0]):
+            fewest = (wrong, width, rounding)
     assert fewest is not None
-    raise file.error(f"{fewest[1]}; {_advice(layout)}")
+    (first, *_), width, rounding = fewest
+    expected = list(_shape(layout, backbone_shapes(layout.backbone, width, rounding), first, classes))
+    at = f" at width {width:g}" if scalable else ""
+    reason = f"tensor {quote(names[first])} has shape {list(tensors[first].shape)}, not {expected}{at}"
+    raise file.error(f"{reason}; {_advice(layout)}")
 
 
 def _shape(layout: Layout, shapes: Shapes, ours: str, classes: int | None) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from edgeshift._system.claim import claim
 from edgeshift._system.files import atomic_write, folder_lock
 from edgeshift.errors import GestureError
 from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events
@@ -157,20 +158,15 @@ def _draw_missing(folder: Path, drawing: Drawing, advance: Callable[[], None]) -
 
 def _claim_folder(folder: Path, drawing: Drawing) -> None:
     """Write the arguments of the drawing into the folder, or check that the folder was drawn with the same ones."""
-    record, new = folder / RECORD, msgspec.json.encode(drawing)
+    record = folder / RECORD
     if folder.exists() and not folder.is_dir():
         raise GestureError(f"{folder} is a file: give a new or empty folder")
-    if not record.exists():
-        if folder.is_dir() and any(not name.name.startswith(f".{RECORD}.") for name in folder.iterdir()):
-            raise GestureError(f"{folder} is not empty, and was not drawn by edgeshift: give another --out")
-        with atomic_write(record) as part:
-            part.write_bytes(msgspec.json.format(new, indent=1))
-        return
+    others = folder.iterdir() if folder.is_dir() and not record.exists() else ()
+    if any(not path.name.startswith(f".{RECORD}.") for path in others):
+        raise GestureError(f"{folder} is not empty, and was not drawn by edgeshift: give another --out")
     try:
-        before, now = msgspec.json.decode(record.read_bytes()), msgspec.json.decode(new)
-        # Values are compared as JSON, because the order of the gestures matters as well.
-        different = [name for name in now if msgspec.json.encode(before[name]) != msgspec.json.encode(now[name])]
-    except (msgspec.MsgspecError, LookupError, TypeError, RecursionError) as error:
+        different = claim(record, drawing)
+    except ValueError as error:
         raise GestureError(f"{record} is damaged: remove {folder}, or give another --out") from error
     if different:
         raise GestureError(

@@ -50,14 +50,8 @@ class Hand:
     def layer(self, tip: Vector, wrist: Vector, forearm: Vector, size: int, aspect: float) -> Image:
         """Draw the hand on a transparent layer, float32 [size, size, 4].
 
-        The unit of the points is the height of the frame; x runs from 0 to ``aspect``.
-
-        Args:
-            tip: position of the fingertip.
-            wrist: position of the wrist.
-            forearm: vector from the wrist to the elbow, which is outside of the frame.
-            size: height and width of the layer, pixels.
-            aspect: width of the camera's picture divided by its height.
+        ``tip`` and ``wrist`` are points, ``forearm`` is the vector from the wrist to the elbow, which is outside of the
+        frame. Their unit is the height of the frame; x runs from 0 to ``aspect``.
         """
         scale = float(np.linalg.norm(wrist - tip) / np.linalg.norm(self.finger.bottom - self.finger.top))
         finger = draw_sprite(self.finger, tip, wrist, scale, size, aspect)
@@ -83,15 +77,9 @@ def draw_hand(random: np.random.Generator) -> Hand:
 
 
 def draw_sprite(sprite: Sprite, top: Vector, bottom: Vector, scale: float, size: int, aspect: float) -> Image:
-    """Draw a sprite on a transparent layer, float32 [size, size, 4].
+    """Draw a sprite on a transparent layer, float32 [size, size, 4], with its two points at ``top`` and ``bottom``.
 
-    Args:
-        sprite: the sprite.
-        top: where its top point goes, in frame heights.
-        bottom: where its bottom point goes, in frame heights.
-        scale: scale across the line between the two points.
-        size: height and width of the layer, pixels.
-        aspect: width of the camera's picture divided by its height.
+    The unit of these points is the height of the frame. Across the line between them the sprite is scaled by ``scale``.
     """
     cv2 = opencv("drawing gestures")
     source, target = sprite.bottom - sprite.top, bottom - top

@@ -210,10 +210,7 @@ class _Path:
     def enter(self, to: Vector, after: float | None = None) -> None:
         """Move to a position in the frame. If it is far away, leave the frame and enter again.
 
-        Args:
-            to: the position, x and y.
-            after: end of the last stroke, seconds; the path then rests until ``REST`` seconds after it. None: there
-                was no stroke.
+        ``after`` is the end of the last stroke in seconds; the hand then rests until ``REST`` seconds after it.
         """
         distance = float(np.linalg.norm(to - self.position))
         if self.inside and distance > NEAR:
@@ -244,10 +241,7 @@ class _Path:
 def _vary(stroke: Stroke, random: np.random.Generator, near: Vector | None) -> Vector:
     """Return one person's version of a stroke, somewhere in the frame: float64 [256, 2].
 
-    Args:
-        stroke: the stroke.
-        random: draws the variations.
-        near: position of the hand, near which half of the strokes begin if there is room. None: the hand is away.
+    If the hand is in the frame, at ``near``, half of the strokes begin near it.
     """
     path = trace(stroke, random)
     extent = np.array([random.uniform(*stroke.width), random.uniform(*stroke.height)])

@@ -73,10 +73,7 @@ class _Pose:
     def layer(self, hand: Hand, opening: Points, size: int) -> Image:
         """Draw the hand of one frame, float32 [size, size, 4], with motion blur.
 
-        Args:
-            hand: the hand.
-            opening: float32 [3, 2], the fingertip when the shutter opens, halfway, and when it closes.
-            size: height and width of the frame, pixels.
+        ``opening`` is float32 [3, 2], the fingertip when the shutter opens, halfway, and when it closes.
         """
         distance = float(np.abs(opening[2] - opening[0]).max()) * size if self.blurs else 0.0
         count = min(6, 1 + int(distance / 1.5))

@@ -54,15 +54,7 @@ def colour(random: np.random.Generator) -> Image:
 
 
 def cloud(random: np.random.Generator, height: int, width: int, coarse: int, fine: int) -> Image:
-    """Draw noise of several scales, float32 [height, width, 1], about -1 to 1.
-
-    Args:
-        random: draws the noise.
-        height: height, pixels.
-        width: width, pixels.
-        coarse: number of blobs across at the coarsest scale.
-        fine: largest number of blobs across.
-    """
+    """Draw noise of several scales, from ``coarse`` to ``fine`` blobs across: float32 [height, width, 1], -1 to 1."""
     cv2 = opencv("drawing gestures")
     total, weight, share, blobs = np.zeros((height, width), np.float32), 0.0, 1.0, coarse
     fade = random.uniform(0.4, 1.0)

@@ -34,13 +34,7 @@ def parse_script(text: str, strokes: Mapping[str, Stroke] = STROKES) -> list[Act
 
 
 def _action(part: str, number: int, strokes: Mapping[str, Stroke]) -> Action:
-    """Read one action, in which words are separated by single spaces.
-
-    Args:
-        part: the text of the action.
-        number: position of the action in the script, from 1, for the message.
-        strokes: the gestures, by label.
-    """
+    """Read one action, the ``number``-th of the script. Its words are separated by single spaces."""
     if not part:
         raise GestureError(f"action {number} of the script is empty: remove the comma, or name a gesture")
     names = (*strokes, PAUSE, AWAY, WANDER)

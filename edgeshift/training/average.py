@@ -10,7 +10,8 @@ stages that end with fixed statistics differ little in them. A new event rule is
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -32,57 +33,51 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     files: Annotated[
-        list[Path],
-        typer.Argument(help="Two or more checkpoints of `edgeshift train`, the last stage last."),
+        list[Path], typer.Argument(help="Two or more checkpoints of `edgeshift train`, the last stage last.")
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The .safetensors file to write.")],
     half: Annotated[bool, typer.Option("--half", help="Store the weights as float16 instead of float32.")] = False,
 ) -> None:
-    """Average the weights of networks that were trained one from the other, and tune an event rule for the mean."""
+    """Average the weights of networks that were trained one from the other, and tune an event rule for the mean.
+
+    Everything but the weights and the rule is taken from the last checkpoint.
+    """
     keep_freed_memory()
-    try:
-        average(files, out, half=half)
-    except EdgeshiftError as error:
-        sys.stderr.write(f"error: {error}\n")
-        raise typer.Exit(error.status) from error
+    with errors_in_one_line():
+        if len(files) < 2:
+            raise TrainingError("an average needs two checkpoints or more")
+        checkpoints = [load(path) for path in files]
+        last = checkpoints[-1]
+        for path, checkpoint in zip(files, checkpoints, strict=True):
+            for fact, value in _comparable(checkpoint).items():
+                if value != _comparable(last)[fact]:
+                    raise TrainingError(f"{path} and {files[-1]} differ in their {fact}: they cannot be averaged")
+        recipe = drawn_recipe(files[-1], last)
+        states = [checkpoint.network.state_dict() for checkpoint in checkpoints]
+        last.network.load_state_dict({name: _mean([state[name] for state in states]) for name in states[-1]})
+        hashes = [checkpoint.description.weights.sha256 for checkpoint in checkpoints]
+        stages = (f"{path.name} sha256 {digest}" for path, digest in zip(files, hashes, strict=True))
+        weights = last.description.weights
+        save(
+            out,
+            last.network,
+            last.description,
+            weights=msgspec.structs.replace(weights, source=f"{weights.source}; the mean of {len(files)} stages"),
+            rule=tune_on_drawn_streams(last.network, recipe, STROKES),
+            training={**last.training, "mean of": ", ".join(stages)},
+            half=half,
+        )
     sys.stdout.write(f"next: edgeshift convert --target tflite --weights {out}\n")
 
 
-def average(files: Sequence[Path], out: Path, *, half: bool = False) -> None:
-    """Write the mean of several checkpoints.
-
-    Args:
-        files: checkpoints that ``edgeshift train`` made from drawn streams, the last stage last. Everything but the
-            weights is taken from the last one.
-        out: the .safetensors file to write.
-        half: store the weights as float16.
-
-    Raises:
-        CheckpointError: a file cannot be read or written.
-        TrainingError: there are fewer than two files, or the networks differ in more than their weights.
-    """
-    if len(files) < 2:
-        raise TrainingError("an average needs two checkpoints or more")
-    checkpoints = [load(path) for path in files]
-    last = checkpoints[-1]
-    for path, checkpoint in zip(files, checkpoints, strict=True):
-        for fact, value in _comparable(checkpoint).items():
-            if value != _comparable(last)[fact]:
-                raise TrainingError(f"{path} and {files[-1]} differ in their {fact}: they cannot be averaged")
-    recipe = drawn_recipe(files[-1], last)
-    states = [checkpoint.network.state_dict() for checkpoint in checkpoints]
-    last.network.load_state_dict({name: _mean([state[name] for state in states]) for name in states[-1]})
-    stages = (f"{path.name} sha256 {c.description.weights.sha256}" for path, c in zip(files, checkpoints, strict=True))
-    weights = last.description.weights
-    save(
-        out,
-        last.network,
-        last.description,
-        weights=msgspec.structs.replace(weights, source=f"{weights.source}; the mean of {len(files)} stages"),
-        rule=tune_on_drawn_streams(last.network, recipe, STROKES),
-        training={**last.training, "mean of": ", ".join(stages)},
-        half=half,
-    )
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Turn an expected error of the block into one line on stderr and an exit status."""
+    try:
+        yield
+    except EdgeshiftError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise typer.Exit(error.status) from error
 
 
 def drawn_recipe(path: Path, checkpoint: Checkpoint) -> Recipe:

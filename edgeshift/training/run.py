@@ -112,23 +112,22 @@ def train(
         raise TrainingError("--strokes is for drawn streams and --data is for videos: give one of them")
     training_data, validation_data = _read_data(recipe, data, gestures, changes)
     start = starting_network(recipe, training_data.labels, init, past_only=past_only)
-    network = start.network
+    network, origin = start.network, start.description.weights
     words = "" if changes is None else f"mirrored {dict(changes.mirrored)}, reversed {dict(changes.reversed)}"
-    run = Run(
-        recipe, folder, start.words, training_data, validation_data, device=device, workers=workers, changes=words
-    )
+    data_pair = (training_data, validation_data)
+    run = Run(recipe, folder, origin.source, *data_pair, device=device, workers=workers, changes=words)
     description = describe_network(
         network.config,
         labels=training_data.labels,
         frame=FrameSpec(recipe.size, recipe.size),
-        weights=WeightsSpec(source=f"edgeshift train on {training_data.source}", license=license or start.license),
+        weights=WeightsSpec(source=f"edgeshift train on {training_data.source}", license=license or origin.license),
         frame_spacing=recipe.spacing,
         clip_frames=recipe.frames,
     )
     training = {
         "data": training_data.source,
         "validation": validation_data.source,
-        "start": start.words,
+        "start": origin.source,
         "changes": _shorten(words) or "none",
         "recipe": msgspec.json.encode(recipe).decode(),
         "seed": str(recipe.seed),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from edgeshift.artifact.description import WeightsSpec, describe_network
 from edgeshift.checkpoints import Checkpoint, load
 from edgeshift.errors import TrainingError
 from edgeshift.models import ModelConfig, build, parse_name
-from edgeshift.models.network import ShiftNetwork
 from edgeshift.models.slot_migration import past_first
 from edgeshift.training.recipe import Recipe
 
@@ -20,24 +18,9 @@ from edgeshift.training.recipe import Recipe
 OURS = "edgeshift"
 
 
-@dataclass(frozen=True, eq=False)
-class Start:
-    """The starting point of a run.
-
-    Attributes:
-        network: the network to train.
-        words: where its weights come from, in words.
-        training: how those weights were trained, if their file says.
-        license: licence of those weights; None: not known.
-    """
-
-    network: ShiftNetwork
-    words: str
-    training: Mapping[str, str]
-    license: str | None = None
-
-
-def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None, *, past_only: bool = False) -> Start:
+def starting_network(
+    recipe: Recipe, labels: tuple[str, ...], init: Path | None, *, past_only: bool = False
+) -> Checkpoint:
     """Build the network of a recipe, with the weights of a checkpoint or with random ones.
 
     A head for other labels is replaced by an untrained one. Weights of another shift table are used unchanged, because
@@ -48,6 +31,9 @@ def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None,
         labels: the labels to train for.
         init: a checkpoint; None: random weights.
         past_only: the checkpoint was trained past-only, which tensor names of MIT and mmaction2 do not show.
+
+    Returns:
+        The network. Its description says where the weights come from, and on what terms.
 
     Raises:
         CheckpointError, ModelError: the file cannot be read.
@@ -62,7 +48,9 @@ def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None,
             depth=recipe.depth,
             bidirectional=recipe.bidirectional,
         )
-        return Start(build(config, seed=recipe.seed), f"scratch, seed {recipe.seed}", {})
+        weights = WeightsSpec(source=f"scratch, seed {recipe.seed}", trained=False)
+        network = build(config, seed=recipe.seed)
+        return Checkpoint(network, describe_network(config, labels=labels, weights=weights), "untrained")
     checkpoint = _read(init, labels, past_only)
     if checkpoint.config.backbone != backbone:
         raise TrainingError(f"{init} holds a {checkpoint.config.name}: it cannot become a {recipe.model}")
@@ -80,10 +68,13 @@ def starting_network(recipe: Recipe, labels: tuple[str, ...], init: Path | None,
     )
     start = build(config)
     start.load_state_dict(network.state_dict())
-    words = f"{init.name} ({checkpoint.layout}), sha256 {checkpoint.description.weights.sha256}"
-    earlier = checkpoint.training.get("start")
-    words = f"{words}, which started from {earlier}"[:2000] if earlier else words
-    return Start(start, words, checkpoint.training, checkpoint.description.weights.license)
+    weights = checkpoint.description.weights
+    words = f"{init.name} ({checkpoint.layout}), sha256 {weights.sha256}"
+    if earlier := checkpoint.training.get("start"):
+        words = f"{words}, which started from {earlier}"[:2000]
+    weights = msgspec.structs.replace(weights, source=words)
+    description = describe_network(config, labels=labels, weights=weights)
+    return Checkpoint(start, description, checkpoint.layout, training=checkpoint.training)
 
 
 def kept_numbers(init: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from edgeshift._system.claim import claim
 from edgeshift._system.files import atomic_write, folder_lock
 from edgeshift._system.signals import call_on_stop
 from edgeshift.errors import RuntimeMissingError, TrainingError, one_line
@@ -256,8 +257,8 @@ def _claim_folder(run: Run, resume: bool) -> None:
     Raises:
         TrainingError: the folder holds another run, or a run that is not to be resumed.
     """
-    wanted = {
-        "recipe": msgspec.to_builtins(run.recipe),
+    arguments = {
+        "recipe": run.recipe,
         "start": run.start,
         "data": run.data.source,
         "validation": run.validation.source,
@@ -267,22 +268,14 @@ def _claim_folder(run: Run, resume: bool) -> None:
         "first frames": f"{zlib.crc32(run.data[0].frames.tobytes()):08x}",
     }
     path = run.folder / RECIPE
-    if path.exists():
-        if not resume:
-            raise TrainingError(f"{run.folder} already holds a run: resume it (--resume), or give another --out")
-        try:
-            existing = msgspec.json.decode(path.read_bytes())
-        except (msgspec.DecodeError, OSError) as error:
-            raise TrainingError(
-                f"{path}: cannot be read: {one_line(error)}; remove the folder to start again"
-            ) from error
-        if existing != wanted:
-            keys = [key for key in wanted if not isinstance(existing, dict) or existing.get(key) != wanted[key]]
-            raise TrainingError(f"{run.folder} holds a run of another {keys[0]}: give the same one, or another --out")
-        return
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as part:
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(wanted)))
+    if path.exists() and not resume:
+        raise TrainingError(f"{run.folder} already holds a run: resume it (--resume), or give another --out")
+    try:
+        different = claim(path, arguments)
+    except (ValueError, OSError) as error:
+        raise TrainingError(f"{path}: cannot be read: {one_line(error)}; remove the folder to start again") from error
+    if different:
+        raise TrainingError(f"{run.folder} holds a run of another {different[0]}: give the same one, or another --out")
 
 
 @contextmanager

@@ -53,12 +53,6 @@ class LabelMap:
     mirrored: Mapping[str, str]
     reversed: Mapping[str, str]
 
-    def check(self, labels: tuple[str, ...]) -> None:
-        """Raise TrainingError if a name is not among the labels."""
-        for name in (*self.mirrored, *self.mirrored.values(), *self.reversed, *self.reversed.values()):
-            if name not in labels:
-                raise TrainingError(f"--mirror or --reverse names {name!r}, which is not a label of the data")
-
 
 def find_videos(data: Path) -> list[LabelledClip]:
     """Return the clips of a data set, each with its split: "train", "val", or another one.
@@ -130,8 +124,10 @@ class VideoSequences:
         self._videos = _interleave_labels(videos) if validation else videos
         self._frames, self._spec, self._spacing, self._seed = frames, FrameSpec(size, size), spacing, seed
         self.source = f"{len(videos)} videos, sha256 {content_hash(videos)}"
-        if changes:
-            changes.check(labels)
+        for names in (changes.mirrored, changes.reversed) if changes else ():
+            for name in (*names, *names.values()):
+                if name not in labels:
+                    raise TrainingError(f"--mirror or --reverse names {name!r}, which is not a label of the data")
 
     def __getitem__(self, index: int) -> Sequence:
         """Return the sequence of an index, which is 0 or more.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import foreign
 import msgspec
+import networks
 import pytest
 import torch
 from safetensors import safe_open
@@ -20,27 +22,15 @@ from edgeshift import checkpoints
 from edgeshift.artifact.description import RuleSpec, WeightsSpec, numbered_labels
 from edgeshift.checkpoints import edgeshift_file as own
 from edgeshift.errors import CheckpointError
-from edgeshift.models import ModelConfig, build
+from edgeshift.models import ModelConfig
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.video.fit import FrameSpec
 
 
 def network(config: ModelConfig | None = None) -> ShiftNetwork:
-    made = build(config or ModelConfig("tsm", "mobilenet_v2", 3), seed=1)
-    foreign.sensitive(Flat(made))
-    return made.eval()
-
-
-class Flat(torch.nn.Module):
-    """A network of ours as the tests' other networks are called."""
-
-    def __init__(self, network: ShiftNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.network((x * foreign.STD + foreign.MEAN)[None])[0]
+    """A network of its own, whose logits depend on the frame."""
+    return copy.deepcopy(networks.network(config or ModelConfig("tsm", "mobilenet_v2", 3)))
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def same(one: torch.nn.Module, other: torch.nn.Module, head: bool = True) -> boo
 def test_scratch_depends_on_the_seed() -> None:
     start = starting_network(recipe("tsm"), LABELS, None)
     network = start.network
-    assert start.words == "scratch, seed 0"
+    assert start.description.weights.source == "scratch, seed 0"
     assert same(network, starting_network(recipe("tsm"), LABELS, None).network)
     assert network.config.size == 64 and network.config.classes == 3
 
@@ -46,7 +46,7 @@ def test_the_same_labels_keep_their_head(tmp_path: Path) -> None:
     start = starting_network(recipe("tsm"), LABELS, path)
     network = start.network
     assert same(network, build(ModelConfig("tsm", "mobilenet_v2", 3, **NARROW), seed=7))  # type: ignore[arg-type]
-    assert "tsm.safetensors" in start.words and "sha256" in start.words
+    assert "tsm.safetensors" in start.description.weights.source and "sha256" in start.description.weights.source
 
 
 def test_other_labels_get_a_new_head(tmp_path: Path) -> None:

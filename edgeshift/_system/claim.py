@@ -1,0 +1,37 @@
+"""A folder belongs to the work it was started for: the arguments of the work are a JSON file in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgeshift._system.files import atomic_write
+
+
+def claim(path: Path, arguments: Any) -> list[str]:
+    """Write the arguments of a long work to a file, or compare them with those in the file if it exists.
+
+    Args:
+        path: the file; its folder is created.
+        arguments: anything that msgspec encodes as a JSON object.
+
+    Returns:
+        The names of the arguments that differ from those in the file. Empty: none, or the file is new.
+
+    Raises:
+        ValueError: the file is damaged.
+        OSError: the file cannot be read or written.
+    """
+    data = msgspec.json.encode(arguments)
+    if not path.exists():
+        with atomic_write(path) as part:
+            part.write_bytes(msgspec.json.format(data, indent=1))
+        return []
+    try:
+        before, now = msgspec.json.decode(path.read_bytes()), msgspec.json.decode(data)
+        # Values are compared as JSON, because the order of the keys of an object may matter.
+        return [name for name in now if msgspec.json.encode(before[name]) != msgspec.json.encode(now[name])]
+    except (msgspec.MsgspecError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from error

@@ -207,7 +207,7 @@ def test_commands(file, capsys):
     assert "untrained" in printed
     for kind, count in spec.graph.operators.items():
         assert f"{count} {kind}" in printed
-    assert ("delegated  " in printed) == (spec.graph.delegated is not None)
+    assert (" of operators " in printed) == (spec.graph.delegated is not None)
     report = json.loads(run("verify", path, "--json"))
     assert report["ok"] and report["parity"]["frames"] == 32
     frames = len(list(demo_stream(size=32)))

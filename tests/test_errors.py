@@ -1,4 +1,4 @@
-"""One tree of errors, each saying what, where and what to do."""
+"""The errors of edgeshift and the functions that make their messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from edgeshift.errors import (
 CLASSES = {name: cls for name, cls in vars(errors).items() if inspect.isclass(cls) and issubclass(cls, Exception)}
 
 
-def test_the_tree_at_the_top_is_the_tree():
+def test_the_tree_in_the_docstring_lists_every_error():
     drawn = re.findall(r"^[│ ]*[├└]── (\w+)", errors.__doc__ or "", re.MULTILINE)
     assert errors.__doc__ is not None and "\nEdgeshiftError " in errors.__doc__
     assert sorted([*drawn, "EdgeshiftError"]) == sorted(CLASSES)
@@ -31,7 +31,7 @@ def test_the_tree_at_the_top_is_the_tree():
 
 
 @pytest.mark.parametrize("name", sorted(set(CLASSES) - {"EdgeshiftError"}))
-def test_every_error_is_one_of_ours_with_a_status(name):
+def test_every_error_has_its_base_class_status_and_docstring(name):
     error = CLASSES[name]
     assert error.__bases__ == (DeviceError if name == "DeviceLostError" else EdgeshiftError,)
     assert error.status == (1 if error is CheckFailedError else 2)
@@ -39,11 +39,11 @@ def test_every_error_is_one_of_ours_with_a_status(name):
     assert str(error("what happened")) == "what happened"
 
 
-def test_no_error_of_ours_is_caught_as_one_of_pythons():
+def test_the_base_class_derives_from_exception_alone():
     assert EdgeshiftError.__bases__ == (Exception,) and EdgeshiftError.status == 2
 
 
-def test_missing_has_the_exact_command():
+def test_missing_names_the_command_that_installs_the_extra():
     error = missing("OpenCV", "video", "reading video")
     assert isinstance(error, RuntimeMissingError)
     assert str(error) == 'reading video needs OpenCV, which is not installed: pip install "edgeshift[video]"'
@@ -60,11 +60,11 @@ def test_missing_has_the_exact_command():
         ("a\nb", ["c"], "unknown target 'a\\nb'; known: c"),
     ],
 )
-def test_unknown_gives_the_nearest_names(name, known, message):
+def test_unknown_lists_similar_names(name, known, message):
     assert unknown("target", name, known) == message == unknown("target", name, iter(known))
 
 
-def test_unknown_gives_three_names_at_most():
+def test_unknown_lists_at_most_three_names():
     near = unknown("model", "model", [f"model{i}" for i in range(9)])
     assert near.count("model") == 2 + 3  # the kind, the name, three hints
 
@@ -78,7 +78,7 @@ def test_unknown_gives_three_names_at_most():
         (ValueError("x" * 500), "x" * 200),
     ],
 )
-def test_somebody_elses_error_becomes_one_line(error, line):
+def test_one_line_shortens_the_message_of_another_library(error, line):
     assert one_line(error) == line
 
 

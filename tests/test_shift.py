@@ -1,4 +1,4 @@
-"""Shift tables row by row, against the papers' formulae written out again."""
+"""Shift tables, compared row by row with the formulae of the papers."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ COUNTS = [16, 24, 31, 32, 40, 64, 100, 160, 257, 2048]
 
 
 def moves(table: ShiftTable) -> list[tuple[int | None, int, int] | None]:
-    """What happens to each channel: (dt, dh, dw), or None where nothing moves."""
-    found: list[tuple[int | None, int, int] | None] = [None] * table.channels
+    """Return the shift (dt, dh, dw) of each channel; None: it is not shifted."""
+    shifts: list[tuple[int | None, int, int] | None] = [None] * table.channels
     for row in table.rows:
         for channel in range(row.start, row.stop):
-            assert found[channel] is None, "two rows name one channel"
-            found[channel] = (row.dt, row.dh, row.dw)
-    return found
+            assert shifts[channel] is None, "two rows contain one channel"
+            shifts[channel] = (row.dt, row.dh, row.dw)
+    return shifts
 
 
 def fills(table: ShiftTable) -> set[str]:
     return {row.fill for row in table.rows}
 
 
-def rest(table: ShiftTable, *groups: list[tuple[int, int, int]]) -> list[tuple[int, int, int] | None]:
-    """The groups one after the other, and nothing for the channels that are left."""
+def groups_then_none(table: ShiftTable, *groups: list[tuple[int, int, int]]) -> list[tuple[int, int, int] | None]:
+    """Return the shifts of the groups in order, and None for the other channels."""
     named = [move for group in groups for move in group]
     return [*named, *[None] * (table.channels - len(named))]
 
@@ -42,9 +42,9 @@ def test_tsn_moves_nothing(channels):
 
 
 @pytest.mark.parametrize("channels", [8, 15, *COUNTS])
-def test_tsm_past_only(channels):
+def test_tsm_past_only_reads_one_frame_back(channels):
     table, fold = tsm(channels), channels // 8
-    assert moves(table) == rest(table, [(1, 0, 0)] * fold)
+    assert moves(table) == groups_then_none(table, [(1, 0, 0)] * fold)
     assert (table.depth, table.state_channels, table.counts_frames) == (1, fold, False)
     assert fills(table) == {"zero"}
 
@@ -52,13 +52,13 @@ def test_tsm_past_only(channels):
 @pytest.mark.parametrize("channels", [8, 15, *COUNTS])
 def test_tsm_bidirectional_has_the_future_first(channels):
     table, fold = tsm(channels, bidirectional=True), channels // 8
-    assert moves(table) == rest(table, [(-1, 0, 0)] * fold, [(1, 0, 0)] * fold)
+    assert moves(table) == groups_then_none(table, [(-1, 0, 0)] * fold, [(1, 0, 0)] * fold)
     assert table.state_channels == fold
     assert [row.dt for row in table.future] == [-1]
 
 
 @pytest.mark.parametrize("div", [3, 4, 8, 16])
-def test_tsm_of_another_share(div):
+def test_tsm_with_another_div(div):
     assert tsm(48, div=div).state_channels == 48 // div
     assert tsm(48, div=div, bidirectional=True).rows[-1].stop == 48 // div * 2
 
@@ -67,7 +67,7 @@ def test_tsm_of_another_share(div):
 def test_stsm_past_only_gives_the_time_group_to_the_past(channels):
     table, half = stsm(channels), channels // 16
     space = [[move] * half for move in ((0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))]
-    assert moves(table) == rest(table, [(1, 0, 0)] * (channels // 8), *space)
+    assert moves(table) == groups_then_none(table, [(1, 0, 0)] * (channels // 8), *space)
     assert table.state_channels == tsm(channels).state_channels
     assert len(table.space) == 4 and len(table.past) == 1
     assert fills(table) == {"zero"}
@@ -77,14 +77,14 @@ def test_stsm_past_only_gives_the_time_group_to_the_past(channels):
 def test_stsm_bidirectional_has_six_equal_groups(channels):
     table, half = stsm(channels, bidirectional=True), channels // 16
     order = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
-    assert moves(table) == rest(table, *([move] * half for move in order))
+    assert moves(table) == groups_then_none(table, *([move] * half for move in order))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 @pytest.mark.parametrize("channels", [32, 40, 64, 100, 257, 2048])
-def test_tsam_past_only_packs_the_past_groups(channels, depth):
+def test_tsam_past_only_packs_the_groups_that_read_back(channels, depth):
     table, f = tsam(channels, depth=depth), channels // 8 // depth
-    assert moves(table) == rest(table, *([(age, 0, 0)] * f for age in range(1, depth + 1)))
+    assert moves(table) == groups_then_none(table, *([(age, 0, 0)] * f for age in range(1, depth + 1)))
     assert table.depth == depth
     assert table.state_channels == f * depth * (depth + 1) // 2
     assert table.counts_frames
@@ -98,11 +98,11 @@ def test_tsam_bidirectional_alternates_future_and_past(channels, depth):
     groups = []
     for age in range(1, depth + 1):
         groups += [[(-age, 0, 0)] * f, [(age, 0, 0)] * f]
-    assert moves(table) == rest(table, *groups)
+    assert moves(table) == groups_then_none(table, *groups)
     assert table.state_channels == f * depth * (depth + 1) // 2
 
 
-def test_tsam_with_zeros_need_not_count_frames():
+def test_only_keep_rows_count_frames():
     assert not tsam(64, fill="zero").counts_frames
     assert fills(tsam(64, fill="zero")) == {"zero"}
     assert tsm(64, fill="keep").counts_frames and stsm(64, fill="keep").counts_frames
@@ -129,18 +129,20 @@ def test_too_few_channels_name_the_smallest_count_that_works(name, options, smal
             make(channels, bidirectional=bidirectional, **options)
         assert "\n" not in str(caught.value)
     table = make(smallest, bidirectional=bidirectional, **options)
-    assert all(row.channels == 1 or row.dt == 1 for row in table.rows), "the smallest count moves one channel a group"
+    assert all(row.channels == 1 or row.dt == 1 for row in table.rows), (
+        "the smallest count shifts one channel per group"
+    )
     assert table.state_channels > 0
 
 
 @pytest.mark.parametrize("depth", [0, -1])
-def test_a_depth_that_is_no_shift_is_refused(depth):
+def test_a_depth_below_one_is_refused(depth):
     with pytest.raises(ShiftError, match="use 1 or more"):
         tsam(64, depth=depth)
 
 
 @pytest.mark.parametrize("name", ["tsm", "stsm", "tsam"])
-def test_a_table_that_needs_the_future_cannot_stream_and_says_what_to_do(name):
+def test_a_table_with_future_rows_cannot_stream_and_the_message_has_remedies(name):
     table = TABLES[name](64, bidirectional=True)
     with pytest.raises(ShiftError) as caught:
         table.require_streamable()
@@ -153,7 +155,7 @@ def test_a_table_that_needs_the_future_cannot_stream_and_says_what_to_do(name):
     table.past_only().require_streamable()
 
 
-def test_the_message_says_how_far_ahead():
+def test_the_message_says_how_many_frames_ahead():
     table = ShiftTable("far", 8, (Row(-3, 0, 0, 2, 4),))
     with pytest.raises(ShiftError, match="channels 2 to 3 need the frame that comes 3 later"):
         table.require_streamable()
@@ -171,7 +173,7 @@ def test_past_only_keeps_the_slots_and_fills_the_future_with_zeros(name):
 
 
 @pytest.mark.parametrize("name", ["tsm", "stsm", "tsam"])
-def test_past_only_leaves_kept_future_channels_alone(name):
+def test_past_only_does_not_shift_future_channels_with_fill_keep(name):
     both = TABLES[name](64, bidirectional=True, fill="keep")
     past = both.past_only()
     assert past.rows == tuple(row for row in both.rows if row not in both.future)
@@ -179,7 +181,7 @@ def test_past_only_leaves_kept_future_channels_alone(name):
 
 
 @pytest.mark.parametrize("name", ["tsn", "tsm", "stsm", "tsam"])
-def test_past_only_changes_nothing_that_streams(name):
+def test_past_only_does_not_change_a_table_that_streams(name):
     assert TABLES[name](64).past_only() == TABLES[name](64)
 
 
@@ -208,7 +210,7 @@ def test_pieces_cover_all_channels_in_order(table):
     assert all((row.start, row.stop) == (start, stop) for start, stop, row in pieces if row)
 
 
-def test_depth_and_state_of_rows_that_look_far_back():
+def test_depth_and_state_channels_of_rows_with_several_frames():
     table = ShiftTable("far", 10, (Row(3, 0, 0, 0, 2), Row(1, 0, 0, 4, 5), Row(-2, 0, 0, 6, 7)))
     assert table.depth == 3
     assert table.state_channels == 2 * 3 + 1
@@ -231,14 +233,14 @@ def test_depth_and_state_of_rows_that_look_far_back():
     ],
     ids=["overlap", "order", "empty", "backwards", "too far", "negative", "time+h", "time+w", "diagonal keep"],
 )
-def test_rows_that_make_no_table_are_refused(rows, words):
+def test_inconsistent_rows_are_refused(rows, words):
     with pytest.raises(ShiftError, match=words) as caught:
         ShiftTable("odd", 8, rows)
     assert str(caught.value).startswith("odd: ")
     assert "\n" not in str(caught.value)
 
 
-def test_rows_that_touch_and_a_last_row_to_the_end_are_fine():
+def test_adjacent_rows_over_all_channels_are_valid():
     assert ShiftTable("full", 8, (Row(1, 0, 0, 0, 3), Row(0, 1, 1, 3, 8))).state_channels == 3
 
 

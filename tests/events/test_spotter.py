@@ -1,4 +1,4 @@
-"""The consensus rule: when answers add up to an event, how events are counted, and how a rule is chosen."""
+"""Event rules: when a spotter announces an event, how detections are scored, and how a rule is chosen."""
 
 from __future__ import annotations
 
@@ -27,26 +27,22 @@ def rule(window=2, threshold=0.6, hold_off=1.0, none=None) -> RuleSpec:
 
 
 def sure(text: str, share: float = 0.9) -> np.ndarray:
-    """Logits of answers that give ``share`` to one label each: "a", "b", or "." for none."""
+    """Return logits of frames that give ``share`` to one label each: "a", "b", or "." for none."""
     rows = np.full((len(text), 3), (1 - share) / 2)
     rows[np.arange(len(text)), [{"a": 0, "b": 1, ".": 2}[c] for c in text]] = share
     return np.log(rows).astype(np.float32)
 
 
 def announced(text: str, spotter: Spotter, begin: float = 0.0) -> list[tuple[str, float]]:
-    """(label, frame) of what is announced."""
-    found = []
-    for index, row in enumerate(sure(text)):
-        one = spotter.feed(row, begin + index * SPACING)
-        if one is not None:
-            found.append((one.label, round((one.timestamp - begin) / SPACING)))
-    return found
+    """Return (label, frame) of each detection."""
+    detections = [spotter.feed(row, begin + index * SPACING) for index, row in enumerate(sure(text))]
+    return [(found.label, round((found.timestamp - begin) / SPACING)) for found in detections if found is not None]
 
 
 # --- the spotter ----------------------------------------------------------------------------------------------------
 
 
-def test_it_takes_a_window_of_answers():
+def test_a_label_is_announced_when_its_mean_over_the_window_reaches_the_threshold():
     assert announced("..a...", Spotter(rule(window=2), NAMES)) == []
     assert announced("..aa..", Spotter(rule(window=2), NAMES)) == [("a", 3)]
     assert announced("..aa..", Spotter(rule(window=3, threshold=0.61), NAMES)) == [("a", 3)]
@@ -54,7 +50,7 @@ def test_it_takes_a_window_of_answers():
     assert announced("..a...", Spotter(rule(window=1), NAMES)) == [("a", 2)]
 
 
-def test_before_the_first_frame_there_is_no_gesture():
+def test_frames_before_the_first_count_as_no_gesture():
     assert announced("aaaa", Spotter(rule(window=4, threshold=0.6), NAMES)) == [("a", 2)]
 
 
@@ -66,15 +62,15 @@ def test_the_score_is_the_mean_probability():
     assert one.score == pytest.approx(0.9, abs=1e-6)
 
 
-def test_none_is_never_announced_and_must_be_outweighed():
+def test_no_gesture_is_never_announced_and_must_not_be_more_likely():
     assert announced("......", Spotter(rule(), NAMES)) == []
-    # 0.45 of "a" is over the threshold, and "none" has as much or more.
+    # "a" reaches the threshold with 0.45, but "none" is more likely.
     spotter = Spotter(rule(window=1, threshold=0.3), NAMES)
     assert spotter.feed(np.log(np.array([0.45, 0.05, 0.5])), 0.0) is None
     assert spotter.feed(np.log(np.array([0.5, 0.05, 0.45])), 0.25) is not None
 
 
-def test_which_label_is_none():
+def test_the_rule_decides_which_label_means_no_gesture():
     assert announced("bb..", Spotter(rule(none="b"), NAMES)) == [("none", 3)]
     assert Spotter(rule(), ("a", "b", "c")).feed(sure(".")[0], 0.0) is None
     assert announced("...", Spotter(rule(window=1), ("a", "b", "c"))) == [("c", 0)]
@@ -86,13 +82,13 @@ def test_a_held_label_is_announced_once():
     assert announced("a" * 40, Spotter(rule(hold_off=0.5), NAMES)) == [("a", 1)]
 
 
-def test_after_it_has_fallen_it_is_announced_again():
+def test_a_label_that_has_fallen_below_the_threshold_is_announced_again():
     assert announced("aa......aa", Spotter(rule(hold_off=0.5), NAMES)) == [("a", 1), ("a", 9)]
 
 
-def test_the_hold_off_is_for_every_label():
+def test_the_hold_off_applies_to_every_label():
     assert announced("aabb......", Spotter(rule(hold_off=1.0), NAMES)) == [("a", 1)]
-    # Held on, it is announced when the time is up.
+    # A label that is held is announced when the hold-off has passed.
     assert announced("aabbbbbb", Spotter(rule(hold_off=1.0), NAMES)) == [("a", 1), ("b", 5)]
     assert announced("aabbbbbb", Spotter(rule(hold_off=0.0), NAMES)) == [("a", 1), ("b", 3)]
 
@@ -104,11 +100,11 @@ def test_another_label_waits_until_the_announced_one_has_fallen():
     assert labels == ["a", None, "b"]
 
 
-def test_with_a_memory_the_stroke_decides_and_not_its_end():
-    remembers = msgspec.structs.replace(rule(window=1), memory=8)
-    # Most of the stroke speaks for "a" while it is not complete; its last frame, complete, for "b".
+def test_with_a_memory_the_whole_gesture_decides_not_its_last_frame():
+    with_memory = msgspec.structs.replace(rule(window=1), memory=8)
+    # Most of the gesture indicates "a" while it is not complete. Its last frame, when it is complete, indicates "b".
     stroke = np.array([[4.0, 0.0, 9.0]] * 5 + [[0.0, 3.0, -3.0]])
-    spotter = Spotter(remembers, NAMES)
+    spotter = Spotter(with_memory, NAMES)
     found = [one for index, row in enumerate(stroke) if (one := spotter.feed(row, index * SPACING))]
     assert [(one.label, one.timestamp) for one in found] == [("a", 5 * SPACING)]
     spotter = Spotter(rule(window=1), NAMES)
@@ -116,34 +112,34 @@ def test_with_a_memory_the_stroke_decides_and_not_its_end():
     assert [one.label for one in found] == ["b"]
 
 
-def test_a_memory_ends_at_the_last_announcement():
-    remembers = msgspec.structs.replace(rule(window=1, hold_off=0.0), memory=100)
+def test_the_memory_starts_at_the_last_detection():
+    with_memory = msgspec.structs.replace(rule(window=1, hold_off=0.0), memory=100)
     rows = np.array([[9.0, 0.0, 0.0]] * 6 + [[0.0, 0.0, 9.0]] * 2 + [[0.0, 1.0, -5.0]])
-    spotter = Spotter(remembers, NAMES)
+    spotter = Spotter(with_memory, NAMES)
     found = [one for index, row in enumerate(rows) if (one := spotter.feed(row, index * SPACING))]
     assert [(one.label, one.timestamp) for one in found] == [("a", 0.0), ("a", 8 * SPACING)]
     spotter.reset()
     assert spotter.feed(np.array([0.0, 1.0, -5.0]), 0.0) == Detection("b", pytest.approx(0.73, abs=0.01), 0.0)
 
 
-def test_gestures_together_are_what_is_complete():
-    """Two labels share what one alone would have needed, and which of them it was must be said as well."""
+def test_with_a_memory_the_score_is_complete_times_which():
+    """Gestures together are complete with 0.75, but the score also contains which of them it was."""
     row = np.log(np.array([0.4, 0.35, 0.25]))
-    remembers = msgspec.structs.replace(rule(window=1, threshold=0.6), memory=8)
-    assert Spotter(remembers, NAMES).feed(row, 0.0) is None  # complete by 0.75, "a" by 0.4 / 0.75 of that
-    spotter = Spotter(remembers, NAMES)
-    assert spotter.feed(np.array([6.0, 0.0, 9.0]), 0.0) is None  # not complete, and surely "a"
+    with_memory = msgspec.structs.replace(rule(window=1, threshold=0.6), memory=8)
+    assert Spotter(with_memory, NAMES).feed(row, 0.0) is None  # complete with 0.75, "a" with 0.4 / 0.75 of that
+    spotter = Spotter(with_memory, NAMES)
+    assert spotter.feed(np.array([6.0, 0.0, 9.0]), 0.0) is None  # not complete, and certainly "a"
     one = spotter.feed(row, SPACING)
     which = probabilities(np.array([6 + np.log(0.4), np.log(0.35)]) / 2)[0]
     assert one is not None and one.label == "a" and one.score == pytest.approx(0.75 * which)
 
 
-def test_with_a_memory_of_one_frame_the_score_is_the_labels_probability():
+def test_with_a_memory_of_one_frame_the_score_is_the_probability_of_the_label():
     one = Spotter(RuleSpec(window=1, threshold=0.3, memory=1), NAMES).feed(np.log(np.array([0.4, 0.35, 0.25])), 0.0)
     assert one is not None and one.label == "a" and one.score == pytest.approx(0.4)
 
 
-def test_a_rule_in_words():
+def test_describe_rule_puts_a_rule_into_words():
     assert describe_rule(rule(window=3, threshold=0.5, hold_off=1.0), NAMES) == (
         "the label with the largest mean probability over 3 frames is announced when its mean reaches 0.5; after that, "
         "nothing is announced for at least 1 s and until its mean is below 0.5; 'none' means no gesture"
@@ -158,7 +154,7 @@ def test_a_rule_in_words():
     assert describe_rule(rule(), ("a", "b")).endswith("is below 0.6")
 
 
-def test_reset_and_a_clock_that_jumps_back_begin_anew():
+def test_a_reset_and_a_time_that_jumps_back_restart_the_spotter():
     spotter = Spotter(rule(hold_off=100), NAMES)
     assert announced("aa", spotter) == [("a", 1)]
     assert announced("..aa", spotter, begin=10) == []
@@ -181,7 +177,7 @@ def test_reset_and_a_clock_that_jumps_back_begin_anew():
         (np.zeros(3), math.inf, "timestamp of inf"),
     ],
 )
-def test_what_is_no_answer_is_refused(logits, time, words):
+def test_invalid_logits_and_times_are_refused(logits, time, words):
     with pytest.raises(EdgeshiftError) as caught:
         Spotter(rule(), NAMES).feed(logits, time)
     assert words in str(caught.value)
@@ -192,8 +188,8 @@ def test_large_logits_do_not_overflow():
     assert probabilities(np.array([3e38, -3e38], np.float32)).tolist() == [1.0, 0.0]
 
 
-def test_it_is_cheap():
-    """A tenth of a millisecond would be felt beside a step of one; it takes about a tenth of that."""
+def test_feeding_takes_less_than_half_a_millisecond():
+    """A step takes about a millisecond; the spotter takes about a hundredth of that, and must stay below half."""
     spotter, row = Spotter(rule(window=16), NAMES), sure("a")[0]
     times = []
     for index in range(300):
@@ -203,7 +199,7 @@ def test_it_is_cheap():
     assert sorted(times)[150] < 5e-4
 
 
-def test_a_stream_gives_its_spotter():
+def test_a_stream_makes_a_spotter_with_its_rule():
     spec = stream_spec(rule=rule(window=1, threshold=0.3, none="none"))
     stream = model(spec).stream()
     spotter = stream.spotter()
@@ -215,11 +211,11 @@ def test_a_stream_gives_its_spotter():
         model().stream().spotter()
 
 
-# --- all at once ----------------------------------------------------------------------------------------------------
+# --- recordings -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_at_once_is_frame_by_frame(seed):
+def test_a_recording_gives_the_same_detections_as_a_spotter(seed):
     random = np.random.default_rng(seed)
     drift = np.cumsum(random.normal(0, 0.7, (400, 3)), 0)
     logits = (drift - drift.mean(1, keepdims=True)) * 0.4
@@ -237,14 +233,14 @@ def test_at_once_is_frame_by_frame(seed):
     assert max(counts) >= 3
 
 
-def test_window_means_of_less_than_a_window():
+def test_window_means_start_with_less_than_a_window():
     rows = sure("ab.")
     single = probabilities(rows)
     assert np.allclose(window_means(rows, 2), [single[0] / 2, single[:2].mean(0), single[1:].mean(0)])
     assert np.allclose(window_means(rows, 10)[-1], single.sum(0) / 10)
 
 
-# --- counting -------------------------------------------------------------------------------------------------------
+# --- scoring --------------------------------------------------------------------------------------------------------
 
 
 def at(label: str, time: float) -> Detection:
@@ -255,22 +251,22 @@ EVENTS = (Event("a", 2.0, 4.0), Event("b", 10.0, 12.0))
 
 
 @pytest.mark.parametrize(
-    ("spotted", "right", "false"),
+    ("detections", "right", "false"),
     [
         ([], 0, 0),
         ([at("a", 4.5), at("b", 12.5)], 2, 0),
         ([at("b", 4.5), at("a", 12.5)], 0, 2),
-        ([at("a", 2.99)], 0, 1),  # before half of the stroke
+        ([at("a", 2.99)], 0, 1),  # before the middle of the event
         ([at("a", 3.0)], 1, 0),
         ([at("a", 6.0)], 1, 0),
         ([at("a", 6.01)], 0, 1),
-        ([at("a", 4.0), at("a", 5.0)], 1, 1),  # each event once
+        ([at("a", 4.0), at("a", 5.0)], 1, 1),  # an event is matched once
         ([at("a", 5.0), at("a", 4.0)], 1, 1),
         ([at("a", 20.0)], 0, 1),
     ],
 )
-def test_matching(spotted, right, false):
-    score = match_events(spotted, EVENTS, 60)
+def test_a_detection_matches_one_event_of_its_label_in_time(detections, right, false):
+    score = match_events(detections, EVENTS, 60)
     assert (score.right, score.false, score.missed) == (right, false, 2 - right)
     assert len(score.delays) == right and score.seconds == 60
 
@@ -282,7 +278,7 @@ def test_two_events_of_one_label_are_matched_in_order():
     assert sorted(score.delays) == [0.5, 0.75]
 
 
-def test_events_at_the_ends_count_for_nothing():
+def test_events_that_are_partly_outside_of_the_stream_are_not_counted():
     events = (Event("a", -1.0, 1.0), Event("b", 56.0, 58.5))
     assert match_events([], events, 60) == EventScore(seconds=60)
     assert match_events([at("a", 1.5), at("b", 59.0)], events, 60) == EventScore(seconds=60)
@@ -290,7 +286,7 @@ def test_events_at_the_ends_count_for_nothing():
     assert match_events([], [Event("b", 56.0, 58.0)], 60).missed == 1
 
 
-def test_figures():
+def test_precision_recall_f1_and_delays():
     score = EventScore(3, 1, 2, (0.5, -0.25, 1.0), 60) + EventScore(1, 1, 0, (0.25,), 60)
     assert score == EventScore(4, 2, 2, (0.5, -0.25, 1.0, 0.25), 120)
     assert score.precision == pytest.approx(4 / 6) and score.recall == pytest.approx(4 / 6)
@@ -306,7 +302,7 @@ def test_figures():
 
 
 def streams(count: int, flicker: float) -> list:
-    """Answers that are right for a second after each stroke, and for one frame now and then in between."""
+    """Return recordings whose logits are right for a second after each event, and flicker for single frames between."""
     random = np.random.default_rng(1)
     made = []
     for _ in range(count):
@@ -331,7 +327,7 @@ def score_of(chosen: RuleSpec, made: list) -> EventScore:
     return total
 
 
-def test_clean_answers_are_announced_at_once():
+def test_clean_logits_need_no_delay():
     made = streams(2, 0.0)
     chosen = choose_rule(made, SPACING, NAMES)
     assert chosen.none == "none"
@@ -339,7 +335,7 @@ def test_clean_answers_are_announced_at_once():
     assert score.f1 == 1.0 and score.delay(50) == 0.0
 
 
-def test_flicker_asks_for_a_window():
+def test_flickering_logits_need_a_window():
     made = streams(3, 0.15)
     chosen = choose_rule(made, SPACING, NAMES)
     assert chosen.window > 1
@@ -347,7 +343,7 @@ def test_flicker_asks_for_a_window():
     assert score_of(chosen, made).f1 > 0.9
 
 
-def test_a_chosen_rule_can_be_kept():
+def test_a_chosen_rule_survives_json():
     chosen = choose_rule(streams(1, 0.1), SPACING, NAMES)
     again = msgspec.json.decode(msgspec.json.encode(chosen), type=RuleSpec)
     assert again == chosen
@@ -365,16 +361,15 @@ def test_a_chosen_rule_can_be_kept():
         ([(np.arange(4), np.full((4, 3), np.nan), [])], 0.25),
     ],
 )
-def test_nothing_to_choose_by_is_one_line(made, spacing):
+def test_invalid_recordings_are_refused_in_one_line(made, spacing):
     with pytest.raises(EdgeshiftError) as caught:
         choose_rule(made, spacing, NAMES)
     assert "\n" not in str(caught.value)
 
 
-def test_what_leads_is_the_mean_over_what_there_is():
-    """Between announcements: the window fills up from the first answer, and slides then."""
-    rule = RuleSpec(window=3, threshold=0.9, hold_off=1.0, none="none")
-    spotter = Spotter(rule, ("a", "b", "none"))
+def test_leading_is_the_mean_over_the_frames_so_far():
+    """The window fills from the first frame on, and then slides."""
+    spotter = Spotter(rule(window=3, threshold=0.9), NAMES)
     assert spotter.leading() == (0, 0.0)
     shown = [np.array(row, np.float64) for row in ([0, 4, 0], [0, 0, 3], [5, 0, 0], [5, 0, 0], [5, 0, 0])]
     for index, logits in enumerate(shown):

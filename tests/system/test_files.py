@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files are written completely or not at all, and folders are locked."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_name_appears_at_the_end(tmp_path):
+def test_the_file_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "a.bin"
     with atomic_write(path) as temporary:
         temporary.write_bytes(b"whole")
         assert not path.exists()
-        assert temporary.parent == tmp_path, "a rename only works within one file system"
-        assert temporary.suffix == path.suffix and temporary.name.startswith("."), "tools go by the suffix"
+        assert temporary.parent == tmp_path, "a rename needs the same file system"
+        assert temporary.suffix == path.suffix and temporary.name.startswith("."), "tools look at the suffix"
     assert path.read_bytes() == b"whole"
     assert names(tmp_path) == ["a.bin"]
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit])
-def test_a_failure_leaves_what_was_there(tmp_path, error):
+def test_a_failure_keeps_the_old_file(tmp_path, error):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with pytest.raises(error), atomic_write(path) as temporary:
@@ -41,8 +41,8 @@ def test_a_failure_leaves_what_was_there(tmp_path, error):
     assert names(tmp_path) == ["a.bin"]
 
 
-def test_a_reader_keeps_the_old_file(tmp_path):
-    """Runtimes map the file: it must not change under them."""
+def test_an_open_reader_keeps_the_old_content(tmp_path):
+    """Runtimes map files into memory, so the content of an open file must not change."""
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with path.open("rb") as reader:
@@ -52,55 +52,55 @@ def test_a_reader_keeps_the_old_file(tmp_path):
     assert path.read_bytes() == b"new"
 
 
-def test_a_writer_that_removed_the_temporary_file_is_an_error(tmp_path):
+def test_a_removed_temporary_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.bin") as temporary:
         temporary.unlink()
     assert names(tmp_path) == []
 
 
-def test_a_name_that_is_a_folder_is_an_error_and_leaves_nothing(tmp_path):
+def test_a_path_that_is_a_folder_is_an_error_and_leaves_no_file(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(OSError, match="directory"), atomic_write(tmp_path / "a") as temporary:
         temporary.write_bytes(b"x")
     assert names(tmp_path) == ["a"]
 
 
-def test_folders_are_made(tmp_path):
+def test_missing_folders_are_created(tmp_path):
     with atomic_write(tmp_path / "b" / "c" / "a.bin") as temporary:
         temporary.write_bytes(b"x")
     assert names(tmp_path / "b" / "c") == ["a.bin"]
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
-def test_permissions_are_those_of_any_other_new_file(tmp_path, mask):
+def test_permissions_follow_the_umask(tmp_path, mask):
     before = os.umask(mask)
     try:
         with atomic_write(tmp_path / "a.bin") as temporary:
             temporary.write_bytes(b"x")
-        assert os.umask(mask) == mask, "the mask is as it was"
+        assert os.umask(mask) == mask, "the mask is unchanged"
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == 0o666 & ~mask
 
 
-def test_two_writers_do_not_meet(tmp_path):
+def test_two_writers_use_different_temporary_files(tmp_path):
     path = tmp_path / "a.bin"
     with atomic_write(path) as first, atomic_write(path) as second:
         assert first != second
         first.write_bytes(b"first")
         second.write_bytes(b"second")
-    assert path.read_bytes() == b"first", "the outer one ends last"
+    assert path.read_bytes() == b"first", "the outer block ends last"
     assert names(tmp_path) == ["a.bin"]
 
 
-def test_hashes():
+def test_sha256_gives_the_hash_of_the_standard():
     assert sha256(b"abc") == ABC == sha256(memoryview(b"abc"))
 
 
-def test_two_at_once_do_not_share_a_folder(tmp_path):
+def test_a_folder_lock_admits_one_process_or_block_at_a_time(tmp_path):
     with folder_lock(tmp_path / "run"):
         with pytest.raises(EdgeshiftError, match="another process is using this folder"), folder_lock(tmp_path / "run"):
-            raise AssertionError("both were let in")
+            raise AssertionError("both blocks hold the lock")
         with folder_lock(tmp_path / "other"):
             pass
     with folder_lock(tmp_path / "run"):

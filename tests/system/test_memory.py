@@ -1,4 +1,4 @@
-"""Freed memory is kept where glibc can keep it; the collector runs rarely where that is asked for."""
+"""Settings of the allocator and of the garbage collector."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from edgeshift._system.memory import RARE_THRESHOLDS, rare_garbage_collection
 
-# In a process of its own: what is set cannot be unset.
+# This runs in another process, because the option cannot be unset.
 COUNT = """
 import resource, sys
 import numpy as np
@@ -27,16 +27,16 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(how: str) -> int:
-    """Pages that had to be made for 20 arrays of 8 MiB, one after the other."""
+    """Return the number of page faults while 20 arrays of 8 MiB are made and freed."""
     return int(subprocess.check_output([sys.executable, "-c", COUNT, how]))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the option")
-def test_an_array_that_was_freed_is_not_made_of_new_pages():
+def test_freed_arrays_are_reused_without_new_pages():
     assert faults("keep") < faults("plain") / 10
 
 
-def test_the_collector_is_as_it_was_afterwards() -> None:
+def test_the_usual_thresholds_return_after_the_block() -> None:
     usual = gc.get_threshold()
     with pytest.raises(RuntimeError), rare_garbage_collection():
         assert gc.get_threshold() == RARE_THRESHOLDS != usual

@@ -1,4 +1,4 @@
-"""Lists of labelled clips: what is found, what is mapped, and what a hostile list may not do."""
+"""Data sets of labelled clips: folders, CSV files, label maps, and hostile CSV files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def listed(root: Path, text: str, encoding: str = "utf-8") -> Path:
     return path
 
 
-def test_a_folder_for_each_label(folder: Path) -> None:
+def test_a_folder_with_a_folder_for_each_label(folder: Path) -> None:
     data = read_dataset(folder)
     assert [(clip.name, clip.label) for clip in data.clips] == [
         ("left/a.MP4", "left"),
@@ -40,7 +40,7 @@ def test_a_folder_for_each_label(folder: Path) -> None:
     assert all(clip.path.is_file() for clip in data.clips)
 
 
-def test_a_list_with_splits_and_other_columns(folder: Path) -> None:
+def test_a_csv_file_with_splits_and_other_columns(folder: Path) -> None:
     path = listed(folder, "\ufefffile,scene,label,split\r\nright/a.mp4,1,right,val\r\nleft/b.mp4,2,left,train\r\n")
     assert [clip.name for clip in read_dataset(path).clips] == ["left/b.mp4", "right/a.mp4"]
     (only,) = read_dataset(path, split="val").clips
@@ -51,8 +51,8 @@ def test_a_list_with_splits_and_other_columns(folder: Path) -> None:
         read_dataset(folder, split="val")
 
 
-def test_a_clip_that_is_not_there_stays_in_the_list(folder: Path) -> None:
-    """It is counted as unreadable later, never dropped."""
+def test_a_missing_file_stays_in_the_data_set(folder: Path) -> None:
+    """It is counted as unreadable later, and not dropped here."""
     assert len(read_dataset(listed(folder, "file,label\ngone.mp4,left\n")).clips) == 1
 
 
@@ -62,7 +62,7 @@ def test_the_hash_is_of_names_and_labels(folder: Path) -> None:
     assert read_dataset(folder, {"left": "links"}).sha256 != first.sha256
 
 
-def test_labels_are_mapped(folder: Path) -> None:
+def test_the_label_map_is_applied(folder: Path) -> None:
     data = read_dataset(folder, read_label_map("left=links, right = rechts"))
     assert data.labels == {"links": 3, "rechts": 1}
     with pytest.raises(VideoError, match="unknown label 'lft'; did you mean left"):
@@ -70,7 +70,7 @@ def test_labels_are_mapped(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a", "a=", "=b", "a=b,", "a=b,a=c"])
-def test_a_label_map_that_is_none_is_one_line(text: str) -> None:
+def test_an_invalid_label_map_is_refused(text: str) -> None:
     with pytest.raises(VideoError, match="a label map has the form"):
         read_label_map(text)
 
@@ -96,7 +96,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("row", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_row_is_one_line(folder: Path, row: str) -> None:
+def test_hostile_rows_are_refused_in_one_line(folder: Path, row: str) -> None:
     (folder.parent / "outside.mp4").touch()
     (folder / "link.mp4").symlink_to("../outside.mp4")
     (folder / "away").symlink_to("..")
@@ -114,13 +114,13 @@ def test_a_link_out_of_a_folder_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "file\nx.mp4\n", "a,b\n1,2\n", "file,label\n"])
-def test_a_list_without_clips_or_columns_is_one_line(folder: Path, text: str) -> None:
+def test_a_csv_file_without_clips_or_columns_is_refused_in_one_line(folder: Path, text: str) -> None:
     with pytest.raises(VideoError) as caught:
         read_dataset(listed(folder, text))
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_list(folder: Path, tmp_path: Path) -> None:
+def test_paths_without_a_data_set_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="no such file or folder"):
         read_dataset(tmp_path / "gone")
     with pytest.raises(VideoError, match="cannot be read as a CSV file"):
@@ -130,8 +130,8 @@ def test_what_is_no_list(folder: Path, tmp_path: Path) -> None:
         read_dataset(tmp_path / "empty")
 
 
-def test_what_is_no_clip_is_listed(tmp_path):
-    """A video of a sort that is not read, and one that lies beside the folders: nothing is dropped in silence."""
+def test_ignored_files_are_listed(tmp_path):
+    """They are videos of an unknown format, and videos that are in no label's folder."""
     for name in ("left/a.mp4", "left/b.wmv", "stray.mp4", "left/notes.txt", "split.csv", "left/.cache/c.wmv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")

@@ -1,4 +1,4 @@
-"""fit_frame against the two orders of work it stands for, on noise, drawn pictures and real video."""
+"""fit_frame compared with a plain resize and with resize-then-crop, on noise and real video."""
 
 from __future__ import annotations
 
@@ -94,15 +94,15 @@ def test_out_is_written_and_returned(fit: str, order: str) -> None:
     assert np.array_equal(out, fit_frame(frame, spec))
 
 
-def test_views_are_taken_as_they_are() -> None:
+def test_views_of_arrays_are_fitted_like_copies() -> None:
     frame = noise(200, 300)
     for view in (frame[::-1], frame[:, :, ::-1], frame[10:150, 20:200], frame[::2, ::3]):
         for spec in (FrameSpec(64, 64), FrameSpec(64, 64, "crop")):
             assert np.array_equal(fit_frame(view, spec), fit_frame(view.copy(), spec))
 
 
-def test_an_extreme_shape_stays_small() -> None:
-    # The whole frame would resize to 256 x 2,097,152. Only the neighbourhood of the centre is resampled.
+def test_an_extreme_shape_needs_little_memory() -> None:
+    # The whole frame would be resized to 256 x 2,097,152. Only the neighbourhood of the centre is resampled.
     assert fit_frame(noise(1, 8191), FrameSpec(224, 224, "crop")).shape == (224, 224, 3)
 
 
@@ -116,7 +116,7 @@ def test_an_extreme_shape_stays_small() -> None:
         (None, "not NoneType"),
     ],
 )
-def test_a_wrong_frame_is_one_clear_line(frame: Frame, words: str) -> None:
+def test_an_invalid_frame_is_refused_in_one_line(frame: Frame, words: str) -> None:
     with pytest.raises(VideoError) as caught:
         fit_frame(frame, FrameSpec(8, 8))
     assert words in str(caught.value)
@@ -124,7 +124,7 @@ def test_a_wrong_frame_is_one_clear_line(frame: Frame, words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_wrong_out_is_refused() -> None:
+def test_an_invalid_out_is_refused() -> None:
     with pytest.raises(VideoError, match=r"out must be C-contiguous uint8 \[8, 8, 3\]"):
         fit_frame(noise(9, 9), FrameSpec(8, 8), np.zeros((8, 9, 3), np.uint8))
     with pytest.raises(VideoError, match="C-contiguous"):
@@ -156,6 +156,6 @@ def test_a_spec_survives_json_and_refuses_unknown_fields() -> None:
         msgspec.json.decode(b'{"height": 8, "width": 8, "mean": 0}', type=FrameSpec)
 
 
-def test_importing_frames_loads_neither_opencv_nor_torch() -> None:
-    code = "import sys, edgeshift.video.fit, edgeshift.video.clips; sys.exit('cv2' in sys.modules or 'torch' in sys.modules)"
+def test_importing_the_video_package_loads_neither_opencv_nor_torch() -> None:
+    code = "import sys, edgeshift.video.fit, edgeshift.video.clips; sys.exit(bool({'cv2', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

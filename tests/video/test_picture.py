@@ -1,4 +1,4 @@
-"""Pictures are written whole, in RGB, in a format that the name says."""
+"""Pictures are written completely, from RGB, in the format of the suffix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgeshift.video.picture import write_picture
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.JPG", "deep/a.jpeg"])
-def test_a_picture_reads_back_in_the_same_colours(tmp_path: Path, name: str) -> None:
+def test_a_picture_reads_back_with_the_same_colours(tmp_path: Path, name: str) -> None:
     picture = np.full((16, 16, 3), (200, 100, 20), np.uint8)
     write_picture(tmp_path / name, picture)
     found = cv2.imread(str(tmp_path / name))[..., ::-1]
@@ -21,13 +21,13 @@ def test_a_picture_reads_back_in_the_same_colours(tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["a", "a.gif", "a.tflite"])
-def test_another_format_is_one_line_and_no_file(tmp_path: Path, name: str) -> None:
+def test_another_suffix_is_refused_without_a_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(EdgeshiftError, match="ends in"):
         write_picture(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_no_picture_leaves_no_file(tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_encoded_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(EdgeshiftError, match="could not be encoded"):
         write_picture(tmp_path / "a.png", np.zeros((0, 4, 3), np.uint8))
     assert not list(tmp_path.iterdir())

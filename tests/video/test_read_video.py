@@ -1,4 +1,4 @@
-"""Reading, sampling and writing clips: made here, each frame carrying its number."""
+"""Read, sample and write clips. The clips are made here, and each frame contains its number."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,7 @@ from edgeshift.video.fit import Frame
 
 
 def numbered(count: int, height: int = 48, width: int = 64) -> Iterator[Frame]:
-    """Frames that carry their number as eight black or white columns: no codec mixes those up."""
+    """Yield frames that show their number as eight black or white columns, which survive every codec."""
     for index in range(count):
         bits = np.array([index >> bit & 1 for bit in range(8)], np.uint8) * 255
         yield np.broadcast_to(bits.repeat(width // 8)[None, :, None], (height, width, 3)).copy()
@@ -40,7 +41,7 @@ def clip(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
 @pytest.mark.parametrize("fps", [10.0, 24.0, 30000 / 1001, 60.0])
-def test_what_is_written_is_read(tmp_path: Path, suffix: str, fps: float) -> None:
+def test_a_written_video_reads_back_with_its_times(tmp_path: Path, suffix: str, fps: float) -> None:
     path = tmp_path / f"clip{suffix}"
     write_video(path, numbered(20), fps)
     frames = list(read_video(path))
@@ -59,22 +60,24 @@ def test_frames_are_rgb(tmp_path: Path) -> None:
     assert red[8, 8, 0] > 200 > 60 > red[8, 8, 2]
 
 
-def test_stopping_early_releases_the_file(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    released = []
+def replace_capture(monkeypatch: pytest.MonkeyPatch, **changes: Callable[..., object]) -> None:
+    """Make OpenCV return captures with changed methods. A change is called with the original method first."""
+    original = cv2.VideoCapture
 
-    class Watched:
+    class Capture:
         def __init__(self, *arguments: object) -> None:
-            self.inner = cv2_capture(*arguments)
+            self.inner = original(*arguments)
 
         def __getattr__(self, name: str) -> object:
-            return getattr(self.inner, name)
+            method = getattr(self.inner, name)
+            return partial(changes[name], method) if name in changes else method
 
-        def release(self) -> None:
-            released.append(True)
-            self.inner.release()
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
 
-    cv2_capture = cv2.VideoCapture
-    monkeypatch.setattr(cv2, "VideoCapture", Watched)
+
+def test_the_file_is_released_when_reading_stops_early(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = []
+    replace_capture(monkeypatch, release=lambda release: (released.append(True), release()))
     frames = read_video(clip)
     next(frames)
     frames.close()  # type: ignore[attr-defined]
@@ -82,21 +85,11 @@ def test_stopping_early_releases_the_file(clip: Path, monkeypatch: pytest.Monkey
     assert len(released) == 2
 
 
-def test_a_clock_that_stops_or_runs_back_is_replaced(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_that_stop_or_run_back_are_replaced_by_the_frame_rate(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stamps = iter([0.0, 100.0, 0.0, float("nan"), 50.0, 900.0] + [0.0] * 40)
-
-    class Wrong:
-        def __init__(self, *arguments: object) -> None:
-            self.inner = cv2_capture(*arguments)
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self.inner, name)
-
-        def get(self, what: int) -> float:
-            return next(stamps) if what == cv2.CAP_PROP_POS_MSEC else self.inner.get(what)
-
-    cv2_capture = cv2.VideoCapture
-    monkeypatch.setattr(cv2, "VideoCapture", Wrong)
+    replace_capture(monkeypatch, get=lambda get, what: next(stamps) if what == cv2.CAP_PROP_POS_MSEC else get(what))
     times = [timed.timestamp for timed in read_video(clip)]
     assert times[:8] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.9, 1.0, 1.1])
     assert times == sorted(set(times))
@@ -113,23 +106,12 @@ def test_uniform_repeats_frames_of_a_short_clip(tmp_path: Path) -> None:
     assert numbers(uniform(tmp_path / "short.mp4", 8)) == [0, 0, 0, 1, 1, 2, 2, 2]
 
 
-@pytest.mark.parametrize("announced", [0, 1, 39, 41, 70, 10**18])
-def test_uniform_survives_a_wrong_frame_count(clip: Path, monkeypatch: pytest.MonkeyPatch, announced: int) -> None:
-    class Wrong:
-        def __init__(self, *arguments: object) -> None:
-            self.inner = cv2_capture(*arguments)
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self.inner, name)
-
-        def get(self, what: int) -> float:
-            return announced if what == cv2.CAP_PROP_FRAME_COUNT else self.inner.get(what)
-
-    cv2_capture = cv2.VideoCapture
+@pytest.mark.parametrize("stated", [0, 1, 39, 41, 70, 10**18])
+def test_uniform_works_with_a_wrong_frame_count(clip: Path, monkeypatch: pytest.MonkeyPatch, stated: int) -> None:
     right = numbers(uniform(clip, 8))
-    monkeypatch.setattr(cv2, "VideoCapture", Wrong)
-    if announced > 1000:  # so far off that the file counts as cut short
-        with pytest.raises(VideoError, match=f"40 of {announced}"):
+    replace_capture(monkeypatch, get=lambda get, what: stated if what == cv2.CAP_PROP_FRAME_COUNT else get(what))
+    if stated > 1000:  # the file then looks as if it was cut short
+        with pytest.raises(VideoError, match=f"40 of {stated}"):
             uniform(clip, 8)
     else:
         assert numbers(uniform(clip, 8)) == right
@@ -146,28 +128,28 @@ def test_paced_does_not_drift(tmp_path: Path, fps: float, spacing: float) -> Non
     assert -0.0011 <= late.min() <= late.max() < 1 / fps + 0.0011
 
 
-def test_a_pace_faster_than_the_clip_takes_every_frame_once(clip: Path) -> None:
+def test_a_spacing_below_that_of_the_clip_takes_every_frame_once(clip: Path) -> None:
     assert numbers(list(paced(clip, 0.01))) == list(range(40))
 
 
-def test_a_gap_brings_no_burst() -> None:
+def test_one_frame_is_due_after_a_gap() -> None:
     pacer = Pacer(0.4)
     times = [i / 10 for i in (*range(9), *range(50, 60))]
     assert [time for time in times if pacer.takes(time)] == pytest.approx([0, 0.4, 0.8, 5.0, 5.2, 5.6])
 
 
-def test_a_clock_that_jumps_back_starts_anew() -> None:
+def test_a_pacer_restarts_when_the_time_jumps_back() -> None:
     pacer = Pacer(1.0)
     assert [pacer.takes(time) for time in (100.0, 100.5, 101.0, 3.0, 3.5, 4.0)] == [True, False, True] * 2
 
 
 @pytest.mark.parametrize("spacing", [0, -1, float("nan"), float("inf")])
-def test_a_senseless_spacing_is_refused(spacing: float) -> None:
+def test_an_invalid_spacing_is_refused(spacing: float) -> None:
     with pytest.raises(VideoError, match="seconds above 0"):
         Pacer(spacing)
 
 
-def test_a_folder_of_images_is_a_clip(tmp_path: Path) -> None:
+def test_a_folder_of_images_is_read_as_a_clip(tmp_path: Path) -> None:
     for index, frame in enumerate(numbered(12)):
         cv2.imwrite(str(tmp_path / f"frame{index}.{'png' if index % 2 else 'jpg'}"), frame)
     (tmp_path / "notes.txt").write_text("not a frame")
@@ -181,14 +163,14 @@ def test_a_folder_of_images_is_a_clip(tmp_path: Path) -> None:
         next(paced(tmp_path, 0.5))
 
 
-def test_a_file_that_breaks_off_late_yields_what_it_has(tmp_path: Path, clip: Path) -> None:
+def test_a_file_that_is_cut_after_half_yields_its_frames(tmp_path: Path, clip: Path) -> None:
     frames = list(read_video(cut(clip, tmp_path / "late.mp4", 0.8)))
     assert 20 <= len(frames) < 40
     assert len(uniform(tmp_path / "late.mp4", 8)) == 8
 
 
 def broken(kind: str, folder: Path) -> Path:
-    """A path of each kind that holds no usable video."""
+    """Make a path of this kind that holds no usable video."""
     path = folder / f"{kind}.mp4"
     clip = folder / "whole.mp4"
     write_video(clip, numbered(40), 10)
@@ -214,19 +196,12 @@ def broken(kind: str, folder: Path) -> Path:
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (8400, 16))
         writer.write(np.zeros((16, 8400, 3), np.uint8))
         writer.release()
-    elif kind == "bad image":
-        path = folder / "images"
-        path.mkdir()
-        (path / "1.png").write_bytes(b"no picture at all")
-    elif kind == "empty image":
-        path = folder / "images"
-        path.mkdir()
-        (path / "1.png").touch()
-    elif kind == "half an image":
+    elif kind.endswith("image"):
         path = folder / "images"
         path.mkdir()
         picture = cv2.imencode(".jpg", next(numbered(1)))[1].tobytes()
-        (path / "1.jpg").write_bytes(picture[: len(picture) * 2 // 3])
+        contents = {"bad": b"no picture at all", "empty": b"", "half an": picture[: len(picture) * 2 // 3]}
+        (path / ("1.jpg" if kind == "half an image" else "1.png")).write_bytes(contents[kind.removesuffix(" image")])
     return path
 
 
@@ -248,7 +223,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_what_cannot_be_read_is_one_clear_line(kind: str, tmp_path: Path) -> None:
+def test_unreadable_files_are_refused_in_one_line(kind: str, tmp_path: Path) -> None:
     path = broken(kind, tmp_path)
     for read in (lambda: list(read_video(path)), lambda: uniform(path, 8), lambda: list(paced(path, 0.4, fps=10))):
         with pytest.raises(VideoError) as caught:
@@ -259,7 +234,7 @@ def test_what_cannot_be_read_is_one_clear_line(kind: str, tmp_path: Path) -> Non
         assert "\n" not in message
 
 
-def test_broken_files_print_nothing(tmp_path: Path) -> None:
+def test_unreadable_files_print_nothing(tmp_path: Path) -> None:
     paths = []
     for kind in BROKEN:
         (tmp_path / kind).mkdir()
@@ -273,7 +248,7 @@ def test_broken_files_print_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_path_is_never_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
+def test_a_path_is_never_treated_as_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
     monkeypatch.chdir(tmp_path)
     clip.rename("http:clip.mp4")
     assert probe("http:clip.mp4").frames == 40
@@ -304,7 +279,9 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path, clip: Path) -> None:
         ("clip.avi", [np.zeros((8, 8), np.uint8)], "frame 0 is uint8"),
     ],
 )
-def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, name: str, frames: list[Frame], words: str) -> None:
+def test_a_video_that_cannot_be_written_leaves_no_file(
+    tmp_path: Path, name: str, frames: list[Frame], words: str
+) -> None:
     with pytest.raises(VideoError, match=words):
         write_video(tmp_path / name, frames, 10)
     assert list(tmp_path.iterdir()) == []
@@ -317,7 +294,7 @@ def test_a_failed_write_keeps_the_old_file(clip: Path) -> None:
     assert clip.read_bytes() == before
 
 
-def test_a_missing_encoder_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_encoder_is_named_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False, raising=False)
     with pytest.raises(VideoError, match="no encoder for mp4v"):
         write_video(tmp_path / "clip.mp4", numbered(2), 10)
@@ -325,23 +302,23 @@ def test_a_missing_encoder_is_one_clear_error(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("count", [0, -3])
-def test_a_senseless_count_is_refused(clip: Path, count: int) -> None:
+def test_an_invalid_count_is_refused(clip: Path, count: int) -> None:
     with pytest.raises(VideoError, match="ask for 1 or more"):
         uniform(clip, count)
 
 
 @pytest.mark.parametrize("fps", [0, -1, 1e6, float("nan")])
-def test_a_senseless_rate_is_refused(clip: Path, fps: float) -> None:
+def test_an_invalid_frame_rate_is_refused(clip: Path, fps: float) -> None:
     with pytest.raises(VideoError, match="frames per second"):
         next(read_video(clip, fps=fps))
 
 
-def test_limits_are_what_the_messages_say() -> None:
+def test_the_limit_has_the_value_in_the_messages() -> None:
     assert decode.MAX_SIDE == 8192
 
 
 def cut(whole: Path, path: Path, part: float) -> Path:
-    """Move the index of an mp4 before its data, then keep only ``part`` of the data."""
+    """Move the index of an mp4 before its data, then keep only the share ``part`` of the data."""
     data = whole.read_bytes()
     boxes, place = {}, 0
     while place < len(data):

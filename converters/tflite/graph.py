@@ -87,9 +87,9 @@ def graph_spec(body: bytes) -> GraphSpec:
             delegated.add(producer[tensor])
             pending.extend(operators[producer[tensor]].inputs)
     counts = Counter(operator.kind for operator in operators)
-    return GraphSpec(
-        operators=dict(counts.most_common()), partitions=len(delegates), delegated=len(delegated) / len(operators)
-    )
+    share = len(delegated) / len(operators)
+    operators_by_kind = dict(counts.most_common())
+    return GraphSpec(operators=operators_by_kind, partitions=len(delegates), delegated=share, backend="xnnpack")
 
 
 def _ends(details: dict[str, Any]) -> dict[str, End]:

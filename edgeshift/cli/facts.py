@@ -18,6 +18,8 @@ PASSED = {
     "fp16": "equal up to the rounding of fp16",
     "int8": "within the limits stated for int8",
 }
+#: {back end in a description: the name of its delegate}.
+DELEGATES = {"xnnpack": "XNNPACK", "coreml": "Core ML"}
 #: {form of the states: where they are between two frames}.
 PLACES = {"io": "", "native": ", kept by the runtime", "buffer": ", kept in buffers of the program"}
 
@@ -35,7 +37,7 @@ def graph_facts(spec: StreamSpec) -> Facts:
         return []
     facts: Facts = [("operators", _counts(graph.operators))] if graph.operators else []
     if graph.delegated is not None:
-        on = f"on {graph.backend}" if graph.backend else "delegated"
+        on = f"on {DELEGATES.get(graph.backend, graph.backend)}" if graph.backend else "delegated"
         pieces = "" if graph.partitions is None else f", {graph.partitions} partition{'s' * (graph.partitions != 1)}"
         facts.append(("delegate", f"{graph.delegated:.0%} of operators {on}{pieces}"))
     if graph.outside:

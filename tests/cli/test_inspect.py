@@ -34,7 +34,7 @@ def test_the_event_rule_in_words(run, tmp_path, rule, words):
 @pytest.mark.parametrize(
     ("graph", "words"),
     [
-        (GraphSpec(operators={"ADD": 2}, delegated=1.0, partitions=1, backend="XNNPACK"), "on XNNPACK, 1 partition\n"),
+        (GraphSpec(operators={"ADD": 2}, delegated=1.0, partitions=1, backend="xnnpack"), "on XNNPACK, 1 partition\n"),
         (GraphSpec(operators={"ADD": 2}, delegated=0.5, partitions=2), "50% of operators delegated, 2 partitions\n"),
     ],
 )

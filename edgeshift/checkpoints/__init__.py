@@ -50,10 +50,10 @@ def load_for_streaming(path: str | os.PathLike[str], **options: Unpack[LoadOptio
         CheckpointError: as ``load``; also bi-directional weights. The message names the choices.
         ModelError, RuntimeMissingError: as ``load``.
     """
-    require_packages("reading or writing weights")
-    from edgeshift.checkpoints.loader import load_file, require_streamable
+    checkpoint = load(path, **options)
+    from edgeshift.checkpoints.loader import require_streamable
 
-    return require_streamable(load_file(path, options), path)
+    return require_streamable(checkpoint, path)
 
 
 def save(

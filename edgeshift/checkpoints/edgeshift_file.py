@@ -17,7 +17,6 @@ from msgspec import Meta
 from torch import Tensor
 
 from edgeshift._system.files import atomic_write, sha256
-from edgeshift._system.text import is_printable
 from edgeshift.artifact.description import (
     ClipFrames,
     Consensus,
@@ -66,9 +65,6 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if self.labels is not None:
             check_labels(self.labels, self.config.classes)
-        for text in (self.source, self.license):
-            if text is not None and not is_printable(text):
-                raise ValueError(f"source or license {text!r:.80} is not one line of printable characters")
         if self.rule is not None:
             self.rule.no_gesture_index(self.labels or ())
         if self.frame_spacing is not None and not math.isfinite(self.frame_spacing):

@@ -20,6 +20,7 @@ from typing import Literal
 import torch
 
 from edgeshift.models import ModelConfig, build
+from edgeshift.models.config import Rounding
 
 #: Our name of the head of each backbone.
 HEADS = {"mobilenet_v2": "classifier.1", "resnet50": "fc"}
@@ -27,7 +28,6 @@ HEADS = {"mobilenet_v2": "classifier.1", "resnet50": "fc"}
 COUNTER = ".num_batches_tracked"
 
 Shapes = dict[str, tuple[int, ...]]
-Rounding = Literal["torchvision", "mit"]
 ChannelOrder = Literal["rgb", "bgr", "unknown"]
 
 

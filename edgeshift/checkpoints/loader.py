@@ -40,12 +40,11 @@ def load_file(path: str | os.PathLike[str], options: LoadOptions) -> Checkpoint:
     if size is not None:
         config = msgspec.structs.replace(config, size=size)
     network = _build(file, config, match)
-    has_head = match.classes is not None
     return Checkpoint(
         network,
         _describe(file, match, recorded, config, options),
         match.layout.name,
-        _notes(config, recorded, has_head=has_head),
+        _notes(config, recorded, has_head=match.classes is not None),
         recorded.training or {},
     )
 

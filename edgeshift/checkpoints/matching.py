@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from edgeshift.checkpoints.layouts import COUNTER, HEADS, LAYOUTS, Layout, Rounding, Shapes, backbone_shapes, recognise
+from edgeshift.checkpoints.layouts import COUNTER, HEADS, LAYOUTS, Layout, Shapes, backbone_shapes, recognise
 from edgeshift.checkpoints.weights_file import WeightsFile, quote
+from edgeshift.models.config import Rounding
 
 #: Every MobileNetV2 width multiplier that was published, the most common one first. They are tried in this order.
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 1.3, 1.4)

@@ -72,10 +72,9 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
     metadata: Mapping[str, str] = {}
     if (path.suffix == ".safetensors" and not data.startswith(_ZIP)) or _is_safetensors(data):
         tensors, metadata = _safetensors(path, data)
-    elif data.startswith(_ZIP):
-        _check_zip(path, data)
-        tensors = _state_dict(path, _torch(path, data))
-    elif data.startswith(_LEGACY):
+    elif data.startswith((_ZIP, _LEGACY)):
+        if data.startswith(_ZIP):
+            _check_zip(path, data)
         tensors = _state_dict(path, _torch(path, data))
     else:
         raise refusal(

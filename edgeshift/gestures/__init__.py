@@ -4,7 +4,7 @@ Importing this package needs no torch; drawing needs OpenCV.
 """
 
 from edgeshift.gestures.draw import SPACING, Clip, DrawnStream, draw_clip, draw_clips, draw_stream
-from edgeshift.gestures.motion import Action, Event, random_script
+from edgeshift.gestures.motion import Action, Event
 from edgeshift.gestures.script import parse_script
 from edgeshift.gestures.strokes import LABELS, STROKES, Stroke
 from edgeshift.gestures.strokes_file import read_strokes
@@ -22,6 +22,5 @@ __all__ = [
     "draw_clips",
     "draw_stream",
     "parse_script",
-    "random_script",
     "read_strokes",
 ]

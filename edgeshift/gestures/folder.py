@@ -129,29 +129,26 @@ def draw_folder(folder: Path, drawing: Drawing, advance: Callable[[], None] = la
         VideoError: a video cannot be written.
     """
     _claim_folder(folder, drawing)
-    with folder_lock(folder, RECORD):
-        return _draw_missing(folder, drawing, advance)
-
-
-def _draw_missing(folder: Path, drawing: Drawing, advance: Callable[[], None]) -> Drawn:
     videos, kept = [], 0
-    for video in _videos(drawing):
-        videos.append(video)
-        path = folder / video.file
-        if path.is_file() and path.stat().st_size:
-            kept += 1
-        else:
-            _clear(path)
-            write_video(path, _draw(video, drawing), 1 / drawing.spacing)
-        advance()
-    rows = [row for video in videos for row in video.rows]
-    sheet, table = folder / SHEET, folder / TABLES[drawing.kind]
-    _clear(sheet)
-    _clear(table)
-    if not sheet.exists():
-        _write_sheet(sheet, folder, videos)
-    if not table.exists():  # an existing table may have columns that the user added
-        _write_table(table, COLUMNS[drawing.kind], rows)
+    with folder_lock(folder, RECORD):
+        for video in _videos(drawing):
+            videos.append(video)
+            path = folder / video.file
+            if path.is_file() and path.stat().st_size:
+                kept += 1
+            else:
+                _clear(path)
+                write_video(path, _draw(video, drawing), 1 / drawing.spacing)
+            advance()
+        rows = [row for video in videos for row in video.rows]
+        sheet, table = folder / SHEET, folder / TABLES[drawing.kind]
+        _clear(sheet)
+        _clear(table)
+        if not sheet.exists():
+            _write_sheet(sheet, folder, videos)
+        if not table.exists():  # an existing table may have columns that the user added
+            with atomic_write(table) as part, part.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows([COLUMNS[drawing.kind], *rows])
     labels = {label: sum(row[1] == label for row in rows) for label in drawing.strokes}
     return Drawn(kept, len(videos) - kept, labels, table, sheet)
 
@@ -212,13 +209,6 @@ def _clear(path: Path) -> None:
     """Remove incomplete versions of a file, which a killed process left. Their suffix would make them look complete."""
     for part in path.parent.glob(f".{path.name}.*"):
         part.unlink(missing_ok=True)
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
 
 
 def _write_sheet(path: Path, folder: Path, videos: Sequence[_Video]) -> None:

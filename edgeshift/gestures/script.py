@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
+from math import prod, sqrt
 
 from edgeshift.errors import GestureError, unknown
 from edgeshift.gestures.motion import AWAY, PAUSE, WANDER, Action
@@ -39,7 +39,7 @@ def _action(part: str, number: int, strokes: Mapping[str, Stroke]) -> Action:
         raise GestureError(f"action {number} of the script is empty: remove the comma, or name a gesture")
     names = (*strokes, PAUSE, AWAY, WANDER)
     if part in names:  # this comes first because a label may end in a number
-        return Action(part, _mean_seconds(strokes[part]) if part in strokes else IDLE_SECONDS)
+        return Action(part, sqrt(prod(strokes[part].seconds)) if part in strokes else IDLE_SECONDS)
     name, _, last = part.rpartition(" ")
     if name not in names:
         name = name if name and _number(last) is not None else part
@@ -48,11 +48,6 @@ def _action(part: str, number: int, strokes: Mapping[str, Stroke]) -> Action:
     if seconds is None or not 0.05 <= seconds <= 3600:
         raise GestureError(f"action {number} of the script, {part!r}: {last!r} is not a time of 0.05 to 3600 seconds")
     return Action(name, seconds)
-
-
-def _mean_seconds(stroke: Stroke) -> float:
-    """Return the geometric mean of a stroke's shortest and longest time, the median of the times that are drawn."""
-    return sqrt(stroke.seconds[0] * stroke.seconds[1])
 
 
 def _number(word: str) -> float | None:

@@ -23,6 +23,7 @@ SMALLEST_SIZE = 64
 
 Name = Annotated[str, msgspec.Meta(max_length=64)]
 Rgb = tuple[float, float, float]
+Rounding = Literal["torchvision", "mit"]
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +53,7 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depth: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     fill: Fill | None = None
     width: Annotated[float, msgspec.Meta(gt=0, le=8)] = 1.0
-    rounding: Literal["torchvision", "mit"] = "torchvision"
+    rounding: Rounding = "torchvision"
     mean: Rgb = IMAGENET_MEAN
     std: Rgb = IMAGENET_STD
 

@@ -7,10 +7,10 @@ input of the residual branch, in blocks with expansion and a residual connection
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Literal
 
 from torch import Tensor, nn
 
+from edgeshift.models.config import Rounding
 from edgeshift.models.network import Features, Shift
 
 #: (expansion, channels, blocks, stride of the first block) of each stage, from table 2 of the paper.
@@ -23,8 +23,6 @@ STAGES = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-
-Rounding = Literal["torchvision", "mit"]
 
 
 class MobileNetV2(nn.Module):

@@ -106,11 +106,7 @@ class StepShift(nn.Module):
 def _clip_row(x: Tensor, row: Row) -> Tensor:
     if row.dt is None:
         return torch.zeros_like(x)
-    return _move(x, 1, row.dt, row) if row.dt else _move_in_space(x, row)
-
-
-def _move_in_space(x: Tensor, row: Row) -> Tensor:
-    return _move(_move(x, -2, row.dh, row), -1, row.dw, row)
+    return _move(x, 1, row.dt, row) if row.dt else _move(_move(x, -2, row.dh, row), -1, row.dw, row)
 
 
 def _move(x: Tensor, dim: int, by: int, row: Row) -> Tensor:

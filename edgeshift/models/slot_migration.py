@@ -8,11 +8,8 @@ future are then not shifted, which fine-tuning must compensate.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 import torch
-from torch import nn
 
 from edgeshift.errors import ModelError
 from edgeshift.models import build
@@ -72,13 +69,10 @@ def _role(row: Row) -> tuple[object, ...]:
 def _reorder(features: Features, order: torch.Tensor) -> None:
     with torch.no_grad():
         for module in features.writers:
-            for tensor in _per_channel(module):
-                tensor.copy_(tensor[order].clone())
+            for tensor in [*module.parameters(False), *module.buffers(False)]:
+                if tensor.ndim:  # the batch counter of a batch norm has no channels
+                    tensor.copy_(tensor[order].clone())
         for module in features.readers:
             weight = module.weight
             assert isinstance(weight, torch.Tensor)
             weight.copy_(weight[:, order].clone())
-
-
-def _per_channel(module: nn.Module) -> Iterable[torch.Tensor]:
-    return (tensor for tensor in [*module.parameters(False), *module.buffers(False)] if tensor.ndim)

@@ -27,6 +27,9 @@ from edgeshift.gestures import STROKES
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.run import tune_on_drawn_streams
 
+#: Facts that must be equal for a mean of weights to make sense.
+EQUAL = ("labels", "frame_spacing", "frame")
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -49,8 +52,10 @@ def main(
         checkpoints = [load(path) for path in files]
         last = checkpoints[-1]
         for path, checkpoint in zip(files, checkpoints, strict=True):
-            for fact, value in _comparable(checkpoint).items():
-                if value != _comparable(last)[fact]:
+            facts = [(checkpoint.config, last.config, "config")]
+            facts += [(getattr(checkpoint.description, fact), getattr(last.description, fact), fact) for fact in EQUAL]
+            for value, other, fact in facts:
+                if value != other:
                     raise TrainingError(f"{path} and {files[-1]} differ in their {fact}: they cannot be averaged")
         recipe = drawn_recipe(files[-1], last)
         states = [checkpoint.network.state_dict() for checkpoint in checkpoints]
@@ -96,17 +101,6 @@ def drawn_recipe(path: Path, checkpoint: Checkpoint) -> Recipe:
         raise TrainingError(
             f"{path} does not say how it was trained; give a checkpoint made by edgeshift train"
         ) from error
-
-
-def _comparable(checkpoint: Checkpoint) -> dict[str, object]:
-    """Return what must be equal for a mean of weights to make sense."""
-    description = checkpoint.description
-    return {
-        "config": checkpoint.config,
-        "labels": description.labels,
-        "frame_spacing": description.frame_spacing,
-        "frame": description.frame,
-    }
 
 
 def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -12,7 +12,7 @@ from edgeshift._system.files import atomic_write
 from edgeshift.errors import missing
 from edgeshift.training.history import Entry
 
-Points = list[tuple[int, float]]
+VALIDATION_STYLE: dict[str, Any] = {"linewidth": 2, "marker": "o", "markersize": 4}
 
 
 def draw_curve(entries: Sequence[Entry], path: Path) -> None:
@@ -33,19 +33,18 @@ def draw_curve(entries: Sequence[Entry], path: Path) -> None:
     figure = Figure(figsize=(9, 6.8), layout="constrained")
     FigureCanvasAgg(figure)
     top, bottom = figure.subplots(2, 1, sharex=True)
-    losses = [(step, sums.loss) for step, sums in training]
-    validation_losses = [(step, sums.loss) for step, sums in validation]
-    _plot(top, "training", losses, validation_losses, "tab:blue")
-    # The first losses are so high that they would flatten the rest of the curve.
-    top.set_ylim(0, float(np.percentile([loss for _, loss in losses + validation_losses], 98)) * 1.05 or None)
-    for name, attribute, colour in (
-        ("frames", "frame_accuracy", "tab:orange"),
-        ("gestures", "gesture_accuracy", "tab:green"),
+    for axes, name, attribute, colour in (
+        (top, "loss", "loss", "tab:blue"),
+        (bottom, "frames", "frame_accuracy", "tab:orange"),
+        (bottom, "gestures", "gesture_accuracy", "tab:green"),
     ):
-        points, checked = (
-            [(step, float(getattr(sums, attribute))) for step, sums in part] for part in (training, validation)
-        )
-        _plot(bottom, name, points, checked, colour)
+        for part, sums, style in (("training", training, {}), ("validation", validation, VALIDATION_STYLE)):
+            if sums:
+                steps, values = zip(*((step, float(getattr(each, attribute))) for step, each in sums), strict=True)
+                axes.plot(steps, values, color=colour, label=f"{part}: {name} {values[-1]:.3f}", **style)
+    # The first losses are so high that they would flatten the rest of the curve.
+    highest = float(np.percentile([each.loss for _, each in (*training, *validation)], 98))
+    top.set_ylim(0, highest * 1.05 or None)
     bottom.set_ylim(0, 1)
     bottom.set_xlabel("optimizer steps")
     for axes, quantity in ((top, "loss"), (bottom, "accuracy")):
@@ -54,10 +53,3 @@ def draw_curve(entries: Sequence[Entry], path: Path) -> None:
         axes.legend()
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100)
-
-
-def _plot(axes: Any, name: str, training: Points, validation: Points, colour: str) -> None:
-    axes.plot(*zip(*training, strict=True), color=colour, linewidth=1, label=f"{name} {training[-1][1]:.3f}")
-    if validation:
-        label = f"{name}, validation {validation[-1][1]:.3f}"
-        axes.plot(*zip(*validation, strict=True), color=colour, linewidth=2, marker="o", markersize=4, label=label)

@@ -138,7 +138,8 @@ def train(
     with TemporaryDirectory() as trial:  # a result that cannot be saved must fail now, not after hours of training
         save(Path(trial) / RESULT, network, description, training=training, half=half)
     result = folder / RESULT
-    complete = _is_finished(folder, recipe) and result.is_file()
+    finished = any(entry.step >= recipe.steps for entry in History(folder / HISTORY).entries)
+    complete = finished and result.is_file()
     history = train_network(run, network, resume=resume, report=report)
     trained = Trained(result, folder / CURVE, tuple(history.entries))
     if complete and not (half or license):
@@ -149,8 +150,8 @@ def train(
         rule = None
     elif data is None:
         rule = tune_on_drawn_streams(network, recipe, gestures)
-    else:
-        rule = _default_rule(training_data.labels)
+    else:  # trimmed clips do not show what happens between gestures, so no rule can be tuned on them
+        rule = msgspec.structs.replace(DEFAULT_RULE, none=NONE if NONE in training_data.labels else None)
     if trained.unread:
         training["left out"] = f"{len(trained.unread)} clips that could not be read"
     save(result, network, description, rule=rule, training=training, half=half)
@@ -213,12 +214,6 @@ def _read_data(
     )
 
 
-def _is_finished(folder: Path, recipe: Recipe) -> bool:
-    """Return True if the run in a folder has already taken all its steps."""
-    path = folder / HISTORY
-    return path.is_file() and any(entry.step >= recipe.steps for entry in History(path).entries)
-
-
 def _earlier_training(training: Mapping[str, str]) -> dict[str, str]:
     """Return the entries about earlier stages. If there are too many, the earliest stages are left out."""
     entries = sorted(training.items(), key=lambda item: item[0].count(EARLIER))
@@ -232,8 +227,3 @@ def _shorten(text: str) -> str:
     if len(text) <= MAX_TEXT:
         return text
     return f"{text[: MAX_TEXT - 100]}... sha256 {sha256(text.encode())}"
-
-
-def _default_rule(labels: tuple[str, ...]) -> RuleSpec:
-    """Return the default rule, for videos: trimmed clips do not show what happens between gestures."""
-    return msgspec.structs.replace(DEFAULT_RULE, none=NONE if NONE in labels else None)

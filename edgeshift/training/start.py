@@ -14,9 +14,6 @@ from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.slot_migration import past_first
 from edgeshift.training.recipe import Recipe
 
-#: The layout of our own files.
-OURS = "edgeshift"
-
 
 def starting_network(
     recipe: Recipe, labels: tuple[str, ...], init: Path | None, *, past_only: bool = False
@@ -51,7 +48,10 @@ def starting_network(
         weights = WeightsSpec(source=f"scratch, seed {recipe.seed}", trained=False)
         network = build(config, seed=recipe.seed)
         return Checkpoint(network, describe_network(config, labels=labels, weights=weights), "untrained")
-    checkpoint = _read(init, labels, past_only)
+    bidirectional = False if past_only else None
+    checkpoint = load(init, bidirectional=bidirectional)
+    if checkpoint.description.labels != labels:
+        checkpoint = load(init, new_head=len(labels), bidirectional=bidirectional)
     if checkpoint.config.backbone != backbone:
         raise TrainingError(f"{init} holds a {checkpoint.config.name}: it cannot become a {recipe.model}")
     network = checkpoint.network
@@ -83,15 +83,7 @@ def kept_numbers(init: Path) -> dict[str, Any]:
     Checkpoints of other layouts do not record them; the result is then empty.
     """
     checkpoint = load(init)
-    if checkpoint.layout != OURS:
+    if checkpoint.layout != "edgeshift":
         return {}
     config, spacing = checkpoint.config, checkpoint.description.frame_spacing
     return {"size": config.size, "depth": config.depth, **({} if spacing is None else {"spacing": spacing})}
-
-
-def _read(init: Path, labels: tuple[str, ...], past_only: bool) -> Checkpoint:
-    bidirectional = False if past_only else None
-    checkpoint = load(init, bidirectional=bidirectional)
-    if checkpoint.description.labels == labels:
-        return checkpoint
-    return load(init, new_head=len(labels), bidirectional=bidirectional)

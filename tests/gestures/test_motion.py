@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from edgeshift.errors import GestureError
-from edgeshift.gestures import LABELS, STROKES, Action, random_script
-from edgeshift.gestures.motion import AWAY, NEAR, PAUSE, REST, WANDER, Motion, compose
+from edgeshift.gestures import LABELS, STROKES, Action
+from edgeshift.gestures.motion import AWAY, NEAR, PAUSE, REST, WANDER, Motion, compose, random_script
 
 SEEDS = range(30)
 SCRIPT = [

@@ -6,9 +6,9 @@ source files and does not know about that, so this hook makes ``build/package/ed
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
+import tomllib
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
 

@@ -10,6 +10,7 @@ import msgspec
 from edgeshift._system.files import atomic_write
 from edgeshift.errors import EdgeshiftError
 
+#: Largest file that is read, bytes.
 MAX_BYTES = 1 << 30
 Entry = TypeVar("Entry")
 
@@ -23,7 +24,6 @@ class JsonLines(Generic[Entry]):
         resume: keep the entries that the file already holds. False: start with an empty file.
 
     Attributes:
-        path: path of the file.
         entries: the entries that the file held when it was opened.
 
     Raises:

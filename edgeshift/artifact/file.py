@@ -20,8 +20,9 @@ from edgeshift.artifact.spec import MAX_BYTES, StreamSpec, decode, encode
 from edgeshift.errors import ArtifactError
 from edgeshift.targets import target_of
 
-SPEC = "edgeshift/spec.json"
-LABELS = "labels.txt"
+#: Names of the entries in an artifact: the description, and its labels as text for people.
+SPEC, LABELS = "edgeshift/spec.json", "labels.txt"
+#: Largest artifact, bytes.
 MAX_FILE = 1 << 30
 
 
@@ -128,7 +129,7 @@ def require_replaceable(path: Path) -> None:
     if folder is None and path.is_dir():
         raise ArtifactError(f"{path}: cannot be written: it is a folder, but the artifact is a file")
     if folder is not None and path.exists() and not (path.is_dir() and folder.is_package(path)):
-        raise ArtifactError(f"{path}: cannot be written: it exists and is not such a package; move it away")
+        raise ArtifactError(f"{path}: cannot be written: it exists and is not a package of this kind; move it away")
 
 
 def artifact_size(path: Path) -> int:

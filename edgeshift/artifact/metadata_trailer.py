@@ -94,7 +94,7 @@ class MetadataTrailer:
                 value_field = protobuf.last_field(data, message, VALUE, MAX_FIELDS)
                 size = value_field.stop - value_field.start
                 if size > limit:
-                    raise ArtifactError(f"{path}: its description claims {size:,} bytes; the limit is {limit:,}")
+                    raise ArtifactError(f"{path}: its description is {size:,} bytes; the limit is {limit:,}")
                 value = data[value_field.start : value_field.stop]
             elif key == entry:
                 raise ArtifactError(f"{path}: it has two descriptions: not made by `edgeshift convert`")

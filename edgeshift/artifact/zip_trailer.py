@@ -76,7 +76,7 @@ def unpack(path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]
                 method = f"method {info.compress_type}, which edgeshift never uses"
                 raise ArtifactError(f"{path}: its description is compressed with {method}")
             if info.file_size > limit:
-                raise ArtifactError(f"{path}: its description claims {info.file_size:,} bytes; the limit is {limit:,}")
+                raise ArtifactError(f"{path}: its description is {info.file_size:,} bytes; the limit is {limit:,}")
             with archive.open(info) as file:
                 content = file.read(limit + 1)
             start = min(other.header_offset for other in entries)

@@ -1,4 +1,4 @@
-"""Artifacts that are folders: what is written is read, nothing else is believed, and no old one is lost."""
+"""Core ML packages: they read back, hostile ones are refused, and an old one is not lost."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
+from artifact_checks import description_of, refused, spec_of
 from doubles import stream_spec
 
 from edgeshift._system.files import sha256
@@ -27,7 +27,7 @@ from edgeshift.artifact.metadata_trailer import HASH_LENGTH
 from edgeshift.artifact.mlpackage_file import MANIFEST, MODEL, TRAILER, WEIGHTS, join_files, split_files
 from edgeshift.artifact.spec import encode
 from edgeshift.cli import main
-from edgeshift.errors import ArtifactError, SpecError
+from edgeshift.errors import ArtifactError
 
 RANDOM = np.random.default_rng(0)
 FILES = {
@@ -48,17 +48,8 @@ def good(tmp_path) -> Path:
     return path
 
 
-def refused(path: Path) -> str:
-    """The message, after checking that it is one line that names the file."""
-    with pytest.raises((ArtifactError, SpecError)) as caught:
-        read_artifact(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ") and "\n" not in message and len(message) < 600
-    return message
-
-
 def with_model(path: Path, model: bytes) -> Path:
-    """A package whose model file ends in these bytes and a right hash, as whoever means harm would make it."""
+    """Write a package with this model file and a right hash, as an attacker would make it."""
     files = {**FILES, MODEL: model}
     seal = TRAILER.entry("edgeshift/sha256", b"0" * HASH_LENGTH)[:-HASH_LENGTH]
     files[MODEL] = model + seal + sha256(join_files({**FILES, MODEL: model + seal})).encode()
@@ -67,34 +58,33 @@ def with_model(path: Path, model: bytes) -> Path:
     return path
 
 
-def described(body: bytes = BODY) -> bytes:
-    spec = msgspec.structs.replace(stream_spec(), body_bytes=len(body), body_sha256=sha256(body))
-    return TRAILER.entry(SPEC, encode(spec))
+def described() -> bytes:
+    """Return the entry of a description of the model."""
+    return TRAILER.entry(SPEC, description_of(BODY))
 
 
-def test_what_is_written_is_read(good):
-    spec = msgspec.structs.replace(stream_spec(), body_bytes=len(BODY), body_sha256=sha256(BODY))
-    assert read_artifact(good) == Artifact(good, spec, BODY)
+def test_a_written_package_reads_back(good):
+    assert read_artifact(good) == Artifact(good, spec_of(BODY), BODY)
     assert sorted(str(p.relative_to(good)) for p in good.rglob("*") if p.is_file()) == sorted(FILES)
     assert [p.name for p in good.parent.iterdir()] == ["good.mlpackage"]
     assert artifact_size(good) == sum((good / name).stat().st_size for name in FILES)
 
 
-def test_the_other_files_and_the_model_are_as_they_were(good):
+def test_the_manifest_the_weights_and_the_model_are_unchanged(good):
     for name in (MANIFEST, WEIGHTS):
         assert (good / name).read_bytes() == FILES[name]
     assert (good / MODEL).read_bytes().startswith(FILES[MODEL])
     assert split_files(BODY) == FILES
 
 
-def test_a_package_without_weights(tmp_path):
+def test_a_package_without_a_file_of_weights_reads_back(tmp_path):
     files = {name: data for name, data in FILES.items() if name != WEIGHTS}
     write_artifact(tmp_path / "a.mlpackage", join_files(files), stream_spec())
     assert split_files(read_artifact(tmp_path / "a.mlpackage").body) == files
 
 
-def test_the_description_is_metadata_for_everybody_else(good):
-    """By coremltools' own schema: merged into the model's description, beside what was there."""
+def test_coremltools_reads_the_description_as_user_metadata(good):
+    """By the schema of coremltools, the entries are merged into the description that the model already has."""
     pytest.importorskip("coremltools", reason="coremltools is not installed")
     from edgeshift.runtimes.mil.package import coremltools
 
@@ -109,12 +99,12 @@ def test_the_description_is_metadata_for_everybody_else(good):
 
 
 def _parsable(path: Path) -> bytes:
-    """The model with fields that the schema knows: the version, and what edgeshift wrote."""
+    """Return the model without the made-up program, which the schema of coremltools would refuse."""
     return b"\x08\x08" + (path / MODEL).read_bytes()[len(FILES[MODEL]) :]
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_damage_is_found(good, name):
+def test_damage_in_any_file_is_found(good, name):
     whole = (good / name).read_bytes()
     for data in (
         b"",
@@ -130,13 +120,13 @@ def test_damage_is_found(good, name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file(good, name):
+def test_a_missing_file_is_named(good, name):
     (good / name).unlink()
     message = refused(good)
     assert name == WEIGHTS or f"{name} is missing" in message
 
 
-def test_every_bit_of_the_description_counts(good):
+def test_a_flipped_bit_in_the_description_is_found(good):
     whole = (good / MODEL).read_bytes()
     for at in range(len(FILES[MODEL]), len(whole), 97):
         (good / MODEL).write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
@@ -146,17 +136,17 @@ def test_every_bit_of_the_description_counts(good):
 @pytest.mark.parametrize(
     "name", ["evil.bin", "Data/x", "Data/com.apple.CoreML/weights/other.bin", "Data/com.apple.CoreML/model.mlmodel.bak"]
 )
-def test_files_that_do_not_belong_there(good, name):
+def test_unknown_files_are_refused(good, name):
     (good / name).write_bytes(b"x")
     assert f"{name} does not belong there" in refused(good)
 
 
-def test_a_name_that_would_play_with_the_terminal(good):
+def test_control_characters_in_file_names_are_not_printed(good):
     (good / "a\x1b[31m\nb").write_bytes(b"x")
     assert "a?[31m?b does not belong there" in refused(good)
 
 
-def test_folders_and_pipes_in_place_of_files(good):
+def test_folders_and_pipes_instead_of_files_are_refused(good):
     (good / WEIGHTS).unlink()
     (good / WEIGHTS).mkdir()
     refused(good)
@@ -173,25 +163,25 @@ def test_links_are_refused(good, tmp_path, name):
     assert f"{name} is a link" in refused(good)
 
 
-def test_too_many_files_stop_at_the_first(good):
+def test_thousands_of_unknown_files_are_refused_at_the_first(good):
     for index in range(2000):
         (good / f"{index}.bin").touch()
     assert "does not belong there" in refused(good)
 
 
-def test_too_large(good, monkeypatch):
+def test_a_package_over_the_limit_is_refused(good, monkeypatch):
     monkeypatch.setattr("edgeshift.artifact.file.MAX_FILE", 4000)
     assert "the limit for an artifact is 4,000" in refused(good)
 
 
-def test_a_huge_description(tmp_path):
+def test_a_huge_description_is_refused(tmp_path):
     entry = TRAILER.entry(SPEC, b" " * (5 << 20))
-    assert "its description claims 5,242,880 bytes" in refused(
+    assert "its description is 5,242,880 bytes" in refused(
         with_model(tmp_path / "a.mlpackage", FILES[MODEL] + entry)
     )
 
 
-def test_a_sealed_package_of_somebody_else(tmp_path):
+def test_a_package_without_a_description_is_refused(tmp_path):
     assert "no edgeshift/spec.json inside" in refused(with_model(tmp_path / "a.mlpackage", FILES[MODEL]))
     plain = tmp_path / "plain.mlpackage"
     plain.mkdir()
@@ -199,8 +189,8 @@ def test_a_sealed_package_of_somebody_else(tmp_path):
     assert "no edgeshift description at its end" in refused(plain)
 
 
-def test_what_would_change_the_model_behind_its_hash(tmp_path):
-    """Every parser would merge these into the model that was hashed."""
+def test_data_that_parsers_would_merge_into_the_model_is_refused(tmp_path):
+    """Every parser would merge this data into the model, and the hash of the model would not cover it."""
     for index, more in enumerate(
         (
             protobuf.bytes_field(502, b"another program"),
@@ -218,12 +208,12 @@ def test_what_would_change_the_model_behind_its_hash(tmp_path):
     assert "not a Core ML model" in refused(with_model(tmp_path / "bad.mlpackage", b"\xff" * 9 + described()))
 
 
-def test_a_graph_that_is_not_the_one_described(tmp_path):
+def test_another_model_with_the_same_description_is_refused(tmp_path):
     other = FILES[MODEL].replace(b"a program", b"b program")
     assert "does not match its hash" in refused(with_model(tmp_path / "a.mlpackage", other + described()))
 
 
-def test_not_a_folder(tmp_path):
+def test_paths_without_a_package_are_refused(tmp_path):
     (tmp_path / "a.mlpackage").write_bytes(b"x")
     assert "not a folder" in refused(tmp_path / "a.mlpackage")
     assert "no such file" in refused(tmp_path / "b.mlpackage")
@@ -231,7 +221,7 @@ def test_not_a_folder(tmp_path):
     assert "Manifest.json is missing" in refused(tmp_path / "c.mlpackage")
 
 
-def test_an_old_package_is_replaced(good):
+def test_an_existing_package_is_replaced(good):
     body = join_files({**FILES, WEIGHTS: b"other"})
     write_artifact(good, body, stream_spec())
     assert read_artifact(good).body == body
@@ -264,7 +254,7 @@ def test_a_failure_keeps_the_old_package(good, monkeypatch, moment):
     assert [p.name for p in good.parent.iterdir()] == ["good.mlpackage"]
 
 
-def test_what_is_not_a_package_is_never_replaced(tmp_path):
+def test_a_folder_that_is_not_a_package_is_never_replaced(tmp_path):
     folder = tmp_path / "thesis.mlpackage"
     folder.mkdir()
     (folder / "thesis.tex").write_text("years of work")
@@ -286,7 +276,7 @@ def test_inspect_needs_no_coremltools(good, capsys, monkeypatch):
     assert "state_level" in capsys.readouterr().out
 
 
-def test_without_coremltools_the_extra_is_named(good, capsys, monkeypatch):
+def test_the_demo_without_coremltools_names_the_extra(good, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "coremltools", None)
     with pytest.raises(SystemExit) as ended:
         main(["demo", str(good), "--headless"])

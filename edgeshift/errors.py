@@ -1,23 +1,7 @@
 """Every error that edgeshift raises on purpose. A message says what is wrong, where, and what to do, in one line.
 
 The command line prints the message without a traceback, and exits with the status of the error: 1 for a check that
-found a difference, 2 for everything else.
-
-EdgeshiftError                base class
-├── ShiftError                shift table is inconsistent or cannot stream
-├── ModelError                unknown model, or unsupported size
-├── CheckpointError           weights file is damaged, incomplete or has an unknown layout
-├── SpecError                 description of an artifact is invalid
-├── ArtifactError             artifact is damaged or was not written by edgeshift
-├── RuntimeMissingError       required package is not installed
-├── VideoError                clip or camera cannot be read
-├── GestureError              gesture, script or stroke cannot be drawn
-├── CalibrationError          calibration clips are too few or unreadable
-├── TrainingError             training cannot start, continue or learn
-├── ConversionError           conversion is not possible as requested
-├── DeviceError               device is missing, lacks something, or does not answer in time
-│   └── DeviceLostError       connection to a device is lost
-└── CheckFailedError          check ran and found a difference
+found a difference, 2 for everything else. All errors derive from EdgeshiftError, and DeviceLostError from DeviceError.
 """
 
 from __future__ import annotations

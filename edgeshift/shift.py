@@ -105,8 +105,10 @@ class ShiftTable:
 
     @property
     def counts_frames(self) -> bool:
-        """True if the step form must count frames: a "keep" row uses the frame's own features until the earlier frame
-        exists, and a queue of zeros does not show whether it exists."""
+        """True if the step form must count frames, because of a row with fill "keep".
+
+        Such a row uses the frame's own features until the earlier frame exists, which a queue of zeros does not show.
+        """
         return any(row.fill == "keep" for row in self.past)
 
     def pieces(self) -> list[tuple[int, int, Row | None]]:

@@ -117,7 +117,7 @@ class GraphSpec(Struct, frozen=True, kw_only=True):
         operators: {operator: how many times it occurs}.
         partitions: number of partitions that the delegate executes; None: not known.
         delegated: share of the operators that the delegate executes, 0 to 1; None: not known.
-        backend: name of the delegate that runs the share; None: not known.
+        backend: name of the delegate; None: not known.
         outside: {operator: how many times it occurs} of the operators that the delegate does not execute, if known.
     """
 

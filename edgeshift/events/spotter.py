@@ -177,8 +177,10 @@ def _frames(count: int) -> str:
 
 
 def window_means(logits: Logits, window: int) -> Means:
-    """Return the mean probabilities over the last ``window`` frames at each frame, [T, classes], from logits of that
-    shape. Before the first frame, probabilities count as 0."""
+    """Return the mean probabilities over the last ``window`` frames, [T, classes], from logits [T, classes].
+
+    Frames before the first one count as 0.
+    """
     sums = np.cumsum(probabilities(logits), 0)
     sums[window:] -= sums[:-window].copy()
     means: Means = sums / window

@@ -60,12 +60,8 @@ def choose_rule(
             score += match_events(recording.detect(rule), events, len(times) * spacing)
         delay = score.delay(50)
         lowest = min(score.precision or 0.0, score.recall or 0.0)
-        merit = (
-            round(lowest, 9),
-            round(score.f1, 9),
-            -math.inf if delay is None else -round(delay, 9),
-            -score.false,
-        )
+        promptness = -math.inf if delay is None else -round(delay, 9)
+        merit = (round(lowest, 9), round(score.f1, 9), promptness, -score.false)
         if best is None or merit > best[0]:
             best = merit, rule
     assert best is not None

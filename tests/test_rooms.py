@@ -52,7 +52,6 @@ ORDER = (
     "edgeshift.benchmarks.latency",
     "edgeshift.benchmarks.accuracy",
     "edgeshift.benchmarks.reports",
-    "edgeshift.benchmarks.studies",
     "edgeshift.apps",
     "edgeshift.apps.camera.sources",
     "edgeshift.apps.camera.engine",
@@ -60,6 +59,7 @@ ORDER = (
     "edgeshift.apps.camera",
     "edgeshift.apps.phone",
     "edgeshift.cli",
+    "edgeshift.benchmarks.studies",
 )
 #: Packages that a board need not have.
 HEAVY = ("torch", "litert_torch", "ai_edge_quantizer", "onnx", "onnxscript", "executorch", "torchao", "coremltools")

@@ -1,1 +1,3 @@
-"""Studies: measurements of edgeshift itself for its own documentation. Nothing a user needs to run."""
+"""Studies: measurements of edgeshift itself for its own documentation. No user needs to run them.
+
+They may import every room. Converters are loaded by name inside functions."""

@@ -28,5 +28,9 @@ def drawn_gestures(count: int, spacing: float, size: int) -> Iterator[tuple[str,
         random = np.random.default_rng([FIRST, index])
         shortest, longest = STROKES[label].seconds
         seconds = float(np.exp(random.uniform(np.log(shortest), np.log(longest))))
-        script = [Action("pause", random.uniform(0.05, 0.5)), Action(label, seconds), Action("pause", random.uniform(0.1, 0.75))]
+        script = [
+            Action("pause", random.uniform(0.05, 0.5)),
+            Action(label, seconds),
+            Action("pause", random.uniform(0.1, 0.75)),
+        ]
         yield label, draw_stream(FIRST + index, script, spacing=spacing, size=size)

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import typer
 
+from edgeshift import training
 from edgeshift._system.files import atomic_write
 from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.accuracy.candidate import open_candidate
@@ -42,7 +43,7 @@ from edgeshift.benchmarks.studies.command import (
 from edgeshift.benchmarks.studies.interleave import calling, interleave
 from edgeshift.benchmarks.studies.shift_ablation import COLUMNS, Counted, Row, TestClips, kept_row, text_of, values_of
 from edgeshift.errors import EdgeshiftError
-from edgeshift.training import Recipe, train
+from edgeshift.training import Recipe
 from edgeshift.video.dataset import LabelledClip
 
 RESULTS = "sizes.json"
@@ -133,7 +134,7 @@ def compare(
         home = folder / f"{model}_{size}"
         with progress.stage(f"train at {size}", steps) as advance:
             count = Counted(advance)
-            result = train(recipe, home, init=weights, resume=home.exists(), report=count.report).path
+            result = training.train(recipe, home, init=weights, resume=home.exists(), report=count.report).path
         with progress.stage(f"convert {size}"):
             artifacts.append(Artifacts(home, progress).shipped(load_for_streaming(result), "int8").path)
         with progress.stage(f"measure {size}"):

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import typer
 
+from edgeshift import training
 from edgeshift._system.files import atomic_write, sha256
 from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.description import NONE
@@ -41,7 +42,7 @@ from edgeshift.benchmarks.studies.command import (
 from edgeshift.benchmarks.studies.drawn_clips import drawn_gestures
 from edgeshift.errors import EdgeshiftError
 from edgeshift.gestures import SPACING
-from edgeshift.training import Recipe, train
+from edgeshift.training import Recipe
 from edgeshift.video.dataset import LabelledClip
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def compare(
             with progress.stage(f"train {model}, seed {seed}", steps) as advance:
                 # A finished run returns at once. A run with another recipe or other first weights is refused.
                 count = Counted(advance)
-                result = train(recipe, home, init=init, resume=home.exists(), report=count.report).path
+                result = training.train(recipe, home, init=init, resume=home.exists(), report=count.report).path
             with progress.stage(f"test {model}, seed {seed}"):
                 rows.append(kept_row(result, model, seed, clips, videos))
     return rows

@@ -1,1 +1,3 @@
-"""TFLite: lowering, tied ranges, and reading the finished graph."""
+"""TFLite: lowering, tied ranges, and reading the finished graph.
+
+Imports the shared parts of ``converters``; no other target."""

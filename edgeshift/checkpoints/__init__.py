@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeshift.artifact.description import ModelDescription
     from edgeshift.models.network import ShiftNetwork
 
-__all__ = ["Checkpoint", "LoadOptions", "load", "load_for_streaming", "save"]
+__all__ = ["Checkpoint", "LoadOptions", "load", "load_for_streaming", "require_packages", "save"]
 
 
 def load(path: str | os.PathLike[str], **options: Unpack[LoadOptions]) -> Checkpoint:

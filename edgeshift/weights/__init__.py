@@ -1,4 +1,4 @@
-"""The weights that ship with edgeshift: trained by it, on streams that it draws. See MODEL_CARD.md."""
+"""The weights that ship with edgeshift, trained by it on drawn streams (see MODEL_CARD.md). Imports no other room."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_star_import_gives_the_public_names():
 def test_every_package_is_in_the_wheel():
     """A folder with code that pyproject does not name would be missing from an installation, and only there."""
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    folders = {"edgeshift": "edgeshift"} | {name: folder for name, folder in tools["package-dir"].items()}
+    folders = {"edgeshift": "edgeshift"} | dict(tools["package-dir"])
     with_code = set()
     for package, folder in folders.items():
         for file in (ROOT / folder).rglob("*.py"):

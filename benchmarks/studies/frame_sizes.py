@@ -4,8 +4,8 @@
 
 The weights are fine-tuned for the same number of steps at each size, their own size included, and converted to int8.
 Measured are the share of correct answers on gestures drawn from seeds that no training uses (with ``--data``, on
-labelled videos as well), what the artifact announces in drawn streams, and the time of its ``Stream.step`` divided by that at
-the first size, timed in turns on one thread.
+labelled videos as well), what the artifact announces in drawn streams, and the time of its ``Stream.step`` divided by
+that at the first size, timed in turns on one thread.
 """
 
 from __future__ import annotations

@@ -176,9 +176,7 @@ def test_a_package_over_the_limit_is_refused(good, monkeypatch):
 
 def test_a_huge_description_is_refused(tmp_path):
     entry = TRAILER.entry(SPEC, b" " * (5 << 20))
-    assert "its description is 5,242,880 bytes" in refused(
-        with_model(tmp_path / "a.mlpackage", FILES[MODEL] + entry)
-    )
+    assert "its description is 5,242,880 bytes" in refused(with_model(tmp_path / "a.mlpackage", FILES[MODEL] + entry))
 
 
 def test_a_package_without_a_description_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""Artifacts that many tests share. A conversion takes ten seconds: each is made once per test run."""
+"""Fixtures of all tests, and their order. The fixture ``made`` converts each artifact once per test run."""
 
 from __future__ import annotations
 
@@ -6,35 +6,55 @@ import fcntl
 import importlib.util
 import os
 import pickle
+import shutil
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-# Tests interrupt what they run. A shell in the background tells its children to ignore that, and they would run on.
+# Some tests interrupt a process. A shell in the background lets its children ignore SIGINT; here it is handled again.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+for library in ("OMP", "OPENBLAS"):  # networks in tests are small: more threads would mostly wait for each other
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+#: Groups of tests that start first, the longest at the beginning, so that two processes end at about the same time. The
+#: tests of a target's conversions and runtimes are one group, so that one process makes its artifacts.
+TARGET_GROUPS = ("executorch", "coreml", "tflite", "onnx")
 
 
-@dataclass(frozen=True)
-class Made:
-    """An artifact, and what it was made from."""
-
-    path: Path
-    source: Any
-    result: Any
+def pytest_configure(config: pytest.Config) -> None:
+    """Let groups start in the order of ``pytest_collection_modifyitems``, not in the order of their number of tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two processes (``make test``), each takes a group when it is free: a file of conversions, which share what
-    they convert, or a folder of other tests, which share the rest."""
+    """Put each test into a group. With ``make test``, two processes each take the next group when they are free."""
+    groups = {item.nodeid: _group(item) for item in items}
     for item in items:
-        folder, *deeper = item.path.relative_to(TESTS).parts
-        item.add_marker(pytest.mark.xdist_group("/".join((folder, *deeper[:1])) if folder == "converters" else folder))
+        item.add_marker(pytest.mark.xdist_group(groups[item.nodeid]))
+    if WORKER:
+        items.sort(key=lambda item: _position(groups[item.nodeid]))
+
+
+def _group(item: pytest.Item) -> str:
+    """Return the target of a test of conversions or runtimes, or the folder of another test."""
+    folder, *_ = item.path.relative_to(TESTS).parts
+    if folder in ("converters", "runtimes"):
+        path = item.nodeid.replace("tensorrt", "onnx").replace("/mil/", "/coreml/")
+        return next((target for target in TARGET_GROUPS if target in path), folder)
+    return folder
+
+
+def _position(group: str) -> int:
+    return TARGET_GROUPS.index(group) if group in TARGET_GROUPS else len(TARGET_GROUPS)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -49,49 +69,132 @@ def one_torch_thread(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Made]:
-    """``made("tsm", "int8", "onnx")``: an artifact of an untrained network with that table, at 64x64.
+@dataclass(frozen=True)
+class Made:
+    """An artifact.
 
-    "tsm" is short for "tsm_mobilenet_v2". What targets have in common is done once for all of them.
+    Attributes:
+        path: the artifact.
+        source: the checkpoint that it was converted from.
+        result: what ``convert`` returned.
     """
-    pytest.importorskip("torch", reason="the converters are not installed")
-    from edgeshift.checkpoints.source import untrained_source
-    from edgeshift.converters import Options, convert
-    from edgeshift.converters.pipeline import prepare
-    from edgeshift.targets import find_target
 
-    # The processes of one run have folders beside each other; what one has converted, the others take.
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "artifacts"
-    folder.mkdir(exist_ok=True)
-    sources: dict[str, Any] = {}
-    prepared: dict[Any, Any] = {}
-    cache: dict[Any, Made] = {}
+    path: Path
+    source: Any
+    result: Any
 
-    def make(table: str = "tsm", precision: str = "int8", target: str = "tflite", **options: Any) -> Made:
+
+class Artifacts:
+    """Artifacts of untrained networks at 64x64. Each is converted once per test run, when it is first used.
+
+    Args:
+        folder: where they are. The processes of one run share it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[Any, Made] = {}
+        self._sources: dict[str, Any] = {}
+        self._prepared: dict[Any, Any] = {}
+        self._shared: dict[Any, dict[str, bytes]] = {}
+
+    def __call__(self, table: str = "tsm", precision: str = "int8", target: str = "tflite", **options: Any) -> Made:
+        """Return an artifact, such as ``made("tsm", "int8", "onnx")``. "tsm" is short for "tsm_mobilenet_v2".
+
+        Args:
+            table: shift table, or name of the model.
+            precision: "fp32", "fp16" or "int8".
+            target: name of the target.
+            options: other fields of ``edgeshift.converters.Options``.
+        """
+        from edgeshift.converters import Options, convert
+        from edgeshift.targets import find_target
+
         key = (table, precision, target, *sorted(options.items()))
-        lacking = [m for m in find_target(target).converter_packages.values() if importlib.util.find_spec(m) is None]
-        if lacking:
-            pytest.skip(f"{lacking[0]} is not installed")
-        if key not in cache:
-            if table not in sources:
-                sources[table] = untrained_source(table if "_" in table else f"{table}_mobilenet_v2", size=64)
-            path = folder / ("_".join(map(str, key)).replace(" ", "") + find_target(target).suffix)
-            result = path.with_name(f"{path.name}.result")
-            with path.with_name(f"{path.name}.lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = [m for m in find_target(target).converter_packages.values() if importlib.util.find_spec(m) is None]
+        if missing:
+            pytest.skip(f"{missing[0]} is not installed")
+        if key not in self._made:
+            source = self.source(table)
+            with self._locked(key) as (path, result):
                 if not result.exists():
-                    how = Options(precision=precision, **options)  # type: ignore[arg-type]
-                    common = (table, precision, how.fresh_states)
-                    if common not in prepared:
-                        prepared[common] = prepare(sources[table], how)
-                    converted = convert(sources[table], target, path, how, prepared=prepared[common])
+                    all_options = Options(precision=precision, **options)  # type: ignore[arg-type]
+                    prepared = self.prepared(table, precision, fresh_states=all_options.fresh_states)
+                    converted = convert(source, target, path, all_options, prepared=prepared)
                     result.write_bytes(pickle.dumps(converted))
-            cache[key] = Made(path, sources[table], pickle.loads(result.read_bytes()))
-        return cache[key]
+                self._made[key] = Made(path, source, pickle.loads(result.read_bytes()))
+        return self._made[key]
 
-    return make
+    def source(self, table: str) -> Any:
+        """Return the untrained checkpoint of a shift table or model."""
+        from edgeshift.checkpoints.source import untrained_source
+
+        if table not in self._sources:
+            self._sources[table] = untrained_source(table if "_" in table else f"{table}_mobilenet_v2", size=64)
+        return self._sources[table]
+
+    def prepared(self, table: str, precision: str = "int8", *, fresh_states: bool = False) -> Any:
+        """Return the work that all targets share. All precisions share the exported float graphs."""
+        from edgeshift.converters import Options
+        from edgeshift.converters.pipeline import prepare
+
+        key = (table, precision == "int8", fresh_states)
+        if key not in self._prepared:
+            options = Options(precision=precision, fresh_states=fresh_states)  # type: ignore[arg-type]
+            shared = self._shared.setdefault((table, fresh_states), {})
+            self._prepared[key] = replace(prepare(self.source(table), options), shared=shared)
+        return self._prepared[key]
+
+    def job(self, target: str, precision: str = "int8", table: str = "tsm", step: Any = None) -> Any:
+        """Return a conversion job. int8 is calibrated on one clip. TFLite and ONNX find their exported float graph."""
+        from edgeshift._system.progress import Stages
+        from edgeshift.artifact.file import read_artifact
+        from edgeshift.converters.job import Job
+        from edgeshift.targets import find_target
+
+        prepared, record = self.prepared(table, precision), find_target(target)
+        shared = {} if step else dict(prepared.shared)
+        if step is None and target in ("tflite", "onnx"):
+            shared[target] = read_artifact(self(table, "fp32", target).path).body
+        return Job(
+            target=record,
+            source=self.source(table),
+            step=step or prepared.step,
+            precision=precision,  # type: ignore[arg-type]
+            samples=prepared.samples[:3],
+            float_boundary=False,
+            stages=Stages(),
+            backend=record.backend(None),
+            shared=shared,
+        )
+
+    def add(self, converted: Any, table: str) -> None:
+        """Add an artifact that a test has converted from ``source(table)`` with default options. The file is moved."""
+        spec = converted.spec
+        with self._locked((table, spec.precision, spec.target)) as (path, result):
+            if not result.exists():
+                shutil.move(converted.path, path)
+                result.write_bytes(pickle.dumps(replace(converted, path=path)))
+
+    @contextmanager
+    def _locked(self, key: tuple[Any, ...]) -> Iterator[tuple[Path, Path]]:
+        """Hold the lock of an artifact. Yield its path and the path of its pickled result."""
+        from edgeshift.targets import find_target
+
+        path = self._folder / ("_".join(map(str, key)).replace(" ", "") + find_target(key[2]).suffix)
+        with path.with_name(f"{path.name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield path, path.with_name(f"{path.name}.result")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
+    """``made("tsm", "int8", "onnx")``: an artifact that all tests share."""
+    pytest.importorskip("torch", reason="the converters are not installed")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if WORKER else base) / "artifacts"
+    folder.mkdir(exist_ok=True)
+    return Artifacts(folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,19 @@
-"""All targets at once: what they share is done once, and one that fails does not stop the others."""
+"""Conversion to all targets: shared work is done once, and a target that fails does not stop the others."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgeshift import load
+from edgeshift.artifact.file import artifact_size, read_artifact
 from edgeshift.checkpoints.source import untrained_source
 from edgeshift.cli import main
-from edgeshift.converters import convert_all
+from edgeshift.converters import Converted, convert_all
 from edgeshift.converters import pipeline as conversion
 from edgeshift.converters.all_targets import Outcome
 from edgeshift.converters.onnx.target import _export
@@ -29,8 +31,9 @@ def run(*line: str) -> int:
 
 @pytest.mark.slow
 def test_every_target_in_one_table(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    made: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The artifacts are kept for the other tests that use them."""
     for package in ("litert_torch", "onnxscript", "executorch", "coremltools"):
         pytest.importorskip(package)
     rolled, exported = [], []
@@ -39,24 +42,27 @@ def test_every_target_in_one_table(
     monkeypatch.setattr(
         "edgeshift.converters.onnx.target._export", lambda job: (exported.append(job.precision), _export(job))[1]
     )
-    line = ("tsm_mobilenet_v2", "--target", "all", "--size", str(SIZE), "--width", "0.5", "--out", str(tmp_path / "a"))
+    # These options give the network of made.source("tsm").
+    line = ("tsm_mobilenet_v2", "--target", "all", "--size", str(SIZE), "--width", "1", "--out", str(tmp_path / "a"))
     assert run(*line, "--json") == 0
-    found = json.loads(capfd.readouterr().out)
-    assert [one["target"] for one in found] == list(TARGETS)
-    clips = found[0]["spec"]["calibration"]["clips"]
-    assert len(rolled) == clips >= conversion.MIN_CLIPS, "calibrated once for all"
+    outcomes = json.loads(capfd.readouterr().out)
+    assert [outcome["target"] for outcome in outcomes] == list(TARGETS)
+    clips = outcomes[0]["spec"]["calibration"]["clips"]
+    assert len(rolled) == clips >= conversion.MIN_CLIPS, "calibrated once for all targets"
     assert exported == ["int8"], "ONNX and TensorRT share the export"
     frame = np.full((SIZE, SIZE, 3), 127, np.uint8)
-    for one in found:
-        assert one["spec"]["parity"]["runtime"] and one["spec"]["target"] == one["target"]
-        assert load(one["path"]).stream().step(frame).logits.shape == (10,)
+    for outcome in outcomes:
+        assert outcome["spec"]["parity"]["runtime"] and outcome["spec"]["target"] == outcome["target"]
+        path = Path(outcome["path"])
+        assert load(path).stream().step(frame).logits.shape == (10,)
+        made.add(Converted(path, read_artifact(path).spec, artifact_size(path), {}), "tsm")
 
 
 def outcomes(*errors: Exception | None) -> list[Outcome]:
     return [Outcome(f"target{index}", None, error, 1.0) for index, error in enumerate(errors)]  # type: ignore[arg-type]
 
 
-def test_one_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
     def convert(source: object, target: str, *_: object, **__: object) -> None:
@@ -67,12 +73,12 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("edgeshift.converters.all_targets.convert", convert)
     monkeypatch.setattr("edgeshift.converters.all_targets.prepare", lambda *_: None)
     source = untrained_source("tsm_mobilenet_v2", size=SIZE, width=0.35)
-    found = convert_all(source, tmp_path, targets=("tflite", "onnx", "tensorrt"))
+    outcomes = convert_all(source, tmp_path, targets=("tflite", "onnx", "tensorrt"))
     assert tried == ["tflite", "onnx", "tensorrt"]
-    assert [str(one.error) if one.error else None for one in found] == [None, "it cannot", None]
+    assert [outcome.error and str(outcome.error) for outcome in outcomes] == [None, "it cannot", None]
 
 
-def test_the_exit_status_tells_of_a_failed_check(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_status_shows_a_failed_check(capsys: pytest.CaptureFixture[str]) -> None:
     from edgeshift.cli.convert_text import show_all
 
     assert show_all(outcomes(ConversionError("a"), CheckFailedError("b")), as_json=False) == 1
@@ -90,7 +96,7 @@ def test_the_exit_status_tells_of_a_failed_check(capsys: pytest.CaptureFixture[s
         (("--precision", "fp32", "--calibration", "clips"), "sets int8 ranges"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_once(
+def test_options_that_do_not_fit_are_refused_at_once(
     line: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--target", "all", *line) == 2

@@ -1,4 +1,4 @@
-"""Calibration clips, and the states that the float step really meets on them."""
+"""Calibration clips, and samples with the states that the float step has on them."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def step(request: pytest.FixtureRequest) -> Step:
 
 
 def noise(count: int, frames: int = FRAMES, seed: int = 0) -> list[np.ndarray]:
-    """Clips of moving coarse noise, uint8 [frames, SIZE, SIZE, 3]."""
+    """Return clips of coarse moving noise, uint8 [frames, SIZE, SIZE, 3]."""
     random = np.random.default_rng(seed)
-    made = []
+    clips = []
     for _ in range(count):
         cells = random.integers(0, 256, (8, 8 + frames, 3), np.uint8)
-        made.append(np.stack([cells[:, t : t + 8].repeat(8, 0).repeat(8, 1) for t in range(frames)]))
-    return made
+        clips.append(np.stack([cells[:, t : t + 8].repeat(8, 0).repeat(8, 1) for t in range(frames)]))
+    return clips
 
 
-def met(step: Step, clip: np.ndarray) -> list[dict[str, np.ndarray]]:
-    """The states before each frame of a clip, channels last, by the clip form's own arithmetic: one frame at a time."""
+def states_before(step: Step, clip: np.ndarray) -> list[dict[str, np.ndarray]]:
+    """Return the states before each frame of a clip, channels last."""
     found = []
     states = [torch.zeros(shape) for shape in step.network.state_shapes().values()]
     for frame in clip:
@@ -61,12 +61,12 @@ def met(step: Step, clip: np.ndarray) -> list[dict[str, np.ndarray]]:
 # --- rolling --------------------------------------------------------------------------------------------------------
 
 
-def test_samples_hold_the_states_that_were_met(step):
+def test_samples_hold_the_states_before_their_frame(step):
     clips = noise(4)
     samples = list(roll(step, clips))
     assert len(samples) == 4 * PER_CLIP
     for index, clip in enumerate(clips):
-        want = met(step, clip)
+        want = states_before(step, clip)
         times = []
         for sample in samples[index * PER_CLIP : (index + 1) * PER_CLIP]:
             assert list(sample) == ["frame", *step.state_names]
@@ -76,7 +76,7 @@ def test_samples_hold_the_states_that_were_met(step):
             for name in step.state_names:
                 assert sample[name].dtype == np.float32 and sample[name].flags.c_contiguous
                 assert np.allclose(sample[name], want[t][name], rtol=1e-5, atol=1e-6), (index, t, name)
-                # The first frame meets zeros, every later one a state that is alive.
+                # States are zero before the first frame only.
                 assert bool(sample[name].any()) == (t > 0), (index, t, name)
         assert times == sorted(set(times)) and times[0] == 0 and len(times) == PER_CLIP
 
@@ -86,7 +86,7 @@ def test_later_frames_are_spread_over_the_clip(step):
     for clip in noise(12, seed=3):
         for sample in roll(step, [clip]):
             taken |= {t for t, frame in enumerate(clip) if np.array_equal(sample["frame"][0], frame)}
-    assert taken == set(range(FRAMES)), "over enough clips, every time is sampled"
+    assert taken == set(range(FRAMES)), "every position is sampled in some clip"
 
 
 def test_rolling_is_deterministic_and_clip_by_clip(step):
@@ -117,7 +117,7 @@ def test_samples_are_not_overwritten_by_later_ones(step):
     assert all(np.array_equal(a[name], b[name]) for a, b in zip(kept, copies, strict=True) for name in a)
 
 
-def test_the_count_of_frames_is_sampled_too():
+def test_the_seen_flags_are_sampled():
     config = ModelConfig("tsam", "mobilenet_v2", 6, size=SIZE, width=0.5)
     clips = torch.from_numpy(np.stack(noise(2, 4))).permute(0, 1, 4, 2, 3).float()
     step = Step(initial_network(config, clips)).eval()
@@ -142,12 +142,12 @@ def test_drawn_clips_fit_and_repeat():
     assert any(np.any(clip[0] != clip[-1]) for clip in clips.frames), "something moves"
 
 
-def test_drawn_clips_are_shown_as_the_network_sees_them():
+def test_drawn_clips_have_the_channel_order_of_the_network():
     plain, swapped = (drawn_clips(FrameSpec(64, 64, order=order), 2, seed=2) for order in ("rgb", "bgr"))
     assert all(np.array_equal(a, b[..., ::-1]) for a, b in zip(plain.frames, swapped.frames, strict=True))
 
 
-def test_the_hash_is_that_of_every_pixel():
+def test_the_hash_covers_every_pixel():
     frames = noise(2)
     before = FittedClips("x", tuple(frames)).sha256
     assert FittedClips("y", tuple(frames)).sha256 == before
@@ -169,7 +169,7 @@ def film(path: Path, seed: int, frames: int = 24) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen videos here and there, and things that are none."""
+    """A folder with sixteen videos in several sub-folders, and with other files."""
     root = tmp_path_factory.mktemp("clips")
     for i in range(8):
         film(root / f"{i}.avi", i)
@@ -208,7 +208,7 @@ def test_held_out_frames_are_others_of_the_same_videos(folder):
     spec = FrameSpec(SIZE, SIZE)
     clips = read_clips(folder, spec).frames
     frames = held_out(folder, spec)
-    assert len(frames) == 4 * FRAMES >= 32, "enough to prove an artifact on"
+    assert len(frames) == 4 * FRAMES >= 32, "enough for a parity check"
     for clip, start in zip(clips, range(0, len(frames), FRAMES), strict=False):
         taken = {frame.tobytes() for frame in clip}
         held = frames[start : start + FRAMES]

@@ -1,19 +1,26 @@
-"""What every target promises besides parity (test_matrix.py): its boundary, its names, and what it refuses."""
+"""The properties of every target besides parity (test_matrix.py): boundary, names, and conversions that are refused."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from torch import Tensor, nn
 
+from edgeshift.artifact.file import Artifact
 from edgeshift.checkpoints.source import untrained_source
 from edgeshift.converters import Options, convert
-from edgeshift.errors import ConversionError, RuntimeMissingError
+from edgeshift.converters.job import converter_of
+from edgeshift.errors import CheckFailedError, ConversionError, RuntimeMissingError
+from edgeshift.models.deploy import deploy
+from edgeshift.models.network import Step
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream.selfcheck import check_frames
+from edgeshift.targets import find_runtime, find_target
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +29,7 @@ TARGETS = ("tflite", "onnx", "executorch")
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_boundary(made, target):
-    """Frames as value - 128, channels last, names kept; float states as the runtime computes."""
+    """Frames are pixels minus 128, channels last; names are kept; float states have the order of the runtime."""
     spec = made("tsm", "int8", target).result.spec
     assert (spec.input.name, spec.input.shape, spec.input.dtype) == ("frame", (1, 64, 64, 3), "int8")
     assert (spec.input.scale, spec.input.zero_point) == (1.0, -128)
@@ -38,7 +45,7 @@ def test_boundary(made, target):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_normalisation_is_exact_at_the_border(made, target):
-    """A white frame makes the largest step at the border; the fp32 graph must not see it."""
+    """Padding stands for the mean and not for black. A white frame makes the largest difference at the border."""
     artifact = made("tsm", "fp32", target)
     ours, theirs = load(artifact.path).stream(), reference(artifact.source).stream()
     white = np.full((64, 64, 3), 255, np.uint8)
@@ -48,8 +55,8 @@ def test_normalisation_is_exact_at_the_border(made, target):
 
 
 @pytest.mark.parametrize("target", TARGETS[1:])
-def test_same_answers_as_tflite(made, target):
-    """Two quantizers, one set of ranges and rules: the same weights give the same logits to a step or two."""
+def test_same_logits_as_tflite(made, target):
+    """All quantizers get the same ranges: the same weights give nearly the same logits."""
     ours, theirs = (load(made("tsm", "int8", name).path) for name in (target, "tflite"))
     steps = ours.spec.output.scale
     assert steps == pytest.approx(theirs.spec.output.scale, rel=1e-5)
@@ -61,6 +68,47 @@ def test_same_answers_as_tflite(made, target):
     errors = np.array([np.abs(a - b).max() for a, b in pairs])
     assert np.median(errors) <= 6 * steps
     assert np.median(errors) < 0.1 * np.ptp([b for _, b in pairs])
+
+
+class BufferedStep(nn.Module):
+    """A step that must never be exported as it is: it keeps its states in buffers and writes into them."""
+
+    state_names = ()
+
+    def __init__(self, step: Step) -> None:
+        super().__init__()
+        self.step = step
+        for name, state in zip(step.state_names, step.start(), strict=True):
+            self.register_buffer(name, state)
+
+    def start(self) -> tuple[Tensor, ...]:
+        return ()
+
+    def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
+        logits, *states = self.step(frame, *(self.get_buffer(name) for name in self.step.state_names))
+        for name, state in zip(self.step.state_names, states, strict=True):
+            self.get_buffer(name).copy_(state)
+        return (logits,)
+
+
+@pytest.mark.parametrize("target", ("tflite", "onnx"))
+def test_a_lost_state_is_refused(tmp_path, monkeypatch, target):
+    """The exporter drops the state without an error. The first frame is right; only parity over frames refuses it."""
+    source, record = untrained_source(size=64), find_target(target)
+    converter, runtime = converter_of(record), importlib.import_module(find_runtime(Path(f"a.{target}")).module)
+    lowered, lower = [], converter.lower
+    monkeypatch.setattr(converter, "lower", lambda job: lowered.append(lower(job)) or lowered[0])
+    step = BufferedStep(deploy(source.network))
+    with pytest.raises(CheckFailedError, match="does not match the original over 32 frames, and was not written"):
+        convert(source, target, tmp_path / f"refused{record.suffix}", Options(precision="fp32"), step=step)
+    assert list(tmp_path.iterdir()) == []
+
+    spec = msgspec.structs.replace(source.describe(target, step=step), states=lowered[0].states)
+    stream = runtime.open_artifact(Artifact(tmp_path / f"a{record.suffix}", spec, lowered[0].body)).stream()
+    original = reference(source).stream()
+    first, second = [(stream.step(f).logits, original.step(f).logits) for f in check_frames(1, 2, 64, 64)]
+    assert np.abs(first[0] - first[1]).max() < 1e-4
+    assert np.abs(second[0] - second[1]).max() > 1e-2
 
 
 @pytest.mark.parametrize(
@@ -97,7 +145,7 @@ def test_a_missing_converter_names_the_extra(monkeypatch, tmp_path, target, modu
     ],
 )
 def test_choices_a_target_does_not_have(tmp_path, capsys, target, options, words):
-    """One line, before any work is done."""
+    """The error is one line, and comes before any work is done."""
     from edgeshift.cli import main
 
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
@@ -105,20 +153,20 @@ def test_choices_a_target_does_not_have(tmp_path, capsys, target, options, words
         main(["convert", "--target", target, *arguments])
     assert ended.value.code == 2
     assert capsys.readouterr().err == f"edgeshift: {words}\n"
-    source = object()  # not looked at
+    source = object()  # it is not used
     with pytest.raises(ConversionError, match=words):
         convert(source, target, tmp_path / "a.bin", Options(**options))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_out_needs_the_suffix(tmp_path, target):
-    with pytest.raises(ConversionError, match=r"a\.bin: .* artifact is named \*\."):
+    with pytest.raises(ConversionError, match=rf"a\.bin: the name of a {target} artifact must end in \."):
         convert(untrained_source(size=64), target, tmp_path / "a.bin")
 
 
 @pytest.mark.parametrize(("share", "warned"), [(0.9, True), (0.95, False), (1.0, False), (None, False)])
-def test_a_share_that_is_too_small_is_named(share, warned):
-    """What the fast path does not take is said on stderr, with its names."""
+def test_a_small_delegated_share_is_a_warning(share, warned):
+    """The warning names the operators outside the delegate."""
     from doubles import stream_spec
 
     from edgeshift.artifact.spec import GraphSpec

@@ -1,4 +1,4 @@
-"""Core ML's own runtime, up to coremltools' documented API: a double stands where only a Mac has something."""
+"""Core ML's own runtime, with a double of coremltools' documented API, which works on a Mac only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def spec(form: str = "io", order: str = "rgb"):
 
 
 class State:
-    """What ``make_state`` gives: values by name."""
+    """The result of ``make_state``: values by name."""
 
     def __init__(self):
         self.values = {STATE: np.zeros((1, 3, 1, 1), np.float32)}
@@ -48,7 +48,7 @@ class State:
 
 
 class MLModel:
-    """The network of ``doubles`` behind coremltools' face. ``made`` holds each one."""
+    """The network of ``doubles`` with the interface of coremltools. ``made`` holds all instances."""
 
     made: ClassVar[list[MLModel]] = []
 
@@ -72,18 +72,18 @@ class MLModel:
         colour = np.asarray(picture).reshape(-1, 3).astype(np.float64).mean(0)
         before = data[STATE] if state is None else state.values[STATE]
         level = LEAK * before.reshape(3) + colour
-        found = {"logits": (level @ MIX + colour @ OWN)[None].astype(np.float32), "classLabel": "red"}
+        outputs = {"logits": (level @ MIX + colour @ OWN)[None].astype(np.float32), "classLabel": "red"}
         column = level.reshape(1, 3, 1, 1).astype(np.float32)
         if state is None:
-            found[NEXT + STATE] = column
+            outputs[NEXT + STATE] = column
         else:
             state.values[STATE] = column
-        return found
+        return outputs
 
 
 @pytest.fixture
 def mac(monkeypatch):
-    """This machine as a Mac whose coremltools is the double."""
+    """Make this machine look like a Mac whose coremltools is the double."""
     tools = types.SimpleNamespace(
         __version__="9.0",
         models=types.SimpleNamespace(MLModel=MLModel),
@@ -96,7 +96,7 @@ def mac(monkeypatch):
     return tools
 
 
-def open_one(form: str = "io", **options):
+def open_double(form: str = "io", **options):
     pytest.importorskip("PIL")
     order = options.pop("order", "rgb")
     return coreml.open_artifact(Artifact(Path("a.mlpackage"), spec(form, order), BODY), **options)
@@ -104,7 +104,7 @@ def open_one(form: str = "io", **options):
 
 @pytest.mark.parametrize("form", ["io", "native"])
 def test_states_are_carried(mac, form):
-    model = open_one(form)
+    model = open_double(form)
     stream, shown = model.stream(), frames(12)
     logits, levels = expected_outputs(shown)
     for frame, want, level in zip(shown, logits, levels, strict=True):
@@ -120,47 +120,47 @@ def test_states_are_carried(mac, form):
     np.testing.assert_allclose(stream.step(shown[0]).logits, logits[0], rtol=1e-4, atol=1e-4)
 
 
-def test_core_ml_is_always_handed_rgb(mac):
-    """It turns the picture into the model's own order itself: what the stream holds as BGR goes back first."""
+def test_core_ml_always_gets_rgb(mac):
+    """Core ML converts the picture to the model's order itself, so BGR frames are converted back to RGB."""
     shown = frames(1)
-    rgb = open_one().stream().step(shown[0]).logits
-    np.testing.assert_array_equal(open_one(order="bgr").stream().step(shown[0]).logits, rgb)
+    rgb = open_double().stream().step(shown[0]).logits
+    np.testing.assert_array_equal(open_double(order="bgr").stream().step(shown[0]).logits, rgb)
 
 
 def test_units(mac):
-    assert open_one().runtime == "Core ML through coremltools 9.0 (all)"
+    assert open_double().runtime == "Core ML through coremltools 9.0 (all)"
     assert MLModel.made[-1].units == "all of it"
-    open_one(units="cpu+ane")
+    open_double(units="cpu+ane")
     assert MLModel.made[-1].units == "ane"
     with pytest.raises(EdgeshiftError, match="unknown compute units 'gpu'"):
-        open_one(units="gpu")
+        open_double(units="gpu")
     with pytest.raises(EdgeshiftError, match="threads must be 1 to 64"):
-        open_one(threads=0)
+        open_double(threads=0)
 
 
-def test_its_errors_are_one_line(mac, monkeypatch):
+def test_errors_of_core_ml_are_one_line(mac, monkeypatch):
     def breaks(self, *arguments, **options):
         raise RuntimeError("Error compiling model:\n  compiler error")
 
     with monkeypatch.context() as patch:
         patch.setattr(MLModel, "predict", breaks)
         with pytest.raises(EdgeshiftError, match=r"a\.mlpackage: Core ML cannot run it: Error compiling model: comp"):
-            open_one().stream().step(frames(1)[0])
+            open_double().stream().step(frames(1)[0])
     monkeypatch.setattr(MLModel, "__init__", breaks)
     with pytest.raises(ArtifactError, match=r"a\.mlpackage: Core ML cannot load its program: Error compiling"):
-        open_one()
+        open_double()
 
 
 def test_without_pillow_the_extra_is_named(mac, monkeypatch):
-    stream = open_one().stream()
+    stream = open_double().stream()
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(RuntimeMissingError, match=r'pip install "edgeshift\[coreml\]"'):
         stream.step(frames(1)[0])
 
 
-def test_elsewhere_it_is_the_reference_executor(monkeypatch):
-    called = []
+def test_other_systems_use_the_reference_executor(monkeypatch):
+    calls = []
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(coreml.executor, "open_artifact", lambda artifact, threads: called.append(threads))
-    open_one(threads=2)
-    assert called == [2]
+    monkeypatch.setattr(coreml.executor, "open_artifact", lambda artifact, threads: calls.append(threads))
+    open_double(threads=2)
+    assert calls == [2]

@@ -1,22 +1,17 @@
-"""What is ONNX Runtime's own: providers, other files, a plain session. The rest: test_contract."""
+"""Properties of ONNX Runtime alone: providers, external files, a plain session. See test_contract for the others."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from streams import FRAMES, logits_of
 
 from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.runtimes import load
-from edgeshift.stream.selfcheck import check_frames
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.slow
-FRAMES = check_frames(5, 12, 64, 64)
-
-
-def answers(stream, frames=FRAMES):
-    return np.stack([stream.step(frame).logits for frame in frames])
 
 
 @pytest.fixture(params=["int8", "fp32"])
@@ -25,7 +20,7 @@ def model(request, made):
 
 
 def test_states_are_those_of_a_plain_run(model, made):
-    """The same frames through `session.run` with arrays carried by hand: what a stranger would write."""
+    """``session.run`` gives the same logits if the caller feeds the states back."""
     precision = model.spec.precision
     body = read_artifact(made("tsm", precision, "onnx").path).body
     session = onnxruntime.InferenceSession(body, providers=["CPUExecutionProvider"])
@@ -35,16 +30,16 @@ def test_states_are_those_of_a_plain_run(model, made):
         pixels = frame.astype(np.float32) if precision == "fp32" else (frame.astype(np.int16) - 128).astype(np.int8)
         logits, *following = session.run(None, {"frame": pixels[None], **states})
         states = dict(zip(states, following, strict=True))
-        answer = stream.step(frame)
+        prediction = stream.step(frame)
         real = (logits[0].astype(np.float32) - model.spec.output.zero_point) * np.float32(model.spec.output.scale)
-        np.testing.assert_allclose(answer.logits, real, atol=1e-5)
+        np.testing.assert_allclose(prediction.logits, real, atol=1e-5)
     for name, state in stream.state.items():
         np.testing.assert_allclose(state, states[name], atol=1e-5)
 
 
-def test_threads_give_the_same_answers(made):
+def test_threads_give_the_same_logits(made):
     path = made("tsm", "int8", "onnx").path
-    np.testing.assert_allclose(answers(load(path, threads=2).stream()), answers(load(path).stream()))
+    np.testing.assert_allclose(logits_of(load(path, threads=2).stream()), logits_of(load(path).stream()))
 
 
 def test_providers_are_checked(made, monkeypatch):
@@ -57,8 +52,8 @@ def test_providers_are_checked(made, monkeypatch):
     assert "(cpu, 1 thread)" in load(path, provider="cpu").runtime
 
 
-def test_a_provider_that_cannot_start_is_no_silent_fallback(made, monkeypatch):
-    """ONNX Runtime logs, drops the provider and goes on with the processor."""
+def test_a_provider_that_cannot_start_is_an_error(made, monkeypatch):
+    """ONNX Runtime itself would only log that, and use the processor."""
     known = onnxruntime.get_available_providers()
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*known, "CUDAExecutionProvider"])
     with pytest.warns(UserWarning, match="not in available provider"), pytest.raises(EdgeshiftError) as caught:
@@ -67,16 +62,16 @@ def test_a_provider_that_cannot_start_is_no_silent_fallback(made, monkeypatch):
 
 
 def test_weights_in_another_file_are_refused(made, tmp_path, monkeypatch):
-    """A model may name files to read its weights from; an artifact is one file."""
+    """A model can read its weights from other files, but an artifact is one file."""
     onnx = pytest.importorskip("onnx")
-    one = made("tsm", "fp32", "onnx")
-    model = onnx.load_from_string(read_artifact(one.path).body)
+    artifact = made("tsm", "fp32", "onnx")
+    model = onnx.load_from_string(read_artifact(artifact.path).body)
     monkeypatch.chdir(tmp_path)
     tensor = next(t for t in model.graph.initializer if len(t.raw_data) > 4096)
     (tmp_path / "weights.bin").write_bytes(tensor.raw_data)
     tensor.ClearField("raw_data")
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="weights.bin")
-    write_artifact(tmp_path / "a.onnx", model.SerializeToString(), one.result.spec)
+    write_artifact(tmp_path / "a.onnx", model.SerializeToString(), artifact.result.spec)
     with pytest.raises(ArtifactError, match="its weights are in another file"):
         load(tmp_path / "a.onnx")

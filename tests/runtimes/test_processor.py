@@ -1,4 +1,4 @@
-"""Which aarch64 processors LiteRT's compiled model is let near."""
+"""The aarch64 processors on which LiteRT's compiled model is used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ A76 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asi
 @pytest.mark.parametrize(
     ("features", "runs"), [(A72, False), (A76, True), (A76.replace("atomics", "x"), False), ("", False)]
 )
-def test_what_it_was_built_for(tmp_path, monkeypatch, features, runs):
+def test_processors_with_the_features_run_it(tmp_path, monkeypatch, features, runs):
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/cpuinfo").write_text(f"processor\t: 0\nFeatures\t: {features}\nCPU part\t: 0xd08\n")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
@@ -25,7 +25,7 @@ def test_what_it_was_built_for(tmp_path, monkeypatch, features, runs):
     assert processor.runs_compiled_model(tmp_path)
 
 
-def test_the_interpreter_is_taken_instead(monkeypatch):
+def test_other_processors_use_the_interpreter(monkeypatch):
     monkeypatch.setattr(tflite, "runs_compiled_model", lambda: False)
-    monkeypatch.setattr(tflite, "_installed", lambda module: pytest.fail("it must not be imported to find out"))
+    monkeypatch.setattr(tflite, "_installed", lambda module: pytest.fail("the library must not be imported"))
     assert tflite._has_compiled_model() is False

@@ -1,6 +1,6 @@
-"""The TensorRT runtime's logic, on a stand-in of its package and of CUDA. No engine is built here: not verified here.
+"""The logic of the TensorRT runtime, with doubles of its package and of CUDA. No engine is built here.
 
-The stand-in's engine is the network of ``doubles``: a leaky level, and logits of it and of this frame's colour.
+The double's engine is the network of ``doubles``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError
 from edgeshift.runtimes import load, tensorrt
 from edgeshift.runtimes.tensorrt import engine_path, open_artifact
 
-#: Models as far as their outermost field goes: one that the stand-in takes, and another.
+#: The outermost field of a model: one that the double accepts, and one that it refuses.
 GOOD, BAD = b"\x08\x08", b"\x08\x09"
 SHAPES = {"frame": (1, 64, 64, 3), STATE: (1, 1, 1, 3), "logits": (1, len(LABELS)), f"next_{STATE}": (1, 1, 1, 3)}
 
 
 class FakeDevice:
-    """CUDA's memory as arrays by address; copies happen when they are waited for, as on a device."""
+    """A double of ``Cuda``. Memory is arrays by address; copies happen in ``wait``, as on a device."""
 
     stream = 77
 
@@ -70,7 +70,7 @@ class FakeDevice:
 
 
 class FakeTensorRT(types.ModuleType):
-    """The calls that 8.6 and 10 share, and what was asked of them."""
+    """A double of the package, with the calls that TensorRT 8.6 and 10 share. It records how it was called."""
 
     def __init__(self, device, version="10.3.0", *, explicit=True, shapes=SHAPES):
         super().__init__("tensorrt")
@@ -222,15 +222,15 @@ def test_streams_reset_and_restore(tmp_path, trt, device):
         mixed.append(a.step(frame).logits)
         b.step(shown[-1 - t])
     np.testing.assert_array_equal(np.stack(mixed), alone)
-    for steps in (3, 4):  # either set of states
+    for steps in (3, 4):  # either of the two sets of states
         a.reset()
         logits(a, shown[:steps])
         b.state = a.state
         np.testing.assert_array_equal(logits(b, shown[steps:]), alone[steps:])
 
 
-def test_states_stay_on_the_device_and_swap(tmp_path, trt, device):
-    """No allocation, and no copy but of the frame and the logits, once a stream runs."""
+def test_states_stay_on_the_device(tmp_path, trt, device):
+    """A running stream allocates nothing, and copies only the frame and the logits."""
     stream = open_artifact(artifact(tmp_path), device=device).stream()
     memory, copied = set(device.memory), []
     for name in ("write", "read"):
@@ -247,7 +247,7 @@ def test_states_stay_on_the_device_and_swap(tmp_path, trt, device):
     assert copied == [64 * 64 * 3 * 4, len(LABELS) * 4] * 3
 
 
-def test_memory_is_given_back(tmp_path, trt, device):
+def test_memory_is_freed(tmp_path, trt, device):
     model = open_artifact(artifact(tmp_path), device=device)
     stream = model.stream()
     assert device.memory
@@ -265,34 +265,34 @@ def test_memory_is_given_back(tmp_path, trt, device):
 
 
 def test_an_engine_is_built_once(tmp_path, trt, device):
-    one = artifact(tmp_path)
-    open_artifact(one, device=device)
+    converted = artifact(tmp_path)
+    open_artifact(converted, device=device)
     assert trt.built == 1 and trt.networks == [1]
-    (kept,) = tmp_path.glob("*.engine")
-    assert kept == engine_path(one, "Orin", "10.3.0", False) and kept.name.startswith("a.trt.onnx.")
-    open_artifact(one, device=device)
+    (engine,) = tmp_path.glob("*.engine")
+    assert engine == engine_path(converted, "Orin", "10.3.0", False) and engine.name.startswith("a.trt.onnx.")
+    open_artifact(converted, device=device)
     assert trt.built == 1
 
 
 def test_the_key_is_device_version_graph_and_precision(tmp_path):
-    one = artifact(tmp_path)
-    other = msgspec.structs.replace(one.spec, precision="int8")
+    converted = artifact(tmp_path)
+    other = msgspec.structs.replace(converted.spec, precision="int8")
     paths = {
-        engine_path(one, "Orin", "10.3.0", False),
-        engine_path(one, "Xavier", "10.3.0", False),
-        engine_path(one, "Orin", "8.6.2", False),
-        engine_path(one, "Orin", "10.3.0", True),
-        engine_path(Artifact(one.path, one.spec, b"another graph"), "Orin", "10.3.0", False),
-        engine_path(Artifact(one.path, other, one.body), "Orin", "10.3.0", False),
+        engine_path(converted, "Orin", "10.3.0", False),
+        engine_path(converted, "Xavier", "10.3.0", False),
+        engine_path(converted, "Orin", "8.6.2", False),
+        engine_path(converted, "Orin", "10.3.0", True),
+        engine_path(Artifact(converted.path, converted.spec, b"another graph"), "Orin", "10.3.0", False),
+        engine_path(Artifact(converted.path, other, converted.body), "Orin", "10.3.0", False),
     }
     assert len(paths) == 6 and {path.parent for path in paths} == {tmp_path}
 
 
 def test_another_version_builds_again(tmp_path, monkeypatch, trt, device):
-    one = artifact(tmp_path)
-    open_artifact(one, device=device)
+    converted = artifact(tmp_path)
+    open_artifact(converted, device=device)
     older = install(monkeypatch, FakeTensorRT(device, "8.6.2"))
-    assert "TensorRT 8.6.2 on Orin, fp32" in open_artifact(one, device=device).runtime
+    assert "TensorRT 8.6.2 on Orin, fp32" in open_artifact(converted, device=device).runtime
     assert older.built == 1 and len(list(tmp_path.glob("*.engine"))) == 2
 
 
@@ -306,26 +306,26 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_engine_is_built_again_and_never_read(tmp_path, trt, device, damage):
-    """TensorRT trusts a plan: bytes it did not write can crash it."""
-    one = artifact(tmp_path)
-    open_artifact(one, device=device)
-    (kept,) = tmp_path.glob("*.engine")
-    good = kept.read_bytes()
-    kept.write_bytes(damage(good))
+    """TensorRT does not check a plan, so other bytes can crash it."""
+    converted = artifact(tmp_path)
+    open_artifact(converted, device=device)
+    (engine,) = tmp_path.glob("*.engine")
+    good = engine.read_bytes()
+    engine.write_bytes(damage(good))
     seen = trt.deserialized
-    open_artifact(one, device=device)
-    assert trt.built == 2 and trt.deserialized == seen + 1 and kept.read_bytes() == good
+    open_artifact(converted, device=device)
+    assert trt.built == 2 and trt.deserialized == seen + 1 and engine.read_bytes() == good
 
 
-def test_an_engine_that_is_not_read_is_built_again(tmp_path, trt, device):
-    one = artifact(tmp_path)
-    kept = engine_path(one, "Orin", "10.3.0", False)
-    tensorrt._keep(kept, b"plan of another world")
-    open_artifact(one, device=device)
-    assert trt.built == 1 and b"another world" not in kept.read_bytes()
+def test_an_engine_that_tensorrt_refuses_is_built_again(tmp_path, trt, device):
+    converted = artifact(tmp_path)
+    engine = engine_path(converted, "Orin", "10.3.0", False)
+    tensorrt._write_engine(engine, b"plan of another world")
+    open_artifact(converted, device=device)
+    assert trt.built == 1 and b"another world" not in engine.read_bytes()
 
 
-def test_nowhere_to_keep_it(tmp_path, trt, device, monkeypatch):
+def test_a_folder_that_cannot_be_written(tmp_path, trt, device, monkeypatch):
     def deny(path):
         raise PermissionError(13, "Permission denied")
 
@@ -345,7 +345,7 @@ def test_nowhere_to_keep_it(tmp_path, trt, device, monkeypatch):
     ],
 )
 def test_flags(tmp_path, trt, device, precision, fp16, flags):
-    """fp32 means fp32: TensorRT's default would round to ten bits."""
+    """fp32 clears TF32, which TensorRT uses by default and which has ten bits of mantissa."""
     open_artifact(artifact(tmp_path, precision=precision), fp16=fp16, device=device)
     assert trt.flags == flags
 
@@ -359,15 +359,15 @@ def test_a_version_without_the_old_flag(tmp_path, monkeypatch, device):
 # --- errors ---------------------------------------------------------------------------------------------------------
 
 
-def refused(one, device, kind=ArtifactError):
+def refused(converted, device, kind=ArtifactError):
     with pytest.raises(kind) as caught:
-        open_artifact(one, device=device).stream().step(frames(1)[0])
+        open_artifact(converted, device=device).stream().step(frames(1)[0])
     assert "\n" not in str(caught.value) and caught.value.status == 2
     return str(caught.value)
 
 
-def test_a_graph_that_it_does_not_take(tmp_path, trt, device):
-    assert "TensorRT 10.3.0 does not take its graph: no importer for this" in refused(artifact(tmp_path, BAD), device)
+def test_a_graph_that_tensorrt_refuses(tmp_path, trt, device):
+    assert "TensorRT 10.3.0 does not accept its graph: no importer for this" in refused(artifact(tmp_path, BAD), device)
     assert not list(tmp_path.glob("*.engine"))
 
 
@@ -376,25 +376,25 @@ def test_a_graph_that_it_does_not_take(tmp_path, trt, device):
     [
         ("build", ArtifactError, "cannot build its engine"),
         ("read", ArtifactError, "cannot read the engine it has just built"),
-        ("context", EdgeshiftError, "no memory for another stream"),
+        ("context", EdgeshiftError, "not enough memory for another stream"),
         ("run", EdgeshiftError, "could not run a step"),
     ],
 )
-def test_what_fails_is_one_line(tmp_path, trt, device, fails, kind, words):
+def test_failures_are_one_line(tmp_path, trt, device, fails, kind, words):
     trt.fails = fails
     assert words in refused(artifact(tmp_path), device, kind)
 
 
 def test_an_engine_that_is_not_as_described(tmp_path, monkeypatch, device):
     install(monkeypatch, FakeTensorRT(device, shapes={**SHAPES, f"next_{STATE}": (1, 1, 1, 4)}))
-    assert f"outputs, {STATE!r} is ((1, 1, 1, 4), 'float32')" in refused(artifact(tmp_path), device)
+    assert f"output {STATE!r} of the graph is ((1, 1, 1, 4), 'float32')" in refused(artifact(tmp_path), device)
     assert not list(tmp_path.glob("*.engine"))
 
 
 def test_int8_for_another_runtime_is_refused(tmp_path, trt, device):
     path = tmp_path / "a.onnx"
     write_artifact(path, GOOD, stream_spec(target="onnx", precision="int8"))
-    assert "convert it with --target tensorrt" in refused(read_artifact(path), device)
+    assert "with --target tensorrt" in refused(read_artifact(path), device)
     write_artifact(path, GOOD, stream_spec(target="onnx", precision="fp16"))
     open_artifact(read_artifact(path), device=device)
 
@@ -402,7 +402,7 @@ def test_int8_for_another_runtime_is_refused(tmp_path, trt, device):
 def test_without_the_package(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     path = artifact(tmp_path).path
-    with pytest.raises(RuntimeMissingError, match="JetPack ships it"):
+    with pytest.raises(RuntimeMissingError, match="install JetPack"):
         load(path, runtime="tensorrt")
     for command in ("verify", "demo"):
         with pytest.raises(SystemExit) as ended:
@@ -415,11 +415,13 @@ def test_without_a_device(tmp_path, trt, monkeypatch):
     from edgeshift.runtimes import cuda
 
     monkeypatch.setattr(cuda, "RUNTIME", ("libno-such-thing.so",))
-    with pytest.raises(RuntimeMissingError, match=r"needs CUDA \(libno-such-thing.so was not found\)"):
+    with pytest.raises(
+        RuntimeMissingError, match=r"needs CUDA, and libno-such-thing\.so was not found; .* install JetPack"
+    ):
         open_artifact(artifact(tmp_path))
 
 
-def test_it_is_asked_for_by_name(tmp_path, trt, device, monkeypatch):
+def test_the_runtime_is_chosen_by_name(tmp_path, trt, device, monkeypatch):
     monkeypatch.setattr(tensorrt, "Cuda", lambda: device)
     path = artifact(tmp_path).path
     assert load(path, runtime="tensorrt").runtime == "TensorRT 10.3.0 on Orin, fp32"
@@ -427,21 +429,21 @@ def test_it_is_asked_for_by_name(tmp_path, trt, device, monkeypatch):
         load(path, runtime="tensort")
     with pytest.raises(ArtifactError, match=r"tensorrt runs \*\.onnx files"):
         load(tmp_path / "a.tflite", runtime="tensorrt")
-    with pytest.raises(EdgeshiftError, match="no threads to set"):
+    with pytest.raises(EdgeshiftError, match="threads must be 1, not 2"):
         load(path, runtime="tensorrt", threads=2)
 
 
-# --- the file that it is given --------------------------------------------------------------------------------------
+# --- the converted file ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("table", ["tsm", "stsm"])
 def test_the_int8_graph_is_symmetric(made, table):
-    """What TensorRT's documentation asks of explicit quantization, read from the file."""
+    """The file meets the conditions that TensorRT's documentation states for explicit quantization."""
     onnx = pytest.importorskip("onnx")
-    made_one = made(table, "int8", "tensorrt")
-    assert made_one.path.name.endswith(".trt.onnx")
-    model = onnx.load(str(made_one.path))
+    converted = made(table, "int8", "tensorrt")
+    assert converted.path.name.endswith(".trt.onnx")
+    model = onnx.load(str(converted.path))
     onnx.checker.check_model(model, full_check=True)
     constants = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     makers = {name: node for node in model.graph.node for name in node.output}
@@ -455,17 +457,19 @@ def test_the_int8_graph_is_symmetric(made, table):
     for node in model.graph.node:
         if node.op_type in ("Conv", "Gemm"):
             kinds = [getattr(makers.get(name), "op_type", None) for name in node.input[:2]]
-            assert kinds in (["DequantizeLinear"] * 2, ["Concat", None]), node.name  # the first one reads the frame
+            assert kinds in (["DequantizeLinear"] * 2, ["Concat", None]), (
+                node.name
+            )  # the first convolution reads the frame in float
             quantized += kinds[0] is not None and kinds[1] is not None
             assert all(name in constants for name in node.input[2:])  # float biases
     assert quantized == (62 if table == "stsm" else 52)
-    assert {t.dtype for t in (made_one.result.spec.input, *made_one.result.spec.states)} == {"float32"}
+    assert {t.dtype for t in (converted.result.spec.input, *converted.result.spec.states)} == {"float32"}
     types_ = {t.data_type for t in model.graph.initializer}
     assert onnx.TensorProto.UINT8 not in types_ and onnx.TensorProto.INT32 not in types_
 
 
 @pytest.mark.slow
-def test_converting_says_what_was_not_verified(tmp_path, capsys):
+def test_convert_names_what_was_not_verified(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         out = tmp_path / "a.trt.onnx"
         main(["convert", "--target", "tensorrt", "--precision", "fp16", "--size", "64", "--out", str(out)])
@@ -474,10 +478,11 @@ def test_converting_says_what_was_not_verified(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_file_is_proven_by_another_runtime(made):
+def test_another_runtime_checks_the_file(made):
     from edgeshift.stream.selfcheck import self_check
 
-    one = made("tsm", "int8", "tensorrt")
-    model = load(one.path)
+    converted = made("tsm", "int8", "tensorrt")
+    model = load(converted.path)
     assert model.runtime.startswith("ONNX Runtime") and self_check(model).ok
-    assert one.result.spec.target == "tensorrt" and one.result.spec.parity.cosine > 0.98
+    spec = converted.result.spec
+    assert spec.target == "tensorrt" and spec.parity.cosine > 0.98

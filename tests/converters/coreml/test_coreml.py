@@ -1,6 +1,6 @@
-"""The Core ML target: names, operations, states in both forms, int8, labels, and what is refused.
+"""The target Core ML: names, operations, states in both forms, int8, labels, and conversions it refuses.
 
-What runs the programs here is edgeshift's reference executor; Core ML itself is not verified on this platform.
+edgeshift's reference executor runs the programs; Core ML itself is not verified on this platform.
 """
 
 from __future__ import annotations
@@ -24,11 +24,7 @@ from edgeshift.checkpoints.source import untrained_source
 from edgeshift.cli import main
 from edgeshift.converters import Options, convert, default_path
 from edgeshift.converters.coreml import target as coreml
-from edgeshift.converters.quantization.fx_graph import capture, read_graph
-from edgeshift.converters.quantization.fx_qdq import grid
-from edgeshift.converters.quantization.ranges import groups
 from edgeshift.errors import ArtifactError, CheckFailedError, ConversionError, RuntimeMissingError
-from edgeshift.models.deploy import deploy
 from edgeshift.runtimes import load
 from edgeshift.runtimes.mil import executor as mil
 from edgeshift.runtimes.mil.executor import NOT_VERIFIED, read_program
@@ -63,7 +59,7 @@ def package(made):
 
 
 def model_of(path):
-    """The whole model as coremltools reads it, from the package on the disk."""
+    """Read the model of a package on the disk with coremltools."""
     return coremltools("this test").utils.load_spec(str(path))
 
 
@@ -71,7 +67,7 @@ def kinds(path):
     return read_program(read_artifact(path)).kinds()
 
 
-def test_what_ran_it_is_said_everywhere(package, capsys):
+def test_every_command_names_the_reference_executor(package, capsys):
     path = package().path
     words = "Core ML program, reference executor (coremltools "
     assert load(path).runtime.startswith(words) and load(path).runtime.endswith(NOT_VERIFIED)
@@ -130,7 +126,7 @@ def test_labels_as_clients_expect_them(package):
 
 @pytest.mark.parametrize("case", ALL, ids="-".join)
 def test_program_is_lean(package, case):
-    """No transpose, states replaced as a whole, and int8 pairs only where something computes."""
+    """No transpose, states are replaced as a whole, and int8 pairs stand only beside operations that compute."""
     found = kinds(package(*case).path)
     assert not {"transpose", "slice_update", "tile"} & found.keys()
     states = {"tsn": 0, "tsam": 11}.get(case[0], 10)
@@ -138,14 +134,14 @@ def test_program_is_lean(package, case):
     assert found.get("coreml_update_state", 0) == states * (case[2] == "native")
     assert found.get("quantize", 0) == found.get("dequantize", 0)
     if case[1] == "int8" and case[0] == "tsm":
-        # 52 convolutions, 10 additions and the mean write a grid; 10 shifts and the frame's border are put together.
+        # Written: by 52 convolutions, 10 additions and the mean. Read: 10 shifts and the padded frame (concatenations).
         assert found["quantize"] == 52 + 10 + 1 + 10 + 1
     assert found.get("cast", 0) <= 3
 
 
 @pytest.mark.parametrize("case", INT8, ids="-".join)
 def test_int8_states_lie_on_their_grid(package, case):
-    """Over frames: carrying a state neither rounds it nor changes what it means."""
+    """Over many frames, carrying a state does not round it."""
     path = package(*case).path
     spec = read_artifact(path).spec
     stream = load(path).stream()
@@ -160,7 +156,7 @@ def test_int8_states_lie_on_their_grid(package, case):
                 continue
             assert state.grid is not None and state.dtype == "float16"
             steps = np.rint(values / state.grid.scale)
-            # The nearest float16 to each multiple of the scale, and nothing else.
+            # Each value is the float16 that is nearest to a multiple of the scale.
             np.testing.assert_array_equal((steps * state.grid.scale).astype(np.float16), values.astype(np.float16))
             stored = steps + state.grid.zero_point
             assert stored.min() >= -128 and stored.max() <= 127
@@ -188,34 +184,15 @@ def test_int8_weights_are_packed_per_channel(package, case):
     assert count >= 53
 
 
-def test_state_groups_are_tied():
-    """Read from the captured step: each state and the block input it is cut from are one group."""
-    step = deploy(untrained_source("tsm_mobilenet_v2", size=64).network)
-    graph = read_graph(capture(step), step.state_names)
-    found = groups(graph)
-    for name in step.state_names:
-        group = next(group for group in found if graph.inputs[name] in group)
-        assert graph.outputs[name] in group and len(group) >= 5
-
-
-@pytest.mark.parametrize(("low", "high"), [(0, 6), (-3.7, 2.2), (0, 255), (0.5, 0.7), (-2, -1), (0, 0), (-1e-9, 0)])
-def test_a_grid_holds_its_range_and_zero(low, high):
-    one = grid(low, high)
-    assert float(np.float16(one.scale)) == one.scale > 0
-    ends = [(n - one.zero_point) * one.scale for n in (-128, 127)]
-    assert ends[0] <= min(low, 0) + one.scale / 2 and ends[1] >= max(high, 0) - one.scale / 2
-    assert -128 <= one.zero_point <= 127
-
-
 def test_resnet50_int8(package):
-    """The other backbone: its max pool and sixteen shifts."""
+    """The other backbone has a max pool and sixteen shifts."""
     result = package("tsm_resnet50").result
     graph = result.spec.graph
     assert graph is not None and graph.operators["max_pool"] == 1 and len(result.spec.states) == 16
 
 
 def test_a_network_that_wants_bgr(tmp_path):
-    """Core ML turns the picture: the model says so, and the frames that prove it are BGR."""
+    """The model declares BGR, so that Core ML converts the picture. The frames of the parity check are BGR, too."""
     source = untrained_source("tsm_mobilenet_v2", size=64)
     bgr = msgspec.structs.replace(source.description, frame=FrameSpec(64, 64, order="bgr"))
     source = replace(source, description=bgr)
@@ -226,12 +203,12 @@ def test_a_network_that_wants_bgr(tmp_path):
     artifact = read_artifact(path)
     wrong = msgspec.structs.replace(artifact.spec, frame=FrameSpec(64, 64))
     write_artifact(path, artifact.body, wrong)
-    with pytest.raises(ArtifactError, match="its image is bgr; its description promises rgb"):
+    with pytest.raises(ArtifactError, match="its image is bgr; its description says rgb"):
         load(path)
 
 
 def test_the_same_conversion_gives_the_same_bytes(package, tmp_path):
-    """In another process too, where hashes are others."""
+    """Another process, with other hashes, writes the same bytes."""
     artifact = package("tsn", "int8")
     again = tmp_path / "again.mlpackage"
     code = (
@@ -245,27 +222,27 @@ def test_the_same_conversion_gives_the_same_bytes(package, tmp_path):
 
 
 def test_a_state_that_is_not_written_is_refused(tmp_path, monkeypatch):
-    """The program converts, and its first frame is right: only parity over frames refuses it."""
+    """The conversion succeeds and the first frame is right; only parity over frames refuses the artifact."""
 
-    def forgets(self, frame):
+    def forward(self, frame):
         logits, *_ = self.core(frame, *(self.get_buffer(name) for name in self.names))
         for name in self.names:
             self.get_buffer(name)[:] = self.get_buffer(name) * 1.0
         return coreml.torch.softmax(logits, 1), logits
 
-    monkeypatch.setattr(coreml.StatesInside, "forward", forgets)
+    monkeypatch.setattr(coreml.StatesInside, "forward", forward)
     source = untrained_source("tsm_mobilenet_v2", size=64)
-    with pytest.raises(CheckFailedError, match="not equal to the original over 32 frames, and was not written"):
+    with pytest.raises(CheckFailedError, match="does not match the original over 32 frames, and was not written"):
         convert(source, "coreml", tmp_path / "a.mlpackage", Options(precision="fp16", state="native"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_done_is_refused(made, tmp_path):
+def test_impossible_conversions_are_refused(tmp_path):
     source = untrained_source("tsm_mobilenet_v2", size=64)
     out = tmp_path / "a.mlpackage"
     with pytest.raises(ConversionError, match="Core ML's own states are float16"):
         convert(source, "coreml", out, Options(precision="fp32", state="native"))
-    with pytest.raises(ConversionError, match="tsn_mobilenet_v2 carries no state: leave --state native out"):
+    with pytest.raises(ConversionError, match="tsn_mobilenet_v2 has no state: leave out --state native"):
         convert(untrained_source("tsn_mobilenet_v2", size=64), "coreml", out, Options(precision="fp16", state="native"))
     with pytest.raises(ConversionError, match="tflite has no --state native; it has io"):
         convert(source, "tflite", tmp_path / "a.tflite", Options(precision="fp32", state="native"))
@@ -273,26 +250,26 @@ def test_what_cannot_be_done_is_refused(made, tmp_path):
         convert(source, "coreml", out, Options(precision="fp32", state="buffer"))
     labels = ("left",) * len(source.description.labels)
     twice = replace(source, description=msgspec.structs.replace(source.description, labels=labels))
-    with pytest.raises(ConversionError, match="the label 'left' is there twice"):
+    with pytest.raises(ConversionError, match="two classes have the label 'left'"):
         convert(twice, "coreml", out, Options(precision="fp32"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_commands_refuse_in_one_line(capsys, tmp_path):
-    def says(*arguments):
+    def error_of(*arguments):
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
         err = capsys.readouterr().err
         assert ended.value.code == 2 and len(err.splitlines()) == 1, err
         return err
 
-    assert "tflite has no --state native" in says("convert", "--target", "tflite", "--state", "native")
-    assert "coreml has no --state x" in says("convert", "--target", "coreml", "--state", "x")
+    assert "tflite has no --state native" in error_of("convert", "--target", "tflite", "--state", "native")
+    assert "coreml has no --state x" in error_of("convert", "--target", "coreml", "--state", "x")
     thesis = tmp_path / "thesis.mlpackage"
     thesis.mkdir()
     (thesis / "a.tex").touch()
-    assert "move it away" in says("convert", "--target", "coreml", "--out", thesis)
-    assert "mil runs *.mlpackage files" in says("verify", tmp_path / "a.tflite", "--runtime", "mil")
+    assert "move it away" in error_of("convert", "--target", "coreml", "--out", thesis)
+    assert "mil runs *.mlpackage files" in error_of("verify", tmp_path / "a.tflite", "--runtime", "mil")
 
 
 def test_default_names():
@@ -301,18 +278,18 @@ def test_default_names():
     assert str(default_path(source, "coreml", "int8", "native")) == "tsm_mobilenet_v2_int8_native.mlpackage"
 
 
-def test_a_second_runtime_must_agree_too(package, tmp_path, monkeypatch):
-    """On a Mac the reference executor is asked beside Core ML; here it is asked twice."""
+def test_a_second_runtime_must_agree(package, tmp_path, monkeypatch):
+    """On a Mac, the artifact is checked with Core ML and with the reference executor; here, twice with the latter."""
     monkeypatch.setitem(TARGETS, "coreml", TARGETS["coreml"]._replace(also_checked_on=("mil",)))
-    asked = []
-    opened = mil.open_artifact
-    monkeypatch.setattr(mil, "open_artifact", lambda *a, **o: asked.append(1) or opened(*a, **o))
+    calls = []
+    open_artifact = mil.open_artifact
+    monkeypatch.setattr(mil, "open_artifact", lambda *a, **o: calls.append(1) or open_artifact(*a, **o))
     convert(package("tsn", "int8").source, "coreml", tmp_path / "a.mlpackage", Options(precision="fp32"))
-    assert len(asked) == 2
+    assert len(calls) == 2
 
 
 def test_damage_is_one_line(package, tmp_path):
-    """On a real package: nothing of it reaches coremltools."""
+    """coremltools never reads a damaged package."""
     data = artifact_bytes(package().path)
     files = mlpackage_file.split_files(data)
     path = tmp_path / "damaged.mlpackage"
@@ -332,7 +309,7 @@ def test_damage_is_one_line(package, tmp_path):
 
 
 def test_program_of_another_model(package, tmp_path):
-    """A hash can be made to fit by whoever writes the file; names and shapes are checked against the program."""
+    """The hash can be made to match, so names and shapes are checked against the program."""
     body = read_artifact(package("tsn", "int8").path).body
     path = tmp_path / "mixed.mlpackage"
     write_artifact(path, body, package("tsm", "int8").result.spec)
@@ -354,8 +331,8 @@ def test_streams_are_independent(package):
         np.testing.assert_array_equal(mixed, alone)
 
 
-def test_what_others_read(package):
-    """coremltools sees an ordinary package, with the description in its user metadata."""
+def test_coremltools_reads_the_artifact(package):
+    """For coremltools it is an ordinary package with the description in its user metadata."""
     artifact = package("tsm", "int8")
     tools = coremltools("this test")
     model = tools.models.MLModel(str(artifact.path), skip_model_load=True)
@@ -372,5 +349,5 @@ def test_without_coremltools_the_extra_is_named(package, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "coremltools", None)
     with pytest.raises(RuntimeMissingError, match=r'pip install "edgeshift\[coreml\]"'):
         load(path)
-    with pytest.raises(RuntimeMissingError, match=r'pip install "edgeshift\[coreml\]"'):
+    with pytest.raises(RuntimeMissingError, match=r'pip install "edgeshift\[convert\]"'):
         convert(source, "coreml", tmp_path / "a.mlpackage", Options(precision="fp32"))

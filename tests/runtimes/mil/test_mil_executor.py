@@ -1,4 +1,4 @@
-"""The reference executor on programs that are written here: types, states, damage, and what it does not know."""
+"""The reference executor on small programs: types, states, damaged packages, and unknown operations."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def spec(dtype: str = "float32", state_form: str = "io", states: bool = True):
 
 
 def artifact(program, tmp_path: Path, description=None, **options) -> Artifact:
-    """A package of a program, as the converter would hand it over."""
+    """Return the package of a program as an artifact in memory."""
     from edgeshift._system.quiet import quiet
 
     with quiet(stdout=True):
@@ -69,7 +69,7 @@ MIX = np.array([[1, -1, 0, 0.5], [0, 1, -1, 0.5], [-1, 0, 1, 0.5]], np.float32).
 
 
 def leaky(half: bool = False, extra=None):
-    """``level' = 0.5 * level + mean``, ``logits = level' @ MIX``, in float32 or float16."""
+    """Return the program ``level' = 0.5 * level + mean; logits = level' @ MIX``, in float32 or float16."""
     dtype = np.float16 if half else np.float32
 
     @mb.program(
@@ -105,7 +105,7 @@ def test_float32_over_frames(tmp_path):
 
 
 def test_float16_rounds_after_every_operation(tmp_path):
-    """Equal to the bit to numpy's own float16, operation by operation; float32 would be off by half a unit."""
+    """The result is that of numpy's float16 to the bit, operation by operation."""
     stream = executor.open_artifact(artifact(leaky(half=True), tmp_path)).stream()
     level, differs = np.zeros(3, np.float16), False
     for frame in frames(10):
@@ -120,7 +120,7 @@ def test_float16_rounds_after_every_operation(tmp_path):
 
 
 def native():
-    """The same with a state of Core ML's own."""
+    """Return the same program with one of Core ML's own states."""
 
     @mb.program(
         input_specs=[mb.TensorSpec(shape=FRAME), mb.StateTensorSpec((1, 3, 1, 1), dtype=types.fp16)],
@@ -149,7 +149,7 @@ def test_native_states_are_read_and_written(tmp_path):
         answer = a.step(frame).logits
         np.testing.assert_allclose(answer, MIX @ level.astype(np.float32), rtol=1e-5, atol=1e-5)
         np.testing.assert_array_equal(a.state[STATE].reshape(3), level)
-    assert (b.state[STATE] == 0).all()  # another stream, another state
+    assert (b.state[STATE] == 0).all()  # each stream has its own state
     saved = a.state
     last = a.step(frame).logits
     b.state = saved
@@ -164,7 +164,7 @@ def test_an_unknown_operation_is_named(tmp_path):
         executor.open_artifact(made)
 
 
-def test_a_form_of_an_operation_that_is_not_known_is_named(tmp_path):
+def test_an_unknown_form_of_an_operation_is_named(tmp_path):
     padded = lambda x: mb.slice_by_index(  # noqa: E731
         x=mb.pad(x=x, pad=[0, 0, 0, 0, 1, 0, 0, 0], mode="replicate"), begin=[0, 0, 1, 0], end=[1, 3, 2, 1]
     )
@@ -174,14 +174,14 @@ def test_a_form_of_an_operation_that_is_not_known_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["weights", "program"])
-def test_damage_inside_a_right_hash_is_one_line(tmp_path, name):
-    """Whoever writes a package can write its hash: then coremltools' own checks are what is left."""
+def test_damage_with_a_matching_hash_is_one_line(tmp_path, name):
+    """The hash can be made to match; coremltools' own checks then find the damage."""
     made = artifact(leaky(), tmp_path)
     files = mlpackage_file.split_files(made.body)
     if name == "weights":
         files[mlpackage_file.WEIGHTS] = files.get(mlpackage_file.WEIGHTS, b"")[:64]
         if not made.body.count(b"weight.bin"):
-            pytest.skip("nothing of this program is in a file")
+            pytest.skip("this program has no weights in a file")
     else:
         files[mlpackage_file.MODEL] = files[mlpackage_file.MODEL][: len(files[mlpackage_file.MODEL]) // 2]
     broken = Artifact(made.path, made.spec, mlpackage_file.join_files(files))
@@ -210,27 +210,27 @@ def test_a_newer_version_of_the_format(tmp_path):
     model = proto.Model_pb2.Model.FromString(files[mlpackage_file.MODEL])
     model.specificationVersion = 99
     files[mlpackage_file.MODEL] = model.SerializeToString()
-    with pytest.raises(ArtifactError, match=r"version 99 .* update coremltools"):
+    with pytest.raises(ArtifactError, match=r"format has version 99, .* update coremltools"):
         executor.open_artifact(Artifact(made.path, made.spec, mlpackage_file.join_files(files)))
 
 
 MISFITS = {
     "another state": (spec("float16"), "state_level"),
     "no state": (spec(states=False), "state_level"),
-    "native": (spec("float16", "native"), "not carried as its description says"),
+    "native": (spec("float16", "native"), "does not have the state form native of its description"),
     "a tensor for a picture": (stream_spec(states=spec().states), "'frame'"),
 }
 
 
 @pytest.mark.parametrize("case", MISFITS.values(), ids=MISFITS)
-def test_a_program_that_does_not_fit_its_description(tmp_path, case):
+def test_a_program_that_does_not_match_its_description(tmp_path, case):
     description, words = case
     with pytest.raises(ArtifactError, match=words):
         executor.open_artifact(artifact(leaky(), tmp_path, description))
 
 
 def test_labels_as_clients_see_them(tmp_path):
-    """A classifier: the first label, and a probability for each."""
+    """A classifier gives the first label and a probability for each label."""
 
     @mb.program(input_specs=[mb.TensorSpec(shape=(1, 4))], opset_version=TARGET)
     def program(x):

@@ -1,4 +1,4 @@
-"""Each operation of the reference executor against torch, which knows nothing of Core ML."""
+"""Each operation of the reference executor gives the same values as torch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_conv(case):
 @pytest.mark.parametrize("size", [12, 13])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_same_padding(size, stride):
-    """As Core ML documents it: as many results as the stride asks for, the odd row of padding at the end."""
+    """Core ML documents: the output size is the input size over the stride, and an odd row of padding is at the end."""
     x, weight = values(1, 3, size, size), values(4, 3, 3, 3)
     found = OPERATIONS["conv"](x=x, weight=weight, strides=ints(stride, stride), pad_type="same")
     total = max(0, (-(-size // stride) - 1) * stride + 3 - size)
@@ -109,7 +109,7 @@ def test_head():
     close(OPERATIONS["softmax"](x=logits, axis=1), torch.softmax(wanted, 1))
 
 
-def test_what_moves():
+def test_moves():
     x, y = values(1, 6, 4, 5), values(1, 2, 4, 5)
     a, b = torch.from_numpy(x), torch.from_numpy(y)
     part = {"begin": ints(0, 2, 0, 0), "end": ints(1, 4, 4, 5)}
@@ -123,8 +123,8 @@ def test_what_moves():
     close(OPERATIONS["slice_by_index"](x=x, **masked), a[:, 2:])
     strided = {"begin": ints(0, 1, 0, 0), "end": ints(1, 6, 4, 5), "stride": ints(1, 2, 1, 2)}
     close(OPERATIONS["slice_by_index"](x=x, **strided), a[:, 1:6:2, :, ::2])
-    lone = {**part, "squeeze_mask": np.array([True, False, False, False])}
-    close(OPERATIONS["slice_by_index"](x=x, **lone), a[0, 2:4])
+    single = {**part, "squeeze_mask": np.array([True, False, False, False])}
+    close(OPERATIONS["slice_by_index"](x=x, **single), a[0, 2:4])
     before = x.copy()
     patched = a.clone()
     patched[:, 2:4] = b
@@ -141,7 +141,7 @@ def test_what_moves():
 
 
 def test_quantize_and_dequantize():
-    """There and back is what torch calls fake quantization."""
+    """Quantizing and dequantizing gives torch's fake quantization."""
     x = np.concatenate([values(500), [0.05, 0.15, 0.25, -0.05, 100, -100]]).astype(np.float32)
     for dtype, low, high, zero in (("int8", -128, 127, -5), ("uint8", 0, 255, 7)):
         wanted = torch.fake_quantize_per_tensor_affine(torch.from_numpy(x), 0.1, zero, low, high).numpy()
@@ -154,7 +154,7 @@ def test_quantize_and_dequantize():
         assert (np.abs(found - wanted) > 1e-5).mean() < 0.02
 
 
-def test_halves_round_to_even_and_ends_saturate():
+def test_halves_round_to_even_and_large_values_saturate():
     x = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 200, -200], np.float32)
     found = OPERATIONS["quantize"](input=x, scale=np.float32(1), output_dtype="int8")
     np.testing.assert_array_equal(found, [0, 2, 2, 0, -2, 127, -128])
@@ -190,6 +190,6 @@ def test_packed_weights():
         ("concat", {"values": [values(1), values(1)], "axis": 0, "interleave": True}, "interleave"),
     ],
 )
-def test_forms_that_it_does_not_know_are_errors(kind, arguments, words):
+def test_unknown_forms_are_errors(kind, arguments, words):
     with pytest.raises(NotImplementedError, match=words):
         OPERATIONS[kind](**arguments)

@@ -46,7 +46,7 @@ class Checkpoint:
             precision: precision of the artifact. A converter replaces the tensors that it quantizes.
             step: the step function that is converted; None: the network's own.
         """
-        import msgspec
+        from msgspec.structs import asdict
 
         from edgeshift.artifact.spec import FRAME, LOGITS, PlaceSpec, RowSpec, StreamSpec, TensorSpec, channels_last
         from edgeshift.models.network import Step
@@ -55,7 +55,7 @@ class Checkpoint:
         size = self.config.size
         shapes = self.network.state_shapes(size)
         return StreamSpec(
-            **msgspec.structs.asdict(self.description),
+            **asdict(self.description),
             target=target,
             precision=precision,
             model=self.config,
@@ -65,7 +65,9 @@ class Checkpoint:
                 TensorSpec(name=name, shape=channels_last(shapes[name]), dtype="float32") for name in step.state_names
             ),
             shifts=tuple(
-                PlaceSpec(place=place, channels=table.channels, rows=tuple(RowSpec(**vars(row)) for row in table.rows))
+                PlaceSpec(
+                    place=place, channels=table.channels, rows=tuple(RowSpec(**asdict(row)) for row in table.rows)
+                )
                 for place, table in self.network.tables.items()
             ),
         )

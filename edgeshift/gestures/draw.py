@@ -90,7 +90,7 @@ def draw_clip(
     )
     label = label or list(strokes)[for_label.integers(len(strokes))]
     motion, done = move(strokes[label], frames, for_stroke)
-    renderer = Renderer(*for_rendering, motion, size)
+    renderer = Renderer(for_rendering, motion, size)
     return Clip(np.stack([renderer.draw(t) for t in range(frames)]), label, motion[:, 1], _bounds(done), seed)
 
 
@@ -132,7 +132,7 @@ def draw_stream(
     tremor = np.cumsum(for_stroke.normal(0, 0.002, (frames, 1, 2)), 0)
     tremor = tremor - _smooth(tremor, 8) + for_stroke.normal(0, 0.004, (frames, 1, 2))
     motion = (motion + tremor).astype(np.float32)
-    renderer = Renderer(*plan.for_rendering, motion, size)
+    renderer = Renderer(plan.for_rendering, motion, size)
     pixels = np.stack([renderer.draw(t) for t in range(frames)])
     return DrawnStream(pixels, times - begin, spacing, plan.events, motion[:, 1], seed)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edgeshift.gestures.camera import MARGIN, Camera
@@ -19,23 +21,13 @@ class Renderer:
     """Draws the frames of one clip or stream, which share a hand, a background and a camera.
 
     Args:
-        for_hand: draws the hand.
-        for_pose: draws the pose.
-        for_background: draws the background.
-        for_camera: draws the properties of the camera.
+        generators: draw the hand, its pose, the background, and the properties of the camera, in this order.
         motion: float32 [T, 3, 2], the fingertip when the shutter of a frame opens, halfway, and when it closes.
         size: height and width of the frames, pixels.
     """
 
-    def __init__(
-        self,
-        for_hand: np.random.Generator,
-        for_pose: np.random.Generator,
-        for_background: np.random.Generator,
-        for_camera: np.random.Generator,
-        motion: Points,
-        size: int,
-    ) -> None:
+    def __init__(self, generators: Sequence[np.random.Generator], motion: Points, size: int) -> None:
+        for_hand, for_pose, for_background, for_camera = generators
         self.motion, self.size = motion, size
         self.pose = _Pose(for_pose, motion)
         self.hand = draw_hand(for_hand)

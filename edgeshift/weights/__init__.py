@@ -8,11 +8,11 @@ FOLDER = Path(__file__).parent
 
 
 def shipped(model: str) -> Path | None:
-    """The checkpoint of a registry name such as ``tsm_mobilenet_v2``; None: there is none."""
+    """Return the shipped checkpoint of a registry name such as ``tsm_mobilenet_v2``; None: there is none."""
     path = FOLDER / f"{model}.safetensors"
     return path if path.is_file() else None
 
 
 def all_shipped() -> dict[str, Path]:
-    """{registry name: checkpoint}."""
+    """Return {registry name: checkpoint} of all shipped weights."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}

@@ -1,4 +1,4 @@
-"""Files that cannot be loaded: one line each, which names the file, what is wrong with it and what to do."""
+"""Files that cannot be loaded. The error is one line: the file, what is wrong with it, and what to do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from edgeshift import checkpoints
-from edgeshift.checkpoints import weights_file as read
+from edgeshift.checkpoints import weights_file
 from edgeshift.errors import CheckpointError
 
 State = dict[str, Tensor]
@@ -29,16 +29,16 @@ CLOSEST = "read as mit-training (tsm_mobilenet_v2), the most similar of " + TRIE
 
 
 def refused(path: Path, reason: str) -> None:
-    """Loading fails with exactly this reason (``re`` where it starts with "re:"), in one line, naming the file."""
+    """Check that loading fails in one line with the file and this reason, a regular expression after "re:"."""
     with pytest.raises(CheckpointError) as caught:
         checkpoints.load(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ") and message.isprintable(), message
-    said = message.removeprefix(f"{path}: ")
+    actual = message.removeprefix(f"{path}: ")
     if reason.startswith("re:"):
-        assert re.fullmatch(reason[3:], said), said
+        assert re.fullmatch(reason[3:], actual), actual
     else:
-        assert said == reason
+        assert actual == reason
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def packed(value: object, *, legacy: bool = False) -> bytes:
 
 
 class Marker:
-    """Unpickled by an unsafe reader, it would leave a file behind."""
+    """An object that creates a file if it is unpickled by an unsafe reader."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,7 +72,7 @@ class Thing:
 
 
 class TestFiles:
-    """Before anything is unpacked."""
+    """Errors before anything is unpacked."""
 
     def test_nonexistent(self, path: Path) -> None:
         refused(path, "there is no such file")
@@ -124,7 +124,7 @@ class TestPickles:
 
     @pytest.mark.parametrize("seed", range(8))
     def test_scrambled_legacy(self, path: Path, seed: int) -> None:
-        """A damaged pickle fails in many ways; each must be our error."""
+        """A damaged pickle raises errors of many types. Each must become a CheckpointError."""
         data = bytearray(packed({f"layer.{i}.weight": torch.zeros(1) for i in range(5)}, legacy=True))
         generator = torch.Generator().manual_seed(seed)
         for at in torch.randint(1, len(data), (12,), generator=generator).tolist():
@@ -135,7 +135,7 @@ class TestPickles:
         assert str(caught.value).isprintable() and str(caught.value).startswith(str(path))
 
     def test_flipped_bit(self, path: Path, good: State) -> None:
-        """torch.load takes such a file without a word."""
+        """torch.load reads such a file without an error."""
         data = bytearray(packed(good))
         data[len(data) // 2] ^= 0x10
         torch.load(io.BytesIO(data), weights_only=True)
@@ -194,12 +194,12 @@ class TestPickles:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("archive/data.pkl", bytes(1 << 20))
         assert path.stat().st_size < 2000
-        monkeypatch.setattr(read, "MAX_BYTES", 1 << 19)
+        monkeypatch.setattr(weights_file, "MAX_BYTES", 1 << 19)
         refused(path, "unpacks to more than 524,288 bytes, the limit for weights")
 
 
 class TestContents:
-    """What is unpacked is not a state dict."""
+    """Contents that are not a state dict."""
 
     @pytest.mark.parametrize(
         ("value", "reason"),
@@ -245,7 +245,7 @@ def replaced(name: str, make: Callable[[Tensor], Tensor]) -> Callable[[State], o
 
 
 class TestTensors:
-    """A known layout with something wrong; the name is the file's own. Nothing is loaded in part."""
+    """A known layout with one fault. The error has the name that the tensor has in the file."""
 
     @pytest.mark.parametrize(
         ("change", "reason"),
@@ -315,7 +315,7 @@ class TestTensors:
         refused(path, reason)
 
     def test_huge_view_of_one_number(self, path: Path, good: State) -> None:
-        """A few bytes can claim to be any shape: shapes are looked at before numbers."""
+        """A few bytes can claim any shape, so shapes are checked before values."""
         torch.save({"state_dict": changed(good, replaced(CONV, lambda t: torch.zeros(1).expand(1 << 40)))}, path)
         refused(
             path, rf"re:tensor '{re.escape(CONV)}' has shape \[1099511627776\], not \[192, 1, 3, 3\] at width 1; .*"
@@ -333,7 +333,7 @@ class TestTensors:
             checkpoints.load(path)
 
     def test_shift_around_whole_blocks(self, path: Path) -> None:
-        """MIT's place 'block': another network with other names."""
+        """MIT's placement 'block' is another network with other names."""
         state = foreign.mit(resnet=True).state_dict()
         state = {re.sub(r"(layer\d\.\d)\.", r"\1.net.", name.replace(".net", "")): t for name, t in state.items()}
         torch.save({"state_dict": state}, path)
@@ -351,7 +351,7 @@ class TestSafetensors:
         return save({"a": torch.ones(3)})
 
     @pytest.mark.parametrize("length", [10**9, (1 << 64) - 1])
-    def test_header_length_lies(self, tmp_path: Path, data: bytes, length: int) -> None:
+    def test_header_length_too_large(self, tmp_path: Path, data: bytes, length: int) -> None:
         path = tmp_path / "w.safetensors"
         path.write_bytes(struct.pack("<Q", length) + data[8:])
         refused(
@@ -377,7 +377,7 @@ class TestSafetensors:
 
     def test_header_too_large(self, path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
         path.write_bytes(data)
-        monkeypatch.setattr(read, "MAX_HEADER", 16)
+        monkeypatch.setattr(weights_file, "MAX_HEADER", 16)
         refused(path, "its header is 56 bytes; the limit is 16")
 
     def test_web_page(self, tmp_path: Path) -> None:

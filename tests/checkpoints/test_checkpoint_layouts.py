@@ -1,4 +1,4 @@
-"""Every public layout: the loaded network computes what the network that wrote the file computes."""
+"""Every public layout: the loaded network computes the same as the network that wrote the file."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def answers(network: nn.Module, frames: Tensor) -> Tensor:
 
 
 def same(ours: Tensor, theirs: Tensor) -> None:
-    """Equal to the last bit, and only where that says something: logits that vary by frame."""
-    assert theirs.std(0).min() > 0.1, "these weights could not tell one network from another"
+    """Check that logits are equal to the bit, and that they depend on the frame, so that equality means something."""
+    assert theirs.std(0).min() > 0.1, "these logits cannot tell one network from another"
     torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 
 def close(ours: Tensor, theirs: Tensor) -> None:
-    """Equal but for the rounding of one frame at a time against all at once."""
-    assert theirs.std(0).min() > 0.1, "these weights could not tell one network from another"
+    """Check that logits are equal except for rounding, which differs between one frame at a time and all at once."""
+    assert theirs.std(0).min() > 0.1, "these logits cannot tell one network from another"
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
 
 
@@ -85,15 +85,15 @@ def test_same_answers(case: str, tmp_path: Path) -> None:
     assert description.weights.trained and checkpoint.notes == () and description.frame.order == "rgb"
     assert description.weights.source == f"weights.pth ({layout})"
     assert not checkpoint.network.training
-    # Every number arrived, also those that a small clip might not show.
+    # The sum covers weights that a small clip may not show.
     total = sum(t.double().sum() for t in network.state_dict().values())
     assert sum(t.double().sum() for t in checkpoint.network.backbone.state_dict().values()) == pytest.approx(
         float(total)
     )
 
 
-def test_the_shift_shows(mit_network: nn.Module, mit_file: Path) -> None:
-    """The comparison above would notice a shift that is missing, or in the other direction."""
+def test_another_shift_gives_other_logits(mit_network: nn.Module, mit_file: Path) -> None:
+    """The comparison above would fail without the shift, or with a shift in the other direction."""
     frames = foreign.clip()
     theirs = answers(mit_network, frames)
     wrong = {"tsn": (False, "tsn"), "past-only": (False, "tsm")}
@@ -106,7 +106,7 @@ def test_the_shift_shows(mit_network: nn.Module, mit_file: Path) -> None:
             assert (network(frames[None])[0] - theirs).abs().max() > 0.1
 
 
-def test_a_swapped_tensor_shows(tmp_path: Path) -> None:
+def test_swapped_tensors_give_other_logits(tmp_path: Path) -> None:
     network = foreign.sensitive(foreign.torchvision())
     state = network.state_dict()
     a, b = "features.8.conv.0.0.weight", "features.9.conv.0.0.weight"
@@ -118,7 +118,7 @@ def test_a_swapped_tensor_shows(tmp_path: Path) -> None:
 
 
 def test_mit_online(tmp_path: Path) -> None:
-    """A legacy file of a bare OrderedDict; the oracle runs frame by frame with MIT's buffers."""
+    """A legacy file with a bare OrderedDict. The reference runs frame by frame with MIT's buffers."""
     network = foreign.sensitive(foreign.online())
     state = OrderedDict(network.state_dict())
     assert len(state) == 314
@@ -149,7 +149,7 @@ def steps(checkpoint: checkpoints.Checkpoint, frames: Tensor) -> Tensor:
     return torch.cat(rows)
 
 
-def test_streaming_a_bidirectional_one_is_refused(mit_file: Path) -> None:
+def test_streaming_bidirectional_weights_is_refused(mit_file: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         checkpoints.load_for_streaming(mit_file)
     message = str(caught.value)
@@ -157,7 +157,7 @@ def test_streaming_a_bidirectional_one_is_refused(mit_file: Path) -> None:
     assert "--stream-bidirectional" in message and "\n" not in message
 
 
-def test_streamed_past_stays_at_its_own_slot(mit_network: nn.Module, mit_file: Path) -> None:
+def test_the_past_is_streamed_at_its_own_slot(mit_network: nn.Module, mit_file: Path) -> None:
     checkpoint = checkpoints.load_for_streaming(mit_file, stream_bidirectional=True)
 
     assert checkpoint.config.bidirectional and checkpoint.config.streamed_bidirectional
@@ -173,18 +173,18 @@ def test_streamed_past_stays_at_its_own_slot(mit_network: nn.Module, mit_file: P
             wrapper.mode = mode
         by_mode[mode] = answers(mit_network, frames)
     close(steps(checkpoint, frames), by_mode["streamed"])
-    assert (by_mode["streamed"] - by_mode["past"]).abs().max() > 0.1, "the wrong slot would go unnoticed"
+    assert (by_mode["streamed"] - by_mode["past"]).abs().max() > 0.1, "a wrong slot must change the logits"
     same(logits(checkpoints.load(mit_file), frames), by_mode["both"])
 
 
-def test_past_only_weights_need_no_flag(tmp_path: Path) -> None:
+def test_past_only_weights_are_not_changed(tmp_path: Path) -> None:
     torch.save(foreign.sensitive(foreign.online()).state_dict(), tmp_path / "online.pth")
     checkpoint = checkpoints.load_for_streaming(tmp_path / "online.pth", stream_bidirectional=True)
     assert not checkpoint.config.streamed_bidirectional
 
 
-def test_slots_that_the_caller_knows(mit_file: Path) -> None:
-    """MIT's training code gives past-only weights the same names; only who trained them knows."""
+def test_the_caller_can_state_the_slots(mit_file: Path) -> None:
+    """MIT's training code gives past-only weights the same names as bi-directional ones."""
     checkpoint = checkpoints.load_for_streaming(mit_file, bidirectional=False)
     assert not checkpoint.config.bidirectional
     assert "the slots are taken as past-only, as requested" in checkpoint.notes[0]
@@ -201,7 +201,7 @@ class TestImageNet:
         torch.save(state, tmp_path / "wts.pt", _use_new_zipfile_serialization=False)
         return tmp_path / "wts.pt"
 
-    def test_head_is_new_and_says_so(self, path: Path) -> None:
+    def test_a_missing_head_is_replaced_with_a_note(self, path: Path) -> None:
         checkpoint = checkpoints.load(path)
         assert (checkpoint.layout, checkpoint.config.name, checkpoint.config.classes) == (
             "tonylins",
@@ -212,7 +212,7 @@ class TestImageNet:
         again = checkpoints.load(path)
         assert torch.equal(logits(checkpoint, foreign.clip()), logits(again, foreign.clip()))
 
-    def test_features_are_the_files(self, path: Path) -> None:
+    def test_the_features_are_those_of_the_file(self, path: Path) -> None:
         checkpoint = checkpoints.load(path, labels=["a", "b", "c"])
         assert checkpoint.config.classes == 3 and checkpoint.description.labels == ("a", "b", "c")
         head = checkpoint.network.backbone.get_submodule("classifier.1")
@@ -260,7 +260,7 @@ class TestImageNet:
 
 
 class TestVariants:
-    """The same layouts as they come in the wild."""
+    """Variants of the layouts that occur in practice."""
 
     def test_without_data_parallel(self, tmp_path: Path, mit_network: nn.Module) -> None:
         torch.save(mit_network.module.state_dict(), tmp_path / "bare.pth")
@@ -339,9 +339,9 @@ class TestVariants:
 
 
 class TestModelAndHead:
-    """What the caller asks for against what the file holds."""
+    """Options compared with the contents of the file."""
 
-    def test_same_name_is_fine(self, mit_file: Path) -> None:
+    def test_the_same_model_is_accepted(self, mit_file: Path) -> None:
         assert checkpoints.load(mit_file, model="tsm_mobilenet_v2").config.bidirectional
 
     @pytest.mark.parametrize("model", ["stsm_mobilenet_v2", "tsam_mobilenet_v2", "tsn_mobilenet_v2"])
@@ -389,7 +389,7 @@ class TestModelAndHead:
 
 
 class TestMitNames:
-    """What the names that MIT's script gives its files say."""
+    """The file names of MIT's training script."""
 
     def test_segments(self, mit_file: Path) -> None:
         assert checkpoints.load(mit_file).description.clip_frames is None
@@ -415,17 +415,17 @@ class TestMitNames:
             (MIT_NAME.replace("_shift8_blockres", ""), "trained without a shift, the names of its tensors say with"),
         ],
     )
-    def test_what_cannot_be_built(self, mit_file: Path, name: str, reason: str) -> None:
+    def test_unsupported_networks(self, mit_file: Path, name: str, reason: str) -> None:
         with pytest.raises(CheckpointError) as caught:
             checkpoints.load(mit_file.rename(mit_file.with_name(name)))
         assert f"{name}: its name says that it was {reason}" in str(caught.value)
 
-    def test_shift_in_the_name_alone(self, tmp_path: Path) -> None:
+    def test_a_shift_in_the_file_name_only(self, tmp_path: Path) -> None:
         torch.save({"state_dict": foreign.mit(shifted=False).state_dict()}, tmp_path / MIT_NAME)
         with pytest.raises(CheckpointError, match="trained with a shift, the names of its tensors say without"):
             checkpoints.load(tmp_path / MIT_NAME)
 
-    def test_names_of_other_layouts_mean_nothing(self, tmp_path: Path) -> None:
+    def test_file_names_of_other_layouts_are_ignored(self, tmp_path: Path) -> None:
         path = tmp_path / MIT_NAME.replace("shift8", "shift4")
         torch.save(foreign.torchvision().state_dict(), path)
         assert checkpoints.load(path).description.clip_frames is None

@@ -1,4 +1,4 @@
-"""Our own file: what is saved comes back, and what it says about itself is not trusted."""
+"""Our own weights file: what is saved can be loaded, and its metadata are not trusted."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_public_surface() -> None:
-    assert checkpoints.__all__ == ["Checkpoint", "LoadOptions", "load", "load_for_streaming", "save"]
-    assert all(callable(getattr(checkpoints, name)) for name in ("load", "load_for_streaming", "save"))
+    names = ["Checkpoint", "LoadOptions", "load", "load_for_streaming", "require_packages", "save"]
+    assert checkpoints.__all__ == names
+    assert all(callable(getattr(checkpoints, name)) for name in names)
 
 
 def test_importing_needs_no_torch() -> None:
@@ -83,9 +84,9 @@ def test_round_trip(config: ModelConfig, tmp_path: Path) -> None:
     assert (description.frame.order, description.frame.fit, description.weights.trained) == ("bgr", "squash", True)
     frames = foreign.clip()[None]
     with torch.no_grad():
-        theirs = source(frames)
-        assert theirs.std(1).min() > 0.02
-        assert torch.equal(loaded.network(frames), theirs)
+        expected = source(frames)
+        assert expected.std(1).min() > 0.02
+        assert torch.equal(loaded.network(frames), expected)
     if config.bidirectional:
         assert checkpoints.load(path, stream_bidirectional=True).config.streamed_bidirectional
 
@@ -94,21 +95,21 @@ RULE = RuleSpec(window=4, threshold=0.6, hold_off=1.5, none="none")
 TRAINING = {"data": "drawn streams, sha256 0123", "seed": "7", "torch": "2.9.0"}
 
 
-def test_rule_and_training_come_back(tmp_path: Path) -> None:
+def test_rule_and_training_are_saved(tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
     checkpoints.save(path, network(), labels=["left", "right", "none"], rule=RULE, training=TRAINING)
     loaded = checkpoints.load(path)
     assert (loaded.description.rule, loaded.training) == (RULE, TRAINING)
     spec = checkpoints.load(path, size=64).describe("test")
     assert spec.rule == RULE
-    # The outputs under other names: the rule's label for no gesture is the same output.
+    # If the outputs are renamed, the rule's label for no gesture gets the new name.
     renamed = checkpoints.load(path, labels=["links", "rechts", "nichts"]).description.rule
     assert renamed is not None and renamed.none == "nichts"
-    # A new head has yet to learn what the rule was chosen for.
+    # The rule does not fit an untrained head.
     assert checkpoints.load(path, new_head=5).description.rule is None
 
 
-def test_a_file_without_them_is_still_one(saved: Path) -> None:
+def test_rule_and_training_are_optional(saved: Path) -> None:
     loaded = checkpoints.load(saved)
     assert loaded.description.rule is None and loaded.training == {}
     with safe_open(saved, "pt") as file:
@@ -132,7 +133,7 @@ def test_a_file_without_them_is_still_one(saved: Path) -> None:
         ({"training": {"seed": 7}}, "training"),
     ],
 )
-def test_a_rule_or_training_that_does_not_fit_is_not_written(
+def test_a_rule_or_training_record_that_does_not_fit_is_refused(
     options: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(CheckpointError, match="cannot be saved") as caught:
@@ -141,7 +142,7 @@ def test_a_rule_or_training_that_does_not_fit_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_same_bytes_every_time_and_no_leftovers(tmp_path: Path) -> None:
+def test_the_same_bytes_every_time_and_no_temporary_files(tmp_path: Path) -> None:
     source = network()
     digests = {checkpoints.save(tmp_path / "a.safetensors", source) for _ in range(2)}
     digests.add(checkpoints.save(tmp_path / "b.safetensors", source))
@@ -149,7 +150,7 @@ def test_same_bytes_every_time_and_no_leftovers(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.safetensors", "b.safetensors"]
 
 
-def test_other_tools_read_it(saved: Path) -> None:
+def test_other_tools_can_read_it(saved: Path) -> None:
     """The names are torchvision's, and the library reads the metadata."""
     assert set(load_file(saved)) == set(foreign.torchvision().state_dict())
     with safe_open(saved, "pt") as file:
@@ -161,13 +162,13 @@ def test_half_and_training_networks_are_saved_as_float32(tmp_path: Path) -> None
     assert {t.dtype for t in load_file(tmp_path / "h.safetensors").values()} == {torch.float32, torch.int64}
 
 
-def test_untrained_says_so(tmp_path: Path) -> None:
+def test_untrained_weights_are_marked(tmp_path: Path) -> None:
     checkpoints.save(tmp_path / "u.safetensors", network(), weights=WeightsSpec(source="", trained=False))
     loaded = checkpoints.load(tmp_path / "u.safetensors")
     assert not loaded.description.weights.trained and "not trained as this model" in loaded.notes[0]
 
 
-def test_arguments_against_the_record(saved: Path) -> None:
+def test_options_that_contradict_the_file(saved: Path) -> None:
     same = checkpoints.load(saved, model="tsm_mobilenet_v2", bidirectional=False)
     assert same.description.labels == ("left", "right", "none")
     assert checkpoints.load(saved, labels=["a", "b", "c"]).description.labels == ("a", "b", "c")
@@ -180,7 +181,7 @@ def test_arguments_against_the_record(saved: Path) -> None:
         checkpoints.load(saved, bidirectional=True)
 
 
-def test_weights_without_a_shift_take_any(tmp_path: Path) -> None:
+def test_weights_without_a_shift_load_as_any_table(tmp_path: Path) -> None:
     checkpoints.save(tmp_path / "tsn.safetensors", network(ModelConfig("tsn", "mobilenet_v2", 3)))
     loaded = checkpoints.load_for_streaming(tmp_path / "tsn.safetensors", model="tsm_mobilenet_v2")
     assert loaded.config.table == "tsm" and not loaded.description.weights.trained

@@ -1,4 +1,4 @@
-"""What runs start from."""
+"""The network that a training run starts from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LABELS = ("a", "b", "none")
 NARROW = {"size": 64, "width": 0.75}
 
 
-def kept(path: Path, table: str, labels: tuple[str, ...] = LABELS, **options: bool) -> Path:
+def save_checkpoint(path: Path, table: str, labels: tuple[str, ...] = LABELS, **options: bool) -> Path:
     config = ModelConfig(table, "mobilenet_v2", len(labels), **NARROW, **options)  # type: ignore[arg-type]
     save(path, build(config, seed=7), labels=labels)
     return path
@@ -41,16 +41,16 @@ def test_scratch_depends_on_the_seed() -> None:
     assert network.config.size == 64 and network.config.classes == 3
 
 
-def test_the_same_labels_keep_their_head(tmp_path: Path) -> None:
-    path = kept(tmp_path / "tsm.safetensors", "tsm")
+def test_a_head_for_the_same_labels_is_save_checkpoint(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path / "tsm.safetensors", "tsm")
     start = starting_network(recipe("tsm"), LABELS, path)
     network = start.network
     assert same(network, build(ModelConfig("tsm", "mobilenet_v2", 3, **NARROW), seed=7))  # type: ignore[arg-type]
     assert "tsm.safetensors" in start.description.weights.source and "sha256" in start.description.weights.source
 
 
-def test_other_labels_get_a_new_head(tmp_path: Path) -> None:
-    path = kept(tmp_path / "tsm.safetensors", "tsm")
+def test_a_head_for_other_labels_is_replaced(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path / "tsm.safetensors", "tsm")
     network = starting_network(recipe("tsm"), ("x", "y", "z", "none"), path).network
     assert network.config.classes == 4
     old = build(ModelConfig("tsm", "mobilenet_v2", 3, **NARROW), seed=7)  # type: ignore[arg-type]
@@ -58,14 +58,14 @@ def test_other_labels_get_a_new_head(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("given", "wanted"), [("tsn", "tsm"), ("tsm", "stsm"), ("stsm", "tsn")])
-def test_another_shift_takes_the_weights_as_they_are(tmp_path: Path, given: str, wanted: str) -> None:
-    network = starting_network(recipe(wanted), LABELS, kept(tmp_path / "given.safetensors", given)).network
+def test_another_shift_table_uses_the_weights_unchanged(tmp_path: Path, given: str, wanted: str) -> None:
+    network = starting_network(recipe(wanted), LABELS, save_checkpoint(tmp_path / "given.safetensors", given)).network
     assert network.config.table == wanted
     assert same(network, build(ModelConfig(given, "mobilenet_v2", 3, **NARROW), seed=7))  # type: ignore[arg-type]
 
 
-def test_bidirectional_weights_become_past_only_by_moving(tmp_path: Path) -> None:
-    path = kept(tmp_path / "both.safetensors", "tsm", bidirectional=True)
+def test_bidirectional_weights_become_past_only(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path / "both.safetensors", "tsm", bidirectional=True)
     network = starting_network(recipe("tsm"), LABELS, path).network
     given = build(ModelConfig("tsm", "mobilenet_v2", 3, bidirectional=True, **NARROW), seed=7)  # type: ignore[arg-type]
     assert not network.config.bidirectional
@@ -75,10 +75,10 @@ def test_bidirectional_weights_become_past_only_by_moving(tmp_path: Path) -> Non
     assert same(still, given) and still.config.bidirectional
 
 
-def test_past_only_weights_under_bidirectional_names_are_left_in_place(tmp_path: Path) -> None:
+def test_past_only_weights_are_not_reordered(tmp_path: Path) -> None:
     from edgeshift.training.start import kept_numbers
 
-    path = kept(tmp_path / "online.safetensors", "tsm")
+    path = save_checkpoint(tmp_path / "online.safetensors", "tsm")
     assert same(starting_network(recipe("tsm"), LABELS, path, past_only=True).network, build_tsm())
     assert kept_numbers(path)["size"] == 64
 
@@ -88,6 +88,6 @@ def build_tsm() -> torch.nn.Module:
 
 
 def test_another_backbone_is_refused(tmp_path: Path) -> None:
-    path = kept(tmp_path / "tsm.safetensors", "tsm")
+    path = save_checkpoint(tmp_path / "tsm.safetensors", "tsm")
     with pytest.raises(TrainingError, match="cannot become a tsm_resnet50"):
         starting_network(Recipe(model="tsm_resnet50", size=64), LABELS, path)

@@ -1,9 +1,10 @@
-"""Runs: they learn, stop when asked, go on as if they had not been stopped, and refuse what is not theirs."""
+"""Training runs: they learn, can be interrupted and resumed exactly, and keep to their own folder."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,8 +35,8 @@ LABELS = (*STROKES, NONE)
 RECIPE = Recipe(size=64, width=0.35, frames=4, batch=2, steps=30, seed=1, rate=2e-3)
 
 
-class Cut(DrawnSequences):
-    """Asks the process to stop when a certain sequence is drawn."""
+class Interrupting(DrawnSequences):
+    """Sends SIGTERM to the process when a certain sequence is drawn."""
 
     at = -1
 
@@ -45,8 +46,8 @@ class Cut(DrawnSequences):
         return super().__getitem__(index)
 
 
-def data(at: int = -1) -> Cut:
-    sequences = Cut(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
+def data(at: int = -1) -> Interrupting:
+    sequences = Interrupting(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
     sequences.at = at
     return sequences
 
@@ -63,25 +64,35 @@ def ignore(_entry: Entry) -> None:
     pass
 
 
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path) -> None:
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     whole = network()
     lines = train_network(run(tmp_path / "whole"), whole, report=ignore).entries
-    cut = network()
+    interrupted = network()
     with pytest.raises(KeyboardInterrupt):
-        train_network(run(tmp_path / "cut", at=2 * 27), cut, report=ignore)
-    assert (tmp_path / "cut" / STATE).exists()
-    again = network()
-    resumed = train_network(run(tmp_path / "cut"), again, resume=True, report=ignore).entries
+        train_network(run(tmp_path / "interrupted", at=2 * 27), interrupted, report=ignore)
+    assert (tmp_path / "interrupted" / STATE).exists()
+    continued = network()
+    resumed = train_network(run(tmp_path / "interrupted"), continued, resume=True, report=ignore).entries
     for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, again.state_dict()[name]), name
+        assert torch.equal(tensor, continued.state_dict()[name]), name
     undated = [[msgspec.structs.replace(line, clock=0.0) for line in history] for history in (lines, resumed)]
     assert undated[0] == undated[1]
     assert [line.step for line in lines] == [25, 30]
-    assert (tmp_path / "cut" / HISTORY).read_bytes().count(b"\n") == 2
-    assert (tmp_path / "cut" / CURVE).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "interrupted" / HISTORY).read_bytes().count(b"\n") == 2
+    assert (tmp_path / "interrupted" / CURVE).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_with_a_run_is_not_taken_over(tmp_path: Path) -> None:
+def test_training_goes_on_without_matplotlib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    train_network(run(tmp_path), network(), report=ignore)
+    assert (tmp_path / STATE).exists() and not (tmp_path / CURVE).exists()
+    note = capsys.readouterr().err
+    assert note.count("\n") == 1 and "curve.png" in note and "matplotlib, which is not installed" in note
+
+
+def test_a_folder_belongs_to_one_run(tmp_path: Path) -> None:
     short = msgspec.structs.replace(RECIPE, steps=1)
     train_network(run(tmp_path, recipe=short), network(), report=ignore)
     with pytest.raises(TrainingError, match="--resume"):
@@ -93,7 +104,7 @@ def test_a_folder_with_a_run_is_not_taken_over(tmp_path: Path) -> None:
 
 
 class Broken(DrawnSequences):
-    """One of its sequences cannot be read."""
+    """Sequences of which one cannot be made."""
 
     def __getitem__(self, index: int) -> Sequence:
         if index == 3:
@@ -102,7 +113,7 @@ class Broken(DrawnSequences):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_sequence_that_cannot_be_read_is_one_line(tmp_path: Path, workers: int) -> None:
+def test_a_sequence_that_cannot_be_made_ends_the_run_with_its_error(tmp_path: Path, workers: int) -> None:
     broken = Broken(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
     with pytest.raises(TrainingError) as caught:
         train_network(
@@ -111,21 +122,21 @@ def test_a_sequence_that_cannot_be_read_is_one_line(tmp_path: Path, workers: int
     assert str(caught.value) == "clip 3 is broken"
 
 
-class Partly(DrawnSequences):
-    """Some of its sequences lack a clip."""
+class PartlyUnread(DrawnSequences):
+    """Sequences some of which lack a clip that cannot be read."""
 
     def __getitem__(self, index: int) -> Sequence:
-        found = super().__getitem__(index)
-        return replace(found, unread=(f"clip {index % 3} is broken",)) if index in (1, 2, 4) else found
+        sequence = super().__getitem__(index)
+        return replace(sequence, unread=(f"clip {index % 3} is broken",)) if index in (1, 2, 4) else sequence
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_what_cannot_be_read_is_said_once(tmp_path: Path, workers: int) -> None:
-    partly = Partly(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
-    run = Run(RECIPE, tmp_path, "scratch", partly, data(), checks=2, workers=workers)
+def test_an_unread_clip_is_reported_once(tmp_path: Path, workers: int) -> None:
+    sequences = PartlyUnread(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
+    run = Run(RECIPE, tmp_path, "scratch", sequences, data(), checks=2, workers=workers)
     history = train_network(run, network(), report=ignore)
-    said = [line for entry in history.entries for line in entry.unread]
-    assert sorted(said) == ["clip 1 is broken", "clip 2 is broken"]
+    reported = [line for entry in history.entries for line in entry.unread]
+    assert sorted(reported) == ["clip 1 is broken", "clip 2 is broken"]
 
 
 @pytest.mark.parametrize(
@@ -140,17 +151,17 @@ def test_what_cannot_be_read_is_said_once(tmp_path: Path, workers: int) -> None:
 )
 def test_every_kind_of_network_trains(tmp_path: Path, model: str, options: dict[str, object]) -> None:
     short = msgspec.structs.replace(RECIPE, model=model, steps=1, batch=1, width=1.0, **options)
-    begun = starting_network(short, LABELS, None).network
-    before = {name: tensor.clone() for name, tensor in begun.named_parameters()}
-    train_network(Run(short, tmp_path, "scratch", data(), data(), checks=1, workers=0), begun, report=ignore)
-    held = {id(p) for stage in TrainingNetwork(begun, short, LABELS).frozen for p in stage.parameters()}
-    frozen = {name for name, parameter in begun.named_parameters() if id(parameter) in held}
+    start = starting_network(short, LABELS, None).network
+    before = {name: tensor.clone() for name, tensor in start.named_parameters()}
+    train_network(Run(short, tmp_path, "scratch", data(), data(), checks=1, workers=0), start, report=ignore)
+    not_trained = {id(p) for stage in TrainingNetwork(start, short, LABELS).frozen for p in stage.parameters()}
+    frozen = {name for name, parameter in start.named_parameters() if id(parameter) in not_trained}
     assert frozen
-    for name, tensor in begun.named_parameters():
+    for name, tensor in start.named_parameters():
         assert torch.equal(tensor, before[name]) == (name in frozen), name
 
 
-def test_a_damaged_state_is_one_line(tmp_path: Path) -> None:
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
     short = msgspec.structs.replace(RECIPE, steps=1)
     train_network(run(tmp_path, recipe=short), network(), report=ignore)
     (tmp_path / STATE).write_bytes(b"PK" + bytes(100))
@@ -158,7 +169,7 @@ def test_a_damaged_state_is_one_line(tmp_path: Path) -> None:
         train_network(run(tmp_path, recipe=short), network(), resume=True, report=ignore)
 
 
-def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
     broken = network()
     with torch.no_grad():
         next(broken.parameters()).fill_(float("nan"))
@@ -184,7 +195,7 @@ def test_gradients_reach_all_but_the_frozen_stages_and_the_loss_falls() -> None:
         assert (parameter.grad is None) == (id(parameter) in frozen), name
 
 
-def test_settled_batch_norms_keep_their_statistics() -> None:
+def test_settled_batch_norms_do_not_update_their_statistics() -> None:
     training = TrainingNetwork(network(), RECIPE, LABELS)
     batch = Batch.of([data()[0]]).to(torch.device("cpu"))
     before = {name: tensor.clone() for name, tensor in training.network.named_buffers()}
@@ -198,7 +209,7 @@ def test_settled_batch_norms_keep_their_statistics() -> None:
     assert not any(name.startswith(("backbone.features.0.", "backbone.features.1.")) for name in changed)
 
 
-def test_a_frame_that_does_not_count_does_not_teach() -> None:
+def test_a_frame_of_weight_zero_has_no_loss() -> None:
     training = TrainingNetwork(network(), msgspec.structs.replace(RECIPE, motion=0.0, dropout=0.0), LABELS)
     training.prepare(settled=True)
     sequence = data()[0]
@@ -208,7 +219,7 @@ def test_a_frame_that_does_not_count_does_not_teach() -> None:
     assert float(losses["total"].detach()) == 0
 
 
-def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_describes_its_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeshift.training.run.RULE_STREAMS", 1)
     monkeypatch.setattr("edgeshift.training.run.RULE_SECONDS", 6.0)
     monkeypatch.setattr("edgeshift.training.trainer.Run.checks", 2)
@@ -221,17 +232,17 @@ def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypa
     assert facts.rule is not None and facts.rule.none == "none"
     assert found.training["start"] == "scratch, seed 1"
     assert msgspec.json.decode(found.training["recipe"], type=Recipe) == recipe
-    # What is trained on from it keeps its size, its terms, and the record of how it came to be.
+    # A run that starts from it keeps its licence and the record of its training.
     again = train(msgspec.structs.replace(recipe, seed=2), tmp_path / "more", init=trained.path, workers=0)
     more = load(again.path)
     assert more.description.weights.license == "Apache-2.0"
     assert more.training["before: recipe"] == found.training["recipe"]
     assert more.training["start"].endswith("which started from scratch, seed 1")
-    # A finished run comes back as it is.
+    # A finished run is returned unchanged.
     stamp = again.path.stat().st_mtime_ns
     assert train(msgspec.structs.replace(recipe, seed=2), tmp_path / "more", init=trained.path, workers=0, resume=True)
     assert again.path.stat().st_mtime_ns == stamp
-    # Under other terms and at half the size if that is asked for, without a step.
+    # Without training, its file can be written again with another licence and as float16.
     done = msgspec.structs.replace(recipe, seed=2)
     size = again.path.stat().st_size
     train(done, tmp_path / "more", init=trained.path, workers=0, resume=True, half=True, license="MIT")
@@ -241,19 +252,19 @@ def test_a_whole_run_writes_a_file_that_says_what_it_is(tmp_path: Path, monkeypa
     assert again.path.stat().st_size < 0.6 * size
 
 
-def test_what_cannot_be_saved_is_said_before_the_first_step(tmp_path: Path) -> None:
+def test_a_result_that_cannot_be_saved_fails_before_the_first_step(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="license"):
         train(RECIPE, tmp_path / "run", workers=0, license="two\nlines")
     assert not (tmp_path / "run" / HISTORY).exists()
 
 
-def test_a_file_has_room_for_any_number_of_stages(tmp_path: Path) -> None:
-    said = {"data": "drawn", "recipe": "{}", "seed": "0", "start": "scratch", "changes": "x" * 9000, "tools": "ours"}
-    said["changes"] = run_module._shorten(said["changes"])
+def test_the_record_of_many_stages_fits_into_a_file(tmp_path: Path) -> None:
+    record = {"data": "drawn", "recipe": "{}", "seed": "0", "start": "scratch", "changes": "x" * 9000, "tools": "ours"}
+    record["changes"] = run_module._shorten(record["changes"])
     for number in range(20):
         own = {"data": f"stage {number}", "recipe": "{}", "start": "the one before", "seed": "0", "tools": "ours"}
-        said = own | run_module._earlier_training(said)
+        record = own | run_module._earlier_training(record)
     path = tmp_path / "a.safetensors"
-    save(path, network(), training=said)
+    save(path, network(), training=record)
     kept = load(path).training
     assert kept["before: data"] == "stage 18" and kept["before: left out"].endswith("the earliest stages")

@@ -1,4 +1,4 @@
-"""One's own videos as training sequences: found, split, paired, and never mirrored unasked."""
+"""Training sequences of recorded videos: clips are found, split, joined, and mirrored only on request."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from edgeshift.video.fit import FrameSpec
 SIZE = 64
 
 
-def film(path: Path, left: int, right: int, frames: int = 12) -> None:
-    """A clip whose left half is as bright as ``left``, and its right half as ``right``; it gets brighter."""
+def write_clip(path: Path, left: int, right: int, frames: int = 12) -> None:
+    """Write a clip whose left half has brightness ``left`` and whose right half ``right``; both rise over time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = np.full((SIZE, SIZE, 3), left, np.uint8)
     picture[:, SIZE // 2 :] = right
@@ -38,14 +38,14 @@ def film(path: Path, left: int, right: int, frames: int = 12) -> None:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     for index in range(8):
-        film(tmp_path / "left" / f"{index}.avi", 200, 40)
-        film(tmp_path / "right" / f"{index}.avi", 40, 200)
-    film(tmp_path / NONE / "0.avi", 90, 90)
+        write_clip(tmp_path / "left" / f"{index}.avi", 200, 40)
+        write_clip(tmp_path / "right" / f"{index}.avi", 40, 200)
+    write_clip(tmp_path / NONE / "0.avi", 90, 90)
     (tmp_path / "left" / ".7.half.avi").write_bytes(b"half-written")
     return tmp_path
 
 
-def test_folders_in_a_label_belong_to_it(data: Path) -> None:
+def test_folders_inside_a_label_belong_to_the_label(data: Path) -> None:
     for name in ("left/anna/1.avi", "left/anna/deep/2.avi", "left/.cache/3.avi", ".hidden/4.avi"):
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).write_bytes((data / "left" / "0.avi").read_bytes())
@@ -54,7 +54,7 @@ def test_folders_in_a_label_belong_to_it(data: Path) -> None:
     assert labels_of(find_videos(data)) == ("left", "right", NONE)
 
 
-def test_a_name_that_cannot_be_printed_is_refused(data: Path) -> None:
+def test_an_unprintable_file_name_is_refused(data: Path) -> None:
     (data / "left" / "\x1b[2J.avi").write_bytes(b"")
     with pytest.raises(VideoError, match="printable characters") as caught:
         find_videos(data)
@@ -89,22 +89,22 @@ def test_a_csv_with_a_split(data: Path) -> None:
         (f"file,label\n{'x' * 2000}.avi,left\n", "line 2: .* is not 1 to 1024 printable characters"),
     ],
 )
-def test_a_csv_that_does_not_fit_is_one_line(data: Path, text: str, says: str) -> None:
+def test_a_bad_csv_is_refused_in_one_line(data: Path, text: str, says: str) -> None:
     (data / "list.csv").write_text(text)
     with pytest.raises(EdgeshiftError, match=says) as caught:
         find_videos(data / "list.csv")
     assert str(caught.value).isprintable()
 
 
-def test_what_is_neither_is_one_line(tmp_path: Path) -> None:
+def test_neither_folder_nor_csv_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="a folder of videos for each label"):
         find_videos(tmp_path / "nothing")
 
 
-def test_the_hash_is_that_of_the_content(data: Path) -> None:
+def test_the_hash_depends_on_the_content(data: Path) -> None:
     before = content_hash(find_videos(data))
     assert content_hash(find_videos(data)) == before
-    film(data / "left" / "0.avi", 200, 41)
+    write_clip(data / "left" / "0.avi", 200, 41)
     assert content_hash(find_videos(data)) != before
 
 
@@ -114,29 +114,29 @@ def sequences(data: Path, changes: LabelMap | None = None, validation: bool = Fa
 
 
 def side(frames: np.ndarray) -> str:  # type: ignore[type-arg]
-    """Which half is the brighter."""
+    """Return which half of the frames is brighter."""
     half = SIZE // 2
     return "left" if frames[:, :, :half].mean() > frames[:, :, half:].mean() else "right"
 
 
-def test_a_sequence_is_some_clips_one_after_the_other(data: Path) -> None:
-    one = sequences(data)[3]
-    assert one.frames.shape == (20, SIZE, SIZE, 3)
-    assert len(one.targets.span_labels) >= 1
-    assert not one.motion_weights.any()
-    assert np.array_equal(sequences(data)[3].frames, one.frames)
-    assert not np.array_equal(sequences(data)[4].frames, one.frames)
+def test_a_sequence_joins_several_clips(data: Path) -> None:
+    sequence = sequences(data)[3]
+    assert sequence.frames.shape == (20, SIZE, SIZE, 3)
+    assert len(sequence.targets.span_labels) >= 1
+    assert not sequence.motion_weights.any()
+    assert np.array_equal(sequences(data)[3].frames, sequence.frames)
+    assert not np.array_equal(sequences(data)[4].frames, sequence.frames)
 
 
-def test_clips_are_not_mirrored_unasked(data: Path) -> None:
-    learn = sequences(data)
+def test_clips_are_not_mirrored_by_default(data: Path) -> None:
+    training = sequences(data)
     for index in range(20):
-        sequence = learn[index]
+        sequence = training[index]
         for span, label in zip(sequence.targets.spans, sequence.targets.span_labels, strict=True):
-            assert side(sequence.frames[span > 0]) == learn.labels[label]
+            assert side(sequence.frames[span > 0]) == training.labels[label]
 
 
-def test_a_declared_mirror_changes_picture_and_label_together(data: Path) -> None:
+def test_mirroring_changes_frames_and_label_together(data: Path) -> None:
     plain, changed = sequences(data), sequences(data, LabelMap({"left": "right", "right": "left"}, {}))
     mirrored = 0
     for index in range(20):
@@ -147,7 +147,7 @@ def test_a_declared_mirror_changes_picture_and_label_together(data: Path) -> Non
     assert mirrored
 
 
-def test_a_declared_reversal_plays_backwards(data: Path) -> None:
+def test_reversed_clips_are_played_backwards(data: Path) -> None:
     changed = sequences(data, LabelMap({}, {"left": "left"}))
     falling = 0
     for index in range(20):
@@ -159,18 +159,18 @@ def test_a_declared_reversal_plays_backwards(data: Path) -> None:
     assert falling
 
 
-def test_what_is_played_backwards_is_complete_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest at a clip's end comes first then, and the stroke ends with the last frame."""
-    film(tmp_path / "up.avi", 60, 60, frames=20)
+def test_a_reversed_gesture_is_complete_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest at the end of the clip then comes first, and the gesture ends with the last frame."""
+    write_clip(tmp_path / "up.avi", 60, 60, frames=20)
     monkeypatch.setattr("edgeshift.training.videos._augment", lambda clip, random: clip)
     events: list[Event] = []
     real = videos.frame_targets
     monkeypatch.setattr(videos, "frame_targets", lambda t, e, labels: (events.append(e[0]), real(t, e, labels))[1])
     video = LabelledClip(tmp_path / "up.avi", "up.avi", "up")
-    learn = VideoSequences([video], ("up", NONE), 40, SIZE, 0.1, 0, changes=LabelMap({}, {"up": "up"}))
+    training = VideoSequences([video], ("up", NONE), 40, SIZE, 0.1, 0, changes=LabelMap({}, {"up": "up"}))
     seen = set()
     for index in range(12):
-        light = learn[index].frames.mean((1, 2, 3))
+        light = training[index].frames.mean((1, 2, 3))
         backwards = bool(light[1] < light[0])
         seen.add(backwards)
         event = events[-1]
@@ -179,21 +179,21 @@ def test_what_is_played_backwards_is_complete_at_its_end(tmp_path: Path, monkeyp
     assert seen == {False, True}
 
 
-def test_a_clip_that_cannot_be_read_is_left_out_and_said(data: Path) -> None:
+def test_an_unreadable_clip_is_left_out_and_reported(data: Path) -> None:
     (data / "left" / "3.avi").write_bytes(b"RIFF, but no film")
     found = find_videos(data)
     sequences = VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0)
     drawn = [sequences[index] for index in range(30)]
-    said = {line for sequence in drawn for line in sequence.unread}
-    assert len(said) == 1 and "3.avi" in said.pop()
+    reported = {line for sequence in drawn for line in sequence.unread}
+    assert len(reported) == 1 and "3.avi" in reported.pop()
     assert all(len(sequence.frames) == 24 for sequence in drawn)
     again = VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0)[7]
     assert np.array_equal(again.frames, drawn[7].frames) and again.unread == drawn[7].unread
-    plain = VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0, validation=True)
-    assert any(plain[index].unread for index in range(len(found)))
+    validation = VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0, validation=True)
+    assert any(validation[index].unread for index in range(len(found)))
 
 
-def test_clips_of_which_none_can_be_read_end_it(data: Path) -> None:
+def test_only_unreadable_clips_end_the_run(data: Path) -> None:
     for path in data.glob("*/*.avi"):
         path.write_bytes(b"no film")
     found = find_videos(data)
@@ -201,19 +201,19 @@ def test_clips_of_which_none_can_be_read_end_it(data: Path) -> None:
         VideoSequences(found, labels_of(found), 24, SIZE, 0.1, 0)[0]
 
 
-def test_a_map_of_what_is_no_label_is_refused(data: Path) -> None:
+def test_a_label_map_with_unknown_labels_is_refused(data: Path) -> None:
     with pytest.raises(TrainingError, match="'up'"):
         sequences(data, LabelMap({"up": "down"}, {}))
 
 
-def test_validation_takes_clips_as_they_are(data: Path) -> None:
-    watch = sequences(data, validation=True)
-    first = watch[0]
-    assert watch.labels[first.targets.labels[11]] in ("left", NONE)
-    assert np.array_equal(watch[0].frames, first.frames)
+def test_validation_clips_are_not_augmented(data: Path) -> None:
+    validation = sequences(data, validation=True)
+    first = validation[0]
+    assert validation.labels[first.targets.labels[11]] in ("left", NONE)
+    assert np.array_equal(validation[0].frames, first.frames)
 
 
-def test_none_is_idle_and_no_gesture(data: Path) -> None:
+def test_clips_of_none_are_not_gestures(data: Path) -> None:
     found = [video for video in find_videos(data) if video.label == NONE]
     sequence = VideoSequences(found, ("left", "right", NONE), 12, SIZE, 0.1, 0)[0]
     assert set(sequence.targets.labels) == {2}
@@ -221,45 +221,45 @@ def test_none_is_idle_and_no_gesture(data: Path) -> None:
 
 
 def test_validation_soon_sees_every_label(tmp_path: Path) -> None:
-    """Of a list sorted by label, as most are, with 27 labels of very different size and clips as long as sequences."""
+    """The list is sorted by label, as most are, with 27 labels of very different numbers of clips."""
     names = tuple(f"label{index:02}" for index in range(27))
     videos = []
     for index, name in enumerate(names):
-        film(tmp_path / name / "0.avi", 8 * index, 8 * index, frames=8)
+        write_clip(tmp_path / name / "0.avi", 8 * index, 8 * index, frames=8)
         videos += [LabelledClip(tmp_path / name / "0.avi", f"{name}/0.avi", name, "val")] * (1 + 40 * (index % 3))
-    watch = VideoSequences(videos, names, 8, SIZE, 0.1, 0, validation=True)
-    seen = [watch[index] for index in range(32)]
+    validation = VideoSequences(videos, names, 8, SIZE, 0.1, 0, validation=True)
+    seen = [validation[index] for index in range(32)]
     assert {names[label] for one in seen for label in one.targets.span_labels} == set(names)
     again = VideoSequences(videos, names, 8, SIZE, 0.1, 5, validation=True)
     assert all(np.array_equal(again[index].frames, seen[index].frames) for index in range(32))
 
 
-def test_a_clip_longer_than_a_sequence_is_cut_anywhere(tmp_path: Path) -> None:
-    film(tmp_path / "left" / "0.avi", 100, 20, frames=60)
+def test_a_long_clip_is_cut_at_a_random_frame(tmp_path: Path) -> None:
+    write_clip(tmp_path / "left" / "0.avi", 100, 20, frames=60)
     video = LabelledClip(tmp_path / "left" / "0.avi", "left/0.avi", "left")
-    learn = VideoSequences([video], ("left", NONE), 12, SIZE, 0.1, 0)
+    training = VideoSequences([video], ("left", NONE), 12, SIZE, 0.1, 0)
     complete = 0
     for index in range(30):
-        sequence = learn[index]
+        sequence = training[index]
         assert sequence.frames.shape[0] == 12
         shown = sequence.targets.labels == 0
         complete += bool((sequence.targets.weights[shown] > 0).any())
     assert 3 < complete < 27
-    plain = VideoSequences([video], ("left", NONE), 12, SIZE, 0.1, 0, validation=True)
-    assert plain[0].frames[:, :, : SIZE // 2].mean((1, 2, 3))[0] == pytest.approx(100, abs=4)
-    assert not (plain[0].targets.labels == 0).any()
+    validation = VideoSequences([video], ("left", NONE), 12, SIZE, 0.1, 0, validation=True)
+    assert validation[0].frames[:, :, : SIZE // 2].mean((1, 2, 3))[0] == pytest.approx(100, abs=4)
+    assert not (validation[0].targets.labels == 0).any()
 
 
-def test_the_times_of_a_cut_clip_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is complete is the same pictures, wherever the clip is cut: its light rises from frame to frame."""
-    film(tmp_path / "left" / "0.avi", 100, 100, frames=60)
+def test_the_targets_of_a_cut_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gesture is complete at the same frame wherever the clip is cut. Its brightness rises from frame to frame."""
+    write_clip(tmp_path / "left" / "0.avi", 100, 100, frames=60)
     monkeypatch.setattr("edgeshift.training.videos._augment", lambda clip, random: clip)
-    learn = VideoSequences(
+    training = VideoSequences(
         [LabelledClip(tmp_path / "left" / "0.avi", "left/0.avi", "left")], ("left", NONE), 30, SIZE, 0.1, 0
     )
     cuts = set()
     for index in range(20):
-        sequence = learn[index]
+        sequence = training[index]
         shown = np.flatnonzero(sequence.targets.labels == 0)
         light = sequence.frames.mean((1, 2, 3))
         cuts.add(round(float(light[0])))
@@ -268,17 +268,17 @@ def test_the_times_of_a_cut_clip_are_right(tmp_path: Path, monkeypatch: pytest.M
     assert len(cuts) > 5
 
 
-def test_decoded_clips_are_kept_up_to_a_limit_of_bytes() -> None:
-    asked = []
+def test_the_cache_keeps_the_clips_used_last_up_to_its_limit() -> None:
+    decoded = []
 
     def decode(path: Path, spacing: float, spec: FrameSpec) -> np.ndarray:  # type: ignore[type-arg]
-        asked.append(path.name)
+        decoded.append(path.name)
         return np.zeros((int(path.name), 10, 10, 3), np.uint8)
 
-    kept, spec = ClipCache(3000, decode), FrameSpec(10, 10)
+    cache, spec = ClipCache(3000, decode), FrameSpec(10, 10)
     for name in ("5", "4", "5", "2", "4", "5", "11", "5"):
-        assert len(kept.get(Path(name), 0.1, spec)) == int(name)
-        assert kept.bytes <= 3000
-    assert asked == ["5", "4", "2", "4", "5", "11"]
-    kept.get(Path("5"), 0.2, spec)
-    assert asked[-1] == "5"
+        assert len(cache.get(Path(name), 0.1, spec)) == int(name)
+        assert cache.bytes <= 3000
+    assert decoded == ["5", "4", "2", "4", "5", "11"]
+    cache.get(Path("5"), 0.2, spec)
+    assert decoded[-1] == "5"

@@ -1,4 +1,4 @@
-"""The weights that ship: whole, small, of known provenance, and good at what they are for."""
+"""The shipped weights: complete, small, of documented origin, and accurate on drawn gestures."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def weights(request: pytest.FixtureRequest) -> tuple[Path, Checkpoint]:
     return path, load_for_streaming(path)
 
 
-def test_what_ships() -> None:
+def test_the_list_of_shipped_weights() -> None:
     assert tuple(all_shipped()) == NAMES
     assert shipped("tsm_resnet50") is None
 
 
-def test_a_file_is_small_and_says_where_it_comes_from(weights: tuple[Path, Checkpoint]) -> None:
+def test_a_file_is_small_and_describes_its_origin(weights: tuple[Path, Checkpoint]) -> None:
     path, found = weights
     assert path.stat().st_size < 5_000_000
     assert found.config.name == path.stem
@@ -46,7 +46,9 @@ def test_a_file_is_small_and_says_where_it_comes_from(weights: tuple[Path, Check
     assert facts.weights.trained and facts.weights.license is not None and "MIT" in facts.weights.license
     assert facts.rule is not None and facts.rule.memory is not None
     assert found.training["data"].startswith("drawn gesture streams")
-    assert "/" not in " ".join((facts.weights.source, *found.training.values()))  # no paths of a machine
+    assert "/" not in " ".join(
+        (facts.weights.source, *found.training.values())
+    )  # no paths of the machine it was made on
     recipe = msgspec.json.decode(found.training["recipe"], type=Recipe)
     assert (recipe.model, recipe.size, recipe.spacing) == (path.stem, found.config.size, facts.frame_spacing)
 
@@ -57,8 +59,8 @@ def test_convolutions_are_stored_as_float16(weights: tuple[Path, Checkpoint]) ->
     assert kinds == {(True, torch.float16), (False, torch.float32)}
 
 
-def test_they_know_the_gestures(weights: tuple[Path, Checkpoint]) -> None:
-    """On drawings nothing was trained on. A network that cannot tell directions has half of this at most."""
+def test_accuracy_on_drawn_gestures(weights: tuple[Path, Checkpoint]) -> None:
+    """The drawings were not trained on. A network that cannot tell directions would reach half of this at most."""
     found = weights[1]
     spacing = found.description.frame_spacing
     assert spacing is not None
@@ -71,7 +73,7 @@ def test_they_know_the_gestures(weights: tuple[Path, Checkpoint]) -> None:
     assert np.mean(right) >= 0.85
 
 
-def test_they_are_what_is_converted_by_default() -> None:
+def test_they_are_converted_by_default() -> None:
     source = default_source()
     assert source.description.weights.trained and source.description.rule is not None
     assert source.notes == ()
@@ -82,7 +84,7 @@ def test_they_are_what_is_converted_by_default() -> None:
     assert not default_source("tsn_mobilenet_v2", size=64).description.weights.trained
 
 
-def test_the_licence_of_what_they_started_from_is_kept() -> None:
+def test_the_licence_of_the_imagenet_weights_is_included() -> None:
     notice = (FOLDER / "LICENSE-imagenet-backbone.txt").read_text()
     assert "MIT License" in notice and "Ling Evan" in notice
     assert "LICENSE-imagenet-backbone.txt" in (FOLDER / "MODEL_CARD.md").read_text()

@@ -193,10 +193,10 @@ class _Path:
     def go(self, to: Vector, seconds: float) -> None:
         """Move to a position in a slight bow, slowly at both ends."""
         part = np.linspace(0, 1, 16)[:, None]
-        smooth = part * part * (3 - 2 * part)
+        eased = part * part * (3 - 2 * part)
         start = self.position
         bow = np.array([to[1] - start[1], start[0] - to[0]]) * self.random.normal(0, 0.1)
-        self._add(start + (to - start) * smooth + bow * 4 * smooth * (1 - smooth), seconds)
+        self._add(start + (to - start) * eased + bow * 4 * eased * (1 - eased), seconds)
 
     def leave(self) -> None:
         """Leave the frame, if the hand is in it."""

@@ -18,8 +18,6 @@ Points = npt.NDArray[np.float32]
 
 #: Number of points of the path of a whole stroke.
 PATH_POINTS = 256
-
-
 #: Largest number of points of one stroke. The variations of a stroke blur finer details.
 MAX_POINTS = 256
 Coordinate = Annotated[float, Meta(ge=0, le=1)]

@@ -72,11 +72,11 @@ class Layout:
         file_head = next((h for h in self.heads if f"{h}.weight" in present or f"{h}.bias" in present), None)
         file_head = file_head or (self.heads[0] if self.heads else None)
         names = {}
-        for ours in backbone_shapes(self.backbone):
-            if not ours.startswith(f"{head}."):
-                names[ours] = self.rename(ours)
+        for name in backbone_shapes(self.backbone):
+            if not name.startswith(f"{head}."):
+                names[name] = self.rename(name)
             elif file_head:
-                names[ours] = file_head + ours[len(head) :]
+                names[name] = file_head + name[len(head) :]
         return names
 
 
@@ -189,7 +189,7 @@ LAYOUTS: tuple[Layout, ...] = (
     # MIT's script leaves the head in the backbone if it trains without dropout.
     *_with_and_without_shift("mit-training", "mobilenet_v2", _mit, ("new_fc", "base_model.classifier"), file_name=True),
     *_with_and_without_shift("mit-training", "resnet50", _mit_resnet, ("new_fc", "base_model.fc"), file_name=True),
-    # Only the head tells it from an online network: public online networks have 27 outputs (Jester).
+    # It differs from an online network only in its head: public online networks have 27 outputs (Jester).
     Layout("tonylins", "mobilenet_v2", _flat, ("classifier", "classifier.1"), classes=1000),
     Layout("tonylins", "mobilenet_v2", _flat, ()),
     # MIT's demo feeds it BGR frames and calls them RGB, so the order it was trained on is not documented.

@@ -30,8 +30,8 @@ def load_file(path: str | os.PathLike[str], options: LoadOptions) -> Checkpoint:
     model, labels, size = options.get("model"), options.get("labels"), options.get("size")
     requested = parse_name(model) if model is not None else None
     file = read(path)
-    match, recorded, ours = _read_record(file, head=options.get("new_head") is None)
-    config = _choose_config(file, recorded.config, requested, options.get("bidirectional"), ours=ours)
+    match, recorded, own_file = _read_record(file, head=options.get("new_head") is None)
+    config = _choose_config(file, recorded.config, requested, options.get("bidirectional"), own_file=own_file)
     if options.get("stream_bidirectional") and config.bidirectional:
         config = msgspec.structs.replace(config, streamed_bidirectional=True)
     if match.classes is None:
@@ -97,7 +97,7 @@ def _choose_config(
     requested: tuple[str, str] | None,
     bidirectional: bool | None,
     *,
-    ours: bool,
+    own_file: bool,
 ) -> ModelConfig:
     """Return the recorded network, or the requested one if the weights were trained without a shift."""
     table, backbone = requested or (recorded.table, recorded.backbone)
@@ -109,7 +109,7 @@ def _choose_config(
     if table == recorded.table:
         if table == "tsn" or bidirectional in (None, recorded.bidirectional):
             return recorded
-        if ours:
+        if own_file:
             slots = "bi-directional" if recorded.bidirectional else "past-only"
             raise file.error(f"was saved as a {slots} {name}; leave bidirectional={bidirectional} out, or retrain it")
         return msgspec.structs.replace(recorded, bidirectional=bidirectional)

@@ -60,18 +60,18 @@ def match_tensors(
     prefix = _PARALLEL if sum(key.startswith(_PARALLEL) for key in file.tensors) * 2 > len(file.tensors) else ""
     layout = layout or _recognise(file, prefix)
     present = {key.removeprefix(prefix) for key in file.tensors}
-    names = {ours: prefix + name for ours, name in layout.names(present).items()}
+    names = {name: prefix + file_name for name, file_name in layout.names(present).items()}
     our_head = f"{HEADS[layout.backbone]}."
     left_out: set[str] = set()
     if not head:
         left_out = {prefix + name + leaf for name in layout.heads for leaf in (".weight", ".bias")}
-        names = {ours: name for ours, name in names.items() if not ours.startswith(our_head)}
+        names = {name: file_name for name, file_name in names.items() if not name.startswith(our_head)}
     _check_names(file, layout, names, left_out)
-    tensors = {ours: file.tensors[name] for ours, name in names.items() if name in file.tensors}
+    tensors = {name: file.tensors[file_name] for name, file_name in names.items() if file_name in file.tensors}
     classes = _classes(file, names.get(f"{our_head}weight"))
     width, rounding = _find_size(file, layout, names, tensors, classes, sizes)
     # Shapes come before values: a hostile tensor of a few bytes can claim a huge shape.
-    state = {ours: _checked(file, names[ours], tensor) for ours, tensor in tensors.items()}
+    state = {name: _checked(file, names[name], tensor) for name, tensor in tensors.items()}
     return Match(layout, state, classes, width, rounding)
 
 
@@ -129,9 +129,9 @@ def _find_size(
     raise file.error(f"{reason}; {_advice(layout)}")
 
 
-def _shape(layout: Layout, shapes: Shapes, ours: str, classes: int | None) -> tuple[int, ...]:
-    shape = shapes[ours]
-    return (classes, *shape[1:]) if classes and ours.startswith(f"{HEADS[layout.backbone]}.") else shape
+def _shape(layout: Layout, shapes: Shapes, name: str, classes: int | None) -> tuple[int, ...]:
+    shape = shapes[name]
+    return (classes, *shape[1:]) if classes and name.startswith(f"{HEADS[layout.backbone]}.") else shape
 
 
 def _classes(file: WeightsFile, head: str | None) -> int | None:

@@ -17,16 +17,16 @@ This module is plain Python without torch, because devices read tables as well. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
 
 from edgeshift.errors import ShiftError
 
 Fill = Literal["zero", "keep"]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One group of channels that is shifted together.
 
     ``y[t, h, w] = x[t - dt, h - dh, w - dw]`` for the channels ``start <= c < stop``.
@@ -54,8 +54,7 @@ class Row:
         return self.stop - self.start
 
 
-@dataclass(frozen=True)
-class ShiftTable:
+class ShiftTable(msgspec.Struct, frozen=True):
     """The rows of one shift over ``channels`` channels, in order. Channels that no row contains are not shifted."""
 
     name: str
@@ -139,7 +138,7 @@ class ShiftTable:
         frame, so a row with fill "zero" reads zeros, and a row with fill "keep" reads the frame's own features.
         """
         rows = tuple(
-            replace(row, dt=None) if row in self.future else row
+            msgspec.structs.replace(row, dt=None) if row in self.future else row
             for row in self.rows
             if not (row in self.future and row.fill == "keep")
         )

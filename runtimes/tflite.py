@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import importlib
-import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
@@ -22,7 +21,7 @@ import numpy as np
 from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, missing, unknown
-from edgeshift.runtimes.native import native_call, require_threads, thread_count
+from edgeshift.runtimes.native import native_call, package_version, require_threads, thread_count
 from edgeshift.runtimes.processor import runs_compiled_model
 from edgeshift.stream import Array, Model
 from edgeshift.targets import missing_runtime
@@ -150,8 +149,10 @@ def _compiled(artifact: Artifact, threads: int) -> Model:
         with native_call(artifact.path, "LiteRT cannot run its graph"):
             return _CompiledExecutor(compiled, artifact.spec)
 
-    version = importlib.metadata.version("ai-edge-litert")
-    return Model(artifact.spec, f"LiteRT {version} (compiled, {thread_count(threads)})", executor)
+    def name() -> str:
+        return f"LiteRT {package_version('ai-edge-litert')} (compiled, {thread_count(threads)})"
+
+    return Model(artifact.spec, name, executor)
 
 
 _ENVIRONMENTS: dict[str, Any] = {}
@@ -189,8 +190,10 @@ def _interpreted(artifact: Artifact, threads: int) -> Model:
         with native_call(artifact.path, f"{package} cannot prepare its graph"):
             return _InterpreterExecutor(graph, artifact.spec)
 
-    version = importlib.metadata.version(package)
-    return Model(artifact.spec, f"{package} {version} (interpreter, {thread_count(threads)})", executor)
+    def title() -> str:
+        return f"{package} {package_version(package)} (interpreter, {thread_count(threads)})"
+
+    return Model(artifact.spec, title, executor)
 
 
 def _shapes(details: dict[str, Any]) -> Tensors:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +19,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     The rename also protects readers. Runtimes map files into memory, and crash if a mapped file is overwritten.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    import tempfile  # loading an artifact must not wait for it
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -41,6 +41,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     between the two renames, and if the second rename fails, the first one is undone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    import shutil
+    import tempfile
+
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent))
     aside = temporary.with_name(f"{temporary.name}.old")
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from typing import IO
 
 _LOCK = threading.RLock()
 
@@ -29,7 +29,7 @@ def _redirected(descriptors: list[int]) -> Iterator[None]:
     sys.stderr.flush()
     sys.stdout.flush()
     saved = {fd: os.dup(fd) for fd in descriptors}
-    with tempfile.TemporaryFile() as captured, ExitStack() as stack:
+    with _temporary_file() as captured, ExitStack() as stack:
         for fd in descriptors:
             os.dup2(captured.fileno(), fd)
         # In notebooks and tests, Python's streams are not these descriptors. They are redirected as well.
@@ -50,3 +50,12 @@ def _redirected(descriptors: list[int]) -> Iterator[None]:
             for fd, copy in saved.items():
                 os.dup2(copy, fd)
                 os.close(copy)
+
+
+def _temporary_file() -> IO[bytes]:
+    """A file without a name. Linux has files in memory, which need no import of ``tempfile``."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("edgeshift"), "w+b")  # noqa: PTH123
+    import tempfile
+
+    return tempfile.TemporaryFile()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -70,8 +69,7 @@ class Folder(Protocol):
 Tensors = dict[str, tuple[tuple[int, ...], str]]
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(msgspec.Struct, frozen=True):
     """An artifact that was read and checked.
 
     Attributes:

@@ -49,7 +49,7 @@ class MetadataTrailer:
             raise ArtifactError(
                 f"{path}: no edgeshift description at its end: cut short, damaged, or not made by `edgeshift convert`"
             )
-        if sha256(data[:-HASH_LENGTH]).encode() != data[-HASH_LENGTH:]:
+        if sha256(memoryview(data)[:-HASH_LENGTH]).encode() != data[-HASH_LENGTH:]:
             raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
 
     def unpack(self, path: Path, data: bytes, entry: str, limit: int, at: int = 0) -> tuple[bytes, int]:

@@ -57,7 +57,7 @@ def require_whole(path: Path, data: bytes) -> None:
         raise ArtifactError(
             f"{path}: no edgeshift description at its end: cut short, damaged, or not made by `edgeshift convert`"
         )
-    if sha256(data[:-HASH_LENGTH]).encode() != data[-HASH_LENGTH:]:
+    if sha256(memoryview(data)[:-HASH_LENGTH]).encode() != data[-HASH_LENGTH:]:
         raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
     if data[-ZIP64_LENGTH - size - HASH_LENGTH :].startswith(ZIP64_SIGNATURE):
         raise ArtifactError(f"{path}: its description is in a zip64 archive, which edgeshift never writes")

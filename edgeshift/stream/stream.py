@@ -15,7 +15,7 @@ from collections.abc import Callable
 from copy import copy
 from functools import partial
 from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import numpy as np
@@ -24,9 +24,11 @@ import numpy.typing as npt
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.spec import StreamSpec, TensorSpec
 from edgeshift.errors import EdgeshiftError, VideoError
-from edgeshift.events.spotter import Spotter
-from edgeshift.video.clips import Pacer
 from edgeshift.video.fit import FrameSpec, fit_frame
+from edgeshift.video.pace import Pacer
+
+if TYPE_CHECKING:
+    from edgeshift.events.spotter import Spotter
 
 Array = npt.NDArray[Any]
 #: The parts of a step, in order: the fields of ``Timings``.
@@ -100,14 +102,19 @@ class Model:
 
     Args:
         spec: description of the artifact.
-        runtime: name and version of the runtime.
+        runtime: name and version of the runtime, or a function that returns them when they are first asked for.
         executor: makes the executor of a new stream.
     """
 
-    def __init__(self, spec: StreamSpec, runtime: str, executor: Callable[[], Executor]) -> None:
+    def __init__(self, spec: StreamSpec, runtime: str | Callable[[], str], executor: Callable[[], Executor]) -> None:
         self.spec = spec
-        self.runtime = runtime
+        self._runtime = runtime
         self._executor = executor
+
+    @property
+    def runtime(self) -> str:
+        """Name and version of the runtime."""
+        return self._runtime if isinstance(self._runtime, str) else self._runtime()
 
     def stream(self) -> Stream:
         """Return a new stream with its own states."""
@@ -116,7 +123,7 @@ class Model:
     def fitted(self) -> Model:
         """Return the same model for frames that already have the size and channel order of the network."""
         frame = FrameSpec(self.spec.frame.height, self.spec.frame.width)
-        return Model(msgspec.structs.replace(self.spec, frame=frame), self.runtime, self._executor)
+        return Model(msgspec.structs.replace(self.spec, frame=frame), self._runtime, self._executor)
 
 
 class Stream:
@@ -209,6 +216,8 @@ class Stream:
         rule = rule or self.spec.rule
         if rule is None:
             raise EdgeshiftError("the artifact has no event rule: pass one (edgeshift.artifact.description.RuleSpec)")
+        from edgeshift.events.spotter import Spotter  # not at import: many programs need no events
+
         return Spotter(rule, self.spec.labels)
 
     def reset(self) -> None:

@@ -9,7 +9,6 @@ A path is always a local file or folder, never an address, a device or a playlis
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,11 +19,10 @@ from edgeshift._system.files import atomic_write
 from edgeshift.errors import VideoError
 from edgeshift.video.decode import lazy_frames, opencv_path
 from edgeshift.video.fit import Frame, opencv
+from edgeshift.video.pace import Pacer
 
 #: Suffixes of video files.
 VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
-#: Tolerance of timestamps in seconds, because some containers store whole milliseconds.
-CLOCK_TOLERANCE = 0.001
 
 
 class TimedFrame(NamedTuple):
@@ -110,38 +108,6 @@ def paced(path: str | Path, spacing: float, *, fps: float | None = None) -> Iter
         for frame in clip:
             if pacer.takes(frame.timestamp):
                 yield TimedFrame(frame.retrieve(), frame.timestamp)
-
-
-class Pacer:
-    """Decides which frames of a stream are due: the first one at or after every multiple of ``spacing`` seconds.
-
-    The multiples count from the first frame, so the pace does not drift, whatever the rate of the camera is. After a
-    gap, one frame is due, not one for each multiple that was missed. If the time jumps back, the pacer starts again.
-
-    Args:
-        spacing: seconds between due frames.
-
-    Raises:
-        VideoError: the spacing is not a positive number.
-    """
-
-    def __init__(self, spacing: float) -> None:
-        if not (math.isfinite(spacing) and spacing > 0):
-            raise VideoError(f"the frame spacing is {spacing} s: give a number of seconds above 0")
-        self.spacing = spacing
-        self._start = self._last = -math.inf
-        self._due = 0  # number of spacings from the start
-
-    def takes(self, timestamp: float) -> bool:
-        """Return True if the frame with this time in seconds is due, and count it as processed."""
-        if self._last == -math.inf or timestamp < self._last:
-            self._start, self._due = timestamp, 0
-        self._last = timestamp
-        passed = math.floor((timestamp - self._start + CLOCK_TOLERANCE) / self.spacing)
-        if passed < self._due:
-            return False
-        self._due = passed + 1
-        return True
 
 
 def write_video(path: str | Path, frames: Iterable[Frame], fps: float) -> None:

@@ -16,8 +16,9 @@ import pytest
 
 from edgeshift.errors import VideoError
 from edgeshift.video import decode
-from edgeshift.video.clips import Pacer, TimedFrame, paced, probe, read_video, uniform, write_video
+from edgeshift.video.clips import TimedFrame, paced, probe, read_video, uniform, write_video
 from edgeshift.video.fit import Frame
+from edgeshift.video.pace import Pacer
 
 
 def numbered(count: int, height: int = 48, width: int = 64) -> Iterator[Frame]:

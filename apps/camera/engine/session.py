@@ -16,8 +16,8 @@ from edgeshift.apps.camera.engine.smoothing import DisplayState, find_smoother
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes import load
 from edgeshift.stream import Fitted, Model, Prediction, Stream
-from edgeshift.video.clips import Pacer
 from edgeshift.video.fit import Frame
+from edgeshift.video.pace import Pacer
 
 
 class CapturedFrame(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from edgeshift.apps.phone.messages import read_message
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.events.spotter import Spotter
 from edgeshift.stream.selfcheck import check_frames
-from edgeshift.video.clips import Pacer
+from edgeshift.video.pace import Pacer
 from edgeshift.video.fit import FrameSpec, fit_frame
 
 

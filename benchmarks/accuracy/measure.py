@@ -100,7 +100,7 @@ def measure(
 
 
 def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator[Result]:
-    """Stream clips in this process, and yield the result of each, or why it cannot be read."""
+    """Stream clips in this process, and yield their results."""
     stream = candidate.model.stream()
     for clip in clips:
         try:

@@ -139,7 +139,7 @@ class AdbDevice:
         if done.status or done.out.strip() != "1":
             raise DeviceError(
                 f"{self.name}: no Python that adb can start ({done.problem}): in Termux run "
-                "`pkg install python python-numpy openssh`, `python3 -m pip install msgspec` and `sshd`, here "
+                "`pkg install python python-numpy clang openssh`, `python3 -m pip install msgspec` and `sshd`, here "
                 "`adb forward tcp:8022 tcp:8022`, and use --device ssh://localhost:8022"
             )
         self._agent = [*python, push_agent(self)]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgeshift._system.files import atomic_write
 from edgeshift.benchmarks.devices.device import Device
-from edgeshift.targets import RUNTIMES
+from edgeshift.targets import RUNTIMES, TARGETS
 
 WORKER = "edgeshift.benchmarks.latency.worker"
 #: The date of every entry. Equal modules give an equal file, which is not copied to a device a second time.
@@ -36,8 +36,9 @@ MAIN = f"{CHECK}from {WORKER} import main\nsys.exit(main())\n"
 
 def build_agent(path: Path) -> None:
     """Write the agent, a file of about 100 kB."""
-    # Runtimes are imported by name, so no import statement mentions them.
-    files = modules(WORKER, *(runtime.module for runtime in RUNTIMES.values() if runtime.on_boards))
+    # Runtimes and envelopes of artifacts are imported by name, so no import statement mentions them.
+    envelopes = {f"edgeshift.artifact.{target.envelope}" for target in TARGETS.values()}
+    files = modules(WORKER, *envelopes, *(runtime.module for runtime in RUNTIMES.values() if runtime.on_boards))
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
         _write(file, "__main__.py", MAIN.encode())
         for name, source in sorted(files.items()):

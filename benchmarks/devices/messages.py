@@ -38,11 +38,7 @@ def write_message(message: Message) -> None:
 
 
 def read_messages(output: str, *kinds: type[Kind]) -> Iterator[Kind]:
-    """Yield the messages among lines of a worker's standard output. Other lines are skipped.
-
-    Args:
-        output: one line, or the whole output.
-        kinds: the types of messages to expect.
+    """Yield the messages, of some expected types, among lines of a worker's standard output; other lines are skipped.
 
     Raises:
         DeviceError: a marked line is no message of these types.

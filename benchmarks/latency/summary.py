@@ -143,7 +143,7 @@ def deadline(settings: Settings) -> float | None:
 def _summarize(artifact: ArtifactResult, report: Report) -> Summary:
     repeats = artifact.repeats
     spread = _spread(repeats)
-    offered, missed = (sum(getattr(one, name) or 0 for one in repeats) for name in ("offered", "missed"))
+    offered, missed = (sum(getattr(repeat, name) or 0 for repeat in repeats) for name in ("offered", "missed"))
     names = dict.fromkeys(name for repeat in repeats for name in repeat.reported)
     return Summary(
         **{name: getattr(artifact, name) for name in ArtifactInfo.__struct_fields__},
@@ -160,7 +160,7 @@ def _summarize(artifact: ArtifactResult, report: Report) -> Summary:
         sustained=_sustained(repeats),
         energy=_energy(repeats),
         peak_memory=artifact.memory.peak if artifact.memory else None,
-        reported={name: median(one.reported[name] for one in repeats if name in one.reported) for name in names},
+        reported={name: median(r.reported[name] for r in repeats if name in r.reported) for name in names},
         lost=artifact.lost,
         validity=check_validity(artifact, report.settings, report.facts.governors),
     )
@@ -168,7 +168,7 @@ def _summarize(artifact: ArtifactResult, report: Report) -> Summary:
 
 def _phase(repeats: Sequence[Repeat], phase: str) -> Phase:
     samples = [np.array(getattr(repeat, phase), np.float64) for repeat in repeats]
-    return Phase(**{name: _median([percentile(one, name) for one in samples]) for name in PERCENTILES})
+    return Phase(**{name: _median([percentile(values, name) for values in samples]) for name in PERCENTILES})
 
 
 def _median(values: Sequence[float | None]) -> float | None:
@@ -199,13 +199,13 @@ def _sustained(repeats: Sequence[Repeat]) -> Sustained | None:
     if not repeats or len(pairs) != len(repeats):
         return None
     readings = [(repeat.before, *(minute.reading for minute in repeat.minutes), repeat.after) for repeat in repeats]
-    throttled = [reasons for one in readings if (reasons := new_throttling(*one)) is not None]
+    throttled = [reasons for around in readings if (reasons := new_throttling(*around)) is not None]
     return Sustained(
         minutes=min(len(repeat.minutes) for repeat in repeats),
         first=median(first for first, _ in pairs),
         last=median(last for _, last in pairs),
         slowdown=median(last / first for first, last in pairs),
-        throttled=tuple(dict.fromkeys(reason for one in throttled for reason in one)) if throttled else None,
+        throttled=tuple(dict.fromkeys(reason for reasons in throttled for reason in reasons)) if throttled else None,
     )
 
 

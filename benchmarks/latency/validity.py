@@ -118,15 +118,15 @@ def _min_steps(repeats: Sequence[Repeat], settings: Settings) -> Flag:
 def _thermal(repeats: Sequence[Repeat], settings: Settings) -> Flag:
     # A sustained run measures what heat does, so only its start has to be cool.
     sustained = settings.mode == "sustained"
-    readings = [r for one in repeats for r in ([one.before] if sustained else [one.before, one.after])]
+    readings = [repeat.before for repeat in repeats] + ([] if sustained else [repeat.after for repeat in repeats])
     hottest = max(((degrees, name) for r in readings for name, degrees in r.temperatures.items()), default=None)
     if hottest and hottest[0] > settings.max_temperature:
         return False, f"{hottest[1]} was at {hottest[0]:.1f} C, above the maximum of {settings.max_temperature:g} C"
-    new = [new_throttling(one.before, one.after) for one in repeats]
-    reasons = dict.fromkeys(reason for one in new for reason in one or ())
+    throttling = [new_throttling(repeat.before, repeat.after) for repeat in repeats]
+    reasons = dict.fromkeys(reason for new in throttling for reason in new or ())
     if reasons and not sustained:
         return False, f"the device throttled: {', '.join(reasons)}"
-    if hottest is None and all(one is None for one in new):
+    if hottest is None and all(new is None for new in throttling):
         return None, "the device reports neither its temperature nor whether it throttles"
     return True, ""
 
@@ -140,8 +140,8 @@ def _clocks(repeats: Sequence[Repeat], settings: Settings, governors: Sequence[s
         return None, f"the device does not report its {'clocks' if governors else 'frequency governor'}"
     if len(clocks) < 2:
         return None, "stability of clocks needs two repeats or more"
-    cores = [core for core in clocks[0] if all(core in one for one in clocks)]
-    changes = {core: 1 - min(one[core] for one in clocks) / max(one[core] for one in clocks) for core in cores}
+    cores = [core for core in clocks[0] if all(core in clock for clock in clocks)]
+    changes = {core: 1 - min(clock[core] for clock in clocks) / max(clock[core] for clock in clocks) for core in cores}
     worst = max(changes, key=changes.__getitem__, default=None)
     if worst is None:
         return None, "the device reports the clocks of other cores after each repeat"

@@ -1,7 +1,7 @@
 """Time an artifact on a phone without Python by the runtime vendors' own benchmark programs.
 
 They time the bare graph with inputs of their own and do not carry the state, so the result has less than the agent's:
-no phases except inference, no self-check, and often only statistics instead of samples. The report says so.
+no phases except inference, no self-check, and often only statistics instead of samples. The report notes this.
 """
 
 from __future__ import annotations

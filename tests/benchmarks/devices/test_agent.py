@@ -31,7 +31,14 @@ def run(python, agent, *arguments, cwd):
 def test_agent_has_the_worker_and_the_runtimes_but_no_other_rooms(agent):
     with zipfile.ZipFile(agent) as file:
         names = set(file.namelist())
-    needed = ("stream/stream.py", "runtimes/tflite.py", "artifact/spec.py", "benchmarks/latency/worker.py")
+    needed = (
+        "stream/stream.py",
+        "artifact/onnx_file.py",
+        "artifact/zip_trailer.py",
+        "runtimes/tflite.py",
+        "artifact/spec.py",
+        "benchmarks/latency/worker.py",
+    )
     assert {"__main__.py", *(f"edgeshift/{name}" for name in needed)} <= names
     others = ("edgeshift/cli", "edgeshift/converters", "edgeshift/training", "edgeshift/benchmarks/accuracy")
     assert not [name for name in names if name.startswith(others)]

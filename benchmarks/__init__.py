@@ -1,6 +1,6 @@
-"""Measure latency, memory, energy and accuracy of artifacts, on this machine and on devices. It imports no torch.
+"""Measure latency, memory, energy and accuracy of artifacts, on this machine and on devices, without torch.
 
-devices    reach a device and read what it reports of itself        accuracy   labelled clips, frame by frame
-latency    time steps in fresh processes, and judge the result      reports    pages, tables and comparisons
-statistics confidence intervals                                     studies    experiments about edgeshift itself
+devices    run programs on a device and read its hardware facts     accuracy   score the answers to labelled clips
+latency    time steps in fresh processes, and check their validity  reports    pages, tables and comparisons
+statistics confidence intervals and the bootstrap                   studies    experiments about edgeshift itself
 """

@@ -1,9 +1,8 @@
-"""Confidence intervals: of a share of clips, of the difference between two models, and of a median over rounds."""
+"""Confidence intervals of shares, of differences between two models, and of medians; and the bootstrap behind them."""
 
 from __future__ import annotations
 
 from math import sqrt
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,8 +10,7 @@ import numpy.typing as npt
 
 from edgeshift.errors import EdgeshiftError
 
-#: Seconds, one value per round.
-Seconds = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 #: Number of resamples of a bootstrap, and the confidence level of every interval.
 RESAMPLES, CONFIDENCE = 2000, 0.95
 
@@ -24,7 +22,7 @@ class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A share, such as of the clips that are classified correctly.
 
     Attributes:
-        count, total: number of clips that count, and of all clips.
+        count, total: number of clips that count, and number of all clips.
         value, low, high: ``count / total`` and the ends of its 95% interval; None: there are no clips.
     """
 
@@ -40,12 +38,15 @@ class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%}, {self.count} of {self.total})"
 
 
-class Interval(NamedTuple):
-    """A median over rounds, with the low and high end of its 95% interval."""
+class Interval(msgspec.Struct, frozen=True):
+    """A median, or a ratio of two medians, with the low and high end of its 95% interval."""
 
     value: float
     low: float
     high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 def share(count: int, total: int) -> Share:
@@ -67,7 +68,7 @@ def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
     (Agresti and Min, 2005).
 
     Args:
-        lost, won: number of clips that only the first, only the second model classifies correctly.
+        lost, won: number of clips that only the first model, and only the second model, classifies correctly.
         total: number of clips.
     """
     n, difference, discordant = total + 2, won - lost, won + lost + 1
@@ -77,9 +78,9 @@ def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test: how likely equally good models differ this much.
+    """Return the two-sided p-value of McNemar's exact test: the probability that equally good models differ this much.
 
-    Its arguments are the numbers of clips that only the first, only the second model classifies correctly.
+    The arguments are the numbers of clips that only the first model, and only the second model, classifies correctly.
     """
     total = first_only + second_only
     # Each binomial coefficient follows from the one before: computed one by one, thousands of clips would take minutes.
@@ -90,16 +91,16 @@ def mcnemar(first_only: int, second_only: int) -> float:
     return min(1.0, tail / (1 << total) * 2)
 
 
-def ratio(over: Seconds, under: Seconds) -> Interval:
-    """Return the median over rounds of ``over / under``, with its interval. Errors as ``median``."""
+def ratio(over: Floats, under: Floats) -> Interval:
+    """Return the median over rounds of ``over / under``, with its interval. Arguments and errors as in ``median``."""
     return median(over / under)
 
 
-def median(values: Seconds, *, seed: int = 0) -> Interval:
+def median(values: Floats, *, seed: int = 0) -> Interval:
     """Return the median over rounds with its percentile bootstrap interval.
 
     Args:
-        values: one value per round.
+        values: one value per round, [rounds].
         seed: seed of the bootstrap; the same values and seed give the same interval.
 
     Raises:
@@ -107,8 +108,27 @@ def median(values: Seconds, *, seed: int = 0) -> Interval:
     """
     if not np.isfinite(values).all():
         raise EdgeshiftError("a time of zero cannot be compared; time more calls")
-    random = np.random.default_rng(seed)
-    drawn = np.median(values[random.integers(len(values), size=(RESAMPLES, len(values)))], axis=1)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(drawn, (tail, 1 - tail))
+    medians = np.median(values[resample(len(values), np.random.default_rng(seed))], axis=1)
+    low, high = ends(medians)
     return Interval(float(np.median(values)), float(low), float(high))
+
+
+def resample(count: int, random: np.random.Generator, times: int = RESAMPLES, block: int = 1) -> npt.NDArray[np.int64]:
+    """Return indices of samples that are drawn with replacement, [times, count].
+
+    Args:
+        count: number of samples.
+        random: source of the indices.
+        times: how often ``count`` samples are drawn.
+        block: number of successive samples that are drawn together, because they are correlated. The last sample is
+            followed by the first one (circular block bootstrap, Politis and Romano, 1992), so that every sample is
+            drawn equally often.
+    """
+    starts = random.integers(count, size=(times, -(-count // block), 1))
+    return ((starts + np.arange(block)) % count).reshape(times, -1)[:, :count]
+
+
+def ends(drawn: Floats) -> Floats:
+    """Return the low and high end of the percentile interval of values from a bootstrap, [2]."""
+    tail = (1 - CONFIDENCE) / 2
+    return np.asarray(np.quantile(drawn, (tail, 1 - tail)))

@@ -1,4 +1,4 @@
-"""Read reports, compare them, and show them as one HTML page or as Markdown. Importing this needs no matplotlib."""
+"""Read reports, compare them, and show them as an HTML page or as Markdown. Importing this needs no matplotlib."""
 
 from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.benchmarks.reports.markdown import make_markdown

@@ -1,4 +1,4 @@
-"""Compare two reports of accuracy on the same clips: what changed, and whether an artifact is worse."""
+"""Compare two reports of accuracy on the same clips, and decide whether an artifact became worse."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from edgeshift.benchmarks.accuracy.report import ArtifactResult, Comparison, Rep
 from edgeshift.benchmarks.reports.pairing import pair_artifacts
 from edgeshift.errors import EdgeshiftError, unknown
 
-#: Accuracy that may be lost, as a share: 0.01 is one percentage point.
+#: Loss of accuracy that still counts as equal, as a share: 0.01 is one percentage point.
 TOLERANCE = 0.01
 #: A difference counts only if the p value of McNemar's test is below this.
 SIGNIFICANCE = 0.05
-#: Names that ``across`` accepts: other clips (those in both reports are compared), and another split of them.
+#: Names that ``across`` accepts: the data set or its split may differ. Clips that are in both reports are compared.
 ACROSS = ("data", "split")
 
 
 class Change(Comparison, frozen=True, kw_only=True):
-    """The comparison of one artifact with its partner, by the consensus answer of each clip.
+    """The comparison of an artifact with its partner in the second report, by the consensus answer of each clip.
 
     Attributes:
         before_file: file name of the artifact in the first report; ``file`` is the one in the second report.
-        before, after: accuracy on the clips that both answered.
+        before, after: accuracy of the first and of the second artifact on the clips that both answered.
         verdict: "worse", "better" or "no difference".
     """
 
@@ -50,12 +50,12 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 def compare_accuracy(
     before: Report, after: Report, tolerance: float = TOLERANCE, across: Collection[str] = ()
 ) -> Changes:
-    """Compare two reports.
+    """Compare two reports of accuracy.
 
     Args:
         before: the first report.
         after: the second report.
-        tolerance: accuracy that may be lost, as a share.
+        tolerance: loss of accuracy that still counts as equal, as a share.
         across: names of conditions that may differ, out of ``ACROSS``.
 
     Raises:
@@ -78,17 +78,17 @@ def compare_accuracy(
     )
 
 
-def unequal(before: Report, after: Report) -> list[str]:
+def unreadable_clips(before: Report, after: Report) -> list[str]:
     """Return one line for each artifact that could not read clips which its partner answered."""
     lines = []
     for first, second in pair_artifacts(before.subjects, after.subjects)[0]:
-        for which, artifact, partner in (("first", first, second), ("second", second, first)):
+        for position, artifact, partner in (("first", first, second), ("second", second, first)):
             answered = {clip.file for clip in partner.clips}
             lost = [clip for clip in artifact.unreadable if clip.file in answered]
             if lost:
                 more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
                 lines.append(
-                    f"{artifact.file} of the {which} report could not read {lost[0].file}{more} ({lost[0].reason})"
+                    f"{artifact.file} of the {position} report could not read {lost[0].file}{more} ({lost[0].reason})"
                 )
     return lines
 

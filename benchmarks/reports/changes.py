@@ -1,4 +1,4 @@
-"""The section of a page that compares its reports: each with the first one of the same device, or of the same clips."""
+"""The section of a page that compares each report with the first report of the same device, or of the same clips."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
 from edgeshift.benchmarks.latency.result import Report as LatencyReport
-from edgeshift.benchmarks.reports.accuracy_compare import Change, compare_accuracy, unequal
+from edgeshift.benchmarks.reports.accuracy_compare import Change, compare_accuracy, unreadable_clips
 from edgeshift.benchmarks.reports.comparability import REQUIRED
 from edgeshift.benchmarks.reports.documents import Document
-from edgeshift.benchmarks.reports.latency_compare import Pair, compare_latency, invalid, paired
+from edgeshift.benchmarks.reports.latency_compare import Pair, compare_latency, compared_pairs, failures
 from edgeshift.errors import EdgeshiftError
 
-#: Pairs of artifacts, reasons against a verdict on them, and further remarks.
+#: Pairs of compared artifacts, the reasons why they get no verdict, and further remarks.
 Compared = tuple[Sequence[Pair | Change], list[str], list[str]]
 
 
@@ -47,10 +47,11 @@ def changes(reports: Sequence[tuple[str, Document]]) -> dict[str, Any] | None:
 
 
 def _latency(before: LatencyReport, after: LatencyReport) -> Compared:
-    pairs, comparison = paired(before, after)[0], compare_latency(before, after, across=list(REQUIRED))
+    pairs, comparison = compared_pairs(before, after)[0], compare_latency(before, after, across=list(REQUIRED))
     reasons = [f"the runs differ in {difference}" for difference in comparison.across]
-    for side, (which, report) in enumerate((("before", before), ("after", after))):
-        reasons += [f"{which} is not valid: {line}" for line in invalid(report, {pair[side].file for pair in pairs})]
+    for side, (name, report) in enumerate((("before", before), ("after", after))):
+        files = {pair[side].file for pair in pairs}
+        reasons += [f"{name} is not valid: {failure}" for failure in failures(report, files)]
     remarks = [f"only one report has {file}" for file in comparison.unpaired]
     for (first, second), pair in zip(pairs, comparison.pairs, strict=True):
         remarks += [f"{pair.file}: {note}" for note in pair.notes]
@@ -63,4 +64,5 @@ def _latency(before: LatencyReport, after: LatencyReport) -> Compared:
 
 def _accuracy(before: AccuracyReport, after: AccuracyReport) -> Compared:
     comparison = compare_accuracy(before, after)
-    return comparison.pairs, unequal(before, after), [f"only one report has {file}" for file in comparison.unpaired]
+    remarks = [f"only one report has {file}" for file in comparison.unpaired]
+    return comparison.pairs, unreadable_clips(before, after), remarks

@@ -51,7 +51,7 @@ REPORTED: dict[str, Condition] = {
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A condition that differs: its name, as ``--across`` accepts it, and its value in either measurement."""
+    """A condition that differs: its name, as ``--across`` accepts it, and its values in the two measurements."""
 
     name: str
     first: str

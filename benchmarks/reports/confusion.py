@@ -8,8 +8,8 @@ from pathlib import Path
 from edgeshift._system.files import atomic_write
 from edgeshift.benchmarks.reports.figure import GRID, INK, SERIES, WIDTH, Canvas, Drawing, canvas, shorten
 
-#: Characters of a label, and the number of labels above which cells show their colour only.
-LABEL, MAX_NUMBERED = 16, 24
+#: Most characters of a label, and most labels with which the cells of a matrix show their numbers.
+MAX_CHARACTERS, MAX_NUMBERED = 16, 24
 
 Matrix = Sequence[Sequence[int]]
 
@@ -52,7 +52,7 @@ def write_confusion(path: Path, matrix: Matrix, labels: Sequence[str], title: st
 
 
 def _plot(figure: Canvas, matrix: Matrix, labels: Sequence[str]) -> None:
-    """Plot the counts on a colour that is normalised by row: the share of a label's clips that got each prediction."""
+    """Draw each count on a colour that shows its share of the row, which holds all clips of one true label."""
     from matplotlib.patches import Rectangle
 
     (axes,) = figure.axes()
@@ -72,7 +72,7 @@ def _plot(figure: Canvas, matrix: Matrix, labels: Sequence[str]) -> None:
     axes.set_ylim(count - 0.5, -0.5)
     axes.set_aspect("equal")
     axes.grid(visible=False)
-    names, size = [shorten(label, LABEL) for label in labels], 9.5 if count <= 12 else 8.0
+    names, size = [shorten(label, MAX_CHARACTERS) for label in labels], 9.5 if count <= 12 else 8.0
     axes.set_xticks(range(count), names, rotation=90, fontsize=size)
     axes.set_yticks(range(count), names, fontsize=size)
     axes.tick_params(length=0)

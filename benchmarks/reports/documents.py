@@ -1,4 +1,4 @@
-"""Read report files of latency and accuracy. They are untrusted input, because other people's machines write them."""
+"""Read report files of latency and accuracy. They are untrusted input, because other people may have written them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Document = latency.Report | accuracy.Report
 MAX_BYTES, MAX_TEXT = 1 << 28, 4096
 #: Deepest nesting of a document, and largest absolute value of a number in it.
 MAX_DEPTH, MAX_NUMBER = 32, 1e15
-#: Characters that could control a terminal, turn the direction of text, or that no file can hold.
+#: Characters that control a terminal or change the direction of text, and surrogates, which cannot be encoded.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class _Head(msgspec.Struct):
-    """The fields that tell which kind of report a file holds."""
+    """The fields that show which kind of report a file holds."""
 
     version: int
     kind: str | None = None
@@ -96,7 +96,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise EdgeshiftError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(data) > MAX_BYTES:
-        raise EdgeshiftError(f"{path}: larger than {MAX_BYTES:,} bytes, the limit for a report")
+        raise EdgeshiftError(f"{path}: the file is larger than {MAX_BYTES:,} bytes, the limit for a report")
     return data
 
 
@@ -161,4 +161,4 @@ def _checked_accuracy(report: accuracy.Report) -> accuracy.Report:
 
 def _require_not_negative(values: Iterable[float]) -> None:
     if any(not (value >= 0 and math.isfinite(value)) for value in values):
-        raise ValueError("a number is negative or not finite where that is impossible")
+        raise ValueError("a number that must be 0 or more is negative or not finite")

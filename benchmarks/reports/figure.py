@@ -36,7 +36,7 @@ COLOURS = {
     "#7a5c10": "--series-5",
 }
 INK, MUTED, GRID, BAD, *SERIES = COLOURS
-#: Inches. A figure of this width fits a phone held upright, with text as large as the small print of the page.
+#: Width of a figure, inches. It fits a phone that is held upright, with text as large as the captions of the page.
 WIDTH = 4.6
 STYLE = Path(__file__).with_name("templates") / "plots.mplstyle"
 
@@ -48,7 +48,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
         name: prefix of every id in the plot, unique in the page.
         view_box: the SVG's viewBox, in points.
         content: SVG elements. matplotlib has escaped their text.
-        wide: wider than a column of the page; it scrolls on a narrow screen.
+        wide: whether the plot is wider than a column of the page, so that it scrolls on a narrow screen.
     """
 
     name: str
@@ -96,7 +96,7 @@ def canvas(height: float, width: float = WIDTH) -> Iterator[Canvas]:
     # Defaults and this style only: the user's own settings of matplotlib must not change a report.
     style = matplotlib.rc_params_from_file(STYLE, fail_on_error=True, use_default_template=True)
     with matplotlib.rc_context(style), warnings.catch_warnings():
-        # Letters that matplotlib's font lacks cause warnings; in a page the reader's fonts show them.
+        # Letters that matplotlib's font lacks cause warnings, but in a page the reader's fonts show them.
         warnings.simplefilter("ignore")
         yield Canvas(Figure(figsize=(width, height), layout="constrained"))
 
@@ -118,7 +118,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 def _drawing(svg: str, name: str) -> Drawing:
-    """Take the elements out of an SVG file; make ids unique in the page and colours variables of its style."""
+    """Return the elements of an SVG file, with ids that are unique in the page and colours that its style defines."""
     view_box = re.search(r'viewBox="([\d. ]+)"', svg)
     assert view_box is not None
     content = svg[svg.index("<svg") :]

@@ -1,4 +1,4 @@
-"""Compare two reports of latency, or the artifacts of one report: is an artifact slower by more than chance?"""
+"""Compare two reports of latency, or the artifacts of one report, and decide whether an artifact is slower."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from edgeshift.benchmarks.latency.result import ArtifactResult, Report
 from edgeshift.benchmarks.latency.validity import check_validity
 from edgeshift.benchmarks.reports.comparability import REPORTED, Difference, Measurement, differences, permitted
 from edgeshift.benchmarks.reports.pairing import pair_artifacts
-from edgeshift.benchmarks.reports.ratio import Floats, Ratio, decide, median_of_medians, ratio
+from edgeshift.benchmarks.reports.ratio import decide, median_of_medians, ratio
+from edgeshift.benchmarks.statistics import Floats, Interval
 from edgeshift.errors import EdgeshiftError
 from edgeshift.stream.percentiles import PERCENTILES
 
 #: Relative slowdown that still counts as equal.
 TOLERANCE = 0.05
-#: Repeats that it takes to see how much processes differ.
+#: Fewest repeats that show how much processes differ.
 MIN_REPEATS = 3
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """The comparison of one artifact with its partner.
+    """The comparison of an artifact with its partner.
 
     Attributes:
         before_file: file name of the artifact in the first report.
@@ -39,8 +40,8 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     before: float
     after: float
-    end_to_end: Ratio
-    infer: Ratio | None
+    end_to_end: Interval
+    infer: Interval | None
     verdict: str
     wide: bool
     notes: tuple[str, ...]
@@ -77,7 +78,7 @@ def compare_latency(
             are too few samples.
     """
     allowed = permitted(across)
-    pairs, unpaired = paired(before, after)
+    pairs, unpaired = compared_pairs(before, after)
     measurements = [((before, first), (after or before, second)) for first, second in pairs]
     different = list(dict.fromkeys(entry for pair in measurements for entry in differences(*pair)))
     if refused := [difference for difference in different if difference.name not in allowed]:
@@ -91,7 +92,9 @@ def compare_latency(
     )
 
 
-def paired(before: Report, after: Report | None) -> tuple[list[tuple[ArtifactResult, ArtifactResult]], tuple[str, ...]]:
+def compared_pairs(
+    before: Report, after: Report | None
+) -> tuple[list[tuple[ArtifactResult, ArtifactResult]], tuple[str, ...]]:
     """Return the pairs that ``compare_latency`` compares, and the names of files that only one report has.
 
     Raises:
@@ -105,7 +108,7 @@ def paired(before: Report, after: Report | None) -> tuple[list[tuple[ArtifactRes
     return [(first, other) for other in others], ()
 
 
-def invalid(report: Report, files: Collection[str] | None = None) -> tuple[str, ...]:
+def failures(report: Report, files: Collection[str] | None = None) -> tuple[str, ...]:
     """Return one line for each reason why measurements of a report are not valid.
 
     Args:

@@ -1,4 +1,4 @@
-"""Plots of a report of latency. Times are milliseconds of a step end to end; names of drawings are unique in a page."""
+"""Plots of a report of latency. Times are milliseconds of a step end to end. Each drawing has a unique name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeshift.benchmarks.latency.result import ArtifactResult, Repeat, Report, 
 from edgeshift.benchmarks.latency.summary import deadline
 from edgeshift.benchmarks.reports.figure import BAD, INK, MUTED, SERIES, Drawing, canvas, shorten
 
-#: Points of a line, however many steps a repeat has, and bins of a histogram.
+#: Most points of a line, and number of bins of a histogram.
 POINTS, BINS = 100, 48
 #: Quantiles at the left and right edge of a histogram.
 EDGES = (0.002, 0.98)

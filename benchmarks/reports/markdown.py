@@ -18,7 +18,7 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[#+-]|:(?=//))")
 
 
 def make_markdown(reports: Sequence[Document], files: Sequence[Path] | None = None) -> str:
-    """Return the reports as Markdown, one section each; ``files`` are the paths they were read from, if any."""
+    """Return the reports as Markdown, one section each; ``files`` are the paths that they were read from, if any."""
     return "\n".join(
         _latency(report, name) if isinstance(report, LatencyReport) else _accuracy(report, name)
         for report, name in zip(reports, report_names(files, len(reports)), strict=True)
@@ -26,25 +26,22 @@ def make_markdown(reports: Sequence[Document], files: Sequence[Path] | None = No
 
 
 def escape(text: str) -> str:
-    """Return the text on one line, with everything escaped that Markdown would take for markup."""
+    """Return the text on one line, with all characters escaped that Markdown would take for markup."""
     plain = re.sub(r"(?i)(www)\.", r"\1 .", " ".join(text.split()))  # GitHub turns bare host names into links
     return plain if plain == "-" else SPECIAL.sub(r"\\\1", plain)
 
 
 def numeric_columns(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bool]:
-    """Tell for each column whether all its cells begin like a number; such columns are aligned right."""
+    """Return for each column whether all its cells begin like a number, so that it is aligned right."""
     return [bool(rows) and all(str(row[at])[:1] in {*"-+0123456789"} for row in rows) for at in range(len(columns))]
 
 
 def _latency(report: LatencyReport, name: str) -> str:
     summaries = summarize(report)
-    device, settings = (
-        latency_table.device_facts(report),
-        latency_table.settings_facts(report.settings, report.edgeshift),
-    )
+    facts = (*latency_table.device_facts(report), *latency_table.settings_facts(report.settings, report.edgeshift))
     parts = [
         f"## {escape(report_title(report, name))}",
-        _list(f"{fact}: {value}" for fact, value in (*device, *settings)),
+        _list(f"{fact}: {value}" for fact, value in facts),
         _table(latency_table.COLUMNS, latency_table.artifact_rows(summaries)),
     ]
     for summary in summaries:

@@ -1,4 +1,4 @@
-"""The first section of a page: size against latency against accuracy of every artifact in its reports."""
+"""The first section of a page: a plot and a table of the size, latency and accuracy of every artifact."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Point(NamedTuple):
 def overview(latency: Sequence[Summarized], accuracy: Sequence[AccuracyReport]) -> dict[str, Any] | None:
     """Return the variables of ``templates/overview.html``; None: fewer than two artifacts have a median.
 
-    Accuracy belongs to an artifact by the hash of its file.
+    The accuracy of an artifact is found by the hash of its file.
 
     Raises:
         RuntimeMissingError: matplotlib is not installed.
@@ -74,7 +74,7 @@ def _accuracies(reports: Sequence[AccuracyReport], hashes: Collection[str]) -> t
 
 
 def _draw_tradeoff(points: Sequence[Point], name: str) -> Drawing:
-    """Draw latency across and accuracy up, or size where no accuracy is known; the area of a dot is the size."""
+    """Draw accuracy over latency, or size over latency if no accuracy is known. The area of a dot is the size."""
     with_accuracy = any(point.accuracy for point in points)
     largest = max(point.summary.bytes for point in points) or 1
     with canvas(2.9) as figure:

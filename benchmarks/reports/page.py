@@ -1,4 +1,4 @@
-"""One HTML file with reports, which loads nothing and runs nothing. Its words and its style are in ``templates``."""
+"""Make one HTML file of reports, which loads nothing and runs no script. Text and style are in ``templates``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 #: Characters that neither HTML nor XML can hold.
-IMPOSSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def make_page(reports: Sequence[Document], files: Sequence[Path] | None = None) -> str:
@@ -35,7 +35,7 @@ def make_page(reports: Sequence[Document], files: Sequence[Path] | None = None) 
 
     Args:
         reports: the reports, as ``read_document`` returns them.
-        files: the paths that they were read from, which give them their names; None: they are numbered.
+        files: the paths that they were read from, which name the reports; None: the reports are numbered.
 
     Raises:
         RuntimeMissingError: matplotlib or Jinja2 is not installed.
@@ -59,7 +59,7 @@ def make_page(reports: Sequence[Document], files: Sequence[Path] | None = None) 
         changes=changes(named),
         sections=sections,
     )
-    return IMPOSSIBLE.sub("?", page)
+    return FORBIDDEN.sub("?", page)
 
 
 def _environment() -> Environment:

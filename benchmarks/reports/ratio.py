@@ -1,9 +1,8 @@
 """The ratio of two latencies with its bootstrap confidence interval, and the verdict that follows from it.
 
-The bootstrap has two levels. Steps of one process are correlated, so blocks of them are drawn, with the end joined to
-the start (circular block bootstrap, Politis and Romano, 1992). A process stays as fast as its memory placement made it,
-so whole processes are drawn as well. Processes drawn from n with replacement vary less than n new ones would; their
-distance from the median is therefore stretched by sqrt(n / (n - 1)).
+The bootstrap has two levels. Steps of one process are correlated, so blocks of them are drawn. A process stays as fast
+as its memory placement made it, so whole processes are drawn as well. Processes drawn from n with replacement vary less
+than n new ones would; their distance from the median is therefore stretched by sqrt(n / (n - 1)).
 """
 
 from __future__ import annotations
@@ -11,30 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from edgeshift.benchmarks.statistics import CONFIDENCE, RESAMPLES
+from edgeshift.benchmarks.statistics import Floats, Interval, ends, resample
 from edgeshift.errors import EdgeshiftError
 
 #: Medians that are drawn from the steps of each repeat.
 MEDIANS = 200
-Floats = npt.NDArray[np.float64]
 
 
-class Ratio(msgspec.Struct, frozen=True):
-    """A ratio of two medians, with the low and high end of its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
-
-
-def ratio(before: Sequence[Floats], after: Sequence[Floats], seed: int = 0) -> Ratio:
+def ratio(before: Sequence[Floats], after: Sequence[Floats], seed: int = 0) -> Interval:
     """Return the ratio of the medians, ``after`` over ``before``, with its interval.
 
     Args:
@@ -46,13 +31,11 @@ def ratio(before: Sequence[Floats], after: Sequence[Floats], seed: int = 0) -> R
     """
     random = np.random.default_rng(seed)
     value = median_of_medians(after) / median_of_medians(before)
-    drawn = _resample(after, random) - _resample(before, random)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.exp(np.quantile(drawn, (tail, 1 - tail)))
-    return Ratio(value, float(low), float(high))
+    low, high = np.exp(ends(_log_medians(after, random) - _log_medians(before, random)))
+    return Interval(value, float(low), float(high))
 
 
-def decide(measured: Ratio, tolerance: float) -> tuple[str, bool]:
+def decide(measured: Interval, tolerance: float) -> tuple[str, bool]:
     """Return the verdict ("slower", "faster" or "no difference") and whether the interval exceeds the tolerance.
 
     Args:
@@ -76,30 +59,25 @@ def median_of_medians(repeats: Sequence[Floats]) -> float:
     return _positive(float(np.median([np.median(samples) for samples in repeats])))
 
 
-def _resample(repeats: Sequence[Floats], random: np.random.Generator) -> Floats:
+def _log_medians(repeats: Sequence[Floats], random: np.random.Generator) -> Floats:
     """Return the logarithms of resampled medians over repeats, [RESAMPLES]."""
-    medians: Floats = np.log(np.stack([_resample_steps(samples, random) for samples in repeats]))
+    medians: Floats = np.log(np.stack([_medians_of_steps(samples, random) for samples in repeats]))
     count = len(repeats)
-    chosen = random.integers(count, size=(RESAMPLES, count))
+    chosen = resample(count, random)
     drawn = medians[chosen, random.integers(MEDIANS, size=chosen.shape)]
     if count == 1:
         return np.asarray(drawn[:, 0])
     observed = np.array([np.log(np.median(samples)) for samples in repeats])
-    # Only the distance between repeats is stretched; the variation within a repeat is right as it is.
+    # Only the distance between repeats is stretched; with many steps, the variation within a repeat is not understated.
     stretch = sqrt(count / (count - 1)) - 1
     return np.asarray(np.median(drawn + stretch * (observed[chosen] - np.median(observed)), axis=1))
 
 
-def _resample_steps(samples: Floats, random: np.random.Generator) -> Floats:
+def _medians_of_steps(samples: Floats, random: np.random.Generator) -> Floats:
     """Return medians of one repeat's steps, drawn in blocks, [MEDIANS]."""
-    count = len(samples)
-    length = max(1, round(sqrt(count)))
-    steps, blocks = np.arange(length), -(-count // length)
-    medians = np.empty(MEDIANS)
-    for index in range(MEDIANS):
-        # Blocks continue at the first step after the last one, so that every step is drawn equally often.
-        drawn = (random.integers(count, size=(blocks, 1)) + steps) % count
-        medians[index] = np.median(samples[drawn.ravel()[:count]])
+    block = max(1, round(sqrt(len(samples))))
+    # One at a time, because all of them together would not fit memory for a run of an hour.
+    medians = np.array([np.median(samples[resample(len(samples), random, 1, block)]) for _ in range(MEDIANS)])
     _positive(float(medians.min()))
     return medians
 

@@ -80,7 +80,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def figure(group: str, name: str, interval: Interval, goal: float | None = None, better: Better = "lower") -> Figure:
     """A figure of one process, compared with its goal."""
-    value, low, high = (round(number, 5) for number in interval)
+    value, low, high = (round(number, 5) for number in msgspec.structs.astuple(interval))
     return judged(
         Figure(group=group, name=name, goal=goal, better=better, value=value, low=low, high=high, runs=(value,))
     )

@@ -23,7 +23,7 @@ from edgeshift import training
 from edgeshift._system.files import atomic_write
 from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.accuracy.candidate import open_candidate
-from edgeshift.benchmarks.statistics import Interval, Share, ratio
+from edgeshift.benchmarks.statistics import Share, ratio
 from edgeshift.benchmarks.studies import events
 from edgeshift.benchmarks.studies.artifacts import Artifacts
 from edgeshift.benchmarks.studies.command import (
@@ -69,7 +69,7 @@ class SizeRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     accuracy: Row
     precision: Share
     recall: Share
-    step: Interval
+    step: tuple[float, float, float]
 
 
 @study
@@ -143,8 +143,8 @@ def compare(
     with progress.stage("time"):
         times = _times(artifacts, rounds)
     return [
-        SizeRow(size=size, accuracy=accuracy, precision=report.precision, recall=report.recall, step=interval)
-        for size, accuracy, report, interval in zip(sizes, accuracies, announced, times, strict=True)
+        SizeRow(size=size, accuracy=accuracy, precision=report.precision, recall=report.recall, step=step)
+        for size, accuracy, report, step in zip(sizes, accuracies, announced, times, strict=True)
     ]
 
 
@@ -163,12 +163,12 @@ def _announced(artifact: Path, minutes: int) -> events.Report:
     return report
 
 
-def _times(artifacts: list[Path], rounds: int) -> list[Interval]:
+def _times(artifacts: list[Path], rounds: int) -> list[tuple[float, float, float]]:
     streams = [open_candidate(path).model.stream() for path in artifacts]
     frame = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
     turns = {str(index): calling(partial(stream.step, frame)) for index, stream in enumerate(streams)}
     samples = interleave(turns, rounds)
-    return [ratio(samples[name], samples["0"]) for name in turns]
+    return [msgspec.structs.astuple(ratio(samples[name], samples["0"])) for name in turns]
 
 
 def show(rows: list[SizeRow]) -> None:

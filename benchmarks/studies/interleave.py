@@ -16,13 +16,13 @@ from time import perf_counter
 import numpy as np
 
 from edgeshift.benchmarks.latency.loop import no_collection
-from edgeshift.benchmarks.statistics import Seconds
+from edgeshift.benchmarks.statistics import Floats
 from edgeshift.errors import EdgeshiftError
 
 #: One turn: runs a candidate several times and returns the seconds of one run.
 Turn = Callable[[], float]
 #: {name: seconds}; element i of every array belongs to the same round.
-Samples = dict[str, Seconds]
+Samples = dict[str, Floats]
 
 #: Timed calls of a turn. One call before them is not timed: the turn before has filled the caches with other data.
 INNER = 5

@@ -78,7 +78,7 @@ def run(
         slower = [f"{pair.file} ({pair.end_to_end.value - 1:+.1%})" for pair in found.pairs if pair.verdict == "slower"]
         regression = f"slower than {'before' if after else before.subjects[0].file}: {', '.join(slower)}"
     elif isinstance(before, AccuracyReport) and isinstance(after, AccuracyReport):
-        problems = accuracy_compare.unequal(before, after)
+        problems = accuracy_compare.unreadable_clips(before, after)
         if problems and not allow_invalid:
             return _refuse(problems, "the artifacts answered different clips; make the clips readable")
         share = accuracy_compare.TOLERANCE if share is None else share
@@ -104,14 +104,14 @@ def run(
 
 def _invalid(before: LatencyReport, after: LatencyReport | None, first: Path, second: Path) -> list[str]:
     """Return why measurements that are compared are not valid. Artifacts that are not compared do not matter."""
-    from edgeshift.benchmarks.reports.latency_compare import invalid, paired
+    from edgeshift.benchmarks.reports.latency_compare import compared_pairs, failures
 
-    pairs, _ = paired(before, after)
+    pairs, _ = compared_pairs(before, after)
     sides = (
         (first, before, {artifact.file for artifact, _ in pairs}),
         (second, after or before, {artifact.file for _, artifact in pairs}),
     )
-    return list(dict.fromkeys(f"{path}: {line}" for path, report, files in sides for line in invalid(report, files)))
+    return list(dict.fromkeys(f"{path}: {line}" for path, report, files in sides for line in failures(report, files)))
 
 
 def _refuse(problems: list[str], reason: str) -> int:

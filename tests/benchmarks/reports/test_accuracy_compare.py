@@ -1,4 +1,4 @@
-"""Comparing reports of accuracy: what is counted, when it is worse, and what is refused."""
+"""Comparisons of accuracy reports: counts, verdicts, and reports that cannot be compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from accuracy_reports import accuracy_report
 
 from edgeshift.benchmarks.accuracy.report import Unreadable
-from edgeshift.benchmarks.reports.accuracy_compare import compare_accuracy, unequal
+from edgeshift.benchmarks.reports.accuracy_compare import compare_accuracy, unreadable_clips
 from edgeshift.benchmarks.statistics import mcnemar, paired_interval
 from edgeshift.errors import EdgeshiftError
 
@@ -32,7 +32,7 @@ def test_equal_answers_are_no_difference():
     assert change.low < 0 < change.high
 
 
-def test_worse_is_beyond_the_tolerance_and_significant():
+def test_a_significant_loss_beyond_the_tolerance_is_worse():
     change = change_to([False] * 20 + BEFORE[20:])
     assert (change.lost, change.won, change.verdict) == (20, 0, "worse")
     assert change.difference == -0.1 and change.high < 0 and change.after == 0.65
@@ -44,7 +44,7 @@ def test_few_lost_clips_are_not_significant():
     assert change.difference == -0.025 and change.p > 0.05 and change.verdict == "no difference"
 
 
-def test_clips_won_are_set_against_those_lost():
+def test_clips_won_and_clips_lost_are_both_counted():
     change = change_to([False] * 20 + [True] * 180)
     assert (change.changed, change.lost, change.won) == (70, 20, 50) and change.verdict == "better"
 
@@ -60,13 +60,13 @@ def test_the_interval_contains_the_true_difference():
     assert contained >= 372  # 93% of 400
 
 
-def test_the_interval_of_no_change_has_a_width():
+def test_the_interval_of_equal_answers_has_a_width():
     low, high = paired_interval(0, 0, 20)
     assert low < 0 < high and high - low < 0.2
     assert paired_interval(3, 0, 3)[0] >= -1
 
 
-def test_different_clips_are_refused_unless_permitted():
+def test_reports_of_different_clips_are_refused_unless_permitted():
     first, second = accuracy_report({"a": BEFORE}), accuracy_report({"a": BEFORE[:120]}, data="others")
     with pytest.raises(EdgeshiftError, match=r"different clips: clips \(all\) against others \(all\).*--across data"):
         compare_accuracy(first, second)
@@ -76,7 +76,7 @@ def test_different_clips_are_refused_unless_permitted():
         compare_accuracy(first, second, across=["date"])
 
 
-def test_no_clip_in_common_is_refused():
+def test_reports_without_a_clip_in_common_are_refused():
     first, second = (accuracy_report({"a": [True] * 6}, labels=labels) for labels in (("x", "y"), ("v", "w")))
     with pytest.raises(EdgeshiftError, match="no clip in common"):
         compare_accuracy(first, second, across=["data"])
@@ -97,15 +97,15 @@ def test_mcnemar_equals_its_definition():
     assert 0.5 < mcnemar(20_000, 20_050) < 1
 
 
-def test_clips_that_one_side_could_not_read_are_reported():
+def test_clips_that_one_artifact_could_not_read_are_reported():
     before = accuracy_report({"a.tflite": BEFORE})
     (subject,) = before.subjects
     lost = tuple(Unreadable(file=clip.file, reason="no video") for clip in subject.clips[:3])
     after = msgspec.structs.replace(
         before, subjects=(msgspec.structs.replace(subject, clips=subject.clips[3:], unreadable=lost),)
     )
-    assert unequal(before, before) == []
-    (line,) = unequal(before, after)
+    assert unreadable_clips(before, before) == []
+    (line,) = unreadable_clips(before, after)
     assert line == f"a.tflite of the second report could not read {lost[0].file} and 2 more (no video)"
-    assert "of the first report" in unequal(after, before)[0]
-    assert unequal(after, after) == []  # neither could read them, so both answered the same clips
+    assert "of the first report" in unreadable_clips(after, before)[0]
+    assert unreadable_clips(after, after) == []  # neither could read them, so both answered the same clips

@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture file; the page's tests look at it inside a page."""
+"""The confusion matrix as a picture file. ``test_page.py`` tests it as a part of a page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_colour_is_the_share_of_the_row(tmp_path):
     assert len(shades) == 2  # a quarter and three quarters; white and the grid are below 10
 
 
-def test_long_and_foreign_labels_and_titles_are_cut(tmp_path):
+def test_long_labels_and_titles_in_any_script_are_cut(tmp_path):
     drawn = picture(tmp_path / "p.png", [[1]], ["ярлык, который длиннее клетки" * 5], "t" * 300)
     assert drawn.shape[1] < 1200
 
@@ -55,7 +55,7 @@ def test_a_page_and_a_file_show_the_same_numbers():
     assert ">0<" not in content
 
 
-def test_most_frequent_errors():
+def test_the_most_frequent_errors_come_first():
     matrix = [[5, 1, 0], [0, 2, 4], [4, 0, 9]]
     assert frequent_errors(matrix, ["a", "b", "c"]) == [(4, "b", "c"), (4, "c", "a"), (1, "a", "b")]
 

@@ -1,4 +1,4 @@
-"""Reading report files: reports are read back as they were, and anything else is refused in one line."""
+"""Reading report files: a report is read back as it was written, and any other file is refused in one line."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name):
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
 
 
-def test_files_that_cannot_be_read(tmp_path, monkeypatch):
+def test_files_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):
     with pytest.raises(EdgeshiftError, match="cannot be read: No such file"):
         read_document(tmp_path / "gone.json")
     with pytest.raises(EdgeshiftError, match="cannot be read: Is a directory"):
@@ -112,13 +112,13 @@ def test_text_of_a_report_cannot_control_a_terminal(tmp_path):
     assert document.subjects[0].file == "a?[2J?b?c?d" and document.device == "x?y"
 
 
-def test_the_text_of_an_error_cannot_either(tmp_path):
+def test_the_text_of_an_error_cannot_control_a_terminal(tmp_path):
     with pytest.raises(EdgeshiftError) as caught:
         read_document(write(tmp_path / "r.json", latency(**{"a\x1b[2Jb": 1})))
     assert "\x1b" not in str(caught.value)
 
 
-def test_labels_keep_spaces_and_joiners(tmp_path):
+def test_labels_keep_joiners_and_no_break_spaces(tmp_path):
     label = "\u0646\u200c\u0647 \u2764\ufe0f\u200d\U0001f525\u00a0x"
     document = read_document(write(tmp_path / "r.json", reports.report(reports.subject(file=label, steps=3))))
     assert document.subjects[0].file == label

@@ -1,4 +1,4 @@
-"""Comparing reports of latency: conditions, pairs, and verdicts on simulated noise like that of real machines."""
+"""Comparisons of latency reports: conditions, pairs, and verdicts on noise like that of real machines."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import reports
 
 from edgeshift.benchmarks.latency.result import ArtifactResult, Report
 from edgeshift.benchmarks.reports.comparability import GROUPS, REQUIRED
-from edgeshift.benchmarks.reports.latency_compare import compare_latency, invalid
-from edgeshift.benchmarks.reports.ratio import Ratio, decide, ratio
+from edgeshift.benchmarks.reports.latency_compare import compare_latency, failures
+from edgeshift.benchmarks.reports.ratio import decide, ratio
+from edgeshift.benchmarks.statistics import Interval
 from edgeshift.errors import EdgeshiftError
 
 
 def runs(factor: float, seed: int, steps: int = 1100):
-    """Samples of three processes of one artifact, and of three of another that takes ``factor`` times as long."""
+    """Return samples of three processes of an artifact, and of an artifact that takes ``factor`` times as long."""
     random = np.random.default_rng(seed)
     before = [reports.times(5000, steps, random) for _ in range(3)]
     return before, [reports.times(5000 * factor, steps, random) for _ in range(3)]
@@ -25,17 +26,17 @@ def verdicts(factor: float, count: int = 40) -> list[str]:
     return [decide(ratio(*runs(factor, seed)), 0.05)[0] for seed in range(count)]
 
 
-def test_the_same_latency_is_called_no_difference():
+def test_the_same_latency_is_no_difference():
     assert verdicts(1.0).count("no difference") >= 36
 
 
-def test_ten_percent_is_called_slower_or_faster():
+def test_a_difference_of_ten_percent_is_slower_or_faster():
     assert verdicts(1.1).count("slower") >= 36
     assert verdicts(1 / 1.1).count("faster") >= 36
 
 
 def test_the_interval_contains_the_true_ratio():
-    """57 of 60 are nominal. Processes differ by 1.5%, and three of them give a poor estimate of that."""
+    """95% of 60 are 57. A few less contain it: three processes give a poor estimate of how much processes differ."""
     ratios = [ratio(*runs(1.02, seed)) for seed in range(60)]
     assert sum(measured.low <= 1.02 <= measured.high for measured in ratios) >= 53
 
@@ -70,8 +71,8 @@ def test_the_same_samples_give_the_same_interval():
         (1 / 1.06, 1 / 1.12, 1 / 0.99, "no difference", True),
     ],
 )
-def test_the_verdict(value, low, high, verdict, wide):
-    assert decide(Ratio(value, low, high), 0.05) == (verdict, wide)
+def test_the_verdict_follows_from_ratio_and_interval(value, low, high, verdict, wide):
+    assert decide(Interval(value, low, high), 0.05) == (verdict, wide)
 
 
 def scaled(report: Report, factor: float) -> Report:
@@ -146,7 +147,7 @@ def test_different_conditions_are_refused_unless_permitted(name):
     assert [difference.name for difference in comparison.across] == [name]
 
 
-def test_every_difference_is_listed():
+def test_every_refused_difference_is_listed():
     after = reports.report(reports.subject(precision="fp32", target="onnx"), threads=4)
     with pytest.raises(
         EdgeshiftError,
@@ -208,15 +209,15 @@ def test_too_few_samples_are_refused(changes):
 
 def test_times_of_zero_are_refused():
     zero = dict.fromkeys(("pre", "infer", "post", "end_to_end"), (0.0,) * 100)
-    still = reports.report(reports.subject(**zero))
+    report = reports.report(reports.subject(**zero))
     with pytest.raises(EdgeshiftError, match="a time of zero cannot be compared"):
-        compare_latency(still, still)
-    whole = reports.report(reports.subject(**{**zero, "end_to_end": (5.0,) * 100}))
-    (pair,) = compare_latency(whole, whole).pairs  # a runtime that does not time inference alone
+        compare_latency(report, report)
+    untimed = reports.report(reports.subject(**{**zero, "end_to_end": (5.0,) * 100}))
+    (pair,) = compare_latency(untimed, untimed).pairs  # the runtime does not time inference alone
     assert pair.infer is None and pair.verdict == "no difference"
 
 
-def test_reasons_why_measurements_are_not_valid():
-    assert invalid(reports.report()) == ()
-    lines = invalid(reports.report(reports.subject(warm=False), reports.subject(file="b", repeats=2)))
+def test_failed_checks_of_validity_are_listed():
+    assert failures(reports.report()) == ()
+    lines = failures(reports.report(reports.subject(warm=False), reports.subject(file="b", repeats=2)))
     assert len(lines) == 2 and lines[0].startswith("tsm_int8.tflite: ") and lines[1].startswith("b: ")

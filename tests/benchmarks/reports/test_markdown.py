@@ -1,4 +1,4 @@
-"""Reports as Markdown: complete, and their text is never taken for markup."""
+"""Reports as Markdown: all sections are present, and the text of a report is never taken for markup."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgeshift.benchmarks.reports import make_markdown
 from edgeshift.benchmarks.reports.markdown import escape
 
 
-def test_a_report_of_latency():
+def test_a_latency_report_has_all_tables():
     document = reports.report(reports.subject(), reports.subject(8000, file="b.tflite", repeats=2))
     text = make_markdown([document], [Path("pi.json")])
     assert text.startswith("## pi.json: latency on Some Board 4 Model B, normal mode\n") and text.endswith("\n")
@@ -23,7 +23,7 @@ def test_a_report_of_latency():
     assert widths == {len(COLUMNS) - 1, len(PHASE_COLUMNS) - 1}
 
 
-def test_a_report_of_accuracy_beside_one_of_latency():
+def test_an_accuracy_report_and_a_latency_report_get_a_section_each():
     answers = accuracy_report({"a.tflite": [True] * 9, "b.tflite": [False] * 9}, data="a|b")
     text = make_markdown([answers, reports.report()])
     assert "## report 1: accuracy on a\\|b\n" in text and "### Compared with a.tflite\n" in text
@@ -45,7 +45,7 @@ def test_a_report_of_accuracy_beside_one_of_latency():
         "- x",
     ],
 )
-def test_text_of_a_report_is_no_markup(text):
+def test_text_of_a_report_is_not_taken_for_markup(text):
     unescaped = re.sub(r"\\[\\`*_\[\]<>|~&$@#+:-]", "", escape(text))
     assert not re.search(r"[\\`*_\[\]<>|~&$@]|^[#+-]|://|www\.", unescaped)
     assert "\n" not in escape(f"{text}\n# x")

@@ -1,4 +1,4 @@
-"""The page: complete, well formed, self-contained, and safe whatever text a report holds."""
+"""The page of reports: complete, well formed, self-contained, and safe whatever text a report holds."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def page() -> str:
 
 
 def tree(page: str) -> ElementTree.Element:
-    """The page as XML, which is stricter than HTML: every element closed, every attribute quoted, no stray &."""
+    """Parse the page as XML, which is stricter than HTML: elements must be closed and attributes quoted."""
     head, body = page.split("\n", 1)
     assert head == "<!doctype html>"
     return ElementTree.fromstring(body)
@@ -66,27 +66,27 @@ def texts(page: str, tag: str) -> list[str]:
 
 
 def section(page: str, name: str) -> ElementTree.Element:
-    (found,) = [element for element in tree(page).iter("section") if element.get("id") == name]
-    return found
+    (section,) = [element for element in tree(page).iter("section") if element.get("id") == name]
+    return section
 
 
 def rows(element: ElementTree.Element) -> list[list[str]]:
     return [[text(cell) for cell in row] for row in element.iter("tr")]
 
 
-def test_it_is_well_formed_and_every_id_is_unique(page):
+def test_the_page_is_well_formed_and_every_id_is_unique(page):
     ids = [element.get("id") for element in tree(page).iter() if element.get("id")]
     assert len(ids) == len(set(ids)) > 50
     references = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)|aria-labelledby="([^"]+)"', page))
-    used = {name for found in references for part in found for name in part.split()}
+    used = {name for groups in references for group in groups for name in group.split()}
     assert used and used <= set(ids)
 
 
-def test_it_loads_nothing_and_runs_nothing(page):
+def test_the_page_loads_nothing_and_runs_no_script(page):
     root = tree(page)
     policy = [e.get("content") for e in root.iter("meta") if e.get("http-equiv") == "Content-Security-Policy"]
     assert policy == ["default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"]
-    assert list(root.find("head"))[1].get("http-equiv") == "Content-Security-Policy"  # before all that it restricts
+    assert list(root.find("head"))[1].get("http-equiv") == "Content-Security-Policy"  # before what it restricts
     tags = {element.tag for element in root.iter()}
     assert not tags & {"script", "link", "img", "image", "iframe", "object", "embed", "base", "form", "foreignObject"}
     attributes = {(name, value) for element in root.iter() for name, value in element.items()}
@@ -113,7 +113,7 @@ def test_every_section_and_plot_is_there(page):
     assert "p90 5.00 ms in the first minute" in page
 
 
-def test_plots_and_tables_can_be_read_aloud(page):
+def test_plots_and_tables_are_described_for_screen_readers(page):
     root = tree(page)
     for svg in root.iter("svg"):
         title, description = svg.find("title"), svg.find("desc")
@@ -133,7 +133,7 @@ def test_colours_follow_light_and_dark_mode(page):
     assert all(page.count(f"{name}: #") == 2 for name in used | set(COLOURS.values()))
 
 
-def test_the_same_reports_give_the_same_bytes_in_any_process(tmp_path):
+def test_equal_reports_give_equal_bytes_in_any_process(tmp_path):
     document = tmp_path / "r.json"
     document.write_bytes(msgspec.json.encode(accuracy()))
     code = (
@@ -146,13 +146,12 @@ def test_the_same_reports_give_the_same_bytes_in_any_process(tmp_path):
     assert make_page([latency()]) == make_page([latency()])
 
 
-def test_figures_of_a_report_are_computed_once(monkeypatch):
-    counted = []
+def test_each_report_is_summarized_once(monkeypatch):
+    summarized = []
     original = page_module.summarize
-    monkeypatch.setattr(page_module, "summarize", lambda report: counted.append(report) or original(report))
-    both = [latency(), latency()]
-    make_page(both)
-    assert len(counted) == 2
+    monkeypatch.setattr(page_module, "summarize", lambda report: summarized.append(report) or original(report))
+    make_page([latency(), latency()])
+    assert len(summarized) == 2
 
 
 HOSTILE = (
@@ -161,7 +160,7 @@ HOSTILE = (
 
 
 class Tags(HTMLParser):
-    """The names of all tags, as a forgiving parser of HTML sees them."""
+    """Collect the names of all tags and attributes with a lenient HTML parser, as browsers are lenient."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,7 +203,7 @@ def test_text_of_reports_and_names_of_files_stay_text():
 
 
 def test_templates_escape_all_text_but_the_plots():
-    """Only the SVG that figure.py makes is inserted as it is."""
+    """Only the SVG of figure.py is inserted without escaping."""
     templates = Path(page_module.__file__).with_name("templates")
     sources = {path.name: path.read_text(encoding="utf-8") for path in templates.glob("*.html")}
     unsafe = {name: source.count("safe }}") for name, source in sources.items() if "safe }}" in source}
@@ -233,17 +232,17 @@ def zeros(count: int) -> dict[str, tuple[float, ...]]:
         accuracy_report({"a": [False]}, labels=("one", "two")),
     ],
 )
-def test_little_or_unusual_data_makes_a_page_too(document):
+def test_reports_with_little_or_unusual_data_make_a_page(document):
     assert tree(make_page([document, document])).tag == "html"
 
 
-def test_one_report_needs_no_contents():
+def test_a_page_of_one_report_has_no_table_of_contents():
     page = make_page([accuracy()], [Path("here/right.json")])
     assert not list(tree(page).iter("nav"))
     assert texts(page, "h1") == texts(page, "title")[:1] == ["right.json: accuracy on clips"]
 
 
-def test_before_and_after_are_told_apart():
+def test_reports_with_equal_file_names_get_distinct_names():
     page = make_page([latency(), latency(1.3)], FILES)
     assert texts(page, "h1") == ["Reports: before/pi.json, after/pi.json"]
     assert [link for link in texts(page, "a") if "pi.json" in link] == [
@@ -287,7 +286,7 @@ def test_reports_of_the_same_clips_are_compared():
     after = accuracy_report({"tsm_int8.tflite": [True] * 30, "other.tflite": [True] * 30})
     page = make_page([accuracy(), after], FILES)
     heading, int8, other = rows(section(page, "changes"))
-    assert heading[3:] == ["clips", "before", "after", "difference", "lost", "won", "McNemar p", "verdict"]
+    assert heading[3:] == ["clips", "before", "after", "difference", "now wrong", "now right", "McNemar p", "verdict"]
     assert int8[3:6] == ["30", "66.7%", "100.0%"] and int8[7:] == ["0", "10", "0.00195", "better"]
     assert other[-1] == "no difference"
 
@@ -299,7 +298,7 @@ def test_reports_of_two_devices_are_not_compared():
     assert "Some Board 4 Model B (local)" in words and "Some Board 4 Model B (ssh://pi@board)" in words
 
 
-def test_accuracy_belongs_to_a_file_by_its_hash():
+def test_accuracy_is_matched_to_an_artifact_by_its_hash():
     cells = rows(section(make_page([latency(), accuracy()]), "overview"))
     assert cells[1][2] == "tsm_int8.tflite" and cells[1][-1].startswith("66.7%")
     assert cells[2][2] == "fp32.tflite" and cells[2][-1] == "-"
@@ -312,10 +311,10 @@ def test_accuracies_on_two_data_sets_do_not_share_an_axis():
         hashes={"tsm_int8.tflite": HASH, "fp32.tflite": "b" * 64},
         data="the large set",
     )
-    other = accuracy_report({"tsm_int8.tflite": [True] * 30}, hashes={"tsm_int8.tflite": HASH}, data="another set")
+    smaller = accuracy_report({"tsm_int8.tflite": [True] * 30}, hashes={"tsm_int8.tflite": HASH}, data="another set")
     fp32 = reports.subject(9000, file="fp32.tflite", precision="fp32", seed=1, bytes=9_000_000, sha256="b" * 64)
     times = reports.report(reports.subject(sha256=HASH), fp32)
-    words = text(section(make_page([times, other, both, other]), "overview"))
+    words = text(section(make_page([times, smaller, both, smaller]), "overview"))
     assert "Data set of the accuracy: the large set." in words and "100.0%" not in words and words.count("66.7%") >= 2
 
 

@@ -18,7 +18,7 @@ from edgeshift.errors import CalibrationError
 from edgeshift.gestures.fitted_clips import FRAMES, PACED_FRAMES, FittedClips
 from edgeshift.models.network import Step
 from edgeshift.stream import Array
-from edgeshift.video.clips import VIDEOS
+from edgeshift.video.clips import VIDEOS, paced, uniform
 from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 
 MIN_CLIPS = 16
@@ -42,8 +42,6 @@ def read_clips(
         CalibrationError: there are fewer than ``MIN_CLIPS`` videos.
         VideoError: a video cannot be read. No video is skipped silently.
     """
-    from edgeshift.video.clips import paced, uniform
-
     videos = find_videos(folder)
     clips = []
     for video in videos:
@@ -65,8 +63,6 @@ def held_out(folder: Path, spec: FrameSpec, videos: int = 4, *, spacing: float |
     Returns:
         The frames; None: too few videos have enough other frames.
     """
-    from edgeshift.video.clips import paced, uniform
-
     frames: list[Frame] = []
     for video in find_videos(folder):
         twice = uniform(video, 2 * FRAMES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -11,14 +13,21 @@ from edgeshift.models.network import Step
 
 
 class ChannelsLast(nn.Module):
-    """The step as a function of tensors [1, H, W, C]."""
+    """The step as a function of tensors [1, H, W, C].
 
-    def __init__(self, step: Step) -> None:
+    Args:
+        step: the step.
+        states: the states are channels last. False: only the frame is.
+    """
+
+    def __init__(self, step: Step, *, states: bool = True) -> None:
         super().__init__()
-        self.step = step
+        self.step, self.states_last = step, states
 
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Return the logits, then the next states."""
+        if not self.states_last:
+            return cast("tuple[Tensor, ...]", self.step(_to_channels_first(frame), *states))
         logits, *following = self.step(*(_to_channels_first(tensor) for tensor in (frame, *states)))
         return (logits, *(_to_channels_last(tensor) for tensor in following))
 

@@ -1,7 +1,7 @@
 """Runtimes: one module each, all with the interface of ``edgeshift.stream``. None needs torch to import.
 
-A new runtime is a module with the functions ``load`` and ``open_artifact``, and a record in ``edgeshift.targets``. Its
-executor class implements ``edgeshift.stream.Executor``.
+A new runtime is a module with a function ``open_artifact``, and a record in ``edgeshift.targets``. Its executor class
+implements ``edgeshift.stream.Executor``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from edgeshift.artifact.file import read_artifact
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.stream import Model
 from edgeshift.targets import find_runtime
@@ -33,10 +34,13 @@ def load(path: str | Path, *, runtime: str | None = None, **options: Any) -> Mod
         EdgeshiftError: the runtime has no such option.
     """
     path = Path(path)
-    module = find_runtime(path, runtime).module
-    loader: Callable[..., Model] = importlib.import_module(module).load
-    known = [name for name, argument in signature(loader).parameters.items() if argument.kind is argument.KEYWORD_ONLY]
+    record = find_runtime(path, runtime)
+    module = importlib.import_module(record.module)
+    # PyTorch runs checkpoints. All other runtimes run artifacts.
+    is_checkpoint = record.name == "pytorch"
+    opener: Callable[..., Model] = module.open_checkpoint if is_checkpoint else module.open_artifact
+    known = [name for name, argument in signature(opener).parameters.items() if argument.kind is argument.KEYWORD_ONLY]
     for name in options:
         if name not in known:
-            raise EdgeshiftError(unknown(f"option of {module.rpartition('.')[2]}", name, known))
-    return loader(path, **options)
+            raise EdgeshiftError(unknown(f"option of {record.title}", name, known))
+    return opener(path if is_checkpoint else read_artifact(path), **options)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from edgeshift.artifact import mlpackage_file
-from edgeshift.artifact.file import Artifact, read_artifact
+from edgeshift.artifact.file import Artifact
 from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import EdgeshiftError, missing, one_line, unknown
 from edgeshift.runtimes.mil import executor
@@ -28,23 +28,18 @@ from edgeshift.stream import Array, Model
 UNITS = {"all": "ALL", "cpu": "CPU_ONLY", "cpu+gpu": "CPU_AND_GPU", "cpu+ane": "CPU_AND_NE"}
 
 
-def load(path: Path, *, threads: int = 1, units: str = "all") -> Model:
-    """Load a .mlpackage that carries its description.
+def open_artifact(artifact: Artifact, *, threads: int = 1, units: str = "all") -> Model:
+    """Open a .mlpackage artifact, which need not be written yet.
 
     Args:
-        path: made by ``edgeshift convert --target coreml``.
+        artifact: the artifact in memory, made by ``edgeshift convert --target coreml``.
         threads: not used: Core ML decides. All runtimes have this option.
         units: the compute units that Core ML may use, a name in ``UNITS``.
 
     Raises:
-        ArtifactError: the package is damaged, or its model does not match its description.
+        ArtifactError: Core ML cannot load the program, or it does not match its description.
         RuntimeMissingError: coremltools is not installed.
     """
-    return open_artifact(read_artifact(path), threads=threads, units=units)
-
-
-def open_artifact(artifact: Artifact, *, threads: int = 1, units: str = "all") -> Model:
-    """Like ``load``, for an artifact in memory, whether it is written yet or not."""
     if units not in UNITS:
         raise EdgeshiftError(unknown("compute units", units, UNITS))
     if sys.platform != "darwin":

@@ -12,19 +12,17 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import threading
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
+from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.spec import StreamSpec, channels_last
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
-from edgeshift.runtimes.native import native_call, require_threads, thread_count
+from edgeshift.runtimes.native import import_runtime, native_call, require_threads, thread_count
 from edgeshift.stream import Array, Model
-from edgeshift.targets import missing_runtime
 
 METHOD = "forward"
 #: {back end in the description: name of the back end in the runtime}.
@@ -40,25 +38,21 @@ class Loaded(NamedTuple):
     method: Any
 
 
-def load(path: Path, *, threads: int = 1) -> Model:
-    """Load a .pte that carries its description.
+def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
+    """Open a .pte artifact, which need not be written yet.
 
     Args:
-        path: made by ``edgeshift convert --target executorch``.
+        artifact: the artifact in memory, made by ``edgeshift convert --target executorch``.
         threads: number of threads. All programs of a process share them; the first program that is loaded decides.
 
     Raises:
-        ArtifactError: the file is damaged, or its program does not match its description.
+        ArtifactError: ExecuTorch cannot load the program, or it does not match its description.
         EdgeshiftError: the process already has another number of threads, or this runtime lacks the back end.
         RuntimeMissingError: ExecuTorch is not installed.
     """
-    return open_artifact(read_artifact(path), threads=threads)
-
-
-def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
-    """Like ``load``, for an artifact in memory, whether it is written yet or not."""
     require_threads(threads)
-    runtime, library = _executorch(artifact.path)
+    runtime = import_runtime("executorch.runtime", "executorch", artifact.path).Runtime.get()
+    library = import_runtime("executorch.extension.pybindings.portable_lib", "executorch", artifact.path)
     version = importlib.metadata.version("executorch")
     _require_backend(artifact, runtime, version)
     _set_threads(library, threads)
@@ -237,14 +231,3 @@ def _set_threads(library: Any, threads: int) -> None:
 
 #: The number of threads of this process; empty until the first program is loaded.
 _THREADS: list[int] = []
-
-
-def _executorch(path: Path) -> tuple[Any, Any]:
-    try:
-        with quiet(stdout=True), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the package warns that it is experimental
-            runtime = importlib.import_module("executorch.runtime")
-            library = importlib.import_module("executorch.extension.pybindings.portable_lib")
-    except ImportError as error:
-        raise missing_runtime("executorch", f"running {path}") from error
-    return runtime.Runtime.get(), library

@@ -1,13 +1,17 @@
-"""What the runtimes have in common: the option ``threads``, and calls of native libraries."""
+"""Code that several runtimes share: the option ``threads``, imports of runtimes, and calls of native libraries."""
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from edgeshift._system.quiet import quiet
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
+from edgeshift.targets import missing_runtime
 
 MAX_THREADS = 64
 
@@ -21,6 +25,25 @@ def require_threads(threads: int) -> None:
 def thread_count(threads: int) -> str:
     """Return "1 thread", "2 threads" and so on."""
     return f"{threads} thread{'s' * (threads > 1)}"
+
+
+def import_runtime(module: str, runtime: str, path: Path) -> Any:
+    """Import a module of a runtime, without its output and warnings.
+
+    Args:
+        module: the module.
+        runtime: name of the runtime in ``edgeshift.targets.RUNTIMES``.
+        path: the artifact that needs it.
+
+    Raises:
+        RuntimeMissingError: the runtime is not installed.
+    """
+    try:
+        with quiet(stdout=True), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(module)
+    except ImportError as error:
+        raise missing_runtime(runtime, f"running {path}") from error
 
 
 @contextmanager

@@ -6,18 +6,15 @@ every step. Spinning is off: threads that busy-wait for the next step heat the d
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgeshift._system.quiet import quiet
-from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
+from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
-from edgeshift.runtimes.native import native_call, require_threads, thread_count
+from edgeshift.runtimes.native import import_runtime, native_call, require_threads, thread_count
 from edgeshift.stream import Array, Model
-from edgeshift.targets import missing_runtime
 
 #: {value of the option ``provider``: ONNX Runtime's name}. All but "cpu" need another build of the package.
 PROVIDERS = {
@@ -32,31 +29,25 @@ PROVIDERS = {
 DEVICES = {"cuda": "cuda", "tensorrt": "cuda"}
 #: The log level at which only fatal errors are printed.
 FATAL = 4
-SETTINGS = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
 
 
-def load(path: Path, *, threads: int = 1, provider: str = "cpu") -> Model:
-    """Load an .onnx that carries its description.
+def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu") -> Model:
+    """Open a .onnx artifact, which need not be written yet.
 
     Args:
-        path: made by ``edgeshift convert --target onnx``.
+        artifact: the artifact in memory, made by ``edgeshift convert --target onnx``.
         threads: number of threads of the runtime.
         provider: a name in ``PROVIDERS``. Operators that the provider does not support run on the processor.
 
     Raises:
-        ArtifactError: the file is damaged, or its graph does not match its description.
+        ArtifactError: ONNX Runtime cannot load the graph, or it does not match its description.
         EdgeshiftError: the provider is unknown, or this build of the runtime does not have it.
         RuntimeMissingError: ONNX Runtime is not installed.
     """
-    return open_artifact(read_artifact(path), threads=threads, provider=provider)
-
-
-def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu") -> Model:
-    """Like ``load``, for an artifact in memory, whether it is written yet or not."""
     if provider not in PROVIDERS:
         raise EdgeshiftError(unknown("ONNX Runtime provider", provider, PROVIDERS))
     require_threads(threads)
-    runtime = _onnxruntime(artifact.path)
+    runtime = import_runtime("onnxruntime", "onnxruntime", artifact.path)
     wanted, available = PROVIDERS[provider], runtime.get_available_providers()
     if wanted not in available:
         here = ", ".join(name for name, full in PROVIDERS.items() if full in available)
@@ -82,8 +73,8 @@ def session_options(threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = FATAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    for name, value in SETTINGS.items():
-        options.add_session_config_entry(name, value)
+    for kind in ("intra", "inter"):
+        options.add_session_config_entry(f"session.{kind}_op.allow_spinning", "0")
     return options
 
 
@@ -127,15 +118,6 @@ class _BoundExecutor:
     def set_states(self, states: dict[str, Array]) -> None:
         for name, array in states.items():
             self._sets[self._now][name].update_inplace(np.ascontiguousarray(array))
-
-
-def _onnxruntime(path: Path) -> Any:
-    try:
-        with quiet():
-            import onnxruntime
-    except ImportError as error:
-        raise missing_runtime("onnxruntime", f"running {path}") from error
-    return onnxruntime
 
 
 def _shapes(tensors: Any) -> Tensors:

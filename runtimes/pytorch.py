@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeshift.runtimes.native import require_threads
+from edgeshift.runtimes.native import import_runtime, require_threads
 from edgeshift.stream import Array, Model
-from edgeshift.targets import missing_runtime
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints import Checkpoint
     from edgeshift.models.network import Step
 
 
-def load(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) -> Model:
+def open_checkpoint(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) -> Model:
     """Load an edgeshift checkpoint and run its step eagerly.
 
     Args:
@@ -29,10 +28,7 @@ def load(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) ->
         ShiftError: a shift table needs future frames.
         RuntimeMissingError: torch is not installed.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise missing_runtime("pytorch", f"running {path}") from error
+    torch = import_runtime("torch", "pytorch", path)
     from edgeshift.checkpoints import load_for_streaming
 
     require_threads(threads)

@@ -10,8 +10,8 @@ the tests check the logic around these calls with a double of the package.
 
 from __future__ import annotations
 
-import importlib
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,12 @@ import numpy as np
 
 from edgeshift._system.files import atomic_write, sha256
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
+from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.spec import NEXT
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.runtimes.cuda import Cuda
+from edgeshift.runtimes.native import import_runtime
 from edgeshift.stream import Array, Model
-from edgeshift.targets import missing_runtime
 
 #: Bytes that the builder may use to try kernels.
 WORKSPACE = 1 << 30
@@ -34,25 +34,24 @@ MAX_ENGINE = 1 << 30
 HASH = 64
 
 
-def load(path: Path, *, threads: int = 1, fp16: bool | None = None) -> Model:
-    """Load an .onnx that carries its description. The engine is built, unless it was built before.
+def open_artifact(
+    artifact: Artifact, device: Cuda | None = None, *, threads: int = 1, fp16: bool | None = None
+) -> Model:
+    """Open an .onnx artifact. The engine is built, unless it was built before.
 
     Args:
-        path: made by ``edgeshift convert --target tensorrt``, or by ``--target onnx`` with fp32 or fp16.
+        artifact: the artifact in memory, made by ``edgeshift convert --target tensorrt``, or by ``--target onnx`` with
+            fp32 or fp16.
+        device: the device; None: the first CUDA device.
         threads: must be 1. All runtimes have this option.
         fp16: compute in float16 what is not int8. None: True unless the artifact is fp32.
 
     Raises:
-        ArtifactError: the file is damaged, its int8 graph is for ONNX Runtime, or TensorRT does not accept the graph.
+        ArtifactError: the int8 graph is for ONNX Runtime, or TensorRT does not accept the graph.
         RuntimeMissingError: TensorRT or CUDA is not installed.
     """
     if threads != 1:
         raise EdgeshiftError(f"TensorRT runs on the GPU, so threads must be 1, not {threads}")
-    return open_artifact(read_artifact(path), fp16=fp16)
-
-
-def open_artifact(artifact: Artifact, *, fp16: bool | None = None, device: Cuda | None = None) -> Model:
-    """Like ``load``, for an artifact in memory. device: the device; None: the first CUDA device."""
     spec = artifact.spec
     if spec.precision == "int8" and spec.target != "tensorrt":
         raise ArtifactError(
@@ -60,7 +59,7 @@ def open_artifact(artifact: Artifact, *, fp16: bool | None = None, device: Cuda 
             "with --target tensorrt"
         )
     half = spec.precision != "fp32" if fp16 is None else fp16
-    trt = _tensorrt(artifact.path)
+    trt = import_runtime("tensorrt", "tensorrt", artifact.path)
     device = device or Cuda()
     path = engine_path(artifact, device.name, trt.__version__, half)
     with quiet():
@@ -75,9 +74,8 @@ def open_artifact(artifact: Artifact, *, fp16: bool | None = None, device: Cuda 
     require_tensors(artifact, *_boundary(trt, artifact, engine))
     if plan is not None:
         _write_engine(path, plan)
-    words = f"TensorRT {trt.__version__} on {device.name}, {spec.precision}" + (
-        " with fp16" if half and spec.precision == "int8" else ""
-    )
+    extra = " with fp16" if half and spec.precision == "int8" else ""
+    words = f"TensorRT {trt.__version__} on {device.name}, {spec.precision}{extra}"
     # The engine must be destroyed before the objects that it was read with.
     return Model(spec, words, lambda: _EngineExecutor((logger, reader, engine), artifact, device))
 
@@ -152,14 +150,6 @@ def _free(device: Cuda, addresses: list[int]) -> None:
         device.free(address)
 
 
-def _tensorrt(path: Path) -> Any:
-    try:
-        with quiet():
-            return importlib.import_module("tensorrt")
-    except ImportError as error:
-        raise missing_runtime("tensorrt", f"running {path} with TensorRT") from error
-
-
 def _build(trt: Any, logger: Any, artifact: Artifact, fp16: bool) -> bytes:
     """Build the engine and return its plan.
 
@@ -195,24 +185,17 @@ def _build(trt: Any, logger: Any, artifact: Artifact, fp16: bool) -> bytes:
 
 def _read_engine(reader: Any, path: Path) -> Any | None:
     """Read an engine from a file; None: there is no file, it is damaged, or this TensorRT cannot read it."""
-    try:
-        if not path.is_file() or path.stat().st_size > MAX_ENGINE:
-            return None
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if sha256(data[HASH:]).encode() != data[:HASH]:
-        return None
-    return reader.deserialize_cuda_engine(data[HASH:])
+    data = b""
+    with suppress(OSError):
+        data = path.read_bytes() if path.is_file() and path.stat().st_size <= MAX_ENGINE else b""
+    is_whole = sha256(data[HASH:]).encode() == data[:HASH]
+    return reader.deserialize_cuda_engine(data[HASH:]) if is_whole else None
 
 
 def _write_engine(path: Path, plan: bytes) -> None:
     """Write an engine for the next start. If the folder is read-only, the next start builds the engine again."""
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(sha256(plan).encode() + plan)
-    except OSError:
-        return
+    with suppress(OSError), atomic_write(path) as temporary:
+        temporary.write_bytes(sha256(plan).encode() + plan)
 
 
 def _boundary(trt: Any, artifact: Artifact, engine: Any) -> tuple[Tensors, Tensors]:

@@ -13,12 +13,11 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgeshift.artifact.file import Artifact, Tensors, read_artifact, require_tensors
+from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, missing, unknown
 from edgeshift.runtimes.native import native_call, package_version, require_threads, thread_count
@@ -31,23 +30,18 @@ INTERPRETERS = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runti
 BACKENDS = ("auto", "compiled", "interpreter")
 
 
-def load(path: Path, *, threads: int = 1, backend: str = "auto") -> Model:
-    """Load a .tflite that carries its description.
+def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto") -> Model:
+    """Open a .tflite artifact, which need not be written yet.
 
     Args:
-        path: made by ``edgeshift convert --target tflite``.
+        artifact: the artifact in memory, made by ``edgeshift convert --target tflite``.
         threads: number of threads of the runtime.
         backend: "compiled", "interpreter", or "auto": the compiled model where it can run.
 
     Raises:
-        ArtifactError: the file is damaged, or its graph does not match its description.
+        ArtifactError: LiteRT cannot load the graph, or it does not match its description.
         RuntimeMissingError: no TFLite runtime is installed.
     """
-    return open_artifact(read_artifact(path), threads=threads, backend=backend)
-
-
-def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto") -> Model:
-    """Like ``load``, for an artifact in memory, whether it is written yet or not."""
     if backend not in BACKENDS:
         raise EdgeshiftError(unknown("TFLite backend", backend, BACKENDS))
     require_threads(threads)

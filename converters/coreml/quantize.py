@@ -58,9 +58,8 @@ def quantize(step: Step, samples: Sequence[Mapping[str, Array]]) -> tuple[fx.Gra
     # A Core ML program stores scales as float16.
     ranges = tied_ranges(module, samples, step.state_names)
     grids = {name: make_grid(low, high, np.float16) for name, (low, high) in ranges.items()}
-    group = {index: number for number, indices in enumerate(groups(graph)) for index in indices}
-    group_of = {graph.names[index]: number for index, number in group.items()}
-    seen = group.get(graph.inputs.get(SEEN, -1), -1)
+    group_of = {graph.names[index]: number for number, group in enumerate(groups(graph)) for index in group}
+    seen = group_of[graph.names[graph.inputs[SEEN]]] if SEEN in graph.inputs else None
     flags = {name for name, number in group_of.items() if number == seen}
 
     def selects(node: fx.Node) -> bool:

@@ -14,7 +14,6 @@ from typing import Any
 from edgeshift.artifact.spec import FRAME, LOGITS, Dtype, GraphSpec, GridSpec, TensorSpec
 from edgeshift.converters.job import Job
 from edgeshift.converters.quantization.finished import End, describe_boundary
-from edgeshift.errors import ConversionError, one_line
 
 #: The operator that writes the next value of a buffer (``--state buffer``). It computes nothing.
 WRITE = "copy_"
@@ -36,10 +35,9 @@ def graph_spec(body: bytes, backend: str) -> GraphSpec:
         if hasattr(call, "delegate_index"):
             calls += 1
             kind, data = delegates[call.delegate_index]
-            if kind == XNNPACK:  # delegates of other back ends do not list their operators
-                inside += Counter(
-                    node["xnode_union_type"].removeprefix("XNN") for node in read_delegate(data)["xnodes"]
-                )
+            # Delegates of other back ends do not list their operators.
+            nodes = read_delegate(data)["xnodes"] if kind == XNNPACK else []
+            inside += Counter(node["xnode_union_type"].removeprefix("XNN") for node in nodes)
         elif hasattr(call, "op_index"):
             outside[plan.operators[call.op_index].name.split("::")[-1]] += 1
     counted = sum(inside.values())
@@ -65,11 +63,7 @@ def read_program(body: bytes) -> tuple[Any, list[tuple[str, bytes]]]:
 
 
 def read_delegate(data: bytes) -> dict[str, Any]:
-    """Return the graph of an XNNPACK delegate as a dictionary with the names of its FlatBuffer schema.
-
-    Raises:
-        ConversionError: the data cannot be read.
-    """
+    """Return the graph of an XNNPACK delegate as a dictionary with the names of its FlatBuffer schema."""
     import executorch.backends.xnnpack.serialization as package
     from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XNNHeader
     from executorch.exir._serialize._flatbuffer import _flatc_decompile
@@ -80,13 +74,10 @@ def read_delegate(data: bytes) -> dict[str, Any]:
         schema, graph = Path(folder) / "schema.fbs", Path(folder) / "graph.bin"
         schema.write_bytes(resources.files(package).joinpath("schema.fbs").read_bytes())
         graph.write_bytes(data[header.flatbuffer_offset : end])
-        try:
-            _flatc_decompile(folder, str(schema), str(graph), ["--raw-binary"])
-            text = (Path(folder) / "graph.json").read_bytes()
-            # The upper limit of a ReLU is printed as "inf", which is not JSON.
-            delegate: dict[str, Any] = json.loads(re.sub(rb"(: -?)inf\b", rb"\1Infinity", text))
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ConversionError(f"the XNNPACK delegate of the program cannot be read: {one_line(error)}") from error
+        _flatc_decompile(folder, str(schema), str(graph), ["--raw-binary"])
+        text = (Path(folder) / "graph.json").read_bytes()
+    # The upper limit of a ReLU is printed as "inf", which is not JSON.
+    delegate: dict[str, Any] = json.loads(re.sub(rb"(: -?)inf\b", rb"\1Infinity", text))
     return delegate
 
 

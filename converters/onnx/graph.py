@@ -15,8 +15,6 @@ from edgeshift.converters.quantization.ranges import ADD, DEPTHWISE, MUL, SUB, G
 if TYPE_CHECKING:
     import onnx
 
-#: The name under which models are written, in place of the tools that made them.
-PRODUCER = "edgeshift"
 #: {operator: its kind in ``edgeshift.converters.quantization.ranges``}.
 KINDS = {
     "Slice": "SLICE",
@@ -62,6 +60,14 @@ def read_graph(model: onnx.ModelProto) -> Graph:
     graph.outputs = {state_name(value.name): index(value.name) for value in model.graph.output}
     graph.names = list(names)
     return graph
+
+
+def drop_unused_constants(graph: onnx.GraphProto) -> None:
+    """Remove constants that no operator reads."""
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:

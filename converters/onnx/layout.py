@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from edgeshift.artifact.spec import FRAME, TensorSpec
-from edgeshift.converters.onnx.graph import attribute
+from edgeshift.converters.onnx.graph import attribute, drop_unused_constants
 from edgeshift.stream import Array
 
 if TYPE_CHECKING:
@@ -64,10 +64,7 @@ def move_spatial_shifts(model: onnx.ModelProto) -> onnx.ModelProto:
         nodes.append(shift)
     del graph.node[:]
     graph.node.extend(nodes)
-    used = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    drop_unused_constants(graph)
     return model
 
 
@@ -84,19 +81,18 @@ def states_last(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in graph.node:
         node.input[:] = [inside.get(name, name) for name in node.input]
         node.output[:] = [inside.get(name, name) for name in node.output]
+    inputs = {value.name for value in graph.input}
+    before, after = [], []
     for value in ends:
         sizes = value.type.tensor_type.shape.dim
-        shape = [sizes[axis].dim_value for axis in LAST]
-        for size, value_last in zip(sizes, shape, strict=True):
-            size.dim_value = value_last
-    names = {value.name for value in graph.input}
-    before = [[name, first, FIRST] for name, first in inside.items() if name in names]
-    after = [[first, name, LAST] for name, first in inside.items() if name not in names]
-    transposes = [
-        [helper.make_node("Transpose", [a], [b], f"Transpose/{b}", perm=perm) for a, b, perm in side]
-        for side in (before, after)
-    ]
-    nodes = [*transposes[0], *graph.node, *transposes[1]]
+        for size, last in zip(sizes, [sizes[axis].dim_value for axis in LAST], strict=True):
+            size.dim_value = last
+        name, first = value.name, inside[value.name]
+        if name in inputs:
+            before.append(helper.make_node("Transpose", [name], [first], f"Transpose/{first}", perm=FIRST))
+        else:
+            after.append(helper.make_node("Transpose", [first], [name], f"Transpose/{name}", perm=LAST))
+    nodes = [*before, *graph.node, *after]
     del graph.node[:]
     graph.node.extend(nodes)
     return changed

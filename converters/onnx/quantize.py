@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeshift._system.quiet import quiet
 from edgeshift.artifact.spec import FRAME
-from edgeshift.converters.onnx.graph import PRODUCER, read_graph
+from edgeshift.converters.onnx.graph import read_graph
 from edgeshift.converters.quantization.ranges import Range, groups, tied
+from edgeshift.converters.tools import run_tool
 from edgeshift.stream import Array
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def measure(model: onnx.ModelProto, samples: Sequence[Mapping[str, Array]]) -> d
     """
     import onnx
 
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with tempfile.TemporaryDirectory() as folder, run_tool("ONNX Runtime cannot calibrate the graph"):
         from onnxruntime.quantization import CalibrationMethod, create_calibrator
 
         path = Path(folder) / "step.onnx"
@@ -89,7 +89,6 @@ def quantize(model: onnx.ModelProto, measured: Mapping[str, Range], form: Form) 
     if not form.float_boundary:
         _store_boundary(quantized)
     del quantized.graph.value_info[:], quantized.metadata_props[:]
-    quantized.producer_name, quantized.producer_version = PRODUCER, ""
     return quantized
 
 
@@ -97,7 +96,7 @@ def _run_quantizer(
     model: onnx.ModelProto, ranges: Mapping[str, Range], form: Form, excluded: list[str]
 ) -> onnx.ModelProto:
     """Quantize with ONNX Runtime's quantizer. Inputs and outputs are float; every tensor with a range gets a pair."""
-    with quiet():
+    with run_tool("ONNX Runtime cannot quantize the graph"):
         from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
 
         constants = {tensor.name for tensor in model.graph.initializer}

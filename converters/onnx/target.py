@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from edgeshift.artifact.spec import FRAME, LOGITS, NEXT
+from edgeshift.converters.channels_last import ChannelsLast
 from edgeshift.converters.job import Job, Lowered, make_lowered
-from edgeshift.converters.onnx.graph import PRODUCER, boundary, operators, run_operators
+from edgeshift.converters.onnx.graph import boundary, drop_unused_constants, operators, run_operators
 from edgeshift.converters.onnx.layout import channels_first, move_spatial_shifts, states_last
 from edgeshift.converters.onnx.quantize import Form, measure, quantize
 from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.tools import run_tool
 from edgeshift.errors import ConversionError, one_line
-from edgeshift.models.network import Step
 
 if TYPE_CHECKING:
     import onnx
@@ -65,6 +64,7 @@ def lower_as(job: Job, form: Form) -> Lowered:
     if job.precision != "int8" or form.symmetric:
         expected = {name: channels_first(tensor) for name, tensor in expected.items()}
     ends = boundary(model, expected)
+    model.producer_name, model.producer_version = "edgeshift", ""
     body = model.SerializeToString(deterministic=True)
     try:
         onnx.checker.check_model(body, full_check=True)
@@ -76,25 +76,12 @@ def lower_as(job: Job, form: Form) -> Lowered:
     return make_lowered(job, body, ends, graph)
 
 
-class FrameLast(nn.Module):
-    """The step as a function of a frame [1, H, W, 3] and states [1, C, H, W]."""
-
-    def __init__(self, step: Step) -> None:
-        super().__init__()
-        self.step = step
-
-    def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """Return the logits, then the next states."""
-        results: tuple[Tensor, ...] = self.step(frame.permute(0, 3, 1, 2), *states)
-        return results
-
-
 def _export(job: Job) -> onnx.ModelProto:
     """Export the float graph, without the exporter's notes about this machine."""
     size, names = job.source.network.config.size, job.step.state_names
     with run_tool(f"torch.onnx cannot export {job.name}"):
         program = torch.onnx.export(
-            FrameLast(job.step).eval(),
+            ChannelsLast(job.step, states=False).eval(),
             (torch.zeros(1, size, size, 3), *job.step.start()),
             input_names=[FRAME, *names],
             output_names=[LOGITS, *(NEXT + name for name in names)],
@@ -122,14 +109,11 @@ def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
         if tensor.name in outputs:  # TSAM of depth 1: the next "seen" flag is always 1, so no operator makes it
             graph.node.append(helper.make_node("Identity", [f"{tensor.name}/constant"], [tensor.name]))
             tensor.name = f"{tensor.name}/constant"
-    used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:], graph.value_info[:], graph.metadata_props[:], model.metadata_props[:]
-    graph.initializer.extend(kept)
+    drop_unused_constants(graph)
+    del graph.value_info[:], graph.metadata_props[:], model.metadata_props[:]
     for value in (*graph.input, *graph.output):
         del value.metadata_props[:]
-    graph.name, model.producer_name, model.producer_version = "step", PRODUCER, ""
-    model.ir_version = IR_VERSION
+    graph.name, model.ir_version = "step", IR_VERSION
     for domain in model.opset_import:
         if not domain.domain:
             domain.version = OPSET
@@ -154,7 +138,6 @@ def _to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
             half = numpy_helper.to_array(tensor).astype(np.float16)
             tensor.CopyFrom(numpy_helper.from_array(half, f"{name}/half"))
             casts.append(helper.make_node("Cast", [tensor.name], [name], name=f"Cast/{name}", to=TensorProto.FLOAT))
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend([*casts, *nodes])
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
     return model

@@ -16,7 +16,7 @@ CONV, LINEAR = ATEN.conv2d.default, ATEN.linear.default
 #: Operators whose second argument is a weight with the output channels first, and whose third is a bias.
 WEIGHTED = (CONV, LINEAR)
 #: {activation: operators that runtimes fuse it into}. The tensor between the two is never made.
-FUSED = {
+FUSED: dict[Any, tuple[Any, ...]] = {
     ATEN.hardtanh.default: WEIGHTED,
     ATEN.relu6.default: WEIGHTED,
     ATEN.relu.default: (*WEIGHTED, ATEN.add.Tensor),

@@ -79,16 +79,11 @@ def tied(graph: Graph, measured: Mapping[str, Range]) -> dict[str, Range]:
 
 def groups(graph: Graph) -> list[set[int]]:
     """Return the groups: sets of tensor indices between which values only move."""
-    parent = list(range(len(graph.names)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            index = parent[index]
-        return index
+    group_of = {index: {index} for index in range(len(graph.names))}
 
     def join(*tensors: int) -> None:
-        for other in tensors[1:]:
-            parent[root(other)] = root(tensors[0])
+        joined = set().union(*(group_of[tensor] for tensor in tensors))
+        group_of.update(dict.fromkeys(joined, joined))
 
     flags = _flags(graph)
     for operator in graph.operators:
@@ -102,10 +97,8 @@ def groups(graph: Graph) -> list[set[int]]:
     for name in graph.inputs.keys() & graph.outputs.keys():
         join(graph.inputs[name], graph.outputs[name])
     join(*flags, *([graph.inputs[SEEN]] if SEEN in graph.inputs else []))
-    by_root: dict[int, set[int]] = {}
-    for index in range(len(parent)):
-        by_root.setdefault(root(index), set()).add(index)
-    return [group for group in by_root.values() if len(group) > 1 or graph.inputs[FRAME] in group]
+    different = {id(group): group for group in group_of.values()}.values()
+    return [group for group in different if len(group) > 1 or graph.inputs[FRAME] in group]
 
 
 def _one_hot(operator: Operator, graph: Graph) -> bool:

@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeshift._system.quiet import quiet
-from edgeshift.artifact.file import Artifact, read_artifact
+from edgeshift.artifact.file import Artifact
 from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.runtimes.mil import ops, quantization, windows
@@ -32,22 +31,17 @@ READ, UPDATE, CLASSIFY = "read_state", "coreml_update_state", "classify"
 MOVES = {function.__name__ for function in ops.MOVES}
 
 
-def load(path: Path, *, threads: int = 1) -> Model:
-    """Load a .mlpackage that carries its description.
+def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
+    """Open a .mlpackage artifact, which need not be written yet.
 
     Args:
-        path: made by ``edgeshift convert --target coreml``.
+        artifact: the artifact in memory, made by ``edgeshift convert --target coreml``.
         threads: not used: numpy decides. All runtimes have this option.
 
     Raises:
-        ArtifactError: the package is damaged, its program does not match its description, or an operation is unknown.
+        ArtifactError: the program cannot be read, does not match its description, or has an unknown operation.
         RuntimeMissingError: coremltools is not installed.
     """
-    return open_artifact(read_artifact(path), threads=threads)
-
-
-def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
-    """Like ``load``, for an artifact in memory, whether it is written yet or not."""
     if not 1 <= threads <= 64:
         raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
     tools = coremltools(f"running {artifact.path}")
@@ -196,8 +190,8 @@ class Program:
         convert: Callable[[Any], Any] = (lambda value: value) if kind in MOVES else _to_float32
         arguments = dict(constants)
         for name, source in inputs.items():
-            several = isinstance(source, tuple)
-            arguments[name] = [convert(variables[part]) for part in source] if several else convert(variables[source])
+            parts = [convert(variables[part]) for part in ((source,) if isinstance(source, str) else source)]
+            arguments[name] = parts[0] if isinstance(source, str) else parts
         if kind == CLASSIFY:
             probabilities = np.asarray(arguments["probabilities"]).reshape(-1)
             labels = [str(getattr(label, "val", label)) for label in arguments["classes"]]
@@ -220,10 +214,13 @@ class _ProgramExecutor:
     def run(self, frame: Array) -> Array:
         # Core ML gives the picture to the program channels first.
         values: dict[str, Any] = {self._spec.input.name: frame.astype(np.float32).transpose(0, 3, 1, 2)}
+        native = self._spec.state_form == "native"  # the program then updates the states itself
         try:
-            outputs = self._run_program(values)
+            outputs = self._program.run(values if native else {**values, **self._states}, self._states)
         except NotImplementedError as error:
             raise ArtifactError(f"{self._path}: the reference executor does not know {error}") from error
+        if not native:
+            self._states = {name: outputs[NEXT + name] for name in self._states}
         logits: Array = outputs[self._spec.output.name]
         return logits
 
@@ -232,13 +229,6 @@ class _ProgramExecutor:
 
     def set_states(self, states: dict[str, Array]) -> None:
         self._states = {name: array.copy() for name, array in states.items()}
-
-    def _run_program(self, values: dict[str, Any]) -> dict[str, Any]:
-        if self._spec.state_form == "native":
-            return self._program.run(values, self._states)
-        outputs = self._program.run({**values, **self._states}, {})
-        self._states = {name: outputs[NEXT + name] for name in self._states}
-        return outputs
 
 
 def _to_float32(value: Any) -> Any:

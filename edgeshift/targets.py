@@ -2,8 +2,8 @@
 
 All code that depends on a target reads this registry: the help of ``convert``, ``doctor``, ``inspect``, the loader,
 errors for missing packages, the agent for boards, and tables in the documentation. A new target is one record here and
-one module with a ``lower`` function; a new runtime is one record and one module with a ``load`` function. Records name
-their modules as text, so that this file imports neither a converter nor a runtime.
+one module with a ``lower`` function; a new runtime is one record and one module with an ``open_artifact`` function.
+Records name their modules as text, so that this file imports neither a converter nor a runtime.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Runtime(NamedTuple):
         name: name for ``edgeshift.load(path, runtime=name)``.
         title: name in messages and tables.
         suffix: suffix of the files that it runs.
-        module: module of edgeshift with the ``load`` function for it.
+        module: module of edgeshift with the ``open_artifact`` function for it.
         packages: {module to import: package that contains it}. One of the packages is enough.
         extra: extra of edgeshift that installs it; None: pip cannot install it.
         install: how to install it if there is no extra.

@@ -20,7 +20,7 @@ from edgeshift.benchmarks.latency.result import (
 )
 
 COOL = SensorReading(temperatures={"cpu-thermal": 51.0}, clock={"cpu0": 1800.0, "cpu1": 1800.0}, throttled=())
-NO_POWER = Energy(reason="nothing here measures power")
+NO_POWER = Energy(reason="this device has no power sensor")
 FACTS = Facts(
     board="Some Board 4 Model B",
     processor="Cortex-A72",
@@ -43,7 +43,7 @@ def times(middle: float, steps: int, random: np.random.Generator, *, between: fl
         middle: median latency over all processes.
         steps: number of steps.
         random: source of the noise.
-        between: standard deviation between processes, relative to ``middle``.
+        between: relative standard deviation of the medians of different processes.
     """
     noise = random.normal(0, 0.01, steps)
     for index in range(1, steps):  # neighbouring steps are correlated
@@ -77,7 +77,7 @@ def repeat(middle: float = 5000.0, steps: int = 1500, seed: int = 0, between: fl
 def subject(
     middle: float = 5000.0, *, file: str = "tsm_int8.tflite", seed: int = 0, repeats: int = 3, **changes: Any
 ) -> ArtifactResult:
-    """Return the result of one artifact; ``changes`` replace its fields, or else the fields of its repeats."""
+    """Return the result of one artifact; ``changes`` replace its own fields, or those of its repeats."""
     own = {name: changes.pop(name) for name in list(changes) if name in ArtifactResult.__struct_fields__}
     fields: dict[str, Any] = {
         "file": file,
@@ -95,8 +95,8 @@ def subject(
 
 def settings(mode: Mode = "normal", **changes: Any) -> Settings:
     """Return the settings of a mode; ``changes`` replace fields."""
-    least = {"normal": (1024, 60.0), "quick": (128, 10.0), "rapid": (64, 6.0)}
-    steps, seconds = least.get(mode, (1, 0.0))
+    minimum = {"normal": (1024, 60.0), "quick": (128, 10.0), "rapid": (64, 6.0)}
+    steps, seconds = minimum.get(mode, (1, 0.0))
     fields: dict[str, Any] = {
         "mode": mode,
         "steps": steps,
@@ -122,7 +122,7 @@ def report(*subjects: ArtifactResult, facts: Facts = FACTS, device: str = "local
 
 
 def minutes(count: int, first: float = 5000.0, last: float = 8000.0, degrees: float = 55.0) -> tuple[Minute, ...]:
-    """Return the minutes of a sustained run whose p90 rises from ``first`` to ``last`` microseconds."""
+    """Return the minutes of a sustained run in which p90 rises from ``first`` to ``last``, microseconds."""
     values = np.linspace(first, last, count) / 1e6
     return tuple(
         Minute(minute=at, steps=9000, p50=value * 0.9, p90=value, reading=reading(degrees + at))

@@ -1,1 +1,1 @@
-"""Latency of artifacts on devices, as reports that can be compared. It imports no torch."""
+"""Measure the latency of artifacts on devices, and write reports that can be compared. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""The driver of a measurement: repeats of artifacts on a device, in turns, each in a fresh process."""
+"""Run a measurement: several artifacts take turns on a device, and each repeat is a fresh process there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edgeshift.benchmarks.latency.result import ArtifactResult, Memory, Minute, 
 from edgeshift.benchmarks.latency.vendor import measure_vendor
 from edgeshift.errors import ArtifactError, DeviceLostError
 
-#: Seconds that a process may take for anything but warm-up and timing, and that one step of a slow device may take.
+#: Seconds allowed for everything in a process except warm-up and timing, and for one step on a slow device.
 OVERHEAD, SLOWEST_STEP = 600.0, 10.0
 
 
@@ -42,17 +42,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Plan:
-    """A measurement.
+    """What to measure, on which device, and how.
 
     Attributes:
-        device, facts: device to measure on, and what it reports of itself.
-        candidates, settings: artifacts to measure, and how.
+        device, facts: device to measure on, and the facts that it reported about itself.
+        candidates, settings: artifacts to measure, and the settings of every repeat.
         source: source of the frames, as for ``read_frames``.
-        runtime: name of the runtime; None: the files' suffixes decide.
-        memory: whether to measure memory as well, in processes of its own.
-        idle_seconds: how long to measure the power of the idle device before each repeat.
-        vendor: whether to measure by the runtime vendors' own programs, for devices without Python.
-        program: the vendor's program, to be copied to the device; None: it is there.
+        runtime: name of the runtime; None: each file's suffix decides.
+        memory: whether to measure memory as well, in one more process per artifact.
+        idle_seconds: seconds for which the power of the idle device is measured before each repeat.
+        vendor: whether to measure with the runtime vendors' own programs, for devices without Python.
+        program: path of the vendor's program, which is copied to the device; None: the device has it already.
     """
 
     device: Device
@@ -68,7 +68,7 @@ class Plan:
 
     @cached_property
     def clip_hash(self) -> str | None:
-        """A hash of the frames of a clip; None: the frames are drawn, or a vendor's program makes its own inputs.
+        """A hash of the clip's frames; None: the frames are not from a clip, or a vendor's program makes its inputs.
 
         Raises:
             VideoError: the clip cannot be read.
@@ -76,7 +76,7 @@ class Plan:
         return None if self.vendor or self.source == DRAWN else sha256(read_frames(self.source, 64, 64).tobytes())
 
     def key(self, candidate: Candidate) -> str:
-        """Return a hash of everything that a repeat depends on. Errors as ``clip_hash``."""
+        """Return a hash of everything that the result of a repeat depends on. Errors as ``clip_hash``."""
         facts, settings = self.facts, msgspec.structs.replace(self.settings, repeats=1)
         device = (self.device.name, facts.board, facts.processor, facts.cores, facts.system, facts.power_mode)
         parts = (device, candidate.sha256, settings, self.runtime, self.vendor, self.clip_hash)
@@ -103,15 +103,15 @@ def measure(
     """Measure in turns: the first repeat of every artifact, then the second of every artifact, and so on.
 
     Args:
-        journal: stores every result, and gives those that it has already.
+        journal: stores every result. A result that it has already is not measured again.
         advance: called after every process.
         on_minute: called with each minute of a sustained run when it ends.
 
     Returns:
-        The report. If the device was lost, it has the results until then, and the reason in ``lost`` of its artifacts.
+        The report. If the device was lost, it has the results until then, and the field ``lost`` gives the reason.
 
     Raises:
-        DeviceError: the device cannot measure this.
+        DeviceError: the device cannot run this measurement.
     """
     lost: str | None = None
     with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
@@ -136,7 +136,7 @@ def measure(
 
 
 def push_job(plan: Plan, candidate: Candidate, folder: Path) -> str:
-    """Copy an artifact, frames and a job, which are written to ``folder``, to the device, and return the job's path."""
+    """Write frames and job to ``folder``, copy them and the artifact to the device, and return the job's path there."""
     settings, device, frame = plan.settings, plan.device, candidate.spec.frame
     if candidate.path.is_dir() and device.name != "local":
         raise ArtifactError(f"{candidate.path}: only --device local can measure an artifact that is a folder")
@@ -145,7 +145,7 @@ def push_job(plan: Plan, candidate: Candidate, folder: Path) -> str:
     if not frames.exists():
         np.save(frames, read_frames(plan.source, width, height))
     job = Job(
-        # Named by its hash, so that two artifacts of one name do not overwrite each other.
+        # The name on the device is the hash, so that two artifacts of one name do not overwrite each other.
         artifact=device.push(candidate.path, candidate.sha256[:12] + candidate.path.suffix.lower()),
         frames=device.push(frames, frames.name),
         runtime=plan.runtime,
@@ -160,7 +160,7 @@ def push_job(plan: Plan, candidate: Candidate, folder: Path) -> str:
 
 @dataclass
 class _Run:
-    """The measurement of one artifact; see ``measure``. Its files are copied to the device when they are needed."""
+    """The measurement of one artifact; see ``measure``. Files are copied to the device before they are first needed."""
 
     plan: Plan
     candidate: Candidate
@@ -193,7 +193,7 @@ class _Run:
                 self.journal.add(Entry(key=key, index=-1, memory=self.memory))
 
     def result(self, lost: str | None) -> ArtifactResult:
-        """Return what was measured. A repeat during which the device was lost counts if it has a complete minute."""
+        """Return the results so far, with the repeat during which the device was lost if it has a complete minute."""
         candidate, spec, repeats, minutes = self.candidate, self.candidate.spec, list(self.repeats), self.minutes
         if self.started is not None and minutes:
             fields = {"seconds": 60.0 * len(minutes), "minutes": tuple(minutes), "after": minutes[-1].reading}

@@ -1,4 +1,4 @@
-"""Lock the clocks of the processor during a run, on request only, and restore them whatever happens."""
+"""Lock the clocks of the processor during a run, on request only, and restore them afterwards, even after an error."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ TIMEOUT = 30.0
 
 @contextmanager
 def locked_clocks(root: Path = Path("/")) -> Iterator[None]:
-    """Hold the clocks at their maximum while the block runs, on a Jetson by jetson_clocks.
+    """Hold the clocks at their maximum while the block runs. On a Jetson, jetson_clocks does this.
 
     Raises:
-        DeviceError: the device does not permit it. Nothing was changed.
+        DeviceError: the clocks cannot be locked. They are as they were before.
     """
     if shutil.which("jetson_clocks"):
         with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ def locked_clocks(root: Path = Path("/")) -> Iterator[None]:
             raise DeviceError(f"the clocks cannot be locked: {reason}; run without --lock-clocks") from error
         yield
     finally:
-        # One at a time, so that a failure does not keep the others from being restored.
+        # Each governor is restored on its own, so that one failure does not prevent the others.
         failed = [file.parts[-3] for file, governor in before.items() if not _restore(file, governor)]
         if failed:
             words = f"the clocks of {', '.join(failed)} could not be restored; their governor is {GOVERNOR!r} now"
@@ -56,7 +56,7 @@ def locked_clocks(root: Path = Path("/")) -> Iterator[None]:
 
 
 def _restore(file: Path, governor: str) -> bool:
-    """Restore a governor, unless it was not changed, and return whether it is what it was."""
+    """Write a governor back if it was changed, and return whether that succeeded."""
     try:
         if file.read_text().strip() != governor:
             file.write_text(governor)

@@ -1,4 +1,4 @@
-"""Frames to measure with, as a camera would give them: a drawn gesture or a clip, repeated from its start."""
+"""The frames of a measurement: those of a drawn gesture or of a clip. The timed loop repeats them from the start."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from edgeshift.gestures import draw_stream
 from edgeshift.video.clips import read_video
 from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 
-#: Number of frames: more than a cache holds, and little enough to be sent to a board.
+#: Number of frames: enough that they do not all stay in a cache, and few enough to be copied to a board quickly.
 COUNT = 16
 #: Seed of the drawn gesture, and seconds between its frames.
 SEED, SPACING = 700_000_000, 0.125
-#: The source that is drawn.
+#: Name of the source whose frames are drawn and not read from a file.
 DRAWN = "drawn"
 
 
@@ -37,7 +37,7 @@ def read_frames(source: str, width: int, height: int, count: int = COUNT) -> npt
     """
     frames: list[Frame]
     if source == DRAWN:
-        # Drawn small and enlarged: drawing large frames is slow, and their content does not change a step's time.
+        # Frames are drawn small and enlarged: drawing large ones is slow, and content does not affect a step's time.
         size = min(max(width, height), 224)
         frames = draw_stream(SEED, seconds=count * SPACING, spacing=SPACING, size=size).frames[:count]  # type: ignore[assignment]
     else:

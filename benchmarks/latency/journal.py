@@ -1,4 +1,4 @@
-"""Store every repeat as soon as it is measured, one JSON line each, so that a run that was cut off can be resumed."""
+"""Store every repeat as soon as it is measured, as a line of JSON, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from edgeshift.benchmarks.latency.result import Memory, Minute, Repeat
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One result of a process.
+    """One line of the journal: a result of one process.
 
     Attributes:
         key: hash of the artifact, the device and the settings, see ``Plan.key``.
         index: number of the repeat, from 0; -1 for memory.
-        repeat, minute, memory: the result; two of them are None. A minute is stored for people to read: a resumed run
-            measures its repeat again.
+        repeat, minute, memory: the result; two of the three are None. A minute is stored for the user to read only: a
+            resumed run measures an incomplete repeat again.
     """
 
     key: str

@@ -1,7 +1,7 @@
 """The timed loop: warm-up, steps at full speed, and steps at a camera's frame rate.
 
-Besides the step, one pass of the loop reads the clock twice and appends to two lists: less than 1% of any step.
-``no_collection`` serves ``studies.interleave`` as well, which times calls in turns within one process.
+Besides the step, one pass through the loop only reads the clock twice and appends to two lists, which takes less than
+1% of the time of a step.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from time import perf_counter, sleep
 from edgeshift.stream import Stream, Timings
 from edgeshift.video.fit import Frame
 
-#: The warm-up takes at least so many steps and seconds, and ends when the medians of two successive windows differ by
-#: at most ``SETTLED``, relative to the earlier one.
+#: The warm-up takes at least this many steps and seconds. It ends when the median latencies of two successive windows
+#: differ by at most ``SETTLED``, relative to the earlier one. A window has at least the steps and seconds that follow.
 WARM_STEPS, WARM_SECONDS, SETTLED = 10, 1.0, 0.02
 WINDOW_STEPS, WINDOW_SECONDS = 20, 0.5
-#: On a slow device, where a full window would take longer than the warm-up may, a window ends after these.
+#: A window also ends after this many seconds and steps. On a slow device, full windows could exceed ``WARM_TIMEOUT``.
 SLOW_SECONDS, SLOW_STEPS = 5.0, 3
-#: Seconds after which the warm-up ends although the latency has not settled.
+#: Seconds after which the warm-up ends even if the latency has not settled.
 WARM_TIMEOUT = 20.0
-#: Samples of a phase that a long run keeps. At 25 bytes a step, a report of three such repeats has 30 MB.
+#: Maximum number of samples that a long run keeps. At 25 bytes per step, a report of three such repeats has 30 MB.
 MAX_SAMPLES = 400_000
 
 
@@ -32,13 +32,13 @@ class Steps:
     """Timed steps, in order.
 
     Attributes:
-        timings: the phases of each step, as the stream reports them.
+        timings: times of the phases of each step, as the stream reports them.
         totals: seconds of each step, end to end.
         seconds: seconds from the start of the loop to the end of the last step.
         count: number of timed steps.
-        every: which of them ``timings`` and ``totals`` have: 1: all, 2: every second one, and so on.
-        late: frames of a paced loop that were not answered before the next one was due; None: another loop.
-        offered: frames of a paced loop's camera; None: another loop.
+        every: ``timings`` and ``totals`` have all steps if this is 1, every second step if it is 2, and so on.
+        late: frames of a paced loop that had no result when the next frame was due; None: the loop is not paced.
+        offered: frames that the simulated camera of a paced loop delivered; None: the loop is not paced.
     """
 
     timings: list[Timings] = field(default_factory=list)
@@ -50,9 +50,9 @@ class Steps:
     offered: int | None = None
 
     def add(self, part: Steps, offset: float) -> None:
-        """Add a part of a long run, which started ``offset`` seconds after it.
+        """Append a part of a long run that started ``offset`` seconds after the start of the run.
 
-        When there are ``MAX_SAMPLES`` steps or more, every second one is dropped, so that the rest is evenly spaced.
+        When there are ``MAX_SAMPLES`` samples or more, every second one is dropped; the others are evenly spaced.
         """
         first = -self.count % self.every
         self.timings.extend(part.timings[first :: self.every])
@@ -65,7 +65,7 @@ class Steps:
 
 
 def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] = perf_counter) -> tuple[int, bool]:
-    """Step until the latency of a step has settled.
+    """Run steps until their latency has settled.
 
     Returns:
         The number of steps, and whether the latency settled within ``WARM_TIMEOUT``.
@@ -93,10 +93,10 @@ def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] 
 def run_steps(
     stream: Stream, frames: Sequence[Frame], steps: int, seconds: float, clock: Callable[[], float] = perf_counter
 ) -> Steps:
-    """Step without a pause until both a number of steps and a time are reached. The state is carried throughout."""
+    """Run steps without a pause until both ``steps`` and ``seconds`` are reached. The states are never reset."""
     timings: list[Timings] = []
     totals: list[float] = []
-    # Bound once: looking up attributes in the loop would be timed with the step.
+    # The attributes are looked up here, because a look-up in the loop would be timed with the step.
     step, add_timings, add_total = stream.step, timings.append, totals.append
     count, index = len(frames), 0
     with no_collection():
@@ -121,9 +121,9 @@ def run_paced(
     clock: Callable[[], float] = perf_counter,
     wait: Callable[[float], None] = sleep,
 ) -> Steps:
-    """Step at the frame rate ``fps`` of a camera that keeps only its newest frame; otherwise as ``run_steps``.
+    """Run steps at the frame rate ``fps`` of a simulated camera that keeps only its newest frame, as ``run_steps``.
 
-    A frame counts as late if its answer comes after the next frame is due, or if it was replaced before it was used.
+    A frame counts as late if it has no result when the next frame is due, or was replaced before it was processed.
     """
     run, late, index, spacing = Steps(), 0, 0, 1.0 / fps
     with no_collection():
@@ -137,7 +137,7 @@ def run_paced(
             run.timings.append(answer.timings)
             run.totals.append(after - before)
             newest = max(index + 1, int((after - start) / spacing))
-            # This frame is late if the next one is due already; the frames in between were replaced.
+            # This frame is late if the next one is due already. The frames up to the newest one were replaced.
             late += (after - start >= (index + 1) * spacing) + newest - index - 1
             index = newest
             run.seconds, run.count, run.late, run.offered = after - start, run.count + 1, late, index

@@ -1,4 +1,4 @@
-"""Resident memory of a process, measured in a process of its own, because reading it takes time."""
+"""Measure the resident memory of a process that runs an artifact. Reading it is slow, so no timed process does it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgeshift.benchmarks.latency.result import Memory
 from edgeshift.stream import Stream
 from edgeshift.video.fit import Frame
 
-#: Number of steps, after which every buffer of a runtime has been used.
+#: Number of steps to run, enough for a runtime to use all its buffers.
 STEPS = 64
 
 
@@ -35,7 +35,7 @@ def measure_memory(open_stream: Callable[[], Stream], frames: Sequence[Frame]) -
 
 
 def resident() -> int:
-    """Return the resident bytes of this process: at present on Linux, the maximum so far on other systems."""
+    """Return the resident memory of this process, bytes: the present value on Linux, elsewhere the highest so far."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():

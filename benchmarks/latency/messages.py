@@ -1,4 +1,4 @@
-"""The job that the driver sends to the worker on a device, and the messages that the worker answers with.
+"""The job that is copied to a device for the worker, and the messages that the worker answers with.
 
 The message of the command ``probe`` is ``edgeshift.benchmarks.devices.probe.Probed``.
 """
@@ -12,15 +12,15 @@ from edgeshift.benchmarks.latency.result import Memory, Minute, Repeat, Settings
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What one process of the worker measures, as a JSON file on the device.
+    """What one process of the worker measures. It is a JSON file on the device.
 
     Attributes:
-        artifact, frames: paths on the device: of the artifact, and of a .npy file with uint8 [N, H, W, 3].
+        artifact, frames: paths on the device of the artifact, and of a .npy file with frames, uint8 [N, H, W, 3].
         runtime: name of the runtime, as ``edgeshift.load`` takes it; None: the file's suffix decides.
         settings: how to measure.
         fitted: whether the frames have the network's size and need no resizing.
-        idle_seconds: how long to measure the power of the idle device, if anything measures power.
-        cool_down_timeout: seconds to wait at most until the device is cool enough.
+        idle_seconds: seconds for which to measure the power of the idle device, if it has a power sensor.
+        cool_down_timeout: maximum seconds to wait until the device is cool enough.
     """
 
     artifact: str
@@ -33,7 +33,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class Started(Message, frozen=True, kw_only=True, tag="started"):
-    """A sustained repeat whose timing starts: it is partial, without steps and minutes."""
+    """Sent when the timing of a sustained repeat starts. The repeat is partial: it has no steps and minutes yet."""
 
     repeat: Repeat
 
@@ -57,7 +57,7 @@ class MemoryMeasured(Message, frozen=True, kw_only=True, tag="memory"):
 
 
 class ClipLogits(Message, frozen=True, kw_only=True, tag="logits"):
-    """The logits [T, classes] of one clip, by its name in the file that was sent, and the runtime."""
+    """The logits [T, classes] of one clip, the clip's name in the .npz file, and the runtime that computed them."""
 
     clip: str
     logits: list[list[float]]

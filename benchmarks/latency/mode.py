@@ -1,4 +1,4 @@
-"""The modes of a measurement. Names and least lengths are those of MLPerf Mobile, as far as it has them."""
+"""The modes of a measurement. Names and minimum lengths are those of MLPerf Mobile if it has the same mode."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from edgeshift.benchmarks.latency.result import Mode
 
 
 class Length(NamedTuple):
-    """The least number of timed steps and seconds of a repeat, which must both be reached, and the number of repeats.
+    """The minimum timed steps and seconds of a repeat, which must both be reached, and the number of repeats.
 
-    The seconds of a sustained run are those of one minute.
+    For a sustained run, ``seconds`` is the length of one of its minutes.
     """
 
     steps: int
@@ -25,5 +25,5 @@ MODES: dict[Mode, Length] = {
     "paced": Length(1, 60.0, 3),
     "sustained": Length(1, 60.0, 1),
 }
-#: Default minutes of a sustained run, and default frame rate of a paced one.
+#: Default minutes of a sustained run, and default frame rate of a paced run, frames per second.
 MINUTES, FPS = 30, 30.0

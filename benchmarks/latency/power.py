@@ -1,8 +1,8 @@
-"""Energy of a period of time, on devices that have something that measures power.
+"""Measure energy on devices that have a power sensor.
 
-RAPL counts energy itself. Power rails and battery gauges give the power at one moment; a process of its own samples
-them, so that the timed process is not disturbed, and the samples are integrated. The source is reported with the
-energy, because a rail of the whole board and a counter of the processor measure different things.
+RAPL counts energy itself. Power rails and battery gauges give the power at one moment: a separate process samples them,
+so that the timed process is not disturbed, and the samples are integrated. The sensor is reported with the energy,
+because a rail of the whole board and a counter of the processor measure different things.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from edgeshift.benchmarks.latency.messages import PowerSample
 from edgeshift.benchmarks.latency.result import Energy
 from edgeshift.errors import DeviceError
 
-#: The least sampling rate, samples per second, and the shortest period, seconds, for which an energy is reported.
+#: Energy is reported only for at least this many samples per second, and for a period of at least this many seconds.
 MIN_RATE, MIN_SECONDS = 10.0, 10.0
 #: The sampling rate of rails, samples per second.
 RATE = 25.0
 #: Seconds after which the sampling process ends by itself; longer than any run.
 MAX_SECONDS = 7200.0
-#: Seconds at the end of a period that may have no samples, on a busy machine.
+#: Seconds at the end of a period that may lack samples, because a busy machine delays the sampling process.
 SLACK = 2.0
 
 
 @dataclass(frozen=True)
 class Source:
-    """Something that measures power or energy.
+    """A sensor of power or energy.
 
     Attributes:
         name: its name in reports.
         counters: files that count microjoules, each with the value at which it restarts from 0 (0: never).
-        rail: files with voltage and current.
-        unit: watts of one product of voltage and current.
-        stale: whether it is read more often than it measures, so that only changed values count as samples.
+        rail: the two files with voltage and current; empty: the sensor has counters.
+        unit: watts per unit of voltage times current, such as 1e-6 for millivolts times milliamperes.
+        stale: whether the sensor is read more often than it updates, so that only changed values count as samples.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Source:
 
 
 def find_source(root: Path = Path("/")) -> Source | str:
-    """Return what measures power on this device, or the reason why nothing does."""
+    """Return the power sensor of this device, or the reason why there is none."""
     refused, packages = None, list[tuple[Path, int]]()
     for zone in sorted((root / "sys/class/powercap").glob("*rapl:[0-9]")):
         try:
@@ -82,17 +82,17 @@ def find_source(root: Path = Path("/")) -> Source | str:
         if status != "discharging":
             return f"the battery is {status}, so its gauge includes the charger"
         return Source("battery gauge", rail=gauge, unit=1e-12, stale=True)
-    return refused or "nothing measures power here: no RAPL, no Jetson rail, no battery gauge"
+    return refused or "this device has no power sensor: no RAPL, no Jetson rail, no battery gauge"
 
 
 @dataclass
 class Meter:
-    """Measures the energy of one period.
+    """A meter for the energy of one period.
 
     Attributes:
-        source: what measures, or the reason why nothing does.
+        source: the power sensor, or the reason why there is none.
         idle: power of the idle device, watts; None: not measured.
-        energy: the energy of the block of ``measured``, after it has ended.
+        energy: the energy of the block under ``measured``, set when the block ends.
     """
 
     source: Source | str
@@ -101,7 +101,7 @@ class Meter:
     _counters: _Counters | None = None
 
     def tick(self) -> None:
-        """Read the counters. Call it once a minute or so, so that no counter restarts twice unnoticed."""
+        """Read the counters. Call this about once a minute: a counter may restart only once between two readings."""
         if self._counters is not None:
             self._counters.read()
 
@@ -117,7 +117,7 @@ class Meter:
             yield
             total, seconds, reason = energy()
         if seconds < MIN_SECONDS:
-            total, reason = None, f"the run lasted {seconds:.1f} s, and energy needs {MIN_SECONDS:.0f} s or more"
+            total, reason = None, f"the run lasted {seconds:.1f} s; to measure energy needs {MIN_SECONDS:.0f} s or more"
         self.energy = Energy(source=self.source.name, idle=self.idle, joules=total, seconds=seconds, reason=reason)
 
     def measure_idle(self, seconds: float) -> None:
@@ -131,12 +131,12 @@ class Meter:
 
 
 def integrate(samples: Sequence[PowerSample]) -> float:
-    """Return the energy of samples in order, joules, by the trapezoidal rule."""
+    """Return the energy of samples, which are in the order of time, joules, by the trapezoidal rule."""
     return sum((b.seconds - a.seconds) * (a.watts + b.watts) / 2 for a, b in pairwise(samples))
 
 
 def sample(unit: str, voltage: str, current: str) -> None:
-    """Send power samples until the process is stopped: ``unit`` times the values in two files."""
+    """Print power samples until the process is stopped: ``unit`` times the product of the values in two files."""
     end = monotonic() + MAX_SECONDS
     while monotonic() < end:
         watts = abs(int(Path(voltage).read_text()) * int(Path(current).read_text())) * float(unit)
@@ -145,7 +145,7 @@ def sample(unit: str, voltage: str, current: str) -> None:
 
 
 class _Counters:
-    """Counters of microjoules, from the moment at which this object is made."""
+    """Sum what counters of microjoules count after this object was created. Call it for the energy so far."""
 
     def __init__(self, counters: Sequence[tuple[Path, int]]) -> None:
         self._counters, self._sum, self._start = counters, 0, perf_counter()
@@ -171,7 +171,7 @@ _Energy = Callable[[], tuple[float | None, float, str | None]]
 
 @contextmanager
 def _measuring(source: Source) -> Iterator[_Energy]:
-    """Measure during the block. The value given to the block returns the energy so far."""
+    """Measure during the block. Yield a function that ends the measurement and returns the energy."""
     if source.counters:
         yield _Counters(source.counters)
         return
@@ -201,13 +201,13 @@ def _measuring(source: Source) -> Iterator[_Energy]:
 def _joules(output: str, seconds: float, source: Source) -> tuple[float | None, str | None]:
     """Return the energy of the samples that cover a period, or None and the reason why it is unknown."""
     try:
-        # The last line may be cut off, as the process was stopped.
+        # The process was stopped, so its last line may be incomplete.
         samples = list(read_messages(output[: output.rfind("\n") + 1], PowerSample))
     except DeviceError as error:
         return None, f"{source.name}: {error}"
     sampled = samples[-1].seconds - samples[0].seconds if len(samples) > 1 else 0.0
     if sampled + SLACK < seconds:
-        return None, f"{source.name} was read for {sampled:.0f} of {seconds:.0f} s"
+        return None, f"{source.name} was sampled for only {sampled:.0f} of {seconds:.0f} s"
     fresh = sum(a.watts != b.watts for a, b in pairwise(samples)) if source.stale else len(samples) - 1
     rate = fresh / sampled if sampled else 0.0
     if rate < MIN_RATE:

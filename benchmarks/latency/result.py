@@ -1,8 +1,8 @@
 """The report of a latency measurement: raw samples, and the conditions under which they were taken.
 
     Report          one run of ``edgeshift bench``: the device, the settings, and an ``ArtifactResult`` per artifact
-    ArtifactResult  one artifact: what it is, its repeats and its memory
-    Repeat          one fresh process: load, first step, warm-up, all timed steps, temperatures and clocks around them
+    ArtifactResult  one artifact: name and hash of the file, its repeats, and the memory that it takes
+    Repeat          one fresh process: load, first step, warm-up, timed steps, temperatures and clocks before and after
 
 Derived figures such as percentiles, spread and validity are not stored; ``summary`` computes them from the samples.
 Where an attribute and its JSON field differ in name, the field is the older name, which stored reports have.
@@ -28,12 +28,12 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SensorReading(Struct, frozen=True, kw_only=True):
-    """Temperatures and clocks of the device at one moment. What cannot be read is None or empty.
+    """Temperatures and clocks of the device at one moment. A value that cannot be read is None or empty.
 
     Attributes:
         temperatures: {sensor: degrees Celsius}.
         clock: {core: MHz}.
-        throttled: why the device throttles, or did since it started.
+        throttled: why the device throttles now, or has throttled since it started.
         gpu, gpu_load: clock of a Jetson's GPU, MHz, and its load, percent of the time.
         power: {power rail of a Jetson: milliwatts}.
     """
@@ -66,9 +66,9 @@ class Energy(Struct, frozen=True, kw_only=True):
     """Energy of the timed steps.
 
     Attributes:
-        source: what measured it, such as "RAPL package".
+        source: the power sensor, such as "RAPL package".
         idle: power of the idle device before the run, watts.
-        joules, seconds: energy during the timed window, and its length; None: not measured.
+        joules, seconds: energy while steps were timed, and the length of that period; None: not measured.
         reason: why ``joules`` is None.
     """
 
@@ -83,17 +83,17 @@ class Repeat(Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
     """One fresh process.
 
     Attributes:
-        load, first: seconds from the file to a stream that is ready, and of the first step.
+        load, first: seconds to load the file and make a stream, and seconds of the first step.
         warmup, warm: number of steps before timing, and whether the latency had settled by then.
         pre, infer, post, end_to_end: microseconds of every timed step, in order.
         seconds: length of the timed loop, from the start of the first step to the end of the last one.
-        steps: number of timed steps, if a long run keeps only every 2nd, 4th, ... of them as a sample; None: all.
-        offered: frames of a paced run's camera; None: not a paced run.
-        missed: frames that were not answered before the next one was due, late or never processed; None as above.
+        steps: number of timed steps, if samples were kept of only every 2nd, 4th, ... step; None: all were kept.
+        offered: frames that the simulated camera of a paced run delivered; None: not a paced run.
+        missed: those that had no result when the next frame was due: processed late or never; None: as ``offered``.
         minutes: the minutes of a sustained run.
-        partial: the device was lost during this repeat, which has only the minutes until then.
-        before, after: temperatures and clocks around the timed loop.
-        waited: seconds of the cool-down before.
+        partial: whether the device was lost during this repeat, which then has only the minutes before that.
+        before, after: temperatures and clocks before and after the timed loop.
+        waited: seconds of the cool-down before this repeat.
         energy, runtime: energy of the timed steps, and name and version of the runtime.
         checked: whether the artifact's self-check passed on the device; None: it has none.
         reported: microseconds that a vendor's benchmark program reports, such as {"mean": 5100.0}. JSON: "told".
@@ -123,12 +123,12 @@ class Repeat(Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
 
 
 class Memory(Struct, frozen=True, kw_only=True):
-    """Resident memory of a process of its own, in bytes. Reading it takes time, so no timed process does.
+    """Resident memory, bytes, of one more process that runs the artifact. Timed processes do not read it.
 
     Attributes:
         before: with Python, numpy and the frames, before the runtime is imported.
         loaded, closed: after the artifact was loaded, and after it was released.
-        peak: highest value while it runs.
+        peak: highest value while the artifact runs.
     """
 
     before: int
@@ -141,10 +141,10 @@ class Settings(Struct, frozen=True, kw_only=True, rename={"max_temperature": "ce
     """How a run measures.
 
     Attributes:
-        mode: name of the mode, which has a least length; see ``mode``.
-        steps, seconds: least length of a repeat; both must be reached.
+        mode: name of the mode, which has a minimum length; see ``mode``.
+        steps, seconds: minimum length of a repeat; both must be reached.
         repeats: number of fresh processes.
-        fps: frame rate of the camera that a paced run imitates; None: not a paced run.
+        fps: frame rate of the camera that a paced run simulates; None: not a paced run.
         minutes: length of a sustained run; None: not a sustained run.
         threads, cores: number of threads of the runtime, and cores it is pinned to; None: not pinned.
         frames: source of the frames: "drawn", or the name of a clip.
@@ -171,11 +171,11 @@ class Settings(Struct, frozen=True, kw_only=True, rename={"max_temperature": "ce
 
 
 class ArtifactInfo(Struct, frozen=True, kw_only=True):
-    """What a report says about an artifact itself.
+    """The part of a report that identifies an artifact.
 
     Attributes:
         file, sha256, bytes: name, hash and size of the file.
-        target, model, precision: what it was converted to, from which model, and with which precision.
+        target, model, precision: conversion target, name of the model, and precision.
         input: shape of the frame that the step function takes.
     """
 
@@ -207,7 +207,7 @@ class Report(Struct, frozen=True, kw_only=True, weakref=True):
 
     Attributes:
         version, kind: format of the report.
-        device, facts: name of the device, and what it reports of itself.
+        device, facts: name of the device, and the facts that it reported about itself.
         settings, edgeshift: how the run measured, and with which version of edgeshift.
         subjects: the artifacts, in the order in which they were given.
     """

@@ -14,14 +14,14 @@ INTERVAL = 5.0
 
 def read_sensors(facts: Callable[[], Facts] = read_facts) -> SensorReading:
     """Return the present temperatures and clocks of the device that ``facts`` reads, by default of this one."""
-    found = facts()
+    current = facts()
     return SensorReading(
-        temperatures=found.temperatures,
-        clock={core: present for core, (present, _) in found.clock.items()},
-        throttled=found.throttled,
-        gpu=None if found.gpu is None else found.gpu[0],
-        gpu_load=found.gpu_load,
-        power=found.power,
+        temperatures=current.temperatures,
+        clock={core: present for core, (present, _) in current.clock.items()},
+        throttled=current.throttled,
+        gpu=None if current.gpu is None else current.gpu[0],
+        gpu_load=current.gpu_load,
+        power=current.power,
     )
 
 
@@ -32,11 +32,11 @@ def cool_down(
     wait: Callable[[float], None] = sleep,
     clock: Callable[[], float] = monotonic,
 ) -> tuple[SensorReading, float]:
-    """Wait until no sensor is above a temperature. A device that reports no temperature is not waited for.
+    """Wait until no sensor is above a temperature. Return at once if the device reports no temperature.
 
     Args:
         max_temperature: degrees Celsius.
-        timeout: seconds to wait at most.
+        timeout: maximum seconds to wait.
         read, wait, clock: read the sensors, wait some seconds, return the time; tests replace them.
 
     Returns:

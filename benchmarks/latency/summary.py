@@ -1,8 +1,8 @@
-"""Figures of a latency report, computed from its raw samples: what tables, pages and comparisons show.
+"""Compute the figures that tables, pages and comparisons show, from the raw samples of a latency report.
 
-A percentile is given only if every repeat has enough samples for it (``edgeshift.stream.percentiles``). A figure is the
-median over repeats of each repeat's own figure, because the steps of one process are not independent. Times are in
-microseconds, except ``load`` and ``first``, which are in seconds.
+A figure is computed for each repeat, and the median over the repeats is reported. Samples of different repeats are not
+pooled, because steps of one process are correlated. A percentile is None if any repeat has too few samples for it
+(``edgeshift.stream.percentiles``). Times are microseconds, except ``load`` and ``first``, which are seconds.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from edgeshift.stream.percentiles import PERCENTILES, percentile
 
 #: The phases of a step that are timed separately, in order.
 PHASES = ("pre", "infer", "post", "end_to_end")
-#: Relative spread of the repeats above which a measurement is called unstable.
+#: A measurement is unstable if its relative spread over the repeats (``Summary.spread``) is larger than this.
 UNSTABLE = 0.05
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
-    """Percentiles of one phase, microseconds; None: too few samples."""
+    """Percentiles of the latency of one phase, microseconds; None: too few samples."""
 
     p50: float | None
     p90: float | None
@@ -36,8 +36,8 @@ class Paced(msgspec.Struct, frozen=True, kw_only=True):
     """Frames of a paced run.
 
     Attributes:
-        offered: frames of the camera.
-        missed: frames that were not answered before the next one was due.
+        offered: frames that the simulated camera delivered.
+        missed: frames that had no result when the next one was due.
         share: ``missed / offered``.
     """
 
@@ -47,11 +47,11 @@ class Paced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sustained(msgspec.Struct, frozen=True, kw_only=True):
-    """What heat does to the latency in a sustained run.
+    """The change of the latency during a sustained run, as the device heats up.
 
     Attributes:
         minutes: length of the shortest repeat.
-        first, last: p90 of the first and of the last minute, microseconds.
+        first, last: p90 latency in the first and in the last minute, microseconds.
         slowdown: ``last / first``.
         throttled: why the device throttled during the run; empty: it did not; None: not reported.
     """
@@ -67,8 +67,8 @@ class Joules(msgspec.Struct, frozen=True, kw_only=True):
     """Energy of one frame.
 
     Attributes:
-        source: what measured it.
-        raw, net: joules, and joules without what the idle device draws; None: not measured.
+        source: the power sensor.
+        raw, net: joules, and joules less those of the idle device in the same time; None: not measured.
         reason: why ``raw`` is None.
     """
 
@@ -87,12 +87,12 @@ class Summary(ArtifactInfo, frozen=True, kw_only=True, rename={"reported": "told
         load, first: seconds to load, and of the first step.
         phases: {phase: percentiles}.
         steps_per_second: steps per second of the timed loop.
-        spread: highest less lowest p50 end to end of the repeats, relative to their median; None: fewer than two.
+        spread: range of the repeats' end-to-end p50s, divided by the median of the p50s; None: fewer than two repeats.
         unstable: whether the spread exceeds ``UNSTABLE``.
-        paced, sustained: figures of these modes; None: another mode.
+        paced, sustained: figures of these modes; None: the run had another mode.
         peak_memory: highest resident memory, bytes; None: not measured.
         reported: microseconds that a vendor's program reports instead of samples. JSON: "told".
-        lost: why repeats are missing; None: none is.
+        lost: why repeats are missing; None: no repeat is missing.
     """
 
     runtime: str
@@ -115,12 +115,12 @@ class Summary(ArtifactInfo, frozen=True, kw_only=True, rename={"reported": "told
     @property
     def warnings(self) -> tuple[str, ...]:
         """Reasons to distrust the figures, one sentence each."""
-        unstable = f"unstable: repeats spread over {self.spread:.1%}" if self.unstable and self.spread else None
+        unstable = f"unstable: p50 varies by {self.spread:.1%} over the repeats" if self.unstable else None
         lost = f"repeats are missing: {self.lost}" if self.lost else None
         return tuple(filter(None, (*self.validity.failures, unstable, lost)))
 
 
-#: {id of a report: the report, and its summaries}, for as long as the report exists.
+#: A cache, {id of a report: the report and its summaries}. An entry is removed when its report is deleted.
 _SUMMARIES: dict[int, tuple[weakref.ref[Report], tuple[Summary, ...]]] = {}
 
 
@@ -136,7 +136,7 @@ def summarize(report: Report) -> tuple[Summary, ...]:
 
 
 def deadline(settings: Settings) -> float | None:
-    """Return the microseconds between two frames of a paced run's camera; None: another mode."""
+    """Return the microseconds between two frames of a paced run's camera; None: the run is not paced."""
     return 1e6 / settings.fps if settings.mode == "paced" and settings.fps else None
 
 
@@ -172,7 +172,7 @@ def _phase(repeats: Sequence[Repeat], phase: str) -> Phase:
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    """Return the median over repeats; None: there is no repeat, or one of them lacks the value."""
+    """Return the median over the repeats; None: there is no repeat, or a repeat does not have the value."""
     known = [value for value in values if value is not None]
     return median(known) if known and len(known) == len(values) else None
 
@@ -219,7 +219,7 @@ def _energy(repeats: Sequence[Repeat]) -> Joules:
 
 
 def _frame_joules(repeat: Repeat, idle: float | None) -> float | None:
-    """Return the energy of a frame without an idle power of some watts; None: not measured."""
+    """Return the joules per frame after ``idle`` watts are subtracted from the power; None: not measured."""
     energy, rate = repeat.energy, _rate(repeat)
     if energy.joules is None or not energy.seconds or rate is None or idle is None:
         return None

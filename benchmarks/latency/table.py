@@ -37,7 +37,7 @@ def artifact_rows(summaries: Sequence[Summary]) -> list[Row]:
 
 
 def phase_rows(summary: Summary) -> list[Row]:
-    """Return one row per phase, in the order of ``PHASE_COLUMNS``. Load and first have one time per process."""
+    """Return one row per phase, in the order of ``PHASE_COLUMNS``. "load" and "first" occur once in each process."""
     once = (("load", summary.load), ("first", summary.first))
     rows: list[Row] = [(name, milliseconds(None if value is None else value * 1e6), "-", "-") for name, value in once]
     for name in PHASES:
@@ -76,14 +76,14 @@ def settings_facts(settings: Settings, version: str) -> list[tuple[str, str]]:
         ("threads", f"{settings.threads}, {cores}"),
         ("clocks", "locked during the run" if settings.locked else "not locked"),
         ("frames", f"{frame_size(settings)}, {settings.frames}"),
-        ("starts below", f"{settings.max_temperature:g} C"),
+        ("repeats start", f"when no sensor is above {settings.max_temperature:g} C"),
         *([("options", options_text(settings.options))] if settings.options else []),
         ("edgeshift", version),
     ]
 
 
 def remarks(summary: Summary) -> list[str]:
-    """Return what else there is to know about an artifact: warnings, figures of the mode, energy, unknown flags."""
+    """Return the remarks below the tables: warnings, figures of the mode, energy, and flags that are unknown."""
     lines = [*summary.warnings]
     if summary.reported:
         figures = ", ".join(f"{name} {milliseconds(value)} ms" for name, value in summary.reported.items())
@@ -107,7 +107,7 @@ def remarks(summary: Summary) -> list[str]:
 
 
 def validity_text(summary: Summary) -> str:
-    """Return "valid" or "not valid", and "unstable" if the repeats spread too far."""
+    """Return "valid" or "not valid", followed by ", unstable" if the repeats differ too much."""
     return ("valid" if summary.validity.valid else "not valid") + (", unstable" if summary.unstable else "")
 
 

@@ -1,6 +1,6 @@
-"""Decide whether a measurement is valid. Each flag is True, False, or None if it cannot be known on this device.
+"""Decide whether a measurement is valid. Each flag is True, False, or None if the device does not report enough.
 
-An unknown flag is reported, but does not make a measurement invalid: a virtual machine shows no temperature or clock.
+A flag that is None is reported, but does not make a measurement invalid: virtual machines report no temperatures.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 from edgeshift.benchmarks.latency.mode import MODES
 from edgeshift.benchmarks.latency.result import ArtifactResult, Repeat, SensorReading, Settings
 
-#: Largest relative difference of a core's clock between the ends of repeats that counts as stable.
+#: A clock is stable if its values at the ends of the repeats differ by less than this, relative to the highest.
 CLOCK_TOLERANCE = 0.10
 #: End of a throttling reason that describes the past and not the present.
 PAST = "since it started"
@@ -22,12 +22,12 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
     """The flags of one measurement.
 
     Attributes:
-        min_duration_met, min_steps_met: every repeat has the seconds, the steps of its mode.
+        min_duration_met, min_steps_met: every repeat has the minimum seconds, and the minimum steps, of its mode.
         warm: the latency had settled in every repeat when timing began.
         thermal_ok: the device was never above the maximum temperature and did not throttle.
-        clocks_stable: clocks at the ends of repeats differ by less than ``CLOCK_TOLERANCE``.
+        clocks_stable: the clocks at the ends of the repeats differ by less than ``CLOCK_TOLERANCE``.
         checked: the artifact's self-check passed on the device.
-        enough_repeats: there are as many repeats as the mode has.
+        enough_repeats: there are at least as many repeats as the mode needs.
         valid: no flag is False.
         reasons: {flag: why it is not True}.
     """
@@ -64,7 +64,7 @@ Flag = tuple[bool | None, str]
 
 
 def check_validity(artifact: ArtifactResult, settings: Settings, governors: Sequence[str]) -> Validity:
-    """Return the flags of one artifact, by the settings of the run and the device's frequency governors."""
+    """Return the flags of one artifact. ``governors`` are the device's frequency governors, as in ``Facts``."""
     repeats, needed = artifact.repeats, MODES[settings.mode].repeats
     cold = sum(not repeat.warm for repeat in repeats)
     enough = f"mode {settings.mode} needs {needed} repeats, each a fresh process, and there are {len(repeats)}"
@@ -83,10 +83,10 @@ def check_validity(artifact: ArtifactResult, settings: Settings, governors: Sequ
 
 
 def new_throttling(before: SensorReading, *later: SensorReading) -> tuple[str, ...] | None:
-    """Return why the device throttled after a reading; empty: it did not; None: the device does not report it.
+    """Return why the device throttled between a reading and later ones; empty: it did not; None: not reported.
 
-    A reason that was present before counts as well, because the device was throttled while it ran. A reason about the
-    past counts only if it is new.
+    A device that throttled already at the first reading counts, because it ran throttled. A reason that describes the
+    past ("... since it started") counts only if the first reading does not have it.
     """
     if before.throttled is None or all(reading.throttled is None for reading in later):
         return None
@@ -101,10 +101,10 @@ def _min_duration(repeats: Sequence[Repeat], settings: Settings) -> Flag:
     if settings.mode == "sustained":
         needed_minutes = settings.minutes or 1
         minutes = min(len(repeat.minutes) for repeat in repeats)
-        return minutes >= needed_minutes, f"a repeat of {minutes} minutes, and {needed_minutes} were asked for"
+        return minutes >= needed_minutes, f"a repeat has {minutes} of the {needed_minutes} minutes that were requested"
     needed = max(settings.seconds, MODES[settings.mode].seconds)
     seconds = min(repeat.seconds for repeat in repeats)
-    return seconds >= needed, f"a repeat of {seconds:.1f} s, and mode {settings.mode} needs {needed:g} s"
+    return seconds >= needed, f"a repeat lasted {seconds:.1f} s, and mode {settings.mode} needs {needed:g} s"
 
 
 def _min_steps(repeats: Sequence[Repeat], settings: Settings) -> Flag:
@@ -112,11 +112,11 @@ def _min_steps(repeats: Sequence[Repeat], settings: Settings) -> Flag:
     if not steps and any(repeat.reported for repeat in repeats):
         return False, "no samples: a vendor's program reports only its own figures"
     needed = max(settings.steps, MODES[settings.mode].steps)
-    return steps >= needed, f"a repeat of {steps:,} steps, and mode {settings.mode} needs {needed:,}"
+    return steps >= needed, f"a repeat has {steps:,} steps, and mode {settings.mode} needs {needed:,}"
 
 
 def _thermal(repeats: Sequence[Repeat], settings: Settings) -> Flag:
-    # A sustained run measures what heat does, so only its start has to be cool.
+    # A sustained run measures the effect of heat, so the device has to be cool only at its start.
     sustained = settings.mode == "sustained"
     readings = [repeat.before for repeat in repeats] + ([] if sustained else [repeat.after for repeat in repeats])
     hottest = max(((degrees, name) for r in readings for name, degrees in r.temperatures.items()), default=None)
@@ -133,8 +133,8 @@ def _thermal(repeats: Sequence[Repeat], settings: Settings) -> Flag:
 
 def _clocks(repeats: Sequence[Repeat], settings: Settings, governors: Sequence[str]) -> Flag:
     if settings.mode == "sustained":
-        return None, "clocks may fall in a sustained run"
-    # Readings after repeats only: before a repeat the cores are idle and have any clock.
+        return None, "clocks are not compared in a sustained run, because heat may lower them"
+    # Only readings after repeats are used: before a repeat, the cores are idle and may have any clock.
     clocks = [_busy_clocks(repeat, settings) for repeat in repeats]
     if not governors or not all(clocks):
         return None, f"the device does not report its {'clocks' if governors else 'frequency governor'}"
@@ -149,12 +149,12 @@ def _clocks(repeats: Sequence[Repeat], settings: Settings, governors: Sequence[s
 
 
 def _busy_clocks(repeat: Repeat, settings: Settings) -> dict[str, float]:
-    """Return {core: MHz} of what ran the artifact: the GPU, the pinned cores, or else the fastest core."""
+    """Return the clocks, {core: MHz}, of the GPU or the pinned cores that ran the artifact, or of the fastest core."""
     reading = repeat.after
     if reading.gpu and any(word in repeat.runtime.lower() for word in ("tensorrt", "cuda")):
         return {"the GPU": reading.gpu}
     known = {core: clock for core, clock in reading.clock.items() if clock > 0}
-    if "arm" in known:  # all cores of a Raspberry Pi share one clock, and the firmware measures it
+    if "arm" in known:  # the clock that all cores of a Raspberry Pi share, as its firmware measures it
         return {"arm": known["arm"]}
     pinned = {name: known[name] for name in (f"cpu{core}" for core in settings.cores or ()) if name in known}
     return pinned or ({"the fastest core": max(known.values())} if known else {})

@@ -1,7 +1,7 @@
-"""Time an artifact on a phone without Python by the runtime vendors' own benchmark programs.
+"""Time an artifact on a phone without Python, with the runtime vendors' own benchmark programs.
 
-They time the bare graph with inputs of their own and do not carry the state, so the result has less than the agent's:
-no phases except inference, no self-check, and often only statistics instead of samples. The report notes this.
+These programs time the bare graph with inputs of their own and do not carry the states. Their result has only the
+phase "infer", no self-check, and often statistics instead of samples. The report notes this.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from edgeshift.benchmarks.latency.sensors import cool_down, read_sensors
 from edgeshift.benchmarks.latency.vendor_output import VendorTimes, parse_benchmark_model, parse_executor_runner
 from edgeshift.errors import DeviceError
 
-#: The folders in which a program is searched on an Android phone, in this order.
+#: The folders of an Android phone that are searched for a program, in this order.
 FOLDERS = ("/data/local/tmp/edgeshift", "/data/local/tmp")
 #: Seconds for a short command, for the cool-down, for starting a program, and for one execution on a slow phone.
 TIMEOUT, COOL_DOWN_TIMEOUT, OVERHEAD, SLOWEST_STEP = 20.0, 300.0, 300.0, 10.0
-#: The executions of executor_runner that estimate how many are needed, and the most that are run.
+#: Number of executions in a pilot run of executor_runner, which estimates how many are needed, and the maximum number.
 PILOT_RUNS, MAX_RUNS = 10, 1_000_000
-#: A script that runs a program and then prints what it wrote into Android's log, where ExecuTorch writes on Android.
+#: A script that runs a program and then prints its lines in Android's log, because ExecuTorch writes there on Android.
 _WITH_LOG = '"$@" & p=$!; wait $p; s=$?; logcat -d -v raw --pid=$p -s ExecuTorch:V 2>/dev/null; exit $s'
 
 
 class Program(NamedTuple):
     """A vendor's program: its name, the inputs that it feeds to the artifact, and the function that runs it.
 
-    The function takes a device, the start of the command, the artifact's path there and the settings. It returns the
-    times, and whether the latency had settled before them.
+    The function takes a device, the start of the command, the artifact's path on the device, and the settings. It
+    returns the times, and whether the latency had settled before the timed executions.
     """
 
     name: str
@@ -50,7 +50,7 @@ def measure_vendor(device: Device, artifact: Path, settings: Settings, program: 
     Args:
         artifact: a .tflite or .pte file.
         settings: steps, seconds, threads, cores and the maximum temperature are used.
-        program: the program, built for the phone; None: it is in one of ``FOLDERS`` on the phone.
+        program: path of the program, which is copied to the phone; None: the phone has it in one of ``FOLDERS``.
 
     Raises:
         DeviceError: the program cannot run this artifact or these settings, is missing, fails, or prints no result.
@@ -74,7 +74,7 @@ def measure_vendor(device: Device, artifact: Path, settings: Settings, program: 
         before=before,
         after=read_sensors(device.facts),
         waited=waited,
-        energy=Energy(reason="a vendor's program was timed"),
+        energy=Energy(reason="not measured with a vendor's program"),
         runtime=f"{tool.name} (its vendor's program; {tool.inputs}, {states}{load})",
         reported=times.figures,
     )
@@ -89,7 +89,7 @@ def find_program(artifact: Path, settings: Settings) -> Program:
     program = PROGRAMS.get(artifact.suffix.lower())
     if program is None:
         known = " and ".join(PROGRAMS)
-        raise DeviceError(f"{artifact.name}: vendors' programs run {known}, not {artifact.suffix or 'this file'}")
+        raise DeviceError(f"{artifact.name}: the vendors' programs run {known}, not {artifact.suffix or 'this file'}")
     given = [f"--mode {settings.mode}"] if settings.mode in ("paced", "sustained") else []
     given += ["--lock-clocks"] * settings.locked + ["--option"] * bool(settings.options)
     if given:
@@ -98,7 +98,7 @@ def find_program(artifact: Path, settings: Settings) -> Program:
 
 
 def _push_program(device: Device, program: Path | None, name: str) -> str:
-    """Return the path of the program on the phone, after copying it there if it was given."""
+    """Copy the program to the phone, if one was given, and return its path there."""
     if program is None:
         paths = [f"{folder}/{name}" for folder in FOLDERS]
         find = 'for f in "$@"; do if [ -x "$f" ] && [ -f "$f" ]; then echo "$f"; exit 0; fi; done; exit 1'
@@ -140,12 +140,12 @@ def _time_executor_runner(
     first = pilot.first if pilot.first is not None else run(1, SLOWEST_STEP).first or 0.0
     mean = max((pilot.runs * pilot.figures["mean"] - first) / (pilot.runs - 1), 1.0) / 1e6
     warmup = max(2 * WINDOW_STEPS, math.ceil(2 * WARM_SECONDS / mean))
-    # A fifth more than estimated, as executions may become faster when the phone is warm.
+    # 20% more than estimated, because executions may become faster when caches and clocks have warmed up.
     timed = max(settings.steps, math.ceil(1.2 * settings.seconds / mean))
     count = min(warmup + timed, MAX_RUNS)
     times = run(count, 10 * count * mean)
     if not times.samples:
-        # There is one time for all executions: no warm-up can be left out, and nothing shows that latency had settled.
+        # Only the total time is reported, so warm-up cannot be excluded, and whether the latency settled is unknown.
         return times._replace(first=first), False
     early, late, kept = times.samples[: warmup // 2], times.samples[warmup // 2 : warmup], times.samples[warmup:]
     settled = abs(median(late) - median(early)) <= SETTLED * median(early)

@@ -1,9 +1,9 @@
-"""Parse the output of the runtime vendors' own benchmark programs, in the formats of several years.
+"""Parse the output of the runtime vendors' own benchmark programs, in the formats of older and newer versions.
 
     benchmark_model   of TensorFlow Lite and LiteRT: statistics of the warm-up and of the run, and one line at the end
     executor_runner   of ExecuTorch: one line at the end, and in newer versions one line per execution
 
-Both print to the terminal or to Android's log, with different prefixes, so patterns are searched within lines.
+Both print to the terminal or to Android's log, with different prefixes, so patterns are searched anywhere in a line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from edgeshift.errors import DeviceError
 
 _PAIR = re.compile(r"(\w+)=([-+.\w]+)")
-#: A line of statistics. Those of the program's profiler have words before them and do not match.
+#: A line of statistics. Lines of the program's profiler have other words before "count=" and do not match.
 _COUNT = re.compile(r"(?:^|INFO: |\btflite\s*: )(count=\d.*)$")
 _TIMINGS = re.compile(r"nference timings in us: (.*)$")
 _ITERATION = re.compile(r"\bIteration (\d+) of (\d+): ([-+.\w]+) ms")
@@ -29,12 +29,12 @@ _MAX = 1e12
 
 
 class VendorTimes(NamedTuple):
-    """What a program reports about one run. Times are microseconds; None or empty: not reported.
+    """The times that a program reports for one run, microseconds; None or empty: not reported.
 
     Attributes:
         load, first: time to load and prepare the artifact, and of the first execution.
         warmup: number of executions before the timed ones.
-        warmup_time: median, or else mean, time of an execution of the warm-up.
+        warmup_time: median time of an execution of the warm-up, or the mean if no median is reported.
         runs, figures: number of timed executions, and their statistics by name; "mean" is always among them.
         samples: time of every execution, in order.
     """
@@ -92,7 +92,7 @@ def parse_executor_runner(output: str) -> VendorTimes:
     count = int(executed[1])
     times = {int(match[1]): _number(match[3]) for line in lines if (match := _ITERATION.search(line))}
     complete = [times.get(index) for index in range(1, count + 1)] if len(times) == count else []
-    # Android's log drops its oldest lines. What is left of an incomplete list is not a fair sample.
+    # Android's log drops its oldest lines, and the remaining ones would not be a fair sample.
     samples = () if None in complete else tuple(round(time * 1e3, 3) for time in complete if time is not None)
     loaded = next((match for line in lines if (match := _LOADED.search(line))), None)
     load = _number(loaded[1]) if loaded else None
@@ -118,7 +118,7 @@ def _find(times: dict[str, str], *names: str) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    """Return a number that can be a time; None: the text is none."""
+    """Return the number in a text; None: the text is not a number, or the number cannot be a time."""
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The worker: it runs on the device, in a fresh process for every command, as an installed module or out of the agent.
+"""The worker measures on the device. It is a fresh process for every command, of the installed module or of the agent.
 
     probe                       report facts, versions and runtimes
     bench JOB.json              measure one repeat
@@ -6,8 +6,8 @@
     logits ARTIFACT CLIPS.npz   compute the logits of every frame of every clip, each clip from fresh states
     sample UNIT VOLTAGE CURRENT sample power until stopped; used by ``bench``
 
-It answers with messages on standard output (``messages``). It needs numpy, msgspec and a runtime, and OpenCV only to
-resize frames.
+It prints its results to standard output, as messages (see ``messages``). It needs numpy, msgspec and a runtime, and
+OpenCV only to resize frames.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ from edgeshift.stream.percentiles import percentile
 from edgeshift.stream.selfcheck import self_check
 from edgeshift.targets import RUNTIMES, find_runtime
 
-#: Seconds of a minute; tests shorten it.
+#: Seconds of a minute of a sustained run; tests shorten it.
 MINUTE = 60.0
-#: The largest file of frames that is read, bytes.
+#: Maximum size of a file of frames, bytes.
 MAX_BYTES = 1 << 31
 
 
@@ -78,16 +78,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def probe() -> None:
-    """Report the facts of the device, and the versions of what is installed."""
+    """Report the facts of the device, and the versions of Python, numpy and the installed runtimes."""
     versions = {name: filter(None, map(_version, runtime.packages.values())) for name, runtime in RUNTIMES.items()}
-    found = Probe(
+    result = Probe(
         facts=read_facts(),
         python=platform.python_version(),
         numpy=np.__version__,
         opencv=importlib.util.find_spec("cv2") is not None,
         runtimes={name: version for name, known in versions.items() for version in islice(known, 1)},
     )
-    write_message(Probed(probe=found))
+    write_message(Probed(probe=result))
 
 
 def bench(path: str) -> None:
@@ -173,7 +173,7 @@ def logits(artifact: str, clips: str) -> None:
 def _run_sustained(
     stream: Stream, frames: list[Any], settings: Settings, minutes: list[Minute], tick: Callable[[], None]
 ) -> Steps:
-    """Step for some minutes, and send each minute when it ends, so that a lost device loses no minutes before."""
+    """Run steps for some minutes, and send each minute when it ends, so that it is not lost if the device is."""
     run = Steps()
     start = perf_counter()
     for index in range(settings.minutes or 1):
@@ -216,7 +216,7 @@ def _load(path: str, runtime: str | None = None, **options: Any) -> Model:
     except RuntimeMissingError as error:
         if not sys.argv[0].endswith(".pyz"):
             raise
-        # edgeshift is not installed on the device, so the extra that the error names does not help there.
+        # edgeshift is not installed on the device, so the error's advice to install an extra of it does not help.
         package = next(iter(find_runtime(Path(path), runtime).packages.values()))
         command = f"{sys.executable} -m pip install {package}"
         raise EdgeshiftError(f"the device has no {package}: run {command} on it") from error

@@ -1,4 +1,4 @@
-"""The driver: turns, stored repeats and lost devices over a recorded device, and real processes on this machine."""
+"""Measurements: turns, stored repeats and lost devices on a recorded device, and real processes on this machine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MEMORY = Memory(before=1, loaded=2, peak=3, closed=1)
 def wait_until(condition, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, f"the condition was not met within {seconds} s"
         time.sleep(0.1)
 
 
@@ -61,7 +61,7 @@ def board(capsys):
 
 
 def plan(folder: Path, device: RecordedDevice, artifacts: int = 2, **changes) -> Plan:
-    """Return a measurement of some artifacts; ``changes`` replace settings."""
+    """Return the plan of a measurement of ``artifacts`` artifacts; ``changes`` replace settings."""
     candidates = []
     for index in range(artifacts):
         path = folder / f"{index}.tflite"
@@ -70,7 +70,7 @@ def plan(folder: Path, device: RecordedDevice, artifacts: int = 2, **changes) ->
     return Plan(device, candidates, msgspec.structs.replace(SETTINGS, **changes), "drawn", device.facts())
 
 
-def test_artifacts_take_turns(tmp_path, board):
+def test_repeats_of_artifacts_take_turns(tmp_path, board):
     device = board()
     report = measure(plan(tmp_path, device))
     assert [[repeat.runtime for repeat in artifact.repeats] for artifact in report.subjects] == [
@@ -85,7 +85,7 @@ def test_artifacts_take_turns(tmp_path, board):
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
 
 
-def test_a_run_that_lost_its_device_is_resumed_where_it_stopped(tmp_path, board):
+def test_a_resumed_run_measures_only_the_repeats_after_the_device_was_lost(tmp_path, board):
     path = tmp_path / "r.jsonl"
     lost = measure(plan(tmp_path, board(lost_after=3)), Journal(path)).subjects
     assert [len(artifact.repeats) for artifact in lost] == [2, 1]
@@ -110,7 +110,7 @@ def test_a_run_that_lost_its_device_is_resumed_where_it_stopped(tmp_path, board)
     ],
     ids=str,
 )
-def test_stored_repeats_count_only_under_equal_settings(tmp_path, board, change, calls):
+def test_stored_repeats_are_used_only_for_equal_settings(tmp_path, board, change, calls):
     path = tmp_path / "r.jsonl"
     measure(plan(tmp_path, board()), Journal(path))
     device = board()
@@ -118,7 +118,7 @@ def test_stored_repeats_count_only_under_equal_settings(tmp_path, board, change,
     assert len(device.calls) == calls
 
 
-def test_a_clip_that_changed_under_its_name_is_measured_again(tmp_path, board):
+def test_a_clip_with_other_frames_under_the_same_name_is_measured_again(tmp_path, board):
     clip, path = tmp_path / "clip.avi", tmp_path / "r.jsonl"
     for value, calls in ((10, 8), (10, 0), (200, 8)):
         write_video(clip, [np.full((48, 64, 3), value, np.uint8)] * 2, 10.0)
@@ -133,7 +133,7 @@ def test_a_worker_that_fails_ends_the_run(tmp_path):
         measure(plan(tmp_path, device))
 
 
-def test_only_this_machine_measures_an_artifact_that_is_a_folder(tmp_path, board):
+def test_an_artifact_that_is_a_folder_is_measured_only_on_this_machine(tmp_path, board):
     device, folder = board(), tmp_path / "a.mlpackage"
     folder.mkdir()
     candidate = Candidate(folder, stream_spec(), "0" * 64, 1)
@@ -151,8 +151,8 @@ def test_frames_are_drawn_or_come_from_a_clip(tmp_path):
         read_frames(str(tmp_path / "gone.mp4"), 80, 60)
 
 
-def test_a_sustained_run_that_lost_its_device_keeps_its_minutes(tmp_path, board, capsys):
-    """They are in the report and in the journal. The repeat is not complete, and a resumed run measures it again."""
+def test_the_minutes_before_a_device_was_lost_are_kept(tmp_path, board, capsys):
+    """Report and journal have them. The repeat is incomplete, so a resumed run measures it again."""
     started = reports.repeat(**dict.fromkeys(("pre", "infer", "post", "end_to_end"), ()), partial=True)
     minutes = list(reports.minutes(2))
     capsys.readouterr()
@@ -176,7 +176,7 @@ def test_a_sustained_run_that_lost_its_device_keeps_its_minutes(tmp_path, board,
     assert repeat.after == minutes[-1].reading and repeat.runtime == started.runtime
     assert len(path.read_bytes().splitlines()) == 2
     (summary,) = summarize(reports.report(artifact, mode="sustained", minutes=5))
-    assert not summary.validity.valid and "a repeat of 2 minutes, and 5" in " ".join(summary.validity.failures)
+    assert not summary.validity.valid and "a repeat has 2 of the 5 minutes" in " ".join(summary.validity.failures)
     (artifact,) = measure(plan(tmp_path, board(), **sustained), Journal(path, resume=True)).subjects
     assert not artifact.repeats[0].partial and artifact.lost is None
 
@@ -201,14 +201,14 @@ def test_real_processes_give_samples_of_all_phases(made, target, mode, changes):
     counts = {len(samples) for samples in (repeat.pre, repeat.infer, repeat.post, repeat.end_to_end)}
     assert len(counts) == 1 and counts.pop() >= (20 if mode == "rapid" else 10)
     parts = np.add(np.add(repeat.pre, repeat.infer), repeat.post)
-    assert (parts <= np.add(repeat.end_to_end, 0.3)).all()  # each is rounded to tenths of a microsecond
+    assert (parts <= np.add(repeat.end_to_end, 0.3)).all()  # every time is rounded to a tenth of a microsecond
     assert (repeat.offered or 0) >= 20 if mode == "paced" else repeat.offered is None
     assert artifact.memory is not None and artifact.memory.loaded > artifact.memory.before
 
 
 @pytest.mark.slow
-def test_minutes_of_a_sustained_run_arrive_as_they_end(made, monkeypatch):
-    """A minute lasts half a second here."""
+def test_each_minute_of_a_sustained_run_is_sent_when_it_ends(made, monkeypatch):
+    """Minutes last half a second in this test."""
     from edgeshift.benchmarks.devices.agent import WORKER
 
     settings = msgspec.structs.replace(SETTINGS, mode="sustained", minutes=3, repeats=1)
@@ -226,7 +226,7 @@ def test_minutes_of_a_sustained_run_arrive_as_they_end(made, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_worker_ends_when_the_command_is_killed(made, tmp_path, number):
-    """A worker that went on would slow the next run down."""
+    """A worker that kept running would slow down the next measurement."""
     code = (
         "import sys; from edgeshift.benchmarks.latency import mode; mode.MODES['rapid'] = mode.Length(20, 300.0, 2);"
         "from edgeshift.cli import main; main(sys.argv[1:])"

@@ -1,4 +1,4 @@
-"""Sensors, cool-down, locked clocks and memory."""
+"""Code that runs on the device: sensors, cool-down, locked clocks and memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgeshift.errors import DeviceError
 
 
 def sensors(*degrees):
-    """Return a function that plays readings of one sensor, and repeats the last one."""
+    """Return a function that returns the given readings of one sensor in turn, and then repeats the last one."""
     readings = [
         SensorReading(temperatures={"cpu": value} if value else {}, clock={}, throttled=None) for value in degrees
     ]
@@ -41,7 +41,7 @@ class Clock:
     [((60.0,), 0.0), ((90.0, 85.0, 79.0), 10.0), ((90.0,), 60.0), ((None,), 0.0)],
     ids=["cool", "cools down", "stays hot", "not reported"],
 )
-def test_cool_down_waits_until_the_device_is_cool_or_the_timeout(degrees, waited):
+def test_cool_down_waits_until_the_device_is_cool_or_the_timeout_has_passed(degrees, waited):
     clock = Clock()
     reading, seconds = cool_down(80.0, 60.0, sensors(*degrees), clock.wait, clock)
     assert seconds == waited
@@ -91,7 +91,7 @@ def test_clocks_that_cannot_be_locked_are_an_error(tmp_path, monkeypatch):
         pass
 
 
-def test_one_governor_that_cannot_be_restored_does_not_keep_the_others(tmp_path, monkeypatch, capsys):
+def test_governors_are_restored_even_if_one_of_them_fails(tmp_path, monkeypatch, capsys):
     now = governors(tmp_path, "schedutil", "powersave", "ondemand")
     original = type(tmp_path).write_text
 
@@ -107,14 +107,14 @@ def test_one_governor_that_cannot_be_restored_does_not_keep_the_others(tmp_path,
     assert "the clocks of cpu0 could not be restored" in capsys.readouterr().err
 
 
-def test_an_error_of_the_block_is_raised_unchanged(tmp_path):
+def test_an_error_inside_the_block_is_raised_unchanged(tmp_path):
     governors(tmp_path, "schedutil")
     with pytest.raises(PermissionError, match="something else"), locked_clocks(tmp_path):
         raise PermissionError("something else")
 
 
-def test_a_jetson_is_locked_by_jetson_clocks(tmp_path, monkeypatch):
-    """The program is a script that records its arguments."""
+def test_the_clocks_of_a_jetson_are_locked_by_jetson_clocks(tmp_path, monkeypatch):
+    """Here, jetson_clocks is a script that records its arguments."""
     program, record = tmp_path / "jetson_clocks", tmp_path / "record"
     program.write_text(f'#!/bin/sh\necho "$1" >> {record}\n')
     program.chmod(0o755)
@@ -140,14 +140,14 @@ def load():
     kept.append(np.ones(1 << 26, np.uint8))
     return model().stream()
 
-found = memory.measure_memory(load, [np.zeros((64, 64, 3), np.uint8)])
+measured = memory.measure_memory(load, [np.zeros((64, 64, 3), np.uint8)])
 kept.clear()
-print(msgspec.json.encode((found, memory.resident())).decode())
+print(msgspec.json.encode((measured, memory.resident())).decode())
 """
 
 
-def test_memory_grows_and_shrinks_by_64_mb_that_are_allocated_and_released():
-    """A process of its own has no other memory to release."""
+def test_allocating_and_releasing_64_mb_shows_in_the_resident_memory():
+    """It runs in a new process, which has no other memory that it could release."""
     argv = [sys.executable, "-c", ALLOCATES, str(Path(__file__).parents[2])]
     output = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     measured, after = msgspec.json.decode(output, type=tuple[Memory, int])

@@ -60,19 +60,19 @@ def test_the_loop_ends_when_steps_and_seconds_are_reached(steps, seconds, count)
     assert timed.late is timed.offered is None
 
 
-def test_every_step_is_kept_in_order():
+def test_the_times_of_all_steps_are_kept_in_order():
     costs = [0.5, 0.25, 1.0, 0.125]
     clock = Clock(costs)
     timed = run_steps(clock.stream(), FRAMES, 4, 0.0, clock)
     assert timed.totals == costs and timed.seconds == 1.875
 
 
-def test_a_long_run_keeps_evenly_spaced_steps(monkeypatch):
+def test_a_long_run_keeps_the_times_of_evenly_spaced_steps(monkeypatch):
     monkeypatch.setattr(loop, "MAX_SAMPLES", 10)
     run, number = Steps(), 0
     for length in (3, 4, 1, 9, 7, 30):
         numbers = [float(number + index) for index in range(length)]
-        run.add(Steps([Timings(one, 0.0, 0.0) for one in numbers], numbers, float(length), length), float(number))
+        run.add(Steps([Timings(value, 0.0, 0.0) for value in numbers], numbers, float(length), length), float(number))
         number += length
         assert len(run.totals) < 10 and run.count == run.seconds == number
         assert run.totals == list(range(0, number, run.every)) == [timing.pre for timing in run.timings]
@@ -93,7 +93,7 @@ def test_warm_up_ends_after_its_timeout():
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 9.0])
-def test_a_slow_device_can_be_warm(seconds):
+def test_the_latency_of_a_slow_device_can_settle(seconds):
     clock = Clock(repeat(seconds))
     steps, warm = warm_up(clock.stream(), FRAMES, clock)
     assert (warm and steps >= 10) or seconds == 9.0, "two windows of nine-second steps exceed the timeout"
@@ -105,7 +105,7 @@ def test_a_slow_device_can_be_warm(seconds):
     [
         (repeat(0.0625), [0, 1, 2, 3, 4, 0], 0, 17),
         ([0.0625, 0.0625, 0.15625, *[0.0625] * 50], [0, 1, 2, 3, 4, 0], 1, 17),
-        # Steps take two and a half frames: after frame 0 the newest is frame 2, then frame 5.
+        # A step takes 2.5 frame intervals: the frame that follows frame 0 is frame 2, and then frame 5.
         (repeat(0.3125), [0, 2, 0], None, None),
     ],
     ids=["in time", "one is late", "too slow"],
@@ -120,7 +120,7 @@ def test_paced_steps_at_eight_frames_per_second(costs, frames, late, offered):
         assert (timed.late, timed.offered, timed.count) == (late, offered, offered)
 
 
-def test_garbage_collection_is_disabled_and_enabled_again():
+def test_garbage_collection_is_disabled_in_the_block_and_restored_afterwards():
     assert gc.isenabled()
     with no_collection():
         assert not gc.isenabled()

@@ -1,4 +1,4 @@
-"""Energy from the files of a board's power meters, which are written by these tests."""
+"""Energy from the files of a board's power sensors. The tests write these files."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ BATTERY = {
 }
 
 
-def test_power_sources_are_found(tmp_path):
-    assert find_source(tmp_path) == "nothing measures power here: no RAPL, no Jetson rail, no battery gauge"
+def test_power_sensors_are_found(tmp_path):
+    assert find_source(tmp_path) == "this device has no power sensor: no RAPL, no Jetson rail, no battery gauge"
     for name, files, words in (
         ("a", RAPL, "RAPL package"),
         ("b", JETSON, "Jetson rail VDD_IN"),
         ("c", BATTERY, "battery gauge"),
     ):
         write(tmp_path / name, files)
-        found = find_source(tmp_path / name)
-        assert isinstance(found, Source) and found.name == words
+        source = find_source(tmp_path / name)
+        assert isinstance(source, Source) and source.name == words
     write(tmp_path / "d", {**JETSON, "sys/class/hwmon/hwmon3/in1_label": "VDD_SOC"})
     assert isinstance(find_source(tmp_path / "d"), str)
 
 
-def test_a_counter_that_only_root_can_read_is_a_reason(tmp_path, monkeypatch):
+def test_a_counter_that_only_root_can_read_gives_a_reason_instead_of_a_sensor(tmp_path, monkeypatch):
     write(tmp_path, RAPL)
     original = type(tmp_path).read_text
 
@@ -78,7 +78,7 @@ def test_energy_of_a_counter_that_restarts(tmp_path, monkeypatch):
     assert meter.energy.reason is None and meter.energy.idle is None
 
 
-def test_all_packages_count_and_counters_may_restart_more_than_once(tmp_path, monkeypatch):
+def test_all_packages_are_found_and_counters_may_restart_more_than_once(tmp_path, monkeypatch):
     second = {name.replace("rapl:0", "rapl:1").replace("package-0", "package-1"): text for name, text in RAPL.items()}
     second["sys/class/powercap/intel-rapl:1/name"] = "package-1"
     write(tmp_path, {**RAPL, **second})
@@ -95,12 +95,12 @@ def test_all_packages_count_and_counters_may_restart_more_than_once(tmp_path, mo
 
 
 @pytest.mark.parametrize("status", ["Charging", "Full", "Not charging", "Unknown"])
-def test_a_battery_that_is_charged_does_not_measure(tmp_path, status):
+def test_the_gauge_of_a_battery_that_is_charged_is_not_used(tmp_path, status):
     write(tmp_path, {**BATTERY, "sys/class/power_supply/battery/status": status})
     assert find_source(tmp_path) == f"the battery is {status.lower()}, so its gauge includes the charger"
 
 
-def test_equal_readings_of_a_gauge_are_not_samples(tmp_path, monkeypatch):
+def test_equal_readings_of_a_gauge_do_not_count_as_samples(tmp_path, monkeypatch):
     write(tmp_path, BATTERY)
     monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
     meter = Meter(find_source(tmp_path))
@@ -109,8 +109,8 @@ def test_equal_readings_of_a_gauge_are_not_samples(tmp_path, monkeypatch):
     assert meter.energy.joules is None and "gave 0.0 samples per second" in str(meter.energy.reason)
 
 
-def playing(*samples, wait=0.0):
-    """Return the command of a sampling process that plays samples (seconds, watts), and waits."""
+def sampling_command(*samples, wait=0.0):
+    """Return a function for ``_own_command`` whose program prints samples (seconds, watts), and then waits."""
     lines = "".join(f"write_message(PowerSample(seconds={seconds}, watts={watts}));" for seconds, watts in samples)
     code = (
         "import time; from edgeshift.benchmarks.devices.messages import write_message;"
@@ -119,7 +119,7 @@ def playing(*samples, wait=0.0):
     return lambda: [sys.executable, "-c", code]
 
 
-def test_a_long_run_has_more_samples_than_a_pipe_holds(tmp_path, monkeypatch):
+def test_a_long_run_may_have_more_samples_than_a_pipe_holds(tmp_path, monkeypatch):
     write(tmp_path, JETSON)
     monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
     code = (
@@ -141,11 +141,11 @@ def test_sampling_that_ends_early_gives_no_energy(tmp_path, monkeypatch):
     write(tmp_path, JETSON)
     monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
     monkeypatch.setattr(power, "SLACK", 0.0)
-    monkeypatch.setattr(power, "_own_command", playing(*((index / 100, 5.0) for index in range(9))))
+    monkeypatch.setattr(power, "_own_command", sampling_command(*((index / 100, 5.0) for index in range(9))))
     meter = Meter(find_source(tmp_path))
     with meter.measured():
         time.sleep(0.2)
-    assert meter.energy.joules is None and "was read for 0 of" in str(meter.energy.reason)
+    assert meter.energy.joules is None and "was sampled for only 0 of" in str(meter.energy.reason)
 
 
 def test_a_short_run_gives_no_energy(tmp_path):
@@ -153,11 +153,11 @@ def test_a_short_run_gives_no_energy(tmp_path):
     meter = Meter(Source("RAPL package", ((tmp_path / "uj", 0),)))
     with meter.measured():
         pass
-    assert meter.energy.joules is None and "energy needs 10 s" in str(meter.energy.reason)
+    assert meter.energy.joules is None and "to measure energy needs 10 s" in str(meter.energy.reason)
 
 
-def test_a_rail_is_sampled_and_integrated(tmp_path, monkeypatch):
-    """5 V and 1.2 A are 6 watts."""
+def test_the_power_of_a_rail_is_sampled_and_integrated(tmp_path, monkeypatch):
+    """5 V times 1.2 A is 6 W."""
     write(tmp_path, JETSON)
     monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
     source = find_source(tmp_path)
@@ -174,22 +174,22 @@ def test_a_rail_is_sampled_and_integrated(tmp_path, monkeypatch):
 def test_a_slow_gauge_gives_no_energy(tmp_path, monkeypatch):
     write(tmp_path, JETSON)
     monkeypatch.setattr(power, "MIN_SECONDS", 0.0)
-    monkeypatch.setattr(power, "_own_command", playing((0.0, 1.0), (9.0, 1.0), wait=9))
+    monkeypatch.setattr(power, "_own_command", sampling_command((0.0, 1.0), (9.0, 1.0), wait=9))
     meter = Meter(find_source(tmp_path))
     with meter.measured():
         time.sleep(0.1)
     assert meter.energy.joules is None and "samples per second, and 10 are needed" in str(meter.energy.reason)
 
 
-def test_without_a_source_there_is_a_reason():
-    meter = Meter("nothing here")
-    meter.measure_idle(5.0)  # it does not wait
+def test_without_a_sensor_the_energy_has_a_reason():
+    meter = Meter("no sensor")
+    meter.measure_idle(5.0)  # returns at once
     with meter.measured():
         pass
-    assert meter.energy.reason == "nothing here" and meter.energy.joules is None
+    assert meter.energy.reason == "no sensor" and meter.energy.joules is None
 
 
-def test_energy_is_integrated_by_trapezoids():
+def test_energy_is_integrated_by_the_trapezoidal_rule():
     samples = [PowerSample(seconds=seconds, watts=watts) for seconds, watts in ((0.0, 2.0), (1.0, 4.0), (3.0, 4.0))]
     assert integrate(samples) == 3.0 + 8.0
     assert integrate(samples[:1]) == 0.0

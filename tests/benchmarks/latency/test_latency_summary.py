@@ -1,4 +1,4 @@
-"""Figures from raw samples: percentiles, medians over repeats, spread, heat and energy."""
+"""Figures from raw samples: percentiles, medians over repeats, spread, slowdown by heat, and energy."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def test_a_percentile_needs_enough_samples_in_every_repeat():
 
 
 def test_a_figure_is_the_median_over_repeats_and_not_over_steps():
-    # The repeats have 100 steps of 1, 100 of 2 and 10,000 of 9 microseconds.
-    found = summary_of(
+    # One repeat has 100 steps of 1 microsecond, one has 100 of 2, and one has 10,000 of 9.
+    summary = summary_of(
         *(reports.repeat(**samples([value] * count)) for value, count in ((1, 100), (2, 100), (9, 10_000)))
     )
-    assert found.phases["end_to_end"].p50 == 2 and found.phases["end_to_end"].p90 == 2
-    assert found.repeats == 3 and found.steps == 10_200
+    assert summary.phases["end_to_end"].p50 == 2 and summary.phases["end_to_end"].p90 == 2
+    assert summary.repeats == 3 and summary.steps == 10_200
 
 
 def test_load_and_first_step_are_medians_in_seconds():
-    found = summary_of(*(reports.repeat(load=load, first=load / 2) for load in (0.3, 0.1, 0.2)))
-    assert (found.load, found.first) == (0.2, 0.1)
+    summary = summary_of(*(reports.repeat(load=load, first=load / 2) for load in (0.3, 0.1, 0.2)))
+    assert (summary.load, summary.first) == (0.2, 0.1)
 
 
-def test_spread_over_five_percent_is_unstable():
-    found = summary_of(*(reports.repeat(**samples([value] * 1024)) for value in (100, 102, 104)))
-    assert found.spread == pytest.approx(4 / 102) and not found.unstable and found.warnings == ()
-    found = summary_of(*(reports.repeat(**samples([value] * 70)) for value in (100, 102, 106)))
-    assert found.unstable and "unstable: repeats spread over 5.9%" in found.warnings
+def test_a_spread_of_more_than_five_percent_is_unstable():
+    summary = summary_of(*(reports.repeat(**samples([value] * 1024)) for value in (100, 102, 104)))
+    assert summary.spread == pytest.approx(4 / 102) and not summary.unstable and summary.warnings == ()
+    summary = summary_of(*(reports.repeat(**samples([value] * 70)) for value in (100, 102, 106)))
+    assert summary.unstable and "unstable: p50 varies by 5.9% over the repeats" in summary.warnings
     assert summary_of(reports.repeat()).spread is None
 
 
@@ -66,54 +66,55 @@ def test_steps_per_second():
 
 
 def test_missed_frames_are_summed_over_repeats():
-    found = summary_of(*(reports.repeat(offered=900, missed=missed) for missed in (9, 0, 18)), mode="paced", fps=30.0)
-    assert found.paced is not None and (found.paced.offered, found.paced.missed) == (2700, 27)
-    assert found.paced.share == 0.01
+    summary = summary_of(*(reports.repeat(offered=900, missed=missed) for missed in (9, 0, 18)), mode="paced", fps=30.0)
+    assert summary.paced is not None and (summary.paced.offered, summary.paced.missed) == (2700, 27)
+    assert summary.paced.share == 0.01
     assert summary_of(reports.repeat()).paced is None
     assert deadline(reports.settings("paced", fps=25.0)) == 40_000 and deadline(reports.settings()) is None
 
 
-def test_steps_that_are_not_among_the_samples_count():
-    found = summary_of(msgspec.structs.replace(reports.repeat(**samples([1000] * 100), seconds=2.0), steps=400))
-    assert found.steps == 400 and found.steps_per_second == 200
+def test_steps_without_a_stored_sample_count_as_steps():
+    summary = summary_of(msgspec.structs.replace(reports.repeat(**samples([1000] * 100), seconds=2.0), steps=400))
+    assert summary.steps == 400 and summary.steps_per_second == 200
 
 
-def test_a_minute_of_few_steps_gives_no_slowdown():
+def test_there_is_no_slowdown_if_a_minute_has_too_few_steps():
     whole = reports.minutes(30)
     few = msgspec.structs.replace(whole[0], steps=40, p90=None)
     assert summary_of(reports.repeat(minutes=(few, *whole[1:])), mode="sustained").sustained is None
 
 
-def test_slowdown_is_the_last_minute_over_the_first():
+def test_slowdown_is_the_p90_of_the_last_minute_over_that_of_the_first():
     hot = reports.reading(70.0, throttled=("throttled",))
-    found = summary_of(*(reports.repeat(minutes=reports.minutes(30), after=hot) for _ in range(3)), mode="sustained")
-    assert found.sustained is not None and found.sustained.minutes == 30
-    assert found.sustained.first == pytest.approx(5000) and found.sustained.slowdown == pytest.approx(1.6)
-    assert found.sustained.throttled == ("throttled",)
-    assert found.validity.thermal_ok is True  # a sustained run may become hot
+    summary = summary_of(*(reports.repeat(minutes=reports.minutes(30), after=hot) for _ in range(3)), mode="sustained")
+    assert summary.sustained is not None and summary.sustained.minutes == 30
+    assert summary.sustained.first == pytest.approx(5000) and summary.sustained.slowdown == pytest.approx(1.6)
+    assert summary.sustained.throttled == ("throttled",)
+    assert summary.validity.thermal_ok is True  # a sustained run may become hot
 
 
 def test_energy_of_a_frame():
     energy = Energy(source="RAPL package", idle=2.0, joules=300.0, seconds=60.0, reason=None)
-    found = summary_of(*(reports.repeat(steps=1500, seconds=60.0, energy=energy) for _ in range(3))).energy
-    assert found.source == "RAPL package" and found.reason is None
-    assert found.raw == pytest.approx(300 / 1500) and found.net == pytest.approx((300 - 120) / 1500)
+    joules = summary_of(*(reports.repeat(steps=1500, seconds=60.0, energy=energy) for _ in range(3))).energy
+    assert joules.source == "RAPL package" and joules.reason is None
+    assert joules.raw == pytest.approx(300 / 1500) and joules.net == pytest.approx((300 - 120) / 1500)
     no_idle = msgspec.structs.replace(energy, idle=None)
     assert summary_of(reports.repeat(energy=no_idle)).energy.net is None
     assert summary_of(reports.repeat()).energy == msgspec.structs.replace(
-        found, source=None, raw=None, net=None, reason="nothing here measures power"
+        joules, source=None, raw=None, net=None, reason="this device has no power sensor"
     )
 
 
-def test_figures_of_a_vendors_program_are_not_percentiles():
-    found = summary_of(*(reports.repeat(**samples(()), reported={"mean": value}) for value in (5.0, 7.0, 6.0)))
-    assert found.reported == {"mean": 6.0} and found.phases["infer"].p50 is None and found.steps_per_second is None
-    assert "vendor" in found.validity.reasons["min_steps_met"] and not found.validity.valid
+def test_figures_of_a_vendors_program_are_kept_apart_from_percentiles():
+    summary = summary_of(*(reports.repeat(**samples(()), reported={"mean": value}) for value in (5.0, 7.0, 6.0)))
+    assert summary.reported == {"mean": 6.0} and summary.phases["infer"].p50 is None
+    assert summary.steps_per_second is None
+    assert "vendor" in summary.validity.reasons["min_steps_met"] and not summary.validity.valid
 
 
 def test_an_artifact_without_repeats_has_no_figures():
-    found = summary_of()
-    assert found.load is None and found.runtime == "-" and not found.validity.valid and found.energy.raw is None
+    summary = summary_of()
+    assert summary.load is None and summary.runtime == "-" and not summary.validity.valid and summary.energy.raw is None
 
 
 def test_summaries_are_computed_once_per_report():
@@ -124,8 +125,8 @@ def test_summaries_are_computed_once_per_report():
     assert summarize(other) != first
 
 
-def test_a_summary_as_json_has_the_names_of_stored_reports():
+def test_a_summary_as_json_has_the_field_names_of_stored_reports():
     (summary,) = summarize(reports.report())
-    found = msgspec.to_builtins(summary)
-    assert found["told"] == {} and "reported" not in found
-    assert found["validity"]["valid"] is True and found["phases"]["infer"]["p90"] > found["phases"]["infer"]["p50"]
+    fields = msgspec.to_builtins(summary)
+    assert fields["told"] == {} and "reported" not in fields
+    assert fields["validity"]["valid"] is True and fields["phases"]["infer"]["p90"] > fields["phases"]["infer"]["p50"]

@@ -1,4 +1,4 @@
-"""The rows of a latency report: every figure is shown, and a missing one is a dash."""
+"""The rows of a latency report: every figure is shown, and a missing figure is a dash."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_row_has_a_cell_for_each_column():
     assert len(row) == len(COLUMNS) and "-" not in row and row[0] == "tsm_int8.tflite" and row[-1] == "valid"
 
 
-def test_too_few_samples_are_dashes():
+def test_percentiles_of_too_few_samples_are_dashes():
     (summary,) = summarize(reports.report(reports.subject(steps=19)))
     (row,) = artifact_rows([summary])
     assert row[2:7] == ("-",) * 5 and row[-1] == "not valid"
@@ -54,7 +54,7 @@ def test_facts_about_device_and_settings():
     assert dict(settings_facts(reports.settings(), "1.2"))["mode"] == "normal, at least 1024 steps and 60 s"
 
 
-def test_remarks_of_a_paced_run_with_energy_that_lost_its_device():
+def test_remarks_give_missed_frames_missing_repeats_and_energy():
     energy = Energy(source="Jetson rail VDD_IN", idle=2.0, joules=300.0, seconds=60.0, reason=None)
     artifact = reports.subject(energy=energy, seconds=60.0, offered=1000, missed=25, lost="the device went away")
     (summary,) = summarize(reports.report(artifact, mode="paced", fps=30.0))
@@ -63,11 +63,11 @@ def test_remarks_of_a_paced_run_with_energy_that_lost_its_device():
     assert "200 mJ per frame, 120 mJ without idle power (Jetson rail VDD_IN)" in lines
 
 
-def test_remarks_name_figures_that_edgeshift_did_not_measure():
+def test_remarks_give_figures_that_a_vendors_program_reports():
     nothing = dict.fromkeys(("pre", "infer", "post", "end_to_end"), ())
-    artifact = reports.subject(reported={"mean": 5100.0}, runtime="their tool", **nothing)
+    artifact = reports.subject(reported={"mean": 5100.0}, runtime="a vendor's tool", **nothing)
     (summary,) = summarize(reports.report(artifact))
-    assert "reported by their tool, not measured by edgeshift: mean 5.10 ms" in remarks(summary)
+    assert "reported by a vendor's tool, not measured by edgeshift: mean 5.10 ms" in remarks(summary)
 
 
 def test_remarks_of_a_sustained_run():

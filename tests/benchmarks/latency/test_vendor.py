@@ -37,7 +37,7 @@ count=50 first=37601 curr=37528 min=37413 max=37809 avg=37531.4 std=61
 Average inference timings in us: Warmup: 37625.7, Init: 4183, no stats: 37531.4
 """
 TFLITE_2019 = TFLITE_2018.replace("no stats", "Inference")
-#: The format of 2020 to 2024, with the profiler, which prints statistics as well.
+#: The format of 2020 to 2024, with the output of the profiler, which has statistics as well.
 TFLITE_2021 = """STARTING!
 Log parameter values verbosely: [0]
 Num threads: [2]
@@ -81,13 +81,13 @@ INFO: Inference timings in us: Init: 5579, First inference: 6021, Warmup (avg): 
 INFO: Note: as the benchmark tool itself affects memory footprint, the following is only APPROXIMATE.
 INFO: Memory footprint delta from the start of the tool (MB): init=6.36 overall=10.8
 """
-#: The format of Android's log, for executions that all took equally long.
+#: The format of Android's log. All executions took equally long, so there is only one time.
 LITERT_SAME = """07-14 13:14:52.859 22838 22838 I tflite  : count=2 curr=50(all same) p5=50 median=50 p95=50
 07-14 13:14:56.520 22838 22838 I tflite  : count=25 curr=50(all same) p5=50 median=50 p95=50
 07-14 13:14:56.521 22838 22838 I tflite  : Inference timings in us: Init: 9, First inference: 50, Warmup (avg): 50, \
 Inference (avg): 50
 """
-#: ExecuTorch of 2024 reports no times, of 2025 one for all executions, of 2026 one for each.
+#: ExecuTorch of 2024 reports no times, that of 2025 the total time of all executions, that of 2026 each execution.
 EXECUTORCH_2024 = """I 00:00:00.000526 executorch:executor_runner.cpp:82] Model file m.pte is loaded.
 I 00:00:00.000669 executorch:executor_runner.cpp:161] Method loaded.
 I 00:00:00.000764 executorch:executor_runner.cpp:180] Model executed successfully.
@@ -145,7 +145,7 @@ def test_parse_benchmark_model_in_androids_log() -> None:
     assert times.figures == {"mean": 50, "p5": 50, "p50": 50, "p95": 50}
 
 
-def test_parse_executor_runner_with_samples() -> None:
+def test_parse_executor_runner_with_one_time_per_execution() -> None:
     for text in (EXECUTORCH_2026, EXECUTORCH_LOG):
         times = parse_executor_runner(text)
         assert times.samples == (9944.288, 5000.0, 5100.0) and times.first == 9944.288
@@ -153,7 +153,7 @@ def test_parse_executor_runner_with_samples() -> None:
         assert times.figures["mean"] == pytest.approx(6681.429, abs=0.001)
 
 
-def test_parse_executor_runner_with_one_time() -> None:
+def test_parse_executor_runner_with_a_total_time() -> None:
     times = parse_executor_runner(EXECUTORCH_2025)
     assert times.samples == () and times.first is None and times.load is None
     assert times.runs == 4 and times.figures == {"mean": pytest.approx(5726.221, abs=0.001)}
@@ -226,9 +226,9 @@ def test_measure_a_tflite_artifact_on_a_phone(ready: PhoneDouble, made, tmp_path
     assert (ready.root / "pinned").read_text().split()[-1] == f"{1 << CORE:x}", "pinned"
     [there] = ready.file(FOLDER).glob("*.tflite")
     assert there.read_bytes() == artifact.read_bytes()
-    said = next(query for query in ready.services if "--graph" in query)
-    assert f"--graph={FOLDER}/{there.name} --num_threads=2 --warmup_runs=40" in said
-    assert "--num_runs=64 --min_secs=6.0" in said
+    command = next(query for query in ready.services if "--graph" in query)
+    assert f"--graph={FOLDER}/{there.name} --num_threads=2 --warmup_runs=40" in command
+    assert "--num_runs=64 --min_secs=6.0" in command
     assert msgspec.json.decode(msgspec.json.encode(repeat), type=type(repeat)) == repeat
     transfers = ready.services.count("sync:")
     script.unlink()
@@ -251,7 +251,7 @@ def test_measure_an_executorch_artifact_on_a_phone(ready: PhoneDouble, made) -> 
     ready.program("executor_runner", RUNNER, "data/local/tmp")
     ready.program("logcat", 'cat "$ROOT/log" && rm "$ROOT/log"')
     repeat = measure_vendor(AdbDevice(), artifact, SETTINGS)
-    # 40 executions of warm-up, and 1.2 times the executions of 0.1 s that take 6 s.
+    # 40 executions are warm-up. 60 timed ones of 0.1 s take the required 6 s, and 20% are added.
     assert repeat.warmup == 40 and repeat.infer == (100_000.0,) * 72 and repeat.warm
     assert repeat.reported == {"mean": 100_000.0} and repeat.seconds == pytest.approx(7.2)
     assert (repeat.load, repeat.first) == (0.0035, 0.4)
@@ -263,7 +263,7 @@ def test_measure_an_executorch_artifact_on_a_phone(ready: PhoneDouble, made) -> 
 def test_bench_command_on_a_phone_without_python(
     ready: PhoneDouble, made, tmp_path: Path, monkeypatch, capsys, target: str
 ) -> None:
-    """By default the program is pinned to the fastest cores. The report can be shown, but not compared end to end."""
+    """By default the program is pinned to the fastest cores. The report can be shown; ``compare`` refuses it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for core, clock in ((7, 1_000_000), (CORE, 4_000_000)):
         ready.file(f"/sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq").write_text(f"{clock}\n")
@@ -295,7 +295,7 @@ def test_bench_command_on_a_phone_without_python(
 
 
 @pytest.mark.slow
-def test_measure_with_one_time_for_all_executions(ready: PhoneDouble, made) -> None:
+def test_measure_with_an_executor_runner_that_reports_only_a_total_time(ready: PhoneDouble, made) -> None:
     artifact = made("tsm", "int8", "executorch").path
     ready.program("executor_runner", RUNNER.replace("Iteration", "#").replace("loaded", "#"), "data/local/tmp")
     ready.program("logcat", 'cat "$ROOT/log" && rm "$ROOT/log"')
@@ -328,7 +328,7 @@ def test_errors_name_the_program_and_the_remedy(ready: PhoneDouble, made, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_phone_that_is_unplugged_while_it_is_timed(ready: PhoneDouble, server: AdbDouble, made) -> None:  # noqa: F811
+def test_a_phone_that_is_unplugged_while_measuring_is_lost(ready: PhoneDouble, server: AdbDouble, made) -> None:  # noqa: F811
     ready.program("benchmark_model", "kill -9 $PPID; sleep 1", "data/local/tmp")
     with pytest.raises(DeviceError, match="the connection was lost"):
         measure_vendor(AdbDevice(), made("tsm", "int8", "tflite").path, SETTINGS)

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from edgeshift.errors import EdgeshiftError
 
+#: Number of hexadecimal digits of a hash.
+HASH_LENGTH = 64
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -85,7 +88,7 @@ def folder_lock(folder: Path, name: str = ".lock") -> Iterator[None]:
 
 
 def sha256(data: bytes | memoryview) -> str:
-    """Return the SHA-256 hash of the data as 64 hexadecimal digits."""
+    """Return the SHA-256 hash of the data as ``HASH_LENGTH`` hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 

@@ -1,12 +1,14 @@
 """Read and write artifacts: a graph and its description in one file.
 
-How the two share a file depends on the programs that read the format, so each target names a module that packs them,
-its envelope (``Target.envelope`` in ``edgeshift.targets``). Every envelope keeps the graph exactly as the converter
-wrote it, and ends the file with a hash of everything before it. A Core ML artifact is a folder, not a file.
+    [ graph, as the converter wrote it ][ entries: the description and the labels ][ hash of everything before it ]
+
+How the entries are stored depends on the programs that read the format, so each target names a module that packs them,
+its envelope (``Target.envelope`` in ``edgeshift.targets``). A Core ML artifact is a folder, not a file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +16,10 @@ from typing import Protocol, cast
 
 import msgspec
 
-from edgeshift._system.files import atomic_folder, atomic_write, sha256
+from edgeshift._system.files import HASH_LENGTH, atomic_folder, atomic_write, sha256
+from edgeshift._system.text import printable
 from edgeshift.artifact.spec import MAX_BYTES, StreamSpec, decode, encode
-from edgeshift.errors import ArtifactError
+from edgeshift.errors import ArtifactError, one_line
 from edgeshift.targets import target_of
 
 #: Names of the entries in an artifact: the description, and its labels as text for people.
@@ -29,22 +32,18 @@ class Envelope(Protocol):
     """A module that packs a graph and its description into one file. A Protocol, because modules cannot inherit."""
 
     def pack(self, body: bytes, entries: Mapping[str, bytes]) -> bytes:
-        """Return the content of a file: the graph, the entries {name: content}, and the hash of everything before."""
+        """Return the content of a file up to its hash: the graph, and the entries {name: content}."""
         ...
 
-    def require_whole(self, path: Path, data: bytes) -> None:
-        """Check the content of a file that was read from ``path``.
-
-        Raises:
-            ArtifactError: there is no hash at the end, it is not the hash of the data, or a limit is exceeded.
-        """
+    def has_hash(self, data: bytes) -> bool:
+        """Return True if the data ends as ``pack`` ends it, with ``HASH_LENGTH`` bytes after that."""
         ...
 
-    def unpack(self, path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
-        """Return one entry of content that passed ``require_whole``, and the size of the graph in bytes.
+    def unpack(self, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
+        """Return one entry of content for which ``has_hash`` is True, and the size of the graph in bytes.
 
         Raises:
-            ArtifactError: the entry is missing, larger than ``limit`` bytes, or not written as edgeshift does it.
+            ValueError: the entry is missing, larger than ``limit`` bytes, or not written as edgeshift does it.
         """
         ...
 
@@ -106,6 +105,7 @@ def write_artifact(path: Path, body: bytes, spec: StreamSpec) -> StreamSpec:
     try:
         require_replaceable(path)
         data = _envelope(path).pack(body, entries)
+        data += sha256(data).encode()
         if folder is None:
             with atomic_write(path) as temporary:
                 temporary.write_bytes(data)
@@ -139,22 +139,29 @@ def read_artifact(path: Path) -> Artifact:
     """Read an artifact and check that it is complete and undamaged.
 
     Raises:
-        ArtifactError: there is no file, or it is too large, has no description, or holds another graph than described.
+        ArtifactError: there is no file, or it is too large, damaged, or not made by edgeshift.
         SpecError: the description is not valid.
     """
     data, envelope = artifact_bytes(path), _envelope(path)
-    envelope.require_whole(path, data)
-    description, size = envelope.unpack(path, data, SPEC, MAX_BYTES)
-    spec = decode(description, str(path))
-    if spec.body_sha256 is None or spec.body_bytes != size:
+    if not envelope.has_hash(data):
         raise ArtifactError(
-            f"{path}: the graph is {size:,} bytes, but its description says {spec.body_bytes:,}: "
-            "the file is damaged; copy it again"
+            f"{path}: no edgeshift description at its end: cut short, damaged, or not made by `edgeshift convert`; "
+            "copy it again, or convert the model"
         )
-    body = data[:size]
-    if sha256(body) != spec.body_sha256:
-        raise ArtifactError(f"{path}: the graph does not match its hash: the file is damaged; copy it again")
-    return Artifact(path, spec, body)
+    try:
+        description, size = envelope.unpack(data, SPEC, MAX_BYTES)
+    except ValueError as error:
+        _checked_hash(path, data, 0)
+        reason = printable(one_line(error))
+        raise ArtifactError(f"{path}: not made by `edgeshift convert`: {reason}; convert the model again") from error
+    body_sha256 = _checked_hash(path, data, size)
+    spec = decode(description, str(path))
+    if (spec.body_bytes, spec.body_sha256) != (size, body_sha256):
+        raise ArtifactError(
+            f"{path}: the graph ({size:,} bytes) does not match its hash or size ({spec.body_bytes:,} bytes) in the "
+            "description: another program has changed the file; convert the model again"
+        )
+    return Artifact(path, spec, data[:size])
 
 
 def require_tensors(artifact: Artifact, inputs: Tensors, outputs: Tensors) -> None:
@@ -198,6 +205,21 @@ def artifact_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _checked_hash(path: Path, data: bytes, size: int) -> str:
+    """Check the hash at the end of a file, and return the hash of its first ``size`` bytes, computed in the same pass.
+
+    Raises:
+        ArtifactError: the file does not match the hash at its end.
+    """
+    view = memoryview(data)
+    hasher = hashlib.sha256(view[:size])
+    beginning = hasher.hexdigest()
+    hasher.update(view[size:-HASH_LENGTH])
+    if hasher.hexdigest().encode() != view[-HASH_LENGTH:]:
+        raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
+    return beginning
 
 
 def _envelope(path: Path) -> Envelope:

@@ -2,9 +2,8 @@
 
     [ one line of JSON: sizes of all files but the last ][ those files ][ model.mlmodel ][ entries and hash ]
 
-The entries are user metadata of the model, which Xcode and coremltools display. The hash at the end covers all files,
-so that damage is found before coremltools reads any of them. A package of edgeshift has at most three files, and no
-links.
+The entries are user metadata of the model, which Xcode and coremltools display. The hash at the end covers all files.
+A package of edgeshift has at most three files, and no links.
 """
 
 from __future__ import annotations
@@ -24,18 +23,13 @@ MODEL = "Data/com.apple.CoreML/model.mlmodel"
 #: The model is the last file, because the entries follow it. A program without large constants has no file of weights.
 FILES = (MANIFEST, WEIGHTS, MODEL)
 #: Model.proto: field 2 of a Model is its description, field 100 of that its metadata, field 100 of that the user's own.
-TRAILER = MetadataTrailer((2, 100, 100), "a Core ML model")
+TRAILER = MetadataTrailer((2, 100, 100))
+pack, has_hash = TRAILER.pack, TRAILER.has_hash
 
-pack, require_whole = TRAILER.pack, TRAILER.require_whole
 
-
-def unpack(path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
+def unpack(data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
     """Return one entry of a package, and the size of the package without entries (``MetadataTrailer.unpack``)."""
-    try:
-        model = len(data) - len(split_files(data)[MODEL])
-    except ValueError as error:
-        raise TRAILER.malformed(path, error) from error
-    return TRAILER.unpack(path, data, entry, limit, model)
+    return TRAILER.unpack(data, entry, limit, at=len(data) - len(split_files(data)[MODEL]))
 
 
 def read(path: Path, limit: int) -> bytes:

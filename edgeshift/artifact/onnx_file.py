@@ -1,25 +1,19 @@
 """Envelope of ONNX artifacts: the description is an entry of the model's ``metadata_props``.
 
-The file is an ordinary .onnx for ONNX Runtime, onnx and Netron, and the model in it stays, byte for byte, as it was
-converted (``edgeshift.artifact.metadata_trailer``). A zip archive, which other artifacts append, would not work:
-protobuf parsers would refuse the file.
+The file is an ordinary .onnx for ONNX Runtime, onnx and Netron. A zip archive, which other artifacts append, would not
+work: protobuf parsers would refuse the file.
 
-This module walks the fields of the file by their lengths. Without onnx or a runtime, it finds damage and refuses models
-that keep their weights in other files.
+This module walks the fields of the file by their lengths, without onnx or a runtime, and refuses models that keep their
+weights in other files.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from edgeshift.artifact import protobuf
 from edgeshift.artifact.metadata_trailer import MetadataTrailer
-from edgeshift.artifact.protobuf import MalformedError
-from edgeshift.errors import ArtifactError
 
-SUFFIX = ".onnx"
 #: ModelProto (onnx.proto): field 14 is metadata_props.
-TRAILER = MetadataTrailer((14,), "an ONNX model")
+TRAILER = MetadataTrailer((14,))
 #: Largest number of fields in all messages of a model together, and deepest nesting. Real models have far less.
 MAX_ALL_FIELDS, MAX_DEPTH = 1 << 18, 16
 #: The messages of onnx.proto that lead to tensors: {message: {field: message in it}}.
@@ -35,32 +29,29 @@ MESSAGES = {
 }
 #: Fields of a tensor: the file with its values, and whether the values are there (0: they are in the tensor).
 EXTERNAL_DATA, DATA_LOCATION = 13, 14
-pack, require_whole = TRAILER.pack, TRAILER.require_whole
+pack, has_hash = TRAILER.pack, TRAILER.has_hash
 
 
-def unpack(path: Path, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
+def unpack(data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
     """Return one entry of a file, and the size of the model before all entries (``MetadataTrailer.unpack``).
 
     Raises:
-        ArtifactError: as ``MetadataTrailer.unpack``, or the weights of the model are in another file.
+        ValueError: as ``MetadataTrailer.unpack``, or the weights of the model are in another file.
     """
-    value, size = TRAILER.unpack(path, data, entry, limit)
-    try:
-        if not _is_one_file(data[:size]):
-            raise ArtifactError(f"{path}: its weights are in another file: not made by `edgeshift convert`")
-    except MalformedError as error:
-        raise TRAILER.malformed(path, error) from error
+    value, size = TRAILER.unpack(data, entry, limit)
+    if not _is_one_file(data, size):
+        raise ValueError("its weights are in another file")
     return value, size
 
 
-def _is_one_file(data: bytes) -> bool:
-    """Return True if no tensor of a model is in another file. A runtime would open any file that the model names."""
-    pending = [("model", 0, len(data), 0)]
+def _is_one_file(data: bytes, size: int) -> bool:
+    """Return True if no tensor of the model ``data[:size]`` is in another file, which a runtime would open."""
+    pending = [("model", 0, size, 0)]
     remaining = MAX_ALL_FIELDS
     while pending:
         kind, start, stop, depth = pending.pop()
         if depth > MAX_DEPTH:
-            raise MalformedError(f"messages nested more than {MAX_DEPTH} deep")
+            raise ValueError(f"it has protobuf messages nested more than {MAX_DEPTH} deep")
         fields = protobuf.read_fields(data, start, stop, remaining)
         remaining -= len(fields)
         for field in fields:

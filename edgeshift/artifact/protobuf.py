@@ -12,10 +12,6 @@ from typing import NamedTuple
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
-class MalformedError(Exception):
-    """The data is not a sequence of protobuf fields."""
-
-
 class Field(NamedTuple):
     """A field: its number, and the offsets of its tag (``begin``), of its content (``start``), after it (``stop``)."""
 
@@ -29,13 +25,13 @@ def read_fields(data: bytes, start: int, stop: int, limit: int) -> list[Field]:
     """Return the fields of the message ``data[start:stop]``, without looking into their contents.
 
     Raises:
-        MalformedError: the message is not a sequence of fields, or has more fields than the limit.
+        ValueError: the message is not a sequence of fields, or has more fields than the limit.
     """
     fields: list[Field] = []
     at = start
     while at < stop:
         if len(fields) == limit:
-            raise MalformedError(f"more than {limit} fields")
+            raise ValueError(f"it has more than {limit} protobuf fields")
         begin = at
         tag, at = read_varint(data, at, stop)
         number, wire_type = tag >> 3, tag & 7
@@ -48,9 +44,11 @@ def read_fields(data: bytes, start: int, stop: int, limit: int) -> list[Field]:
         elif wire_type in (FIXED32, FIXED64):
             at += 4 if wire_type == FIXED32 else 8
         else:
-            raise MalformedError(f"a field with wire type {wire_type}")
+            raise ValueError(f"it has a protobuf field with wire type {wire_type}")
         if number == 0 or at > stop:
-            raise MalformedError("a field that ends after its message" if number else "a field without a number")
+            raise ValueError(
+                f"it has a protobuf field {'that ends after its message' if number else 'without a number'}"
+            )
         fields.append(Field(number, begin, content, at))
     return fields
 
@@ -65,18 +63,18 @@ def read_varint(data: bytes, at: int, stop: int) -> tuple[int, int]:
     """Return the integer at an offset, stored with seven bits in a byte and the lowest first, and the offset after it.
 
     Raises:
-        MalformedError: the integer is cut short or has more than 64 bits.
+        ValueError: the integer is cut short or has more than 64 bits.
     """
     value = 0
     for shift in range(0, 64, 7):
         if at >= stop:
-            raise MalformedError("a number that is cut short")
+            raise ValueError("it has a protobuf number that is cut short")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise MalformedError("a number of more than 64 bits")
+    raise ValueError("it has a protobuf number of more than 64 bits")
 
 
 def bytes_field(number: int, content: bytes) -> bytes:

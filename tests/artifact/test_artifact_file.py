@@ -15,10 +15,10 @@ import pytest
 from artifact_checks import allocates_less_than, description_of, is_read, refused
 from doubles import stream_spec
 
-from edgeshift._system.files import sha256
+from edgeshift._system.files import HASH_LENGTH, sha256
 from edgeshift.artifact.file import LABELS, SPEC, Artifact, read_artifact, require_tensors, write_artifact
 from edgeshift.artifact.spec import MAX_BYTES, encode
-from edgeshift.artifact.zip_trailer import HASH_LENGTH, MAX_DIRECTORY, MAX_ENTRIES
+from edgeshift.artifact.zip_trailer import MAX_DIRECTORY, MAX_ENTRIES
 from edgeshift.errors import ArtifactError, SpecError
 
 BODY = np.random.default_rng(0).integers(0, 256, 2000, np.uint8).tobytes()
@@ -129,7 +129,7 @@ def test_random_bytes_in_the_archive_with_a_right_hash_are_read_or_refused(tmp_p
 def test_another_graph_with_the_same_description_is_refused(tmp_path, good):
     path = tmp_path / "swapped.tflite"
     path.write_bytes(sealed(BODY[::-1] + good[len(BODY) :]))
-    assert "graph does not match its hash" in refused(path)
+    assert "does not match its hash" in refused(path)
 
 
 # --- files without a description ------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_a_file_without_read_permission_is_refused(tmp_path, monkeypatch, good):
 
 def test_an_archive_without_a_description_is_refused(tmp_path):
     message = refused(packed(tmp_path / "a.tflite", {"other.json": b"{}"}))
-    assert message.endswith(f"no {SPEC} inside: not made by `edgeshift convert`")
+    assert message.endswith(f"not made by `edgeshift convert`: it has no {SPEC}; convert the model again")
 
 
 # --- hostile archives -----------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_more_entries_than_the_limit_are_refused(tmp_path):
 def test_a_list_of_entries_over_the_limit_is_refused(tmp_path):
     """There are two entries, but one has a very long name."""
     path = packed(tmp_path / "long.tflite", {SPEC: description_of(BODY), "x" * MAX_DIRECTORY: b""})
-    refused(path)
+    assert f"the limit is {MAX_DIRECTORY:,}" in refused(path)
 
 
 def test_a_zip64_archive_is_refused(tmp_path):
@@ -228,7 +228,7 @@ def test_a_zip64_archive_is_refused(tmp_path):
 
 def test_an_encrypted_description_is_refused(tmp_path):
     path = packed(tmp_path / "secret.tflite", {SPEC: description_of(BODY)})
-    assert "damaged" in refused(patched(path, FLAGS, b"\x01"))
+    assert "cannot be unpacked" in refused(patched(path, FLAGS, b"\x01"))
 
 
 @pytest.mark.parametrize("method", [1, 6, 9, 12, 14, 93, 95, 99, 0xFFFF])
@@ -284,11 +284,12 @@ def test_an_invalid_description_is_refused(tmp_path, data, words):
 def test_a_description_with_another_size_of_the_graph_is_refused(tmp_path, body_bytes):
     spec = stream_spec(body_bytes=body_bytes, body_sha256=sha256(BODY))
     message = refused(packed(tmp_path / "a.tflite", {SPEC: encode(spec)}))
-    assert f"the graph is {len(BODY):,} bytes, but its description says {body_bytes:,}" in message
+    assert f"the graph ({len(BODY):,} bytes) does not match its hash or size ({body_bytes:,} bytes)" in message
 
 
 def test_a_description_without_a_hash_is_refused(tmp_path):
-    assert "damaged" in refused(packed(tmp_path / "a.tflite", {SPEC: encode(stream_spec(body_bytes=len(BODY)))}))
+    spec = stream_spec(body_bytes=len(BODY))
+    assert "does not match its hash" in refused(packed(tmp_path / "a.tflite", {SPEC: encode(spec)}))
 
 
 # --- tensors of the graph -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from artifact_checks import description_of, refused, spec_of
 from doubles import stream_spec
 
-from edgeshift._system.files import sha256
+from edgeshift._system.files import HASH_LENGTH, sha256
 from edgeshift.artifact import mlpackage_file, protobuf
 from edgeshift.artifact.file import (
     LABELS,
@@ -23,7 +23,6 @@ from edgeshift.artifact.file import (
     require_replaceable,
     write_artifact,
 )
-from edgeshift.artifact.metadata_trailer import HASH_LENGTH
 from edgeshift.artifact.mlpackage_file import MANIFEST, MODEL, TRAILER, WEIGHTS, join_files, split_files
 from edgeshift.artifact.spec import encode
 from edgeshift.cli import main
@@ -180,7 +179,7 @@ def test_a_huge_description_is_refused(tmp_path):
 
 
 def test_a_package_without_a_description_is_refused(tmp_path):
-    assert "no edgeshift/spec.json inside" in refused(with_model(tmp_path / "a.mlpackage", FILES[MODEL]))
+    assert "it has no edgeshift/spec.json" in refused(with_model(tmp_path / "a.mlpackage", FILES[MODEL]))
     plain = tmp_path / "plain.mlpackage"
     plain.mkdir()
     mlpackage_file.write(plain, BODY)
@@ -203,7 +202,9 @@ def test_data_that_parsers_would_merge_into_the_model_is_refused(tmp_path):
         assert "data follows its description" in refused(path)
     twice = with_model(tmp_path / "twice.mlpackage", FILES[MODEL] + described() + described())
     assert "two descriptions" in refused(twice)
-    assert "not a Core ML model" in refused(with_model(tmp_path / "bad.mlpackage", b"\xff" * 9 + described()))
+    assert "it has a protobuf field with wire type 7" in refused(
+        with_model(tmp_path / "bad.mlpackage", b"\xff" * 9 + described())
+    )
 
 
 def test_another_model_with_the_same_description_is_refused(tmp_path):

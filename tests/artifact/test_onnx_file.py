@@ -7,10 +7,10 @@ import pytest
 from artifact_checks import allocates_less_than, description_of, is_read, refused
 from doubles import stream_spec
 
-from edgeshift._system.files import sha256
+from edgeshift._system.files import HASH_LENGTH, sha256
 from edgeshift.artifact import onnx_file, protobuf
 from edgeshift.artifact.file import LABELS, SPEC, read_artifact, write_artifact
-from edgeshift.artifact.metadata_trailer import HASH_KEY, HASH_LENGTH, MAX_FIELDS
+from edgeshift.artifact.metadata_trailer import HASH_KEY, MAX_FIELDS
 from edgeshift.artifact.spec import MAX_BYTES, encode
 
 
@@ -89,9 +89,6 @@ def test_onnx_cannot_read_a_model_with_a_zip_archive_after_it(tmp_path, good):
         model.ParseFromString(path.read_bytes())
 
 
-# --- damage ---------------------------------------------------------------------------------------------------------
-
-
 # --- hostile files with a right hash --------------------------------------------------------------------------------
 
 
@@ -102,8 +99,8 @@ def test_the_helper_of_these_tests_makes_valid_files(tmp_path):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (BODY, "no edgeshift/spec.json inside"),
-        (BODY + entry("other", b"{}"), "no edgeshift/spec.json inside"),
+        (BODY, "it has no edgeshift/spec.json"),
+        (BODY + entry("other", b"{}"), "it has no edgeshift/spec.json"),
         (BODY + entry(SPEC, description_of(BODY)) * 2, "two descriptions"),
         (BODY + entry(SPEC, description_of(BODY)) + field(7, GRAPH), "data follows its description"),
         (BODY + entry(SPEC, description_of(BODY)) + b"\x08\x09", "data follows its description"),
@@ -113,14 +110,17 @@ def test_the_helper_of_these_tests_makes_valid_files(tmp_path):
         (BODY + entry(SPEC, b'{"version": 99}'), "update edgeshift"),
         (BODY + entry(SPEC, b" " * (MAX_BYTES + 1)), f"its description is {MAX_BYTES + 1:,} bytes"),
         (OTHER + entry(SPEC, description_of(BODY)), "does not match its hash"),
-        (b"\x08\x08" + BODY + entry(SPEC, description_of(BODY)), "its description says"),
-        (BODY + field(14, b"\x0a\x02\xff\xfe") + entry(SPEC, description_of(BODY)), "not an ONNX model"),
-        (b"\x0b" + BODY + entry(SPEC, description_of(BODY)), "not an ONNX model: a field with wire type 3"),
-        (b"\x00\x00" + BODY + entry(SPEC, description_of(BODY)), "a field without a number"),
+        (b"\x08\x08" + BODY + entry(SPEC, description_of(BODY)), "does not match its hash or size"),
+        (BODY + field(14, b"\x0a\x02\xff\xfe") + entry(SPEC, description_of(BODY)), "can't decode byte 0xff"),
+        (
+            b"\x0b" + BODY + entry(SPEC, description_of(BODY)),
+            "not made by `edgeshift convert`: it has a protobuf field with wire type 3",
+        ),
+        (b"\x00\x00" + BODY + entry(SPEC, description_of(BODY)), "a protobuf field without a number"),
         (b"\x08" + b"\xff" * 11 + BODY + entry(SPEC, description_of(BODY)), "more than 64 bits"),
-        (field(7, GRAPH)[:40] + entry(SPEC, description_of(b""))[:3], "not an ONNX model"),
-        (b"\x08\x01" * MAX_FIELDS + entry(SPEC, description_of(BODY)), f"more than {MAX_FIELDS} fields"),
-        (BODY + entry(SPEC, encode(stream_spec(body_bytes=len(BODY)))), "damaged"),
+        (field(7, GRAPH)[:40] + entry(SPEC, description_of(b""))[:3], "a protobuf field"),
+        (b"\x08\x01" * MAX_FIELDS + entry(SPEC, description_of(BODY)), f"more than {MAX_FIELDS} protobuf fields"),
+        (BODY + entry(SPEC, encode(stream_spec(body_bytes=len(BODY)))), "does not match its hash"),
     ],
 )
 def test_hostile_files_are_refused(tmp_path, data, words):

@@ -1,7 +1,7 @@
-"""The command line. Each command is the function ``run`` of a module here, which is imported when it is called.
+"""The command line. Each command is the function ``run`` of a module here, which is imported if the command is called.
 
-Only this package may import every other room, and it does so inside functions, so that ``--help`` is instant. The
-modules import nothing heavier than typer when they are imported: no numpy, no msgspec, no rich.
+Only this package may import every other package of edgeshift. It does so inside functions, so that ``--help`` is fast:
+importing a module of this package loads nothing heavier than typer, and neither numpy, msgspec nor rich.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ SECTIONS = {
     "Convert and check": {
         "convert": "Convert a model to one file for a device, and check it against the original.",
         "inspect": "Print the description inside an artifact.",
-        "verify": "Check an artifact on this machine against its recorded answers and the original.",
+        "verify": "Check an artifact on this machine against its recorded logits and the original.",
     },
     "Run": {
         "demo": "Run an artifact on a camera or a video, and show or print its labels.",
-        "phone": "Run, show and time an artifact in a phone's browser, with nothing installed there.",
+        "phone": "Run and time an artifact in a phone's browser. Nothing is installed on the phone.",
     },
     "Measure": {
         "bench": "Measure latency with warm-up, repeats, percentiles and validity checks.",
-        "eval": "Measure accuracy on labelled clips, frame by frame as a device sees them.",
+        "eval": "Measure accuracy on labelled clips, which are fed frame by frame as on a device.",
         "compare": "Compare two reports and decide whether one is slower or less accurate.",
-        "report": "Show reports as tables, or write one HTML or Markdown page.",
+        "report": "Show reports as tables, or write them as one HTML or Markdown page.",
     },
     "Train": {
         "train": "Train a model for streams, on drawn gestures or on your own videos.",
-        "clips": "Draw gesture clips or streams as videos, to train, calibrate and test with.",
+        "clips": "Draw gestures as videos, for training, calibration and tests.",
     },
     "Look up": {
         "models": "List the models with their cost and the size of their states.",
@@ -49,20 +49,20 @@ SECTIONS = {
 }
 #: {command: its line in --help}.
 COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}
-#: Width of help pages that are not printed on a terminal, columns.
+#: Width of help pages that are not printed on a terminal, in columns.
 WIDTH = 100
 #: The environment variable by which a shell asks for completions.
 COMPLETE = "_EDGESHIFT_COMPLETE"
 
 
 class Commands(HelpPage, TyperGroup):
-    """The group of all commands. Until a command is called, only its line in --help is known."""
+    """The group of all commands. Until a command is called, only its name and its line in --help are known."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Import the command that is called.
 
         Raises:
-            EdgeshiftError: an unknown command, with the nearest names.
+            EdgeshiftError: the command is unknown. The message has the most similar names.
         """
         name = args[0]
         if not name.startswith("-") and name not in COMMANDS:
@@ -85,8 +85,8 @@ def load_command(name: str) -> Any:
     return typer.main.get_command(single)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"edgeshift, version {__version__}")
         raise typer.Exit
 
@@ -103,7 +103,8 @@ def root(
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", metavar="", help="Show tracebacks. May stand anywhere on the command line.")
+        bool,
+        typer.Option("--debug", metavar="", help="Show the traceback of an error. May be given anywhere."),
     ] = False,
 ) -> None:
     """Run temporal-shift video models on phones, Raspberry Pi and Jetson, one frame at a time.
@@ -132,7 +133,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         sys.stdout.flush()
     except OSError as error:
-        # The reader left early, as `head` does, or the disk is full. Python flushes again when it exits.
+        # The reader of a pipe has ended, as `head` does, or the disk is full. Python flushes once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if not isinstance(error, BrokenPipeError):
             status = _report(f"standard output: {error.strerror}")
@@ -144,7 +145,7 @@ def _status(arguments: list[str], debug: bool) -> int:
     try:
         if COMPLETE in os.environ:
             cli.main(arguments, prog_name="edgeshift")
-        # Called in this way, and not by cli.main, because that turns a reader that left early into status 1.
+        # Not cli.main(), because that ends with status 1 if the reader of a pipe has ended.
         width = shutil.get_terminal_size((WIDTH, 24)).columns
         with cli.make_context("edgeshift", list(arguments) or ["--help"], terminal_width=width) as context:
             result: Any = context.command.invoke(context)
@@ -176,7 +177,7 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 
 def _report(message: str, status: int = 2) -> int:
-    with suppress(OSError):  # nobody reads the errors
+    with suppress(OSError):  # standard error is closed
         print(f"edgeshift: {message}", file=sys.stderr, flush=True)
     return status
 
@@ -184,7 +185,7 @@ def _report(message: str, status: int = 2) -> int:
 def _open_standard_streams() -> None:
     """Open the null device in place of standard streams that the caller closed, as ``edgeshift >&-`` does.
 
-    Otherwise the next file that is opened becomes standard output, and whatever a library prints lands in it.
+    Otherwise the next file that is opened becomes standard output, and what a library prints is written into it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:

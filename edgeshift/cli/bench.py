@@ -57,30 +57,31 @@ def run(
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> int:
-    """Measure the latency of artifacts on a device: load, first step, and pre, infer, post and end to end of a step.
+    """Measure the latency of artifacts on a device: the time to load, of the first step, and of all later steps.
 
-    Every repeat is a fresh process. Repeats of several artifacts take turns, so that a change of the machine affects
-    all of them. A step carries its state, as in use. Nothing is installed on a device: one file runs there with the
-    device's Python, numpy and runtime.
+    A step has three parts: pre makes the input tensor from a frame, infer runs the graph, and post makes the prediction
+    from the logits. States are carried from step to step, as in use. Every repeat is a fresh process. With several
+    artifacts, the repeats take turns, so that a change of the machine affects all of them. Nothing is installed on a
+    device: edgeshift copies one file there, which needs Python, numpy, msgspec and a runtime.
 
-    Modes, and the least length of a repeat, of which both must be reached:
-      normal      1,024 steps and 60 s, step after step
+    A repeat lasts at least as many steps and as many seconds as its mode says:
+      normal      1,024 steps and 60 s
       quick       128 steps and 10 s
       rapid       64 steps and 6 s
-      paced       60 s of a camera's frames; counts the frames that were not answered before the next one
+      paced       60 s at a camera's frame rate; counts the frames that were not processed before the next one came
       sustained   30 minutes, with latency, temperature and clocks for each minute
 
     Args:
-        name: What to measure on: local, ssh://user@host, adb, or browser for a phone that opens a page.
-        program: benchmark_model or executor_runner, for a phone without Python.
+        name: Device to measure on: local, ssh://user@host, adb, or browser for a phone that opens a page.
+        program: A vendor's program, benchmark_model or executor_runner, for a phone without Python.
         cores: Cores to pin the process to. Default: not pinned.
-        ceiling: Temperature below which a repeat starts, degrees Celsius.
+        ceiling: Start a repeat only below this temperature, in degrees Celsius.
         lock_clocks: Hold the clocks at their maximum during the run; needs root.
-        mode: How long to measure, see above.
+        mode: How to measure, and for how long; see above.
         no_memory: Skip the extra pass that measures memory.
         strict: Exit with status 3 if a measurement is not valid.
-        source: Where frames come from: a video, or drawn for drawn gestures.
-        frame_size: Size of the frames that are handed in, or fitted for the network's.
+        source: Video to take the frames from, or drawn for drawn gestures.
+        frame_size: Size of the frames, such as a camera gives; fitted: the size that the network takes.
         options: Option of the runtime, such as provider=cuda. May be given several times.
 
     Examples:
@@ -111,7 +112,7 @@ def run(
         unusable = {"program": program, "runtime": runtime, "resume": resume, "source": source != DRAWN, "cores": cores}
         unusable |= {"frame-size fitted": not width, "lock-clocks": lock_clocks, "option": bool(options)}
         if unused := next((option_name for option_name, value in unusable.items() if value), None):
-            raise EdgeshiftError(f"--device browser has no --{unused}: leave it out")
+            raise EdgeshiftError(f"--device browser does not support --{unused}: leave it out")
         report = _measure_in_browser(files, name, settings, as_json=as_json)
     else:
         from edgeshift.cli.bench_device import measure_on_device
@@ -124,7 +125,7 @@ def run(
     lost = next((subject.lost for subject in report.subjects if subject.lost), None)
     if lost is not None:
         kept = sum(not repeat.partial for subject in report.subjects for repeat in subject.repeats)
-        hint = f"continue with --out {out} --resume" if out is not None else "with --out they would have been kept"
+        hint = f"continue with --out {out} --resume" if out is not None else "with --out, they would be kept"
         raise DeviceError(f"{lost}; {kept} of {settings.repeats * len(files)} repeats were measured: {hint}")
     return status if strict else 0
 
@@ -135,7 +136,7 @@ def _measure_in_browser(files: list[Path], name: str, settings: Settings, *, as_
 
     accelerator = name.partition(":")[2] or "cpu"
     if accelerator not in ("cpu", "webgpu") or len(files) != 1:
-        raise EdgeshiftError("--device browser takes one artifact; browser:webgpu is the other accelerator")
+        raise EdgeshiftError(f"--device {name}: give one artifact, and the device as browser or browser:webgpu")
     return measure_in_browser(files[0], settings, accelerator, ServerOptions(localhost=False), printer(as_json=as_json))
 
 

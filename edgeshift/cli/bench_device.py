@@ -1,4 +1,4 @@
-"""Measure latency for `edgeshift bench` on this machine, a board, or a phone behind adb."""
+"""Measure latency for `edgeshift bench` on this machine, on a board, or on a phone that is connected with adb."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def measure_on_device(
     """Measure artifacts and return the report.
 
     Args:
-        name: of the device, as for ``edgeshift.benchmarks.devices.find.find_device``.
+        name: name of the device, as for ``edgeshift.benchmarks.devices.find.find_device``.
         files: the artifacts.
         settings: how to measure.
-        out: path of the report. Completed repeats are kept beside it.
+        out: path of the report. Completed repeats are stored in a file beside it. None: they are not stored.
         plan: more fields of ``Plan``: source, runtime, program and memory.
         resume: continue an interrupted run to the same ``out``.
 
@@ -59,7 +59,7 @@ def measure_on_device(
             # Android moves a process between fast and slow cores, which changes its latency.
             settings = msgspec.structs.replace(settings, cores=device.big_cores(settings.threads) or None)
         if not opencv and not vendor and settings.width:
-            print_note(f"{device.name} has no OpenCV, which resizes frames: frames of the network's size are handed in")
+            print_note(f"{device.name} has no OpenCV to resize frames: frames of the network's size are used")
             settings = msgspec.structs.replace(settings, width=0, height=0)
         journal = Journal(Journal.beside(out), resume=resume) if out is not None else None
         try:
@@ -86,10 +86,10 @@ def _measure(plan: Plan, journal: Journal | None, bars: ProgressBars) -> Report:
 
 
 def _examine(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
-    """Return facts of a device, whether it can resize frames, and whether only a vendor's program can measure there."""
+    """Return the facts of a device, whether it can resize frames, and whether a vendor's program must measure there."""
     phone = device.name.startswith("adb")
     if program is not None and not phone:
-        raise EdgeshiftError("--program is for phones behind adb; elsewhere the agent measures")
+        raise EdgeshiftError("--program is for phones that are connected with adb: leave it out")
     if device.name == "local":
         return device.facts(), importlib.util.find_spec("cv2") is not None, False
     from edgeshift.benchmarks.devices.probe import ask_probe
@@ -97,7 +97,7 @@ def _examine(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
     if program is None:
         try:
             probe = ask_probe(device)
-            # On a phone, adb's shell may read more than an app: the name of the board, and what throttles.
+            # adb's shell may read facts that an app may not: the board's name and the reasons for throttling.
             return device.facts() if phone else probe.facts, probe.opencv, False
         except DeviceLostError:
             raise
@@ -105,5 +105,5 @@ def _examine(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
             if not phone:
                 raise
             print_note(error)
-    print_note("measured by the vendor's program: random inputs, the state is not carried, end to end is not measured")
+    print_note("a vendor's program measures: inputs are random, states are not carried, end to end is not measured")
     return device.facts(), False, True

@@ -13,7 +13,7 @@ from edgeshift.errors import EdgeshiftError, unknown
 if TYPE_CHECKING:
     from edgeshift.gestures.strokes import Stroke
 
-#: Smallest number of videos that int8 can be calibrated with.
+#: Smallest number of videos for an int8 calibration.
 MIN_CALIBRATION = 16
 
 
@@ -34,22 +34,22 @@ def run(
 ) -> None:
     """Draw gestures as videos: clips in a folder per label, or untrimmed streams with a table of their gestures.
 
-    The same options draw the same videos. An interrupted run continues where it stopped. The folder also gets
-    clips.csv (streams: events.csv, in seconds), contact_sheet.jpg to look at, and drawn.json with the options.
+    The same options draw the same videos. An interrupted run continues where it stopped. The folder also gets a table
+    (clips.csv; for streams events.csv, in seconds), contact_sheet.jpg as an overview, and drawn.json with the options.
 
     Args:
-        out: Folder to write: a new or empty one, or that of an interrupted run.
+        out: Folder to write. It must be new, empty, or the folder of an interrupted run.
         size: Width and height of the videos, pixels. Must be even.
         spacing: Time between two frames, in seconds.
         seed: Seed of the drawings. Another seed draws other videos.
         labels: Draw only these gestures, in this order. Default: all.
         strokes: JSON file with gestures of your own, drawn as well.
         only_strokes: Draw only the gestures of --strokes.
-        count: Number of clips, which take turns over the labels. Default: 100.
+        count: Number of clips in all. The labels take turns. Default: 100.
         frames: Frames per clip. Default: 8.
         stream: Draw this many untrimmed streams instead of clips.
         seconds: Length of a stream, in seconds. Default: 60.
-        script: What happens in each stream, such as "left, pause 2, star 4, away, wander", with lengths in seconds.
+        script: Actions of each stream, with their lengths in seconds, such as "left, pause 2, star 4, away, wander".
             Default: random gestures.
 
     Examples:
@@ -61,15 +61,15 @@ def run(
     from edgeshift.gestures import parse_script
     from edgeshift.gestures.folder import Drawing, draw_folder
 
-    of_clips = {"count": count, "frames": frames}
-    of_streams = {"seconds": seconds, "script": script}
-    for name, value in (of_streams if stream is None else of_clips).items():
+    clip_options = {"count": count, "frames": frames}
+    stream_options = {"seconds": seconds, "script": script}
+    for name, value in (stream_options if stream is None else clip_options).items():
         if value is not None:
             raise EdgeshiftError(
                 f"--{name} is for {'streams: add --stream N' if stream is None else 'clips, not streams'}"
             )
     if script is not None and seconds is not None:
-        raise EdgeshiftError("a --script takes the time its parts take: leave --seconds out")
+        raise EdgeshiftError("--script sets the length of a stream by its actions: leave --seconds out")
     gestures = _strokes(strokes, labels, only_strokes=only_strokes)
     shared: dict[str, Any] = {"seed": seed, "size": size, "spacing": spacing, "strokes": gestures}
     if stream is None:

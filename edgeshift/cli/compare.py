@@ -1,4 +1,4 @@
-"""``edgeshift compare``: is one report slower, or less accurate, than another?"""
+"""``edgeshift compare``: decide whether one report is slower, or less accurate, than another."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def run(
     allow_invalid: Annotated[bool, option("Comparison")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Compare two reports, before and after: of latency (bench --out) or of accuracy (eval --out).
+    """Compare two reports of latency (bench --out) or accuracy (eval --out): A from before a change, B from after it.
 
-    With one report of latency, its other artifacts are compared with its first; they were measured in turns.
-    Artifacts are paired by the name of their file, or else by their order.
+    Artifacts of two reports are paired by file name, or by their order if no name is in both. If only one report of
+    latency is given, its first artifact takes the place of A, and its other artifacts that of B.
 
-    Latency: B is slower if the ratio of the medians exceeds the tolerance and its 95% interval lies above 1. Runs on
-    other devices, of other models, or under other settings are refused with a list of all differences.
+    Latency: B is slower if the ratio of the medians, B over A, exceeds 1 + tolerance and its 95% interval lies above 1.
+    Runs that differ in device, model or settings are refused with a list of the differences.
 
-    Accuracy: B is worse if it lost more than the tolerance and McNemar's test on the clips that both answered gives
-    p < 0.05.
+    Accuracy: B is worse if its accuracy is lower by more than the tolerance, and McNemar's test on the clips of both
+    reports gives p < 0.05.
 
     Args:
         first: The report to compare with.
-        second: The report that is judged. Default: the other artifacts of A.json.
-        tolerance: Relative slowdown, or lost accuracy, that still counts as equal. Default: 5% of latency, 1 point of
-            accuracy.
+        second: The report to judge. Default: the other artifacts of A.json.
+        tolerance: Slowdown, or loss of accuracy, that still counts as equal. Default: 5% for latency, 1 percentage
+            point for accuracy.
         across: Conditions that may differ between the runs, such as precision.
         allow_invalid: Compare measurements although they are not valid.
 
@@ -68,42 +68,42 @@ def run(
     names = [name.strip() for name in across.split(",") if name.strip()]
     before = read_document(first)
     after = None if second is None else read_document(second)
-    found: Comparison | Changes
+    comparison: Comparison | Changes
     if isinstance(before, LatencyReport) and (after is None or isinstance(after, LatencyReport)):
         problems = _invalid(before, after, first, second or first)
         if problems and not allow_invalid:
             return _refuse(problems, "these measurements are not valid; measure again")
         share = latency_compare.TOLERANCE if share is None else share
-        found = latency_compare.compare_latency(before, after, share, names)
-        slower = [f"{pair.file} ({pair.end_to_end.value - 1:+.1%})" for pair in found.pairs if pair.verdict == "slower"]
-        regression = f"slower than {'before' if after else before.subjects[0].file}: {', '.join(slower)}"
+        comparison = latency_compare.compare_latency(before, after, share, names)
+        slower = [pair for pair in comparison.pairs if pair.verdict == "slower"]
+        changes = ", ".join(f"{pair.file} ({pair.end_to_end.value - 1:+.1%})" for pair in slower)
+        regression = f"slower than {'before' if after else before.subjects[0].file}: {changes}"
     elif isinstance(before, AccuracyReport) and isinstance(after, AccuracyReport):
         problems = accuracy_compare.unreadable_clips(before, after)
         if problems and not allow_invalid:
-            return _refuse(problems, "the artifacts answered different clips; make the clips readable")
+            return _refuse(problems, "some clips could be read in one report only; repair these clips")
         share = accuracy_compare.TOLERANCE if share is None else share
-        found = accuracy_compare.compare_accuracy(before, after, share, names)
-        worse = [
-            f"{pair.file} ({100 * pair.difference:+.1f} points)" for pair in found.pairs if pair.verdict == "worse"
-        ]
-        regression = f"worse than before: {', '.join(worse)}"
+        comparison = accuracy_compare.compare_accuracy(before, after, share, names)
+        worse = [pair for pair in comparison.pairs if pair.verdict == "worse"]
+        changes = ", ".join(f"{pair.file} ({100 * pair.difference:+.1f} points)" for pair in worse)
+        regression = f"worse than before: {changes}"
     elif after is None:
-        raise EdgeshiftError(f"{first}: give a second report (eval compared the artifacts of this one with its first)")
+        raise EdgeshiftError(f"{first}: give a second report; `edgeshift report` compares the artifacts of this one")
     else:
         latency = first if isinstance(before, LatencyReport) else second
-        raise EdgeshiftError(f"{first} and {second}: only {latency} is of latency; compare reports of one kind")
+        raise EdgeshiftError(f"{first} and {second}: only {latency} is a report of latency; compare two of one kind")
     if as_json:
-        print_json({**msgspec.to_builtins(found), "regressed": found.regressed, "invalid": problems})
+        print_json({**msgspec.to_builtins(comparison), "regressed": comparison.regressed, "invalid": problems})
     else:
-        _print(found, problems)
+        _print(comparison, problems)
         print_next("edgeshift", "report", *filter(None, (first, second)), "--out", "report.html")
-    if found.regressed:
+    if comparison.regressed:
         raise CheckFailedError(regression)
     return 0
 
 
 def _invalid(before: LatencyReport, after: LatencyReport | None, first: Path, second: Path) -> list[str]:
-    """Return why measurements that are compared are not valid. Artifacts that are not compared do not matter."""
+    """Return why the measurements of compared artifacts are not valid. Artifacts without a partner are not checked."""
     from edgeshift.benchmarks.reports.latency_compare import compared_pairs, failures
 
     pairs, _ = compared_pairs(before, after)
@@ -120,25 +120,25 @@ def _refuse(problems: list[str], reason: str) -> int:
     return NOT_VALID
 
 
-def _print(found: Comparison | Changes, problems: list[str]) -> None:
+def _print(comparison: Comparison | Changes, problems: list[str]) -> None:
     from edgeshift.benchmarks.accuracy.table import points
     from edgeshift.benchmarks.latency.table import milliseconds
     from edgeshift.benchmarks.reports.latency_compare import Comparison
 
     notes: list[tuple[str, object]] = []
-    if isinstance(found, Comparison):
+    if isinstance(comparison, Comparison):
         columns = ["file", "A p50 ms", "B p50 ms", "end to end", "infer", "verdict"]
         rows: list[tuple[object, ...]] = [
             (milliseconds(pair.before), milliseconds(pair.after), pair.end_to_end, pair.infer or "-", pair.verdict)
-            for pair in found.pairs
+            for pair in comparison.pairs
         ]
-        title = f"B over A, tolerance {found.tolerance:.1%}"
-        notes += [("permitted", str(difference)) for difference in found.across]
-        wide = "the interval reaches beyond the tolerance: measure longer, or with more repeats"
-        for pair in found.pairs:
+        title = f"B over A, tolerance {comparison.tolerance:.1%}"
+        notes += [("permitted", str(difference)) for difference in comparison.across]
+        wide = "the interval exceeds the tolerance: measure longer, or with more repeats"
+        for pair in comparison.pairs:
             notes += [(pair.file, note) for note in (*pair.notes, *([wide] if pair.wide else []))]
     else:
-        columns = ["file", "clips", "A", "B", "difference", "answered otherwise", "now wrong", "now right"]
+        columns = ["file", "clips", "A", "B", "difference", "prediction changed", "now wrong", "now right"]
         columns += ["McNemar p", "verdict"]
         rows = [
             (
@@ -146,16 +146,17 @@ def _print(found: Comparison | Changes, problems: list[str]) -> None:
                 points(change.difference, change.low, change.high),
                 *(change.changed, change.lost, change.won, f"{change.p:.3g}", change.verdict),
             )
-            for change in found.pairs
+            for change in comparison.pairs
         ]
-        title = f"B against A, tolerance {100 * found.tolerance:g} points"
-    files = [_both(pair.before_file, pair.file) for pair in found.pairs]
+        points_allowed = 100 * comparison.tolerance
+        title = f"B compared with A, tolerance {points_allowed:g} percentage point{'s' * (points_allowed != 1)}"
+    files = [_file_names(pair.before_file, pair.file) for pair in comparison.pairs]
     print_table(title, columns, [(file, *row) for file, row in zip(files, rows, strict=True)])
-    notes += [("not valid", line) for line in problems] + [("only in one report", file) for file in found.unpaired]
+    notes += [("not valid", line) for line in problems] + [("only in one report", file) for file in comparison.unpaired]
     print_facts("Notes", dict.fromkeys(notes))
 
 
-def _both(before: str, after: str) -> str:
+def _file_names(before: str, after: str) -> str:
     return after if before == after else f"{before} -> {after}"
 
 

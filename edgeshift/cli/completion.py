@@ -1,4 +1,4 @@
-"""Values that the shell completes and that help texts list. They come from the registries."""
+"""Values of options for shell completion and help texts. They come from the registries of targets and models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgeshift.targets import RUNTIMES, TARGETS, Target
 
 #: The target of `convert` that stands for every target.
 ALL = "all"
-#: Kinds of devices, and what they are.
+#: (value of --device, its description).
 DEVICES = (
     ("local", "this machine"),
     ("ssh://", "a board: ssh://user@host"),
@@ -18,8 +18,8 @@ DEVICES = (
 Values = Callable[[], Iterable[tuple[str, str]]]
 
 
-def of_targets(values_of: Callable[[Target], Iterable[str]]) -> dict[str, str]:
-    """Return {value: names of the targets that have it} of a property such as their state forms."""
+def describe_values(values_of: Callable[[Target], Iterable[str]]) -> dict[str, str]:
+    """Return {value: names of the targets that have it}, for a property of targets such as their state forms."""
     owners: dict[str, list[str]] = {}
     for target in TARGETS.values():
         for value in values_of(target):
@@ -34,21 +34,21 @@ def models() -> Iterable[tuple[str, str]]:
     return ((name, "") for name in MODELS)
 
 
-#: {kind of value: function that returns (value, description)}. typer keeps the values that begin with the typed text.
+#: {kind of value: function that returns all (value, description)}. typer drops values that do not match the typed text.
 VALUES: dict[str, Values] = {
     "targets": lambda: [*((target.name, target.title) for target in TARGETS.values()), (ALL, "every target")],
-    "precisions": lambda: of_targets(lambda target: target.precisions).items(),
-    "states": lambda: of_targets(lambda target: target.states).items(),
-    "backends": lambda: of_targets(lambda target: target.backends).items(),
-    # Other runtimes are chosen by the suffix of a file.
-    "runtimes": lambda: ((one.name, one.title) for one in RUNTIMES.values() if not one.by_suffix),
+    "precisions": lambda: describe_values(lambda target: target.precisions).items(),
+    "states": lambda: describe_values(lambda target: target.states).items(),
+    "backends": lambda: describe_values(lambda target: target.backends).items(),
+    # The other runtimes are chosen by the suffix of the file.
+    "runtimes": lambda: ((runtime.name, runtime.title) for runtime in RUNTIMES.values() if not runtime.by_suffix),
     "models": models,
     "devices": lambda: DEVICES,
 }
 
 
 def fill(text: str) -> str:
-    """Replace placeholders such as ``{states}`` in a help text by the values of that kind."""
+    """Replace placeholders such as ``{states}`` in a help text with the values of that kind."""
     for kind in ("targets", "states", "backends", "runtimes"):
         values = [value if kind == "targets" else f"{value} ({about})" for value, about in VALUES[kind]()]
         text = text.replace(f"{{{kind}}}", ", ".join(value for value in values if value != ALL))

@@ -1,4 +1,4 @@
-"""``edgeshift convert``: one target, or all of them."""
+"""``edgeshift convert``: convert a model to one target, or to all of them."""
 
 from __future__ import annotations
 
@@ -55,21 +55,21 @@ def run(
         precision: Number format of weights and activations.
         state: Where the states are kept between two frames: {states}.
         backend: Back end of a target that has several: {backends}. Default: the target's first.
-        fresh_states: Return next states that no operator of the graph reads, for GPU delegates.
+        fresh_states: Return next states in tensors that no operator of the graph reads, as some GPU delegates need.
         weights: A checkpoint of MIT's TSM, torchvision, mmaction2 or edgeshift. Default: the weights that ship with
             edgeshift for MODEL, or untrained ones.
         labels: Text file with the labels of --weights, one label per line.
-        past_only: Treat --weights as trained past-only, although their layout is bi-directional.
+        past_only: The --weights shift from past frames only, although their layout is read as bi-directional.
         stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
-        depth: K of an untrained TSAM, the number of past frames that it uses. Default: 2.
+        depth: Number of past frames that an untrained TSAM uses (K in the paper). Default: 2.
         size: Height and width of the frames, pixels. Default: as trained, or 112.
         fit: How frames are fitted to that size. Default: as --weights were trained.
         order: Channel order that --weights were trained on. Default: as recorded in them, or rgb.
         frame_spacing: Seconds between the frames that --weights were trained on. Default: as recorded in them.
-        calibration: Folder with 16 videos or more, which choose the int8 ranges. Default: drawn clips.
-        float_boundary: Keep float tensors at the graph's boundary, as browsers need them.
-        out: The artifact; a folder with --target all. Default: MODEL_PRECISION and the target's suffix, here.
+        calibration: Folder with at least 16 videos, from which the int8 ranges are chosen. Default: drawn clips.
+        float_boundary: Keep the inputs and outputs of the graph in float32, as browsers need them.
+        out: File to write; a folder with --target all. Default: MODEL_PRECISION.SUFFIX in the current folder.
 
     Examples:
       edgeshift convert --target tflite
@@ -97,14 +97,14 @@ def run(
     if record is None:
         folder = out or Path()
         if folder.is_file() or folder.suffix:
-            raise EdgeshiftError(f"{out}: --target all writes into a folder: name one")
+            raise EdgeshiftError(f"{out}: --target all writes into a folder: give a folder")
         if backend is not None or state != "io":
-            raise EdgeshiftError("--state and --backend are for one target each: name it, or leave them out")
+            raise EdgeshiftError("--state and --backend are for single targets: leave them out with --target all")
     else:
         _require_free(out, record.suffix)
         converters.require_choices(record, options)
     if calibration is not None and precision != "int8":
-        raise EdgeshiftError(f"--calibration sets int8 ranges; {precision} has none: leave it out")
+        raise EdgeshiftError(f"--calibration chooses int8 ranges, and {precision} has none: leave it out")
     bars = ProgressBars()
     with bars.stage("load"):
         untrained = {"width": width, "depth": depth}
@@ -124,23 +124,23 @@ def run(
 
 
 def _require_free(out: Path | None, suffix: str) -> None:
-    """Refuse a name that does not say what the artifact is, or that belongs to something else."""
+    """Raise EdgeshiftError if a path has another suffix than the target's, or exists and is no file of that kind."""
     from edgeshift.artifact.file import require_replaceable
 
     if out is not None:
         if not out.name.endswith(suffix):
-            raise EdgeshiftError(f"{out}: name the artifact *{suffix}; edgeshift recognises it by that suffix later")
+            raise EdgeshiftError(f"{out}: give a name that ends in {suffix}, which identifies the kind of artifact")
         require_replaceable(out)
 
 
 def _load(
     model: str | None, weights: Path | None, size: int | None, untrained: dict[str, Any], facts: dict[str, Any]
 ) -> Checkpoint:
-    """Return the network to convert: of ``--weights``, or the shipped or untrained one of a model.
+    """Return what to convert: the checkpoint of ``--weights``, or the shipped or untrained network of a model.
 
     Args:
-        untrained: options that only an untrained network takes.
-        facts: options that only a checkpoint takes.
+        untrained: options that are only for untrained networks.
+        facts: options that are only for checkpoints.
     """
     from edgeshift.checkpoints import load_for_streaming
     from edgeshift.checkpoints.source import DEFAULT_MODEL, default_source
@@ -164,12 +164,12 @@ def _read_labels(path: Path | None) -> tuple[str, ...] | None:
             raise EdgeshiftError(f"{path}: too large for a list of labels")
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise EdgeshiftError(f"{path}: cannot read labels: {error}; give a text file with one label a line") from error
+        raise EdgeshiftError(f"{path}: cannot read labels: {error}; write one label per line as text") from error
     return tuple(line.strip() for line in lines if line.strip())
 
 
 def _read_clips(folder: Path, source: Checkpoint, bars: ProgressBars) -> tuple[FittedClips, list[Frame] | None]:
-    """Return clips to calibrate with, and other frames of the same videos to compare the artifact on."""
+    """Return clips for calibration, and other frames of the same videos for the comparison with the original."""
     from edgeshift.converters.calibration import find_videos, held_out, read_clips
 
     with bars.stage("read clips", len(find_videos(folder))) as advance:

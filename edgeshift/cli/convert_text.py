@@ -11,9 +11,9 @@ from edgeshift.cli.output import print_facts, print_json, print_next, print_note
 if TYPE_CHECKING:
     from edgeshift.converters import Converted, Outcome
 
-COLUMNS = ("target", "file", "size", "delegated", "max error", "cosine", "top-1", "checked by", "seconds")
-#: Below this share of delegated operators, a conversion lists the others.
-SHARE = 0.95
+COLUMNS = ("target", "file", "size", "delegated", "largest error", "cosine", "top-1", "checked by", "seconds")
+#: If the share of delegated operators is below this, a warning lists the other operators.
+MIN_DELEGATED = 0.95
 
 
 def show_one(result: Converted, *, as_json: bool) -> None:
@@ -36,16 +36,16 @@ def show_one(result: Converted, *, as_json: bool) -> None:
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
     ]
     print_facts(str(result.path), facts)
-    # An artifact that nothing on this machine can run has no demo here either.
+    # `demo` cannot run an artifact for which this machine has no runtime.
     print_next("edgeshift", *(("inspect", result.path) if result.unproven else ("demo", result.path, "--headless")))
 
 
 def list_warnings(result: Converted) -> list[str]:
-    """Return what the user should know of a successful conversion: slow operators, and what was not verified."""
+    """Return the warnings about a successful conversion: slow operators, and what was not verified."""
     graph, warnings = result.spec.graph, []
-    if graph is not None and graph.delegated is not None and graph.delegated < SHARE:
+    if graph is not None and graph.delegated is not None and graph.delegated < MIN_DELEGATED:
         names = ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())
-        warnings.append(f"{graph.delegated:.0%} of the operators are delegated" + (f"; not: {names}" if names else ""))
+        warnings.append(f"only {graph.delegated:.0%} of operators are delegated" + (f", not {names}" if names else ""))
     return [*warnings, result.unproven] if result.unproven is not None else warnings
 
 
@@ -75,7 +75,7 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
         return (outcome.target, "not converted", *["-"] * 6, f"{outcome.seconds:.1f}")
     graph, parity = result.spec.graph, result.spec.parity
     share = "-" if graph is None or graph.delegated is None else f"{graph.delegated:.0%}"
-    checked: tuple[str, ...] = ("-", "-", "-", "nothing: not verified here")
+    checked: tuple[str, ...] = ("-", "-", "-", "not verified here")
     if parity is not None:
         checked = (f"{parity.max_error:.2g}", f"{parity.cosine:.6f}", f"{parity.top1:.0%}", parity.runtime or "-")
     return outcome.target, result.path.name, size_text(result.size), share, *checked, f"{outcome.seconds:.1f}"

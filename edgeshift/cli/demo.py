@@ -1,4 +1,4 @@
-"""``edgeshift demo``: artifacts on a camera with a window, or on a clip as fast as the model goes."""
+"""``edgeshift demo``: run artifacts on a camera with a window, or on a clip as fast as the model can."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def run(
     as_json: AsJson = False,
     json_lines: Annotated[bool, option("Output")] = False,
 ) -> None:
-    """Run artifacts on a camera or a clip, and show the label, its score, the last seconds and the time of a step.
+    """Run artifacts on a camera or a clip, and show the label, its score, the last ten seconds and the time of a step.
 
     Frames are fed at the frame spacing that the weights were trained with, by their timestamps. If the artifact does
     not know its frame spacing, every frame is fed. A line ">>> label" is a detection. With several artifacts, the key m
     of the window switches between them.
 
-    A clip with --headless runs as fast as the model goes, and every due frame of it is fed. Everything else is live: a
-    model that is slower than the camera misses frames.
+    With --headless, a clip is run as fast as the model can, and every due frame is fed. All other runs are live: a
+    model that is slower than the source misses frames.
 
     Args:
         source: What to read frames from: a camera number or /dev path, an rtsp:// or other address, a GStreamer
             pipeline, jetson-csi, libcamera, a video, a folder of images, or drawn for drawn gestures.
-        capture: Frame size and rate that a camera is asked for.
+        capture: Frame size and rate to request from a camera.
         fps: Frames per second of a folder of images.
         rotate: Rotate frames clockwise, degrees.
         mirror: Swap left and right before the model sees a frame.
@@ -62,16 +62,16 @@ def run(
         seconds: Stop after this many seconds. Default: at the end of the source.
         smoothing: How labels are smoothed: rule, mean, jester or none. Default: the event rule in the artifact.
         mask: Labels that are never shown, separated by commas.
-        on: Command to run, without a shell, when a label is detected. May be given several times.
-        every: Shortest time between two runs of a label's command, in seconds.
+        on: Command to run, without a shell, at each detection of a label. May be given several times.
+        every: Shortest time between two runs of the command of a label, in seconds.
         headless: Open no window. Print the labels of a clip, or JSON lines of a live source.
         window: Library that opens the window.
-        size: Size of the picture in the window. Default: that of the frames.
+        size: Size of the picture in the window. Default: the size of the frames.
         fullscreen: Fill the screen.
         mirror_view: Swap left and right in the window, but not for the model.
         record: Write a video of the window, also with --headless.
         picture: Write a picture of a clip's frames with their labels.
-        json_lines: Print each detection as a line of JSON at once.
+        json_lines: Print each event as a line of JSON when it happens.
 
     Examples:
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source 0
@@ -90,17 +90,19 @@ def run(
     from edgeshift.cli import demo_text
 
     if as_json and json_lines:
-        raise EdgeshiftError("--json is one document and --json-lines are many: choose one")
+        raise EdgeshiftError("--json prints one document and --json-lines one per event: choose one")
     camera = find_source(source, CaptureRequest.parse(capture), fps=fps)
     live = not headless or camera.live or realtime
     if headless and len(files) > 1:
-        raise EdgeshiftError("artifacts are switched with a key of the window: give one, or leave --headless out")
+        raise EdgeshiftError("artifacts are switched with a key of the window: with --headless, give one artifact")
     if not headless and (reason := why_no_screen()):
         raise EdgeshiftError(f"no window can be opened: {reason}; {INSTEAD}")
     require_file_name(picture, ".png", ".jpg")
     require_file_name(record, ".mp4", ".avi")
     if picture is not None and live:
-        raise EdgeshiftError("--picture draws a clip that is run with --headless; live, the key s saves what is shown")
+        raise EdgeshiftError(
+            "--picture needs --headless and a clip without --realtime; live, the key s saves a picture"
+        )
     masked = [label.strip() for label in mask.split(",") if label.strip()]
     with ProgressBars().stage("load"):
         session = open_session(files, runtime=runtime, threads=threads, smoothing=smoothing, mask=masked)

@@ -1,4 +1,4 @@
-"""What ``edgeshift demo`` prints and writes when it has ended."""
+"""What ``edgeshift demo`` prints and writes at its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def document(summary: Summary) -> dict[str, Any]:
-    """Return the summary as JSON has it. A clip that was run as fast as possible has other fields than a live run."""
+    """Return the summary for JSON output. A clip that was run as fast as possible has other fields than a live run."""
     fields: dict[str, Any] = msgspec.to_builtins(summary)
     labels = fields.pop("labels")
     if labels is None:
@@ -33,7 +33,7 @@ def document(summary: Summary) -> dict[str, Any]:
 
 
 def print_summary(summary: Summary, picture: Path | None) -> None:
-    """Print the summary of a run, and where the picture of a clip's answers was written."""
+    """Print the summary of a run, and the path of the picture of a clip's frames, if one was written."""
     if summary.labels is None:
         _print_live(summary)
     else:
@@ -67,9 +67,9 @@ def _print_live(summary: Summary) -> None:
         facts.append((name, f"{artifact.steps} steps, {_rate(artifact.hertz)}, {artifact.runtime}"))
         facts += [(f"  {phase}", text) for phase, text in _phases(artifact.milliseconds)]
     if summary.beside_infer is not None:
-        facts.append(("overhead", f"{summary.beside_infer:.1%} of the inference time, from frame to prediction"))
+        facts.append(("overhead", f"{summary.beside_infer:.1%} of the inference time, spent outside the runtime"))
     if summary.draw_ms is not None:
-        facts.append(("draw", f"p50 {summary.draw_ms:.3f} ms per picture, in another thread than the model"))
+        facts.append(("draw", f"p50 {summary.draw_ms:.3f} ms per picture, not in the thread of the model"))
     facts += [("recorded", path) for path in summary.recorded]
     print_facts(f"{summary.steps} steps in {summary.seconds:.1f} s on {summary.source}", facts)
 

@@ -1,4 +1,4 @@
-"""``edgeshift devices``: this machine, attached phones, and the boards that are named."""
+"""``edgeshift devices``: list this machine, attached phones, and the boards that the user names."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ if TYPE_CHECKING:
     from edgeshift.benchmarks.devices.device import Device
     from edgeshift.benchmarks.devices.probe import Probe
 
-#: Number of devices that are asked at the same time.
-TOGETHER = 8
+#: Number of devices that are probed at the same time.
+MAX_PROBES = 8
 
 
 def run(
     names: Annotated[list[str] | None, typer.Argument(metavar="DEVICE", autocompletion=VALUES["devices"])] = None,
     as_json: AsJson = False,
 ) -> int:
-    """List the devices that can be measured: this machine, the phones that adb sees, and the boards that are named.
+    """List the devices that can be measured: this machine, the phones that adb sees, and the boards that you name.
 
-    Boards are not searched for in the network.
+    edgeshift does not search the network for boards.
 
     Args:
-        names: Boards to list as well: ssh://user@host, with a port after a colon, or ssh://name from ssh's config.
+        names: Boards to list too, as ssh://user@host, ssh://user@host:port, or ssh://name from your ssh configuration.
 
     Examples:
       edgeshift devices
       edgeshift devices ssh://pi@raspberrypi.local ssh://jetson
 
-    Exit status: 2 if a board that was named cannot be reached.
+    Exit status: 2 if a board that you name cannot be reached.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     from edgeshift.benchmarks.devices.find import find_device
 
     names = names or []
-    named = [find_device(name) for name in dict.fromkeys(names)]  # a malformed name is an error at once
+    named = [find_device(name) for name in dict.fromkeys(names)]  # raises before any device is probed
     phones, notes = _attached_phones(names)
     devices = [find_device("local"), *phones, *(device for device in named if device.name != "local")]
-    with ProgressBars().stage("devices", len(devices)) as advance, ThreadPoolExecutor(TOGETHER) as pool:
+    with ProgressBars().stage("devices", len(devices)) as advance, ThreadPoolExecutor(MAX_PROBES) as pool:
 
-        def ask(device: Device) -> Probe | str:
+        def probe_or_reason(device: Device) -> Probe | str:
             try:
                 return _probe(device)
             except EdgeshiftError as error:
@@ -55,15 +55,15 @@ def run(
             finally:
                 advance()
 
-        answers = list(zip((device.name for device in devices), pool.map(ask, devices), strict=True))
-    probes = {name: answer for name, answer in answers if not isinstance(answer, str)}
-    reasons = {name: answer for name, answer in answers if isinstance(answer, str)}
+        results = dict(zip((device.name for device in devices), pool.map(probe_or_reason, devices), strict=True))
+    probes = {name: result for name, result in results.items() if not isinstance(result, str)}
+    reasons = {name: result for name, result in results.items() if isinstance(result, str)}
     if as_json:
         print_json(
             {
                 "devices": [
                     {"name": name, "reason": reasons.get(name)} | ({"probe": probes[name]} if name in probes else {})
-                    for name, _ in answers
+                    for name in results
                 ],
                 "notes": notes,
             }
@@ -71,13 +71,14 @@ def run(
     else:
         columns = ("device", "board", "system", "cores", "runtimes")
         print_table("", columns, [_row(name, probe) for name, probe in probes.items()])
-        print_facts("not reachable", [*reasons.items(), *(("", note) for note in notes)])
+        unreachable = [(name, reason.removeprefix(f"{name}: ")) for name, reason in reasons.items()]
+        print_facts("not reachable", [*unreachable, *(("", note) for note in notes)])
         print_next("edgeshift", "bench", "FILE", "--device", [*probes, "local"][min(1, len(probes))])
     return 2 if reasons.keys() & set(names) else 0
 
 
 def _attached_phones(names: list[str]) -> tuple[list[Device], list[str]]:
-    """Return the phones that adb sees and that are not among ``names``, and notes on those that are not ready."""
+    """Return the phones that adb sees and that ``names`` does not list, and notes on the phones that are not ready."""
     from edgeshift.benchmarks.devices.adb import AdbDevice
     from edgeshift.benchmarks.devices.adb_client import list_adb
 
@@ -88,7 +89,7 @@ def _attached_phones(names: list[str]) -> tuple[list[Device], list[str]]:
 
 
 def _probe(device: Device) -> Probe:
-    """Return what is on a device. A phone without Python has facts, as a vendor's program can measure on it."""
+    """Return the facts and runtimes of a device. For a phone without Python, return its facts and no runtimes."""
     from edgeshift.benchmarks.devices.probe import Probe, ask_probe
 
     try:
@@ -103,6 +104,6 @@ def _probe(device: Device) -> Probe:
 
 def _row(name: str, probe: Probe) -> tuple[str, ...]:
     facts = probe.facts
-    none = "none" if probe.python else "no Python: a vendor's program can measure (bench --program)"
+    none = "none" if probe.python else "no Python: measure with a vendor's program (bench --program)"
     runtimes = ", ".join(f"{runtime} {version}" for runtime, version in probe.runtimes.items()) or none
     return name, facts.board or facts.processor, facts.system, str(facts.cores), runtimes

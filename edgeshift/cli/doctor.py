@@ -1,4 +1,4 @@
-"""``edgeshift doctor``: what this machine can convert and run."""
+"""``edgeshift doctor``: report what this machine can convert and run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from edgeshift.targets import RUNTIMES, TARGETS, Target
 if TYPE_CHECKING:
     from edgeshift.benchmarks.devices.facts import Facts
 
-#: Seconds that an import may take. The first one after an installation compiles the package.
-PATIENCE = 180
+#: Seconds that an import may take. The first import after an installation compiles the package.
+MAX_SECONDS = 180
 NOT_REPORTED = "not reported"
 
 
@@ -32,7 +32,7 @@ class Row:
         run: why this machine cannot run its artifacts; None: it can.
         versions: {package: version} of the runtimes that are installed.
         fixes: commands that install what is missing.
-        remark: where artifacts of this target run, if that needs saying.
+        remark: a note on where artifacts of this target run; None: there is nothing to note.
     """
 
     target: str
@@ -44,9 +44,9 @@ class Row:
 
 
 def run(as_json: AsJson = False) -> None:
-    """Report what this machine can convert and run, how to install what is missing, and what is known of the machine.
+    """Report what this machine can convert and run, how to install what is missing, and the facts of the machine.
 
-    Each package is imported in a process of its own, so that one that crashes does no harm.
+    Each package is imported in its own process, so that a package that crashes does not end the report.
 
     Examples:
       edgeshift doctor
@@ -81,7 +81,7 @@ def run(as_json: AsJson = False) -> None:
 def examine(bars: ProgressBars) -> list[Row]:
     """Check for each target whether its converter and its runtime are installed and can be imported."""
     with bars.stage("targets", len(TARGETS)) as advance:
-        reasons: dict[str, str | None] = {}  # a package that several targets need is imported once
+        reasons: dict[str, str | None] = {}  # shared, so that a package of several targets is imported once
         rows = []
         for target in TARGETS.values():
             rows.append(_row(target, reasons))
@@ -113,7 +113,7 @@ def _row(target: Target, reasons: dict[str, str | None]) -> Row:
     lacking = [f"{package}: not installed" for package in target.converter_packages if _version(package) is None]
     if not lacking and "torch" in target.converter_packages:  # every converter imports it first
         lacking += filter(None, [_reason("torch", "torch", reasons)])
-    # TensorRT artifacts run on ONNX Runtime too, but the question here is whether TensorRT is installed.
+    # TensorRT artifacts also run on ONNX Runtime, but this row reports whether TensorRT is installed.
     runtime = RUNTIMES.get(target.name, RUNTIMES[target.runtime])
     problems = [_reason(module, package, reasons) for module, package in runtime.packages.items()]
     problem = None if None in problems else "; ".join(filter(None, problems))
@@ -131,7 +131,7 @@ def _explain(row: Row) -> list[str]:
 
 
 def _reason(module: str, package: str, reasons: dict[str, str | None]) -> str | None:
-    """Return why a package cannot be used; None: it can. Answers are kept in ``reasons``."""
+    """Return why a package cannot be used; None: it can. Results are kept in ``reasons``."""
     if module not in reasons:
         reasons[module] = f"{package}: not installed"
         if _version(package) is not None:
@@ -141,22 +141,22 @@ def _reason(module: str, package: str, reasons: dict[str, str | None]) -> str | 
 
 
 def _import(module: str) -> str | None:
-    """Import a module in a process of its own. Returns why that failed; None: it did not."""
+    """Import a module in its own process. Returns why the import failed; None: it succeeded."""
     try:
         done = subprocess.run(  # noqa: S603
             [sys.executable, "-c", f"import {module}"],
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=MAX_SECONDS,
             check=False,
             text=True,
             errors="replace",
         )
     except subprocess.TimeoutExpired:
-        return f"importing it took more than {PATIENCE} s"
+        return f"the import took more than {MAX_SECONDS} s"
     if not done.returncode:
         return None
     lines = done.stderr.strip().splitlines()
-    return lines[-1][:200] if lines and done.returncode > 0 else f"it crashed ({done.returncode})"
+    return lines[-1][:200] if lines and done.returncode > 0 else f"the import crashed with status {done.returncode}"
 
 
 def _version(package: str) -> str | None:

@@ -1,4 +1,4 @@
-"""``edgeshift eval``: accuracy on labelled clips."""
+"""``edgeshift eval``: measure accuracy on labelled clips."""
 
 from __future__ import annotations
 
@@ -50,26 +50,26 @@ def run(
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure accuracy on labelled clips, streamed frame by frame as a device sees them.
+    """Measure accuracy on labelled clips, which are fed frame by frame as on a device.
 
-    Each clip starts from zero states, at the frame spacing that the weights were trained with. Clips whose label the
-    model does not have are excluded from accuracy; how often they are answered with "no gesture" is given instead.
+    Each clip starts with zero states. Its frames are fed at the frame spacing of the training. Clips with a label that
+    the model does not have are excluded from accuracy; the output shows how often the model predicts no gesture there.
 
     Predictions for a clip:
       consensus   the gesture with the highest mean of logits over the clip, as in training
       last        the gesture that is predicted for the last frame
-      window      the gesture whose mean probability over the window of the event rule was the highest at any time
+      window      the gesture that reaches the highest mean probability over the window of the event rule
       spotted     the first gesture that the event rule announces; a clip without one is wrong
 
-    The running mean is the consensus of a clip's first frames: it shows how soon the prediction is right.
+    The running mean is the consensus of the first frames of a clip. It shows how soon the prediction is right.
 
     Args:
-        files: Artifacts, or checkpoints (.safetensors) that PyTorch runs. The others are compared with the first.
+        files: Artifacts, or checkpoints (.safetensors) for PyTorch. Further files are compared with the first one.
         data: Clips in a folder per label, or a CSV file with the columns file,label and optionally split.
-        label_map: Labels of the data and what the model calls them.
+        label_map: Labels of the data (A) and the labels of the model for them (B).
         split: Use only the clips of this split of the CSV file.
-        subset: Also give the accuracy of these labels alone.
-        name: What to run on: local, ssh://user@host or adb.
+        subset: Also give the accuracy on the clips of these labels alone.
+        name: Device to run on: local, ssh://user@host or adb.
         jobs: Number of processes on this machine.
         picture: Draw the confusion matrix of the first artifact into this file.
 
@@ -92,7 +92,7 @@ def run(
     if picture is not None:
         require_matplotlib("--picture")
     if name != "local" and jobs > 1:
-        raise EdgeshiftError("--jobs is for this machine; a device answers one clip after the other")
+        raise EdgeshiftError("--jobs is for this machine: leave it out with --device")
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split)
     if clips.note is not None:
@@ -100,7 +100,7 @@ def run(
     bars, device = ProgressBars(), find_device(name) if name != "local" else None
     if out is not None:
         require_resume(Journal.beside(out), out, resume=resume)
-    # Runs on this machine may share it; a device has too little memory for two.
+    # Several runs may share this machine, but a device has too little memory for two.
     with device_lock(device) if device is not None else nullcontext():
         with bars.stage("load"):
             candidates = [open_candidate(file) if device is None else open_on_device(device, file) for file in files]
@@ -133,24 +133,24 @@ def _measure(
     """Measure one artifact. If the device is lost, the error says what was measured and how to continue."""
     from edgeshift.benchmarks.accuracy.measure import measure
 
-    answered = 0
+    measured = 0
     with bars.stage(candidate.path.name, len(data.clips)) as advance:
 
         def count() -> None:
-            nonlocal answered
-            answered += 1
+            nonlocal measured
+            measured += 1
             advance()
 
         try:
             return measure(candidate, data.clips, jobs=jobs, device=device, journal=journal, advance=count)
         except DeviceLostError as error:
-            hint = "continue with the same --out and --resume" if journal else "with --out they would have been kept"
-            progress = f"{answered} of {len(data.clips)} clips of {candidate.path.name} were answered"
+            hint = "continue with the same --out and --resume" if journal else "with --out, they would be kept"
+            progress = f"{measured} of {len(data.clips)} clips of {candidate.path.name} were measured"
             raise DeviceLostError(f"{error}; {progress}: {hint}") from error
 
 
 def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], subset: tuple[str, ...] | None) -> None:
-    """Refuse labels that the model does not have, and note which clips are excluded."""
+    """Raise EdgeshiftError for options with labels that the model does not have, and note which clips are excluded."""
     from edgeshift.benchmarks.accuracy.report import gestures, require_labels
     from edgeshift.events.spotter import describe_rule
 
@@ -163,18 +163,19 @@ def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], su
         counts = ", ".join(f"{label} ({clips})" for label, clips in excluded.items())
         print_note(f"{file}: excluded from accuracy, because the model has no such gesture: {counts}")
     if candidate.model.spec.rule is None:
-        print_note(f"{file} has no event rule; assumed: {describe_rule(candidate.rule, labels)}")
+        print_note(f"{file} has no event rule, so this one is assumed: {describe_rule(candidate.rule, labels)}")
 
 
 def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> None:
     from edgeshift.events.spotter import describe_rule
 
     counted = sum(row.clips for row in result.rows)
-    spacing = "spread evenly" if result.frame_spacing is None else f"a frame every {result.frame_spacing:g} s"
+    split = f", split {report.split}" if report.split else ""
+    spacing = "frames spread evenly" if result.frame_spacing is None else f"a frame every {result.frame_spacing:g} s"
     facts: Facts = [
         ("runtime", result.runtime),
         ("model", f"{result.model} {result.precision}" + ("" if result.trained else f", {UNTRAINED}")),
-        ("clips", f"{counted} of {report.data}" + (f", split {report.split}" if report.split else "") + f", {spacing}"),
+        ("clips", f"{counted} from {report.data}{split}, {spacing}"),
         ("event rule", describe_rule(result.rule, labels) + (" (assumed)" if result.assumed else "")),
         *result.accuracy.items(),
     ]
@@ -183,13 +184,13 @@ def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> N
     for after, value in result.running.items():
         facts.append(("running mean " + ("at the end" if after == "end" else f"after {after} frames"), value))
     if result.first is not None:
-        facts.append(("frames", f"{result.first:g} until the true label leads (median of the clips in which it does)"))
+        facts.append(("frames", f"{result.first:g} until the true label leads (median of the clips in which it leads)"))
     print_facts(result.file, facts)
     rows = [row for row in result.rows if row.clips]
     if rows:
-        answers = list(rows[0].right)
-        cells = [(row.label, row.clips, *(row.right[name] for name in answers)) for row in rows]
-        print_table("Correct clips by label", ("label", "clips", *answers), cells)
+        kinds = list(rows[0].right)
+        cells = [(row.label, row.clips, *(row.right[kind] for kind in kinds)) for row in rows]
+        print_table("Correct clips by label", ("label", "clips", *kinds), cells)
         names = [row.label for row in result.rows]
         if len(names) <= MAX_LABELS:  # more do not fit on a terminal; the report has them
             matrix = [(name, *(count or "" for count in row)) for name, row in zip(names, result.matrix, strict=True)]
@@ -199,11 +200,11 @@ def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> N
             (row.label, row.clips, "-" if row.frames is None else f"{row.frames:.1%}", row.silent)
             for row in result.idle
         ]
-        columns = ("label", "clips", "frames with no gesture", "nothing announced")
+        columns = ("label", "clips", "frames with no gesture", "clips without an event")
         print_table("Clips excluded from accuracy", columns, cells)
     if result.unreadable:
         rows_unread = [(clip.file, clip.reason) for clip in result.unreadable]
-        print_table(f"Not read: {len(result.unreadable)}", ("clip", "reason"), rows_unread)
+        print_table(f"Clips that could not be read: {len(result.unreadable)}", ("clip", "reason"), rows_unread)
 
 
 def _draw(path: Path, report: Report) -> None:

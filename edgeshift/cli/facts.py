@@ -1,4 +1,4 @@
-"""Facts about an artifact that several commands print. Their names are terms of the glossary where it has one."""
+"""Facts about an artifact that several commands print. If the glossary has a term for a fact, it is the fact's name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Facts = list[tuple[str, object]]
 
 UNTRAINED = "untrained: its labels mean nothing"
-#: {precision: what a passed comparison with the original shows}.
+#: {precision: what is known when the comparison with the original has passed}.
 PASSED = {
     "fp32": "equal up to rounding",
     "fp16": "equal up to the rounding of fp16",
@@ -20,34 +20,34 @@ PASSED = {
 }
 #: {back end in a description: the name of its delegate}.
 DELEGATES = {"xnnpack": "XNNPACK", "coreml": "Core ML"}
-#: {form of the states: where they are between two frames}.
-PLACES = {"io": "", "native": ", kept by the runtime", "buffer": ", kept in buffers of the program"}
+#: {form of the states: where they are kept between two frames}.
+STATE_FORMS = {"io": "", "native": ", kept by the runtime", "buffer": ", kept in buffers of the program"}
 
 
 def model_facts(spec: StreamSpec) -> Facts:
-    """Return which model it is, and which weights it has."""
+    """Return the names of the model and of its weights."""
     facts: Facts = [("model", spec.model.name), ("weights", spec.weights.source)]
     return facts if spec.weights.trained else [*facts, ("", UNTRAINED)]
 
 
 def graph_facts(spec: StreamSpec) -> Facts:
-    """Return what the runtime executes, and which share of it on its fast path."""
+    """Return the operators that the runtime executes, and the share of them that a delegate executes."""
     graph = spec.graph
     if graph is None:
         return []
     facts: Facts = [("operators", _counts(graph.operators))] if graph.operators else []
     if graph.delegated is not None:
         on = f"on {DELEGATES.get(graph.backend, graph.backend)}" if graph.backend else "delegated"
-        pieces = "" if graph.partitions is None else f", {graph.partitions} partition{'s' * (graph.partitions != 1)}"
-        facts.append(("delegate", f"{graph.delegated:.0%} of operators {on}{pieces}"))
+        parts = "" if graph.partitions is None else f", {graph.partitions} partition{'s' * (graph.partitions != 1)}"
+        facts.append(("delegate", f"{graph.delegated:.0%} of operators {on}{parts}"))
     if graph.outside:
         facts.append(("not delegated", _counts(graph.outside)))
     return facts
 
 
 def state_fact(spec: StreamSpec) -> tuple[str, str]:
-    """Return how much is carried from frame to frame, and where it is kept."""
-    return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{PLACES[spec.state_form]}"
+    """Return the number and size of the states, and where they are kept."""
+    return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{STATE_FORMS[spec.state_form]}"
 
 
 def calibration_facts(spec: StreamSpec) -> Facts:
@@ -56,15 +56,15 @@ def calibration_facts(spec: StreamSpec) -> Facts:
     return [] if calibration is None else [("calibration", f"{calibration.source}, {calibration.samples} samples")]
 
 
-def parity_facts(parity: ParitySpec, precision: str, *, holds: bool = True) -> Facts:
-    """Return how the artifact compared with the original.
+def parity_facts(parity: ParitySpec, precision: str, *, passed: bool = True) -> Facts:
+    """Return the result of comparing the artifact with the original.
 
     Args:
         parity: the comparison.
-        precision: of the artifact; it decides what a passed comparison shows.
-        holds: whether the comparison passed.
+        precision: precision of the artifact, which decides the words for a comparison that passed.
+        passed: whether the comparison passed.
     """
-    verdict = PASSED[precision] if holds else "FAILED"
+    verdict = PASSED[precision] if passed else "FAILED"
     steps = "" if parity.steps is None else f" ({parity.steps:.0f} quantization steps)"
     return [
         ("parity", f"checked against {parity.reference} over {parity.frames} frames: {verdict}"),

@@ -1,6 +1,6 @@
 """Help pages: panels in colour on a terminal, and plain sections without trailing spaces in a pipe or file.
 
-The help of an option is its line under ``Args`` in the docstring of the command's function, so that it is written once.
+The help of an option is its line under ``Args`` in the docstring of the command's function.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from edgeshift.cli.completion import fill
 
-#: The section of a docstring that describes the parameters, and one parameter in it.
+#: Match the section of a docstring that describes the parameters, and the description of one parameter.
 ARGS = re.compile(r"^Args:\n((?: {4}.*\n?)+)\n*", re.MULTILINE)
 ARG = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 class HelpPage:
-    """Mixed into typer's commands and groups: formats their help page."""
+    """A mix-in for typer's commands and groups that formats their help page."""
 
     help: str | None
     rich_markup_mode: Any
@@ -63,11 +63,11 @@ class Command(HelpPage, TyperCommand):
 
 
 def _paragraphs(text: str, verbatim: str) -> str:
-    """Join the lines of each paragraph, so that they wrap at the terminal's width, but not those of indented blocks.
+    """Join the lines of each paragraph, so that they wrap at the terminal's width, but keep examples and tables.
 
     Args:
         text: a docstring without indentation.
-        verbatim: put in front of a paragraph with indented lines, which are examples and tables.
+        verbatim: prefix for paragraphs with indented lines, which are examples and tables.
     """
     paragraphs = text.replace("\b\n", "").split("\n\n")
     return "\n\n".join(

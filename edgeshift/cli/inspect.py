@@ -1,4 +1,4 @@
-"""``edgeshift inspect``: the description inside an artifact."""
+"""``edgeshift inspect``: print the description inside an artifact."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from edgeshift.targets import TARGETS
 if TYPE_CHECKING:
     from edgeshift.artifact.spec import StreamSpec
 
-NOT_VERIFIED = "not verified when it was made, as nothing there could run it; edgeshift verify checks it on a device"
+NOT_VERIFIED = "not compared, because the machine of the conversion could not run it; use edgeshift verify on a device"
 NO_RULE = "none: the artifact does not say when a label is announced"
-LABELS = 12
+#: Largest number of labels that are printed.
+MAX_LABELS = 12
 
 
 def run(file: Artifact, explain: Explain = False, as_json: AsJson = False) -> None:
@@ -31,7 +32,7 @@ def run(file: Artifact, explain: Explain = False, as_json: AsJson = False) -> No
     from edgeshift.artifact.file import read_artifact
 
     if file.suffix == ".safetensors":
-        raise ArtifactError(f"{file} is a checkpoint, not an artifact: convert it with --weights first")
+        raise ArtifactError(f"{file} is a checkpoint, not an artifact: convert it with edgeshift convert --weights")
     spec = read_artifact(file).spec
     if as_json:
         print_json(spec)
@@ -40,7 +41,7 @@ def run(file: Artifact, explain: Explain = False, as_json: AsJson = False) -> No
     print_facts(str(file), facts)
     rows = []
     for kind, tensor in [("input", spec.input), ("output", spec.output), *(("state", state) for state in spec.states)]:
-        grid = tensor.grid or tensor  # floats that lie on an int8 grid have that grid's scale
+        grid = tensor.grid or tensor  # a float tensor with quantized values has the scale of their grid
         shape = "x".join(map(str, tensor.shape))
         rows.append((kind, tensor.name, shape, tensor.dtype, f"{grid.scale:.6g}", grid.zero_point))
     print_table("Tensors", ("", "name", "shape", "dtype", "scale", "zero point"), rows)
@@ -55,7 +56,7 @@ def _facts(spec: StreamSpec) -> Facts:
     target = TARGETS.get(spec.target)
     title = f"{spec.target} ({target.title})" if target else spec.target
     frame = spec.frame
-    labels = ", ".join(spec.labels[:LABELS]) + (f", ... ({len(spec.labels)})" if len(spec.labels) > LABELS else "")
+    more = f", ... ({len(spec.labels)})" if len(spec.labels) > MAX_LABELS else ""
     return [
         *model_facts(spec),
         ("target", f"{title}, {spec.precision}"),
@@ -64,7 +65,7 @@ def _facts(spec: StreamSpec) -> Facts:
         ("frame", f"{frame.width}x{frame.height}, {frame.order}, values 0 to 255"),
         ("fit", frame.fit),
         ("frame spacing", "not known" if spec.frame_spacing is None else f"{spec.frame_spacing:g} s"),
-        ("labels", labels),
+        ("labels", ", ".join(spec.labels[:MAX_LABELS]) + more),
         ("event rule", describe_rule(spec.rule, spec.labels) if spec.rule else NO_RULE),
         state_fact(spec),
         *graph_facts(spec),

@@ -1,4 +1,4 @@
-"""``edgeshift models``: what each model costs."""
+"""``edgeshift models``: list the models with their cost."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_json, print_next, print_table, size_text
 
 NOTES = """\
-Multiply-adds count one each for convolutions and the linear head. The papers' FLOPs also count two per value of a
-batch norm and one per value of an activation or pooling, as MMCV does. Parameters include the head. The 2.33 M that
-papers print for MobileNetV2 could not be reproduced: the backbone has 2.22 M and the head 1,281 per class, which makes
-2.74 M for 400 classes and 2.26 M for 27."""
+Multiply-adds are counted for convolutions and the linear head, one for each. The papers' FLOPs also count two per value
+of a batch norm and one per value of an activation or pooling, as MMCV does. Parameters include the head. The 2.33 M
+parameters that papers give for MobileNetV2 could not be reproduced: the backbone has 2.22 M and the head 1,281 per
+class, so there are 2.74 M with 400 classes and 2.26 M with 27."""
 COLUMNS = (
-    *("model", "parameters", "multiply-adds per frame", "per 8 frames", "papers' FLOPs per 8 frames"),
+    *("model", "parameters", "multiply-adds per frame", "for 8 frames", "papers' FLOPs for 8 frames"),
     *("state values", "state fp32", "state int8"),
 )
 
@@ -29,9 +29,9 @@ def run(
 
     Args:
         size: Height and width of the frames, pixels.
-        classes: Number of labels of the head.
+        classes: Number of labels, which is the number of outputs of the head.
         width: Width multiplier of MobileNetV2.
-        depth: K of TSAM, the number of past frames that it uses.
+        depth: Number of past frames that TSAM uses (K in the paper).
 
     Examples:
       edgeshift models
@@ -44,7 +44,7 @@ def run(
     except ImportError as error:
         from edgeshift.errors import missing
 
-        raise missing("torch", "convert", "counting a model") from error
+        raise missing("torch", "convert", "computing the cost of models") from error
 
     costs = {
         name: cost(ModelConfig(*parse_name(name), classes, size=size, depth=depth, width=width)) for name in MODELS

@@ -40,7 +40,7 @@ Fps = Annotated[
     option("Timing", min=1, max=1000, metavar="HZ", help="Camera frame rate for --mode paced, in Hz. Default: 30."),
 ]
 Minutes = Annotated[
-    int | None, option("Timing", min=1, max=1440, help="Minutes that --mode sustained runs. Default: 30.")
+    int | None, option("Timing", min=1, max=1440, help="Length of --mode sustained, in minutes. Default: 30.")
 ]
 Repeats = Annotated[
     int | None,

@@ -1,4 +1,4 @@
-"""What commands print and write: tables and facts for people, JSON for programs, notes on standard error."""
+"""Functions that print and write results: tables and facts for people, JSON for programs, notes on standard error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from edgeshift.errors import EdgeshiftError
 
-#: Width of tables that are not printed on a terminal: other programs read them, so that lines should not wrap.
+#: Width of tables that are not printed on a terminal, in columns. Programs may read them, so lines should not wrap.
 WIDTH = 200
 
 
@@ -29,17 +29,17 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, title_style="bold", pad_edge=False)
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(table.columns):
         if rows and all(_is_number(row[index]) for row in rows):
             column.justify = "right"
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
-    _print(table)
+    _print(*([Text(title, style="bold")] if title else []), table)
 
 
 def print_facts(title: str, facts: Iterable[tuple[str, object]]) -> None:
-    """Print a title, and below it a name and a value on each line. Without facts, print nothing."""
+    """Print a title, and below it one line per fact with its name and value. Without facts, print nothing."""
     from rich.table import Table
     from rich.text import Text
 
@@ -51,7 +51,7 @@ def print_facts(title: str, facts: Iterable[tuple[str, object]]) -> None:
 
 
 def print_next(*command: object) -> None:
-    """Print the last line: a command that one would run next, ready to paste."""
+    """Print the last line of the output: a useful next command, quoted for the shell."""
     print("next:", shlex.join(map(str, command)))
 
 
@@ -61,20 +61,20 @@ def print_note(text: object) -> None:
 
 
 def require_file_name(path: Path | None, *suffixes: str) -> None:
-    """Raise EdgeshiftError if an output file has none of these suffixes, or is a folder. None is no output file."""
+    """Raise EdgeshiftError if an output file has none of these suffixes, or is a folder. None: there is no file."""
     if path is not None and (path.suffix.lower() not in suffixes or path.is_dir()):
         raise EdgeshiftError(f"{path}: give a file named {' or '.join(f'*{suffix}' for suffix in suffixes)}")
 
 
 def require_report_file(out: Path | None, *, resume: bool) -> None:
-    """Raise EdgeshiftError if the report's file is not named *.json, or if a run is to be resumed without it."""
+    """Raise EdgeshiftError if the file of the report is not named *.json, or if --resume is given without --out."""
     if resume and out is None:
-        raise EdgeshiftError("--resume continues an earlier run to the same --out: give it")
+        raise EdgeshiftError("--resume continues an earlier run with the same --out: give --out")
     require_file_name(out, ".json")
 
 
 def write_report(path: Path, report: Any, *, indent: int = 0) -> None:
-    """Write a report as JSON. The file appears when it is complete."""
+    """Write a report as JSON. The file gets its name only when it is complete."""
     import msgspec
 
     from edgeshift._system.files import atomic_write
@@ -85,7 +85,7 @@ def write_report(path: Path, report: Any, *, indent: int = 0) -> None:
 
 
 def size_text(count: int) -> str:
-    """Return a number of bytes in a unit for people, such as 2.65 MB."""
+    """Return a number of bytes with a decimal unit, such as 2.65 MB."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.2f} {unit}"
@@ -97,7 +97,7 @@ def _print(*items: Any) -> None:
 
     terminal = sys.stdout.isatty()
     console = Console(width=None if terminal else WIDTH, highlight=False, markup=False, emoji=False)
-    # The text is printed by Python, because rich ends the program with status 1 when the reader has left.
+    # Python's print() writes the text, because rich exits with status 1 if the reader of a pipe has ended.
     with console.capture() as captured:
         console.print(*items, sep="\n")
     for line in captured.get().removesuffix("\n").split("\n"):

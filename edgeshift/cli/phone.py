@@ -1,4 +1,4 @@
-"""``edgeshift phone``: an artifact in a phone's browser."""
+"""``edgeshift phone``: run an artifact in a phone's browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgeshift.cli.report_text import show_summaries
 from edgeshift.cli.settings import mode_settings, require_mode
 from edgeshift.errors import EdgeshiftError
 
-#: Shortest --idle, seconds. The page sends a sign of life every minute, also while it measures; two may be lost.
+#: Shortest --idle, in seconds. The page sends a message every minute, also while it measures; two may be lost.
 MIN_IDLE = 180
 
 
@@ -30,22 +30,22 @@ def run(
     out: ReportFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run, show and time an artifact on a phone, Android or iPhone, with nothing installed there: scan the code.
+    """Run and time an artifact in the browser of an Android phone or iPhone. Nothing is installed on the phone.
 
-    The phone's browser fetches a page and the artifact from this machine over the local network, and runs it alone:
-    camera with label and timings, measurements in the modes of edgeshift bench, the self-check. The results are printed
-    here. The browser warns about the certificate, which is made for each run; docs/guide/phone.md explains why that is
-    right and how to compare its fingerprint.
+    Scan the QR code with the phone. Its browser loads a page and the artifact from this machine over the local network,
+    and runs the artifact on the phone. The page shows the camera with labels and timings, measures in the modes of
+    edgeshift bench, and runs the self-check. The results are printed here. The browser warns about the certificate,
+    because it is made for each run; docs/guide/phone.md explains the warning and how to compare the fingerprint.
 
-    The artifact is a .tflite file with float tensors at its boundary: fp32, or int8 with convert --float-boundary.
+    The artifact must be a .tflite file with float inputs and outputs: fp32, or int8 with convert --float-boundary.
 
     Args:
-        mode: Measure this mode at once, and stop when it is done.
-        accelerator: What the browser computes on.
+        mode: Measure in this mode as soon as the page opens, then stop. Default: the phone's user chooses.
+        accelerator: Processor that the browser uses.
         localhost: Serve plain HTTP to this machine, or to a phone on a cable with adb reverse.
         host: Address of this machine in the phone's network. Default: found automatically.
-        port: Port to serve on. 0 takes a free one.
-        idle: Seconds without the phone after which this ends.
+        port: Port to serve on. 0: any free port.
+        idle: End after this many seconds without a message from the phone.
 
     Examples:
       edgeshift phone gestures.tflite
@@ -59,7 +59,7 @@ def run(
     require_file_name(out, ".json")
     require_mode(mode, fps, minutes)
     if localhost and host is not None:
-        raise EdgeshiftError("--localhost is this machine only: leave --host out")
+        raise EdgeshiftError("--localhost serves this machine only: leave --host out")
     visit = Visit(
         file,
         lambda name: mode_settings(name, repeats=repeats, fps=fps, minutes=minutes, threads=threads),

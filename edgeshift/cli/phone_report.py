@@ -1,4 +1,4 @@
-"""Make a report of latency from what a phone's browser sends. What browsers hide from pages is marked as hidden."""
+"""Make a report of latency from the messages of a phone's page. Facts that browsers hide from pages are marked."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from edgeshift.benchmarks.devices.facts import Facts
     from edgeshift.benchmarks.latency.result import Repeat, Report, Settings
 
-#: Stands for temperatures, clocks and energy, which no browser gives to a page.
+#: Is shown for temperatures, clocks and energy, which no browser gives to a page.
 HIDDEN = "not available in browsers"
-#: Fields of a repeat that the page measures and sends under the same names.
-SAME = (
+#: Fields of a repeat that have the same names in the page's message and in the report.
+SHARED_FIELDS = (
     *("load", "first", "warmup", "warm", "pre", "infer", "post", "end_to_end", "seconds"),
     *("offered", "missed", "runtime", "checked"),
 )
@@ -32,10 +32,10 @@ def browser_report(
 
     Args:
         artifact: the artifact that was served.
-        page: what the browser reported of itself.
+        page: what the browser reported about itself.
         settings: the settings that were requested.
         repeats: the repeats that were measured, at least one.
-        lost: why repeats are missing; None: none is.
+        lost: why repeats are missing; None: the measurement is complete.
     """
     import msgspec
 
@@ -44,7 +44,7 @@ def browser_report(
     from edgeshift.benchmarks.latency.result import ArtifactResult, Report
 
     first, spec = repeats[0], artifact.spec
-    # The browser may have had to use fewer threads, or the processor instead of WebGPU: the report has what was used.
+    # The browser may use fewer threads than requested, or the CPU instead of WebGPU. The report states what was used.
     options = {"accelerator": first.accelerator, **({"gpu": first.precision} if first.precision else {})}
     return Report(
         device="browser",
@@ -68,7 +68,7 @@ def browser_report(
 
 
 def browser_facts(page: PageOpened, accelerator: str = "cpu") -> Facts:
-    """Return what a browser reports. None names the processor; Chromium on Android names the phone."""
+    """Return the facts that a browser reports. No browser names the processor; Chromium on Android names the phone."""
     from edgeshift.benchmarks.devices.facts import Facts
 
     processor = " ".join(filter(None, [page.architecture, "processor, which browsers do not name"]))
@@ -88,7 +88,7 @@ def browser_facts(page: PageOpened, accelerator: str = "cpu") -> Facts:
 
 
 def timing_plan(settings: Settings) -> TimingPlan:
-    """Return what the page needs to know of the settings."""
+    """Return the settings that the page needs."""
     from edgeshift.apps.phone import TimingPlan
 
     names = ("steps", "seconds", "repeats", "fps", "minutes")
@@ -102,7 +102,7 @@ def _repeat(measured: RepeatMeasured) -> Repeat:
 
     nothing = SensorReading(temperatures={}, clock={}, throttled=None)
     return Repeat(
-        **{name: getattr(measured, name) for name in SAME},
+        **{name: getattr(measured, name) for name in SHARED_FIELDS},
         steps=measured.steps if measured.every > 1 else None,
         minutes=tuple(Minute(**msgspec.structs.asdict(point), reading=nothing) for point in measured.minutes),
         before=nothing,

@@ -14,21 +14,15 @@ from edgeshift.errors import CheckFailedError, DeviceError, missing
 
 if TYPE_CHECKING:
     from edgeshift.apps.phone import PageAddress, ServerOptions
-    from edgeshift.apps.phone.messages import (
-        GestureDetected,
-        PageOpened,
-        PhoneEvent,
-        RepeatMeasured,
-        SelfCheckResult,
-    )
+    from edgeshift.apps.phone.messages import GestureDetected, PageOpened, PhoneEvent, RepeatMeasured, SelfCheckResult
     from edgeshift.benchmarks.latency.result import Report, Settings
 
-#: The reason for missing repeats, if the phone sent none.
+#: The reason for missing repeats, if the phone did not send a reason.
 GONE = "the phone did not come back"
 
 
 def printer(*, as_json: bool) -> Callable[[str], None]:
-    """Return the function that prints lines for people: on stderr if stdout has a JSON document."""
+    """Return the function that prints messages: on standard error if standard output is for a JSON document."""
     return lambda text: print(text, file=sys.stderr if as_json else sys.stdout, flush=True)
 
 
@@ -42,21 +36,21 @@ def measure_in_browser(
         settings: mode, repeats, threads and frames of the measurement.
         accelerator: "cpu" or "webgpu".
         server: how the phone reaches this machine.
-        write: called with each line for people.
+        write: prints a message.
 
     Raises:
-        DeviceError: no phone came, or it left before the measurement was complete.
-        CheckFailedError: the artifact computes something else in the browser.
+        DeviceError: no phone opened the page, or it left before the measurement was complete.
+        CheckFailedError: the artifact fails its self-check in the browser.
     """
     visit = Visit(file, lambda mode: settings, settings.mode, accelerator, write)
     reports = list(visit.reports(server))
     visit.require_success()
-    # A page may have been opened twice: the report without a reason for missing repeats is the complete one.
+    # The page may have been opened twice. The report without a reason for missing repeats is the complete one.
     return next(report for report in reversed(reports) if report.subjects[0].lost is None)
 
 
 class Visit:
-    """What one phone does while it is served. Arguments as for ``measure_in_browser``, except for these.
+    """The messages of one phone, from its first request to its last. For other arguments see ``measure_in_browser``.
 
     Args:
         settings: returns the settings of a mode.
@@ -105,7 +99,7 @@ class Visit:
         frames = TimingFrames(first.frames, read_frames(first.frames, first.width, first.height))
         job = PageJob(
             file=self._artifact.path.name,
-            modes={mode: timing_plan(one) for mode, one in settings.items()},
+            modes={mode: timing_plan(mode_settings) for mode, mode_settings in settings.items()},
             mode=self.mode,
             accelerator=cast("Any", self._accelerator),
             threads=first.threads,
@@ -126,15 +120,15 @@ class Visit:
                 yield self._report(settings, repeats, self._lost.get(key, GONE))
 
     def require_success(self) -> None:
-        """Check what happened.
+        """Check that the phone came, passed the self-check, and completed the requested measurement.
 
         Raises:
             CheckFailedError: the self-check failed in the browser.
-            DeviceError: no phone came, or the requested measurement is not complete.
+            DeviceError: no phone opened the page, or the requested measurement is not complete.
         """
         name = self._artifact.path.name
         if not self._pages:
-            raise DeviceError("no phone opened the page: is it in this network, and does the firewall let it in?")
+            raise DeviceError("no phone opened the page: check that it is in this network, and check the firewall")
         failed = next((check for check in self._checks if not check.ok), None)
         if failed is not None:
             raise CheckFailedError(
@@ -143,10 +137,10 @@ class Visit:
             )
         if self.mode is not None and not self._complete:
             reason = (self._errors or [GONE])[-1]
-            raise DeviceError(f"{name}: mode {self.mode} was not measured to its end: {reason}; run it again")
+            raise DeviceError(f"{name}: the measurement of mode {self.mode} is not complete: {reason}; run it again")
 
     def document(self, reports: list[Report]) -> dict[str, Any]:
-        """Return everything for --json."""
+        """Return the document of --json: the browser, all messages, and the reports."""
         import msgspec
 
         return {
@@ -162,7 +156,7 @@ class Visit:
             self.write(f"Open {page.url}")
             self.write(f"  on a phone: first adb reverse tcp:{page.port} tcp:{page.port}, then the same address there")
         else:
-            # Lines may go into a pipe, and the document into a file: the code is drawn on whichever is a terminal.
+            # Either stream may be redirected, so the code is drawn on the one that is a terminal.
             if sys.stderr.isatty():
                 print(draw_code(page.url), file=sys.stderr, flush=True)
             elif sys.stdout.isatty():
@@ -170,10 +164,10 @@ class Visit:
             self.write(f"Scan the code, or open {page.url}")
             self.write("The phone will warn about the certificate, because it was made for this run only.")
             self.write(f"The certificate's SHA-256 fingerprint: {page.fingerprint}")
-        self.write(f"This ends when the phone is done, after {server.idle:g} s without it, or with Ctrl-C.")
+        self.write(f"Ends with Stop the server on the page, with Ctrl-C, or after {server.idle:g} s without the phone.")
 
     def _receive_repeat(self, repeat: RepeatMeasured) -> list[RepeatMeasured]:
-        """Write and keep a repeat. Returns all repeats of its measurement so far."""
+        """Print and keep a repeat. Returns all repeats of its measurement so far."""
         repeats = self._repeats.setdefault((repeat.session, repeat.run), [])
         repeats.append(repeat)
         clock = f"clock resolution {repeat.clock:g} us" + (f", 1 of {repeat.every} kept" if repeat.every > 1 else "")
@@ -181,7 +175,7 @@ class Visit:
         return repeats
 
     def _receive(self, event: PhoneEvent) -> None:
-        """Write and keep any other event."""
+        """Print and keep any other event."""
         from edgeshift.apps.phone import messages
         from edgeshift.benchmarks.latency.table import minute_text
 
@@ -212,7 +206,7 @@ class Visit:
                     self._lost.setdefault((session, run), event.message)  # only the first error ended the measurement
             self.write(f"error on the phone: {event.message}")
         elif isinstance(event, messages.ServerStopped) and event.reason == "idle":
-            self.write("stopped, because the phone was gone")
+            self.write("stopped, because no message came from the phone")
 
     def _report(self, settings: dict[str, Settings], repeats: list[RepeatMeasured], lost: str | None) -> Report:
         page = self._pages[repeats[0].session]  # the server accepts repeats only after PageOpened
@@ -220,7 +214,7 @@ class Visit:
 
 
 def draw_code(url: str) -> str:
-    """Return the address as a QR code of half blocks for a terminal."""
+    """Return the address as a QR code for a terminal. Raises RuntimeMissingError if segno is not installed."""
     import io
 
     try:
@@ -229,5 +223,5 @@ def draw_code(url: str) -> str:
         raise missing("segno", "phone", "drawing a code to scan") from error
     code = io.StringIO()
     segno.make_qr(url, error="l").terminal(out=code, border=3, compact=True)
-    # White on black, whatever the terminal's colours are, because scanners expect the dark parts to be dark.
+    # White on black with any colours of the terminal, because scanners expect the dark parts to be dark.
     return "\n".join(f"\x1b[97;40m{line}\x1b[0m" for line in code.getvalue().splitlines())

@@ -1,4 +1,4 @@
-"""``edgeshift report``: reports as tables, or as one page."""
+"""``edgeshift report``: show reports as tables, or write them as one page."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def run(
     out: Annotated[Path | None, option("Output", metavar="FILE.html|FILE.md")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show reports of latency and accuracy: tables here, or one page with plots.
+    """Show reports of latency and accuracy as tables, or write them as one page with plots.
 
-    The page is a single file that loads nothing from elsewhere and runs no scripts. Latency and accuracy of an
-    artifact are joined by the hash of its file.
+    The page is a single file that loads nothing from elsewhere and runs no scripts. It shows latency and accuracy of an
+    artifact together if both reports have the same hash of its file.
 
     Args:
         files: Reports written by edgeshift bench --out and eval --out.
-        out: Write a page with plots, or Markdown, instead of tables here.
+        out: Write an HTML page with plots, or Markdown, and print no tables.
 
     Examples:
       edgeshift report pi.json
@@ -72,7 +72,7 @@ def _write(out: Path, documents: list[Document], files: list[Path]) -> None:
 
 
 def _figures(document: Document) -> dict[str, Any]:
-    """Return what is derived from a report. The samples are in its file."""
+    """Return the figures that are computed from a report, without its samples."""
     from edgeshift.benchmarks.latency.result import Report as LatencyReport
     from edgeshift.benchmarks.latency.summary import summarize
 

@@ -1,4 +1,4 @@
-"""Reports of latency and accuracy as tables, which several commands print."""
+"""Print reports of latency and accuracy as tables, for several commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def show_latency(report: LatencyReport) -> None:
 
 
 def show_summaries(title: str, summaries: Sequence[Summary]) -> None:
-    """Print one table over some artifacts, and the phases and remarks of each."""
+    """Print one table of all artifacts, then the phases and remarks of each artifact."""
     from edgeshift.benchmarks.latency import table
 
     print_table(title, table.COLUMNS, table.artifact_rows(summaries))
@@ -49,4 +49,4 @@ def show_changes(report: AccuracyReport) -> None:
     from edgeshift.benchmarks.accuracy import table
 
     if report.comparisons:
-        print_table(f"Against {report.subjects[0].file} (consensus)", table.AGAINST, table.against_rows(report))
+        print_table(f"Against {report.subjects[0].file} (consensus)", table.COMPARISON_COLUMNS, table.comparison_rows(report))

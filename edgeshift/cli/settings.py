@@ -1,4 +1,4 @@
-"""Options of `bench` and `phone`, made into the settings of a measurement."""
+"""Make the settings of a measurement from options of `bench` and `phone`."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def mode_settings(
 
 
 def require_mode(mode: Mode | None, fps: float | None, minutes: int | None) -> None:
-    """Raise EdgeshiftError for an option of another mode. A mode of None may become any."""
+    """Raise EdgeshiftError if an option belongs to another mode. A mode of None stands for any mode."""
     for option, value, wanted in (("fps", fps, "paced"), ("minutes", minutes, "sustained")):
         if value is not None and mode not in (wanted, None):
             raise EdgeshiftError(f"--{option} is for --mode {wanted}")
 
 
 def parse_frame_size(text: str) -> tuple[int, int]:
-    """Read ``640x480``; ``fitted`` becomes (0, 0)."""
+    """Return the width and height that a text such as ``640x480`` gives; (0, 0) for ``fitted``."""
     size = FRAME_SIZE.fullmatch(text)
     if size is None and text != FITTED:
         raise EdgeshiftError(f"--frame-size {text}: give width and height, as 640x480, or {FITTED}")
@@ -62,7 +62,7 @@ def parse_frame_size(text: str) -> tuple[int, int]:
 
 
 def parse_runtime_options(texts: Sequence[str]) -> dict[str, str]:
-    """Read ``provider=cuda``."""
+    """Return {name: value} of texts such as ``provider=cuda``."""
     options = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -75,7 +75,7 @@ def parse_runtime_options(texts: Sequence[str]) -> dict[str, str]:
 
 
 def parse_cores(text: str) -> tuple[int, ...]:
-    """Read ``4,6-7`` as (4, 6, 7)."""
+    """Return the numbers of the cores in a text: (4, 6, 7) for ``4,6-7``."""
     cores: set[int] = set()
     for part in text.split(","):
         low, dash, high = part.partition("-")

@@ -1,4 +1,4 @@
-"""``edgeshift train``: on drawn gestures, or on one's own videos."""
+"""``edgeshift train``: train a model on drawn gestures, or on your own videos."""
 
 from __future__ import annotations
 
@@ -61,17 +61,17 @@ def run(
         mirror: Also train on mirrored clips, with these new labels, such as left=right,right=left.
         reverse: Also train on clips played backwards, with these new labels.
         init: Checkpoint to start from, such as ImageNet's. Default: random weights.
-        past_only: Treat --init as trained past-only, although its layout is bi-directional.
+        past_only: The checkpoint of --init shifts from past frames only, although its layout is read as bi-directional.
         size: Height and width of the frames, pixels. Default: 128, or as --init.
         width: Width multiplier of MobileNetV2, without --init only. Default: 1.0.
-        depth: K of TSAM, the number of past frames that it uses. Default: 2.
+        depth: Number of past frames that TSAM uses (K in the paper). Default: 2.
         bidirectional: Also shift from future frames. The result cannot stream.
         steps: Number of optimizer steps. Default: 2400.
         batch: Sequences per step. Default: 4.
         frames: Frames per sequence. Default: 24.
         spacing: Time between two frames, in seconds. Default: 0.25, or as --init.
         rate: Highest learning rate. Default: 6e-4.
-        frozen: Number of first stages that are not trained. Default: 2.
+        frozen: Number of stages next to the input that are not trained. Default: 2.
         seed: Seed of weights, data order and drawings. Default: 0.
         device: Where to train. Default: on a GPU, if torch finds one.
         threads: Number of threads of torch on the CPU.
@@ -96,9 +96,9 @@ def run(
     numbers = {name: value for name, value in numbers.items() if value is not None}
     changes = _label_map(mirror, reverse)
     if init is not None:
-        from edgeshift.training.start import kept_numbers
+        from edgeshift.training.start import recipe_defaults
 
-        numbers = kept_numbers(init) | numbers
+        numbers = recipe_defaults(init) | numbers
         if "width" in numbers:
             raise TrainingError("--width is read from the checkpoint: leave it out")
     elif past_only:
@@ -112,7 +112,7 @@ def run(
         def show(entry: Entry) -> None:
             nonlocal shown
             for line in entry.unread:
-                print_note(f"left out, as it cannot be read: {line}")
+                print_note(f"left out, because it cannot be read: {line}")
             for _ in range(entry.step - shown):
                 advance()
             shown = entry.step
@@ -179,7 +179,7 @@ def _label_map(mirror: str | None, reverse: str | None) -> LabelMap | None:
 
 
 def _pairs(option: str, text: str | None) -> dict[str, str]:
-    """Read ``left=right,right=left``."""
+    """Return {label: new label} of a text such as ``left=right,right=left``."""
     pairs = {}
     for part in text.split(",") if text else ():
         name, equals, new = (piece.strip() for piece in part.partition("="))

@@ -1,4 +1,4 @@
-"""``edgeshift verify``: the self-check inside an artifact, and parity with the original where torch is installed."""
+"""``edgeshift verify``: run the self-check of an artifact, and compare it with the original if torch is installed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def run(
     """Check an artifact on this machine.
 
     The self-check compares the logits of a few frames with those recorded in the artifact. It needs only the runtime.
-    Where torch is installed, the artifact is also compared with its original over at least 32 frames. The original is
-    known if it ships with edgeshift; otherwise name it with --weights.
+    If torch is installed, the artifact is also compared with its original over at least 32 frames. The original is
+    found if it ships with edgeshift; otherwise name it with --weights.
 
     Args:
-        weights: The checkpoint that the artifact was made from, to compare it with. Default: the weights that ship with
-            edgeshift, if they are its original.
+        weights: The checkpoint that the artifact was made from. Default: weights that ship with edgeshift, if the
+            artifact was made from them.
 
     Examples:
       edgeshift verify tsm_mobilenet_v2_int8.tflite
@@ -71,7 +71,7 @@ def run(
             }
         )
     else:
-        facts = _facts(model, check, parity, reason, holds=not problems)
+        facts = _facts(model, check, parity, reason, passed=not problems)
         print_facts(str(file), facts)
         if explain:
             glossary.explain(name.strip() for name, _ in facts)
@@ -81,16 +81,14 @@ def run(
         print_next("edgeshift", "demo", file, "--headless")
 
 
-def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: str | None, *, holds: bool) -> Facts:
-
+def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: str | None, *, passed: bool) -> Facts:
     verdict = "ok" if check.ok else "FAILED"
     facts: Facts = [
         ("runtime", model.runtime),
         ("self-check", f"{check.frames} frames, error {check.error:.3g} of {check.tolerance:.3g} allowed: {verdict}"),
     ]
-    # The runtime has a line of its own.
-    compared = parity_facts(parity, model.spec.precision, holds=holds) if parity else [("parity", reason)]
-    facts += [(name, value) for name, value in compared if name != "  executed by"]
+    compared = parity_facts(parity, model.spec.precision, passed=passed) if parity else [("parity", reason)]
+    facts += [(name, value) for name, value in compared if name != "  executed by"]  # the first line has the runtime
     return facts if model.spec.weights.trained else [*facts, ("weights", UNTRAINED)]
 
 
@@ -100,7 +98,7 @@ def _compare(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[Pa
     if importlib.util.find_spec("torch") is None:
         if weights is not None:
             raise missing("torch", "convert", "comparing with the checkpoint")
-        return None, "not verified on this platform: torch is not installed"
+        return None, "not run: torch is not installed"
     from edgeshift._system.files import sha256
     from edgeshift.checkpoints.source import UNTRAINED_WEIGHTS
     from edgeshift.weights import all_shipped
@@ -118,7 +116,7 @@ def _compare(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[Pa
     with bars.stage("original"):
         source = _load_original(spec, weights)
     if weights is None and source.description.weights.sha256 != spec.weights.sha256:
-        return None, "not run: this machine draws other untrained weights than the one that made the artifact"
+        return None, "not run: the untrained weights of this machine differ from those of the artifact"
     frames = parity_frames(source.description.frame)
     with bars.stage("parity", len(frames)) as advance, one_thread():
         return compare(model, reference(source), frames, advance), None

@@ -10,8 +10,8 @@ import pytest
 from edgeshift.cli import main
 
 
-class Ran(NamedTuple):
-    """How a command ended, and what it printed."""
+class Result(NamedTuple):
+    """The exit status of a command, and what it printed."""
 
     status: int
     out: str
@@ -19,13 +19,13 @@ class Ran(NamedTuple):
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """``run("inspect", path)``: the exit status, standard output and standard error of a command."""
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """A function that runs a command, such as ``run("inspect", path)``."""
 
-    def call(*arguments: object) -> Ran:
-        capsys.readouterr()  # drops what the test itself printed
+    def call(*arguments: object) -> Result:
+        capsys.readouterr()  # drops what the test has printed before
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
-        return Ran(int(ended.value.code or 0), *capsys.readouterr())
+        return Result(int(ended.value.code or 0), *capsys.readouterr())
 
     return call

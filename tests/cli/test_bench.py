@@ -15,7 +15,7 @@ from edgeshift.errors import EdgeshiftError
 
 @pytest.fixture
 def short(monkeypatch, tmp_path):
-    """Make repeats as short as they can be, and keep locks in a folder of the test."""
+    """Make repeats very short, and keep locks in a folder of the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setitem(mode.MODES, "rapid", mode.Length(20, 0.2, 2))
 
@@ -55,18 +55,18 @@ def test_a_report_is_written_and_a_completed_run_is_not_repeated(made, short, tm
         (["--cores", "99"], "local: cores 99: this device has"),
         (["--option", "provider"], "--option provider: give NAME=VALUE"),
         (["--option", "provider=x"], "local: "),
-        (["--device", "browser", "--program", "x"], "--device browser has no --program"),
-        (["--device", "browser", "--source", "clip.mp4"], "--device browser has no --source"),
+        (["--device", "browser", "--program", "x"], "--device browser does not support --program"),
+        (["--device", "browser", "--source", "clip.mp4"], "--device browser does not support --source"),
         (["--option", "threads=2"], "--option threads=2: use --threads 2"),
         (["--device", "local:x"], "--device local:x: this machine is named 'local'"),
-        (["--resume"], "--resume continues an earlier run to the same --out: give it"),
+        (["--resume"], "--resume continues an earlier run with the same --out: give --out"),
         (["--out", "r.txt"], "r.txt: give a file named *.json"),
         (["--device", "ssj://a"], "unknown device 'ssj'; did you mean ssh"),
         (["--device", "ssh://"], "ssh://: a board is named ssh://user@host"),
         (["--source", "gone.mp4"], "--source gone.mp4: "),
         (["--runtime", "mil"], "local: "),
-        (["--program", "x"], "--program is for phones behind adb"),
-        (["--program", "x", "--device", "ssh://nobody@127.0.0.1:1"], "--program is for phones behind adb"),
+        (["--program", "x"], "--program is for phones that are connected with adb"),
+        (["--program", "x", "--device", "ssh://nobody@127.0.0.1:1"], "--program is for phones that are connected"),
     ],
 )
 def test_bad_input_is_one_line(made, short, run, options, words):
@@ -80,12 +80,12 @@ def test_results_of_an_interrupted_run_are_not_overwritten(tmp_path):
     with pytest.raises(EdgeshiftError, match="--resume"):
         require_resume(journal, out, resume=False)
     require_resume(journal, out, resume=True)
-    out.write_text("{}")  # the run was completed: a new one may begin
+    out.write_text("{}")  # the run is complete, so a new run may start
     require_resume(journal, out, resume=False)
 
 
 @pytest.mark.slow
-def test_one_artifact_and_one_measurement_at_a_time(made, short, run):
+def test_an_artifact_is_given_once_and_measurements_do_not_overlap(made, short, run):
     from edgeshift.benchmarks.devices.find import device_lock, find_device
 
     path = made("tsm", "int8").path
@@ -96,7 +96,7 @@ def test_one_artifact_and_one_measurement_at_a_time(made, short, run):
     assert (status, err) == (2, "edgeshift: local: another measurement is running there: wait for it to end\n")
 
 
-def test_devices(run):
+def test_devices_are_listed_with_what_is_known_of_them(run):
     status, out, _ = run("devices", "--json")
     (local, *_) = json.loads(out)["devices"]
     assert status == 0 and local["name"] == "local" and local["probe"]["facts"]["cores"] >= 1

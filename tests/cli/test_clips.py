@@ -1,4 +1,4 @@
-"""``edgeshift clips``: complete videos, a correct table, and runs that continue after an interruption."""
+"""``edgeshift clips``: videos, tables, errors, and runs that continue after an interruption."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ import pytest
 
 from edgeshift.converters.calibration import find_videos
 from edgeshift.gestures import LABELS, draw_clip, draw_stream, parse_script
-from edgeshift.gestures import folder as room
-from edgeshift.gestures.folder import STREAMS as STREAMS_FROM
+from edgeshift.gestures import folder as gesture_folder
 from edgeshift.training.videos import find_videos as labelled_videos
 from edgeshift.video.clips import probe, read_video
 
@@ -29,7 +28,7 @@ STREAMS = ("clips", "--stream", 2, "--seconds", 12, "--size", 32)
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
+def current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.json").write_text(json.dumps(OWN))
 
@@ -60,10 +59,10 @@ def test_clips_are_drawn_into_a_folder_per_label(run):
     )
     for index, row in enumerate(rows):
         path = Path("clips", row["file"])
-        assert path.parent.name == row["label"] and int(row["seed"]) == room.CLIPS + (3 << 32) + index
+        assert path.parent.name == row["label"] and int(row["seed"]) == gesture_folder.CLIPS + (3 << 32) + index
         clip = draw_clip(int(row["seed"]), row["label"], frames=4, size=32)
         assert (int(row["stroke_begin"]), int(row["stroke_end"])) == clip.stroke
-        assert np.abs(pixels(path) - clip.frames).mean() < 12  # of 255: what MPEG-4 loses
+        assert np.abs(pixels(path) - clip.frames).mean() < 12  # of 255; MPEG-4 is lossy
     info = probe(Path("clips/left/00000.mp4"))
     assert (info.fps, info.frames, info.width) == (4.0, 4, 32)
     assert cv2.imread("clips/contact_sheet.jpg").shape == (10 * 32, 8 * 32, 3)
@@ -90,16 +89,16 @@ def test_streams_have_a_table_of_their_gestures(run):
     rows = table("s/events.csv")
     assert list(rows[0]) == ["file", "label", "begin", "end"]
     for index in range(2):
-        stream = draw_stream(STREAMS_FROM + index, seconds=12, spacing=0.5, size=32)
+        stream = draw_stream(gesture_folder.STREAMS + index, seconds=12, spacing=0.5, size=32)
         name = f"stream_{index:05d}.mp4"
-        found = [(row["label"], row["begin"], row["end"]) for row in rows if row["file"] == name]
-        assert found == [(event.label, f"{event.begin:.3f}", f"{event.end:.3f}") for event in stream.events]
+        listed = [(row["label"], row["begin"], row["end"]) for row in rows if row["file"] == name]
+        assert listed == [(event.label, f"{event.begin:.3f}", f"{event.end:.3f}") for event in stream.events]
         assert probe(f"s/{name}").fps == 2.0
         assert np.abs(pixels(Path("s", name)) - stream.frames).mean() < 12
     assert cv2.imread("s/contact_sheet.jpg").shape[1] == 8 * 32
 
 
-def test_a_script_decides_what_happens(run):
+def test_a_script_sets_the_actions_of_a_stream(run):
     script = "left, pause 1, zigzag 2, away 1, wander"
     status, _, err = run(
         *("clips", "--stream", 1, "--script", script, "--strokes", "own.json", "--size", 32, "--out", "s")
@@ -108,8 +107,8 @@ def test_a_script_decides_what_happens(run):
     rows = table("s/events.csv")
     assert [row["label"] for row in rows] == ["left", "zigzag"]
     assert float(rows[1]["end"]) - float(rows[1]["begin"]) == pytest.approx(2.0, abs=0.002)
-    asked = sum(act.seconds for act in parse_script("left, pause 1, wander")) + 3
-    assert probe("s/stream_00000.mp4").duration > asked - 0.25
+    shortest = sum(act.seconds for act in parse_script("left, pause 1, wander")) + 3
+    assert probe("s/stream_00000.mp4").duration > shortest - 0.25
 
 
 def test_a_stream_without_gestures(run):
@@ -142,29 +141,29 @@ def test_json_is_one_document(run, arguments):
 @pytest.mark.parametrize("arguments", [CLIPS, STREAMS])
 def test_an_interrupted_run_continues(run, monkeypatch, arguments):
     run(*arguments, "--out", "whole")
-    written, write = [], room.write_video
+    written, write = [], gesture_folder.write_video
 
-    def cut_off(path, frames, fps):
+    def interrupt_after_a_quarter(path, frames, fps):
         if len(written) == len(contents("whole")) // 4:
             raise KeyboardInterrupt
         written.append(path)
         write(path, frames, fps)
 
-    monkeypatch.setattr(room, "write_video", cut_off)
+    monkeypatch.setattr(gesture_folder, "write_video", interrupt_after_a_quarter)
     status, out, err = run(*arguments)
     assert (status, out, err.strip()) == (130, "", "edgeshift: interrupted; no incomplete file was left behind")
     before = contents()
     assert written and set(before) == {"drawn.json", *(str(path.relative_to("clips")) for path in written)}
-    monkeypatch.setattr(room, "write_video", write)
+    monkeypatch.setattr(gesture_folder, "write_video", write)
     status, out, _ = run(*arguments, "--json")
     assert status == 0 and json.loads(out)["kept"] == len(written)
     after = contents()
-    assert {name: after[name] for name in before} == before  # not even written again
+    assert {name: after[name] for name in before} == before  # nor were they written again
     assert {name: data for name, (_, data) in after.items()} == {n: data for n, (_, data) in contents("whole").items()}
 
 
 def test_a_killed_run_continues_and_removes_temporary_files(run):
-    """After SIGKILL no handler runs, and a file that was being written keeps its temporary name."""
+    """SIGKILL leaves no time to clean up, so a file that was being written keeps its temporary name."""
     command = [sys.executable, "-m", "edgeshift.cli", *map(str, CLIPS)]
     command[command.index("--count") + 1] = "100"
     process = subprocess.Popen(command)
@@ -175,7 +174,7 @@ def test_a_killed_run_continues_and_removes_temporary_files(run):
     process.wait()
     left = sorted(path for path in Path("clips").rglob("*.mp4") if not path.name.startswith("."))
     assert 4 <= len(left) < 100 and not Path("clips/clips.csv").exists()
-    # The kill may not have interrupted a file, so two temporary files are added.
+    # Two temporary files are added, in case no file was being written at that moment.
     shutil.copy(left[0], "clips/left/.00090.mp4.abcdefgh.mp4")
     Path("clips/.clips.csv.abcdefgh.csv").touch()
     arguments = [100 if value == 12 else value for value in CLIPS]
@@ -192,14 +191,14 @@ def test_a_second_run_draws_only_missing_videos(run):
     status, out, _ = run(*CLIPS)
     assert status == 0 and "12 from an earlier run" in out and contents() == before
     Path("clips/up/00002.mp4").unlink()
-    Path("clips/down/00003.mp4").write_bytes(b"")  # the power went before it was on the disk
+    Path("clips/down/00003.mp4").write_bytes(b"")  # as after a power failure
     status, out, _ = run(*CLIPS, "--json")
     assert (json.loads(out)["drawn"], json.loads(out)["kept"]) == (2, 10)
     assert {name: data for name, (_, data) in contents().items()} == {name: data for name, (_, data) in before.items()}
 
 
 @pytest.mark.parametrize(
-    ("other", "what"),
+    ("other", "option"),
     [
         (("--count", 13), "count"),
         (("--size", 34), "size"),
@@ -210,12 +209,12 @@ def test_a_second_run_draws_only_missing_videos(run):
         (("--strokes", "own.json"), "strokes"),
     ],
 )
-def test_other_options_are_refused_for_a_folder_of_an_earlier_run(run, other, what):
+def test_other_options_are_refused_for_a_folder_of_an_earlier_run(run, other, option):
     run(*CLIPS)
     before = contents()
     status, out, err = run(*CLIPS, *other)
     assert (status, out) == (2, "")
-    assert err.startswith(f"edgeshift: clips was drawn with another {what}: ") and len(err.splitlines()) == 1
+    assert err.startswith(f"edgeshift: clips was drawn with another {option}: ") and len(err.splitlines()) == 1
     assert contents() == before
 
 
@@ -251,7 +250,7 @@ BAD = {
     "file": (("--out", "own.json"), "own.json is a file"),
     "below a file": (("--out", "own.json/clips"), "own.json"),
     "script": (("--stream", 1, "--script", "left, strar"), "action 2 of the script: unknown gesture 'strar'"),
-    "not asked": (("--stream", 1, "--labels", "left", "--script", "up"), "unknown gesture 'up'"),
+    "not among the labels": (("--stream", 1, "--labels", "left", "--script", "up"), "unknown gesture 'up'"),
     "seconds of clips": (("--seconds", 3), "--seconds is for streams: add --stream N"),
     "script of clips": (("--script", "left"), "--script is for streams: add --stream N"),
     "count of streams": (("--stream", 1, "--count", 3), "--count is for clips, not streams"),

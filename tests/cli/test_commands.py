@@ -28,7 +28,7 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_lists_every_command_and_no_trailing_spaces(run):
+def test_help_lists_every_command_without_trailing_spaces(run):
     status, out, err = run("--help")
     assert (status, err) == (0, "") and all(f"  {command} " in out for command in COMMANDS)
     assert [line for line in out.splitlines() if line != line.rstrip()] == []
@@ -43,7 +43,7 @@ def test_help_of_a_command_describes_every_option(run, command):
     assert [line for line in out.splitlines() if line != line.rstrip()] == []
     for param in load_command(command).params:
         assert param.help and param.help.endswith("."), f"{param.name} has no help"
-        # Neither an unknown placeholder nor what rich would take for markup.
+        # Braces would be an unknown placeholder, and rich takes brackets for markup.
         assert not set(param.help) & set("{}[]"), param.help
 
 
@@ -71,7 +71,7 @@ def test_help_imports_nothing_heavy(command):
 
 
 def complete(line: str) -> list[str]:
-    """What bash offers for the last word of a line, by the protocol of its completion."""
+    """Return what bash offers for the last word of a line, by the protocol of its completion."""
     words = line.split(" ")
     environment = {"_EDGESHIFT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     return shell("edgeshift", **environment).stdout.split()
@@ -121,7 +121,7 @@ def test_modes_are_those_of_the_benchmark():
         (("inspect",), "Missing argument 'FILE'; see edgeshift inspect --help"),
     ],
 )
-def test_a_wrong_name_is_one_line_with_the_nearest(run, arguments, words):
+def test_wrong_usage_is_one_line_with_the_most_similar_names(run, arguments, words):
     status, out, err = run(*arguments)
     assert (status, out) == (2, "") and words in err and err.startswith("edgeshift: ") and err.count("\n") == 1
 
@@ -135,8 +135,8 @@ BAD = {
     "weights": ("convert", "--target", "tflite", "--weights", "text.pth"),
     "calibration": ("convert", "--target", "tflite", "--calibration", "empty"),
     "labels alone": ("convert", "--target", "tflite", "--labels", "text.pth"),
-    "picture": ("demo", "text.tflite"),
-    "small": ("convert", "stsm_mobilenet_v2", "--target", "tflite", "--size", "32"),
+    "window": ("demo", "text.tflite"),
+    "frame too small": ("convert", "stsm_mobilenet_v2", "--target", "tflite", "--size", "32"),
 }
 
 
@@ -160,7 +160,7 @@ def test_debug_shows_the_traceback():
 
 @pytest.mark.parametrize("command", ["--help", "convert --help", "devices --json"])
 @pytest.mark.parametrize("redirection", ["| true", ">&-", "2>&-", ">&- 2>&- <&-", "| head -1"])
-def test_closed_streams_and_readers_that_leave_are_no_error(command, redirection):
+def test_closed_streams_and_pipes_that_end_early_are_no_error(command, redirection):
     done = shell(f"edgeshift {command} {redirection}")
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -171,7 +171,7 @@ def test_a_full_disk_is_one_line_and_status_2():
     assert done.returncode == 2 and done.stderr == "edgeshift: input or output: No space left on device\n"
 
 
-def test_models(run):
+def test_models_are_listed_with_the_costs_of_the_papers(run):
     status, out, _ = run("models", "--json")
     rows = {row["model"]: row for row in json.loads(out)}
     assert status == 0 and len(rows) == 8

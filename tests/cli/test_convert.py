@@ -1,4 +1,4 @@
-"""``edgeshift convert``, and the commands that take what it made."""
+"""``edgeshift convert``, and the commands that take an artifact."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-def test_inspect_verify_demo(run, made, tmp_path):
+def test_inspect_verify_and_demo_accept_an_artifact(run, made, tmp_path):
     path = made("tsm", "int8").path
     status, out, err = run("inspect", path)
     assert (status, err) == (0, "") and "untrained" in out and "state_features_16" in out
@@ -35,7 +35,7 @@ def test_inspect_verify_demo(run, made, tmp_path):
     assert report["milliseconds"]["infer"]["p90"] >= report["milliseconds"]["infer"]["p50"] > 0
 
 
-def test_verify_finds_wrong_logits(run, made, tmp_path):
+def test_verify_detects_wrong_logits(run, made, tmp_path):
     import msgspec
 
     from edgeshift.artifact.file import read_artifact, write_artifact
@@ -73,7 +73,7 @@ def test_a_checkpoint_becomes_an_artifact_that_verifies_against_it(run, tmp_path
     assert report["steps"] > 0 == report["skipped"]  # frames are drawn at the artifact's frame spacing
 
 
-def test_a_bidirectional_checkpoint_streams_only_if_asked(run, tmp_path):
+def test_a_bidirectional_checkpoint_needs_an_option_to_stream(run, tmp_path):
     import torch
 
     from edgeshift.checkpoints import save

@@ -1,4 +1,4 @@
-"""``edgeshift demo`` as scripts use it: JSON lines, errors in one line, recordings, the end."""
+"""``edgeshift demo`` as scripts use it: output, JSON lines, errors in one line, recordings, signals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RULE = RuleSpec(window=2, threshold=0.4, hold_off=0.0)
 
 @pytest.fixture
 def fake(monkeypatch, tmp_path):
-    """Every path is an artifact with the network of ``doubles``; its labels are colours."""
+    """Replace loading, so that every path is an artifact with the network of ``doubles``. Its labels are colours."""
     from edgeshift.apps.camera.engine import session
 
     spec = stream_spec(rule=RULE, frame_spacing=0.1)
@@ -34,7 +34,7 @@ def fake(monkeypatch, tmp_path):
 @pytest.fixture
 def clip(fake):
     path = fake / "clip.mp4"
-    write_video(path, [one for one in frames(10, height=48, width=64) for _ in range(5)], 25)  # two seconds
+    write_video(path, [frame for frame in frames(10, height=48, width=64) for _ in range(5)], 25)  # two seconds
     return path
 
 
@@ -42,7 +42,7 @@ def lines(out: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_a_clip_runs_as_fast_as_the_model_goes(run, clip):
+def test_a_clip_runs_as_fast_as_the_model_can(run, clip):
     status, out, err = run("demo", "a.tflite", "--source", clip, "--headless")
     assert (status, err) == (0, "")
     assert "20 steps on" in out and "30 frames not due" in out and ">>> " in out
@@ -74,7 +74,7 @@ def test_realtime_plays_a_clip_at_its_speed_with_json_lines(run, clip):
     assert status == 0 and json.loads(out)["source"] == str(clip)
 
 
-def test_seconds_smoothing_and_mask(run, clip):
+def test_seconds_smoothing_and_mask_change_steps_and_events(run, clip):
     command = ("demo", "a.tflite", "--source", clip, "--headless", "--json")
     assert json.loads(run(*command, "--seconds", 1)[1])["steps"] == 10
     everything = json.loads(run(*command, "--smoothing", "none")[1])["events"]
@@ -88,7 +88,7 @@ def test_mirror_and_rotate_reach_the_model(monkeypatch, run, clip):
     from edgeshift.apps.camera.engine.session import Session
 
     shapes, real = [], Session.step
-    monkeypatch.setattr(Session, "step", lambda self, one: (shapes.append(one.frame.shape), real(self, one))[1])
+    monkeypatch.setattr(Session, "step", lambda self, timed: (shapes.append(timed.frame.shape), real(self, timed))[1])
     run("demo", "a.tflite", "--source", clip, "--headless", "--rotate", 90, "--mirror")
     assert set(shapes) == {(64, 48, 3)}
 
@@ -97,8 +97,8 @@ def test_a_recording_shows_the_whole_clip(run, clip, fake):
     status, out, err = run("demo", "a.tflite", "--source", clip, "--headless", "--record", "out.mp4")
     assert status == 0 and err == "edgeshift: written: out.mp4\n" and "steps" in out
     recorded = list(read_video(fake / "out.mp4"))
-    assert len(recorded) == pytest.approx(40, abs=1)  # two seconds of 20 a second
-    assert recorded[0].frame.shape[0] > 480  # the frame, enlarged, and the panel
+    assert len(recorded) == pytest.approx(40, abs=1)  # two seconds with 20 frames per second
+    assert recorded[0].frame.shape[0] > 480  # the enlarged frame and the panel below it
     status, out, _ = run("demo", "a.tflite", "--source", clip, "--headless", "--record", "o.avi", "--size", "320x240")
     assert status == 0 and next(read_video(fake / "o.avi")).frame.shape == (240, 320, 3)
 
@@ -125,8 +125,8 @@ BAD = {
     "mask": (["demo", "a", "--headless", "--mask", "rad"], "--mask: unknown label 'rad'; did you mean red?"),
     "label": (["demo", "a", "--headless", "--on", "rad=true"], "--on: unknown label 'rad'; did you mean red?"),
     "command": (["demo", "a", "--headless", "--on", "red=no-such-thing"], "no program 'no-such-thing'"),
-    "capture": (["demo", "a", "--source", "0", "--headless", "--capture", "big"], "write it as in 640x480@30"),
-    "size": (["demo", "a", "--headless", "--record", "a.mp4", "--size", "big"], "write it as in 800x480"),
+    "capture": (["demo", "a", "--source", "0", "--headless", "--capture", "big"], "such as 640x480@30"),
+    "size": (["demo", "a", "--headless", "--record", "a.mp4", "--size", "big"], "such as 800x480"),
     "tiny": (["demo", "a", "--headless", "--record", "a.mp4", "--size", "64x48"], "out of range"),
     "record": (["demo", "a", "--headless", "--record", "a.gif"], "a.gif: give a file named *.mp4 or *.avi"),
     "picture": (["demo", "a", "--headless", "--picture", "a.gif"], "a.gif: give a file named *.png or *.jpg"),
@@ -149,18 +149,18 @@ def test_bad_usage_is_one_line_and_status_2(run, fake, monkeypatch, name):
     assert not [line for line in out.splitlines() if "steps" in line] and not list(fake.iterdir())
 
 
-def test_an_untrained_model_says_so(run, clip):
+def test_untrained_weights_are_reported(run, clip):
     status, out, _ = run("demo", "a.tflite", "--source", clip, "--headless")
     assert status == 0 and out.startswith("untrained: its labels mean nothing")
     _, out, _ = run("demo", "a.tflite", "--source", clip, "--headless", "--json-lines")
     assert lines(out)[0]["trained"] is False
 
 
-#: Runs the command with the same double of an artifact.
-ALONE = """
+#: A program that runs the command with the same double of an artifact.
+PROGRAM = """
 import signal
 import sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background would have it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores SIGINT
 sys.path.insert(0, sys.argv[1])
 from doubles import model, stream_spec
 from edgeshift.apps.camera.engine import session
@@ -172,14 +172,14 @@ main(sys.argv[2:])
 
 def start_demo(*options: object) -> subprocess.Popen[str]:
     """Start the headless demo with these options in a process of its own."""
-    command = [sys.executable, "-c", ALONE, Path(__file__).parents[1], "demo", "a.tflite", "--headless", *options]
+    command = [sys.executable, "-c", PROGRAM, Path(__file__).parents[1], "demo", "a.tflite", "--headless", *options]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     pipe = subprocess.PIPE
     return subprocess.Popen(list(map(str, command)), stdout=pipe, stderr=pipe, text=True, env=environ)
 
 
 def stop(process: subprocess.Popen[str], number: int) -> dict[str, object]:
-    """Send a signal after the first detection. Returns the summary, which is the last line."""
+    """Send a signal after the first detection, and return the summary, which is the last line of the output."""
     assert process.stdout is not None
     next(line for line in process.stdout if json.loads(line)["event"] == "gesture")
     process.send_signal(number)
@@ -202,7 +202,7 @@ def test_ctrl_c_ends_a_clip_with_its_summary(fake, tmp_path):
     assert 0 < stop(process, signal.SIGINT)["steps"] < 20_000  # type: ignore[operator]
 
 
-def test_a_reader_that_leaves_is_no_error(fake, clip):
+def test_a_pipe_that_ends_early_is_no_error(fake, clip):
     process = start_demo("--source", clip, "--realtime", "--repeat")
     assert process.stdout is not None and process.stderr is not None
     process.stdout.readline()
@@ -213,8 +213,8 @@ def test_a_reader_that_leaves_is_no_error(fake, clip):
 
 
 @pytest.mark.slow
-def test_the_shipped_weights_see_what_the_script_says(run):
-    """The drawn stream by the network that ships: its events against those that were drawn."""
+def test_the_shipped_weights_detect_the_gestures_of_the_script(run):
+    """Compare the detections of the shipped network in a drawn stream with the gestures that were drawn."""
     pytest.importorskip("torch", reason="the checkpoint is run by PyTorch")
     pytest.importorskip("safetensors")
     from edgeshift.events.score import match_events
@@ -232,9 +232,9 @@ def test_the_shipped_weights_see_what_the_script_says(run):
     ]  # type: ignore[arg-type]
     script = stream_events(SEED, parse_script(SCRIPT))
     score = match_events(detections, script, emitted[-1]["steps"] * 0.25)  # type: ignore[operator]
-    assert [one.label for one in detections] == [event.label for event in script] and len(script) == 6
+    assert [detection.label for detection in detections] == [event.label for event in script] and len(script) == 6
     assert score.right == 6 and score.false == 0
-    # Live, at its own speed and drawn twice as often, the beginning is seen the same way.
+    # A live run gets twice as many frames per second, and detects the first gesture as well.
     status, out, _ = run("demo", shipped("tsm_mobilenet_v2"), "--headless", "--realtime", "--seconds", 6)
     live = [line for line in lines(out) if line["event"] == "gesture"]
     assert status == 0 and [line["label"] for line in live] == [script[0].label]

@@ -1,4 +1,4 @@
-"""``edgeshift inspect`` on descriptions of every kind. The graph is not read."""
+"""``edgeshift inspect`` on several descriptions. The command does not read the graph, so any bytes will do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from edgeshift.cli.glossary import GLOSSARY
         (RuleSpec(window=4, threshold=0.6, none="blue"), "'blue'"),
     ],
 )
-def test_the_event_rule_in_words(run, tmp_path, rule, words):
+def test_the_event_rule_is_described(run, tmp_path, rule, words):
     path = tmp_path / "a.tflite"
     write_artifact(path, b"a graph", stream_spec(rule=rule))
     assert words in " ".join(run("inspect", path).out.split()).partition(" event rule ")[2]
@@ -38,7 +38,7 @@ def test_the_event_rule_in_words(run, tmp_path, rule, words):
         (GraphSpec(operators={"ADD": 2}, delegated=0.5, partitions=2), "50% of operators delegated, 2 partitions\n"),
     ],
 )
-def test_the_delegate_in_words(run, tmp_path, graph, words):
+def test_the_delegate_is_described(run, tmp_path, graph, words):
     path = tmp_path / "a.tflite"
     write_artifact(path, b"a graph", stream_spec(graph=graph))
     assert words in run("inspect", path).out

@@ -1,4 +1,4 @@
-"""A target and a runtime that are registered in a few lines appear wherever edgeshift lists targets and runtimes."""
+"""A target and a runtime that are added to the registry appear wherever edgeshift lists targets and runtimes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgeshift.targets import RUNTIMES, TARGETS, Backend, Runtime, Support, Targ
 
 @pytest.fixture(autouse=True)
 def stone() -> Iterator[Target]:
-    """The target ``stone`` with the runtime ``chisel``, neither of which can be installed."""
+    """Register the invented target ``stone`` with the runtime ``chisel``. Neither can be installed."""
     register_runtime(
         Runtime(
             name="chisel",
@@ -92,10 +92,10 @@ def test_an_unknown_target_is_compared_with_it(run):
 
 
 def test_the_agent_contains_its_runtime(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(agent, "modules", lambda *names: asked.extend(names) or {})
+    modules = []
+    monkeypatch.setattr(agent, "modules", lambda *names: modules.extend(names) or {})
     agent.build_agent(tmp_path / "agent.pyz")
-    assert asked.count("edgeshift.runtimes.pytorch") == 1
+    assert modules.count("edgeshift.runtimes.pytorch") == 1
 
 
 def test_studies_measure_it(monkeypatch, tmp_path):
@@ -111,10 +111,10 @@ def test_studies_measure_it(monkeypatch, tmp_path):
     rows = study.measure(source, tmp_path, ["fp32"], None, 1)  # type: ignore[arg-type]
     assert [row.target for row in rows] == [*TARGETS]
 
-    def lacking(source, precision, target):
+    def fail(source, precision, target):
         raise RuntimeMissingError("not here")
 
-    monkeypatch.setattr(shift_cost, "Artifacts", lambda *_: SimpleNamespace(shipped=lacking))
+    monkeypatch.setattr(shift_cost, "Artifacts", lambda *_: SimpleNamespace(shipped=fail))
     monkeypatch.setattr(shift_cost, "artifact_folder", nullcontext)
     monkeypatch.setattr(shift_cost, "untrained_network", lambda *_: None)
     monkeypatch.setattr(shift_cost, "smooth_clips", lambda *_: [[None]])

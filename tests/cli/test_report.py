@@ -14,7 +14,7 @@ from accuracy_reports import accuracy_report
 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports in the current folder."""
+    """Write reports into the current folder."""
     monkeypatch.chdir(tmp_path)
     written = {
         "speed": reports.report(reports.subject(steps=1100), reports.subject(8000, file="b.onnx", repeats=1)),
@@ -37,12 +37,12 @@ def test_json_is_one_document(run):
     status, out, _ = run("report", "speed.json", "right.json", "--json")
     speed, right = json.loads(out)
     assert status == 0 and speed["kind"] == "latency" and right["kind"] == "accuracy"
-    assert [one["validity"]["valid"] for one in speed["subjects"]] == [True, False]
+    assert [subject["validity"]["valid"] for subject in speed["subjects"]] == [True, False]
     assert speed["subjects"][0]["phases"]["infer"]["p50"] > 4000 and "samples" not in out
     assert right["subjects"][1]["accuracy"]["consensus"]["count"] == 0
 
 
-def test_a_page(run):
+def test_a_page_is_one_html_file(run):
     pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
     status, out, err = run("report", "speed.json", "right.json", "--out", "pages/p.html")
     assert status == 0 and err == "" and "written: pages/p.html" in out and "next: edgeshift compare speed.json" in out
@@ -57,19 +57,19 @@ def test_markdown(run):
     assert "## right.json: accuracy on clips" in text and "### Compared with a.tflite" in text
 
 
-def test_without_matplotlib(run, monkeypatch):
+def test_only_a_page_needs_matplotlib(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     status, out, err = run("report", "speed.json", "--out", "p.html")
     assert status == 2 and out == "" and 'pip install "edgeshift[report]"' in err and err.count("\n") == 1
     assert not Path("p.html").exists()
-    assert run("report", "speed.json")[0] == 0  # tables need none
+    assert run("report", "speed.json")[0] == 0
 
 
 BAD = {
     "no file": (),
     "gone": ("gone.json",),
     "damaged": ("speed.json", "damaged.json"),
-    "another form": ("speed.json", "--out", "p.pdf"),
+    "unknown format": ("speed.json", "--out", "p.pdf"),
     "over a report": ("speed.json", "--out", "speed.json"),
     "a folder": ("speed.json", "--out", "."),
 }

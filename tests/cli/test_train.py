@@ -1,4 +1,4 @@
-"""``edgeshift train`` as typed."""
+"""``edgeshift train`` as scripts use it: output, JSON, errors, and runs that are resumed."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def test_videos_become_a_model(videos: Path, tmp_path: Path, run) -> None:
     status, printed, err = run("train", "--data", videos, "--out", out, *SMALL)
     assert status == 0 and "step 1: training loss" in err and err.count("\n") == 1
     assert printed.rstrip().endswith(f"edgeshift convert --target tflite --weights {out / 'model.safetensors'}")
-    found = load(out / "model.safetensors")
-    assert found.description.labels == ("dark", "light")
-    assert found.description.rule == DEFAULT_RULE  # nobody has chosen one, and no label stands for "no gesture"
+    trained = load(out / "model.safetensors")
+    assert trained.description.labels == ("dark", "light")
+    assert trained.description.rule == DEFAULT_RULE  # no rule is tuned for videos, and no label means "no gesture"
     again, printed, _ = run("train", "--data", videos, "--out", out, *SMALL, "--resume", "--json")
     assert again == 0
     assert json.loads(printed)["steps"] == 1
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
         (["--data", "nowhere"], "nowhere: no such file or folder; give a folder"),
         (["tsmm_mobilenet_v2"], "tsm_mobilenet_v2"),
@@ -50,10 +50,10 @@ def test_videos_become_a_model(videos: Path, tmp_path: Path, run) -> None:
         (["--device", "cuda"], "no GPU"),
     ],
 )
-def test_bad_input_is_one_line(tmp_path: Path, run, line: list[str], says: str) -> None:
+def test_bad_input_is_one_line(tmp_path: Path, run, line: list[str], message: str) -> None:
     status, out, err = run("train", *line, "--out", tmp_path / "run", *SMALL)
     assert (status, out) == (2, "")
-    assert says in err and err.count("\n") == 1
+    assert message in err and err.count("\n") == 1
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 

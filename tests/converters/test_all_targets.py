@@ -91,9 +91,9 @@ def test_the_exit_status_shows_a_failed_check(capsys: pytest.CaptureFixture[str]
     ("line", "says"),
     [
         (("--out", "a.tflite"), "writes into a folder"),
-        (("--state", "native"), "--state and --backend are for one target each"),
-        (("--backend", "xnnpack"), "--state and --backend are for one target each"),
-        (("--precision", "fp32", "--calibration", "clips"), "sets int8 ranges"),
+        (("--state", "native"), "--state and --backend are for single targets"),
+        (("--backend", "xnnpack"), "--state and --backend are for single targets"),
+        (("--precision", "fp32", "--calibration", "clips"), "chooses int8 ranges"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_at_once(

@@ -163,7 +163,7 @@ def test_an_incomplete_measurement_is_an_error_with_its_reason_and_its_repeats_a
     phone_sends(*map(message, ("page_opened", "repeat", "error", "finished")))
     out = tmp_path / "phone.json"
     status, _, err = run("phone", make_artifact(), "--mode", "quick", "--out", out, "--localhost")
-    assert status == 2 and "not measured to its end: the page was hidden" in err
+    assert status == 2 and "is not complete: the page was hidden" in err
     report = read_document(out)
     assert report.subjects[0].lost == "the page was hidden" and len(report.subjects[0].repeats) == 1
     assert not summarize(report)[0].validity.valid

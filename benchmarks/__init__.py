@@ -1,4 +1,4 @@
-"""Measure latency, memory, energy and accuracy of artifacts, on this machine and on devices, without torch.
+"""Measure latency, memory, energy and accuracy of artifacts, here and on devices. This package imports no torch.
 
 devices    run programs on a device and read its hardware facts     accuracy   score the answers to labelled clips
 latency    time steps in fresh processes, and check their validity  reports    pages, tables and comparisons

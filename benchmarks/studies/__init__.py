@@ -1,3 +1,3 @@
-"""Studies: measurements of edgeshift itself for its own documentation. No user needs to run them.
+"""Measurements of edgeshift itself, for its documentation. No user needs to run them.
 
-They may import every room. Converters are loaded by name inside functions."""
+Studies may import every room, but import converters only inside functions: they may not be installed."""

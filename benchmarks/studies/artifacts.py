@@ -1,13 +1,12 @@
-"""The artifacts that a study times, converted once and kept in a folder.
+"""The artifacts that a study times. Each is converted once and kept in a folder.
 
-A file's name holds a hash of the code that made it and of the tools' versions. After a change of either, it is made
-again.
+A file's name holds a hash of the code that made it and of the tools' versions. After a change of either, the artifact
+is converted again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable
@@ -29,14 +28,8 @@ if TYPE_CHECKING:
 
 #: The packages and modules that the content of an artifact depends on.
 CODE = (
-    "edgeshift.models",
-    "edgeshift.converters",
-    "edgeshift.shift",
-    "edgeshift.targets",
-    "edgeshift.artifact",
-    "edgeshift.benchmarks.studies.naive_conversion",
-    "edgeshift.benchmarks.studies.pointwise",
-    "edgeshift.benchmarks.studies.timing_networks",
+    *("edgeshift.models", "edgeshift.converters", "edgeshift.shift", "edgeshift.targets", "edgeshift.artifact"),
+    *(f"edgeshift.benchmarks.studies.{name}" for name in ("naive_conversion", "pointwise", "timing_networks")),
 )
 TOOLS = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer")
 
@@ -45,8 +38,8 @@ class Artifacts:
     """Converts the artifacts that are not in the folder yet.
 
     Args:
-        folder: where artifacts are kept.
-        progress: shows what is being converted.
+        folder: the folder of the artifacts.
+        progress: shows the artifact that is being converted.
     """
 
     def __init__(self, folder: Path, progress: ProgressBars) -> None:
@@ -55,10 +48,10 @@ class Artifacts:
         self._digest = _digest()
 
     def shipped(self, source: Checkpoint, precision: Precision, target: str = "tflite") -> Artifact:
-        """The artifact that ``edgeshift convert`` makes of a source, without the parity check.
+        """Return the artifact that ``edgeshift convert`` makes of a checkpoint, but without the parity check.
 
-        An untrained network would fail parity by rounding alone, because its labels are nearly tied. Its times do not
-        depend on that.
+        Untrained networks, whose labels are nearly tied, would fail the parity check by rounding alone. The time of a
+        step does not depend on that.
 
         Args:
             source: the network to convert.
@@ -73,34 +66,24 @@ class Artifacts:
         return read_artifact(path)
 
     def naive(self, source: Checkpoint, precision: Precision) -> bytes:
-        """The source, converted by the naive route (``naive_conversion``)."""
-        config = source.network.config
-        return self._plain(
-            f"{config.name}_{config.size}_naive", precision, lambda: naive_step(source), lambda: _naive_samples(source)
-        )
+        """Return the graph of a checkpoint that is converted by LiteRT's tools alone (``naive_conversion``)."""
+        name = f"{source.network.config.name}_{source.network.config.size}_naive"
+        return self._graph(name, precision, lambda: naive_step(source), lambda: _naive_samples(source))
 
     def pointwise(self, shape: Pointwise, precision: Precision) -> bytes:
-        """A stack of 1x1 convolutions."""
-        return self._plain(
-            f"pointwise_{shape.side}_{shape.channels}",
-            precision,
-            lambda: (shape.module(), shape.sample()),
-            lambda: [shape.sample()],
-        )
+        """Return the graph of a stack of 1x1 convolutions."""
+        name, sample = f"pointwise_{shape.side}_{shape.channels}", shape.sample()
+        return self._graph(name, precision, lambda: (shape.module(), sample), lambda: [sample])
 
     def _convert(self, path: Path, source: Checkpoint, precision: Precision, target: str) -> None:
+        from edgeshift.converters import Job, converter_of
+        from edgeshift.converters.calibration import roll
         from edgeshift.models.deploy import deploy
 
-        # Loaded by name inside the function: studies must import where no converter is installed.
-        converters = importlib.import_module("edgeshift.converters")
-        roll = importlib.import_module("edgeshift.converters.calibration").roll
-        step = deploy(source.network)
+        step, record = deploy(source.network), find_target(target)
         samples = list(roll(step, smooth_clips(source.network.config.size))) if precision == "int8" else []
-        record = find_target(target)
-        job = converters.Job(
-            record, source, step, precision, samples, False, self.progress, backend=record.backend(None)
-        )
-        lowered = converters.converter_of(record).lower(job)
+        job = Job(record, source, step, precision, samples, False, self.progress, backend=record.backend(None))
+        lowered = converter_of(record).lower(job)
         spec = msgspec.structs.replace(
             source.describe(target, precision, step),
             input=lowered.input,
@@ -111,14 +94,15 @@ class Artifacts:
         )
         write_artifact(path, lowered.body, spec)
 
-    def _plain(
+    def _graph(
         self, name: str, precision: Precision, make: Callable[[], tuple[Any, Any]], samples: Callable[[], list[Any]]
     ) -> bytes:
+        """Return a graph that LiteRT's tools convert. ``make`` returns the module and example inputs."""
         path = self._path(f"{name}_{precision}")
         if not path.exists():
             with self.progress.prefixed(path.stem), self.progress.stage("export"):
                 if precision == "int8":
-                    body = to_int8(self._plain(name, "fp32", make, samples), samples())
+                    body = to_int8(self._graph(name, "fp32", make, samples), samples())
                 else:
                     body = to_tflite(*make())
             with atomic_write(path) as temporary:

@@ -2,9 +2,9 @@
 
     python -m edgeshift.benchmarks.studies.cold_start FILE.tflite [--repeats N] [--json]
 
-Three programs are started in turns, each in a fresh process: one imports numpy; one imports numpy, loads the artifact
-with ``edgeshift.load`` and feeds one frame; one imports numpy and runs the same graph once with LiteRT alone. CPU time
-(user and system, of the whole process) is compared, because elapsed time depends on what else the machine does.
+Three programs are started in turns, each in a fresh process. One imports numpy. One imports numpy, loads the artifact
+with ``edgeshift.load`` and feeds one frame. One imports numpy and runs the same graph once with LiteRT alone. CPU time
+(user and system, of the whole process) is compared, because elapsed time depends on other programs on the machine.
 
 The programs find edgeshift in a folder that is laid out as an installed package. A development checkout is imported
 through a finder of setuptools, which adds about 14 ms that no user has.
@@ -27,6 +27,7 @@ import numpy as np
 import typer
 
 from edgeshift.artifact.file import read_artifact
+from edgeshift.benchmarks.studies.command import Json, print_json, study
 from edgeshift.errors import EdgeshiftError
 
 #: Most CPU milliseconds that edgeshift may add to importing numpy.
@@ -56,11 +57,11 @@ class ColdStart(msgspec.Struct, frozen=True, kw_only=True):
     """Medians of CPU milliseconds.
 
     Attributes:
-        numpy: of a program that imports numpy.
-        edgeshift: from importing edgeshift to the first answer, numpy not counted.
-        litert: the same with LiteRT alone.
-        goal: the most that ``edgeshift`` should be.
-        repeats: processes of each kind.
+        numpy: time of the program that imports numpy.
+        edgeshift: time from importing edgeshift to the first answer, without the time of numpy.
+        litert: the same time with LiteRT alone.
+        goal: largest acceptable value of ``edgeshift``.
+        repeats: number of processes of each kind.
     """
 
     numpy: float
@@ -70,51 +71,62 @@ class ColdStart(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
 
 
+@study
+def main(
+    file: Annotated[
+        Path, typer.Argument(help="An int8 TFLite artifact, as `edgeshift convert --target tflite` makes it.")
+    ],
+    repeats: Annotated[int, typer.Option(min=3, help="Number of processes of each kind.")] = 15,
+    as_json: Json = False,
+) -> None:
+    """Measure the CPU time from the start of a program to its first answer, beyond importing numpy."""
+    times = measure(file, repeats)
+    if as_json:
+        print_json(times)
+        return
+    print(f"importing numpy              {times.numpy:6.1f} ms of CPU")
+    print(f"edgeshift, beyond that       {times.edgeshift:6.1f} ms (goal: at most {times.goal:g})")
+    print(f"LiteRT alone, beyond that    {times.litert:6.1f} ms")
+
+
 def measure(path: Path, repeats: int) -> ColdStart:
     """Start the three programs in turns.
 
     Args:
         path: an int8 TFLite artifact.
-        repeats: processes of each kind; one more of each is started first and not counted.
+        repeats: number of processes of each kind. One more of each is started first and not counted.
 
     Raises:
-        EdgeshiftError: a program that fails.
+        EdgeshiftError: a program fails.
     """
     frame = read_artifact(path).spec.frame
     arguments = (str(path.resolve()), str(frame.height), str(frame.width))
     seconds: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     with tempfile.TemporaryDirectory() as folder:
         copy_as_installed(Path(folder))
-        for index in range(repeats + 1):
+        for _ in range(repeats + 1):
             for name, code in PROGRAMS.items():
-                used = cpu_seconds([sys.executable, "-c", code, *arguments], Path(folder))
-                if index:
-                    seconds[name].append(used)
-    numpy, edgeshift, litert = (float(np.median(seconds[name])) * 1e3 for name in PROGRAMS)
-    return ColdStart(
-        numpy=round(numpy, 1),
-        edgeshift=round(edgeshift - numpy, 1),
-        litert=round(litert - numpy, 1),
-        goal=GOAL,
-        repeats=repeats,
-    )
+                seconds[name].append(cpu_seconds([sys.executable, "-c", code, *arguments], Path(folder)))
+    numpy, edgeshift, litert = (float(np.median(seconds[name][1:])) * 1e3 for name in PROGRAMS)
+    beyond, beyond_alone = round(edgeshift - numpy, 1), round(litert - numpy, 1)
+    return ColdStart(numpy=round(numpy, 1), edgeshift=beyond, litert=beyond_alone, goal=GOAL, repeats=repeats)
 
 
 def copy_as_installed(folder: Path) -> None:
-    """Copy the package ``edgeshift``, with its rooms, into a folder as pip lays it out; weights are left out."""
+    """Copy the package ``edgeshift``, without its weights, into a folder as pip installs it."""
     for name in ("edgeshift", *(f"edgeshift.{room}" for room in ("converters", "runtimes", "benchmarks", "apps"))):
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None:
-            to = folder / name.replace(".", "/")
-            shutil.copytree(Path(spec.origin).parent, to, ignore=IGNORED, dirs_exist_ok=True)
+            copy = folder / name.replace(".", "/")
+            shutil.copytree(Path(spec.origin).parent, copy, ignore=IGNORED, dirs_exist_ok=True)
 
 
 def cpu_seconds(command: list[str], folder: Path) -> float:
-    """User and system time of one process.
+    """Return the user and system time of one process.
 
     Args:
         command: the program and its arguments.
-        folder: searched for packages before all others.
+        folder: folder that is searched for packages before all others.
 
     Raises:
         EdgeshiftError: the program fails.
@@ -124,32 +136,10 @@ def cpu_seconds(command: list[str], folder: Path) -> float:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        raise EdgeshiftError(
-            f"a program that was to be timed failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}"
-        )
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise EdgeshiftError(f"a program that is timed failed: {last}")
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def main(
-    file: Annotated[
-        Path, typer.Argument(help="An int8 TFLite artifact, as `edgeshift convert --target tflite` makes it.")
-    ],
-    repeats: Annotated[int, typer.Option(min=3, help="Processes of each kind. Default 15.")] = 15,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
-) -> None:
-    """Measure the CPU time from the start of a program to its first answer, beyond importing numpy."""
-    try:
-        found = measure(file, repeats)
-    except EdgeshiftError as error:
-        typer.echo(f"edgeshift: {error}", err=True)
-        raise typer.Exit(error.status) from error
-    if as_json:
-        typer.echo(msgspec.json.encode(found).decode())
-        return
-    typer.echo(f"importing numpy              {found.numpy:6.1f} ms of CPU")
-    typer.echo(f"edgeshift, beyond that       {found.edgeshift:6.1f} ms (at most {found.goal:g} is asked)")
-    typer.echo(f"LiteRT alone, beyond that    {found.litert:6.1f} ms")
-
-
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(main())

@@ -1,13 +1,13 @@
-"""What the command lines of all studies share: common options, errors in one line, and how results are printed."""
+"""Options, error messages and printed tables that the command lines of all studies share."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -34,14 +34,15 @@ LabelMap = Annotated[
     str | None, typer.Option(metavar="A=B,..", help="Labels of the data and the network's labels for them.")
 ]
 Picture = Annotated[Path | None, typer.Option(metavar="F", help="Draw the result into this .png file.")]
+Result = TypeVar("Result")
 
 
 def study(command: Callable[..., int | None]) -> Callable[..., int]:
-    """Make a study's ``main`` of a typed function: its parameters become options, as typer reads them.
+    """Turn a function into the ``main`` of a study. The function's parameters become options, as typer reads them.
 
     Returns:
-        A function that takes the arguments (None: those of the process) and returns the exit status. An expected error
-        is one line on stderr.
+        A function that takes the arguments (None: those of the process) and returns the exit status. It prints an
+        ``EdgeshiftError`` as one line on stderr.
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(command)
@@ -58,7 +59,7 @@ def study(command: Callable[..., int | None]) -> Callable[..., int]:
             sys.stderr.write("edgeshift: interrupted\n")
             return 130
         except typer.TyperException as error:
-            error.show()
+            sys.stderr.write(f"edgeshift: {' '.join(error.format_message().split())}\n")
             return 2
 
     main.__doc__ = command.__doc__
@@ -67,22 +68,45 @@ def study(command: Callable[..., int | None]) -> Callable[..., int]:
 
 def print_json(document: Any) -> None:
     """Print a struct, or a list of structs, as one indented JSON document."""
-    sys.stdout.write(encoded(document).decode() + "\n")
+    sys.stdout.write(json_bytes(document).decode() + "\n")
 
 
-def encoded(document: Any) -> bytes:
-    """A struct, or a list of structs, as indented JSON."""
+def json_bytes(document: Any) -> bytes:
+    """Return a struct, or a list of structs, as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
 
 def write_json(document: Any, path: Path) -> None:
     """Write a struct, or a list of structs, as an indented JSON file."""
     with atomic_write(path) as part:
-        part.write_bytes(encoded(document))
+        part.write_bytes(json_bytes(document))
+
+
+def stored_result(
+    path: Path, kind: type[Result], is_current: Callable[[Result], bool], measure: Callable[[], Result]
+) -> Result:
+    """Read a result from a JSON file, or measure it and write the file.
+
+    Args:
+        path: the file.
+        kind: class of the result.
+        is_current: whether a result that was read belongs to the present inputs; if not, it is measured again.
+        measure: measures the result.
+    """
+    try:
+        result = msgspec.json.decode(path.read_bytes(), type=kind)
+        if is_current(result):
+            return result
+    except (OSError, msgspec.DecodeError):
+        pass
+    result = measure()
+    with atomic_write(path) as part:
+        part.write_bytes(msgspec.json.encode(result))
+    return result
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
-    """Print a table whose columns, but the first, are aligned to the right."""
+    """Print a table. All columns but the first are aligned to the right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -95,20 +119,25 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table that ends in a line break."""
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (columns, ["---"] * len(columns), *rows))
+
+
 def weights_or_shipped(weights: Path | None) -> Path:
-    """The checkpoint that was named, or the one that ships with edgeshift.
+    """Return the given checkpoint, or the one that ships with edgeshift.
 
     Raises:
-        EdgeshiftError: none was named and none ships.
+        EdgeshiftError: no checkpoint is given, and none ships.
     """
-    found = weights or shipped(DEFAULT_MODEL)
-    if found is None:
+    path = weights or shipped(DEFAULT_MODEL)
+    if path is None:
         raise EdgeshiftError("no weights ship with this edgeshift: name a checkpoint")
-    return found
+    return path
 
 
 def labelled_videos(data: Path | None, label_map: str | None) -> tuple[LabelledClip, ...]:
-    """The clips of ``--data``, their labels renamed by ``--label-map``; none where no data is given."""
+    """Return the clips of ``--data`` with their labels renamed by ``--label-map``; none if no data is given."""
     if data is None:
         return ()
     return tuple(read_dataset(data, read_label_map(label_map) if label_map else {}).clips)
@@ -116,7 +145,7 @@ def labelled_videos(data: Path | None, label_map: str | None) -> tuple[LabelledC
 
 @contextmanager
 def artifact_folder(cache: Path | None) -> Iterator[Path]:
-    """The folder for converted artifacts: the given one, or a temporary one that is removed after the block."""
+    """Yield the folder for converted artifacts: ``cache``, or a temporary one that is removed after the block."""
     if cache is not None:
         cache.mkdir(parents=True, exist_ok=True)
         yield cache
@@ -127,7 +156,7 @@ def artifact_folder(cache: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch and OpenCV use one thread each in the block, as the runtimes that are timed do."""
+    """Limit torch and OpenCV to one thread each in the block, as the runtimes that are timed have one."""
     from edgeshift._system import threads
     from edgeshift.video.fit import opencv
 
@@ -143,18 +172,18 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def png_figure(path: Path, width: float, height: float) -> Iterator[Any]:
-    """Give a matplotlib figure that is written to a .png file after the block.
+    """Yield a matplotlib figure that is written to a .png file after the block.
 
     Args:
         path: the file.
-        width, height: inches.
+        width, height: size of the figure, inches.
 
     Raises:
-        EdgeshiftError: another file format.
+        EdgeshiftError: the file has another format.
         RuntimeMissingError: matplotlib is not installed.
     """
     if path.suffix.lower() != ".png":
-        raise EdgeshiftError(f"{path}: the picture is a .png")
+        raise EdgeshiftError(f"{path}: the name of a picture must end in .png")
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg

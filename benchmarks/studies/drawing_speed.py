@@ -33,8 +33,8 @@ def main(
 
 
 def rates(count: int, size: int) -> tuple[float, float]:
-    """Clips per second of ``draw_clips``, and frames per second of ``draw_stream``."""
-    for _ in draw_clips(2, 1, frames=FRAMES, size=size):  # load what is loaded at the first use
+    """Return the clips per second of ``draw_clips``, and the frames per second of ``draw_stream``."""
+    for _ in draw_clips(2, 1, frames=FRAMES, size=size):  # the first use loads modules
         pass
     started = perf_counter()
     for _ in draw_clips(count, frames=FRAMES, size=size):

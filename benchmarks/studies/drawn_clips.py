@@ -1,4 +1,4 @@
-"""Single drawn gestures, trimmed as a person would trim them: the test clips of studies that are given no videos."""
+"""Drawn clips of single gestures, trimmed as a person would trim them, which studies test networks on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeshift.gestures import LABELS, STROKES, Action, DrawnStream, draw_stream
 
-#: The first seed. Training, validation, the choice of event rules and ``events`` use other seeds.
+#: First seed of the clips. Training, validation, the tuning of event rules and ``events`` use other seeds.
 FIRST = 500_000_000
 
 
@@ -16,12 +16,12 @@ def drawn_gestures(count: int, spacing: float, size: int) -> Iterator[tuple[str,
     """Draw gestures, each with a short pause before and after it.
 
     Args:
-        count: number of gestures. The labels take turns.
-        spacing: seconds between frames. Another spacing shows the same motion.
+        count: number of gestures. Their labels alternate.
+        spacing: seconds between frames. The motion is the same at any spacing.
         size: height and width of the frames, pixels.
 
     Yields:
-        the label, and the drawn stream.
+        The label, and the drawn stream.
     """
     for index in range(count):
         label = LABELS[index % len(LABELS)]

@@ -1,11 +1,11 @@
-"""Events in untrimmed video: how many gestures a stream announces, how late, and how many false alarms it raises.
+"""Events in untrimmed video: the share of gestures that are announced, the delay, and the rate of false alarms.
 
     python -m edgeshift.benchmarks.studies.events F [--minutes N] [--seed S] [--json]
 
 Streams of one minute are drawn (``edgeshift.gestures``) from seeds that no training uses. Each starts from a zero state
-and is fed frame by frame at the spacing the network was trained with. The file's own event rule decides. When an
-announcement is right is defined in ``edgeshift.events.score.match_events``. Drawn hands differ from filmed ones: the
-figures show how a model does on the kind of video it was trained on, and serve to compare models.
+and is fed frame by frame at the model's frame spacing. The event rule of the file announces labels, and
+``edgeshift.events.score.match_events`` decides which announcements are right. Drawn hands differ from filmed hands: the
+figures compare models on the kind of video that they were trained on.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from edgeshift.stream.percentiles import percentile
 VERSION = 1
 #: Length of one stream, seconds.
 SECONDS = 60.0
-#: The first seed, the number of streams of each ``--seed``, and the number of seeds. Training uses seeds from 0 and
-#: from 1 << 32 upwards.
+#: First seed of a stream, number of streams of each ``--seed``, and number of values of ``--seed``. Training uses
+#: seeds from 0 upwards and from 1 << 32 upwards.
 FIRST, EACH, SEEDS = 900_000_000, 10_000, 300_000
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One gesture: right announcements, gestures that were missed, and false alarms."""
+    """Counts of one label: right announcements, missed gestures, and false alarms."""
 
     label: str
     right: int
@@ -52,16 +52,16 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     Attributes:
         file, sha256: name and hash of the measured file.
-        model, artifact_precision, runtime, trained, frame_spacing: what the file says of itself.
-        rule: the event rule that decided.
-        assumed: True if the file has no event rule and a default one was used.
-        streams: number of streams, ``SECONDS`` long each.
-        seed: the seed they were drawn from.
+        model, artifact_precision, runtime, trained, frame_spacing: facts from the description of the file.
+        rule: the event rule.
+        assumed: whether the file has no event rule, so that the default rule was used.
+        streams: number of streams, each ``SECONDS`` long.
+        seed: the value of ``--seed``.
         precision: the share of announcements that are right.
         recall: the share of gestures that were announced.
         f1: the harmonic mean of both.
         false_per_minute: false alarms per minute.
-        delay: {"p50", "p90": seconds from the end of the stroke}; None where there are too few announcements.
+        delay: {"p50" or "p90": seconds from the end of the stroke to the announcement}; None: too few announcements.
         labels: the counts of each label.
     """
 
@@ -89,7 +89,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 @study
 def main(
     file: Annotated[Path, typer.Argument(metavar="F", help="An artifact, or a checkpoint (.safetensors).")],
-    minutes: Annotated[int, typer.Option(help="Streams to draw, a minute each.")] = 10,
+    minutes: Annotated[int, typer.Option(help="Number of streams of one minute to draw.")] = 10,
     seed: Annotated[int, typer.Option(help="Each seed draws other streams.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -107,37 +107,33 @@ def measure(path: Path, minutes: int, seed: int = 0) -> Report:
         seed: 0 or more.
 
     Raises:
-        EdgeshiftError: a number out of range, or a model without any of those gestures.
+        EdgeshiftError: a number is out of range, or the model has none of those labels.
     """
     if not (1 <= minutes <= EACH and 0 <= seed < SEEDS):
         raise EdgeshiftError(f"cannot draw {minutes} minutes, seed {seed}: give 1 to {EACH:,} and 0 to {SEEDS - 1:,}")
-    subject = open_candidate(path)
-    spec, rule = subject.model.spec, subject.rule
+    candidate = open_candidate(path)
+    spec, rule = candidate.model.spec, candidate.rule
     strokes = {label: stroke for label, stroke in STROKES.items() if label in spec.labels}
     if not strokes:
-        raise EdgeshiftError(f"{path}: none of its labels is a gesture that edgeshift draws: {', '.join(STROKES)}")
+        raise EdgeshiftError(f"{path}: none of its labels is a gesture that edgeshift can draw: {', '.join(STROKES)}")
     spacing = spec.frame_spacing or SPACING
-    stream, progress = subject.model.stream(), ProgressBars(live=False)
+    stream, size = candidate.model.stream(), max(spec.frame.height, spec.frame.width)
     scores = dict.fromkeys(strokes, EventScore())
-    with progress.stage("streams", minutes) as advance:
+    with ProgressBars(live=False).stage("streams", minutes) as advance:
         for index in range(minutes):
-            drawn = draw_stream(
-                FIRST + seed * EACH + index,
-                seconds=SECONDS,
-                spacing=spacing,
-                size=max(spec.frame.height, spec.frame.width),
-                strokes=strokes,
-            )
-            for label, score in by_label(watch(stream, drawn, rule), drawn.events, SECONDS).items():
+            number = FIRST + seed * EACH + index
+            drawn = draw_stream(number, seconds=SECONDS, spacing=spacing, size=size, strokes=strokes)
+            for label, score in score_by_label(detect(stream, drawn, rule), drawn.events, SECONDS).items():
                 scores[label] = scores.get(label, EventScore()) + score
             advance()
     total = sum(scores.values(), EventScore())
+    delays = {name: percentile(total.delays, name) for name in ("p50", "p90")}
     return Report(
         file=path.name,
-        sha256=subject.sha256,
+        sha256=candidate.sha256,
         model=spec.model.name,
         artifact_precision=spec.precision,
-        runtime=subject.model.runtime,
+        runtime=candidate.model.runtime,
         trained=spec.weights.trained,
         frame_spacing=spacing,
         rule=rule,
@@ -148,33 +144,26 @@ def measure(path: Path, minutes: int, seed: int = 0) -> Report:
         recall=share(total.right, total.right + total.missed),
         f1=round(total.f1, 4),
         false_per_minute=round(60 * total.false / (minutes * SECONDS), 4),
-        delay={name: _rounded(percentile(total.delays, name)) for name in ("p50", "p90")},
+        delay={name: None if value is None else round(value, 4) for name, value in delays.items()},
         labels=tuple(Label(label=k, right=v.right, missed=v.missed, false=v.false) for k, v in scores.items()),
     )
 
 
-def watch(stream: Stream, drawn: DrawnStream, rule: RuleSpec) -> list[Detection]:
-    """The announcements in a drawn stream, from a zero state. All of its frames are due, so all are fed."""
+def detect(stream: Stream, drawn: DrawnStream, rule: RuleSpec) -> list[Detection]:
+    """Return the detections in a drawn stream, from a zero state. All of its frames are due, so all are fed."""
     stream.reset()
-    spotter = stream.spotter(rule)
-    fed = (
-        spotter.feed(stream.step(frame).logits, float(time))
-        for frame, time in zip(drawn.frames, drawn.times, strict=True)
-    )
-    return [one for one in fed if one is not None]
+    spotter, frames = stream.spotter(rule), zip(drawn.frames, drawn.times, strict=True)
+    detections = (spotter.feed(stream.step(frame).logits, float(time)) for frame, time in frames)
+    return [detection for detection in detections if detection is not None]
 
 
-def by_label(spotted: Sequence[Detection], events: Sequence[Event], seconds: float) -> dict[str, EventScore]:
-    """{label: score}. Announcements are compared with the events of their own label only."""
-    labels = dict.fromkeys([*(event.label for event in events), *(one.label for one in spotted)])
-    return {
-        label: match_events(
-            [one for one in spotted if one.label == label],
-            [event for event in events if event.label == label],
-            seconds,
-        )
-        for label in labels
-    }
+def score_by_label(detections: Sequence[Detection], events: Sequence[Event], seconds: float) -> dict[str, EventScore]:
+    """Return {label: score}. Detections are compared with the events of their own label only."""
+    scores = {}
+    for label in dict.fromkeys([event.label for event in events] + [detection.label for detection in detections]):
+        detections_of_label = [detection for detection in detections if detection.label == label]
+        scores[label] = match_events(detections_of_label, [event for event in events if event.label == label], seconds)
+    return scores
 
 
 def show(report: Report) -> None:
@@ -183,8 +172,8 @@ def show(report: Report) -> None:
     typer.echo(f"{report.file}: {report.model} {report.artifact_precision}, {report.runtime}")
     if not report.trained:
         typer.echo("untrained: its labels mean nothing")
-    words = describe_rule(report.rule, [row.label for row in report.labels])
-    typer.echo(f"event rule: {words}" + (" (the default one: the file has none)" if report.assumed else ""))
+    rule = describe_rule(report.rule, [row.label for row in report.labels])
+    typer.echo(f"event rule: {rule}" + (" (the default rule, because the file has none)" if report.assumed else ""))
     rows = [(row.label, str(row.right), str(row.missed), str(row.false)) for row in report.labels]
     print_table(("label", "right", "missed", "false alarms"), rows)
     typer.echo(f"precision  {report.precision}")
@@ -193,10 +182,6 @@ def show(report: Report) -> None:
     typer.echo(f"false alarms per minute: {report.false_per_minute:.2f}")
     delays = (f"{name} {'-' if value is None else f'{value:.2f} s'}" for name, value in report.delay.items())
     typer.echo(f"delay after the end of the stroke: {', '.join(delays)}")
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,38 @@
-"""Figures: ratios of two times that were taken in the same rounds of one process, with the goals they should reach.
+"""Ratios of two times that were measured in the same rounds of one process, and the goals that they should reach.
 
-Whether a goal is met is read from the median. The interval tells how far the median can be trusted.
+A goal is met if the median meets it. The interval shows how certain the median is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 import numpy as np
 
+from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.statistics import Interval
-from edgeshift.benchmarks.studies.interleave import Samples
-from edgeshift.benchmarks.studies.machine import Machine
+from edgeshift.benchmarks.studies.command import markdown_table, print_table
+from edgeshift.benchmarks.studies.interleave import Samples, Turn, interleave
+from edgeshift.benchmarks.studies.machine import Machine, load_average, this_machine
 
 VERSION = 1
 Better = Literal["lower", "higher"]
+COLUMNS = ("ratio", "measured", "goal", "reached")
 
 
 class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One ratio and its goal.
 
     Attributes:
-        value: the median over rounds, and over repeats.
-        low, high: its 95% bootstrap interval; with repeats, from the lowest to the highest of their bounds.
+        value: the median over rounds; with repeats, the median of their medians.
+        low, high: ends of its 95% bootstrap interval; with repeats, the lowest and the highest end of theirs.
         runs: the value of each repeat.
         group: the question that the figure answers.
-        name: what is divided by what.
-        goal: the value to reach, if there is one.
-        better: the side of the goal that is good.
+        name: the two times, such as "TSM / TSN, int8 step".
+        goal: the value to reach; None: there is no goal.
+        better: whether a lower or a higher value is better.
         met: whether the value reaches the goal; None: there is no goal.
     """
 
@@ -52,12 +55,12 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         size: height and width of the frames, pixels.
         rounds: rounds of timing in each process.
         repeats: number of processes.
-        machine: what it ran on, and how busy that was.
-        runtimes: what ran the graphs.
+        machine: the machine, and how busy it was.
+        runtimes: the runtimes that executed the graphs.
         figures: the ratios.
-        notes: what a reader must know to understand the figures.
-        milliseconds: {name: median of one call}. Ratios alone are compared; these only give the order of magnitude.
-        threads: threads of every runtime.
+        notes: remarks that a reader needs to understand the figures.
+        milliseconds: {name: median of one call}. Only ratios are compared; these times show the order of magnitude.
+        threads: number of threads of every runtime.
     """
 
     benchmark: str
@@ -78,8 +81,34 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(figure for figure in self.figures if figure.met is False)
 
 
+def time_turns(
+    benchmark: str,
+    size: int,
+    rounds: int,
+    turns: Mapping[str, Turn],
+    runtimes: Iterable[str],
+    compute: Callable[[Samples], Iterable[Figure]],
+    notes: Callable[[Samples], Iterable[str]] = lambda samples: (),
+) -> Report:
+    """Run all turns, and return the report of this process.
+
+    Args:
+        benchmark, size, rounds: as in ``Report``.
+        turns: {name of a candidate: its turn}.
+        runtimes: the runtimes that execute the graphs; a name may occur twice.
+        compute: computes the figures from the samples.
+        notes: computes the notes from the samples.
+    """
+    before = load_average()
+    with ProgressBars(live=False).stage("timing", rounds) as advance:
+        samples = interleave(turns, rounds, advance=advance)
+    machine, names = this_machine(before, load_average()), tuple(dict.fromkeys(runtimes))
+    figures, remarks = tuple(compute(samples)), tuple(notes(samples))
+    return Report(benchmark, size, rounds, 1, machine, names, figures, remarks, milliseconds(samples))
+
+
 def figure(group: str, name: str, interval: Interval, goal: float | None = None, better: Better = "lower") -> Figure:
-    """A figure of one process, compared with its goal."""
+    """Return a figure of one process, compared with its goal."""
     value, low, high = (round(number, 5) for number in msgspec.structs.astuple(interval))
     return judged(
         Figure(group=group, name=name, goal=goal, better=better, value=value, low=low, high=high, runs=(value,))
@@ -87,7 +116,7 @@ def figure(group: str, name: str, interval: Interval, goal: float | None = None,
 
 
 def judged(figure: Figure) -> Figure:
-    """The figure with ``met`` set by its value and its goal."""
+    """Return the figure with ``met`` set according to its value and its goal."""
     if figure.goal is None:
         return figure
     met = figure.value <= figure.goal if figure.better == "lower" else figure.value >= figure.goal
@@ -95,15 +124,14 @@ def judged(figure: Figure) -> Figure:
 
 
 def merge(reports: Sequence[Report]) -> Report:
-    """One report of several repeats of the same study."""
+    """Return one report of several repeats of the same study."""
     first = reports[0]
-    loads = [report.machine.load for report in reports]
-    busiest = max(before for before, _ in loads), max(after for _, after in loads)
+    before, after = (max(loads) for loads in zip(*(report.machine.load for report in reports), strict=True))
     return msgspec.structs.replace(
         first,
         repeats=len(reports),
-        machine=msgspec.structs.replace(first.machine, load=busiest),
-        figures=tuple(_merged(column) for column in zip(*(report.figures for report in reports), strict=True)),
+        machine=msgspec.structs.replace(first.machine, load=(before, after)),
+        figures=tuple(_merged(repeats) for repeats in zip(*(report.figures for report in reports), strict=True)),
         milliseconds={
             name: round(float(np.median([report.milliseconds[name] for report in reports])), 4)
             for name in first.milliseconds
@@ -125,60 +153,31 @@ def _merged(figures: Sequence[Figure]) -> Figure:
 
 
 def milliseconds(samples: Samples) -> dict[str, float]:
-    """{name: median of one call, milliseconds}."""
+    """Return {name: median of one call, milliseconds}."""
     return {name: round(1000 * float(np.median(times)), 4) for name, times in samples.items()}
 
 
 def show(report: Report) -> None:
     """Print a report as tables, one for each group."""
-    from rich.console import Console
-
-    console, machine = Console(), report.machine
-    console.print(
-        f"[bold]{report.benchmark}[/bold], {report.size}x{report.size}, {report.rounds} rounds, "
-        f"{report.repeats} repeats, {report.threads} thread"
+    machine, (before, after) = report.machine, report.machine.load
+    print(
+        f"{report.benchmark}, {report.size}x{report.size}, {report.rounds} rounds, {report.repeats} repeats, 1 thread"
     )
-    console.print(f"{machine.processor} ({', '.join(machine.features) or machine.system}), {machine.cores} cores")
-    console.print(f"{'; '.join(report.runtimes)}; load {machine.load[0]:.2f} before, {machine.load[1]:.2f} after")
+    print(f"{machine.processor} ({', '.join(machine.features) or machine.system}), {machine.cores} cores")
+    print(f"{'; '.join(report.runtimes)}; load {before:.2f} before, {after:.2f} after")
     if not machine.quiet:
-        console.print("[yellow]other programs kept the machine busy: run again when it is quiet[/yellow]")
+        print("other programs kept the machine busy: run the study again when it is quiet")
     for group in dict.fromkeys(figure.group for figure in report.figures):
-        console.print(_table(group, [figure for figure in report.figures if figure.group == group]))
-    for note in report.notes:
-        console.print(f"- {note}")
+        print_table(COLUMNS, [_cells(figure) for figure in report.figures if figure.group == group], group)
+    print("".join(f"- {note}\n" for note in report.notes), end="")
 
 
-def _table(group: str, figures: Sequence[Figure]) -> object:
-    from rich.table import Table
-
-    table = Table(title=group, title_justify="left", title_style="bold")
-    table.add_column("ratio", overflow="fold")
-    for name in ("median", "interval", "goal", ""):
-        table.add_column(name, justify="right", no_wrap=True)
-    words = {True: "[green]met[/green]", False: "[red]missed[/red]", None: ""}
-    for row in figures:
-        sign = "<=" if row.better == "lower" else ">="
-        table.add_row(
-            row.name,
-            f"{row.value:.3f}",
-            f"{row.low:.3f} to {row.high:.3f}",
-            "" if row.goal is None else f"{sign} {row.goal:g}",
-            words[row.met],
-        )
-    return table
+def markdown(report: Report) -> str:
+    """Return the figures as a Markdown table."""
+    return markdown_table(COLUMNS, map(_cells, report.figures))
 
 
-def markdown(report: Report, groups: Sequence[str] = ()) -> str:
-    """The figures as a Markdown table.
-
-    Args:
-        report: what was measured.
-        groups: the groups to show; empty: all.
-    """
-    lines = ["| ratio | measured | goal | reached |", "|---|---|---|---|"]
-    for row in report.figures:
-        if not groups or row.group in groups:
-            goal = "" if row.goal is None else f"at {'most' if row.better == 'lower' else 'least'} {row.goal:g}"
-            met = {True: "yes", False: "no", None: ""}[row.met]
-            lines.append(f"| {row.name} | {row.value:.3f} ({row.low:.3f} to {row.high:.3f}) | {goal} | {met} |")
-    return "\n".join(lines) + "\n"
+def _cells(figure: Figure) -> tuple[str, ...]:
+    goal = "" if figure.goal is None else f"at {'most' if figure.better == 'lower' else 'least'} {figure.goal:g}"
+    met = {True: "yes", False: "no", None: ""}[figure.met]
+    return figure.name, str(Interval(figure.value, figure.low, figure.high)), goal, met

@@ -2,9 +2,9 @@
 
     python -m edgeshift.benchmarks.studies.harness FILE... [--rounds N] [--json] [--strict]
 
-Both loops run the same steps of one stream in turns, and the time of the whole loop is divided by its steps. Before
-either loop garbage is collected once, and not again until it ends. The timed loop reads the clock twice and appends to
-three lists at each step. The ratio should be at most 1.02.
+The two loops run the same number of steps in turns, and the time of a whole loop is divided by its steps. Garbage is
+collected once before each loop, and not again until it ends. The timed loop reads the clock twice and appends to two
+lists at each step. The ratio should be at most 1.02.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ import typer
 
 from edgeshift.benchmarks.latency.loop import no_collection, run_steps
 from edgeshift.benchmarks.statistics import ratio
-from edgeshift.benchmarks.studies.command import Json, Rounds, Strict, study
-from edgeshift.benchmarks.studies.figures import Report, figure, milliseconds
-from edgeshift.benchmarks.studies.interleave import Turn, interleave
-from edgeshift.benchmarks.studies.machine import load_average, this_machine
-from edgeshift.benchmarks.studies.repeats import ROUNDS, print_report
+from edgeshift.benchmarks.studies.command import Json, Rounds, Strict, print_json, study
+from edgeshift.benchmarks.studies.figures import Figure, Report, figure, show, time_turns
+from edgeshift.benchmarks.studies.interleave import Samples, Turn
+from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.runtimes import load
 from edgeshift.stream import Stream
 from edgeshift.video.fit import Frame
 
 GOAL = 1.02
-#: Steps of a turn: enough that starting the loop does not count.
+#: Steps of a turn, so many that the start of the loop takes a negligible share of its time.
 STEPS = 40
 
 
@@ -42,51 +41,39 @@ def main(
 ) -> int:
     """Measure what the timed loop of `edgeshift bench` adds to a step."""
     report = measure(files, rounds)
-    print_report(report, as_json=as_json)
+    print_json(report) if as_json else show(report)
     return 1 if strict and report.missed else 0
 
 
 def measure(files: list[Path], rounds: int) -> Report:
-    """Time every artifact in both loops.
-
-    Raises:
-        EdgeshiftError: an artifact that cannot be loaded, as ``edgeshift.load`` raises.
-    """
-    before = load_average()
+    """Time every artifact in both loops. Errors as ``edgeshift.load``."""
     turns: dict[str, Turn] = {}
     models = [load(file) for file in files]
     for file, model in zip(files, models, strict=True):
-        size = (model.spec.frame.height, model.spec.frame.width, 3)
-        frames = list(np.random.default_rng(0).integers(0, 256, (4, *size), np.uint8))
-        turns[f"{file.name} harness"] = _harness(model.stream(), frames)
-        turns[f"{file.name} bare"] = _bare(model.stream(), frames)
-    samples = interleave(turns, rounds)
-    return Report(
-        benchmark="harness",
-        size=models[0].spec.frame.height,
-        rounds=rounds,
-        repeats=1,
-        machine=this_machine(before, load_average()),
-        runtimes=tuple(dict.fromkeys(model.runtime for model in models)),
-        figures=tuple(
-            figure("harness", file.name, ratio(samples[f"{file.name} harness"], samples[f"{file.name} bare"]), GOAL)
-            for file in files
-        ),
-        milliseconds=milliseconds(samples),
-    )
+        shape = (4, model.spec.frame.height, model.spec.frame.width, 3)
+        frames = list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+        turns[f"{file.name} harness"] = _timed_loop(model.stream(), frames)
+        turns[f"{file.name} bare"] = _bare_loop(model.stream(), frames)
+
+    def compute(samples: Samples) -> list[Figure]:
+        pairs = [(name, samples[f"{name} harness"], samples[f"{name} bare"]) for name in (file.name for file in files)]
+        return [figure("harness", name, ratio(timed, bare), GOAL) for name, timed, bare in pairs]
+
+    size = models[0].spec.frame.height
+    return time_turns("harness", size, rounds, turns, [model.runtime for model in models], compute)
 
 
-def _harness(stream: Stream, frames: list[Frame]) -> Turn:
+def _timed_loop(stream: Stream, frames: list[Frame]) -> Turn:
     def turn() -> float:
         return run_steps(stream, frames, STEPS, 0.0).seconds / STEPS
 
     return turn
 
 
-def _bare(stream: Stream, frames: list[Frame]) -> Turn:
+def _bare_loop(stream: Stream, frames: list[Frame]) -> Turn:
     def turn() -> float:
         step, count = stream.step, len(frames)
-        with no_collection():  # like the timed loop: collecting evicts the caches
+        with no_collection():  # as in the timed loop, because collecting garbage evicts the caches
             begin = perf_counter()
             for index in range(STEPS):
                 step(frames[index % count])

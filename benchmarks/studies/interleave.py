@@ -1,10 +1,10 @@
-"""Timing several candidates against each other in one process, in turns.
+"""Time several candidates against each other in one process, in turns.
 
     round 1   a b c      round 2   c a b      round 3   b c a   ...
 
-The ratio of two times that were taken minutes apart depends on other programs and on the clock rate as much as on the
-code. Here every candidate gets one turn in each round, in a random order, and the ratio is computed within the round:
-whatever slows the machine down for a while slows both sides. Reported is the median over rounds with a bootstrap
+The ratio of two times that were measured minutes apart depends on other programs and on the clock rate as much as on
+the code. Here every candidate gets one turn in each round, in a random order, and the ratio is computed within the
+round, so that a slow phase of the machine affects both times. The result is the median over rounds with a bootstrap
 interval. Absolute times are never compared.
 """
 
@@ -15,36 +15,76 @@ from time import perf_counter
 
 import numpy as np
 
+from edgeshift._system.quiet import quiet
 from edgeshift.benchmarks.latency.loop import no_collection
 from edgeshift.benchmarks.statistics import Floats
 from edgeshift.errors import EdgeshiftError
+from edgeshift.stream import Stream, Timings
+from edgeshift.video.fit import Frame
 
 #: One turn: runs a candidate several times and returns the seconds of one run.
 Turn = Callable[[], float]
-#: {name: seconds}; element i of every array belongs to the same round.
+#: {name of a candidate: seconds of each round, [rounds]}.
 Samples = dict[str, Floats]
 
-#: Timed calls of a turn. One call before them is not timed: the turn before has filled the caches with other data.
-INNER = 5
-WARMUP = 3
+#: Number of timed runs of a turn, and number of rounds that are not counted.
+INNER, WARMUP = 5, 3
 
 
-def calling(call: Callable[[], object], inner: int = INNER, clock: Callable[[], float] = perf_counter) -> Turn:
-    """A turn that returns the median of ``inner`` calls, timed one by one.
+def median_turn(run: Callable[[], float], inner: int = INNER) -> Turn:
+    """Return a turn that takes the median of ``inner`` runs; a sum would include interruptions by other programs.
 
-    A sum would include calls during which the system ran other programs.
+    One more run before them is not counted, because the candidate before has filled the caches with other data.
     """
 
     def turn() -> float:
-        call()
-        times = []
-        for _ in range(inner):
-            start = clock()
-            call()
-            times.append(clock() - start)
-        return float(np.median(times))
+        run()
+        return float(np.median([run() for _ in range(inner)]))
 
     return turn
+
+
+def calling(call: Callable[[], object], inner: int = INNER, clock: Callable[[], float] = perf_counter) -> Turn:
+    """Return a turn that times a call."""
+
+    def run() -> float:
+        start = clock()
+        call()
+        return clock() - start
+
+    return median_turn(run, inner)
+
+
+def stepping(
+    stream: Stream,
+    frame: Frame,
+    part: Callable[[float, Timings], float],
+    inner: int = INNER,
+    clock: Callable[[], float] = perf_counter,
+) -> Turn:
+    """Return a turn that times a part of ``Stream.step``.
+
+    Args:
+        stream: the stream to step.
+        frame: the frame of every step.
+        part: computes the seconds that count from the seconds of the call and the timings of its prediction.
+        inner: number of steps whose median is taken.
+        clock: returns the time in seconds.
+    """
+
+    def run() -> float:
+        start = clock()
+        prediction = stream.step(frame)
+        return part(clock() - start, prediction.timings)
+
+    with quiet():
+        stream.step(frame)  # LiteRT initialises a buffer, and logs, when the buffer is first written
+    return median_turn(run, inner)
+
+
+def infer(_call: float, timings: Timings) -> float:
+    """Return the seconds that the runtime takes for a step."""
+    return timings.infer
 
 
 def interleave(
@@ -58,14 +98,14 @@ def interleave(
     """Run all turns, round after round, with Python's garbage collector off.
 
     Args:
-        turns: {name: turn}.
-        rounds: rounds that count.
-        warmup: rounds before them that do not count.
-        seed: the seed of the random orders.
+        turns: {name of a candidate: its turn}.
+        rounds: number of rounds that count.
+        warmup: number of earlier rounds that do not count.
+        seed: seed of the random orders.
         advance: called after every round that counts.
 
     Raises:
-        EdgeshiftError: no turns, or no rounds.
+        EdgeshiftError: there are no turns, or no rounds.
     """
     if not turns or rounds < 1:
         raise EdgeshiftError(f"cannot time {len(turns)} candidates in {rounds} rounds: give one or more of each")

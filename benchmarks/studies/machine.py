@@ -1,4 +1,4 @@
-"""The machine that figures were taken on. No host name and no path: reports are published."""
+"""The machine that figures were measured on, without host name and paths, because reports are published."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from edgeshift.benchmarks.devices.facts import read_facts
 
-#: A load average above this means that other programs ran too: the timing itself keeps one thread busy.
+#: A load average above this means that other programs ran too. The timing itself keeps one core busy.
 BUSY = 1.3
 
 
@@ -17,8 +17,8 @@ class Machine(msgspec.Struct, frozen=True):
 
     Attributes:
         processor: the model name that the system reports.
-        features: the instructions of ``facts.FEATURES`` that the processor has.
-        cores: cores that this process may use.
+        features: instruction sets of the processor that speed up networks, such as "avx2".
+        cores: number of cores that this process may use.
         system: the operating system.
         load: the one-minute load average before and after the timing, which itself adds one.
     """
@@ -31,22 +31,17 @@ class Machine(msgspec.Struct, frozen=True):
 
     @property
     def quiet(self) -> bool:
-        """True if hardly anything else ran."""
+        """Whether hardly any other program ran."""
         return max(self.load) <= BUSY
 
 
 def this_machine(before: float, after: float) -> Machine:
-    """The machine this process runs on, with the load averages before and after the timing."""
+    """Return the machine of this process, with the load averages before and after the timing."""
     facts = read_facts()
-    return Machine(
-        processor=facts.processor,
-        features=facts.features,
-        cores=facts.cores,
-        system=facts.system,
-        load=(round(before, 2), round(after, 2)),
-    )
+    load = (round(before, 2), round(after, 2))
+    return Machine(facts.processor, facts.features, facts.cores, facts.system, load)
 
 
 def load_average() -> float:
-    """The load average of the last minute; 0 where the system does not report one."""
+    """Return the load average of the last minute; 0: the system does not report it."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

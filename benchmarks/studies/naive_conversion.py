@@ -1,6 +1,6 @@
-"""The naive route from torch to int8 TFLite: LiteRT's own tools with their defaults, as their documentation shows.
+"""The naive route from torch to int8 TFLite: LiteRT's tools with their defaults, as their documentation shows.
 
-It converts the plain convolutions and the graph that the overhead study compares with. Torch and the tools are imported
+The overhead study compares edgeshift's graphs with graphs that are converted here. Torch and the tools are imported
 when they are used.
 """
 
@@ -32,7 +32,7 @@ def to_tflite(module: nn.Module, inputs: Inputs) -> bytes:
     """Convert a torch module to float32 TFLite.
 
     Args:
-        module: its ``forward`` takes the inputs by name.
+        module: a module with a ``forward`` that takes the inputs by name.
         inputs: example inputs.
 
     Raises:
@@ -55,7 +55,11 @@ def to_tflite(module: nn.Module, inputs: Inputs) -> bytes:
 
 
 def to_int8(body: bytes, samples: Sequence[Inputs]) -> bytes:
-    """Quantize a float graph to int8 with static ranges, the default calibration, and no tied ranges."""
+    """Quantize a float graph to int8 with static ranges, the default calibration, and no tied ranges.
+
+    Raises:
+        RuntimeMissingError: the quantizer is not installed.
+    """
     with quiet(stdout=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -68,10 +72,9 @@ def to_int8(body: bytes, samples: Sequence[Inputs]) -> bytes:
 
 
 def naive_step(source: Checkpoint) -> tuple[nn.Module, Inputs]:
-    """The step as it stands in torch, and example inputs.
+    """Return the step as a torch module, with the names of frame and states, and example inputs.
 
-    It keeps torch's channels-first order, its batch norms and its normalisation, and is only wrapped so that frame and
-    states keep their names.
+    The module keeps torch's channels-first order, the batch norms and the normalisation of frames.
     """
     import torch
     from torch import Tensor, nn
@@ -95,7 +98,7 @@ def naive_step(source: Checkpoint) -> tuple[nn.Module, Inputs]:
 
 
 def channels_first(sample: Inputs) -> Inputs:
-    """A calibration sample of ``edgeshift.converters.calibration.roll`` in channels-first order."""
+    """Return a calibration sample of ``edgeshift.converters.calibration.roll`` in channels-first order."""
     return {
         name: np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if array.ndim == 4 else array
         for name, array in sample.items()

@@ -1,9 +1,9 @@
-"""The time of a .tflite file, operator by operator.
+"""The time of a .tflite file by operator.
 
     python -m edgeshift.benchmarks.studies.operators FILE.tflite [--runs N] [--json]
 
-LiteRT reports whole microseconds and cuts off the rest (``profiler``), so that half a microsecond is missing from each
-operator on average. The times give shares, not a latency.
+LiteRT reports microseconds that are rounded down (``profiler``), so each operator lacks half a microsecond on average.
+Use the times as shares, not as a latency.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgeshift.benchmarks.studies.command import Json, print_json, print_table, 
 from edgeshift.benchmarks.studies.profiler import Profiler
 from edgeshift.errors import EdgeshiftError
 
-#: (pattern of XNNPACK's operator names, kind of operator in our networks). The first pattern that matches counts.
+#: (pattern of XNNPACK's operator names, kind of operator in these networks). The first pattern that matches counts.
 KINDS = (
     (r"DWConv", "depthwise convolution"),
     (r"Fully Connected", "pointwise convolution"),
@@ -32,11 +32,11 @@ KINDS = (
     (r"Mean|Pool", "mean"),
 )
 VERSION = 1
-RUNS, SLOWEST = 200, 8
+RUNS, WARMUP, SLOWEST = 200, 20, 8
 
 
 class Operator(msgspec.Struct, frozen=True):
-    """One operator that ran: the runtime's name, its kind, and its mean microseconds."""
+    """An operator: its name in the runtime, its kind, and its mean time in microseconds."""
 
     name: str
     kind: str
@@ -48,8 +48,8 @@ class Profile(msgspec.Struct, frozen=True):
 
     Attributes:
         kinds: {kind: (number of operators, their share of the time)}, the largest share first.
-        operators: the operators in the order in which they ran.
-        runs: runs over which the times are averaged.
+        operators: the operators in the order of execution.
+        runs: number of runs over which the times are averaged.
     """
 
     kinds: dict[str, tuple[int, float]]
@@ -62,10 +62,10 @@ class Profile(msgspec.Struct, frozen=True):
 @study
 def main(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .tflite file.")],
-    runs: Annotated[int, typer.Option(min=1, help="Runs over which the times are averaged.")] = RUNS,
+    runs: Annotated[int, typer.Option(min=1, help="Number of runs over which the times are averaged.")] = RUNS,
     as_json: Json = False,
 ) -> None:
-    """Show where the time of a .tflite file goes, operator by operator."""
+    """Show the share of the time that each kind of operator takes in a .tflite file."""
     operators = profile(file, runs)
     result = Profile(by_kind(operators), tuple(operators), runs)
     print_json(result) if as_json else show(result)
@@ -82,41 +82,40 @@ def show(result: Profile) -> None:
         typer.echo(f"  #{index} {operator.name}: {operator.microseconds / whole:.1%}")
 
 
-def profile(path: Path, runs: int = RUNS, warmup: int = 20) -> list[Operator]:
+def profile(path: Path, runs: int = RUNS) -> list[Operator]:
     """Run a graph on one thread with inputs of zeros and time its operators.
 
     Args:
         path: a .tflite file.
-        runs: runs over which the times are averaged.
-        warmup: runs before them.
+        runs: number of runs over which the times are averaged.
 
     Returns:
-        The operators in the order in which they ran. The file can have more, because the runtime merges and drops some.
+        The operators in the order of execution. The file can have more, because the runtime merges and removes some.
 
     Raises:
         RuntimeMissingError: LiteRT is not installed.
-        EdgeshiftError: a LiteRT without these functions, or a file it cannot run.
+        EdgeshiftError: LiteRT has no profiler, or cannot run the file.
     """
     with Profiler(path) as profiler:
-        for _ in range(warmup):
+        for _ in range(WARMUP):
             profiler.run()
         collected = [profiler.profiled() for _ in range(runs)]
     names = [name for name, _ in collected[0]]
     if not names or any([name for name, _ in events] != names for events in collected):
-        raise EdgeshiftError(f"{path}: LiteRT reports no operators, or not the same ones each time")
+        raise EdgeshiftError(f"{path}: LiteRT reports no operators, or different operators in different runs")
     times = np.array([[time for _, time in events] for events in collected], float).mean(0)
     return [Operator(name, kind_of(name), float(time)) for name, time in zip(names, times, strict=True)]
 
 
 def kind_of(name: str) -> str:
-    """The kind of an operator by its name: one of ``KINDS``, or "other"."""
+    """Return the kind of an operator by its name: one of ``KINDS``, or "other"."""
     return next((kind for pattern, kind in KINDS if re.search(pattern, name)), "other")
 
 
 def by_kind(operators: Sequence[Operator]) -> dict[str, tuple[int, float]]:
-    """{kind: (number of operators, their share of the time)}, the largest share first.
+    """Return {kind: (number of operators, their share of the time)}, the largest share first.
 
-    Operators before the first convolution, which prepare the frame, are a kind of their own.
+    Operators before the first convolution, which prepare the frame, are a separate kind.
     """
     totals: dict[str, tuple[int, float]] = {}
     started = False

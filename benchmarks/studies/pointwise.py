@@ -1,7 +1,7 @@
 """Stacks of plain 1x1 convolutions, which show the highest rate of multiply-adds that LiteRT reaches on a machine.
 
-A 1x1 convolution is a matrix product, the best case of every runtime. A network's rate divided by this rate shows how
-much of its time is spent on other work than matrix products.
+A 1x1 convolution is a matrix product, the best case of every runtime. The rate of a network, divided by this rate,
+shows which share of its time is spent on matrix products.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edgeshift.benchmarks.studies.naive_conversion import Inputs
 if TYPE_CHECKING:
     from torch import nn
 
-#: Convolutions in a stack: enough that the cost of the call does not count.
+#: Convolutions in a stack, so many that the cost of the call is negligible.
 LAYERS = 8
 
 
@@ -29,7 +29,7 @@ class Pointwise:
 
     @property
     def name(self) -> str:
-        """A name such as ``1x1 stack 14x14x384``."""
+        """A name such as "1x1 stack 14x14x384"."""
         return f"1x1 stack {self.side}x{self.side}x{self.channels}"
 
     @property
@@ -38,7 +38,7 @@ class Pointwise:
         return LAYERS * self.side * self.side * self.channels * self.channels
 
     def module(self) -> nn.Module:
-        """The stack as a torch module, with channels-last input and output and weights that keep the variance."""
+        """Return the stack as a torch module with channels-last tensors and weights that keep the variance."""
         import torch
         from torch import Tensor, nn
 
@@ -58,10 +58,10 @@ class Pointwise:
         return stack.eval()
 
     def sample(self) -> Inputs:
-        """A random input to trace and calibrate with."""
+        """Return a random input to trace and calibrate with."""
         random = np.random.default_rng(0)
         return {"frame": random.standard_normal((1, self.side, self.side, self.channels)).astype(np.float32)}
 
 
-#: The sizes of MobileNetV2's wide layers. All are timed, and networks are compared with the fastest.
+#: Stacks of the sizes of MobileNetV2's wide layers. All are timed, and networks are compared with the fastest.
 SHAPES = (Pointwise(28, 96), Pointwise(28, 192), Pointwise(14, 384), Pointwise(14, 576))

@@ -1,6 +1,6 @@
 """LiteRT's own profiler, reached through its C library.
 
-LiteRT's Python package does not offer the profiler, but its library (``libLiteRt.so``) exports the C functions of
+LiteRT's Python package has no function for the profiler, but its library (``libLiteRt.so``) exports the C functions of
 ``litert/c/litert_profiler.h``. XNNPACK reports one time for each operator that it runs.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from edgeshift._system.quiet import quiet
 from edgeshift.errors import EdgeshiftError, missing
 
-#: ``LiteRtProfilerEventType`` of an operator that a delegate ran, and of one that TFLite's own kernels ran.
+#: Values of ``LiteRtProfilerEventType``: an operator that a delegate ran, and one that a kernel of TFLite ran.
 _DELEGATED, _OWN = 8, 2
 _CPU = 1
 #: {identifier of ``LiteRtOpaqueOptions``: content as TOML}.
@@ -23,14 +23,14 @@ _OPTIONS = {b"runtime_options_string": b"enable_profiling = true\n", b"xnnpack":
 
 
 class Profiler:
-    """A graph compiled with profiling on, one thread, inputs of zeros. A context manager, because it owns C memory.
+    """A graph that is compiled with profiling, for one thread and inputs of zeros. The context manager frees C memory.
 
     Args:
         path: a .tflite file.
 
     Raises:
         RuntimeMissingError: LiteRT is not installed.
-        EdgeshiftError: a LiteRT without these functions, or a file that it cannot run.
+        EdgeshiftError: LiteRT has no profiler, or cannot run the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,11 +58,7 @@ class Profiler:
         self._call("RunCompiledModel", self._model, ctypes.c_size_t(0), *self._inputs, *self._outputs)
 
     def profiled(self) -> list[tuple[str, int]]:
-        """Run once.
-
-        Returns:
-            (name, microseconds) of each operator, in the order in which they ran.
-        """
+        """Run once, and return (name, microseconds) of each operator in the order of execution."""
         self._call("ResetProfiler", self._profiler)  # resetting also stops the profiler
         self._call("StartProfiler", self._profiler)
         self.run()
@@ -81,7 +77,7 @@ class Profiler:
         libc = ctypes.CDLL(None)
         libc.strdup.restype = ctypes.c_void_p
         for name, content in _OPTIONS.items():
-            text = ctypes.c_void_p(libc.strdup(content))  # freed by the library, with the function given
+            text = ctypes.c_void_p(libc.strdup(content))  # the library frees it with the given function
             self._call("AddOpaqueOptions", options, self._make("CreateOpaqueOptions", name, text, libc.free))
         self._model = self._make("CreateCompiledModel", self._environment, self._graph, options)
         self._profiler = self._make("CompiledModelGetProfiler", self._model)
@@ -100,8 +96,8 @@ class Profiler:
             kind = ctypes.create_string_buffer(1024)  # a LiteRtRankedTensorType, which is passed on without being read
             self._call("GetRankedTensorType", tensor, kind)
             needs = self._make(f"GetCompiledModel{side}BufferRequirements", self._model, ctypes.c_size_t(0), at)
-            made = self._make("CreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
-            buffers[index] = made.value
+            buffer = self._make("CreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
+            buffers[index] = buffer.value
         return _Port(count, buffers)
 
     def _make(self, name: str, *arguments: Any) -> ctypes.c_void_p:
@@ -113,7 +109,9 @@ class Profiler:
     def _call(self, name: str, *arguments: Any) -> None:
         status = getattr(self._library, f"LiteRt{name}")(*arguments)
         if status:
-            raise EdgeshiftError(f"LiteRt{name} failed with status {status}; was this .tflite made for another LiteRT?")
+            raise EdgeshiftError(
+                f"LiteRt{name} failed with status {status}; the file may need another version of LiteRT"
+            )
 
 
 def _library() -> ctypes.CDLL:
@@ -124,7 +122,7 @@ def _library() -> ctypes.CDLL:
         library = ctypes.CDLL(str(Path(package.origin).parent / "libLiteRt.so"))
         library.LiteRtCompiledModelGetProfiler  # noqa: B018
     except (OSError, AttributeError) as error:
-        raise EdgeshiftError(f"this ai-edge-litert has no profiler to call ({error}); 2.3 has one") from error
+        raise EdgeshiftError(f"the installed ai-edge-litert has no profiler ({error}); install version 2.3") from error
     return library
 
 
@@ -149,7 +147,7 @@ class _Event(ctypes.Structure):
 
 
 class _Port(NamedTuple):
-    """The inputs or the outputs of a graph: their buffers as a C array."""
+    """The inputs or the outputs of a graph: the number of buffers, and the buffers as a C array."""
 
     length: ctypes.c_size_t
     buffers: Any

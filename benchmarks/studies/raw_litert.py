@@ -1,6 +1,6 @@
-"""The smallest cost of a graph in LiteRT's Python API: inputs are written once, outputs are not read. One thread.
+"""Run graphs with LiteRT alone, on one thread: inputs are written once, and outputs are not read.
 
-The cost of ``Stream.step`` and of a shift is measured against this.
+This is the smallest time that a graph takes in LiteRT's Python API. ``Stream.step`` is compared with it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy.typing as npt
 from edgeshift._system.quiet import quiet
 from edgeshift.errors import missing
 
-#: {input name: array of its shape and dtype}. Inputs without an entry hold zeros.
-Fill = dict[str, npt.NDArray[Any]]
+#: {name of an input: array of its shape and dtype}. Other inputs hold zeros.
+Inputs = dict[str, npt.NDArray[Any]]
 
 
-def interpreted(body: bytes, fill: Fill | None = None) -> Callable[[], object]:
-    """``Interpreter.invoke`` of a graph, which is hardly more than its operators.
+def interpreted(body: bytes, inputs: Inputs | None = None) -> Callable[[], object]:
+    """Return ``Interpreter.invoke`` of a graph, which does little more than run its operators.
 
     Raises:
         RuntimeMissingError: LiteRT is not installed.
@@ -30,23 +30,23 @@ def interpreted(body: bytes, fill: Fill | None = None) -> Callable[[], object]:
         interpreter = module.Interpreter(model_content=body, num_threads=1)
         interpreter.allocate_tensors()
     for name, detail in interpreter.get_signature_runner().get_input_details().items():
-        interpreter.set_tensor(detail["index"], _content(fill, name, detail))
+        interpreter.set_tensor(detail["index"], _content(inputs, name, detail))
     invoke: Callable[[], object] = interpreter.invoke
     return invoke
 
 
 class Compiled:
-    """``CompiledModel.run_by_index`` of a graph with the same buffers every time. Close it when done.
+    """``CompiledModel.run_by_index`` of a graph with the same buffers every time. It must be closed after use.
 
     Args:
-        body: the graph. LiteRT uses the bytes in place, so they are kept.
-        fill: the content of its inputs.
+        body: the graph. LiteRT reads these bytes in place, so the object keeps them.
+        inputs: the contents of its inputs.
 
     Raises:
         RuntimeMissingError: LiteRT 2 is not installed.
     """
 
-    def __init__(self, body: bytes, fill: Fill | None = None) -> None:
+    def __init__(self, body: bytes, inputs: Inputs | None = None) -> None:
         self._body = body
         litert = _import("ai_edge_litert.compiled_model", "ai-edge-litert 2 or later")
         options = litert.Options(
@@ -59,14 +59,14 @@ class Compiled:
             self._inputs: Any = [self._model.create_input_buffer_by_name(key, name) for name in signature["inputs"]]
             self._outputs: Any = [self._model.create_output_buffer_by_name(key, name) for name in signature["outputs"]]
         for name, buffer in zip(signature["inputs"], self._inputs, strict=True):
-            buffer.write(_content(fill, name, details[name]))
+            buffer.write(_content(inputs, name, details[name]))
 
     def __call__(self) -> None:
         """Run the graph once."""
         self._model.run_by_index(0, self._inputs, self._outputs)
 
     def close(self) -> None:
-        """Free the model. LiteRT logs when its environment ends; this keeps the log out of the end of the process."""
+        """Free the model, and discard the messages that LiteRT logs when its environment ends."""
         with quiet():
             self._inputs = self._outputs = self._model = None
 
@@ -78,7 +78,7 @@ def _import(name: str, package: str) -> Any:
         raise missing(package, "tflite", "timing a graph") from error
 
 
-def _content(fill: Fill | None, name: str, detail: dict[str, Any]) -> npt.NDArray[Any]:
-    if fill and name in fill:
-        return np.ascontiguousarray(fill[name])
+def _content(inputs: Inputs | None, name: str, detail: dict[str, Any]) -> npt.NDArray[Any]:
+    if inputs and name in inputs:
+        return np.ascontiguousarray(inputs[name])
     return np.zeros([int(n) for n in detail["shape"]], np.dtype(detail["dtype"]))

@@ -1,10 +1,10 @@
-"""How often the verdicts of ``edgeshift compare`` are right on this machine.
+"""The share of correct verdicts of ``edgeshift compare`` on this machine.
 
     python -m edgeshift.benchmarks.studies.repeatability FILE [--pairs 10] [--mode rapid] [--share 0.1] [--json]
 
-Each pair is three runs of ``edgeshift bench``: two of the same artifact, and one with every step slowed down by SHARE
-(``slow_worker``). In nine of ten pairs or more, the two equal runs must compare as "no difference", and the slowed run
-must be called slower. Otherwise the exit status is 1.
+A pair of comparisons has three runs of ``edgeshift bench`` with the same artifact: two equal runs, and one with every
+step slowed down by SHARE (``slow_worker``). In nine of ten pairs or more, the two equal runs must compare as "no
+difference", and the slowed run as "slower". Otherwise the exit status is 1.
 """
 
 from __future__ import annotations
@@ -26,22 +26,24 @@ from edgeshift.benchmarks.studies.machine import load_average, this_machine
 from edgeshift.errors import EdgeshiftError
 
 PAIRS, SHARE = 10, 0.1
-#: The share of pairs in which a verdict must be right.
+#: Share of the pairs in which each verdict must be correct.
 GOAL = 0.9
 
 
 class Verdicts(msgspec.Struct, frozen=True):
-    """One pair: (ratio, verdict) of the equal run and of the slowed run."""
+    """One pair of comparisons: (ratio, verdict) of the equal run and of the slowed run."""
 
     equal: tuple[float, str]
     slowed: tuple[float, str]
 
 
 class Repeatability(msgspec.Struct, frozen=True):
-    """All pairs.
+    """All pairs of comparisons.
 
     Attributes:
-        file, mode, share: what was measured, and by which share the slowed run was slower.
+        file: name of the artifact.
+        mode: mode of the runs.
+        share: share by which the slowed runs were slower.
         load: load average of the machine before and after; the measurement itself adds 1.
         pairs: the verdicts.
     """
@@ -56,17 +58,17 @@ class Repeatability(msgspec.Struct, frozen=True):
 
     @property
     def equal(self) -> int:
-        """Number of pairs whose equal runs show no difference."""
+        """Number of pairs with the verdict "no difference" on the equal runs."""
         return sum(pair.equal[1] == "no difference" for pair in self.pairs)
 
     @property
     def slowed(self) -> int:
-        """Number of pairs whose slowed run is called slower."""
+        """Number of pairs with the verdict "slower" on the slowed run."""
         return sum(pair.slowed[1] == "slower" for pair in self.pairs)
 
     @property
     def good(self) -> bool:
-        """True if both verdicts are right often enough."""
+        """Whether both verdicts are correct often enough."""
         return min(self.equal, self.slowed) >= GOAL * len(self.pairs)
 
 
@@ -77,14 +79,14 @@ class SlowedDevice(LocalDevice):
         self._share = share
 
     def agent(self) -> list[str]:
-        """The command of the slowed worker."""
+        """Return the command of the slowed worker."""
         return [sys.executable, "-m", "edgeshift.benchmarks.studies.slow_worker", str(self._share)]
 
 
 @study
 def main(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An artifact.")],
-    pairs: Annotated[int, typer.Option(min=1, help="Pairs of comparisons.")] = PAIRS,
+    pairs: Annotated[int, typer.Option(min=1, help="Number of pairs of comparisons.")] = PAIRS,
     mode: Annotated[Literal["normal", "quick", "rapid"], typer.Option(help="Length of each run.")] = "rapid",
     share: Annotated[
         float, typer.Option(min=0.001, max=10, help="The share by which the slowed run is slower.")
@@ -92,9 +94,9 @@ def main(
     as_json: Json = False,
 ) -> int:
     """Check whether the verdicts of `edgeshift compare` can be trusted on this machine."""
-    found = judge(file, mode, pairs, share)
-    print_json(found) if as_json else show(found)
-    return 0 if found.good else 1
+    result = judge(file, mode, pairs, share)
+    print_json(result) if as_json else show(result)
+    return 0 if result.good else 1
 
 
 def judge(file: Path, mode: str, pairs: int, share: float) -> Repeatability:
@@ -103,9 +105,9 @@ def judge(file: Path, mode: str, pairs: int, share: float) -> Repeatability:
     Raises:
         EdgeshiftError: a run fails.
     """
-    length = next(length for name, length in MODES.items() if name == mode)
+    name, length = next((name, length) for name, length in MODES.items() if name == mode)
     settings = Settings(
-        mode=next(name for name in MODES if name == mode),
+        mode=name,
         steps=length.steps,
         seconds=length.seconds,
         repeats=length.repeats,
@@ -114,25 +116,18 @@ def judge(file: Path, mode: str, pairs: int, share: float) -> Repeatability:
         height=480,
         max_temperature=80.0,
     )
-    subject, before, verdicts = open_candidate(file), load_average(), []
+    candidate, before, verdicts = open_candidate(file), load_average(), []
     for index in range(pairs):
-        first, second, slow = (
-            _run(device, subject, settings) for device in (LocalDevice(), LocalDevice(), SlowedDevice(share))
-        )
+        devices = LocalDevice(), LocalDevice(), SlowedDevice(share)
+        first, second, slow = (_run(device, candidate, settings) for device in devices)
         verdicts.append(Verdicts(_verdict(first, second), _verdict(first, slow)))
         if sys.stderr.isatty():
             sys.stderr.write(f"pair {index + 1}: equal {verdicts[-1].equal}, slowed {verdicts[-1].slowed}\n")
-    return Repeatability(
-        file=file.name,
-        mode=mode,
-        share=share,
-        load=this_machine(before, load_average()).load,
-        pairs=tuple(verdicts),
-    )
+    return Repeatability(file.name, mode, share, this_machine(before, load_average()).load, tuple(verdicts))
 
 
-def _run(device: LocalDevice, subject: Candidate, settings: Settings) -> Report:
-    report = measure(Plan(device, [subject], settings, "drawn", device.facts(), memory=False, idle_seconds=0.0))
+def _run(device: LocalDevice, candidate: Candidate, settings: Settings) -> Report:
+    report = measure(Plan(device, [candidate], settings, "drawn", device.facts(), memory=False, idle_seconds=0.0))
     if report.subjects[0].lost:
         raise EdgeshiftError(report.subjects[0].lost)
     return report
@@ -143,14 +138,14 @@ def _verdict(first: Report, second: Report) -> tuple[float, str]:
     return round(pair.end_to_end.value, 4), pair.verdict
 
 
-def show(found: Repeatability) -> None:
+def show(result: Repeatability) -> None:
     """Print the verdicts."""
-    count = len(found.pairs)
-    print(f"{found.file}, {found.mode}, {count} pairs; load {found.load[0]:.2f} before, {found.load[1]:.2f} after")
-    print(f"pair  equal runs               slowed by {found.share:.0%}")
-    for index, pair in enumerate(found.pairs):
+    count, (before, after) = len(result.pairs), result.load
+    print(f"{result.file}, {result.mode}, {count} pairs; load {before:.2f} before, {after:.2f} after")
+    print(f"pair  equal runs               slowed by {result.share:.0%}")
+    for index, pair in enumerate(result.pairs):
         print(f"{index + 1:>4}  {pair.equal[0]:.3f} {pair.equal[1]:<16}  {pair.slowed[0]:.3f} {pair.slowed[1]}")
-    print(f"no difference: {found.equal} of {count}; called slower: {found.slowed} of {count}")
+    print(f"correct verdicts: {result.equal} of {count} on equal runs, {result.slowed} of {count} on slowed runs")
 
 
 if __name__ == "__main__":

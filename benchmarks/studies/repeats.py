@@ -1,8 +1,8 @@
-"""A timing study in several fresh processes, one after the other.
+"""Run a timing study in several fresh processes, one after the other.
 
-Where a process gets its memory decides what shares a cache with what for as long as the process lives: the same graph
-can differ by a percent from one process to the next, however many rounds are timed in each. A figure is therefore the
-median over processes, and its interval reaches from the lowest to the highest bound of theirs.
+The addresses of a process's memory decide which data share a cache for as long as the process lives: the same graph can
+differ by a percent from one process to the next, however many rounds are timed in each. A figure is therefore the
+median over processes. Its interval reaches from the lowest to the highest end of their intervals.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Settings:
 
 
 def timing_study(module: str, measure: Callable[[Settings], Report], description: str) -> Callable[..., int]:
-    """The ``main`` of a study that ends in a ``Report``.
+    """Return the ``main`` of a study that makes a ``Report``.
 
     Args:
-        module: the study's module, which is started anew for each repeat.
+        module: the study's module, which is started in a fresh process for each repeat.
         measure: makes the report of one process.
         description: the module's docstring. Its first line is the help text.
     """
@@ -58,10 +58,10 @@ def timing_study(module: str, measure: Callable[[Settings], Report], description
             int | None, typer.Option(min=1, help=f"Rounds of timing in each process. Default {ROUNDS}.")
         ] = None,
         repeats: Annotated[
-            int | None, typer.Option(min=1, help=f"Processes, one after the other. Default {REPEATS}.")
+            int | None, typer.Option(min=1, help=f"Number of processes, one after the other. Default {REPEATS}.")
         ] = None,
         quick: Annotated[
-            bool, typer.Option("--quick", help=f"Time {QUICK_ROUNDS} rounds in one process: does it run?")
+            bool, typer.Option("--quick", help=f"Test that the study runs: {QUICK_ROUNDS} rounds in one process.")
         ] = False,
         as_json: Json = False,
         strict: Strict = False,
@@ -69,26 +69,14 @@ def timing_study(module: str, measure: Callable[[Settings], Report], description
             Path | None, typer.Option(metavar="DIR", help="Keep converted artifacts here, and use those that are here.")
         ] = None,
     ) -> int:
-        settings = Settings(
-            size,
-            rounds or (QUICK_ROUNDS if quick else ROUNDS),
-            repeats or (QUICK_REPEATS if quick else REPEATS),
-            cache,
-        )
+        rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+        settings = Settings(size, rounds, repeats or (QUICK_REPEATS if quick else REPEATS), cache)
         report = measure(settings) if settings.repeats == 1 else repeated(module, settings)
-        print_report(report, as_json=as_json)
+        print_json(report) if as_json else show(report)
         return 1 if strict and report.missed else 0
 
     command.__doc__ = description.split("\n", 1)[0]
     return study(command)
-
-
-def print_report(report: Report, *, as_json: bool) -> None:
-    """Print a report as one JSON document or as tables."""
-    if as_json:
-        print_json(report)
-    else:
-        show(report)
 
 
 def repeated(module: str, settings: Settings) -> Report:

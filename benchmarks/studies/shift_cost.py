@@ -2,10 +2,10 @@
 
     python -m edgeshift.benchmarks.studies.shift_cost [--size N] [--rounds N] [--repeats N] [--quick] [--json]
 
-Timed is ``Timings.infer`` of ``Stream.step``: states carried, one thread. The networks are untrained
-(``timing_networks``), int8 is calibrated on the clips that their statistics come from, and all candidates are timed in
-turns (``interleave``), in several processes (``repeats``). A target whose converter or runtime is not installed is left
-out, with a note. The last group divides each runtime's TSM step by the fastest one's.
+``Timings.infer`` of ``Stream.step`` is timed, with states carried and one thread. The networks are untrained
+(``timing_networks``), int8 is calibrated on the clips that set their batch norms, and all candidates are timed in turns
+(``interleave``), in several processes (``repeats``). A target whose converter or runtime is not installed is left out,
+with a note. The last group divides the TSM step of each runtime by the fastest TSM step.
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.artifacts import Artifacts
 from edgeshift.benchmarks.studies.command import artifact_folder, one_thread
-from edgeshift.benchmarks.studies.figures import Figure, Report, figure, milliseconds
-from edgeshift.benchmarks.studies.interleave import Samples, Turn, interleave
-from edgeshift.benchmarks.studies.machine import load_average, this_machine
-from edgeshift.benchmarks.studies.overhead import infer, stepping
+from edgeshift.benchmarks.studies.figures import Figure, Report, figure, time_turns
+from edgeshift.benchmarks.studies.interleave import Samples, Turn, infer, stepping
 from edgeshift.benchmarks.studies.repeats import Settings, timing_study
 from edgeshift.benchmarks.studies.timing_networks import smooth_clips, untrained_network
 from edgeshift.errors import EdgeshiftError, RuntimeMissingError
 from edgeshift.targets import TARGETS, Precision, find_runtime
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
-#: The largest step time that is wanted, divided by TSN's.
+#: {shift table: largest step time that is acceptable, divided by the step time of TSN}.
 GOALS = {"tsm": 1.03, "stsm": 1.05}
 
 
@@ -40,66 +38,51 @@ def measure(settings: Settings) -> Report:
     Raises:
         EdgeshiftError: no target can be timed on this machine.
     """
-    progress = ProgressBars(live=False)
     with artifact_folder(settings.cache) as folder, one_thread():
-        turns, runtimes, notes = _turns(folder, settings.size, progress)
-        before = load_average()
-        with progress.stage("timing", settings.rounds) as advance:
-            samples = interleave(turns, settings.rounds, advance=advance)
-        after = load_average()
-    return Report(
-        benchmark="runtimes",
-        size=settings.size,
-        rounds=settings.rounds,
-        repeats=1,
-        machine=this_machine(before, after),
-        runtimes=runtimes,
-        figures=tuple(assemble(samples)),
-        notes=notes,
-        milliseconds=milliseconds(samples),
-    )
+        turns, runtimes, notes = _turns(folder, settings.size)
+        return time_turns("runtimes", settings.size, settings.rounds, turns, runtimes, assemble, lambda _: notes)
 
 
 def assemble(samples: Samples) -> list[Figure]:
-    """Compute the figures of samples that are named as in "onnx tsm int8"."""
+    """Compute the figures from samples with names such as "onnx tsm int8"."""
     targets = list(dict.fromkeys(name.split()[0] for name in samples))
-    found = []
+    figures = []
     for target in targets:
         for precision in PRECISIONS:
             for table, goal in GOALS.items():
                 over, under = (samples[f"{target} {name} {precision}"] for name in (table, "tsn"))
-                found.append(
-                    figure(f"shift, {target}", f"{table.upper()} / TSN, {precision}", ratio(over, under), goal)
-                )
+                name = f"{table.upper()} / TSN, {precision}"
+                figures.append(figure(f"shift, {target}", name, ratio(over, under), goal))
     names = [f"{target} tsm {precision}" for target in targets for precision in PRECISIONS]
     fastest = min(names, key=lambda name: float(np.median(samples[name])))
-    for name in names:
-        found.append(figure("runtime", f"{name} / {fastest}", ratio(samples[name], samples[fastest])))
-    return found
+    return figures + [
+        figure("runtime", f"{name} / {fastest}", ratio(samples[name], samples[fastest])) for name in names
+    ]
 
 
-def _turns(folder: Path, size: int, progress: ProgressBars) -> tuple[dict[str, Turn], tuple[str, ...], tuple[str, ...]]:
+def _turns(folder: Path, size: int) -> tuple[dict[str, Turn], list[str], list[str]]:
+    """Return {name: turn} of all candidates, their runtimes, and a note for each target that is left out."""
     frame = smooth_clips(size)[0][0]
     sources = {table: untrained_network(table, size) for table in ("tsn", *GOALS)}
-    artifacts = Artifacts(folder, progress)
+    artifacts = Artifacts(folder, ProgressBars(live=False))
     turns: dict[str, Turn] = {}
     runtimes, notes = [], []
     for target in [name for name, target in TARGETS.items() if target.timed]:
-        mine: dict[str, Turn] = {}
+        turns_of_target: dict[str, Turn] = {}
         try:
             for table, source in sources.items():
                 for precision in PRECISIONS:
                     artifact = artifacts.shipped(source, precision, target)
                     model = importlib.import_module(find_runtime(artifact.path).module).open_artifact(artifact)
-                    mine[f"{target} {table} {precision}"] = stepping(model.stream(), frame, infer)
+                    turns_of_target[f"{target} {table} {precision}"] = stepping(model.stream(), frame, infer)
         except RuntimeMissingError as error:
             notes.append(f"{target} is left out: {error}")
             continue
-        turns |= mine
+        turns |= turns_of_target
         runtimes.append(model.runtime)
     if not turns:
         raise EdgeshiftError(f"no target can be timed on this machine: {'; '.join(notes)}")
-    return turns, tuple(runtimes), tuple(notes)
+    return turns, runtimes, notes
 
 
 main = timing_study("edgeshift.benchmarks.studies.shift_cost", lambda settings: measure(settings), __doc__ or "")

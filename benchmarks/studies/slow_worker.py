@@ -1,8 +1,8 @@
-"""The worker of ``edgeshift bench`` with every step slowed down by a known share, to imitate a slower build.
+"""The worker of ``edgeshift bench`` with every step slowed down by a known share, which imitates a slower build.
 
     python -m edgeshift.benchmarks.studies.slow_worker SHARE COMMAND...
 
-After each step it waits, in a loop, for SHARE (0.1: a tenth) of the time that the step took.
+After each step the process waits in a loop for SHARE times the time of the step. SHARE 0.1 is a tenth.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def slow_down(share: float) -> None:
-    """Make every step of this process take ``1 + share`` of its time."""
+    """Make every step of this process take ``1 + share`` times as long."""
     step = Stream.step
 
-    def slowed(self: Stream, *given: Any) -> Any:
+    def slowed(self: Stream, *arguments: Any) -> Any:
         begin = perf_counter()
-        answer = step(self, *given)
+        answer = step(self, *arguments)
         end = begin + (perf_counter() - begin) * (1 + share)
         while perf_counter() < end:
             pass
         return answer
 
-    setattr(Stream, "step", slowed)  # noqa: B010 - a method of the real class, for this process only
+    setattr(Stream, "step", slowed)  # noqa: B010 - replaces the method in this process only
 
 
 if __name__ == "__main__":

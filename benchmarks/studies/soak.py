@@ -1,12 +1,12 @@
-"""A long stream: memory must not grow, and the carried state must not drift.
+"""Run a long stream, in which memory must not grow and the carried states must not drift.
 
     python -m edgeshift.benchmarks.studies.soak INT8.tflite --reference FP32.tflite [--minutes 30] [--json]
 
-One stream is fed drawn gestures for the given time and is never reset; the reference is fed the same frames. The time
-is divided into ``WINDOWS`` equal parts. At the end of each, resident memory, the error of the worst state in standard
-deviations of that state (as in parity), and the cosine of the logits are recorded. After the first part, in which
-buffers and caches fill, memory may grow by ``GROWTH`` bytes at most. In no part may a state's error exceed what parity
-allows for the artifact's precision. The exit status is 1 if either happens.
+One stream is fed drawn gestures for the given time and is never reset. The reference is fed the same frames. The time
+is divided into ``WINDOWS`` equal parts. At the end of each part the study records resident memory, the largest state
+error (as in parity) and the cosine of the logits. Memory may grow by ``GROWTH`` bytes at most after the first part, in
+which buffers and caches fill. The state error may not exceed the limit of parity for the artifact's precision. The exit
+status is 1 if a limit is exceeded.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 
 MINUTES = 30.0
 WINDOWS = 30
-#: Bytes. A leak of one state per minute exceeds this within half an hour.
+#: Largest growth of memory, bytes. A leak of one state per minute exceeds it within half an hour.
 GROWTH = 2 << 20
-#: Number of drawn streams, their length in seconds (longer than a network's memory), and their first seed.
+#: Number of drawn streams, their length in seconds (a network's memory is shorter), and their first seed.
 STREAMS, SECONDS, SEED = 8, 60.0, 900_000_000
-#: States are compared at every fourth step, because reading them costs more than a step. A part has 64 steps or more.
+#: States are compared at every fourth step, because reading them takes longer than a step. A part has 64 steps or more.
 EVERY, LEAST = 4, 64
 
 
@@ -47,9 +47,9 @@ class Window(msgspec.Struct, frozen=True):
 
     Attributes:
         steps: number of steps.
-        memory: resident bytes at its end.
-        state_error: root mean square error of the worst state, in standard deviations of that state.
-        cosine: cosine of the centred logits of both.
+        memory: resident memory at the end of the part, bytes.
+        state_error: root mean square error of the state that differs most, in standard deviations of that state.
+        cosine: cosine similarity of the centred logits of artifact and reference.
     """
 
     steps: int
@@ -62,11 +62,13 @@ class Soak(msgspec.Struct, frozen=True):
     """One run.
 
     Attributes:
-        file, reference, runtime, minutes: what ran, and for how long.
+        file, reference: names of the artifact and of the reference.
+        runtime: the runtime of the artifact.
+        minutes: length of the run.
         windows: the parts of the time.
-        grown: bytes from the end of the first part to the largest of the later ones.
+        grown: growth of memory from the end of the first part to its maximum in later parts, bytes.
         allowed: the largest state error that is allowed.
-        problems: what was exceeded; empty if nothing.
+        problems: the limits that were exceeded.
     """
 
     file: str
@@ -91,68 +93,54 @@ def main(
     as_json: Json = False,
 ) -> int:
     """Run one stream for a long time and check that memory does not grow and states do not drift."""
-    found = soak(file, reference, minutes)
-    print_json(found) if as_json else show(found)
-    return 1 if found.problems else 0
+    result = soak(file, reference, minutes)
+    print_json(result) if as_json else show(result)
+    return 1 if result.problems else 0
 
 
-def soak(
-    file: Path,
-    reference: Path,
-    minutes: float,
-    *,
-    windows: int = WINDOWS,
-) -> Soak:
+def soak(file: Path, reference: Path, minutes: float, *, windows: int = WINDOWS) -> Soak:
     """Run the artifact and the reference over the same frames.
 
     Args:
         file: the artifact.
         reference: the same network in float.
-        minutes: how long.
+        minutes: length of the run.
         windows: number of parts.
 
     Raises:
-        EdgeshiftError: two different networks, or a network without states.
+        EdgeshiftError: the networks differ, or have no states.
     """
     model, original = load(file), load(reference)
     _require_same(model, original)
     frames = _endless(model.spec.frame, model.spec.frame_spacing or SPACING)
     stream, expected = model.stream(), original.stream()
-    found: list[Window] = []
+    parts: list[Window] = []
     with ProgressBars(live=False).stage("soak", windows) as advance:
         for _ in range(windows):
-            found.append(_window(stream, expected, frames, 60 * minutes / windows))
+            parts.append(_window(stream, expected, frames, 60 * minutes / windows))
             advance()
-    grown = max(window.memory for window in found[1:]) - found[0].memory if len(found) > 1 else 0
+    grown = max(part.memory for part in parts[1:]) - parts[0].memory if len(parts) > 1 else 0
     allowed = MAX_STATE_ERROR[model.spec.precision]
-    return Soak(
-        file=file.name,
-        reference=reference.name,
-        runtime=model.runtime,
-        minutes=minutes,
-        windows=tuple(found),
-        grown=grown,
-        allowed=allowed,
-        problems=tuple(_problems(found, grown, allowed)),
-    )
+    problems = tuple(_problems(parts, grown, allowed))
+    return Soak(file.name, reference.name, model.runtime, minutes, tuple(parts), grown, allowed, problems)
 
 
 def _window(stream: Stream, reference: Stream, frames: Iterator[Frame], seconds: float) -> Window:
     """Step both streams for a time and compare logits and states."""
-    end, steps, spreads, pairs = perf_counter() + seconds, 0, dict[str, StateError](), []
+    end, steps, errors, pairs = perf_counter() + seconds, 0, dict[str, StateError](), []
     while perf_counter() < end or steps < LEAST:
         frame = next(frames)
         logits, expected = stream.step(frame).logits, reference.step(frame).logits
         if steps % EVERY == 0:
             pairs.append((logits - logits.mean(), expected - expected.mean()))
-            states, wanted = real_states(stream), real_states(reference)
-            for name in states.keys() & wanted.keys():
-                spreads.setdefault(name, StateError()).add(states[name], wanted[name])
+            states, expected_states = real_states(stream), real_states(reference)
+            for name in states.keys() & expected_states.keys():
+                errors.setdefault(name, StateError()).add(states[name], expected_states[name])
         steps += 1
     a, b = (np.stack(side).astype(np.float64) for side in zip(*pairs, strict=True))
     cosine = float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
-    error = max(spread.relative for spread in spreads.values())
-    del a, b, pairs  # the memory of the comparison is not the stream's
+    error = max(error.relative for error in errors.values())
+    del a, b, pairs  # the memory of the stream is measured without that of the comparison
     gc.collect()
     return Window(steps=steps, memory=resident(), state_error=round(error, 5), cosine=round(cosine, 6))
 
@@ -162,20 +150,20 @@ def _problems(windows: list[Window], grown: int, allowed: float) -> Iterator[str
         yield f"memory grew by {grown / 1e6:.1f} MB after the first part; at most {GROWTH / 1e6:.1f} MB are allowed"
     for index, window in enumerate(windows):
         if not window.state_error <= allowed:  # also catches not a number
-            error = f"a state is off by {window.state_error:.2g} standard deviations"
+            error = f"largest state error {window.state_error:.2g} standard deviations"
             yield f"part {index + 1}: {error}; at most {allowed:g} is allowed"
 
 
 def _require_same(model: Model, original: Model) -> None:
-    ours, theirs = model.spec, original.spec
-    if (ours.labels, ours.frame, ours.model) != (theirs.labels, theirs.frame, theirs.model) or not ours.states:
+    identities = [(spec.labels, spec.frame, spec.model) for spec in (model.spec, original.spec)]
+    if identities[0] != identities[1] or not model.spec.states:
         raise EdgeshiftError(
             "FILE and --reference must be the same network, with states: give an artifact and its float artifact"
         )
 
 
 def _endless(spec: FrameSpec, spacing: float) -> Iterator[Frame]:
-    """Frames of drawn streams in a random order, without end. They are the same in every run."""
+    """Yield the frames of drawn streams in a random order, without end. Every run gets the same frames."""
     size = min(max(spec.height, spec.width), 224)
     streams = [draw_stream(SEED + n, seconds=SECONDS, spacing=spacing, size=size).frames for n in range(STREAMS)]
     fitted = [[fit_frame(np.ascontiguousarray(frame), spec) for frame in frames] for frames in streams]
@@ -184,18 +172,17 @@ def _endless(spec: FrameSpec, spacing: float) -> Iterator[Frame]:
         yield from fitted[random.integers(STREAMS)]
 
 
-def show(found: Soak) -> None:
-    """Print ten of the parts, and the verdict."""
-    steps = sum(window.steps for window in found.windows)
-    print(f"{found.file} against {found.reference}: {steps:,} steps in {found.minutes:g} minutes without a reset")
-    print("part      steps  memory MB  worst state  cosine")
-    shown = range(0, len(found.windows), max(1, len(found.windows) // 10))
-    for index in sorted({*shown, len(found.windows) - 1}):
-        window = found.windows[index]
+def show(result: Soak) -> None:
+    """Print about ten of the parts, and the verdict."""
+    steps, count = sum(window.steps for window in result.windows), len(result.windows)
+    print(f"{result.file} against {result.reference}: {steps:,} steps in {result.minutes:g} minutes without a reset")
+    print("part      steps  memory MB  state error  cosine")
+    for index in sorted({*range(0, count, max(1, count // 10)), count - 1}):
+        window = result.windows[index]
         figures = f"{window.memory / 1e6:>9.1f}  {window.state_error:>11.4f}  {window.cosine:.6f}"
         print(f"{index + 1:>4}  {window.steps:>9,}  {figures}")
-    print(f"memory after the first part: {found.grown / 1e6:+.2f} MB; state error allowed: {found.allowed:g}")
-    print("\n".join(found.problems) or "memory does not grow and no state drifts")
+    print(f"memory after the first part: {result.grown / 1e6:+.2f} MB; largest state error allowed: {result.allowed:g}")
+    print("\n".join(result.problems) or "memory does not grow and no state drifts")
 
 
 if __name__ == "__main__":

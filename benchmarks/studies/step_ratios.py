@@ -1,9 +1,9 @@
-"""The time of a step of several artifacts, whatever runtime runs them, divided by the first one's.
+"""The time of a step of several artifacts, of any runtimes, divided by the time of the first artifact.
 
     python -m edgeshift.benchmarks.studies.step_ratios BASE FILE... [--rounds N] [--json]
 
-Every artifact gets a stream of its own and the same frame. Timed is ``Timings.infer`` of a step, on one thread each, in
-turns in one process (``interleave``).
+Every artifact gets a stream of its own and the same frame. ``Timings.infer`` of a step is timed, with one thread for
+each runtime, in turns in one process (``interleave``).
 """
 
 from __future__ import annotations
@@ -16,63 +16,51 @@ import numpy as np
 import typer
 
 from edgeshift.benchmarks.statistics import ratio
-from edgeshift.benchmarks.studies.command import Json, Rounds, study
-from edgeshift.benchmarks.studies.figures import Report, figure, milliseconds
-from edgeshift.benchmarks.studies.interleave import Turn, interleave
-from edgeshift.benchmarks.studies.machine import load_average, this_machine
-from edgeshift.benchmarks.studies.overhead import infer, stepping
-from edgeshift.benchmarks.studies.repeats import ROUNDS, print_report
+from edgeshift.benchmarks.studies.command import Json, Rounds, print_json, study
+from edgeshift.benchmarks.studies.figures import Figure, Report, figure, show, time_turns
+from edgeshift.benchmarks.studies.interleave import Samples, infer, stepping
+from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.errors import EdgeshiftError
 from edgeshift.runtimes import load
-from edgeshift.stream import Stream
 
 
 @study
 def main(
     files: Annotated[
-        list[Path], typer.Argument(metavar="BASE FILE...", help="Artifacts; all are divided by the first.")
+        list[Path], typer.Argument(metavar="BASE FILE...", help="Artifacts; each is divided by the first one.")
     ],
     rounds: Rounds = ROUNDS,
     as_json: Json = False,
 ) -> None:
-    """Time a step of several artifacts in turns, and divide each by the first."""
-    print_report(measure(files, rounds), as_json=as_json)
+    """Time a step of several artifacts in turns, and divide each by the first one."""
+    report = measure(files, rounds)
+    print_json(report) if as_json else show(report)
 
 
 def measure(files: list[Path], rounds: int) -> Report:
     """Load the artifacts, time them in turns, and compute the ratios.
 
     Raises:
-        EdgeshiftError: fewer than two files, two files of one name, or frames of different sizes.
+        EdgeshiftError: there are fewer than two files, two files of one name, or frames of different sizes.
     """
     names = [file.name for file in files]
     if len(files) < 2 or len(set(names)) < len(names):
-        raise EdgeshiftError("give two artifacts or more with different file names: all are divided by the first")
+        raise EdgeshiftError("give two artifacts or more with different file names: each is divided by the first one")
     models = [load(file) for file in files]
     sizes = {model.spec.model.size for model in models}
     if len(sizes) > 1:
         raise EdgeshiftError(
             f"the artifacts take frames of {' and '.join(map(str, sorted(sizes)))} pixels: give artifacts of one size"
         )
-    before = load_average()
-    samples = interleave({name: _turn(model.stream()) for name, model in zip(names, models, strict=True)}, rounds)
-    base = samples[names[0]]
-    return Report(
-        benchmark="step_ratios",
-        size=sizes.pop(),
-        rounds=rounds,
-        repeats=1,
-        machine=this_machine(before, load_average()),
-        runtimes=tuple(dict.fromkeys(model.runtime for model in models)),
-        figures=tuple(figure("step", f"{name} / {names[0]}", ratio(samples[name], base)) for name in names[1:]),
-        milliseconds=milliseconds(samples),
-    )
+    size = models[0].spec.frame.height, models[0].spec.frame.width
+    frame = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    turns = {name: stepping(model.stream(), frame, infer) for name, model in zip(names, models, strict=True)}
 
+    def compute(samples: Samples) -> list[Figure]:
+        base, *others = names
+        return [figure("step", f"{name} / {base}", ratio(samples[name], samples[base])) for name in others]
 
-def _turn(stream: Stream) -> Turn:
-    """A turn of steps with a frame of noise that already has the network's size."""
-    size = stream.spec.frame.height, stream.spec.frame.width
-    return stepping(stream, np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8), infer)
+    return time_turns("step_ratios", sizes.pop(), rounds, turns, [model.runtime for model in models], compute)
 
 
 if __name__ == "__main__":

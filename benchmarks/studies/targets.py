@@ -1,19 +1,19 @@
-"""Every target in every precision: size, parity with the original, step time, and where it was verified.
+"""A table of every target in every precision: size, parity, step time, and devices on which it was not verified.
 
     python -m edgeshift.benchmarks.studies.targets --out artifacts [--rounds N] [--markdown | --json]
 
-Converts the shipped model to all targets (``edgeshift convert --target all``, once for each precision) and keeps the
-artifacts in a folder. Artifacts of the same weights that are there already are not converted again. Then
-``Timings.infer`` of ``Stream.step`` is timed in turns in one process, one thread each, and divided by the fastest.
-Core ML's reference executor only checks answers, and TensorRT needs its device: neither is timed.
+The study converts the shipped model to all targets (``edgeshift convert --target all``, once for each precision) and
+keeps the artifacts in a folder. It does not convert again what the folder already has of the same weights. Then it
+times ``Timings.infer`` of ``Stream.step`` in turns in one process, with one thread for each runtime, and divides the
+times by the fastest one. It does not time Core ML, whose reference executor only checks answers, and TensorRT, which
+needs its device.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import numpy as np
@@ -27,14 +27,14 @@ from edgeshift.benchmarks.studies.command import (
     Json,
     Out,
     Rounds,
+    markdown_table,
     one_thread,
     print_json,
     print_table,
     study,
     write_json,
 )
-from edgeshift.benchmarks.studies.interleave import interleave
-from edgeshift.benchmarks.studies.overhead import infer, stepping
+from edgeshift.benchmarks.studies.interleave import infer, interleave, stepping
 from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.checkpoints.source import default_source
 from edgeshift.errors import ArtifactError, EdgeshiftError
@@ -51,13 +51,13 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """One target in one precision.
 
     Attributes:
-        target, precision: which.
-        file: the artifact's name; None: there is none.
+        target, precision: the target and the precision.
+        file: name of the artifact; None: there is no artifact.
         reason: why there is no artifact.
-        size: bytes.
+        size: size of the artifact, bytes.
         parity: the comparison with the original.
-        step: time of a step, divided by the fastest one's.
-        elsewhere: where the artifact was not verified.
+        step: time of a step, divided by the time of the fastest artifact; None: not timed.
+        elsewhere: devices and runtimes on which the artifact was not verified.
     """
 
     target: str
@@ -73,7 +73,9 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 @study
 def main(
     out: Out,
-    precisions: Annotated[str, typer.Option(metavar="A,B", help="Precisions.")] = ",".join(ALL_PRECISIONS),
+    precisions: Annotated[str, typer.Option(metavar="A,B", help="Precisions. Default: all.")] = ",".join(
+        ALL_PRECISIONS
+    ),
     targets: Annotated[str | None, typer.Option(metavar="A,B", help="Targets. Default: all.")] = None,
     rounds: Rounds = ROUNDS,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
@@ -100,23 +102,23 @@ def measure(
     """Convert the artifacts that are not in the folder, and time those that can be timed.
 
     Raises:
-        EdgeshiftError: an unknown target.
+        EdgeshiftError: a target is unknown.
     """
-    # Loaded by name inside the function: studies must import where no converter is installed.
-    converters = importlib.import_module("edgeshift.converters")
     names = list(TARGETS) if targets is None else targets
     for name in names:
         find_target(name)
     progress, rows = ProgressBars(live=False), list[Row]()
     for precision in precisions:
         with progress.prefixed(precision):
-            rows += _converted(converters, source, folder, precision, names, progress)
+            rows += _converted(source, folder, precision, names, progress)
     return _timed(rows, folder, rounds, progress)
 
 
 def _converted(
-    converters: Any, source: Checkpoint, folder: Path, precision: Precision, targets: list[str], progress: ProgressBars
+    source: Checkpoint, folder: Path, precision: Precision, targets: list[str], progress: ProgressBars
 ) -> list[Row]:
+    import edgeshift.converters as converters
+
     paths = {name: folder / converters.default_path(source, name, precision) for name in targets}
     missing = [name for name, path in paths.items() if not _is_of(path, source)]
     options = converters.Options(precision=precision)
@@ -136,7 +138,7 @@ def _converted(
 
 
 def _is_of(path: Path, source: Checkpoint) -> bool:
-    """True if the file exists and was made of these weights."""
+    """Return whether the file exists and was made of these weights."""
     try:
         return path.exists() and read_artifact(path).spec.weights == source.description.weights
     except ArtifactError:
@@ -157,27 +159,24 @@ def _timed(rows: list[Row], folder: Path, rounds: int, progress: ProgressBars) -
 
 
 COLUMNS = ("target", "precision", "size", "max error", "cosine", "top-1 agrees", "step", "run by", "not verified on")
-LEGEND = (
-    "max error: largest error of a logit, divided by the range of the logits; step: time, divided by the fastest one's"
-)
+LEGEND = "max error: largest logit error, divided by the range of the logits; step: time, divided by the fastest time"
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """The cells of a row, in the order of ``COLUMNS``."""
+    """Return the cells of a row, in the order of ``COLUMNS``."""
     if row.file is None:
         return (row.target, row.precision, *["-"] * 6, row.reason or "")
     step = "-" if row.step is None else f"{row.step:.2f}"
     size = f"{row.size / 1e6:.2f} MB"
     if row.parity is None:
         return (row.target, row.precision, size, "-", "-", "-", step, "nothing", row.elsewhere)
-    found = (f"{row.parity.max_error:.1e}", f"{row.parity.cosine:.6f}", f"{row.parity.top1:.0%}")
-    return (row.target, row.precision, size, *found, step, (row.parity.runtime or "-").split(";")[0], row.elsewhere)
+    parity = (f"{row.parity.max_error:.1e}", f"{row.parity.cosine:.6f}", f"{row.parity.top1:.0%}")
+    return (row.target, row.precision, size, *parity, step, (row.parity.runtime or "-").split(";")[0], row.elsewhere)
 
 
 def markdown(rows: list[Row]) -> str:
-    """The table as Markdown."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    return "\n".join([*lines, *("| " + " | ".join(cells(row)) + " |" for row in rows)]) + "\n"
+    """Return the table as Markdown."""
+    return markdown_table(COLUMNS, map(cells, rows))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The networks that are timed: untrained, with statistics of smooth random clips, the same on every machine.
+"""The networks that are timed: untrained, with batch norms set on smooth random clips, the same on every machine.
 
-The time of a step does not depend on what a network has learned. It does depend on the values: denormal floats are
-slow, and a saturated int8 layer does no real work. The weights therefore come from ``edgeshift.models.untrained``,
-which keeps the variance through the layers. Torch is imported when a network is built.
+The time of a step does not depend on training, but it depends on the values: denormal floats are slow, and a saturated
+int8 layer is not representative. The weights therefore come from ``edgeshift.models.untrained``, which keeps the
+variance through the layers. Torch is imported when a network is built.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.artifact.description import WeightsSpec, describe_network
+from edgeshift.errors import missing
 from edgeshift.models.config import ModelConfig
 from edgeshift.video.fit import FrameSpec
 
@@ -26,18 +27,16 @@ GRID = 9
 
 
 def untrained_network(table: str, size: int) -> Checkpoint:
-    """An untrained MobileNetV2 with a shift table.
+    """Return an untrained MobileNetV2 with a shift table.
 
     Args:
         table: name of the shift table.
         size: height and width of the frames, pixels.
 
     Raises:
-        ModelError: an unknown table, or a size that the network cannot take.
+        ModelError: the table is unknown, or the network cannot take the size.
         RuntimeMissingError: torch is not installed.
     """
-    from edgeshift.errors import missing
-
     config = ModelConfig(table, "mobilenet_v2", CLASSES, size=size)
     try:
         import torch
@@ -54,20 +53,19 @@ def untrained_network(table: str, size: int) -> Checkpoint:
 
 
 def smooth_clips(size: int, seed: int = 0) -> list[npt.NDArray[np.uint8]]:
-    """``CLIPS`` clips, uint8 [FRAMES, size, size, 3], in which coarse noise is blended into other coarse noise."""
+    """Return ``CLIPS`` clips, uint8 [FRAMES, size, size, 3], each a cross-fade between two images of coarse noise."""
     random = np.random.default_rng(seed)
     weights = _interpolation(size)
     clips = []
     for _ in range(CLIPS):
         first, last = random.random((2, GRID, GRID, 3))
-        frames = [first + (last - first) * t / (FRAMES - 1) for t in range(FRAMES)]
-        clips.append(
-            np.stack([(np.einsum("yj,jkc,xk->yxc", weights, f, weights) * 255).astype(np.uint8) for f in frames])
-        )
+        grids = [first + (last - first) * t / (FRAMES - 1) for t in range(FRAMES)]
+        frames = [np.einsum("yj,jkc,xk->yxc", weights, grid, weights) * 255 for grid in grids]
+        clips.append(np.stack([frame.astype(np.uint8) for frame in frames]))
     return clips
 
 
 def _interpolation(size: int) -> npt.NDArray[np.float64]:
-    """Weights of linear interpolation, [size, GRID]: the share of each grid point in each pixel of a row."""
-    places = np.linspace(0, GRID - 1, size)
-    return np.maximum(0.0, 1.0 - np.abs(places[:, None] - np.arange(GRID)))
+    """Return weights of linear interpolation, [size, GRID]: the share of each grid point in each pixel of a row."""
+    positions = np.linspace(0, GRID - 1, size)
+    return np.maximum(0.0, 1.0 - np.abs(positions[:, None] - np.arange(GRID)))

@@ -1,4 +1,4 @@
-"""Sorting a profile's operators into kinds, and the profiler itself on a real graph."""
+"""The kinds of a profile's operators, and the profiler on a real graph."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from edgeshift.benchmarks.studies.operators import Operator, by_kind, kind_of
         ("Softmax", "other"),
     ],
 )
-def test_names_become_kinds(name: str, kind: str) -> None:
+def test_the_kind_of_an_operator_follows_from_its_name(name: str, kind: str) -> None:
     assert kind_of(name) == kind
 
 
-def test_shares_add_up_and_the_frame_s_border_is_its_own_kind() -> None:
+def test_shares_add_up_and_operators_on_the_frame_are_a_kind() -> None:
     names = ["Copy (NC, X8)", "Convolution (NHWC, QC8) IGEMM", "Copy (NC, X8)", "Convolution (NHWC, QC8) DWConv"]
-    found = by_kind([Operator(name, kind_of(name), time) for name, time in zip(names, (1, 4, 2, 3), strict=True)])
-    assert found == {
+    kinds = by_kind([Operator(name, kind_of(name), time) for name, time in zip(names, (1, 4, 2, 3), strict=True)])
+    assert kinds == {
         "first convolution": (1, 0.4),
         "depthwise convolution": (1, 0.3),
         "copies": (1, 0.2),
@@ -39,13 +39,13 @@ def test_shares_add_up_and_the_frame_s_border_is_its_own_kind() -> None:
     }
 
 
-def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert operators.main([str(tmp_path / "none.tflite")]) == 2
     assert "no such file" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_real_graph(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_operators_of_a_real_graph(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("litert_torch")
     from edgeshift._system.progress import ProgressBars
     from edgeshift.benchmarks.studies.artifacts import Artifacts

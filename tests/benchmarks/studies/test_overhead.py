@@ -1,4 +1,4 @@
-"""The overhead report: put together from made-up samples, and once for real (its structure, never its times)."""
+"""The report of the overhead study, from invented samples; one slow test runs the study and checks no times."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from edgeshift.benchmarks.statistics import Interval
-from edgeshift.benchmarks.studies import overhead
-from edgeshift.benchmarks.studies.command import encoded
+from edgeshift.benchmarks.studies import interleave, overhead
+from edgeshift.benchmarks.studies.command import json_bytes
 from edgeshift.benchmarks.studies.figures import Figure, Report, figure, markdown, merge, milliseconds, show
 from edgeshift.benchmarks.studies.interleave import Samples
 from edgeshift.benchmarks.studies.machine import Machine
@@ -24,7 +24,7 @@ from edgeshift.benchmarks.studies.pointwise import SHAPES
 from edgeshift.stream import Timings
 
 ROUNDS = 9
-#: Milliseconds. Chosen so that every ratio is plain.
+#: {name of a candidate: milliseconds}, chosen so that every ratio is a simple number.
 TIMES = {
     "tsn fp32 step": 10.0,
     "tsm fp32 step": 10.2,
@@ -52,12 +52,12 @@ MACHINE = Machine("a processor", ("avx2",), 2, "an os", (0.1, 0.2))
 
 
 def samples() -> Samples:
-    """The same in every round, but for a common factor: rounds differ, ratios do not."""
+    """Return samples that differ between rounds by a common factor, so that all ratios are the same."""
     factor = np.linspace(0.5, 3.0, ROUNDS)
     times = dict(TIMES)
     for at, shape in enumerate(SHAPES):
         for precision, speed in (("fp32", 1.0), ("int8", 2.0)):
-            times[f"{shape.name} {precision}"] = (10.0 + at) / speed  # the first is the fastest of equal ones
+            times[f"{shape.name} {precision}"] = (10.0 + at) / speed  # the first shape is the fastest
     return {name: time * 1e-3 * factor for name, time in times.items()}
 
 
@@ -68,7 +68,7 @@ def figures() -> dict[str, Figure]:
     return {figure.name: figure for figure in overhead.assemble(samples(), MACS)}
 
 
-def test_every_question_is_answered() -> None:
+def test_there_are_figures_for_every_group() -> None:
     groups = {figure.group for figure in overhead.assemble(samples(), MACS)}
     assert groups == {"shift", "PyTorch", "naive route", "pointwise", "stream", "preprocessing"}
 
@@ -92,22 +92,22 @@ def test_every_question_is_answered() -> None:
         ("640x480 by crop / TSM int8 Stream.step", 0.15, 0.1, False),
     ],
 )
-def test_a_figure_is_the_right_ratio_and_judged_the_right_way(
+def test_the_value_of_a_figure_and_whether_it_meets_its_goal(
     name: str, value: float, goal: float | None, met: bool | None
 ) -> None:
-    found = figures()[name]
-    assert (found.value, found.low, found.high) == pytest.approx((value, value, value), abs=1e-5)
-    assert (found.goal, found.met) == (goal, met)
+    result = figures()[name]
+    assert (result.value, result.low, result.high) == pytest.approx((value, value, value), abs=1e-5)
+    assert (result.goal, result.met) == (goal, met)
 
 
-def test_the_yardstick_is_the_fastest_shape() -> None:
+def test_the_graph_is_compared_with_the_fastest_shape() -> None:
     slow = samples()
     slow[f"{SHAPES[0].name} int8"] *= 10
-    assert overhead.yardstick(slow, MACS, "fp32") == SHAPES[0].name
-    assert overhead.yardstick(slow, MACS, "int8") == SHAPES[1].name
+    assert overhead.fastest_stack(slow, MACS, "fp32") == SHAPES[0].name
+    assert overhead.fastest_stack(slow, MACS, "int8") == SHAPES[1].name
 
 
-def test_a_goal_met_exactly_is_met_on_both_sides() -> None:
+def test_a_value_equal_to_its_goal_meets_it() -> None:
     assert figure("g", "n", Interval(1.02, 1.0, 1.1), 1.02).met is True
     assert figure("g", "n", Interval(4.0, 3.9, 4.1), 4.0, "higher").met is True
     assert figure("g", "n", Interval(3.9, 3.8, 4.1), 4.0, "higher").met is False
@@ -115,38 +115,38 @@ def test_a_goal_met_exactly_is_met_on_both_sides() -> None:
 
 
 def test_a_step_is_timed_without_its_preprocessing() -> None:
-    """What lies between a stream's own clocks counts; fitting the frame does not."""
+    """The time of fitting the frame is subtracted from the time of the whole call."""
     now = iter([0.0, 10.0, 20.0, 31.0, 40.0, 53.0, 60.0, 79.0])
     stream: Any = SimpleNamespace(step=lambda frame: SimpleNamespace(timings=Timings(pre=4.0, infer=5.0, post=0.5)))
-    turn = overhead.stepping(stream, np.zeros((1, 1, 3), np.uint8), overhead._less_pre, 3, lambda: next(now))
+    turn = interleave.stepping(stream, np.zeros((1, 1, 3), np.uint8), overhead._less_pre, 3, lambda: next(now))
     assert turn() == 9.0  # the median of 11, 13 and 19, less 4; the first call was not counted
 
 
-def report(*found: Figure) -> Report:
-    every = found or tuple(overhead.assemble(samples(), MACS))
-    return Report("overhead", 64, ROUNDS, 1, MACHINE, ("a runtime",), every, milliseconds=milliseconds(samples()))
+def report(*figures: Figure) -> Report:
+    figures = figures or tuple(overhead.assemble(samples(), MACS))
+    return Report("overhead", 64, ROUNDS, 1, MACHINE, ("a runtime",), figures, milliseconds=milliseconds(samples()))
 
 
-def test_the_document_is_read_back_and_says_what_is_met() -> None:
-    given = report()
-    text = encoded(given).decode()
-    assert msgspec.json.decode(text, type=Report) == given
+def test_the_document_is_read_back_as_it_was_written() -> None:
+    original = report()
+    text = json_bytes(original).decode()
+    assert msgspec.json.decode(text, type=Report) == original
     document = json.loads(text)
     assert document["version"] == 1
-    assert {row["name"]: row["met"] for row in document["figures"]} == {f.name: f.met for f in given.figures}
+    assert {row["name"]: row["met"] for row in document["figures"]} == {f.name: f.met for f in original.figures}
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(text.replace('"low"', '"lowest"', 1), type=Report)
 
 
-def test_repeats_are_merged_to_their_median_and_judged_again() -> None:
+def test_repeats_are_merged_to_their_median() -> None:
     def repeat(value: float, load: float) -> Report:
-        one = report(figure("g", "n", Interval(value, value - 0.01, value + 0.01), 1.02))
-        return msgspec.structs.replace(one, machine=msgspec.structs.replace(MACHINE, load=(load, load)))
+        result = report(figure("g", "n", Interval(value, value - 0.01, value + 0.01), 1.02))
+        return msgspec.structs.replace(result, machine=msgspec.structs.replace(MACHINE, load=(load, load)))
 
     merged = merge([repeat(1.01, 0.1), repeat(1.05, 0.9), repeat(1.03, 0.2)])
-    (found,) = merged.figures
-    assert (found.value, found.met, found.runs) == (1.03, False, (1.01, 1.05, 1.03))
-    assert (found.low, found.high) == pytest.approx((1.0, 1.06))
+    (result,) = merged.figures
+    assert (result.value, result.met, result.runs) == (1.03, False, (1.01, 1.05, 1.03))
+    assert (result.low, result.high) == pytest.approx((1.0, 1.06))
     assert (merged.repeats, merged.machine.load) == (3, (0.9, 0.9))
     assert merged.milliseconds == repeat(1.0, 0.0).milliseconds
 
@@ -165,31 +165,31 @@ def test_the_tables_show_every_figure_and_a_busy_machine(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
 
-    def shown(given: Report) -> str:
-        show(given)
+    def printed(machine: Machine) -> str:
+        show(msgspec.structs.replace(report(), machine=machine))
         return capsys.readouterr().out
 
-    text = shown(report())
-    for found in report().figures:
-        line = next(line for line in text.splitlines() if found.name in line)
-        assert f"{found.value:.3f}" in line
-        assert ("missed" in line) == (found.met is False)
+    text = printed(MACHINE)
+    for result in report().figures:
+        cells = next(line for line in text.splitlines() if result.name in line).split("│")
+        assert f"{result.value:.3f}" in cells[2]
+        assert cells[4].strip() == {True: "yes", False: "no", None: ""}[result.met]
     assert "busy" not in text
-    assert "busy" in shown(msgspec.structs.replace(report(), machine=msgspec.structs.replace(MACHINE, load=(2.5, 2.0))))
+    assert "busy" in printed(msgspec.structs.replace(MACHINE, load=(2.5, 2.0)))
 
 
-def test_the_documentation_gets_a_table() -> None:
-    lines = markdown(report(), ("shift",)).splitlines()
-    assert len(lines) == 2 + sum(found.group == "shift" for found in report().figures)
+def test_the_figures_as_markdown() -> None:
+    lines = markdown(report()).splitlines()
+    assert len(lines) == 2 + len(report().figures)
     assert "| TSM / TSN, fp32 step | 1.020 (1.020 to 1.020) | at most 1.02 |" in lines[2]
 
 
 @pytest.mark.parametrize(("strict", "missed", "status"), [(False, True, 0), (True, True, 1), (True, False, 0)])
-def test_a_missed_goal_is_exit_status_1_only_if_asked(
+def test_a_missed_goal_is_exit_status_1_with_strict(
     strict: bool, missed: bool, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = figure("g", "n", Interval(2.0, 2.0, 2.0), 1.0 if missed else 3.0)
-    monkeypatch.setattr(overhead, "measure", lambda settings: report(one))
+    result = report(figure("g", "n", Interval(2.0, 2.0, 2.0), 1.0 if missed else 3.0))
+    monkeypatch.setattr(overhead, "measure", lambda settings: result)
     assert overhead.main(["--json", "--quick", *(["--strict"] if strict else [])]) == status
     out, err = capsys.readouterr()
     assert json.loads(out)["figures"][0]["met"] is not missed
@@ -203,7 +203,7 @@ def test_a_size_the_network_cannot_take_is_exit_status_2(capsys: pytest.CaptureF
     assert re.fullmatch(r"edgeshift: .*10x10.*\n", err)
 
 
-def test_no_benchmark_needs_torch_to_import() -> None:
+def test_no_study_needs_torch_to_import() -> None:
     folder = Path(overhead.__file__).parent
     modules = [
         f"edgeshift.benchmarks.studies.{path.stem}" for path in sorted(folder.glob("*.py")) if path.stem != "__init__"
@@ -218,18 +218,18 @@ def test_no_benchmark_needs_torch_to_import() -> None:
 
 
 @pytest.mark.slow
-def test_end_to_end(tmp_path: Path) -> None:
+def test_the_study_runs_and_keeps_its_artifacts(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edgeshift.benchmarks.studies.overhead", "--quick", "--size", "64", "--json"]
     result = subprocess.run([*command, "--cache", str(tmp_path)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
-    found = msgspec.json.decode(result.stdout, type=Report)
-    assert (found.benchmark, found.size, found.rounds, found.repeats, found.threads) == ("overhead", 64, 5, 1, 1)
+    single = msgspec.json.decode(result.stdout, type=Report)
+    assert (single.benchmark, single.size, single.rounds, single.repeats, single.threads) == ("overhead", 64, 5, 1, 1)
     shapes = "|".join(re.escape(shape.name) for shape in SHAPES)
-    names = [re.sub(shapes, SHAPES[0].name, figure.name) for figure in found.figures]
+    names = [re.sub(shapes, SHAPES[0].name, figure.name) for figure in single.figures]
     assert names == [figure.name for figure in overhead.assemble(samples(), MACS)]
-    assert all(0 < figure.low <= figure.value <= figure.high for figure in found.figures)
-    assert set(found.milliseconds) == set(samples())
+    assert all(0 < figure.low <= figure.value <= figure.high for figure in single.figures)
+    assert set(single.milliseconds) == set(samples())
     files = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     command += ["--rounds", "2", "--repeats", "2", "--cache", str(tmp_path)]
     again = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -16,7 +16,7 @@ from edgeshift.errors import EdgeshiftError
 TEXT = "a\n<!-- figures: x -->\nold\n<!-- end of figures -->\nb\n<!-- figures: y -->\n<!-- end of figures -->\n"
 
 
-def test_a_block_is_replaced_and_others_stay() -> None:
+def test_a_block_is_replaced_and_the_other_text_stays() -> None:
     text = refreshed(TEXT, {"x": "new\n"})
     assert text == TEXT.replace("old", "new")
     assert refreshed(text, {"y": "| 1 |\n"}).endswith("<!-- figures: y -->\n| 1 |\n<!-- end of figures -->\n")
@@ -42,16 +42,16 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_pages_are_rewritten_in_place_and_what_cannot_be_made_stays(page: Path, capsys) -> None:
+def test_pages_are_rewritten_except_blocks_that_cannot_be_made(page: Path, capsys) -> None:
     generators = {"x": Generator(lambda: "new\n", 2), "y": Generator(lambda: "never\n", 1, needs="data")}
     refresh_docs._refresh(refresh_docs.select([], None, generators), generators)
     assert page.read_text() == TEXT.replace("old", "new")
-    said = capsys.readouterr().err
-    assert "about 3 minutes" in said and "y: left as it is: it needs data, which is not there" in said
+    text = capsys.readouterr().err
+    assert "about 3 minutes" in text and "y: not refreshed: it needs data, which does not exist" in text
 
 
 def test_an_unknown_page_or_block_is_one_line(page: Path) -> None:
-    with pytest.raises(EdgeshiftError, match="a page without figures"):
+    with pytest.raises(EdgeshiftError, match="has no blocks of figures"):
         refresh_docs.select([page.parent / "other.md"], None, GENERATORS)
     with pytest.raises(EdgeshiftError, match="no generator is called 'x'"):
         refresh_docs.select([], None, GENERATORS)

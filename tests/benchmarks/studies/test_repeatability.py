@@ -1,4 +1,4 @@
-"""Runs of one artifact compared, shortened: that it runs, and that a step slowed to double is seen."""
+"""Comparisons of runs of one artifact, shortened: steps that take ten times as long are called slower."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgeshift.benchmarks.studies import repeatability
 
 
 @pytest.mark.slow
-def test_a_slowed_build_is_called_slower(made, monkeypatch, capsys):
+def test_slowed_steps_are_called_slower(made, monkeypatch, capsys):
     monkeypatch.setitem(mode.MODES, "rapid", mode.Length(64, 0.2, 3))
     path = str(made("tsm", "int8").path)
     repeatability.main([path, "--pairs", "1", "--share", "9", "--json"])

@@ -1,4 +1,4 @@
-"""What a shift costs in each runtime: the figures of made-up samples, and once for real (never its times)."""
+"""The cost of a shift in each runtime, from invented samples; one slow test runs the study and checks no times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeshift.benchmarks.studies import shift_cost
 from edgeshift.errors import RuntimeMissingError
 from edgeshift.targets import TARGETS
 
-#: Milliseconds.
+#: {name of a candidate: milliseconds}.
 TIMES = {
     "tflite tsn fp32": 10.0,
     "tflite tsm fp32": 10.2,
@@ -29,43 +29,42 @@ TIMES = {
 }
 
 
-def test_the_figures_of_samples() -> None:
+def test_figures_follow_from_the_samples() -> None:
     samples = {name: time * np.linspace(0.5, 3.0, 9) for name, time in TIMES.items()}
-    found = {f"{f.group}: {f.name}": f for f in shift_cost.assemble(samples)}
-    assert len(found) == 12
-    assert found["shift, tflite: TSM / TSN, fp32"].value == pytest.approx(1.02)
-    assert [name for name, f in found.items() if f.met is False] == [
+    figures = {f"{figure.group}: {figure.name}": figure for figure in shift_cost.assemble(samples)}
+    assert len(figures) == 12
+    assert figures["shift, tflite: TSM / TSN, fp32"].value == pytest.approx(1.02)
+    assert [name for name, figure in figures.items() if figure.met is False] == [
         "shift, tflite: STSM / TSN, fp32",
         "shift, tflite: TSM / TSN, int8",
         "shift, onnx: TSM / TSN, int8",
     ]
-    assert found["runtime: onnx tsm int8 / tflite tsm int8"].value == pytest.approx(2.0)
-    assert found["runtime: tflite tsm int8 / tflite tsm int8"].value == 1.0
+    assert figures["runtime: onnx tsm int8 / tflite tsm int8"].value == pytest.approx(2.0)
+    assert figures["runtime: tflite tsm int8 / tflite tsm int8"].value == 1.0
 
 
 @pytest.mark.slow
-def test_a_run_with_a_runtime_that_is_missing(
+def test_a_target_without_its_runtime_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = shift_cost.Artifacts.shipped
+    original = shift_cost.Artifacts.shipped
 
     def shipped(self, source, precision, target="tflite"):
         if target == "tflite":
-            raise RuntimeMissingError('it is gone: pip install "edgeshift[tflite]"')
-        return real(self, source, precision, target)
+            raise RuntimeMissingError('not installed: pip install "edgeshift[tflite]"')
+        return original(self, source, precision, target)
 
     monkeypatch.setattr(shift_cost.Artifacts, "shipped", shipped)
-    for name in ("executorch",):
-        monkeypatch.setitem(TARGETS, name, TARGETS[name]._replace(timed=False))
+    monkeypatch.setitem(TARGETS, "executorch", TARGETS["executorch"]._replace(timed=False))
     assert shift_cost.main(["--size", "64", "--quick", "--json", "--cache", str(tmp_path)]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["notes"] == ['left out: tflite: it is gone: pip install "edgeshift[tflite]"']
+    assert report["notes"] == ['tflite is left out: not installed: pip install "edgeshift[tflite]"']
     assert {f["group"] for f in report["figures"]} == {"shift, onnx", "runtime"}
     assert all(f["value"] > 0 for f in report["figures"])
     assert len(list(tmp_path.glob("*.onnx"))) == 6
 
 
-def test_nothing_to_time_is_one_line(
+def test_no_target_that_can_be_timed_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, target in TARGETS.items():

@@ -1,4 +1,4 @@
-"""What the picture says is so: without the past, the order of frames is lost, whatever the weights."""
+"""The picture of the shift: without the past, the answer does not depend on the order of frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgeshift.benchmarks.studies import shift_picture as carried
+from edgeshift.benchmarks.studies import shift_picture
 from edgeshift.checkpoints import save
 from edgeshift.checkpoints.source import DEFAULT_MODEL
 from edgeshift.gestures import LABELS
@@ -27,46 +27,45 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def test_only_the_past_tells_the_order() -> None:
+def test_the_order_of_frames_changes_the_answer_only_with_the_past() -> None:
     trained = shipped(DEFAULT_MODEL)
     assert trained is not None
-    found, seen = carried.measure(trained)
-    assert len(found.carried.forwards) == len(found.cut.backwards) == len(seen.frames)
-    assert found.cut.forwards[-1] == pytest.approx(found.cut.backwards[-1], abs=1e-6)
-    assert found.carried.forwards[-1] > 0.8 and found.carried.backwards[-1] < 0.2
-    assert found.cut.forwards[0] == pytest.approx(found.carried.forwards[0], abs=1e-6)  # the first frame has no past
+    answers, scene = shift_picture.measure(trained)
+    carried, cut = answers.carried, answers.cut
+    assert len(carried.forwards) == len(cut.backwards) == len(scene.frames)
+    assert cut.forwards[-1] == pytest.approx(cut.backwards[-1], abs=1e-6)
+    assert carried.forwards[-1] > 0.8 and carried.backwards[-1] < 0.2
+    assert cut.forwards[0] == pytest.approx(carried.forwards[0], abs=1e-6)  # the first frame has no past
 
 
-def test_what_is_handed_on_is_the_state(weights: Path) -> None:
-    """The maps shown are the first state of the step form."""
+def test_the_features_that_are_shown_are_the_first_state_of_the_step(weights: Path) -> None:
     from edgeshift.checkpoints import load
     from edgeshift.models.network import Step
 
-    given = load(weights)
-    _, seen = carried.measure(weights)
-    step = Step(given.network.eval())
-    frame = torch.from_numpy(seen.frames[seen.at]).permute(2, 0, 1)[None].float()
+    _, scene = shift_picture.measure(weights)
+    step = Step(load(weights).network.eval())
+    frame = torch.from_numpy(scene.frames[scene.middle]).permute(2, 0, 1)[None].float()
     with torch.inference_mode():
         state = step(frame, *step.start())[1]
-    np.testing.assert_allclose(seen.now, state[0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(scene.own_features, state[0].numpy(), atol=1e-5)
 
 
 def test_the_command_draws_and_prints(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib", reason="the report extra is not installed")
-    assert carried.main([str(weights), "--picture", str(tmp_path / "carried.png"), "--json"]) == 0
+    assert shift_picture.main([str(weights), "--picture", str(tmp_path / "shift.png"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["labels"] == ["left", "right"]
-    assert (tmp_path / "carried.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "shift.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--labels", "left"], "give two"),
         (["--labels", "left,rigth"], "right"),
-        (["--picture", "carried.jpg"], "is a .png"),
+        (["--picture", "shift.jpg"], "must end in .png"),
     ],
 )
-def test_bad_input_is_one_line(weights: Path, arguments, said, capsys: pytest.CaptureFixture[str]) -> None:
-    assert carried.main([str(weights), *arguments]) == 2
+def test_bad_input_is_one_line(weights: Path, arguments, message, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shift_picture.main([str(weights), *arguments]) == 2
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1

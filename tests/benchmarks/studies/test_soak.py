@@ -1,4 +1,4 @@
-"""A long stream, shortened: it passes where nothing grows, and fails where something does."""
+"""A long stream, shortened: the study passes, and fails if memory grows or a state drifts."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ def pair(made):
 
 
 @pytest.mark.slow
-def test_nothing_grows_and_nothing_drifts(pair, capsys):
+def test_a_sound_artifact_passes(pair, capsys):
     int8, fp32 = map(str, pair)
     assert soak.main([int8, "--reference", fp32, "--minutes", "0.3", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert len(found["windows"]) == soak.WINDOWS and found["problems"] == []
-    assert sum(window["steps"] for window in found["windows"]) > 60
-    assert 0 < max(window["state_error"] for window in found["windows"]) <= 0.5
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["windows"]) == soak.WINDOWS and result["problems"] == []
+    assert sum(window["steps"] for window in result["windows"]) > 60
+    assert 0 < max(window["state_error"] for window in result["windows"]) <= 0.5
     assert soak.main([int8, "--reference", fp32, "--minutes", "0.01"]) == 0
     assert "memory does not grow and no state drifts" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_a_leak_is_seen(pair, monkeypatch):
-    """Half a megabyte a step."""
-    kept = []
+def test_a_leak_is_found(pair, monkeypatch):
+    """The executor leaks half a megabyte per step."""
+    leaked = []
 
     class Leaky:
         def __init__(self, executor):
             self._executor = executor
 
         def run(self, frame):
-            kept.append(np.ones(1 << 19, np.uint8))
+            leaked.append(np.ones(1 << 19, np.uint8))
             return self._executor.run(frame)
 
         def __getattr__(self, name):
@@ -51,40 +51,40 @@ def test_a_leak_is_seen(pair, monkeypatch):
         return Model(model.spec, model.runtime, lambda: Leaky(model._executor()))
 
     monkeypatch.setattr(soak, "load", load)
-    found = soak.soak(*pair, minutes=0.02, windows=4)
-    kept.clear()
-    assert any("memory grew by" in problem for problem in found.problems)
+    result = soak.soak(*pair, minutes=0.02, windows=4)
+    leaked.clear()
+    assert any("memory grew by" in problem for problem in result.problems)
 
 
 @pytest.mark.slow
-def test_a_state_that_drifts_is_seen(pair, monkeypatch):
-    """One whose int8 side slowly turns into something else."""
+def test_a_state_that_drifts_is_found(pair, monkeypatch):
+    """The states of the int8 artifact grow by a constant at each comparison."""
     original = soak.real_states
 
     def drifting(stream):
-        found = original(stream)
+        states = original(stream)
         if stream.spec.precision == "int8":
             drifting.steps += 1
-            found = {name: state + 0.02 * drifting.steps for name, state in found.items()}
-        return found
+            states = {name: state + 0.02 * drifting.steps for name, state in states.items()}
+        return states
 
     drifting.steps = 0
     monkeypatch.setattr(soak, "real_states", drifting)
     monkeypatch.setattr(soak, "EVERY", 1)
-    found = soak.soak(*pair, minutes=0.05, windows=4)
-    assert any("a state is off by" in problem for problem in found.problems)
+    result = soak.soak(*pair, minutes=0.05, windows=4)
+    assert any("largest state error" in problem for problem in result.problems)
 
 
 @pytest.mark.slow
-def test_two_networks(made, pair, capsys):
+def test_two_different_networks_are_one_line(made, pair, capsys):
     assert soak.main([str(pair[0]), "--reference", str(made("stsm", "fp32").path), "--minutes", "0.01"]) == 2
     assert "must be the same network, with states" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_the_harness_is_measured(pair, capsys):
+def test_the_cost_of_the_timed_loop_is_measured(pair, capsys):
     assert harness.main([*map(str, pair), "--rounds", "3", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [figure["goal"] for figure in found["figures"]] == [1.02, 1.02]
-    assert all(0.2 < figure["value"] < 5 for figure in found["figures"])
-    assert len(found["milliseconds"]) == 4
+    report = json.loads(capsys.readouterr().out)
+    assert [figure["goal"] for figure in report["figures"]] == [1.02, 1.02]
+    assert all(0.2 < figure["value"] < 5 for figure in report["figures"])
+    assert len(report["milliseconds"]) == 4

@@ -1,4 +1,4 @@
-"""The table of targets: what is converted is kept, what cannot be had says why, and only runtimes are timed."""
+"""The table of targets: artifacts are kept, a missing artifact has a reason, and only real runtimes are timed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeshift.checkpoints.source import untrained_source
 
 
 @pytest.mark.slow
-def test_what_is_there_is_not_converted_again(
+def test_artifacts_of_the_same_weights_are_not_converted_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxscript")
@@ -35,17 +35,17 @@ def test_what_is_there_is_not_converted_again(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.onnx")} != stamps
 
 
-def test_what_cannot_be_had_says_why() -> None:
+def test_a_row_without_an_artifact_has_the_reason() -> None:
     row = targets.Row(target="x", precision="fp16", reason="x has no fp16")
     assert targets.cells(row) == ("x", "fp16", "-", "-", "-", "-", "-", "-", "x has no fp16")
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [(("--precisions", "int4"), "--precisions int4"), (("--targets", "tflit"), "unknown target 'tflit'; did you mean")],
 )
-def test_nonsense_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: tuple[str, ...], says: str
+def test_an_unknown_precision_or_target_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: tuple[str, ...], message: str
 ) -> None:
     assert targets.main(["--out", str(tmp_path), *line]) == 2
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err

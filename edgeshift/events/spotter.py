@@ -155,21 +155,21 @@ class Spotter:
 
 def describe_rule(rule: RuleSpec, labels: Sequence[str]) -> str:
     """Return the event rule of a model with these labels in words."""
-    pause = f"after that, nothing is announced for at least {rule.hold_off:g} s and until"
+    pause = f"After an event, nothing is announced for at least {rule.hold_off:g} s and until"
     if rule.memory is None:
         words = (
             f"the label with the largest mean probability over {_frames(rule.window)} is announced when its mean "
-            f"reaches {rule.threshold:g}; {pause} its mean is below {rule.threshold:g}"
+            f"reaches {rule.threshold:g}. {pause} its mean is below {rule.threshold:g}"
         )
     else:
         words = (
-            f"a gesture is announced when a product of two probabilities reaches {rule.threshold:g}: that of all "
-            f"gestures together, averaged over {_frames(rule.window)}, and that of the most likely gesture by the mean "
-            f"logits of the last {_frames(rule.memory)} since the last event; {pause} the first of the two is below "
-            f"{rule.threshold:g}"
+            f"a gesture is announced when its score reaches {rule.threshold:g}. The score has two factors: the mean "
+            f"probability of all gestures together over {_frames(rule.window)}, and the probability of the most likely "
+            f"gesture by the mean logits of the last {_frames(rule.memory)}, without frames before the last event. "
+            f"{pause} the first factor is below {rule.threshold:g}"
         )
     none = rule.none or (NONE if NONE in labels else None)
-    return words if none is None else f"{words}; {none!r} means no gesture"
+    return words if none is None else f"{words}. {none!r} means no gesture"
 
 
 def _frames(count: int) -> str:

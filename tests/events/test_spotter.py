@@ -141,15 +141,15 @@ def test_with_a_memory_of_one_frame_the_score_is_the_probability_of_the_label():
 
 def test_describe_rule_puts_a_rule_into_words():
     assert describe_rule(rule(window=3, threshold=0.5, hold_off=1.0), NAMES) == (
-        "the label with the largest mean probability over 3 frames is announced when its mean reaches 0.5; after that, "
-        "nothing is announced for at least 1 s and until its mean is below 0.5; 'none' means no gesture"
+        "the label with the largest mean probability over 3 frames is announced when its mean reaches 0.5. After an "
+        "event, nothing is announced for at least 1 s and until its mean is below 0.5. 'none' means no gesture"
     )
     with_memory = msgspec.structs.replace(rule(window=1, threshold=0.6, hold_off=0.5, none="idle"), memory=12)
     assert describe_rule(with_memory, ("a", "b", "idle")) == (
-        "a gesture is announced when a product of two probabilities reaches 0.6: that of all gestures together, "
-        "averaged over 1 frame, and that of the most likely gesture by the mean logits of the last 12 frames since the "
-        "last event; after that, nothing is announced for at least 0.5 s and until the first of the two is below 0.6; "
-        "'idle' means no gesture"
+        "a gesture is announced when its score reaches 0.6. The score has two factors: the mean probability of all "
+        "gestures together over 1 frame, and the probability of the most likely gesture by the mean logits of the last "
+        "12 frames, without frames before the last event. After an event, nothing is announced for at least 0.5 s and "
+        "until the first factor is below 0.6. 'idle' means no gesture"
     )
     assert describe_rule(rule(), ("a", "b")).endswith("is below 0.6")
 

@@ -27,6 +27,8 @@ for library in ("OMP", "OPENBLAS"):  # networks in tests are small: more threads
 #: Groups of tests that start first, the longest at the beginning, so that two processes end at about the same time. The
 #: tests of a target's conversions and runtimes are one group, so that one process makes its artifacts.
 TARGET_GROUPS = ("executorch", "coreml", "tflite", "onnx")
+#: The test that runs first: it converts to all targets, and leaves its artifacts to the other tests.
+FIRST_TEST = "test_every_target_in_one_table"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,12 +43,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item.nodeid]))
     if WORKER:
-        items.sort(key=lambda item: _position(groups[item.nodeid]))
+        items.sort(key=lambda item: (_position(groups[item.nodeid]), item.name != FIRST_TEST))
 
 
 def _group(item: pytest.Item) -> str:
     """Return the target of a test of conversions or runtimes, or the folder of another test."""
     folder, *_ = item.path.relative_to(TESTS).parts
+    if item.name == FIRST_TEST:
+        return TARGET_GROUPS[0]
     if folder in ("converters", "runtimes"):
         path = item.nodeid.replace("tensorrt", "onnx").replace("/mil/", "/coreml/")
         return next((target for target in TARGET_GROUPS if target in path), folder)

@@ -1,4 +1,4 @@
-"""Weights of shift models: read from any public layout, written as our own safetensors file.
+"""Weights of shift models. They are read from any known layout, and written as edgeshift's own safetensors file.
 
 Importing this package needs no torch.
 """
@@ -29,12 +29,12 @@ def load(path: str | os.PathLike[str], **options: Unpack[LoadOptions]) -> Checkp
 
     Args:
         path: a ``torch.save`` file, zip or legacy, or a safetensors file; at most 2 GiB.
-        options: what the file does not say, or what is to differ from it; see ``LoadOptions``. For example
+        options: facts that the file does not record, or that replace recorded ones; see ``LoadOptions``. For example
             ``load("weights.pth", model="tsm_mobilenet_v2", new_head=10)``.
 
     Raises:
         CheckpointError: the file cannot be read, is damaged, has no known layout, or contradicts the options.
-        ModelError: ``model`` is unknown, or cannot take ``size``.
+        ModelError: ``model`` is unknown, or does not support frames of ``size``.
         RuntimeMissingError: torch or safetensors is not installed.
     """
     require_packages("reading or writing weights")
@@ -47,8 +47,8 @@ def load_for_streaming(path: str | os.PathLike[str], **options: Unpack[LoadOptio
     """Read a weights file as ``load`` does, and refuse bi-directional weights unless ``stream_bidirectional`` is True.
 
     Raises:
-        CheckpointError: as ``load``; also bi-directional weights. The message names the choices.
-        ModelError, RuntimeMissingError: as ``load``.
+        CheckpointError: the weights are bi-directional (the message names the choices), or ``load`` fails.
+        ModelError, RuntimeMissingError: ``load`` fails.
     """
     checkpoint = load(path, **options)
     from edgeshift.checkpoints.loader import require_streamable
@@ -65,9 +65,9 @@ def save(
     half: bool = False,
     **facts: Any,
 ) -> str:
-    """Write our own safetensors file: the weights, and what is needed to build and run the network again.
+    """Write edgeshift's own safetensors file: the weights, and all facts that are needed to build and run the network.
 
-    The file appears under its final name only when it is complete. The same arguments give the same bytes. Examples::
+    The file gets its final name only when it is complete. The same arguments give the same bytes. Examples::
 
         save("gestures.safetensors", network, labels=["left", "right", "none"], frame_spacing=0.25)
         save("copy.safetensors", checkpoint.network, checkpoint.description, training=checkpoint.training)
@@ -76,7 +76,7 @@ def save(
         path: the file to write; an existing one is replaced.
         network: a network that can be trained. A deployed network, with folded batch norms, cannot be saved.
         description: what is known about the weights; None: only ``facts``.
-        training: how the weights were trained, {topic: words}, at most 64 entries: data and their hash, seed, versions.
+        training: how the weights were trained, {topic: text}, at most 64 entries, such as data, their hash and seed.
         half: store the weights of convolutions and the head as float16, which halves the file. They are read back as
             float32.
         facts: fields of ``ModelDescription`` that differ from ``description``.
@@ -85,8 +85,7 @@ def save(
         The SHA-256 of the file, as ``load`` reports it.
 
     Raises:
-        CheckpointError: a fact that does not fit the network, weights that are not finite, or a file that cannot be
-            written.
+        CheckpointError: a fact does not fit the network, the weights are not finite, or the file cannot be written.
         RuntimeMissingError: torch or safetensors is not installed.
     """
     require_packages("reading or writing weights")
@@ -96,7 +95,7 @@ def save(
 
 
 def require_packages(work: str) -> None:
-    """Raise RuntimeMissingError, which names the work, if torch or safetensors is not installed."""
+    """Raise RuntimeMissingError if torch or safetensors is not installed. ``work`` says what needs them."""
     for package in ("torch", "safetensors"):
         try:
             __import__(package)

@@ -1,4 +1,4 @@
-"""``Checkpoint``: a network with its weights and what is known about them. It is what is trained on and converted."""
+"""``Checkpoint``: a network with its weights and what is known about them. Training and conversion start from one."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Checkpoint:
     """A network with its weights and what is known about them.
 
     Attributes:
-        network: the network in evaluation mode. ``config.bidirectional`` records the slots the weights were trained
-            with, ``config.streamed_bidirectional`` whether the slots of the future are filled instead.
+        network: the network in evaluation mode. ``config.bidirectional`` tells whether the weights were trained with
+            slots for the future, and ``config.streamed_bidirectional`` whether these slots now hold the fill.
         description: labels, frames, frame spacing, event rule and origin of the weights.
-        layout: the layout that the weights file was recognised as.
-        notes: what a user should know before trusting the network, one line each.
-        training: how the weights were trained, {topic: words}: data and their hash, seed, versions. Empty: not known.
+        layout: name of the layout of the weights file.
+        notes: warnings about the network, one line each.
+        training: how the weights were trained, {topic: text}, such as data, their hash and the seed; empty: not known.
     """
 
     network: ShiftNetwork
@@ -43,8 +43,8 @@ class Checkpoint:
 
         Args:
             target: name of the target.
-            precision: precision of the artifact. A converter replaces the tensors that it quantizes.
-            step: the step function that is converted; None: the network's own.
+            precision: precision of the artifact. All tensors are float32; a converter replaces those that it quantizes.
+            step: the step function that is converted; None: the step function of the network.
         """
         from msgspec.structs import asdict
 
@@ -74,20 +74,20 @@ class Checkpoint:
 
 
 class LoadOptions(TypedDict, total=False):
-    """Options of ``edgeshift.checkpoints.load``. One that is left out, or None, is taken from the file.
+    """Options of ``edgeshift.checkpoints.load``. If an option is left out or None, its value is taken from the file.
 
     Attributes:
-        model: a registry name such as ``tsm_mobilenet_v2``. Weights that were trained with a shift load only as that
-            shift; weights that were trained without one load as any.
-        size: height and width of the frames the network is to run on, pixels; 224 if the file does not say.
+        model: a registry name such as ``tsm_mobilenet_v2``. Weights that were trained with a shift load only with this
+            shift; weights that were trained without a shift load with any.
+        size: height and width of the frames that the network will take, pixels; 224 if the file does not say.
         labels: one label per output.
         new_head: number of outputs of an untrained head that replaces the file's head.
-        bidirectional: whether the weights were trained with bi-directional slots. MIT's and mmaction2's tensor names
-            are the same for both; they are taken as bi-directional. Weights without a shift: past-only.
-        stream_bidirectional: make bi-directional weights streamable: the past stays at its own slot, and the slot of
-            the future holds the fill (zeros for TSM). Past-only weights are not changed.
-        fit: how frames are fitted; "crop", which public models are tested with, if the file does not say.
-        order: channel order of the frames the weights were trained on; "rgb" if the file does not say.
+        bidirectional: whether the weights were trained with slots for the future. The tensor names of MIT and mmaction2
+            do not show this: True is assumed for their shifted networks, and False for weights without a shift.
+        stream_bidirectional: whether bi-directional weights are changed so that they can stream: the past stays in its
+            slot, and the slot of the future holds the fill (zeros for TSM). Past-only weights are not changed.
+        fit: how frames are fitted. If the file does not say, "crop", with which public models are tested.
+        order: channel order of the frames that the weights were trained on; "rgb" if the file does not say.
         frame_spacing: seconds between the frames of a training clip.
     """
 

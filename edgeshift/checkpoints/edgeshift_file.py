@@ -1,6 +1,6 @@
-"""Our own weights file: safetensors with one metadata entry, ``edgeshift``, which is a JSON document.
+"""edgeshift's own weights file: safetensors with one metadata entry, ``edgeshift``, which is a JSON object.
 
-The tensors have torchvision's names, which are also those of our backbones, so that other tools can read them.
+The tensors have the names of our backbones. These are torchvision's names, so that other tools can use the file.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ MAX_METADATA = 4 << 20
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The metadata of a file: ``ModelDescription`` with every fact optional, and in one flat object.
+    """The metadata of a file: the facts of ``ModelDescription`` in one flat object. All but ``config`` are optional.
 
-    Files of other layouts get such a record as well, filled with what their names reveal.
+    For a file of another layout, the loader makes such a record from the names of the file and of its tensors.
     """
 
     version: Literal[1] = 1
@@ -73,7 +73,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def own_layout(backbone: str) -> Layout:
-    """Return our own layout, in which every tensor has our own name."""
+    """Return the layout of our own files, in which every tensor has the name that it has in the backbone."""
     return Layout("edgeshift", backbone, str, (HEADS[backbone],))
 
 
@@ -81,7 +81,7 @@ def read_metadata(file: WeightsFile) -> Metadata | None:
     """Return the metadata of one of our own files; None: the file has another layout.
 
     Raises:
-        CheckpointError: the metadata are too large, of another version, or not valid.
+        CheckpointError: the metadata are too large, have another version, or are not valid.
     """
     text = file.metadata.get(KEY)
     if text is None:
@@ -155,19 +155,18 @@ def _encode(
     data = msgspec.json.encode(metadata)
     if len(data) > MAX_METADATA:
         raise ValueError(f"its description is {len(data):,} bytes; the limit is {MAX_METADATA:,}")
-    # What is written must read back, so the code that reads also checks the limits here.
-    msgspec.json.decode(data, type=Metadata)
+    msgspec.json.decode(data, type=Metadata)  # checks the limits: every file that is written can be read back
     return data.decode()
 
 
 def _tensors(path: Path, network: ShiftNetwork, *, half: bool) -> dict[str, Tensor]:
     config = network.config
     state = network.backbone.state_dict()
-    unexpected = set(state) ^ set(backbone_shapes(config.backbone, config.width, config.rounding))
-    if unexpected:
+    different = set(state) ^ set(backbone_shapes(config.backbone, config.width, config.rounding))
+    if different:
         raise refusal(
             path,
-            f"cannot be saved: tensor {min(unexpected)} makes it another network than {config.name}; save the network "
+            f"cannot be saved: tensor {min(different)} is missing or is not a part of {config.name}; save the network "
             "before it is deployed",
         )
     tensors = {}

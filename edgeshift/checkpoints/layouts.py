@@ -5,8 +5,9 @@ temporal-shift-module (``ops/models.py``, ``archs/mobilenet_v2.py``, ``online_de
 tonylins/pytorch-mobilenet-v2, torchvision, and mmaction2 (``models/backbones/resnet_tsm.py``,
 ``mobilenet_v2_tsm.py``). Our own names are torchvision's.
 
-MIT and mmaction2 wrap a shifted layer in a module that stores it as ``net``. So ``.net`` in a name records that the
-network was trained with a shift, and at which place. Both shift in both directions, with the future in the first slot.
+MIT and mmaction2 wrap a shifted layer in a module that stores it as ``net``. So ``.net`` in a name shows that the
+network was trained with a shift, and at which place. Both systems train with a bi-directional shift, whose first slot
+holds the future.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ import torch
 from edgeshift.models import ModelConfig, build
 from edgeshift.models.config import Rounding
 
-#: Our name of the head of each backbone.
+#: {backbone: our name of its head}.
 HEADS = {"mobilenet_v2": "classifier.1", "resnet50": "fc"}
-#: A counter of batch norm that old files lack and inference does not need.
+#: End of the name of a batch norm's batch counter. Old files lack these counters, and inference does not need them.
 COUNTER = ".num_batches_tracked"
 
 Shapes = dict[str, tuple[int, ...]]
@@ -38,13 +39,13 @@ class Layout:
     Attributes:
         name: name of the system; several layouts share it.
         backbone: our name of the backbone.
-        rename: returns the file's name of a tensor, given our name. It is not used for the head.
+        rename: function that maps our name of a tensor to its name in the file. It is not used for the head.
         heads: possible names of the head in the file, the most likely one first; empty: the file has no head.
-        table: the shift table the weights were trained with; "tsn": no shift.
-        bidirectional: whether that shift also reads the future.
-        classes: number of outputs of the head by which this layout is recognised; None: any number.
-        channel_order: channel order of the frames the weights were trained on.
-        file_name: True if MIT's training script chose the name of the file, which then says more.
+        table: the shift table that the weights were trained with; "tsn": no shift.
+        bidirectional: whether this shift also reads the future.
+        classes: number of outputs that the head must have for this layout to be recognised; None: any number.
+        channel_order: channel order of the frames that the weights were trained on.
+        file_name: whether MIT's training script names the file, so that ``mit_name`` can read the name.
     """
 
     name: str
@@ -82,17 +83,17 @@ class Layout:
 
 @lru_cache(maxsize=32)
 def backbone_shapes(backbone: str, width: float = 1.0, rounding: Rounding = "torchvision") -> Shapes:
-    """Return {our name: shape} of every tensor of a backbone with a head of 2 outputs. No weights are allocated."""
+    """Return {our name: shape} of every tensor of a backbone with 2 outputs. No memory is allocated for weights."""
     with torch.device("meta"):
         network = build(ModelConfig("tsn", backbone, 2, width=width, rounding=rounding))
     return {name: tuple(tensor.shape) for name, tensor in network.backbone.state_dict().items()}
 
 
 def recognise(keys: Set[str], classes: Callable[[str], int | None]) -> Layout | None:
-    """Return the layout whose names are most similar to the names in a file; None: no layout shares half of them.
+    """Return the layout whose names are most similar to the names in a file; None: no similarity is above one half.
 
-    The similarity is the share of common names (intersection over union). A file with one tensor missing or too many is
-    therefore still recognised, and the error can name that tensor.
+    The similarity is the share of common names (intersection over union). So a file with one missing or additional
+    tensor is still recognised, and the error can name this tensor.
 
     Args:
         keys: names in the file, without the prefix "module.".
@@ -122,7 +123,7 @@ _LAYER = re.compile(r"\b(conv|bn)(\d)\.(\w+)$")
 
 
 def _block(name: str) -> tuple[int, int, int, str] | None:
-    """Return (block, convolution in the block, 0 for the convolution or 1 for its norm, parameter) of our name."""
+    """Split our name into (block, convolution in the block, 0 for the convolution or 1 for its norm, parameter)."""
     match = _BLOCK.fullmatch(name)
     if not match:
         return None
@@ -189,10 +190,10 @@ LAYOUTS: tuple[Layout, ...] = (
     # MIT's script leaves the head in the backbone if it trains without dropout.
     *_with_and_without_shift("mit-training", "mobilenet_v2", _mit, ("new_fc", "base_model.classifier"), file_name=True),
     *_with_and_without_shift("mit-training", "resnet50", _mit_resnet, ("new_fc", "base_model.fc"), file_name=True),
-    # It differs from an online network only in its head: public online networks have 27 outputs (Jester).
+    # A network of tonylins has the names of MIT's online network, but 1000 outputs instead of 27 (Jester) or no head.
     Layout("tonylins", "mobilenet_v2", _flat, ("classifier", "classifier.1"), classes=1000),
     Layout("tonylins", "mobilenet_v2", _flat, ()),
-    # MIT's demo feeds it BGR frames and calls them RGB, so the order it was trained on is not documented.
+    # MIT's demo feeds this network BGR frames and calls them RGB, so it is not documented which order it needs.
     Layout("mit-online", "mobilenet_v2", _flat, ("classifier",), "tsm", channel_order="unknown"),
     Layout("torchvision", "mobilenet_v2", str, ("classifier.1",)),
     Layout("torchvision", "resnet50", str, ("fc",)),

@@ -1,4 +1,4 @@
-"""From a weights file to a checkpoint: choose the network, load its weights, and collect what is known about them."""
+"""Turn a weights file into a checkpoint: choose the network, load its weights, and collect the known facts."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.video.fit import FrameSpec
 
-#: Outputs of the head that a file without a head gets by default: the 27 classes of the Jester data set.
+#: Default number of outputs for a file without a head: the classes of the Jester data set.
 CLASSES = 27
-#: Seed of a new head, so that the same options give the same network.
+#: Seed of a new head. It is fixed, so that the same options give the same network.
 SEED = 0
 
 
@@ -53,21 +53,21 @@ def require_streamable(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> 
     """Return the checkpoint, unless its network needs future frames.
 
     Raises:
-        CheckpointError: it does. The message names the choices.
+        CheckpointError: the network needs future frames. The message names the choices.
     """
     if any(table.future for table in checkpoint.network.tables.values()):
         raise refusal(
             Path(path),
-            f"cannot stream: it is a bi-directional {checkpoint.config.name}, which needs frames that have not been "
-            "taken yet. Either train or fine-tune the past-only form and load that; or pass --stream-bidirectional, "
-            "which keeps the past at its own slot and fills the slot of the future (with zeros for TSM); accuracy "
-            "drops until the network is fine-tuned",
+            f"cannot stream: it is a bi-directional {checkpoint.config.name}, which needs future frames. Either train "
+            "or fine-tune the past-only form, and load its weights; or pass --stream-bidirectional, which keeps the "
+            "past in its slot and fills the slot of the future (with zeros for TSM); accuracy drops until the network "
+            "is fine-tuned",
         )
     return checkpoint
 
 
 def _read_record(file: WeightsFile, *, head: bool) -> tuple[Match, Metadata, bool]:
-    """Return the tensors, what is known about them, and whether the file is one of our own."""
+    """Return the tensors, the facts that the file records, and whether it is one of our own files."""
     metadata = read_metadata(file)
     if metadata is not None:
         config = metadata.config
@@ -125,8 +125,8 @@ def _build(file: WeightsFile, config: ModelConfig, match: Match) -> ShiftNetwork
     try:
         config = msgspec.convert(msgspec.to_builtins(config), ModelConfig)  # checks the ranges of replaced fields
     except msgspec.ValidationError as error:
-        what = f"{config.name} with {config.classes} outputs and frames of {config.size} pixels"
-        raise ModelError(f"cannot build {what}: {error}") from error
+        wanted = f"{config.name} with {config.classes} outputs and frames of {config.size} pixels"
+        raise ModelError(f"cannot build {wanted}: {error}") from error
     try:
         network = build(config, seed=SEED)
     except ShiftError as error:
@@ -140,7 +140,7 @@ def _build(file: WeightsFile, config: ModelConfig, match: Match) -> ShiftNetwork
 def _describe(
     file: WeightsFile, match: Match, recorded: Metadata, config: ModelConfig, options: LoadOptions
 ) -> ModelDescription:
-    """Return the file's facts, replaced by the options and completed with what is usual."""
+    """Return the description. Each fact is taken from the options, or else from the file, or else from a default."""
     has_head = match.classes is not None
     trained = recorded.trained and has_head and config.table == recorded.config.table
     labels = _labels(file, recorded if has_head else None, config, options)
@@ -177,7 +177,7 @@ def _labels(file: WeightsFile, recorded: Metadata | None, config: ModelConfig, o
 
 
 def _rule(recorded: Metadata, labels: tuple[str, ...]) -> RuleSpec | None:
-    """Return the file's event rule, with the new name of its label for no gesture if the outputs were renamed."""
+    """Return the event rule of the file. If the outputs were renamed, so is the rule's label for no gesture."""
     if recorded.rule is None or recorded.labels is None or labels == recorded.labels:
         return recorded.rule
     idle = recorded.rule.no_gesture_index(recorded.labels)
@@ -197,7 +197,7 @@ def _notes(config: ModelConfig, recorded: Metadata, *, has_head: bool) -> tuple[
         notes.append(f"the slots are taken as {slots}, as requested: the file does not record them")
     if config.streamed_bidirectional:
         notes.append(
-            "bi-directional weights are streamed: the past is at its own slot, the fill in the slot of the future; "
+            "bi-directional weights are streamed: the past is in its own slot, and the fill in the slot of the future; "
             "accuracy drops until the network is fine-tuned"
         )
     if recorded.channel_order == "unknown":

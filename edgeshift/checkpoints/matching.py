@@ -1,4 +1,4 @@
-"""Match the tensors of a file with the tensors of a backbone: all of them, or an error that names one that differs."""
+"""Match the tensors of a file with the tensors of a backbone. Either all match, or an error names one that does not."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def match_tensors(
 
     Args:
         file: the file that was read.
-        layout: the layout of the file; None: the most similar of all known ones.
+        layout: the layout of the file; None: the most similar one of all known layouts.
         sizes: (width, rounding) pairs to try; None: all known pairs.
-        head: False: leave out the head of the file, if there is one.
+        head: whether to use the head of the file. False: it is left out.
 
     Raises:
-        CheckpointError: no layout is similar enough, or a tensor is missing, unexpected, mis-shaped, not of numbers or
-            not finite. The message has the name that the tensor has in the file.
+        CheckpointError: no layout is similar enough, or a tensor is missing or unexpected, or has a wrong shape, a
+            wrong type or values that are not finite. The message has the name of the tensor in the file.
     """
     prefix = _PARALLEL if sum(key.startswith(_PARALLEL) for key in file.tensors) * 2 > len(file.tensors) else ""
     layout = layout or _recognise(file, prefix)
@@ -70,7 +70,7 @@ def match_tensors(
     tensors = {name: file.tensors[file_name] for name, file_name in names.items() if file_name in file.tensors}
     classes = _classes(file, names.get(f"{our_head}weight"))
     width, rounding = _find_size(file, layout, names, tensors, classes, sizes)
-    # Shapes come before values: a hostile tensor of a few bytes can claim a huge shape.
+    # Values are checked after shapes, because a hostile tensor of a few bytes can claim a huge shape.
     state = {name: _checked(file, names[name], tensor) for name, tensor in tensors.items()}
     return Match(layout, state, classes, width, rounding)
 
@@ -108,21 +108,21 @@ def _find_size(
     classes: int | None,
     sizes: tuple[tuple[float, Rounding], ...] | None,
 ) -> tuple[float, Rounding]:
-    """Return the first width at which all shapes fit. If none does, the error is about the best of them."""
+    """Return the first (width, rounding) that fits all shapes. If none does, report one error of the closest pair."""
     scalable = layout.backbone == "mobilenet_v2"
     if sizes is None:
         pairs = tuple((width, rounding) for width in WIDTHS for rounding in ROUNDINGS)
         sizes = pairs if scalable else ((1.0, "torchvision"),)
-    fewest: tuple[list[str], float, Rounding] | None = None
+    closest: tuple[list[str], float, Rounding] | None = None
     for width, rounding in sizes:
         shapes = backbone_shapes(layout.backbone, width, rounding)
         wrong = [name for name, t in tensors.items() if tuple(t.shape) != _shape(layout, shapes, name, classes)]
         if not wrong:
             return width, rounding
-        if fewest is None or len(wrong) < len(fewest[0]):
-            fewest = (wrong, width, rounding)
-    assert fewest is not None
-    (first, *_), width, rounding = fewest
+        if closest is None or len(wrong) < len(closest[0]):
+            closest = (wrong, width, rounding)
+    assert closest is not None
+    (first, *_), width, rounding = closest
     expected = list(_shape(layout, backbone_shapes(layout.backbone, width, rounding), first, classes))
     at = f" at width {width:g}" if scalable else ""
     reason = f"tensor {quote(names[first])} has shape {list(tensors[first].shape)}, not {expected}{at}"
@@ -148,8 +148,8 @@ def _classes(file: WeightsFile, head: str | None) -> int | None:
 def _checked(file: WeightsFile, name: str, tensor: Tensor) -> Tensor:
     """Return the tensor as float32, or a batch counter as int64."""
     counter = name.endswith(COUNTER)
-    right = not tensor.is_complex() if counter else tensor.is_floating_point()
-    if tensor.layout != torch.strided or tensor.device.type != "cpu" or not right:
+    valid_type = not tensor.is_complex() if counter else tensor.is_floating_point()
+    if tensor.layout != torch.strided or tensor.device.type != "cpu" or not valid_type:
         kind = "whole numbers" if counter else "floating-point numbers"
         raise file.error(f"tensor {quote(name)} holds {tensor.dtype}, not plain {kind}; export it unquantized")
     if counter:

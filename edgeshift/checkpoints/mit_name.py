@@ -1,8 +1,8 @@
-"""File names of MIT's training script, which say more than the names of the tensors.
+"""File names of MIT's training script. They contain facts that the tensors do not show.
 
-``TSM_<data>_<modality>_<arch>[_shift<div>_<place>][_tpool]_<consensus>_segment<T>_e<epochs>[_...][_dense][_nl]`` is
-what ``main.py`` of mit-han-lab/temporal-shift-module builds. Published files have such a name. The script itself writes
-``ckpt[.best].pth.tar`` into a folder of that name.
+``main.py`` of mit-han-lab/temporal-shift-module builds names of this form:
+``TSM_<data>_<modality>_<arch>[_shift<div>_<place>][_tpool]_<consensus>_segment<T>_e<epochs>[_...][_dense][_nl]``.
+Published files have such a name. The script itself writes ``ckpt[.best].pth.tar`` into a folder with such a name.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _NAME = re.compile(
 
 
 def clip_frames(file: WeightsFile, layout: Layout) -> int | None:
-    """Return the number of frames of a training clip; None: the layout is not MIT's, or the name does not say.
+    """Return the number of frames of a training clip; None: the layout is not MIT's, or the name has another form.
 
     Raises:
-        CheckpointError: by its name the network has a part that edgeshift cannot build, or the name and the tensors
-            disagree on whether it was trained with a shift.
+        CheckpointError: according to the name, the network has a part that edgeshift cannot build; or only one of the
+            name and the tensors shows a shift.
     """
     if not layout.file_name:
         return None

@@ -1,4 +1,4 @@
-"""The network that is converted if no weights file is named: the shipped one, or an untrained one."""
+"""The network that is converted if no weights file is given: one with shipped weights, or an untrained one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ UNTRAINED_WEIGHTS = "untrained: random weights from a fixed seed"
 def default_source(
     model: str = DEFAULT_MODEL, *, size: int | None = None, width: float | None = None, depth: int | None = None
 ) -> Checkpoint:
-    """Return the weights that ship with edgeshift for a model, or an untrained network if none ship.
+    """Return the network with the weights that ship with edgeshift, or untrained if none ship for this model.
 
     Args:
         model: a registry name.
-        size: height and width of the frames, pixels; None: the size the weights were trained at.
+        size: height and width of the frames, pixels; None: the size that the weights were trained at.
         width: MobileNetV2's width multiplier of an untrained network. Shipped weights are not used if it is given.
         depth: TSAM's K of an untrained network. Shipped weights are not used if it is given.
 
@@ -48,7 +48,7 @@ def default_source(
 def untrained_source(
     model: str = DEFAULT_MODEL, *, size: int = DEFAULT_SIZE, width: float = 1.0, depth: int = 2
 ) -> Checkpoint:
-    """Return an untrained network with the labels of the drawn gestures. It can be converted, but answers at random.
+    """Return an untrained network with the labels of the drawn gestures. It can be converted, but recognises nothing.
 
     Args:
         model: a registry name.
@@ -69,7 +69,7 @@ def untrained_source(
 
     table, backbone = parse_name(model)
     config = ModelConfig(table, backbone, len(LABELS), size=size, width=width, depth=depth)
-    # Batch norm statistics hardly depend on the size of the clips; the memory they take does.
+    # Larger clips would take more memory and hardly change the statistics of the batch norms.
     clip_size = min(size, 224)
     clips = np.stack(drawn_clips(FrameSpec(clip_size, clip_size), len(LABELS), seed=5).frames)
     with one_thread():

@@ -1,4 +1,4 @@
-"""Read a weights file of any container as named tensors.
+"""Read a weights file, in the zip, legacy or safetensors format, as named tensors.
 
 The file is untrusted: its size is limited, its contents are checked, and nothing in it is executed.
 """
@@ -26,8 +26,8 @@ from edgeshift._system.files import sha256
 from edgeshift._system.text import is_printable
 from edgeshift.errors import CheckpointError
 
-#: Largest file that is read, and largest size that a compressed file may unpack to, bytes. A checkpoint of ResNet-50
-#: with its optimizer has 0.2 GiB.
+#: Largest size of a file, and of its contents when unpacked, bytes. A checkpoint of ResNet-50 with its optimizer has
+#: 0.2 GiB.
 MAX_BYTES = 2 << 30
 #: Largest header of a safetensors file (names, shapes and metadata), bytes.
 MAX_HEADER = 8 << 20
@@ -64,7 +64,7 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
     """Read a ``torch.save`` file (zip or legacy) or a safetensors file.
 
     Raises:
-        CheckpointError: there is no such file, it is larger than ``MAX_BYTES``, damaged, of another kind, or holds
+        CheckpointError: the file does not exist, is larger than ``MAX_BYTES``, is damaged, has another format, or holds
             anything but named tensors.
     """
     path = Path(path)
@@ -145,7 +145,7 @@ def _torch(path: Path, data: bytes) -> object:
 
 
 def _check_zip(path: Path, data: bytes) -> None:
-    """Check what torch does not: a flipped bit, and a small file that unpacks to a huge one."""
+    """Check for faults that torch does not notice: a flipped bit, and a small file that unpacks to a huge one."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -166,7 +166,7 @@ def _check_zip(path: Path, data: bytes) -> None:
                             pass
     except CheckpointError:
         raise
-    except Exception as error:  # so does a damaged zip file
+    except Exception as error:  # a damaged zip file raises errors of any type
         raise refusal(path, f"is damaged or cut short: {_line(error)}; download or export it again") from error
 
 
@@ -216,7 +216,7 @@ class _Header(msgspec.Struct):
 def _line(error: BaseException) -> str:
     """Return the first sentence of a library's error, or its type if it has no text."""
     text = " ".join(str(error).split())
-    if "WeightsUnpickler error:" in text:  # before it stands torch's advice, which is to execute the file
+    if "WeightsUnpickler error:" in text:  # the text before it advises to load the file with code execution
         text = text.partition("WeightsUnpickler error:")[2].strip()
     text = text.split(". ")[0].split(" Check the documentation")[0][:120].rstrip(".")
     return f"{type(error).__name__} {text}" if isinstance(error, KeyError) or not text else text

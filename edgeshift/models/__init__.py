@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKBONES", "MODELS", "ModelConfig", "build", "parse_name"]
 
-#: Registry names: every shift table on every backbone.
+#: Registry names: one for each pair of a shift table and a backbone.
 MODELS = tuple(f"{table}_{backbone}" for backbone in BACKBONES for table in TABLES)
 
 
@@ -22,7 +22,7 @@ def parse_name(name: str) -> tuple[str, str]:
     """Split a registry name: ``tsm_mobilenet_v2`` into ``("tsm", "mobilenet_v2")``.
 
     Raises:
-        ModelError: the name is unknown. The message has the most similar names.
+        ModelError: the name is unknown. The message suggests similar names.
     """
     if name not in MODELS:
         raise ModelError(unknown("model", name, MODELS))
@@ -34,8 +34,8 @@ def build(config: ModelConfig, *, seed: int | None = None) -> ShiftNetwork:
     """Build a network in evaluation mode with random weights.
 
     Args:
-        config: the network.
-        seed: seed of the weights; None: other weights each time.
+        config: the configuration of the network.
+        seed: seed of the weights; None: each call gives other weights.
 
     Raises:
         ShiftError: at this width, a place has too few channels for the shift table.
@@ -51,6 +51,6 @@ def build(config: ModelConfig, *, seed: int | None = None) -> ShiftNetwork:
     with torch.random.fork_rng(devices=[]):
         if seed is not None:
             torch.manual_seed(seed)
-        kind = getattr(importlib.import_module(module), name)
-        backbone = kind(config.classes, **{option: getattr(config, option) for option in kind.OPTIONS})
+        make = getattr(importlib.import_module(module), name)
+        backbone = make(config.classes, **{option: getattr(config, option) for option in make.OPTIONS})
     return ShiftNetwork(config, backbone).eval()

@@ -19,6 +19,7 @@ BACKBONES = {
     "mobilenet_v2": "edgeshift.models.mobilenet_v2:MobileNetV2",
     "resnet50": "edgeshift.models.resnet50:ResNet50",
 }
+#: Smallest height and width of a frame, pixels.
 SMALLEST_SIZE = 64
 
 Name = Annotated[str, msgspec.Meta(max_length=64)]
@@ -35,13 +36,13 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         classes: number of outputs.
         size: height and width of the frames that the network takes, pixels.
         bidirectional: whether the weights were trained with slots for the future as well as for the past.
-        streamed_bidirectional: bi-directional weights are streamed, with the fill in the slots of the future.
-        depth: TSAM's K, the number of past frames.
+        streamed_bidirectional: whether bi-directional weights are streamed; the slots of the future then hold the fill.
+        depth: TSAM's K, the number of past frames that a place reads.
         fill: the value where a neighbour does not exist; None: the default of the shift table.
         width: MobileNetV2's width multiplier.
-        rounding: how MobileNetV2 rounds its scaled widths.
-        mean: mean that is subtracted from RGB values of 0 to 255.
-        std: standard deviation that they are then divided by.
+        rounding: the rule by which MobileNetV2 rounds its scaled widths; see ``MobileNetV2``.
+        mean: mean of each colour, which is subtracted from RGB values of 0 to 255.
+        std: standard deviation of each colour, by which the difference is divided.
     """
 
     table: Name

@@ -1,7 +1,7 @@
-"""The cost of a model: parameters, arithmetic and states, counted on the model itself.
+"""The cost of a model: its parameters, its arithmetic and the size of its states, counted on the network itself.
 
-Arithmetic is counted in two ways. Multiply-adds are those of convolutions and linear layers, counted by PyTorch's flop
-counter; after batch norms are folded, they are most of the work. The "FLOPs" of papers are counted as MMCV's tools do:
+Arithmetic is counted in two ways. PyTorch's flop counter gives the multiply-adds of convolutions and linear layers,
+which are most of the work once batch norms are folded. The "FLOPs" of papers are counted as MMCV's tools count them:
 multiply-adds, plus two for each value of a batch norm and one for each value of an activation or a pooling.
 """
 
@@ -20,11 +20,11 @@ aten = torch.ops.aten
 
 
 def _per_value(count: int) -> Any:
-    """Return a rule that counts ``count`` for each input value, doubled, as the flop counter doubles multiply-adds."""
+    """Return a rule that counts ``2 * count`` per input value, because the flop counter counts 2 per multiply-add."""
     return lambda shape, *_args, **_kwargs: 2 * count * math.prod(shape)
 
 
-#: The operators that MMCV counts besides multiply-adds.
+#: Rules for the operators that MMCV counts in addition to multiply-adds.
 POINTWISE = {
     aten.native_batch_norm: _per_value(2),
     aten._native_batch_norm_legit_no_training: _per_value(2),
@@ -43,7 +43,7 @@ class Cost:
     Attributes:
         parameters: number of trainable values, including the head and the scale and offset of batch norms.
         multiply_adds: multiply-adds of convolutions and linear layers.
-        paper_flops: the same plus pointwise layers, as MMCV counts.
+        paper_flops: multiply-adds plus the work of pointwise layers, as MMCV counts it.
         state_values: number of values that are carried from frame to frame.
     """
 
@@ -54,7 +54,7 @@ class Cost:
 
 
 def cost(config: ModelConfig) -> Cost:
-    """Return the cost of a model, without computing anything.
+    """Return the cost of a model. The network runs on PyTorch's meta device, which computes shapes but no values.
 
     Raises:
         ModelError, ShiftError: the model cannot be built.
@@ -67,10 +67,9 @@ def cost(config: ModelConfig) -> Cost:
             meta(frame)
         with FlopCounterMode(display=False, custom_mapping=POINTWISE) as paper_counter:
             meta(frame)
-    values = sum(torch.Size(shape).numel() for shape in network.state_shapes().values())
     return Cost(
-        sum(p.numel() for p in network.parameters()),
-        counter.get_total_flops() // 2,
-        paper_counter.get_total_flops() // 2,
-        values,
+        parameters=sum(p.numel() for p in network.parameters()),
+        multiply_adds=counter.get_total_flops() // 2,
+        paper_flops=paper_counter.get_total_flops() // 2,
+        state_values=sum(torch.Size(shape).numel() for shape in network.state_shapes().values()),
     )

@@ -1,6 +1,6 @@
 """The step function as it is deployed: batch norms and normalisation are folded into convolutions.
 
-Every converter exports this form. Except for rounding it computes the same as the trained network.
+Every converter exports this form. It computes the same as the trained network, except for rounding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
 
     Args:
         network: any shift model. The copy is in evaluation mode.
-        fresh: see ``edgeshift.models.shift_layers.StepShift``.
+        fresh: compute every next state with an operator of its own; ``StepShift`` says why.
 
     Raises:
         ShiftError: the network needs future frames.
@@ -36,12 +36,12 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
 
 
 class RawStem(nn.Module):
-    """The first convolution, with the normalisation folded in, on frames with values 0 to 255.
+    """The first convolution with the normalisation folded in. It takes frames with values 0 to 255.
 
-    ``conv((x - mean) / std)`` equals ``conv'(x)`` with the scale in the weights and the mean in the bias, except at the
-    border: there the padding must be the mean, not black. So the frame is padded with the mean, by concatenating
-    constant rows and columns. That copies the frame twice, which is cheaper than arithmetic on every pixel
-    (``docs/lab/step-cost.md`` has the measurements).
+    ``conv((x - mean) / std)`` equals ``conv'(x)``, which has the scale in its weights and the mean in its bias, except
+    at the border: the original pads with zeros after the normalisation, so here the padding must be the mean. Constant
+    rows and columns of the mean are therefore concatenated to the frame. This copies the frame twice, which is cheaper
+    than arithmetic on every pixel (``docs/lab/step-cost.md`` has the measurements).
 
     Args:
         conv: the first convolution of the network.
@@ -67,14 +67,14 @@ class RawStem(nn.Module):
             ("right", total, after),
         ):
             if height and width:
-                # Stored channels last, as mobile runtimes compute, so that no transpose of a constant is exported.
+                # Mobile runtimes compute channels last; in this order the constant is exported without a transpose.
                 border = mean.permute(0, 2, 3, 1).expand(1, height, width, 3).contiguous()
                 self.register_buffer(name, border, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [N, 3, size, size], values 0 to 255, to [N, out, H, W]."""
-        for before, after, dim in (("top", "bottom", 2), ("left", "right", 3)):
-            parts = [self._border(before, x), x, self._border(after, x)]
+        """Map frames [N, 3, size, size], values 0 to 255, to features [N, out, H, W]."""
+        for first, last, dim in (("top", "bottom", 2), ("left", "right", 3)):
+            parts = [self._border(first, x), x, self._border(last, x)]
             x = torch.cat([part for part in parts if part is not None], dim)
         y: Tensor = self.conv(x)
         return y

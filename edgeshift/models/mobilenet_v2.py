@@ -1,7 +1,7 @@
 """MobileNetV2 (Sandler et al., CVPR 2018) with a place in every block that TSM shifts.
 
-Layer names are torchvision's, so that its checkpoints load unchanged. The places are those of MIT's online model: the
-input of the residual branch, in blocks with expansion and a residual connection. The identity is not shifted.
+The layers have torchvision's names, so that its checkpoints load unchanged. As in MIT's online model, each block with
+an expansion and a residual connection has a place: the input of its residual branch. The identity path is not shifted.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class MobileNetV2(nn.Module):
     Args:
         classes: number of outputs of the head.
         width: the width multiplier.
-        rounding: how scaled widths become multiples of 8. torchvision rounds to the nearest (never more than 10% down)
-            and scales the stem; MIT rounds up and does not scale the stem. They agree only at width 1.0.
+        rounding: how scaled widths become multiples of 8. "torchvision" rounds to the nearest one, but not down by more
+            than 10%, and scales the stem; "mit" rounds up and does not scale the stem. Both agree only at width 1.0.
         dropout: dropout rate before the head, in training.
     """
 
@@ -73,8 +73,8 @@ class MobileNetV2(nn.Module):
         """Return the stem, the blocks and the last convolution, in this order."""
         return list(self.features)
 
-    def features_read(self) -> list[Features]:
-        """Return the features between blocks that residual connections tie together (``models.slot_migration``)."""
+    def feature_maps(self) -> list[Features]:
+        """Return the feature maps between blocks, with the layers that write and read them."""
         blocks = [block for block in self.features if isinstance(block, InvertedResidual)]
         groups: list[list[InvertedResidual]] = []
         for block in blocks:
@@ -117,7 +117,7 @@ class InvertedResidual(nn.Module):
 
     @property
     def last_norm(self) -> nn.Module | None:
-        """The last batch norm of the residual branch; None: there is no residual branch."""
+        """The last batch norm of the residual branch; None: the block has no residual connection."""
         return self.conv[-1] if self.residual else None
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
@@ -136,9 +136,11 @@ def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int
 
 
 def _nearest(value: float) -> int:
+    """Return the nearest multiple of 8, at least 8 and at least 90% of the value."""
     rounded = max(8, int(value + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * value else rounded
 
 
 def _up(value: float) -> int:
+    """Return the smallest multiple of 8 that is not below the value."""
     return -int(-value // 8) * 8

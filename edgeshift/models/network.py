@@ -1,7 +1,7 @@
 """A backbone with shift tables and normalisation, in two forms: for whole clips and for one frame at a time.
 
-The backbone calls ``shift(place, x)`` at each place, and this module decides what the call does. Nothing is stored
-between calls: the clip form needs no states, and the step form returns them.
+The backbone calls ``shift(place, x)`` at each place, and each form passes its own ``shift`` function. Neither form
+stores anything between calls: the clip form needs no states, and the step form takes and returns them.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from edgeshift.shift import ShiftTable
 #: ``shift(place, x)`` returns x, [N, C, H, W], with its channels shifted.
 Shift = Callable[[str, Tensor], Tensor]
 
-#: Name of the additional state of tables that must know how many frames there were.
+#: Name of an additional state that records how many frames there were. Only tables with the fill "keep" need it.
 SEEN = "state_seen"
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features that several layers write and read, so that their channels can only be reordered in all of them.
+    """A feature map that several layers write and read. Its channels can only be reordered in all of them at once.
 
     Attributes:
-        places: the places at which these features are shifted.
-        writers: convolutions and batch norms whose outputs are these features.
-        readers: layers whose inputs are these features.
+        places: the places at which the feature map is shifted.
+        writers: the convolutions and batch norms that output it or one of its summands.
+        readers: the layers that take it as input.
     """
 
     places: tuple[str, ...]
@@ -40,10 +40,10 @@ class Features:
 
 
 class ShiftNetwork(nn.Module):
-    """A shift model.
+    """A temporal-shift network.
 
     Args:
-        config: what defines the network.
+        config: the configuration of the network, including its shift table.
         backbone: ``backbone(x, shift)`` maps normalised frames to logits.
 
     Attributes:
@@ -55,9 +55,9 @@ class ShiftNetwork(nn.Module):
         self.config = config
         self.normalise: nn.Module = Normalise(config.mean, config.std)
         self.backbone = backbone
-        self._visited: dict[int, dict[str, tuple[int, ...]]] = {}
+        self._shapes: dict[int, dict[str, tuple[int, ...]]] = {}  # {size of the frames: what _place_shapes returns}
         self.tables: dict[str, ShiftTable] = {
-            place: config.shift_table(shape[1]) for place, shape in self._visit(SMALLEST_SIZE).items()
+            place: config.shift_table(shape[1]) for place, shape in self._place_shapes(SMALLEST_SIZE).items()
         }
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -78,12 +78,16 @@ class ShiftNetwork(nn.Module):
         return logits.reshape(batch, frames, -1)
 
     def state_shapes(self, size: int | None = None, batch: int = 1) -> dict[str, tuple[int, ...]]:
-        """Return {name: shape [N, C, H, W]} of the states for frames of this size; empty for TSN."""
+        """Return {name: shape [N, C, H, W]} of the states for frames of this size; empty for TSN.
+
+        Raises:
+            ModelError: the size is below 64.
+        """
         size = self.config.size if size is None else size
         if size < SMALLEST_SIZE:
             raise ModelError(f"frames of {size}x{size} are too small; the smallest size is {SMALLEST_SIZE}")
         shapes: dict[str, tuple[int, ...]] = {}
-        for place, shape in self._visit(size).items():
+        for place, shape in self._place_shapes(size).items():
             channels = self.tables[place].state_channels
             if channels:
                 shapes[f"state_{place}"] = (batch, channels, *shape[2:])
@@ -92,13 +96,13 @@ class ShiftNetwork(nn.Module):
             shapes[SEEN] = (batch, depth, 1, 1)
         return shapes
 
-    def _visit(self, size: int) -> dict[str, tuple[int, ...]]:
-        """Return {place: shape of its features} for one frame, found by running the backbone without computing.
+    def _place_shapes(self, size: int) -> dict[str, tuple[int, ...]]:
+        """Return {place: shape of its features} for one frame, by a run of the backbone on the meta device.
 
         The result is cached, because every new stream needs it.
         """
-        if size in self._visited:
-            return self._visited[size]
+        if size in self._shapes:
+            return self._shapes[size]
         shapes: dict[str, tuple[int, ...]] = {}
 
         def record(place: str, x: Tensor) -> Tensor:
@@ -112,7 +116,7 @@ class ShiftNetwork(nn.Module):
             meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
             torch.func.functional_call(self.backbone, meta, (torch.empty(1, 3, size, size), record))
         self.backbone.train(training)
-        self._visited[size] = shapes
+        self._shapes[size] = shapes
         return shapes
 
 
@@ -135,11 +139,11 @@ class Normalise(nn.Module):
 class Step(nn.Module):
     """The step function: ``step(frame, *states) -> (logits, *next_states)``.
 
-    This is what every converter exports. It shares the weights of the network and holds no states.
+    Every converter exports this module. It shares the weights of the network and stores no states.
 
     Args:
         network: a network in evaluation mode.
-        fresh: see ``StepShift``.
+        fresh: compute every next state with an operator of its own; ``StepShift`` says why.
 
     Attributes:
         state_names: names of the states, in the order of the arguments and results.
@@ -168,20 +172,20 @@ class Step(nn.Module):
             raise ModelError(f"the step function takes {len(self.state_names)} states, not {len(states)}")
         current = dict(zip(self.state_names, states, strict=True))
         seen = current.get(SEEN)
-        following: dict[str, Tensor] = {}
+        next_states: dict[str, Tensor] = {}
 
         def shift(place: str, x: Tensor) -> Tensor:
             name = f"state_{place}"
             y: Tensor
             y, state = self.shifts[place](x, current.get(name), seen)
             if state is not None:
-                following[name] = state
+                next_states[name] = state
             return y
 
         logits = self.network.backbone(self.network.normalise(frame), shift)
         if seen is not None:
-            following[SEEN] = torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
-        return (logits, *(following[name] for name in self.state_names))
+            next_states[SEEN] = torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
+        return (logits, *(next_states[name] for name in self.state_names))
 
     def start(self, size: int | None = None, batch: int = 1) -> tuple[Tensor, ...]:
         """Return the states at the start of a stream: zeros, in the order of ``state_names``."""

@@ -1,6 +1,6 @@
 """ResNet-50 (He et al., CVPR 2016) with a place in every block. As in torchvision, the 3x3 convolution has the stride.
 
-The places are those of TSM's "blockres": before conv1 of each residual block. The identity is not shifted.
+The places are those that TSM calls "blockres": the input of conv1 in each block. The identity path is not shifted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edgeshift.models.network import Features, Shift
 
+#: (width, blocks, stride of the first block) of each stage. A block has EXPANSION * width output channels.
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 EXPANSION = 4
 
@@ -59,8 +60,8 @@ class ResNet50(nn.Module):
         stem = nn.ModuleList([self.conv1, self.bn1])
         return [stem, *(self.get_submodule(f"layer{number}") for number in range(1, len(STAGES) + 1))]
 
-    def features_read(self) -> list[Features]:
-        """Return the features between blocks that residual connections tie together (``models.slot_migration``)."""
+    def feature_maps(self) -> list[Features]:
+        """Return the feature maps between blocks, with the layers that write and read them."""
         stages = [list(self.get_submodule(f"layer{number}").children()) for number in range(1, len(STAGES) + 1)]
         groups: list[list[nn.Module]] = [[], *stages]
         features = []

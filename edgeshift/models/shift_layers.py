@@ -5,8 +5,8 @@
     t-1  [a0 b0 c0]                       state [a0]      state' [a1]
     t    [a1 b1 c1]  ->  [a0 b1 c1]       frame [a1 b1 c1]  ->  [a0 b1 c1]
 
-The step form never writes into a buffer, because exporters drop such writes without an error. The next state is an
-output instead.
+The step form returns the next state as an output. It never writes into a buffer, because exporters drop such writes
+without an error.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def shift_clip(x: Tensor, table: ShiftTable) -> Tensor:
 class StepShift(nn.Module):
     """Shift one frame: ``(x, state, seen) -> (y, next state)``.
 
-    The state holds, for each age of 1 to ``depth`` frames in turn, the channels of the rows that need features of that
-    age, in row order:  [age 1: rows with dt >= 1 | age 2: rows with dt >= 2 | ...].
+    The state is ordered by the age of its features in frames. For each age, from 1 to ``depth``, it has the channels of
+    all rows that still need features of this age, in row order:  [age 1: rows with dt >= 1 | age 2: dt >= 2 | ...].
 
-    Moves in height and width are one depthwise 3x3 convolution with one-hot kernels. Mobile runtimes have no cheaper
-    operator that moves a picture by one pixel. Adjacent unmoved channels are part of the convolution, because one
-    operator over more channels is faster than a slice and a concatenation (``docs/lab/step-cost.md`` has the
-    measurements).
+    Shifts by one pixel in height or width are computed by a depthwise 3x3 convolution with one-hot kernels, because
+    mobile runtimes have no cheaper operator for them. The convolution also copies adjacent channels that are not
+    shifted, because one operator over more channels is faster than a slice and a concatenation
+    (``docs/lab/step-cost.md`` has the measurements).
 
     Args:
         table: a shift table without rows that read the future.
@@ -61,8 +61,8 @@ class StepShift(nn.Module):
         super().__init__()
         table.require_streamable()
         self.table = table
-        self.moves = _runs(table)
-        for start, stop in self.moves.items():
+        self.convolutions = _convolved_channels(table)
+        for start, stop in self.convolutions.items():
             self.register_buffer(f"kernel_{start}", _one_hot(table, start, stop), persistent=False)
         if fresh and table.state_channels:
             self.register_buffer("copy", torch.ones(table.state_channels, 1, 1, 1), persistent=False)
@@ -73,7 +73,7 @@ class StepShift(nn.Module):
         Args:
             x: features of the frame, [N, C, H, W].
             state: [N, table.state_channels, H, W]; None if the table needs no state.
-            seen: [N, depth, 1, 1], 1 at index k-1 if there is a frame k steps back, else 0. Only rows with the fill
+            seen: [N, depth, 1, 1], 1 at index k-1 if there was a frame k steps ago, else 0. Only rows with the fill
                 "keep" read it.
 
         Returns:
@@ -82,35 +82,36 @@ class StepShift(nn.Module):
         if not self.table.rows:
             return x, None
         ages = _ages(self.table, state)
-        parts, at = [], 0
+        parts, done = [], 0  # the channels below `done` are computed
         for start, stop, row in self.table.pieces():
-            if start < at:
-                continue  # part of the convolution before
-            at = stop
-            if start in self.moves:
-                at = self.moves[start]
+            if start < done:
+                continue
+            done = stop
+            if start in self.convolutions:
+                done = self.convolutions[start]
                 kernel = self.get_buffer(f"kernel_{start}")
-                parts.append(F.conv2d(x[:, start:at], kernel, padding=1, groups=at - start))
+                parts.append(F.conv2d(x[:, start:done], kernel, padding=1, groups=done - start))
             elif row is None:
                 parts.append(x[:, start:stop])
             elif row.dt:
                 parts.append(_step_row(x[:, start:stop], row, ages[row.dt][row], seen))
             else:
                 parts.append(_clip_row(x[:, start:stop], row))
-        following = _next_state(x, self.table, ages)
-        if following is not None and hasattr(self, "copy"):
-            following = F.conv2d(following, self.get_buffer("copy"), groups=following.shape[1])
-        return torch.cat(parts, 1), following
+        next_state = _next_state(x, self.table, ages)
+        if next_state is not None and hasattr(self, "copy"):
+            next_state = F.conv2d(next_state, self.get_buffer("copy"), groups=next_state.shape[1])
+        return torch.cat(parts, 1), next_state
 
 
 def _clip_row(x: Tensor, row: Row) -> Tensor:
+    """Shift the channels of one row in a clip. A row that does not read other frames also shifts a single frame."""
     if row.dt is None:
         return torch.zeros_like(x)
     return _move(x, 1, row.dt, row) if row.dt else _move(_move(x, -2, row.dh, row), -1, row.dw, row)
 
 
 def _move(x: Tensor, dim: int, by: int, row: Row) -> Tensor:
-    """Return ``y[i] = x[i - by]`` along one axis. Where ``i - by`` does not exist, y is 0 or, to keep, ``x[i]``."""
+    """Return ``y[i] = x[i - by]`` along one axis. Where ``i - by`` does not exist, ``y[i]`` is the fill of the row."""
     size = x.shape[dim]
     steps = min(abs(by), size)
     if not steps:
@@ -121,24 +122,25 @@ def _move(x: Tensor, dim: int, by: int, row: Row) -> Tensor:
     return torch.cat((edge, rest) if by > 0 else (rest, edge), dim)
 
 
-def _runs(table: ShiftTable) -> dict[int, int]:
-    """Return {start: stop} of the adjacent channels that one 3x3 depthwise convolution can produce."""
+def _convolved_channels(table: ShiftTable) -> dict[int, int]:
+    """Return {start: stop} of each run of channels that one depthwise 3x3 convolution computes."""
     runs: dict[int, int] = {}
-    begin, moving = None, False
-    for start, _, row in [*table.pieces(), (table.channels, table.channels, Row(1, 0, 0, 0, 0))]:
-        near = row is not None and row.dt == 0 and row.fill == "zero" and max(abs(row.dh), abs(row.dw)) == 1
-        if row is None or near:
+    begin, shifts = None, False
+    end = (table.channels, table.channels, Row(1, 0, 0, 0, 0))  # a row in time, which ends the last run
+    for start, _, row in [*table.pieces(), end]:
+        by_one_pixel = row is not None and row.dt == 0 and row.fill == "zero" and max(abs(row.dh), abs(row.dw)) == 1
+        if row is None or by_one_pixel:
             begin = start if begin is None else begin
-            moving = moving or near
+            shifts = shifts or by_one_pixel
         else:
-            if begin is not None and moving:
+            if begin is not None and shifts:
                 runs[begin] = start
-            begin, moving = None, False
+            begin, shifts = None, False
     return runs
 
 
 def _one_hot(table: ShiftTable, start: int, stop: int) -> Tensor:
-    """Return kernels [stop - start, 1, 3, 3] that read ``x[h - dh, w - dw]``, or the centre if nothing moves."""
+    """Return kernels [stop - start, 1, 3, 3] that read ``x[h - dh, w - dw]``, or ``x[h, w]`` for unshifted channels."""
     kernel = torch.zeros(stop - start, 1, 3, 3)
     kernel[:, 0, 1, 1] = 1
     for row in table.space:
@@ -150,6 +152,7 @@ def _one_hot(table: ShiftTable, start: int, stop: int) -> Tensor:
 
 
 def _step_row(x: Tensor, row: Row, past: Tensor, seen: Tensor | None) -> Tensor:
+    """Return the past features of a row, or its fill as long as the frame that the row reads does not exist."""
     if row.fill == "zero":
         return past  # the state starts as zeros, which are the fill
     assert seen is not None and row.dt is not None, "networks whose tables count frames have the state `seen`"
@@ -167,7 +170,7 @@ def _ages(table: ShiftTable, state: Tensor | None) -> dict[int, dict[Row, Tensor
         ages[age] = {}
         for row in table.past:
             if row.dt is not None and row.dt >= age:
-                # If one row is the whole state, it is not sliced: the slice would become an operator.
+                # A row that is the whole state is not sliced, because exporters would keep the slice as an operator.
                 whole = row.channels == table.state_channels
                 ages[age][row] = state if whole else state[:, at : at + row.channels]
                 at += row.channels
@@ -175,6 +178,7 @@ def _ages(table: ShiftTable, state: Tensor | None) -> dict[int, dict[Row, Tensor
 
 
 def _next_state(x: Tensor, table: ShiftTable, ages: dict[int, dict[Row, Tensor]]) -> Tensor | None:
+    """Return the features of this frame as age 1, followed by those of the state, which become one frame older."""
     if not ages:
         return None
     parts = [x[:, row.start : row.stop] for row in table.past]

@@ -1,9 +1,9 @@
 """Turn bi-directional weights into past-only ones: move the channels that hold the past to the past-only slot.
 
 A bi-directional TSM holds the future in the first group of channels and the past in the second; a past-only TSM holds
-the past in the first group. The order of channels is arbitrary, but all blocks of a stage add to the same features. So
-the channels of a stage are reordered together, in every layer that writes or reads them. The channels that held the
-future are then not shifted, which fine-tuning must compensate.
+the past in the first group. The order of channels is arbitrary if all layers agree on it. The blocks of a stage add to
+one feature map, so its channels are reordered in every layer that writes or reads it. The channels that held the future
+are no longer shifted, and the network must be fine-tuned to compensate for this.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from edgeshift.shift import Row, ShiftTable
 def past_first(network: ShiftNetwork) -> ShiftNetwork:
     """Return a past-only network with the weights of a bi-directional one.
 
-    On a clip it computes the same as the bi-directional network would if its future channels were not shifted.
+    It gives the logits that the bi-directional network would give if the channels of the future were not shifted.
 
     Args:
         network: a bi-directional network. It is not changed.
 
     Raises:
-        ModelError: the network is past-only, or its table has past groups of another size in its past-only form (STSM).
+        ModelError: the network is past-only, or the past-only form of its table gives another number of channels to the
+            past (STSM).
     """
     config = network.config
     if not config.bidirectional or config.table == "tsn":
         raise ModelError(f"this {config.name} is already past-only")
-    moved = build(msgspec.structs.replace(config, bidirectional=False, streamed_bidirectional=False))
-    moved.load_state_dict(network.state_dict())
-    for features in moved.backbone.features_read():  # type: ignore[operator]
-        places = [place for place in features.places if place in moved.tables]
-        if places:
-            order = torch.tensor(_order(config.shift_table(moved.tables[places[0]].channels), moved.tables[places[0]]))
-            _reorder(features, order)
-    return moved
+    result = build(msgspec.structs.replace(config, bidirectional=False, streamed_bidirectional=False))
+    result.load_state_dict(network.state_dict())
+    for features in result.backbone.feature_maps():  # type: ignore[operator]
+        tables = [result.tables[place] for place in features.places if place in result.tables]
+        if tables:
+            _reorder(features, torch.tensor(_order(config.shift_table(tables[0].channels), tables[0])))
+    return result
 
 
 def _order(bidirectional: ShiftTable, past_only: ShiftTable) -> list[int]:
@@ -50,9 +50,9 @@ def _order(bidirectional: ShiftTable, past_only: ShiftTable) -> list[int]:
         if match is None:
             before, after = (sum(r.channels for r in table.past) for table in (bidirectional, past_only))
             raise ModelError(
-                f"bi-directional {bidirectional.name} gives the past {before} of {past_only.channels} channels, "
-                f"past-only {after}: reordering channels cannot turn one into the other; start from weights without a "
-                "shift, or train past-only"
+                f"the past has {before} of {past_only.channels} channels in a bi-directional {bidirectional.name}, and "
+                f"{after} in a past-only one: reordering channels cannot turn one into the other; start from weights "
+                "without a shift, or from past-only weights"
             )
         rows.remove(match)
         sources.update(zip(range(row.start, row.stop), range(match.start, match.stop), strict=True))

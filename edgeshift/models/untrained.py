@@ -1,9 +1,9 @@
 """Random weights for checks: an untrained network whose logits depend on the frame and on the states.
 
 A deep network with plain random weights is useless for checks: after fifty layers its logits hardly depend on the
-frame, and any two runtimes agree on them. Here the statistics of the batch norms are measured on real input, so that
-every layer keeps its variance. Each residual branch starts small, as in Goyal et al., "Accurate, Large Minibatch SGD"
-(2017, section 5.1), so that small differences do not grow from layer to layer.
+frame, so any two runtimes agree on them. Here the statistics of the batch norms are measured on real input, so that
+the features have the same variance after every layer. Residual branches have a small scale, as in Goyal et al.,
+"Accurate, Large Minibatch SGD" (2017, section 5.1), so that small differences do not grow from layer to layer.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from edgeshift.models import ModelConfig, build
 from edgeshift.models.network import ShiftNetwork
 
-#: Initial scale of the last batch norm of a residual branch.
-BRANCH = 0.3
+#: Scale of the last batch norm of a residual branch.
+BRANCH_SCALE = 0.3
 
 
 def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> ShiftNetwork:
@@ -37,7 +37,7 @@ def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> Shi
                     module.weight.abs_()  # positive depthwise filters blur; random signs would make them high-pass
             last = getattr(module, "last_norm", None)  # only blocks with a residual branch have this attribute
             if last is not None:
-                last.weight.fill_(BRANCH)
+                last.weight.fill_(BRANCH_SCALE)
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # None: a plain average over all input
@@ -51,9 +51,9 @@ def initial_network(config: ModelConfig, clips: Tensor, *, seed: int = 0) -> Shi
 
 
 def _aim_head(network: ShiftNetwork, clips: Tensor) -> None:
-    """Point the head's weights along the directions in which the features vary most, two classes per direction.
+    """Point the head's weights along the directions in which the features vary most, two classes in each direction.
 
-    Along random directions the features would hardly vary, and rounding would decide the label.
+    Along random directions the features would hardly vary, and rounding errors would decide the label.
     """
     head = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
     inputs: list[Tensor] = []
@@ -62,9 +62,9 @@ def _aim_head(network: ShiftNetwork, clips: Tensor) -> None:
     hook.remove()
     features = torch.cat(inputs)
     mean = features.mean(0)
-    _, spread, directions = torch.linalg.svd(features - mean, full_matrices=False)
+    _, scales, directions = torch.linalg.svd(features - mean, full_matrices=False)
     classes = torch.arange(head.out_features)
     sign = 1.0 - 2.0 * (classes % 2)
     chosen = directions[(classes // 2) % len(directions)]
-    head.weight.copy_(sign[:, None] * chosen * (len(features) ** 0.5 / spread[0]))
+    head.weight.copy_(sign[:, None] * chosen * (len(features) ** 0.5 / scales[0]))
     head.bias.copy_(-head.weight @ mean)

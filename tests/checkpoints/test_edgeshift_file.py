@@ -1,4 +1,4 @@
-"""Our own weights file: what is saved can be loaded, and its metadata are not trusted."""
+"""edgeshift's own weights file can be saved and loaded again, and its metadata are not trusted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from edgeshift.video.fit import FrameSpec
 
 
 def network(config: ModelConfig | None = None) -> ShiftNetwork:
-    """A network of its own, whose logits depend on the frame."""
+    """Return a new network whose logits depend on the frame."""
     return copy.deepcopy(networks.network(config or ModelConfig("tsm", "mobilenet_v2", 3)))
 
 
@@ -40,7 +40,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_public_surface() -> None:
+def test_public_names() -> None:
     names = ["Checkpoint", "LoadOptions", "load", "load_for_streaming", "require_packages", "save"]
     assert checkpoints.__all__ == names
     assert all(callable(getattr(checkpoints, name)) for name in names)
@@ -102,10 +102,10 @@ def test_rule_and_training_are_saved(tmp_path: Path) -> None:
     assert (loaded.description.rule, loaded.training) == (RULE, TRAINING)
     spec = checkpoints.load(path, size=64).describe("test")
     assert spec.rule == RULE
-    # If the outputs are renamed, the rule's label for no gesture gets the new name.
+    # If the outputs are renamed, so is the rule's label for no gesture.
     renamed = checkpoints.load(path, labels=["links", "rechts", "nichts"]).description.rule
     assert renamed is not None and renamed.none == "nichts"
-    # The rule does not fit an untrained head.
+    # An untrained head has no rule.
     assert checkpoints.load(path, new_head=5).description.rule is None
 
 
@@ -119,7 +119,7 @@ def test_rule_and_training_are_optional(saved: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "reason"),
     [
         ({"rule": RuleSpec(window=4, threshold=0.6, none="idle")}, "'idle', is not one of the labels"),
         ({"rule": RuleSpec(window=0, threshold=0.6)}, "rule.window"),
@@ -133,16 +133,14 @@ def test_rule_and_training_are_optional(saved: Path) -> None:
         ({"training": {"seed": 7}}, "training"),
     ],
 )
-def test_a_rule_or_training_record_that_does_not_fit_is_refused(
-    options: dict[str, Any], words: str, tmp_path: Path
-) -> None:
+def test_an_invalid_rule_or_training_record_is_refused(options: dict[str, Any], reason: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be saved") as caught:
         checkpoints.save(tmp_path / "own.safetensors", network(), **{"labels": ["left", "right", "none"], **options})
-    assert words in str(caught.value) and str(caught.value).isprintable()
+    assert reason in str(caught.value) and str(caught.value).isprintable()
     assert not list(tmp_path.iterdir())
 
 
-def test_the_same_bytes_every_time_and_no_temporary_files(tmp_path: Path) -> None:
+def test_saving_gives_the_same_bytes_every_time_and_leaves_no_temporary_files(tmp_path: Path) -> None:
     source = network()
     digests = {checkpoints.save(tmp_path / "a.safetensors", source) for _ in range(2)}
     digests.add(checkpoints.save(tmp_path / "b.safetensors", source))
@@ -151,7 +149,7 @@ def test_the_same_bytes_every_time_and_no_temporary_files(tmp_path: Path) -> Non
 
 
 def test_other_tools_can_read_it(saved: Path) -> None:
-    """The names are torchvision's, and the library reads the metadata."""
+    """The tensor names are torchvision's, and the safetensors library reads the metadata."""
     assert set(load_file(saved)) == set(foreign.torchvision().state_dict())
     with safe_open(saved, "pt") as file:
         assert json.loads(file.metadata()["edgeshift"])["config"]["table"] == "tsm"
@@ -188,16 +186,16 @@ def test_weights_without_a_shift_load_as_any_table(tmp_path: Path) -> None:
 
 
 class TestSaveRefuses:
-    """Nothing that could not be loaded again is written."""
+    """No file is written that could not be loaded again."""
 
-    def refuses(self, path: Path, source: ShiftNetwork, reason: str, **more: Any) -> None:
+    def refuses(self, path: Path, source: ShiftNetwork, reason: str, **facts: Any) -> None:
         with pytest.raises(CheckpointError) as caught:
-            checkpoints.save(path, source, **more)
+            checkpoints.save(path, source, **facts)
         assert reason in str(caught.value) and str(caught.value).isprintable()
         assert not path.exists() and not path.is_symlink()
 
     @pytest.mark.parametrize(
-        ("more", "reason"),
+        ("facts", "reason"),
         [
             ({"labels": ["a"]}, "cannot be saved: 1 labels for 3 outputs"),
             ({"labels": ["a", "b", "\x1b[2J"]}, "label '\\x1b[2J' is not 1 to 256 printable characters"),
@@ -211,8 +209,8 @@ class TestSaveRefuses:
             ({"consensus": "max"}, "Invalid enum value 'max' - at `$.consensus`"),
         ],
     )
-    def test_description(self, tmp_path: Path, more: dict[str, Any], reason: str) -> None:
-        self.refuses(tmp_path / "w.safetensors", network(), reason, **more)
+    def test_description(self, tmp_path: Path, facts: dict[str, Any], reason: str) -> None:
+        self.refuses(tmp_path / "w.safetensors", network(), reason, **facts)
 
     def test_not_finite(self, tmp_path: Path) -> None:
         source = network()
@@ -223,12 +221,12 @@ class TestSaveRefuses:
         folded = deploy(network()).network
         self.refuses(tmp_path / "w.safetensors", folded, "save the network before it is deployed")
 
-    def test_place_that_is_no_folder(self, tmp_path: Path) -> None:
+    def test_parent_that_is_not_a_folder(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("kept")
         self.refuses(tmp_path / "file" / "w.safetensors", network(), "cannot be written: ")
         assert (tmp_path / "file").read_text() == "kept"
 
-    def test_failing_disk_leaves_the_old_file(
+    def test_the_old_file_is_kept_if_the_disk_is_full(
         self, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = tmp_path / "w.safetensors"

@@ -1,4 +1,4 @@
-"""Networks whose logits depend on the frame and on the states, and clips that change, for the tests of models."""
+"""Clips that change over time, and networks whose logits depend on the frame and on the states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgeshift.models.untrained import initial_network
 
 
 def clips(batch: int, frames: int, size: int, seed: int = 0) -> Tensor:
-    """Return [batch, frames, 3, size, size], whole numbers 0 to 255: coarse noise that blends into other noise."""
+    """Return [batch, frames, 3, size, size], whole numbers 0 to 255: coarse noise that changes into other noise."""
     generator = torch.Generator().manual_seed(seed)
     first, last = torch.rand((2, batch, 1, 3, 7, 7), generator=generator)
     moving = torch.cat([first + (last - first) * t / max(1, frames - 1) for t in range(frames)], 1)
@@ -23,7 +23,7 @@ def clips(batch: int, frames: int, size: int, seed: int = 0) -> Tensor:
 
 
 def network(config: ModelConfig) -> ShiftNetwork:
-    """Return a network of this configuration. Networks of one backbone share their weights: do not change them."""
+    """Return a network of this configuration. Networks of one backbone share their weights, so do not change them."""
     return ShiftNetwork(config, _base(config.backbone, config.classes, config.width, config.rounding).backbone).eval()
 
 

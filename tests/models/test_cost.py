@@ -1,4 +1,4 @@
-"""The cost of models, compared with figures from the papers and with sums by hand."""
+"""The cost of models, compared with figures of the papers and with figures that are computed by hand."""
 
 from __future__ import annotations
 
@@ -28,32 +28,27 @@ def test_mobilenet_v2_with_27_classes():
 
 
 @pytest.mark.parametrize("table", ["tsn", "tsm", "stsm", "tsam"])
-def test_mobilenet_v2_as_the_papers_count(table):
-    """2.55 GFLOPs for a clip of 8 frames on Kinetics-400, for every table: shifts cost nothing."""
+def test_flops_of_mobilenet_v2_as_in_the_papers(table):
+    """A clip of 8 frames of Kinetics-400 costs 2.55 GFLOPs with every table, because shifts cost nothing."""
     counted = cost(ModelConfig(table, MBV2, 400))
     assert 2.55e9 <= round(8 * counted.paper_flops, -7) <= 2.56e9
     assert counted.parameters == 2_258_459 + (400 - 27) * 1281
 
 
 @pytest.mark.parametrize("table", ["tsn", "tsm"])
-def test_resnet50_as_the_papers_count(table):
+def test_flops_of_resnet50_as_in_the_papers(table):
     counted = cost(ModelConfig(table, R50, 400))
     assert counted.parameters == pytest.approx(24.33e6, abs=0.005e6)
     assert 8 * counted.paper_flops == pytest.approx(33.0e9, abs=0.05e9)
     assert counted.multiply_adds == pytest.approx(4.09e9, rel=0.01)
 
 
-def resnet50_state(size: int) -> int:
-    """By hand: an eighth of the channels of each block's input, at the size of that input."""
-    blocks = [(64, 4), *[(256, 4)] * 3, *[(512, 8)] * 4, *[(1024, 16)] * 6, *[(2048, 32)] * 2]
-    first = [(64, 4), (256, 4), (512, 8), (1024, 16)]
-    assert sorted(set(blocks) & set(first)) == first
-    return sum(channels // 8 * (size // shrink) ** 2 for channels, shrink in blocks)
-
-
 @pytest.mark.parametrize("size", [64, 224])
 def test_state_of_resnet50(size):
-    assert cost(ModelConfig("tsm", R50, 400, size=size)).state_values == resnet50_state(size)
+    """The states hold an eighth of the channels of each block's input, at the size of this input."""
+    blocks = [(64, 4), *[(256, 4)] * 3, *[(512, 8)] * 4, *[(1024, 16)] * 6, *[(2048, 32)] * 2]
+    expected = sum(channels // 8 * (size // shrink) ** 2 for channels, shrink in blocks)
+    assert cost(ModelConfig("tsm", R50, 400, size=size)).state_values == expected
 
 
 @pytest.mark.parametrize("table", ["tsm", "stsm"])
@@ -64,12 +59,12 @@ def test_state_of_mobilenet_v2(table):
 
 @pytest.mark.parametrize(("depth", "fill"), [(1, "keep"), (2, "zero"), (3, "keep")])
 def test_state_of_tsam(depth, fill):
-    # Channels and side of the ten shifted blocks at 224.
+    # (channels, side) of the input of the ten shifted blocks, for frames of 224x224.
     blocks = [(24, 56), *[(32, 28)] * 2, *[(64, 14)] * 3, *[(96, 14)] * 2, *[(160, 7)] * 2]
-    slots = depth * (depth + 1) // 2
-    wanted = sum(channels // 8 // depth * slots * side**2 for channels, side in blocks)
+    kept_frames = depth * (depth + 1) // 2
+    expected = sum(channels // 8 // depth * kept_frames * side**2 for channels, side in blocks)
     counted = cost(ModelConfig("tsam", MBV2, 27, depth=depth, fill=fill))
-    assert counted.state_values == wanted + (depth if fill == "keep" else 0)
+    assert counted.state_values == expected + (depth if fill == "keep" else 0)
 
 
 def test_tsn_has_no_states():
@@ -77,16 +72,16 @@ def test_tsn_has_no_states():
 
 
 def test_multiply_adds_by_hand():
-    """A change of the number of classes changes the head, and a change of the size the convolutions."""
+    """The number of classes changes only the cost of the head, and the frame size only that of the convolutions."""
     small, large = (cost(ModelConfig("tsm", MBV2, classes)).multiply_adds for classes in (27, 400))
     assert large - small == (400 - 27) * 1280
-    # 224 is seven times 32 and 96 three times: the cost of convolutions grows with the square.
-    other = cost(ModelConfig("tsm", MBV2, 27, size=96)).multiply_adds - 27 * 1280
-    assert (small - 27 * 1280) * 9 == other * 49
+    # 224 is 7 * 32, and 96 is 3 * 32. The cost of convolutions grows with the square of the size.
+    convolutions = cost(ModelConfig("tsm", MBV2, 27, size=96)).multiply_adds - 27 * 1280
+    assert (small - 27 * 1280) * 9 == convolutions * 49
 
 
-def test_the_papers_count_by_hand():
-    """Two per value of a batch norm, one per value of an activation and of the pooling, on top of multiply-adds."""
+def test_paper_flops_by_hand():
+    """They are multiply-adds, plus 2 per value of a batch norm, and 1 per value of an activation or the pooling."""
     config = ModelConfig("tsm", MBV2, 27, size=96)
     network, extra = build(config), []
     for layer in network.modules():
@@ -98,13 +93,13 @@ def test_the_papers_count_by_hand():
     assert cost(config).paper_flops == cost(config).multiply_adds + sum(extra) + pooled
 
 
-def test_width_is_counted():
+def test_a_narrower_network_costs_less():
     counts = [cost(ModelConfig("tsm", MBV2, 27, width=width)) for width in (0.5, 1.0)]
     assert counts[0].parameters < counts[1].parameters
     assert counts[0].multiply_adds < 0.4 * counts[1].multiply_adds
 
 
-def test_counting_has_no_side_effects():
+def test_counting_does_not_use_torchs_generator_and_default_device():
     torch.manual_seed(5)
     before = torch.get_rng_state()
     module.cost(ModelConfig("tsm", MBV2, 27, size=64))

@@ -1,4 +1,4 @@
-"""The deployed form computes the same as the trained network up to rounding, also at the borders."""
+"""The deployed form computes the same as the trained network except for rounding, also at the borders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from edgeshift.models import ModelConfig
 from edgeshift.models.deploy import RawStem, deploy
 from edgeshift.models.network import Normalise, ShiftNetwork, Step
 
-SIZES = [64, 65, 80, 96, 112, 113, 114, 144, 224]
 #: Largest difference, as a share of the range of the logits.
 TOLERANCE = 1e-4
 
@@ -24,7 +23,7 @@ def config(table: str, backbone: str, size: int, **options: object) -> ModelConf
 
 
 def pictures(size: int) -> dict[str, Tensor]:
-    """Return frames on which a wrong padding of the border shows."""
+    """Return frames that make a wrong padding of the border visible."""
     noise = networks.clips(1, 1, size)[:, 0]
     border = torch.full_like(noise, 20.0)
     border[:, :, [0, -1]] = border[:, :, :, [0, -1]] = 255.0
@@ -40,8 +39,8 @@ def pictures(size: int) -> dict[str, Tensor]:
     }
 
 
-def roll(step: Step, frames: list[Tensor]) -> list[Tensor]:
-    """Return the logits of the frames in turn, then the last states."""
+def run(step: Step, frames: list[Tensor]) -> list[Tensor]:
+    """Return the logits of each frame of a stream, followed by the last states."""
     states, results = step.start(), []
     with torch.inference_mode():
         for frame in frames:
@@ -50,12 +49,11 @@ def roll(step: Step, frames: list[Tensor]) -> list[Tensor]:
     return [*results, *states]
 
 
-def largest(ours: list[Tensor], theirs: list[Tensor]) -> float:
-    """Return the largest difference, as a share of the range of each tensor."""
-    assert [a.shape for a in ours] == [b.shape for b in theirs]
-    return max(
-        float((a - b).abs().max() / max(1e-3, float(b.max() - b.min()))) for a, b in zip(ours, theirs, strict=True)
-    )
+def largest(actual: list[Tensor], expected: list[Tensor]) -> float:
+    """Return the largest difference, as a share of the range of its tensor."""
+    assert [a.shape for a in actual] == [e.shape for e in expected]
+    pairs = zip(actual, expected, strict=True)
+    return max(float((a - e).abs().max() / max(1e-3, float(e.max() - e.min()))) for a, e in pairs)
 
 
 @pytest.mark.parametrize(
@@ -73,25 +71,23 @@ def largest(ours: list[Tensor], theirs: list[Tensor]) -> float:
 def test_equals_the_original(table, backbone, size):
     network = networks.network(config(table, backbone, size))
     frames = list(pictures(size).values())
-    want = roll(Step(network), frames)
-    got = roll(deploy(network), frames)
-    assert largest(got, want) <= TOLERANCE
-    assert largest(want[:1], want[1:2]) > 0.01, "the frames must give different logits"
+    expected = run(Step(network), frames)
+    assert largest(run(deploy(network), frames), expected) <= TOLERANCE
+    assert largest(expected[:1], expected[1:2]) > 0.01, "the frames must give different logits"
 
 
 @pytest.mark.parametrize(("width", "rounding"), [(0.5, "torchvision"), (1.4, "mit")])
 def test_equals_the_original_at_other_widths(width, rounding):
     network = networks.network(config("tsm", "mobilenet_v2", 113, width=width, rounding=rounding))
     frames = list(pictures(113).values())
-    assert largest(roll(deploy(network), frames), roll(Step(network), frames)) <= TOLERANCE
+    assert largest(run(deploy(network), frames), run(Step(network), frames)) <= TOLERANCE
 
 
 def test_equals_the_original_with_another_normalisation():
-    made = networks.network(config("tsm", "mobilenet_v2", 64))
-    odd = ModelConfig("tsm", "mobilenet_v2", 11, size=64, mean=(0.0, 127.5, 250.0), std=(1.0, 127.5, 30.0))
-    network = ShiftNetwork(odd, made.backbone).eval()
+    other = config("tsm", "mobilenet_v2", 64, mean=(0.0, 127.5, 250.0), std=(1.0, 127.5, 30.0))
+    network = ShiftNetwork(other, networks.network(config("tsm", "mobilenet_v2", 64)).backbone).eval()
     frames = list(pictures(64).values())
-    assert largest(roll(deploy(network), frames), roll(Step(network), frames)) <= TOLERANCE
+    assert largest(run(deploy(network), frames), run(Step(network), frames)) <= TOLERANCE
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -100,15 +96,14 @@ def test_deployed_step_equals_the_clip(fresh):
     clip = networks.clips(1, 10, 113)
     step = deploy(network, fresh=fresh)
     with torch.inference_mode():
-        want = network(clip)[0]
-    got = torch.cat(roll(step, list(clip[0][:, None]))[:10])
-    assert float((got - want).abs().max() / (want.max() - want.min())) <= TOLERANCE
+        expected = network(clip)[0]
+    assert largest([torch.cat(run(step, list(clip[0][:, None]))[:10])], [expected]) <= TOLERANCE
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [64, 65, 80, 96, 112, 113, 114, 144, 224])
 @pytest.mark.parametrize(("kernel", "stride", "pad"), [(3, 2, 1), (7, 2, 3), (3, 1, 1)], ids=["3/2", "7/2", "3/1"])
 def test_raw_stem(kernel, stride, pad, size):
-    """The first convolution alone, where an error at the border is not averaged away."""
+    """This tests the first convolution alone, because later layers would hide an error at the border."""
     torch.manual_seed(size)
     conv = nn.Conv2d(3, 5, kernel, stride, pad)
     normalise = Normalise((120.0, 115.0, 100.0), (58.0, 57.0, 20.0))
@@ -116,9 +111,9 @@ def test_raw_stem(kernel, stride, pad, size):
     for name, picture in pictures(size).items():
         for x in (picture, torch.cat((picture, picture.flip(3)))):
             with torch.inference_mode():
-                want, got = conv(normalise(x)), raw(x)
-            assert got.shape == want.shape
-            assert float((got - want).abs().max()) <= 1e-4 * float(want.abs().max()), name
+                expected, actual = conv(normalise(x)), raw(x)
+            assert actual.shape == expected.shape
+            assert float((actual - expected).abs().max()) <= 1e-4 * float(expected.abs().max()), name
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet_v2", "resnet50"])
@@ -150,20 +145,20 @@ def test_the_original_is_not_changed(backbone, training):
     assert list(after) == list(before) and all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_network_in_training_is_deployed_as_it_evaluates():
+def test_a_network_in_training_mode_is_deployed_in_evaluation_mode():
     network = copy.deepcopy(networks.network(config("tsm", "mobilenet_v2", 64)))
     frames = list(pictures(64).values())
-    want = roll(deploy(network), frames)
+    expected = run(deploy(network), frames)
     network.train()
-    assert all(torch.equal(a, b) for a, b in zip(roll(deploy(network), frames), want, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(run(deploy(network), frames), expected, strict=True))
 
 
-def test_fresh_states_reach_the_shifts():
+def test_every_shift_gets_the_option_for_fresh_states():
     network = networks.network(config("tsm", "mobilenet_v2", 64))
     assert all(hasattr(shift, "copy") for shift in deploy(network, fresh=True).shifts.values())
     assert not any(hasattr(shift, "copy") for shift in deploy(network).shifts.values())
 
 
-def test_the_future_is_refused():
+def test_a_network_that_needs_future_frames_is_refused():
     with pytest.raises(ShiftError, match="cannot stream"):
         deploy(networks.network(config("tsm", "mobilenet_v2", 64, bidirectional=True)))

@@ -16,21 +16,21 @@ from edgeshift.models import BACKBONES, MODELS, ModelConfig, build, parse_name
 from edgeshift.shift import TABLES
 
 
-def test_every_table_on_every_backbone():
+def test_every_table_is_available_on_every_backbone():
     assert set(MODELS) == {f"{table}_{backbone}" for table in TABLES for backbone in BACKBONES}
     assert {"tsm_mobilenet_v2", "stsm_mobilenet_v2", "tsam_resnet50", "tsn_resnet50"} < set(MODELS)
     assert len(MODELS) == 8
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_name_is_its_parts(name):
+def test_a_name_consists_of_a_table_and_a_backbone(name):
     table, backbone = parse_name(name)
     assert table in TABLES and backbone in BACKBONES
     assert ModelConfig(table, backbone, 5).name == name
 
 
 @pytest.mark.parametrize(
-    ("name", "near"),
+    ("name", "hint"),
     [
         ("tsm_mobilenetv2", "did you mean tsm_mobilenet_v2"),
         ("TSM_mobilenet_v2", "did you mean"),
@@ -40,15 +40,15 @@ def test_a_name_is_its_parts(name):
         ("tsm", "known: "),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_most_similar_ones(name, near):
+def test_an_unknown_name_is_refused_with_similar_names(name, hint):
     with pytest.raises(ModelError) as caught:
         parse_name(name)
-    assert near in str(caught.value) and repr(name) in str(caught.value)
+    assert hint in str(caught.value) and repr(name) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "message"),
     [
         ({"table": "tsmm"}, "unknown shift table 'tsmm'; did you mean"),
         ({"backbone": "resnet18"}, "unknown backbone 'resnet18'; did you mean resnet50"),
@@ -58,9 +58,9 @@ def test_an_unknown_name_is_refused_with_the_most_similar_ones(name, near):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_an_impossible_config_is_refused(values, words):
+def test_an_impossible_config_is_refused(values, message):
     options: dict[str, Any] = {"table": "tsm", "backbone": "mobilenet_v2", "classes": 5, **values}
-    with pytest.raises(ModelError, match=words):
+    with pytest.raises(ModelError, match=message):
         ModelConfig(**options)
 
 
@@ -88,7 +88,7 @@ def test_a_config_out_of_range_is_refused_when_read(values):
         msgspec.convert(options, ModelConfig)
 
 
-def test_options_reach_the_table():
+def test_the_shift_table_has_the_options_of_the_config():
     assert ModelConfig("tsam", "resnet50", 5, depth=3).shift_table(64).depth == 3
     assert ModelConfig("tsam", "resnet50", 5).shift_table(64).counts_frames
     assert not ModelConfig("tsam", "resnet50", 5, fill="zero").shift_table(64).counts_frames
@@ -100,7 +100,7 @@ def test_options_reach_the_table():
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_a_seed_gives_the_same_network_and_leaves_torchs_generator_alone(backbone):
+def test_a_seed_determines_the_weights_without_torchs_global_generator(backbone):
     config = ModelConfig("tsm", backbone, 5, size=64)
     torch.manual_seed(3)
     before = torch.get_rng_state()
@@ -110,7 +110,7 @@ def test_a_seed_gives_the_same_network_and_leaves_torchs_generator_alone(backbon
     assert any(not torch.equal(first[name], third[name]) for name in first)
 
 
-def test_a_network_comes_in_evaluation_mode():
+def test_a_network_is_built_in_evaluation_mode():
     assert not any(module.training for module in build(ModelConfig("tsm", "mobilenet_v2", 5, size=64)).modules())
 
 
@@ -119,23 +119,23 @@ def test_a_network_comes_in_evaluation_mode():
     [
         (1.0, "torchvision", 32, [16, 24, 32, 64, 96, 160, 320], 1280),
         (1.0, "mit", 32, [16, 24, 32, 64, 96, 160, 320], 1280),
-        # torchvision rounds to the nearest multiple of 8, not below 90%, and scales the stem.
+        # torchvision rounds to the nearest multiple of 8 that is not below 90%, and scales the stem.
         (0.5, "torchvision", 16, [8, 16, 16, 32, 48, 80, 160], 1280),
         (0.35, "torchvision", 16, [8, 8, 16, 24, 32, 56, 112], 1280),
         (1.4, "torchvision", 48, [24, 32, 48, 88, 136, 224, 448], 1792),
-        # MIT rounds up to a multiple of 8, and does not scale the stem and the first stage.
+        # MIT rounds up to a multiple of 8, and scales neither the stem nor the first stage.
         (0.5, "mit", 32, [16, 16, 16, 32, 48, 80, 160], 1280),
         (1.4, "mit", 32, [16, 40, 48, 96, 136, 224, 448], 1792),
     ],
 )
 def test_widths_of_mobilenet_v2(width, rounding, stem, channels, last):
-    made = build(ModelConfig("tsn", "mobilenet_v2", 5, size=64, width=width, rounding=rounding)).backbone
-    convolutions = [m for m in made.features.modules() if isinstance(m, nn.Conv2d)]
-    assert convolutions[0].out_channels == stem
-    outputs = [[m for m in block.modules() if isinstance(m, nn.Conv2d)][-1].out_channels for block in made.features]
+    network = build(ModelConfig("tsn", "mobilenet_v2", 5, size=64, width=width, rounding=rounding)).backbone
+    convolutions = [[m for m in block.modules() if isinstance(m, nn.Conv2d)] for block in network.features]
+    assert convolutions[0][0].out_channels == stem
+    outputs = [block[-1].out_channels for block in convolutions]
     repeats = (1, 2, 3, 4, 3, 3, 1)
     assert outputs[1:-1] == [c for c, n in zip(channels, repeats, strict=True) for _ in range(n)]
-    assert outputs[-1] == last == made.classifier[1].in_features
+    assert outputs[-1] == last == network.classifier[1].in_features
 
 
 @pytest.mark.parametrize(("backbone", "smallest"), [("mobilenet_v2", 16), ("resnet50", 64)])

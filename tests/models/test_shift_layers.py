@@ -1,4 +1,4 @@
-"""Both tensor forms of a shift table, compared with a reference that looks up each value's neighbour."""
+"""Both tensor forms of a shift table, compared with a reference that looks up the neighbour of each single value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAST = {
     "two convolutions": ShiftTable("two", 8, (Row(0, 1, 0, 0, 1), Row(1, 0, 0, 2, 4), Row(0, 0, 1, 6, 7))),
     "everything": ShiftTable("everything", 3, (Row(1, 0, 0, 0, 3),)),
 }
-BOTH = {
+BIDIRECTIONAL = {
     "tsm both": tsm(19, bidirectional=True),
     "tsm both keep": tsm(19, bidirectional=True, fill="keep"),
     "stsm both": stsm(35, bidirectional=True),
@@ -41,19 +41,19 @@ BOTH = {
     "tsam both 2 zero": tsam(34, depth=2, bidirectional=True, fill="zero"),
     "tsam both 4": tsam(34, depth=4, bidirectional=True),
 }
-ALL = {**PAST, **BOTH}
+ALL = {**PAST, **BIDIRECTIONAL}
 SIZES = [(5, 7), (1, 1), (2, 3)]
 
 
 def features(table: ShiftTable, frames: int, height: int, width: int, batch: int = 2) -> np.ndarray:
-    """[batch, frames, C, height, width], no two values equal, none zero."""
+    """Return [batch, frames, C, height, width]. All values differ from each other and from zero."""
     count = batch * frames * table.channels * height * width
     values = np.random.default_rng(count).permutation(count) + 1.0
     return values.reshape(batch, frames, table.channels, height, width).astype(np.float32)
 
 
 def look_up(x: np.ndarray, table: ShiftTable) -> np.ndarray:
-    """Apply the definition of a shift table to one value after the other."""
+    """Apply the definition of a shift table to each single value."""
     rows = {channel: row for row in table.rows for channel in range(row.start, row.stop)}
     y = np.empty_like(x)
     _, frames, _, height, width = x.shape
@@ -92,23 +92,23 @@ def test_clip_form_of_an_empty_table_is_the_input_itself():
 def test_step_form(name, size, fresh):
     table = PAST[name]
     x = features(table, 6, *size)
-    want = look_up(x, table)
+    expected = look_up(x, table)
     step = StepShift(table, fresh=fresh)
     state = torch.zeros(2, table.state_channels, *size) if table.state_channels else None
     seen = torch.zeros(2, table.depth, 1, 1) if table.counts_frames else None
     for t in range(6):
-        y, following = step(torch.from_numpy(x[:, t]), state, seen)
-        assert np.array_equal(y.numpy(), want[:, t]), t
-        assert (following is None) == (state is None)
-        if following is not None:
-            assert following.shape == state.shape
-            state = following.clone()
+        y, next_state = step(torch.from_numpy(x[:, t]), state, seen)
+        assert np.array_equal(y.numpy(), expected[:, t]), t
+        assert (next_state is None) == (state is None)
+        if next_state is not None:
+            assert next_state.shape == state.shape
+            state = next_state.clone()
         if seen is not None:
             seen[:, min(t, table.depth - 1)] = 1
 
 
-def test_the_state_holds_the_ages_in_turn():
-    # Depth 2: [age 1 of both rows | age 2 of the second row].
+def test_the_state_is_ordered_by_age():
+    """With depth 2 it is [age 1 of both rows | age 2 of the second row]."""
     table = tsam(16, depth=2, fill="zero")
     step = StepShift(table)
     state = torch.zeros(1, 3, 1, 1)
@@ -143,13 +143,13 @@ def test_fresh_states_are_not_views_of_the_features():
 
 
 def test_a_shift_has_no_weights():
-    # Shifts must not show up in checkpoints, nor be trained.
+    # Otherwise they would be trained and stored in checkpoints.
     step = StepShift(stsm(32), fresh=True)
     assert not list(step.parameters()) and not step.state_dict()
     assert {name for name, _ in step.named_buffers()} == {"kernel_4", "copy"}
 
 
-@pytest.mark.parametrize("name", BOTH)
-def test_step_form_refuses_the_future(name):
+@pytest.mark.parametrize("name", BIDIRECTIONAL)
+def test_step_form_refuses_tables_that_read_the_future(name):
     with pytest.raises(ShiftError, match="cannot stream"):
-        StepShift(BOTH[name])
+        StepShift(BIDIRECTIONAL[name])

@@ -1,4 +1,4 @@
-"""Slot migration: a bi-directional network becomes the past-only one that computes the same without its future."""
+"""Slot migration: the past-only result computes the same as the bi-directional network without its future channels."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from edgeshift.models.untrained import initial_network
 from edgeshift.shift import ShiftTable
 
 
-def largest(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Return the largest difference, as a share of the range of values."""
-    return float((one - other).abs().max() / (one.max() - one.min()))
+def largest(first: torch.Tensor, second: torch.Tensor) -> float:
+    """Return the largest difference, as a share of the range of the first tensor."""
+    return float((first - second).abs().max() / (first.max() - first.min()))
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet_v2", "resnet50"])
@@ -28,23 +28,22 @@ def test_the_result_is_the_given_network_without_its_future(table: str, backbone
     clip = torch.from_numpy(frames).permute(0, 1, 4, 2, 3).float()
     given = initial_network(ModelConfig(table, backbone, 5, size=64, bidirectional=True), clip)
     with torch.no_grad():
-        moved = past_first(given)
-        whole = given(clip)
+        result = past_first(given)(clip)
+        with_future = given(clip)
         for place, old in given.tables.items():
-            rows = tuple(row for row in old.rows if row not in old.future)
-            given.tables[place] = replace(old, rows=rows)
-        without = given(clip)
-        assert largest(moved(clip), without) < 1e-4
-        assert largest(whole, without) > 1e-2  # the future matters
-        for place, kept in given.tables.items():
-            given.tables[place] = ShiftTable(kept.name, kept.channels, ())
-        assert largest(moved(clip), given(clip)) > 1e-2  # the past matters as well
+            given.tables[place] = replace(old, rows=tuple(row for row in old.rows if row not in old.future))
+        without_future = given(clip)
+        assert largest(result, without_future) < 1e-4
+        assert largest(with_future, without_future) > 1e-2, "the logits must depend on the future"
+        for place, old in given.tables.items():
+            given.tables[place] = ShiftTable(old.name, old.channels, ())
+        assert largest(result, given(clip)) > 1e-2, "the logits must depend on the past"
 
 
 def test_the_result_streams() -> None:
-    moved = past_first(build(ModelConfig("tsm", "mobilenet_v2", 5, size=64, bidirectional=True), seed=1))
-    assert not moved.config.bidirectional
-    step = Step(moved)
+    result = past_first(build(ModelConfig("tsm", "mobilenet_v2", 5, size=64, bidirectional=True), seed=1))
+    assert not result.config.bidirectional
+    step = Step(result)
     assert len(step(torch.zeros(1, 3, 64, 64), *step.start())) == 11
 
 
@@ -53,6 +52,6 @@ def test_a_past_only_network_is_refused() -> None:
         past_first(build(ModelConfig("tsm", "mobilenet_v2", 5, size=64)))
 
 
-def test_a_table_with_other_groups_is_refused() -> None:
+def test_a_table_whose_forms_give_other_numbers_of_channels_to_the_past_is_refused() -> None:
     with pytest.raises(ModelError, match="cannot turn one into the other"):
         past_first(build(ModelConfig("stsm", "mobilenet_v2", 5, size=64, bidirectional=True)))

@@ -1,4 +1,4 @@
-"""Training on drawn streams or recorded videos. The result is a checkpoint that streams.
+"""Training on drawn streams or recorded videos. The result is a checkpoint.
 
 Importing this package needs no torch; ``train`` and ``Trained`` are imported with torch when they are first used.
 """

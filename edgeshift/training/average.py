@@ -1,10 +1,10 @@
-"""Average the weights of networks that were trained one from the other, such as the last stages of a training.
+"""Average the weights of successive stages of a training, each of which started from the one before.
 
     python -m edgeshift.training.average STAGE3.safetensors STAGE4.safetensors --out MEAN.safetensors
 
 The mean of several points of one training often generalises better than each of them (Izmailov et al., "Averaging
-Weights Leads to Wider Optima and Better Generalization", 2018). The statistics of batch norms are averaged as well:
-stages that end with fixed statistics differ little in them. A new event rule is tuned for the mean.
+Weights Leads to Wider Optima and Better Generalization", 2018). The statistics of batch norms are averaged as well,
+because they differ little between stages that end with fixed statistics. A new event rule is tuned for the mean.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,8 @@ from edgeshift.gestures import STROKES
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.run import tune_on_drawn_streams
 
-#: Facts that must be equal for a mean of weights to make sense.
-EQUAL = ("labels", "frame_spacing", "frame")
+#: Fields of the checkpoints that must be equal.
+EQUAL_FIELDS = ("config", "description.labels", "description.frame_spacing", "description.frame")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -41,9 +42,9 @@ def main(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The .safetensors file to write.")],
     half: Annotated[bool, typer.Option("--half", help="Store the weights as float16 instead of float32.")] = False,
 ) -> None:
-    """Average the weights of networks that were trained one from the other, and tune an event rule for the mean.
+    """Average the weights of successive stages of a training, and tune an event rule for the mean.
 
-    Everything but the weights and the rule is taken from the last checkpoint.
+    Everything except for the weights and the rule is taken from the last checkpoint.
     """
     keep_freed_memory()
     with errors_in_one_line():
@@ -52,11 +53,10 @@ def main(
         checkpoints = [load(path) for path in files]
         last = checkpoints[-1]
         for path, checkpoint in zip(files, checkpoints, strict=True):
-            facts = [(checkpoint.config, last.config, "config")]
-            facts += [(getattr(checkpoint.description, fact), getattr(last.description, fact), fact) for fact in EQUAL]
-            for value, other, fact in facts:
-                if value != other:
-                    raise TrainingError(f"{path} and {files[-1]} differ in their {fact}: they cannot be averaged")
+            for field in EQUAL_FIELDS:
+                if attrgetter(field)(checkpoint) != attrgetter(field)(last):
+                    name = field.removeprefix("description.")
+                    raise TrainingError(f"{path} and {files[-1]} differ in their {name}: they cannot be averaged")
         recipe = drawn_recipe(files[-1], last)
         states = [checkpoint.network.state_dict() for checkpoint in checkpoints]
         last.network.load_state_dict({name: _mean([state[name] for state in states]) for name in states[-1]})
@@ -86,14 +86,14 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def drawn_recipe(path: Path, checkpoint: Checkpoint) -> Recipe:
-    """Return the recipe by which a checkpoint was trained on drawn streams.
+    """Return the recipe with which a checkpoint was trained on drawn streams.
 
     Raises:
         TrainingError: the checkpoint has other labels, or its file does not record a recipe.
     """
     if checkpoint.description.labels != (*STROKES, NONE):
         raise TrainingError(
-            f"{path}: it was not trained on drawn gestures, so no event rule can be tuned on drawn streams"
+            f"{path} was not trained on drawn gestures, so no event rule can be tuned for it on drawn streams"
         )
     try:
         return msgspec.json.decode(checkpoint.training["recipe"], type=Recipe)

@@ -19,12 +19,15 @@ from edgeshift.video.fit import opencv
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """N sequences as tensors. Fields that are not listed are those of ``Sequence`` and ``Targets``, stacked.
+    """N sequences of T frames with E gestures in all, as tensors.
+
+    The fields that are not listed here are the fields of ``Sequence`` and ``Targets``, stacked.
 
     Attributes:
         clips: [N, T, 3, H, W], values 0 to 255, in channels-last memory.
-        spans: [E, T], the gestures of all sequences.
+        spans: [E, T], weight of each frame in the mean logits of a gesture.
         span_of: [E], index of the sequence that a gesture belongs to.
+        span_labels: [E], index of the label of each gesture.
     """
 
     clips: Tensor
@@ -57,7 +60,7 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> Batch:
-        """Copy the batch to a device, where its frames become float32."""
+        """Return a copy of the batch on a device, with float32 frames."""
         moved = {name: value.to(device) for name, value in vars(self).items()}
         return Batch(**{**moved, "clips": moved["clips"].float()})
 
@@ -111,7 +114,7 @@ class _SequenceRange(torch.utils.data.Dataset["Sequence | str"]):
         try:
             return self.data[self.start + index]
         except EdgeshiftError as error:
-            return str(error)  # an exception from a worker process would arrive with the traceback of that process
+            return str(error)  # the message of an exception from a worker process would contain its traceback
 
 
 def _collate(items: list[Sequence | str]) -> tuple[Batch, tuple[str, ...]] | str:
@@ -127,6 +130,6 @@ def _collate(items: list[Sequence | str]) -> tuple[Batch, tuple[str, ...]] | str
 def _prepare_worker(_worker: int) -> None:
     opencv("training").setNumThreads(1)
     torch.set_num_threads(1)
-    # Ctrl-C reaches every process of the group. The loop decides when to stop, and its workers end with it.
+    # Ctrl-C reaches every process of the group. Workers ignore it, because the training loop ends them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -38,12 +38,12 @@ def draw_curve(entries: Sequence[Entry], path: Path) -> None:
         (bottom, "frames", "frame_accuracy", "tab:orange"),
         (bottom, "gestures", "gesture_accuracy", "tab:green"),
     ):
-        for part, sums, style in (("training", training, {}), ("validation", validation, VALIDATION_STYLE)):
-            if sums:
-                steps, values = zip(*((step, float(getattr(each, attribute))) for step, each in sums), strict=True)
+        for part, points, style in (("training", training, {}), ("validation", validation, VALIDATION_STYLE)):
+            if points:
+                steps, values = zip(*((step, float(getattr(sums, attribute))) for step, sums in points), strict=True)
                 axes.plot(steps, values, color=colour, label=f"{part}: {name} {values[-1]:.3f}", **style)
     # The first losses are so high that they would flatten the rest of the curve.
-    highest = float(np.percentile([each.loss for _, each in (*training, *validation)], 98))
+    highest = float(np.percentile([sums.loss for _, sums in (*training, *validation)], 98))
     top.set_ylim(0, highest * 1.05 or None)
     bottom.set_ylim(0, 1)
     bottom.set_xlabel("optimizer steps")

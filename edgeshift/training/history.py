@@ -1,4 +1,4 @@
-"""The history of a training run: one entry of losses and accuracies every few steps, kept in a file."""
+"""The history of a training run: a file with one entry of losses and accuracies every few steps."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Sums(msgspec.Struct, frozen=True):
         frame: loss of the frames.
         span: loss of the gestures.
         motion: auxiliary loss of the fingertip's motion.
-        correct: weighted number of correctly classified frames.
-        counted: weighted number of all frames.
-        right: number of gestures whose mean logits are correct.
+        correct: sum of the weights of correctly classified frames.
+        counted: sum of the weights of all frames.
+        right: number of gestures that their mean logits classify correctly.
         gestures: number of all gestures.
         batches: number of batches.
     """
@@ -64,7 +64,7 @@ class Entry(msgspec.Struct, frozen=True):
         clock: time at which the entry was written, seconds since 1970.
         training: sums over the steps since the previous entry.
         validation: sums over the validation sequences; None: there was no validation at this step.
-        unread: clips found to be unreadable since the previous entry, one line each. A clip is listed once in a run.
+        unread: clips that could not be read since the previous entry, one line each. A clip is listed once in a run.
     """
 
     step: int
@@ -75,7 +75,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class History:
-    """The entries of a run, in a file with one JSON object per line.
+    """The entries of a run, in a file with one JSON object per line. The file may not exist yet.
 
     Raises:
         TrainingError: the file is not a history.
@@ -101,7 +101,7 @@ class History:
         return entry
 
     def cut(self, length: int) -> None:
-        """Remove all entries after the first ``length``: the saved state from which the run resumes is older."""
+        """Remove all entries after the first ``length``, for a run that resumes from an older state."""
         self.entries = self.entries[:length]
         with atomic_write(self.path) as part:
             part.write_bytes(b"".join(msgspec.json.encode(entry) + b"\n" for entry in self.entries))

@@ -1,4 +1,4 @@
-"""The losses of a batch, and the network with the auxiliary head that it has only during training."""
+"""The losses of a batch, and the network with an auxiliary head that exists only during training."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MOTION_SCALE = (1.0, 1.0, 0.1, 0.1)
 class TrainingNetwork(nn.Module):
     """A network with an auxiliary head that predicts the position and the displacement of the fingertip.
 
-    The auxiliary head makes the shared features carry the motion of every frame. After equal training time this gives
-    thirteen points more accuracy on real hands, and drawn clips have these targets for free.
+    The auxiliary head makes the shared features represent the motion in every frame. With the same training time, the
+    accuracy on clips of real hands is 13 percentage points higher. Drawn clips provide the targets at no cost.
 
     Args:
-        network: the network to train; its dropout rate and its frozen stages are set as the recipe says.
+        network: the network to train. Its dropout rate and its frozen stages are set to those of the recipe.
         recipe: the hyperparameters.
         labels: one label per output.
 
@@ -50,7 +50,7 @@ class TrainingNetwork(nn.Module):
         """Switch to training mode.
 
         Args:
-            settled: no batch norm updates its statistics. False: only those of frozen stages do not.
+            settled: True: no batch norm updates its statistics. False: all do, except for those of frozen stages.
         """
         self.train()
         for stage in [self.network] if settled else self.frozen:
@@ -73,8 +73,8 @@ class TrainingNetwork(nn.Module):
         counted = batch.weights.sum()
         frame = (per_frame * batch.weights.flatten()).sum() / counted.clamp(min=1)
         if len(batch.spans):
-            # The logit of ``none`` is left out: most frames of a stroke should answer ``none``, and their other logits
-            # should still tell which gesture it is.
+            # The logit of ``none`` is left out, because most frames of a stroke have the target ``none``. Their other
+            # logits should still tell which gesture it is.
             means = (logits[batch.span_of] * batch.spans[..., None]).sum(1)[:, : self.gestures]
             span = F.cross_entropy(means, batch.span_labels, label_smoothing=smoothing)
             right = (means.argmax(1) == batch.span_labels).sum()
@@ -83,12 +83,9 @@ class TrainingNetwork(nn.Module):
         motion = self._motion_loss(batch) if self.recipe.motion else frame * 0
         correct = ((logits.argmax(2) == batch.labels) * batch.weights).sum()
         self._features = None
-        return {
-            "total": frame + span + self.recipe.motion * motion,
-            **{"frame": frame, "span": span, "motion": motion},
-            **{"correct": correct, "counted": counted, "right": right},
-            "gestures": torch.tensor(len(batch.spans)),
-        }
+        sums = {"frame": frame, "span": span, "motion": motion, "correct": correct, "counted": counted, "right": right}
+        total = frame + span + self.recipe.motion * motion
+        return {"total": total, **sums, "gestures": torch.tensor(len(batch.spans))}
 
     def _motion_loss(self, batch: Batch) -> Tensor:
         scale = torch.tensor(MOTION_SCALE, device=batch.motion.device)

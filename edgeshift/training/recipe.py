@@ -1,4 +1,4 @@
-"""The hyperparameters of a training run, which are stored with its result."""
+"""The hyperparameters of a training run. They are stored in the resulting checkpoint."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         dropout: dropout rate before the head.
         clip: largest norm of the gradient.
         motion: weight of the auxiliary loss on the fingertip's position and displacement; 0: no such loss.
-        frozen: number of first stages whose weights are not trained.
-        settle: share of the steps, at the end, in which batch norms do not update their statistics.
+        frozen: number of stages, from the first one, whose weights are not trained.
+        settle: share of the steps, at the end of the run, in which batch norms do not update their statistics.
         seed: seed of the initial weights, of the order of the data, and of the drawings.
     """
 

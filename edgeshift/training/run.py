@@ -24,11 +24,12 @@ from edgeshift.events.spotter import DEFAULT_RULE
 from edgeshift.events.tuning import choose_rule
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
+from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run
 from edgeshift.training.history import Entry, History
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
 from edgeshift.training.start import starting_network
-from edgeshift.training.trainer import CURVE, HISTORY, RESULT, Run, train_network
+from edgeshift.training.trainer import train_network
 from edgeshift.training.videos import TRAIN, VALIDATION, LabelMap, VideoSequences, find_videos, labels_of
 from edgeshift.video.fit import FrameSpec, opencv
 
@@ -36,11 +37,11 @@ from edgeshift.video.fit import FrameSpec, opencv
 VALIDATION_SEED, RULE_SEED = 700_000_000, 800_000_000
 #: Number of streams that the event rule is tuned on, and their length in seconds.
 RULE_STREAMS, RULE_SECONDS = 40, 60.0
-#: Largest number of frames of such a stream, which must fit into memory.
+#: Largest number of frames of such a stream, so that it fits into memory.
 RULE_FRAMES = 600
-#: Number of entries about earlier stages that a file keeps, and the prefix of their names. A file has room for 64.
+#: Number of training records about earlier stages that a checkpoint keeps (of 64 in all), and prefix of their names.
 EARLIER_ENTRIES, EARLIER = 40, "before: "
-#: Largest number of characters of an entry.
+#: Largest number of characters of a training record.
 MAX_TEXT = 4096
 
 
@@ -84,24 +85,25 @@ def train(
 
     Args:
         recipe: the hyperparameters.
-        folder: the folder of the run. ``edgeshift.training.trainer`` lists its files.
+        folder: the folder of the run. ``edgeshift.training.folder`` lists its files.
         data: a folder with one folder of videos per label, or a CSV (file,label[,split]); None: drawn streams of ten
             gestures.
         strokes: a JSON file of further gestures to draw (``edgeshift.gestures.read_strokes``).
         init: a checkpoint to start from, in any layout that edgeshift reads; None: random weights.
-        past_only: the weights of ``init`` were trained past-only, which tensor names of MIT and mmaction2 do not show.
+        past_only: ``init`` was trained past-only. The tensor names of MIT and mmaction2 do not show this.
         changes: the labels of mirrored and reversed clips; None: clips are neither mirrored nor reversed.
-        resume: continue an interrupted run in ``folder``. It must be the same run.
+        resume: continue an interrupted run in ``folder``, which must have the same recipe, data and starting weights.
         device: "cpu" or "cuda".
-        workers: number of processes that prepare frames. A script that uses any needs the usual
-            ``if __name__ == "__main__":``.
+        workers: number of processes that prepare frames. If there are any, the calling script must be protected by
+            ``if __name__ == "__main__":``, because these processes import it.
         license: licence of the result, stored in its file.
         half: store the weights of the result as float16. If the run in ``folder`` is already finished, ``half`` and
             ``license`` apply to its result, which is written again.
         report: called with each new entry of the history.
 
     Raises:
-        TrainingError: unsuitable data, a folder of another run, or a training that fails.
+        TrainingError: the data are not suitable, the folder holds another run, or the training fails.
+        CheckpointError: ``init`` cannot be read, or the result cannot be saved.
         RuntimeMissingError: torch or safetensors is not installed.
     """
     keep_freed_memory()
@@ -113,9 +115,10 @@ def train(
     training_data, validation_data = _read_data(recipe, data, gestures, changes)
     start = starting_network(recipe, training_data.labels, init, past_only=past_only)
     network, origin = start.network, start.description.weights
-    words = "" if changes is None else f"mirrored {dict(changes.mirrored)}, reversed {dict(changes.reversed)}"
-    data_pair = (training_data, validation_data)
-    run = Run(recipe, folder, origin.source, *data_pair, device=device, workers=workers, changes=words)
+    changed = "" if changes is None else f"mirrored {dict(changes.mirrored)}, reversed {dict(changes.reversed)}"
+    run = Run(
+        recipe, folder, origin.source, training_data, validation_data, device=device, workers=workers, changes=changed
+    )
     description = describe_network(
         network.config,
         labels=training_data.labels,
@@ -128,7 +131,7 @@ def train(
         "data": training_data.source,
         "validation": validation_data.source,
         "start": origin.source,
-        "changes": _shorten(words) or "none",
+        "changes": _shorten(changed) or "none",
         "recipe": msgspec.json.encode(recipe).decode(),
         "seed": str(recipe.seed),
         "tools": f"edgeshift {__version__}, python {platform.python_version()}, torch {torch.__version__}, "
@@ -150,12 +153,12 @@ def train(
         rule = None
     elif data is None:
         rule = tune_on_drawn_streams(network, recipe, gestures)
-    else:  # trimmed clips do not show what happens between gestures, so no rule can be tuned on them
+    else:  # no rule can be tuned on trimmed clips, because they do not show what happens between gestures
         rule = msgspec.structs.replace(DEFAULT_RULE, none=NONE if NONE in training_data.labels else None)
     if trained.unread:
         training["left out"] = f"{len(trained.unread)} clips that could not be read"
     save(result, network, description, rule=rule, training=training, half=half)
-    load(result)  # what was written must read back
+    load(result)  # check that the file can be read
     return trained
 
 
@@ -167,11 +170,11 @@ def tune_on_drawn_streams(
     count: int | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> RuleSpec:
-    """Return the event rule that works best on drawn streams which the network was not trained on.
+    """Return the event rule that works best on drawn streams that the network was not trained on.
 
     Args:
-        network: in evaluation mode.
-        recipe: gives size and spacing of the frames.
+        network: the trained network in evaluation mode.
+        recipe: its recipe, for the size and spacing of the frames.
         strokes: the gestures to draw.
         count: number of streams; None: ``RULE_STREAMS``.
         advance: called after each stream.
@@ -215,7 +218,7 @@ def _read_data(
 
 
 def _earlier_training(training: Mapping[str, str]) -> dict[str, str]:
-    """Return the entries about earlier stages. If there are too many, the earliest stages are left out."""
+    """Return the training records about earlier stages. If there are too many, the earliest stages are left out."""
     entries = sorted(training.items(), key=lambda item: item[0].count(EARLIER))
     kept = {f"{EARLIER}{name}"[:128]: text for name, text in entries[:EARLIER_ENTRIES]}
     left = len(entries[EARLIER_ENTRIES:])
@@ -223,7 +226,7 @@ def _earlier_training(training: Mapping[str, str]) -> dict[str, str]:
 
 
 def _shorten(text: str) -> str:
-    """Return as much of a text as an entry holds, with a hash of all of it."""
+    """Return a text unchanged, or cut to the length of a training record, with a hash of the whole text."""
     if len(text) <= MAX_TEXT:
         return text
     return f"{text[: MAX_TEXT - 100]}... sha256 {sha256(text.encode())}"

@@ -1,4 +1,4 @@
-"""Training sequences: frames and their targets. They are addressed by index, so that a run can be resumed exactly."""
+"""Training sequences: frames and their targets. An index gives the same sequence each time, so that runs can resume."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from edgeshift.training.targets import Targets, frame_targets
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
-    """T successive frames of one stream. The network starts on them with states of zeros.
+    """T successive frames of one stream. Before the first one, the states of the network are zeros.
 
     Attributes:
         frames: uint8 [T, size, size, 3] RGB.
-        targets: what the network should answer.
+        targets: the targets of the frames.
         motion: float32 [T, 4], the fingertip's x and y and their change since the previous frame. The unit is the
             width or height of the frame.
-        motion_weights: float32 [T, 4], 1 if that value of ``motion`` is known, else 0.
-        unread: clips that belong to this sequence but cannot be read, one line each.
+        motion_weights: float32 [T, 4], 1 if this value of ``motion`` is known, else 0.
+        unread: clips that this sequence lacks because they cannot be read, one line each.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -40,7 +40,7 @@ class Sequences(Protocol):
 
     Attributes:
         labels: one label per output of the network.
-        source: what the sequences are made from, in words, with a hash of the files if there are any.
+        source: origin of the sequences, in words, with a hash of the files if there are any.
     """
 
     labels: tuple[str, ...]
@@ -68,7 +68,8 @@ class DrawnSequences:
         self.labels = (*strokes, NONE)
         self.source = f"drawn gesture streams, seed {seed}, strokes {_fingerprint(strokes)}"
         self._frames, self._size, self._spacing, self._seed, self._strokes = frames, size, spacing, seed, strokes
-        # Late enough that even the longest stroke, if it is the first of its stream, is seen to its end.
+        # Latest beginning of a sequence. It is late enough for sequences with the end of the longest stroke, even if
+        # this stroke is the first one of the stream.
         self._latest = max(8.0, max((stroke.seconds[1] for stroke in strokes.values()), default=0.0) - 1)
 
     def __getitem__(self, index: int) -> Sequence:
@@ -97,5 +98,5 @@ class DrawnSequences:
 
 
 def _fingerprint(strokes: Mapping[str, Stroke]) -> str:
-    """Return sixteen hexadecimal digits that differ between sets of strokes."""
+    """Return sixteen hexadecimal digits that identify a set of strokes."""
     return sha256(repr(sorted(strokes.items())).encode())[:16]

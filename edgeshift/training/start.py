@@ -24,27 +24,22 @@ def starting_network(
     a shift has no weights. Bi-directional TSM and TSAM become past-only by ``edgeshift.models.slot_migration``.
 
     Args:
-        recipe: names the model.
+        recipe: the hyperparameters, including the name of the model.
         labels: the labels to train for.
         init: a checkpoint; None: random weights.
-        past_only: the checkpoint was trained past-only, which tensor names of MIT and mmaction2 do not show.
+        past_only: the checkpoint was trained past-only. The tensor names of MIT and mmaction2 do not show this.
 
     Returns:
-        The network. Its description says where the weights come from, and on what terms.
+        A checkpoint with the network. Its description has the origin and the licence of the weights.
 
     Raises:
-        CheckpointError, ModelError: the file cannot be read.
+        CheckpointError, ModelError: the file cannot be read, or its weights cannot become past-only.
         TrainingError: the checkpoint has another backbone.
     """
     table, backbone = parse_name(recipe.model)
     if init is None:
-        config = ModelConfig(
-            *(table, backbone, len(labels)),
-            size=recipe.size,
-            width=recipe.width,
-            depth=recipe.depth,
-            bidirectional=recipe.bidirectional,
-        )
+        options = {option: getattr(recipe, option) for option in ("size", "width", "depth", "bidirectional")}
+        config = ModelConfig(table, backbone, len(labels), **options)
         weights = WeightsSpec(source=f"scratch, seed {recipe.seed}", trained=False)
         network = build(config, seed=recipe.seed)
         return Checkpoint(network, describe_network(config, labels=labels, weights=weights), "untrained")
@@ -69,18 +64,18 @@ def starting_network(
     start = build(config)
     start.load_state_dict(network.state_dict())
     weights = checkpoint.description.weights
-    words = f"{init.name} ({checkpoint.layout}), sha256 {weights.sha256}"
+    source = f"{init.name} ({checkpoint.layout}), sha256 {weights.sha256}"
     if earlier := checkpoint.training.get("start"):
-        words = f"{words}, which started from {earlier}"[:2000]
-    weights = msgspec.structs.replace(weights, source=words)
+        source = f"{source}, which started from {earlier}"[:2000]
+    weights = msgspec.structs.replace(weights, source=source)
     description = describe_network(config, labels=labels, weights=weights)
     return Checkpoint(start, description, checkpoint.layout, training=checkpoint.training)
 
 
-def kept_numbers(init: Path) -> dict[str, Any]:
-    """Return the ``Recipe`` fields that a run takes from one of our own checkpoints unless others are given.
+def recipe_defaults(init: Path) -> dict[str, Any]:
+    """Return the values that a run takes from a checkpoint for those fields of ``Recipe`` that the user leaves out.
 
-    Checkpoints of other layouts do not record them; the result is then empty.
+    The result is empty for layouts other than our own, because they do not record these values.
     """
     checkpoint = load(init)
     if checkpoint.layout != "edgeshift":

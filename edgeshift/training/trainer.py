@@ -1,20 +1,10 @@
-"""The training loop. A run has a folder, can be interrupted and resumed there, and saves its state as it goes.
-
-recipe.json          what the run was started with; a folder belongs to one run
-last.pt              the complete state of training, replaced as a whole
-history.jsonl        losses and accuracies every few steps
-curve.png            the same as a plot, if matplotlib is installed
-model.safetensors    the resulting checkpoint (written by ``edgeshift.training.run``)
-"""
+"""The training loop. It saves its state regularly, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
 import math
 import sys
-import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -22,76 +12,46 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from edgeshift._system.claim import claim
 from edgeshift._system.files import atomic_write, folder_lock
 from edgeshift._system.signals import call_on_stop
 from edgeshift.errors import RuntimeMissingError, TrainingError, one_line
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training.batches import Batch, load_batches
 from edgeshift.training.curve import draw_curve
+from edgeshift.training.folder import CURVE, HISTORY, STATE, Run, claim_folder
 from edgeshift.training.history import Entry, History, Sums
 from edgeshift.training.losses import TrainingNetwork
-from edgeshift.training.recipe import Recipe
-from edgeshift.training.sequences import Sequences
 
 #: Steps between two entries of the history.
 ENTRY_STEPS = 25
 #: Entries of the history between two validations.
 VALIDATION_ENTRIES = 8
-#: Seconds between two saved states, and so the most that a killed run loses.
+#: Seconds between two saved states. A killed run loses about this time at most.
 SAVE_SECONDS = 60.0
-#: Largest saved state that is read, bytes. A state holds the weights and two moments of each.
+#: Largest saved state that is read, bytes. A state holds the weights and, for the optimizer, two moments of each.
 MAX_STATE = 4 << 30
-RECIPE, STATE, HISTORY, CURVE, RESULT = "recipe.json", "last.pt", "history.jsonl", "curve.png", "model.safetensors"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run.
-
-    Attributes:
-        recipe: the hyperparameters.
-        folder: the folder of the run.
-        start: where the starting weights come from, in words.
-        data: the sequences to train on.
-        validation: the sequences to validate on.
-        checks: number of sequences of a validation, which are those of index 0 and up.
-        device: "cpu" or "cuda".
-        workers: number of processes that prepare sequences; 0: this process prepares them.
-        changes: how the data are mirrored and reversed, in words.
-    """
-
-    recipe: Recipe
-    folder: Path
-    start: str
-    data: Sequences
-    validation: Sequences
-    checks: int = 32
-    device: str = "cpu"
-    workers: int = 1
-    changes: str = ""
 
 
 def train_network(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Callable[[Entry], None]) -> History:
-    """Train a network as a recipe says, or resume an interrupted run.
+    """Train a network, or resume an interrupted run.
 
-    A run that was interrupted and resumed ends with bit-identical weights on the same machine with the same number of
-    threads.
+    A resumed run ends with the same weights, bit by bit, as an uninterrupted one on the same machine with the same
+    number of threads.
 
     Args:
-        run: what to do.
+        run: the run.
         network: the network with its starting weights. It is trained in place and returned to evaluation mode.
-        resume: the folder may hold a run, which must have the same recipe, data and start.
+        resume: whether the folder may hold the beginning of this run, which is then continued.
         report: called with each new entry of the history.
 
     Returns:
         The complete history.
 
     Raises:
-        TrainingError: the folder holds another run, or the loss is not finite.
-        KeyboardInterrupt: the run was stopped by a signal. Its state is saved first.
+        TrainingError: the folder holds another run, a saved state is damaged, or the loss is not finite.
+        KeyboardInterrupt: the run was stopped by a signal, and its state was saved.
     """
-    _claim_folder(run, resume)
+    claim_folder(run, resume)
     device = torch.device(run.device)
     torch.manual_seed(run.recipe.seed)
     training = TrainingNetwork(network, run.recipe, run.data.labels).to(device)
@@ -101,7 +61,7 @@ def train_network(run: Run, network: ShiftNetwork, *, resume: bool = False, repo
         loop.restore()
         stop: list[bool] = []
         with call_on_stop(lambda: stop.append(True)):
-            loop.run(device, lambda: bool(stop), report)
+            loop.train(device, lambda: bool(stop), report)
     training.close()
     network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     network.eval()
@@ -113,7 +73,7 @@ class _Loop:
 
     def __init__(self, run: Run, network: TrainingNetwork) -> None:
         recipe = run.recipe
-        self.source, self.recipe, self.folder = run, recipe, run.folder
+        self.run, self.recipe, self.folder = run, recipe, run.folder
         self.network = network
         self.weights = [p for p in network.parameters() if p.requires_grad]
         groups = [
@@ -131,12 +91,12 @@ class _Loop:
         self.reported: set[str] = set()  # already in the history
         self.draws_curve = True
 
-    def run(self, device: torch.device, stopped: Callable[[], bool], report: Callable[[Entry], None]) -> None:
+    def train(self, device: torch.device, stopped: Callable[[], bool], report: Callable[[Entry], None]) -> None:
         """Train from the current step to the last one, or until ``stopped`` returns True."""
         saved = monotonic()
         last = self.recipe.steps
         size = self.recipe.batch
-        batches = load_batches(self.source.data, self.step * size, last * size, size, self.source.workers)
+        batches = load_batches(self.run.data, self.step * size, last * size, size, self.run.workers)
         for batch, unread in batches:
             self._note_unread(unread)
             self.sums = self.sums.add(self._train_step(batch.to(device)))
@@ -163,7 +123,7 @@ class _Loop:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "random": torch.get_rng_state(),
-            "cuda random": torch.cuda.get_rng_state() if self.source.device == "cuda" else None,
+            "cuda random": torch.cuda.get_rng_state() if self.run.device == "cuda" else None,
             "entries": len(self.history.entries),
             "sums": msgspec.to_builtins(self.sums),
             "unread": list(self.unread),
@@ -175,7 +135,7 @@ class _Loop:
         """Read the saved state, if there is one.
 
         Raises:
-            TrainingError: the state is damaged, or does not fit the run.
+            TrainingError: the state is damaged, or belongs to another run.
         """
         path = self.folder / STATE
         if not path.exists():
@@ -192,7 +152,7 @@ class _Loop:
             if state["cuda random"] is not None and torch.cuda.is_available():
                 torch.cuda.set_rng_state(state["cuda random"])
             if int(state["entries"]) > len(self.history.entries):
-                raise ValueError(f"{HISTORY} belongs to another state")
+                raise ValueError(f"{HISTORY} has fewer entries than the state")
             self.step = int(state["step"])
             self.sums = msgspec.convert(state["sums"], Sums)
             self.history.cut(int(state["entries"]))
@@ -207,7 +167,7 @@ class _Loop:
         recipe = self.recipe
         self.network.prepare(settled=self.step >= recipe.steps * (1 - recipe.settle))
         device = batch.clips.device.type
-        # bfloat16 is faster on GPUs that support it; elsewhere float32 is.
+        # bfloat16 is faster on GPUs that support it; float32 is faster elsewhere.
         mixed = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         with torch.autocast(device, torch.bfloat16, enabled=mixed):
             losses = self.network.losses(batch)
@@ -229,15 +189,15 @@ class _Loop:
         self.network.eval()
         total = Sums()
         size = self.recipe.batch
-        for begin in range(0, self.source.checks, size):
-            indices = range(begin, min(begin + size, self.source.checks))
-            sequences = [self.source.validation[index] for index in indices]
+        for begin in range(0, self.run.validation_count, size):
+            indices = range(begin, min(begin + size, self.run.validation_count))
+            sequences = [self.run.validation[index] for index in indices]
             self._note_unread(line for sequence in sequences for line in sequence.unread)
             total = total.add(_numbers(self.network.losses(Batch.of(sequences).to(device))))
         return total
 
     def _note_unread(self, unread: Iterable[str]) -> None:
-        """Keep the clips that cannot be read, and were not reported yet, for the next entry of the history."""
+        """Add unreadable clips to the next entry of the history, unless the history has them already."""
         self.unread.extend(line for line in dict.fromkeys(unread) if line not in {*self.unread, *self.reported})
 
     def _draw_curve(self) -> None:
@@ -251,30 +211,3 @@ class _Loop:
 
 def _numbers(losses: dict[str, Tensor]) -> dict[str, float]:
     return {name: float(value.detach()) for name, value in losses.items()}
-
-
-def _claim_folder(run: Run, resume: bool) -> None:
-    """Write what the run was started with into its folder, or check that the folder holds the same run.
-
-    Raises:
-        TrainingError: the folder holds another run, or a run that is not to be resumed.
-    """
-    arguments = {
-        "recipe": run.recipe,
-        "start": run.start,
-        "data": run.data.source,
-        "validation": run.validation.source,
-        "changes": run.changes,
-        "labels": list(run.data.labels),
-        # Other versions of the code that draws or decodes frames give other frames.
-        "first frames": f"{zlib.crc32(run.data[0].frames.tobytes()):08x}",
-    }
-    path = run.folder / RECIPE
-    if path.exists() and not resume:
-        raise TrainingError(f"{run.folder} already holds a run: resume it (--resume), or give another --out")
-    try:
-        different = claim(path, arguments)
-    except (ValueError, OSError) as error:
-        raise TrainingError(f"{path}: cannot be read: {one_line(error)}; remove the folder to start again") from error
-    if different:
-        raise TrainingError(f"{run.folder} holds a run of another {different[0]}: give the same one, or another --out")

@@ -1,9 +1,9 @@
-"""Tune the event rule of a trained network again, on more drawn streams than a training run has time for.
+"""Tune the event rule of a trained network again, on more drawn streams than ``edgeshift train`` uses.
 
     python -m edgeshift.training.tune_rule F.safetensors --streams 200 --out G.safetensors
 
-A training run tunes the rule on forty streams of one minute. That is so few that the chosen threshold can be off by one
-step of its grid.
+A training run tunes the rule on forty streams of one minute. These are so few that the threshold can differ from the
+best one by one step of its grid.
 """
 
 from __future__ import annotations

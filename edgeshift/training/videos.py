@@ -1,44 +1,36 @@
 """Training sequences made from recorded videos: a folder with one folder per label, or a CSV.
 
-A trimmed clip does not say when its gesture was complete. A gesture is assumed to fill its clip except for the last
-part, ``TAIL``. A sequence has several clips one after the other, because in a stream the states are not reset either.
+A trimmed clip has no time at which its gesture is complete. The gesture is assumed to fill the clip except for its last
+part, ``TAIL``. A sequence joins several clips, because a stream does not reset the states between gestures either.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from edgeshift.artifact.description import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import Event
+from edgeshift.training.clip_cache import CACHE, Pixels
 from edgeshift.training.sequences import Sequence
 from edgeshift.training.targets import frame_targets
-from edgeshift.video.clips import paced
 from edgeshift.video.dataset import LabelledClip, read_dataset
-from edgeshift.video.fit import FrameSpec, fit_frame, opencv
+from edgeshift.video.fit import FrameSpec, opencv
 
 #: Share of a clip, at its end, in which the gesture is assumed to be complete.
 TAIL = 0.15
-#: Largest number of frames of a clip. A longer video is not a clip trimmed to one gesture.
-MAX_FRAMES = 512
-#: Number of unreadable clips in a row after which a run ends.
+#: Number of unreadable clips in a row that ends a run.
 MAX_FAILURES = 20
-#: Bytes of decoded clips that each process keeps.
-CACHE_BYTES = 512 << 20
 #: The splits of a data set that are used. Others, such as "test", are ignored.
 TRAIN, VALIDATION = "train", "val"
 #: Seed of the order of the validation clips.
 VALIDATION_ORDER_SEED = 0
-
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -100,7 +92,7 @@ class VideoSequences:
         spacing: seconds between frames.
         seed: seed of the choice of clips and of their augmentation.
         changes: the labels of mirrored and reversed clips; None: clips are neither mirrored nor reversed.
-        validation: use the clips as they are, from their first frame, one after the other and the labels in turn.
+        validation: use the clips without augmentation and from their first frame, with the labels in turn.
 
     Raises:
         TrainingError: there are no clips, or ``changes`` names unknown labels.
@@ -119,7 +111,7 @@ class VideoSequences:
         validation: bool = False,
     ) -> None:
         if not videos:
-            raise TrainingError("no clips for validation: add clips, or a split column that names some 'val'")
+            raise TrainingError("no clips for validation: add clips, or mark some as 'val' in the split column")
         self.labels, self._changes, self._validation = labels, changes, validation
         self._videos = _interleave_labels(videos) if validation else videos
         self._frames, self._spec, self._spacing, self._seed = frames, FrameSpec(size, size), spacing, seed
@@ -147,17 +139,17 @@ class VideoSequences:
             try:
                 clip, label, backwards = self._clip(video, random)
             except EdgeshiftError as error:
-                # One damaged file must not end a run of hours: it is reported, and another clip takes its place.
+                # One damaged file must not end a run of hours, so it is reported and replaced by another clip.
                 unread[video.name] = str(error)
                 failures += 1
                 if failures == MAX_FAILURES:
                     raise TrainingError(f"{failures} clips in a row cannot be read: {error}") from error
                 continue
-            # Only the first clip may start in its middle: a cut gesture would reach back into the clip before it.
+            # Only the first clip may start in its middle: a later gesture that is cut would begin in the clip before.
             room = self._frames - count
             may_start_late = not (count or self._validation) and len(clip) > room
             cut = int(random.integers(len(clip) - room + 1)) if may_start_late else 0
-            rest = len(clip) * TAIL  # at the end of the clip, or at its beginning if it is played backwards
+            rest = len(clip) * TAIL  # frames at the end of the clip, or at its beginning if it is played backwards
             begin = count - cut + (rest if backwards else 0.0)
             end = count - cut + len(clip) - (0.0 if backwards else rest)
             if label != NONE:
@@ -173,9 +165,9 @@ class VideoSequences:
     def _clip(self, video: LabelledClip, random: np.random.Generator) -> tuple[Pixels, str, bool]:
         """Return a whole clip, its label after mirroring and reversal, and whether it is played backwards."""
         if self._validation:
-            return _CACHE.get(video.path, self._spacing, self._spec), video.label, False
-        # Only four tempos, because each needs a decoded clip of its own in the cache.
-        clip = _CACHE.get(video.path, self._spacing * float(random.choice([0.75, 0.9, 1.0, 1.2])), self._spec)
+            return CACHE.get(video.path, self._spacing, self._spec), video.label, False
+        # There are only four tempos, because each one needs its own decoded clip in the cache.
+        clip = CACHE.get(video.path, self._spacing * float(random.choice([0.75, 0.9, 1.0, 1.2])), self._spec)
         label = video.label
         if self._changes and label in self._changes.mirrored and random.random() < 0.5:
             clip, label = clip[:, :, ::-1], self._changes.mirrored[label]
@@ -195,61 +187,17 @@ def content_hash(videos: list[LabelledClip]) -> str:
     return digest.hexdigest()
 
 
-class ClipCache:
-    """Decoded clips in memory. The least recently used ones are dropped.
-
-    Args:
-        limit: bytes to keep. A larger clip is not kept.
-        decode: returns the frames of a clip.
-
-    Attributes:
-        bytes: bytes that are kept now.
-    """
-
-    def __init__(self, limit: int, decode: Callable[[Path, float, FrameSpec], Pixels]) -> None:
-        self._limit, self._decode = limit, decode
-        self._clips: OrderedDict[tuple[Path, float, FrameSpec], Pixels] = OrderedDict()
-        self.bytes = 0
-
-    def get(self, path: Path, spacing: float, spec: FrameSpec) -> Pixels:
-        """Return the frames of a clip, ``spacing`` seconds apart. The array is shared: do not write to it."""
-        key = (path, spacing, spec)
-        if key in self._clips:
-            self._clips.move_to_end(key)
-            return self._clips[key]
-        clip = self._decode(path, spacing, spec)
-        if clip.nbytes <= self._limit:
-            self._clips[key] = clip
-            self.bytes += clip.nbytes
-        while self.bytes > self._limit:
-            self.bytes -= self._clips.popitem(last=False)[1].nbytes
-        return clip
-
-
-def _decode(path: Path, spacing: float, spec: FrameSpec) -> Pixels:
-    frames = [fit_frame(timed.frame, spec) for timed in islice(paced(path, spacing), MAX_FRAMES + 1)]
-    if len(frames) > MAX_FRAMES:
-        raise TrainingError(
-            f"{path}: more than {MAX_FRAMES} frames, {spacing:g} s apart: cut it into clips of one gesture each"
-        )
-    return np.stack(frames)
-
-
-_CACHE = ClipCache(CACHE_BYTES, _decode)
-
-
 def _interleave_labels(videos: list[LabelledClip]) -> list[LabelledClip]:
-    """Return the first clip of every label, then the second of every label, and so on, each round in a random order.
+    """Return one clip of every label, then another one of every label, and so on, in a random order.
 
     Lists of clips are often sorted by label, and a validation uses only the first few clips.
     """
     random = np.random.default_rng(VALIDATION_ORDER_SEED)
-    rounds: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     keyed = []
     for index in random.permutation(len(videos)).tolist():
-        label = videos[index].label
-        rounds[label] = rounds.get(label, 0) + 1
-        keyed.append((rounds[label], index))
+        counts[videos[index].label] += 1
+        keyed.append((counts[videos[index].label], index))
     return [videos[index] for _, index in sorted(keyed, key=lambda key: key[0])]
 
 

@@ -1,4 +1,4 @@
-"""Averaging the weights of several stages, and tuning a new event rule: two programs on checkpoints."""
+"""The program that averages the weights of several stages, and the program that tunes a new event rule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABELS = (*STROKES, NONE)
 def two_short_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeshift.training.run.RULE_STREAMS", 2)
     monkeypatch.setattr("edgeshift.training.run.RULE_SECONDS", 6.0)
-    for module in (average, tune_rule):  # the setting would outlive the test
+    for module in (average, tune_rule):  # this setting of the process would affect later tests
         monkeypatch.setattr(module, "keep_freed_memory", lambda: None)
 
 
@@ -32,7 +32,7 @@ def run(app: typer.Typer, *arguments: object) -> Result:
 
 
 def stage(path: Path, seed: int, table: str = "tsm", **facts: object) -> Path:
-    """A checkpoint as ``edgeshift train`` writes it, with random weights."""
+    """Write a checkpoint like those of ``edgeshift train``, but with random weights, and return its path."""
     network = build(ModelConfig(table, "mobilenet_v2", len(LABELS), size=64, width=0.5), seed=seed)
     recipe = msgspec.json.encode(Recipe(size=64, width=0.5, seed=seed)).decode()
     options: dict[str, object] = {"labels": LABELS, "frame_spacing": 0.25, "training": {"recipe": recipe}}
@@ -54,20 +54,20 @@ def test_every_weight_of_the_result_is_the_mean(tmp_path: Path) -> None:
     assert "mean of 2 stages" in facts.weights.source
 
 
-def test_a_new_rule_changes_nothing_else(tmp_path: Path) -> None:
+def test_tuning_changes_only_the_rule(tmp_path: Path) -> None:
     first, out = stage(tmp_path / "a.safetensors", 1), tmp_path / "b.safetensors"
     result = run(tune_rule.app, first, "--out", out, "--streams", 3)
     assert result.exit_code == 0 and result.stdout.startswith("rule: ")
     before, after = load(first), load(out)
     assert before.description.rule is None and after.description.rule is not None
     assert after.training == {**before.training, "rule": "chosen on 3 drawn streams of a minute"}
-    same = msgspec.structs.replace(after.description, rule=None, weights=before.description.weights)
-    assert same == before.description and after.config == before.config
+    restored = msgspec.structs.replace(after.description, rule=None, weights=before.description.weights)
+    assert restored == before.description and after.config == before.config
     weights = after.network.state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in before.network.state_dict().items())
 
 
-def test_a_rule_needs_streams_and_drawn_gestures(tmp_path: Path) -> None:
+def test_tuning_needs_streams_and_drawn_gestures(tmp_path: Path) -> None:
     first, out = stage(tmp_path / "a.safetensors", 1), tmp_path / "b.safetensors"
     assert run(tune_rule.app, first, "--out", out, "--streams", 0).exit_code == 2
     other = stage(tmp_path / "c.safetensors", 1, labels=(*LABELS[1:], LABELS[0]))
@@ -99,7 +99,9 @@ def test_different_networks_are_not_averaged(tmp_path: Path, facts: dict[str, ob
         ({"labels": tuple("abcdefghijk")}, "not trained on drawn gestures"),
     ],
 )
-def test_checkpoints_without_recipe_or_with_other_labels(tmp_path: Path, facts: dict[str, object], reason: str) -> None:
+def test_checkpoints_that_were_not_trained_on_drawn_gestures_are_refused(
+    tmp_path: Path, facts: dict[str, object], reason: str
+) -> None:
     files = [stage(tmp_path / f"{seed}.safetensors", seed, **facts) for seed in (1, 2)]  # type: ignore[arg-type]
     result = run(average.app, *files, "--out", tmp_path / "mean.safetensors")
     assert result.exit_code == 2 and reason in result.stderr

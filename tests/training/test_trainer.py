@@ -1,4 +1,4 @@
-"""Training runs: they learn, can be interrupted and resumed exactly, and keep to their own folder."""
+"""Training runs reduce the loss, can be interrupted and resumed exactly, and each needs its own folder."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from edgeshift.models.network import ShiftNetwork
 from edgeshift.training import Recipe, train
 from edgeshift.training import run as run_module
 from edgeshift.training.batches import Batch
+from edgeshift.training.folder import CURVE, HISTORY, STATE, Run
 from edgeshift.training.history import Entry
 from edgeshift.training.losses import TrainingNetwork
 from edgeshift.training.sequences import DrawnSequences, Sequence
 from edgeshift.training.start import starting_network
 from edgeshift.training.targets import frame_targets
-from edgeshift.training.trainer import CURVE, HISTORY, STATE, Run, train_network
+from edgeshift.training.trainer import train_network
 from edgeshift.video.fit import FrameSpec
 
 LABELS = (*STROKES, NONE)
@@ -36,7 +37,7 @@ RECIPE = Recipe(size=64, width=0.35, frames=4, batch=2, steps=30, seed=1, rate=2
 
 
 class Interrupting(DrawnSequences):
-    """Sends SIGTERM to the process when a certain sequence is drawn."""
+    """Drawn sequences that send SIGTERM to the process when the sequence with index ``at`` is drawn."""
 
     at = -1
 
@@ -57,7 +58,7 @@ def network() -> ShiftNetwork:
 
 
 def run(folder: Path, at: int = -1, recipe: Recipe = RECIPE, start: str = "scratch") -> Run:
-    return Run(recipe, folder, start, data(at), data(), checks=4, workers=0)
+    return Run(recipe, folder, start, data(at), data(), validation_count=4, workers=0)
 
 
 def ignore(_entry: Entry) -> None:
@@ -65,24 +66,22 @@ def ignore(_entry: Entry) -> None:
 
 
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
-    whole = network()
-    lines = train_network(run(tmp_path / "whole"), whole, report=ignore).entries
-    interrupted = network()
+    uninterrupted, interrupted, resumed = network(), network(), network()
+    expected = train_network(run(tmp_path / "uninterrupted"), uninterrupted, report=ignore).entries
     with pytest.raises(KeyboardInterrupt):
         train_network(run(tmp_path / "interrupted", at=2 * 27), interrupted, report=ignore)
     assert (tmp_path / "interrupted" / STATE).exists()
-    continued = network()
-    resumed = train_network(run(tmp_path / "interrupted"), continued, resume=True, report=ignore).entries
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, continued.state_dict()[name]), name
-    undated = [[msgspec.structs.replace(line, clock=0.0) for line in history] for history in (lines, resumed)]
+    entries = train_network(run(tmp_path / "interrupted"), resumed, resume=True, report=ignore).entries
+    for name, tensor in uninterrupted.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    undated = [[msgspec.structs.replace(entry, clock=0.0) for entry in history] for history in (expected, entries)]
     assert undated[0] == undated[1]
-    assert [line.step for line in lines] == [25, 30]
+    assert [entry.step for entry in entries] == [25, 30]
     assert (tmp_path / "interrupted" / HISTORY).read_bytes().count(b"\n") == 2
     assert (tmp_path / "interrupted" / CURVE).read_bytes().startswith(b"\x89PNG")
 
 
-def test_training_goes_on_without_matplotlib(
+def test_training_works_without_matplotlib(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
@@ -104,7 +103,7 @@ def test_a_folder_belongs_to_one_run(tmp_path: Path) -> None:
 
 
 class Broken(DrawnSequences):
-    """Sequences of which one cannot be made."""
+    """Drawn sequences. The sequence with index 3 cannot be made."""
 
     def __getitem__(self, index: int) -> Sequence:
         if index == 3:
@@ -117,13 +116,15 @@ def test_a_sequence_that_cannot_be_made_ends_the_run_with_its_error(tmp_path: Pa
     broken = Broken(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
     with pytest.raises(TrainingError) as caught:
         train_network(
-            Run(RECIPE, tmp_path, "scratch", broken, data(), checks=2, workers=workers), network(), report=ignore
+            Run(RECIPE, tmp_path, "scratch", broken, data(), validation_count=2, workers=workers),
+            network(),
+            report=ignore,
         )
     assert str(caught.value) == "clip 3 is broken"
 
 
 class PartlyUnread(DrawnSequences):
-    """Sequences some of which lack a clip that cannot be read."""
+    """Drawn sequences. Three of them name a clip that could not be read."""
 
     def __getitem__(self, index: int) -> Sequence:
         sequence = super().__getitem__(index)
@@ -133,7 +134,7 @@ class PartlyUnread(DrawnSequences):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_unread_clip_is_reported_once(tmp_path: Path, workers: int) -> None:
     sequences = PartlyUnread(RECIPE.frames, RECIPE.size, RECIPE.spacing, RECIPE.seed)
-    run = Run(RECIPE, tmp_path, "scratch", sequences, data(), checks=2, workers=workers)
+    run = Run(RECIPE, tmp_path, "scratch", sequences, data(), validation_count=2, workers=workers)
     history = train_network(run, network(), report=ignore)
     reported = [line for entry in history.entries for line in entry.unread]
     assert sorted(reported) == ["clip 1 is broken", "clip 2 is broken"]
@@ -153,7 +154,7 @@ def test_every_kind_of_network_trains(tmp_path: Path, model: str, options: dict[
     short = msgspec.structs.replace(RECIPE, model=model, steps=1, batch=1, width=1.0, **options)
     start = starting_network(short, LABELS, None).network
     before = {name: tensor.clone() for name, tensor in start.named_parameters()}
-    train_network(Run(short, tmp_path, "scratch", data(), data(), checks=1, workers=0), start, report=ignore)
+    train_network(Run(short, tmp_path, "scratch", data(), data(), validation_count=1, workers=0), start, report=ignore)
     not_trained = {id(p) for stage in TrainingNetwork(start, short, LABELS).frozen for p in stage.parameters()}
     frozen = {name for name, parameter in start.named_parameters() if id(parameter) in not_trained}
     assert frozen
@@ -222,34 +223,33 @@ def test_a_frame_of_weight_zero_has_no_loss() -> None:
 def test_the_result_describes_its_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeshift.training.run.RULE_STREAMS", 1)
     monkeypatch.setattr("edgeshift.training.run.RULE_SECONDS", 6.0)
-    monkeypatch.setattr("edgeshift.training.trainer.Run.checks", 2)
+    monkeypatch.setattr("edgeshift.training.folder.Run.validation_count", 2)
     recipe = msgspec.structs.replace(RECIPE, steps=2)
-    trained = train(recipe, tmp_path / "run", workers=0, license="Apache-2.0")
-    found = load(trained.path)
-    facts = found.description
+    first_path = train(recipe, tmp_path / "first", workers=0, license="Apache-2.0").path
+    first = load(first_path)
+    facts = first.description
     assert facts.labels == LABELS and facts.weights.license == "Apache-2.0"
     assert (facts.frame_spacing, facts.frame) == (recipe.spacing, FrameSpec(64, 64, fit="squash"))
     assert facts.rule is not None and facts.rule.none == "none"
-    assert found.training["start"] == "scratch, seed 1"
-    assert msgspec.json.decode(found.training["recipe"], type=Recipe) == recipe
-    # A run that starts from it keeps its licence and the record of its training.
-    again = train(msgspec.structs.replace(recipe, seed=2), tmp_path / "more", init=trained.path, workers=0)
-    more = load(again.path)
-    assert more.description.weights.license == "Apache-2.0"
-    assert more.training["before: recipe"] == found.training["recipe"]
-    assert more.training["start"].endswith("which started from scratch, seed 1")
-    # A finished run is returned unchanged.
-    stamp = again.path.stat().st_mtime_ns
-    assert train(msgspec.structs.replace(recipe, seed=2), tmp_path / "more", init=trained.path, workers=0, resume=True)
-    assert again.path.stat().st_mtime_ns == stamp
-    # Without training, its file can be written again with another licence and as float16.
-    done = msgspec.structs.replace(recipe, seed=2)
-    size = again.path.stat().st_size
-    train(done, tmp_path / "more", init=trained.path, workers=0, resume=True, half=True, license="MIT")
-    other = load(again.path)
-    assert (other.description.weights.license, other.training) == ("MIT", more.training)
-    assert other.description.rule == more.description.rule
-    assert again.path.stat().st_size < 0.6 * size
+    assert first.training["start"] == "scratch, seed 1"
+    assert msgspec.json.decode(first.training["recipe"], type=Recipe) == recipe
+    # A run that starts from this result keeps its licence and the record of its training.
+    arguments = (msgspec.structs.replace(recipe, seed=2), tmp_path / "second")
+    path = train(*arguments, init=first_path, workers=0).path
+    second = load(path)
+    assert second.description.weights.license == "Apache-2.0"
+    assert second.training["before: recipe"] == first.training["recipe"]
+    assert second.training["start"].endswith("which started from scratch, seed 1")
+    # If a finished run is resumed, its file is not changed.
+    before = path.stat()
+    assert train(*arguments, init=first_path, workers=0, resume=True).path == path
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    # Without further training, the file can be written again with another licence and as float16.
+    train(*arguments, init=first_path, workers=0, resume=True, half=True, license="MIT")
+    rewritten = load(path)
+    assert (rewritten.description.weights.license, rewritten.training) == ("MIT", second.training)
+    assert rewritten.description.rule == second.description.rule
+    assert path.stat().st_size < 0.6 * before.st_size
 
 
 def test_a_result_that_cannot_be_saved_fails_before_the_first_step(tmp_path: Path) -> None:
@@ -259,11 +259,11 @@ def test_a_result_that_cannot_be_saved_fails_before_the_first_step(tmp_path: Pat
 
 
 def test_the_record_of_many_stages_fits_into_a_file(tmp_path: Path) -> None:
-    record = {"data": "drawn", "recipe": "{}", "seed": "0", "start": "scratch", "changes": "x" * 9000, "tools": "ours"}
-    record["changes"] = run_module._shorten(record["changes"])
+    record = {"data": "drawn", "recipe": "{}", "seed": "0", "start": "scratch", "tools": "torch"}
+    record["changes"] = run_module._shorten("x" * 9000)
     for number in range(20):
-        own = {"data": f"stage {number}", "recipe": "{}", "start": "the one before", "seed": "0", "tools": "ours"}
-        record = own | run_module._earlier_training(record)
+        stage = {"data": f"stage {number}", "recipe": "{}", "start": "the stage before", "seed": "0", "tools": "torch"}
+        record = stage | run_module._earlier_training(record)
     path = tmp_path / "a.safetensors"
     save(path, network(), training=record)
     kept = load(path).training

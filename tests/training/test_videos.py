@@ -1,4 +1,4 @@
-"""Training sequences of recorded videos: clips are found, split, joined, and mirrored only on request."""
+"""Training sequences of recorded videos. Clips are found, split and joined; they are mirrored only on request."""
 
 from __future__ import annotations
 
@@ -11,15 +11,8 @@ from edgeshift.artifact.description import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError, VideoError
 from edgeshift.gestures import Event
 from edgeshift.training import videos
-from edgeshift.training.videos import (
-    TAIL,
-    ClipCache,
-    LabelMap,
-    VideoSequences,
-    content_hash,
-    find_videos,
-    labels_of,
-)
+from edgeshift.training.clip_cache import ClipCache
+from edgeshift.training.videos import TAIL, LabelMap, VideoSequences, content_hash, find_videos, labels_of
 from edgeshift.video.clips import write_video
 from edgeshift.video.dataset import LabelledClip
 from edgeshift.video.fit import FrameSpec
@@ -75,7 +68,7 @@ def test_a_csv_with_a_split(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("file,label\n../else.avi,left\n", "line 2: '../else.avi' is outside of"),
         ("file,label\nleft/none.avi,left\nright/0.avi,right\n", "no clip 'left/none.avi'"),
@@ -89,9 +82,9 @@ def test_a_csv_with_a_split(data: Path) -> None:
         (f"file,label\n{'x' * 2000}.avi,left\n", "line 2: .* is not 1 to 1024 printable characters"),
     ],
 )
-def test_a_bad_csv_is_refused_in_one_line(data: Path, text: str, says: str) -> None:
+def test_a_bad_csv_is_refused_in_one_line(data: Path, text: str, message: str) -> None:
     (data / "list.csv").write_text(text)
-    with pytest.raises(EdgeshiftError, match=says) as caught:
+    with pytest.raises(EdgeshiftError, match=message) as caught:
         find_videos(data / "list.csv")
     assert str(caught.value).isprintable()
 
@@ -108,9 +101,11 @@ def test_the_hash_depends_on_the_content(data: Path) -> None:
     assert content_hash(find_videos(data)) != before
 
 
-def sequences(data: Path, changes: LabelMap | None = None, validation: bool = False) -> VideoSequences:
+def sequences(
+    data: Path, changes: LabelMap | None = None, *, validation: bool = False, seed: int = 0
+) -> VideoSequences:
     found = find_videos(data)
-    return VideoSequences(found, labels_of(found), 20, SIZE, 0.1, 0, changes=changes, validation=validation)
+    return VideoSequences(found, labels_of(found), 20, SIZE, 0.1, seed, changes=changes, validation=validation)
 
 
 def side(frames: np.ndarray) -> str:  # type: ignore[type-arg]
@@ -160,7 +155,7 @@ def test_reversed_clips_are_played_backwards(data: Path) -> None:
 
 
 def test_a_reversed_gesture_is_complete_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest at the end of the clip then comes first, and the gesture ends with the last frame."""
+    """The part after the gesture then comes first, and the gesture ends with the last frame."""
     write_clip(tmp_path / "up.avi", 60, 60, frames=20)
     monkeypatch.setattr("edgeshift.training.videos._augment", lambda clip, random: clip)
     events: list[Event] = []
@@ -210,7 +205,7 @@ def test_validation_clips_are_not_augmented(data: Path) -> None:
     validation = sequences(data, validation=True)
     first = validation[0]
     assert validation.labels[first.targets.labels[11]] in ("left", NONE)
-    assert np.array_equal(validation[0].frames, first.frames)
+    assert np.array_equal(sequences(data, validation=True, seed=5)[0].frames, first.frames)
 
 
 def test_clips_of_none_are_not_gestures(data: Path) -> None:
@@ -220,8 +215,8 @@ def test_clips_of_none_are_not_gestures(data: Path) -> None:
     assert len(sequence.targets.spans) == 0
 
 
-def test_validation_soon_sees_every_label(tmp_path: Path) -> None:
-    """The list is sorted by label, as most are, with 27 labels of very different numbers of clips."""
+def test_the_first_validation_clips_have_every_label(tmp_path: Path) -> None:
+    """The list is sorted by label. It has 27 labels, whose numbers of clips are very different."""
     names = tuple(f"label{index:02}" for index in range(27))
     videos = []
     for index, name in enumerate(names):
@@ -229,7 +224,7 @@ def test_validation_soon_sees_every_label(tmp_path: Path) -> None:
         videos += [LabelledClip(tmp_path / name / "0.avi", f"{name}/0.avi", name, "val")] * (1 + 40 * (index % 3))
     validation = VideoSequences(videos, names, 8, SIZE, 0.1, 0, validation=True)
     seen = [validation[index] for index in range(32)]
-    assert {names[label] for one in seen for label in one.targets.span_labels} == set(names)
+    assert {names[label] for sequence in seen for label in sequence.targets.span_labels} == set(names)
     again = VideoSequences(videos, names, 8, SIZE, 0.1, 5, validation=True)
     assert all(np.array_equal(again[index].frames, seen[index].frames) for index in range(32))
 
@@ -251,7 +246,7 @@ def test_a_long_clip_is_cut_at_a_random_frame(tmp_path: Path) -> None:
 
 
 def test_the_targets_of_a_cut_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gesture is complete at the same frame wherever the clip is cut. Its brightness rises from frame to frame."""
+    """The gesture is complete at the same frame of the clip wherever it is cut. The brightness identifies the frame."""
     write_clip(tmp_path / "left" / "0.avi", 100, 100, frames=60)
     monkeypatch.setattr("edgeshift.training.videos._augment", lambda clip, random: clip)
     training = VideoSequences(
@@ -268,7 +263,7 @@ def test_the_targets_of_a_cut_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(cuts) > 5
 
 
-def test_the_cache_keeps_the_clips_used_last_up_to_its_limit() -> None:
+def test_the_cache_keeps_the_last_used_clips_up_to_its_limit() -> None:
     decoded = []
 
     def decode(path: Path, spacing: float, spec: FrameSpec) -> np.ndarray:  # type: ignore[type-arg]

@@ -1,4 +1,4 @@
-"""A simulated camera, which shakes, adapts its exposure, has a tint, and adds noise."""
+"""A simulated camera. It shakes, adapts its exposure, has a tint, and adds noise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Camera:
     """The camera of one clip or stream.
 
     Args:
-        random: draws everything that varies, all of it in the constructor.
+        random: generator of all variations. It is used only in the constructor.
         frames: number of frames.
         size: height and width of the frames, pixels.
         brightness: mean brightness of the scene, 0 to 1, to which the exposure adapts.
@@ -46,7 +46,7 @@ class Camera:
         self._corners = random.integers(0, size // 2 + 1, (frames, 2))
 
     def view(self, scene: Image, index: int) -> Image:
-        """Return the part of the scene that is visible in frame ``index``: float32 [size, size, 3]."""
+        """Return the part of a scene that is visible in frame ``index``: float32 [size, size, 3]."""
         cv2 = opencv("drawing gestures")
         turn, centre = self._rolls[index], scene.shape[0] / 2
         rotation = np.array([[cos(turn), -sin(turn)], [sin(turn), cos(turn)]])
@@ -56,7 +56,7 @@ class Camera:
         return visible
 
     def expose(self, light: Image, index: int) -> Frame:
-        """Return frame ``index`` as the camera outputs it, uint8, given the light that reaches it, float32, 0 to 1."""
+        """Return frame ``index`` of the camera, uint8, for the light that reaches its sensor, float32, 0 to 1."""
         cv2 = opencv("drawing gestures")
         if self._saturation != 1:
             grey = cv2.cvtColor(light, cv2.COLOR_RGB2GRAY)[..., None]
@@ -80,7 +80,7 @@ def _walk(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _grain(random: np.random.Generator, size: int) -> npt.NDArray[np.float32]:
-    """Draw sensor noise, mostly equal in the three colours. It is larger than a frame, which uses a part of it."""
+    """Draw sensor noise, mostly equal in the three colours. It is larger than a frame; each frame uses a part of it."""
     side = size + size // 2
     grey = random.standard_normal((side, side, 1), dtype=np.float32)
     return grey + random.standard_normal((side, side, 3), dtype=np.float32) * np.float32(0.5)

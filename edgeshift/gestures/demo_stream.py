@@ -8,7 +8,7 @@ from edgeshift.gestures.draw import SPACING, draw_stream
 from edgeshift.gestures.script import parse_script
 from edgeshift.video.clips import TimedFrame
 
-#: What the hand does, as a script for ``edgeshift.gestures.parse_script``.
+#: The actions of the hand, as a script for ``edgeshift.gestures.parse_script``.
 SCRIPT = (
     "left 2, pause 1.5, circle 3, away 1, up 1.5, pause 1.5, square 4, away 1, tick 2, pause 1.5, right 1.5, away 2"
 )

@@ -1,4 +1,4 @@
-"""Draw clips and streams of gestures: a hand that moves in front of a background. A seed decides everything."""
+"""Draw clips and streams of gestures: a hand that moves in front of a background. A seed determines every pixel."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.errors import GestureError, unknown
-from edgeshift.gestures.motion import Action, Event, Motion, compose, random_script
+from edgeshift.gestures.motion import Action, Event, Motion, compose
 from edgeshift.gestures.render import Renderer
+from edgeshift.gestures.script import random_script
 from edgeshift.gestures.strokes import STROKES, Points, Stroke, move
 
 #: Seconds between the frames of drawn streams, and so of the networks that are trained on them.
@@ -25,8 +26,8 @@ class Clip:
         frames: uint8 [T, size, size, 3], RGB.
         label: the gesture.
         track: float32 [T, 2], the fingertip's x and y in each frame, 0 to 1 from the top left.
-        stroke: index of the first frame in which the stroke has begun, and of the first in which it is complete (T if
-            it is not complete in any).
+        stroke: indices of the first frame in which the stroke has begun, and of the first frame in which it is
+            complete (T if it is not complete in any).
         seed: the seed of the clip.
     """
 
@@ -39,7 +40,7 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class DrawnStream:
-    """A drawn stream: several gestures, and what happens between them.
+    """A drawn stream: several gestures, and the motion or rest between them.
 
     Attributes:
         frames: uint8 [T, size, size, 3], RGB.
@@ -82,7 +83,8 @@ def draw_clip(
         raise GestureError(unknown("gesture", label, strokes))
     if seed < 0 or frames < 1 or not 16 <= size <= 4096:
         raise GestureError(
-            f"cannot draw seed {seed}, {frames} frames of {size}: give seed >= 0, frames >= 1, 16 <= size <= 4096"
+            f"cannot draw {frames} frames of {size}x{size} with seed {seed}: give 1 or more frames, a size of 16 to "
+            "4096, and a seed of 0 or more"
         )
     # Each part has a generator of its own, so that a change in one part does not change the others.
     for_label, for_stroke, *for_rendering = (
@@ -109,7 +111,7 @@ def draw_stream(
     Args:
         seed: 0 or more.
         script: the actions of the hand, all of which are drawn; None: a random script.
-        seconds: duration of the stream if the script is random.
+        seconds: duration of the stream. It is used only if the script is random.
         begin: seconds at the beginning that are left out.
         spacing: seconds between frames.
         size: height and width of the frames, pixels. The camera's wide picture is squashed to a square.
@@ -120,8 +122,8 @@ def draw_stream(
     """
     if seed < 0 or not 16 <= size <= 4096 or not 1e-3 <= spacing <= 60 or not 0 <= begin < begin + seconds <= 36_000:
         raise GestureError(
-            f"cannot draw seed {seed}, {seconds:g} s from {begin:g} s, a frame of {size} every {spacing:g} s: give "
-            "seed >= 0, up to 36,000 s, 16 <= size <= 4096, a spacing of 0.001 to 60"
+            f"cannot draw {seconds:g} s from {begin:g} s, with a frame of {size}x{size} every {spacing:g} s and seed "
+            f"{seed}: give up to 36,000 s, a size of 16 to 4096, a spacing of 0.001 to 60 s, and a seed of 0 or more"
         )
     plan = _plan(seed, script, seconds, begin, spacing, strokes)
     for_stroke, seconds = plan.for_stroke, plan.seconds
@@ -168,7 +170,7 @@ def draw_clips(
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """What happens in a stream, decided before a frame is drawn, and the generators for everything else."""
+    """The events of a stream, which are known before a frame is drawn, and the generators for everything else."""
 
     motion: Motion
     events: tuple[Event, ...]
@@ -202,7 +204,7 @@ def _plan(
 
 
 def _bounds(done: npt.NDArray[np.float64]) -> tuple[int, int]:
-    """Return the first frame in which a stroke has begun, and the first in which it is complete; see ``Clip``."""
+    """Return ``Clip.stroke`` for the completed shares of a stroke in the frames."""
     return int((done <= 0).sum()), int((done < 1).sum())
 
 

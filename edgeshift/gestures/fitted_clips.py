@@ -24,7 +24,7 @@ class FittedClips:
     """Clips whose frames have the size and channel order that a network takes.
 
     Attributes:
-        source: where the clips come from, in words; it is stored in the artifact.
+        source: origin of the clips, in words. It is stored in the artifact.
         frames: the clips, uint8 [T, height, width, 3] each.
     """
 
@@ -49,8 +49,8 @@ def drawn_clips(
         spec: size, fit and channel order of the frames.
         count: number of clips.
         seed: each seed gives other clips.
-        spacing: the network's frame spacing, seconds: each clip is a part of a drawn stream, ``PACED_FRAMES`` frames
-            at that spacing. None: each clip is one gesture of ``FRAMES`` frames.
+        spacing: the network's frame spacing, seconds. Each clip is a part of a drawn stream, with ``PACED_FRAMES``
+            frames at this spacing. None: each clip is one gesture of ``FRAMES`` frames.
     """
     size = max(spec.height, spec.width)
     if spacing is None:
@@ -59,6 +59,6 @@ def drawn_clips(
     else:
         seconds = PACED_FRAMES * spacing
         seeds = ((seed << 40) + index for index in range(count))
-        clips = (draw_stream(one, seconds=seconds, spacing=spacing, size=size).frames for one in seeds)
+        clips = (draw_stream(each, seconds=seconds, spacing=spacing, size=size).frames for each in seeds)
         source = f"{count} drawn gesture streams, seed {seed}"
     return FittedClips(source, tuple(np.stack([fit_frame(frame, spec) for frame in clip]) for clip in clips))

@@ -3,8 +3,8 @@
     clips      left/00000.mp4 ..., clips.csv (file,label,seed,frames,stroke_begin,stroke_end)
     streams    stream_00000.mp4 ..., events.csv (file,label,begin,end; seconds from the beginning of the stream)
 
-Both have ``contact_sheet.jpg``, and ``drawn.json`` with the arguments of the drawing. An interrupted drawing can be
-resumed: a file gets its final name only when it is complete, and the table is written last.
+Both kinds of folder have ``contact_sheet.jpg``, and ``drawn.json`` with the arguments of the drawing. An interrupted
+drawing can be resumed: a file gets its final name only when it is complete, and the table is written last.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from edgeshift.video.picture import write_picture
 
 RECORD, SHEET = "drawn.json", "contact_sheet.jpg"
 TABLES = {"clips": "clips.csv", "streams": "events.csv"}
-#: Offsets of the seeds of streams and of clips. They keep these videos apart from training, whose streams have seeds
-#: without an offset, and from each other: clip (1 << 32) + n would have the hand and the background of stream n.
+#: Offsets that are added to the seeds of streams and of clips. Training draws streams without an offset, so no video is
+#: a training stream. Without these offsets, clip (1 << 32) + n would have the hand and the background of stream n.
 STREAMS, CLIPS = 1 << 60, 1 << 61
 COLUMNS = {
     "clips": ("file", "label", "seed", "frames", "stroke_begin", "stroke_end"),
@@ -44,7 +44,7 @@ SHEET_FRAMES, SHEET_SIZE = 8, 128
 
 
 class Drawing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The arguments of a drawing. They decide all pixels.
+    """The arguments of a drawing. They determine all pixels.
 
     Attributes:
         kind: "clips" or "streams".
@@ -52,7 +52,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         seed: seed of all videos.
         size: height and width of the frames, pixels.
         spacing: seconds between frames.
-        strokes: the gestures, by label. Clips have these labels in turn.
+        strokes: the gestures, by label. Successive clips have these labels in turn.
         frames: frames of a clip; None for streams.
         seconds: duration of a stream without a script; None for clips, and for streams with a script.
         script: the actions in every stream; None: a random script.
@@ -70,9 +70,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         if self.size % 2:
-            raise GestureError(
-                f"frames of an .mp4 have an even height and width, and {self.size} is odd: give {self.size + 1}"
-            )
+            raise GestureError(f"the frames of an .mp4 need an even size, and {self.size} is odd: give {self.size + 1}")
         frames = self.frames or 0
         if self.kind == "streams":
             # Around each action of a script, the hand may enter, leave and rest for up to four seconds.
@@ -92,7 +90,7 @@ class Drawn:
     Attributes:
         kept: number of videos that were already in the folder.
         drawn: number of videos that were drawn.
-        labels: {label: number of its gestures in the folder}.
+        labels: {label: number of gestures with this label in the folder}.
         table: the CSV file of all gestures.
         sheet: the contact sheet.
     """
@@ -110,8 +108,8 @@ class _Video:
 
     file: str
     seed: int
-    label: str  # of a clip; empty for a stream
-    rows: Sequence[tuple[object, ...]]  # of the table
+    label: str  # the label of a clip; empty for a stream
+    rows: Sequence[tuple[object, ...]]  # its rows of the table
     strips: list[tuple[str, int, int]]  # label, first frame and last frame of each gesture, for the contact sheet
 
 
@@ -124,7 +122,7 @@ def draw_folder(folder: Path, drawing: Drawing, advance: Callable[[], None] = la
         advance: called after each video.
 
     Raises:
-        GestureError: the folder holds something else, or an action of the script is unknown.
+        GestureError: the folder holds other files, or an action of the script is unknown.
         EdgeshiftError: another process draws into the folder.
         VideoError: a video cannot be written.
     """
@@ -206,19 +204,19 @@ def _length(drawing: Drawing) -> dict[str, float]:
 
 
 def _clear(path: Path) -> None:
-    """Remove incomplete versions of a file, which a killed process left. Their suffix would make them look complete."""
+    """Remove incomplete copies of a file that a killed process left. They have the suffix of a complete file."""
     for part in path.parent.glob(f".{path.name}.*"):
         part.unlink(missing_ok=True)
 
 
 def _write_sheet(path: Path, folder: Path, videos: Sequence[_Video]) -> None:
-    """Write the contact sheet: a row with frames of the first video of each gesture, read from the files."""
+    """Write the contact sheet. It has one row per label, with frames of the first video of this gesture."""
     rows: dict[str, Frame] = {}
     for video in videos:
-        wanted = {label: (first, last) for label, first, last in reversed(video.strips) if label not in rows}
-        if wanted:
+        new = {label: (first, last) for label, first, last in reversed(video.strips) if label not in rows}
+        if new:
             frames = [timed.frame for timed in read_video(folder / video.file)]
-            for label, (first, last) in wanted.items():
+            for label, (first, last) in new.items():
                 rows[label] = _strip(frames[max(0, first) : last + 1] or frames[-1:], label)
     if not rows:  # streams without gestures
         rows["none"] = _strip([timed.frame for timed in read_video(folder / videos[0].file)], "none")

@@ -1,4 +1,4 @@
-"""A pointing hand and its forearm: two sprites that are drawn once and placed in every frame."""
+"""A pointing hand and its forearm: two sprites that are drawn once and then placed in each frame."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Sprite:
 
     Attributes:
         image: float32 [H, W, 4], colours multiplied by alpha.
-        top: the pixel (x, y) that is placed at a first given point of a frame.
-        bottom: the pixel (x, y) that is placed at a second given point of a frame.
+        top: the pixel (x, y) of the upper of two points, which are placed at given points of a frame.
+        bottom: the pixel (x, y) of the lower point.
     """
 
     image: Image
@@ -50,12 +50,12 @@ class Hand:
     def layer(self, tip: Vector, wrist: Vector, forearm: Vector, size: int, aspect: float) -> Image:
         """Draw the hand on a transparent layer, float32 [size, size, 4].
 
-        ``tip`` and ``wrist`` are points, ``forearm`` is the vector from the wrist to the elbow, which is outside of the
-        frame. Their unit is the height of the frame; x runs from 0 to ``aspect``.
+        ``tip`` and ``wrist`` are points. ``forearm`` is a vector from the wrist to a point outside of the frame. Their
+        unit is the height of the frame, and x is 0 at its left edge and ``aspect`` at its right edge.
         """
         scale = float(np.linalg.norm(wrist - tip) / np.linalg.norm(self.finger.bottom - self.finger.top))
         finger = draw_sprite(self.finger, tip, wrist, scale, size, aspect)
-        # The arm begins a little above the wrist, so that there is no gap if hand and arm point in two directions.
+        # The arm begins a little above the wrist, so that there is no gap if the hand is bent at the wrist.
         start = wrist + (tip - wrist) * 0.06
         return finger + draw_sprite(self.arm, start, start + forearm, scale, size, aspect) * (1 - finger[..., 3:])
 
@@ -79,7 +79,7 @@ def draw_hand(random: np.random.Generator) -> Hand:
 def draw_sprite(sprite: Sprite, top: Vector, bottom: Vector, scale: float, size: int, aspect: float) -> Image:
     """Draw a sprite on a transparent layer, float32 [size, size, 4], with its two points at ``top`` and ``bottom``.
 
-    The unit of these points is the height of the frame. Across the line between them the sprite is scaled by ``scale``.
+    The unit of ``top`` and ``bottom`` is the height of the frame. ``scale`` is the scale of the sprite's width.
     """
     cv2 = opencv("drawing gestures")
     source, target = sprite.bottom - sprite.top, bottom - top
@@ -101,9 +101,9 @@ class _Fist:
     wrist: Vector
     wrist_radius: float
     knuckles: Vector  # the point at which the pointing finger leaves the fist
-    thin: float  # half the width of the finger
-    wide: float  # half the width of the fist
-    tall: float  # half the height of the fist
+    thin: float  # half of the finger's width
+    wide: float  # half of the fist's width
+    tall: float  # half of the fist's height
 
 
 def _draw_fist(random: np.random.Generator) -> _Fist:
@@ -185,7 +185,7 @@ def _tube(mask: Image, *joints: tuple[float, float, float]) -> None:
 
 
 def _shade(mask: Image, depth: float, light: Vector, strength: float) -> Image:
-    """Shade a flat shape as if it were rounded over ``depth`` pixels at its edge and lit from one side."""
+    """Return the brightness of a flat shape as if its edge were rounded over ``depth`` pixels and lit from one side."""
     cv2 = opencv("drawing gestures")
     inside = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     height = cv2.GaussianBlur(np.sqrt(1 - (1 - np.clip(inside / depth, 0, 1)) ** 2), (0, 0), 1.5)

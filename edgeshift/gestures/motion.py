@@ -1,4 +1,4 @@
-"""The path of a fingertip through a whole stream: strokes, pauses, entering, leaving, and aimless motion."""
+"""The path of a fingertip through a whole stream: strokes, rests, aimless motion, entering and leaving the frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Vector = npt.NDArray[np.float64]
 
 #: The actions of a script that are not gestures: the hand rests where it is, leaves the frame, or moves aimlessly.
 PAUSE, AWAY, WANDER = "pause", "away", "wander"
-#: Distance that the hand moves between two strokes without leaving the frame, as a share of the frame.
+#: Largest distance that the hand moves between two strokes without leaving the frame, as a share of the frame.
 NEAR = 0.3
 #: Shortest time between the end of a stroke and the beginning of the next, seconds.
 REST = 1.0
@@ -28,7 +28,7 @@ class Action:
 
     Attributes:
         name: the label of a gesture, or ``pause``, ``away`` or ``wander``.
-        seconds: how long it takes.
+        seconds: duration of the action.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Event:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """The path of a fingertip through a stream. Before and after it the hand rests.
+    """The path of a fingertip through a stream. The hand rests before its beginning and after its end.
 
     Attributes:
         events: the strokes, in order.
@@ -84,7 +84,7 @@ def compose(script: Sequence[Action], strokes: Mapping[str, Stroke], random: np.
     Args:
         script: the actions, in order.
         strokes: the gestures, by label.
-        random: draws the variations.
+        random: generator of the variations.
 
     Raises:
         GestureError: an action is unknown, an action's time is out of range, or the script takes more than ten hours.
@@ -105,7 +105,7 @@ def compose(script: Sequence[Action], strokes: Mapping[str, Stroke], random: np.
             path.leave()
             path.rest(action.seconds)
         elif action.name == WANDER:
-            path.enter(path.somewhere())
+            path.enter(path.position_or_random())
             path.follow(_aimless(path.position, random), action.seconds)
         else:
             stroke = _vary(strokes[action.name], random, path.position if path.inside else None)
@@ -117,47 +117,12 @@ def compose(script: Sequence[Action], strokes: Mapping[str, Stroke], random: np.
     return path.motion(tuple(events))
 
 
-def random_script(seconds: float, strokes: Mapping[str, Stroke], random: np.random.Generator) -> list[Action]:
-    """Return a random script: gestures of all tempos, with idle time of all kinds between them.
-
-    Args:
-        seconds: shortest duration of the script.
-        strokes: the gestures, by label. All are equally likely.
-        random: draws the script.
-    """
-    labels, script, total = list(strokes), [], 0.0
-
-    def add(name: str, shortest: float, longest: float) -> None:
-        nonlocal total
-        script.append(Action(name, float(np.exp(random.uniform(np.log(shortest), np.log(longest))))))
-        total += script[-1].seconds
-
-    kind = random.random()
-    if kind < 0.3:
-        add(PAUSE, 0.1, 3)
-    elif kind < 0.55:
-        add(AWAY, 0.1, 3)
-    while total < seconds:
-        label = labels[random.integers(len(labels))]
-        add(label, *strokes[label].seconds)
-        kind = random.random()
-        if kind < 0.45:
-            add(PAUSE, 0.2, 4)
-        if 0.3 < kind < 0.8:
-            add(AWAY, 0.2, 5)
-        elif kind >= 0.88:
-            add(PAUSE, REST, 2)
-            add(WANDER, 1, 4)
-            add(AWAY, 0.2, 2)
-    return script
-
-
 class _Path:
     """A path that is built one segment after the other.
 
     Attributes:
-        time: end of the path so far, seconds.
-        position: end of the path so far, x and y in the frame.
+        time: time at the present end of the path, seconds.
+        position: x and y at the present end of the path.
         inside: whether the hand is in the frame.
     """
 
@@ -175,7 +140,7 @@ class _Path:
         self._times: list[Vector] = []
         self._positions: list[Vector] = []
 
-    def somewhere(self) -> Vector:
+    def position_or_random(self) -> Vector:
         """Return the position of the hand, or a random position if it is not in the frame."""
         return self.position if self.inside else self.random.uniform([0.3, 0.3], [0.7, 0.65])
 
@@ -190,8 +155,8 @@ class _Path:
         index = done * (len(path) - 1)
         self._add(interpolate(path, index), seconds)
 
-    def go(self, to: Vector, seconds: float) -> None:
-        """Move to a position in a slight bow, slowly at both ends."""
+    def move_to(self, to: Vector, seconds: float) -> None:
+        """Move to a position along a slight curve, slowly at both ends."""
         part = np.linspace(0, 1, 16)[:, None]
         eased = part * part * (3 - 2 * part)
         start = self.position
@@ -201,10 +166,11 @@ class _Path:
     def leave(self) -> None:
         """Leave the frame, if the hand is in it."""
         if self.inside:
-            # To about where the hand came from, but not closer to the frame: no part of it may be visible.
+            # The hand leaves to about where it came from. The coordinate that is outside of the frame is not changed,
+            # so that no part of the hand stays visible.
             away = self.outside + self.random.normal(0, 0.06, 2)
             far = np.abs(self.outside - 0.5) >= 0.85
-            self.go(np.where(far, self.outside, away), self.random.uniform(0.25, 1))
+            self.move_to(np.where(far, self.outside, away), self.random.uniform(0.25, 1))
             self.inside = False
 
     def enter(self, to: Vector, after: float | None = None) -> None:
@@ -222,7 +188,7 @@ class _Path:
             else:
                 self.rest(self.random.uniform(0.05, 0.5))
         if np.any(self.position != to):
-            self.go(to, self.random.uniform(0.25, 1) if not self.inside else 0.15 + 2 * distance)
+            self.move_to(to, self.random.uniform(0.25, 1) if not self.inside else 0.15 + 2 * distance)
         self.inside = True
         missing = REST - (self.time - after) if after is not None else 0.0
         self.rest(max(missing, 0.02) + (self.random.uniform(0, 0.6) if self.random.random() < 0.6 else 0.0))
@@ -239,9 +205,9 @@ class _Path:
 
 
 def _vary(stroke: Stroke, random: np.random.Generator, near: Vector | None) -> Vector:
-    """Return one person's version of a stroke, somewhere in the frame: float64 [256, 2].
+    """Return one person's version of a stroke, at a random position in the frame: float64 [256, 2].
 
-    If the hand is in the frame, at ``near``, half of the strokes begin near it.
+    ``near`` is the position of a hand that is in the frame. About half of the strokes then begin near it.
     """
     path = trace(stroke, random)
     extent = np.array([random.uniform(*stroke.width), random.uniform(*stroke.height)])

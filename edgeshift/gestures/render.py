@@ -1,4 +1,4 @@
-"""Rendering of drawn frames: a hand that follows a fingertip's path, in front of a background, seen by a camera."""
+"""Rendering of drawn frames: a hand follows a fingertip's path in front of a background, and a camera records it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from edgeshift.gestures.scene import Image, background
 from edgeshift.gestures.strokes import Points, interpolate
 from edgeshift.video.fit import Frame, opencv
 
-#: Distance of the fingertip from the middle of the frame, as a share of the frame, from which no part of the hand is
-#: visible.
+#: If the fingertip is at least this far from the middle of the frame, no part of the hand is visible. The unit is the
+#: width or height of the frame.
 FAR = 0.85
 
 
@@ -21,7 +21,7 @@ class Renderer:
     """Draws the frames of one clip or stream, which share a hand, a background and a camera.
 
     Args:
-        generators: draw the hand, its pose, the background, and the properties of the camera, in this order.
+        generators: one each for the hand, its pose, the background and the camera, in this order.
         motion: float32 [T, 3, 2], the fingertip when the shutter of a frame opens, halfway, and when it closes.
         size: height and width of the frames, pixels.
     """
@@ -44,48 +44,53 @@ class Renderer:
 
 
 class _Pose:
-    """How hand and arm follow the fingertip. The unit is the height of the frame; x runs from 0 to ``aspect``."""
+    """The rules by which hand and arm follow the fingertip.
+
+    The unit is the height of the frame, and x is 0 at its left edge and ``aspect`` at its right edge.
+    """
 
     def __init__(self, random: np.random.Generator, motion: Points) -> None:
         self.aspect = float(random.choice([4 / 3, 4 / 3, 16 / 9, 1]))
         visible = motion[:, 1][np.all(np.abs(motion[:, 1] - 0.5) < 0.5, 1)]
         self.centre = (visible.mean(0) if len(visible) else np.array([0.5, 0.45])) * [self.aspect, 1]
         self.length = random.uniform(0.3, 0.75)  # from the fingertip to the wrist
-        kind = random.random()  # the elbow is mostly below, on the right
+        kind = random.random()  # the elbow is below the frame, mostly on the right
         x = (0.65, 1.35) if kind < 0.7 else (0.2, 0.65) if kind < 0.88 else (-0.4, 0.2)
         self.elbow = np.array([random.uniform(*x) * self.aspect, random.uniform(1.3, 1.9)])
         self.follow = random.uniform(0, 0.75)  # share of the fingertip's motion that the elbow follows
         self.bend = random.uniform(0, 0.8)  # 1: the finger points along the forearm; 0: it points up
         self.tilt = random.normal(0, 0.15)
-        self.nearer = random.normal(0, 0.12)  # how much larger the hand is in the lower part of the frame
+        self.growth = random.normal(0, 0.12)  # how much larger the hand is in the lower part of the frame
         self.blurs = random.random() < 0.75
         self.shadow = random.uniform(0.15, 0.5) if random.random() < 0.25 else 0.0
         self.shadow_offset = random.normal(0, 0.07, 2)
 
-    def layer(self, hand: Hand, opening: Points, size: int) -> Image:
+    def layer(self, hand: Hand, motion: Points, size: int) -> Image:
         """Draw the hand of one frame, float32 [size, size, 4], with motion blur.
 
-        ``opening`` is float32 [3, 2], the fingertip when the shutter opens, halfway, and when it closes.
+        ``motion`` is float32 [3, 2], the fingertip when the shutter opens, halfway, and when it closes.
         """
-        distance = float(np.abs(opening[2] - opening[0]).max()) * size if self.blurs else 0.0
+        distance = float(np.abs(motion[2] - motion[0]).max()) * size if self.blurs else 0.0
         count = min(6, 1 + int(distance / 1.5))
         at = np.linspace(0, 2, count) if count > 1 else np.ones(1)
-        tips = interpolate(opening, at) * [self.aspect, 1]
-        total = self._still(hand, tips[0], size)
+        tips = interpolate(motion, at) * [self.aspect, 1]
+        total = self._sharp_layer(hand, tips[0], size)
         for tip in tips[1:]:
-            total += self._still(hand, tip, size)
+            total += self._sharp_layer(hand, tip, size)
         return total / np.float32(count)
 
-    def _still(self, hand: Hand, tip: Vector, size: int) -> Image:
+    def _sharp_layer(self, hand: Hand, tip: Vector, size: int) -> Image:
+        """Draw the hand with its fingertip at ``tip``, without motion blur."""
         moved = tip - self.centre
         elbow = self.elbow + moved * self.follow
         back = _unit(elbow - tip) * self.bend + np.array([self.tilt, 1]) * (1 - self.bend)
-        wrist = tip + _unit(back) * self.length * (1 + self.nearer * 2 * moved[1])
-        return hand.layer(tip, wrist, _unit(elbow - wrist) * 2.4, size, self.aspect)  # 2.4 is beyond any edge
+        wrist = tip + _unit(back) * self.length * (1 + self.growth * 2 * moved[1])
+        forearm = _unit(elbow - wrist) * 2.4  # so long that it ends outside of the frame
+        return hand.layer(tip, wrist, forearm, size, self.aspect)
 
 
 def _lit_background(random: np.random.Generator, hand: Hand, size: int) -> tuple[Image, float]:
-    """Return the background, and the brightness of the hand in it. A fifth of the backgrounds look like skin."""
+    """Return the background, and the brightness of the hand. A fifth of the backgrounds have a colour close to skin."""
     scene = background(random, size + 2 * round(size * MARGIN))
     mean, skin = scene.mean((0, 1)), float(hand.skin.mean())
     if random.random() < 0.2:
@@ -98,6 +103,7 @@ def _lit_background(random: np.random.Generator, hand: Hand, size: int) -> tuple
 
 
 def _composite(picture: Image, layer: Image, light: float, pose: _Pose) -> Image:
+    """Return the picture with the hand and, if the pose has one, its shadow in front of it."""
     cv2 = opencv("drawing gestures")
     alpha = layer[..., 3:]
     if pose.shadow:

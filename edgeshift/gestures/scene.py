@@ -41,7 +41,7 @@ def texture(random: np.random.Generator, size: int) -> Image:
 
 
 def colour(random: np.random.Generator) -> Image:
-    """Draw a colour as found indoors: a fifth are browns close to skin, half are pale, and the rest are saturated."""
+    """Draw a colour as found indoors: a fifth are browns close to skin, about half are pale, the rest are saturated."""
     kind = random.random()
     if kind < 0.2:
         wood = np.array([0.65, 0.42, 0.25]) * random.uniform(0.4, 1.4) + random.normal(0, 0.04, 3)
@@ -54,7 +54,10 @@ def colour(random: np.random.Generator) -> Image:
 
 
 def cloud(random: np.random.Generator, height: int, width: int, coarse: int, fine: int) -> Image:
-    """Draw noise of several scales, from ``coarse`` to ``fine`` blobs across: float32 [height, width, 1], -1 to 1."""
+    """Draw noise of several scales: float32 [height, width, 1], -1 to 1.
+
+    The largest scale has ``coarse`` blobs across the picture. Each next scale has twice as many, up to ``fine``.
+    """
     cv2 = opencv("drawing gestures")
     total, weight, share, blobs = np.zeros((height, width), np.float32), 0.0, 1.0, coarse
     fade = random.uniform(0.4, 1.0)
@@ -136,20 +139,21 @@ def _clutter(random: np.random.Generator, size: int) -> Image:
     return image
 
 
+#: The kinds of textures. A plain wall is twice as likely as each of the others.
 TEXTURES: tuple[Callable[[np.random.Generator, int], Any], ...] = (
     *(_wall, _wall, _mottled, _foliage, _folds, _wood, _pattern, _shelves, _clutter),
 )
 
 
 def _two_colours(random: np.random.Generator, share: Image) -> Image:
-    """Blend two random colours: the first at a share of 0 or below, the second at 1 or above."""
+    """Blend two random colours. ``share`` is the share of the second one in each pixel; it is clipped to 0 to 1."""
     first, second = colour(random), colour(random)
     image: Image = first + (second - first) * np.clip(share, 0, 1)
     return image
 
 
 def _region(random: np.random.Generator, size: int) -> Image:
-    """Draw the mask of a second texture, float32 [size, size, 1]: a tilted quadrilateral, or one side of an edge."""
+    """Draw the mask of a second texture, float32 [size, size, 1]: a quadrilateral, or one side of a straight edge."""
     cv2 = opencv("drawing gestures")
     mask = np.zeros((size, size), np.float32)
     if random.random() < 0.6:

@@ -18,7 +18,7 @@ Points = npt.NDArray[np.float32]
 
 #: Number of points of the path of a whole stroke.
 PATH_POINTS = 256
-#: Largest number of points of one stroke. The variations of a stroke blur finer details.
+#: Largest number of points of one stroke. Finer details would be lost in the variations of the stroke.
 MAX_POINTS = 256
 Coordinate = Annotated[float, Meta(ge=0, le=1)]
 Line = Annotated[list[tuple[Coordinate, Coordinate]], Meta(min_length=2, max_length=MAX_POINTS)]
@@ -30,8 +30,8 @@ class Stroke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The path of a fingertip in a unit box, as the camera sees it: x to the right, y down.
 
     Attributes:
-        lines: polylines of (x, y) corners. From the end of one to the beginning of the next the finger moves straight.
-        ring: the stroke is one smooth closed curve. People begin it anywhere and do not close it exactly.
+        lines: polylines of (x, y) corners. The finger moves straight from the end of one to the beginning of the next.
+        ring: whether the stroke is one smooth closed curve. People begin it anywhere and do not close it exactly.
         width: smallest and largest width of the box, as a share of the frame.
         height: smallest and largest height of the box, as a share of the frame.
         seconds: shortest and longest time to draw the stroke.
@@ -110,12 +110,12 @@ def move(stroke: Stroke, frames: int, random: np.random.Generator) -> tuple[Poin
     Args:
         stroke: the stroke to draw.
         frames: number of frames, evenly spread over the clip.
-        random: draws the variations.
+        random: generator of the variations.
 
     Returns:
-        Positions, float32 [frames, 3, 2], when the shutter of a frame opens, halfway, and when it closes. x and y are
-        0 to 1 in the frame.
-        Completed shares of the stroke, float64 [frames], 0 to 1.
+        The positions, float32 [frames, 3, 2], when the shutter of a frame opens, halfway, and when it closes. x and y
+        are 0 to 1 in the frame.
+        The completed share of the stroke in each frame, float64 [frames], 0 to 1.
     """
     path = trace(stroke, random)
     extent = np.array([random.uniform(*stroke.width), random.uniform(*stroke.height)])
@@ -123,8 +123,8 @@ def move(stroke: Stroke, frames: int, random: np.random.Generator) -> tuple[Poin
     rests = random.uniform(0, 0.15, 2) * (random.random(2) < 0.8)
     if random.random() < 0.15:
         rests[random.integers(2)] = random.uniform(0.15, 0.3)
-    # Each frame is taken near the middle of its equal part of the clip. Times are shares of the clip: it lasts two or
-    # three seconds, so the shutter is open for about a hundredth of it.
+    # The clip is divided into equal parts, and each frame is taken near the middle of its part. Times are shares of the
+    # clip, which lasts two or three seconds. So the shutter is open for about a hundredth of the clip.
     when = (np.arange(frames) + random.uniform(0.25, 0.75) + random.uniform(-0.2, 0.2, frames)) / frames
     exposure = min(random.uniform(0.003, 0.02), 0.9 / frames)
     times = when[:, None] + np.array([-0.5, 0, 0.5]) * exposure
@@ -138,7 +138,7 @@ def move(stroke: Stroke, frames: int, random: np.random.Generator) -> tuple[Poin
 
 
 def _path_along(corners: npt.NDArray[np.float64], random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Return the path along a polyline, with bowed sides, rounded corners, and a lower speed at the corners."""
+    """Return the path along a polyline, with slightly curved sides, rounded corners, and a lower speed at corners."""
     sides = np.diff(corners, axis=0)
     time = np.linalg.norm(sides, axis=1) ** random.uniform(0.6, 1.1)  # longer sides are drawn faster
     ends = np.concatenate([[0], np.cumsum(time) / time.sum()])

@@ -17,15 +17,15 @@ MAX_BYTES = 1 << 20
 MAX_LABELS = 256
 #: Names that have another meaning in scripts or data sets.
 RESERVED = (PAUSE, AWAY, WANDER, "none")
-#: A label is also used as the name of a folder and as a name in scripts.
+#: What a label must not contain, because it is also the name of a folder and a name in scripts.
 NOT_IN_LABELS = re.compile(r'^-|[.,/\\:*?"<>|]')
 
 
 def read_strokes(path: str | Path) -> dict[str, Stroke]:
     """Read a JSON file of strokes: ``{label: {"lines": [[[x, y], ...], ...], "seconds": [shortest, longest], ...}}``.
 
-    Only ``lines`` is required; the other fields of ``Stroke`` have defaults. x points to the right, y down; both are 0
-    to 1 in a box.
+    Only ``lines`` is required; the other fields of ``Stroke`` have defaults. x points to the right and y down. Both are
+    0 to 1 in a box.
 
     Raises:
         GestureError: the file cannot be read or is not JSON, or a stroke cannot be drawn. The message names the file,
@@ -44,7 +44,7 @@ def read_strokes(path: str | Path) -> dict[str, Stroke]:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise GestureError(f"{path}: not a JSON object of strokes: {_readable(error)}") from error
     if not 0 < len(entries) <= MAX_LABELS:
-        raise GestureError(f"{path}: {len(entries)} strokes; give 1 to {MAX_LABELS}")
+        raise GestureError(f"{path}: holds {len(entries)} strokes; give 1 to {MAX_LABELS}")
     return {label: _stroke(label, entry, path) for label, entry in entries.items()}
 
 

@@ -1,4 +1,4 @@
-"""The weights that ship with edgeshift, trained by it on drawn streams (see MODEL_CARD.md). Imports no other room."""
+"""The weights that ship with edgeshift, trained on drawn streams (see MODEL_CARD.md). It imports no other package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ FOLDER = Path(__file__).parent
 
 
 def shipped(model: str) -> Path | None:
-    """Return the shipped checkpoint of a registry name such as ``tsm_mobilenet_v2``; None: there is none."""
+    """Return the shipped checkpoint of a model, by its registry name such as ``tsm_mobilenet_v2``; None: none ships."""
     path = FOLDER / f"{model}.safetensors"
     return path if path.is_file() else None
 

@@ -1,4 +1,4 @@
-"""Drawn streams: a seed decides every pixel, and the frames show what the events and the track describe."""
+"""Drawn streams: a seed determines every pixel, and the frames match the events and the track."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_shapes_and_types() -> None:
     assert (stream.spacing, stream.seed) == (SPACING, 5)
 
 
-def test_a_seed_gives_the_same_stream_whatever_was_drawn_before() -> None:
+def test_a_seed_gives_the_same_stream_after_other_streams_were_drawn() -> None:
     first = draw_stream(7, seconds=4, size=32)
     np.random.seed(0)
     draw_stream(8, seconds=1, size=32)
@@ -52,13 +52,13 @@ def test_another_process_draws_the_same() -> None:
 def test_times_are_spacing_apart_except_for_jitter(spacing: float) -> None:
     stream = draw_stream(1, seconds=20, spacing=spacing, size=16)
     assert len(stream.times) == round(20 / spacing)
-    off = stream.times / spacing - np.arange(len(stream.times))
-    assert np.abs(off).max() <= 0.1 + 1e-9 and np.ptp(off) > 0.1
+    jitter = stream.times / spacing - np.arange(len(stream.times))
+    assert np.abs(jitter).max() <= 0.1 + 1e-9 and np.ptp(jitter) > 0.1
     assert (np.diff(stream.times) > 0).all()
 
 
-def test_events_are_in_order_and_touch_the_stream() -> None:
-    found = []
+def test_events_are_in_order_and_overlap_the_stream() -> None:
+    events = []
     for seed in range(12):
         stream = draw_stream(seed, seconds=15, begin=5, size=16, spacing=1.0)
         begins = [event.begin for event in stream.events]
@@ -66,9 +66,9 @@ def test_events_are_in_order_and_touch_the_stream() -> None:
         assert all(event.end > 0 and event.begin < 15 and event.begin < event.end for event in stream.events)
         gaps = [b.begin - a.end for a, b in pairwise(stream.events)]
         assert min(gaps, default=2.0) > 1 - 1e-9
-        found += stream.events
-    assert len(found) > 20
-    assert any(event.begin < 0 for event in found) and any(event.end > 15 for event in found)  # cut at either end
+        events += stream.events
+    assert len(events) > 20
+    assert any(event.begin < 0 for event in events) and any(event.end > 15 for event in events)  # cut at both ends
 
 
 def test_events_are_known_without_drawing() -> None:
@@ -92,11 +92,11 @@ def test_leaving_out_the_beginning_shifts_times_and_events() -> None:
     assert -0.03 < rest.times[0] < 0.03
 
 
-def test_the_fingertip_is_drawn_on_the_track_and_no_hand_is_drawn_away(
+def test_the_fingertip_is_drawn_on_the_track_and_no_hand_is_drawn_while_it_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     size, tips, away = 64, [], []
-    for seed in range(3, 15):  # 13: a forearm would still cross the frame
+    for seed in range(3, 15):  # with seed 13, the forearm could cross the frame while the fingertip is away
         monkeypatch.undo()
         stream = draw_stream(seed, SCRIPT, size=size)
         drawn = Hand.layer
@@ -104,19 +104,19 @@ def test_the_fingertip_is_drawn_on_the_track_and_no_hand_is_drawn_away(
         monkeypatch.setattr(Hand, "layer", lambda *arguments, drawn=drawn: np.zeros_like(drawn(*arguments)))
         empty = draw_stream(seed, SCRIPT, size=size)
         assert np.array_equal(stream.track, empty.track)
-        for frame, bare, (x, y) in zip(stream.frames, empty.frames, stream.track, strict=True):
-            hand = np.abs(frame.astype(int) - bare).max(2) > 12
+        for frame, background, (x, y) in zip(stream.frames, empty.frames, stream.track, strict=True):
+            hand = np.abs(frame.astype(int) - background).max(2) > 12
             row, column = int(y * size), int(x * size)
             if 0 <= row < size and 0 <= column < size:
                 tips.append(hand[max(0, row - 4) : row + 5, max(0, column - 4) : column + 5].any())
             elif abs(x - 0.5) > 0.85 or abs(y - 0.5) > 0.85:
-                away.append(np.array_equal(frame, bare))
+                away.append(np.array_equal(frame, background))
     assert len(tips) > 200 and np.mean(tips) > 0.9  # a hand that looks like its background may be invisible
     assert len(away) > 60 and all(away)
 
 
 def test_the_background_stays_the_same() -> None:
-    """Two frames without a hand differ only by the camera; frames of two streams differ more."""
+    """Two frames of a stream without motion differ only by the camera. Frames of two streams differ more."""
     scenes = [draw_stream(seed, [Action("pause", 4.0)], size=32).frames.astype(float) for seed in range(6)]
     for first, second in pairwise(scenes):
         assert np.abs(first[4] - first[-1]).mean() < np.abs(first[4] - second[4]).mean()
@@ -139,5 +139,5 @@ def test_a_user_defined_gesture() -> None:
     ids=str,
 )
 def test_numbers_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(GestureError, match="cannot draw seed"):
+    with pytest.raises(GestureError, match=r"cannot draw .* s, with a frame of .* and seed"):
         draw_stream(**{"seed": 0, **wrong})

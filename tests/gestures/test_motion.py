@@ -1,4 +1,4 @@
-"""The path of a fingertip through a script: every action happens, in order, with enough idle time between them."""
+"""The path of a fingertip that performs a script: every action, in order, with enough idle time between strokes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from edgeshift.errors import GestureError
 from edgeshift.gestures import LABELS, STROKES, Action
-from edgeshift.gestures.motion import AWAY, NEAR, PAUSE, REST, WANDER, Motion, compose, random_script
+from edgeshift.gestures.motion import AWAY, NEAR, PAUSE, REST, WANDER, Motion, compose
+from edgeshift.gestures.script import random_script
 
 SEEDS = range(30)
 SCRIPT = [
@@ -44,7 +45,7 @@ def test_gestures_come_in_order_and_take_their_seconds(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_stroke_begins_within_a_second_of_the_last(seed: int) -> None:
+def test_a_stroke_begins_at_least_a_second_after_the_previous_one(seed: int) -> None:
     events = path([Action(label, 0.7) for label in LABELS * 2], seed).events
     assert len(events) == 20
     assert min(b.begin - a.end for a, b in pairwise(events)) > REST - 1e-9
@@ -61,7 +62,7 @@ def test_a_stroke_moves_and_is_in_the_frame(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_away_is_outside_of_the_frame_for_its_seconds(seed: int) -> None:
+def test_away_keeps_the_fingertip_outside_of_the_frame_for_its_seconds(seed: int) -> None:
     motion = path([Action("left", 1.0), Action(AWAY, 2.0), Action("left", 1.0)], seed)
     first, second = motion.events
     times = np.arange(first.end, second.begin, 0.01)
@@ -86,7 +87,7 @@ def test_aimless_motion_is_not_an_event() -> None:
         assert inside(motion, np.array([motion.seconds])).all()
 
 
-def test_a_distant_hand_leaves_before_the_next_stroke() -> None:
+def test_the_hand_leaves_the_frame_before_a_distant_stroke() -> None:
     """A long straight move inside the frame would look like a gesture."""
     left = 0
     for seed in range(100):
@@ -120,7 +121,7 @@ def test_an_empty_script_is_a_short_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "words"),
+    ("script", "message"),
     [
         ([Action("lft", 1.0)], "unknown gesture 'lft'; did you mean left"),
         ([Action("wonder", 1.0)], "did you mean wander"),
@@ -130,8 +131,8 @@ def test_an_empty_script_is_a_short_rest() -> None:
         ([Action(PAUSE, 3600.0)] * 11, "39600 s is too long"),
     ],
 )
-def test_impossible_actions_are_refused(script: list[Action], words: str) -> None:
-    with pytest.raises(GestureError, match=words):
+def test_impossible_actions_are_refused(script: list[Action], message: str) -> None:
+    with pytest.raises(GestureError, match=message):
         path(script)
 
 

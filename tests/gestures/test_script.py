@@ -1,4 +1,4 @@
-"""Scripts as text."""
+"""Scripts that are read from text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_labels_may_have_spaces_and_end_in_a_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", "the script is empty"),
         (" \n", "the script is empty"),
@@ -56,8 +56,8 @@ def test_labels_may_have_spaces_and_end_in_a_number() -> None:
         ("left," * 10_000 + "up", "a script of 10,001 actions is too long"),
     ],
 )
-def test_errors_name_the_action_in_one_line(text: str, words: str) -> None:
-    with pytest.raises(GestureError, match=words) as caught:
+def test_errors_name_the_action_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(GestureError, match=message) as caught:
         parse_script(text)
     assert len(str(caught.value).splitlines()) == 1 and str(caught.value).isprintable()
 

@@ -1,4 +1,4 @@
-"""The path of each stroke, over many people's versions of it."""
+"""The path of each stroke, tested with many random variations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_straight_stroke_moves_in_its_direction(label: str, axis: int, sign: i
         moved = track[-1] - track[0]
         assert moved[axis] * sign > 0.2
         assert abs(moved[1 - axis]) < abs(moved[axis]) / 2
-        assert (np.diff(track[:, axis]) * sign > -0.03).all()  # backwards only by the tremor of the hand
+        assert (np.diff(track[:, axis]) * sign > -0.03).all()  # only tremor moves the fingertip backwards
 
 
 def test_a_circle_runs_counter_clockwise_and_a_square_clockwise() -> None:

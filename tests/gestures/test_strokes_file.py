@@ -1,4 +1,4 @@
-"""User-defined strokes in a file, which is untrusted. They are drawn like the built-in ones."""
+"""User-defined strokes in an untrusted file. They are drawn like the built-in strokes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_stroke_needs_only_its_lines(tmp_path: Path) -> None:
     assert strokes == {"zigzag": Stroke([[(0.0, 0.0), (1.0, 0.3), (0.0, 0.6), (1.0, 1.0)]])}
 
 
-def test_every_field_is_read_and_the_order_kept(tmp_path: Path) -> None:
+def test_every_field_is_read_and_the_order_is_kept(tmp_path: Path) -> None:
     ring = [[[0.5, 0], [1, 0.5], [0.5, 1], [0, 0.5], [0.5, 0]]]
     content = {
         "zwei": {"lines": ring, "ring": True, "width": [0.2, 0.3], "height": [0.4, 0.5], "seconds": [1, 4]},
@@ -37,8 +37,8 @@ def test_every_field_is_read_and_the_order_kept(tmp_path: Path) -> None:
     }
     strokes = read_strokes(str(write_strokes(tmp_path, content)))
     assert list(strokes) == list(content)
-    found = strokes["zwei"]
-    assert (found.ring, found.width, found.height, found.seconds) == (True, (0.2, 0.3), (0.4, 0.5), (1.0, 4.0))
+    stroke = strokes["zwei"]
+    assert (stroke.ring, stroke.width, stroke.height, stroke.seconds) == (True, (0.2, 0.3), (0.4, 0.5), (1.0, 4.0))
 
 
 def test_the_built_in_strokes_can_be_written_as_a_file(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "empty": ("", "not a JSON object of strokes"),
     "no json": ("zigzag: 1", "not a JSON object of strokes"),
     "a list": ([], "not a JSON object of strokes"),
-    "no strokes": ({}, "0 strokes; give 1 to 256"),
+    "no strokes": ({}, "holds 0 strokes; give 1 to 256"),
     "too many strokes": ({f"s{i}": {"lines": LINE} for i in range(257)}, "257 strokes"),
     "nested": ('{"a":{"lines":' + "[" * 10_000, "not a JSON object of strokes"),
     "no lines": ({"a": {}}, "'a': Object missing required field `lines`"),
@@ -93,10 +93,10 @@ BAD: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_files_are_refused_in_one_line_that_names_them(tmp_path: Path, name: str) -> None:
-    content, words = BAD[name]
+def test_bad_files_are_refused_in_one_line_that_names_the_file(tmp_path: Path, name: str) -> None:
+    content, reason = BAD[name]
     path = write_strokes(tmp_path, content)
-    with pytest.raises(GestureError, match=words) as caught:
+    with pytest.raises(GestureError, match=reason) as caught:
         read_strokes(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ") and len(message.splitlines()) == 1

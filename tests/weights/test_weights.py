@@ -1,4 +1,4 @@
-"""The shipped weights: complete, small, of documented origin, and accurate on drawn gestures."""
+"""The shipped weights are complete, small, of documented origin, and accurate on drawn gestures."""
 
 from __future__ import annotations
 
@@ -37,20 +37,19 @@ def test_the_list_of_shipped_weights() -> None:
 
 
 def test_a_file_is_small_and_describes_its_origin(weights: tuple[Path, Checkpoint]) -> None:
-    path, found = weights
+    path, checkpoint = weights
     assert path.stat().st_size < 5_000_000
-    assert found.config.name == path.stem
-    assert not found.config.bidirectional
-    facts = found.description
+    assert checkpoint.config.name == path.stem
+    assert not checkpoint.config.bidirectional
+    facts = checkpoint.description
     assert facts.labels == (*LABELS, "none")
     assert facts.weights.trained and facts.weights.license is not None and "MIT" in facts.weights.license
     assert facts.rule is not None and facts.rule.memory is not None
-    assert found.training["data"].startswith("drawn gesture streams")
-    assert "/" not in " ".join(
-        (facts.weights.source, *found.training.values())
-    )  # no paths of the machine it was made on
-    recipe = msgspec.json.decode(found.training["recipe"], type=Recipe)
-    assert (recipe.model, recipe.size, recipe.spacing) == (path.stem, found.config.size, facts.frame_spacing)
+    assert checkpoint.training["data"].startswith("drawn gesture streams")
+    # There are no paths of the machine on which the file was made.
+    assert "/" not in " ".join((facts.weights.source, *checkpoint.training.values()))
+    recipe = msgspec.json.decode(checkpoint.training["recipe"], type=Recipe)
+    assert (recipe.model, recipe.size, recipe.spacing) == (path.stem, checkpoint.config.size, facts.frame_spacing)
 
 
 def test_convolutions_are_stored_as_float16(weights: tuple[Path, Checkpoint]) -> None:
@@ -60,20 +59,20 @@ def test_convolutions_are_stored_as_float16(weights: tuple[Path, Checkpoint]) ->
 
 
 def test_accuracy_on_drawn_gestures(weights: tuple[Path, Checkpoint]) -> None:
-    """The drawings were not trained on. A network that cannot tell directions would reach half of this at most."""
-    found = weights[1]
-    spacing = found.description.frame_spacing
+    """The network was not trained on these drawings. If it ignored directions, it would reach half of this at most."""
+    checkpoint = weights[1]
+    spacing = checkpoint.description.frame_spacing
     assert spacing is not None
-    right = []
-    for label, drawn in drawn_gestures(20, spacing, found.config.size):
+    correct = []
+    for label, drawn in drawn_gestures(20, spacing, checkpoint.config.size):
         clip = torch.from_numpy(drawn.frames).permute(0, 3, 1, 2)[None].float()
         with torch.inference_mode():
-            logits = found.network(clip)[0].numpy()
-        right.append(LABELS[int(logits[:, : len(LABELS)].mean(0).argmax())] == label)
-    assert np.mean(right) >= 0.85
+            logits = checkpoint.network(clip)[0].numpy()
+        correct.append(LABELS[int(logits[:, : len(LABELS)].mean(0).argmax())] == label)
+    assert np.mean(correct) >= 0.85
 
 
-def test_they_are_converted_by_default() -> None:
+def test_shipped_weights_are_converted_by_default() -> None:
     source = default_source()
     assert source.description.weights.trained and source.description.rule is not None
     assert source.notes == ()

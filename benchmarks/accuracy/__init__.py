@@ -1,1 +1,1 @@
-"""Accuracy on labelled clips, streamed frame by frame as on a device. Importing it needs no torch."""
+"""Measure accuracy on labelled clips, which are streamed frame by frame. Nothing here imports torch."""

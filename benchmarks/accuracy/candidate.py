@@ -29,7 +29,7 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """A hash of everything besides the clip that a result depends on."""
+        """A hash of everything that the result of a clip depends on, apart from the clip itself."""
         spec = self.model.spec
         parts = (self.sha256, self.model.runtime, self.rule, spec.frame_spacing, spec.clip_frames)
         return sha256(msgspec.json.encode(parts))

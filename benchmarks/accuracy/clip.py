@@ -13,7 +13,7 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.stream import Stream
 from edgeshift.video.clips import TimedFrame, paced, uniform
 
-#: Frames of a clip if the artifact knows neither its frame spacing nor the number of frames of its training clips.
+#: Number of frames to choose if the description has neither a frame spacing nor a length of the training clips.
 FRAMES = 8
 
 
@@ -30,17 +30,17 @@ def stream_clip(stream: Stream, path: Path) -> FrameLogits:
     stream.reset()
     times, logits = [], []
     for frame, timestamp in clip_frames(stream.spec, path):
-        # No timestamp is given to the stream, so it processes every frame; all of them are due.
+        # Without a timestamp, the stream processes every frame. All frames of ``clip_frames`` are due.
         logits.append(stream.step(frame).logits)
         times.append(timestamp)
     return FrameLogits(np.array(times, np.float64), np.stack(logits))
 
 
 def clip_frames(spec: StreamSpec, path: Path) -> Iterator[TimedFrame]:
-    """Return the frames of a clip that the network sees.
+    """Return the frames of a clip that the network is fed with, and their timestamps.
 
-    Frames are chosen by their timestamps, at the frame spacing the network was trained with. If the artifact does not
-    know it, as many frames as its training clips had, or else ``FRAMES``, are spread evenly over the clip.
+    Frames are chosen by their timestamps, at the frame spacing of the description. Without a frame spacing, frames are
+    spread evenly over the clip: as many as a training clip had, or else ``FRAMES``.
 
     Raises:
         VideoError: the clip cannot be read to its end.

@@ -1,4 +1,4 @@
-"""Store the result of every clip as soon as it is measured, so that a run that was cut off can be resumed."""
+"""Store the result of every clip as soon as it is measured, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgeshift.benchmarks.accuracy.score import ClipScore
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One result.
+    """One line of the journal.
 
     Attributes:
         key: hash of the artifact and its event rule, see ``Candidate.key``.
         bytes: size of the clip's file.
-        clip: the result.
+        clip: the predictions for the clip.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Measure an artifact on all clips of a data set: in this process, in several processes, or on a device."""
+"""Measure the accuracy of an artifact on all clips of a data set: in this process, in several, or on a device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgeshift.benchmarks.devices.device import Device
 from edgeshift.errors import EdgeshiftError, VideoError, one_line
 from edgeshift.video.dataset import LabelledClip
 
-#: Why a clip could not be streamed.
+#: The reason why a clip could not be streamed.
 Reason = str
 Result = tuple[LabelledClip, "ClipScore | Reason"]
 
@@ -32,7 +32,7 @@ class Measured:
     Attributes:
         file, sha256, spec: name, hash and description of the file.
         runtime, rule: runtime and event rule that were used.
-        clips: the results, in the order of the data set.
+        clips: the predictions for each clip, in the order of the data set.
         unreadable: name and reason for every clip that could not be streamed, in the order of the data set.
     """
 
@@ -60,7 +60,7 @@ def measure(
         candidate, clips: the artifact, and the clips of the data set.
         jobs: number of processes; 1: this process.
         device: device to run on, for a candidate of ``open_on_device``; None: this machine.
-        journal: stores every result, and gives those that it has already.
+        journal: stores every result. A result that it has already is not measured again.
         advance: called after each clip.
 
     Raises:
@@ -91,8 +91,8 @@ def measure(
                 journal.add(candidate.key, _size(clip), result)
         advance()
     if not scores:
-        name, reason = next(iter(unreadable.items()), ("", "there are none"))
-        raise VideoError(f"none of {len(clips)} clips can be read; the first: {name}: {reason}")
+        first = next((f"{name}: {reason}" for name, reason in unreadable.items()), "the data set is empty")
+        raise VideoError(f"none of the {len(clips)} clips can be read; the first problem is {first}")
     in_order = tuple(scores[clip.name] for clip in clips if clip.name in scores)
     reasons = tuple((clip.name, unreadable[clip.name]) for clip in clips if clip.name in unreadable)
     name, model = candidate.path.name, candidate.model
@@ -100,7 +100,7 @@ def measure(
 
 
 def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator[Result]:
-    """Stream clips in this process, and yield their results."""
+    """Stream clips in this process. Yield each clip, and its predictions or the reason why it cannot be streamed."""
     stream = candidate.model.stream()
     for clip in clips:
         try:
@@ -111,8 +111,8 @@ def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator
 
 
 def stream_in_processes(candidate: Candidate, clips: Iterable[LabelledClip], jobs: int) -> Iterator[Result]:
-    """Stream clips in several processes, and yield results as they are ready."""
-    # Spawned, because the threads of a runtime do not survive a fork.
+    """Stream clips in several processes, and yield the same as ``stream_here``, in the order of completion."""
+    # The processes are spawned, because the threads of a runtime do not survive a fork.
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _open_in_process, (candidate.path, candidate.sha256))
     with pool:
         futures: dict[Future[ClipScore | Reason], LabelledClip] = {
@@ -123,14 +123,14 @@ def stream_in_processes(candidate: Candidate, clips: Iterable[LabelledClip], job
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise EdgeshiftError(
-                f"{candidate.path.name}: a process of --jobs {jobs} was killed, perhaps for lack of memory; "
-                "try fewer jobs (results so far are stored: --resume)"
+                f"{candidate.path.name}: one of the {jobs} processes was killed, perhaps for lack of memory: "
+                "use fewer --jobs, and --resume to keep the results so far"
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-#: The artifact of a process of ``stream_in_processes``.
+#: In a process of ``stream_in_processes``: the artifact that it has loaded.
 _candidates: list[Candidate] = []
 
 

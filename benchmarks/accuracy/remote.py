@@ -1,4 +1,4 @@
-"""Stream clips on a device. Frames are decoded and fitted on this machine, and their logits computed on the device."""
+"""Stream clips on a device. This machine decodes and fits the frames, and the device computes their logits."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from edgeshift.targets import find_runtime
 from edgeshift.video.dataset import LabelledClip
 from edgeshift.video.fit import fit_frame
 
-#: Number of frames after which a batch of clips is sent.
+#: A batch of clips is sent to the device when it has at least this many frames.
 BATCH = 512
-#: Seconds for starting the worker, and for one frame on a slow device.
+#: Seconds allowed for starting the worker, and for one frame on a slow device.
 TIMEOUT, SLOWEST_STEP = 120.0, 10.0
 
 
@@ -51,7 +51,7 @@ def open_on_device(device: Device, path: Path) -> Candidate:
 
 
 class _Fitted(NamedTuple):
-    """A clip with the times of its frames, seconds, and the frames as the network takes them."""
+    """A clip, the timestamps of its frames, seconds, and the frames fitted to the network's size, [T, H, W, 3]."""
 
     clip: LabelledClip
     times: list[float]
@@ -64,10 +64,10 @@ def stream_on_device(
     """Stream clips on a device, many at a time.
 
     Yields:
-        A clip, and its logits or why it cannot be read.
+        A clip, and its logits or the reason why it cannot be read.
 
     Raises:
-        DeviceLostError: the connection was lost; the logits that arrived before were yielded.
+        DeviceLostError: the connection was lost, after the logits that had arrived were yielded.
         DeviceError: the worker failed, or its messages are damaged or incomplete.
     """
     artifact = device.push(candidate.path, f"{candidate.sha256[:12]}{candidate.path.suffix.lower()}")
@@ -102,7 +102,7 @@ def _stream_batch(
         file = Path(folder, "clips.npz")
         named: dict[str, Any] = {f"clip{index}": fitted.frames for index, fitted in enumerate(batch)}
         np.savez(file, **named)
-        # Named by its content, because another machine may measure on the same device.
+        # The name has a hash of the contents, because another machine may measure on the same device.
         path = device.push(file, f"clips_{sha256(file.read_bytes())[:16]}.npz")
         timeout = TIMEOUT + SLOWEST_STEP * sum(len(fitted.frames) for fitted in batch)
         try:
@@ -119,8 +119,8 @@ def _stream_batch(
             continue
         logits = np.array(answer.logits if answer else [], np.float32)
         if logits.shape != (len(frames), classes):
-            expected = f"{len(frames)} frames of {classes} logits"
-            raise DeviceError(f"{device.name}: {clip.name}: {expected} expected, not {logits.shape}")
+            shapes = f"logits of shape {list(logits.shape)}, and {[len(frames), classes]} was expected"
+            raise DeviceError(f"{device.name}: {clip.name}: the worker sent {shapes}")
         yield clip, FrameLogits(np.array(times, np.float64), logits)
     if lost is not None:
         raise lost

@@ -1,4 +1,4 @@
-"""The report of an accuracy measurement: predictions for every clip, and the accuracies that follow from them."""
+"""The report of an accuracy measurement: the predictions for every clip, and the accuracies computed from them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class LabelResult(Struct, frozen=True, kw_only=True):
     """The result for one label.
 
     Attributes:
-        label, clips: the label, and the number of clips with it.
-        right: {kind of prediction: number of clips it is correct for}.
+        label, clips: the label, and the number of clips that have it.
+        right: {kind of prediction: number of these clips for which it is correct}.
     """
 
     label: str
@@ -51,8 +51,8 @@ class ExcludedClips(Struct, frozen=True, kw_only=True):
 
     Attributes:
         label, clips: their label, and their number.
-        frames: mean share of a clip's frames that are predicted as "no gesture"; None: there is no such label.
-        silent: share of the clips in which no event is announced.
+        frames: mean share of a clip's frames that are predicted as "no gesture"; None: the model has no such label.
+        silent: share of the clips in which the event rule announces nothing.
     """
 
     label: str
@@ -69,10 +69,10 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
         model, precision, trained, frame_spacing: from the description in the file.
         runtime: name and version of the runtime.
         rule, assumed: event rule, and whether it is the default rule because the artifact has none.
-        accuracy: {kind of prediction: share of the clips it is correct for}, see ``ClipScore``.
+        accuracy: {kind of prediction: share of the clips for which it is correct}, see ``ClipScore``.
         subset: the same for the clips of the chosen labels; None: none were chosen.
         running: {"4": share of the clips whose running mean is correct after 4 frames, ..., "end": at the end}.
-        first: median number of frames until the true label leads, over the clips in which it does.
+        first: median of ``ClipScore.first`` over the clips that have it.
         rows: one entry per label that is a gesture.
         matrix: number of clips by [true label][consensus prediction], in the order of ``rows``.
         idle: clips that are excluded from accuracy, by label.
@@ -105,10 +105,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
     Attributes:
         file, clips: name of the artifact, and number of clips.
-        changed: clips with another consensus prediction.
-        lost, won: clips that only the first artifact, only this one predicts correctly.
+        changed: number of clips for which the two consensus predictions differ.
+        lost, won: number of clips that only the first artifact predicts correctly, and that only this one does.
         p: p-value of McNemar's exact test.
-        difference: accuracy of this artifact less that of the first.
+        difference: accuracy of this artifact minus that of the first.
         low, high: ends of its 95% interval.
     """
 
@@ -130,7 +130,7 @@ class Report(Struct, frozen=True, kw_only=True):
         version: version of the format.
         data, data_sha256: name of the data set, and hash of its clips' names and labels.
         split: split that was measured; None: all clips.
-        subset: labels whose accuracy was asked for separately; None: none.
+        subset: labels for which accuracy is also given separately; None: none.
         subjects: the artifacts, in the order in which they were given.
         comparisons: one entry per artifact but the first.
     """
@@ -152,20 +152,20 @@ def make_report(
     Args:
         measured: one entry per artifact; the others are compared with the first.
         data, split: the data set, and the split of it that was measured.
-        subset: labels to give the accuracy of separately.
+        subset: labels for which accuracy is also given separately.
     """
-    results = tuple(_artifact_result(one, subset) for one in measured)
+    results = tuple(_artifact_result(artifact, subset) for artifact in measured)
     return Report(
         data=data.name,
         data_sha256=data.sha256,
         split=split,
         subset=None if subset is None else tuple(subset),
         subjects=results,
-        comparisons=tuple(compare_subjects(results[0], other) for other in results[1:]),
+        comparisons=tuple(compare_artifacts(results[0], other) for other in results[1:]),
     )
 
 
-def compare_subjects(first: ArtifactResult, other: ArtifactResult) -> Comparison:
+def compare_artifacts(first: ArtifactResult, other: ArtifactResult) -> Comparison:
     """Compare an artifact with another one, on the clips that both could read and whose label both have."""
     labels = {row.label for row in first.rows} & {row.label for row in other.rows}
     before = {(clip.file, clip.label): clip for clip in first.clips if clip.label in labels}
@@ -194,7 +194,7 @@ def require_labels(subset: Sequence[str], labels: Sequence[str]) -> None:
 
 
 def gestures(labels: Sequence[str], rule: RuleSpec) -> tuple[str, ...]:
-    """Return the labels of a model that are gestures: all but the event rule's label for no gesture."""
+    """Return the labels of a model that are gestures: all except the event rule's label for "no gesture"."""
     idle = no_gesture_index(rule, labels)
     return tuple(label for index, label in enumerate(labels) if index != idle)
 

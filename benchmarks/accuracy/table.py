@@ -6,10 +6,10 @@ from edgeshift.benchmarks.accuracy.report import ArtifactResult, Report
 from edgeshift.benchmarks.accuracy.score import PREDICTIONS
 from edgeshift.benchmarks.statistics import Share
 
-#: Headings of the table with one row per artifact. The consensus has its 95% interval.
+#: Headings of the table with one row per artifact. The accuracy by consensus is shown with its 95% interval.
 COLUMNS = ("file", "model", "precision", *PREDICTIONS)
 #: Headings of the table that compares artifacts with the first one.
-AGAINST = ("file", "clips", "answered otherwise", "now wrong", "now right", "McNemar p", "difference")
+COMPARISON_COLUMNS = ("file", "clips", "prediction changed", "now wrong", "now right", "McNemar p", "difference")
 
 
 def artifact_rows(report: Report) -> list[tuple[str, ...]]:
@@ -24,8 +24,8 @@ def artifact_rows(report: Report) -> list[tuple[str, ...]]:
     ]
 
 
-def against_rows(report: Report) -> list[tuple[str, ...]]:
-    """Return one row per comparison, in the order of ``AGAINST``."""
+def comparison_rows(report: Report) -> list[tuple[str, ...]]:
+    """Return one row per comparison, in the order of ``COMPARISON_COLUMNS``."""
     return [
         (
             pair.file,
@@ -48,22 +48,22 @@ def data_facts(report: Report) -> list[tuple[str, str]]:
 
 
 def remarks(artifact: ArtifactResult) -> list[str]:
-    """Return what else there is to know about an artifact."""
+    """Return the remarks below the table: the runtime, and reasons to be careful with the figures."""
     lines = [f"runtime: {artifact.runtime}"]
     if not artifact.trained:
-        lines.append("untrained weights: the accuracy means nothing")
+        lines.append("the weights are untrained, so the accuracy means nothing")
     if artifact.assumed:
         lines.append("the artifact has no event rule; the default rule was used")
     if artifact.first is not None:
-        lines.append(f"{artifact.first:g} frames until the true label leads (median of the clips in which it does)")
+        lines.append(f"the true label first leads after {artifact.first:g} frames (median of clips in which it leads)")
     if count := len(artifact.unreadable):
-        lines.append(f"{count} {'clip was' if count == 1 else 'clips were'} unreadable and left out:")
+        lines.append(f"unreadable clips, which are excluded: {count}")
         lines += [f"unreadable: {clip.file}: {clip.reason}" for clip in artifact.unreadable]
     return lines
 
 
 def points(difference: float, low: float, high: float) -> str:
-    """Return a difference of two shares in percentage points, with its interval."""
+    """Return the text of a difference of two shares, in percentage points with its interval."""
     return f"{100 * difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
 
 

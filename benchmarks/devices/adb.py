@@ -1,8 +1,8 @@
 """A phone behind the system's ``adb``: ``adb`` for the only phone, ``adb:SERIAL`` for one of several.
 
-adb joins its arguments with spaces for the phone's shell, so commands are quoted. adb's own exit status is 0 even when
-the phone is unplugged while a command runs. Each command therefore runs between two marked lines: the shell's process
-number comes first on standard output, so that the command can be stopped; its exit status comes last on standard error.
+adb joins its arguments with spaces for the phone's shell, so commands are quoted. adb exits with status 0 even if the
+phone is unplugged while a command runs. Each command therefore prints two marked lines: first the shell's process ID on
+standard output, with which the command can be stopped, and last the exit status on standard error.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ class AdbDevice:
         name: ``adb:SERIAL``, to which no connection is made yet, or ``adb`` for the only phone.
 
     Raises:
-        DeviceError: a malformed name; or ``adb`` alone and there is no phone, several, or one that cannot be used.
+        DeviceError: the name is malformed; or it is ``adb``, and not exactly one phone can be used.
     """
 
     def __init__(self, name: str = "adb") -> None:
         kind, _, serial = name.partition(":")
         if kind != "adb" or (name != "adb" and _SERIAL.fullmatch(serial) is None):
-            raise DeviceError(f"{name}: a phone is named adb:SERIAL as `adb devices` lists it, or adb if there is one")
+            raise DeviceError(f"{name}: give adb:SERIAL with a serial from `adb devices`, or adb for the only phone")
         self.serial = serial or choose_phone(None)
         self.name = f"adb:{self.serial}"
         self._checked_phone = False
         self._agent: list[str] | None = None
 
     def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
-        """Run a command in the phone's shell. Its exit status 126 or 127 means that there is no such program."""
+        """Run a command in the phone's shell, where exit status 126 or 127 means that it cannot start the program."""
         self._check_phone()
         mark = f"edgeshift-{secrets.token_hex(8)}"
         script = f"echo {mark} $$; {shlex.join(argv)}; s=$?; echo >&2; echo {mark} $s >&2; exit $s"
@@ -74,7 +74,7 @@ class AdbDevice:
             if isinstance(error.__cause__, subprocess.TimeoutExpired):
                 if self._state() != "device":
                     raise self._lost("") from error
-                message = f"{self.name}: {argv[0]}: stopped, as it did not end within {timeout:.0f} s"
+                message = f"{self.name}: {argv[0]}: stopped, because it did not end within {timeout:.0f} s"
                 raise DeviceError(message) from error
             raise
         end = re.search(rf"\n{mark} (\d+)\r?\n\Z", done.err)
@@ -86,18 +86,18 @@ class AdbDevice:
         return result
 
     def push(self, local: Path, name: str) -> str:
-        """Copy a file into ``FOLDER``, unless it is there. It has a temporary name until it is complete."""
+        """Copy a file into ``FOLDER``, unless it is there already, under a temporary name until it is complete."""
         require_plain_name(name)
         path = f"{FOLDER}/{name}"
         digest = sha256(local.read_bytes())
         if self._digest(path) == digest:
             return path
-        self._checked(["mkdir", "-p", FOLDER], "make its folder")
+        self._checked(["mkdir", "-p", FOLDER], f"create {FOLDER}")
         part = f"{FOLDER}/.{name}.{secrets.token_hex(4)}"
         try:
             self._transfer(["push", str(local), part], f"push {local.name}")
             if self._digest(part) != digest:
-                raise DeviceError(f"{self.name}: {local.name} arrived damaged: is there space in {FOLDER}?")
+                raise DeviceError(f"{self.name}: {local.name} arrived damaged: check that there is space in {FOLDER}")
             self._checked(["mv", "-f", part, path], f"rename {name}")
         except DeviceLostError:
             raise
@@ -112,7 +112,7 @@ class AdbDevice:
             self._transfer(["pull", remote, str(part)], f"pull {remote}")
 
     def facts(self) -> Facts:
-        """Return what Android reports: properties, clocks, thermal zones, the thermal and battery services."""
+        """Return facts from Android's properties, clocks, thermal zones, and thermal and battery services."""
         return phone_facts(self.run(["sh", "-c", SCRIPT], TIMEOUT).out)
 
     def big_cores(self, least: int = 1) -> tuple[int, ...]:
@@ -120,11 +120,11 @@ class AdbDevice:
         return fastest_cores(self.facts().clock, least)
 
     def agent(self) -> list[str]:
-        """Return the start of the agent's commands, in Termux's Python.
+        """Return the start of the agent's commands, with the Python of Termux.
 
         Raises:
-            DeviceError: Android does not let adb's shell enter Termux, or there is no Python. The message says how to
-                reach Termux by ssh instead.
+            DeviceError: Android does not let adb's shell run programs of Termux, or Termux has no Python. The message
+                explains how to connect to Termux by ssh instead.
         """
         if self._agent is not None:
             return self._agent
@@ -138,9 +138,9 @@ class AdbDevice:
             done = CommandResult(127, "", str(error))
         if done.status or done.out.strip() != "1":
             raise DeviceError(
-                f"{self.name}: no Python that adb can start ({done.problem}): in Termux run "
-                "`pkg install python python-numpy clang openssh`, `python3 -m pip install msgspec` and `sshd`, here "
-                "`adb forward tcp:8022 tcp:8022`, and use --device ssh://localhost:8022"
+                f"{self.name}: adb can start no Python there ({done.problem}): in Termux, run "
+                "`pkg install python python-numpy clang openssh`, `python3 -m pip install msgspec` and `sshd`; here, "
+                "run `adb forward tcp:8022 tcp:8022` and use --device ssh://localhost:8022"
             )
         self._agent = [*python, push_agent(self)]
         return self._agent
@@ -149,7 +149,7 @@ class AdbDevice:
         return call_adb(["-s", self.serial, *arguments], timeout, on_line)
 
     def _check_phone(self) -> None:
-        """Check once that the phone is connected, may be used, and reports the exit status of commands."""
+        """Check once that the phone is connected, that adb may use it, and that it reports exit statuses."""
         if self._checked_phone:
             return
         choose_phone(self.serial)
@@ -183,16 +183,16 @@ class AdbDevice:
         return next((phone.state for phone in list_adb()[0] if phone.serial == self.serial), None)
 
     def _lost(self, err: str) -> DeviceLostError:
-        """Return the error for a call of adb that ended before its command, with what adb printed."""
+        """Return the error for a call of adb that ended before the command on the phone. ``err``: adb's output."""
         state = self._state()
         if state in STATES:
             return DeviceLostError(f"{self.name} is {state}: {STATES[state]}")
         reason = f" ({last_line(err)})" if err.strip() else ""
-        remedy = "it is connected again: resume" if state == "device" else "plug it in and resume"
+        remedy = "it is connected again, so resume" if state == "device" else "plug it in and resume"
         return DeviceLostError(f"{self.name}: the connection was lost{reason}: {remedy}")
 
     def _stop(self, shell: Sequence[str]) -> None:
-        """Kill what a command left running. adb's shell leads a process group; a lost phone has killed it already."""
+        """Kill the process group of a command's shell. A phone that lost the connection has killed it already."""
         if shell and shell[0].isdecimal():
             with suppress(DeviceError):
                 self._adb(["shell", f"kill -9 -{shell[0]}"], TIMEOUT)

@@ -1,4 +1,4 @@
-"""The system's ``adb`` client: run it, and list the phones that it knows. Its output is parsed in this module only."""
+"""Run the system's ``adb`` client, and list the phones that it is connected to."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ STATES = {
     "authorizing": _ALLOW,
     "offline": "plug it in again, or run: adb reconnect offline",
     "connecting": "adb is still connecting to it: try again in a moment",
-    "no permissions": "this user may not open it: Debian's android-sdk-platform-tools-common has the udev rules",
+    "no permissions": "this user may not open it: install udev rules, in Debian's android-sdk-platform-tools-common",
     **dict.fromkeys(("bootloader", "recovery", "rescue", "sideload", "host"), _BOOT),
 }
 _LISTED = re.compile(rf"(\S.*?)\s+(device|{'|'.join(STATES)})\b(.*)")
-#: Seconds that a short call of adb may take; the first one may have to start adb's server.
+#: Seconds that a short call of adb may take. The first call may have to start adb's server.
 TIMEOUT = 20.0
 
 
@@ -37,13 +37,13 @@ class Phone(NamedTuple):
 
 
 def list_adb() -> tuple[tuple[Phone, ...], str | None]:
-    """Return the phones that adb knows; if there are none, or no adb, the reason as well."""
+    """Return the phones that adb lists, and the reason if there are none, such as that adb is not installed."""
     try:
         done = call_adb(["devices", "-l"], TIMEOUT)
     except DeviceError as error:
         return (), str(error)
     if done.status:
-        return (), f"adb devices failed: {done.problem}"
+        return (), f"`adb devices` failed: {done.problem}"
     phones = parse_devices(done.out)
     return phones, None if phones else "no phone: plug one in, with USB debugging on in its developer options"
 
@@ -59,10 +59,10 @@ def parse_devices(text: str) -> tuple[Phone, ...]:
 
 
 def choose_phone(serial: str | None) -> str:
-    """Return the serial number of the phone that was asked for, or else of the only phone that can be used.
+    """Return the serial number of a phone that can be used: ``serial``, or else that of the only such phone.
 
     Raises:
-        DeviceLostError: the phone that was asked for is not connected.
+        DeviceLostError: the phone with this serial number is not connected.
         DeviceError: there is no phone, there are several, or the phone cannot be used.
     """
     phones, reason = list_adb()
@@ -86,7 +86,7 @@ def choose_phone(serial: str | None) -> str:
 
 
 def call_adb(arguments: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
-    """Run adb to its end. Arguments and errors as ``run_process``; it is a DeviceError if adb is not installed."""
+    """Run adb to its end. Arguments and errors as ``run_process``; also raise DeviceError if adb is not installed."""
     if shutil.which("adb") is None:
         raise DeviceError(MISSING)
     return run_process(["adb", *arguments], timeout, on_line)

@@ -1,7 +1,7 @@
-"""Facts about a phone, from the output of one script: files as Linux has them, and Android's services.
+"""Read the facts of a phone from the output of one script, which prints files of the kernel and Android's services.
 
-The script prints sections, each under a line ``=== NAME``. A section named by a path is a file; these files are read by
-the same code as on every other board.
+The script prints sections, each below a line ``=== NAME``. If the name is a path, the section is the contents of that
+file. These files are parsed by the same code as the files of a board.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ exit 0
 """
 #: Android's thermal statuses, by the numbers of ``android.os.PowerManager``.
 THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
-#: A file of sysfs or procfs, by a path that cannot leave the folder it is written to.
+#: The path of a file in /proc or /sys. It has no "..", so that a copy cannot be written outside a given folder.
 _FILE = re.compile(r"/(?:proc|sys)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _TEMPERATURE = re.compile(r"Temperature\{mValue=(-?[0-9.]+), mType=-?\d+, mName=([^,}]+), mStatus=\d+\}")
 
 
 def phone_facts(output: str) -> Facts:
-    """Return the facts in the output of ``SCRIPT``. What the phone does not report is None or empty."""
+    """Return the facts in the output of ``SCRIPT``. A value that the phone does not report is None or empty."""
     parts = sections(output)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -70,15 +70,15 @@ def phone_facts(output: str) -> Facts:
 
 def sections(output: str) -> dict[str, str]:
     """Return {name: text} of the sections that the script prints."""
-    found: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in output.splitlines():
         mark, _, name = line.partition(" ")
         if mark == _SECTION and name:
-            lines = found.setdefault(name.strip(), [])
+            lines = parts.setdefault(name.strip(), [])
         else:
             lines.append(line)
-    return {name: "\n".join(lines).strip("\n") + "\n" for name, lines in found.items()}
+    return {name: "\n".join(lines).strip("\n") + "\n" for name, lines in parts.items()}
 
 
 def thermal_status(text: str) -> tuple[str, ...] | None:
@@ -90,7 +90,7 @@ def thermal_status(text: str) -> tuple[str, ...] | None:
 
 
 def thermal_temperatures(text: str) -> dict[str, float]:
-    """Return {sensor: degrees Celsius} from ``dumpsys thermalservice``: current values, or the cached ones."""
+    """Return {sensor: degrees Celsius} from ``dumpsys thermalservice``: current values, or else cached ones."""
     cached, _, current = text.partition("Current temperatures from HAL:")
     current = current.partition("Current cooling devices")[0]
     values = _TEMPERATURE.findall(current) or _TEMPERATURE.findall(cached)

@@ -1,7 +1,7 @@
-"""Build the agent: one file that measures on a device with Python, numpy, msgspec and a runtime.
+"""Build the agent: one file that measures on a device that has Python, numpy, msgspec and a runtime.
 
-The file is a zipapp of edgeshift's own modules: the worker (``edgeshift.benchmarks.latency.worker``), the runtimes and
-everything that they import. The imports are read from the source, so a new import of the worker is included.
+The file is a zipapp of modules of edgeshift: the worker (``edgeshift.benchmarks.latency.worker``), the runtimes, and
+everything that they import. The imports are read from the source, so the list of modules is never out of date.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgeshift.benchmarks.devices.device import Device
 from edgeshift.targets import RUNTIMES, TARGETS
 
 WORKER = "edgeshift.benchmarks.latency.worker"
-#: The date of every entry. Equal modules give an equal file, which is not copied to a device a second time.
+#: The date of every entry. It is fixed, so that equal modules give an equal file, which is copied to a device once.
 DATE = (1980, 1, 1, 0, 0, 0)
 #: Code that exits with one line if a Python cannot run the agent. It must be valid in every version of Python.
 CHECK = """\
@@ -36,7 +36,7 @@ MAIN = f"{CHECK}from {WORKER} import main\nsys.exit(main())\n"
 
 def build_agent(path: Path) -> None:
     """Write the agent, a file of about 100 kB."""
-    # Runtimes and envelopes of artifacts are imported by name, so no import statement mentions them.
+    # Runtimes and envelopes of artifacts are imported by name, so their imports cannot be read from the source.
     envelopes = {f"edgeshift.artifact.{target.envelope}" for target in TARGETS.values()}
     files = modules(WORKER, *envelopes, *(runtime.module for runtime in RUNTIMES.values() if runtime.on_boards))
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
@@ -47,7 +47,7 @@ def build_agent(path: Path) -> None:
 
 
 def push_agent(device: Device) -> str:
-    """Copy the agent to a device, unless it is there, and return its path there."""
+    """Copy the agent to a device, unless the device has it already, and return its path there."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "agent.pyz")
         build_agent(file)
@@ -55,20 +55,20 @@ def push_agent(device: Device) -> str:
 
 
 def modules(*names: str) -> dict[str, Path]:
-    """Return {name: file} of the given modules, their packages, and all that any of them imports from edgeshift."""
-    found: dict[str, Path] = {}
+    """Return {name: file} of the given modules, their packages, and every module of edgeshift that these import."""
+    files: dict[str, Path] = {}
     todo = list(names)
     while todo:
         name = todo.pop()
-        source = None if name in found else _source(name)
+        source = None if name in files else _source(name)
         if source is not None:
-            found[name] = source
+            files[name] = source
             todo += [*_imports(source), name.rpartition(".")[0]]
-    return found
+    return files
 
 
 def _imports(source: Path) -> Iterator[str]:
-    """Yield what a module imports from edgeshift, except inside functions and for type checkers only."""
+    """Yield the names that a module imports from edgeshift. Imports in functions or for type checkers are skipped."""
     todo: list[ast.stmt] = list(ast.parse(source.read_bytes()).body)
     while todo:
         node = todo.pop()

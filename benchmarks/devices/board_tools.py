@@ -1,7 +1,7 @@
 """Parse the output of boards' own tools: vcgencmd of a Raspberry Pi; nvpmodel, tegrastats, jetson_clocks of a Jetson.
 
-Every function takes the output of a tool, or None where the tool is missing, and returns None for output that it cannot
-parse. The formats come from the tools' documentation and from published output; they were not verified on a board.
+Every function takes the output of a tool, or None if the device does not have the tool, and returns None if it cannot
+parse the output. The formats come from documentation and published output; they were not verified on a board.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import re
 
 import msgspec
 
-#: Bits of ``vcgencmd get_throttled``: the present state. The same bits, 16 places higher: since the board started.
+#: Bits of ``vcgencmd get_throttled`` for the present state. The bits 16 places higher mean "since the board started".
 THROTTLED = {0: "voltage too low", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
-#: Degrees Celsius. Sensors that are off report values outside of these.
+#: Degrees Celsius. Sensors that are off report values outside of this range.
 COLDEST, HOTTEST = -40.0, 150.0
 
 
@@ -64,7 +64,7 @@ def power_mode(output: str | None) -> str | None:
 
 
 def pi_throttled(output: str | None) -> tuple[str, ...] | None:
-    """Return why a Raspberry Pi throttles, or did, from ``vcgencmd get_throttled``: ``throttled=0x50005``."""
+    """Return why a Raspberry Pi throttles or has throttled. ``vcgencmd get_throttled`` prints ``throttled=0x50005``."""
     match = re.fullmatch(r"throttled=(?:0x)?([0-9a-fA-F]+)", (output or "").strip())
     if match is None:
         return None
@@ -81,6 +81,6 @@ def pi_temperature(output: str | None) -> float | None:
 
 
 def pi_clock(output: str | None) -> float | None:
-    """Return the measured clock, MHz, from ``vcgencmd measure_clock arm``: ``frequency(48)=1500398464``."""
+    """Return the measured clock, MHz. ``vcgencmd measure_clock arm`` prints ``frequency(48)=1500398464``."""
     match = re.fullmatch(r"frequency\(\d+\)=(\d+)", (output or "").strip())
     return int(match[1]) / 1e6 if match else None

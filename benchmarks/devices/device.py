@@ -1,4 +1,4 @@
-"""The interface of every device: run a command, copy files to it and from it, and read what it reports of itself."""
+"""The interface of every device: run a command, copy files to the device and from it, and read its facts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeshift.errors import DeviceError
 
 #: Called with each line of a command's standard output as it arrives, without the line end.
 OnLine = Callable[[str], None]
-#: Bytes of a command's output that are read at most; a device is not trusted to stop.
+#: Maximum bytes of a command's output. A device that prints more is an error, because it may never stop.
 MAX_OUTPUT = 1 << 28
 
 
@@ -25,7 +25,7 @@ class CommandResult(NamedTuple):
 
     @property
     def problem(self) -> str:
-        """The last line that the command printed, on standard error if there is one, as the reason of a failure."""
+        """The reason of a failure: the last line of standard error, or else of standard output."""
         return last_line(self.err) or last_line(self.out) or f"exit status {self.status}"
 
 
@@ -33,7 +33,7 @@ class Device(Protocol):
     """A device. Commands are lists of arguments, never lines for a shell.
 
     Attributes:
-        name: the name it was asked for by: "local", "ssh://pi@board:22", "adb:SERIAL".
+        name: name of the device, as --device takes it: "local", "ssh://pi@board:22", "adb:SERIAL".
     """
 
     name: str
@@ -76,16 +76,16 @@ class Device(Protocol):
         ...
 
     def facts(self) -> Facts:
-        """Return what the device reports of itself."""
+        """Return the facts that the device reports about itself."""
         ...
 
 
 def require_plain_name(name: str) -> None:
-    """Raise DeviceError if a name of a file on a device has folders or unusual characters."""
+    """Raise DeviceError if the name of a file on a device has folders or unusual characters in it."""
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", name) is None:
-        raise DeviceError(f"{name!r}: give a file on a device a plain name, without folders")
+        raise DeviceError(f"{name!r}: a file on a device needs a plain name, without folders")
 
 
 def last_line(text: str, limit: int = 300) -> str:
-    """Return the last line that is not blank, shortened to ``limit`` characters; an empty text if there is none."""
+    """Return the last line that is not blank, shortened to ``limit`` characters, or "" if there is none."""
     return next((line.strip()[:limit] for line in reversed(text.splitlines()) if line.strip()), "")

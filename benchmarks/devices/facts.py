@@ -1,6 +1,6 @@
-"""Read what a device reports of itself: board, processor, clocks, temperatures, power mode. Nothing is changed.
+"""Read the facts that a device reports about itself: board, processor, clocks, temperatures, power mode.
 
-A value that cannot be read is None or empty, never a guess. Host names and paths are left out, for reports are public.
+A value that cannot be read is None or empty, never a guess. There are no host names and paths, as reports are public.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ RunTool = Callable[[Sequence[str]], str | None]
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a device reports of itself.
+    """The facts that a device reports about itself.
 
     Attributes:
         board, processor: name of the board (None: not reported), and model of its processor.
-        features: those of ``FEATURES`` that the processor has.
+        features: the instructions among ``FEATURES`` that the processor has.
         cores: number of cores that this process may use.
         memory: bytes of main memory; None: not reported.
         system: kernel, machine and version of Python.
-        governors: frequency governors of the cores, each once.
-        clock: {core: (present MHz, maximum MHz)}. "arm" is the clock that a Raspberry Pi's firmware measures; the
-            firmware lowers clocks without the kernel's knowledge.
+        governors: the different frequency governors of the cores.
+        clock: {core: (present MHz, maximum MHz)}. "arm" is the clock that a Raspberry Pi's firmware measures; it may be
+            lower than the kernel's value, because the firmware does not report to the kernel when it lowers the clock.
         temperatures: {sensor: degrees Celsius}.
-        throttled: why the device throttles, or did since it started; empty: it does not; None: not reported.
+        throttled: why the device throttles or has throttled since it started; empty: it has not; None: not reported.
         power_mode: power mode of a Jetson, or Android's battery saver; None: not reported.
         gpu, gpu_load: present and maximum clock of a Jetson's GPU, MHz, and its load, percent; None: not reported.
         power: {power rail of a Jetson: milliwatts}.
@@ -108,7 +108,7 @@ def read_facts(root: Path = Path("/"), run_tool: RunTool | None = None) -> Facts
 
 
 def read_text(path: Path) -> str | None:
-    """Return the text of a small file of the kernel without surrounding blanks; None: unreadable or empty."""
+    """Return the text of a small file of the kernel without surrounding blanks; None: it is unreadable or empty."""
     try:
         with path.open("rb") as file:
             data = file.read(1 << 20)
@@ -125,9 +125,9 @@ def _clock(cpu: Path) -> tuple[float, float] | None:
     return int(present) / 1e3, int(maximum) / 1e3
 
 
-def _throttled(pi: str | None, cpus: list[Path]) -> tuple[str, ...] | None:
-    """Return why the device throttles, from a Raspberry Pi's firmware, or else from x86's counters."""
-    if (reasons := board_tools.pi_throttled(pi)) is not None:
+def _throttled(firmware: str | None, cpus: list[Path]) -> tuple[str, ...] | None:
+    """Return why the device throttles, from the output of a Raspberry Pi's firmware, or else from x86's counters."""
+    if (reasons := board_tools.pi_throttled(firmware)) is not None:
         return reasons
     texts = [read_text(cpu / "thermal_throttle/core_throttle_count") for cpu in cpus]
     counts = [int(text) for text in texts if text and text.isdigit()]
@@ -137,7 +137,7 @@ def _throttled(pi: str | None, cpus: list[Path]) -> tuple[str, ...] | None:
 
 
 def _run_tool(command: Sequence[str]) -> str | None:
-    """Run a tool and return its output, of an endless tool the first line; None: it is missing or fails."""
+    """Run a tool and return its output, or its first line if it is one of ``ENDLESS``; None: it is missing or fails."""
     endless = command[0] in ENDLESS
     try:
         null = subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""Make a device from its name, and let only one measurement at a time run on it."""
+"""Find the device with a given name, and make sure that only one measurement at a time runs on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeshift._system.files import folder_lock, sha256
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.errors import DeviceError, EdgeshiftError, unknown
 
-#: {the part of a name before the colon: module and class}. The modules are imported only when they are needed.
+#: {the part of a name before the colon: module and class}. A module is imported when a device of its kind is requested.
 DEVICES = {
     "local": "edgeshift.benchmarks.devices.local:LocalDevice",
     "ssh": "edgeshift.benchmarks.devices.ssh:SshDevice",
@@ -21,12 +21,12 @@ DEVICES = {
 
 
 def find_device(name: str) -> Device:
-    """Return the device ``local``, ``ssh://user@host:port``, ``adb:SERIAL`` or ``adb``, without connecting to it.
+    """Return the device ``local``, ``ssh://user@host:port``, ``adb:SERIAL`` or ``adb``.
 
-    Only ``adb`` alone asks adb for the only phone.
+    No connection is made yet, except that for ``adb`` alone the adb client is asked for the only phone.
 
     Raises:
-        DeviceError: an unknown kind of device, or a malformed name.
+        DeviceError: the kind of device is unknown, or the name is malformed.
     """
     kind = name.partition(":")[0]
     if kind not in DEVICES:
@@ -41,7 +41,7 @@ def find_device(name: str) -> Device:
 
 @contextmanager
 def device_lock(device: Device) -> Iterator[None]:
-    """Hold a lock on a device while the block runs, as two measurements at once would slow each other down.
+    """Hold a lock on a device while the block runs, because two measurements at once would slow each other down.
 
     Raises:
         DeviceError: another process of this machine's user holds the lock.

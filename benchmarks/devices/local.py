@@ -13,7 +13,7 @@ from edgeshift._system.files import atomic_write
 from edgeshift.benchmarks.devices.agent import WORKER
 from edgeshift.benchmarks.devices.device import CommandResult, OnLine
 from edgeshift.benchmarks.devices.facts import Facts, read_facts
-from edgeshift.benchmarks.devices.messages import TIED
+from edgeshift.benchmarks.devices.messages import STOP_WITH_STDIN
 from edgeshift.benchmarks.devices.process import run_process
 from edgeshift.errors import DeviceError
 
@@ -24,7 +24,7 @@ class LocalDevice:
     name = "local"
 
     def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
-        """Run a command here. Its standard input closes when this process ends, for whatever reason."""
+        """Run a command here. Its standard input closes when this process ends, even if this process is killed."""
         return run_process(argv, timeout, on_line, {**os.environ, "PYTHONUNBUFFERED": "1"}, subprocess.PIPE)
 
     def push(self, local: Path, name: str) -> str:
@@ -42,9 +42,9 @@ class LocalDevice:
             raise DeviceError(f"{remote}: cannot be read: {error.strerror or error}") from error
 
     def agent(self) -> list[str]:
-        """Return the command of the installed worker. It restores clocks and ends when this process is killed."""
-        return [sys.executable, "-m", WORKER, TIED]
+        """Return the command of the installed worker, which restores clocks and ends when this process is killed."""
+        return [sys.executable, "-m", WORKER, STOP_WITH_STDIN]
 
     def facts(self) -> Facts:
-        """Return what this machine reports of itself."""
+        """Return the facts that this machine reports about itself."""
         return read_facts()

@@ -1,7 +1,7 @@
-"""Messages from the worker on a device to the program that started it: one JSON line each, marked and tagged.
+"""Messages from the worker on a device to the program that started it. A message is one line: ``MARK``, then JSON.
 
-The worker prints them to its standard output, where runtimes print lines of their own. Every type of message is a
-subclass of ``Message`` and is defined beside the data that it carries. A device is not trusted: messages are checked.
+The worker prints messages to its standard output, between lines that runtimes print. Each type of message is a subclass
+of ``Message`` and is defined beside the data that it carries. A device is not trusted, so messages are validated.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from edgeshift.errors import DeviceError
 
 #: The start of every line that is a message.
 MARK = "edgeshift: "
-#: The worker's option to stop when its standard input closes, because the program that started it has ended.
-TIED = "--tied"
+#: The worker's option to stop when its standard input closes, which shows that the program that started it has ended.
+STOP_WITH_STDIN = "--tied"
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -38,10 +38,10 @@ def write_message(message: Message) -> None:
 
 
 def read_messages(output: str, *kinds: type[Kind]) -> Iterator[Kind]:
-    """Yield the messages, of some expected types, among lines of a worker's standard output; other lines are skipped.
+    """Yield the messages in a worker's standard output. Lines that do not start with ``MARK`` are skipped.
 
     Raises:
-        DeviceError: a marked line is no message of these types.
+        DeviceError: a marked line is not a valid message of one of the types ``kinds``.
     """
     for line in output.splitlines():
         if line.startswith(MARK):
@@ -55,7 +55,7 @@ def read_messages(output: str, *kinds: type[Kind]) -> Iterator[Kind]:
 
 
 def ignore(message: Message) -> None:
-    """Do nothing with a message."""
+    """Receive a message and do nothing with it."""
 
 
 def call_worker(
@@ -72,11 +72,11 @@ def call_worker(
         arguments: the command and its arguments.
         timeout: seconds after which the worker is stopped.
         result: the type of the message with the result.
-        progress: the types of other messages that the worker may print.
+        progress: the types of the other messages that the worker may print.
         receive: called with every message as it arrives.
 
     Raises:
-        DeviceLostError: the connection was lost. ``receive`` has the messages that arrived before.
+        DeviceLostError: the connection was lost. ``receive`` was called with the messages that arrived before.
         DeviceError: the worker failed, or printed a damaged message or no result.
     """
 
@@ -84,7 +84,7 @@ def call_worker(
         try:
             messages = list(read_messages(line, result, *progress))
         except DeviceError:
-            return  # A lost connection cuts lines off. If the worker ends normally, the line is an error below.
+            return  # A lost connection leaves an incomplete line. If the worker ends normally, it is an error below.
         for message in messages:
             receive(message)
 

@@ -1,4 +1,4 @@
-"""A test double of a device, which plays recorded results instead of running commands.
+"""A test double of a device, which returns recorded results instead of running commands.
 
 Use it to test code that measures on devices without having one::
 
@@ -25,12 +25,13 @@ class RecordedDevice:
 
     Attributes:
         recorded_facts: the result of ``facts``.
-        results: {start of a command line, its arguments joined by spaces: the result}. The longest start that fits
-            a command decides. A list gives one result per call; its last result is repeated.
+        results: {start of a command line, with its arguments joined by spaces: the result}. If several starts match a
+            command, the longest one is used. A list has one result per call; its last result is repeated.
         name: name of the device.
         lost_after: number of calls of ``run`` after which the device is lost; None: never.
         calls: the commands that were run, in order.
-        files, pushes: {name: contents} of the files that were pushed, and the names that were really copied, in order.
+        files: {name: contents} of the files that were pushed.
+        pushes: names of the files that were copied, in order; a file that the device had already is not copied again.
     """
 
     recorded_facts: Facts
@@ -45,11 +46,11 @@ class RecordedDevice:
         """Return the recorded result of a command, after ``on_line`` was called with each line of its output.
 
         Raises:
-            DeviceLostError: ``lost_after`` calls were made.
+            DeviceLostError: ``lost_after`` calls were made before.
             DeviceError: nothing is recorded for this command.
         """
         if self.lost_after is not None and len(self.calls) >= self.lost_after:
-            raise DeviceLostError(f"{self.name}: the device is gone")
+            raise DeviceLostError(f"{self.name}: the device was lost")
         self.calls.append(list(argv))
         command = " ".join(argv)
         start = max((start for start in self.results if command.startswith(start)), key=len, default=None)
@@ -75,7 +76,7 @@ class RecordedDevice:
         """Write a file that was pushed before.
 
         Raises:
-            DeviceError: it was not pushed.
+            DeviceError: no such file was pushed.
         """
         name = remote.rpartition("/")[2]
         if name not in self.files:

@@ -1,4 +1,4 @@
-"""Ask the worker on a device what is there: facts of the device, Python, and the runtimes that are installed."""
+"""Run the worker's command ``probe``, which reports the facts of a device, its Python and its runtimes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.benchmarks.devices.messages import Message, call_worker
 
-#: Seconds that the answer may take: a slow board imports numpy for the first time.
+#: Seconds that the command may take. A slow board needs many of them to import numpy for the first time.
 TIMEOUT = 120.0
 
 
 class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is on a device.
+    """What the worker found on a device.
 
     Attributes:
-        facts: what the device reports of itself.
+        facts: the facts that the device reports about itself.
         python, numpy: versions of Python and numpy.
-        opencv: whether OpenCV is installed, which resizes frames.
+        opencv: whether OpenCV is installed, which is needed to resize frames.
         runtimes: {runtime: version} of the runtimes that are installed.
     """
 
@@ -30,7 +30,7 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Probed(Message, frozen=True, kw_only=True, tag="probe"):
-    """The worker's answer to the command ``probe``."""
+    """The message with the result of the command ``probe``."""
 
     probe: Probe
 

@@ -1,4 +1,4 @@
-"""Run a program on this machine to its end, with its output read line by line. Devices are reached through programs."""
+"""Run a program on this machine to its end, such as ssh or adb, and read its output line by line."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def run_process(
 
     Args:
         argv, timeout, on_line: as for ``Device.run``.
-        env: environment of the program; None: that of this process.
-        stdin: standard input of the program. A pipe stays open, and empty, for as long as the program runs.
+        env: environment of the program; None: the environment of this process.
+        stdin: standard input of the program. A pipe stays open and empty while the program runs.
 
     Raises:
         DeviceError: the program cannot be started, printed too much, or took too long (its cause: ``TimeoutExpired``).
@@ -42,9 +42,9 @@ def run_process(
     try:
         status = child.wait(timeout)
     except subprocess.TimeoutExpired as error:
-        raise DeviceError(f"{argv[0]}: stopped, as it did not end within {timeout:.0f} s") from error
+        raise DeviceError(f"{argv[0]}: stopped, because it did not end within {timeout:.0f} s") from error
     finally:
-        # SIGTERM comes first, as the worker restores clocks when it receives it.
+        # SIGTERM is sent first, because the worker restores clocks when it receives this signal.
         child.terminate()
         try:
             child.wait(STOP_TIMEOUT)
@@ -86,7 +86,7 @@ class _Reader(threading.Thread):
                 size += len(data)
                 if size > MAX_OUTPUT:
                     self.failure = self.failure or DeviceError(f"more than {MAX_OUTPUT:,} bytes of output")
-                    continue  # keep reading: a full pipe would block the program for ever
+                    continue  # The output is still read, because a full pipe would block the program for ever.
                 self._lines.append(data)
                 if self._on_line is not None and self.failure is None:
                     try:

@@ -1,6 +1,6 @@
 """A board behind the system's OpenSSH client, with the user's keys, configuration and known hosts.
 
-BatchMode suppresses all prompts: where ssh would ask for a password or about an unknown host key, it fails with its own
+BatchMode suppresses all prompts: instead of asking for a password or about an unknown host key, ssh fails with a
 message. OpenSSH passes a command to the login shell as one line, so the arguments are quoted.
 """
 
@@ -17,22 +17,22 @@ from edgeshift._system.files import atomic_write, sha256
 from edgeshift.benchmarks.devices.agent import CHECK, push_agent
 from edgeshift.benchmarks.devices.device import CommandResult, OnLine, require_plain_name
 from edgeshift.benchmarks.devices.facts import Facts
-from edgeshift.benchmarks.devices.messages import MARK, TIED
+from edgeshift.benchmarks.devices.messages import MARK, STOP_WITH_STDIN
 from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.devices.process import run_process
 from edgeshift.errors import DeviceError, DeviceLostError
 
-#: ssh://user@host:port without a path. The host may be a name of ssh's configuration.
+#: ssh://user@host:port without a path. The host may be a name that ssh's configuration defines.
 ADDRESS = re.compile(r"ssh://(?:(?P<user>[\w.-]+)@)?(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>\d{1,5}))?/?")
 #: edgeshift's folder on the board, relative to the home directory, where ssh starts.
 FOLDER = ".cache/edgeshift"
 #: The commands that may start Python, in the order in which they are tried.
 PYTHONS = ("python3", "python3.12", "python3.11", "python3.10", "python")
-#: ssh's exit status when the connection fails; every other status is that of the command.
+#: Exit statuses: that of ssh if the connection fails, and that of the board's shell if there is no such program.
 LOST, NO_SUCH_PROGRAM = 255, 127
-#: Seconds to connect, for a short command, and for the transfer of a file.
+#: Seconds allowed for connecting, for a short command, and for the transfer of a file.
 CONNECT_TIMEOUT, TIMEOUT, TRANSFER_TIMEOUT = 10, 60.0, 1800.0
-#: The alive messages detect a dead connection within 15 seconds instead of TCP's many minutes.
+#: With these options, a dead connection is detected within 15 seconds. TCP alone takes many minutes.
 ALIVE = ("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
 OPTIONS = ("-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_TIMEOUT}", *ALIVE, "-T")
 
@@ -45,13 +45,13 @@ class SshDevice:
         options: more arguments for ssh, used by tests.
 
     Raises:
-        DeviceError: a malformed name.
+        DeviceError: the name is malformed.
     """
 
     def __init__(self, name: str, options: Sequence[str] = ()) -> None:
         address = ADDRESS.fullmatch(name)
         if address is None or int(address["port"] or 22) not in range(1, 65536) or address["host"].startswith("-"):
-            raise DeviceError(f"{name}: a board is named ssh://user@host or ssh://user@host:port")
+            raise DeviceError(f"{name}: give a board as ssh://user@host or ssh://user@host:port")
         self.name = name
         self._port = ["-p", address["port"]] if address["port"] else []
         self._host = (f"{address['user']}@" if address["user"] else "") + address["host"].strip("[]")
@@ -63,7 +63,7 @@ class SshDevice:
         return self._ssh(shlex.join(argv), timeout, on_line)
 
     def push(self, local: Path, name: str) -> str:
-        """Copy a file to the board. It has a temporary name until it is complete."""
+        """Copy a file to the board, under a temporary name until it is complete."""
         require_plain_name(name)
         path, data = f"{FOLDER}/{name}", local.read_bytes()
         known = self.run(["sha256sum", path], TIMEOUT)
@@ -74,11 +74,11 @@ class SshDevice:
             command = f"mkdir -p {FOLDER} && cat > {part} && mv {part} {quoted}"
             done = self._ssh(command, TRANSFER_TIMEOUT, stdin=file)
         if done.status:
-            raise DeviceError(f"{self.name}: {name} could not be copied there: {done.problem}")
+            raise DeviceError(f"{self.name}: {name} could not be copied to the board: {done.problem}")
         return path
 
     def pull(self, remote: str, local: Path) -> None:
-        """Copy a file from the board by OpenSSH's scp."""
+        """Copy a file from the board with OpenSSH's scp."""
         with atomic_write(local) as temporary:
             port = ["-P", *self._port[1:]] if self._port else []
             options = [option for option in self._options if option != "-T"]
@@ -87,21 +87,21 @@ class SshDevice:
             done = run_process(command, TRANSFER_TIMEOUT)
             if done.status:
                 error = DeviceLostError if done.status == LOST else DeviceError
-                raise error(f"{self.name}: {remote} could not be copied from there: {done.problem}")
+                raise error(f"{self.name}: {remote} could not be copied from the board: {done.problem}")
 
     def agent(self) -> list[str]:
-        """Copy the agent to the board, unless it is there, and return the start of its commands.
+        """Copy the agent to the board, unless it is there already, and return the start of its commands.
 
         Raises:
-            DeviceError: no Python on the board can run it. The message has the command that installs what is missing.
+            DeviceError: no Python on the board can run the agent. The message has the command that installs it.
         """
         if self._agent is None:
-            # Killing ssh on this machine ends nothing on the board, so the agent watches the connection.
-            self._agent = [self._find_python(), push_agent(self), TIED]
+            # Killing ssh on this machine does not stop the agent, so the agent stops when the connection closes.
+            self._agent = [self._find_python(), push_agent(self), STOP_WITH_STDIN]
         return self._agent
 
     def facts(self) -> Facts:
-        """Return what the board reports of itself, by its agent."""
+        """Return the facts that the board reports about itself, from the agent."""
         return ask_probe(self).facts
 
     def _find_python(self) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import monotonic, perf_counter, sleep
 
 from edgeshift.benchmarks.devices.facts import read_text
-from edgeshift.benchmarks.devices.messages import TIED, read_messages, write_message
+from edgeshift.benchmarks.devices.messages import STOP_WITH_STDIN, read_messages, write_message
 from edgeshift.benchmarks.latency.messages import PowerSample
 from edgeshift.benchmarks.latency.result import Energy
 from edgeshift.errors import DeviceError
@@ -175,7 +175,7 @@ def _measuring(source: Source) -> Iterator[_Energy]:
     if source.counters:
         yield _Counters(source.counters)
         return
-    command = [*_own_command(), TIED, "sample", str(source.unit), *map(str, source.rail)]
+    command = [*_own_command(), STOP_WITH_STDIN, "sample", str(source.unit), *map(str, source.rail)]
     # The samples go to a file: a pipe that is not read during the run would fill up and block the sampling.
     with tempfile.TemporaryFile("w+") as output:
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.DEVNULL)  # noqa: S603

@@ -30,7 +30,7 @@ import msgspec
 import numpy as np
 
 from edgeshift.benchmarks.devices.facts import read_facts
-from edgeshift.benchmarks.devices.messages import TIED, write_message
+from edgeshift.benchmarks.devices.messages import STOP_WITH_STDIN, write_message
 from edgeshift.benchmarks.devices.probe import Probe, Probed
 from edgeshift.benchmarks.latency import power
 from edgeshift.benchmarks.latency.clocks import locked_clocks
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     # SIGTERM raises SystemExit, so that locked clocks are restored.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if arguments[:1] == [TIED]:
+    if arguments[:1] == [STOP_WITH_STDIN]:
         arguments = arguments[1:]
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
     try:

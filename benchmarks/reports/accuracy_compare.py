@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from edgeshift.benchmarks.accuracy.report import ArtifactResult, Comparison, Report, compare_subjects
+from edgeshift.benchmarks.accuracy.report import ArtifactResult, Comparison, Report, compare_artifacts
 from edgeshift.benchmarks.reports.pairing import pair_artifacts
 from edgeshift.errors import EdgeshiftError, unknown
 
@@ -94,7 +94,7 @@ def unreadable_clips(before: Report, after: Report) -> list[str]:
 
 
 def _compare(before: ArtifactResult, after: ArtifactResult, tolerance: float) -> Change:
-    compared = compare_subjects(before, after)
+    compared = compare_artifacts(before, after)
     if not compared.clips:
         raise EdgeshiftError(f"{before.file} and {after.file} answered no clip in common")
     correct = _correct_before(before, after)

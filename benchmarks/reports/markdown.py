@@ -63,7 +63,7 @@ def _accuracy(report: AccuracyReport, name: str) -> str:
     if report.comparisons:
         parts += [
             f"### Compared with {escape(report.subjects[0].file)}",
-            _table(accuracy_table.AGAINST, accuracy_table.against_rows(report)),
+            _table(accuracy_table.COMPARISON_COLUMNS, accuracy_table.comparison_rows(report)),
         ]
     return "\n\n".join(parts) + "\n"
 

@@ -49,4 +49,5 @@ def show_changes(report: AccuracyReport) -> None:
     from edgeshift.benchmarks.accuracy import table
 
     if report.comparisons:
-        print_table(f"Against {report.subjects[0].file} (consensus)", table.COMPARISON_COLUMNS, table.comparison_rows(report))
+        title = f"Compared with {report.subjects[0].file} (consensus)"
+        print_table(title, table.COMPARISON_COLUMNS, table.comparison_rows(report))

@@ -62,7 +62,7 @@ def test_a_report_is_written_and_a_completed_run_is_not_repeated(made, short, tm
         (["--resume"], "--resume continues an earlier run with the same --out: give --out"),
         (["--out", "r.txt"], "r.txt: give a file named *.json"),
         (["--device", "ssj://a"], "unknown device 'ssj'; did you mean ssh"),
-        (["--device", "ssh://"], "ssh://: a board is named ssh://user@host"),
+        (["--device", "ssh://"], "ssh://: give a board as ssh://user@host"),
         (["--source", "gone.mp4"], "--source gone.mp4: "),
         (["--runtime", "mil"], "local: "),
         (["--program", "x"], "--program is for phones that are connected with adb"),

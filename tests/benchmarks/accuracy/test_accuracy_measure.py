@@ -1,4 +1,4 @@
-"""An artifact on all clips of a data set: frames, unreadable clips, resumed runs and several processes."""
+"""Predictions of an artifact for all clips of a data set: frames, unreadable clips, resumed runs, processes."""
 
 from __future__ import annotations
 
@@ -49,40 +49,40 @@ def test_a_clip_is_streamed_at_the_frame_spacing_from_fresh_states(tmp_path: Pat
     path = film(tmp_path / "a.avi", "red", "blue")
     stream = candidate_with().model.stream()
     stream.step(np.full((SIZE, SIZE, 3), 200, np.uint8))
-    found = stream_clip(stream, path)
-    assert np.allclose(found.times, np.arange(6) * 0.2)
-    shown = [fit_frame(timed.frame, FrameSpec(SIZE, SIZE)) for timed in read_video(path)][::2]
-    assert np.allclose(found.logits, expected_outputs(shown)[0], atol=1e-3)
+    streamed = stream_clip(stream, path)
+    assert np.allclose(streamed.times, np.arange(6) * 0.2)
+    frames = [fit_frame(timed.frame, FrameSpec(SIZE, SIZE)) for timed in read_video(path)][::2]
+    assert np.allclose(streamed.logits, expected_outputs(frames)[0], atol=1e-3)
 
 
-def test_without_a_frame_spacing_frames_are_spread_evenly(tmp_path: Path) -> None:
+def test_frames_are_spread_evenly_if_there_is_no_frame_spacing(tmp_path: Path) -> None:
     path = film(tmp_path / "a.avi", "red", "blue")
     assert len(stream_clip(candidate_with(frame_spacing=None, clip_frames=5).model.stream(), path).times) == 5
     assert len(stream_clip(candidate_with(frame_spacing=None).model.stream(), path).times) == 8
 
 
 def test_results_have_the_order_of_the_data_set(folder: Path) -> None:
-    ticks: list[int] = []
+    advances: list[int] = []
     data = read_dataset(folder)
-    found = measure(candidate_with(), data.clips, advance=lambda: ticks.append(1))
-    assert [clip.file for clip in found.clips] == [clip.name for clip in data.clips]
-    assert len(ticks) == 4 and found.unreadable == ()
-    answered = {clip.label: clip.consensus for clip in found.clips if clip.label in LABELS}
-    assert answered == {label: label for label in COLOURS}
-    assert found.rule == RULE and candidate_with(rule=None).rule == DEFAULT_RULE
+    measured = measure(candidate_with(), data.clips, advance=lambda: advances.append(1))
+    assert [clip.file for clip in measured.clips] == [clip.name for clip in data.clips]
+    assert len(advances) == 4 and measured.unreadable == ()
+    predicted = {clip.label: clip.consensus for clip in measured.clips if clip.label in LABELS}
+    assert predicted == {label: label for label in COLOURS}
+    assert measured.rule == RULE and candidate_with(rule=None).rule == DEFAULT_RULE
 
 
 def test_unreadable_clips_are_listed(folder: Path) -> None:
     (folder / "red" / "b.avi").write_bytes(b"RIFF" + bytes(1000))
     (folder / "red" / "c.mp4").write_text("#EXTM3U\n")
-    found = measure(candidate_with(), read_dataset(folder).clips)
-    assert [name for name, _ in found.unreadable] == ["red/b.avi", "red/c.mp4"]
-    assert all(reason.isprintable() for _, reason in found.unreadable) and len(found.clips) == 4
+    measured = measure(candidate_with(), read_dataset(folder).clips)
+    assert [name for name, _ in measured.unreadable] == ["red/b.avi", "red/c.mp4"]
+    assert all(reason.isprintable() for _, reason in measured.unreadable) and len(measured.clips) == 4
 
 
 def test_a_data_set_without_readable_clips_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("file,label\ngone.mp4,red\n")
-    with pytest.raises(VideoError, match=r"none of 1 clips can be read; the first: gone\.mp4"):
+    with pytest.raises(VideoError, match=r"none of the 1 clips can be read; the first problem is gone\.mp4"):
         measure(candidate_with(), read_dataset(tmp_path / "list.csv").clips)
 
 
@@ -101,14 +101,14 @@ def steps(made: list[LeakyExecutor]) -> int:
     return sum(len(executor.frames) for executor in made)
 
 
-def test_a_run_is_resumed_where_it_was_cut_off(folder: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_streams_only_the_missing_clips(folder: Path, tmp_path: Path) -> None:
     clips = read_dataset(folder).clips
     path = Journal.beside(tmp_path / "r.json")
     assert path.name == "r.clips.jsonl"
     whole = measure(candidate_with(), clips)
     measure(candidate_with(), clips[:2], journal=Journal(path))
     with path.open("ab") as file:
-        file.write(b'{"key":"cut off in the mid')
+        file.write(b'{"key":"an incomplete li')
     made: list[LeakyExecutor] = []
     again = measure(candidate_with(made), clips, journal=Journal(path, resume=True))
     assert again.clips == whole.clips
@@ -121,7 +121,7 @@ def test_a_run_is_resumed_where_it_was_cut_off(folder: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("changes", [{"rule": None}, {"frame_spacing": 0.3}, {"rule": RuleSpec(window=9, threshold=1)}])
-def test_results_under_another_rule_or_spacing_do_not_count(
+def test_stored_results_for_another_rule_or_spacing_are_not_used(
     folder: Path, tmp_path: Path, changes: dict[str, object]
 ) -> None:
     clips = read_dataset(folder).clips
@@ -137,11 +137,10 @@ def test_a_changed_clip_or_label_is_measured_again(folder: Path, tmp_path: Path)
     measure(candidate_with(), read_dataset(folder).clips, journal=Journal(path))
     film(folder / "red" / "a.avi", "blue", "blue", "blue")
     made: list[LeakyExecutor] = []
-    found = measure(
-        candidate_with(made), read_dataset(folder, {"odd": "green"}).clips, journal=Journal(path, resume=True)
-    )
-    assert {clip.file: clip.label for clip in found.clips}["odd/a.avi"] == "green"
-    assert next(clip for clip in found.clips if clip.file == "red/a.avi").consensus == "blue"
+    clips = read_dataset(folder, {"odd": "green"}).clips
+    measured = measure(candidate_with(made), clips, journal=Journal(path, resume=True))
+    assert {clip.file: clip.label for clip in measured.clips}["odd/a.avi"] == "green"
+    assert next(clip for clip in measured.clips if clip.file == "red/a.avi").consensus == "blue"
     assert sum(bool(executor.frames) for executor in made) == 1 and steps(made) == 9 + 6
 
 
@@ -153,7 +152,7 @@ def test_without_resume_the_journal_is_overwritten(folder: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("text", [b"hello\n", b"{}\n", b"[1]\n" * 3, b"\xff\n", b"[" * 10_000 + b"\n"])
-def test_a_damaged_journal_is_an_error_of_one_line_and_is_kept(tmp_path: Path, text: bytes) -> None:
+def test_a_damaged_journal_is_not_overwritten_and_its_error_is_one_line(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "j.jsonl"
     path.write_bytes(text)
     with pytest.raises(EdgeshiftError, match="without --resume") as caught:
@@ -186,14 +185,14 @@ def test_several_processes_are_used_only_with_jobs(
 
     monkeypatch.setattr(import_module("edgeshift.benchmarks.accuracy.measure"), "stream_in_processes", in_processes)
     clips = read_dataset(folder).clips
-    found = measure(candidate_with(), clips, jobs=jobs)
+    measured = measure(candidate_with(), clips, jobs=jobs)
     assert requested == processes
-    assert [clip.file for clip in found.clips] == [clip.name for clip in clips]  # in any order of completion
+    assert [clip.file for clip in measured.clips] == [clip.name for clip in clips]  # not in the order of completion
 
 
 @pytest.mark.slow
 def test_another_process_gives_equal_results(checkpoint: Path, folder: Path) -> None:
-    """One process is enough: several processes run the same code."""
+    """The test starts one other process, because several would run the same code."""
     clips = read_dataset(folder).clips
     candidate = open_candidate(checkpoint)
     local = measure(candidate, clips)

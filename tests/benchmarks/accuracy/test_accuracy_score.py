@@ -1,4 +1,4 @@
-"""From logits of frames to predictions for a clip, and from clips to accuracies."""
+"""Predictions for a clip from the logits of its frames, and accuracies from the predictions for clips."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from edgeshift.video.dataset import DataSet
 RULE = RuleSpec(window=2, threshold=0.6, hold_off=1.0)
 
 
-def answers(*rows: tuple[float, ...]) -> FrameLogits:
-    """Return logits with given probabilities of red, green, blue and none, for one frame every quarter of a second."""
+def frame_logits(*rows: tuple[float, ...]) -> FrameLogits:
+    """Return logits for probabilities of red, green, blue and none, one row per frame, with a frame every 0.25 s."""
     logits = np.log(np.array(rows) + 1e-9).astype(np.float32)
     return FrameLogits(np.arange(len(rows)) * 0.25, logits)
 
@@ -30,37 +30,37 @@ RED, GREEN, NONE = (0.9, 0.04, 0.03, 0.03), (0.03, 0.9, 0.04, 0.03), (0.02, 0.03
 
 
 def test_the_kinds_of_predictions_differ():
-    clip = score_clip("c.mp4", "red", answers(NONE, RED, RED, NONE, GREEN, NONE, GREEN, NONE, GREEN), RULE, LABELS)
+    clip = score_clip("c.mp4", "red", frame_logits(NONE, RED, RED, NONE, GREEN, NONE, GREEN, NONE, GREEN), RULE, LABELS)
     assert (clip.consensus, clip.last, clip.window, clip.spotted) == ("green", "green", "red", "red")
     assert clip.score == pytest.approx(0.9, abs=1e-5)
     assert clip.frames == 9 and clip.seconds == 2.0 and clip.first == 3
     assert clip.idle == pytest.approx(4 / 9, abs=1e-6)
-    assert [(one.label, one.timestamp) for one in clip.announced] == [("red", 0.5)]
+    assert [(detection.label, detection.timestamp) for detection in clip.announced] == [("red", 0.5)]
 
 
-def test_the_consensus_is_the_one_that_the_model_was_trained_for():
-    frames = answers(RED, RED, GREEN)
+def test_the_consensus_is_the_mean_or_the_last_frame_as_in_training():
+    frames = frame_logits(RED, RED, GREEN)
     assert score_clip("c.mp4", "red", frames, RULE, LABELS).consensus == "red"
     assert score_clip("c.mp4", "red", frames, RULE, LABELS, "last").consensus == "green"
 
 
-def test_the_running_mean_is_the_consensus_of_the_first_frames():
-    clip = score_clip("c.mp4", "red", answers(*[GREEN] * 4, *[NONE] * 2, *[RED] * 7), RULE, LABELS)
+def test_the_running_prediction_is_that_of_the_mean_of_the_first_frames():
+    clip = score_clip("c.mp4", "red", frame_logits(*[GREEN] * 4, *[NONE] * 2, *[RED] * 7), RULE, LABELS)
     assert clip.running == ("green", "green", "red", "red", "red", "red") and clip.consensus == clip.running[-1]
-    short = score_clip("c.mp4", "red", answers(GREEN, RED, RED), RULE, LABELS)
+    short = score_clip("c.mp4", "red", frame_logits(GREEN, RED, RED), RULE, LABELS)
     assert short.running == ("red",) * 6
-    last = score_clip("c.mp4", "red", answers(RED, RED, GREEN), RULE, LABELS, "last")
+    last = score_clip("c.mp4", "red", frame_logits(RED, RED, GREEN), RULE, LABELS, "last")
     assert (last.consensus, last.running[-1]) == ("green", "red")
 
 
 def test_no_gesture_is_never_predicted_for_a_clip():
-    clip = score_clip("c.mp4", "green", answers(NONE, NONE, NONE), RULE, LABELS)
+    clip = score_clip("c.mp4", "green", frame_logits(NONE, NONE, NONE), RULE, LABELS)
     assert (clip.consensus, clip.last, clip.window, clip.spotted) == ("green", "green", "green", None)
     assert clip.first is None and clip.idle == 1.0
 
 
-def test_a_model_without_a_label_for_no_gesture():
-    clip = score_clip("c.mp4", "odd", answers(NONE), RULE, ("red", "green", "blue", "black"))
+def test_a_model_without_a_label_for_no_gesture_has_no_idle_share():
+    clip = score_clip("c.mp4", "odd", frame_logits(NONE), RULE, ("red", "green", "blue", "black"))
     assert clip.idle is None and clip.consensus == "black" and clip.first is None
 
 
@@ -70,8 +70,8 @@ def test_a_model_without_a_label_for_no_gesture():
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_wilsons_interval_equals_published_values(count, total, low, high):
-    found = share(count, total)
-    assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+    wilson = share(count, total)
+    assert (wilson.low, wilson.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
     mirrored = share(total - count, total)
     assert (mirrored.low, mirrored.high) == (pytest.approx(1 - high, abs=1e-4), pytest.approx(1 - low, abs=1e-4))
 
@@ -137,8 +137,8 @@ def test_a_report_counts_clips_by_label_and_prediction():
     assert [(row.clips, row.right["spotted"]) for row in subject.rows] == [(2, 1), (1, 0), (1, 1)]
     assert subject.first == 3.0
     assert list(subject.running) == ["4", "8", "12", "16", "24", "end"]
-    assert [(one.count, one.total) for one in subject.running.values()] == [(1, 4)] + [(3, 4)] * 5
-    assert [(one.label, one.clips, one.frames, one.silent.count) for one in subject.idle] == [
+    assert [(s.count, s.total) for s in subject.running.values()] == [(1, 4)] + [(3, 4)] * 5
+    assert [(row.label, row.clips, row.frames, row.silent.count) for row in subject.idle] == [
         ("none", 1, 0.25, 1),
         ("odd", 2, 0.25, 1),
     ]
@@ -160,6 +160,6 @@ def test_artifacts_are_compared_with_the_first_on_common_clips():
     assert compared.p == mcnemar(2, 1)
 
 
-def test_an_artifact_with_a_rule_does_not_use_the_default():
+def test_an_artifact_with_an_event_rule_does_not_use_the_default_rule():
     (subject,) = make_report([measured("a", FIRST.clips[0], rule=RULE)], DataSet("data", ())).subjects
     assert not subject.assumed

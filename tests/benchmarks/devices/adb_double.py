@@ -1,7 +1,7 @@
-"""A test double of adb's server. The real ``adb`` client connects to it, and finds phones that are folders.
+"""A test double of adb's server. The real ``adb`` client connects to it. Each phone that it lists is a folder.
 
-It implements the client's protocols (smart sockets, ``shell,v2``, sync version 1), and runs commands of the phone in a
-real shell: mksh, which is Android's, if it is installed. Paths under /data, /proc and /sys are in the phone's folder.
+It implements the protocols of the client (smart sockets, ``shell,v2``, sync version 1), and runs commands in a real
+shell: Android's mksh if it is installed. Paths under /data, /proc and /sys are replaced by paths in the phone's folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 PATHS = re.compile(r"/(?=(?:data/local/tmp|data/data|proc|sys)(?:/|\b))")
 STDOUT, STDERR, EXIT = b"\x01", b"\x02", b"\x03"
-#: Android's tools are those of toybox. If Debian's toybox is installed, these of its commands are first on the PATH.
+#: Android has the tools of toybox. If toybox is installed here, these tools of it are first on the PATH.
 TOYBOX = ("sha256sum", "taskset", "mkdir", "mv", "rm", "cat", "nproc", "uname")
 
 
@@ -27,11 +27,11 @@ class PhoneDouble:
     """A phone.
 
     Attributes:
-        root: folder with its files.
-        state: state that ``adb devices`` lists; None: it is not connected.
-        services: services that were opened on it, in order.
-        features: features that it reports.
-        lost_after: bytes of a file after which it is disconnected; None: never.
+        root: folder with the phone's files.
+        state: state that ``adb devices`` lists; None: the phone is not connected.
+        services: requests of the client to this phone, in order, such as "sync:" or "shell,v2,raw:ls".
+        features: features that the phone reports.
+        lost_after: number of transferred bytes of a file after which the phone is disconnected; None: never.
     """
 
     def __init__(self, root: Path, serial: str, state: str | None = "device", model: str = "Pixel_9") -> None:
@@ -48,7 +48,7 @@ class PhoneDouble:
                 (root / "bin" / name).symlink_to(toybox)
 
     def program(self, name: str, script: str, folder: str = "bin") -> None:
-        """Install a program, as a script of the phone's shell."""
+        """Install a program that is a shell script."""
         file = self.root / folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
@@ -64,9 +64,9 @@ class PhoneDouble:
         self.state = None
         for child in list(self.children):
             os.killpg(child.pid, signal.SIGKILL)
-        for one in list(self.sockets):
-            with suppress(OSError):  # the client has hung up meanwhile
-                one.shutdown(socket.SHUT_RDWR)
+        for connection in list(self.sockets):
+            with suppress(OSError):  # the client may have closed the connection already
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class AdbDouble:
@@ -74,7 +74,7 @@ class AdbDouble:
 
     Attributes:
         version: version of the protocol; a client of another version restarts the server.
-        phones: phones that it lists.
+        phones: phones that the server lists.
     """
 
     def __init__(self, version: int) -> None:
@@ -86,7 +86,7 @@ class AdbDouble:
             def handle(self) -> None:
                 try:
                     _Connection(double, self.request, self.rfile).serve()
-                except (OSError, EOFError):  # the client went away, or the phone did
+                except (OSError, EOFError):  # the client or the phone closed the connection
                     return
 
         socketserver.ThreadingTCPServer.daemon_threads = True
@@ -95,7 +95,7 @@ class AdbDouble:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that the server listens on."""
         return self._server.server_address[1]
 
     def __enter__(self) -> AdbDouble:
@@ -132,7 +132,7 @@ class _Connection:
                 return
 
     def _host(self, query: str) -> bool:
-        """Answer a request to the server, and return whether the connection goes on to a phone."""
+        """Answer a request to the server, and return whether a request to a phone follows on this connection."""
         if query == "host:version":
             self._okay(f"{self.double.version:04x}")
         elif query in ("host:devices-l", "host:devices"):
@@ -283,5 +283,5 @@ def _listed(phone: PhoneDouble, number: int) -> str:
 def _quietly(function: object, *arguments: object) -> None:
     try:
         function(*arguments)  # type: ignore[operator]
-    except OSError:  # the client went away
+    except OSError:  # the client closed the connection
         return

@@ -1,4 +1,4 @@
-"""An aarch64 Python with numpy, msgspec and LiteRT, run by qemu: the processor of a board without a board.
+"""An aarch64 Python with numpy, msgspec and LiteRT, which qemu runs on this machine as on the processor of a board.
 
 Debian's packages and PyPI's wheels for aarch64 are unpacked once, into a folder of the user's cache. Nothing is
 installed, and apt uses a state directory of its own, so neither root nor a foreign architecture is needed.
@@ -19,7 +19,7 @@ from edgeshift.benchmarks.devices.local import LocalDevice
 QEMU = "qemu-aarch64-static"
 DEBS = ("python3-minimal", "libpython3-stdlib", "libstdc++6")
 LITERT = "2.3.0"
-#: What a board needs, with the dependencies that pip would install.
+#: The packages that a board needs, with the dependencies that pip would install.
 WHEELS = (
     f"ai-edge-litert=={LITERT}",
     "numpy==2.3.5",
@@ -33,16 +33,16 @@ WHEELS = (
 )
 PLATFORMS = ("manylinux_2_17_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
 PYTHON = "root/usr/bin/python3.11"
-#: Name of the folder; other contents need another name.
+#: Name of the folder. Change it when the contents change, so that an old folder is not used.
 NAME = f"aarch64-litert-{LITERT}-msgspec"
-#: {processor of qemu: (part number, features as in /proc/cpuinfo)}. Runtimes read that file, and crash on that of x86.
+#: {processor of qemu: (part number, features as in /proc/cpuinfo)}. Runtimes read that file and crash on one of x86.
 PROCESSORS = {
-    "cortex-a72": ("0xd08", "fp asimd evtstrm crc32 cpuid"),  # that of a Raspberry Pi 4 has no aes and sha2
+    "cortex-a72": ("0xd08", "fp asimd evtstrm crc32 cpuid"),  # in a Raspberry Pi 4 it has no aes and sha2
     "cortex-a76": (
         "0xd0b",
         "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
     ),
-    # The qemu of Debian 12 computes SME wrongly, so it is off.
+    # The qemu of Debian 12 computes SME instructions wrongly, so they are off.
     "max,sme=off": (
         "0xd4d",
         "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp i8mm bf16",
@@ -72,7 +72,7 @@ def find_arm() -> Path:
         with atomic_folder(folder) as part:
             _debian(part)
             _wheels(part)
-    # atomic_folder sets the permissions of all files, and removes that to execute.
+    # atomic_folder removes the permission to execute from all files.
     (folder / PYTHON).chmod(0o755)
     return folder
 
@@ -99,7 +99,7 @@ def _debian(part: Path) -> None:
     for deb in debs:
         _run(["dpkg-deb", "-x", str(deb), str(part / "root")])
     if not (part / PYTHON).exists():
-        raise MissingError("this system's packages have no Python 3.11 for aarch64: Debian 12's have")
+        raise MissingError("this system's packages have no Python 3.11 for aarch64; those of Debian 12 have it")
     shutil.rmtree(state)
     shutil.rmtree(cache)
 
@@ -135,7 +135,7 @@ class ArmDevice(LocalDevice):
     name = "arm"
 
     def __init__(self, arm: Path, cpu: str, agent: Path, folder: Path) -> None:
-        # A program sees the files in this folder instead of those of this machine.
+        # Under qemu, a path that exists in this folder is used instead of the same path of this machine.
         for name in ("lib", "usr"):
             (folder / name).symlink_to(arm / "root" / name)
         part, features = PROCESSORS[cpu]
@@ -154,5 +154,5 @@ class ArmDevice(LocalDevice):
         self._agent = ["env", f"PYTHONPATH={arm / 'packages'}", *qemu]
 
     def agent(self) -> list[str]:
-        """Return the command that runs the agent's file on that processor."""
+        """Return the command that runs the agent's file under qemu."""
         return self._agent

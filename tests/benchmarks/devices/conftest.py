@@ -1,4 +1,4 @@
-"""A Python as on a board, with numpy, msgspec and one runtime only, and a board behind a real sshd."""
+"""Fixtures: a Python as on a board, with only numpy, msgspec and one runtime, and a board behind a real sshd."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES = (
 
 @pytest.fixture(scope="session")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the path of a program ``python3`` without edgeshift, torch and OpenCV, in a folder of its own."""
+    """Return the path of a program ``python3`` that has no edgeshift, torch and OpenCV, in a new folder."""
     if importlib.util.find_spec("ai_edge_litert") is None:
         pytest.skip("ai-edge-litert is not installed")
     folder = tmp_path_factory.mktemp("board")
@@ -48,7 +48,7 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sshd(tmp_path: Path, bare_python: Path):
-    """Run a real sshd on loopback whose sessions start in a folder of the test, with the bare Python on the PATH."""
+    """Run a real sshd on loopback. Sessions start in a folder of the test, with ``bare_python`` on the PATH."""
     from sshd import Sshd
 
     if shutil.which("ssh") is None or Sshd.program() is None:

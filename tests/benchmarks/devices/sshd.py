@@ -1,4 +1,4 @@
-"""Run a real sshd on loopback for one test, with keys of its own, and without root, passwords or user files."""
+"""Run a real sshd on loopback for one test, with new keys, without root, and without the user's files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
+FOLDERS = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 
 
 class Sshd:
@@ -39,7 +39,7 @@ class Sshd:
         (folder / "config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\n"
             f"AuthorizedKeysFile {folder}/authorized\n"
-            # The login shell reads its start files in another home: the user's own may be slow or print something.
+            # With another home, the login shell does not read the user's start files, which may be slow or print.
             f"SetEnv HOME={self.board}\n"
             f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
             f"KbdInteractiveAuthentication no\nSubsystem sftp {_sftp()}\nForceCommand {begin}\n"
@@ -49,7 +49,7 @@ class Sshd:
     @staticmethod
     def program() -> str | None:
         """Return the path of sshd; None: it is not installed."""
-        return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:{PLACES}")
+        return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:{FOLDERS}")
 
     @property
     def name(self) -> str:
@@ -80,7 +80,7 @@ class Sshd:
     def cut(self) -> None:
         """Kill the server and every session, as if the board lost power.
 
-        Parents are killed first: a session that survived its command would still send the command's exit status.
+        Parents are killed first: a session that outlived its command would send the command's exit status.
         """
         assert self._server is not None
         for pid in [self._server.pid, *_children(self._server.pid)]:
@@ -91,14 +91,14 @@ class Sshd:
         self._server.wait()
 
     def stop(self) -> None:
-        """Kill the server if it runs."""
+        """Kill the server if it is running."""
         if self._server is not None and self._server.poll() is None:
             self.cut()
 
 
 def _children(pid: int) -> list[int]:
     """Return all descendants of a process, each before its own children."""
-    found: list[int] = []
+    descendants: list[int] = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(status.read_text().rpartition(")")[2].split()[1])
@@ -106,10 +106,10 @@ def _children(pid: int) -> list[int]:
             continue
         if parent == pid:
             child = int(status.parent.name)
-            found += [child, *_children(child)]
-    return found
+            descendants += [child, *_children(child)]
+    return descendants
 
 
 def _sftp() -> str:
-    places = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server")
-    return next((place for place in places if Path(place).exists()), "internal-sftp")
+    paths = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server")
+    return next((path for path in paths if Path(path).exists()), "internal-sftp")

@@ -18,7 +18,7 @@ from edgeshift.benchmarks.devices.adb_facts import fastest_cores, phone_facts, t
 from edgeshift.benchmarks.devices.find import find_device
 from edgeshift.errors import DeviceError, DeviceLostError
 
-#: Output in the format of Android, written for these tests.
+#: Output in the format of Android's thermal service, written for these tests.
 THERMAL = """IsStatusOverride: false
 ThermalEventListeners:
 \tcallbacks: 1
@@ -47,11 +47,11 @@ CLOCKS = {0: 1950, 1: 1950, 2: 1950, 3: 1950, 4: 2600, 5: 2600, 6: 2600, 7: 3105
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch):
-    """Run the double that the adb client connects to."""
+    """Run the test double of adb's server that the adb client connects to."""
     if shutil.which("adb") is None:
         pytest.skip("the adb client is not installed (Debian: adb)")
     version = subprocess.run(["adb", "version"], capture_output=True, text=True, check=True).stdout
-    # A client replaces a server of another version by a real one.
+    # A client replaces a server of another version by a real one, so the double reports the client's version.
     with AdbDouble(version=int(version.split()[4].rpartition(".")[2])) as double:
         monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(double.port))
         monkeypatch.delenv("ANDROID_SERIAL", raising=False)
@@ -60,14 +60,14 @@ def server(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def phone(server: AdbDouble, tmp_path: Path) -> PhoneDouble:
-    """Return the only phone."""
+    """Connect a phone, which is the only one, and return it."""
     double = PhoneDouble(tmp_path / "phone", "28111JEGR00001")
     server.phones.append(double)
     return double
 
 
 def android(phone: PhoneDouble, status: int = 0, saver: str = "0") -> None:
-    """Give a phone the files and programs by which Android reports facts."""
+    """Write the files and programs of Android that report facts; ``status``: the thermal status, 0 to 6."""
     phone.program("getprop", f"cat <<'END'\n{PROPERTIES}END")
     thermal = THERMAL.format(status=status)
     phone.program(
@@ -83,10 +83,10 @@ def android(phone: PhoneDouble, status: int = 0, saver: str = "0") -> None:
         "sys/class/thermal/thermal_zone0/type": "BIG\n",
         "sys/class/thermal/thermal_zone0/temp": "43000\n",
     }
-    for core, most in CLOCKS.items():
+    for core, maximum in CLOCKS.items():
         folder = f"sys/devices/system/cpu/cpu{core}/cpufreq"
         files |= {f"{folder}/scaling_governor": "sched_pixel\n", f"{folder}/scaling_cur_freq": "820000"}
-        files[f"{folder}/cpuinfo_max_freq"] = f"{most}000\n"
+        files[f"{folder}/cpuinfo_max_freq"] = f"{maximum}000\n"
     for name, text in files.items():
         phone.file(name).parent.mkdir(parents=True, exist_ok=True)
         phone.file(name).write_text(text)
@@ -123,14 +123,14 @@ def test_a_missing_program_is_an_error(phone: PhoneDouble) -> None:
 def test_a_command_that_takes_too_long_is_stopped_on_the_phone(phone: PhoneDouble) -> None:
     """Stopping the adb client does not stop the command on the phone."""
     device = AdbDevice()
-    with pytest.raises(DeviceError, match="sh: stopped, as it did not end within 1 s") as caught:
+    with pytest.raises(DeviceError, match="sh: stopped, because it did not end within 1 s") as caught:
         device.run(["sh", "-c", "sleep 60 & echo $! > pid; wait"], 1)
     assert not isinstance(caught.value, DeviceLostError)
-    assert gone(int((phone.root / "pid").read_text()))
+    assert has_ended(int((phone.root / "pid").read_text()))
     assert device.run(["true"], 30).status == 0
 
 
-def test_an_exception_of_the_line_handler_is_raised(phone: PhoneDouble) -> None:
+def test_an_exception_in_on_line_is_raised(phone: PhoneDouble) -> None:
     def reader(text: str) -> None:
         raise ValueError(text)
 
@@ -139,7 +139,7 @@ def test_an_exception_of_the_line_handler_is_raised(phone: PhoneDouble) -> None:
 
 
 def test_a_phone_that_is_unplugged_while_a_command_runs_is_lost(phone: PhoneDouble) -> None:
-    """The adb client ends with status 0 in this case."""
+    """In this case the adb client itself ends with status 0."""
     device, lines = AdbDevice(), []
 
     def reader(text: str) -> None:
@@ -153,12 +153,12 @@ def test_a_phone_that_is_unplugged_while_a_command_runs_is_lost(phone: PhoneDoub
         device.run(["true"], 30)
 
 
-def test_a_phone_that_is_connected_again_can_be_resumed(phone: PhoneDouble) -> None:
+def test_the_error_for_a_phone_that_is_connected_again_advises_to_resume(phone: PhoneDouble) -> None:
     def reader(text: str) -> None:
         phone.lose()
         phone.state = "device"
 
-    with pytest.raises(DeviceLostError, match="it is connected again: resume"):
+    with pytest.raises(DeviceLostError, match="it is connected again, so resume"):
         AdbDevice().run(["sh", "-c", "echo one; sleep 60"], 30, reader)
 
 
@@ -183,7 +183,7 @@ def test_push_and_pull(phone: PhoneDouble, tmp_path: Path) -> None:
     file.write_bytes(b"other")
     device.push(file, "data.bin")
     assert phone.file(path).read_bytes() == b"other"
-    assert [found.name for found in phone.file(FOLDER).iterdir()] == ["data.bin"]
+    assert [path.name for path in phone.file(FOLDER).iterdir()] == ["data.bin"]
     device.pull(path, tmp_path / "back.bin")
     assert (tmp_path / "back.bin").read_bytes() == b"other"
     with pytest.raises(DeviceError, match=r"cannot pull .*gone\.bin: .*does not exist") as caught:
@@ -202,18 +202,18 @@ def test_a_file_that_arrives_damaged_is_removed(phone: PhoneDouble, tmp_path: Pa
     assert not list(phone.file(FOLDER).iterdir())
 
 
-@pytest.mark.parametrize("way", ["push", "pull"])
-def test_a_transfer_that_breaks_off_leaves_no_file(phone: PhoneDouble, tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("direction", ["push", "pull"])
+def test_an_interrupted_transfer_leaves_no_file(phone: PhoneDouble, tmp_path: Path, direction: str) -> None:
     device, big = AdbDevice(), bytes(8 << 20)
     (tmp_path / "big").write_bytes(big)
     phone.file("data/local/tmp/big").write_bytes(big)
     phone.lost_after = 1 << 20
     with pytest.raises(DeviceLostError, match="the connection was lost"):
-        if way == "push":
+        if direction == "push":
             device.push(tmp_path / "big", "big")
         else:
             device.pull("/data/local/tmp/big", tmp_path / "back")
-    assert sorted(found.name for found in tmp_path.iterdir()) == ["big", "phone"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["big", "phone"]
 
 
 def test_one_of_several_phones_must_be_chosen(server: AdbDouble, phone: PhoneDouble, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_the_only_usable_phone_is_chosen(server: AdbDouble, phone: PhoneDouble, 
     assert AdbDevice("adb").serial == phone.serial
 
 
-def test_without_a_phone_there_is_a_reason(server: AdbDouble) -> None:
+def test_an_empty_list_of_phones_comes_with_a_reason(server: AdbDouble) -> None:
     with pytest.raises(DeviceError, match="adb: no phone: plug one in, with USB debugging on"):
         AdbDevice("adb")
     phones, reason = list_adb()
@@ -270,7 +270,7 @@ def test_malformed_names_are_refused(name: str) -> None:
         find_device(name)
 
 
-def test_a_missing_adb_is_not_an_error_of_the_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_adb_the_list_of_phones_is_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert list_adb() == ((), adb_client.MISSING)
     with pytest.raises(DeviceError, match="adb is not installed: apt install adb"):
@@ -323,7 +323,7 @@ def test_a_phone_that_reports_nothing(phone: PhoneDouble) -> None:
     assert fastest_cores(facts.clock) == ()
 
 
-def test_file_names_cannot_leave_the_folder() -> None:
+def test_the_output_of_a_phone_cannot_write_files_outside_the_temporary_folder() -> None:
     facts = phone_facts("=== /proc/../../../../../../tmp/edgeshift-escaped\nx\n=== /etc/passwd\ny\n")
     assert facts.board is None and not Path("/tmp/edgeshift-escaped").exists()
 
@@ -334,7 +334,7 @@ def test_an_unknown_thermal_status_is_none(text: str) -> None:
 
 
 def test_the_agent_runs_in_termux_if_android_permits_it(phone: PhoneDouble) -> None:
-    """``run-as`` is a script here."""
+    """In this test, ``run-as`` and Termux's Python are scripts."""
     phone.program("run-as", 'test "$1" = com.termux && shift && exec "$@"')
     phone.program("python3", 'exec /usr/bin/env -i python3 "$@"', "data/data/com.termux/files/usr/bin")
     device = AdbDevice()
@@ -347,20 +347,21 @@ def test_the_agent_runs_in_termux_if_android_permits_it(phone: PhoneDouble) -> N
 
 def test_without_a_python_the_error_explains_how_to_use_ssh(phone: PhoneDouble) -> None:
     advice = r"adb forward tcp:8022 tcp:8022.*--device ssh://localhost:8022"
-    with pytest.raises(DeviceError, match=rf"no Python that adb can start \(.*run-as.*{advice}"):
+    with pytest.raises(DeviceError, match=rf"adb can start no Python there \(.*run-as.*{advice}"):
         AdbDevice().agent()
     phone.program("run-as", "echo 'run-as: package not debuggable: com.termux' >&2; exit 1")
     with pytest.raises(DeviceError, match=rf"\(run-as: package not debuggable: com.termux\): .*{advice}"):
         AdbDevice().agent()
 
 
-def gone(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
+    """Wait up to 5 seconds for a process to end, and return whether it has."""
     for _ in range(50):
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
-        # A process whose parent does not wait for it stays listed as a zombie.
+        # A process that ended is listed as a zombie (Z) until its parent waits for it.
         if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
             return True
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The agent, the one file that runs on a device, on a Python that has numpy, msgspec and one runtime only."""
+"""The agent, run by a Python that has only numpy, msgspec and one runtime, as on a board."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(python, agent, *arguments, cwd):
     return subprocess.run([python, agent, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False)
 
 
-def test_agent_has_the_worker_and_the_runtimes_but_no_other_rooms(agent):
+def test_agent_has_the_worker_and_the_runtimes_but_no_other_packages(agent):
     with zipfile.ZipFile(agent) as file:
         names = set(file.namelist())
     needed = (
@@ -46,15 +46,15 @@ def test_agent_has_the_worker_and_the_runtimes_but_no_other_rooms(agent):
 
 
 def test_equal_modules_give_an_equal_agent(agent, tmp_path):
-    """A board that has the agent is not sent it again."""
+    """Therefore the agent is not copied again to a board that has it."""
     build_agent(tmp_path / "again.pyz")
     assert (tmp_path / "again.pyz").read_bytes() == agent.read_bytes()
 
 
 def test_modules_follow_imports_but_not_those_inside_functions():
-    found = modules(WORKER).keys()
-    assert {"edgeshift", "edgeshift.errors", "edgeshift.models.config", "edgeshift.benchmarks"} <= found
-    assert "edgeshift.models.network" not in found, "it imports torch"
+    names = modules(WORKER).keys()
+    assert {"edgeshift", "edgeshift.errors", "edgeshift.models.config", "edgeshift.benchmarks"} <= names
+    assert "edgeshift.models.network" not in names, "it imports torch"
 
 
 def test_probe_reports_what_is_installed(agent, bare_python, tmp_path):
@@ -73,7 +73,7 @@ def test_probe_reports_what_is_installed(agent, bare_python, tmp_path):
         (("logits", "gone.tflite", "x.npz"), "gone.tflite: no such file"),
     ],
 )
-def test_bad_arguments_give_one_line(agent, bare_python, tmp_path, arguments, words):
+def test_the_error_for_bad_arguments_is_one_line(agent, bare_python, tmp_path, arguments, words):
     done = run(bare_python, agent, *arguments, cwd=tmp_path)
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
 
@@ -81,7 +81,7 @@ def test_bad_arguments_give_one_line(agent, bare_python, tmp_path, arguments, wo
 @pytest.mark.parametrize(
     ("packages", "needs"), [([], "numpy and msgspec"), (["numpy"], "msgspec"), (["msgspec"], "numpy")], ids=str
 )
-def test_missing_packages_give_one_line_with_the_command_that_installs_them(
+def test_the_error_for_missing_packages_is_one_line_with_the_command_to_run(
     agent, bare_python, tmp_path, packages, needs
 ):
     site = bare_python.parents[1] / "packages"
@@ -98,8 +98,8 @@ def test_missing_packages_give_one_line_with_the_command_that_installs_them(
     assert done.stderr.startswith(f"edgeshift: the agent needs {needs}: run ")
 
 
-def test_an_old_python_gives_one_line():
-    """The check runs in any Python; here one that claims to be 3.9."""
+def test_the_error_for_an_old_python_is_one_line():
+    """The check runs in every version of Python. Here, ``sys.version_info`` is set to that of 3.9."""
     old = "import sys; sys.version_info, sys.version = (3, 9, 2), '3.9.2 (default)'; "
     done = subprocess.run([sys.executable, "-c", old + f"exec({CHECK!r})"], capture_output=True, text=True)
     assert done.returncode == 1
@@ -124,7 +124,7 @@ def test_logits_equal_those_of_this_machine(made, agent, bare_python, tmp_path, 
 
 
 @pytest.mark.slow
-def test_a_missing_runtime_gives_one_line_with_the_command_that_installs_it(made, agent, bare_python, tmp_path):
+def test_the_error_for_a_missing_runtime_is_one_line_with_the_command_to_run(made, agent, bare_python, tmp_path):
     np.savez(tmp_path / "clips.npz", a=np.zeros((1, 64, 64, 3), np.uint8))
     done = run(bare_python, agent, "logits", made("tsm", "fp32", "onnx").path, tmp_path / "clips.npz", cwd=tmp_path)
     assert done.returncode == 2 and "-m pip install onnxruntime" in done.stderr and done.stderr.count("\n") == 1

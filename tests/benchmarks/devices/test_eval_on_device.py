@@ -1,4 +1,4 @@
-"""Accuracy on a device: equal to this machine's, resumable when the device is lost, and checked against lies."""
+"""Accuracy on a device: it equals that on this machine, aborted runs are resumed, incomplete results are errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def clips(tmp_path):
 
 @pytest.fixture
 def recorded(capsys):
-    """Return a function that records a device whose worker answers with the logits of some clips."""
+    """Return a function that records a device on which the worker prints the logits of ``count`` clips."""
 
     def record(count: int = 5, frames: int = 8, classes: int = CLASSES, status: int = 0, **changes) -> RecordedDevice:
         probe = Probe(facts=reports.FACTS, python="3.11", numpy="2", opencv=False, runtimes={"tflite": "2.1"})
@@ -83,7 +83,7 @@ def test_clips_are_sent_in_one_batch_that_is_removed_afterwards(recorded, candid
     assert len(measure(candidate, clips, device=board).clips) == 5
     artifact, batch = board.pushes
     assert artifact == "000000000000.tflite"
-    assert re.fullmatch(r"clips_[0-9a-f]{16}\.npz", batch), "named by its content, as other machines may use the board"
+    assert re.fullmatch(r"clips_[0-9a-f]{16}\.npz", batch), "a hash, because other machines may use the board"
     assert board.calls == [
         ["agent", "logits", "/recorded/000000000000.tflite", f"/recorded/{batch}"],
         ["rm", "-f", f"/recorded/{batch}"],
@@ -100,18 +100,18 @@ class LostDevice(RecordedDevice):
         raise DeviceLostError("the board: connection closed")
 
 
-def test_clips_that_a_lost_device_answered_are_not_measured_again(recorded, candidate, clips, tmp_path):
-    journal = Journal(tmp_path / "answers.jsonl")
+def test_a_resumed_run_measures_only_the_clips_after_the_device_was_lost(recorded, candidate, clips, tmp_path):
+    journal = Journal(tmp_path / "clips.jsonl")
     with pytest.raises(DeviceLostError, match="connection closed"):
         measure(candidate, clips, device=LostDevice(reports.FACTS, recorded().results), journal=journal)
     board = recorded(2)
-    resumed = measure(candidate, clips, device=board, journal=Journal(tmp_path / "answers.jsonl", resume=True))
+    resumed = measure(candidate, clips, device=board, journal=Journal(tmp_path / "clips.jsonl", resume=True))
     assert len(resumed.clips) == 5 and len([call for call in board.calls if call[0] == "agent"]) == 1
 
 
 @pytest.fixture
 def evaluate(recorded, clips, tmp_path, monkeypatch, capsys):
-    """Return a function that runs `edgeshift eval --device` on a recorded device and returns status and errors."""
+    """Return a function that runs `edgeshift eval --device` on a recorded device. It returns status and stderr."""
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
@@ -134,7 +134,7 @@ def test_a_second_run_on_one_device_is_refused(recorded, evaluate):
     assert status == 2 and "another measurement is running there" in error and board.calls == []
 
 
-def test_the_error_for_a_lost_device_has_the_number_of_clips_and_the_way_to_resume(recorded, evaluate, tmp_path):
+def test_the_error_for_a_lost_device_has_the_number_of_clips_and_the_option_to_resume(recorded, evaluate, tmp_path):
     out = tmp_path / "r.json"
     status, error = evaluate(recorded(lost_after=1), "--out", out)  # after the probe
     assert status == 2 and not out.exists()
@@ -144,15 +144,15 @@ def test_the_error_for_a_lost_device_has_the_number_of_clips_and_the_way_to_resu
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"count": 4}, f"8 frames of {CLASSES} logits expected"),
-        ({"frames": 7}, f"8 frames of {CLASSES} logits expected"),
-        ({"classes": CLASSES - 1}, f"8 frames of {CLASSES} logits expected"),
+        ({"count": 4}, rf"shape \[0\], and \[8, {CLASSES}\] was expected"),
+        ({"frames": 7}, rf"shape \[7, {CLASSES}\], and \[8, {CLASSES}\] was expected"),
+        ({"classes": CLASSES - 1}, rf"shape \[8, {CLASSES - 1}\], and \[8, {CLASSES}\] was expected"),
         ({"count": 0}, "no room"),
         ({"status": 2}, "no room"),
     ],
     ids=["a clip is missing", "a frame is missing", "a class is missing", "no clip", "exit status"],
 )
-def test_incomplete_answers_are_errors(recorded, candidate, clips, changes, words):
+def test_incomplete_results_of_the_worker_are_errors(recorded, candidate, clips, changes, words):
     with pytest.raises(DeviceError, match=words):
         measure(candidate, clips, device=recorded(**changes))
 
@@ -164,7 +164,7 @@ def test_an_artifact_that_is_a_folder_is_refused(recorded, tmp_path):
         open_on_device(recorded(), folder)
 
 
-def test_a_missing_runtime_is_an_error_that_lists_the_installed_ones(recorded, tmp_path):
+def test_the_error_for_a_missing_runtime_lists_the_installed_ones(recorded, tmp_path):
     path = tmp_path / "a.pte"
     write_artifact(path, b"no graph", stream_spec(target="executorch"))
     with pytest.raises(DeviceError, match=r"no runtime for .*\.pte \(executorch\) is installed there; installed: tfl"):

@@ -1,4 +1,4 @@
-"""Facts about a device: from file trees and tool output as on boards, and from this machine."""
+"""Facts about a device: from files and tool output as on boards, and from this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRANSCRIPTS = Path(__file__).parent / "transcripts"
 
 
 def transcript(name: str) -> str:
-    """Return recorded output of a tool."""
+    """Return output of a tool from the folder ``transcripts``."""
     return (TRANSCRIPTS / f"{name}.txt").read_text()
 
 
@@ -36,7 +36,7 @@ def tree(root: Path, files: dict[str, str]) -> Path:
 
 
 def tools(answers: dict[str, str]):
-    """Return a function that plays the output of tools, by a tool's name, or by its name and first argument."""
+    """Return a function that returns the output of a tool, by its name and first argument, or else by its name."""
     return lambda command: answers.get(" ".join(command[:2]), answers.get(command[0]))
 
 
@@ -80,7 +80,7 @@ def test_facts_of_a_jetson(tmp_path: Path) -> None:
 
 
 def test_clock_and_temperature_of_a_raspberry_pi_come_from_its_firmware(tmp_path: Path) -> None:
-    """The kernel reports the clock that it requested, and the firmware lowers it without the kernel's knowledge."""
+    """The kernel reports the clock that it requested, even after the firmware has lowered the clock."""
     answers = {
         "vcgencmd get_throttled": "throttled=0x4\n",
         "vcgencmd measure_clock": "frequency(48)=1200126464\n",
@@ -114,7 +114,7 @@ def test_tegrastats_of_jetpack_4_and_6() -> None:
     assert bare is not None and bare.clock is None and bare.load == 0.0 and not bare.power
 
 
-def test_gpu_clock_temperature_and_clock() -> None:
+def test_clock_of_a_jetsons_gpu_and_temperature_and_clock_of_a_raspberry_pi() -> None:
     assert jetson_gpu(transcript("jetson_clocks_show")) == (306.0, 624.75)
     assert jetson_gpu("Error: Unable to open GPU") is None and jetson_gpu(None) is None
     assert pi_temperature("temp=61.8'C\n") == 61.8 and pi_clock("frequency(48)=1500398464\n") == 1500.398464
@@ -122,8 +122,8 @@ def test_gpu_clock_temperature_and_clock() -> None:
         assert pi_temperature(text) is None and pi_clock(text) is None
 
 
-def test_a_tool_that_never_ends_is_stopped_after_its_first_line(tmp_path: Path, monkeypatch) -> None:
-    """tegrastats prints a line at an interval until it is stopped."""
+def test_tegrastats_is_stopped_after_its_first_line(tmp_path: Path, monkeypatch) -> None:
+    """It would print a line at an interval for ever."""
     program = tmp_path / "tegrastats"
     program.write_text("#!/bin/sh\nwhile true; do echo 'RAM 1/2MB CPU [off] GR3D_FREQ 7%@100'; sleep 0.1; done\n")
     program.chmod(0o755)

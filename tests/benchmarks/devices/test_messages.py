@@ -1,4 +1,4 @@
-"""Messages between the worker and the program that started it, and commands of the worker over a recorded device."""
+"""Messages from the worker to the program that started it, and commands of the worker on a recorded device."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def device(*results: CommandResult) -> RecordedDevice:
     return RecordedDevice(reports.FACTS, {"agent memory": list(results)})
 
 
-def test_a_command_returns_its_last_result_and_passes_messages_on_as_they_arrive(capsys):
+def test_a_command_returns_its_last_result_and_receives_messages_as_they_arrive(capsys):
     received: list[Message] = []
     board = device(CommandResult(0, written(capsys, ENDED, MEASURED), "a warning"))
     result = call_worker(board, ["memory", "job.json"], 9, MemoryMeasured, MinuteEnded, receive=received.append)
@@ -63,7 +63,7 @@ def test_a_command_returns_its_last_result_and_passes_messages_on_as_they_arrive
         (CommandResult(0, MARK + '{"kind":"memory"}\n', ""), "recorded: .*damaged message"),
     ],
 )
-def test_a_worker_that_fails_is_one_line(result, words):
+def test_a_worker_that_fails_is_an_error_with_its_reason(result, words):
     with pytest.raises(DeviceError, match=words):
         call_worker(device(result), ["memory"], 9, MemoryMeasured)
 

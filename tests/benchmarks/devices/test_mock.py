@@ -1,4 +1,4 @@
-"""The recorded device, as tests of other projects use it."""
+"""The recorded device, which is public so that other projects can use it in their tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeshift.benchmarks.devices.mock import RecordedDevice
 from edgeshift.errors import DeviceError, DeviceLostError
 
 
-def test_the_longest_matching_command_decides_and_lists_give_one_result_per_call():
+def test_the_longest_matching_start_is_used_and_a_list_has_one_result_per_call():
     first, second, other = (CommandResult(0, text, "") for text in ("1\n", "2\n", "3\n"))
     board: Device = RecordedDevice(reports.FACTS, {"agent": other, "agent bench": [first, second]})
     lines: list[str] = []
@@ -23,7 +23,7 @@ def test_the_longest_matching_command_decides_and_lists_give_one_result_per_call
         board.run(["uname", "-a"], 5)
 
 
-def test_files_are_kept_and_copied_once(tmp_path: Path):
+def test_pushed_files_are_stored_and_copied_once(tmp_path: Path):
     board = RecordedDevice(reports.FACTS, {})
     (tmp_path / "a").write_bytes(b"a")
     path = board.push(tmp_path / "a", "a.bin")
@@ -37,5 +37,5 @@ def test_files_are_kept_and_copied_once(tmp_path: Path):
 def test_a_device_is_lost_after_a_number_of_calls():
     board = RecordedDevice(reports.FACTS, {"true": CommandResult(0, "", "")}, lost_after=1)
     board.run(["true"], 5)
-    with pytest.raises(DeviceLostError, match="recorded: the device is gone"):
+    with pytest.raises(DeviceLostError, match="recorded: the device was lost"):
         board.run(["true"], 5)

@@ -1,6 +1,6 @@
-"""The agent and int8 artifacts as aarch64 programs under qemu: another processor must compute the same logits.
+"""The agent runs int8 artifacts under qemu, as an aarch64 program: another processor must compute the same logits.
 
-qemu shows what instructions compute, not how fast they are: latencies under qemu mean nothing.
+qemu computes what the processor would compute, but not in the same time: latencies under qemu mean nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from edgeshift.benchmarks.latency.result import Settings
 from edgeshift.stream.selfcheck import check_frames
 
 pytestmark = pytest.mark.slow
-#: Processors that use different kernels: with dot products (Raspberry Pi 5, phones since 2018), with 8-bit matrix
-#: products as well (phones since 2021), and with neither (Raspberry Pi 4).
+#: Processors for which runtimes use different kernels: with instructions for dot products (Raspberry Pi 5, phones since
+#: 2018), with instructions for 8-bit matrix products as well (phones since 2021), and with neither (Raspberry Pi 4).
 DOTPROD, I8MM, PLAIN = "cortex-a76", "max,sme=off", "cortex-a72"
 
 
@@ -45,7 +45,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def logits(device: Device, artifact: Path, folder: Path) -> tuple[np.ndarray, str]:
-    """Return the logits of the self-check's frames, and the runtime that computed them."""
+    """Return a device's logits for the frames of the artifact's self-check, and the runtime that computed them."""
     spec = open_candidate(artifact).spec
     assert spec.check is not None
     frames = check_frames(spec.check.seed, len(spec.check.logits), spec.frame.height, spec.frame.width)
@@ -65,12 +65,12 @@ def test_other_processors_compute_equal_logits(arm, agent, made, tmp_path, table
     local, _ = logits(LocalDevice(), artifact, tmp_path)
     assert LITERT in runtime and remote.shape == local.shape
     assert ("interpreter" in runtime) == (cpu == PLAIN), f"the compiled model crashes on {PLAIN}: {runtime}"
-    assert np.ptp(local) > 10 * check.tolerance / 2, "logits that hardly differ between frames would show nothing"
+    assert np.ptp(local) > 10 * check.tolerance / 2, "the logits must differ, or the comparison would show nothing"
     difference = np.abs(remote - local).max()
     assert np.array_equal(remote, local), f"off by {difference:.3g}, tolerance {check.tolerance:.3g}"
 
 
-def test_a_measurement_with_fresh_processes_and_self_checks(arm, agent, made, tmp_path) -> None:
+def test_the_agent_measures_latency_and_passes_the_self_check(arm, agent, made, tmp_path) -> None:
     device = ArmDevice(arm, DOTPROD, agent, tmp_path)
     probe = ask_probe(device)
     assert "asimddp" in probe.facts.features and "avx2" not in probe.facts.features

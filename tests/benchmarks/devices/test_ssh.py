@@ -19,7 +19,8 @@ from edgeshift.benchmarks.latency.journal import Journal
 from edgeshift.benchmarks.latency.result import Settings
 from edgeshift.errors import DeviceError, DeviceLostError
 
-#: Short repeats in frames of the network's size, as the board has no OpenCV. The warm-up takes longer than the timing.
+#: Repeats are short: the warm-up takes longer than the timing. Frames have the network's size, because the board has no
+#: OpenCV to resize them.
 SHORT = Settings(
     mode="rapid", steps=20, seconds=0.2, repeats=3, frames="drawn", width=0, height=0, max_temperature=90.0
 )
@@ -47,7 +48,7 @@ def test_run_passes_arguments_output_and_exit_status_unchanged(board):
 
 
 def test_a_command_that_takes_too_long_is_stopped(board):
-    with pytest.raises(DeviceError, match="ssh: stopped, as it did not end within 1 s"):
+    with pytest.raises(DeviceError, match="ssh: stopped, because it did not end within 1 s"):
         board.run(["sleep", "20"], 1)
     assert board.run(["true"], 30).status == 0
 
@@ -66,7 +67,7 @@ def test_push_and_pull(board, sshd, tmp_path):
     assert remote.read_bytes() == b"other" and [p.name for p in remote.parent.iterdir()] == ["data.bin"]
     board.pull(path, tmp_path / "back.bin")
     assert (tmp_path / "back.bin").read_bytes() == b"other"
-    with pytest.raises(DeviceError, match=r"gone\.bin could not be copied from there: .*No such file"):
+    with pytest.raises(DeviceError, match=r"gone\.bin could not be copied from the board: .*No such file"):
         board.pull(f"{FOLDER}/gone.bin", tmp_path / "none.bin")
     assert not (tmp_path / "none.bin").exists()
     for name in ("../up", "a/b", "", "-x", "a b"):
@@ -78,7 +79,7 @@ def test_push_and_pull(board, sshd, tmp_path):
     "name", ["ssh://", "ssh://a b", "ssh://a/b", "ssh://-oProxyCommand=x", "ssh://u@h:0", "ssh://u@h:70000", "ssh:h"]
 )
 def test_malformed_names_are_refused(name):
-    with pytest.raises(DeviceError, match="a board is named ssh://user@host"):
+    with pytest.raises(DeviceError, match="give a board as ssh://user@host"):
         SshDevice(name)
 
 
@@ -100,7 +101,7 @@ def test_probe_copies_the_agent_and_reports_what_is_installed(board):
     assert probe.numpy == np.__version__ and probe.facts.cores >= 1
 
 
-def test_a_board_without_numpy_or_python_gives_one_line_with_the_command(board, sshd, bare_python, tmp_path):
+def test_the_error_for_a_board_without_numpy_or_python_has_the_command_to_run(board, sshd, bare_python, tmp_path):
     other = tmp_path / "bin"
     other.mkdir()
     for name in PYTHONS:
@@ -132,7 +133,7 @@ def test_bench_on_the_board(made, board, sshd):
 
 
 @pytest.mark.slow
-def test_a_run_that_lost_the_board_is_resumed_where_it_stopped(made, board, sshd, tmp_path):
+def test_a_resumed_run_measures_only_the_repeats_after_the_board_was_lost(made, board, sshd, tmp_path):
     journal, processes = tmp_path / "r.repeats.jsonl", []
 
     def advance() -> None:
@@ -140,20 +141,20 @@ def test_a_run_that_lost_the_board_is_resumed_where_it_stopped(made, board, sshd
         if len(processes) == 1:  # the second repeat takes more than a second to warm up
             threading.Timer(1.0, sshd.cut).start()
 
-    settings = plan(board, made("tsm", "int8").path)
-    (lost,) = measure(settings, Journal(journal), advance).subjects
+    run = plan(board, made("tsm", "int8").path)
+    (lost,) = measure(run, Journal(journal), advance).subjects
     assert len(lost.repeats) == 1 and lost.lost is not None and lost.lost.startswith(sshd.name)
     assert len(journal.read_bytes().splitlines()) == 1
     sshd.start()
-    (resumed,) = measure(settings, Journal(journal, resume=True)).subjects
+    (resumed,) = measure(run, Journal(journal, resume=True)).subjects
     assert resumed.lost is None and len(resumed.repeats) == 3
     assert resumed.repeats[0] == lost.repeats[0] != resumed.repeats[1]
     assert len(journal.read_bytes().splitlines()) == 4, "three repeats and memory"
 
 
 @pytest.mark.slow
-def test_the_agent_ends_when_the_connection_does(made, board, sshd, tmp_path):
-    """A run that was given up must not go on and heat the board under the next one."""
+def test_the_agent_ends_when_the_connection_closes(made, board, sshd, tmp_path):
+    """Otherwise an aborted run would go on and heat the board during the next one."""
     sustained = plan(board, made("tsm", "int8").path, mode="sustained", minutes=5)
     job = push_job(sustained, sustained.candidates[0], tmp_path)
     with pytest.raises(DeviceError, match="did not end within 5 s"):
@@ -165,22 +166,22 @@ def test_the_agent_ends_when_the_connection_does(made, board, sshd, tmp_path):
 
 
 def agents(folder: Path) -> list[str]:
-    """Return the processes of the agent that were started in a folder."""
-    found = []
+    """Return the process IDs of agents that were started in a folder."""
+    running = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "cwd").readlink() == folder and b"agent.pyz" in (process / "cmdline").read_bytes():
-                found.append(process.name)
+                running.append(process.name)
         except OSError:
             continue
-    return found
+    return running
 
 
 @pytest.mark.slow
 def test_an_artifact_that_is_damaged_on_the_board_is_refused(made, board, sshd, tmp_path):
     """The worker checks the hash before a runtime reads the file."""
-    one = plan(board, made("tsm", "int8").path)
-    push_job(one, one.candidates[0], tmp_path)
+    run = plan(board, made("tsm", "int8").path)
+    push_job(run, run.candidates[0], tmp_path)
     (remote,) = (sshd.board / FOLDER).glob("*.tflite")
     data = bytearray(remote.read_bytes())
     data[1000] ^= 255

@@ -89,7 +89,7 @@ def test_a_resumed_run_measures_only_the_repeats_after_the_device_was_lost(tmp_p
     path = tmp_path / "r.jsonl"
     lost = measure(plan(tmp_path, board(lost_after=3)), Journal(path)).subjects
     assert [len(artifact.repeats) for artifact in lost] == [2, 1]
-    assert {artifact.lost for artifact in lost} == {"recorded: the device is gone"}
+    assert {artifact.lost for artifact in lost} == {"recorded: the device was lost"}
     with path.open("ab") as file:
         file.write(b'{"key": "cut o')
     device = board()

@@ -5,7 +5,7 @@
     display    the window, the drawn picture and recorded videos
     app        the run loop, which also handles keys
 
-Each part imports those above it. ``app.App`` runs live sources and clips with the same loop. Only the schedule
-(``engine.schedule``) differs: ``NewestFrame`` works in real time and drops frames that a slow model cannot take;
-``EveryFrame`` goes through a clip as fast as possible and uses every frame that is due.
+Each part imports only the parts above it. ``app.App`` runs live sources and clips with the same loop. Only the schedule
+(``engine.schedule``) differs: ``NewestFrame`` works in real time, and drops frames if the model is too slow for them;
+``EveryFrame`` reads a clip as fast as possible and feeds every frame that is due.
 """

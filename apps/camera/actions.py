@@ -1,4 +1,4 @@
-"""Starts a command when an event with a given label is announced: ``--on LABEL=COMMAND``. No shell is involved."""
+"""Starts a command, without a shell, when an event with a given label is announced: ``--on LABEL=COMMAND``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def parse_action(text: str, labels: Collection[str]) -> Action:
     Raises:
         EdgeshiftError: the label is unknown, the command is missing, or its program does not exist.
     """
-    # A label may contain "=", so that the longest label that matches is taken.
+    # A label may contain "=", so several labels may match. The longest of them is taken.
     label = max((label for label in labels if text.startswith(f"{label}=")), key=len, default=None)
     if label is None:
         name, sign, _ = text.partition("=")
@@ -58,17 +58,17 @@ def parse_action(text: str, labels: Collection[str]) -> Action:
 
 
 class Actions:
-    """Starts the commands of events. Each runs with a thread that waits for it, so that nothing else has to wait.
+    """Starts the commands of announced events. Each command has a thread that waits for it, so the caller never waits.
 
     A command is not started within ``every`` seconds of its last start, nor while it still runs. Only the first failure
-    of each label is reported. Running commands continue after the demo has ended. Commands get the event in the
-    environment variables ``EDGESHIFT_LABEL``, ``EDGESHIFT_SCORE`` and ``EDGESHIFT_TIME``; their output goes to stderr,
+    of each label is reported. Running commands continue after the demo has ended. A command finds the event in the
+    environment variables ``EDGESHIFT_LABEL``, ``EDGESHIFT_SCORE`` and ``EDGESHIFT_TIME``. Its output goes to stderr,
     because stdout is for results.
 
     Args:
         actions: the commands; a label may have several.
-        every: least seconds between two starts of one command.
-        emit: called with "failed" (label=, command=, reason=), from any thread.
+        every: shortest time between two starts of the same command, seconds.
+        emit: called as ``emit("failed", label=..., command=..., reason=...)`` when a command fails, from any thread.
     """
 
     def __init__(self, actions: Sequence[Action], every: float, emit: Callable[..., None]) -> None:
@@ -79,22 +79,22 @@ class Actions:
         self._lock = threading.Lock()
 
     def start(self, event: Detection) -> None:
-        """Start the commands of an event. Returns at once."""
+        """Start the commands of an event's label, without waiting for their end."""
         for action in self._actions:
-            # Wall-clock time, because a clip may run faster than it was filmed, and start again.
+            # Not the event's time, because a clip may run faster than it was filmed, and may be repeated.
             now = monotonic()
             if action.label != event.label or now - self._started.get(action, -inf) < self._every:
                 continue
             self._started[action] = now
             if action in self._threads and self._threads[action].is_alive():
-                self._fail(action, "its last run has not ended, so it was not started again")
+                self._fail(action, "its previous run has not ended, so it was not started again")
                 continue
             thread = threading.Thread(target=self._run, args=(action, event), name="actions", daemon=True)
             self._threads[action] = thread
             thread.start()
 
     def close(self, timeout: float = 0.5) -> None:
-        """Wait up to ``timeout`` seconds for running commands, so that failures of the last ones are reported."""
+        """Wait up to ``timeout`` seconds for running commands to end, so that their failures are still reported."""
         end = monotonic() + timeout
         for thread in self._threads.values():
             thread.join(max(0.0, end - monotonic()))
@@ -106,7 +106,7 @@ class Actions:
             "EDGESHIFT_TIME": f"{event.timestamp:.3f}",
         }
         try:
-            done = subprocess.run(  # noqa: S603
+            result = subprocess.run(  # noqa: S603
                 action.command,
                 stdin=subprocess.DEVNULL,
                 stdout=2,
@@ -116,8 +116,8 @@ class Actions:
         except (OSError, ValueError) as error:
             self._fail(action, one_line(error))
         else:
-            if done.returncode:
-                self._fail(action, f"it ended with status {done.returncode}")
+            if result.returncode:
+                self._fail(action, f"it ended with status {result.returncode}")
 
     def _fail(self, action: Action, reason: str) -> None:
         with self._lock:

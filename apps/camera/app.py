@@ -1,4 +1,4 @@
-"""The camera demo: one run loop for live sources and clips, which shows, records, handles keys and prints events."""
+"""The run loop of the camera demo. It shows and records the picture, handles keys, prints events and runs commands."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from edgeshift.apps.camera.summary import LabelSpan, Summary, add_label, summari
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.video.picture import write_picture
 
-#: Seconds that the loop waits for a new frame before it looks at keys.
+#: Longest time that the loop waits for a new frame before it checks for keys, seconds.
 POLL = 0.02
-#: Seconds between two pictures that say that no frame has come yet.
+#: Seconds between two updates of the picture that is shown before the first frame.
 WAITING_INTERVAL = 0.5
-#: After a slow draw the loop rests as long as the draw took, up to this many seconds.
+#: After slow drawing, the loop sleeps for as long as the drawing took, but at most for this many seconds.
 LONGEST_REST = 0.1
 
 
@@ -38,14 +38,14 @@ class Settings:
     """How the demo runs.
 
     Attributes:
-        every_frame: run a clip as fast as possible and use every due frame; False: real time, the newest frame.
-        size: width and height of the picture, pixels; None: by the frames.
-        record: video to write from the start; None: none.
-        seconds: when to end: seconds from the first frame, or with ``every_frame`` the time in the clip; None: never.
-        orientation: how frames are turned, for the model too.
-        mirror_view: show and record frames mirrored; the model gets them as they are.
-        repeat: start a clip again when it has ended (real time only).
-        folder: where the keys "s" and "v" write pictures and videos.
+        every_frame: run a clip as fast as possible and feed every due frame; False: real time, feed the newest frame.
+        size: width and height of the picture, pixels; None: chosen from the size of the frames.
+        record: path of a video to record from the start; None: no video.
+        seconds: seconds after the first frame, or with ``every_frame`` time in the clip, at which to end; None: never.
+        orientation: how frames are rotated and mirrored, for the model and the picture.
+        mirror_view: show and record frames mirrored, but do not mirror the frames for the model.
+        repeat: start a clip again when it has ended; in real time only.
+        folder: folder for the pictures of key "s" and the videos of key "v".
     """
 
     every_frame: bool = False
@@ -62,15 +62,15 @@ class App:
     """One run of the demo.
 
     Args:
-        session: the artifacts.
-        source: where frames come from; it is opened here.
-        journal: prints events.
+        session: the artifacts to run.
+        source: the source of the frames; it is opened here.
+        journal: prints the events.
         actions: starts the commands of detections; None: no commands.
-        answers: collects frames with their answers, for a picture of a clip; None: no picture.
+        answers: collects frames and their answers for ``--picture``; None: no such picture.
         settings: how the demo runs.
 
     Attributes:
-        window: shows the picture; None: headless. Real time only.
+        window: shows the picture, in real time only; None: headless.
 
     Raises:
         EdgeshiftError: the source cannot be opened.
@@ -107,7 +107,7 @@ class App:
         self._started = self._waiting_shown = monotonic()
 
     def run(self) -> Summary:
-        """Run until the source ends, the time is over, "q" is pressed, or a signal (Ctrl-C, SIGTERM) comes.
+        """Run until the source ends, the time limit is reached, "q" is pressed, or SIGINT or SIGTERM arrives.
 
         Raises:
             EdgeshiftError: the source, the model or the video of ``Settings.record`` failed.
@@ -127,7 +127,7 @@ class App:
                 self._start_recording(settings.record)
             try:
                 while not (self._quit or self._schedule.ended or (live and self._time_is_over())):
-                    self._turn()
+                    self._run_once()
             except KeyboardInterrupt:
                 self._quit = True
         self._journal.flush()
@@ -138,19 +138,19 @@ class App:
         return summarize(self._source.name, self._session, self._recorded, None if live else self._labels)
 
     def stop(self) -> None:
-        """End the run after the current turn of its loop. From any thread, or a signal handler."""
+        """End the run after the current iteration of its loop. Any thread and signal handlers may call this."""
         self._quit = True
 
     def _time_is_over(self) -> bool:
-        # Before the first frame the time counts from the start, so that a source that gives nothing ends too.
+        # Before the first frame, time counts from the start of the run, so that a run without frames ends too.
         begin, seconds = self._counters.started or self._started, self.settings.seconds
         return seconds is not None and monotonic() - begin >= seconds
 
-    def _turn(self) -> None:
-        """Draw a new frame for the window or the video, print events, handle keys."""
+    def _run_once(self) -> None:
+        """Draw the newest frame for the window or the video, print new events, and handle pressed keys."""
         window, paused = self.window, self._painter.paused
         if self._schedule.live and window is None and self._recorder is None:
-            self._journal.flush(POLL)  # the other threads do everything else
+            self._journal.flush(POLL)  # nothing to draw and no keys; other threads read frames and run the model
             return
         if paused:
             sleep(POLL)
@@ -166,7 +166,7 @@ class App:
             self._press(key)
 
     def _process(self, captured: CapturedFrame) -> None:
-        """Run the model on a frame and report the answer, in the model's thread; with ``every_frame`` in this one."""
+        """Run the model on a frame and report the answer. In real time, the model's thread calls this."""
         begin = perf_counter()
         answer = self._session.step(captured)
         self._report(captured, answer)
@@ -204,7 +204,7 @@ class App:
                     raise
                 self._recorder, self._painter.recording = None, False
                 self._emit("unsaved", reason=str(error))
-        # The loop takes at most half of its thread's time: where cores are few, the rest is for the model.
+        # Drawing takes at most half of the time. On a machine with few cores, the model needs the other half.
         seconds = perf_counter() - begin
         if self._schedule.live and seconds > POLL / 4:
             sleep(min(seconds, LONGEST_REST))
@@ -227,7 +227,7 @@ class App:
                     self._start_recording(self._new_path(".mp4"))
                 else:
                     self._stop_recording()
-            except (EdgeshiftError, OSError) as error:  # the run goes on
+            except (EdgeshiftError, OSError) as error:  # the run continues
                 self._emit("unsaved", reason=str(error))
         elif key in ("m", "tab") and len(self._session.artifacts) > 1:
             self._emit("switched", artifact=str(self._session.switch().path))
@@ -250,7 +250,7 @@ class App:
         return next(path for name in names if not (path := self.settings.folder / name).exists())
 
     def _emit(self, event: str, **facts: object) -> None:
-        """Report an event, in real time with the seconds from the first frame. From any thread."""
+        """Report an event; in real time, add the seconds since the first frame. Any thread may call this."""
         if self._schedule.live:
             started = self._counters.started
             facts = {"time": 0.0 if started is None else round(monotonic() - started, 3), **facts}

@@ -1,4 +1,4 @@
-"""Prints what happens in a run, as JSON lines or in words. Any thread may report; the main thread prints."""
+"""Prints the events of a run, as JSON lines or in words. Any thread may report an event; the main thread prints it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ class Journal:
     """Prints the events of a run.
 
     Args:
-        form: "lines": each event is a JSON object on a line of stdout. "words": detections and labels on stdout, the
-            rest on stderr. "silent": nothing on stdout, because one JSON document follows; the rest on stderr.
+        form: "lines": print each event as a JSON object on a line of stdout. "words": print detections and labels on
+            stdout and the other events on stderr, as text. "silent": print no detections and labels, because one JSON
+            document follows on stdout; print the other events on stderr, as text.
         source: name of the source, for messages in words.
     """
 
@@ -27,16 +28,16 @@ class Journal:
         self._queue: SimpleQueue[tuple[str, dict[str, Any]]] = SimpleQueue()
 
     def emit(self, event: str, **facts: Any) -> None:
-        """Report an event and its facts. From any thread."""
+        """Report an event with its details. Any thread may call this."""
         self._queue.put((event, facts))
 
     def emit_detection(self, detection: Detection) -> None:
-        """Report an announced event. From any thread; its time is in seconds from the first frame."""
+        """Report a detection, whose time is in seconds from the first frame. Any thread may call this."""
         facts = {"label": detection.label, "score": round(detection.score, 4)}
         self.emit("gesture", time=round(detection.timestamp, 3), **facts)
 
     def flush(self, timeout: float = 0.0) -> None:
-        """Print what was reported. For the main thread.
+        """Print the events that were reported. Call this from the main thread.
 
         Args:
             timeout: seconds to wait for the first event.
@@ -53,7 +54,7 @@ class Journal:
             return
 
     def _print(self, event: str, facts: dict[str, Any]) -> None:
-        if self._form == "lines" and event != "label":  # each change of a clip's label: for people only
+        if self._form == "lines" and event != "label":  # changes of a clip's label are printed in words only
             print(json.dumps({"event": event, **facts}), flush=True)
         elif event in ("label", "gesture"):
             if self._form == "words":
@@ -63,10 +64,10 @@ class Journal:
 
 
 WORDS: dict[str, Callable[[str, dict[str, Any]], str]] = {
-    "lost": lambda source, facts: f"{source} is lost ({facts['reason']}); trying to open it again",
-    "back": lambda source, facts: f"{source} is back; the stream is reset",
+    "lost": lambda source, facts: f"source {source} is lost ({facts['reason']}); trying to open it again",
+    "back": lambda source, facts: f"source {source} is back; the stream was reset",
     "failed": lambda source, facts: f"the command of {facts['label']!r} failed: {facts['reason']} ({facts['command']})",
-    "switched": lambda source, facts: f"now running {facts['artifact']}; the stream is reset",
+    "switched": lambda source, facts: f"now running {facts['artifact']}; the stream was reset",
     "unsaved": lambda source, facts: f"not written: {facts['reason']}",
     "saved": lambda source, facts: f"written: {facts['path']}",
 }

@@ -1,17 +1,17 @@
-"""Measures what the demo costs beside the model: ``python -m edgeshift.apps.camera.overhead F...``
+"""Measures the time that the demo needs in addition to inference: ``python -m edgeshift.apps.camera.overhead F...``
 
 Frames of a simulated camera (noise, 30 per second by their timestamps) take the same path as in the live demo, but in
-one thread, so that nothing waits and each part has a time of its own:
+one thread, so that no part waits for another and each part can be timed:
 
-    infer     the runtime, from states in to states out
-    fit       the frame to the network's size, and that to the input tensor
-    answer    logits to prediction, smoothing, and reporting the event
-    hand      handing the frame from thread to thread, through the slot
-    draw      the picture: the frame, and what changed around it
+    infer     running the graph
+    fit       fitting the frame to the network's size, and writing it to the input tensor
+    answer    turning logits into a prediction, smoothing, and reporting the event
+    hand      passing the frame from thread to thread, through the slot
+    draw      drawing the frame, and the other parts of the picture that changed
 
-A frame is converted to RGB first, as a camera does; that is not counted. The artifacts take turns in one process, so
-that ratios within one run are comparable. The window is not measured. The demo draws in another thread than the
-model's, and draws more frames than the model gets; here each frame is drawn and fed.
+Before that, each frame is converted to RGB, as frames of a camera are; the conversion is not measured. The artifacts
+take turns in one process, so that ratios within one run are comparable. The window is not measured. The demo draws in
+another thread than the model's, and draws more frames than it feeds; here every frame is drawn and fed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.video.fit import Frame, opencv
 
 PARTS = ("infer", "fit", "answer", "hand", "draw")
-#: Frames of one turn of an artifact that are measured, and frames before them that are not.
+#: Number of measured frames in one turn of an artifact, and number of frames before them that are not measured.
 TURN, WARM_UP = 40, 10
 FPS = 30.0
 
@@ -50,8 +50,8 @@ def measure(files: Sequence[Path], camera: CaptureRequest, rounds: int, threads:
         threads: threads of each runtime.
 
     Returns:
-        For each artifact {"file", "runtime", "frames": measured frames, "milliseconds": {part: median, of "draw" the
-        mean}, "beside": share of a step that is not inference, "thread": the same without drawing}.
+        For each artifact {"file", "runtime", "frames": number of frames, "milliseconds": {part: median; for "draw", the
+        mean}, "beside": share of the time that is not inference, "thread": the same share without drawing}.
     """
     artifacts = open_session(files, threads=threads).artifacts
     random = np.random.default_rng(0)
@@ -64,11 +64,11 @@ def measure(files: Sequence[Path], camera: CaptureRequest, rounds: int, threads:
 
 
 class _FramePath:
-    """The path of a frame, for one artifact."""
+    """Takes frames through all parts of the demo, for one artifact."""
 
     def __init__(self, artifact: ArtifactStream, frames: list[Frame]) -> None:
         self.cv2, self.artifact, self.frames = opencv("converting frames"), artifact, frames
-        # Every frame is due, because a step is measured.
+        # Every frame is due, so that each one is measured with a step.
         self.session, self.journal = Session([artifact], paced=False), Journal("silent", "")
         self.painter, self.slot = Painter(self.session, live=True), FrameSlot(self.session.counters)
         self.painter.use_window(None)
@@ -99,8 +99,8 @@ class _FramePath:
     def result(self) -> dict[str, Any]:
         rows = np.array(self.rows)
         parts = dict(zip(PARTS, np.median(rows, 0).tolist(), strict=True))
-        # Drawing is expensive for few frames and cheap for the others, so that its mean is its cost. Other programs
-        # would distort a mean of wall-clock times; therefore ``step`` takes the processor's time.
+        # A few frames are slow to draw and most are fast, so the mean describes the cost of drawing, not the median.
+        # Other programs would distort a mean of wall-clock times, so ``step`` measures processor time.
         parts["draw"] = float(np.mean(rows[:, -1]))
         whole = sum(parts.values())
         return {
@@ -116,11 +116,11 @@ class _FramePath:
 def main(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="The artifacts to measure, in turns.")],
     camera: Annotated[str, typer.Option(metavar="WxH", help="Size of the camera's frames, pixels.")] = "640x480",
-    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Turns of 40 frames of each artifact.")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Turns of each artifact, 40 frames each.")] = 20,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads of each runtime.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Measure what the demo costs beside the model, for each artifact."""
+    """Measure the time that the demo needs in addition to inference, for each artifact."""
     try:
         results = measure(files, CaptureRequest.parse(camera), rounds, threads)
     except EdgeshiftError as error:
@@ -131,8 +131,8 @@ def main(
         return
     for result in results:
         parts = ", ".join(f"{part} {ms:.3f}" for part, ms in result["milliseconds"].items())
-        shares = f"{result['beside']:.1%} of a step, {result['thread']:.1%} without drawing"
-        print(f"{result['file']}: {parts} ms; beside inference {shares}")
+        shares = f"{result['beside']:.1%} of the time, {result['thread']:.1%} without drawing"
+        print(f"{result['file']}: {parts} ms; outside inference {shares}")
 
 
 if __name__ == "__main__":

@@ -15,15 +15,15 @@ from edgeshift.stream import Prediction
 
 
 class ArtifactSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of one artifact in a run.
+    """What one artifact did in a run.
 
     Attributes:
         file: path of the artifact.
         runtime: name and version of the runtime.
-        trained: False: the weights were never trained, and labels mean nothing.
-        steps: frames that were fed.
-        hertz: steps per second at the end; None: too few.
-        milliseconds: {phase: {"p50": ms, "p90": ms}} over the last steps; None: too few.
+        trained: whether the weights were trained; if not, the labels mean nothing.
+        steps: number of frames that were fed.
+        hertz: steps per second at the end; None: too few steps.
+        milliseconds: {phase: {"p50": ms, "p90": ms}} over the last steps; None in place of ms: too few steps.
     """
 
     file: str
@@ -39,7 +39,7 @@ class LabelSpan(msgspec.Struct):
 
     Attributes:
         start: time of the first step, seconds in the clip.
-        label: the label of each single answer, before smoothing.
+        label: the label of these steps, before smoothing.
         frames: number of steps.
         score: the largest probability of the label in these steps.
     """
@@ -57,16 +57,16 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         source: name of the source.
         seconds: time from the first frame to the end.
         camera_hertz: frames per second of the source at the end; None: unknown.
-        steps: frames that were fed.
-        not_due: frames that were not needed, because the frame spacing had not passed.
-        dropped: frames that were not used for lack of time.
-        lost: how often the camera was lost.
+        steps: number of frames that were fed.
+        not_due: number of frames that were not fed, because the frame spacing had not passed.
+        dropped: number of frames that were not used, because the model or the decoder was too slow.
+        lost: number of times that the camera was lost.
         artifacts: what each artifact did.
         events: the announced events; times in seconds from the first frame, in a clip from its start.
-        beside_infer: time of a step outside the runtime divided by the time inside it (medians); None: no step.
-        draw_ms: median milliseconds of drawing a new frame; None: nothing was drawn.
-        recorded: videos that were written.
-        labels: the labels over time, of a clip that was run as fast as possible; None: a live run.
+        beside_infer: median time of a step outside the runtime, divided by the median time inside it; None: no step.
+        draw_ms: median time of drawing a new frame, milliseconds; None: nothing was drawn.
+        recorded: paths of the videos that were written.
+        labels: the labels over time, for a clip that was run as fast as possible; None: the run was in real time.
     """
 
     source: str
@@ -85,7 +85,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add_label(spans: list[LabelSpan], timestamp: float, prediction: Prediction) -> bool:
-    """Add one answer to the last span if it has the same label. Otherwise begin a new span, and return True."""
+    """Add one answer to the last span if the label is the same, otherwise to a new span. Return True for a new span."""
     begins = not spans or spans[-1].label != prediction.label
     if begins:
         spans.append(LabelSpan(timestamp, prediction.label))

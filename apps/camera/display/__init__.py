@@ -1,1 +1,1 @@
-"""The window, the drawn picture and recorded videos. Imports the engine, for the frames and answers that it shows."""
+"""The window, the drawn picture and recorded videos. Imports ``engine``, because it shows its frames and answers."""

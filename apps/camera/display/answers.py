@@ -1,4 +1,4 @@
-"""A picture of a stream's answers over a clip: frames in reading order, each with its label and a score bar."""
+"""The picture of ``--picture``: frames of a clip in rows, each with its label and a bar that shows the score."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import numpy as np
 from edgeshift.stream import Prediction
 from edgeshift.video.fit import Frame, opencv
 
-#: Answers that are kept; every second one is dropped when there are more.
+#: When this many answers have been collected, every second one is dropped.
 KEPT = 256
-#: Tiles of the picture at most, and in a row.
+#: Most tiles in the picture, and tiles in a row.
 TILES, COLUMNS = 32, 8
-#: Pixels: side of a tile's frame, height of the strip with the label below, gap between tiles, height of the title.
+#: Side of a tile's frame, height of the strip with the label below it, gap between tiles, height of the title; pixels.
 TILE, STRIP, GAP, TITLE = 160, 34, 4, 30
 INK, PAPER, BAR, TRACK = (230, 230, 230), (24, 24, 28), (96, 200, 120), (64, 64, 70)
 
 
 class AnswerSheet:
-    """Collects frames with their answers, thinned evenly over a long clip, and draws some of them."""
+    """Collects frames of a clip with their answers, and draws some of them, evenly spaced over the clip."""
 
     def __init__(self) -> None:
         self._answers: list[tuple[Frame, Prediction]] = []
@@ -32,7 +32,7 @@ class AnswerSheet:
         self._count += 1
 
     def draw(self, title: str) -> Frame:
-        """Draw up to ``TILES`` answers, evenly picked, below a title. Returns uint8 [H, W, 3] RGB."""
+        """Draw up to ``TILES`` evenly spaced answers below a title. Returns uint8 [H, W, 3] RGB."""
         cv2 = opencv("drawing a picture")
         picked = np.unique(np.linspace(0, len(self._answers) - 1, min(TILES, len(self._answers))).astype(int))
         rows, columns = -(-len(picked) // COLUMNS), min(COLUMNS, len(picked))
@@ -40,9 +40,9 @@ class AnswerSheet:
         canvas[:] = PAPER
         font = cv2.FONT_HERSHEY_SIMPLEX
         cv2.putText(canvas, title, (GAP, 20), font, 0.5, INK, 1, cv2.LINE_AA)
-        for place, index in enumerate(picked):
+        for tile, index in enumerate(picked):
             frame, answer = self._answers[index]
-            row, column = divmod(place, COLUMNS)
+            row, column = divmod(tile, COLUMNS)
             top, left = TITLE + row * (TILE + STRIP + GAP), GAP + column * (TILE + GAP)
             canvas[top : top + TILE, left : left + TILE] = _tile(frame)
             text = f"{answer.label} {answer.score:.2f}"

@@ -1,4 +1,4 @@
-"""The last seconds as a strip: a block for each label, and a bright edge where an event was announced."""
+"""Draws the labels of the last seconds as a strip: a coloured block per label, a bright edge per announced event."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from edgeshift.video.fit import Frame
 
 #: Seconds that the strip shows.
 SPAN = 10.0
-#: Pixels at unit 1: width of an edge, height of letters, padding beside them, width of a block that gets letters.
-EDGE, LETTERS, PAD, ROOM = 3, 22, 5, 24
+#: Width of an edge, height of letters, padding beside them, least width of a block with letters; pixels at unit 1.
+EDGE, LETTERS, PAD, LETTERED = 3, 22, 5, 24
 
 
 @dataclass
@@ -24,9 +24,9 @@ class Block:
 
     Attributes:
         begin: time of the first answer, seconds.
-        end: time of the first answer with the next label, seconds; of the last block, time of its last answer.
+        end: time of the first answer with the next label, seconds; in the newest block, time of its last answer.
         label: the label.
-        idle: whether the label is not a gesture, so that the strip stays empty.
+        idle: whether the label stands for no gesture; such a block is not drawn.
     """
 
     begin: float
@@ -42,7 +42,7 @@ class History:
         labels: the labels of all artifacts, which get one colour each.
 
     Attributes:
-        blocks: the labels over time.
+        blocks: the labels over time, the newest last.
         marks: times of announced events, seconds.
     """
 
@@ -53,12 +53,12 @@ class History:
         self._epoch = 0
 
     def add(self, answer: Answer) -> None:
-        """Add an answer. A clock that jumps back starts a new history."""
+        """Add an answer. If it is older than the last one, because a clip starts again, clear the history first."""
         shown, now = answer.shown, answer.timestamp
         if self.blocks:
             if now < self.blocks[-1].end:
                 self.clear()
-            elif answer.epoch != self._epoch:  # the stream was reset: there were no answers in between
+            elif answer.epoch != self._epoch:  # the stream was reset, so the time since the last answer has no label
                 self.blocks.append(Block(self.blocks[-1].end, now, "", idle=True))
             else:
                 self.blocks[-1].end = now
@@ -95,7 +95,7 @@ class History:
         drawn = []
         for block in self.blocks:
             left = _column(box, block.begin, now)
-            right = end if block is self.blocks[-1] else _column(box, block.end, now)  # the last one lasts until now
+            right = end if block is self.blocks[-1] else _column(box, block.end, now)  # the newest block ends now
             if right > left and not block.idle:
                 canvas[box.rows, left:right] = self.colour(block.label)
                 drawn.append((left, right, block.label))
@@ -104,9 +104,9 @@ class History:
             left = min(_column(box, mark, now), end - edge)
             canvas[box.rows, left : left + edge] = INK
         for left, right, label in drawn:
-            if right - left > ROOM * unit:
-                place = Box(left + pad, box.top, right - left - pad, box.height)
-                write(canvas, place, label, BLACK, size=LETTERS * unit)
+            if right - left > LETTERED * unit:
+                area = Box(left + pad, box.top, right - left - pad, box.height)
+                write(canvas, area, label, BLACK, size=LETTERS * unit)
 
 
 def _column(box: Box, time: float, now: float) -> int:

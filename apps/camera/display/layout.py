@@ -1,4 +1,4 @@
-"""The places of all parts of the picture: rectangles that do not overlap, for any size."""
+"""The positions of all parts of the picture: rectangles that do not overlap, for a picture of any size."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from edgeshift.errors import EdgeshiftError
 
-#: Side of the picture, pixels, at which ``Layout.unit`` is 1.
+#: Width of a 4:3 picture for which ``Layout.unit`` is 1, pixels.
 REFERENCE = 640
-#: Smallest width and height of a picture, and largest of both, pixels.
+#: Smallest width and height of a picture, and the largest value of either, pixels.
 SMALLEST, LARGEST = (320, 240), 4096
 #: Height of the panel below the frame, width of the panel beside it, gap between parts; pixels at unit 1.
 BELOW, BESIDE, GAP = 150, 236, 6
@@ -37,10 +37,10 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """The place of each part.
+    """The position of each part of a picture.
 
     Attributes:
-        width: width of the picture, pixels; even, as videos need it.
+        width: width of the picture, pixels; even, because video encoders require it.
         height: height of the picture, pixels; even.
         unit: scale of all sizes; 1 for a picture of 640 x 480.
         video: the frame.
@@ -49,8 +49,8 @@ class Layout:
         stats: the figures.
         history: the last seconds.
         help: the keys.
-        lines: number of lines in ``stats``.
-        help_lines: number of lines in ``help``.
+        lines: number of lines of text in ``stats``.
+        help_lines: number of lines of text in ``help``.
     """
 
     width: int
@@ -69,16 +69,16 @@ class Layout:
 def lay_out(
     frame: tuple[int, int], size: tuple[int, int] | None = None, screen: tuple[int, int] | None = None
 ) -> Layout:
-    """Place all parts.
+    """Compute the layout of a picture.
 
     Args:
         frame: width and height of the source's frames, pixels.
         size: width and height of the picture, pixels. None: the frame keeps its size (small frames are enlarged, large
             ones reduced), with the panel below a wide frame and beside a narrow one.
-        screen: width and height of the screen, pixels: a picture without a size is not made larger; None: unknown.
+        screen: width and height of the screen, pixels; they limit the picture if ``size`` is None. None: unknown.
 
     Raises:
-        EdgeshiftError: the size is too small to read anything, or too large.
+        EdgeshiftError: the size is too small for readable text, or too large.
     """
     if size is None and screen is not None:
         natural = lay_out(frame)
@@ -93,7 +93,7 @@ def lay_out(
     width, height = size
     if width < SMALLEST[0] or height < SMALLEST[1] or max(size) > LARGEST:
         raise EdgeshiftError(
-            f"a picture of {width}x{height} is out of range: give {SMALLEST[0]}x{SMALLEST[1]} to {LARGEST}x{LARGEST}"
+            f"--size {width}x{height} is out of range: give {SMALLEST[0]}x{SMALLEST[1]} to {LARGEST}x{LARGEST}"
         )
     unit = _unit(width, height * 4 / 3)
     layouts = _below(frame, width, height, unit), _beside(frame, width, height, unit)
@@ -101,15 +101,15 @@ def lay_out(
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Read a width and height such as "800x480". Any other text is an EdgeshiftError."""
+    """Read a width and height such as "800x480". Raise an EdgeshiftError for text of another form."""
     match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text.strip())
     if not match:
-        raise EdgeshiftError(f"--size {text!r} is not a picture size: write it as in 800x480")
+        raise EdgeshiftError(f"--size {text!r} is not a picture size: write WIDTHxHEIGHT, such as 800x480")
     return int(match[1]), int(match[2])
 
 
 def _below(frame: tuple[int, int], width: int, height: int, unit: float) -> Layout:
-    """Put the panel below the frame: the label and the bar left, the figures right, then the history and the keys."""
+    """Put the panel below the frame: label and bar on the left, figures on the right, then the history and the keys."""
     width, height = _even(width), _even(height)
     panel, gap = _even(BELOW * unit), _px(GAP, unit)
     top = height - panel
@@ -126,7 +126,7 @@ def _below(frame: tuple[int, int], width: int, height: int, unit: float) -> Layo
 
 
 def _beside(frame: tuple[int, int], width: int, height: int, unit: float) -> Layout:
-    """Put the panel to the right of the frame, with its parts below each other."""
+    """Put the panel to the right of the frame, with its parts stacked from top to bottom."""
     width, height = _even(width), _even(height)
     panel, gap = _even(BESIDE * unit), _px(GAP, unit)
     left, inner = width - panel + gap, panel - 2 * gap
@@ -141,7 +141,7 @@ def _beside(frame: tuple[int, int], width: int, height: int, unit: float) -> Lay
 
 
 def _fitted(frame: tuple[int, int], box: Box) -> Box:
-    """Return the largest rectangle of the frame's shape in the middle of a box."""
+    """Return the largest rectangle with the frame's aspect ratio that fits into a box, centred in the box."""
     scale = min(box.width / frame[0], box.height / frame[1])
     width, height = max(1, round(frame[0] * scale)), max(1, round(frame[1] * scale))
     return Box(box.left + (box.width - width) // 2, box.top + (box.height - height) // 2, width, height)

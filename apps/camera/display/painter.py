@@ -21,28 +21,28 @@ FIGURES_INTERVAL, TEMPERATURE_INTERVAL = 0.5, 5.0
 RECENT_STEPS = 128
 #: A camera's frame is marked stale when no newer one arrived within the camera's interval plus this, seconds.
 JITTER = 0.02
-#: A clip's frame is marked stale after the larger of this many of its intervals and this many seconds.
+#: A clip's frame is marked stale after this many frame intervals, but not before this many seconds.
 CLIP_INTERVALS, CLIP_SECONDS = 2.0, 0.15
 #: Width and height of the picture before the first frame, pixels.
 WAITING_SIZE = (640, 480)
-#: Answers that may wait for the next picture.
+#: Most answers that are kept until the next picture is drawn.
 WAITING_ANSWERS = 1024
 KEYS = ("q quit", "r reset", "p pause", "s snapshot", "v record")
 
 
 class Painter:
-    """Draws the picture. For the main thread, except ``add``.
+    """Draws the picture. Call it from the main thread; only ``add`` may be called from any thread.
 
     Args:
         session: the artifacts and the counters.
         live: whether the source is live; False: a clip.
-        size: width and height of the picture, pixels; None: by the frames.
+        size: width and height of the picture, pixels; None: chosen from the size of the frames.
         mirror: show frames mirrored.
 
     Attributes:
         paused: whether the run is paused.
         recording: whether the picture is marked as being recorded.
-        view: the canvas; None before the first frame.
+        view: draws on the canvas; None before the first frame.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Painter:
         self.view: View | None = None
 
     def use_window(self, screen: tuple[int, int] | None) -> None:
-        """Draw for a window: with the keys, and not larger than the screen (width, height in pixels; None: unknown)."""
+        """Show the keys of a window, and keep within its screen (width and height, pixels; None: unknown)."""
         self._screen = screen
         self._panel.keys = [*KEYS, *(["m model"] if len(self._session.artifacts) > 1 else [])]
 
     def add(self, answer: Answer) -> None:
-        """Take an answer for the next picture. From any thread."""
+        """Add an answer, which the next picture shows. Any thread may call this."""
         self._answers.append(answer)
 
     def paint(self, captured: CapturedFrame, *, new: bool, now: float) -> tuple[Frame, bool]:
@@ -73,10 +73,10 @@ class Painter:
         Args:
             captured: the newest frame.
             new: whether this frame has not been drawn yet.
-            now: seconds, on the clock of ``captured.arrived``.
+            now: current time, seconds, on the clock of ``captured.arrived``.
 
         Returns:
-            The canvas, uint8 [H, W, 3] RGB, which changes with the next call; and whether it differs from the last one.
+            The canvas, uint8 [H, W, 3] RGB, which the next call overwrites, and whether this call has changed it.
         """
         begin = perf_counter()
         if self.view is None:
@@ -91,7 +91,7 @@ class Painter:
         panel = self._panel
         before = panel.notice, panel.recording
         panel.notice, panel.recording = self._notice(now - captured.arrived), self.recording
-        # A notice lies over the frame, so that the frame must be drawn again when the notice changes.
+        # A notice covers part of the frame, so the frame must be drawn again when the notice changes.
         redraw = new or (panel.notice, panel.recording) != before
         canvas = view.draw(captured.frame if redraw else None, captured.timestamp, panel)
         if new:
@@ -99,7 +99,7 @@ class Painter:
         return canvas, redraw or figures_due
 
     def waiting(self, seconds: float) -> Frame:
-        """Draw the picture before the first frame, uint8 [H, W, 3] RGB: that none has come for ``seconds`` seconds."""
+        """Draw the picture that is shown before the first frame, uint8 [H, W, 3] RGB. ``seconds``: waiting time."""
         width, height = self._size or WAITING_SIZE
         canvas = np.zeros((height, width, 3), np.uint8)
         text = "trying to open the camera" if self._counters.camera_lost else "no frame yet"
@@ -108,7 +108,7 @@ class Painter:
         return canvas
 
     def clear(self) -> None:
-        """Clear the history and update the figures, because the stream was reset."""
+        """Clear the history, and update the figures in the next picture. Call this after a reset of the stream."""
         self._answers.clear()
         self._figures_at = float("-inf")
         if self.view is not None:
@@ -118,7 +118,7 @@ class Painter:
         if self.paused:
             return "paused"
         if self._counters.camera_lost:
-            return "camera lost: trying to open it"
+            return "camera lost: trying to open it again"
         interval = 1 / (self._counters.camera.hertz or 1.0)
         if age > (interval + JITTER if self._live else max(CLIP_INTERVALS * interval, CLIP_SECONDS)):
             return f"no new frame for {age:.1f} s"
@@ -141,7 +141,7 @@ class Painter:
             f"dropped {self._counters.missed}",
             "" if self._temperature is None else f"{self._temperature:.0f} C",
         ]
-        if lines < 2 + len(rest):  # short texts share a line
+        if lines < 2 + len(rest):  # two short texts share a line
             rest = [f"{left}   {right}".rstrip() for left, right in zip(rest[::2], rest[1::2], strict=True)]
         self._panel.figures = [model, f"infer p50 {infer[0]} p90 {infer[1]} ms", *rest]
 

@@ -15,23 +15,23 @@ from edgeshift.video.fit import Frame
 RECORD_FPS = 20.0
 #: Pictures that may wait for the encoder.
 QUEUE_SIZE = 8
-#: Longest time that one picture fills, seconds, so that a camera that is lost for an hour adds no hour of video.
+#: Longest time for which a picture is repeated, seconds, so that an hour without a camera adds no hour of video.
 LONGEST = 10.0
 
 
 class Recorder:
-    """Makes a video with a fixed frame rate of pictures that come at any times: each is repeated until the next one.
+    """Writes pictures that arrive at any times as a video with a fixed frame rate.
 
-    The file gets its name only when it is complete.
+    Each picture is repeated until the next one. The file gets its name only when it is complete.
 
     Args:
-        path: the video, which ends in .mp4 (even sides) or .avi.
+        path: path of the video, which ends in .mp4 (width and height must be even) or .avi.
         fps: frames per second of the video.
-        wait: wait for an encoder that is behind; False: leave pictures out.
+        wait: wait when the encoder is behind; False: leave pictures out.
 
     Attributes:
-        written: frames that were handed to the encoder.
-        left_out: pictures that were left out, because the encoder was behind.
+        written: number of frames that were passed to the encoder.
+        left_out: number of pictures that were left out, because the encoder was behind.
     """
 
     def __init__(self, path: Path, fps: float, *, wait: bool = False) -> None:
@@ -50,7 +50,7 @@ class Recorder:
 
         Args:
             picture: uint8 [H, W, 3] RGB; it is copied.
-            timestamp: seconds. After a clock has jumped back, the video continues from the last picture.
+            timestamp: seconds. If it is before the last one, the video continues as if no time had passed.
 
         Raises:
             EdgeshiftError: the video cannot be written.
@@ -64,7 +64,7 @@ class Recorder:
         if not 0 <= step <= LONGEST:
             self._start += step - (0 if step < 0 else LONGEST)
         self._last = timestamp
-        # How often this picture must be written for the video to be as long as the time that has passed.
+        # With this many more frames, the video is as long as the time that has passed.
         count = round((timestamp - self._start) * self.fps) + 1 - self.written
         if count < 1:
             return
@@ -75,7 +75,7 @@ class Recorder:
             self.left_out += 1  # the next picture fills the time of this one too
 
     def close(self) -> bool:
-        """Complete the video, and return whether there is one: without a picture there is none.
+        """Complete the video. Returns False if there is no video, because no picture was added.
 
         Raises:
             EdgeshiftError: the video cannot be written.
@@ -92,7 +92,7 @@ class Recorder:
             write_video(self.path, self._pictures(), self.fps)
         except Exception as error:
             self._error = error if isinstance(error, EdgeshiftError) else EdgeshiftError(f"{self.path}: {error}")
-            while not self._ended:  # empty the queue, so that nothing waits for an encoder that has failed
+            while not self._ended:  # empty the queue, so that ``add`` and ``close`` do not wait for a failed encoder
                 self._ended = self._queue.get() is None
 
     def _pictures(self) -> Iterator[Frame]:

@@ -1,4 +1,4 @@
-"""Writing text on pictures: as large as fits into a rectangle, and never beyond it. Also the colours of the picture."""
+"""Writes text into rectangles of a picture, in the largest size that fits. Also defines the colours of the picture."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Colour = tuple[int, int, int]
 TRACK, INK, BLACK, GREY = (58, 58, 66), (240, 240, 240), (0, 0, 0), (170, 170, 178)
 #: Height of a capital letter of OpenCV's font at scale 1, pixels, and its share of a line's height.
 CAPITAL, CAPITAL_SHARE = 22, 0.58
-#: Smallest readable scale of the font: text that is still too long is cut.
+#: Smallest readable scale of the font. Text that is too long at this scale is cut.
 SMALLEST_SCALE = 0.4
 
 
 def write(canvas: Frame, box: Box, text: str, colour: Colour, *, size: float, bold: bool = False) -> None:
-    """Write one line into a rectangle, on its left and vertically centred.
+    """Write one line into a rectangle, left-aligned and vertically centred.
 
     Args:
         canvas: uint8 [H, W, 3] RGB.
         box: the rectangle.
         text: the line. Long text is written smaller, and cut if it would become unreadable.
         colour: red, green and blue.
-        size: largest height of the line, pixels.
+        size: height of the line, pixels; the rectangle's height is the limit.
         bold: use thick strokes.
     """
     cv2 = opencv("drawing")
@@ -38,12 +38,12 @@ def write_lines(canvas: Frame, box: Box, lines: Sequence[str], colour: Colour, *
     """Write lines below each other into a rectangle that has room for ``count`` lines."""
     height = box.height / count
     for index, line in enumerate(lines[:count]):
-        place = Box(box.left, box.top + round(index * height), box.width, round(height))
-        write(canvas, place, line, colour, size=height)
+        area = Box(box.left, box.top + round(index * height), box.width, round(height))
+        write(canvas, area, line, colour, size=height)
 
 
 def wrap(text: str, box: Box, *, size: float) -> list[str]:
-    """Break a label into two lines if that makes it clearly larger; else return it as one line."""
+    """Break a label into two lines if its letters become clearly larger in this way; otherwise keep it in one line."""
     words = text.split()
     if len(words) < 2:
         return [text]
@@ -64,7 +64,7 @@ def drawable(text: str) -> str:
 
 @lru_cache(maxsize=512)
 def _fit(text: str, width: int, size: float, bold: bool) -> tuple[str, float, int]:
-    """Return the text that fits, its scale and its thickness."""
+    """Return the text, cut if it is too long, with the scale and line thickness at which it fits."""
     cv2 = opencv("drawing")
     font = _font(bold)
     scale = size * CAPITAL_SHARE / CAPITAL

@@ -1,4 +1,4 @@
-"""The canvas: the frame, what is recognised in it, and the figures. Only the parts that changed are drawn again."""
+"""Draws the frame, the label, the history and the figures on a canvas. Only the parts that changed are drawn again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgeshift.apps.camera.engine.session import Answer
 from edgeshift.apps.camera.engine.smoothing import DisplayState
 from edgeshift.video.fit import Frame, opencv
 
-#: How often per second the bar and the history are drawn: faster changes are not seen.
+#: Most updates of the bar and the history per second, because nobody can see faster changes.
 UPDATES = 10
 PAPER, ANNOUNCED, WARNING, RED = (18, 18, 22), (90, 220, 120), (255, 190, 60), (150, 0, 0)
 #: A frame is stretched into the layout's rectangle if their aspect ratios differ by at most this share.
@@ -29,7 +29,7 @@ class Panel:
         figures: lines of measured figures.
         keys: what each key does.
         notice: a warning over the frame; None: none.
-        recording: whether to mark that the picture is recorded.
+        recording: whether to show that the picture is being recorded.
     """
 
     figures: list[str] = field(default_factory=list)
@@ -39,10 +39,10 @@ class Panel:
 
 
 class View:
-    """Draws on one canvas. For one thread.
+    """Draws on one canvas. Use it from one thread.
 
     Args:
-        layout: the place of each part.
+        layout: the position of each part.
         labels: the labels of all artifacts.
         mirror: show frames mirrored.
 
@@ -60,7 +60,7 @@ class View:
         self._drawn: dict[str, object] = {}
 
     def add(self, answer: Answer) -> None:
-        """Show an answer from the next ``draw`` on."""
+        """Add an answer, which ``draw`` shows from its next call on."""
         self._shown = answer.shown
         self._history.add(answer)
 
@@ -71,11 +71,11 @@ class View:
         self._drawn.clear()
 
     def draw(self, frame: Frame | None, now: float, panel: Panel) -> Frame:
-        """Draw what changed.
+        """Draw the parts that have changed.
 
         Args:
-            frame: uint8 [H, W, 3] RGB; None: the frame that is drawn stays.
-            now: seconds, on the clock of the answers' timestamps.
+            frame: uint8 [H, W, 3] RGB; None: keep the frame that was drawn last.
+            now: current time, seconds, on the clock of the answers' timestamps.
             panel: the text around the frame.
 
         Returns:
@@ -115,20 +115,20 @@ class View:
     def _draw_frame(self, frame: Frame) -> None:
         cv2 = opencv("drawing")
         box = self.layout.video
-        place = self.canvas[box.rows, box.columns]
-        if frame.shape != place.shape:
+        area = self.canvas[box.rows, box.columns]
+        if frame.shape != area.shape:
             height, width = frame.shape[:2]
-            if abs(height / width * box.width / box.height - 1) > STRETCH:  # the source has changed its shape
-                place[:] = BLACK
+            if abs(height / width * box.width / box.height - 1) > STRETCH:  # the source has another aspect ratio now
+                area[:] = BLACK
                 scale = min(box.width / width, box.height / height)
                 inner = max(1, int(width * scale)), max(1, int(height * scale))
                 top, left = (box.height - inner[1]) // 2, (box.width - inner[0]) // 2
-                place = place[top : top + inner[1], left : left + inner[0]]
-            frame = cv2.resize(frame, place.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        place[:] = cv2.flip(frame, 1) if self._mirror else frame
+                area = area[top : top + inner[1], left : left + inner[0]]
+            frame = cv2.resize(frame, area.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        area[:] = cv2.flip(frame, 1) if self._mirror else frame
 
     def _draw_notice(self, panel: Panel) -> None:
-        """Draw a line over the top of the frame; a small mark at its left if only a recording is marked."""
+        """Draw the notice in a bar over the top of the frame. Without a notice, draw only a small "REC" at its left."""
         video, unit = self.layout.video, self.layout.unit
         text = " - ".join(filter(None, ["REC" if panel.recording else None, panel.notice]))
         width = video.width if panel.notice else min(video.width, round(64 * unit))
@@ -148,8 +148,8 @@ class View:
         height = box.height // len(lines)
         colour = BLACK if announced else GREY if shown.idle else INK
         for index, line in enumerate(lines):
-            place = Box(inside.left, inside.top + index * height, inside.width, height)
-            write(self.canvas, place, line, colour, size=size, bold=True)
+            area = Box(inside.left, inside.top + index * height, inside.width, height)
+            write(self.canvas, area, line, colour, size=size, bold=True)
 
     def _draw_bar(self, shown: DisplayState | None) -> None:
         box, unit = self.layout.bar, self.layout.unit
@@ -161,8 +161,8 @@ class View:
         if shown is not None:
             filled = bar._replace(width=round(bar.width * score))
             self.canvas[filled.rows, filled.columns] = GREY if shown.idle else self._history.colour(shown.label)
-            place = Box(bar.left + bar.width + gap, box.top, text_width - gap, box.height)
-            write(self.canvas, place, f"{score:.0%}", INK, size=22 * unit)
+            area = Box(bar.left + bar.width + gap, box.top, text_width - gap, box.height)
+            write(self.canvas, area, f"{score:.0%}", INK, size=22 * unit)
 
     def _padded(self, box: Box) -> Box:
         pad = round(8 * self.layout.unit)

@@ -1,4 +1,4 @@
-"""The window of the demo: OpenCV's own if this OpenCV has one, else one of tkinter, which comes with Python."""
+"""The window of the demo: OpenCV's if OpenCV was built with one, otherwise tkinter's, which comes with Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgeshift.errors import EdgeshiftError, one_line, unknown
 from edgeshift.video.fit import Frame, opencv
 
 TITLE = "edgeshift"
-#: Seconds to wait for the answer of a display on the network.
+#: Longest time to wait for a connection to a display, seconds.
 DISPLAY_TIMEOUT = 2.0
 #: Remedies for an error: how to run without a window, and how to get one.
 INSTEAD = "use --headless, and --record out.mp4 to see the picture later"
@@ -24,10 +24,10 @@ INSTALL = "pip uninstall opencv-python-headless, then pip install opencv-python"
 
 
 class Window(Protocol):
-    """Shows pictures and returns pressed keys. For the main thread.
+    """Shows pictures and returns pressed keys. Use it from the main thread.
 
     Attributes:
-        screen_size: width and height of the screen, pixels; None: unknown, or the window shrinks its pictures itself.
+        screen_size: width and height of the screen, pixels; None: unknown, or the window scales pictures itself.
     """
 
     screen_size: tuple[int, int] | None
@@ -37,7 +37,7 @@ class Window(Protocol):
         ...
 
     def key(self) -> str | None:
-        """Return the next pressed key in lower case, "q" also if the window was closed; None: no key."""
+        """Return the next pressed key in lower case; "q" also if the window was closed; None: no key was pressed."""
         ...
 
     def close(self) -> None:
@@ -53,12 +53,12 @@ def open_window(kind: str = "auto", *, fullscreen: bool = False) -> Window:
         fullscreen: fill the screen.
 
     Raises:
-        EdgeshiftError: no window works; the message says what to install, or what to use instead.
+        EdgeshiftError: the kind is unknown, or no window works; the message names what to install or to use instead.
     """
     if kind != "auto" and kind not in KINDS:
         raise EdgeshiftError(unknown("window", kind, ("auto", *KINDS)))
-    if why := why_no_screen():
-        raise EdgeshiftError(f"no window can be opened: {why}; {INSTEAD}")
+    if reason := why_no_screen():
+        raise EdgeshiftError(f"no window can be opened: {reason}; {INSTEAD}")
     reasons = []
     for name in KINDS if kind == "auto" else (kind,):
         try:
@@ -69,9 +69,9 @@ def open_window(kind: str = "auto", *, fullscreen: bool = False) -> Window:
 
 
 def why_no_screen(environ: Mapping[str, str] | None = None) -> str | None:
-    """Return why no window can be opened; None: nothing speaks against it.
+    """Return why no window can be opened here; None: a display accepts connections, or this is not Linux.
 
-    Check this before opening a window, because Qt ends the whole process if there is no screen.
+    Call this before a window is opened, because Qt ends the whole process if there is no screen.
     """
     environ = os.environ if environ is None else environ
     if sys.platform != "linux":
@@ -82,17 +82,17 @@ def why_no_screen(environ: Mapping[str, str] | None = None) -> str | None:
     display = environ.get("DISPLAY")
     if not display:
         return "there is no display here (DISPLAY is not set)"
-    if not _answers(display):
+    if not _accepts_connections(display):
         return f"the display {display!r} does not answer"
     return None
 
 
 class _NoWindowError(Exception):
-    """This kind of window does not work here."""
+    """This kind of window cannot be opened on this machine."""
 
 
 class OpenCvWindow:
-    """A window of OpenCV, if OpenCV was built with one."""
+    """A window of OpenCV, which some builds of OpenCV lack."""
 
     screen_size: tuple[int, int] | None = None
 
@@ -100,7 +100,7 @@ class OpenCvWindow:
         self._cv2: Any = opencv("showing pictures")
         match = re.search(r"^\s*GUI:\s*(\S+)", self._cv2.getBuildInformation(), re.MULTILINE)
         if match is None or match[1] == "NONE":
-            raise _NoWindowError("this OpenCV has no window (opencv-python-headless)")
+            raise _NoWindowError("this build of OpenCV has no window (opencv-python-headless)")
         try:
             # GUI_NORMAL: without the tool bar of OpenCV's Qt window.
             flags = self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO | self._cv2.WINDOW_GUI_NORMAL
@@ -123,7 +123,7 @@ class OpenCvWindow:
         """Return the next pressed key."""
         code = self._cv2.pollKey() if hasattr(self._cv2, "pollKey") else self._cv2.waitKey(1)
         if code >= 0:
-            return _letter(code)
+            return _key_name(code)
         if self._shown and self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) < 1:
             return "q"
         return None
@@ -135,7 +135,7 @@ class OpenCvWindow:
 
 
 class TkWindow:
-    """A window of tkinter. It is slower than OpenCV's, because each picture is passed as a string of bytes."""
+    """A window of tkinter. It is slower than OpenCV's, because each picture is passed as the bytes of a PPM file."""
 
     def __init__(self, fullscreen: bool) -> None:
         try:
@@ -153,8 +153,8 @@ class TkWindow:
         self._root.attributes("-fullscreen", fullscreen)
         self.screen_size: tuple[int, int] | None = (self._root.winfo_screenwidth(), self._root.winfo_screenheight())
         self._photo = tkinter.PhotoImage(master=self._root)
-        self._place = tkinter.Label(self._root, image=self._photo, borderwidth=0, background="black")
-        self._place.pack(expand=True)
+        self._image = tkinter.Label(self._root, image=self._photo, borderwidth=0, background="black")
+        self._image.pack(expand=True)
         self._root.bind("<Key>", self._pressed)
         self._root.protocol("WM_DELETE_WINDOW", lambda: self._keys.append("q"))
 
@@ -164,7 +164,7 @@ class TkWindow:
         try:
             self._photo.configure(data=b"P6 %d %d 255\n" % (width, height) + picture.tobytes(), format="PPM")
             self._root.update()
-        except self._error:  # the window was closed meanwhile
+        except self._error:  # the window was closed in the meantime
             self._keys.append("q")
 
     def key(self) -> str | None:
@@ -186,7 +186,7 @@ class TkWindow:
             self._keys.append(name)
 
 
-def _answers(display: str) -> bool:
+def _accepts_connections(display: str) -> bool:
     match = re.fullmatch(r"(?:unix/)?([^:]*):(\d{1,4})(?:\.\d+)?", display)
     if not match:
         return False
@@ -203,11 +203,11 @@ def _answers(display: str) -> bool:
     return False
 
 
-def _letter(code: int) -> str | None:
-    """Return the key of a code that OpenCV gives; None: no character.
+def _key_name(code: int) -> str | None:
+    """Return the key for a key code of OpenCV; None: a key without a character.
 
-    The upper bits are modifiers (GTK: 0x100000 for Num Lock and others, 0x10000 for Shift). Codes of other
-    keys must not be cut to one byte: GTK gives 0xFF51 for the left arrow, and 0x51 is "Q".
+    The upper bits are modifiers (GTK: 0x100000 for Num Lock and others, 0x10000 for Shift). The code must not
+    be cut to its lowest byte: GTK's code of the left arrow is 0xFF51, and 0x51 is "Q".
     """
     character = code & 0xFFFF
     return {27: "q", 9: "tab"}.get(character, chr(character).lower()) if 0 < character <= 0xFF else None

@@ -11,9 +11,9 @@ from edgeshift.stream import Timings
 from edgeshift.stream.percentiles import milliseconds
 from edgeshift.stream.stream import PHASES
 
-#: Steps and drawn frames whose times are kept, and events that a rate is taken over.
+#: Number of steps and of drawn frames whose times are kept, and number of events over which a rate is measured.
 KEPT, RATE_EVENTS = 4096, 33
-#: Detections that are kept for the summary.
+#: Most detections that are kept for the summary.
 KEPT_DETECTIONS = 100_000
 
 
@@ -24,7 +24,7 @@ class Rate:
         self._times: deque[float] = deque(maxlen=RATE_EVENTS)
 
     def tick(self, now: float) -> None:
-        """Count one event at time ``now``, seconds. A clock that jumps back starts a new measurement."""
+        """Count one event at time ``now``, seconds. A time before the last one starts a new measurement."""
         if self._times and now < self._times[-1]:
             self._times.clear()
         self._times.append(now)
@@ -55,30 +55,31 @@ class StepCounter:
         self.rate.tick(now)
 
     def milliseconds(self, last: int = KEPT) -> dict[str, dict[str, float | None]]:
-        """Return {phase: {"p50": ms, "p90": ms}} over the ``last`` steps; None where there are too few of them."""
+        """Return {phase: {"p50": ms, "p90": ms}} over the ``last`` steps; None in place of ms: too few steps."""
         recent = np.array(list(self._seconds)[-last:]).reshape(-1, len(PHASES))
         return {phase: milliseconds(recent[:, column]) for column, phase in enumerate(PHASES)}
 
 
 class Counters:
-    """What happened in one run. One thread writes each field; any thread may read it.
+    """The counters of one run. Each attribute is written by one thread only, and any thread may read it.
 
     Args:
         artifacts: number of artifacts.
 
     Attributes:
         started: ``time.monotonic`` when the first frame arrived; None before.
-        grabbed: frames that the source gave.
-        not_due: frames that the model did not need, because the frame spacing had not passed yet.
-        dropped: frames for the model that a newer one replaced before the model was free.
-        skipped: frames of a clip that real-time playback left out, because their time had passed before decoding.
-        losses: how often the camera was lost.
+        grabbed: number of frames that were read from the source.
+        not_due: number of frames that the model did not get, because the frame spacing had not passed yet.
+        dropped: number of frames for the model that were replaced by a newer one before the model was free.
+        skipped: number of frames of a clip that real-time playback skipped, because their time had passed already.
+        losses: number of times that the camera was lost.
         camera_lost: whether the camera is lost at the moment.
-        camera: rate at which the source gives frames, whether or not the model takes them.
+        camera: rate of the source's frames, whether or not the model gets them.
         steps: the steps of each artifact.
         detections: the last announced events; times in seconds from the first frame.
-        costs: of the last steps: seconds outside the runtime (fitting, prediction, smoothing, reporting) and inside.
-        draws: seconds of drawing each of the last new frames.
+        costs: (seconds outside the runtime, seconds inside it) of each of the last steps. Outside the runtime, frames
+            are fitted, logits become a prediction, labels are smoothed and events are reported.
+        draws: seconds for drawing each of the last new frames.
     """
 
     def __init__(self, artifacts: int) -> None:
@@ -93,10 +94,10 @@ class Counters:
 
     @property
     def fed(self) -> int:
-        """Frames that the model answered."""
+        """Number of frames that were fed to the artifacts."""
         return sum(steps.count for steps in self.steps)
 
     @property
     def missed(self) -> int:
-        """Frames that were not used for lack of time, by the model or by the decoder."""
+        """Number of frames that were not used, because the model or the decoder was too slow."""
         return self.dropped + self.skipped

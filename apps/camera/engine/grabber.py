@@ -11,16 +11,16 @@ from edgeshift.apps.camera.engine.slot import FrameSlot
 from edgeshift.apps.camera.sources.base import Orientation, Source
 from edgeshift.errors import VideoError, one_line
 
-#: Seconds between attempts to reopen a lost camera: doubled from the first value up to the second.
+#: Shortest and longest wait before an attempt to reopen a lost camera, seconds. Each wait is twice the one before.
 FIRST_WAIT, LAST_WAIT = 0.5, 8.0
 #: A camera counts as lost when it has given only frames that cannot be decoded for this long, seconds.
 DAMAGE_TOLERANCE = 1.0
-#: Seconds to wait at the end for a camera that hangs; the thread does not keep the process alive.
+#: Longest time that ``Grabber.stop`` waits for the thread, seconds, because a camera may hang.
 STOP_TIMEOUT = 1.0
-#: A frame of a clip is skipped if it is this late, seconds, and the next frame is due already.
+#: A frame of a clip is skipped if it is late by more than this (seconds), and by more than one frame interval.
 LATENESS = 0.02
 
-#: Reports an event of the run: its name, and its facts by keyword.
+#: Reports an event of the run. Called with the event's name, and with its details as keyword arguments.
 Emit = Callable[..., None]
 
 
@@ -28,11 +28,12 @@ class Grabber(threading.Thread):
     """Reads a source until it ends or is stopped, and puts its frames into a slot.
 
     Args:
-        source: the source; it is opened here, and again when it is lost or repeated.
+        source: the source. It is opened here, and opened again when it is lost or repeated.
         session: decides which frames are due, and has the counters.
         slot: takes the frames.
-        orientation: how frames are turned before anything else sees them.
-        emit: called from this thread with "lost" (reason=, wait=), "back" and "again" (a repeated clip).
+        orientation: how frames are rotated and mirrored, before they are fitted or shown.
+        emit: called from this thread with "lost" (reason=, wait=) and "back" for a camera, and with "again" when a
+            clip is repeated.
         repeat: whether a clip starts again when it has ended.
 
     Raises:
@@ -53,7 +54,7 @@ class Grabber(threading.Thread):
         self._running.set()
 
     def run(self) -> None:
-        """Read until the source ends or ``stop`` is called. An error is kept in the slot."""
+        """Read until the source ends or ``stop`` is called. An error is passed to the slot."""
         try:
             if self._source.live:
                 self._read_live()
@@ -67,11 +68,11 @@ class Grabber(threading.Thread):
             self._feed.close()
 
     def pause(self, paused: bool) -> None:
-        """Stop or continue handing over frames. A clip waits; a camera is still read, so that frames stay current."""
+        """Stop or continue passing frames on. A paused clip stands still; a paused camera is read, to stay current."""
         self._running.clear() if paused else self._running.set()
 
     def stop(self) -> None:
-        """End the thread. A camera that hangs is left to the thread, which does not keep the process alive."""
+        """End the thread. If its camera hangs, the thread is left running; it does not keep the process alive."""
         self._stopping.set()
         self._running.set()
         if self.is_alive():
@@ -92,26 +93,26 @@ class Grabber(threading.Thread):
             if not self._running.is_set():
                 continue
             try:
-                self._hand_over(timestamp)
+                self._pass_on(timestamp)
             except VideoError as error:
                 damaged_since = monotonic() if damaged_since is None else damaged_since
                 if monotonic() - damaged_since > DAMAGE_TOLERANCE:
                     damaged_since = None
                     self._reopen(one_line(error))
                 continue
-            # The camera works again, so that the waits start at the shortest when it is lost the next time.
+            # The camera works, so the waits start at the shortest one when it is lost the next time.
             damaged_since, self._wait = None, None
 
     def _count(self) -> None:
         self._counters.grabbed += 1
         self._counters.camera.tick(monotonic())
 
-    def _hand_over(self, timestamp: float) -> None:
+    def _pass_on(self, timestamp: float) -> None:
         frame = self._orient(self._feed.retrieve())
         self._slot.put(self._session.capture(frame, timestamp, replaces=self._slot.waiting is not None))
 
     def _reopen(self, reason: str) -> None:
-        """Open the camera until it works, with growing waits: also a camera that opens and then gives no frame."""
+        """Try to open the camera until it opens. The waits also grow if it opens, but no frame follows."""
         self._counters.losses += 1
         self._counters.camera_lost = True
         wait = self._next_wait()
@@ -124,15 +125,15 @@ class Grabber(threading.Thread):
                 wait = self._next_wait()
                 continue
             self._counters.camera_lost = False
-            self._begin("back")
+            self._start_again("back")
             return
 
     def _next_wait(self) -> float:
         self._wait = FIRST_WAIT if self._wait is None else min(2 * self._wait, LAST_WAIT)
         return self._wait
 
-    def _begin(self, event: str) -> None:
-        """Reset the stream and the measured rate, because the source has started again."""
+    def _start_again(self, event: str) -> None:
+        """Reset the stream and the measured rate after the source was opened again, and report that."""
         self._session.reset()
         self._counters.camera.reset()
         self._emit(event)
@@ -144,10 +145,10 @@ class Grabber(threading.Thread):
                 return
             self._feed.close()
             self._feed = self._source.open()
-            self._begin("again")
+            self._start_again("again")
 
     def _play_once(self) -> None:
-        """Hand over each frame at its time in the clip; skip frames whose time has passed."""
+        """Pass on each frame at its time in the clip. Skip frames that are too late."""
         origin, last = None, 0.0
         while (timestamp := self._feed.grab()) is not None:
             if not self._running.is_set():
@@ -161,9 +162,9 @@ class Grabber(threading.Thread):
             if self._stopping.wait(max(0.0, wait)):
                 return
             self._count()
-            # Later than the distance of two frames: the next frame is due already.
+            # A frame that is late by more than one frame interval is skipped, because the next one should be shown now.
             if wait < -max(timestamp - last, LATENESS):
                 self._counters.skipped += 1
             else:
-                self._hand_over(timestamp)
+                self._pass_on(timestamp)
             last = timestamp

@@ -1,10 +1,10 @@
 """Which frames the model gets, and when: the newest frame of a live source, or every due frame of a clip.
 
-    EveryFrame    runs a clip as fast as possible and uses every due frame; results do not depend on the machine's speed
-    NewestFrame   works in real time: a model that is busy gets the newest frame when it is free, and drops the others
+    EveryFrame    runs a clip as fast as possible and feeds every due frame; the machine's speed does not change results
+    NewestFrame   works in real time: when the model is free, it gets the newest frame, and older frames are dropped
 
-The run loop (``edgeshift.apps.camera.app``) works with either: both have the same methods. Both raise a VideoError when
-the source cannot be opened.
+Both have the same methods, so the run loop (``edgeshift.apps.camera.app``) works with either. Both raise a VideoError
+if the source cannot be opened.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from edgeshift.apps.camera.engine.session import CapturedFrame, Session
 from edgeshift.apps.camera.engine.slot import FrameSlot
 from edgeshift.apps.camera.sources.base import Orientation, Source
 
-#: Seconds for which the model's thread waits for a frame before it checks whether it should end.
+#: Longest time that the model's thread waits for a frame before it checks whether it should end, seconds.
 POLL = 0.05
-#: Seconds that the model has for a new frame before the frame is drawn.
+#: Longest time that the drawing of a new frame waits for the model's step on that frame, seconds.
 HEAD_START = 0.004
 
 #: Runs the model on a frame and reports the answer.
@@ -27,14 +27,14 @@ Process = Callable[[CapturedFrame], None]
 
 
 class EveryFrame:
-    """A clip, as fast as possible. All work is done in ``next``, so that nothing else needs to be started or stopped.
+    """Runs a clip as fast as possible. ``next`` does all the work, so there are no threads to start or stop.
 
     Args:
         source: the clip; it is opened here.
-        session: decides about each frame.
+        session: decides which frames are due.
         process: runs the model on a frame and reports the answer.
-        orientation: how frames are turned.
-        seconds: time in the clip at which to end; None: at its end.
+        orientation: how frames are rotated and mirrored.
+        seconds: time in the clip at which to end; None: run the whole clip.
 
     Attributes:
         ended: whether the clip has ended.
@@ -69,7 +69,7 @@ class EveryFrame:
         return captured
 
     def pause(self, paused: bool) -> None:
-        """Do nothing: without a window there is no key for it."""
+        """Do nothing: a clip that runs as fast as possible has no window, and so no key to pause it."""
 
     def stop(self) -> None:
         """Close the clip."""
@@ -77,13 +77,13 @@ class EveryFrame:
 
 
 class NewestFrame:
-    """Real time: one thread reads the source, one runs the model, the caller draws. No thread waits for a slower one.
+    """Runs in real time: one thread reads the source, one runs the model, and the caller draws.
 
     Args:
         source: a live source, or a clip, which is played at its own speed; it is opened here.
-        session: decides about each frame.
-        process: runs the model on a frame and reports the answer, from the model's thread.
-        orientation: how frames are turned.
+        session: decides which frames are due.
+        process: runs the model on a frame and reports the answer; called from the model's thread.
+        orientation: how frames are rotated and mirrored.
         emit: as in ``Grabber``.
         repeat: whether a clip starts again when it has ended.
     """
@@ -116,9 +116,9 @@ class NewestFrame:
         self._grabber.start()
 
     def next(self, timeout: float) -> CapturedFrame | None:
-        """Return the newest frame if it is a new one; wait up to ``timeout`` seconds for it.
+        """Return the newest frame, or None if no new one comes within ``timeout`` seconds.
 
-        The model gets the frame first, because drawing at once would keep the interpreter from it.
+        First give the model time for its step, because drawing would hold Python's interpreter lock.
         """
         captured = self._slot.newer(self._drawn, timeout)
         if captured is not None:
@@ -129,13 +129,13 @@ class NewestFrame:
         return captured
 
     def pause(self, paused: bool) -> None:
-        """Stop or continue giving frames to the model. To continue resets the stream."""
+        """Stop or continue feeding frames. When feeding continues, the stream is reset."""
         self._grabber.pause(paused)
         if not paused:
             self._session.reset()
 
     def stop(self) -> None:
-        """End both threads; the model finishes the step it is in."""
+        """End both threads, the model's thread after its current step."""
         self._stopping = True
         self._grabber.stop()
         self._slot.close()

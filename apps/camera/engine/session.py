@@ -1,4 +1,4 @@
-"""The artifacts of a run: which one is running, which frames are due for it, and its answer to each of these."""
+"""The artifacts of a run: which one is active, which frames are due for it, and its answers to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeshift._system.quiet import quiet
 from edgeshift.apps.camera.engine.counters import Counters, StepCounter
-from edgeshift.apps.camera.engine.smoothing import DisplayState, find_smoother
+from edgeshift.apps.camera.engine.smoothing import DisplayState, make_smoother
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes import load
 from edgeshift.stream import Fitted, Model, Prediction, Stream
@@ -21,17 +21,17 @@ from edgeshift.video.pace import Pacer
 
 
 class CapturedFrame(msgspec.Struct, frozen=True):
-    """A frame of the source, and what was decided about it.
+    """A frame of the source, and the decision whether the model gets it.
 
     Attributes:
         frame: uint8 [H, W, 3] RGB.
         timestamp: seconds on the source's clock.
-        arrived: seconds of ``time.monotonic`` when the frame arrived; in a clip run as fast as possible, ``timestamp``.
-        number: number of the frame, from 1.
-        artifact: index of the artifact that was running.
-        epoch: how often the stream had been reset; only frames of one epoch follow each other.
+        arrived: time of arrival on ``time.monotonic``, seconds; if a clip runs as fast as possible, its ``timestamp``.
+        number: number of the frame in the run, from 1.
+        artifact: index of the artifact that was active.
+        epoch: number of resets of the stream before this frame. Frames of different epochs are not one sequence.
         due: whether the frame spacing has passed, so that the model should get this frame.
-        fitted: the frame as the network takes it; None: the model does not get this frame.
+        fitted: the frame in the size of the network; None: the model does not get this frame.
     """
 
     frame: Frame
@@ -49,7 +49,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     Attributes:
         prediction: the model's answer to this frame.
-        shown: what is shown and announced after smoothing.
+        shown: the label and the event after smoothing.
         timestamp: time of the frame, seconds on the source's clock.
         epoch: the frame's epoch.
     """
@@ -74,7 +74,7 @@ class ArtifactStream:
         self.path, self.model = path, model
         self.stream: Stream = model.stream()
         self._smoothing, self._mask = smoothing, mask
-        # A first step on a black frame, so that the first real step is not slowed by what a runtime prepares lazily.
+        # Runtimes do some preparation in the first step, which makes it slow. So the first step gets a black frame.
         with quiet():
             self.stream.step(np.zeros((model.spec.frame.height, model.spec.frame.width, 3), np.uint8))
         self.reset()
@@ -82,18 +82,18 @@ class ArtifactStream:
     def reset(self) -> None:
         """Reset the stream and the smoothing."""
         self.stream.reset()
-        self.smoother = find_smoother(self._smoothing, self.model.spec, self._mask)
+        self.smoother = make_smoother(self._smoothing, self.model.spec, self._mask)
 
 
 class Session:
-    """The artifacts of a run, one of which is running.
+    """The artifacts of a run, one of which is active.
 
-    ``capture`` decides, once, whether the model gets a frame; ``step`` feeds the frame. They may run in two threads,
-    and ``reset`` and ``switch`` in a third: a captured frame carries the artifact and the epoch that it belongs to.
+    ``capture`` decides whether the model gets a frame, and ``step`` runs the model on it. Each captured frame records
+    its artifact and epoch, so ``capture``, ``step`` and ``reset`` or ``switch`` may run in three different threads.
 
     Args:
-        artifacts: the first one runs at the start.
-        paced: whether frames are due at the frame spacing that the artifact was trained with; False: all are due.
+        artifacts: the artifacts; the first one is active at the start.
+        paced: whether frames are due at the artifact's frame spacing; False: every frame is due.
 
     Attributes:
         artifacts: all artifacts.
@@ -110,12 +110,12 @@ class Session:
 
     @property
     def artifact(self) -> ArtifactStream:
-        """The artifact that is running."""
+        """The active artifact."""
         return self.artifacts[self._index]
 
     @property
     def steps(self) -> StepCounter:
-        """The steps of the artifact that is running."""
+        """The steps of the active artifact."""
         return self.counters.steps[self._index]
 
     @property
@@ -128,17 +128,17 @@ class Session:
     ) -> CapturedFrame:
         """Decide whether the model gets a frame, and fit the frame if so.
 
-        Call this from the thread that made the frame: fitting is about twice as fast while the frame is in its caches.
+        Call this from the thread that read the frame: its caches hold the frame, so fitting is about twice as fast.
 
         Args:
             frame: uint8 [H, W, 3] RGB.
             timestamp: seconds on the source's clock.
-            arrived: seconds when the frame arrived; None: now.
-            replaces: whether an earlier frame still waits for the model. Then this newer one is fitted too, so that it
-                can take the earlier one's place.
+            arrived: time at which the frame arrived, seconds; None: now.
+            replaces: whether an earlier frame still waits for the model. Then this frame is fitted even if it is not
+                due, so that the model gets it instead of the earlier one.
 
         Raises:
-            VideoError: ``frame`` is not a frame.
+            VideoError: ``frame`` has another dtype or shape than uint8 [H, W, 3].
         """
         arrived = monotonic() if arrived is None else arrived
         if self.counters.started is None:
@@ -158,7 +158,7 @@ class Session:
             self._epoch_fed = captured.epoch
             artifact.reset()
             steps.rate.reset()
-        # No timestamp: ``capture`` has decided already that the frame is due.
+        # Without a timestamp the stream always steps; ``capture`` has decided already that the model gets this frame.
         prediction = artifact.stream.step_fitted(captured.fitted)
         shown = artifact.smoother.feed(prediction.logits, captured.timestamp)
         steps.add(prediction.timings, captured.arrived)
@@ -166,16 +166,16 @@ class Session:
 
     def reset(self) -> None:
         """Reset the stream before the next frame, which is due at once."""
-        self._begin(0)
+        self._start_epoch(0)
 
     def switch(self) -> ArtifactStream:
-        """Reset the stream of the next artifact, continue with it, and return it."""
-        self._begin(1)
+        """Make the next artifact the active one, with a stream that is reset, and return it."""
+        self._start_epoch(1)
         return self.artifact
 
-    def _begin(self, ahead: int) -> None:
+    def _start_epoch(self, artifacts_ahead: int) -> None:
         with self._lock:
-            self._index = (self._index + ahead) % len(self.artifacts)
+            self._index = (self._index + artifacts_ahead) % len(self.artifacts)
             self._epoch += 1
             self._pacer = self._new_pacer()
 
@@ -192,11 +192,11 @@ def open_session(
     smoothing: str | None = None,
     mask: Sequence[str] = (),
 ) -> Session:
-    """Load artifacts and make a session of them, ready for the first frame.
+    """Load artifacts and return a session of them, ready for the first frame.
 
     Args:
         files: the artifacts.
-        runtime: name of the runtime; None: by the file's name.
+        runtime: name of the runtime; None: chosen by the file's name.
         threads: threads of each runtime.
         smoothing: a name in ``SMOOTHINGS``; None: each artifact's own rule.
         mask: labels that are never shown.

@@ -1,15 +1,15 @@
 """Smoothing: turns the answers of single frames into the label that is shown and the events that are announced.
 
-    rule     the event rule in the artifact (``edgeshift.events.spotter``); its announcements are the events
+    rule     the event rule in the artifact (``edgeshift.events.spotter``), which announces the events
     mean     the label with the largest mean probability over the last frames
     jester   the rule of the online demo of TSM's authors on the Jester gestures
     none     each answer as it is
 
-Smoothing is not part of the model. For all but "rule", an event is announced when a gesture's label begins to be shown.
+Smoothing is not part of the model. Except with "rule", an event is announced when a gesture's label begins to be shown.
 
-The jester rule sums the logits of the last 12 frames and takes the largest sum. A masked label (rolling, turning or
-pulling, which are often confused) leaves the shown label as it is; "Doing other things" counts as "No gesture". A shown
-label stays for at least two frames, so that nothing flickers.
+The jester rule sums the logits of the last 12 frames and shows the label with the largest sum. If that label is masked
+(by default five gestures that are often confused), the shown label stays as it is. "Doing other things" counts as "No
+gesture". A shown label stays for at least two frames, so that labels do not flicker.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.events.spotter import DEFAULT_RULE, Detection, Logits, Spotter, no_gesture_index, probabilities
 
-#: Frames that "mean" averages if the artifact has no rule, and frames that "jester" sums.
+#: Number of frames that "mean" averages if the artifact has no rule, and number of frames that "jester" sums.
 MEAN_WINDOW, JESTER_WINDOW = 5, 12
 #: Seconds for which an announced label stays shown.
 HELD = 1.5
-#: Labels of the Jester data set that are not gestures, and labels that its demo masks.
+#: Labels of the Jester data set that are not gestures, and labels that the demo of TSM's authors masks.
 JESTER_IDLE = ("No gesture", "Doing other things")
 JESTER_MASK = (
     "Pulling Hand In",
@@ -47,9 +47,9 @@ class DisplayState(msgspec.Struct, frozen=True):
     Attributes:
         label: the shown label.
         score: its score, 0 to 1.
-        idle: whether the label is not a gesture.
-        announced: whether the label was announced and is still held.
-        event: the event that this frame announces; None: none.
+        idle: whether the label stands for no gesture.
+        announced: whether the label was announced, at most ``HELD`` seconds ago.
+        event: the event that this frame announces; None: no event.
     """
 
     label: str
@@ -60,7 +60,7 @@ class DisplayState(msgspec.Struct, frozen=True):
 
 
 class Smoother:
-    """The smoothing of one stream. When the stream is reset, it gets a new smoother.
+    """Smooths the answers of one stream. A stream that is reset gets a new smoother.
 
     Args:
         spec: description of the artifact.
@@ -71,24 +71,24 @@ class Smoother:
         self.labels, self.mask = spec.labels, mask
         idle = no_gesture_index(spec.rule or DEFAULT_RULE, spec.labels)
         self.idle = {spec.labels[idle]} if idle is not None else set(JESTER_IDLE) & set(spec.labels)
-        self.nothing = next(iter(sorted(self.idle, key=list(spec.labels).index)), NONE)
-        self.last = self.nothing
+        self.no_gesture = next(iter(sorted(self.idle, key=list(spec.labels).index)), NONE)
+        self.last = self.no_gesture
 
     def feed(self, logits: Logits, timestamp: float) -> DisplayState:
-        """Add the answer to one frame: its logits, [classes], and the frame's time in seconds."""
+        """Return what to show after one frame, from its logits, [classes], and its time in seconds."""
         raise NotImplementedError
 
     def show(self, label: str, score: float, timestamp: float) -> DisplayState:
-        """Return what is shown for a label. A gesture's label that was not shown before is an event."""
+        """Return what to show for a label. It is an event if it is a gesture and another label was shown before."""
         if label in self.mask:
-            label = self.nothing
-        idle = label in self.idle or label == self.nothing
+            label = self.no_gesture
+        idle = label in self.idle or label == self.no_gesture
         event = None if idle or label == self.last else Detection(label, score, timestamp)
         self.last = label
         return DisplayState(label, score, idle, not idle, event)
 
 
-def find_smoother(name: str | None, spec: StreamSpec, mask: Collection[str] = ()) -> Smoother:
+def make_smoother(name: str | None, spec: StreamSpec, mask: Collection[str] = ()) -> Smoother:
     """Return a new smoother.
 
     Args:
@@ -106,7 +106,7 @@ def find_smoother(name: str | None, spec: StreamSpec, mask: Collection[str] = ()
 
 
 class _Mean(Smoother):
-    """The largest mean probability over the last frames."""
+    """Shows the label with the largest mean probability over the last frames."""
 
     def __init__(self, spec: StreamSpec, mask: frozenset[str], window: int | None = None) -> None:
         super().__init__(spec, mask)
@@ -120,12 +120,12 @@ class _Mean(Smoother):
 
 
 class _Rule(Smoother):
-    """The artifact's event rule. Between announcements the label with the largest running mean is shown."""
+    """Announces events by the artifact's event rule. In between, shows the label with the largest running mean."""
 
     def __init__(self, spec: StreamSpec, mask: frozenset[str]) -> None:
         super().__init__(spec, mask)
         if spec.rule is None:
-            raise EdgeshiftError("the artifact has no event rule: use --smoothing mean, or jester")
+            raise EdgeshiftError("the artifact has no event rule: use --smoothing mean, jester or none")
         self._spotter = Spotter(spec.rule, spec.labels)
         self._held: Detection | None = None
 
@@ -142,13 +142,13 @@ class _Rule(Smoother):
 
 
 class _Jester(Smoother):
-    """The jester rule, which the module docstring describes."""
+    """Shows labels by the jester rule (see the module docstring)."""
 
     def __init__(self, spec: StreamSpec, mask: frozenset[str]) -> None:
         super().__init__(spec, mask or frozenset(JESTER_MASK))
         self._recent: deque[Logits] = deque(maxlen=JESTER_WINDOW)
-        # Two frames: the first gesture may be shown at once.
-        self._label, self._frames = self.nothing, 2
+        # The label for no gesture counts as shown for two frames already, so that the first gesture is shown at once.
+        self._label, self._frames = self.no_gesture, 2
 
     def feed(self, logits: Logits, timestamp: float) -> DisplayState:
         self._recent.append(np.asarray(logits, np.float64))
@@ -157,7 +157,7 @@ class _Jester(Smoother):
         if label in self.mask:
             label = self._label
         if label in self.idle:
-            label = self.nothing
+            label = self.no_gesture
         if label != self._label and self._frames >= 2:
             self._label, self._frames = label, 0
         self._frames += 1

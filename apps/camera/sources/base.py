@@ -1,4 +1,4 @@
-"""The interface of all sources, the meaning of ``--source``, and the options of a camera."""
+"""The interface of all sources, and the meaning of ``--source``, ``--capture``, ``--rotate`` and ``--mirror``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgeshift.video.fit import Frame, opencv
 DRAWN = "drawn"
 #: Prefixes of the addresses that FFmpeg opens.
 SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "tcp://", "udp://", "srt://")
-#: GStreamer pipelines of two boards' cameras, by name.
+#: GStreamer pipelines for the cameras of Jetson and Raspberry Pi, by the name that ``--source`` takes.
 PIPELINES = {
     "jetson-csi": "nvarguscamerasrc sensor-id={number} ! video/x-raw(memory:NVMM),width={width},height={height},"
     "framerate={fps}/1 ! nvvidconv ! video/x-raw,format=BGRx",
@@ -23,39 +23,40 @@ PIPELINES = {
 
 
 class Feed(Protocol):
-    """An open source. For one thread."""
+    """An open source. Use it from one thread."""
 
     def grab(self) -> float | None:
         """Wait for the next frame.
 
         Returns:
-            The frame's time in seconds: in the clip, or ``time.monotonic`` of a live source. None: there are no more.
+            The frame's time, seconds: from the start of a clip, or on ``time.monotonic`` for a live source. None: there
+            are no more frames.
 
         Raises:
-            VideoError: the source is broken.
+            VideoError: the source cannot be read any more.
         """
         ...
 
     def retrieve(self) -> Frame:
-        """Return the frame that ``grab`` found, uint8 [H, W, 3] RGB."""
+        """Return the frame that ``grab`` read, uint8 [H, W, 3] RGB."""
         ...
 
     def close(self) -> None:
-        """Close the source; closing twice does nothing."""
+        """Close the source. May be called twice."""
         ...
 
 
 class Source(Protocol):
-    """A source that can be opened, and opened again when it was lost."""
+    """A source of frames, which can be opened again after it was lost."""
 
     @property
     def name(self) -> str:
-        """The name for messages, without passwords."""
+        """The source's name in messages, without passwords."""
         ...
 
     @property
     def live(self) -> bool:
-        """Whether frames come in real time and without end; False: a clip."""
+        """Whether frames come in real time and without an end; False: a clip."""
         ...
 
     def open(self) -> Feed:
@@ -65,7 +66,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class CaptureRequest:
-    """The size and rate that a camera is asked for. It may give others.
+    """The frame size and rate that a camera is asked for. The camera may deliver others.
 
     Attributes:
         width: pixels.
@@ -79,30 +80,30 @@ class CaptureRequest:
 
     @classmethod
     def parse(cls, text: str) -> CaptureRequest:
-        """Read a request such as "640x480" or "640x480@30". Any other text is a VideoError."""
+        """Read a request such as "640x480" or "640x480@30". Raise a VideoError for text of another form."""
         match = re.fullmatch(r"(\d{2,4})x(\d{2,4})(?:@(\d{1,3}))?", text.strip())
         if not match or not all(int(part) for part in match.groups() if part):
-            raise VideoError(f"{text!r} is not a picture size with a rate: write it as in 640x480@30")
+            raise VideoError(f"{text!r} is not a frame size with a rate: write WIDTHxHEIGHT@FPS, such as 640x480@30")
         return cls(int(match[1]), int(match[2]), int(match[3] or cls.fps))
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """How frames are turned before anything else sees them.
+    """How frames are rotated and mirrored, before they are fitted or shown.
 
     Attributes:
-        mirror: swap left and right, after turning.
-        turn: degrees clockwise: 0, 90, 180 or 270.
+        mirror: swap left and right, after the rotation.
+        turn: clockwise rotation, degrees: 0, 90, 180 or 270.
     """
 
     mirror: bool = False
     turn: int = 0
 
     def __call__(self, frame: Frame) -> Frame:
-        """Return the turned frame; the same array if there is nothing to turn."""
+        """Return the rotated and mirrored frame; the same array if there is nothing to do."""
         if not self.turn and not self.mirror:
             return frame
-        cv2 = opencv("turning frames")
+        cv2 = opencv("rotating frames")
         if self.turn:
             code = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
             frame = cv2.rotate(frame, code[self.turn])
@@ -110,17 +111,17 @@ class Orientation:
 
 
 def find_source(text: str, request: CaptureRequest | None = None, *, fps: float | None = None) -> Source:
-    """Return the source that a text means. Nothing is opened yet.
+    """Return the source that the text of ``--source`` names, without opening it.
 
     Args:
         text: "drawn"; a camera's number or ``/dev/...``; an address (rtsp://, http://, tcp://, udp://, srt://); a
             GStreamer pipeline (with " ! "), ``jetson-csi``, ``jetson-csi:1`` or ``libcamera``; a video file or a
             folder of images.
-        request: the size and rate that a camera is asked for.
+        request: the frame size and rate that a camera is asked for; None: the defaults of ``CaptureRequest``.
         fps: frames per second of a folder of images; None: 25.
 
     Raises:
-        VideoError: the text names a board's camera with a number that it does not take.
+        VideoError: the text gives a number to ``libcamera``, which takes none.
     """
     from edgeshift.apps.camera.sources.clips import ClipSource, DrawnSource
     from edgeshift.apps.camera.sources.live import Address, Camera, Pipeline
@@ -133,7 +134,7 @@ def find_source(text: str, request: CaptureRequest | None = None, *, fps: float 
         return Camera(text, request)
     if name in PIPELINES and number and "{number}" not in PIPELINES[name]:
         raise VideoError(
-            f"{text}: {name} is the first camera and takes no number; name another one in your own pipeline, such as "
+            f"{text}: {name} is the first camera and takes no number; for another camera give a pipeline, such as "
             '"libcamerasrc camera-name=NAME ! video/x-raw,width=640,height=480"'
         )
     if name in PIPELINES and (not number or number.isdecimal()):

@@ -14,7 +14,7 @@ from edgeshift.errors import VideoError
 from edgeshift.video.decode import LazyFrame, lazy_frames
 from edgeshift.video.fit import Frame
 
-#: Longest seconds between drawn frames that are watched: a frame every 0.25 s would not look like video.
+#: Longest time between drawn frames that look like a video, seconds; an artifact's frame spacing may be longer.
 WATCHABLE = 1 / 8
 
 
@@ -38,7 +38,7 @@ class ClipSource:
         return str(self.path)
 
     def open(self) -> ClipFeed:
-        """Open the clip and decode its first frame, so that errors come now."""
+        """Open the clip and read its first frame, so that a clip without frames is an error here."""
         if not self.path.exists():
             raise VideoError(
                 f"{self.path} is no file, folder, camera number, /dev path, address or pipeline; {describe_cameras()}"
@@ -52,7 +52,7 @@ class DrawnSource:
 
     Attributes:
         spacing: frame spacing of the artifact, seconds; None: the spacing that edgeshift trains with.
-        watched: draw whole numbers of frames in each spacing, so that the stream can be watched.
+        watched: whether somebody watches the stream; then frames are also drawn between the due ones.
     """
 
     spacing: float | None = None
@@ -62,7 +62,7 @@ class DrawnSource:
     name = "drawn"
 
     def open(self) -> ClipFeed:
-        """Draw the stream."""
+        """Start the stream. Its frames are drawn one by one."""
         return ClipFeed(self._frames())
 
     def _frames(self) -> Generator[LazyFrame, None, None]:
@@ -71,29 +71,29 @@ class DrawnSource:
 
         spacing = self.spacing or SPACING
         if self.watched:
-            # A whole number of frames per spacing, so that one frame comes exactly when it is due.
+            # A whole number of frames per spacing, so that each due time has a frame.
             spacing /= max(1, round(spacing / WATCHABLE))
         for timed in demo_stream(spacing=spacing, size=240):
             yield LazyFrame(timed.timestamp, partial(np.asarray, timed.frame), 1 / spacing, 0)
 
 
 class ClipFeed:
-    """An open clip. Frames have their times in the clip."""
+    """An open clip. The time of a frame counts from the start of the clip."""
 
     def __init__(self, clip: Generator[LazyFrame, None, None]) -> None:
         self._clip = clip
         self._first: LazyFrame | None = next(self._clip)
-        self._grab = self._first
+        self._last = self._first
 
     def grab(self) -> float | None:
-        """Return the time of the next frame; None: the clip has ended."""
-        grab, self._first = self._first or next(self._clip, None), None
-        self._grab = grab or self._grab
-        return None if grab is None else grab.timestamp
+        """Return the time of the next frame, seconds; None: the clip has ended."""
+        frame, self._first = self._first or next(self._clip, None), None
+        self._last = frame or self._last
+        return None if frame is None else frame.timestamp
 
     def retrieve(self) -> Frame:
-        """Return the frame that ``grab`` found."""
-        return self._grab.retrieve()
+        """Return the frame that ``grab`` read, uint8 [H, W, 3] RGB."""
+        return self._last.retrieve()
 
     def close(self) -> None:
         """Close the file."""

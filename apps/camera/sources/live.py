@@ -1,4 +1,4 @@
-"""Live sources, which OpenCV reads: cameras, GStreamer pipelines and network streams. Also the list of cameras."""
+"""Live sources, which OpenCV reads: cameras, GStreamer pipelines and network streams. Also lists the cameras."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from edgeshift.errors import EdgeshiftError, VideoError, one_line
 from edgeshift.video.decode import MAX_SIDE
 from edgeshift.video.fit import Frame, opencv
 
-#: Seconds without a frame after which a camera counts as lost. OpenCV's own limit is 10 s, or none.
+#: Seconds without a frame after which a camera counts as lost. By default OpenCV waits for 10 s, or without a limit.
 TIMEOUT = 4
-#: Appended to a pipeline without a sink: OpenCV gets the newest frame only, in its own channel order.
+#: The sink for a pipeline without one. It keeps only the newest frame, and gives it in OpenCV's channel order.
 SINK = "videoconvert ! video/x-raw,format=BGR ! appsink drop=true max-buffers=1 sync=false"
 
 
@@ -28,7 +28,7 @@ class Camera:
 
     Attributes:
         name: its number, or a path below /dev. Paths in /dev/v4l/by-id stay the same after replugging.
-        request: the size and rate that it is asked for.
+        request: the frame size and rate that the camera is asked for.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Camera:
     live = True
 
     def open(self) -> LiveFeed:
-        """Open the camera and ask for the size and rate."""
+        """Open the camera and ask it for the frame size and rate."""
         cv2 = opencv("opening a camera")
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(TIMEOUT))
         device = int(self.name) if self.name.isdecimal() else os.path.realpath(self.name)
@@ -70,7 +70,7 @@ class Pipeline:
     live = True
 
     @property
-    def whole(self) -> str:
+    def with_sink(self) -> str:
         """The pipeline with its sink."""
         return self.pipeline if "appsink" in self.pipeline else f"{self.pipeline} ! {SINK}"
 
@@ -79,12 +79,12 @@ class Pipeline:
         cv2 = opencv("opening a pipeline")
         if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
             raise VideoError(
-                f"{self.name} needs GStreamer, but this OpenCV is built without it, as all of pip's are: install the "
-                "system's (apt install python3-opencv) and use an environment made with --system-site-packages; "
+                f"{self.name} needs GStreamer, which OpenCV from pip does not contain: install the system's OpenCV "
+                "(apt install python3-opencv), and use an environment made with --system-site-packages; "
                 f"{describe_cameras()}"
             )
-        failure = f"GStreamer cannot start {self.whole!r}: test the pipeline with gst-launch-1.0"
-        return LiveFeed(cv2, _open_capture(cv2, self.whole, cv2.CAP_GSTREAMER, failure), self.name)
+        failure = f"GStreamer cannot start {self.with_sink!r}: test the pipeline with gst-launch-1.0"
+        return LiveFeed(cv2, _open_capture(cv2, self.with_sink, cv2.CAP_GSTREAMER, failure), self.name)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Address:
         """The address without user name and password."""
         try:
             parts = urlsplit(self.address)
-        except ValueError:  # such as half an IPv6 address
+        except ValueError:  # for example an incomplete IPv6 address
             return self.address.partition("://")[0] + "://..."
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -113,29 +113,29 @@ class Address:
         cv2 = opencv("opening a stream")
         if not cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG):
             raise VideoError(
-                f"{self.name} needs FFmpeg, but this OpenCV is built without it: pip install opencv-python"
+                f"{self.name} needs FFmpeg, but this OpenCV was built without it: pip install opencv-python"
             )
         timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT * 1000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT * 1000]
-        failure = f"{self.name} did not answer with a video in {TIMEOUT} s: check the address"
+        failure = f"{self.name} did not answer with a video within {TIMEOUT} s: check the address"
         return LiveFeed(cv2, _open_capture(cv2, self.address, cv2.CAP_FFMPEG, failure, timeouts), self.name)
 
 
 class LiveFeed:
-    """An open ``cv2.VideoCapture``. The time of a frame is when it arrived."""
+    """An open ``cv2.VideoCapture``. The time of a frame is the time of its arrival."""
 
     def __init__(self, cv2: Any, capture: Any, name: str) -> None:
         self._cv2, self._capture, self._name = cv2, capture, name
 
     def grab(self) -> float | None:
-        """Wait for the next frame and return its time; None: the camera gives no more."""
+        """Wait for the next frame and return its time, ``time.monotonic``; None: there are no more frames."""
         return monotonic() if self._capture.grab() else None
 
     def retrieve(self) -> Frame:
-        """Return the frame, converted to RGB.
+        """Return the frame that ``grab`` read, uint8 [H, W, 3] RGB.
 
         Raises:
-            VideoError: this frame is damaged; the next one may be whole.
-            EdgeshiftError: the camera gives frames that edgeshift cannot use.
+            VideoError: this frame is damaged; the next one may be intact.
+            EdgeshiftError: edgeshift cannot use any frame of this camera, because of their type or size.
         """
         try:
             ok, image = self._capture.retrieve()
@@ -146,8 +146,9 @@ class LiveFeed:
         if image.dtype != "uint8" or max(image.shape[:2]) > MAX_SIDE or image.ndim not in (2, 3):
             # Not a VideoError: opening the camera again would not help.
             kind = f"{image.dtype} {list(image.shape)}"
-            raise EdgeshiftError(f"{self._name} gives frames of {kind}: ask for 8 bits or another size (--capture)")
-        grey = image.ndim == 2 or image.shape[2] == 1  # such as infrared cameras
+            limit = f"edgeshift takes uint8 frames of up to {MAX_SIDE} pixels per side"
+            raise EdgeshiftError(f"{self._name} gives frames of {kind}; {limit}: choose another size with --capture")
+        grey = image.ndim == 2 or image.shape[2] == 1  # for example from an infrared camera
         frame: Frame = self._cv2.cvtColor(image, self._cv2.COLOR_GRAY2RGB if grey else self._cv2.COLOR_BGR2RGB)
         return frame
 
@@ -157,10 +158,10 @@ class LiveFeed:
 
 
 def known_cameras(root: Path = Path("/")) -> list[tuple[str, str]]:
-    """Return path (such as ``/dev/video0``) and name of each video device of this machine, in the order of numbers.
+    """Return the path (such as ``/dev/video0``) and name of each video device of this machine, ordered by number.
 
-    Many cameras have a second device for metadata. It is listed too, because its name does not tell it apart.
-    ``root`` is the root of the file system; tests give another.
+    Many cameras have a second device for metadata. It is listed too, because both devices have the same name.
+    ``root`` is the root of the file system; tests pass another folder.
     """
     paths = [path for path in (root / "dev").glob("video*") if path.name[5:].isdecimal()]
     return [
@@ -170,7 +171,7 @@ def known_cameras(root: Path = Path("/")) -> list[tuple[str, str]]:
 
 
 def describe_cameras(root: Path = Path("/")) -> str:
-    """Return the cameras of this machine as the end of an error message."""
+    """Return a text that names the cameras of this machine, for the end of an error message."""
     if sys.platform != "linux":
         return "0 is the first camera"
     cameras = known_cameras(root)

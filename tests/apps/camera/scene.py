@@ -1,4 +1,4 @@
-"""Sources, windows and sessions without a camera, a screen or a runtime. The label of a frame is its colour."""
+"""Fake sources, windows and sessions, which need no camera, screen or runtime. The label of a frame is its colour."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class ColourExecutor(LeakyExecutor):
         return np.concatenate([colour / 32, np.full((1, 1), 2.0)], axis=1)
 
 
-def session(
+def make_session(
     count: int = 1, smoothing: str | None = "none", mask: Sequence[str] = (), seconds: float = 0.0, **changes: Any
 ) -> Session:
-    """A session of artifacts called 0.double, 1.double ..., whose steps take ``seconds``."""
+    """Return a session of ``count`` artifacts (0.double, 1.double, ...) whose steps take ``seconds`` each."""
     executor = type("TimedExecutor", (ColourExecutor,), {"seconds": seconds})
     loaded = model(stream_spec(**changes), executor)
     return Session([ArtifactStream(Path(f"{index}.double"), loaded, smoothing, mask) for index in range(count)])
 
 
 class FakeFeed:
-    """Frames of the given colours, one every ``interval`` seconds."""
+    """An open source with frames of the given colours, one every ``interval`` seconds."""
 
     def __init__(self, colours: Sequence[str], interval: float, live: bool) -> None:
         self.colours, self.interval, self.live = colours, interval, live
@@ -70,40 +70,40 @@ class FakeFeed:
 
 
 class FakeSource:
-    """Opens one list of colours after the other; None in place of a list: opening fails. Afterwards opening fails.
+    """A source whose first opening gives frames of the first list of colours, the second those of the second list...
 
-    ``change`` may replace methods of each feed when it is opened.
+    For None in place of a list, and after the last list, opening fails. ``change`` is called with each opened feed.
     """
 
     def __init__(
         self,
-        *takes: Sequence[str] | None,
+        *colours: Sequence[str] | None,
         interval: float = 0.01,
         live: bool = True,
         name: str = "fake",
         change: Callable[[FakeFeed], None] = lambda _: None,
     ) -> None:
-        self.takes, self.interval, self.live, self.name, self.change = deque(takes), interval, live, name, change
+        self.colours, self.interval, self.live, self.name, self.change = deque(colours), interval, live, name, change
         self.opened: list[FakeFeed] = []
         self.attempts = 0
 
     def open(self) -> FakeFeed:
         self.attempts += 1
-        take = self.takes.popleft() if self.takes else None
-        if take is None:
+        colours = self.colours.popleft() if self.colours else None
+        if colours is None:
             raise VideoError("the fake camera cannot be opened; cameras here: none")
-        self.opened.append(FakeFeed(take, self.interval, self.live))
+        self.opened.append(FakeFeed(colours, self.interval, self.live))
         self.change(self.opened[-1])
         return self.opened[-1]
 
 
-def clip(*colours: str, interval: float = 0.02) -> FakeSource:
-    """A source that ends, with a frame every ``interval`` seconds of its own clock."""
+def fake_clip(*colours: str, interval: float = 0.02) -> FakeSource:
+    """Return a clip with frames of the given colours, ``interval`` seconds apart by their timestamps."""
     return FakeSource(list(colours), interval=interval, live=False)
 
 
 class FakeWindow:
-    """Keeps the shown pictures, and returns each key after the given number of pictures."""
+    """Keeps the pictures that it is shown. ``keys``: {number of shown pictures: the key that is pressed then}."""
 
     screen_size = None
 
@@ -121,7 +121,7 @@ class FakeWindow:
 
 
 class EmittedEvents(list):  # type: ignore[type-arg]
-    """Collects (name, facts) of emitted events."""
+    """Collects emitted events as (name, details)."""
 
     def __call__(self, event: str, **facts: Any) -> None:
         self.append((event, facts))
@@ -131,34 +131,34 @@ class EmittedEvents(list):  # type: ignore[type-arg]
         return [name for name, _ in self]
 
 
-def app(
+def make_app(
     source: Any,
     *,
     form: str = "lines",
-    of: Session | None = None,
+    session: Session | None = None,
     window: Any = None,
     actions: Any = None,
     **settings: Any,
 ) -> App:
     journal = Journal(form, source.name)  # type: ignore[arg-type]
-    made = App(of or session(), source, journal, actions=actions, settings=Settings(**settings))
-    made.window = window
-    return made
+    camera_app = App(session or make_session(), source, journal, actions=actions, settings=Settings(**settings))
+    camera_app.window = window
+    return camera_app
 
 
-def run_until(made: App, condition: Callable[[], object]) -> Summary:
-    """Run an app until a condition is true."""
+def run_until(camera_app: App, condition: Callable[[], object]) -> Summary:
+    """Run the demo until a condition is true."""
 
     def wait() -> None:
-        until(condition)
-        made.stop()
+        wait_until(condition)
+        camera_app.stop()
 
     threading.Thread(target=wait, daemon=True).start()
-    return made.run()
+    return camera_app.run()
 
 
 def raise_error(error: Exception) -> Callable[..., Any]:
-    """A function that raises an error."""
+    """Return a function that raises an error."""
 
     def fail(*_: object) -> Any:
         raise error
@@ -166,11 +166,11 @@ def raise_error(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until another thread has made a condition true."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not happen"
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.002)
 
 

@@ -1,4 +1,4 @@
-"""Recorded videos are as long as the time that passed, complete or not there, and do not delay the caller."""
+"""Recorded videos last as long as the recording, are complete or do not exist, and do not delay the caller."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from scene import frame, until
+from scene import frame, wait_until
 
 from edgeshift.apps.camera.display.recorder import QUEUE_SIZE, Recorder
 from edgeshift.errors import EdgeshiftError
@@ -18,7 +18,7 @@ def test_a_picture_is_repeated_until_the_next_one(tmp_path, name):
     recorder = Recorder(tmp_path / name, 20.0, wait=True)
     for timestamp, colour in ((5.0, "red"), (5.5, "green"), (6.0, "blue")):
         recorder.add(frame(colour), timestamp)
-    assert not (tmp_path / name).exists()  # not before it is complete
+    assert not (tmp_path / name).exists()  # the file gets its name only when it is complete
     assert recorder.close()
     frames = list(read_video(tmp_path / name))
     assert len(frames) == 21 and probe(tmp_path / name).fps == pytest.approx(20)
@@ -54,19 +54,19 @@ def test_the_canvas_may_change_after_it_was_added(tmp_path):
 def test_pictures_are_left_out_for_a_slow_encoder_but_the_video_keeps_its_length(tmp_path, monkeypatch):
     import edgeshift.apps.camera.display.recorder as module
 
-    gate, real = threading.Event(), module.write_video
+    may_encode, real = threading.Event(), module.write_video
 
-    def slow(path, frames, fps):
-        gate.wait(10)
+    def slow_write(path, frames, fps):
+        may_encode.wait(10)
         real(path, frames, fps)
 
-    monkeypatch.setattr(module, "write_video", slow)
+    monkeypatch.setattr(module, "write_video", slow_write)
     recorder = Recorder(tmp_path / "out.mp4", 10.0)
     for index in range(40):
         recorder.add(frame("red"), index / 10)
     assert recorder.left_out == 40 - QUEUE_SIZE
-    gate.set()
-    until(lambda: recorder._queue.empty())
+    may_encode.set()
+    wait_until(lambda: recorder._queue.empty())
     recorder.add(frame("blue"), 4.0)
     assert recorder.close()
     assert len(list(read_video(tmp_path / "out.mp4"))) == 41
@@ -75,7 +75,7 @@ def test_pictures_are_left_out_for_a_slow_encoder_but_the_video_keeps_its_length
 def test_a_video_that_cannot_be_written_is_an_error_and_leaves_no_file(tmp_path):
     recorder = Recorder(tmp_path / "out.mp4", 10.0)
     recorder.add(np.zeros((31, 33, 3), np.uint8), 0.0)  # odd sides
-    until(lambda: recorder._error is not None)
+    wait_until(lambda: recorder._error is not None)
     with pytest.raises(EdgeshiftError, match="even sides"):
         recorder.add(np.zeros((31, 33, 3), np.uint8), 1.0)
     with pytest.raises(EdgeshiftError, match="even sides"):
@@ -83,7 +83,7 @@ def test_a_video_that_cannot_be_written_is_an_error_and_leaves_no_file(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_picture_there_is_no_video(tmp_path):
+def test_without_a_picture_no_video_is_written(tmp_path):
     recorder = Recorder(tmp_path / "out.mp4", 10.0)
     assert not recorder.close()
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The picture: parts that do not overlap, text inside its rectangle, and only changes are drawn again."""
+"""The picture: its parts do not overlap, text stays inside its rectangle, and only changed parts are drawn again."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_picture_is_not_larger_than_the_screen():
 
 
 @pytest.mark.parametrize("size", [(100, 100), (319, 400), (5000, 400)])
-def test_sizes_out_of_range(size):
+def test_a_size_out_of_range_is_an_error(size):
     with pytest.raises(EdgeshiftError, match="out of range: give 320x240"):
         lay_out((640, 480), size)
 
@@ -96,13 +96,13 @@ def test_long_labels_are_wrapped_if_that_makes_them_larger():
 def test_the_frame_is_drawn_unchanged_or_mirrored():
     layout = lay_out((640, 480))
     picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    place = layout.video.rows, layout.video.columns
-    assert np.array_equal(View(layout, ["red"]).draw(picture, 0.0, Panel())[place], picture)
-    assert np.array_equal(View(layout, ["red"], mirror=True).draw(picture, 0.0, Panel())[place], picture[:, ::-1])
+    video = layout.video.rows, layout.video.columns
+    assert np.array_equal(View(layout, ["red"]).draw(picture, 0.0, Panel())[video], picture)
+    assert np.array_equal(View(layout, ["red"], mirror=True).draw(picture, 0.0, Panel())[video], picture[:, ::-1])
 
 
 def test_a_frame_of_another_shape_is_not_stretched():
-    """A camera may come back with frames of another shape."""
+    """A camera that was lost may come back with frames of another shape."""
     view = View(lay_out((640, 480)), ["red"])
     box = view.layout.video
     drawn = view.draw(np.full((640, 480, 3), 255, np.uint8), 0.0, Panel())[box.rows, box.columns]
@@ -137,7 +137,7 @@ def test_the_bar_is_as_long_as_the_score():
     assert lengths[1] == pytest.approx(lengths[2] / 2, abs=2)
 
 
-def test_the_history_moves_with_time_and_forgets():
+def test_the_history_moves_with_time_and_drops_old_labels():
     history, box = History(["none", "red", "blue"]), Box(0, 0, 1000, 20)
     canvas = np.zeros((20, 1000, 3), np.uint8)
     for index in range(9):
@@ -155,7 +155,7 @@ def test_the_history_moves_with_time_and_forgets():
 
 
 def test_the_history_is_empty_between_two_streams():
-    """After a pause or a lost camera, the strip is empty from the last answer to the first one of the new stream."""
+    """The strip is empty from the last answer before a pause or a lost camera to the first one of the new stream."""
     history, box = History(["none", "red"]), Box(0, 0, 1000, 20)
     for timestamp, epoch in ((0.0, 0), (1.0, 0), (5.0, 1), (6.0, 1)):
         history.add(answer("red", timestamp, epoch=epoch))
@@ -165,7 +165,7 @@ def test_the_history_is_empty_between_two_streams():
     assert red[410:490].all() and not red[510:890].any() and red[910:990].all()
 
 
-def test_only_changes_are_drawn_again(monkeypatch):
+def test_only_changed_parts_are_drawn_again(monkeypatch):
     calls = []
     real = view_module.write
     monkeypatch.setattr(view_module, "write", lambda *a, **k: (calls.append(a[2]), real(*a, **k)))

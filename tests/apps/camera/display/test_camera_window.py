@@ -12,31 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeshift.apps.camera.display.window import KINDS, OpenCvWindow, TkWindow, _letter, open_window, why_no_screen
+from edgeshift.apps.camera.display.window import KINDS, OpenCvWindow, TkWindow, _key_name, open_window, why_no_screen
 from edgeshift.errors import EdgeshiftError
 from edgeshift.video.clips import write_video
 
 
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory):
-    """A virtual screen of 800x480 and the folder that its pixels are in."""
+    """The name of a virtual X display of 800x480, and the file that holds its pixels."""
     if shutil.which("Xvfb") is None:
         pytest.skip("Xvfb is not installed: no screen to draw on")
     folder = tmp_path_factory.mktemp("screen")
     read, write = os.pipe()
-    command = [
-        "Xvfb",
-        "-displayfd",
-        str(write),
-        "-screen",
-        "0",
-        "800x480x24",
-        "-fbdir",
-        str(folder),
-        "-nolisten",
-        "tcp",
-    ]
-    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    options = ["-displayfd", str(write), "-screen", "0", "800x480x24", "-fbdir", str(folder), "-nolisten", "tcp"]
+    server = subprocess.Popen(["Xvfb", *options], pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     with os.fdopen(read) as answer:
         number = answer.readline().strip()
@@ -49,7 +38,7 @@ def screen(tmp_path_factory):
 
 
 def pixels(path: Path):
-    """What is on the screen: uint8 [480, 800, 3] RGB, out of an X window dump."""
+    """Return the pixels of the screen, uint8 [480, 800, 3] RGB, from an X window dump."""
     data = path.read_bytes()
     header = int.from_bytes(data[:4], "big")
     colours = int.from_bytes(data[76:80], "big")
@@ -58,7 +47,7 @@ def pixels(path: Path):
     return rows[:, : 800 * 4].reshape(480, 800, 4)[..., 2::-1]
 
 
-#: The demo as a user starts it, with a stand-in for the artifact, so that no runtime is needed.
+#: Starts the demo as a user does, but with a test double as the artifact, so that no runtime is needed.
 DEMO = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -70,25 +59,16 @@ main(sys.argv[2:])
 """
 
 
-def test_the_demo_is_really_on_the_screen(screen, tmp_path):
+def test_the_screen_shows_the_demo(screen, tmp_path):
     """The screen shows the clip, which has a blue and a red half, and white letters beside or below it."""
     display, path = screen
     half = np.zeros((240, 320, 3), np.uint8)
     half[:, :160], half[:, 160:] = (0, 0, 200), (200, 0, 0)
     write_video(tmp_path / "clip.mp4", [half] * 100, 10)
-    command = [
-        "demo",
-        "a.tflite",
-        "--source",
-        tmp_path / "clip.mp4",
-        "--repeat",
-        "--seconds",
-        "120",
-        "--size",
-        "800x480",
-    ]
+    source = str(tmp_path / "clip.mp4")
+    command = ["demo", "a.tflite", "--source", source, "--repeat", "--seconds", "120", "--size", "800x480"]
     demo = subprocess.Popen(
-        [sys.executable, "-c", DEMO, str(Path(__file__).parents[3]), *map(str, command)],
+        [sys.executable, "-c", DEMO, str(Path(__file__).parents[3]), *command],
         env={**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -97,8 +77,8 @@ def test_the_demo_is_really_on_the_screen(screen, tmp_path):
     )
     try:
         end = time.monotonic() + 60
-        found = (0, 0, 0)
-        while time.monotonic() < end and min(found) < 1000:
+        counts = (0, 0, 0)
+        while time.monotonic() < end and min(counts) < 1000:
             if demo.poll() is not None:
                 error = demo.stderr.read()
                 if "no window can be opened" in error:
@@ -108,9 +88,9 @@ def test_the_demo_is_really_on_the_screen(screen, tmp_path):
             blue = (shown[..., 2] > 150) & (shown[..., 0] < 60) & (shown[..., 1] < 60)
             red = (shown[..., 0] > 150) & (shown[..., 2] < 60) & (shown[..., 1] < 60)
             letters = (shown > 200).all(2)
-            found = (int(blue.sum()) // 20, int(red.sum()) // 20, int(letters.sum()))
+            counts = (int(blue.sum()) // 20, int(red.sum()) // 20, int(letters.sum()))
             time.sleep(0.2)
-        assert min(found) >= 1000, found
+        assert min(counts) >= 1000, counts
         # The clip is not mirrored: blue is to the left of red.
         assert np.nonzero(blue)[1].mean() < np.nonzero(red)[1].mean()
     finally:
@@ -148,12 +128,12 @@ def has_tk() -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_picture_is_really_on_the_screen(screen, kind):
+def test_the_screen_shows_the_picture_of_each_kind_of_window(screen, kind):
     display, path = screen
     if kind == "tk" and not has_tk():
         pytest.skip("tkinter is not installed")
     environ = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
-    shower = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", SHOW, kind, "plain"],
         env=environ,
         stdout=subprocess.PIPE,
@@ -163,8 +143,8 @@ def test_the_picture_is_really_on_the_screen(screen, kind):
     try:
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            if shower.poll() is not None:
-                error = shower.stderr.read()
+            if process.poll() is not None:
+                error = process.stderr.read()
                 if kind == "opencv" and "has no window" in error:
                     pytest.skip("this OpenCV has no window")
                 pytest.fail(error)
@@ -173,27 +153,27 @@ def test_the_picture_is_really_on_the_screen(screen, kind):
                 break
             time.sleep(0.1)
         assert orange.sum() == pytest.approx(200 * 240, rel=0.1)
-        assert shower.stdout.readline().strip() == ("(800, 480)" if kind == "tk" else "None")
+        assert process.stdout.readline().strip() == ("(800, 480)" if kind == "tk" else "None")
         if shutil.which("xdotool"):
             subprocess.run(["xdotool", "mousemove", "100", "100", "key", "m"], env=environ, check=True)
-            assert shower.stdout.readline().strip() == "m"
+            assert process.stdout.readline().strip() == "m"
     finally:
-        shower.kill()
-        shower.communicate()
+        process.kill()
+        process.communicate()
 
 
-def test_the_default_window_is_opencvs_or_else_tkinters(screen, monkeypatch):
+def test_the_default_window_is_opencvs_or_if_there_is_none_tkinters(screen, monkeypatch):
     if not has_tk():
         pytest.skip("tkinter is not installed")
     monkeypatch.setenv("DISPLAY", screen[0])
     try:
         OpenCvWindow(False).close()
-        wanted: type = OpenCvWindow
+        expected: type = OpenCvWindow
     except Exception as error:
         assert "has no window" in str(error)
-        wanted = TkWindow
+        expected = TkWindow
     window = open_window()
-    assert type(window) is wanted
+    assert type(window) is expected
     window.show(np.zeros((48, 64, 3), np.uint8))
     assert window.key() is None
     window.close()
@@ -208,11 +188,11 @@ def test_without_a_screen_the_error_says_what_to_do(monkeypatch):
 
 
 @pytest.mark.parametrize("display", [":4321", "127.0.0.1:99", "nonsense", ":1;rm", "localhost:"])
-def test_a_screen_that_does_not_answer(display):
+def test_a_display_that_does_not_answer_is_the_reason_for_no_window(display):
     assert why_no_screen({"DISPLAY": display}) == f"the display {display!r} does not answer"
 
 
-def test_a_screen_that_answers(screen, tmp_path):
+def test_a_display_that_answers_can_have_a_window(screen, tmp_path):
     assert why_no_screen({"DISPLAY": screen[0]}) is None
     assert why_no_screen({"DISPLAY": f"{screen[0]}.0"}) is None
     (tmp_path / "wayland-0").touch()
@@ -241,10 +221,10 @@ def test_if_no_window_works_the_error_says_what_to_install(screen, monkeypatch):
         (ord("s") | 0x100000, "s"),  # Num Lock
         (27, "q"),
         (9 | 0x100000, "tab"),
-        (0xFF51, None),  # the arrow to the left, whose last byte is a Q
+        (0xFF51, None),  # left arrow; its lowest byte is the code of "Q"
         (0xFF52 | 0x100000, None),
         (0xFFE1, None),  # Shift alone
     ],
 )
-def test_codes_of_keys(code, key):
-    assert _letter(code) == key
+def test_key_codes_of_opencv_become_keys(code, key):
+    assert _key_name(code) == key

@@ -1,55 +1,55 @@
-"""Whether a frame is due is decided once; resets; what a run counts."""
+"""The session decides which frames are due, feeds them and resets the stream; a run is counted and timed."""
 
 from __future__ import annotations
 
 import pytest
-from scene import frame, session
+from scene import frame, make_session
 
 from edgeshift.apps.camera.engine.counters import Rate, StepCounter
 from edgeshift.stream import Timings
 
 
-def fed(of, colours, spacing=1 / 30):
-    """The answers to frames of the given colours, None for those that were not due."""
-    captured = [of.capture(frame(colour), index * spacing) for index, colour in enumerate(colours)]
-    return [of.step(one) if one.fitted is not None else None for one in captured]
+def run_frames(session, colours, spacing=1 / 30):
+    """Return the answers to frames of the given colours; None for each frame that was not due."""
+    frames = [session.capture(frame(colour), index * spacing) for index, colour in enumerate(colours)]
+    return [session.step(captured) if captured.fitted is not None else None for captured in frames]
 
 
-def test_frames_are_due_at_the_trained_spacing():
-    answers = fed(session(frame_spacing=0.1), ["red"] * 15 + ["blue"] * 15)
+def test_frames_are_due_at_the_frame_spacing():
+    answers = run_frames(make_session(frame_spacing=0.1), ["red"] * 15 + ["blue"] * 15)
     assert [index for index, answer in enumerate(answers) if answer] == list(range(0, 30, 3))
     assert [answer.prediction.label for answer in answers if answer] == ["red"] * 5 + ["blue"] * 5
 
 
-def test_every_frame_is_due_if_the_spacing_is_unknown():
-    assert all(fed(session(frame_spacing=None), ["red"] * 5))
+def test_every_frame_is_due_if_the_frame_spacing_is_unknown():
+    assert all(run_frames(make_session(frame_spacing=None), ["red"] * 5))
 
 
-def test_a_fitted_frame_is_answered_as_the_stream_answers_the_frame_itself():
-    of = session(smoothing="mean")
-    stream = of.artifact.model.stream()
-    for colour, answer in zip(["red", "red", "blue"], fed(of, ["red", "red", "blue"]), strict=True):
+def test_a_captured_frame_gives_the_logits_that_the_stream_gives_for_the_frame():
+    session = make_session(smoothing="mean")
+    stream = session.artifact.model.stream()
+    for colour, answer in zip(["red", "red", "blue"], run_frames(session, ["red", "red", "blue"]), strict=True):
         assert list(answer.prediction.logits) == list(stream.step(frame(colour)).logits)
 
 
 def test_a_reset_makes_the_next_frame_due_and_resets_stream_and_smoothing():
-    of = session(frame_spacing=1.0, smoothing="mean")
-    first = fed(of, ["red"] * 2)
-    of.reset()
-    again = fed(of, ["red"] * 2)
+    session = make_session(frame_spacing=1.0, smoothing="mean")
+    first = run_frames(session, ["red"] * 2)
+    session.reset()
+    again = run_frames(session, ["red"] * 2)
     assert [answer is not None for answer in first + again] == [True, False, True, False]
     assert again[0].epoch == first[0].epoch + 1
     assert (again[0].shown, list(again[0].prediction.logits)) == (first[0].shown, list(first[0].prediction.logits))
 
 
-def test_a_switch_feeds_the_next_artifact_and_frames_captured_before_it_the_old_one():
-    of = session(2)
-    before = of.capture(frame("red"), 0.0)
-    assert of.switch() is of.artifacts[1]
-    after = of.capture(frame("blue"), 0.1)
-    assert of.step(before).prediction.label == "red" and of.step(after).prediction.label == "blue"
-    assert [steps.count for steps in of.counters.steps] == [1, 1] and of.counters.fed == 2
-    assert of.switch() is of.artifacts[0]
+def test_after_a_switch_new_frames_are_fed_to_the_next_artifact_and_earlier_ones_to_the_old_one():
+    session = make_session(2)
+    before = session.capture(frame("red"), 0.0)
+    assert session.switch() is session.artifacts[1]
+    after = session.capture(frame("blue"), 0.1)
+    assert session.step(before).prediction.label == "red" and session.step(after).prediction.label == "blue"
+    assert [steps.count for steps in session.counters.steps] == [1, 1] and session.counters.fed == 2
+    assert session.switch() is session.artifacts[0]
 
 
 def test_a_rate_is_measured_over_the_last_events_and_reset_when_the_clock_jumps_back():
@@ -65,7 +65,7 @@ def test_a_rate_is_measured_over_the_last_events_and_reset_when_the_clock_jumps_
     assert rate.hertz == pytest.approx(50.0)
 
 
-def test_percentiles_of_steps_need_enough_of_them_and_cover_the_last_ones():
+def test_percentiles_cover_the_last_steps_and_are_none_for_too_few_steps():
     steps = StepCounter()
     assert steps.milliseconds() == {phase: {"p50": None, "p90": None} for phase in ("pre", "infer", "post")}
     for index in range(200):

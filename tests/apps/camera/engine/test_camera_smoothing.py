@@ -1,4 +1,4 @@
-"""Smoothing: the artifact's event rule, a running mean, the rule of the Jester demo, none; and masked labels."""
+"""Smoothing by the artifact's event rule, a running mean, the rule of the Jester demo, or not at all; masked labels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from doubles import LABELS, stream_spec, tensor
 from scene import RULE
 
-from edgeshift.apps.camera.engine.smoothing import HELD, JESTER_MASK, Smoother, find_smoother
+from edgeshift.apps.camera.engine.smoothing import HELD, JESTER_MASK, Smoother, make_smoother
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.spotter import Spotter
 from edgeshift.models.config import ModelConfig
@@ -21,7 +21,7 @@ def jester_smoother() -> Smoother:
         output=tensor("logits", 1, len(JESTER)),
         model=ModelConfig("tsm", "mobilenet_v2", len(JESTER), size=64),
     )
-    return find_smoother("jester", spec)
+    return make_smoother("jester", spec)
 
 
 def logits(label: str, labels=LABELS, height: float = 8.0):
@@ -38,27 +38,27 @@ def events(states):
     return [state.event.label for state in states if state.event is not None]
 
 
-def test_none_announces_each_change_to_a_gesture():
-    states = feed(find_smoother("none", stream_spec()), ["none", "red", "red", "none", "red", "blue"])
+def test_smoothing_none_announces_each_change_to_a_gesture():
+    states = feed(make_smoother("none", stream_spec()), ["none", "red", "red", "none", "red", "blue"])
     assert [state.label for state in states] == ["none", "red", "red", "none", "red", "blue"]
     assert events(states) == ["red", "red", "blue"]
     assert states[0].idle and not states[1].idle and states[1].score > 0.99
     assert states[5].event is not None and states[5].event.timestamp == 1.25
 
 
-def test_mean_does_not_follow_a_single_frame():
+def test_smoothing_mean_ignores_a_single_deviating_frame():
     names = ["none"] * 5 + ["red"] + ["none"] * 5 + ["blue"] * 5
-    states = feed(find_smoother("mean", stream_spec()), names)
+    states = feed(make_smoother("mean", stream_spec()), names)
     assert events(states) == ["blue"]
-    # A window of five frames: the third blue one is the majority.
+    # The window has five frames, so blue has the majority from its third frame on.
     assert [state.label for state in states[11:14]] == ["none", "none", "blue"]
     assert states[13].score == pytest.approx(0.6, abs=0.01)
 
 
-def test_rule_announces_what_the_spotter_announces_and_keeps_it_shown_for_a_while():
+def test_smoothing_rule_announces_the_detections_of_the_spotter_and_shows_them_for_a_while():
     spec = stream_spec(rule=RULE)
     names = ["none"] * 3 + ["red"] * 4 + ["none"] * 20 + ["green"] * 2 + ["none"]
-    states = feed(find_smoother(None, spec), names)
+    states = feed(make_smoother(None, spec), names)
     spotter = Spotter(RULE, LABELS)
     wanted = [spotter.feed(logits(name), index * 0.25) for index, name in enumerate(names)]
     assert [state.event for state in states] == wanted and events(states) == ["red", "green"]
@@ -69,16 +69,16 @@ def test_rule_announces_what_the_spotter_announces_and_keeps_it_shown_for_a_whil
     assert states[first - 1].label in ("none", "red") and not states[first - 1].announced
 
 
-def test_the_default_is_the_artifacts_rule_or_else_the_mean():
-    assert type(find_smoother(None, stream_spec())) is type(find_smoother("mean", stream_spec()))
+def test_without_a_rule_in_the_artifact_mean_is_the_default_and_rule_is_an_error():
+    assert type(make_smoother(None, stream_spec())) is type(make_smoother("mean", stream_spec()))
     with pytest.raises(EdgeshiftError, match=r"has no event rule: use --smoothing mean"):
-        find_smoother("rule", stream_spec())
+        make_smoother("rule", stream_spec())
     with pytest.raises(EdgeshiftError, match="unknown smoothing 'jestr'; did you mean jester"):
-        find_smoother("jestr", stream_spec())
-    feed(find_smoother("none", stream_spec(), ["label of another artifact"]), ["red"])
+        make_smoother("jestr", stream_spec())
+    feed(make_smoother("none", stream_spec(), ["label of another artifact"]), ["red"])
 
 
-def test_jester_sums_logits_and_shows_a_label_for_two_frames_at_least():
+def test_smoothing_jester_sums_logits_and_shows_a_label_for_at_least_two_frames():
     smoother = jester_smoother()
     # The first gesture is shown at once. The logits grow, so that each sum is largest for the newest label.
     rows = [("Swiping Left", 1), ("Thumb Up", 10), ("Swiping Left", 100), ("Thumb Up", 1000), ("Thumb Up", 1)]
@@ -87,14 +87,14 @@ def test_jester_sums_logits_and_shows_a_label_for_two_frames_at_least():
     assert events(states) == ["Swiping Left", "Thumb Up"]
 
 
-def test_jester_is_the_mean_of_twelve():
+def test_smoothing_jester_covers_twelve_frames():
     smoother = jester_smoother()
     states = feed(smoother, ["Swiping Left"] * 12 + ["Thumb Up"] * 12, JESTER)
-    # Six of twelve are a tie, and the first label wins it.
+    # At six of twelve frames the two labels are tied, and the one with the lower index is shown.
     assert [state.label for state in states].index("Thumb Up") == 12 + 6
 
 
-def test_jester_treats_both_idle_labels_alike_and_masks_labels_that_are_often_confused():
+def test_smoothing_jester_treats_both_idle_labels_alike_and_masks_labels_that_are_often_confused():
     states = feed(jester_smoother(), ["Doing other things"] * 3, JESTER)
     assert [state.label for state in states] == ["Doing other things"] * 3 and not events(states)
     assert all(state.idle for state in states)
@@ -108,7 +108,7 @@ def test_jester_treats_both_idle_labels_alike_and_masks_labels_that_are_often_co
 
 @pytest.mark.parametrize("name", ["none", "mean", "rule", "jester"])
 def test_a_masked_label_is_never_shown_nor_announced(name):
-    smoother = find_smoother(name, stream_spec(rule=RULE), ["red"])
+    smoother = make_smoother(name, stream_spec(rule=RULE), ["red"])
     states = feed(smoother, ["none"] * 4 + ["red"] * 8 + ["none"] * 8 + ["blue"] * 8)
     assert events(states) == ["blue"]
     assert "red" not in {state.label for state in states}

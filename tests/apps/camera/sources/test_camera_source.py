@@ -1,4 +1,4 @@
-"""The meanings of --source, and the errors of sources that cannot be opened."""
+"""The sources that --source can name, and the errors of sources that cannot be opened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 import cv2
 import numpy as np
 import pytest
-from scene import EmittedEvents, frame, session, until
+from scene import EmittedEvents, frame, make_session, wait_until
 
 from edgeshift.apps.camera.engine.grabber import Grabber
 from edgeshift.apps.camera.engine.slot import FrameSlot
@@ -48,7 +48,7 @@ from edgeshift.video.clips import write_video
         ("frames", ClipSource, False),
     ],
 )
-def test_the_meaning_of_a_source(text, kind, live):
+def test_the_text_of_source_selects_the_kind_of_source(text, kind, live):
     source = find_source(text)
     assert type(source) is kind and source.live == live
 
@@ -56,22 +56,22 @@ def test_the_meaning_of_a_source(text, kind, live):
 def test_named_pipelines_contain_the_capture_request_and_end_in_a_sink():
     pipeline = find_source("jetson-csi:1", CaptureRequest(1280, 720, 60))
     assert isinstance(pipeline, Pipeline)
-    assert "sensor-id=1" in pipeline.whole and "width=1280,height=720" in pipeline.whole
-    assert "framerate=60/1" in pipeline.whole and pipeline.whole.count("appsink") == 1
-    assert pipeline.whole.endswith("appsink drop=true max-buffers=1 sync=false")
-    own = Pipeline("own", "videotestsrc ! appsink name=mine")
-    assert own.whole == own.pipeline
+    assert "sensor-id=1" in pipeline.with_sink and "width=1280,height=720" in pipeline.with_sink
+    assert "framerate=60/1" in pipeline.with_sink and pipeline.with_sink.count("appsink") == 1
+    assert pipeline.with_sink.endswith("appsink drop=true max-buffers=1 sync=false")
+    with_own_sink = Pipeline("own", "videotestsrc ! appsink name=mine")
+    assert with_own_sink.with_sink == with_own_sink.pipeline
 
 
 @pytest.mark.parametrize("text", ["640", "640x", "0x480", "640x480@", "640x480@0", "99999x480", "640 x 480"])
-def test_capture_requests(text):
+def test_a_capture_request_is_read_or_refused_with_an_example(text):
     with pytest.raises(VideoError, match="640x480@30"):
         CaptureRequest.parse(text)
     assert CaptureRequest.parse("1280x720@60") == CaptureRequest(1280, 720, 60)
     assert CaptureRequest.parse("320x240") == CaptureRequest(320, 240, 30)
 
 
-def test_the_list_of_cameras(tmp_path):
+def test_cameras_are_listed_by_number_with_printable_names(tmp_path):
     for name, label in (("video10", "Rear\x1b[31m\n"), ("video2", "HD Webcam\n"), ("video3", None)):
         (tmp_path / "dev").mkdir(exist_ok=True)
         (tmp_path / "dev" / name).touch()
@@ -117,7 +117,7 @@ def test_the_error_of_an_address_hides_its_password():
     assert "secret" not in str(caught.value)
 
 
-def test_orientation():
+def test_frames_are_rotated_clockwise_and_then_mirrored():
     picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
     assert Orientation()(picture) is picture
     assert np.array_equal(Orientation(mirror=True)(picture), picture[:, ::-1])
@@ -126,7 +126,7 @@ def test_orientation():
     assert np.array_equal(Orientation(True, 90)(picture), np.rot90(picture, -1)[:, ::-1])
 
 
-def test_watched_drawn_frames_come_when_they_are_due_and_in_between(monkeypatch):
+def test_a_watched_drawn_stream_has_frames_at_the_due_times_and_in_between(monkeypatch):
     monkeypatch.setattr(drawn, "demo_stream", partial(drawn.demo_stream, "left 1, away 0.5"))
     feed = DrawnSource(0.4, watched=True).open()
     times = [feed.grab() for _ in range(9)]
@@ -134,7 +134,7 @@ def test_watched_drawn_frames_come_when_they_are_due_and_in_between(monkeypatch)
     assert feed.retrieve().shape == (240, 240, 3)
 
 
-def test_a_clip_gives_its_times_and_pixels(tmp_path):
+def test_a_clip_gives_the_times_and_pixels_of_its_frames(tmp_path):
     path = tmp_path / "clip.mp4"
     write_video(path, [frame("red")] * 3 + [frame("blue")] * 3, 20)
     feed = ClipSource(path).open()
@@ -154,7 +154,7 @@ def test_a_damaged_clip_is_an_error_when_it_is_opened(tmp_path):
         ClipSource(tmp_path / "broken.mp4").open()
 
 
-def test_grey_and_unusable_frames_of_a_camera():
+def test_grey_frames_of_a_camera_become_rgb_and_unusable_ones_are_errors():
     class Capture:
         def __init__(self, image):
             self.image = image
@@ -162,21 +162,21 @@ def test_grey_and_unusable_frames_of_a_camera():
         def retrieve(self):
             return self.image is not None, self.image
 
-    def taken(image):
+    def retrieved(image):
         return LiveFeed(cv2, Capture(image), "odd").retrieve()
 
-    assert taken(np.full((4, 6), 7, np.uint8)).tolist() == np.full((4, 6, 3), 7).tolist()
+    assert retrieved(np.full((4, 6), 7, np.uint8)).tolist() == np.full((4, 6, 3), 7).tolist()
     bgr = np.zeros((4, 6, 3), np.uint8)
     bgr[..., 0] = 9
-    assert (taken(bgr)[..., 2] == 9).all()
+    assert (retrieved(bgr)[..., 2] == 9).all()
     for bad in (None, np.zeros((0, 6, 3), np.uint8), np.zeros((4, 6), np.uint16), np.zeros((1, 9000, 3), np.uint8)):
         with pytest.raises(EdgeshiftError, match=r"^odd") as caught:
-            taken(bad)
-        # A VideoError: the next frame may be whole. Another error: no frame of this camera can be used.
+            retrieved(bad)
+        # A VideoError means that the next frame may be intact. Another error means that no frame can be used.
         assert isinstance(caught.value, VideoError) == (bad is None or not bad.size)
 
 
-def test_the_error_of_half_an_address_is_one_line():
+def test_the_error_of_an_incomplete_address_is_one_line():
     with pytest.raises(VideoError, match=r"^rtsp://\.\.\. did not answer .*camera"):
         find_source("rtsp://[fe80").open()
 
@@ -187,7 +187,7 @@ def test_a_camera_that_takes_no_number_is_an_error_with_a_remedy():
     assert "sensor-id=1" in find_source("jetson-csi:1").pipeline  # type: ignore[attr-defined]
 
 
-class Pictures(http.server.BaseHTTPRequestHandler):
+class PictureHandler(http.server.BaseHTTPRequestHandler):
     """Motion JPEG, as network cameras send it."""
 
     def log_message(self, *_: object) -> None:
@@ -215,20 +215,20 @@ class NetworkCamera(http.server.ThreadingHTTPServer):
 
 
 def network_camera(port: int = 0) -> NetworkCamera:
-    server = NetworkCamera(("127.0.0.1", port), Pictures)
+    server = NetworkCamera(("127.0.0.1", port), PictureHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
 
 @pytest.mark.slow
-def test_a_network_camera_that_goes_and_comes_back():
-    """A real stream over HTTP. Its server stops, and comes back at the same address."""
+def test_a_network_camera_is_opened_again_when_its_server_has_restarted():
+    """The stream is a real one over HTTP. Its server stops, and starts again at the same address."""
     server = network_camera()
     port = server.server_address[1]
     source = Address(f"http://127.0.0.1:{port}/live.mjpg")
-    of, events = session(), EmittedEvents()
-    slot = FrameSlot(of.counters)
-    grabber = Grabber(source, of, slot, Orientation(), events, False)
+    session, events = make_session(), EmittedEvents()
+    slot = FrameSlot(session.counters)
+    grabber = Grabber(source, session, slot, Orientation(), events, False)
     grabber.start()
     try:
         captured = slot.take(30)
@@ -237,13 +237,13 @@ def test_a_network_camera_that_goes_and_comes_back():
         server.over = True
         server.shutdown()
         server.server_close()
-        until(lambda: events.names == ["lost"] and of.counters.camera_lost)
+        wait_until(lambda: events.names == ["lost"] and session.counters.camera_lost)
         server = network_camera(port)
-        until(lambda: events.names == ["lost", "back"])
-        until(lambda: (captured := slot.take(1)) is not None and captured.epoch == 1)
+        wait_until(lambda: events.names == ["lost", "back"])
+        wait_until(lambda: (captured := slot.take(1)) is not None and captured.epoch == 1)
     finally:
         grabber.stop()
         server.over = True
         server.shutdown()
         server.server_close()
-    assert not of.counters.camera_lost
+    assert not session.counters.camera_lost

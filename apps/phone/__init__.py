@@ -1,6 +1,6 @@
 """Run, show and time an artifact in a phone's browser, with nothing installed on the phone.
 
-A server on this machine gives the phone a page and the artifact. The page runs the artifact and sends messages back:
+A server on this machine sends a page and the artifact to the phone. The page runs the artifact and sends messages back:
 
     plan = TimingPlan(steps=128, seconds=10.0, repeats=3)
     job = PageJob(file="gestures.tflite", modes={"quick": plan}, mode="quick")

@@ -1,4 +1,4 @@
-"""A self-signed certificate for HTTPS, without which browsers give a page no camera."""
+"""Makes a self-signed certificate for HTTPS, because browsers let only pages that come over HTTPS use a camera."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 from edgeshift.errors import missing
 
-#: Days for which a certificate is valid. It starts one day early, because clocks of phones may be wrong.
+#: Days for which a certificate is valid from now. It is also valid for the day before, because clocks may be wrong.
 DAYS = 7
 
 
 def make_context(address: str) -> tuple[ssl.SSLContext, str]:
     """Return an SSL context with a new key and certificate for one IP address.
 
-    Python's ``ssl`` reads keys from files only. The file is readable by this user alone and is deleted at once.
+    Python's ``ssl`` reads keys from files only. Only this user can read the temporary file, and it is deleted at once.
 
     Returns:
-        the context, and the SHA-256 fingerprint of the certificate in the form that browsers show.
+        The context, and the SHA-256 fingerprint of the certificate in the form that browsers show.
 
     Raises:
         RuntimeMissingError: the package "cryptography" is not installed.

@@ -1,4 +1,4 @@
-"""The files that the server gives to a phone. They are read into memory before the first request."""
+"""The files that the server sends to a phone. They are read into memory before the first request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgeshift.errors import EdgeshiftError
 #: Folder into which `make phone` builds the page.
 BUILT = Path(__file__).parent / "built"
 PAGE = "index.html"
-#: Content types by the end of a file's name. Other files in the folder are not served.
+#: Content types by the suffix of a file's name. Files with another suffix are not served.
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -41,7 +41,7 @@ def page_files(built: Path | None = None) -> dict[str, ServedFile]:
     """Return the files of the page and of its runtime, {path below the token: file}. The page itself has the path "".
 
     Args:
-        built: folder of the built page; None: where `make phone` builds it.
+        built: folder of the built page; None: the folder into which `make phone` builds it.
 
     Raises:
         EdgeshiftError: the page was not built.
@@ -71,7 +71,7 @@ def all_files(
         **msgspec.to_builtins(job),
         "frames": {"name": frames.name, "count": count, "width": width, "height": height},
     }
-    # The fastest compression, because the frames are sent only once.
+    # Level 1 compresses fastest, and the frames are sent only once.
     pixels = gzip.compress(frames.pixels.tobytes(), compresslevel=1, mtime=0)
     return {
         **page_files(built),

@@ -1,7 +1,7 @@
 """Answers one HTTP request of a phone.
 
-Anybody in the network can send a request. Without the token in its path a request gets nothing, and with the token
-it gets only the files in the server's list.
+Anybody in the network can send a request. A request without the token in its path is answered with "Not Found". With
+the token, a request can get the files in the server's list and send messages, and nothing else.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 #: Time limits, seconds: between two bytes, for a whole request, and for sending a whole answer.
 SILENCE, REQUEST, ANSWER = 20.0, 60.0, 300.0
 HEADERS = {
-    # Scripts come from this server only. WebAssembly may be compiled, and text may not be run as a script. Workers
-    # and their runtime come from blobs, because they must start even after this server has stopped.
+    # Scripts come from this server only. They may compile WebAssembly, but may not run text with "eval". Workers and
+    # their runtime come from blobs, because they must start even after this server has stopped.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self' blob:; "
         "worker-src blob:; img-src data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
-    # The next two isolate the page, which lets its threads share memory.
+    # The next two headers isolate the page; browsers let only isolated pages share memory between threads.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -41,7 +41,7 @@ HEADERS = {
 
 
 class RequestHandler(BaseHTTPRequestHandler):
-    """Gives files to GET requests and takes messages from POST requests."""
+    """Answers GET requests with files, and accepts messages in POST requests."""
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "edgeshift", ""
@@ -61,7 +61,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         super().handle_one_request()
 
     def do_GET(self) -> None:
-        """Send a file; or nothing for the path "alive", by which the page shows that it is still open."""
+        """Send a file. The answer to "alive" is empty: the page requests it to show that it is still open."""
         name = self._authorized_path()
         if name is None:
             return
@@ -77,7 +77,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, data, file.type, compressed=compressed)
 
     def do_POST(self) -> None:
-        """Check one message of the page and pass it on."""
+        """Check one message of the page, and put it into the server's queue."""
         name = self._authorized_path()
         if name is None:
             return None
@@ -93,7 +93,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         except EdgeshiftError as error:
             return self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         if not self.server.is_current(message):
-            return self._refuse(HTTPStatus.CONFLICT, "the page was opened again; only the newest one can send results")
+            return self._refuse(HTTPStatus.CONFLICT, "only the page that was opened last can send messages")
         if isinstance(message, Finished):  # This message stops the server, so the answer is sent first.
             self._answer(HTTPStatus.NO_CONTENT)
             self.server.messages.put(message)
@@ -103,7 +103,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         return None
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer a request that the standard library refuses, without its details."""
+        """Answer a request that the standard library refuses, without the library's details."""
         self._refuse(HTTPStatus(code))
 
     def log_message(self, format: str, *args: object) -> None:
@@ -121,7 +121,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         return name
 
     def _refusal(self, name: str, length: str) -> HTTPStatus | None:
-        """Return the reason not to read the body of a POST request; None: read it."""
+        """Return the status with which a POST request is refused before its body is read; None: it is accepted."""
         if name != "post":
             return HTTPStatus.NOT_FOUND
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit() and len(length) < 12):
@@ -133,7 +133,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         return None if self.server.count_upload(int(length)) else HTTPStatus.TOO_MANY_REQUESTS
 
     def _refuse(self, status: HTTPStatus, reason: str = "") -> None:
-        # The rest of the request is not read, and must not be taken for the next request.
+        # The body of the request was not read. It would be read as the next request if the connection stayed open.
         self.close_connection = True
         self._answer(status, (reason or status.phrase).encode(), "text/plain; charset=utf-8")
 

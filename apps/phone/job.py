@@ -1,4 +1,4 @@
-"""What the page is to do: the artifact that it runs, the measurements that it offers, the frames for timing."""
+"""What the server sends to the page: the artifact, the measurements to offer, and the frames for timing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError
 
 Accelerator = Literal["cpu", "webgpu"]
-#: Most bytes of frames that are sent to a phone; 16 frames of 1280x960 fit.
+#: Most bytes of frames that are sent to a phone, enough for 16 frames of 1280x960.
 MAX_FRAMES = 64 << 20
 
 
@@ -22,11 +22,11 @@ class TimingPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How long one measurement lasts.
 
     Attributes:
-        steps: the least number of steps in a repeat.
-        seconds: the least duration of a repeat.
+        steps: least number of steps in a repeat.
+        seconds: least duration of a repeat, seconds.
         repeats: number of repeats; each runs in a fresh web worker.
         fps: frame rate of the camera that mode "paced" simulates; None in other modes.
-        minutes: duration of mode "sustained"; None in other modes.
+        minutes: duration of a repeat in mode "sustained", minutes; None in other modes.
     """
 
     steps: int
@@ -41,9 +41,9 @@ class PageJob(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         file: name of the artifact, which the page shows.
-        modes: the measurements that the page offers, by mode name.
-        mode: the mode that the page measures without a tap, before it finishes; None: the user chooses.
-        accelerator, threads: what the graph runs on until the user chooses another.
+        modes: the measurements that the page offers, by name of the mode.
+        mode: the mode that the page measures at once, before it stops the server; None: the user chooses.
+        accelerator, threads: what runs the graph until the user chooses another backend.
 
     Raises:
         EdgeshiftError: there are no modes, or ``mode`` is not one of them.
@@ -61,14 +61,14 @@ class PageJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimingFrames(msgspec.Struct, frozen=True):
-    """The frames that are timed.
+    """The frames for timing.
 
     Attributes:
         name: where the frames come from, for example "drawn".
         pixels: uint8 [N, H, W, 3], RGB.
 
     Raises:
-        EdgeshiftError: an array of another type or shape, or more than ``MAX_FRAMES`` bytes.
+        EdgeshiftError: the array has another type or shape, or more than ``MAX_FRAMES`` bytes.
     """
 
     name: str
@@ -99,7 +99,7 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
         SpecError: the description is not valid.
     """
     spec = read_artifact(path).spec
-    command = f"edgeshift convert {spec.model.name} --target tflite --float-boundary"
+    command = f"convert with edgeshift convert {spec.model.name} --target tflite --float-boundary"
     if path.suffix.lower() != ".tflite" or spec.target != "tflite":
         raise ArtifactError(f"{path}: browsers run .tflite files, and this artifact is for {spec.target}: {command}")
     for tensor in (spec.input, spec.output, *spec.states):

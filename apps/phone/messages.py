@@ -3,7 +3,7 @@
     PageOpened        the page was opened; sent first       RepeatMeasured   one repeat, with all its samples
     SelfCheckResult   the self-check ran                    MinuteMeasured   a minute of a sustained run ended
     GestureDetected   the event rule announced a gesture    ErrorReported    something failed on the phone
-    CameraStopped     the camera was stopped                Finished         the user or the measurement is finished
+    CameraStopped     the camera was stopped                Finished         the server can stop
 
 ``ServerStopped`` is not a message. It is the last event that ``serve`` yields.
 """
@@ -19,7 +19,7 @@ from edgeshift._system.text import PRINTABLE_PATTERN, printable
 from edgeshift.apps.phone.job import Accelerator
 from edgeshift.errors import EdgeshiftError, one_line
 
-#: Most bytes of one message. 400,000 steps with four times each have about ten million.
+#: Most bytes of one message. A repeat with 400,000 samples of each phase has about ten million.
 MAX_UPLOAD = 16 << 20
 #: Most samples of one phase in one repeat.
 MAX_SAMPLES = 400_000
@@ -52,10 +52,11 @@ class PageOpened(Message, frozen=True, kw_only=True, tag="page_opened"):
 
     Attributes:
         agent: the browser's user agent string.
-        model, architecture, platform: of the phone; None: the browser does not tell.
-        cores: logical processors.
-        memory: GiB, rounded by the browser; None: the browser does not tell.
-        isolated: the page is cross-origin isolated, so that threads can share memory.
+        model: model of the phone; None: the browser does not report it.
+        architecture, platform: processor architecture and operating system; None: the browser does not report them.
+        cores: number of logical processors.
+        memory: memory of the phone, GiB, rounded by the browser; None: the browser does not report it.
+        isolated: whether the page is cross-origin isolated, so that threads can share memory.
         gpu: the GPU's name in WebGPU; None: there is no WebGPU.
     """
 
@@ -76,7 +77,7 @@ class SelfCheckResult(Message, frozen=True, kw_only=True, tag="self_check"):
         accelerator, threads, runtime: what ran the graph.
         error: largest difference from an expected logit.
         tolerance: largest difference that is allowed.
-        repeatable: two passes over the frames gave equal logits.
+        repeatable: whether two passes over the frames gave equal logits.
         logits: the logits of each frame; empty if the check failed.
     """
 
@@ -90,7 +91,7 @@ class SelfCheckResult(Message, frozen=True, kw_only=True, tag="self_check"):
 
     @property
     def ok(self) -> bool:
-        """True if the phone computes the expected logits."""
+        """Whether the phone computes the expected logits."""
         return self.repeatable and self.error <= self.tolerance
 
 
@@ -106,8 +107,8 @@ class CameraStopped(Message, frozen=True, kw_only=True, tag="camera_stopped"):
     """The camera was stopped.
 
     Attributes:
-        steps: frames that were run.
-        seconds: how long the camera ran.
+        steps: number of frames that were fed.
+        seconds: time for which the camera ran, seconds.
         grab, pre, infer, post, end_to_end: medians of the last hundred steps, microseconds; None: too few steps.
     """
 
@@ -124,8 +125,8 @@ class MinutePoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One minute of a sustained run.
 
     Attributes:
-        minute: its index, from 0.
-        steps: steps in this minute.
+        minute: index of the minute, from 0.
+        steps: number of steps in this minute.
         p50, p90: percentiles of the end-to-end time, seconds; None: too few steps.
     """
 
@@ -150,21 +151,22 @@ class RepeatMeasured(Message, frozen=True, kw_only=True, tag="repeat"):
         run: a random number that all repeats of one measurement share.
         repeat: index of the repeat, from 0.
         mode: name of the timing mode.
-        accelerator, threads, runtime: what ran the graph, which may be less than what was requested.
-        precision: arithmetic on WebGPU; None on the CPU.
+        accelerator, threads, runtime: what really ran the graph; it may not be what was requested.
+        precision: precision of the arithmetic on WebGPU; None on the CPU.
         start: time to start the runtime, seconds.
         load: time from the graph in memory to a stream that is ready, seconds.
         first: time of the first step, seconds.
-        warmup: steps before timing.
-        warm: the median step time settled before timing.
-        checked: the self-check passed; None: the artifact has none.
+        warmup: number of steps before timing.
+        warm: whether the median step time settled before timing.
+        checked: whether the self-check passed; None: the artifact has no self-check.
         pre, infer, post, end_to_end: times of the timed steps, in order, microseconds.
-        every: one of this many steps is kept in the samples; 1: all steps.
-        steps: steps that were timed.
-        seconds: duration of the timed loop.
-        clock: smallest step of the browser's clock, microseconds.
-        offered, missed: frames of the simulated camera, and those without an answer in time; None unless paced.
-        minutes: the points of a sustained run.
+        every: the samples contain one of this many steps; 1: all steps.
+        steps: number of steps that were timed.
+        seconds: duration of the timed loop, seconds.
+        clock: resolution of the browser's clock, microseconds.
+        offered, missed: in mode "paced", number of frames of the simulated camera, and number of those that were not
+            answered before the next one came; None in other modes.
+        minutes: the minutes of a sustained run.
     """
 
     run: RunNumber
@@ -203,7 +205,7 @@ class RepeatMeasured(Message, frozen=True, kw_only=True, tag="repeat"):
 
 
 class ErrorReported(Message, frozen=True, kw_only=True, tag="error"):
-    """Something failed on the phone; ``message`` says what, in one line."""
+    """Something failed on the phone; ``message`` describes it in one line."""
 
     message: Text
 

@@ -28,17 +28,17 @@ UPLOADS, UPLOADED = 5000, 256 << 20
 
 
 class PhoneServer(ThreadingHTTPServer):
-    """Serves a list of files and puts the page's messages into the queue ``messages``.
+    """Serves a list of files, and puts the page's messages into the queue ``messages``.
 
     Args:
         address: host and port; port 0 takes a free one.
         token: the secret with which every path must begin.
         files: {path below the token: file}.
-        context: for HTTPS; None: plain HTTP.
+        context: SSL context for HTTPS; None: plain HTTP.
     """
 
     daemon_threads = True
-    # A connection that hangs must not keep the command from ending.
+    # Do not wait at the end for connections that hang.
     block_on_close = False
 
     def __init__(
@@ -63,7 +63,7 @@ class PhoneServer(ThreadingHTTPServer):
         return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Start a thread for the connection, or close it if there are too many connections."""
+        """Start a thread for the connection. If there are too many connections, close it instead."""
         if not self._free_connections.acquire(blocking=False):
             self.shutdown_request(request)
             return
@@ -100,7 +100,7 @@ class PhoneServer(ThreadingHTTPServer):
         """Ignore broken connections. Every phone breaks one off when it shows its certificate warning."""
 
     def set_deadline(self, connection: socket.socket, seconds: float) -> None:
-        """Let a connection last for this many seconds from now."""
+        """Set the time after which a connection is closed, in seconds from now."""
         with self._lock:
             self._deadlines[connection] = monotonic() + seconds
 
@@ -109,7 +109,7 @@ class PhoneServer(ThreadingHTTPServer):
         self.last_used = monotonic()
 
     def count_upload(self, size: int) -> bool:
-        """Count a message of ``size`` bytes. Return False if there were too many messages or bytes."""
+        """Count a message of ``size`` bytes. Return False if there have been too many messages or bytes."""
         with self._lock:
             self._upload_count += 1
             self._upload_bytes += size

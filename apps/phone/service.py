@@ -1,4 +1,4 @@
-"""Serves one artifact to one phone and yields what the phone sends."""
+"""Serves one artifact to one phone, and yields the messages that the phone sends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgeshift.apps.phone.messages import Finished, PhoneEvent, ServerStopped
 from edgeshift.apps.phone.server import PhoneServer
 from edgeshift.errors import DeviceError
 
-#: An address that belongs to nobody (RFC 5737). The route to it shows which address this machine uses.
+#: An address that is reserved for documentation (RFC 5737). Its route shows which own address this machine would use.
 UNUSED_ADDRESS = ("192.0.2.1", 9)
 LOOPBACK = "127.0.0.1"
 #: Seconds between two checks whether a page is still open.
@@ -31,9 +31,9 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a phone reaches the server.
 
     Attributes:
-        localhost: use plain HTTP, for this machine only or for a phone on a USB cable (`adb reverse`).
-        host: this machine's IP address in the local network; None: the address that it sends from.
-        port: 0 takes a free port.
+        localhost: use plain HTTP, for a browser on this machine or for a phone on a USB cable (`adb reverse`).
+        host: this machine's IPv4 address in the phone's network; None: the address from which it sends.
+        port: port of the server; 0 takes a free one.
         idle: seconds without a request after which the server stops.
     """
 
@@ -44,10 +44,10 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the page is.
+    """The address of the page.
 
     Attributes:
-        url: address with the token.
+        url: URL of the page, with the token.
         port: port of the server.
         fingerprint: SHA-256 fingerprint of the certificate; None: plain HTTP.
     """
@@ -65,25 +65,25 @@ def serve(
     ready: Callable[[PageAddress], None] = lambda address: None,
     built: Path | None = None,
 ) -> Generator[PhoneEvent, None, None]:
-    """Serve the page until it is finished, or until no request has come for ``options.idle`` seconds.
+    """Serve the page until it sends ``Finished``, or until no request has come for ``options.idle`` seconds.
 
     Closing the generator stops the server as well.
 
     Args:
         artifact: the result of ``read_phone_artifact``.
         job: the settings of the page.
-        frames: the frames that are timed.
+        frames: the frames for timing.
         options: how the phone reaches the server; None: over the local network.
-        ready: called once, when the server listens.
-        built: folder of the built page; None: where `make phone` builds it.
+        ready: called with the page's address when the server has started.
+        built: folder of the built page; None: the folder into which `make phone` builds it.
 
     Yields:
-        the messages of the page in order, and ``ServerStopped`` as the last one.
+        The messages of the page in order, and ``ServerStopped`` as the last event.
 
     Raises:
         EdgeshiftError: the page was not built.
         RuntimeMissingError: the package "cryptography" is not installed.
-        DeviceError: this machine does not have the address, or the port is taken.
+        DeviceError: this machine is in no network, the address is not its IPv4 address, or the port is taken.
     """
     options = options or ServerOptions()
     files = all_files(artifact, job, frames, built)
@@ -97,7 +97,7 @@ def serve(
             f"cannot serve at {host}, port {options.port}: {error}; choose others with --host and --port"
         ) from error
     port = int(server.server_address[1])
-    # The name "localhost", because browsers trust it without HTTPS.
+    # The URL has the name "localhost" instead of 127.0.0.1, because browsers trust the name without HTTPS.
     url = f"http://localhost:{port}/{token}/" if options.localhost else f"https://{host}:{port}/{token}/"
     thread = threading.Thread(target=server.serve_forever, name="phone", daemon=True)
     thread.start()
@@ -112,7 +112,7 @@ def serve(
 
 
 def local_address() -> str:
-    """Return this machine's address in the local network. Nothing is sent to find it.
+    """Return this machine's address in the local network, without sending anything.
 
     Raises:
         DeviceError: this machine is not in a network.

@@ -1,5 +1,5 @@
-// Builds the page as it ships, with LiteRT's files beside it; large files are compressed, as the server sends them.
-// With `--mode python-copies` it builds the code that exists in Python as well, as one module for the tests.
+// Builds the page, with LiteRT's files beside it. Scripts, styles and LiteRT's files are compressed once, here, because
+// the server sends them compressed. `--mode python-copies` builds the code that also exists in Python, for the tests.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -25,7 +25,7 @@ const page: UserConfig = {
   worker: { format: "iife", rollupOptions: { output: { entryFileNames: "page/[name].js" } } },
   plugins: [
     {
-      name: "ship",
+      name: "copy-and-compress",
       closeBundle() {
         mkdirSync(join(OUT, "litert"), { recursive: true });
         for (const file of readdirSync(LITERT)) compress(join(LITERT, file), join(OUT, "litert", file));

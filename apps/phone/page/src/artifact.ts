@@ -1,4 +1,4 @@
-/** Reads an artifact: the graph, and after it a zip archive (`edgeshift/artifact/zip_trailer.py`). */
+/** Reads an artifact: the graph, then a zip archive (`edgeshift/artifact/zip_trailer.py`) with the description. */
 import { readSpec, type Spec } from "./spec";
 
 export interface Artifact {
@@ -8,12 +8,12 @@ export interface Artifact {
 }
 
 const SPEC = "edgeshift/spec.json";
-/** Bytes of the zip's comment, which is a hash in hexadecimal, and of the end record before it. */
+/** Bytes of the zip archive's comment, which is a SHA-256 hash in hexadecimal, and of the end record before it. */
 const [HASH, END_RECORD] = [64, 22];
 const END_MAGIC = 0x06054b50;
 const [STORED, DEFLATED] = [0, 8];
 
-/** Read an artifact and check its hash. */
+/** Read an artifact. Throws an error if its hash is wrong, or if its description is missing or not of this graph. */
 export async function readArtifact(data: Uint8Array<ArrayBuffer>): Promise<Artifact> {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const end = data.length - HASH - END_RECORD;

@@ -1,7 +1,7 @@
-/** What the browser tells about the phone: the fields of `PageOpened` in `messages.py`. */
+/** Describes the phone, as far as its browser reports it: the fields of `PageOpened` in `messages.py`. */
 import { oneLine } from "./one-line";
 
-/** Parts of the browser's API that TypeScript does not know. */
+/** Parts of the browser's API that TypeScript's types lack. */
 interface NavigatorExtras {
   deviceMemory?: number;
   userAgentData?: { platform?: string; getHighEntropyValues(names: string[]): Promise<Record<string, string> | null> };

@@ -1,4 +1,4 @@
-/** The tab "Camera": runs the camera's frames, and shows labels, detections and times. */
+/** The tab "Camera": feeds the camera's frames to the network, and shows labels, detections and times. */
 import { Camera } from "./camera";
 import { element, errorText, newElement, showList, showStatus } from "./dom";
 import type { GraphWorker } from "./graph-worker";
@@ -10,10 +10,10 @@ import { Spotter } from "./spotter";
 import type { Prediction } from "./stream";
 import { keepAwake } from "./wake-lock";
 
-/** Steps over which medians are shown; detections that are listed; seconds for which the newest one stays bright. */
+/** Number of steps that medians cover; most detections in the list; seconds for which the newest one stays bright. */
 const [MEDIAN_STEPS, LISTED, BRIGHT] = [100, 30, 4];
 const PHASES = { grab: "camera", pre: "pre", infer: "infer", post: "post", end_to_end: "end to end" };
-const ENDED = "the camera ended: another app may use it, or its permission was withdrawn; start it again";
+const ENDED = "the camera ended: another app may be using it, or its permission was withdrawn; start it again";
 
 type CameraTimes = Record<keyof typeof PHASES, number[]>;
 
@@ -123,7 +123,7 @@ export class CameraTab {
     await this.stop(message, true);
   }
 
-  /** Show that the labels on the page are not current. */
+  /** Show a text in place of the current label, and dim the last detection, because it is not current. */
   private dim(text: string): void {
     element("current-label").textContent = text;
     element<HTMLMeterElement>("score").value = 0;
@@ -147,7 +147,7 @@ export class CameraTab {
     element("mirror-button").setAttribute("aria-pressed", String(mirrored));
   }
 
-  /** Process a frame of the camera if it is due. Frames that come during a step are skipped. */
+  /** Feed a frame of the camera if it is due. Frames that come during a step are skipped. */
   private async process(timestamp: number): Promise<void> {
     if (this.state !== "on") return;
     if (timestamp > this.lastDetection + BRIGHT) element("detected").classList.add("past");

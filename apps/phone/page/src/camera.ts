@@ -1,7 +1,7 @@
-/** The phone's camera: its frames as they come, and their pixels. */
+/** Opens the phone's camera, reports each new frame, and reads its pixels. */
 import type { FrameSpec } from "./spec";
 
-/** Ratio of width to height that is used of an upright picture. */
+/** Aspect ratio (width / height) to which an upright picture is cut. */
 const WIDE = 4 / 3;
 
 export class Camera {
@@ -9,7 +9,7 @@ export class Camera {
   private readonly canvas = document.createElement("canvas");
   private readonly context = this.canvas.getContext("2d", { willReadFrequently: true })!;
   private callback = 0;
-  /** Counts starts and stops. A camera that opens after it was stopped is released. */
+  /** Counts starts and stops. A camera that opens only after it was stopped is released. */
   private generation = 0;
   facing: "user" | "environment" = "user";
   mirrored = false;
@@ -59,7 +59,7 @@ export class Camera {
     return true;
   }
 
-  /** Play again after a pause, in which browsers stop videos. */
+  /** Play the video again after a pause, because browsers may have stopped it. */
   resume(): void {
     void this.video.play().catch(() => undefined);
   }
@@ -91,8 +91,8 @@ export class Camera {
   }
 
   /**
-   * Return the part of the picture that the network sees. A network that squashes frames was trained on wide pictures:
-   * of an upright picture it sees the middle, in the shape of a picture that is held sideways.
+   * Return the part of the picture that the network gets, in pixels. A network that squashes frames was trained on wide
+   * pictures, so an upright picture is cut to its middle, with the aspect ratio of a phone that is held sideways.
    */
   private region() {
     const { videoWidth: width, videoHeight } = this.video;

@@ -1,4 +1,4 @@
-/** The tab "Self-check": compares the logits on this phone with those that the artifact expects. */
+/** The tab "Self-check": compares the logits that this phone computes with the expected ones in the artifact. */
 import { element, errorText, showList, showStatus } from "./dom";
 import { post } from "./server";
 import type { Session } from "./session";
@@ -27,7 +27,7 @@ export class CheckTab {
       ]);
       showStatus(ok ? "The self-check passed." : "The self-check FAILED: do not trust the labels.", !ok);
       const { accelerator, threads, runtime } = session.loaded;
-      // JSON has no NaN and no infinity. A very large error stands for them, and logits are sent only if they are good.
+      // JSON has no NaN and no infinity: a large error stands for them, and logits are sent only if the check passed.
       const values = { error: Number.isFinite(error) ? error : 1e9, logits: ok ? logits : [] };
       await post("self_check", { accelerator, threads, runtime, tolerance, repeatable, ...values });
       return ok;

@@ -1,4 +1,4 @@
-/** The elements of the page, by their ids. Only text is written into them, never markup. */
+/** Finds and fills the elements of the page. Only text is written into them, never markup. */
 import { oneLine } from "./one-line";
 
 export function element<T extends HTMLElement>(id: string): T {
@@ -6,10 +6,10 @@ export function element<T extends HTMLElement>(id: string): T {
 }
 
 export function newElement(tag: string, content: string | HTMLElement[], className = ""): HTMLElement {
-  const made = document.createElement(tag);
-  made.append(...(typeof content === "string" ? [content] : content));
-  made.className = className;
-  return made;
+  const created = document.createElement(tag);
+  created.append(...(typeof content === "string" ? [content] : content));
+  created.className = className;
+  return created;
 }
 
 /** Show one line about what the page is doing. */
@@ -26,7 +26,7 @@ export function errorText(error: unknown): string {
   return oneLine(error.message);
 }
 
-/** A row of a list, and the class by which its value is highlighted. */
+/** A row of a list. The CSS class highlights the value. */
 export type ListRow = [name: string, value: string, className?: "good" | "bad" | "big" | ""];
 
 export function showList(id: string, rows: ListRow[]): void {
@@ -35,7 +35,7 @@ export function showList(id: string, rows: ListRow[]): void {
   );
 }
 
-/** Show a table; no rows remove it. */
+/** Show a table, or remove it if there are no rows. */
 export function showTable(id: string, heading: string[], rows: string[][]): void {
   const row = (tag: string, cells: string[]) => newElement("tr", cells.map((cell) => newElement(tag, cell)));
   const table = newElement("table", [row("th", heading), ...rows.map((cells) => row("td", cells))]);

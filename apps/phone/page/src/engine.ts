@@ -10,7 +10,7 @@ export interface Backend {
   threads: number;
 }
 
-/** A build of the runtime, and the blob URLs of its script, which its threads load, and of its WebAssembly. */
+/** A build of the runtime: its name, and blob URLs of its script (which threads load again) and of its WebAssembly. */
 export interface Runtime {
   build: string;
   script: string;
@@ -33,12 +33,12 @@ export async function canUseThreads(): Promise<boolean> {
 
 /** Start the runtime in this worker. A worker can do this once. */
 export async function startRuntime(runtime: Runtime, accelerator: Backend["accelerator"]): Promise<void> {
-  // LiteRT opens the GPU wherever it can, which would disturb measurements of the CPU.
+  // LiteRT opens the GPU if it finds one, even to run on the CPU. This would disturb measurements of the CPU.
   if (accelerator === "cpu") Object.defineProperty(navigator, "gpu", { value: undefined });
   Object.assign(globalThis, {
     // The runtime's threads load its script again, from this address.
     Module: { mainScriptUrlOrBlob: runtime.script, locateFile: () => runtime.binary },
-    // The script is a part of this worker (`graph-worker.ts`), and the page's policy lets the worker import nothing.
+    // `graph-worker.ts` puts the script into this worker, because the page's policy forbids workers to import scripts.
     importScripts: () => undefined,
   });
   await loadLiteRt(`${runtime.build}.js`);
@@ -54,7 +54,7 @@ export class Engine {
     private readonly spec: Spec,
     /** What runs the graph. LiteRT falls back to the CPU if WebGPU lacks an operator. */
     readonly accelerator: Backend["accelerator"],
-    /** Arithmetic on WebGPU; null on the CPU. */
+    /** Precision of the arithmetic on WebGPU; null on the CPU. */
     readonly precision: "fp16" | "fp32" | null,
   ) {
     compareTensors(model.getInputDetails(), [spec.input, ...spec.states], "input");
@@ -106,10 +106,10 @@ function compareTensors(
   tensors: readonly { name: string; shape: Int32Array; dtype: string }[], specs: TensorSpec[], side: string,
 ): void {
   for (const { name, shape, dtype } of specs) {
-    const tensor = tensors.find((one) => one.name === name);
+    const tensor = tensors.find((candidate) => candidate.name === name);
     if (!tensor || tensor.dtype !== dtype || tensor.shape.join() !== shape.join()) {
-      throw new Error(`the graph's ${side} ${name} is missing, or is not as the description says`);
+      throw new Error(`the graph's ${side} ${name} is missing, or differs in type or shape from the description`);
     }
   }
-  if (tensors.length !== specs.length) throw new Error(`the graph has an ${side} that the description does not name`);
+  if (tensors.length !== specs.length) throw new Error(`the graph has an ${side} that is not in the description`);
 }

@@ -1,10 +1,10 @@
 /**
- * Fits a picture of the camera to the frame that the network takes. Follows `edgeshift/video/fit.py`: plain bilinear
- * interpolation without averaging. A canvas could resize as well, but each browser does that in its own way.
+ * Fits a picture of the camera to the frame size of the network. Follows `edgeshift/video/fit.py`: plain bilinear
+ * interpolation without averaging. A canvas could resize pictures too, but its result depends on the browser.
  */
 import type { FrameSpec } from "./spec";
 
-/** For each result of one axis: the offsets of the two source pixels, and the weight of the second. */
+/** For each output pixel along one axis: the offsets of the two source pixels, and the weight of the second one. */
 interface Axis {
   before: Int32Array;
   after: Int32Array;
@@ -25,7 +25,7 @@ export class Fitter {
     let [rows, columns] = [spec.height, spec.width];
     if (spec.fit === "crop") {
       const short = spec.short_side ?? roundEven((Math.max(spec.height, spec.width) * 256) / 224);
-      // The longer side is cut to whole pixels, as torchvision does, because models were evaluated in this way.
+      // The longer side is rounded down, as in torchvision, because models were evaluated in this way.
       rows = height <= width ? short : Math.trunc((short * height) / width);
       columns = width <= height ? short : Math.trunc((short * width) / height);
     }
@@ -44,7 +44,7 @@ export class Fitter {
         for (let channel = 0; channel < 3; channel++) {
           const top = pixels[above + left + channel]! * (1 - across) + pixels[above + right + channel]! * across;
           const bottom = pixels[below + left + channel]! * (1 - across) + pixels[below + right + channel]! * across;
-          // Rounded, because Python fits frames to whole numbers before the network takes them as floats.
+          // Rounded, because fitted frames are uint8 in Python, before they become floats.
           out[place + (channel === 0 ? red : channel === 2 ? blue : 1)] = Math.floor(top + (bottom - top) * down + 0.5);
         }
       }
@@ -66,7 +66,7 @@ function resampleAxis(size: number, resized: number, wanted: number, stride: num
   return { before, after, weight };
 }
 
-/** Round as Python does: halves go to the even neighbour. */
+/** Round as Python does: halves become the nearest even number. */
 function roundEven(value: number): number {
   const floor = Math.floor(value);
   return value - floor === 0.5 ? floor + (floor % 2) : Math.round(value);

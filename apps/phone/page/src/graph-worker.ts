@@ -7,13 +7,13 @@ import { fetchBytes } from "./server";
 import type { Picture, Prediction } from "./stream";
 import workerScript from "./worker.ts?worker&url";
 
-/** Seconds that loading may take. A runtime whose threads do not start waits for them without an error. */
+/** Longest time for loading, seconds. A runtime whose threads do not start would wait without end. */
 const LOAD_LIMIT = 45;
 
 /** The blob URL of a worker's script, and its runtime. */
 type WorkerFiles = { script: string; runtime: Runtime };
 
-/** Files by the runtime's build. They stay in memory, so that workers start even after the server has stopped. */
+/** Files of each build of the runtime. They stay in memory, so that workers start even after the server has stopped. */
 const fetched = new Map<string, WorkerFiles>();
 
 async function fetchWorkerFiles(build: string, report: (text: string) => void): Promise<WorkerFiles> {
@@ -25,7 +25,7 @@ async function fetchWorkerFiles(build: string, report: (text: string) => void): 
   const [script, worker] = [await fetchBytes(`litert/${build}.js`), await fetchBytes(workerScript)];
   const url = (parts: BlobPart[], type: string) => URL.createObjectURL(new Blob(parts, { type }));
   const files = {
-    // The runtime's script is put before the worker's own, so that the page's policy need not allow another script.
+    // The runtime's script and the worker's own become one script, so that the page's policy need not allow imports.
     script: url([script, "\n;\n", worker], "text/javascript"),
     runtime: { build, script: url([script], "text/javascript"), binary: url([binary], "application/wasm") },
   };
@@ -33,7 +33,7 @@ async function fetchWorkerFiles(build: string, report: (text: string) => void): 
   return files;
 }
 
-/** The error of requests to a worker that was closed. */
+/** The error with which requests to a worker end when it is closed. */
 export class Closed extends Error {
   override message = "stopped";
 }

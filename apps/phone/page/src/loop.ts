@@ -1,6 +1,6 @@
 /**
- * The timed loops. Modes, warm-up and the count of missed frames follow `benchmarks/latency/loop.py`; its shorter
- * warm-up windows for very slow devices do not exist here.
+ * The timed loops. Modes, warm-up and the count of missed frames follow `benchmarks/latency/loop.py`, except for its
+ * shorter warm-up windows on slow devices, which are left out here.
  */
 import { percentile } from "./percentiles";
 import type { Phase, Picture, Prediction, Stream } from "./stream";
@@ -26,7 +26,7 @@ export interface MinutePoint {
 export type Samples = Record<Phase, number[]>;
 
 export interface Timings extends Samples {
-  /** One of this many steps is kept in the samples. */
+  /** The samples contain one of this many steps. */
   every: number;
   steps: number;
   seconds: number;
@@ -39,14 +39,14 @@ export interface Timings extends Samples {
 /** Called with the share that is done, at most twice a second, and with each minute that ends. */
 export type OnProgress = (done: number, minute: MinutePoint | null) => void;
 
-/** Least steps and seconds of the warm-up, its longest duration, and the least steps and seconds of a window. */
+/** Least steps and seconds of the warm-up, its longest duration in seconds, least steps and seconds of a window. */
 const WARM_UP = { steps: 10, seconds: 1, limit: 20, windowSteps: 20, windowSeconds: 0.5 };
-/** The warm-up ends when the median of a window is this near to the previous one. */
+/** The warm-up ends when the median step times of two successive windows differ by at most this share. */
 const SETTLED = 0.02;
 /** Milliseconds between two reports of progress. */
 const PROGRESS = 500;
 const MINUTE = 60e3;
-/** Most samples that are kept, an even number. Beyond it, every second sample is dropped, again and again. */
+/** Whenever this many samples (an even number) have been collected, every second one of them is dropped. */
 const MOST = 400_000;
 
 export class Loop {
@@ -95,7 +95,7 @@ export class Loop {
     }
   }
 
-  /** Run one frame per 1/fps seconds, as from a camera that keeps only its newest frame. */
+  /** Simulate a camera that has a new frame every 1/fps seconds, and step on the newest frame. */
   private async runPaced(steps: number, seconds: number, fps: number): Promise<Timings> {
     const kept = new KeptSamples();
     const spacing = 1e3 / fps;
@@ -105,7 +105,7 @@ export class Loop {
       kept.add(await this.step(index));
       const passed = performance.now() - start;
       const newest = Math.max(index + 1, Math.floor(passed / spacing));
-      // This frame is missed if the next one has come already. The frames in between were never processed.
+      // This frame is missed if the next one has come already, and so are the frames that were skipped after it.
       missed += (passed >= (index + 1) * spacing ? 1 : 0) + newest - index - 1;
       index = newest;
       if (passed >= seconds * 1e3 && kept.steps >= steps) {
@@ -138,7 +138,7 @@ export class Loop {
     return this.stream.step(this.pictures[index % this.pictures.length]!);
   }
 
-  /** Between two steps, at most twice a second: report progress and let the browser do its own work. */
+  /** Report progress and let the browser do its own work, at most twice a second. Called between two steps. */
   private async pause(done: number): Promise<void> {
     const now = performance.now();
     if (now - this.reported < PROGRESS) return;
@@ -168,7 +168,7 @@ class KeptSamples {
   }
 }
 
-/** Sleep until shortly before a time, then spin, because timers of browsers are up to four milliseconds late. */
+/** Sleep until shortly before a time, then loop until it comes, because browsers' timers are up to 4 ms late. */
 async function waitUntil(due: number): Promise<void> {
   const rest = due - performance.now() - 5;
   if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));

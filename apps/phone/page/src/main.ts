@@ -9,7 +9,7 @@ import { backendName, listBackends, Session } from "./session";
 import { TimingTab } from "./timing-tab";
 
 const TABS = ["camera", "timing", "check"];
-/** Milliseconds between two signs that the page is open: a third of the shortest time after which the server stops. */
+/** Milliseconds between two requests that show that the page is open: a third of the shortest time limit (`--idle`). */
 const KEEP_ALIVE = 60e3;
 
 async function main(): Promise<void> {
@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   const [camera, check, timing] = [new CameraTab(session), new CheckTab(session), new TimingTab(session)];
   for (const tab of TABS) {
     element(`tab-${tab}`).onclick = () => {
-      if (tab !== "camera" && camera.running) void camera.stop(); // it would warm up the phone unseen
+      if (tab !== "camera" && camera.running) void camera.stop(); // out of sight, it would only warm up the phone
       showTab(tab);
     };
   }
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
     await session.newWorker();
   } catch (error) {
     await post("error", { message: errorText(error) });
-    if (job.mode !== null) await post("finished"); // the command waits for nobody to choose another backend
+    if (job.mode !== null) await post("finished"); // the command does not wait until the user chooses another backend
     return showStatus(errorText(error), true);
   } finally {
     session.lock(false);
@@ -71,7 +71,7 @@ async function fillBackends(session: Session): Promise<void> {
 }
 
 async function finish(): Promise<void> {
-  const stopped = (await post("finished")) ? "The server has stopped." : "The server had stopped before.";
+  const stopped = (await post("finished")) ? "The server has stopped." : "The server had already stopped.";
   showStatus(`${stopped} The camera and the self-check on this page still work.`);
 }
 

@@ -5,6 +5,6 @@ const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g;
 /** Turn any text of the browser into one line that the server accepts. */
 export function oneLine(text: string): string {
   const clean = text.replace(UNPRINTABLE, " ").replace(/\p{Surrogate}/gu, "?").trim();
-  const characters = Array.from(clean); // whole characters, where `length` counts halves of some
+  const characters = Array.from(clean); // one entry per character; `length` would count some characters twice
   return characters.length > LIMIT ? `${characters.slice(0, LIMIT - 1).join("")}…` : clean;
 }

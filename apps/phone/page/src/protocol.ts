@@ -17,7 +17,7 @@ export type WorkerReply =
   | { kind: "progress"; done: number; minute: MinutePoint | null; warming: boolean }
   | { kind: "error"; message: string };
 
-/** The frames that are timed: `count` pictures of RGB, one after the other. */
+/** The frames for timing: `count` RGB pictures, one after the other in `data`. */
 export interface Frames {
   data: Uint8Array;
   count: number;
@@ -28,7 +28,7 @@ export interface Frames {
 /** What runs the graph, after it was loaded. */
 export interface Loaded extends Backend {
   precision: string | null;
-  /** The accelerator runs the whole graph. */
+  /** Whether the accelerator runs the whole graph. */
   whole: boolean;
   runtime: string;
   /** Seconds to start the runtime, and from the graph in memory to a stream that is ready. */
@@ -51,6 +51,6 @@ export interface Measurement extends Timings {
   first: number;
   warmup: number;
   warm: boolean;
-  /** Smallest step of the clock, microseconds. */
+  /** Resolution of the clock, microseconds. */
   clock: number;
 }

@@ -1,4 +1,4 @@
-/** The code that exists in Python as well. The tests compare both; the page does not contain this module. */
+/** The code that also exists in Python. Tests compare both versions; the page does not contain this module. */
 export { readArtifact } from "./artifact";
 export { Fitter } from "./fit";
 export { oneLine } from "./one-line";

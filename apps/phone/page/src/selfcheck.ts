@@ -3,9 +3,9 @@
  * Mersenne Twister (Matsumoto and Nishimura 1998), seeded as NumPy's `RandomState(seed)` seeds it.
  */
 
-/** Coloured cells in each direction of a frame. */
+/** Number of coloured cells along each side of a frame. */
 const CELLS = 14;
-/** Words in the state of the generator. */
+/** Number of words in the state of the generator. */
 const WORDS = 624;
 
 /**

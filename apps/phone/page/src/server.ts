@@ -1,4 +1,4 @@
-/** The requests to the server. Their paths are relative: below the token in the page's own address. */
+/** Sends requests to the server. Paths are relative to the page's own address, which contains the token. */
 import type { Backend } from "./engine";
 import type { TimingPlan } from "./loop";
 
@@ -49,7 +49,7 @@ export async function post(kind: string, fields: object = {}): Promise<boolean> 
   }
 }
 
-/** Tell the server that the page is still open, unless it is hidden. */
+/** Send a request that shows that the page is still open, unless the page is hidden. */
 export function keepAlive(): void {
   if (!refused && document.visibilityState === "visible") void fetch("alive").catch(() => undefined);
 }

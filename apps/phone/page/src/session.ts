@@ -1,4 +1,4 @@
-/** What all tabs share: the job, the artifact, and the worker that has loaded it. */
+/** The state that all tabs share: the job, the artifact, and the worker that has loaded the artifact. */
 import type { Artifact } from "./artifact";
 import { element, errorText, showStatus } from "./dom";
 import { canUseThreads, type Backend } from "./engine";
@@ -7,13 +7,13 @@ import type { Loaded } from "./protocol";
 import type { PageJob } from "./server";
 
 export class Session {
-  /** What the current worker runs on. */
+  /** What runs the graph in the current worker. */
   loaded!: Loaded;
-  /** What the user chose. */
+  /** The backend that the user chose. */
   backend: Backend;
   private worker: GraphWorker | null = null;
   private loading: Promise<GraphWorker> | null = null;
-  /** Counts workers. One that was replaced while it started is closed. */
+  /** Counts workers. A worker that was replaced while it was starting is closed. */
   private generation = 0;
 
   constructor(
@@ -80,7 +80,7 @@ export class Session {
   }
 }
 
-/** List what this phone can run on: one thread, a few more if it has the cores, WebGPU. */
+/** List the backends of this phone: one thread, two and four threads if it has the cores, and WebGPU if it has that. */
 export async function listBackends(job: PageJob): Promise<Backend[]> {
   const backends: Backend[] = [{ accelerator: "cpu", threads: 1 }];
   const cores = (await canUseThreads()) ? navigator.hardwareConcurrency || 1 : 1;

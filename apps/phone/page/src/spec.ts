@@ -44,8 +44,8 @@ export interface Spec {
 const VERSION = 1;
 
 /**
- * Read a description from JSON and fill in defaults, which are left out when it is written. `edgeshift phone` has
- * checked it already; the checks here only find a page and a command of different versions.
+ * Read a description from JSON, and fill in defaults, which are left out of the file. `edgeshift phone` has checked the
+ * description already; the checks here fail only if the page and the command have different versions.
  */
 export function readSpec(text: string): Spec {
   const given = JSON.parse(text) as Partial<Spec> & { version?: number; state_form?: string };

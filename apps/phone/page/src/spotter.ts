@@ -7,7 +7,7 @@ const NONE = "none";
 export interface Detection {
   label: string;
   score: number;
-  /** Seconds, of the frame that decided. */
+  /** Time of the frame that completed the event, seconds. */
   timestamp: number;
 }
 
@@ -33,7 +33,7 @@ export class Spotter {
     this.reset();
   }
 
-  /** Take the logits of one frame, at a time in seconds. A clock that jumps back resets the rule. */
+  /** Apply the rule to the logits of one frame and its time in seconds. A time before the last one resets the rule. */
   feed(logits: ArrayLike<number>, timestamp: number): Detection | null {
     const { rule } = this;
     if (timestamp < this.last) this.reset();

@@ -66,7 +66,7 @@ export class Stream {
   }
 }
 
-/** Convert milliseconds to microseconds, in tenths, because browsers' clocks are no finer. */
+/** Convert milliseconds to microseconds, rounded to tenths, because browsers' clocks are no finer. */
 export function microseconds(milliseconds: number): number {
   return Math.round(milliseconds * 1e4) / 10;
 }

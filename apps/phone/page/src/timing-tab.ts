@@ -1,4 +1,4 @@
-/** The tab "Timing": measures latency in the modes of `edgeshift bench`, and sends the results. */
+/** The tab "Timing": measures latency in the modes of `edgeshift bench`, and sends the results to the server. */
 import { element, errorText, showList, showStatus, showTable } from "./dom";
 import type { MinutePoint } from "./loop";
 import { milliseconds, percentile } from "./percentiles";
@@ -12,14 +12,14 @@ const TITLES: Record<string, string> = {
   rapid: "Rapid",
   quick: "Quick",
   normal: "Normal",
-  paced: "Paced: at a camera's frame rate",
-  sustained: "Sustained: does it slow down?",
+  paced: "Paced (at a camera's frame rate)",
+  sustained: "Sustained (does it slow down?)",
 };
 
 export class TimingTab {
   private frames: Frames | null = null;
   private running = false;
-  /** Why the measurement was cancelled; null: it was not. */
+  /** Why the measurement was cancelled; null: it was not cancelled. */
   private cancelled: string | null = null;
 
   constructor(private readonly session: Session) {
@@ -70,7 +70,7 @@ export class TimingTab {
       return showStatus(`${TITLES[mode]}: done, but not all results were sent, because the server has stopped.`, true);
     }
     showStatus(`${TITLES[mode]}: done, ${plan.repeats} of ${plan.repeats} repeats.`);
-    // Also after a measurement that the user cancelled and started again, because the command waits for this mode.
+    // The command waits for this mode, even if the user has cancelled and restarted its measurement.
     if (session.job.mode !== mode || !(await post("finished"))) return;
     showStatus("All results were sent. The server has stopped.");
   }
@@ -105,7 +105,7 @@ export class TimingTab {
   private cancel(reason: string): void {
     if (this.cancelled !== null) return;
     this.cancelled = `timing was cancelled: ${reason}`;
-    this.session.close(); // also fails the request that the worker is answering
+    this.session.close(); // this also ends the worker's current request, with an error
     void this.reportError(this.cancelled);
   }
 
@@ -130,18 +130,19 @@ export class TimingTab {
 
   private showResults(measured: Measurement[], runtime: string, sent: boolean): void {
     const median = (phase: Phase, percent: number): string => {
-      const values = measured.map((one) => percentile(percent, one[phase])).filter((value) => value !== null);
+      const values = measured.map((repeat) => percentile(percent, repeat[phase])).filter((value) => value !== null);
       return milliseconds(percentile(50, values, 1));
     };
-    const missed = measured.filter((one) => one.missed !== null).map((one) => `${one.missed} of ${one.offered}`);
+    const paced = measured.filter((repeat) => repeat.missed !== null);
+    const missed = paced.map((repeat) => `${repeat.missed} of ${repeat.offered}`);
     showList("results", [
       ["infer p50", median("infer", 50), "big"],
       ["infer p90", median("infer", 90)],
       ["end to end p50", median("end_to_end", 50)],
       ["end to end p90", median("end_to_end", 90)],
-      ["steps", measured.map((one) => one.steps).join(", ")],
+      ["steps", measured.map((repeat) => repeat.steps).join(", ")],
       ...(missed.length ? [["missed frames", missed.join(", ")] as [string, string]] : []),
-      ["warm-up", measured.every((one) => one.warm) ? "settled" : "not settled after 20 s"],
+      ["warm-up", measured.every((repeat) => repeat.warm) ? "settled" : "not settled after 20 s"],
       ["runtime", runtime],
       ["results sent", sent ? "yes" : "NO: the server has stopped", sent ? "" : "bad"],
     ]);

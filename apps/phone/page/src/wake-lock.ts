@@ -1,8 +1,8 @@
-/** Keeps the screen on while something runs, in browsers that can. */
+/** Keeps the screen on while something runs, if the browser supports that. */
 let lock: WakeLockSentinel | null = null;
 let wanted = false;
 
-/** Keep the screen on, or stop doing so. */
+/** Keep the screen on (true), or let it switch off again (false). */
 export async function keepAwake(awake: boolean): Promise<void> {
   wanted = awake;
   if (!awake) {

@@ -1,4 +1,4 @@
-/** The web worker that runs the graph beside the page. Every repeat of a measurement starts a new one. */
+/** The web worker that runs the graph, outside the page's own thread. Each repeat of a measurement starts a new one. */
 import { Engine, LITERT, startRuntime } from "./engine";
 import { Loop } from "./loop";
 import type { CheckResult, Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
@@ -87,7 +87,7 @@ async function measure({ frames, plan }: Extract<WorkerRequest, { kind: "measure
   return { first, warmup: steps, warm, clock: clockStep(), ...timings };
 }
 
-/** Return the smallest of a few steps of the clock, microseconds. Browsers make their clocks coarse. */
+/** Return the resolution of the clock, microseconds: the smallest of 20 steps. Browsers make their clocks coarse. */
 function clockStep(): number {
   let smallest = Infinity;
   for (let index = 0; index < 20; index++) {
@@ -99,7 +99,7 @@ function clockStep(): number {
   return microseconds(smallest);
 }
 
-/** Requests are answered one after the other. To cancel one, the page ends the worker. */
+/** Requests are answered one after the other. To cancel a request, the page ends the worker. */
 let queue: Promise<void> = Promise.resolve();
 self.onmessage = (event: MessageEvent<WorkerRequest>) => {
   queue = queue.then(() => answer(event.data)).catch((error: unknown) => {

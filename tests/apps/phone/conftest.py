@@ -1,4 +1,4 @@
-"""Fixtures for tests without a phone: small artifacts, a fake page, and real pages in headless Chromium."""
+"""Fixtures for tests without a phone: small artifacts, a fake page, and the real page in headless Chromium."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import write_artifact
 from edgeshift.artifact.spec import CheckSpec
 
-#: The page's code that exists in Python as well, as a module for Node.
+#: The page's code that also exists in Python, built as a module for Node.
 TYPESCRIPT = Path(__file__).parents[3] / "build" / "phone" / "python-copies" / "python-copies.mjs"
 
 
 @pytest.fixture
 def make_artifact(tmp_path) -> Callable[..., Path]:
-    """``make_artifact(input=...)`` writes an artifact whose graph cannot run, with these fields in its description."""
+    """``make_artifact(input=...)`` writes an artifact without a usable graph, with these fields in its description."""
 
     def make(name: str = "gestures.tflite", **changes: Any) -> Path:
         path = tmp_path / name
@@ -76,7 +76,7 @@ def fake_page(tmp_path) -> Path:
 
 @pytest.fixture
 def start_server(artifact, job, frames, fake_page) -> Callable[..., RunningServer]:
-    """``start_server(idle=...)`` starts a server of the fake page."""
+    """``start_server(idle=...)`` starts a server of the fake page, with these ``ServerOptions``."""
     return lambda **options: RunningServer(artifact, job, frames, fake_page, **options)
 
 
@@ -88,9 +88,9 @@ def server(start_server) -> Iterator[RunningServer]:
 
 @pytest.fixture(scope="session")
 def run_typescript(tmp_path_factory) -> Callable[..., Any]:
-    """``run_typescript("return page.percentile(...)", **values)`` runs code in Node and returns its result.
+    """``run_typescript("return page.percentile(...)", **values)`` runs JavaScript code in Node and returns its result.
 
-    ``page`` holds the functions of the page; the values are variables of the code.
+    In the code, ``page`` contains the functions of the page, and the values are variables.
     """
     node = shutil.which("node")
     if node is None or not TYPESCRIPT.is_file():
@@ -105,9 +105,9 @@ def run_typescript(tmp_path_factory) -> Callable[..., Any]:
             f"const result = await (async () => {{ {code} }})();\n"
             "process.stdout.write(JSON.stringify(result));\n"
         )
-        done = subprocess.run([node, str(script)], input=msgspec.json.encode(values), capture_output=True, timeout=120)
-        assert done.returncode == 0, done.stderr.decode()
-        return json.loads(done.stdout)
+        result = subprocess.run([node, script], input=msgspec.json.encode(values), capture_output=True, timeout=120)
+        assert result.returncode == 0, result.stderr.decode()
+        return json.loads(result.stdout)
 
     return run
 
@@ -126,20 +126,20 @@ def browser_with() -> Iterator[Callable[..., Any]]:
 
         def browser(*flags: str) -> Any:
             if flags not in browsers:
-                # Chromium's sandbox needs rights that containers and root may lack. It opens pages of edgeshift only.
+                # Chromium's sandbox does not work for root and in some containers. Only edgeshift's pages are opened.
                 browsers[flags] = playwright.chromium.launch(
                     executable_path=executable, args=[*FLAGS, *flags], chromium_sandbox=False
                 )
             return browsers[flags]
 
         yield browser
-        for one in browsers.values():
-            one.close()
+        for opened in browsers.values():
+            opened.close()
 
 
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory) -> Callable[[str], Path]:
-    """``shipped("int8")``: an artifact of the shipped weights with float inputs and outputs."""
+    """``shipped("int8")`` returns the path of an artifact of the shipped weights, with float inputs and outputs."""
     pytest.importorskip("litert_torch", reason="the converter is not installed")
     from edgeshift.checkpoints.source import default_source
     from edgeshift.converters import Options, convert
@@ -158,7 +158,7 @@ def shipped(tmp_path_factory) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory) -> tuple[str, list[Any]]:
-    """A drawn clip: the flag with which Chromium plays it in place of a camera, and its frames."""
+    """The flag with which Chromium plays a drawn clip in place of a camera, and the frames of the clip."""
     cv2 = pytest.importorskip("cv2")
     from edgeshift.gestures import draw_stream, parse_script
 
@@ -181,7 +181,7 @@ def timing_frames() -> TimingFrames:
 
 @pytest.fixture
 def open_page(browser_with, shipped, timing_frames) -> Callable[..., Any]:
-    """``with open_page("int8") as visit``: a page in Chromium, and the events of its server.
+    """``with open_page("int8") as visit`` opens the page in Chromium; ``visit`` has the page and the server's events.
 
     The first argument is a precision of the shipped weights, or the path of an artifact; the others are flags of
     Chromium. ``job`` and ``options`` change fields of ``PageJob`` and ``ServerOptions``, and ``settings`` those of the
@@ -189,7 +189,7 @@ def open_page(browser_with, shipped, timing_frames) -> Callable[..., Any]:
     """
 
     @contextmanager
-    def open_one(
+    def open_served_page(
         source: str | Path, *flags: str, job: Any = None, settings: Any = None, before: Any = None, **options: Any
     ) -> Iterator[SimpleNamespace]:
         path = source if isinstance(source, Path) else shipped(source)
@@ -198,12 +198,12 @@ def open_page(browser_with, shipped, timing_frames) -> Callable[..., Any]:
         server = RunningServer(read_phone_artifact(path), page_job, timing_frames, None, **options)
 
         def events(kind: type, count: int = 0) -> list[Any]:
-            """Return the events of a kind. Wait for ``count`` of them, which come after the page shows them."""
+            """Return the events of a kind, after at most 30 s of waiting for ``count`` of them."""
             end = monotonic() + 30
             while True:
-                found = [event for event in server.events if isinstance(event, kind)]
-                if len(found) >= count or monotonic() > end:
-                    return found
+                received = [event for event in server.events if isinstance(event, kind)]
+                if len(received) >= count or monotonic() > end:
+                    return received
                 sleep(0.02)
 
         with new_page(browser_with(*flags), **(settings or {})) as page:
@@ -219,4 +219,4 @@ def open_page(browser_with, shipped, timing_frames) -> Callable[..., Any]:
             server.thread.join(10)
             assert not server.thread.is_alive()
 
-    return open_one
+    return open_served_page

@@ -1,4 +1,4 @@
-"""A phone server that runs beside a test, and the messages that a page would send to it."""
+"""A phone server in a thread, and the messages that a page would send to it."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class RunningServer:
     """A phone server in a thread.
 
     Attributes:
-        events: what ``serve`` has yielded.
-        address: where the page is.
+        events: the events that ``serve`` has yielded.
+        address: the address of the page.
     """
 
     def __init__(self, artifact, job, frames, built, **options):
@@ -101,5 +101,5 @@ class RunningServer:
         return request(self.port, "POST", f"/{token or self.token}/post", body, headers)
 
     def send(self, kind, **changes):
-        """Send a message of a kind. Return the HTTP status."""
+        """Send an example message of a kind, with changed fields. Return the HTTP status."""
         return self.post(message(kind, **changes)).status

@@ -1,4 +1,4 @@
-"""`edgeshift phone` without a browser: refused options, printed lines, and the reports made of a phone's messages."""
+"""`edgeshift phone` without a browser: refused options, printed text, and reports made from a phone's messages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def without_drawing(monkeypatch, fake_page) -> None:
 
 @pytest.fixture
 def run(capsys) -> Callable[..., tuple[int, str, str]]:
-    """``run("phone", ...)``: the exit status, stdout and stderr of a command."""
+    """``run("phone", ...)`` runs a command, and returns its exit status, stdout and stderr."""
 
     def run_command(*arguments: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
@@ -58,7 +58,7 @@ def run(capsys) -> Callable[..., tuple[int, str, str]]:
 
 @pytest.fixture
 def phone_sends(monkeypatch) -> Callable[..., None]:
-    """``phone_sends(message, ...)``: when the next server starts, a phone sends these messages to it."""
+    """``phone_sends(message, ...)`` sends these messages to the next server when it has started, as a phone would."""
     real_serve = phone.serve
 
     def prepare(*messages: bytes) -> None:
@@ -87,13 +87,13 @@ def repeats(count: int = 3, **changes: Any) -> list[bytes]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (INT8, "frame is int8: edgeshift convert tsm_mobilenet_v2 --target tflite --float-boundary"),
+        (INT8, "frame is int8: convert with edgeshift convert tsm_mobilenet_v2 --target tflite --float-boundary"),
         ({"states": (tensor("state_level", 1, 1, 1, 3, dtype="int8"),)}, "state_level is int8"),
         ({"target": "executorch"}, "is for executorch"),
         ({"state_form": "buffer"}, "states are not inputs"),
     ],
 )
-def test_an_artifact_that_browsers_cannot_run_is_refused_with_the_command_that_helps(
+def test_an_artifact_that_browsers_cannot_run_is_refused_with_the_command_that_converts_one(
     run, make_artifact, changes, words
 ):
     path = make_artifact(**changes)
@@ -140,7 +140,7 @@ def test_a_measurement_becomes_a_report_that_compare_accepts(run, phone_sends, m
     assert "verdict" in text and "browser" not in err
 
 
-def test_json_is_one_document_on_stdout_and_the_lines_are_on_stderr(run, phone_sends, make_artifact):
+def test_with_json_stdout_is_one_document_and_the_text_is_on_stderr(run, phone_sends, make_artifact):
     kinds = ("page_opened", "self_check", "detection", "camera_stopped", "error", "finished")
     phone_sends(*map(message, kinds))
     status, out, err = run("phone", make_artifact(), "--json", "--localhost")
@@ -151,13 +151,13 @@ def test_json_is_one_document_on_stdout_and_the_lines_are_on_stderr(run, phone_s
     assert ">>> red" in err and re.search(r"Open http://localhost:\d+/", err)
 
 
-def test_a_self_check_that_fails_is_exit_status_1(run, phone_sends, make_artifact):
+def test_the_exit_status_is_1_if_the_self_check_fails(run, phone_sends, make_artifact):
     phone_sends(message("page_opened"), message("self_check", error=3.0, logits=[]), message("finished"))
     status, _, err = run("phone", make_artifact(), "--localhost")
     assert status == 1 and "self-check fails in the browser" in err and len(err.splitlines()) == 1
 
 
-def test_an_incomplete_measurement_is_an_error_with_its_reason_and_its_repeats_are_kept(
+def test_an_incomplete_measurement_is_an_error_with_a_reason_and_its_repeats_are_in_the_report(
     run, phone_sends, make_artifact, tmp_path
 ):
     phone_sends(*map(message, ("page_opened", "repeat", "error", "finished")))
@@ -169,7 +169,7 @@ def test_an_incomplete_measurement_is_an_error_with_its_reason_and_its_repeats_a
     assert not summarize(report)[0].validity.valid
 
 
-def test_bench_takes_the_complete_measurement_of_several_pages(phone_sends, make_artifact):
+def test_bench_returns_the_complete_measurement_if_several_pages_were_opened(phone_sends, make_artifact):
     second = {"session": "3-4"}
     phone_sends(
         message("page_opened", model="First"),
@@ -198,8 +198,8 @@ def test_an_incomplete_measurement_belongs_to_the_phone_that_started_it(run, pho
     )
     out = tmp_path / "phone.json"
     run("phone", make_artifact(), "--out", out, "--localhost")
-    one, other = read_document(out), read_document(tmp_path / "phone_2.json")
-    assert one.facts.board == "First" and one.subjects[0].lost == "the first was left"
+    first, other = read_document(out), read_document(tmp_path / "phone_2.json")
+    assert first.facts.board == "First" and first.subjects[0].lost == "the first was left"
     assert other.facts.board == "Second" and other.subjects[0].lost == "the phone did not come back"
 
 
@@ -220,7 +220,7 @@ def test_a_mode_that_was_not_offered_is_refused(run, phone_sends, make_artifact)
     assert status == 2 and "often" in err and "bug" not in err
 
 
-def test_the_report_has_the_backend_that_ran_the_graph(make_artifact):
+def test_the_report_names_the_backend_that_ran_the_graph(make_artifact):
     artifact = read_phone_artifact(make_artifact())
     page = read_message(message("page_opened", gpu="arm valhall", architecture=None))
     settings = mode_settings("sustained", minutes=2, threads=4)
@@ -243,8 +243,8 @@ def test_modes_and_frames_are_checked(job, frames):
         TimingFrames("drawn", frames.pixels.repeat(1_000_000, axis=0))
 
 
-def invite(monkeypatch, path: Path, url: str, terminals: tuple[str, ...]) -> str:
-    """Return the lines for people that a visit begins with. ``terminals``: the outputs that are terminals."""
+def invitation(monkeypatch, path: Path, url: str, terminals: tuple[str, ...]) -> str:
+    """Return the text that is printed when the server has started. ``terminals``: the outputs that are terminals."""
     pytest.importorskip("segno")
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(getattr(sys, name), "isatty", lambda name=name: name in terminals)
@@ -261,22 +261,22 @@ def invite(monkeypatch, path: Path, url: str, terminals: tuple[str, ...]) -> str
 
 @pytest.mark.parametrize(("terminals", "where"), [(("stderr",), "stderr"), (("stdout",), "stdout"), ((), None)])
 def test_the_qr_code_is_drawn_on_the_terminal(capsys, monkeypatch, make_artifact, terminals, where):
-    """With ``--json > file`` and with ``| tee`` stdout is not a terminal, and the code is drawn on stderr."""
-    text = invite(monkeypatch, make_artifact(), "https://192.168.1.20:8000/token/", terminals)
+    """With ``--json > file`` or ``| tee``, stdout is not a terminal, so the code is drawn on stderr."""
+    text = invitation(monkeypatch, make_artifact(), "https://192.168.1.20:8000/token/", terminals)
     out, err = capsys.readouterr()
     assert out == "" and ("\u2580" in err) == (where == "stderr")
     assert ("\u2580" in text) == (where == "stdout")
 
 
 def test_the_qr_code_contains_the_address(monkeypatch, make_artifact):
-    """Each character shows two modules of the code, one above the other."""
+    """Each character stands for two modules (squares) of the code, one above the other."""
     cv2 = pytest.importorskip("cv2")
     url = "https://192.168.100.200:54321/AbCdEfGhIjKlMnOpQrStUv/"
-    text = invite(monkeypatch, make_artifact(), url, ("stdout",))
+    text = invitation(monkeypatch, make_artifact(), url, ("stdout",))
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in text.splitlines() if line.startswith("\x1b")]
     assert len(lines) <= 22 and max(map(len, lines)) <= 80  # fits a terminal
     light = {"█": (1, 1), "▀": (1, 0), "▄": (0, 1), " ": (0, 0)}
-    halves = np.array([[light[one] for one in line] for line in lines], np.uint8)
+    halves = np.array([[light[character] for character in line] for line in lines], np.uint8)
     modules = halves.transpose(0, 2, 1).reshape(2 * len(lines), -1)
     picture = np.pad(np.kron(255 * modules, np.ones((8, 8), np.uint8)).astype(np.uint8), 40, constant_values=255)
     assert cv2.QRCodeDetector().detectAndDecode(picture)[0] == url

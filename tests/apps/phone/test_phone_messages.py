@@ -1,4 +1,4 @@
-"""Messages of the page: every kind is read, and everything else is refused."""
+"""Messages of the page: valid messages of every kind are read, and everything else is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_repeat_keeps_every_sample_in_order():
     assert repeat.infer == tuple(range(200)) and repeat.steps == 200
 
 
-def test_a_self_check_passes_only_within_its_tolerance_and_if_repeatable():
+def test_a_self_check_passes_only_if_it_is_repeatable_and_within_its_tolerance():
     assert read_message(message("self_check")).ok
     assert not read_message(message("self_check", error=0.2)).ok
     assert not read_message(message("self_check", repeatable=False)).ok

@@ -41,15 +41,15 @@ def run_self_check(visit: Any) -> SelfCheckResult:
 
 
 def python_logits(path: Path) -> Any:
-    """The logits of the Python runtime for the frames of the self-check."""
+    """Return the logits of the Python runtime for the frames of the self-check."""
     model = load(path)
     stream, frame, check = model.stream(), model.spec.frame, model.spec.check
     frames = check_frames(check.seed, len(check.logits), frame.height, frame.width)
-    return np.array([stream.step(one).logits for one in frames])
+    return np.array([stream.step(pixels).logits for pixels in frames])
 
 
 def python_detections(frames: Sequence[Any], path: Path) -> list[str]:
-    """The labels that a stream in Python announces on the clip."""
+    """Return the labels that are announced for the clip in Python."""
     stream = load(path).stream()
     spotter, labels = stream.spotter(), []
     for index, frame in enumerate(frames):
@@ -59,7 +59,7 @@ def python_detections(frames: Sequence[Any], path: Path) -> list[str]:
     return labels
 
 
-# The bounds are shares of the range of logits: that of parity for fp32, and that of the self-check for int8.
+# The bounds are shares of the range of the logits: the limit of parity for fp32, and of the self-check for int8.
 @pytest.mark.parametrize(("precision", "bound"), [("fp32", 1e-4), ("int8", 0.1)])
 def test_the_browser_computes_the_logits_of_the_python_runtime(open_page, precision, bound):
     with open_page(precision) as visit:
@@ -101,7 +101,7 @@ def test_the_camera_tab_detects_the_gestures_of_the_clip_in_order(open_page, cli
 
 
 def test_a_measurement_becomes_a_report_that_compare_accepts(browser_with, shipped, tmp_path, capsys):
-    """The measurement is requested as `edgeshift bench --device browser` does it."""
+    """The test requests the measurement as `edgeshift bench --device browser` does."""
     pytest.importorskip("cv2")
     urls: queue.Queue[str] = queue.Queue()
     reports: list[Any] = []
@@ -152,7 +152,7 @@ def test_two_threads_work_over_https(open_page):
 
 
 def test_webgpu_passes_the_self_check(open_page):
-    """Chromium's software GPU shows that the results are right, and nothing about speed."""
+    """Chromium's software GPU shows whether the results are correct. It cannot show how fast a real GPU is."""
     flags = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
     with open_page("fp32", *flags) as visit:
         if visit.events(PageOpened, 1)[0].gpu is None:
@@ -199,6 +199,6 @@ def test_every_tab_fits_the_screen_and_every_control_has_a_name(open_page, clip,
                 box = control.bounding_box()
                 assert box["x"] >= 0 and box["x"] + box["width"] <= size["width"], control.inner_text()
                 assert box["y"] + box["height"] <= size["height"] and box["height"] >= 40, control.inner_text()
-                assert control.evaluate("(one) => one.ariaLabel || one.labels?.[0]?.innerText || one.innerText")
+                assert control.evaluate("(item) => item.ariaLabel || item.labels?.[0]?.innerText || item.innerText")
         assert page.locator("#detected").get_attribute("aria-live") == "assertive"
         expect_status(page, "The camera is off")  # another tab was opened

@@ -1,4 +1,4 @@
-"""Failures on a phone, in Chromium: the server stops, the camera ends, a button is tapped too early."""
+"""Failures on a phone, tested in Chromium: the server stops, the camera ends, a button is tapped too early."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SLOW_CAMERA = """() => {
     return stream;
   };
 }"""
-#: Delays the worker's predictions.
+#: Delays the worker's predictions by 400 ms.
 SLOW_PREDICTIONS = """
 const handler = Object.getOwnPropertyDescriptor(Worker.prototype, "onmessage").set;
 Object.defineProperty(Worker.prototype, "onmessage", {
@@ -50,6 +50,7 @@ COUNT_RESETS = """() => {
     post.call(this, request, ...others);
   };
 }"""
+#: Mutes the camera (true), or ends that (false).
 MUTE = """(muted) => {
   const [track] = document.getElementById("video").srcObject.getVideoTracks();
   Object.defineProperty(track, "muted", { value: muted, configurable: true });
@@ -97,6 +98,7 @@ def test_the_page_keeps_working_after_the_server_has_stopped(open_page):
         tap(page, "camera-button")
         tap(page, "tab-timing", "timing-button")
         expect_status(page, "no connection to the server")  # the frames were not fetched before
+        page.locator("#timing-button", has_text="Start timing").wait_for()
         assert controls_enabled(page)
 
 
@@ -121,10 +123,10 @@ def test_a_worker_that_does_not_start_is_reported_and_can_be_started_later(open_
 
 
 def test_a_runtime_that_cannot_be_fetched_is_reported_and_ends_the_command(open_page):
-    def cut(page: Any) -> None:
+    def block_runtime(page: Any) -> None:
         page.route("**/litert/*.wasm", lambda route: route.abort())
 
-    with open_page("int8", job={"mode": "rapid"}, before=cut) as visit:
+    with open_page("int8", job={"mode": "rapid"}, before=block_runtime) as visit:
         expect_status(visit.page, "no connection to the server")
         visit.server.thread.join(10)
         assert len(visit.events(ErrorReported, 1)) == 1 and visit.server.events[-1] == ServerStopped("finished")
@@ -132,17 +134,17 @@ def test_a_runtime_that_cannot_be_fetched_is_reported_and_ends_the_command(open_
 
 
 def test_one_thread_is_used_if_two_do_not_start(open_page):
-    def cut(page: Any) -> None:
+    def block_threads(page: Any) -> None:
         page.route("**/*threaded*", lambda route: route.abort())
 
-    with open_page("int8", before=cut) as visit:
+    with open_page("int8", before=block_threads) as visit:
         visit.page.locator("#backend").select_option("CPU, 2 threads")
         expect_status(visit.page, "running on LiteRT.js 2.5.3 (CPU, 1 thread")
         assert visit.page.locator("#backend").input_value() == "CPU, 1 thread"
 
 
 @pytest.mark.parametrize("request_kind", ["load", "check", "measure"])
-def test_timing_stops_at_once_whatever_the_worker_does(open_page, request_kind):
+def test_timing_stops_at_once_whichever_request_the_worker_is_answering(open_page, request_kind):
     with open_page("int8") as visit:
         page = visit.page
         choose_rapid(page)
@@ -158,7 +160,7 @@ def test_timing_stops_at_once_whatever_the_worker_does(open_page, request_kind):
         assert visit.events(RepeatMeasured) == []
 
 
-def test_a_requested_mode_that_is_started_again_by_hand_ends_the_command(open_page):
+def test_the_command_ends_after_its_mode_was_cancelled_and_started_again_by_hand(open_page):
     with open_page("int8", job={"mode": "rapid"}) as visit:
         page = visit.page
         expect_status(page, "Rapid: repeat 1 of 1")
@@ -170,7 +172,7 @@ def test_a_requested_mode_that_is_started_again_by_hand_ends_the_command(open_pa
         assert len(visit.events(RepeatMeasured, 1)) == 1 and visit.server.events[-1] == ServerStopped("finished")
 
 
-def test_the_page_shows_the_server_that_it_is_open_while_it_measures(open_page):
+def test_the_page_requests_alive_while_it_measures(open_page):
     alive: list[str] = []
 
     def watch(page: Any) -> None:
@@ -225,7 +227,7 @@ def test_a_hidden_page_or_a_muted_camera_pauses_and_resumes_with_a_new_stream(op
         for count, (pause, argument, reason, resume, other_argument) in enumerate(pauses):
             page.evaluate(pause, argument)
             expect_status(page, reason)
-            page.wait_for_timeout(700)  # frames that come now are not processed
+            page.wait_for_timeout(700)  # frames that come now are not fed
             assert page.locator("#current-label").inner_text() == "paused"
             assert page.evaluate("() => window.resets") == count
             page.evaluate(resume, other_argument)

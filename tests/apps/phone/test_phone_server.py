@@ -1,4 +1,4 @@
-"""The server against strangers in the network: without the token nothing, with the token only the listed files."""
+"""The server's answers: files to requests with the token, refusals to all others, within limits of number and time."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_answer_has_the_security_headers(server):
 
 
 @pytest.mark.parametrize("path", ["/", "//", "/artifact", "/job.json", "/index.html", "/?token", "/%2e%2e/"])
-def test_a_path_without_the_token_gets_nothing(server, path):
+def test_a_path_without_the_token_is_not_found(server, path):
     answer = request(server.port, "GET", path)
     assert answer.status == 404 and answer.data == b"Not Found"
 
@@ -74,7 +74,7 @@ def test_a_wrong_token_gets_the_same_answer_as_a_missing_file(server):
     "line",
     [b"GET /\xc3\xa9/artifact HTTP/1.1", b"GET \xff HTTP/1.1", b"GET", b"\x16\x03\x01\0\xf4", b"GET / HTTP/9.9"],
 )
-def test_a_request_line_that_is_not_valid_gets_nothing(server, line):
+def test_an_invalid_request_line_gets_no_file(server, line):
     with connect(server) as connection:
         connection.sendall(line + b"\r\nConnection: close\r\n\r\n")
         assert b"200 OK" not in connection.recv(1000)
@@ -143,7 +143,8 @@ def test_a_request_that_does_not_end_is_cut_off(start_server, monkeypatch):
     with start_server() as server, connect(server) as slow:
         slow.settimeout(0.2)
         begin, closed = time.monotonic(), False
-        while not closed and time.monotonic() - begin < 10:  # the socket never times out, as bytes keep coming
+        # Bytes keep coming, so only the time limit of the whole request can end the connection.
+        while not closed and time.monotonic() - begin < 10:
             try:
                 slow.sendall(b"G")
                 closed = slow.recv(100) == b""
@@ -180,13 +181,13 @@ def test_https_uses_a_certificate_for_the_address(start_server, artifact):
         assert server.events[-1] == ServerStopped("finished")
 
 
-def test_every_run_has_its_own_token_and_key(start_server):
+def test_every_run_has_its_own_token_and_certificate(start_server):
     with start_server() as one, start_server() as other:
         assert one.token != other.token and min(len(one.token), len(other.token)) >= 20
     assert make_context("127.0.0.1")[1] != make_context("127.0.0.1")[1]
 
 
-def test_a_page_that_was_not_built_is_an_error_with_the_command(artifact, job, frames, tmp_path):
+def test_a_page_that_was_not_built_is_an_error_with_the_command_that_builds_it(artifact, job, frames, tmp_path):
     with pytest.raises(EdgeshiftError, match="make phone"):
         next(serve(artifact, job, frames, ServerOptions(localhost=True), built=tmp_path))
 
@@ -197,7 +198,7 @@ def test_a_host_that_is_not_an_ipv4_address_is_refused(artifact, job, frames, fa
         next(serve(artifact, job, frames, ServerOptions(host=host), built=fake_page))
 
 
-def test_a_port_that_is_taken_is_an_error_with_the_option(artifact, job, frames, fake_page):
+def test_a_port_that_is_taken_is_an_error_that_names_the_option(artifact, job, frames, fake_page):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -14,11 +14,11 @@ from edgeshift.apps.phone.messages import read_message
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.events.spotter import Spotter
 from edgeshift.stream.selfcheck import check_frames
-from edgeshift.video.pace import Pacer
 from edgeshift.video.fit import FrameSpec, fit_frame
+from edgeshift.video.pace import Pacer
 
 
-# The last case needs the generator's state of 624 words to be renewed.
+# In the last case, the generator must compute a new state after its 624 words are used up.
 @pytest.mark.parametrize(
     ("seed", "count", "height", "width"), [(7, 8, 64, 64), (0, 1, 7, 5), (2**31, 3, 30, 17), (11, 60, 14, 14)]
 )
@@ -55,7 +55,7 @@ def test_fitted_frames_differ_by_one_grey_level_at_most(run_typescript, spec, si
     )
     expected = fit_frame(np.ascontiguousarray(picture[..., :3]), spec).ravel().astype(float)
     assert fitted.min() >= 0 and fitted.max() <= 255 and np.array_equal(fitted, np.round(fitted))
-    # OpenCV rounds its weights to 1/2048. Noise is the hardest picture.
+    # OpenCV rounds its weights to 1/2048, so results differ slightly. Noise makes the differences largest.
     assert np.abs(fitted - expected).max() <= 1
     assert (fitted != expected).mean() < 0.25
 
@@ -81,7 +81,7 @@ RULES = [
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.window}-{rule.memory}-{rule.none}")
-def test_the_same_gestures_are_detected(run_typescript, rule):
+def test_the_same_events_are_announced(run_typescript, rule):
     random = np.random.default_rng(3)
     # Gestures of several frames with pauses between them. Noise alone would give hardly any detection.
     shown = np.repeat(random.integers(0, len(LABELS), 80), random.integers(1, 9, 80))
@@ -94,12 +94,12 @@ def test_the_same_gestures_are_detected(run_typescript, rule):
         return logits.map((row, index) => spotter.feed(row, times[index])).filter((event) => event !== null);
     """
     fields = {"none": None, "memory": None, "hold_off": 0.0, **msgspec.to_builtins(rule)}
-    found = run_typescript(code, rule=fields, labels=LABELS, logits=logits.tolist(), times=times.tolist())
+    announced = run_typescript(code, rule=fields, labels=LABELS, logits=logits.tolist(), times=times.tolist())
     spotter = Spotter(rule, LABELS)
     expected = [event for row, time in zip(logits, times, strict=True) if (event := spotter.feed(row, float(time)))]
     assert len(expected) > 5
-    assert [(event["label"], event["timestamp"]) for event in found] == [(e.label, e.timestamp) for e in expected]
-    assert [event["score"] for event in found] == pytest.approx([event.score for event in expected], abs=1e-9)
+    assert [(event["label"], event["timestamp"]) for event in announced] == [(e.label, e.timestamp) for e in expected]
+    assert [event["score"] for event in announced] == pytest.approx([event.score for event in expected], abs=1e-9)
 
 
 def test_logits_that_are_not_finite_are_an_error(run_typescript):
@@ -122,9 +122,9 @@ READ = """
 
 
 def test_the_page_reads_the_artifact_as_it_was_written(run_typescript, artifact):
-    found: dict[str, Any] = run_typescript(READ, path=str(artifact.path))
-    spec = found["spec"]
-    assert found["graph"] == "no graph"
+    read: dict[str, Any] = run_typescript(READ, path=str(artifact.path))
+    spec = read["spec"]
+    assert read["graph"] == "no graph"
     assert spec["labels"] == list(LABELS) and spec["frame"]["height"] == SIZE and spec["frame"]["fit"] == "squash"
     assert spec["rule"] == {"window": 3, "threshold": 0.5, "hold_off": 0, "none": None, "memory": None}
     assert spec["check"]["logits"] == [[0, 1, 2, 3]] * 2
@@ -148,8 +148,8 @@ def test_the_page_refuses_int8_inputs(run_typescript, make_artifact):
 def test_percentiles_equal_those_of_numpy(run_typescript):
     samples = np.random.default_rng(4).exponential(1.0, 333)
     code = "return [50, 90, 99].map((percent) => page.percentile(percent, samples, 1))"
-    found = run_typescript(code, samples=samples.tolist())
-    assert found == pytest.approx(np.percentile(samples, [50, 90, 99]).tolist())
+    percentiles = run_typescript(code, samples=samples.tolist())
+    assert percentiles == pytest.approx(np.percentile(samples, [50, 90, 99]).tolist())
     code = "return [page.percentile(90, [1, 2, 3]), page.percentile(99, samples)]"
     assert run_typescript(code, samples=samples.tolist()) == [None, None]
 
@@ -165,9 +165,9 @@ def test_percentiles_equal_those_of_numpy(run_typescript):
     ],
 )
 def test_any_text_of_a_browser_becomes_a_line_that_the_server_accepts(run_typescript, text, line):
-    found = run_typescript("return page.oneLine(text)", text=text)
-    assert found == line
-    assert read_message(message("error", message=found)).message == line
+    result = run_typescript("return page.oneLine(text)", text=text)
+    assert result == line
+    assert read_message(message("error", message=result)).message == line
 
 
 def test_half_of_a_surrogate_pair_becomes_a_question_mark(run_typescript):

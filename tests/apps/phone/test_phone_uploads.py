@@ -1,4 +1,4 @@
-"""Messages that anybody in the network can send: they are counted, limited, checked, and taken from one page only."""
+"""Messages to the server: they are checked, their number and size are limited, and only one page may send them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_only_messages_of_the_newest_page_are_accepted(server):
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"\0" * 100, b'{"kind":"repeat"}', b'{"kind":"page_opened","session":"1","cores":NaN}']
 )
-def test_a_malformed_message_is_refused_and_the_server_goes_on(server, body):
+def test_a_malformed_message_is_refused_and_the_server_continues(server, body):
     answer = server.post(body)
     assert answer.status == 400 and b"\n" not in answer.data
     assert server.send("page_opened") == 204

@@ -58,11 +58,11 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
     _set_threads(library, threads)
     first = _open(artifact, runtime)
     packed = _require_tensors(artifact, first)
-    words = f"ExecuTorch {version} ({_backend(artifact)}, {thread_count(threads)})"
+    title = f"ExecuTorch {version} ({_backend(artifact)}, {thread_count(threads)})"
     if artifact.spec.state_form == "io":
         lock = threading.Lock()
-        return Model(artifact.spec, words, lambda: _TensorExecutor(first, artifact, packed, lock))
-    return Model(artifact.spec, words, lambda: _BufferExecutor(_open(artifact, runtime), artifact, packed))
+        return Model(artifact.spec, title, lambda: _TensorExecutor(first, artifact, packed, lock))
+    return Model(artifact.spec, title, lambda: _BufferExecutor(_open(artifact, runtime), artifact, packed))
 
 
 class _TensorExecutor:

@@ -52,7 +52,7 @@ def native_call(path: Path, failure: str) -> Iterator[None]:
 
     Args:
         path: the artifact.
-        failure: what it means if the library raises an exception, such as "LiteRT cannot load its graph".
+        failure: start of the error message, such as "LiteRT cannot load its graph".
 
     Raises:
         ArtifactError: the library raised an exception.
@@ -67,7 +67,7 @@ def native_call(path: Path, failure: str) -> Iterator[None]:
 
 
 def package_version(package: str) -> str:
-    """The version of an installed package. It is read when it is asked for: the import alone takes 20 ms of CPU."""
+    """Return the version of an installed package. importlib.metadata is imported here, because that takes 20 ms."""
     from importlib.metadata import version
 
     return version(package)

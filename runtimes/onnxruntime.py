@@ -58,10 +58,10 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu"
     if wanted not in session.get_providers():
         raise EdgeshiftError(f"ONNX Runtime could not start the provider {provider!r} here and fell back to the CPU")
     states = {NEXT + state.name: state.name for state in artifact.spec.states}
-    outputs = {states.get(name, name): found for name, found in _shapes(session.get_outputs()).items()}
+    outputs = {states.get(name, name): kind for name, kind in _shapes(session.get_outputs()).items()}
     require_tensors(artifact, _shapes(session.get_inputs()), outputs)
-    words = f"ONNX Runtime {runtime.__version__} ({provider}, {thread_count(threads)})"
-    return Model(artifact.spec, words, lambda: _BoundExecutor(runtime, session, artifact, DEVICES.get(provider, "cpu")))
+    title = f"ONNX Runtime {runtime.__version__} ({provider}, {thread_count(threads)})"
+    return Model(artifact.spec, title, lambda: _BoundExecutor(runtime, session, artifact, DEVICES.get(provider, "cpu")))
 
 
 def session_options(threads: int) -> Any:

@@ -75,9 +75,9 @@ def open_artifact(
     if plan is not None:
         _write_engine(path, plan)
     extra = " with fp16" if half and spec.precision == "int8" else ""
-    words = f"TensorRT {trt.__version__} on {device.name}, {spec.precision}{extra}"
+    title = f"TensorRT {trt.__version__} on {device.name}, {spec.precision}{extra}"
     # The engine must be destroyed before the objects that it was read with.
-    return Model(spec, words, lambda: _EngineExecutor((logger, reader, engine), artifact, device))
+    return Model(spec, title, lambda: _EngineExecutor((logger, reader, engine), artifact, device))
 
 
 def engine_path(artifact: Artifact, device: str, version: str, fp16: bool) -> Path:

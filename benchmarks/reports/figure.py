@@ -102,7 +102,7 @@ def canvas(height: float, width: float = WIDTH) -> Iterator[Canvas]:
 
 
 def require_matplotlib(why: str) -> None:
-    """Raise RuntimeMissingError if matplotlib is not installed; ``why`` names what needs it."""
+    """Raise RuntimeMissingError if matplotlib is not installed; ``why`` names the work that needs it."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:

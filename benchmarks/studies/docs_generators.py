@@ -18,7 +18,7 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.targets import support_table
 from edgeshift.weights import all_shipped
 
-#: Filmed clips of gestures that are not part of the project (EgoGestAR), and edgeshift's labels for theirs.
+#: Filmed clips of gestures that are not part of the project (EgoGestAR), and their labels with edgeshift's labels.
 FILMED = "../shared/data/egogestar/split.csv"
 LABEL_MAP = "carret=caret,circlecc=circle,del=x"
 DIRECTIONS = "left,right,up,down"

@@ -27,7 +27,7 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     Attributes:
         value: the median over rounds; with repeats, the median of their medians.
-        low, high: ends of its 95% bootstrap interval; with repeats, the lowest and the highest end of theirs.
+        low, high: ends of its 95% bootstrap interval; with repeats, the lowest and the highest end of all.
         runs: the value of each repeat.
         group: the question that the figure answers.
         name: the two times, such as "TSM / TSN, int8 step".

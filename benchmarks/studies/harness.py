@@ -39,7 +39,7 @@ def main(
     as_json: Json = False,
     strict: Strict = False,
 ) -> int:
-    """Measure what the timed loop of `edgeshift bench` adds to a step."""
+    """Measure the time that the timed loop of `edgeshift bench` adds to a step."""
     report = measure(files, rounds)
     print_json(report) if as_json else show(report)
     return 1 if strict and report.missed else 0

@@ -45,7 +45,7 @@ def to_tflite(module: nn.Module, inputs: Inputs) -> bytes:
         try:
             import litert_torch
         except ImportError as error:
-            raise missing("litert-torch", "convert", "converting what is timed") from error
+            raise missing("litert-torch", "convert", "converting a graph to time") from error
         arguments = {name: torch.from_numpy(array) for name, array in inputs.items()}
         edge = litert_torch.convert(module.eval(), (), sample_kwargs=arguments)
         with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +65,7 @@ def to_int8(body: bytes, samples: Sequence[Inputs]) -> bytes:
         try:
             from ai_edge_quantizer import quantizer, recipe
         except ImportError as error:
-            raise missing("ai-edge-quantizer", "convert", "quantizing what is timed") from error
+            raise missing("ai-edge-quantizer", "convert", "quantizing a graph to time") from error
         tool = quantizer.Quantizer(body)
         tool.load_quantization_recipe(recipe.static_wi8_ai8())
         return bytes(tool.quantize(tool.calibrate({SIGNATURE: list(samples)})).quantized_model)

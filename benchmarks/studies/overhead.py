@@ -11,8 +11,8 @@
     pointwise      multiply-adds per second of the graph, divided by those of plain 1x1 convolutions (the fastest of
                    several shapes); both are ``Interpreter.invoke``.
     stream         ``Stream.step`` less its ``Timings.pre``, divided by ``CompiledModel.run_by_index`` with the same
-                   buffers every time. A frame is prepared before each call of either, because that evicts a part of
-                   the network from the caches. The difference is the copy of the frame, the exchange of the state
+                   buffers every time. A frame is prepared before each of these calls, because that evicts a part
+                   of the network from the caches. The difference is the copy of the frame, the exchange of the state
                    buffers, the copy of the logits, the label, and the work between the two clock readings.
     preprocessing  ``Timings.pre`` of a 640x480 frame, divided by ``Stream.step`` less its ``Timings.pre``.
 

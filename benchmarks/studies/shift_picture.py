@@ -1,9 +1,9 @@
-"""A picture of what the shift carries: the same frames played forwards and backwards, with and without the past.
+"""A picture of the effect of the shift: the answers to one stroke played forwards and backwards, with and without past.
 
     python -m edgeshift.benchmarks.studies.shift_picture --picture shift-picture.png [WEIGHTS] [--labels left,right]
 
 A stroke to the left, played backwards, is a stroke to the right that consists of the same frames. A network that
-processes each frame alone gives both the same mean answer, whatever its weights. A network that also gets a part of the
+processes each frame alone gives the same mean answer to both, with any weights. A network that also gets a part of the
 previous frame's features can distinguish them. The picture shows the stroke, the features that are passed on, and both
 answers.
 """
@@ -93,7 +93,7 @@ def main(
     picture: Picture = None,
     as_json: Json = False,
 ) -> None:
-    """Show what the shift carries: one stroke, played forwards and backwards."""
+    """Show how the shift changes the answers to one stroke, played forwards and backwards."""
     first, *others = labels.split(",")
     if len(others) != 1:
         raise EdgeshiftError(f"--labels {labels}: give two labels, as in left,right")

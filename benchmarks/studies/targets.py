@@ -3,9 +3,9 @@
     python -m edgeshift.benchmarks.studies.targets --out artifacts [--rounds N] [--markdown | --json]
 
 The study converts the shipped model to all targets (``edgeshift convert --target all``, once for each precision) and
-keeps the artifacts in a folder. It does not convert again what the folder already has of the same weights. Then it
-times ``Timings.infer`` of ``Stream.step`` in turns in one process, with one thread for each runtime, and divides the
-times by the fastest one. It does not time Core ML, whose reference executor only checks answers, and TensorRT, which
+keeps the artifacts in a folder. Artifacts of the same weights that the folder already has are not converted again. Then
+``Timings.infer`` of ``Stream.step`` is timed in turns in one process, with one thread for each runtime, and divided by
+the fastest time. Core ML and TensorRT are not timed: Core ML's reference executor only checks answers, and TensorRT
 needs its device.
 """
 

@@ -1,4 +1,4 @@
-"""Run a checkpoint over whole clips at once, for the studies of what the shift contributes."""
+"""Run a checkpoint over whole clips at once, for studies of the shift."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder belongs to the work it was started for: the arguments of the work are a JSON file in it."""
+"""Record the arguments of long work in its folder, so that a run with other arguments does not continue there."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edgeshift._system.files import atomic_write
 
 
 def claim(path: Path, arguments: Any) -> list[str]:
-    """Write the arguments of a long work to a file, or compare them with those in the file if it exists.
+    """Write the arguments of long work to a JSON file, or compare them with those in the file if it exists.
 
     Args:
         path: the file; its folder is created.
         arguments: anything that msgspec encodes as a JSON object.
 
     Returns:
-        The names of the arguments that differ from those in the file. Empty: none, or the file is new.
+        The names of the arguments that differ from those in the file; empty if none does, or if the file is new.
 
     Raises:
         ValueError: the file is damaged.

@@ -50,7 +50,9 @@ class JsonLines(Generic[Entry]):
             if not self.path.exists():
                 return []
             if self.path.stat().st_size > MAX_BYTES:
-                raise EdgeshiftError(f"{self.path}: larger than {MAX_BYTES:,} bytes, the limit for a journal")
+                raise EdgeshiftError(
+                    f"{self.path} has more than {MAX_BYTES:,} bytes, the limit: run again without --resume"
+                )
             *lines, _incomplete = self.path.read_bytes().split(b"\n")
         except OSError as error:
             raise EdgeshiftError(f"{self.path}: cannot be read: {error.strerror or error}") from error

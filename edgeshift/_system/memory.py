@@ -18,10 +18,10 @@ def keep_freed_memory() -> bool:
 
     Every training step frees and allocates the activations of a batch again, hundreds of megabytes. If the memory went
     back to the kernel in between, the kernel would have to clear every page: on a virtual machine this took a seventh
-    of a training step, and two thirds of the time of a clip of 240 frames. In return, the process never shrinks.
+    of a training step, and two thirds of the time of a clip of 240 frames. The process then never shrinks.
 
     Returns:
-        True if the option was set. Other C libraries do not have it.
+        True if the options were set. Other C libraries than glibc do not have them.
     """
     try:
         option = ctypes.CDLL(None).mallopt

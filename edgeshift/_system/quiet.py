@@ -17,25 +17,19 @@ def quiet(*, stdout: bool = False) -> Iterator[None]:
     """Redirect file descriptor 2 to a temporary file while the block runs.
 
     With ``stdout``, redirect file descriptor 1 as well. If the block raises an exception, the last lines of the
-    captured output are added to it as a note, which ``--debug`` shows. One thread at a time can do this; output of
-    other threads is captured as well.
+    captured output are added to it as a note, which ``--debug`` shows. Output of other threads is captured as well. If
+    another thread is inside such a block, wait for its end.
     """
-    descriptors = [2, 1] if stdout else [2]
-    with _LOCK:
-        yield from _redirected(descriptors)
-
-
-def _redirected(descriptors: list[int]) -> Iterator[None]:
-    sys.stderr.flush()
-    sys.stdout.flush()
-    saved = {fd: os.dup(fd) for fd in descriptors}
-    with _temporary_file() as captured, ExitStack() as stack:
-        for fd in descriptors:
+    with _LOCK, _temporary_file() as captured, ExitStack() as stack:
+        sys.stderr.flush()
+        sys.stdout.flush()
+        saved = {fd: os.dup(fd) for fd in ([2, 1] if stdout else [2])}
+        for fd in saved:
             os.dup2(captured.fileno(), fd)
         # In notebooks and tests, Python's streams are not these descriptors. They are redirected as well.
         text = stack.enter_context(open(os.dup(captured.fileno()), "w"))  # noqa: PTH123
         stack.enter_context(redirect_stderr(text))
-        if 1 in descriptors:
+        if stdout:
             stack.enter_context(redirect_stdout(text))
         try:
             yield
@@ -53,7 +47,7 @@ def _redirected(descriptors: list[int]) -> Iterator[None]:
 
 
 def _temporary_file() -> IO[bytes]:
-    """A file without a name. Linux has files in memory, which need no import of ``tempfile``."""
+    """Return a file without a name. On Linux it is in memory, and the slow import of ``tempfile`` is avoided."""
     if hasattr(os, "memfd_create"):
         return open(os.memfd_create("edgeshift"), "w+b")  # noqa: PTH123
     import tempfile

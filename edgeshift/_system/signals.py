@@ -15,8 +15,7 @@ def call_on_stop(stop: Callable[[], None]) -> Iterator[None]:
     """Call ``stop`` at the first Ctrl-C or SIGTERM while the block runs. The second signal raises KeyboardInterrupt.
 
     A KeyboardInterrupt can be raised between the acquisition of a lock and the ``with`` block that would release it:
-    the lock would never be released. So the first signal only calls a function, and the block ends at its next turn.
-    ``stop`` must not acquire a lock.
+    the lock would never be released. So ``stop`` only sets a flag, which the block checks. It must not acquire a lock.
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -29,7 +28,7 @@ def call_on_stop(stop: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def interrupt_on_stop() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGTERM, which ends services, and at SIGHUP, sent when a terminal is closed."""
+    """Raise KeyboardInterrupt at SIGTERM, which stops services, and at SIGHUP, which is sent by a closed terminal."""
     with _handled_by(signal.default_int_handler, signal.SIGTERM, signal.SIGHUP):
         yield
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 
 def temperatures(root: Path = Path("/")) -> dict[str, float]:
-    """Return {name of the thermal zone: degrees Celsius} below a root of the file system; empty: none can be read."""
+    """Return {name of the thermal zone: degrees Celsius} under ``root``; empty if none can be read."""
     degrees: dict[str, float] = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        value = _text(zone / "temp")
+        value = _read(zone / "temp")
         # A sensor that is switched off gives an impossible value.
         if value and value.lstrip("-").isdigit() and -40_000 < int(value) < 200_000:
-            name = _text(zone / "type") or zone.name
+            name = _read(zone / "type") or zone.name
             degrees[name if name not in degrees else f"{name} ({zone.name})"] = int(value) / 1000
     return degrees
 
 
-def _text(path: Path) -> str | None:
+def _read(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             data = file.read(256)

@@ -12,5 +12,5 @@ def printable(text: str, replacement: str = "?") -> str:
 
 
 def is_printable(text: str, longest: int | None = None) -> bool:
-    """Return True if all characters of the text can be printed and, with ``longest``, there are 1 to that many."""
+    """Return True if the text can be printed and, with ``longest``, has 1 to ``longest`` characters."""
     return text.isprintable() and (longest is None or 1 <= len(text) <= longest)

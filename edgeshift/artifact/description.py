@@ -1,6 +1,6 @@
-"""What is known about trained weights besides the network: how to prepare its frames and how to read its answers.
+"""What is known about trained weights besides the network: how to prepare frames for it and how to read its logits.
 
-The same facts travel from a weights file through training and conversion into every artifact, whose description
+Training writes these facts to a weights file, and conversion copies them to every artifact, whose description
 (``edgeshift.artifact.spec.StreamSpec``) has them as its first fields. Nothing here needs torch.
 """
 
@@ -84,7 +84,7 @@ class ModelDescription(Struct, frozen=True, kw_only=True):
     """What is known about trained weights besides the network itself.
 
     Attributes:
-        labels: one label per output; ``class 0``, ``class 1``, ... if nobody named the outputs.
+        labels: one label per output; ``class 0``, ``class 1``, ... if the names are not known.
         frame: size, fit and channel order of the frames that the network takes.
         weights: where the weights come from.
         frame_spacing: seconds between the frames the network was trained on; None: not known.
@@ -108,26 +108,26 @@ class ModelDescription(Struct, frozen=True, kw_only=True):
 
 
 def describe_network(config: ModelConfig, **facts: Any) -> ModelDescription:
-    """Return the description of a network, with what is usual for everything that ``facts`` does not state.
+    """Return the description of a network, with default values for the fields that are not given.
 
     Args:
         config: the network.
-        facts: fields of ``ModelDescription``. Without them: numbered labels, RGB frames of the network's size cut from
-            the centre (as public models are tested), and trained weights of unknown origin.
+        facts: fields of ``ModelDescription``. The defaults are numbered labels, RGB frames of the network's size cut
+            from the centre (as public models are tested), and trained weights of unknown origin.
 
     Raises:
-        ValueError: a label that cannot be printed, or a rule whose label for no gesture is not among the labels.
+        ValueError: a label cannot be printed, or the event rule's label for no gesture is not among the labels.
     """
-    usual: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "labels": numbered_labels(config.classes),
         "frame": FrameSpec(config.size, config.size, fit="crop"),
         "weights": WeightsSpec(source=""),
     }
-    return ModelDescription(**(usual | facts))
+    return ModelDescription(**(defaults | facts))
 
 
 def numbered_labels(classes: int) -> tuple[str, ...]:
-    """Return the labels of outputs that nobody named: ``class 0``, ``class 1``, ..."""
+    """Return labels for outputs whose names are not known: ``class 0``, ``class 1``, ..."""
     return tuple(f"class {index}" for index in range(classes))
 
 
@@ -135,7 +135,7 @@ def check_labels(labels: Sequence[object], classes: int) -> None:
     """Check that there is one label of 1 to 256 printable characters for each output.
 
     Raises:
-        ValueError: there is not.
+        ValueError: the number of labels is wrong, or a label is empty, too long or not printable.
     """
     if len(labels) != classes:
         raise ValueError(f"{len(labels)} labels for {classes} outputs")

@@ -33,11 +33,9 @@ class Envelope(Protocol):
 
     def pack(self, body: bytes, entries: Mapping[str, bytes]) -> bytes:
         """Return the content of a file up to its hash: the graph, and the entries {name: content}."""
-        ...
 
     def has_hash(self, data: bytes) -> bool:
         """Return True if the data ends as ``pack`` ends it, with ``HASH_LENGTH`` bytes after that."""
-        ...
 
     def unpack(self, data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
         """Return one entry of content for which ``has_hash`` is True, and the size of the graph in bytes.
@@ -45,7 +43,6 @@ class Envelope(Protocol):
         Raises:
             ValueError: the entry is missing, larger than ``limit`` bytes, or not written as edgeshift does it.
         """
-        ...
 
 
 class Folder(Protocol):
@@ -53,15 +50,12 @@ class Folder(Protocol):
 
     def read(self, path: Path, limit: int) -> bytes:
         """Return all files as bytes. Raise ArtifactError for unknown files, or for more than ``limit`` bytes."""
-        ...
 
     def write(self, path: Path, data: bytes) -> None:
         """Write the files into an empty folder."""
-        ...
 
     def is_package(self, path: Path) -> bool:
         """Return True for a folder that an artifact may replace."""
-        ...
 
 
 #: {name: (shape, dtype)} of the tensors that are a graph's inputs or outputs.
@@ -198,9 +192,8 @@ def artifact_bytes(path: Path) -> bytes:
         if folder is not None:
             return folder.read(path, MAX_FILE)
         if not path.is_file():
-            raise ArtifactError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
-        size = path.stat().st_size
-        if size > MAX_FILE:
+            raise ArtifactError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+        if (size := path.stat().st_size) > MAX_FILE:
             raise ArtifactError(f"{path}: the file has {size:,} bytes; the limit for an artifact is {MAX_FILE:,}")
         return path.read_bytes()
     except OSError as error:

@@ -26,8 +26,7 @@ MAX_FIELDS = 4096
 class MetadataTrailer:
     """The envelope of a format of models (``edgeshift.artifact.file.Envelope``).
 
-    Attributes:
-        path_of_entries: numbers of the nested fields that lead from the outermost message to an entry.
+    ``path_of_entries`` are the numbers of the nested fields that lead from the outermost message to an entry.
     """
 
     path_of_entries: tuple[int, ...]

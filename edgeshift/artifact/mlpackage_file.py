@@ -9,7 +9,6 @@ A package of edgeshift has at most three files, and no links.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from edgeshift._system.text import printable
@@ -40,18 +39,17 @@ def read(path: Path, limit: int) -> bytes:
         OSError: a file cannot be read.
     """
     if not path.is_dir():
-        raise ArtifactError(
-            f"{path}: no such file" if not path.exists() else f"{path}: not a folder, but a Core ML package is one"
+        reason = (
+            "not a folder, but a Core ML package is one; copy the whole folder" if path.exists() else "no such file"
         )
+        raise ArtifactError(f"{path}: {reason}")
     _require_known_files(path)
     sizes = {name: (path / name).stat().st_size for name in FILES if (path / name).is_file()}
     for name in (MANIFEST, MODEL):
         if name not in sizes:
             raise ArtifactError(f"{path}: {name} is missing: the package is damaged; copy the whole folder again")
-    if sum(sizes.values()) > limit:
-        raise ArtifactError(
-            f"{path}: the package has {sum(sizes.values()):,} bytes; the limit for an artifact is {limit:,}"
-        )
+    if (total := sum(sizes.values())) > limit:
+        raise ArtifactError(f"{path}: the package has {total:,} bytes; the limit for an artifact is {limit:,}")
     return join_files({name: (path / name).read_bytes() for name in sizes})
 
 
@@ -94,18 +92,11 @@ def is_package(path: Path) -> bool:
 
 def _require_known_files(path: Path) -> None:
     """Raise ArtifactError at the first link, unknown file or unknown folder in a package."""
-    folders = [""]
-    while folders:
-        folder = folders.pop()
-        with os.scandir(path / folder) as entries:
-            for entry in entries:
-                name = f"{folder}/{entry.name}".lstrip("/")
-                is_parent = any(file.startswith(f"{name}/") for file in FILES)
-                shown = printable(name[:100])
-                if entry.is_symlink():
-                    raise ArtifactError(f"{path}: {shown} is a link, which edgeshift never writes")
-                if name in FILES and entry.is_file():
-                    continue
-                if not is_parent or not entry.is_dir():
-                    raise ArtifactError(f"{path}: {shown} does not belong there: not made by `edgeshift convert`")
-                folders.append(name)
+    for entry in path.rglob("*"):  # does not follow links
+        name = entry.relative_to(path).as_posix()
+        is_parent = any(file.startswith(f"{name}/") for file in FILES)
+        shown = printable(name[:100])
+        if entry.is_symlink():
+            raise ArtifactError(f"{path}: {shown} is a link, which edgeshift never writes; copy the files themselves")
+        if not (entry.is_dir() if is_parent else name in FILES and entry.is_file()):
+            raise ArtifactError(f"{path}: {shown} does not belong there: not made by `edgeshift convert`; remove it")

@@ -1,7 +1,6 @@
-"""Read and write protobuf fields without a schema.
+"""Read and write protobuf fields by their lengths, without a schema and without the protobuf package.
 
-Artifacts need little of protobuf: to walk the fields of a message by their lengths, and to write a message. This module
-does both itself, so that damage is found before any other library sees a file.
+Hostile data is therefore refused before another library reads it.
 """
 
 from __future__ import annotations

@@ -138,7 +138,8 @@ class ParitySpec(Struct, frozen=True, kw_only=True):
         max_error: largest absolute difference of a logit, as a share of ``logit_range``.
         cosine: cosine between the two sequences of logits, each as one vector, after each frame is centred.
         top1: share of the frames with the same top label.
-        top1_clear: the same share, but labels that are tied in the original (``edgeshift.stream.parity.TIE``) agree.
+        top1_clear: the same share, with agreement on frames whose top labels are tied in the original (``TIE`` in
+            ``edgeshift.stream.parity``).
         state_error: root mean square error of the state that differs most, in standard deviations of that state.
         lost_states: states of the original that the artifact does not carry.
         runtime: runtime of the artifact.
@@ -269,24 +270,17 @@ def decode(data: bytes, where: str) -> StreamSpec:
             or contradicts itself. The message names the field.
     """
     if len(data) > MAX_BYTES:
-        raise SpecError(f"{where}: the description is {len(data):,} bytes; the limit is {MAX_BYTES:,}")
+        size = f"{len(data):,} bytes; the limit is {MAX_BYTES:,}"
+        raise SpecError(f"{where}: the description is {size}; convert the model again")
     try:
         version = msgspec.json.decode(data, type=_Versioned).version
-        if version != VERSION:
-            raise SpecError(
-                f"{where}: the description has version {version}, this edgeshift reads version {VERSION}; "
-                + ("update edgeshift" if version > VERSION else "convert the model again")
-            )
-        return msgspec.json.decode(data, type=StreamSpec)
-    except RecursionError as error:
-        raise SpecError(
-            f"{where}: the description is nested too deeply; the file was not written by edgeshift"
-        ) from error
-    except SpecError:
-        raise
-    except (msgspec.MsgspecError, EdgeshiftError, ValueError, OverflowError) as error:
-        reason = printable(one_line(error))
+        if version == VERSION:
+            return msgspec.json.decode(data, type=StreamSpec)
+    except (msgspec.MsgspecError, EdgeshiftError, ValueError, OverflowError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else printable(one_line(error))
         raise SpecError(f"{where}: the description is not valid: {reason}; convert the model again") from error
+    remedy = "update edgeshift" if version > VERSION else "convert the model again"
+    raise SpecError(f"{where}: the description has version {version}, this edgeshift reads version {VERSION}; {remedy}")
 
 
 def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -18,14 +18,14 @@ GRACE = 2.0
 
 
 class EventScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Numbers of correct, false and missing detections.
+    """Numbers of correct, false and missing detections. Scores of several streams can be added.
 
     Attributes:
         right: number of events that were detected.
         false: number of detections without an event.
         missed: number of events that were not detected.
         delays: seconds from the end of each detected gesture to its detection, negative if it came before the end.
-        seconds: duration of the streams together.
+        seconds: total duration of the streams.
     """
 
     right: int = 0
@@ -35,13 +35,8 @@ class EventScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float = 0.0
 
     def __add__(self, other: EventScore) -> EventScore:
-        return EventScore(
-            self.right + other.right,
-            self.false + other.false,
-            self.missed + other.missed,
-            self.delays + other.delays,
-            self.seconds + other.seconds,
-        )
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return EventScore(*(value + other_value for value, other_value in pairs))
 
     @property
     def precision(self) -> float | None:
@@ -73,9 +68,9 @@ class EventScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def match_events(detections: Iterable[Detection], events: Iterable[Event], seconds: float) -> EventScore:
     """Score the detections of one stream.
 
-    A detection is correct if its label is that of an event, and if it comes between the middle of the event and
-    ``GRACE`` seconds after its end. Every event is matched once. Events whose interval is not completely inside the
-    stream are not counted, and neither are detections of them.
+    A detection is correct if an event has its label, and if it comes between the middle of this event and ``GRACE``
+    seconds after its end. An event matches at most one detection. Events that are partly outside of the stream are not
+    counted, and neither are detections of them.
 
     Args:
         detections: detections in any order, with times from the start of the stream.

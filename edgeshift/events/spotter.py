@@ -10,17 +10,15 @@ the largest score is announced when its score reaches ``threshold``. After that,
 seconds have passed and the score of the announced label has fallen below the threshold, so that a gesture that is held
 is announced once.
 
-With ``memory``, two questions are separate: is a gesture complete, and which gesture was it? A frame sees only as far
-back as the shifts of the network reach, and many gestures take longer. The score is the product of two probabilities:
+With ``memory``, the score is the product of two probabilities, because the logits of a frame depend only on as many
+frames as the shifts of the network reach back, and many gestures take longer:
 
 - that a gesture is complete: the mean probability of all gestures together over the last ``window`` frames,
 - that it was this gesture: its softmax probability among all gestures, from the mean logits of the last ``memory``
   frames, at most back to the last detection.
 
 After a detection, nothing is announced until the hold-off has passed and the first of the two has fallen below the
-threshold. With a window and a memory of one frame, the score is the softmax probability of the label.
-
-Before the first frame, the probability of every gesture counts as 0.
+threshold. In the window, every probability before the first frame counts as 0.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ import numpy.typing as npt
 from edgeshift.artifact.description import NONE, RuleSpec
 from edgeshift.errors import EdgeshiftError
 
-#: The rule for artifacts without one: a mean probability of a half, over a second or less at usual frame spacings.
+#: The rule for artifacts without one. Its window is a second or less at usual frame spacings.
 DEFAULT_RULE = RuleSpec(window=3, threshold=0.5, hold_off=1.0)
 
 Times = npt.NDArray[np.floating[Any]]
@@ -68,13 +66,17 @@ class Spotter:
         self.labels = tuple(labels)
         self._no_gesture = no_gesture_index(rule, self.labels)
         self._gestures = np.array([index for index in range(len(self.labels)) if index != self._no_gesture])
-        # Probabilities of the last frames, a ring buffer: index of the next frame, number of frames in it, their sum.
+        # Ring buffers: probabilities of the last frames, and logits of the gestures since the last detection.
         self._window = np.zeros((rule.window, len(self.labels)))
-        self._next = self._frames = 0
-        self._sum = self._window.sum(0)
-        # Logits of the gestures since the last detection, a ring buffer, and the number of frames since then.
         self._memory = np.zeros((rule.memory or 0, len(self._gestures)))
-        self._remembered = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Remove all frames and detections, as at the start of a stream."""
+        self._window[:] = self._memory[:] = 0
+        self._sum = self._window.sum(0)
+        self._next = self._frames = 0  # index of the next frame in the window, and number of frames in the window
+        self._remembered = 0  # number of frames since the last detection
         self._held: int | None = None  # the announced label, until it falls below the threshold
         self._hold_off_end = self._last = -math.inf  # times of the end of the hold-off and of the last frame
 
@@ -131,8 +133,7 @@ class Spotter:
 
     def _announce(self, index: int, score: float) -> Detection:
         self._held, self._hold_off_end = index, self._last + self.rule.hold_off
-        self._memory[:] = 0
-        self._remembered = 0
+        self._memory[:] = self._remembered = 0
         return Detection(self.labels[index], score, self._last)
 
     def leading(self) -> tuple[int, float]:
@@ -144,17 +145,9 @@ class Spotter:
         best = int(self._sum.argmax())
         return best, float(self._sum[best]) / max(1, self._frames)
 
-    def reset(self) -> None:
-        """Forget all frames and detections, as at the start of a stream."""
-        for values in (self._window, self._memory, self._sum):
-            values[:] = 0
-        self._next = self._frames = self._remembered = 0
-        self._held = None
-        self._hold_off_end = self._last = -math.inf
-
 
 def describe_rule(rule: RuleSpec, labels: Sequence[str]) -> str:
-    """Return the event rule of a model with these labels in words."""
+    """Return a text that describes the event rule of a model with these labels."""
     pause = f"After an event, nothing is announced for at least {rule.hold_off:g} s and until"
     if rule.memory is None:
         words = (

@@ -1,4 +1,4 @@
-"""Tune the event rule of a model: try every rule of a grid on streams whose events are known."""
+"""Choose the event rule of a model: try every rule of a grid on streams with known events."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ MEMORIES = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 def choose_rule(
     sequences: Sequence[tuple[Times, Logits, Sequence[Event]]], spacing: float, labels: Sequence[str]
 ) -> RuleSpec:
-    """Return the rule with the best result on these streams: the largest minimum of precision and recall of events.
+    """Return the rule for which the smaller of precision and recall of events is largest on these streams.
 
-    Among equal rules, the one with the larger F1 wins, then the one with the shorter median delay.
+    Among equal rules, the one with the larger F1 is chosen, then the one with the shorter median delay, then the one
+    with fewer false detections.
 
     Args:
         sequences: for each stream, the increasing times [T] of its frames in seconds from its start, the logits
@@ -44,7 +45,7 @@ def choose_rule(
         EdgeshiftError: there are no streams, or times, logits and labels do not have matching shapes.
     """
     if not sequences or any(np.shape(logits) != (len(times), len(labels)) for times, logits, _ in sequences):
-        raise EdgeshiftError(f"tuning a rule needs streams with a time and {len(labels)} logits for each frame")
+        raise EdgeshiftError(f"choosing a rule needs streams with a time and {len(labels)} logits for each frame")
     if not (math.isfinite(spacing) and spacing > 0):
         raise EdgeshiftError(f"the frame spacing is {spacing} s: give a number of seconds above 0")
     longest = max(1, round(LONGEST / spacing))
@@ -126,6 +127,6 @@ class Recording:
 
 
 def _first_true(values: npt.NDArray[np.bool_], start: int) -> int:
-    """Return the first index from ``start`` on that is true; the length if there is none."""
+    """Return the index of the first true value from ``start`` on; the length if there is none."""
     indices = np.flatnonzero(values[start:])
     return start + int(indices[0]) if len(indices) else len(values)

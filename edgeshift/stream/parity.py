@@ -17,9 +17,11 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.stream.stream import Array, Model, Stream
 from edgeshift.targets import Precision
 
+#: Smallest number of frames.
 MIN_FRAMES = 32
-#: Largest allowed error of a logit, as a share of the range of the reference's logits. For int8, the cosine is limited.
+#: Largest allowed error of a logit, as a share of the range of the reference's logits. int8 has no limit here.
 MAX_ERROR = {"fp32": 1e-4, "fp16": 1e-2}
+#: Smallest allowed cosine of the logits, and smallest allowed top-1 agreement when ties count as agreement.
 MIN_COSINE = 0.98
 MIN_TOP1 = 0.9
 #: Two labels are tied if their logits in the reference differ by at most this share of the logits' range.
@@ -68,8 +70,7 @@ def compare(
         frames=len(frames),
         logit_range=logit_range,
         max_error=float(errors.max()) / logit_range,
-        # Each frame is centred, because an offset that all logits share has no effect.
-        cosine=_cosine(a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)),
+        cosine=_cosine(a, b),
         top1=_top1(a, b, tie=0.0),
         top1_clear=_top1(a, b, tie=TIE * logit_range),
         lost_states=tuple(sorted(real_states(reference_stream).keys() - real_states(stream).keys())),
@@ -83,7 +84,7 @@ def compare(
 
 
 def failures(parity: ParitySpec, precision: Precision) -> list[str]:
-    """Return a message for each limit of its precision that an artifact exceeds."""
+    """Return a message for each limit of this precision that the artifact does not keep."""
     problems = []
     if not parity.repeatable:
         problems.append("the same frames gave other logits after a reset: a state is not reset")
@@ -136,7 +137,8 @@ class StateError:
 
 
 def _cosine(a: Array, b: Array) -> float:
-    """Return the cosine of two sequences of logits, each as one vector."""
+    """Return the cosine of two sequences of logits, each as one vector, without the offset of each frame's logits."""
+    a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     return float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
 
 

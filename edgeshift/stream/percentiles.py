@@ -1,7 +1,4 @@
-"""Percentiles, which are only computed from enough samples.
-
-p50 needs 20 samples, p90 needs 64 and p99 needs 662, by the early-stopping rule of MLPerf at a confidence of 0.99.
-"""
+"""Percentiles, which are only computed from enough samples."""
 
 from __future__ import annotations
 
@@ -11,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: {percentile: (share of the samples at or below it, number of samples that it needs)}.
+#: {percentile: (share of the samples at or below it, number of samples that it needs)}. The numbers are those of the
+#: early-stopping rule of MLPerf at a confidence of 0.99.
 PERCENTILES = {"p50": (0.5, 20), "p90": (0.9, 64), "p99": (0.99, 662)}
 
 

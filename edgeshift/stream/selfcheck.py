@@ -1,4 +1,4 @@
-"""The self-check: a device runs test frames that are made from a seed, and compares the logits with expected ones.
+"""The self-check: a device runs test frames that are made from a seed, and compares the logits with the expected ones.
 
 The frames are made with integer arithmetic, from a random generator whose numbers NumPy guarantees not to change, so
 they are the same on every platform.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import CheckSpec, StreamSpec
+from edgeshift.artifact.spec import CheckSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.stream.stream import Model
 from edgeshift.targets import Precision
@@ -57,9 +57,9 @@ def _check_frames(seed: int, count: int, height: int, width: int) -> Iterator[np
 
 
 def make_check(model: Model, precision: Precision | None = None, seed: int = 7) -> CheckSpec:
-    """Record the logits that a model gives for the test frames, to check an artifact of a precision with them.
+    """Return the self-check of an artifact: the logits that a model gives for the test frames.
 
-    Without a precision, the artifact is the model itself.
+    ``precision`` is that of the artifact; None: that of the model.
     """
     logits = _logits(model, seed, FRAMES)
     tolerance = TOLERANCE[precision or model.spec.precision] * float(np.ptp(logits))
@@ -84,7 +84,6 @@ def self_check(model: Model) -> SelfCheck:
 
 
 def _logits(model: Model, seed: int, count: int) -> npt.NDArray[np.float64]:
-    spec: StreamSpec = model.spec
-    stream = model.stream()
-    frames = _check_frames(seed, count, spec.frame.height, spec.frame.width)
+    stream, size = model.stream(), model.spec.frame
+    frames = _check_frames(seed, count, size.height, size.width)
     return np.stack([stream.step(frame).logits for frame in frames]).astype(np.float64)

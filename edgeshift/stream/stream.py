@@ -1,4 +1,4 @@
-"""Model, Stream and Prediction: how an artifact runs, the same for every runtime.
+"""Model, Stream and Prediction: run an artifact frame by frame, in the same way on every runtime.
 
     model = edgeshift.load("gestures.tflite")
     stream = model.stream()
@@ -36,11 +36,11 @@ PHASES = ("pre", "infer", "post")
 
 
 # Inference evicts the caches, so Python after it is several times slower than in a micro-benchmark. A step therefore
-# makes few calls, and returns msgspec structs, which are made in C: a frozen dataclass sets its fields one by one.
+# makes few calls and returns msgspec structs, which are made in C. A frozen dataclass would set its fields one by one.
 
 
 class Timings(msgspec.Struct, frozen=True):
-    """Times of a step in seconds: from frame to input tensor, inference with the states, from logits to prediction."""
+    """Seconds of a step: ``pre`` from frame to input tensor, ``infer`` in the runtime, ``post`` to the prediction."""
 
     pre: float
     infer: float
@@ -53,7 +53,7 @@ class Prediction(msgspec.Struct, frozen=True):
     Attributes:
         label: label with the largest logit.
         index: index of that label.
-        logits: float32 [classes], of this frame alone, not smoothed.
+        logits: float32 [classes], not smoothed over frames.
         timings: times of the step.
         fresh: False if the frame was not due, so that the previous prediction is repeated.
     """
@@ -71,14 +71,14 @@ class Prediction(msgspec.Struct, frozen=True):
 
 
 class Fitted(msgspec.Struct, frozen=True):
-    """A frame that ``Stream.fit`` has fitted, uint8 [height, width, 3] as the network takes it; seconds it took."""
+    """The result of ``Stream.fit``: uint8 [height, width, 3] as the network takes it, and the seconds that it took."""
 
     pixels: npt.NDArray[np.uint8]
     seconds: float
 
 
 class Executor(Protocol):
-    """What a runtime implements for a stream: one set of states, and a function that runs a frame through the graph."""
+    """Runs the graph with one set of states. Each runtime implements this."""
 
     def run(self, frame: Array) -> Array:
         """Run one frame, [1, H, W, 3] with the dtype of the graph's input, and update the states.
@@ -86,15 +86,12 @@ class Executor(Protocol):
         Returns:
             The logits as the graph stores them, [1, classes]. They are valid until the next call.
         """
-        ...
 
     def states(self) -> dict[str, Array]:
         """Return copies of the states, as the graph stores them."""
-        ...
 
     def set_states(self, states: dict[str, Array]) -> None:
         """Replace the states by arrays of the same shapes and dtypes."""
-        ...
 
 
 class Model:
@@ -102,7 +99,7 @@ class Model:
 
     Args:
         spec: description of the artifact.
-        runtime: name and version of the runtime, or a function that returns them when they are first asked for.
+        runtime: name and version of the runtime, or a function that returns them, because they are slow to find.
         executor: makes the executor of a new stream.
     """
 
@@ -132,6 +129,9 @@ class Stream:
     Use it from one thread. Only ``fit`` may be called from other threads.
     """
 
+    _last: Prediction | None
+    _pacer: Pacer | None
+
     def __init__(self, spec: StreamSpec, executor: Executor) -> None:
         self.spec = spec
         self._executor = executor
@@ -147,12 +147,8 @@ class Stream:
         self._labels = spec.labels
         self._dequantized = _dequantized(spec.output) if spec.output.dtype == "int8" else None
         self._start = {state.name: np.full(state.shape, _stored(state), state.dtype) for state in spec.states}
-        self._last: Prediction | None = None
-        self._pacer: Pacer | None = None
-        if spec.state_form == "io":
-            self.reset()
-        else:  # The states begin with the values in the file, as in an app, so that parity compares those.
-            self._forget()
+        # Other states begin with the values in the file, as in an app, so that parity compares those.
+        self._restart(self._start if spec.state_form == "io" else None)
 
     def step(self, frame: npt.NDArray[np.uint8], timestamp: float | None = None) -> Prediction:
         """Run one frame.
@@ -263,26 +259,25 @@ class Stream:
         t1 = perf_counter()
         raw = self._executor.run(self._tensor)[0]
         t2 = perf_counter()
-        # Both ways copy, because the runtime may overwrite its logits in the next step.
+        # Both make a copy, because the runtime may overwrite its logits in the next step.
         logits = raw.astype(np.float32) if self._dequantized is None else self._dequantized.take(raw)
         index = int(logits.argmax())
         timings = Timings(t1 - t0, t2 - t1, perf_counter() - t2)
-        self._last = Prediction(self._labels[index], index, logits, timings)
+        self._last = prediction = Prediction(self._labels[index], index, logits, timings)
         if pacer is not None:
             self._pacer = pacer
-        return self._last
+        return prediction
 
-    def _restart(self, states: dict[str, Array]) -> None:
-        self._executor.set_states(states)
-        self._forget()
-
-    def _forget(self) -> None:
+    def _restart(self, states: dict[str, Array] | None) -> None:
+        """Start a new sequence with these states; None: with those that the executor has."""
+        if states is not None:
+            self._executor.set_states(states)
         self._last = None
         self._pacer = Pacer(self.spec.frame_spacing) if self.spec.frame_spacing else None
 
 
 def _dequantized(tensor: TensorSpec) -> npt.NDArray[np.float32]:
-    """Return the real value of each stored int8 at the index that it has in Python: the value of -1 is the last."""
+    """Return the real values of all 256 stored int8 values. The stored value is the index: that of -1 is the last."""
     stored = np.arange(256, dtype=np.uint8).view(np.int8)
     return (stored.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 

@@ -1,17 +1,14 @@
 """Read video files and image folders as frames with timestamps, and write videos.
 
-    read_video   every frame
-    uniform      ``count`` frames spread over the whole clip, for the classification of clips
-    paced        one frame per ``spacing`` seconds, as a stream sees them
-
-A path is always a local file or folder, never an address, a device or a playlist.
+read_video   every frame
+uniform      ``count`` frames spread over the whole clip, for the classification of clips
+paced        one frame per ``spacing`` seconds, as a stream takes them
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,9 +29,8 @@ class TimedFrame(NamedTuple):
     timestamp: float
 
 
-@dataclass(frozen=True)
-class VideoInfo:
-    """Properties of a clip, as its container states them. Unknown ``frames`` and ``duration`` (seconds) are 0."""
+class VideoInfo(NamedTuple):
+    """Properties of a clip by its container: ``duration`` in seconds; ``frames`` and ``duration`` are 0 if unknown."""
 
     width: int
     height: int
@@ -51,8 +47,8 @@ def read_video(path: str | Path, *, fps: float | None = None) -> Iterator[TimedF
         fps: frames per second of an image folder; None: 25. The times in a video file take precedence.
 
     Raises:
-        VideoError: at the first frame, if the path is not a video; after the last frame, if the file ends before half
-            of the frames and half of the duration that its container states.
+        VideoError: the path is not a video. After the last frame: the file has less than half of the frames and less
+            than half of the duration that its container states.
     """
     with closing(lazy_frames(path, fps)) as clip:
         for frame in clip:
@@ -94,12 +90,15 @@ def uniform(path: str | Path, count: int, *, fps: float | None = None) -> list[T
 
 
 def paced(path: str | Path, spacing: float, *, fps: float | None = None) -> Iterator[TimedFrame]:
-    """Yield the frames that are due in a stream with a frame spacing (``Pacer``). Errors as ``read_video``.
+    """Yield the frames that are due in a stream with a frame spacing (``edgeshift.video.pace.Pacer``).
 
     Args:
         path: as for ``read_video``.
         spacing: seconds between frames.
         fps: frames per second of an image folder. It is required there, because images have no times.
+
+    Raises:
+        VideoError: as ``read_video``, or the spacing is not positive, or ``fps`` is missing.
     """
     pacer = Pacer(spacing)
     if fps is None and Path(path).is_dir():
@@ -111,7 +110,7 @@ def paced(path: str | Path, spacing: float, *, fps: float | None = None) -> Iter
 
 
 def write_video(path: str | Path, frames: Iterable[Frame], fps: float) -> None:
-    """Write a video. The file appears when it is complete.
+    """Write a video. No file has this name until it is complete.
 
     Args:
         path: file name with the suffix .mp4 (MPEG-4, which needs even width and height) or .avi (motion JPEG).

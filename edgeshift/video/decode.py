@@ -21,7 +21,8 @@ from edgeshift.video.fit import Frame, opencv
 MAX_SIDE = 8192
 #: Frames per second of image folders, and of files without times and without a rate.
 FALLBACK_FPS = 25.0
-IMAGES = {".jpg", ".jpeg", ".png"}
+#: Suffixes of images.
+IMAGES = (".png", ".jpg", ".jpeg")
 
 
 class LazyFrame(NamedTuple):
@@ -100,7 +101,7 @@ def _file(path: Path, fallback_fps: float) -> Generator[LazyFrame, None, None]:
 def _folder(path: Path, fps: float) -> Generator[LazyFrame, None, None]:
     names = sorted((file for file in path.iterdir() if file.suffix.lower() in IMAGES), key=_natural)
     if not names:
-        raise VideoError(f"{path} holds no .jpg or .png files; give a video file, or a folder of frames")
+        raise VideoError(f"{path} holds no .jpg or .png files; give a video file, or a folder of images")
     cv2 = opencv("reading images")
     for index, name in enumerate(names):
         yield LazyFrame(index / fps, partial(_read_image, cv2, name), fps, len(names))
@@ -145,18 +146,16 @@ def _require_size(path: Path, height: float, width: float) -> None:
 
 
 def _require_video(path: Path) -> None:
-    """Check a file before FFmpeg reads it, which would open the files of a playlist and render text as pictures."""
-    if not path.exists():
-        raise VideoError(f"{path} does not exist")
+    """Raise VideoError for text. FFmpeg would open the files of a playlist, and render other text as pictures."""
     if not path.is_file():
-        raise VideoError(f"{path} is neither a file nor a folder of images")
+        raise VideoError(f"{path} {'is neither a file nor a folder of images' if path.exists() else 'does not exist'}")
     try:
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as error:
         raise VideoError(f"{path} cannot be read: {error.strerror or error}") from error
     if not head:
-        raise VideoError(f"{path} is empty")
+        raise VideoError(f"{path} is empty; copy it again")
     is_text = all(byte >= 0x20 or byte in b"\t\n\f\r" for byte in head)
     if is_text or head.lstrip().startswith((b"#EXTM3U", b"ffconcat")):
         raise VideoError(f"{path} is a text file or a playlist, not a video; give the video file itself")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from functools import cache, lru_cache
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,12 +19,10 @@ import numpy.typing as npt
 
 from edgeshift.errors import SpecError, VideoError, missing
 
+#: uint8 [H, W, 3], RGB unless a FrameSpec has another order.
 Frame = npt.NDArray[np.uint8]
-"""uint8 [H, W, 3], RGB unless a FrameSpec says otherwise."""
-
 #: Largest width and height of a frame that a network takes, pixels.
 MAX_SIDE = 4096
-Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_SIDE)]
 
 # cv2.resize rounds its weights to 1/2048. A crop that starts at most this far from a whole source pixel is therefore
 # resampled to the same values, within one grey level.
@@ -46,14 +44,14 @@ class FrameSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         SpecError: a value is out of range, or the crop is larger than ``short_side``.
     """
 
-    height: Side
-    width: Side
+    height: int
+    width: int
     fit: Literal["squash", "crop"] = "squash"
-    short_side: Annotated[int, msgspec.Meta(ge=1, le=2 * MAX_SIDE)] | None = None
+    short_side: int | None = None
     order: Literal["rgb", "bgr"] = "rgb"
 
     def __post_init__(self) -> None:
-        # msgspec checks ranges only when it decodes. This also checks a FrameSpec that is made in Python.
+        # msgspec checks the literals only when it decodes JSON, but a FrameSpec may also be made in Python.
         if not (1 <= self.height <= MAX_SIDE and 1 <= self.width <= MAX_SIDE):
             raise SpecError(f"frame: {self.height}x{self.width} (height x width) must be 1 to {MAX_SIDE} per side")
         if self.fit not in ("squash", "crop") or self.order not in ("rgb", "bgr"):
@@ -89,31 +87,25 @@ def fit_frame(frame: Frame, spec: FrameSpec, out: Frame | None = None) -> Frame:
         VideoError: an array has another dtype or shape.
         RuntimeMissingError: the frame must be resized, and OpenCV is not installed.
     """
-    _check(frame, "a frame", "uint8 [height, width, 3] in RGB")
     shape = (spec.height, spec.width, 3)
+    if not (_is_uint8(frame) and frame.ndim == 3 and frame.shape[2] == 3 and frame.size):
+        raise VideoError(f"a frame must be uint8 [height, width, 3] in RGB, not {_text(frame)}")
     if out is None:
         out = np.empty(shape, np.uint8)
-    else:
-        _check(out, "out", f"C-contiguous uint8 {list(shape)}")
-        if out.shape != shape or not out.flags.c_contiguous:
-            raise VideoError(f"out must be C-contiguous uint8 {list(shape)}, not {list(out.shape)}")
+    elif not (_is_uint8(out) and out.shape == shape and out.flags.c_contiguous):
+        raise VideoError(f"out must be C-contiguous uint8 {list(shape)}, not {_text(out)}")
     if frame.shape == shape and spec.fit == "squash":  # Nothing to resample, so OpenCV is not needed.
         np.copyto(out, frame if spec.order == "rgb" else frame[..., ::-1])
         return out
     cv2 = opencv("fitting frames")
     if spec.fit == "crop":
-        region = _region(frame.shape[0], frame.shape[1], spec)
-        y, x = region.rows, region.columns
+        y, x = _region(frame.shape[0], frame.shape[1], spec)
         part = cv2.resize(
             frame[y.start : y.stop, x.start : x.stop], None, fx=x.ratio, fy=y.ratio, interpolation=cv2.INTER_LINEAR
         )
-        fitted = part[y.skip : y.skip + spec.height, x.skip : x.skip + spec.width]
-        if spec.order == "rgb":
-            np.copyto(out, fitted)
-        else:
-            cv2.cvtColor(fitted, cv2.COLOR_RGB2BGR, dst=out)
-        return out
-    cv2.resize(frame, (spec.width, spec.height), dst=out, interpolation=cv2.INTER_LINEAR)
+        np.copyto(out, part[y.skip : y.skip + spec.height, x.skip : x.skip + spec.width])
+    else:
+        cv2.resize(frame, (spec.width, spec.height), dst=out, interpolation=cv2.INTER_LINEAR)
     if spec.order == "bgr":
         cv2.cvtColor(out, cv2.COLOR_RGB2BGR, dst=out)
     return out
@@ -122,7 +114,7 @@ def fit_frame(frame: Frame, spec: FrameSpec, out: Frame | None = None) -> Frame:
 @cache
 def opencv(why: str) -> Any:  # OpenCV ships no complete annotations
     """Return the module cv2, or raise RuntimeMissingError. ``why`` is the work that needs it: "reading video"."""
-    # FFmpeg and OpenCV read these variables at their first use. Without them, they print about damaged files on stderr.
+    # FFmpeg and OpenCV read these variables at their first use. Without them, they write to stderr about damaged files.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
     try:
@@ -141,24 +133,19 @@ class _Axis(NamedTuple):
     skip: int
 
 
-class _Region(NamedTuple):
-    rows: _Axis
-    columns: _Axis
-
-
 @lru_cache(maxsize=64)
-def _region(height: int, width: int, spec: FrameSpec) -> _Region:
-    """Return the part of a height x width frame that is resampled for a crop. The rest of the frame is not computed."""
+def _region(height: int, width: int, spec: FrameSpec) -> tuple[_Axis, _Axis]:
+    """Return the rows and columns of a height x width frame that are resampled for a crop. The rest is not computed."""
     short = spec.resized_short_side
-    # The longer side is truncated to whole pixels and the margin is rounded, as in torchvision, which models are
-    # evaluated with.
+    # As in torchvision, which models are evaluated with: the longer side is truncated to whole pixels, and the margin
+    # is rounded.
     new_height = short if height <= width else int(short * height / width)
     new_width = short if width <= height else int(short * width / height)
-    return _Region(_axis(height, new_height, spec.height), _axis(width, new_width, spec.width))
+    return _axis(height, new_height, spec.height), _axis(width, new_width, spec.width)
 
 
-def _axis(size: int, resized: int, wanted: int) -> _Axis:
-    """Return one axis of a crop: ``size`` pixels are resized to ``resized``, and the middle ``wanted`` are kept.
+def _axis(size: int, resized: int, kept: int) -> _Axis:
+    """Return one axis of a crop: ``size`` pixels are resized to ``resized``, and the middle ``kept`` are kept.
 
     With step = size / resized, result i of the whole resize reads the source at (i + 0.5) * step - 0.5. A resize of the
     part that starts at source pixel p reads the same positions for all i >= k, where k * step = p. So the part may
@@ -166,18 +153,20 @@ def _axis(size: int, resized: int, wanted: int) -> _Axis:
     shift by a fraction of a pixel, which is tens of grey levels at an edge.
     """
     step, ratio = size / resized, resized / size
-    first = round((resized - wanted) / 2)
+    first = round((resized - kept) / 2)
     # When enlarging, the first results of a part would read pixels before its start, so the part starts earlier.
     latest = max(0, first - max(0, int(np.ceil(0.5 / step - 0.5))))
     positions = np.arange(latest + 1) * step
     begin = int(np.flatnonzero(np.abs(positions - np.rint(positions)) <= PHASE_TOLERANCE)[-1])
     start = round(begin * step)
-    last_read = (first + wanted - 0.5) * step - 0.5
+    last_read = (first + kept - 0.5) * step - 0.5
     return _Axis(start, min(size, int(np.ceil(last_read)) + 2), ratio, first - begin)
 
 
-def _check(array: Frame, name: str, wanted: str) -> None:
-    if not isinstance(array, np.ndarray):
-        raise VideoError(f"{name} must be {wanted}, not {type(array).__name__}")
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
-        raise VideoError(f"{name} must be {wanted}, not {array.dtype} {list(array.shape)}")
+def _is_uint8(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8
+
+
+def _text(value: object) -> str:
+    """Return the dtype and shape of an array, or the type of something else."""
+    return f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__

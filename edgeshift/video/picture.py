@@ -1,4 +1,4 @@
-"""Write pictures."""
+"""Write a picture to a file."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ from pathlib import Path
 
 from edgeshift._system.files import atomic_write
 from edgeshift.errors import EdgeshiftError, one_line
+from edgeshift.video.decode import IMAGES
 from edgeshift.video.fit import Frame, opencv
-
-#: Suffixes of picture files.
-PICTURES = (".png", ".jpg", ".jpeg")
 
 
 def write_picture(path: Path, picture: Frame) -> None:
-    """Write a picture. The file appears when it is complete.
+    """Write a picture. No file has this name until it is complete.
 
     Args:
         path: file name, whose suffix decides the format.
         picture: uint8 [H, W, 3] RGB.
 
     Raises:
-        EdgeshiftError: the suffix is not one of ``PICTURES``, or the picture cannot be encoded.
+        EdgeshiftError: the suffix is not one of ``edgeshift.video.decode.IMAGES``, or the picture cannot be encoded.
     """
     suffix = path.suffix.lower()
-    if suffix not in PICTURES:
-        raise EdgeshiftError(f"{path}: the name of a picture ends in {', '.join(PICTURES)}")
+    if suffix not in IMAGES:
+        raise EdgeshiftError(f"{path}: the name of a picture ends in {', '.join(IMAGES)}")
     cv2 = opencv("writing a picture")
     try:
         _, data = cv2.imencode(suffix, picture[..., ::-1])

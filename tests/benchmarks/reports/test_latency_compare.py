@@ -106,7 +106,7 @@ def facts(**changes):
     return {"facts": msgspec.structs.replace(reports.FACTS, **changes)}
 
 
-#: {condition: (what differs in the report, what differs in its artifact)}.
+#: {condition: (changed fields of the report, changed fields of its artifact)}.
 DIFFERENT = {
     "board": (facts(board="Some Board 5"), {}),
     "processor": (facts(processor="Cortex-A76"), {}),

@@ -86,7 +86,7 @@ def test_the_page_loads_nothing_and_runs_no_script(page):
     root = tree(page)
     policy = [e.get("content") for e in root.iter("meta") if e.get("http-equiv") == "Content-Security-Policy"]
     assert policy == ["default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"]
-    assert list(root.find("head"))[1].get("http-equiv") == "Content-Security-Policy"  # before what it restricts
+    assert list(root.find("head"))[1].get("http-equiv") == "Content-Security-Policy"  # before the elements it restricts
     tags = {element.tag for element in root.iter()}
     assert not tags & {"script", "link", "img", "image", "iframe", "object", "embed", "base", "form", "foreignObject"}
     attributes = {(name, value) for element in root.iter() for name, value in element.items()}

@@ -1,7 +1,7 @@
-"""Runtimes: one module each, all with the interface of ``edgeshift.stream``. None needs torch to import.
+"""Runtimes: one module each, all with the interface of ``edgeshift.stream``. They can be imported without torch.
 
-A new runtime is a module with a function ``open_artifact``, and a record in ``edgeshift.targets``. Its executor class
-implements ``edgeshift.stream.Executor``.
+To add a runtime, write a module with a function ``open_artifact`` and a class that implements
+``edgeshift.stream.Executor``, and add a record to ``edgeshift.targets``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["load"]
 
 
 def load(path: str | Path, *, runtime: str | None = None, **options: Any) -> Model:
-    """Load an artifact with the runtime for its file name, or with another one.
+    """Load an artifact with the runtime that belongs to its file name, or with a named runtime.
 
     Args:
         path: a file made by ``edgeshift convert``, or an edgeshift checkpoint (.safetensors, run by PyTorch).

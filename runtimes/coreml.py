@@ -29,15 +29,16 @@ UNITS = {"all": "ALL", "cpu": "CPU_ONLY", "cpu+gpu": "CPU_AND_GPU", "cpu+ane": "
 
 
 def open_artifact(artifact: Artifact, *, threads: int = 1, units: str = "all") -> Model:
-    """Open a .mlpackage artifact, which need not be written yet.
+    """Open a .mlpackage artifact from memory. Its file need not exist yet.
 
     Args:
         artifact: the artifact in memory, made by ``edgeshift convert --target coreml``.
-        threads: not used: Core ML decides. All runtimes have this option.
+        threads: ignored, because Core ML chooses its threads. All runtimes have this option.
         units: the compute units that Core ML may use, a name in ``UNITS``.
 
     Raises:
-        ArtifactError: Core ML cannot load the program, or it does not match its description.
+        ArtifactError: Core ML cannot load the program, or the program does not match the artifact's description.
+        EdgeshiftError: ``units`` is unknown, or ``threads`` is out of range.
         RuntimeMissingError: coremltools is not installed.
     """
     if units not in UNITS:
@@ -56,14 +57,14 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, units: str = "all") -
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
-    # The folder must exist as long as the model does: coremltools may compile from it again.
+    # The folder must exist as long as the model, because coremltools may compile it again.
     weakref.finalize(model, shutil.rmtree, home, ignore_errors=True)
     runtime = f"Core ML through coremltools {tools.__version__} ({units})"
     return Model(artifact.spec, runtime, lambda: _PredictExecutor(model, artifact.spec, artifact.path))
 
 
 class _PredictExecutor:
-    """One stream over a shared ``MLModel``: states are inputs and outputs, or Core ML's own states."""
+    """One stream over a shared ``MLModel``. States are inputs and outputs of each call, or are kept by Core ML."""
 
     def __init__(self, model: Any, spec: StreamSpec, path: Path) -> None:
         self._model, self._spec, self._path = model, spec, path

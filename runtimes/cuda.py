@@ -1,4 +1,4 @@
-"""The calls of CUDA that a stream needs, through ctypes: JetPack has the libraries, but no Python package for them.
+"""The CUDA calls that a stream needs. They use ctypes, because JetPack has CUDA but no Python package for it.
 
 Not verified here: the development machine has no NVIDIA device.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from edgeshift.errors import EdgeshiftError, RuntimeMissingError
 from edgeshift.stream import Array
 
-#: File names of CUDA's runtime library; the first one that exists is used.
+#: File names of CUDA's runtime library and of its driver. The first one that can be loaded is used.
 RUNTIME = ("libcudart.so", "libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0")
 DRIVER = ("libcuda.so.1", "libcuda.so")
 TO_DEVICE, TO_HOST = 1, 2
@@ -52,15 +52,15 @@ class Cuda:
         return int(address.value or 0)
 
     def free(self, address: int) -> None:
-        """Free memory on the device."""
+        """Free the memory at an address that ``allocate`` returned."""
         self._call("cudaFree", ctypes.c_void_p(address))
 
     def write(self, address: int, array: Array) -> None:
-        """Queue a copy of a contiguous array to the device."""
+        """Queue a copy of a contiguous array to the device. The array must exist until ``wait`` returns."""
         self._copy(address, array.ctypes.data, array.nbytes, TO_DEVICE)
 
     def read(self, address: int, array: Array) -> None:
-        """Queue a copy from the device into a contiguous array. The array is filled after ``wait``."""
+        """Queue a copy from the device into a contiguous array. The array is filled when ``wait`` returns."""
         self._copy(array.ctypes.data, address, array.nbytes, TO_HOST)
 
     def wait(self) -> None:

@@ -1,8 +1,8 @@
 """ExecuTorch's Python runtime, for programs with the state forms "io" and "buffer".
 
-    state form   one per model      one per stream                states between two steps
-    io           program, method    a set of tensors              the outputs of a step are the inputs of the next
-    buffer                          program, method, buffers      they stay in the program
+    state form   streams share      each stream has               states between two steps
+    io           program, method    state tensors                 outputs of a step are inputs of the next step
+    buffer       nothing            program, method, buffers      stay in the program's buffers
 
 ExecuTorch's package uses PyTorch's tensors and therefore needs torch. A file is checked before either is imported.
 """
@@ -39,14 +39,14 @@ class Loaded(NamedTuple):
 
 
 def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
-    """Open a .pte artifact, which need not be written yet.
+    """Open a .pte artifact from memory. Its file need not exist yet.
 
     Args:
         artifact: the artifact in memory, made by ``edgeshift convert --target executorch``.
-        threads: number of threads. All programs of a process share them; the first program that is loaded decides.
+        threads: number of threads. The first program sets it for all programs that the process loads.
 
     Raises:
-        ArtifactError: ExecuTorch cannot load the program, or it does not match its description.
+        ArtifactError: ExecuTorch cannot load the program, or the program does not match the artifact's description.
         EdgeshiftError: the process already has another number of threads, or this runtime lacks the back end.
         RuntimeMissingError: ExecuTorch is not installed.
     """
@@ -66,7 +66,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
 
 
 class _TensorExecutor:
-    """One stream over a shared method. The output tensors of a step are the input tensors of the next."""
+    """One stream over a shared method. The output states of a step are the input states of the next step."""
 
     def __init__(self, loaded: Loaded, artifact: Artifact, packed: bool, lock: threading.Lock) -> None:
         self._loaded, self._path, self._packed, self._lock = loaded, artifact.path, packed, lock
@@ -79,7 +79,7 @@ class _TensorExecutor:
         np.copyto(self._frame, frame)
         with self._lock:
             outputs = _execute(self._loaded, self._inputs, self._path)
-        self._inputs[1:] = outputs[1:]  # the runtime has copied them: nothing else refers to them
+        self._inputs[1:] = outputs[1:]  # the runtime returns copies, to which nothing else refers
         logits: Array = outputs[0].numpy()
         return logits
 
@@ -129,10 +129,10 @@ def _execute(loaded: Loaded, inputs: list[Any], path: Path) -> list[Any]:
 def _require_tensors(artifact: Artifact, loaded: Loaded) -> bool:
     """Check that the program's tensors are those of the description.
 
-    The runtime knows tensors by position: the frame, then the states; the logits, then the next states.
+    The runtime has no tensor names, only positions: inputs are frame and states, outputs are logits and next states.
 
     Returns:
-        True if the tensors are channels last in memory and not in shape.
+        True if the tensors are packed: channels last in memory, but channels first in shape.
 
     Raises:
         ArtifactError: the tensors differ.
@@ -154,7 +154,7 @@ def _require_tensors(artifact: Artifact, loaded: Loaded) -> bool:
 
 
 def _tensors(count: int, tensor: Any, names: list[str]) -> Tensors:
-    """Return {name: (shape, dtype)} of a program's tensors. Tensors that have no name are named by their position."""
+    """Return {name: (shape, dtype)} of a program's tensors. Tensors beyond ``names`` are named by their position."""
     all_names = [*names, *(f"tensor {index}" for index in range(len(names), count))][:count]
     metas = [tensor(index) for index in range(count)]
     kinds = [(tuple(meta.sizes()), DTYPES.get(meta.dtype(), str(meta.dtype()))) for meta in metas]
@@ -166,26 +166,26 @@ def _in_memory(tensors: Tensors) -> Tensors:
 
 
 def _buffer(loaded: Loaded, name: str, path: Path) -> Any:
-    """Return a buffer of a program as a tensor over the buffer's memory."""
+    """Return a buffer of a program as a tensor that shares the buffer's memory."""
     try:
         with quiet():
             return loaded.method._method.get_attribute(name)
     except AttributeError as error:
         raise EdgeshiftError(
-            f"{path}: its states are buffers, which can be read from ExecuTorch 1.5 on; update ExecuTorch"
+            f"{path}: its states are buffers, which only ExecuTorch 1.5 or newer can read; update ExecuTorch"
         ) from error
     except RuntimeError as error:
         raise ArtifactError(f"{path}: its program has no buffer {name!r}, which its description lists") from error
 
 
 def _input(spec: StreamSpec, packed: bool) -> tuple[Array, Any]:
-    """Return memory for the frame, as an array and as the tensor over it that the program reads."""
+    """Return an array for the frame, and the tensor that shares the array's memory and that the program reads."""
     array: Array = np.zeros(spec.input.shape, spec.input.dtype)
     return array, _tensor(array, packed)
 
 
 def _tensor(array: Array, packed: bool) -> Any:
-    """Return a tensor over an array. Its memory is channels last; its shape is, too, unless it is packed."""
+    """Return a tensor that shares the memory of a channels-last array. If packed, its shape is channels first."""
     import torch
 
     tensor = torch.from_numpy(np.ascontiguousarray(array))
@@ -197,7 +197,7 @@ def _tensor(array: Array, packed: bool) -> Any:
 
 
 def _array(tensor: Any, packed: bool) -> Array:
-    """Return a copy of a tensor, channels last in shape."""
+    """Return a copy of a tensor as an array with channels last."""
     last = tensor.permute(0, 2, 3, 1) if packed and tensor.ndim == 4 else tensor
     array: Array = last.numpy().copy(order="C")
     return array
@@ -216,14 +216,14 @@ def _require_backend(artifact: Artifact, runtime: Any, version: str) -> None:
 
 
 def _set_threads(library: Any, threads: int) -> None:
-    """Set the threads before the first program is loaded. Programs refer to them, and crash if they are replaced."""
+    """Set the number of threads before the first program is loaded. A loaded program crashes if its threads change."""
     if _THREADS and _THREADS[0] != threads:
         raise EdgeshiftError(
             f"ExecuTorch runs with {thread_count(_THREADS[0])} in this process, which cannot be changed to {threads} "
-            "once a program was loaded"
+            "after a program is loaded; start a new process"
         )
     if not _THREADS:
-        with quiet():  # the first call prints what it finds about the processor
+        with quiet():  # the first call prints information about the processor
             if library._threadpool_get_thread_count() != threads:
                 library._unsafe_reset_threadpool(threads)
         _THREADS.append(threads)

@@ -17,7 +17,7 @@ MAX_THREADS = 64
 
 
 def require_threads(threads: int) -> None:
-    """Raise an EdgeshiftError for a number of threads that no runtime here takes."""
+    """Raise an EdgeshiftError if a number of threads is not 1 to ``MAX_THREADS``."""
     if not 1 <= threads <= MAX_THREADS:
         raise EdgeshiftError(f"threads must be 1 to {MAX_THREADS}, not {threads}")
 
@@ -33,7 +33,7 @@ def import_runtime(module: str, runtime: str, path: Path) -> Any:
     Args:
         module: the module.
         runtime: name of the runtime in ``edgeshift.targets.RUNTIMES``.
-        path: the artifact that needs it.
+        path: the artifact that is to be run, for the error message.
 
     Raises:
         RuntimeMissingError: the runtime is not installed.

@@ -1,7 +1,7 @@
 """ONNX Runtime, on any processor for which it has an execution provider.
 
-The states never pass through Python: two sets of the runtime's own tensors, on the provider's device, swap roles after
-every step. Spinning is off: threads that busy-wait for the next step heat the device and slow down its camera.
+Two sets of state tensors on the provider's device swap roles after every step, so that no step copies states. Spinning
+is off, because threads that busy-wait for the next step heat the device and slow down its camera.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FATAL = 4
 
 
 def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu") -> Model:
-    """Open a .onnx artifact, which need not be written yet.
+    """Open a .onnx artifact from memory. Its file need not exist yet.
 
     Args:
         artifact: the artifact in memory, made by ``edgeshift convert --target onnx``.
@@ -40,7 +40,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu"
         provider: a name in ``PROVIDERS``. Operators that the provider does not support run on the processor.
 
     Raises:
-        ArtifactError: ONNX Runtime cannot load the graph, or it does not match its description.
+        ArtifactError: ONNX Runtime cannot load the graph, or the graph does not match the artifact's description.
         EdgeshiftError: the provider is unknown, or this build of the runtime does not have it.
         RuntimeMissingError: ONNX Runtime is not installed.
     """
@@ -50,8 +50,8 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu"
     runtime = import_runtime("onnxruntime", "onnxruntime", artifact.path)
     wanted, available = PROVIDERS[provider], runtime.get_available_providers()
     if wanted not in available:
-        here = ", ".join(name for name, full in PROVIDERS.items() if full in available)
-        raise EdgeshiftError(f"this ONNX Runtime {runtime.__version__} has no provider {provider!r}; it has {here}")
+        known = ", ".join(name for name, full in PROVIDERS.items() if full in available)
+        raise EdgeshiftError(f"this ONNX Runtime {runtime.__version__} has no provider {provider!r}; it has {known}")
     with native_call(artifact.path, "ONNX Runtime cannot load its graph"):
         names = [wanted] if provider == "cpu" else [wanted, PROVIDERS["cpu"]]
         session = runtime.InferenceSession(artifact.body, session_options(threads), providers=names)
@@ -65,7 +65,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu"
 
 
 def session_options(threads: int) -> Any:
-    """Return the options of all sessions in edgeshift: all fusions, no spinning, no logs."""
+    """Return the session options that edgeshift uses everywhere: all graph optimizations, no spinning, no logs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -86,7 +86,7 @@ class _BoundExecutor:
         self._session, self._path = session, artifact.path
         self._frame = np.zeros(spec.input.shape, spec.input.dtype)
         self._logits = np.zeros(spec.output.shape, spec.output.dtype)
-        # On the processor, these values share the memory of the arrays.
+        # On the CPU, an OrtValue shares the memory of its array.
         frame, logits = (runtime.OrtValue.ortvalue_from_numpy(array) for array in (self._frame, self._logits))
         self._sets = [
             {

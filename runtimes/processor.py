@@ -10,13 +10,13 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-#: The features that LiteRT itself lists as missing ("compiled with ... not available"), with their names in Linux.
-BUILT_FOR = {"aes", "atomics", "asimddp", "asimdhp", "asimdrdm", "crc32", "lrcpc", "sha2"}
+#: The features, as /proc/cpuinfo names them. LiteRT reports a missing one as "compiled with ... not available".
+REQUIRED_FEATURES = {"aes", "atomics", "asimddp", "asimdhp", "asimdrdm", "crc32", "lrcpc", "sha2"}
 
 
 def runs_compiled_model(root: Path = Path("/")) -> bool:
     """Return True if LiteRT's compiled model runs on this processor. root: root of the file system, for tests."""
-    return platform.machine() != "aarch64" or _features(root) >= BUILT_FOR
+    return platform.machine() != "aarch64" or _features(root) >= REQUIRED_FEATURES
 
 
 def _features(root: Path) -> set[str]:

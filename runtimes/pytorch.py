@@ -40,8 +40,8 @@ def reference(source: Checkpoint, step: Step | None = None) -> Model:
     """Return the original network, exactly as it was trained, as a model with the interface of all runtimes.
 
     Args:
-        source: the network.
-        step: run this step instead of that of the network.
+        source: the checkpoint of the network.
+        step: a step function to run instead of the network's own.
     """
     import torch
 

@@ -1,8 +1,8 @@
 """TensorRT, on a Jetson or another machine with an NVIDIA device. Not verified here.
 
-An engine is built from the ONNX graph on the device that runs it. That takes minutes, so the engine is kept beside the
-artifact. It works for one device and one version of TensorRT; the hash in its file name covers both, and the graph. The
-states stay on the device, in two sets of memory that swap roles after every step.
+An engine is built from the ONNX graph on the device that runs it. This takes minutes, so the engine is kept beside the
+artifact. It works with one device and one version of TensorRT; its file name has a hash of both and of the graph. The
+states stay on the device, in two sets of buffers that swap roles after every step.
 
 Only calls that exist in both TensorRT 8.6 (JetPack 6.0) and 10 are used. The development machine has no NVIDIA device:
 the tests check the logic around these calls with a double of the package.
@@ -26,9 +26,9 @@ from edgeshift.runtimes.cuda import Cuda
 from edgeshift.runtimes.native import import_runtime
 from edgeshift.stream import Array, Model
 
-#: Bytes that the builder may use to try kernels.
+#: Memory that the builder may use to try kernels, bytes.
 WORKSPACE = 1 << 30
-#: Bytes above which a file is not read as an engine. Engines of our networks are far smaller.
+#: Largest file that is read as an engine, bytes. Engines of edgeshift's networks are far smaller.
 MAX_ENGINE = 1 << 30
 #: Length of the hash at the start of an engine file.
 HASH = 64
@@ -37,17 +37,18 @@ HASH = 64
 def open_artifact(
     artifact: Artifact, device: Cuda | None = None, *, threads: int = 1, fp16: bool | None = None
 ) -> Model:
-    """Open an .onnx artifact. The engine is built, unless it was built before.
+    """Open an .onnx artifact. Its engine is read from the file beside it, or built if there is no valid file.
 
     Args:
         artifact: the artifact in memory, made by ``edgeshift convert --target tensorrt``, or by ``--target onnx`` with
             fp32 or fp16.
         device: the device; None: the first CUDA device.
         threads: must be 1. All runtimes have this option.
-        fp16: compute in float16 what is not int8. None: True unless the artifact is fp32.
+        fp16: compute all that is not int8 in float16. None: True unless the artifact is fp32.
 
     Raises:
         ArtifactError: the int8 graph is for ONNX Runtime, or TensorRT does not accept the graph.
+        EdgeshiftError: ``threads`` is not 1, or there is no device.
         RuntimeMissingError: TensorRT or CUDA is not installed.
     """
     if threads != 1:
@@ -81,7 +82,7 @@ def open_artifact(
 
 
 def engine_path(artifact: Artifact, device: str, version: str, fp16: bool) -> Path:
-    """Return the path of the engine of a graph for a device, a version of TensorRT and a precision."""
+    """Return the path of the engine file for a graph, a device, a version of TensorRT and a precision."""
     key = "\n".join([device, version, sha256(artifact.body), artifact.spec.precision, f"fp16={fp16}"])
     return artifact.path.with_name(f"{artifact.path.name}.{sha256(key.encode())[:16]}.engine")
 
@@ -90,7 +91,7 @@ class _EngineExecutor:
     """One stream over a shared engine, with its own context and two sets of states on the device.
 
     Args:
-        owners: TensorRT's objects, the engine last. They are kept as long as this executor.
+        owners: TensorRT's objects, the engine last. This executor keeps them alive.
         artifact: the artifact.
         device: the device.
     """
@@ -100,7 +101,7 @@ class _EngineExecutor:
         self._path, self._device, self._spec = artifact.path, device, spec
         self._context = owners[-1].create_execution_context()
         if self._context is None:
-            raise EdgeshiftError(f"{artifact.path}: TensorRT has not enough memory for another stream")
+            raise EdgeshiftError(f"{artifact.path}: TensorRT does not have enough memory for another stream")
         addresses: list[int] = []
         # Registered before the first allocation, so that memory is freed if a later allocation fails.
         weakref.finalize(self, _free, device, addresses)
@@ -199,6 +200,7 @@ def _write_engine(path: Path, plan: bytes) -> None:
 
 
 def _boundary(trt: Any, artifact: Artifact, engine: Any) -> tuple[Tensors, Tensors]:
+    """Return the tensors of the inputs and outputs of an engine. A next state has the name of its state."""
     states = {NEXT + state.name: state.name for state in artifact.spec.states}
     inputs: Tensors = {}
     outputs: Tensors = {}

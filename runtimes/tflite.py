@@ -1,7 +1,7 @@
-"""The TFLite runtime: LiteRT's compiled model; or, where that cannot run, the Interpreter of LiteRT or tflite-runtime.
+"""The TFLite runtime: LiteRT's compiled model, or else the Interpreter of LiteRT or tflite-runtime.
 
-    CompiledModel     states are in two sets of LiteRT's own buffers that swap roles after every step: no copy
-    Interpreter       states are copied from outputs to inputs inside the arena (about 1% of an int8 step)
+    CompiledModel     two sets of state buffers swap roles after every step, without a copy
+    Interpreter       each step copies states from outputs to inputs (about 1% of the time of an int8 step)
 
 The compiled model cannot run with ai-edge-litert 1, or on an aarch64 processor like that of a Raspberry Pi 4.
 """
@@ -31,15 +31,16 @@ BACKENDS = ("auto", "compiled", "interpreter")
 
 
 def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto") -> Model:
-    """Open a .tflite artifact, which need not be written yet.
+    """Open a .tflite artifact from memory. Its file need not exist yet.
 
     Args:
         artifact: the artifact in memory, made by ``edgeshift convert --target tflite``.
         threads: number of threads of the runtime.
-        backend: "compiled", "interpreter", or "auto": the compiled model where it can run.
+        backend: "compiled", "interpreter", or "auto", which uses the compiled model if it can run.
 
     Raises:
-        ArtifactError: LiteRT cannot load the graph, or it does not match its description.
+        ArtifactError: LiteRT cannot load the graph, or the graph does not match the artifact's description.
+        EdgeshiftError: ``backend`` is unknown, or ``threads`` is out of range.
         RuntimeMissingError: no TFLite runtime is installed.
     """
     if backend not in BACKENDS:
@@ -48,7 +49,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto"
     if backend != "interpreter" and _has_compiled_model():
         return _compiled(artifact, threads)
     if backend == "compiled":
-        raise missing("ai-edge-litert 2 or later", "tflite", f"running {artifact.path} with the back end compiled")
+        raise missing("ai-edge-litert 2 or later", "tflite", f"running {artifact.path} with the back end 'compiled'")
     return _interpreted(artifact, threads)
 
 
@@ -106,7 +107,7 @@ class _InterpreterExecutor:
         inputs = {name: detail["index"] for name, detail in runner.get_input_details().items()}
         outputs = {name: detail["index"] for name, detail in runner.get_output_details().items()}
         names = [state.name for state in spec.states]
-        # Functions that return a new view of a tensor: an old view may be invalid after a call of invoke.
+        # These functions return a new view of a tensor. An old view may be invalid after a call of ``invoke``.
         self._frame: Callable[[], Array] = interpreter.tensor(inputs[spec.input.name])
         self._logits: Callable[[], Array] = interpreter.tensor(outputs[spec.output.name])
         self._now: dict[str, Callable[[], Array]] = {name: interpreter.tensor(inputs[name]) for name in names}
@@ -139,7 +140,7 @@ def _compiled(artifact: Artifact, threads: int) -> Model:
     require_tensors(artifact, *tensors)
 
     def executor() -> _CompiledExecutor:
-        # LiteRT reads the graph in place: this function, which the model holds, keeps the artifact and its bytes.
+        # LiteRT reads the bytes of the graph in place. The model holds this function, which keeps them alive.
         with native_call(artifact.path, "LiteRT cannot run its graph"):
             return _CompiledExecutor(compiled, artifact.spec)
 
@@ -161,7 +162,7 @@ def _environment(litert: Any) -> Any:
 
 
 def _silence_stderr() -> None:
-    """Send stderr to nowhere: LiteRT prints while it is unloaded, after Python has printed everything."""
+    """Discard what is written to stderr from now on, because LiteRT prints to stderr while it is unloaded."""
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
@@ -201,7 +202,7 @@ def _shapes(details: dict[str, Any]) -> Tensors:
 
 
 def _has_compiled_model() -> bool:
-    """Return True if the compiled model can run. ai-edge-litert 1 has the module, but it takes no options there."""
+    """Return True if the compiled model can run. The module of ai-edge-litert 1 lacks the classes for options."""
     if not runs_compiled_model() or not _installed("ai_edge_litert.compiled_model"):
         return False
     module = importlib.import_module("ai_edge_litert.compiled_model")

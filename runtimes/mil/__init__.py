@@ -1,3 +1,3 @@
 """The reference executor for Core ML programs: every operation in numpy, on any platform.
 
-Imports coremltools only to read a package, and no other runtime."""
+This package imports coremltools to read Core ML packages, and imports no other runtime."""

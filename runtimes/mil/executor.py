@@ -1,9 +1,8 @@
 """A reference executor for Core ML programs: it runs the operations of a package in numpy, on any platform.
 
 Core ML itself runs only on Apple's systems. This executor reads a package with coremltools' own loader, including
-states, packed weights and quantization, so that an artifact can be checked over many frames where it was made. It
-checks what the program computes; it says nothing about Core ML's speed or rounding. An unknown operation is an error
-with the operation's name.
+states, packed weights and quantization, so that the machine that makes an artifact can check it over many frames. The
+check covers what the program computes, but not Core ML's speed or rounding. An unknown operation is an error.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ MOVES = {function.__name__ for function in ops.MOVES}
 
 
 def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
-    """Open a .mlpackage artifact, which need not be written yet.
+    """Open a .mlpackage artifact from memory. Its file need not exist yet.
 
     Args:
         artifact: the artifact in memory, made by ``edgeshift convert --target coreml``.
-        threads: not used: numpy decides. All runtimes have this option.
+        threads: ignored, because numpy chooses its threads. All runtimes have this option.
 
     Raises:
-        ArtifactError: the program cannot be read, does not match its description, or has an unknown operation.
+        ArtifactError: the program cannot be read, does not match the description, or has an unknown operation.
         RuntimeMissingError: coremltools is not installed.
     """
     if not 1 <= threads <= 64:
@@ -54,7 +53,7 @@ def read_program(artifact: Artifact) -> Program:
     """Read the main function of a package.
 
     Raises:
-        ArtifactError: see ``load``.
+        ArtifactError: see ``open_artifact``.
     """
     tools, path = coremltools(f"reading {artifact.path}"), artifact.path
     from coremltools.converters.mil.frontend.milproto import load as milproto
@@ -84,7 +83,7 @@ def read_program(artifact: Artifact) -> Program:
         try:
             return Program.of(loaded.functions["main"])
         except KeyError as error:
-            raise ArtifactError(f"{path}: its program has no function main") from error
+            raise ArtifactError(f"{path}: its program has no function named main") from error
         except NotImplementedError as error:
             raise ArtifactError(f"{path}: the reference executor does not know {error}") from error
 
@@ -212,7 +211,7 @@ class _ProgramExecutor:
         self._states = {state.name: np.zeros(state.shape, state.dtype) for state in spec.states}
 
     def run(self, frame: Array) -> Array:
-        # Core ML gives the picture to the program channels first.
+        # Core ML passes the picture to the program with channels first.
         values: dict[str, Any] = {self._spec.input.name: frame.astype(np.float32).transpose(0, 3, 1, 2)}
         native = self._spec.state_form == "native"  # the program then updates the states itself
         try:

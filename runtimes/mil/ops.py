@@ -3,8 +3,8 @@
 ``windows`` has convolutions and pools; ``quantization`` has quantization and packed weights.
 
 Each function and its arguments have the names in Core ML's documentation (apple.github.io/coremltools, "MIL Ops").
-float16 arguments are float32 arrays with the same values, and the caller rounds a float16 result: one rounding for each
-operation, sums in float32. A device may round more often inside a convolution.
+float16 arguments arrive as float32 arrays with the same values, sums are computed in float32, and the caller rounds the
+result of each operation to float16 once. A device may round more often inside a convolution.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def relu(x: Array) -> Array:
 
 
 def relu6(x: Array) -> Array:
-    """Limit values to 0 to 6."""
+    """Limit values to the range from 0 to 6."""
     return np.clip(x, 0, 6)
 
 
 def clip(x: Array, alpha: Array, beta: Array) -> Array:
-    """Limit values to alpha to beta."""
+    """Limit values to the range from alpha to beta."""
     return np.clip(x, alpha, beta)
 
 
@@ -120,7 +120,7 @@ def _parts(
     end_mask: Array | None = None,
     squeeze_mask: Array | None = None,
 ) -> tuple[slice | int, ...]:
-    """Return a part of each dimension as an index. A mask means: from the start, to the end, or a single element."""
+    """Return the index of a part of x. Masks are per dimension: ignore begin, ignore end, or take one element."""
     unset = [False] * x.ndim
     dimensions = zip(
         (int(n) for n in begin),
@@ -138,7 +138,7 @@ def _parts(
 
 
 def pad(x: Array, pad: Array, mode: str = "constant", constant_val: float = 0.0) -> Array:
-    """Pad before and after each of the last dimensions."""
+    """Pad the last dimensions with a constant. pad: (before, after) for each of these dimensions."""
     if str(mode) != "constant":
         raise NotImplementedError(f"pad with mode {mode}")
     pairs = [(int(a), int(b)) for a, b in np.asarray(pad).reshape(-1, 2)]

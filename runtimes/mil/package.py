@@ -1,4 +1,4 @@
-"""What both runtimes for Core ML packages share: coremltools, the unpacked package, and its inputs and outputs."""
+"""Code that both runtimes for Core ML packages share: import of coremltools, unpacking, and the check of tensors."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ COLOURS = {20: "rgb", 30: "bgr"}
 
 
 def coremltools(why: str) -> Any:
-    """Import and return coremltools, without its log messages (not a Mac, a torch version that it was not tested with).
+    """Import and return coremltools, without its warnings about systems other than macOS and untested torch versions.
 
     Args:
-        why: the work that needs it, for the error message.
+        why: the work that needs coremltools, for the error message.
 
     Raises:
         RuntimeMissingError: coremltools is not installed.
@@ -53,7 +53,7 @@ def unpacked(artifact: Artifact) -> Iterator[Path]:
 
 
 def require_description(artifact: Artifact, description: Any) -> None:
-    """Check that names, shapes and types in the model are those of the artifact's description.
+    """Check that the names, shapes and types of a model's tensors are those of the artifact's description.
 
     Args:
         artifact: the artifact.

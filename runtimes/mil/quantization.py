@@ -43,7 +43,7 @@ def constexpr_affine_dequantize(quantized_data: Array, zero_point: Array, scale:
 
 
 def constexpr_blockwise_shift_scale(data: Array, scale: Array, offset: Array | None = None) -> Array:
-    """Compute ``scale * (data - offset)``. One scale is for a block of data; its size is data.shape / scale.shape."""
+    """Compute ``scale * (data - offset)``. Each scale is for one block of data, of size data.shape / scale.shape."""
 
     def spread(values: Array) -> Array:
         for axis, (whole, blocks) in enumerate(zip(data.shape, values.shape, strict=True)):

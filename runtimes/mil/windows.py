@@ -20,7 +20,7 @@ def conv(
     """Compute a two-dimensional convolution: x [N, C, H, W], weight [out, C / groups, kh, kw]."""
     step = (1, 1) if strides is None else (int(strides[0]), int(strides[1]))
     if x.ndim != 4 or (dilations is not None and any(int(d) != 1 for d in dilations)):
-        raise NotImplementedError("conv with a rank other than 4, or dilated")
+        raise NotImplementedError("dilated conv, or conv with a rank other than 4")
     out, inside, height, width = weight.shape
     x = _padded(x, str(pad_type), pad, (height, width), step, 0.0)
     groups, batch = int(groups), x.shape[0]
@@ -44,7 +44,7 @@ def max_pool(
     pad: Array | None = None,
     ceil_mode: bool = False,
 ) -> Array:
-    """Compute the largest value of each window. Padding never is the largest."""
+    """Compute the largest value of each window. Padding is never the largest value."""
     if ceil_mode:
         raise NotImplementedError("max_pool with ceil_mode")
     kernel = int(kernel_sizes[0]), int(kernel_sizes[1])

@@ -1,4 +1,4 @@
-"""The contract of all runtimes, on real artifacts: streams, states, reset, damaged files, no output."""
+"""Behaviour that all runtimes share, on real artifacts: streams, states, reset, damaged files, no output."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ pytestmark = pytest.mark.slow
 
 @dataclass(frozen=True)
 class Case:
-    """One way to run one kind of file.
+    """An artifact and the options with which it is run.
 
     Attributes:
         target: target of the conversion.
         precision: precision of the conversion.
-        made: other options of the conversion.
+        conversion: other options of the conversion.
         options: options of the runtime.
     """
 
     target: str
     precision: str = "int8"
-    made: dict[str, Any] = field(default_factory=dict)
+    conversion: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -46,9 +46,9 @@ CASES = {
     "executorch int8": Case("executorch"),
     "executorch fp16": Case("executorch", "fp16"),
     "executorch fp32": Case("executorch", "fp32"),
-    "executorch int8 buffer": Case("executorch", made={"state": "buffer"}),
+    "executorch int8 buffer": Case("executorch", conversion={"state": "buffer"}),
 }
-#: {one case for each kind of file: modules of its runtime}.
+#: {name of a case: modules of its runtime}, one case for each kind of file.
 FILES = {
     "tflite compiled": ("ai_edge_litert.compiled_model", "ai_edge_litert.interpreter", "tflite_runtime.interpreter"),
     "onnx int8": ("onnxruntime",),
@@ -60,7 +60,7 @@ FILES = {
 @pytest.fixture(params=CASES)
 def case(request, made):
     case = CASES[request.param]
-    return case, made("tsm", case.precision, case.target, **case.made)
+    return case, made("tsm", case.precision, case.target, **case.conversion)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def model(case):
 @pytest.fixture(params=FILES)
 def file(request, made):
     case = CASES[request.param]
-    return made("tsm", case.precision, case.target, **case.made), FILES[request.param]
+    return made("tsm", case.precision, case.target, **case.conversion), FILES[request.param]
 
 
 def test_streams_are_independent(model):
@@ -85,19 +85,19 @@ def test_streams_are_independent(model):
     assert not np.array_equal(logits_of(b), alone)
 
 
-def test_reset_is_bit_equal(model):
+def test_logits_after_a_reset_are_bit_equal(model):
     stream = model.stream()
     first = logits_of(stream)
-    assert not np.array_equal(logits_of(stream), first)  # the state matters
+    assert not np.array_equal(logits_of(stream), first)  # the states influence the logits
     stream.reset()
     np.testing.assert_array_equal(logits_of(stream), first)
-    stream.step(FRAMES[0])  # an odd number of steps: the other of two sets of states is the current one
+    stream.step(FRAMES[0])  # after an odd number of steps, the second of two sets of states is current
     stream.reset()
     np.testing.assert_array_equal(logits_of(stream), first)
 
 
-def test_state_saves_and_restores(model):
-    for steps in (4, 5):  # either of two sets of states
+def test_states_can_be_saved_and_restored(model):
+    for steps in (4, 5):  # an even and an odd number, so that each of two sets of states is saved once
         stream = model.stream()
         logits_of(stream, FRAMES[:steps])
         saved = stream.state
@@ -111,10 +111,10 @@ def test_state_saves_and_restores(model):
         for name, array in saved.items():  # the runtime does not write into the given arrays either
             np.testing.assert_array_equal(array, kept[name])
     with pytest.raises(EdgeshiftError, match="state_features_3"):
-        other.state = {**saved, "state_features_3": saved["state_features_3"][:, :, :4]}  # whatever the layout
+        other.state = {**saved, "state_features_3": saved["state_features_3"][:, :, :4]}  # wrong in any layout
 
 
-def test_state_at_the_start_is_zero(model):
+def test_states_at_the_start_are_zero(model):
     spec = {state.name: state for state in model.spec.states}
     state = model.stream().state
     assert list(state) == list(spec)
@@ -128,7 +128,7 @@ def test_threads_are_checked(case):
         load(case[1].path, threads=0)
 
 
-def test_a_missing_runtime_names_the_extra(file, monkeypatch):
+def test_the_error_for_a_missing_runtime_names_the_extra(file, monkeypatch):
     artifact, modules = file
     for module in modules:
         monkeypatch.setitem(sys.modules, module, None)
@@ -138,10 +138,10 @@ def test_a_missing_runtime_names_the_extra(file, monkeypatch):
     assert "\n" not in str(caught.value) and str(artifact.path) in str(caught.value)
 
 
-def test_a_damaged_file_never_reaches_the_runtime(file, tmp_path, monkeypatch):
+def test_a_damaged_file_is_not_passed_to_the_runtime(file, tmp_path, monkeypatch):
     source = file[0].path
     runtime = importlib.import_module(find_runtime(source).module)
-    monkeypatch.setattr(runtime, "open_artifact", lambda artifact: pytest.fail("the runtime was reached"))
+    monkeypatch.setattr(runtime, "open_artifact", lambda artifact: pytest.fail("the runtime was called"))
     whole, path = source.read_bytes(), tmp_path / f"damaged{source.suffix}"
     spec_at = whole.rindex(b"edgeshift/spec.json")
     flips = [8, 1000, len(whole) // 2, spec_at - 5, spec_at + 40, len(whole) - 10]
@@ -156,8 +156,8 @@ def test_a_damaged_file_never_reaches_the_runtime(file, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("body", [b"", b"noise" * 100, b"\x08\x08"], ids=["empty", "noise", "no graph"])
-def test_bytes_that_are_no_graph(file, tmp_path, body):
-    """The hash is right, so the runtime reads the bytes. Its error becomes one line."""
+def test_bytes_that_are_not_a_graph_give_a_one_line_error(file, tmp_path, body):
+    """The hash matches, so the runtime itself reads the bytes and fails."""
     path = tmp_path / f"none{file[0].path.suffix}"
     write_artifact(path, body, file[0].result.spec)
     with pytest.raises(ArtifactError) as error:
@@ -166,10 +166,10 @@ def test_bytes_that_are_no_graph(file, tmp_path, body):
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.precision == "int8"])
-def test_a_graph_that_does_not_match_its_description(name, made, tmp_path):
-    """The hash can be made to match, so names and shapes are checked against the graph."""
+def test_a_graph_that_does_not_match_its_description_is_refused(name, made, tmp_path):
+    """A matching hash does not prove that graph and description belong together, so names and shapes are compared."""
     case = CASES[name]
-    spec = made("tsm", case.precision, case.target, **case.made).result.spec
+    spec = made("tsm", case.precision, case.target, **case.conversion).result.spec
     body = read_artifact(made("tsn", case.precision, case.target).path).body
     path = tmp_path / f"mixed{find_target(case.target).suffix}"
     write_artifact(path, body, spec)
@@ -193,8 +193,7 @@ def test_nothing_is_printed(file):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_commands(file, capsys):
-    """The commands inspect, verify and demo take every kind of file."""
+def test_inspect_verify_and_demo_accept_every_kind_of_file(file, capsys):
     from edgeshift.cli import main
     from edgeshift.gestures.demo_stream import demo_stream
 

@@ -1,4 +1,4 @@
-"""Core ML's own runtime, with a double of coremltools' documented API, which works on a Mac only."""
+"""Core ML's own runtime. The API of coremltools that it calls works only on a Mac, so a double replaces it here."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class State:
 
 
 class MLModel:
-    """The network of ``doubles`` with the interface of coremltools. ``made`` holds all instances."""
+    """The network of ``doubles`` with the interface of coremltools."""
 
-    made: ClassVar[list[MLModel]] = []
+    instances: ClassVar[list[MLModel]] = []
 
     def __init__(self, path, compute_units=None):
         assert (Path(path) / MODEL).read_bytes() == b"model"
         self.units, self.calls = compute_units, []
-        MLModel.made.append(self)
+        MLModel.instances.append(self)
 
     def get_spec(self):
         return types.SimpleNamespace(description="described")
@@ -87,12 +87,12 @@ def mac(monkeypatch):
     tools = types.SimpleNamespace(
         __version__="9.0",
         models=types.SimpleNamespace(MLModel=MLModel),
-        ComputeUnit=types.SimpleNamespace(ALL="all of it", CPU_ONLY="cpu only", CPU_AND_GPU="gpu", CPU_AND_NE="ane"),
+        ComputeUnit=types.SimpleNamespace(ALL="all units", CPU_ONLY="cpu only", CPU_AND_GPU="gpu", CPU_AND_NE="ane"),
     )
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(coreml, "coremltools", lambda why: tools)
     monkeypatch.setattr(coreml, "require_description", lambda artifact, description: None)
-    MLModel.made.clear()
+    MLModel.instances.clear()
     return tools
 
 
@@ -103,7 +103,7 @@ def open_double(form: str = "io", **options):
 
 
 @pytest.mark.parametrize("form", ["io", "native"])
-def test_states_are_carried(mac, form):
+def test_states_are_kept_between_steps(mac, form):
     model = open_double(form)
     stream, shown = model.stream(), frames(12)
     logits, levels = expected_outputs(shown)
@@ -111,7 +111,7 @@ def test_states_are_carried(mac, form):
         np.testing.assert_allclose(stream.step(frame).logits, want, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(stream.state[STATE].reshape(3), level, rtol=1e-5)
     inputs = ["frame"] if form == "native" else ["frame", STATE]
-    assert all(call == inputs for call in MLModel.made[0].calls)
+    assert all(call == inputs for call in MLModel.instances[0].calls)
     saved, rest = stream.state, [stream.step(frame).logits for frame in shown[:3]]
     other = model.stream()
     other.state = saved
@@ -121,7 +121,7 @@ def test_states_are_carried(mac, form):
 
 
 def test_core_ml_always_gets_rgb(mac):
-    """Core ML converts the picture to the model's order itself, so BGR frames are converted back to RGB."""
+    """Core ML converts RGB pictures to the model's channel order itself, so BGR frames are converted to RGB first."""
     shown = frames(1)
     rgb = open_double().stream().step(shown[0]).logits
     np.testing.assert_array_equal(open_double(order="bgr").stream().step(shown[0]).logits, rgb)
@@ -129,9 +129,9 @@ def test_core_ml_always_gets_rgb(mac):
 
 def test_units(mac):
     assert open_double().runtime == "Core ML through coremltools 9.0 (all)"
-    assert MLModel.made[-1].units == "all of it"
+    assert MLModel.instances[-1].units == "all units"
     open_double(units="cpu+ane")
-    assert MLModel.made[-1].units == "ane"
+    assert MLModel.instances[-1].units == "ane"
     with pytest.raises(EdgeshiftError, match="unknown compute units 'gpu'"):
         open_double(units="gpu")
     with pytest.raises(EdgeshiftError, match="threads must be 1 to 64"):
@@ -139,14 +139,14 @@ def test_units(mac):
 
 
 def test_errors_of_core_ml_are_one_line(mac, monkeypatch):
-    def breaks(self, *arguments, **options):
+    def fail(self, *arguments, **options):
         raise RuntimeError("Error compiling model:\n  compiler error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(MLModel, "predict", breaks)
+        patch.setattr(MLModel, "predict", fail)
         with pytest.raises(EdgeshiftError, match=r"a\.mlpackage: Core ML cannot run it: Error compiling model: comp"):
             open_double().stream().step(frames(1)[0])
-    monkeypatch.setattr(MLModel, "__init__", breaks)
+    monkeypatch.setattr(MLModel, "__init__", fail)
     with pytest.raises(ArtifactError, match=r"a\.mlpackage: Core ML cannot load its program: Error compiling"):
         open_double()
 

@@ -1,4 +1,4 @@
-"""Properties of ONNX Runtime alone: providers, external files, a plain session. See test_contract for the others."""
+"""Behaviour of ONNX Runtime only: providers, external files, a plain session. See test_contract for the rest."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def model(request, made):
     return load(made("tsm", request.param, "onnx").path)
 
 
-def test_states_are_those_of_a_plain_run(model, made):
-    """``session.run`` gives the same logits if the caller feeds the states back."""
+def test_logits_and_states_are_those_of_a_plain_session(model, made):
+    """``session.run`` gives the same values if the caller feeds the states back."""
     precision = model.spec.precision
     body = read_artifact(made("tsm", precision, "onnx").path).body
     session = onnxruntime.InferenceSession(body, providers=["CPUExecutionProvider"])
@@ -42,7 +42,7 @@ def test_threads_give_the_same_logits(made):
     np.testing.assert_allclose(logits_of(load(path, threads=2).stream()), logits_of(load(path).stream()))
 
 
-def test_providers_are_checked(made, monkeypatch):
+def test_providers_are_checked(made):
     path = made("tsm", "int8", "onnx").path
     with pytest.raises(EdgeshiftError, match=r"unknown ONNX Runtime provider 'coda'; did you mean cuda"):
         load(path, provider="coda")
@@ -53,7 +53,7 @@ def test_providers_are_checked(made, monkeypatch):
 
 
 def test_a_provider_that_cannot_start_is_an_error(made, monkeypatch):
-    """ONNX Runtime itself would only log that, and use the processor."""
+    """ONNX Runtime itself only logs the failure and uses the CPU."""
     known = onnxruntime.get_available_providers()
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*known, "CUDAExecutionProvider"])
     with pytest.warns(UserWarning, match="not in available provider"), pytest.raises(EdgeshiftError) as caught:

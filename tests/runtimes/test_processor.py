@@ -15,7 +15,7 @@ A76 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asi
 @pytest.mark.parametrize(
     ("features", "runs"), [(A72, False), (A76, True), (A76.replace("atomics", "x"), False), ("", False)]
 )
-def test_processors_with_the_features_run_it(tmp_path, monkeypatch, features, runs):
+def test_the_compiled_model_needs_all_features(tmp_path, monkeypatch, features, runs):
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/cpuinfo").write_text(f"processor\t: 0\nFeatures\t: {features}\nCPU part\t: 0xd08\n")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")

@@ -1,6 +1,6 @@
-"""The logic of the TensorRT runtime, with doubles of its package and of CUDA. No engine is built here.
+"""The logic of the TensorRT runtime, with doubles of its package and of CUDA. No real engine is built.
 
-The double's engine is the network of ``doubles``.
+The engine of the double computes the network of ``doubles``.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError
 from edgeshift.runtimes import load, tensorrt
 from edgeshift.runtimes.tensorrt import engine_path, open_artifact
 
-#: The outermost field of a model: one that the double accepts, and one that it refuses.
+#: Bytes of a graph that the double accepts, and of one that it refuses.
 GOOD, BAD = b"\x08\x08", b"\x08\x09"
 SHAPES = {"frame": (1, 64, 64, 3), STATE: (1, 1, 1, 3), "logits": (1, len(LABELS)), f"next_{STATE}": (1, 1, 1, 3)}
 
 
 class FakeDevice:
-    """A double of ``Cuda``. Memory is arrays by address; copies happen in ``wait``, as on a device."""
+    """A double of ``Cuda``. ``memory`` is {address: bytes}. Queued copies are executed in ``wait``, as on a device."""
 
     stream = 77
 
-    def __init__(self, name: str = "Orin", room: int = 1 << 30) -> None:
-        self.name, self.room = name, room
+    def __init__(self, name: str = "Orin", free_bytes: int = 1 << 30) -> None:
+        self.name, self.free_bytes = name, free_bytes
         self.memory: dict[int, bytearray] = {}
         self.queue: list[object] = []
 
     def allocate(self, size):
-        if size > self.room:
+        if size > self.free_bytes:
             raise EdgeshiftError("CUDA failed: cudaMalloc returned 2")
-        self.room -= size
+        self.free_bytes -= size
         address = 4096 * (len(self.memory) + 1)
         assert address not in self.memory
         self.memory[address] = bytearray(b"\xee" * size)
         return address
 
     def free(self, address):
-        self.room += len(self.memory.pop(address))
+        self.free_bytes += len(self.memory.pop(address))
 
     def write(self, address, array):
         assert array.flags.c_contiguous and array.nbytes == len(self.memory[address])
@@ -135,8 +135,8 @@ class FakeTensorRT(types.ModuleType):
 
             def deserialize_cuda_engine(self, plan):
                 outer.deserialized += 1
-                ours = plan == b"plan of " + outer.__version__.encode()
-                return Engine() if ours and outer.fails != "read" else None
+                matches = plan == b"plan of " + outer.__version__.encode()
+                return Engine() if matches and outer.fails != "read" else None
 
         class Builder:
             def __init__(self, logger):
@@ -204,7 +204,7 @@ def logits(stream, shown):
     return np.stack([stream.step(frame).logits for frame in shown])
 
 
-def test_it_runs_the_network(tmp_path, trt, device):
+def test_logits_and_states_are_those_of_the_network(tmp_path, trt, device):
     stream = open_artifact(artifact(tmp_path), device=device).stream()
     shown = frames(9)
     wanted, levels = expected_outputs(shown)
@@ -212,7 +212,7 @@ def test_it_runs_the_network(tmp_path, trt, device):
     np.testing.assert_allclose(stream.state[STATE].ravel(), levels[-1], rtol=1e-5)
 
 
-def test_streams_reset_and_restore(tmp_path, trt, device):
+def test_streams_are_independent_and_states_can_be_restored(tmp_path, trt, device):
     model = open_artifact(artifact(tmp_path), device=device)
     a, b, shown = model.stream(), model.stream(), frames(8)
     alone = logits(a, shown)
@@ -222,7 +222,7 @@ def test_streams_reset_and_restore(tmp_path, trt, device):
         mixed.append(a.step(frame).logits)
         b.step(shown[-1 - t])
     np.testing.assert_array_equal(np.stack(mixed), alone)
-    for steps in (3, 4):  # either of the two sets of states
+    for steps in (3, 4):  # an odd and an even number, so that each of the two sets of states is saved once
         a.reset()
         logits(a, shown[:steps])
         b.state = a.state
@@ -254,14 +254,14 @@ def test_memory_is_freed(tmp_path, trt, device):
     del stream
     gc.collect()
     assert not device.memory
-    device.room = 64 * 64 * 3 * 4 + 20  # the frame and the logits, and then no more
+    device.free_bytes = 64 * 64 * 3 * 4 + 20  # enough for the frame and the logits, but not for the states
     with pytest.raises(EdgeshiftError, match="cudaMalloc"):
         model.stream()
     gc.collect()
     assert not device.memory
 
 
-# --- the engine and its key -----------------------------------------------------------------------------------------
+# --- the engine and its file -----------------------------------------------------------------------------------------
 
 
 def test_an_engine_is_built_once(tmp_path, trt, device):
@@ -274,7 +274,7 @@ def test_an_engine_is_built_once(tmp_path, trt, device):
     assert trt.built == 1
 
 
-def test_the_key_is_device_version_graph_and_precision(tmp_path):
+def test_the_file_name_depends_on_device_version_graph_and_precision(tmp_path):
     converted = artifact(tmp_path)
     other = msgspec.structs.replace(converted.spec, precision="int8")
     paths = {
@@ -288,7 +288,7 @@ def test_the_key_is_device_version_graph_and_precision(tmp_path):
     assert len(paths) == 6 and {path.parent for path in paths} == {tmp_path}
 
 
-def test_another_version_builds_again(tmp_path, monkeypatch, trt, device):
+def test_another_version_of_tensorrt_builds_another_engine(tmp_path, monkeypatch, trt, device):
     converted = artifact(tmp_path)
     open_artifact(converted, device=device)
     older = install(monkeypatch, FakeTensorRT(device, "8.6.2"))
@@ -306,26 +306,26 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_engine_is_built_again_and_never_read(tmp_path, trt, device, damage):
-    """TensorRT does not check a plan, so other bytes can crash it."""
+    """TensorRT does not check the bytes of a plan, so a damaged plan can crash it."""
     converted = artifact(tmp_path)
     open_artifact(converted, device=device)
     (engine,) = tmp_path.glob("*.engine")
     good = engine.read_bytes()
     engine.write_bytes(damage(good))
-    seen = trt.deserialized
+    before = trt.deserialized
     open_artifact(converted, device=device)
-    assert trt.built == 2 and trt.deserialized == seen + 1 and engine.read_bytes() == good
+    assert trt.built == 2 and trt.deserialized == before + 1 and engine.read_bytes() == good
 
 
 def test_an_engine_that_tensorrt_refuses_is_built_again(tmp_path, trt, device):
     converted = artifact(tmp_path)
     engine = engine_path(converted, "Orin", "10.3.0", False)
-    tensorrt._write_engine(engine, b"plan of another world")
+    tensorrt._write_engine(engine, b"plan of another version")
     open_artifact(converted, device=device)
-    assert trt.built == 1 and b"another world" not in engine.read_bytes()
+    assert trt.built == 1 and b"another version" not in engine.read_bytes()
 
 
-def test_a_folder_that_cannot_be_written(tmp_path, trt, device, monkeypatch):
+def test_the_engine_runs_even_if_its_file_cannot_be_written(tmp_path, trt, device, monkeypatch):
     def deny(path):
         raise PermissionError(13, "Permission denied")
 
@@ -344,13 +344,13 @@ def test_a_folder_that_cannot_be_written(tmp_path, trt, device, monkeypatch):
         ("int8", False, {"INT8", "TF32"}),
     ],
 )
-def test_flags(tmp_path, trt, device, precision, fp16, flags):
-    """fp32 clears TF32, which TensorRT uses by default and which has ten bits of mantissa."""
+def test_builder_flags(tmp_path, trt, device, precision, fp16, flags):
+    """fp32 clears TF32, which TensorRT uses by default, because TF32 has only ten bits of mantissa."""
     open_artifact(artifact(tmp_path, precision=precision), fp16=fp16, device=device)
     assert trt.flags == flags
 
 
-def test_a_version_without_the_old_flag(tmp_path, monkeypatch, device):
+def test_a_version_without_the_flag_for_explicit_batches(tmp_path, monkeypatch, device):
     trt = install(monkeypatch, FakeTensorRT(device, "11.0.0", explicit=False))
     open_artifact(artifact(tmp_path), device=device)
     assert trt.networks == [0]
@@ -359,7 +359,8 @@ def test_a_version_without_the_old_flag(tmp_path, monkeypatch, device):
 # --- errors ---------------------------------------------------------------------------------------------------------
 
 
-def refused(converted, device, kind=ArtifactError):
+def error_of(converted, device, kind=ArtifactError):
+    """Return the one-line error of opening and running an artifact."""
     with pytest.raises(kind) as caught:
         open_artifact(converted, device=device).stream().step(frames(1)[0])
     assert "\n" not in str(caught.value) and caught.value.status == 2
@@ -367,7 +368,9 @@ def refused(converted, device, kind=ArtifactError):
 
 
 def test_a_graph_that_tensorrt_refuses(tmp_path, trt, device):
-    assert "TensorRT 10.3.0 does not accept its graph: no importer for this" in refused(artifact(tmp_path, BAD), device)
+    assert "TensorRT 10.3.0 does not accept its graph: no importer for this" in error_of(
+        artifact(tmp_path, BAD), device
+    )
     assert not list(tmp_path.glob("*.engine"))
 
 
@@ -376,30 +379,30 @@ def test_a_graph_that_tensorrt_refuses(tmp_path, trt, device):
     [
         ("build", ArtifactError, "cannot build its engine"),
         ("read", ArtifactError, "cannot read the engine it has just built"),
-        ("context", EdgeshiftError, "not enough memory for another stream"),
+        ("context", EdgeshiftError, "does not have enough memory for another stream"),
         ("run", EdgeshiftError, "could not run a step"),
     ],
 )
 def test_failures_are_one_line(tmp_path, trt, device, fails, kind, words):
     trt.fails = fails
-    assert words in refused(artifact(tmp_path), device, kind)
+    assert words in error_of(artifact(tmp_path), device, kind)
 
 
-def test_an_engine_that_is_not_as_described(tmp_path, monkeypatch, device):
+def test_an_engine_that_does_not_match_the_description_is_refused(tmp_path, monkeypatch, device):
     install(monkeypatch, FakeTensorRT(device, shapes={**SHAPES, f"next_{STATE}": (1, 1, 1, 4)}))
-    assert f"output {STATE!r} of the graph is ((1, 1, 1, 4), 'float32')" in refused(artifact(tmp_path), device)
+    assert f"output {STATE!r} of the graph is ((1, 1, 1, 4), 'float32')" in error_of(artifact(tmp_path), device)
     assert not list(tmp_path.glob("*.engine"))
 
 
 def test_int8_for_another_runtime_is_refused(tmp_path, trt, device):
     path = tmp_path / "a.onnx"
     write_artifact(path, GOOD, stream_spec(target="onnx", precision="int8"))
-    assert "with --target tensorrt" in refused(read_artifact(path), device)
+    assert "with --target tensorrt" in error_of(read_artifact(path), device)
     write_artifact(path, GOOD, stream_spec(target="onnx", precision="fp16"))
     open_artifact(read_artifact(path), device=device)
 
 
-def test_without_the_package(tmp_path, monkeypatch, capsys):
+def test_the_error_without_tensorrt_names_jetpack(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     path = artifact(tmp_path).path
     with pytest.raises(RuntimeMissingError, match="install JetPack"):
@@ -411,7 +414,7 @@ def test_without_the_package(tmp_path, monkeypatch, capsys):
         assert ended.value.code == 2 and len(error.splitlines()) == 1 and "JetPack" in error
 
 
-def test_without_a_device(tmp_path, trt, monkeypatch):
+def test_the_error_without_cuda_names_the_library_and_jetpack(tmp_path, trt, monkeypatch):
     from edgeshift.runtimes import cuda
 
     monkeypatch.setattr(cuda, "RUNTIME", ("libno-such-thing.so",))
@@ -438,8 +441,8 @@ def test_the_runtime_is_chosen_by_name(tmp_path, trt, device, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("table", ["tsm", "stsm"])
-def test_the_int8_graph_is_symmetric(made, table):
-    """The file meets the conditions that TensorRT's documentation states for explicit quantization."""
+def test_the_int8_graph_meets_the_conditions_of_tensorrt(made, table):
+    """TensorRT's documentation states them for explicit quantization: all zero points are 0, and biases are float."""
     onnx = pytest.importorskip("onnx")
     converted = made(table, "int8", "tensorrt")
     assert converted.path.name.endswith(".trt.onnx")
@@ -457,9 +460,8 @@ def test_the_int8_graph_is_symmetric(made, table):
     for node in model.graph.node:
         if node.op_type in ("Conv", "Gemm"):
             kinds = [getattr(makers.get(name), "op_type", None) for name in node.input[:2]]
-            assert kinds in (["DequantizeLinear"] * 2, ["Concat", None]), (
-                node.name
-            )  # the first convolution reads the frame in float
+            # The first convolution reads the frame in float.
+            assert kinds in (["DequantizeLinear"] * 2, ["Concat", None]), node.name
             quantized += kinds[0] is not None and kinds[1] is not None
             assert all(name in constants for name in node.input[2:])  # float biases
     assert quantized == (62 if table == "stsm" else 52)
@@ -469,7 +471,7 @@ def test_the_int8_graph_is_symmetric(made, table):
 
 
 @pytest.mark.slow
-def test_convert_names_what_was_not_verified(tmp_path, capsys):
+def test_convert_warns_that_tensorrt_is_not_verified(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         out = tmp_path / "a.trt.onnx"
         main(["convert", "--target", "tensorrt", "--precision", "fp16", "--size", "64", "--out", str(out)])
@@ -478,7 +480,7 @@ def test_convert_names_what_was_not_verified(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_another_runtime_checks_the_file(made):
+def test_onnx_runtime_runs_the_converted_file_and_its_self_check(made):
     from edgeshift.stream.selfcheck import self_check
 
     converted = made("tsm", "int8", "tensorrt")

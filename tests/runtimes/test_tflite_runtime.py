@@ -1,4 +1,4 @@
-"""Properties of the TFLite runtime alone: its two back ends, and an old package. See test_contract for the others."""
+"""Behaviour of the TFLite runtime only: its two back ends, and an old package. See test_contract for the rest."""
 
 from __future__ import annotations
 

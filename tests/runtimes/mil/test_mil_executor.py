@@ -58,6 +58,7 @@ def artifact(program, tmp_path: Path, description=None, **options) -> Artifact:
 
 
 def with_image(program):
+    """Make the program's input ``frame`` an image, as it is in an artifact."""
     program.functions["main"].input_types = [
         ct.ImageType(name="frame", shape=FRAME, channel_first=True),
         *(ct.TensorType(name=name, shape=(1, 3, 1, 1)) for name in program.functions["main"].inputs if name != "frame"),
@@ -105,7 +106,7 @@ def test_float32_over_frames(tmp_path):
 
 
 def test_float16_rounds_after_every_operation(tmp_path):
-    """The result is that of numpy's float16 to the bit, operation by operation."""
+    """States are bit-equal to numpy's float16 arithmetic."""
     stream = executor.open_artifact(artifact(leaky(half=True), tmp_path)).stream()
     level, differs = np.zeros(3, np.float16), False
     for frame in frames(10):
@@ -120,7 +121,7 @@ def test_float16_rounds_after_every_operation(tmp_path):
 
 
 def native():
-    """Return the same program with one of Core ML's own states."""
+    """Return the program of ``leaky`` with one of Core ML's own states, in float16."""
 
     @mb.program(
         input_specs=[mb.TensorSpec(shape=FRAME), mb.StateTensorSpec((1, 3, 1, 1), dtype=types.fp16)],
@@ -174,8 +175,8 @@ def test_an_unknown_form_of_an_operation_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["weights", "program"])
-def test_damage_with_a_matching_hash_is_one_line(tmp_path, name):
-    """The hash can be made to match; coremltools' own checks then find the damage."""
+def test_damage_with_a_matching_hash_gives_a_one_line_error(tmp_path, name):
+    """If the hash matches the damaged files, coremltools' own checks find the damage."""
     made = artifact(leaky(), tmp_path)
     files = mlpackage_file.split_files(made.body)
     if name == "weights":
@@ -190,7 +191,7 @@ def test_damage_with_a_matching_hash_is_one_line(tmp_path, name):
     assert "\n" not in str(caught.value) and str(made.path) in str(caught.value)
 
 
-def test_another_kind_of_model(tmp_path):
+def test_a_model_that_is_not_an_ml_program_is_refused(tmp_path):
     made = artifact(leaky(), tmp_path)
     files = mlpackage_file.split_files(made.body)
     from coremltools import proto
@@ -202,7 +203,7 @@ def test_another_kind_of_model(tmp_path):
         executor.open_artifact(Artifact(made.path, made.spec, mlpackage_file.join_files(files)))
 
 
-def test_a_newer_version_of_the_format(tmp_path):
+def test_a_newer_version_of_the_format_is_refused(tmp_path):
     made = artifact(leaky(), tmp_path)
     files = mlpackage_file.split_files(made.body)
     from coremltools import proto
@@ -214,24 +215,22 @@ def test_a_newer_version_of_the_format(tmp_path):
         executor.open_artifact(Artifact(made.path, made.spec, mlpackage_file.join_files(files)))
 
 
-MISFITS = {
+WRONG_DESCRIPTIONS = {
     "another state": (spec("float16"), "state_level"),
     "no state": (spec(states=False), "state_level"),
-    "native": (spec("float16", "native"), "does not have the state form native of its description"),
-    "a tensor for a picture": (stream_spec(states=spec().states), "'frame'"),
+    "native states": (spec("float16", "native"), "does not have the state form native of its description"),
+    "a tensor instead of an image": (stream_spec(states=spec().states), "'frame'"),
 }
 
 
-@pytest.mark.parametrize("case", MISFITS.values(), ids=MISFITS)
-def test_a_program_that_does_not_match_its_description(tmp_path, case):
-    description, words = case
-    with pytest.raises(ArtifactError, match=words):
+@pytest.mark.parametrize("case", WRONG_DESCRIPTIONS.values(), ids=WRONG_DESCRIPTIONS)
+def test_a_program_that_does_not_match_its_description_is_refused(tmp_path, case):
+    description, message = case
+    with pytest.raises(ArtifactError, match=message):
         executor.open_artifact(artifact(leaky(), tmp_path, description))
 
 
-def test_labels_as_clients_see_them(tmp_path):
-    """A classifier gives the first label and a probability for each label."""
-
+def test_a_classifier_returns_the_top_label_and_all_probabilities(tmp_path):
     @mb.program(input_specs=[mb.TensorSpec(shape=(1, 4))], opset_version=TARGET)
     def program(x):
         return mb.softmax(x=x, axis=1, name="probabilities")
@@ -246,8 +245,8 @@ def test_labels_as_clients_see_them(tmp_path):
     with executor.unpacked(made) as folder:
         model = ct.utils.load_spec(str(folder))
         loaded = milproto.load(model, model.specificationVersion, str(folder / "Data/com.apple.CoreML/weights"))
-    found = executor.Program.of(loaded.functions["main"]).run({"x": np.array([[0, 1, 5, 2]], np.float32)}, {})
-    assert found["classLabel"] == "blue"
-    assert set(found["classLabel_probs"]) == set(LABELS)
-    assert sum(found["classLabel_probs"].values()) == pytest.approx(1)
-    assert max(found["classLabel_probs"], key=found["classLabel_probs"].get) == "blue"
+    outputs = executor.Program.of(loaded.functions["main"]).run({"x": np.array([[0, 1, 5, 2]], np.float32)}, {})
+    assert outputs["classLabel"] == "blue"
+    assert set(outputs["classLabel_probs"]) == set(LABELS)
+    assert sum(outputs["classLabel_probs"].values()) == pytest.approx(1)
+    assert max(outputs["classLabel_probs"], key=outputs["classLabel_probs"].get) == "blue"

@@ -29,12 +29,12 @@ def ints(*numbers: int) -> np.ndarray:
 CONVOLUTIONS = {
     "pointwise": ((6, 5, 1, 1), 1, (0, 0, 0, 0), 1, True),
     "pointwise, strided": ((6, 5, 1, 1), 2, (0, 0, 0, 0), 1, False),
-    "dense": ((7, 5, 3, 3), 1, (1, 1, 1, 1), 1, True),
-    "stem": ((8, 5, 3, 3), 2, (0, 0, 0, 0), 1, True),
-    "seven": ((4, 5, 7, 7), 2, (3, 3, 3, 3), 1, True),
+    "3 x 3": ((7, 5, 3, 3), 1, (1, 1, 1, 1), 1, True),
+    "3 x 3, strided, no padding": ((8, 5, 3, 3), 2, (0, 0, 0, 0), 1, True),
+    "7 x 7": ((4, 5, 7, 7), 2, (3, 3, 3, 3), 1, True),
     "depthwise": ((5, 1, 3, 3), 1, (1, 1, 1, 1), 5, True),
     "depthwise, strided, uneven padding": ((5, 1, 3, 3), 2, (0, 1, 0, 1), 5, False),
-    "one channel kept": ((5, 1, 1, 1), 1, (0, 0, 0, 0), 5, False),
+    "depthwise, 1 x 1": ((5, 1, 1, 1), 1, (0, 0, 0, 0), 5, False),
     "groups": ((10, 1, 3, 3), 1, (1, 1, 1, 1), 5, True),
 }
 
@@ -64,7 +64,7 @@ def test_conv(case):
 @pytest.mark.parametrize("size", [12, 13])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_same_padding(size, stride):
-    """Core ML documents: the output size is the input size over the stride, and an odd row of padding is at the end."""
+    """As Core ML documents, the output size is ceil(input size / stride), and an odd row of padding is at the end."""
     x, weight = values(1, 3, size, size), values(4, 3, 3, 3)
     found = OPERATIONS["conv"](x=x, weight=weight, strides=ints(stride, stride), pad_type="same")
     total = max(0, (-(-size // stride) - 1) * stride + 3 - size)
@@ -96,7 +96,7 @@ def test_elementwise_with_broadcasting():
     close(OPERATIONS["clip"](x=x, alpha=-1.0, beta=0.5), a.clamp(-1, 0.5))
 
 
-def test_head():
+def test_operations_of_a_classification_head():
     x, weight, bias = values(2, 6, 3, 3), values(4, 6), values(4)
     a = torch.from_numpy(x)
     mean = OPERATIONS["reduce_mean"](x=x, axes=ints(2, 3), keep_dims=True)
@@ -141,7 +141,7 @@ def test_moves():
 
 
 def test_quantize_and_dequantize():
-    """Quantizing and dequantizing gives torch's fake quantization."""
+    """Quantizing and then dequantizing gives the values of torch's fake quantization."""
     x = np.concatenate([values(500), [0.05, 0.15, 0.25, -0.05, 100, -100]]).astype(np.float32)
     for dtype, low, high, zero in (("int8", -128, 127, -5), ("uint8", 0, 255, 7)):
         wanted = torch.fake_quantize_per_tensor_affine(torch.from_numpy(x), 0.1, zero, low, high).numpy()
@@ -149,7 +149,7 @@ def test_quantize_and_dequantize():
         stored = OPERATIONS["quantize"](input=x, output_dtype=dtype, **grid)
         assert stored.dtype == np.dtype(dtype)
         found = OPERATIONS["dequantize"](input=stored, **grid)
-        # One step is allowed where a value lies between two: torch multiplies by the inverse of the scale.
+        # Values halfway between two steps may differ by one step, because torch multiplies by the inverse of the scale.
         assert np.abs(found - wanted).max() < 0.1001
         assert (np.abs(found - wanted) > 1e-5).mean() < 0.02
 
@@ -190,6 +190,6 @@ def test_packed_weights():
         ("concat", {"values": [values(1), values(1)], "axis": 0, "interleave": True}, "interleave"),
     ],
 )
-def test_unknown_forms_are_errors(kind, arguments, words):
+def test_unknown_forms_of_operations_are_errors(kind, arguments, words):
     with pytest.raises(NotImplementedError, match=words):
         OPERATIONS[kind](**arguments)

@@ -58,7 +58,7 @@ def test_unknown_lists_similar_names(name, known, message):
 
 def test_unknown_lists_at_most_three_names():
     near = unknown("model", "model", [f"model{i}" for i in range(9)])
-    assert near.count("model") == 2 + 3  # the kind, the name, three hints
+    assert near.count("model") == 2 + 3  # the kind, the name, and three similar names
 
 
 @pytest.mark.parametrize(

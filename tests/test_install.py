@@ -1,4 +1,4 @@
-"""What a device gets: the wheel with its `tflite` extra in an empty environment."""
+"""Installation on a device: the wheel with its `tflite` extra in an empty environment."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edgeshift.gestures.demo_stream import demo_stream
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
+#: Largest size of the environment, bytes.
 LIMIT = 400e6
 
 
@@ -44,15 +45,14 @@ def test_the_wheel_has_the_templates_of_reports(wheel):
 
 
 def device_python() -> str:
-    """Python 3.10, which JetPack 6 ships, where it is installed; else the one that runs the tests."""
-    for name in ("python3.10",):
-        if (found := shutil.which(name)) and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0:
-            return found
-    return sys.executable
+    """Return Python 3.10, which JetPack 6 has, if it is installed, and else the Python that runs the tests."""
+    python = shutil.which("python3.10")
+    works = python is not None and subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+    return python if python is not None and works else sys.executable
 
 
-def test_device_install(wheel, made, tmp_path):
-    """No torch, under 400 MB, nothing but `edgeshift` in site-packages, and inspect, verify and demo work."""
+def test_the_installation_on_a_device_is_small_and_its_commands_work(wheel, made, tmp_path):
+    """It has no torch, at most 400 MB, and no top-level package of the project but `edgeshift`."""
     home = tmp_path / "device"
     run(device_python(), "-m", "venv", home)
     python, edgeshift = home / "bin" / "python", home / "bin" / "edgeshift"
@@ -64,8 +64,7 @@ def test_device_install(wheel, made, tmp_path):
     site = next(home.glob("lib/python3*/site-packages"))
     names = {path.name for path in site.iterdir()}
     assert "torch" not in names
-    ours = {"edgeshift", "converters", "runtimes", "benchmarks", "apps", "tests"} & (names - before)
-    assert ours == {"edgeshift"}
+    assert {"edgeshift", "converters", "runtimes", "benchmarks", "apps", "tests"} & (names - before) == {"edgeshift"}
     size = sum(path.stat().st_size for path in home.rglob("*") if path.is_file() and not path.is_symlink())
     assert size < LIMIT, f"{size / 1e6:.0f} MB"
     print(f"\n{size / 1e6:.0f} MB installed, {python.resolve().name}")

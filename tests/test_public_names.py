@@ -1,4 +1,4 @@
-"""Each room says what it offers, and offers what it says."""
+"""The names in ``__all__`` of each room are its public names, and the wheel contains every package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import edgeshift
 from edgeshift.errors import EdgeshiftError
 
 ROOT = Path(__file__).parents[1]
-#: {room with a public surface: its folder}.
+#: {room with public names: its folder}. These rooms are packages.
 ROOMS = {
     "edgeshift": "edgeshift",
     "edgeshift.checkpoints": "edgeshift/checkpoints",
@@ -28,9 +28,9 @@ ROOMS = {
 
 
 def public_names(room: str) -> set[str]:
-    """What a room's ``__init__`` defines itself or takes out of its own files, underscores aside.
+    """Return the names without underscore that a room's ``__init__`` defines, or imports from the room's own files.
 
-    Names taken from elsewhere (``Path``, ``missing``) are its tools, not its offer.
+    Names that it imports from elsewhere, such as ``Path``, are not public.
     """
     names: set[str] = set()
     for node in ast.parse((ROOT / ROOMS[room] / "__init__.py").read_text(encoding="utf-8")).body:
@@ -45,29 +45,29 @@ def public_names(room: str) -> set[str]:
 
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if room != "edgeshift"])
-def test_all_is_the_public_names(room):
+def test_all_holds_the_public_names(room):
     module = importlib.import_module(room)
-    offered = getattr(module, "__all__", [])
-    assert sorted(offered) == sorted(public_names(room))
-    assert len(set(offered)) == len(offered)
-    assert all(hasattr(module, name) for name in offered)
+    names = getattr(module, "__all__", [])
+    assert sorted(names) == sorted(public_names(room))
+    assert len(set(names)) == len(names)
+    assert all(hasattr(module, name) for name in names)
 
 
-def test_all_of_the_package_is_its_lazy_table():
+def test_all_of_edgeshift_holds_the_names_that_are_imported_on_first_use():
     assert sorted(edgeshift.__all__) == sorted([*edgeshift._MODULES, "__version__"])
     assert public_names("edgeshift") == set()
-    for name, home in edgeshift._MODULES.items():
-        assert getattr(edgeshift, name) is getattr(importlib.import_module(home), name)
+    for name, module in edgeshift._MODULES.items():
+        assert getattr(edgeshift, name) is getattr(importlib.import_module(module), name)
 
 
-def test_type_checkers_see_what_the_lazy_table_gives():
+def test_type_checkers_see_the_names_that_are_imported_on_first_use():
     tree = ast.parse((ROOT / "edgeshift" / "__init__.py").read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
-    seen = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert seen == edgeshift._MODULES
+    names = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert names == edgeshift._MODULES
 
 
-def test_what_everybody_imports():
+def test_edgeshift_has_its_error_and_version_and_no_other_names():
     assert edgeshift.EdgeshiftError is EdgeshiftError
     assert edgeshift.__version__.count(".") == 2
     with pytest.raises(AttributeError, match="no attribute 'Strem'"):
@@ -81,7 +81,7 @@ def test_star_import_gives_the_public_names():
 
 
 def test_every_package_is_in_the_wheel():
-    """A folder with code that pyproject does not name would be missing from an installation, and only there."""
+    """A package that pyproject.toml does not list works in the repository, but is missing from an installation."""
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     folders = {"edgeshift": "edgeshift"} | dict(tools["package-dir"])
     with_code = set()
@@ -89,6 +89,6 @@ def test_every_package_is_in_the_wheel():
         for file in (ROOT / folder).rglob("*.py"):
             if "node_modules" in file.parts:
                 continue
-            assert (file.parent / "__init__.py").is_file(), f"{file.parent.relative_to(ROOT)} is no package"
+            assert (file.parent / "__init__.py").is_file(), f"{file.parent.relative_to(ROOT)} has no __init__.py"
             with_code.add(".".join([package, *file.parent.relative_to(ROOT / folder).parts]))
     assert set(tools["packages"]) == with_code

@@ -1,4 +1,4 @@
-"""Who may import whom, which modules a board can import, and what an installation contains."""
+"""Which rooms may import which others, which modules a board can import, and what is at the root of a package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-#: {folder at the top of the repository: name it is imported by}.
+#: {folder at the top of the repository: name by which it is imported}.
 FOLDERS = {
     "edgeshift": "edgeshift",
     "converters": "edgeshift.converters",
@@ -23,8 +23,8 @@ FOLDERS = {
     "benchmarks": "edgeshift.benchmarks",
     "apps": "edgeshift.apps",
 }
-#: Every room, from the ground up. A room is a package, or a module at the root of ``edgeshift``. It may import itself
-#: and the rooms before it in this list, at import and inside functions.
+#: Every room. A room is a package, or a module at the root of ``edgeshift``. It may import itself and the rooms before
+#: it in this list, at the top of its modules and inside functions.
 ORDER = (
     "edgeshift.errors",
     "edgeshift._system",
@@ -61,17 +61,17 @@ ORDER = (
     "edgeshift.cli",
     "edgeshift.benchmarks.studies",
 )
-#: Packages that a board need not have.
+#: Packages that a board does not need.
 HEAVY = ("torch", "litert_torch", "ai_edge_quantizer", "onnx", "onnxscript", "executorch", "torchao", "coremltools")
-#: The modules of ``edgeshift`` that need torch to be imported.
+#: The rooms of ``edgeshift`` that can be imported only with torch.
 NEED_TORCH = ("edgeshift.models", "edgeshift.checkpoints", "edgeshift.training")
 
 
 class Import(NamedTuple):
-    """One import: the module that imports, its file and line, the name it imports, and whether a function does it."""
+    """One import statement. ``module`` imports ``name``, at ``line`` (such as "edgeshift/a.py:3")."""
 
     module: str
-    place: str
+    line: str
     name: str
     inside_function: bool
 
@@ -82,7 +82,7 @@ def files(*folders: str) -> list[Path]:
 
 
 def dotted(path: Path) -> str:
-    """The name that a file is imported by."""
+    """Return the name by which a file is imported."""
     top, *parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join([FOLDERS[top], *parts]).removesuffix(".__init__")
 
@@ -93,15 +93,15 @@ def modules() -> dict[str, Path]:
 
 
 def room(module: str) -> str:
-    """The room that a module is in: its package, or at the root of ``edgeshift`` the module itself."""
+    """Return the room of a module: its package, or the module itself if it is at the root of ``edgeshift``."""
     if module not in modules() or modules()[module].name == "__init__.py":
         return module
     package = module.rpartition(".")[0]
     return module if package == "edgeshift" else package
 
 
-def imports(module: str, source: str, place: str) -> Iterator[Import]:
-    """Every import of edgeshift's modules in a source text, but those for type checkers alone."""
+def imports(module: str, source: str, file: str) -> Iterator[Import]:
+    """Yield every import of edgeshift's modules in a source text, except those for type checkers only."""
 
     def walk(node: ast.AST, inside: bool) -> Iterator[Import]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
@@ -110,7 +110,7 @@ def imports(module: str, source: str, place: str) -> Iterator[Import]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{place}:{node.lineno}: imports are absolute in this project"
+            assert node.level == 0, f"{file}:{node.lineno}: imports are absolute in this project"
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
             names = [name if name in modules() else str(node.module) for name in inner]
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
@@ -118,7 +118,7 @@ def imports(module: str, source: str, place: str) -> Iterator[Import]:
             names = [str(node.args[0].value)] if called in ("import_module", "__import__") else []
         for name in dict.fromkeys(names):
             if name.split(".")[0] == "edgeshift":
-                yield Import(module, f"{place}:{getattr(node, 'lineno', 0)}", name, inside)
+                yield Import(module, f"{file}:{getattr(node, 'lineno', 0)}", name, inside)
         inside = inside or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         for child in ast.iter_child_nodes(node):
             yield from walk(child, inside)
@@ -129,72 +129,68 @@ def imports(module: str, source: str, place: str) -> Iterator[Import]:
 @cache
 def all_imports() -> tuple[Import, ...]:
     return tuple(
-        found
+        statement
         for module, path in modules().items()
-        for found in imports(module, path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
+        for statement in imports(module, path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
     )
 
 
-def problem(one: Import) -> str | None:
-    """What is wrong with an import; None: nothing."""
-    here, there = room(one.module), room(one.name)
-    if here == there or here in ("edgeshift", "edgeshift.__main__") or there == "edgeshift":
+def problem(statement: Import) -> str | None:
+    """Return what is wrong with an import; None if it is allowed."""
+    line, importer, imported = statement.line, room(statement.module), room(statement.name)
+    if importer == imported or importer in ("edgeshift", "edgeshift.__main__") or imported == "edgeshift":
         return None
-    if here not in ORDER or there not in ORDER:
-        return f"{one.place}: {here if here not in ORDER else there} is not in ORDER"
-    if here == "edgeshift.cli" and not one.inside_function and not below("edgeshift.training", there):
-        return f"{one.place}: cli imports {one.name} at import, so that `edgeshift --help` is slow"
-    # The studies that convert what they measure load the converters by name, inside the function that converts.
-    converts = here == "edgeshift.benchmarks.studies" and one.inside_function
-    on_boards = here.startswith(("edgeshift.runtimes", "edgeshift.benchmarks", "edgeshift.apps"))
-    if on_boards and there.startswith("edgeshift.converters") and not converts:
-        return f"{one.place}: {here} may not import {there}"
-    return None if below(here, there) else f"{one.place}: {here} imports {there}, which comes after it in ORDER"
+    if importer not in ORDER or imported not in ORDER:
+        return f"{line}: {importer if importer not in ORDER else imported} is not in ORDER"
+    if importer == "edgeshift.cli" and not statement.inside_function and not in_order("edgeshift.training", imported):
+        return f"{line}: import {statement.name} inside a function, because it makes `edgeshift --help` slow"
+    # Studies that convert the networks that they measure import the converters inside functions.
+    converts = importer == "edgeshift.benchmarks.studies" and statement.inside_function
+    on_boards = importer.startswith(("edgeshift.runtimes", "edgeshift.benchmarks", "edgeshift.apps"))
+    if on_boards and imported.startswith("edgeshift.converters") and not converts:
+        return f"{line}: {importer} may not import {imported}"
+    return None if in_order(importer, imported) else f"{line}: {importer} imports {imported}, which is later in ORDER"
 
 
-def below(room: str, other: str) -> bool:
-    return ORDER.index(other) <= ORDER.index(room)
+def in_order(importer: str, imported: str) -> bool:
+    return ORDER.index(imported) <= ORDER.index(importer)
 
 
-def test_every_room_has_its_place_in_the_order():
+def test_every_room_is_in_the_order():
     rooms = {room(module) for module in modules()} - {"edgeshift", "edgeshift.__main__"}
     assert rooms == set(ORDER)
 
 
-def test_rooms_import_only_what_comes_before_them():
-    assert not [text for one in all_imports() if (text := problem(one))]
+def test_rooms_import_only_rooms_before_them_in_the_order():
+    assert not [text for statement in all_imports() if (text := problem(statement))]
 
 
-def test_the_public_package_imports_other_rooms_only_when_asked():
+def test_import_edgeshift_imports_no_other_room():
     source = (ROOT / "edgeshift" / "__init__.py").read_text(encoding="utf-8")
     assert list(imports("edgeshift", source, "edgeshift/__init__.py")) == []
 
 
 @pytest.mark.parametrize(
-    ("module", "source", "says"),
+    ("module", "source", "message"),
     [
-        ("edgeshift.stream.stream", "from edgeshift.runtimes import load", "which comes after it"),
-        ("edgeshift.stream.stream", "def f():\n    from edgeshift.runtimes import load", "which comes after it"),
-        ("edgeshift.stream.stream", "import importlib\nimportlib.import_module('edgeshift.cli')", "comes after it"),
+        ("edgeshift.stream.stream", "from edgeshift.runtimes import load", "which is later"),
+        ("edgeshift.stream.stream", "def f():\n    from edgeshift.runtimes import load", "which is later"),
+        ("edgeshift.stream.stream", "import importlib\nimportlib.import_module('edgeshift.cli')", "which is later"),
         ("edgeshift.video.fit", "from edgeshift.errors import EdgeshiftError\nimport torch", None),
-        ("edgeshift.cli.demo", "from edgeshift.apps.camera.app import App", "is slow"),
+        ("edgeshift.cli.demo", "from edgeshift.apps.camera.app import App", "slow"),
         ("edgeshift.cli.demo", "def f():\n    from edgeshift.apps.camera.app import App", None),
-        ("edgeshift.runtimes.tflite", "from edgeshift.converters import convert", "which comes after it|may not"),
+        ("edgeshift.runtimes.tflite", "from edgeshift.converters import convert", "which is later|may not"),
         ("edgeshift.apps.camera.app", "def f():\n    from edgeshift.converters import convert", "may not import"),
         ("edgeshift.benchmarks.studies.artifacts", "from edgeshift.converters import convert", "may not import"),
         ("edgeshift.benchmarks.studies.artifacts", "def f():\n    import edgeshift.converters", None),
-        (
-            "edgeshift.benchmarks.devices.ssh",
-            "def f():\n    import edgeshift.benchmarks.latency.loop",
-            "comes after it",
-        ),
-        ("edgeshift.converters.job", "import edgeshift.converters.tflite.target", "which comes after it"),
+        ("edgeshift.benchmarks.devices.ssh", "def f():\n    import edgeshift.benchmarks.latency.loop", "is later"),
+        ("edgeshift.converters.job", "import edgeshift.converters.tflite.target", "which is later"),
     ],
 )
-def test_the_rule_itself(module: str, source: str, says: str | None):
-    problems = [text for one in imports(module, source, "x.py") if (text := problem(one))]
-    assert bool(problems) == (says is not None)
-    assert says is None or any(part in problems[0] for part in says.split("|"))
+def test_the_check_of_imports_finds_what_is_not_allowed(module: str, source: str, message: str | None):
+    problems = [text for statement in imports(module, source, "x.py") if (text := problem(statement))]
+    assert bool(problems) == (message is not None)
+    assert message is None or any(part in problems[0] for part in message.split("|"))
 
 
 def test_relative_imports_are_refused():
@@ -202,8 +198,8 @@ def test_relative_imports_are_refused():
         list(imports("edgeshift.shift", "from . import x", "edgeshift/a.py"))
 
 
-#: Imports modules one after the other in one process, some packages made impossible to import, and prints what failed
-#: and every import that really happened between modules of edgeshift.
+#: A program that imports modules one after the other, while some packages cannot be imported. It prints the modules
+#: that failed, and every import between modules of edgeshift that happened.
 RECORDER = """
 import builtins, importlib, json, sys
 blocked, names = sys.argv[1].split(","), sys.argv[2:]
@@ -231,7 +227,7 @@ print(json.dumps({"failures": failures, "edges": sorted(edges)}))
 
 
 def record(names: list[str], blocked: tuple[str, ...] = ()) -> tuple[list[str], list[tuple[str, str]]]:
-    """What could not be imported, and the imports that happened, as (importer, imported)."""
+    """Import modules in a new process. Return the failures, and each import that happened as (importer, imported)."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", RECORDER, ",".join(blocked), *names],
         capture_output=True,
@@ -247,8 +243,8 @@ def importable(*folders: str) -> list[str]:
     return [dotted(path) for path in files(*folders) if path.name != "__main__.py"]
 
 
-def circles(edges: list[tuple[str, str]]) -> list[set[str]]:
-    """Sets of modules that import each other in a circle (Tarjan's strongly connected components)."""
+def cycles(edges: list[tuple[str, str]]) -> list[set[str]]:
+    """Return the sets of modules that import each other in a cycle (Tarjan's strongly connected components)."""
     graph: dict[str, list[str]] = {}
     for importer, imported in edges:
         graph.setdefault(importer, []).append(imported)
@@ -277,40 +273,40 @@ def circles(edges: list[tuple[str, str]]) -> list[set[str]]:
     return found
 
 
-def test_no_modules_import_each_other_in_a_circle():
+def test_imports_have_no_cycles():
     failures, edges = record(importable())
     assert failures == [] and len(edges) > 500
-    assert circles(edges) == []
+    assert cycles(edges) == []
 
 
-def test_a_circle_is_found():
-    assert circles([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]) == [{"a", "b", "c"}]
-    assert circles([("a", "b"), ("b", "c"), ("a", "c")]) == []
+def test_a_cycle_is_found():
+    assert cycles([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]) == [{"a", "b", "c"}]
+    assert cycles([("a", "b"), ("b", "c"), ("a", "c")]) == []
 
 
 @pytest.mark.parametrize("folder", ["runtimes", "apps", "benchmarks", "edgeshift/cli"])
-def test_a_board_without_torch_imports_every_module(folder: str):
+def test_a_board_without_torch_can_import_every_module(folder: str):
     paths = [path for path in files() if path.is_relative_to(ROOT / folder) and path.name != "__main__.py"]
     assert record([dotted(path) for path in paths], HEAVY)[0] == []
 
 
-def test_a_board_needs_no_opencv_and_no_runtime_to_import():
+def test_modules_can_be_imported_without_opencv_and_runtimes():
     blocked = (*HEAVY, "cv2", "ai_edge_litert", "onnxruntime", "tensorrt", "PIL", "matplotlib", "jinja2")
     assert record(importable("runtimes", "apps", "benchmarks"), blocked)[0] == []
 
 
-def test_only_the_rooms_that_are_torch_need_it():
-    names = [name for name in importable("edgeshift") if not name.startswith(tuple(f"{one}." for one in NEED_TORCH))]
+def test_only_rooms_of_networks_need_torch():
+    names = [name for name in importable("edgeshift") if not name.startswith(tuple(f"{part}." for part in NEED_TORCH))]
     assert record(names, (*HEAVY, "safetensors"))[0] == []
 
 
-def test_the_blocker_blocks():
+def test_blocked_packages_cannot_be_imported():
     assert "blocked" in record(["edgeshift.models.network"], HEAVY)[0][0]
     assert "blocked" in record(["edgeshift.converters"], HEAVY)[0][0]
 
 
 @pytest.mark.parametrize("name", ["edgeshift", "edgeshift.cli"])
-def test_the_command_line_starts_with_nothing_heavy(name: str):
+def test_the_command_line_starts_without_large_packages(name: str):
     heavy = ("numpy", "cv2", "rich", "msgspec", *HEAVY)
     code = f"import sys, {name}; print([m for m in {heavy!r} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -325,16 +321,16 @@ def test_opening_an_artifact_imports_no_torch():
 
 
 def test_the_root_of_the_package_stays_small():
-    """At most 14 entries besides these three: two places are free for rooms to come."""
+    """Besides three files, ``edgeshift`` has at most 14 entries. Add a new one only if no existing room fits."""
     entries = {path.name for path in (ROOT / "edgeshift").iterdir()} - {"__init__.py", "__main__.py", "py.typed"}
     assert len(entries - {"__pycache__"}) <= 14
 
 
-def test_the_root_of_the_benchmarks_holds_what_all_parts_share():
+def test_the_root_of_the_benchmarks_holds_only_shared_statistics():
     assert {path.name for path in (ROOT / "benchmarks").glob("*.py")} == {"__init__.py", "statistics.py"}
 
 
-def test_every_package_says_what_lives_there_and_what_it_imports():
+def test_the_docstring_of_every_package_states_its_imports():
     for path in files():
         if path.name == "__init__.py":
             text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""

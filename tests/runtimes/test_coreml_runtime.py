@@ -33,9 +33,7 @@ def spec(form: str = "io", order: str = "rgb"):
     )
 
 
-class State:
-    """The result of ``make_state``: values by name."""
-
+class State:  # what ``make_state`` returns
     def __init__(self):
         self.values = {STATE: np.zeros((1, 3, 1, 1), np.float32)}
 

@@ -48,10 +48,10 @@ class Artifacts:
         self._digest = _digest()
 
     def shipped(self, source: Checkpoint, precision: Precision, target: str = "tflite") -> Artifact:
-        """Return the artifact that ``edgeshift convert`` makes of a checkpoint, but without the parity check.
+        """Return the artifact that ``edgeshift convert`` makes from a checkpoint, without the parity check.
 
-        Untrained networks, whose labels are nearly tied, would fail the parity check by rounding alone. The time of a
-        step does not depend on that.
+        The logits of an untrained network are nearly equal, so rounding alone could change its top-1 label and make the
+        parity check fail. Its step time can be measured all the same.
 
         Args:
             source: the network to convert.
@@ -66,7 +66,7 @@ class Artifacts:
         return read_artifact(path)
 
     def naive(self, source: Checkpoint, precision: Precision) -> bytes:
-        """Return the graph of a checkpoint that is converted by LiteRT's tools alone (``naive_conversion``)."""
+        """Return a checkpoint's graph, converted by LiteRT's tools alone (see ``naive_conversion``)."""
         name = f"{source.network.config.name}_{source.network.config.size}_naive"
         return self._graph(name, precision, lambda: naive_step(source), lambda: _naive_samples(source))
 
@@ -97,7 +97,7 @@ class Artifacts:
     def _graph(
         self, name: str, precision: Precision, make: Callable[[], tuple[Any, Any]], samples: Callable[[], list[Any]]
     ) -> bytes:
-        """Return a graph that LiteRT's tools convert. ``make`` returns the module and example inputs."""
+        """Return a graph that LiteRT's tools convert from ``make() -> (module, example inputs)``."""
         path = self._path(f"{name}_{precision}")
         if not path.exists():
             with self.progress.prefixed(path.stem), self.progress.stage("export"):

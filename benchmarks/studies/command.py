@@ -31,14 +31,14 @@ Data = Annotated[
     typer.Option(metavar="D", help="Labelled videos: a folder with a folder per label, or a CSV with file,label."),
 ]
 LabelMap = Annotated[
-    str | None, typer.Option(metavar="A=B,..", help="Labels of the data and the network's labels for them.")
+    str | None, typer.Option(metavar="A=B,..", help="Rename label A of the data to the network's label B.")
 ]
 Picture = Annotated[Path | None, typer.Option(metavar="F", help="Draw the result into this .png file.")]
 Result = TypeVar("Result")
 
 
 def study(command: Callable[..., int | None]) -> Callable[..., int]:
-    """Turn a function into the ``main`` of a study. The function's parameters become options, as typer reads them.
+    """Return the ``main`` of a study. Typer turns the parameters of ``command`` into command-line options.
 
     Returns:
         A function that takes the arguments (None: those of the process) and returns the exit status. It prints an
@@ -90,7 +90,7 @@ def stored_result(
     Args:
         path: the file.
         kind: class of the result.
-        is_current: whether a result that was read belongs to the present inputs; if not, it is measured again.
+        is_current: returns whether a stored result was measured with the present inputs; if not, it is measured again.
         measure: measures the result.
     """
     try:
@@ -132,7 +132,7 @@ def weights_or_shipped(weights: Path | None) -> Path:
     """
     path = weights or shipped(DEFAULT_MODEL)
     if path is None:
-        raise EdgeshiftError("no weights ship with this edgeshift: name a checkpoint")
+        raise EdgeshiftError("this installation of edgeshift has no shipped weights: give a checkpoint")
     return path
 
 
@@ -156,7 +156,7 @@ def artifact_folder(cache: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Limit torch and OpenCV to one thread each in the block, as the runtimes that are timed have one."""
+    """Limit torch and OpenCV to one thread each inside the block, because the timed runtimes use one thread too."""
     from edgeshift._system import threads
     from edgeshift.video.fit import opencv
 

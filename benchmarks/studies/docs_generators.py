@@ -18,7 +18,7 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.targets import support_table
 from edgeshift.weights import all_shipped
 
-#: Filmed clips of gestures that are not part of the project (EgoGestAR), and their labels with edgeshift's labels.
+#: Filmed clips of gestures (EgoGestAR, which is not in this repository), and the value of ``--label-map`` for them.
 FILMED = "../shared/data/egogestar/split.csv"
 LABEL_MAP = "carret=caret,circlecc=circle,del=x"
 DIRECTIONS = "left,right,up,down"
@@ -114,7 +114,7 @@ def start_up() -> str:
 
 
 def filmed(model: str) -> Any:
-    """Return the report of ``edgeshift eval`` of a shipped model, float32 and int8, on the filmed clips."""
+    """Run ``edgeshift eval`` for a shipped model, float32 and int8, on the filmed clips, and return its report."""
     weights = str(all_shipped()[model])
     int8 = ROOT / CACHE / f"{model}_int8.tflite"
     run_edgeshift("convert", model, "--target", "tflite", "--out", str(int8))

@@ -1,4 +1,4 @@
-"""Drawn clips of single gestures, trimmed as a person would trim them, which studies test networks on."""
+"""Drawn clips of single gestures, cut as closely as clips that are trimmed by hand. Studies test networks on them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from edgeshift.gestures import LABELS, STROKES, Action, DrawnStream, draw_stream
 
 #: First seed of the clips. Training, validation, the tuning of event rules and ``events`` use other seeds.
-FIRST = 500_000_000
+FIRST_SEED = 500_000_000
 
 
 def drawn_gestures(count: int, spacing: float, size: int) -> Iterator[tuple[str, DrawnStream]]:
     """Draw gestures, each with a short pause before and after it.
 
     Args:
-        count: number of gestures. Their labels alternate.
+        count: number of gestures. They cycle through the labels.
         spacing: seconds between frames. The motion is the same at any spacing.
         size: height and width of the frames, pixels.
 
@@ -25,7 +25,7 @@ def drawn_gestures(count: int, spacing: float, size: int) -> Iterator[tuple[str,
     """
     for index in range(count):
         label = LABELS[index % len(LABELS)]
-        random = np.random.default_rng([FIRST, index])
+        random = np.random.default_rng([FIRST_SEED, index])
         shortest, longest = STROKES[label].seconds
         seconds = float(np.exp(random.uniform(np.log(shortest), np.log(longest))))
         script = [
@@ -33,4 +33,4 @@ def drawn_gestures(count: int, spacing: float, size: int) -> Iterator[tuple[str,
             Action(label, seconds),
             Action("pause", random.uniform(0.1, 0.75)),
         ]
-        yield label, draw_stream(FIRST + index, script, spacing=spacing, size=size)
+        yield label, draw_stream(FIRST_SEED + index, script, spacing=spacing, size=size)

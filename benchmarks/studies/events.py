@@ -4,8 +4,8 @@
 
 Streams of one minute are drawn (``edgeshift.gestures``) from seeds that no training uses. Each starts from a zero state
 and is fed frame by frame at the model's frame spacing. The event rule of the file announces labels, and
-``edgeshift.events.score.match_events`` decides which announcements are right. Drawn hands differ from filmed hands: the
-figures compare models on the kind of video that they were trained on.
+``edgeshift.events.score.match_events`` decides which announcements are right. Drawn hands differ from filmed hands, so
+the figures only compare models on the kind of video that they were trained on.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from edgeshift.stream.percentiles import percentile
 VERSION = 1
 #: Length of one stream, seconds.
 SECONDS = 60.0
-#: First seed of a stream, number of streams of each ``--seed``, and number of values of ``--seed``. Training uses
+#: Seed of the first stream, number of streams of each value of ``--seed``, and number of these values. Training uses
 #: seeds from 0 upwards and from 1 << 32 upwards.
-FIRST, EACH, SEEDS = 900_000_000, 10_000, 300_000
+FIRST_SEED, STREAMS_PER_SEED, SEEDS = 900_000_000, 10_000, 300_000
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -109,8 +109,9 @@ def measure(path: Path, minutes: int, seed: int = 0) -> Report:
     Raises:
         EdgeshiftError: a number is out of range, or the model has none of those labels.
     """
-    if not (1 <= minutes <= EACH and 0 <= seed < SEEDS):
-        raise EdgeshiftError(f"cannot draw {minutes} minutes, seed {seed}: give 1 to {EACH:,} and 0 to {SEEDS - 1:,}")
+    if not (1 <= minutes <= STREAMS_PER_SEED and 0 <= seed < SEEDS):
+        limits = f"1 to {STREAMS_PER_SEED:,} minutes and a seed from 0 to {SEEDS - 1:,}"
+        raise EdgeshiftError(f"cannot draw {minutes} minutes with seed {seed}: give {limits}")
     candidate = open_candidate(path)
     spec, rule = candidate.model.spec, candidate.rule
     strokes = {label: stroke for label, stroke in STROKES.items() if label in spec.labels}
@@ -121,8 +122,8 @@ def measure(path: Path, minutes: int, seed: int = 0) -> Report:
     scores = dict.fromkeys(strokes, EventScore())
     with ProgressBars(live=False).stage("streams", minutes) as advance:
         for index in range(minutes):
-            number = FIRST + seed * EACH + index
-            drawn = draw_stream(number, seconds=SECONDS, spacing=spacing, size=size, strokes=strokes)
+            stream_seed = FIRST_SEED + seed * STREAMS_PER_SEED + index
+            drawn = draw_stream(stream_seed, seconds=SECONDS, spacing=spacing, size=size, strokes=strokes)
             for label, score in score_by_label(detect(stream, drawn, rule), drawn.events, SECONDS).items():
                 scores[label] = scores.get(label, EventScore()) + score
             advance()
@@ -150,7 +151,7 @@ def measure(path: Path, minutes: int, seed: int = 0) -> Report:
 
 
 def detect(stream: Stream, drawn: DrawnStream, rule: RuleSpec) -> list[Detection]:
-    """Return the detections in a drawn stream, from a zero state. All of its frames are due, so all are fed."""
+    """Return the detections in a drawn stream, from a zero state. Every frame is due, so every frame is fed."""
     stream.reset()
     spotter, frames = stream.spotter(rule), zip(drawn.frames, drawn.times, strict=True)
     detections = (spotter.feed(stream.step(frame).logits, float(time)) for frame, time in frames)
@@ -171,7 +172,7 @@ def show(report: Report) -> None:
     typer.echo(f"{report.streams} drawn streams of one minute, seed {report.seed}")
     typer.echo(f"{report.file}: {report.model} {report.artifact_precision}, {report.runtime}")
     if not report.trained:
-        typer.echo("untrained: its labels mean nothing")
+        typer.echo("the weights are untrained, so the results mean nothing")
     rule = describe_rule(report.rule, [row.label for row in report.labels])
     typer.echo(f"event rule: {rule}" + (" (the default rule, because the file has none)" if report.assumed else ""))
     rows = [(row.label, str(row.right), str(row.missed), str(row.false)) for row in report.labels]

@@ -27,10 +27,10 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     Attributes:
         value: the median over rounds; with repeats, the median of their medians.
-        low, high: ends of its 95% bootstrap interval; with repeats, the lowest and the highest end of all.
+        low, high: ends of its 95% bootstrap interval; with repeats, the lowest and highest end of their intervals.
         runs: the value of each repeat.
-        group: the question that the figure answers.
-        name: the two times, such as "TSM / TSN, int8 step".
+        group: heading of the table that shows the figure, such as "shift".
+        name: the two times that are divided, such as "TSM / TSN, int8 step".
         goal: the value to reach; None: there is no goal.
         better: whether a lower or a higher value is better.
         met: whether the value reaches the goal; None: there is no goal.

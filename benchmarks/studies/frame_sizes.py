@@ -2,10 +2,10 @@
 
     python -m edgeshift.benchmarks.studies.frame_sizes --out runs/sizes [WEIGHTS] [--sizes 96,112,128,160] [--data D]
 
-The weights are fine-tuned for the same number of steps at each size, their own size included, and converted to int8.
-The study measures the share of correct answers to gestures that are drawn from seeds that no training uses (with
-``--data``, to labelled videos as well), the events that the artifact announces in drawn streams, and the time of its
-``Stream.step`` divided by the time at the first size. The sizes are timed in turns.
+The weights are fine-tuned for the same number of steps at each size, including the size that they were trained at, and
+converted to int8. The study measures the accuracy on gestures drawn from seeds that no training uses (and on labelled
+videos, with ``--data``), the events that the artifact announces in drawn streams, and the time of its ``Stream.step``,
+divided by the time at the first size. The sizes are timed in turns.
 """
 
 from __future__ import annotations

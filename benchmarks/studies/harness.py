@@ -28,7 +28,7 @@ from edgeshift.stream import Stream
 from edgeshift.video.fit import Frame
 
 GOAL = 1.02
-#: Steps of a turn, so many that the start of the loop takes a negligible share of its time.
+#: Steps of a turn: enough that starting the loop takes a negligible share of the time.
 STEPS = 40
 
 
@@ -46,7 +46,7 @@ def main(
 
 
 def measure(files: list[Path], rounds: int) -> Report:
-    """Time every artifact in both loops. Errors as ``edgeshift.load``."""
+    """Time every artifact in both loops. Raise the errors of ``edgeshift.load``."""
     turns: dict[str, Turn] = {}
     models = [load(file) for file in files]
     for file, model in zip(files, models, strict=True):

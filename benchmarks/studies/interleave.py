@@ -34,7 +34,7 @@ INNER, WARMUP = 5, 3
 def median_turn(run: Callable[[], float], inner: int = INNER) -> Turn:
     """Return a turn that takes the median of ``inner`` runs; a sum would include interruptions by other programs.
 
-    One more run before them is not counted, because the candidate before has filled the caches with other data.
+    The turn starts with one uncounted run, because the previous candidate has filled the caches with other data.
     """
 
     def turn() -> float:
@@ -67,7 +67,7 @@ def stepping(
     Args:
         stream: the stream to step.
         frame: the frame of every step.
-        part: computes the seconds that count from the seconds of the call and the timings of its prediction.
+        part: returns the seconds to record, given the seconds of the whole call and the ``Timings`` of its prediction.
         inner: number of steps whose median is taken.
         clock: returns the time in seconds.
     """

@@ -72,7 +72,7 @@ def to_int8(body: bytes, samples: Sequence[Inputs]) -> bytes:
 
 
 def naive_step(source: Checkpoint) -> tuple[nn.Module, Inputs]:
-    """Return the step as a torch module, with the names of frame and states, and example inputs.
+    """Return the step as a torch module with named inputs and outputs, and example inputs.
 
     The module keeps torch's channels-first order, the batch norms and the normalisation of frames.
     """

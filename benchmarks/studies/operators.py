@@ -2,7 +2,7 @@
 
     python -m edgeshift.benchmarks.studies.operators FILE.tflite [--runs N] [--json]
 
-LiteRT reports microseconds that are rounded down (``profiler``), so each operator lacks half a microsecond on average.
+LiteRT's profiler rounds times down to whole microseconds, so each time is half a microsecond too short on average.
 Use the times as shares, not as a latency.
 """
 

@@ -1,4 +1,4 @@
-"""What edgeshift adds to the time of a network, compared with the network itself, LiteRT and PyTorch.
+"""The time that edgeshift adds to a network, compared with a network without shift, LiteRT alone and PyTorch.
 
     python -m edgeshift.benchmarks.studies.overhead [--size N] [--rounds N] [--repeats N] [--quick] [--json] [--strict]
 
@@ -16,7 +16,7 @@
                    buffers, the copy of the logits, the label, and the work between the two clock readings.
     preprocessing  ``Timings.pre`` of a 640x480 frame, divided by ``Stream.step`` less its ``Timings.pre``.
 
-The networks are untrained (``timing_networks``), int8 is calibrated on the clips that set their batch norms, and every
+The networks are untrained (``timing_networks``), int8 is calibrated on the clips that set the batch norms, and every
 runtime has one thread. All candidates are timed in turns (``interleave``), in several processes (``repeats``).
 """
 
@@ -76,9 +76,9 @@ def assemble(samples: Samples, macs: dict[str, int]) -> list[Figure]:
     for precision in PRECISIONS:
         for table, goal in SHIFT_GOALS.items():
             for part, goal_of_part in (("step", goal), ("graph", None)):
-                over, under = (samples[f"{name} {precision} {part}"] for name in (table, "tsn"))
+                with_shift, without = (samples[f"{name} {precision} {part}"] for name in (table, "tsn"))
                 name = f"{table.upper()} / TSN, {precision} {part}"
-                figures.append(figure("shift", name, ratio(over, under), goal_of_part))
+                figures.append(figure("shift", name, ratio(with_shift, without), goal_of_part))
     for name, eager_goal in (("as trained", EAGER_GOAL), ("batch norms folded", None)):
         interval = ratio(samples[f"tsm eager {name}"], samples["tsm int8 step"])
         figures.append(figure("PyTorch", f"eager, {name} / int8 step", interval, eager_goal, "higher"))
@@ -108,7 +108,7 @@ def after_frame(stream: Stream, frame: Frame, call: Callable[[], object]) -> Tur
     """Return a turn that times a call, with the caches in the same state as in ``Stream.step``.
 
     Args:
-        stream: prepares a frame before each call; the time of that does not count.
+        stream: prepares a frame before each call, outside the timed part.
         frame: the frame to prepare.
         call: the call to time.
     """
@@ -131,7 +131,7 @@ def _less_pre(call: float, timings: Timings) -> float:
 
 
 def _turns(artifacts: Artifacts, size: int, stack: ExitStack) -> tuple[dict[str, Turn], dict[str, int], list[str]]:
-    """Return {name: turn} of all candidates, {name: multiply-adds}, and the runtimes. ``stack`` closes LiteRT."""
+    """Return {name: turn} of all candidates, {name: multiply-adds}, and the runtimes. ``stack`` frees the models."""
     from edgeshift.models.cost import cost
     from edgeshift.models.deploy import deploy
     from edgeshift.runtimes.pytorch import reference

@@ -1,10 +1,10 @@
-"""Three mistakes that lower the accuracy of a shift model without an error message, and the loss that each causes.
+"""Three mistakes that lower the accuracy of a shift model without an error message, and how much each one lowers it.
 
     python -m edgeshift.benchmarks.studies.pitfalls [WEIGHTS] [--clips N] [--data split.csv] [--picture pitfalls.png]
 
-slot        The past is written into the channels of another convention: a bi-directional network expects it in the
-            second eighth of the channels, a past-only network in the first.
-consensus   The answer to a single frame is used as the answer to the whole clip.
+slot        The past is written into the wrong channels: a bi-directional network expects it in the second eighth of the
+            channels, a past-only network in the first eighth.
+consensus   The prediction for a single frame is used as the prediction for the whole clip.
 time step   Frames come at another rate than in training. The shift always reads the previous frame, however long ago
             that frame was.
 
@@ -52,12 +52,12 @@ if TYPE_CHECKING:
 
 
 class Pitfall(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to run the network, and the share of clips that it then answers correctly.
+    """One way to run the network, and its accuracy.
 
     Attributes:
         trap: the mistake; "" for the correct way.
         name: how the network is run.
-        accuracy: the share of clips that are answered correctly.
+        accuracy: the share of clips that are classified correctly.
     """
 
     trap: str
@@ -73,7 +73,7 @@ class Variant:
         trap, name: as in ``Pitfall``.
         table: returns the shift table to use in place of the network's own.
         tempo: frame spacing, divided by that of training.
-        consensus: returns the index of the answer to a clip with the logits [T, gestures].
+        consensus: returns the index of the label predicted for a clip, given its logits [T, gestures].
     """
 
     trap: str

@@ -1,7 +1,7 @@
 """Stacks of plain 1x1 convolutions, which show the highest rate of multiply-adds that LiteRT reaches on a machine.
 
-A 1x1 convolution is a matrix product, the best case of every runtime. The rate of a network, divided by this rate,
-shows which share of its time is spent on matrix products.
+A 1x1 convolution is a matrix product, which every runtime executes at its highest rate. The rate of a network, divided
+by this rate, shows which share of its time is spent on matrix products.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edgeshift.benchmarks.studies.naive_conversion import Inputs
 if TYPE_CHECKING:
     from torch import nn
 
-#: Convolutions in a stack, so many that the cost of the call is negligible.
+#: Convolutions in a stack: enough that the cost of the call is negligible.
 LAYERS = 8
 
 
@@ -38,7 +38,7 @@ class Pointwise:
         return LAYERS * self.side * self.side * self.channels * self.channels
 
     def module(self) -> nn.Module:
-        """Return the stack as a torch module with channels-last tensors and weights that keep the variance."""
+        """Return the stack as a torch module with channels-last tensors. The weights keep the variance of values."""
         import torch
         from torch import Tensor, nn
 

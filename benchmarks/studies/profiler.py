@@ -23,7 +23,7 @@ _OPTIONS = {b"runtime_options_string": b"enable_profiling = true\n", b"xnnpack":
 
 
 class Profiler:
-    """A graph that is compiled with profiling, for one thread and inputs of zeros. The context manager frees C memory.
+    """A graph compiled for profiling on one thread, with inputs of zeros. Leaving the context frees the C objects.
 
     Args:
         path: a .tflite file.

@@ -1,4 +1,4 @@
-"""Rewrite the figures in the documentation in place, each by the command that measures it.
+"""Rewrite the figures in the documentation in place. Each block of figures has a generator that makes its content.
 
     python -m edgeshift.benchmarks.studies.refresh_docs [PAGE...] [--only NAME] [--list] [--check]
 
@@ -9,7 +9,7 @@ Marks in a page enclose the output of a generator, which is replaced:
     <!-- end of figures -->
 
 Because every figure in README and the guides comes from here, two pages cannot disagree. ``--check`` writes nothing. It
-compares the blocks that take no time, such as tables of the registry, with the present output of their generators.
+compares the blocks that take no time to make, such as the table of targets, with the output of their generators.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Page(NamedTuple):
 
 
 def pages(root: Path = ROOT) -> list[Page]:
-    """Return every page with blocks, out of README, the model card, and all pages under ``docs/``."""
+    """Return the pages that have blocks: README, the model card and pages under ``docs/``."""
     paths = [root / "README.md", root / "edgeshift/weights/MODEL_CARD.md", *sorted((root / "docs").rglob("*.md"))]
     listed = [Page(path, tuple(match["name"] for match in BLOCK.finditer(path.read_text("utf-8")))) for path in paths]
     return [page for page in listed if page.names]
@@ -115,13 +115,13 @@ def select(paths: Sequence[Path], only: str | None, generators: dict[str, Genera
     known, paths = pages(), [path.resolve() for path in paths]
     for path in paths:
         if path not in {page.path for page in known}:
-            raise EdgeshiftError(f"{path}: this page has no blocks of figures; --list shows the pages that have")
+            raise EdgeshiftError(f"{path}: this page has no blocks of figures; --list shows the pages that have some")
     for page in known:
         for name in page.names:
             if name not in generators:
                 raise EdgeshiftError(f"{page.path.relative_to(ROOT)}: no generator is called {name!r}")
     if only is not None and only not in generators:
-        raise EdgeshiftError(f"--only {only}: no generator is called that; they are {', '.join(sorted(generators))}")
+        raise EdgeshiftError(f"--only {only}: no such generator; choose one of {', '.join(sorted(generators))}")
     chosen = [page for page in known if not paths or page.path in paths]
     chosen = [page._replace(names=tuple(name for name in page.names if only in (None, name))) for page in chosen]
     return [page for page in chosen if page.names]
@@ -138,7 +138,7 @@ def main(
         bool, typer.Option("--check", help="Write nothing; fail if a block that takes no time is out of date.")
     ] = False,
 ) -> int:
-    """Rewrite the figures in README and the documentation, each by the command that measures it."""
+    """Rewrite the figures in README and the documentation in place."""
     from edgeshift.benchmarks.studies.docs_generators import GENERATORS
 
     chosen = select(paths or [], only, GENERATORS)
@@ -173,7 +173,7 @@ def _refresh(chosen: list[Page], generators: dict[str, Generator]) -> int:
             continue
         typer.echo(f"{name}: {generator.time}", err=True)
         body = generator.make()
-        # A page is rewritten as soon as one of its blocks is made, so that an interrupted run loses little.
+        # Pages are rewritten after each block, so that an interrupted run loses only the block in progress.
         for page in chosen:
             if name in page.names:
                 text = page.path.read_text("utf-8")

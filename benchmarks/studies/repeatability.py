@@ -31,7 +31,7 @@ GOAL = 0.9
 
 
 class Verdicts(msgspec.Struct, frozen=True):
-    """One pair of comparisons: (ratio, verdict) of the equal run and of the slowed run."""
+    """One pair of comparisons with the first run: (time ratio, verdict) of the equal run and of the slowed run."""
 
     equal: tuple[float, str]
     slowed: tuple[float, str]

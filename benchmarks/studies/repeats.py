@@ -1,8 +1,8 @@
 """Run a timing study in several fresh processes, one after the other.
 
-The addresses of a process's memory decide which data share a cache for as long as the process lives: the same graph can
-differ by a percent from one process to the next, however many rounds are timed in each. A figure is therefore the
-median over processes. Its interval reaches from the lowest to the highest end of their intervals.
+A process keeps the memory addresses that it gets at its start, and they decide which data compete for the same cache
+lines. The time of one graph can therefore differ by a percent between processes, however many rounds are timed in each.
+A figure is the median over processes. Its interval spans the intervals of all processes.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def timing_study(module: str, measure: Callable[[Settings], Report], description
         as_json: Json = False,
         strict: Strict = False,
         cache: Annotated[
-            Path | None, typer.Option(metavar="DIR", help="Keep converted artifacts here, and use those that are here.")
+            Path | None, typer.Option(metavar="DIR", help="Keep and reuse artifacts in this folder.")
         ] = None,
     ) -> int:
         rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)

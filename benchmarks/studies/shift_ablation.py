@@ -1,9 +1,9 @@
-"""The effect of the shift on accuracy: the same network and training recipe with and without it, several seeds each.
+"""The effect of the shift on accuracy: the same network, trained with and without a shift, from several seeds.
 
     python -m edgeshift.benchmarks.studies.shift_ablation --out runs/ablation --init imagenet.pt [--data split.csv]
 
-Networks that are not in the folder yet are trained. Then each network is tested on gestures that are drawn from seeds
-that no training uses and, with ``--data``, on labelled videos. A network without a shift processes each frame alone. It
+Networks that are not in the folder yet are trained. Then each network is tested on gestures drawn from seeds that no
+training uses and, with ``--data``, on labelled videos. A network without a shift processes each frame alone. It
 does not know the order of frames, so it cannot distinguish opposite strokes.
 """
 

@@ -3,7 +3,7 @@
     python -m edgeshift.benchmarks.studies.shift_cost [--size N] [--rounds N] [--repeats N] [--quick] [--json]
 
 ``Timings.infer`` of ``Stream.step`` is timed, with states carried and one thread. The networks are untrained
-(``timing_networks``), int8 is calibrated on the clips that set their batch norms, and all candidates are timed in turns
+(``timing_networks``), int8 is calibrated on the clips that set the batch norms, and all candidates are timed in turns
 (``interleave``), in several processes (``repeats``). A target whose converter or runtime is not installed is left out,
 with a note. The last group divides the TSM step of each runtime by the fastest TSM step.
 """
@@ -44,15 +44,15 @@ def measure(settings: Settings) -> Report:
 
 
 def assemble(samples: Samples) -> list[Figure]:
-    """Compute the figures from samples with names such as "onnx tsm int8"."""
+    """Compute the figures from samples, whose names have the form "TARGET SHIFT-TABLE PRECISION"."""
     targets = list(dict.fromkeys(name.split()[0] for name in samples))
     figures = []
     for target in targets:
         for precision in PRECISIONS:
             for table, goal in GOALS.items():
-                over, under = (samples[f"{target} {name} {precision}"] for name in (table, "tsn"))
+                with_shift, without = (samples[f"{target} {name} {precision}"] for name in (table, "tsn"))
                 name = f"{table.upper()} / TSN, {precision}"
-                figures.append(figure(f"shift, {target}", name, ratio(over, under), goal))
+                figures.append(figure(f"shift, {target}", name, ratio(with_shift, without), goal))
     names = [f"{target} tsm {precision}" for target in targets for precision in PRECISIONS]
     fastest = min(names, key=lambda name: float(np.median(samples[name])))
     return figures + [

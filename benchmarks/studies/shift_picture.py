@@ -1,11 +1,11 @@
-"""A picture of the effect of the shift: the answers to one stroke played forwards and backwards, with and without past.
+"""A picture of the effect of the shift: predictions for a stroke played forwards and backwards, with and without past.
 
     python -m edgeshift.benchmarks.studies.shift_picture --picture shift-picture.png [WEIGHTS] [--labels left,right]
 
 A stroke to the left, played backwards, is a stroke to the right that consists of the same frames. A network that
-processes each frame alone gives the same mean answer to both, with any weights. A network that also gets a part of the
+processes each frame alone has the same mean logits for both, with any weights. A network that also gets a part of the
 previous frame's features can distinguish them. The picture shows the stroke, the features that are passed on, and both
-answers.
+predictions.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ MUTED, FORWARDS, BACKWARDS = "#6a737d", "#0b6bcb", "#c2410c"
 
 
 class Probabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """The probability of the first label against the second after each frame, from the mean of the logits so far."""
+    """Softmax probability of the first of two labels after each frame, from the mean of the logits so far."""
 
     forwards: tuple[float, ...]
     backwards: tuple[float, ...]
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
-    """The answers to one stroke.
+    """The predictions for one stroke.
 
     Attributes:
         labels: the stroke, and its reverse.
-        carried: the answers with the past.
-        cut: the answers with zeros in place of the past.
+        carried: the predictions with the past.
+        cut: the predictions with zeros in place of the past.
     """
 
     labels: tuple[str, str]
@@ -71,10 +71,10 @@ class Scene:
 
     Attributes:
         frames: uint8 [T, size, size, 3].
-        stroke: the frames in which the stroke is drawn.
+        stroke: slice of the frames in which the stroke is drawn.
         middle: index of a frame in the middle of the stroke.
-        previous_features: features that the frame before it passes on, [C, H, W].
-        own_features: features that the frame passes on, [C, H, W].
+        previous_features: features that the frame before the middle one passes on to it, [C, H, W].
+        own_features: features that the middle frame passes on to the next one, [C, H, W].
     """
 
     frames: Frames
@@ -93,7 +93,7 @@ def main(
     picture: Picture = None,
     as_json: Json = False,
 ) -> None:
-    """Show how the shift changes the answers to one stroke, played forwards and backwards."""
+    """Show how the shift changes the predictions for one stroke, played forwards and backwards."""
     first, *others = labels.split(",")
     if len(others) != 1:
         raise EdgeshiftError(f"--labels {labels}: give two labels, as in left,right")
@@ -164,7 +164,7 @@ def _probabilities(logits: Array) -> tuple[float, ...]:
 
 
 def show(answers: Answers) -> None:
-    """Print the answers after the last frame."""
+    """Print the predictions after the last frame."""
     first, second = answers.labels
     rows = []
     for past, probabilities in (("carried", answers.carried), ("not carried", answers.cut)):
@@ -175,7 +175,7 @@ def show(answers: Answers) -> None:
 
 
 def draw(answers: Answers, scene: Scene, path: Path) -> None:
-    """Draw the stroke, the features that are passed on, and both answers into a .png file.
+    """Draw the stroke, the features that are passed on, and both predictions into a .png file.
 
     Raises:
         EdgeshiftError: the file has another format.
@@ -200,7 +200,7 @@ def _draw_frames(figure: Any, labels: tuple[str, str], scene: Scene) -> None:
 def _draw_features(figure: Any, scene: Scene) -> None:
     title = "Features that one frame passes to the next at the first shift, and their difference from its own"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
-    # The maps with the largest mean difference show it best.
+    # Only the channels with the largest mean difference are shown.
     difference = scene.own_features - scene.previous_features
     channels = np.sort(np.argsort(np.abs(difference).mean((1, 2)))[::-1][:MAPS])
     grid = figure.subplots(2, 1 + 2 * len(channels))

@@ -2,7 +2,7 @@
 
     python -m edgeshift.benchmarks.studies.slow_worker SHARE COMMAND...
 
-After each step the process waits in a loop for SHARE times the time of the step. SHARE 0.1 is a tenth.
+After each step the process waits in a loop for SHARE times the time of the step: with 0.1, a step takes 10% longer.
 """
 
 from __future__ import annotations

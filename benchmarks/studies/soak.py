@@ -1,4 +1,4 @@
-"""Run a long stream, in which memory must not grow and the carried states must not drift.
+"""Run one stream for a long time, and check that memory does not grow and the carried states do not drift.
 
     python -m edgeshift.benchmarks.studies.soak INT8.tflite --reference FP32.tflite [--minutes 30] [--json]
 
@@ -36,7 +36,7 @@ MINUTES = 30.0
 WINDOWS = 30
 #: Largest growth of memory, bytes. A leak of one state per minute exceeds it within half an hour.
 GROWTH = 2 << 20
-#: Number of drawn streams, their length in seconds (a network's memory is shorter), and their first seed.
+#: Number of drawn streams, their length in seconds (longer than a state remembers a frame), and their first seed.
 STREAMS, SECONDS, SEED = 8, 60.0, 900_000_000
 #: States are compared at every fourth step, because reading them takes longer than a step. A part has 64 steps or more.
 EVERY, LEAST = 4, 64
@@ -126,7 +126,7 @@ def soak(file: Path, reference: Path, minutes: float, *, windows: int = WINDOWS)
 
 
 def _window(stream: Stream, reference: Stream, frames: Iterator[Frame], seconds: float) -> Window:
-    """Step both streams for a time and compare logits and states."""
+    """Step both streams for ``seconds``, and compare their logits and states."""
     end, steps, errors, pairs = perf_counter() + seconds, 0, dict[str, StateError](), []
     while perf_counter() < end or steps < LEAST:
         frame = next(frames)

@@ -1,4 +1,4 @@
-"""The time of a step of several artifacts, of any runtimes, divided by the time of the first artifact.
+"""The step times of several artifacts, of any runtimes, divided by the step time of the first artifact.
 
     python -m edgeshift.benchmarks.studies.step_ratios BASE FILE... [--rounds N] [--json]
 
@@ -27,12 +27,12 @@ from edgeshift.runtimes import load
 @study
 def main(
     files: Annotated[
-        list[Path], typer.Argument(metavar="BASE FILE...", help="Artifacts; each is divided by the first one.")
+        list[Path], typer.Argument(metavar="BASE FILE...", help="Artifacts. Step times are divided by that of BASE.")
     ],
     rounds: Rounds = ROUNDS,
     as_json: Json = False,
 ) -> None:
-    """Time a step of several artifacts in turns, and divide each by the first one."""
+    """Time a step of several artifacts in turns, and divide the times by that of the first artifact."""
     report = measure(files, rounds)
     print_json(report) if as_json else show(report)
 
@@ -41,7 +41,7 @@ def measure(files: list[Path], rounds: int) -> Report:
     """Load the artifacts, time them in turns, and compute the ratios.
 
     Raises:
-        EdgeshiftError: there are fewer than two files, two files of one name, or frames of different sizes.
+        EdgeshiftError: there are fewer than two files, two files have the same name, or their frame sizes differ.
     """
     names = [file.name for file in files]
     if len(files) < 2 or len(set(names)) < len(names):

@@ -5,8 +5,8 @@
 The study converts the shipped model to all targets (``edgeshift convert --target all``, once for each precision) and
 keeps the artifacts in a folder. Artifacts of the same weights that the folder already has are not converted again. Then
 ``Timings.infer`` of ``Stream.step`` is timed in turns in one process, with one thread for each runtime, and divided by
-the fastest time. Core ML and TensorRT are not timed: Core ML's reference executor only checks answers, and TensorRT
-needs its device.
+the fastest time. Core ML and TensorRT are not timed: Core ML's reference executor only checks results, and TensorRT
+needs an NVIDIA device.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _converted(
 
 
 def _is_of(path: Path, source: Checkpoint) -> bool:
-    """Return whether the file exists and was made of these weights."""
+    """Return whether the file exists and was converted from these weights."""
     try:
         return path.exists() and read_artifact(path).spec.weights == source.description.weights
     except ArtifactError:

@@ -1,7 +1,7 @@
-"""The networks that are timed: untrained, with batch norms set on smooth random clips, the same on every machine.
+"""Untrained networks for timing, the same on every machine. Their batch norms are set on smooth random clips.
 
-The time of a step does not depend on training, but it depends on the values: denormal floats are slow, and a saturated
-int8 layer is not representative. The weights therefore come from ``edgeshift.models.untrained``, which keeps the
+The step time does not depend on training, but it depends on the values: denormal floats are slow, and a saturated int8
+layer is not representative. The weights therefore come from ``edgeshift.models.untrained``, which keeps the
 variance through the layers. Torch is imported when a network is built.
 """
 

@@ -37,14 +37,14 @@ MEASURED = "measured.json"
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One trained network, and the shares of clips that it answers correctly.
+    """One trained network, and the shares of clips that it classifies correctly.
 
     Attributes:
         model: name of the network.
         seed: seed of its training.
-        drawn: share of the drawn gestures.
-        drawn_directions: share of the drawn gestures whose label is in ``DIRECTIONS``.
-        videos, video_directions: the same shares of the videos; None: no videos were given.
+        drawn: accuracy on the drawn gestures.
+        drawn_directions: accuracy on the drawn gestures with a label in ``DIRECTIONS``.
+        videos, video_directions: the same accuracies on the videos; None: no videos were given.
     """
 
     model: str
@@ -61,7 +61,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class StoredRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A row in a file. ``of`` names the weights and the test clips that it was measured with."""
+    """A row that is stored in a file. ``of`` identifies the weights and the test clips that gave it."""
 
     of: str
     row: Row
@@ -138,11 +138,11 @@ def measure_row(candidate: Candidate, model: str, seed: int, clips: int, videos:
 
 
 def _correct(answers: list[tuple[str, str]], labels: tuple[str, ...] = ()) -> Share:
-    """Return the share of correct answers to the clips with one of ``labels``; empty: to all clips."""
+    """Return the share of correct predictions for the clips with one of ``labels``; empty: for all clips."""
     answers = [(label, answer) for label, answer in answers if not labels or label in labels]
     return share(sum(label == answer for label, answer in answers), len(answers))
 
 
 def share_text(share: Share | None) -> str:
-    """Return a share as it stands in a table."""
+    """Return the text of a share for a table cell."""
     return "-" if share is None or share.value is None else f"{share.value:.1%} of {share.total}"

@@ -1,4 +1,4 @@
-"""Run a checkpoint over whole clips at once, for studies of the shift."""
+"""Run a checkpoint over all frames of a clip at once, for studies of the shift."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ from edgeshift.gestures import STROKES, DrawnStream, draw_stream
 LABELS = ("left", "right", "up", "none")
 RULE = RuleSpec(window=2, threshold=0.5, hold_off=0.5)
 KNOWN = {label: STROKES[label] for label in LABELS[:3]}
-SEEDS = range(events.FIRST, events.FIRST + 2)
+SEEDS = range(events.FIRST_SEED, events.FIRST_SEED + 2)
 
 
 class ScriptedExecutor(LeakyExecutor):
-    """Announces only the first stroke of each stream, with the right label in the first stream only."""
+    """Computes logits that announce only the first stroke of each stream, with the right label in stream 0 only."""
 
     def __init__(self, spec) -> None:
         super().__init__(spec)
@@ -61,7 +61,7 @@ def test_announcements_in_a_stream_are_counted(file: Path, monkeypatch: pytest.M
 
     def draw(seed: int, **options):
         calls.append((seed, options))
-        return streams()[seed - events.FIRST]
+        return streams()[seed - events.FIRST_SEED]
 
     monkeypatch.setattr(events, "draw_stream", draw)
     report = events.measure(file, 2)
@@ -101,16 +101,16 @@ def test_json_is_one_document_and_the_text_has_the_same_figures(file: Path, caps
 @pytest.mark.parametrize(
     "options", [["--minutes", "0"], ["--seed", "-1"], ["--seed", "300000"], ["--minutes", "10001"]]
 )
-def test_a_number_out_of_range_is_one_line(file: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_for_a_number_out_of_range_is_one_line(file: Path, options: list[str], capsys) -> None:
     assert events.main([str(file), *options]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_model_without_drawn_labels_is_one_line(file: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_a_model_without_drawn_labels_is_an_error(file: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr("edgeshift.runtimes.load", lambda _: model(stream_spec(rule=RULE)))
     assert events.main([str(file)]) == 2
     assert "none of its labels is a gesture" in capsys.readouterr().err
 
 
 def test_seeds_stay_below_those_of_training() -> None:
-    assert events.FIRST + events.SEEDS * events.EACH <= 1 << 32
+    assert events.FIRST_SEED + events.SEEDS * events.STREAMS_PER_SEED <= 1 << 32

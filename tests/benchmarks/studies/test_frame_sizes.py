@@ -40,6 +40,6 @@ def test_each_size_is_trained_and_measured_once(
     assert frame_sizes.main([*line, "--minutes", "2"]) == 0 and len(measured) == 2
 
 
-def test_a_size_that_is_not_a_number_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_size_that_is_not_a_number_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert frame_sizes.main(["--out", str(tmp_path), "--sizes", "96,big"]) == 2
     assert capsys.readouterr().err.startswith("edgeshift: --sizes 96,big")

@@ -1,4 +1,4 @@
-"""The report of the overhead study, from invented samples; one slow test runs the study and checks no times."""
+"""The report of the overhead study, from made-up samples. One slow test runs the study, but checks no times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three mistakes: each variant changes what the network computes, and all are run on every clip."""
+"""The three mistakes: wrong shift tables change the logits, and every variant is run on every clip."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_variants_of_the_shift_table_change_the_logits(tmp_path: Path) -> None:
     assert np.array_equal(correct, pitfalls._logits(checkpoint, pitfalls.VARIANTS[0], frames))
 
 
-def test_a_network_without_states_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_network_without_states_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = build(ModelConfig("tsn", "mobilenet_v2", 11, size=64, width=0.35), seed=0)
     save(tmp_path / "tsn.safetensors", network, labels=[str(i) for i in range(11)], frame_spacing=0.5)
     assert pitfalls.main([str(tmp_path / "tsn.safetensors")]) == 2

@@ -50,7 +50,7 @@ def test_pages_are_rewritten_except_blocks_that_cannot_be_made(page: Path, capsy
     assert "about 3 minutes" in text and "y: not refreshed: it needs data, which does not exist" in text
 
 
-def test_an_unknown_page_or_block_is_one_line(page: Path) -> None:
+def test_an_unknown_page_or_block_is_an_error(page: Path) -> None:
     with pytest.raises(EdgeshiftError, match="has no blocks of figures"):
         refresh_docs.select([page.parent / "other.md"], None, GENERATORS)
     with pytest.raises(EdgeshiftError, match="no generator is called 'x'"):

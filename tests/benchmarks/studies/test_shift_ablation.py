@@ -57,6 +57,6 @@ def test_finished_runs_are_not_trained_or_tested_again(
     assert "another recipe" in capsys.readouterr().err
 
 
-def test_no_seeds_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_zero_seeds_are_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shift_ablation.main(["--out", str(tmp_path), "--init", "none.pt", "--seeds", "0"]) == 2
     assert capsys.readouterr().err.startswith("edgeshift: Invalid value for '--seeds'")

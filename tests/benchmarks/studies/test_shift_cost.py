@@ -1,4 +1,4 @@
-"""The cost of a shift in each runtime, from invented samples; one slow test runs the study and checks no times."""
+"""The cost of a shift in each runtime, from made-up samples. One slow test runs the study, but checks no times."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_target_without_its_runtime_is_left_out(
     assert len(list(tmp_path.glob("*.onnx"))) == 6
 
 
-def test_no_target_that_can_be_timed_is_one_line(
+def test_a_machine_that_can_time_no_target_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, target in TARGETS.items():

@@ -1,4 +1,4 @@
-"""The picture of the shift: without the past, the answer does not depend on the order of frames."""
+"""The picture of the shift: without the past, the prediction does not depend on the order of frames."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_order_of_frames_changes_the_answer_only_with_the_past() -> None:
+def test_the_order_of_frames_changes_the_prediction_only_with_the_past() -> None:
     trained = shipped(DEFAULT_MODEL)
     assert trained is not None
     answers, scene = shift_picture.measure(trained)
@@ -65,7 +65,7 @@ def test_the_command_draws_and_prints(weights: Path, tmp_path: Path, capsys: pyt
         (["--picture", "shift.jpg"], "must end in .png"),
     ],
 )
-def test_bad_input_is_one_line(weights: Path, arguments, message, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_for_bad_input_is_one_line(weights: Path, arguments, message, capsys) -> None:
     assert shift_picture.main([str(weights), *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1

@@ -17,7 +17,7 @@ def pair(made):
 
 
 @pytest.mark.slow
-def test_a_sound_artifact_passes(pair, capsys):
+def test_an_artifact_without_leak_and_drift_passes(pair, capsys):
     int8, fp32 = map(str, pair)
     assert soak.main([int8, "--reference", fp32, "--minutes", "0.3", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -29,7 +29,7 @@ def test_a_sound_artifact_passes(pair, capsys):
 
 
 @pytest.mark.slow
-def test_a_leak_is_found(pair, monkeypatch):
+def test_a_memory_leak_is_reported(pair, monkeypatch):
     """The executor leaks half a megabyte per step."""
     leaked = []
 
@@ -57,7 +57,7 @@ def test_a_leak_is_found(pair, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_state_that_drifts_is_found(pair, monkeypatch):
+def test_a_state_that_drifts_is_reported(pair, monkeypatch):
     """The states of the int8 artifact grow by a constant at each comparison."""
     original = soak.real_states
 
@@ -76,7 +76,7 @@ def test_a_state_that_drifts_is_found(pair, monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_different_networks_are_one_line(made, pair, capsys):
+def test_two_different_networks_are_an_error(made, pair, capsys):
     assert soak.main([str(pair[0]), "--reference", str(made("stsm", "fp32").path), "--minutes", "0.01"]) == 2
     assert "must be the same network, with states" in capsys.readouterr().err
 

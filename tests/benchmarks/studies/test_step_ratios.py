@@ -23,7 +23,7 @@ def test_files_are_compared_with_the_first(made, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.slow
-def test_one_file_or_a_missing_file_is_one_line(made, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_file_or_a_missing_file_is_an_error(made, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(made("tsm", "int8", "tflite").path)
     assert step_ratios.main([path]) == 2
     assert "give two artifacts or more with different file names" in capsys.readouterr().err

@@ -44,7 +44,7 @@ def test_a_row_without_an_artifact_has_the_reason() -> None:
     ("line", "message"),
     [(("--precisions", "int4"), "--precisions int4"), (("--targets", "tflit"), "unknown target 'tflit'; did you mean")],
 )
-def test_an_unknown_precision_or_target_is_one_line(
+def test_an_unknown_precision_or_target_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], line: tuple[str, ...], message: str
 ) -> None:
     assert targets.main(["--out", str(tmp_path), *line]) == 2

@@ -1,4 +1,4 @@
-"""Accuracy reports that are made up for tests."""
+"""Synthetic accuracy reports for tests."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from edgeshift.models.config import ModelConfig
 from edgeshift.video.dataset import DataSet, LabelledClip
 
 RULE = RuleSpec(window=2, threshold=0.5, hold_off=0.5)
-#: The labels of the test doubles that are gestures.
+#: The labels of the test doubles, without "none".
 GESTURES = tuple(label for label in LABELS if label != "none")
 
 
 def scores(right: Sequence[bool], labels: Sequence[str] = GESTURES) -> tuple[ClipScore, ...]:
-    """Return the scores of clips with the labels in turn. The answer to a wrong clip is the next label."""
+    """Return the scores of clips with the labels in turn. A wrong clip is predicted as the next label."""
     clips = []
     for index, ok in enumerate(right):
         label = labels[index % len(labels)]
@@ -54,7 +54,7 @@ def accuracy_report(
     """Return a report of artifacts.
 
     Args:
-        rights: {file name of the artifact: for each clip, whether its label is right}.
+        rights: {file name of the artifact: for each clip, whether the predicted label is right}.
         hashes: {file name of the artifact: its hash}.
         labels: labels of the clips; the model has one more, "none".
         data: name of the data set.

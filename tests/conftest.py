@@ -16,29 +16,29 @@ from typing import Any
 
 import pytest
 
-# Some tests interrupt a process. A shell in the background lets its children ignore SIGINT; here it is handled again.
+# Some tests interrupt a process. Processes that a shell starts in the background ignore SIGINT, so handle it here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
-for library in ("OMP", "OPENBLAS"):  # networks in tests are small: more threads would mostly wait for each other
+for library in ("OMP", "OPENBLAS"):  # networks in tests are small, so more threads would mostly wait for each other
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-#: Groups of tests that start first, the longest at the beginning, so that two processes end at about the same time. The
-#: tests of a target's conversions and runtimes are one group, so that one process makes its artifacts.
+#: Groups of tests that start first. The longest group starts first of all, so that two processes end at about the same
+#: time. Tests of a target's converter and runtime are one group, so that one process makes its artifacts.
 TARGET_GROUPS = ("executorch", "coreml", "tflite", "onnx")
-#: The test that runs first: it converts to all targets, and leaves its artifacts to the other tests.
+#: The test that runs first. It converts to all targets, and other tests use its artifacts.
 FIRST_TEST = "test_every_target_in_one_table"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let groups start in the order of ``pytest_collection_modifyitems``, not in the order of their number of tests."""
+    """Start groups in the order of ``pytest_collection_modifyitems``, not in the order of their number of tests."""
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put each test into a group. With ``make test``, two processes each take the next group when they are free."""
+    """Put each test into a group. ``make test`` runs two processes, and each takes the next group when it is free."""
     groups = {item.nodeid: _group(item) for item in items}
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item.nodeid]))
@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str:
-    """Return the target of a test of conversions or runtimes, or the folder of another test."""
+    """Return the group of a test: its target, if it tests a converter or runtime, or else its folder."""
     folder, *_ = item.path.relative_to(TESTS).parts
     if item.name == FIRST_TEST:
         return TARGET_GROUPS[0]
@@ -75,12 +75,12 @@ def one_torch_thread(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Made:
-    """An artifact.
+    """An artifact that was converted for tests.
 
     Attributes:
         path: the artifact.
         source: the checkpoint that it was converted from.
-        result: what ``convert`` returned.
+        result: the result of ``convert``.
     """
 
     path: Path
@@ -92,7 +92,7 @@ class Artifacts:
     """Artifacts of untrained networks at 64x64. Each is converted once per test run, when it is first used.
 
     Args:
-        folder: where they are. The processes of one run share it.
+        folder: the folder of the artifacts, which all processes of a test run share.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -103,10 +103,10 @@ class Artifacts:
         self._shared: dict[Any, dict[str, bytes]] = {}
 
     def __call__(self, table: str = "tsm", precision: str = "int8", target: str = "tflite", **options: Any) -> Made:
-        """Return an artifact, such as ``made("tsm", "int8", "onnx")``. "tsm" is short for "tsm_mobilenet_v2".
+        """Return an artifact. ``made("tsm", "int8", "onnx")`` is one of the model "tsm_mobilenet_v2".
 
         Args:
-            table: shift table, or name of the model.
+            table: shift table, such as "tsm", or name of a model, such as "tsm_mobilenet_v2".
             precision: "fp32", "fp16" or "int8".
             target: name of the target.
             options: other fields of ``edgeshift.converters.Options``.
@@ -138,7 +138,7 @@ class Artifacts:
         return self._sources[table]
 
     def prepared(self, table: str, precision: str = "int8", *, fresh_states: bool = False) -> Any:
-        """Return the work that all targets share. All precisions share the exported float graphs."""
+        """Return the part of a conversion that all targets share. All precisions share the exported float graphs."""
         from edgeshift.converters import Options
         from edgeshift.converters.pipeline import prepare
 
@@ -150,7 +150,7 @@ class Artifacts:
         return self._prepared[key]
 
     def job(self, target: str, precision: str = "int8", table: str = "tsm", step: Any = None) -> Any:
-        """Return a conversion job. int8 is calibrated on one clip. TFLite and ONNX find their exported float graph."""
+        """Return a conversion job. int8 is calibrated on one clip. TFLite and ONNX reuse an exported float graph."""
         from edgeshift._system.progress import Stages
         from edgeshift.artifact.file import read_artifact
         from edgeshift.converters.job import Job
@@ -173,7 +173,7 @@ class Artifacts:
         )
 
     def add(self, converted: Any, table: str) -> None:
-        """Add an artifact that a test has converted from ``source(table)`` with default options. The file is moved."""
+        """Move an artifact here that a test has converted from ``source(table)`` with default options."""
         spec = converted.spec
         with self._locked((table, spec.precision, spec.target)) as (path, result):
             if not result.exists():
@@ -193,7 +193,7 @@ class Artifacts:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
-    """``made("tsm", "int8", "onnx")``: an artifact that all tests share."""
+    """Return the artifacts that all tests share. ``made("tsm", "int8", "onnx")`` converts one at its first use."""
     pytest.importorskip("torch", reason="the converters are not installed")
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if WORKER else base) / "artifacts"
@@ -203,7 +203,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Real clips beside the repository; tests that need them skip where there are none."""
+    """Return the folder of real clips beside the repository. Tests that need it are skipped if it does not exist."""
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("no real clips here: ../shared/data is not part of the repository")

@@ -59,7 +59,7 @@ INT8: dict[str, Any] = {
 
 
 class LeakyExecutor:
-    """Executor of the network above. Tests derive classes that break one thing.
+    """Executor of the network above. Tests derive classes from it that each have one fault.
 
     Attributes:
         frames: copies of the input tensors of all steps.
@@ -102,7 +102,7 @@ def model(
     executor: Callable[[StreamSpec], LeakyExecutor] = LeakyExecutor,
     made: list[LeakyExecutor] | None = None,
 ) -> Model:
-    """Return a model that runs on an executor class. Every executor that it makes is appended to ``made``."""
+    """Return a model whose streams use an executor class. ``made`` collects the executors of all streams."""
     spec = spec or stream_spec()
 
     def make() -> LeakyExecutor:
@@ -117,15 +117,15 @@ def model(
 def frames(count: int, seed: int = 0, height: int = SIZE, width: int = SIZE) -> list[Array]:
     """Return random uint8 frames of changing colour, so that the top label changes as well."""
     random = np.random.default_rng(seed)
-    made = []
+    drawn = []
     for _ in range(count):
         colour = random.integers(0, 200, 3)
-        made.append((colour + random.integers(0, 56, (height, width, 3))).astype(np.uint8))
-    return made
+        drawn.append((colour + random.integers(0, 56, (height, width, 3))).astype(np.uint8))
+    return drawn
 
 
 def expected_outputs(shown: list[Array]) -> tuple[Array, Array]:
-    """Compute the logits [T, classes] and states [T, 3] of the network above over uint8 frames, independently of it."""
+    """Compute logits [T, classes] and states [T, 3] of the network above for uint8 frames, without the executor."""
     level, logits, levels = np.zeros(3), [], []
     for frame in shown:
         colour = frame.reshape(-1, 3).astype(np.float64).mean(0)
@@ -136,7 +136,7 @@ def expected_outputs(shown: list[Array]) -> tuple[Array, Array]:
 
 
 class ForgetfulExecutor(LeakyExecutor):
-    """Loses its state in every step, as a converted graph does whose state is a buffer that is written in place."""
+    """Loses its state in every step. Wrong conversions do this if the state is a buffer that is written in place."""
 
     def run(self, frame: Array) -> Array:
         self._states = {name: np.full_like(a, self.spec.states[0].zero_point) for name, a in self._states.items()}

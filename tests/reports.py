@@ -53,7 +53,7 @@ def times(middle: float, steps: int, random: np.random.Generator, *, between: fl
 
 
 def repeat(middle: float = 5000.0, steps: int = 1500, seed: int = 0, between: float = 0.015, **changes: Any) -> Repeat:
-    """Return one repeat; ``changes`` replace its fields."""
+    """Return one repeat. ``middle``: its median latency, microseconds. ``changes`` replace its fields."""
     total = times(middle, steps, np.random.default_rng(seed), between=between)
     fields: dict[str, Any] = {
         "load": 0.02,
@@ -77,7 +77,7 @@ def repeat(middle: float = 5000.0, steps: int = 1500, seed: int = 0, between: fl
 def subject(
     middle: float = 5000.0, *, file: str = "tsm_int8.tflite", seed: int = 0, repeats: int = 3, **changes: Any
 ) -> ArtifactResult:
-    """Return the result of one artifact; ``changes`` replace its own fields, or those of its repeats."""
+    """Return the result of one artifact. ``changes`` replace fields of the result or of its repeats."""
     own = {name: changes.pop(name) for name in list(changes) if name in ArtifactResult.__struct_fields__}
     fields: dict[str, Any] = {
         "file": file,
@@ -94,7 +94,7 @@ def subject(
 
 
 def settings(mode: Mode = "normal", **changes: Any) -> Settings:
-    """Return the settings of a mode; ``changes`` replace fields."""
+    """Return the settings of a mode. ``changes`` replace its fields."""
     minimum = {"normal": (1024, 60.0), "quick": (128, 10.0), "rapid": (64, 6.0)}
     steps, seconds = minimum.get(mode, (1, 0.0))
     fields: dict[str, Any] = {
@@ -111,7 +111,7 @@ def settings(mode: Mode = "normal", **changes: Any) -> Settings:
 
 
 def report(*subjects: ArtifactResult, facts: Facts = FACTS, device: str = "local", **changes: Any) -> Report:
-    """Return a report of some artifacts; ``changes`` replace fields of its settings."""
+    """Return a report of some artifacts. ``changes`` replace fields of its settings."""
     return Report(
         device=device,
         facts=facts,

@@ -1,4 +1,4 @@
-"""Shift tables, compared row by row with the formulae of the papers."""
+"""Shift tables, compared channel by channel with the formulae of the papers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def fills(table: ShiftTable) -> set[str]:
 
 
 def groups_then_none(table: ShiftTable, *groups: list[tuple[int, int, int]]) -> list[tuple[int, int, int] | None]:
-    """Return the shifts of the groups in order, and None for the other channels."""
-    named = [move for group in groups for move in group]
-    return [*named, *[None] * (table.channels - len(named))]
+    """Return the shifts of the groups in order, followed by None for the other channels."""
+    shifts = [move for group in groups for move in group]
+    return [*shifts, *[None] * (table.channels - len(shifts))]
 
 
 @pytest.mark.parametrize("channels", [1, *COUNTS])
-def test_tsn_moves_nothing(channels):
+def test_tsn_shifts_no_channel(channels):
     table = tsn(channels)
     assert moves(table) == [None] * channels
     assert (table.depth, table.state_channels, table.counts_frames) == (0, 0, False)
@@ -50,7 +50,7 @@ def test_tsm_past_only_reads_one_frame_back(channels):
 
 
 @pytest.mark.parametrize("channels", [8, 15, *COUNTS])
-def test_tsm_bidirectional_has_the_future_first(channels):
+def test_tsm_bidirectional_has_the_future_group_first(channels):
     table, fold = tsm(channels, bidirectional=True), channels // 8
     assert moves(table) == groups_then_none(table, [(-1, 0, 0)] * fold, [(1, 0, 0)] * fold)
     assert table.state_channels == fold
@@ -64,7 +64,7 @@ def test_tsm_with_another_div(div):
 
 
 @pytest.mark.parametrize("channels", COUNTS)
-def test_stsm_past_only_gives_the_time_group_to_the_past(channels):
+def test_stsm_past_only_has_one_past_group_and_four_groups_in_space(channels):
     table, half = stsm(channels), channels // 16
     space = [[move] * half for move in ((0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))]
     assert moves(table) == groups_then_none(table, [(1, 0, 0)] * (channels // 8), *space)
@@ -82,7 +82,7 @@ def test_stsm_bidirectional_has_six_equal_groups(channels):
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 @pytest.mark.parametrize("channels", [32, 40, 64, 100, 257, 2048])
-def test_tsam_past_only_packs_the_groups_that_read_back(channels, depth):
+def test_tsam_past_only_has_consecutive_past_groups(channels, depth):
     table, f = tsam(channels, depth=depth), channels // 8 // depth
     assert moves(table) == groups_then_none(table, *([(age, 0, 0)] * f for age in range(1, depth + 1)))
     assert table.depth == depth
@@ -102,7 +102,7 @@ def test_tsam_bidirectional_alternates_future_and_past(channels, depth):
     assert table.state_channels == f * depth * (depth + 1) // 2
 
 
-def test_only_keep_rows_count_frames():
+def test_only_tables_with_fill_keep_count_frames():
     assert not tsam(64, fill="zero").counts_frames
     assert fills(tsam(64, fill="zero")) == {"zero"}
     assert tsm(64, fill="keep").counts_frames and stsm(64, fill="keep").counts_frames
@@ -122,16 +122,15 @@ def test_only_keep_rows_count_frames():
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else str(value),
 )
-def test_too_few_channels_name_the_smallest_count_that_works(name, options, smallest, bidirectional):
+def test_the_error_for_too_few_channels_has_the_smallest_count_that_works(name, options, smallest, bidirectional):
     make = TABLES[name]
     for channels in (1, smallest - 1):
         with pytest.raises(ShiftError, match=rf"{name}.* {channels} channels .* is {smallest}$") as caught:
             make(channels, bidirectional=bidirectional, **options)
         assert "\n" not in str(caught.value)
     table = make(smallest, bidirectional=bidirectional, **options)
-    assert all(row.channels == 1 or row.dt == 1 for row in table.rows), (
-        "the smallest count shifts one channel per group"
-    )
+    # With the smallest count, each group shifts one channel.
+    assert all(row.channels == 1 or row.dt == 1 for row in table.rows)
     assert table.state_channels > 0
 
 
@@ -244,7 +243,7 @@ def test_adjacent_rows_over_all_channels_are_valid():
     assert ShiftTable("full", 8, (Row(1, 0, 0, 0, 3), Row(0, 1, 1, 3, 8))).state_channels == 3
 
 
-def test_the_registry_holds_every_table():
+def test_tables_holds_every_table_by_its_name():
     assert set(TABLES) == {"tsn", "tsm", "stsm", "tsam"}
     assert all(TABLES[name](64).name == name for name in TABLES)
     assert all(TABLES[name] is getattr(shift, name) for name in TABLES)

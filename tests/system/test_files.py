@@ -25,13 +25,13 @@ def test_the_file_appears_when_the_block_ends(tmp_path):
         temporary.write_bytes(b"whole")
         assert not path.exists()
         assert temporary.parent == tmp_path, "a rename needs the same file system"
-        assert temporary.suffix == path.suffix and temporary.name.startswith("."), "tools look at the suffix"
+        assert temporary.suffix == path.suffix and temporary.name.startswith("."), "the suffix tells tools the format"
     assert path.read_bytes() == b"whole"
     assert names(tmp_path) == ["a.bin"]
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit])
-def test_a_failure_keeps_the_old_file(tmp_path, error):
+def test_after_a_failure_the_old_file_is_unchanged(tmp_path, error):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with pytest.raises(error), atomic_write(path) as temporary:
@@ -89,7 +89,7 @@ def test_two_writers_use_different_temporary_files(tmp_path):
         assert first != second
         first.write_bytes(b"first")
         second.write_bytes(b"second")
-    assert path.read_bytes() == b"first", "the outer block ends last"
+    assert path.read_bytes() == b"first", "the outer block ends last, so its content remains"
     assert names(tmp_path) == ["a.bin"]
 
 

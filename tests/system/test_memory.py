@@ -11,7 +11,7 @@ import pytest
 
 from edgeshift._system.memory import RARE_THRESHOLDS, rare_garbage_collection
 
-# This runs in another process, because the option cannot be unset.
+#: Program that prints the number of page faults. It runs in its own process, because the option cannot be unset.
 COUNT = """
 import resource, sys
 import numpy as np
@@ -36,7 +36,7 @@ def test_freed_arrays_are_reused_without_new_pages():
     assert faults("keep") < faults("plain") / 10
 
 
-def test_the_usual_thresholds_return_after_the_block() -> None:
+def test_the_usual_thresholds_of_garbage_collection_are_restored_after_the_block() -> None:
     usual = gc.get_threshold()
     with pytest.raises(RuntimeError), rare_garbage_collection():
         assert gc.get_threshold() == RARE_THRESHOLDS != usual

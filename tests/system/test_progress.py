@@ -48,7 +48,7 @@ def test_without_a_terminal_long_work_prints_lines_on_stderr(capfd, monkeypatch)
     assert 2 <= len(lines) <= 6
 
 
-def test_the_time_until_the_first_line_counts_over_all_stages(capfd, monkeypatch):
+def test_the_time_until_the_first_line_includes_earlier_stages(capfd, monkeypatch):
     monkeypatch.setattr(progress, "LINE_INTERVAL", 0.1)
     bars = ProgressBars()
     for name in ("first", "second", "third"):
@@ -72,4 +72,4 @@ def test_on_a_terminal_a_bar_is_drawn_even_while_native_output_is_silenced(live)
         os.close(terminal)
     assert done.returncode == 0 and done.stdout == b"" and "lower" in shown
     erased = shown.endswith("\x1b[1A\x1b[2K")
-    assert erased != live, "a bar that is not live is removed at the end, so that only the report is left"
+    assert erased != live, "a bar that is not live is erased at the end, so that only the report remains"

@@ -1,4 +1,4 @@
-"""Stop signals call a function first, or raise KeyboardInterrupt, and the old handlers return after the block."""
+"""Stop signals call a function first, or raise KeyboardInterrupt. The old handlers are restored after the block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture(autouse=True)
-def handlers_return():
+def the_handlers_are_restored():
     before = [signal.getsignal(number) for number in STOP]
     yield
     assert [signal.getsignal(number) for number in STOP] == before
@@ -44,7 +44,7 @@ def test_an_ignored_signal_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_other_threads_leave_the_handlers_alone():
+def test_in_other_threads_the_handlers_are_unchanged():
     def work():
         with call_on_stop(lambda: None):
             handlers.append(signal.getsignal(signal.SIGINT))

@@ -1,4 +1,4 @@
-"""Text from untrusted sources is checked, or cleaned, before it is printed."""
+"""Text from untrusted sources is checked, or its control characters are replaced, before it is printed."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def test_control_characters_are_found_and_replaced(text):
     assert printable(f"a{text[0]}b") == "a?b" and printable(f"a{text[0]}b", "") == "ab"
 
 
-def test_a_length_can_be_required():
+def test_the_length_can_be_limited():
     assert is_printable("ab", longest=2) and not is_printable("abc", longest=2) and not is_printable("", longest=2)

@@ -13,8 +13,8 @@ from edgeshift.video.dataset import read_dataset, read_label_map
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     root = tmp_path / "clips"
-    shown = ("left/b.mp4", "left/a.MP4", "left/deep/c.avi", "right/a.mp4", "right/notes.txt")
-    for name in (*shown, ".hidden/x.mp4", "left/.half.mp4", "left/.deep/x.mp4"):
+    visible = ("left/b.mp4", "left/a.MP4", "left/deep/c.avi", "right/a.mp4", "right/notes.txt")
+    for name in (*visible, ".hidden/x.mp4", "left/.half.mp4", "left/.deep/x.mp4"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     (root / "README.md").touch()
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def listed(root: Path, text: str, encoding: str = "utf-8") -> Path:
+def write_csv(root: Path, text: str, encoding: str = "utf-8") -> Path:
     path = root / "list.csv"
     path.write_bytes(text.encode(encoding))
     return path
@@ -41,7 +41,7 @@ def test_a_folder_with_a_folder_for_each_label(folder: Path) -> None:
 
 
 def test_a_csv_file_with_splits_and_other_columns(folder: Path) -> None:
-    path = listed(folder, "\ufefffile,scene,label,split\r\nright/a.mp4,1,right,val\r\nleft/b.mp4,2,left,train\r\n")
+    path = write_csv(folder, "\ufefffile,scene,label,split\r\nright/a.mp4,1,right,val\r\nleft/b.mp4,2,left,train\r\n")
     assert [clip.name for clip in read_dataset(path).clips] == ["left/b.mp4", "right/a.mp4"]
     (only,) = read_dataset(path, split="val").clips
     assert (only.name, only.label, only.path.is_file()) == ("right/a.mp4", "right", True)
@@ -52,11 +52,11 @@ def test_a_csv_file_with_splits_and_other_columns(folder: Path) -> None:
 
 
 def test_a_missing_file_stays_in_the_data_set(folder: Path) -> None:
-    """It is counted as unreadable later, and not dropped here."""
-    assert len(read_dataset(listed(folder, "file,label\ngone.mp4,left\n")).clips) == 1
+    """It is not dropped here, because it is counted as unreadable later."""
+    assert len(read_dataset(write_csv(folder, "file,label\ngone.mp4,left\n")).clips) == 1
 
 
-def test_the_hash_is_of_names_and_labels(folder: Path) -> None:
+def test_the_hash_depends_on_names_and_labels(folder: Path) -> None:
     first = read_dataset(folder)
     assert read_dataset(folder).sha256 == first.sha256
     assert read_dataset(folder, {"left": "links"}).sha256 != first.sha256
@@ -100,7 +100,7 @@ def test_hostile_rows_are_refused_in_one_line(folder: Path, row: str) -> None:
     (folder.parent / "outside.mp4").touch()
     (folder / "link.mp4").symlink_to("../outside.mp4")
     (folder / "away").symlink_to("..")
-    path = listed(folder, f"file,label\n{row}\n")
+    path = write_csv(folder, f"file,label\n{row}\n")
     with pytest.raises(VideoError) as caught:
         read_dataset(path)
     assert str(caught.value).startswith(str(path)) and str(caught.value).isprintable()
@@ -116,7 +116,7 @@ def test_a_link_out_of_a_folder_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["", "file\nx.mp4\n", "a,b\n1,2\n", "file,label\n"])
 def test_a_csv_file_without_clips_or_columns_is_refused_in_one_line(folder: Path, text: str) -> None:
     with pytest.raises(VideoError) as caught:
-        read_dataset(listed(folder, text))
+        read_dataset(write_csv(folder, text))
     assert "\n" not in str(caught.value)
 
 
@@ -124,21 +124,21 @@ def test_paths_without_a_data_set_are_refused(folder: Path, tmp_path: Path) -> N
     with pytest.raises(VideoError, match="no such file or folder"):
         read_dataset(tmp_path / "gone")
     with pytest.raises(VideoError, match="cannot be read as a CSV file"):
-        read_dataset(listed(folder, "file,label\nü.mp4,left\n", "latin-1"))
+        read_dataset(write_csv(folder, "file,label\nü.mp4,left\n", "latin-1"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(VideoError, match="contains no clips"):
         read_dataset(tmp_path / "empty")
 
 
 def test_ignored_files_are_listed(tmp_path):
-    """They are videos of an unknown format, and videos that are in no label's folder."""
+    """Ignored files are videos of an unknown format, and videos outside the folders of labels."""
     for name in ("left/a.mp4", "left/b.wmv", "stray.mp4", "left/notes.txt", "split.csv", "left/.cache/c.wmv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    found = read_dataset(tmp_path)
-    assert [clip.name for clip in found.clips] == ["left/a.mp4"]
-    assert found.ignored == ("left/b.wmv", "stray.mp4")
-    assert found.note == f"{tmp_path.name}: ignored files that are not clips (2): left/b.wmv, stray.mp4"
+    data = read_dataset(tmp_path)
+    assert [clip.name for clip in data.clips] == ["left/a.mp4"]
+    assert data.ignored == ("left/b.wmv", "stray.mp4")
+    assert data.note == f"{tmp_path.name}: ignored files that are not clips (2): left/b.wmv, stray.mp4"
     (tmp_path / "left/b.wmv").unlink()
     (tmp_path / "stray.mp4").unlink()
     assert read_dataset(tmp_path).note is None

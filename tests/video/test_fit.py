@@ -102,7 +102,7 @@ def test_views_of_arrays_are_fitted_like_copies() -> None:
 
 
 def test_an_extreme_shape_needs_little_memory() -> None:
-    # The whole frame would be resized to 256 x 2,097,152. Only the neighbourhood of the centre is resampled.
+    # The whole frame would be 2,096,896 pixels wide after a resize. Only the part around the centre is resampled.
     assert fit_frame(noise(1, 8191), FrameSpec(224, 224, "crop")).shape == (224, 224, 3)
 
 
@@ -142,7 +142,7 @@ def test_an_invalid_out_is_refused() -> None:
         {"height": 8, "width": 8, "short_side": 9},
     ],
 )
-def test_a_bad_spec_is_refused_in_python_and_in_json(values: dict[str, object]) -> None:
+def test_an_invalid_spec_is_refused_in_python_and_in_json(values: dict[str, object]) -> None:
     with pytest.raises(SpecError):
         FrameSpec(**values)  # type: ignore[arg-type]
     with pytest.raises((SpecError, msgspec.ValidationError)):

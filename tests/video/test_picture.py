@@ -1,4 +1,4 @@
-"""Pictures are written completely, from RGB, in the format of the suffix."""
+"""RGB pictures are written in the format of the file's suffix, completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from edgeshift.video.picture import write_picture
 def test_a_picture_reads_back_with_the_same_colours(tmp_path: Path, name: str) -> None:
     picture = np.full((16, 16, 3), (200, 100, 20), np.uint8)
     write_picture(tmp_path / name, picture)
-    found = cv2.imread(str(tmp_path / name))[..., ::-1]
-    assert np.abs(found.astype(int) - picture).max() <= 4
+    read = cv2.imread(str(tmp_path / name))[..., ::-1]
+    assert np.abs(read.astype(int) - picture).max() <= 4
 
 
 @pytest.mark.parametrize("name", ["a", "a.gif", "a.tflite"])
-def test_another_suffix_is_refused_without_a_file(tmp_path: Path, name: str) -> None:
+def test_another_suffix_is_refused_and_no_file_is_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(EdgeshiftError, match="ends in"):
         write_picture(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
     assert not list(tmp_path.iterdir())

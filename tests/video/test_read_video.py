@@ -1,4 +1,4 @@
-"""Read, sample and write clips. The clips are made here, and each frame contains its number."""
+"""Reading, sampling and writing clips. The tests write the clips themselves, and each frame shows its number."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def numbered(count: int, height: int = 48, width: int = 64) -> Iterator[Frame]:
 
 
 def numbers(frames: list[TimedFrame]) -> list[int]:
+    """Return the numbers that frames of ``numbered`` show."""
     columns = [timed.frame.reshape(timed.frame.shape[0], 8, -1).mean((0, 2)) for timed in frames]
     return [sum((value > 127) << bit for bit, value in enumerate(column)) for column in columns]
 
@@ -62,7 +63,7 @@ def test_frames_are_rgb(tmp_path: Path) -> None:
 
 
 def replace_capture(monkeypatch: pytest.MonkeyPatch, **changes: Callable[..., object]) -> None:
-    """Make OpenCV return captures with changed methods. A change is called with the original method first."""
+    """Replace methods of OpenCV's captures. The first argument of a replacement is the original method."""
     original = cv2.VideoCapture
 
     class Capture:
@@ -86,7 +87,7 @@ def test_the_file_is_released_when_reading_stops_early(clip: Path, monkeypatch: 
     assert len(released) == 2
 
 
-def test_times_that_stop_or_run_back_are_replaced_by_the_frame_rate(
+def test_times_that_do_not_increase_are_replaced_by_times_from_the_frame_rate(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stamps = iter([0.0, 100.0, 0.0, float("nan"), 50.0, 900.0] + [0.0] * 40)
@@ -111,7 +112,7 @@ def test_uniform_repeats_frames_of_a_short_clip(tmp_path: Path) -> None:
 def test_uniform_works_with_a_wrong_frame_count(clip: Path, monkeypatch: pytest.MonkeyPatch, stated: int) -> None:
     right = numbers(uniform(clip, 8))
     replace_capture(monkeypatch, get=lambda get, what: stated if what == cv2.CAP_PROP_FRAME_COUNT else get(what))
-    if stated > 1000:  # the file then looks as if it was cut short
+    if stated > 1000:  # so many more frames than exist mean that the file was cut short
         with pytest.raises(VideoError, match=f"40 of {stated}"):
             uniform(clip, 8)
     else:
@@ -129,7 +130,7 @@ def test_paced_does_not_drift(tmp_path: Path, fps: float, spacing: float) -> Non
     assert -0.0011 <= late.min() <= late.max() < 1 / fps + 0.0011
 
 
-def test_a_spacing_below_that_of_the_clip_takes_every_frame_once(clip: Path) -> None:
+def test_with_a_spacing_below_that_of_the_clip_every_frame_is_due_once(clip: Path) -> None:
     assert numbers(list(paced(clip, 0.01))) == list(range(40))
 
 
@@ -164,14 +165,14 @@ def test_a_folder_of_images_is_read_as_a_clip(tmp_path: Path) -> None:
         next(paced(tmp_path, 0.5))
 
 
-def test_a_file_that_is_cut_after_half_yields_its_frames(tmp_path: Path, clip: Path) -> None:
+def test_a_file_that_is_cut_in_its_second_half_yields_the_remaining_frames(tmp_path: Path, clip: Path) -> None:
     frames = list(read_video(cut(clip, tmp_path / "late.mp4", 0.8)))
     assert 20 <= len(frames) < 40
     assert len(uniform(tmp_path / "late.mp4", 8)) == 8
 
 
 def broken(kind: str, folder: Path) -> Path:
-    """Make a path of this kind that holds no usable video."""
+    """Make a file or folder with no usable video. ``kind`` is a key of ``BROKEN``."""
     path = folder / f"{kind}.mp4"
     clip = folder / "whole.mp4"
     write_video(clip, numbered(40), 10)
@@ -206,6 +207,7 @@ def broken(kind: str, folder: Path) -> Path:
     return path
 
 
+#: {kind of an unusable file or folder: part of the error message}.
 BROKEN = {
     "missing": "does not exist",
     "folder": "holds no .jpg or .png files",
@@ -314,12 +316,12 @@ def test_an_invalid_frame_rate_is_refused(clip: Path, fps: float) -> None:
         next(read_video(clip, fps=fps))
 
 
-def test_the_limit_has_the_value_in_the_messages() -> None:
+def test_the_largest_side_is_the_one_in_the_expected_messages() -> None:
     assert decode.MAX_SIDE == 8192
 
 
 def cut(whole: Path, path: Path, part: float) -> Path:
-    """Move the index of an mp4 before its data, then keep only the share ``part`` of the data."""
+    """Copy an mp4 file with its index moved before its data, and only the first ``part`` (0 to 1) of the data."""
     data = whole.read_bytes()
     boxes, place = {}, 0
     while place < len(data):

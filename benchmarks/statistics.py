@@ -13,7 +13,6 @@ from edgeshift.errors import EdgeshiftError
 Floats = npt.NDArray[np.float64]
 #: Number of resamples of a bootstrap, and the confidence level of every interval.
 RESAMPLES, CONFIDENCE = 2000, 0.95
-
 #: 95% of a normal distribution lies within this many standard deviations of the mean.
 Z95 = 1.959963984540054
 
@@ -22,7 +21,7 @@ class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A share, such as of the clips that are classified correctly.
 
     Attributes:
-        count, total: number of clips that count, and number of all clips.
+        count, total: number of clips with the property, such as a correct prediction, and number of all clips.
         value, low, high: ``count / total`` and the ends of its 95% interval; None: there are no clips.
     """
 
@@ -50,7 +49,7 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 def share(count: int, total: int) -> Share:
-    """Return a share with Wilson's score interval (1927), which is sound near 0 and 1 and for few clips."""
+    """Return a share with Wilson's score interval (1927), which stays valid near 0 and 1 and for few clips."""
     if total == 0:
         return Share(count, total, None, None, None)
     value, spread = count / total, Z95 * Z95 / total
@@ -64,7 +63,7 @@ def share(count: int, total: int) -> Share:
 def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
     """Return the 95% interval of the difference between two models' accuracies on the same clips.
 
-    This is Wald's interval after half a clip is added to each cell of the table, which keeps it sound for few clips
+    This is Wald's interval after half a clip is added to each cell of the 2x2 table, which keeps it valid for few clips
     (Agresti and Min, 2005).
 
     Args:
@@ -78,12 +77,12 @@ def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test: the probability that equally good models differ this much.
+    """Return the two-sided p-value of McNemar's exact test: the probability that equal models differ at least this much.
 
-    The arguments are the numbers of clips that only the first model, and only the second model, classifies correctly.
+    The arguments are the numbers of clips that only the first, and only the second, of two models classifies correctly.
     """
     total = first_only + second_only
-    # Each binomial coefficient follows from the one before: computed one by one, thousands of clips would take minutes.
+    # Each binomial coefficient is computed from the previous one; from scratch, thousands of clips would take minutes.
     coefficient, tail = 1, 0
     for right in range(min(first_only, second_only) + 1):
         tail += coefficient
@@ -91,9 +90,9 @@ def mcnemar(first_only: int, second_only: int) -> float:
     return min(1.0, tail / (1 << total) * 2)
 
 
-def ratio(over: Floats, under: Floats) -> Interval:
-    """Return the median over rounds of ``over / under``, with its interval. Arguments and errors as in ``median``."""
-    return median(over / under)
+def ratio(numerator: Floats, denominator: Floats) -> Interval:
+    """Return the median over rounds of the quotient, with its interval. Arguments and errors as in ``median``."""
+    return median(numerator / denominator)
 
 
 def median(values: Floats, *, seed: int = 0) -> Interval:

@@ -36,7 +36,7 @@ class Candidate:
 
 
 def open_candidate(path: Path) -> Candidate:
-    """Load an artifact or a checkpoint. Errors as ``edgeshift.load``."""
+    """Load an artifact or a checkpoint. Raise the errors of ``edgeshift.load``."""
     from edgeshift.runtimes import load
 
     model = load(path)

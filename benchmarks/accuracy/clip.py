@@ -1,4 +1,4 @@
-"""Stream a clip: choose the frames that the network sees, and compute their logits."""
+"""Stream a clip: choose the frames that the network processes, and compute their logits."""
 
 from __future__ import annotations
 

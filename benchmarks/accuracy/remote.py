@@ -34,7 +34,7 @@ def open_on_device(device: Device, path: Path) -> Candidate:
     """Return an artifact to measure on a device. It is not loaded on this machine.
 
     Raises:
-        ArtifactError: the artifact is damaged, or a folder.
+        ArtifactError: the artifact is damaged or is a folder.
         DeviceError: the device has no runtime for it.
     """
     if path.is_dir():
@@ -91,11 +91,11 @@ def stream_on_device(
 def _stream_batch(
     device: Device, artifact: str, classes: int, batch: Sequence[_Fitted]
 ) -> Iterator[tuple[LabelledClip, FrameLogits]]:
-    answers: dict[str, ClipLogits] = {}
+    received: dict[str, ClipLogits] = {}
 
     def receive(message: Message) -> None:
         if isinstance(message, ClipLogits):
-            answers[message.clip] = message
+            received[message.clip] = message
 
     lost: DeviceLostError | None = None
     with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
@@ -114,10 +114,10 @@ def _stream_batch(
                 with suppress(DeviceError):
                     device.run(["rm", "-f", path], TIMEOUT)
     for index, (clip, times, frames) in enumerate(batch):
-        answer = answers.get(f"clip{index}")
-        if answer is None and lost is not None:
+        message = received.get(f"clip{index}")
+        if message is None and lost is not None:
             continue
-        logits = np.array(answer.logits if answer else [], np.float32)
+        logits = np.array(message.logits if message else [], np.float32)
         if logits.shape != (len(frames), classes):
             shapes = f"logits of shape {list(logits.shape)}, and {[len(frames), classes]} was expected"
             raise DeviceError(f"{device.name}: {clip.name}: the worker sent {shapes}")

@@ -25,8 +25,8 @@ class ClipScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         last: prediction for the last frame.
         window: label that reaches the highest mean probability over the event rule's window, at any time in the clip.
         score: that mean probability.
-        first: number of frames after which the true label has the highest mean probability over the window for the
-            first time, higher than "no gesture" too; None: it never has.
+        first: number of frames after which the true label leads for the first time: its mean probability over the
+            window is higher than that of every other label, "no gesture" included; None: it never leads.
         running: predictions by the mean of the logits so far, after each number of frames in ``RUNNING_FRAMES`` and at
             the end. A shorter clip has its final prediction for the remaining numbers.
         idle: share of the frames for which the prediction is "no gesture"; None: the model has no such label.

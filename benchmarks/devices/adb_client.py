@@ -20,7 +20,7 @@ STATES = {
     "authorizing": _ALLOW,
     "offline": "plug it in again, or run: adb reconnect offline",
     "connecting": "adb is still connecting to it: try again in a moment",
-    "no permissions": "this user may not open it: install udev rules, in Debian's android-sdk-platform-tools-common",
+    "no permissions": "this user may not open it: install udev rules (Debian: android-sdk-platform-tools-common)",
     **dict.fromkeys(("bootloader", "recovery", "rescue", "sideload", "host"), _BOOT),
 }
 _LISTED = re.compile(rf"(\S.*?)\s+(device|{'|'.join(STATES)})\b(.*)")

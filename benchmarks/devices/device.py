@@ -12,7 +12,7 @@ from edgeshift.errors import DeviceError
 
 #: Called with each line of a command's standard output as it arrives, without the line end.
 OnLine = Callable[[str], None]
-#: Maximum bytes of a command's output. A device that prints more is an error, because it may never stop.
+#: Maximum bytes of a command's output. More output is an error, because the command may never stop.
 MAX_OUTPUT = 1 << 28
 
 
@@ -25,7 +25,7 @@ class CommandResult(NamedTuple):
 
     @property
     def problem(self) -> str:
-        """The reason of a failure: the last line of standard error, or else of standard output."""
+        """The reason for a failure: the last line of standard error, or else of standard output."""
         return last_line(self.err) or last_line(self.out) or f"exit status {self.status}"
 
 

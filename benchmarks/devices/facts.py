@@ -1,6 +1,6 @@
 """Read the facts that a device reports about itself: board, processor, clocks, temperatures, power mode.
 
-A value that cannot be read is None or empty, never a guess. There are no host names and paths, as reports are public.
+A value that cannot be read is None or empty, never a guess. Host names and paths are left out: reports are public.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from edgeshift._system.temperature import temperatures
 from edgeshift.benchmarks.devices import board_tools
 
-#: Instructions that decide the speed of int8, as /proc/cpuinfo spells them (x86, then Arm).
+#: Instruction sets that determine the speed of int8, as /proc/cpuinfo spells them (x86, then Arm).
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve")
 #: Seconds that a tool may take, and characters of its output that are read.
 TIMEOUT, MAX_TEXT = 5.0, 4096
@@ -34,11 +34,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Attributes:
         board, processor: name of the board (None: not reported), and model of its processor.
-        features: the instructions among ``FEATURES`` that the processor has.
+        features: the instruction sets in ``FEATURES`` that the processor has.
         cores: number of cores that this process may use.
         memory: bytes of main memory; None: not reported.
         system: kernel, machine and version of Python.
-        governors: the different frequency governors of the cores.
+        governors: names of the cores' frequency governors, each name once.
         clock: {core: (present MHz, maximum MHz)}. "arm" is the clock that a Raspberry Pi's firmware measures; it may be
             lower than the kernel's value, because the firmware does not report to the kernel when it lowers the clock.
         temperatures: {sensor: degrees Celsius}.

@@ -84,7 +84,7 @@ def call_worker(
         try:
             messages = list(read_messages(line, result, *progress))
         except DeviceError:
-            return  # A lost connection leaves an incomplete line. If the worker ends normally, it is an error below.
+            return  # A lost connection leaves an incomplete line. After a normal end, the line is an error (see below).
         for message in messages:
             receive(message)
 

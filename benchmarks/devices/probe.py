@@ -8,12 +8,12 @@ from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.benchmarks.devices.messages import Message, call_worker
 
-#: Seconds that the command may take. A slow board needs many of them to import numpy for the first time.
+#: Seconds that the command may take. The first import of numpy takes long on a slow board.
 TIMEOUT = 120.0
 
 
 class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the worker found on a device.
+    """The facts and installed software of a device, as the worker reports them.
 
     Attributes:
         facts: the facts that the device reports about itself.
@@ -39,6 +39,6 @@ def ask_probe(device: Device) -> Probe:
     """Run ``probe`` on a device.
 
     Raises:
-        DeviceError: the worker does not run there, or its answer is damaged.
+        DeviceError: the worker does not run there, or its message is damaged.
     """
     return call_worker(device, ["probe"], TIMEOUT, Probed).probe

@@ -219,9 +219,9 @@ class _Connection:
             if what == b"STAT":
                 self._stat(phone.file(name))
             elif what == b"SEND":
-                self._take(phone, *name.rsplit(",", 1))
+                self._receive_file(phone, *name.rsplit(",", 1))
             elif what == b"RECV":
-                self._give(phone, phone.file(name))
+                self._send_file(phone, phone.file(name))
             else:
                 return
 
@@ -229,7 +229,7 @@ class _Connection:
         numbers = (file.stat().st_mode, file.stat().st_size, int(file.stat().st_mtime)) if file.exists() else (0, 0, 0)
         self.sock.sendall(b"STAT" + b"".join(number.to_bytes(4, "little") for number in numbers))
 
-    def _take(self, phone: PhoneDouble, name: str, mode: str) -> None:
+    def _receive_file(self, phone: PhoneDouble, name: str, mode: str) -> None:
         file, size = phone.file(name), 0
         problem = None if file.parent.is_dir() else f"couldn't create file: {name}: No such file or directory"
         data = b""
@@ -247,7 +247,7 @@ class _Connection:
         else:
             self.sock.sendall(b"FAIL" + len(problem).to_bytes(4, "little") + problem.encode())
 
-    def _give(self, phone: PhoneDouble, file: Path) -> None:
+    def _send_file(self, phone: PhoneDouble, file: Path) -> None:
         data = file.read_bytes()
         for begin in range(0, len(data), 1 << 16):
             part = data[begin : begin + (1 << 16)]

@@ -35,7 +35,7 @@ PLATFORMS = ("manylinux_2_17_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28
 PYTHON = "root/usr/bin/python3.11"
 #: Name of the folder. Change it when the contents change, so that an old folder is not used.
 NAME = f"aarch64-litert-{LITERT}-msgspec"
-#: {processor of qemu: (part number, features as in /proc/cpuinfo)}. Runtimes read that file and crash on one of x86.
+#: {processor of qemu: (part number, features)}. Runtimes read both in /proc/cpuinfo, and crash on values of x86.
 PROCESSORS = {
     "cortex-a72": ("0xd08", "fp asimd evtstrm crc32 cpuid"),  # in a Raspberry Pi 4 it has no aes and sha2
     "cortex-a76": (

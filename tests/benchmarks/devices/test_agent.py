@@ -46,7 +46,7 @@ def test_agent_has_the_worker_and_the_runtimes_but_no_other_packages(agent):
 
 
 def test_equal_modules_give_an_equal_agent(agent, tmp_path):
-    """Therefore the agent is not copied again to a board that has it."""
+    """An agent that did not change is not copied again to a board."""
     build_agent(tmp_path / "again.pyz")
     assert (tmp_path / "again.pyz").read_bytes() == agent.read_bytes()
 

@@ -76,7 +76,7 @@ def test_facts_of_a_jetson(tmp_path: Path) -> None:
     facts = read_facts(tree(tmp_path, files), tools({"nvpmodel": JETSON}))
     assert facts.power_mode == "MODE_15W_6CORE"
     assert facts.temperatures == {"tj-thermal": 48.0, "tj-thermal (thermal_zone1)": 47.0}
-    assert facts.throttled is None, "it does not report throttling"
+    assert facts.throttled is None, "a Jetson does not report throttling"
 
 
 def test_clock_and_temperature_of_a_raspberry_pi_come_from_its_firmware(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_clock_of_a_jetsons_gpu_and_temperature_and_clock_of_a_raspberry_pi() ->
 
 
 def test_tegrastats_is_stopped_after_its_first_line(tmp_path: Path, monkeypatch) -> None:
-    """It would print a line at an interval for ever."""
+    """tegrastats itself prints lines until it is stopped."""
     program = tmp_path / "tegrastats"
     program.write_text("#!/bin/sh\nwhile true; do echo 'RAM 1/2MB CPU [off] GR3D_FREQ 7%@100'; sleep 0.1; done\n")
     program.chmod(0o755)

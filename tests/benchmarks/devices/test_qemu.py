@@ -1,6 +1,6 @@
 """The agent runs int8 artifacts under qemu, as an aarch64 program: another processor must compute the same logits.
 
-qemu computes what the processor would compute, but not in the same time: latencies under qemu mean nothing.
+qemu computes what the processor would compute, but not in the same time: latencies under qemu are meaningless.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Helpers of the tests of artifacts: reading hostile files, and measuring what that allocates."""
+"""Helpers of the tests of artifacts: reading hostile files, and limiting the memory that reading allocates."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from edgeshift.errors import ArtifactError, SpecError
 
 
 def refused(path: Path, data: bytes | None = None) -> str:
-    """Return the message of the error for an artifact, which must be one line that names the file.
+    """Check that an artifact is refused with one line that names the file, and return that message.
 
-    ``data`` is written to the path first, if it is given.
+    ``data``, if given, is written to the path first.
     """
     if data is not None:
         path.write_bytes(data)
@@ -55,7 +55,7 @@ def description_of(body: bytes) -> bytes:
 
 @contextmanager
 def allocates_less_than(megabytes: int) -> Iterator[None]:
-    """Check that Python allocates less than this at any time in the block."""
+    """Check that the memory that Python allocates in the block is less than this at any time."""
     tracemalloc.start()
     try:
         yield

@@ -22,7 +22,7 @@ from edgeshift.artifact.zip_trailer import MAX_DIRECTORY, MAX_ENTRIES
 from edgeshift.errors import ArtifactError, SpecError
 
 BODY = np.random.default_rng(0).integers(0, 256, 2000, np.uint8).tobytes()
-#: Signature of an entry in the list of entries, and offsets of fields in it (APPNOTE 4.3, the specification of zip).
+#: Signature of a record in an archive's list of entries, and offsets of its fields (APPNOTE 4.3, zip's specification).
 CENTRAL, FLAGS, METHOD, SIZE, OFFSET = b"PK\x01\x02", 8, 10, 24, 42
 
 
@@ -34,12 +34,12 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def sealed(data: bytes) -> bytes:
-    """Return the bytes with a right hash at their end, as an attacker would make them."""
+    """Replace the hash at the end by the correct one, as an attacker would do."""
     return data[:-HASH_LENGTH] + sha256(data[:-HASH_LENGTH]).encode()
 
 
 def packed(path: Path, entries: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, body: bytes = BODY) -> Path:
-    """Write a file as ``write_artifact`` does, with any entries and compression, and a right hash."""
+    """Write a file as ``write_artifact`` does, but with any entries and compression. Its hash is correct."""
     with path.open("wb") as file:
         file.write(body)
         with zipfile.ZipFile(file, "w", method) as archive:
@@ -51,7 +51,7 @@ def packed(path: Path, entries: dict[str, bytes], method: int = zipfile.ZIP_DEFL
 
 
 def patched(path: Path, field: int, value: bytes, record: int = 0) -> Path:
-    """Overwrite one field of an entry in the list of entries, and correct the hash."""
+    """Overwrite a field of one record in the archive's list of entries, and correct the hash."""
     data = bytearray(path.read_bytes())
     at = -1
     for _ in range(record + 1):
@@ -84,11 +84,11 @@ def test_graphs_of_any_size_read_back(tmp_path, body):
 
 
 def test_a_graph_that_ends_in_a_zip_archive_reads_back(tmp_path, good):
-    """The archive in the graph must not be continued, because that would cut the graph."""
-    stranger = io.BytesIO()
-    with zipfile.ZipFile(stranger, "w") as archive:
+    """The description must not be appended to the archive in the graph, because that archive is part of the graph."""
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("other.txt", "other")
-    for body in (BODY + stranger.getvalue(), stranger.getvalue(), good):
+    for body in (BODY + other.getvalue(), other.getvalue(), good):
         write_artifact(tmp_path / "a.tflite", body, stream_spec())
         assert read_artifact(tmp_path / "a.tflite").body == body
 
@@ -96,8 +96,8 @@ def test_a_graph_that_ends_in_a_zip_archive_reads_back(tmp_path, good):
 # --- damage ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_flipped_bit_with_a_right_hash_is_read_or_refused(tmp_path, good):
-    """An attacker who corrects the hash may change what has no effect, but cannot cause another error."""
+def test_a_flipped_bit_with_a_correct_hash_is_read_or_refused(tmp_path, good):
+    """If an attacker corrects the hash, the change has no effect or the file is refused, but there is no crash."""
     path = tmp_path / "flipped.tflite"
     random = np.random.default_rng(2)
     outcomes = {True: 0, False: 0}
@@ -115,7 +115,7 @@ def test_a_flipped_bit_with_a_right_hash_is_read_or_refused(tmp_path, good):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_bytes_in_the_archive_with_a_right_hash_are_read_or_refused(tmp_path, good, seed):
+def test_random_bytes_in_the_archive_with_a_correct_hash_are_read_or_refused(tmp_path, good, seed):
     path = tmp_path / "noise.tflite"
     random = np.random.default_rng(seed)
     for _ in range(300):
@@ -168,7 +168,7 @@ def test_an_archive_without_a_description_is_refused(tmp_path):
 
 
 def test_the_helper_of_these_tests_makes_valid_files(tmp_path):
-    """So that refusals below are not caused by the helper."""
+    """This shows that the helper does not cause the refusals below."""
     assert read_artifact(packed(tmp_path / "a.tflite", {SPEC: description_of(BODY), LABELS: b""})).body == BODY
     assert read_artifact(packed(tmp_path / "b.tflite", {SPEC: description_of(BODY)}, zipfile.ZIP_STORED)).body == BODY
 
@@ -204,13 +204,13 @@ def test_more_entries_than_the_limit_are_refused(tmp_path):
 
 
 def test_a_list_of_entries_over_the_limit_is_refused(tmp_path):
-    """There are two entries, but one has a very long name."""
+    """Two entries are enough if one has a very long name."""
     path = packed(tmp_path / "long.tflite", {SPEC: description_of(BODY), "x" * MAX_DIRECTORY: b""})
     assert f"the limit is {MAX_DIRECTORY:,}" in refused(path)
 
 
 def test_a_zip64_archive_is_refused(tmp_path):
-    """A zip64 archive repeats the numbers in 64 bits, and Python uses those: it would list millions of entries."""
+    """zip64 repeats the number of entries as a 64-bit number. Python uses that one, which may be in the millions."""
     entries = {SPEC: description_of(BODY), **{f"{i}": b"" for i in range(1000)}}
     data = packed(tmp_path / "many.tflite", entries).read_bytes()
     head, end = data[: -22 - HASH_LENGTH], bytearray(data[-22 - HASH_LENGTH :])
@@ -365,7 +365,7 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path):
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_description_that_could_not_be_read_again_is_not_written(tmp_path, number):
-    """JSON has no such number, and it would be read as null."""
+    """JSON has no NaN or infinity. They would be written as null, which is refused when the file is read."""
     spec = stream_spec(frame_spacing=number, check=None)
     broken = msgspec.structs.replace(spec, output=msgspec.structs.replace(spec.output, scale=number))
     with pytest.raises(SpecError, match="scale"):

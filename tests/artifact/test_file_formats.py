@@ -1,4 +1,4 @@
-"""What holds for every artifact that is a file, whatever its envelope: it reads back, and damage is found."""
+"""Behaviour of all file formats of artifacts: a written file can be read, and damage is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Core ML packages: they read back, hostile ones are refused, and an old one is not lost."""
+"""Core ML packages: written ones can be read, hostile ones are refused, and a failure keeps the existing one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RANDOM = np.random.default_rng(0)
 FILES = {
     MANIFEST: b'{"fileFormatVersion": "1.0.0"}\n',
     WEIGHTS: RANDOM.integers(0, 256, 5000, np.uint8).tobytes(),
-    # Model: field 1 the version; field 2 the description with a field of its own; field 502 the program.
+    # Fields of Model: 1 is the version, 2 the description with one field, and 502 the program.
     MODEL: b"\x08\x08"
     + protobuf.bytes_field(2, protobuf.bytes_field(1, b"an input"))
     + protobuf.bytes_field(502, b"a program"),
@@ -48,7 +48,7 @@ def good(tmp_path) -> Path:
 
 
 def with_model(path: Path, model: bytes) -> Path:
-    """Write a package with this model file and a right hash, as an attacker would make it."""
+    """Write a package with this model file and a correct hash, as an attacker would do."""
     files = {**FILES, MODEL: model}
     seal = TRAILER.entry("edgeshift/sha256", b"0" * HASH_LENGTH)[:-HASH_LENGTH]
     files[MODEL] = model + seal + sha256(join_files({**FILES, MODEL: model + seal})).encode()
@@ -57,8 +57,8 @@ def with_model(path: Path, model: bytes) -> Path:
     return path
 
 
-def described() -> bytes:
-    """Return the entry of a description of the model."""
+def description_entry() -> bytes:
+    """Return the metadata entry with the description of ``BODY``."""
     return TRAILER.entry(SPEC, description_of(BODY))
 
 
@@ -83,7 +83,7 @@ def test_a_package_without_a_file_of_weights_reads_back(tmp_path):
 
 
 def test_coremltools_reads_the_description_as_user_metadata(good):
-    """By the schema of coremltools, the entries are merged into the description that the model already has."""
+    """The schema of coremltools merges the entries into the ModelDescription that the model already has."""
     pytest.importorskip("coremltools", reason="coremltools is not installed")
     from edgeshift.runtimes.mil.package import coremltools
 
@@ -98,7 +98,7 @@ def test_coremltools_reads_the_description_as_user_metadata(good):
 
 
 def _parsable(path: Path) -> bytes:
-    """Return the model without the made-up program, which the schema of coremltools would refuse."""
+    """Return the model without its program, which is not a valid program for the schema of coremltools."""
     return b"\x08\x08" + (path / MODEL).read_bytes()[len(FILES[MODEL]) :]
 
 
@@ -187,7 +187,7 @@ def test_a_package_without_a_description_is_refused(tmp_path):
 
 
 def test_data_that_parsers_would_merge_into_the_model_is_refused(tmp_path):
-    """Every parser would merge this data into the model, and the hash of the model would not cover it."""
+    """A protobuf parser merges data after the description into the model, although the hash does not cover it."""
     for index, more in enumerate(
         (
             protobuf.bytes_field(502, b"another program"),
@@ -198,18 +198,18 @@ def test_data_that_parsers_would_merge_into_the_model_is_refused(tmp_path):
             ),
         )
     ):
-        path = with_model(tmp_path / f"{index}.mlpackage", FILES[MODEL] + described() + more)
+        path = with_model(tmp_path / f"{index}.mlpackage", FILES[MODEL] + description_entry() + more)
         assert "data follows its description" in refused(path)
-    twice = with_model(tmp_path / "twice.mlpackage", FILES[MODEL] + described() + described())
+    twice = with_model(tmp_path / "twice.mlpackage", FILES[MODEL] + description_entry() * 2)
     assert "two descriptions" in refused(twice)
     assert "it has a protobuf field with wire type 7" in refused(
-        with_model(tmp_path / "bad.mlpackage", b"\xff" * 9 + described())
+        with_model(tmp_path / "bad.mlpackage", b"\xff" * 9 + description_entry())
     )
 
 
 def test_another_model_with_the_same_description_is_refused(tmp_path):
     other = FILES[MODEL].replace(b"a program", b"b program")
-    assert "does not match its hash" in refused(with_model(tmp_path / "a.mlpackage", other + described()))
+    assert "does not match its hash" in refused(with_model(tmp_path / "a.mlpackage", other + description_entry()))
 
 
 def test_paths_without_a_package_are_refused(tmp_path):
@@ -227,25 +227,25 @@ def test_an_existing_package_is_replaced(good):
     assert [p.name for p in good.parent.iterdir()] == ["good.mlpackage"]
 
 
-@pytest.mark.parametrize("moment", ["write", "rename"])
-def test_a_failure_keeps_the_old_package(good, monkeypatch, moment):
+@pytest.mark.parametrize("stage", ["write", "rename"])
+def test_after_a_failure_the_old_package_is_unchanged(good, monkeypatch, stage):
     before = artifact_bytes(good)
-    if moment == "write":
+    if stage == "write":
 
-        def fails(path, data):
+        def fail_to_write(path, data):
             (path / "half").write_bytes(b"x")
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(mlpackage_file, "write", fails)
+        monkeypatch.setattr(mlpackage_file, "write", fail_to_write)
     else:
         rename = Path.rename
 
-        def breaks(self, target):
+        def fail_to_rename(self, target):
             if Path(target) == good and not self.name.endswith(".old"):
                 raise OSError(5, "Input/output error")
             return rename(self, target)
 
-        monkeypatch.setattr(Path, "rename", breaks)
+        monkeypatch.setattr(Path, "rename", fail_to_rename)
     with pytest.raises(ArtifactError, match="cannot be written"):
         write_artifact(good, BODY, stream_spec())
     monkeypatch.undo()

@@ -23,11 +23,11 @@ def varint(value: int) -> bytes:
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Return a protobuf field of bytes, written independently of edgeshift."""
+    """Return a protobuf field of bytes, encoded without edgeshift's own code."""
     return varint(number * 8 + 2) + varint(len(content)) + content
 
 
-def entry(key: str, value: bytes) -> bytes:
+def entry(key: str, value: bytes) -> bytes:  # a metadata property of ModelProto
     return field(14, field(1, key.encode()) + field(2, value))
 
 
@@ -47,7 +47,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def sealed(data: bytes) -> bytes:
-    """Return the bytes followed by a right hash, as an attacker would make them."""
+    """Append the correct hash, as an attacker would do."""
     data += entry(HASH_KEY, b"0" * HASH_LENGTH)[:-HASH_LENGTH]
     return data + sha256(data).encode()
 
@@ -79,7 +79,7 @@ def test_onnx_and_onnxruntime_read_the_description_as_metadata(tmp_path):
 
 
 def test_onnx_cannot_read_a_model_with_a_zip_archive_after_it(tmp_path, good):
-    """This is why ONNX artifacts have another envelope."""
+    """For this reason, ONNX artifacts have their description in metadata instead of a zip archive."""
     onnx = pytest.importorskip("onnx")
     path = tmp_path / "a.tflite"
     write_artifact(path, BODY, stream_spec())
@@ -89,7 +89,7 @@ def test_onnx_cannot_read_a_model_with_a_zip_archive_after_it(tmp_path, good):
         model.ParseFromString(path.read_bytes())
 
 
-# --- hostile files with a right hash --------------------------------------------------------------------------------
+# --- hostile files with a correct hash ------------------------------------------------------------------------------
 
 
 def test_the_helper_of_these_tests_makes_valid_files(tmp_path):
@@ -129,8 +129,8 @@ def test_hostile_files_are_refused(tmp_path, data, words):
 
 #: The two fields by which a tensor in onnx.proto refers to another file.
 OUTSIDE = {"external_data": field(13, field(1, b"location") + field(2, b"/etc/passwd")), "data_location": b"\x70\x01"}
-#: The positions of tensors in a model.
-PLACES = {
+#: {part of a model that can contain a tensor: function that makes it}.
+TENSOR_POSITIONS = {
     "initializer": lambda tensor: field(7, field(5, tensor)),
     "sparse": lambda tensor: field(7, field(15, field(1, tensor))),
     "constant": lambda tensor: field(7, field(1, field(5, field(5, tensor)))),
@@ -141,14 +141,14 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("place", TENSOR_POSITIONS.values(), ids=TENSOR_POSITIONS)
 @pytest.mark.parametrize("outside", OUTSIDE.values(), ids=OUTSIDE)
 def test_weights_in_another_file_are_refused(tmp_path, place, outside):
-    """A runtime would open any file that the model names."""
-    for tensor, fine in ((field(9, b"four"), True), (b"\x70\x00" + field(9, b"four"), True), (outside, False)):
+    """A runtime opens every file that a model names, so a hostile model could read other files of the device."""
+    for tensor, inside in ((field(9, b"four"), True), (b"\x70\x00" + field(9, b"four"), True), (outside, False)):
         body = BODY + place(tensor)
         data = sealed(body + entry(SPEC, description_of(body)))
-        if fine:
+        if inside:
             assert is_read(tmp_path / "a.onnx", data)
         else:
             assert "its weights are in another file" in refused(tmp_path / "a.onnx", data)
@@ -173,8 +173,8 @@ def test_a_field_with_a_huge_stated_size_allocates_nothing(tmp_path):
         assert "ends after its message" in refused(tmp_path / "a.onnx", sealed(claim + BODY))
 
 
-def test_random_bytes_in_the_metadata_with_a_right_hash_are_read_or_refused(tmp_path, good):
-    """An attacker who corrects the hash may change what has no effect, but cannot cause another error."""
+def test_random_bytes_in_the_metadata_with_a_correct_hash_are_read_or_refused(tmp_path, good):
+    """If an attacker corrects the hash, the change has no effect or the file is refused, but there is no crash."""
     random = np.random.default_rng(3)
     end = len(good) - len(entry(HASH_KEY, b"0" * HASH_LENGTH))
     outcomes = {True: 0, False: 0}

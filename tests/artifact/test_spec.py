@@ -1,4 +1,4 @@
-"""The description of an artifact: it survives encoding, and invalid or hostile data is refused in one line."""
+"""The description of an artifact: encoding and decoding keep it, and invalid or hostile data is refused in one line."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from edgeshift.artifact.spec import (
 )
 from edgeshift.errors import SpecError
 
+#: The file name in error messages.
 WHERE = "odd.tflite"
 SHA = "0123456789abcdef" * 4
 
@@ -118,8 +119,8 @@ def test_an_encoded_description_decodes_to_the_same(spec):
     assert encode(decode(encode(spec), WHERE)) == encode(spec)
 
 
-def test_every_field_of_the_full_spec_differs_from_its_default():
-    """Otherwise the test above would not find a field that is lost."""
+def test_every_field_of_the_full_description_differs_from_its_default():
+    """If a field had its default value, the test above would not notice that encoding loses it."""
     for field in msgspec.structs.fields(StreamSpec):
         if field.default is not msgspec.NODEFAULT and field.name != "version":
             assert getattr(full(), field.name) != field.default, field.name
@@ -178,7 +179,7 @@ def test_deep_nesting_is_refused_in_one_line(data):
     assert time.perf_counter() - started < 5
 
 
-def test_the_message_names_deep_nesting():
+def test_the_message_states_that_the_nesting_is_too_deep():
     assert "nested too deeply" in refused(NESTED["unknown field"])
 
 
@@ -431,8 +432,8 @@ def test_a_missing_field_is_refused_and_named(field):
     assert f"`{field}`" in refused(json.dumps(whole).encode())
 
 
-def _boundary(values: int) -> bytes:
-    """Return a description whose tensors hold this many values together."""
+def _with_values(values: int) -> bytes:
+    """Return a description in which all tensors together have this many values."""
     spec = stream_spec()
     left = values - spec.input.values - spec.output.values
     sides = [1 << 20] * (left >> 20)
@@ -442,13 +443,13 @@ def _boundary(values: int) -> bytes:
 
 def test_the_limit_of_values_is_exact_and_nothing_is_allocated():
     with allocates_less_than(10):
-        assert len(decode(_boundary(MAX_VALUES), WHERE).states) > 100
-        assert f"{MAX_VALUES + 1:,} values" in refused(_boundary(MAX_VALUES + 1))
+        assert len(decode(_with_values(MAX_VALUES), WHERE).states) > 100
+        assert f"{MAX_VALUES + 1:,} values" in refused(_with_values(MAX_VALUES + 1))
         refused(changed("states.0.shape", [1, 1 << 20, 1 << 20]))
 
 
 def test_int8_start_values_must_be_in_range():
-    # scale 0.5, zero point -7: -128 to 127 stored is -60.5 to 67.
+    # With scale 0.5 and zero point -7, the stored values -128 to 127 are the real values -60.5 to 67.
     for start in (-60.5, 0.0, 64.0):
         assert read(json.loads(changed("states.0.start", start))).states[0].start == start
     for start in (-60.8, 67.3):
@@ -462,7 +463,7 @@ def test_labels_in_any_script_are_accepted():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_damage_is_refused_or_without_effect(seed):
-    """No damage causes another error than SpecError."""
+    """Damage never causes an error other than SpecError."""
     whole = encode(full())
     random = np.random.default_rng(seed)
     outcomes = {True: 0, False: 0}

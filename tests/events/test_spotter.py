@@ -27,14 +27,14 @@ def rule(window=2, threshold=0.6, hold_off=1.0, none=None) -> RuleSpec:
 
 
 def sure(text: str, share: float = 0.9) -> np.ndarray:
-    """Return logits of frames that give ``share`` to one label each: "a", "b", or "." for none."""
+    """Return logits that give each frame's label the probability ``share``. Labels are "a", "b", and "." for none."""
     rows = np.full((len(text), 3), (1 - share) / 2)
     rows[np.arange(len(text)), [{"a": 0, "b": 1, ".": 2}[c] for c in text]] = share
     return np.log(rows).astype(np.float32)
 
 
 def announced(text: str, spotter: Spotter, begin: float = 0.0) -> list[tuple[str, float]]:
-    """Return (label, frame) of each detection."""
+    """Feed ``sure(text)`` to a spotter. Return (label, index of the frame) of each detection."""
     detections = [spotter.feed(row, begin + index * SPACING) for index, row in enumerate(sure(text))]
     return [(found.label, round((found.timestamp - begin) / SPACING)) for found in detections if found is not None]
 
@@ -62,7 +62,7 @@ def test_the_score_is_the_mean_probability():
     assert one.score == pytest.approx(0.9, abs=1e-6)
 
 
-def test_no_gesture_is_never_announced_and_must_not_be_more_likely():
+def test_none_is_never_announced_nor_a_label_that_is_less_likely_than_none():
     assert announced("......", Spotter(rule(), NAMES)) == []
     # "a" reaches the threshold with 0.45, but "none" is more likely.
     spotter = Spotter(rule(window=1, threshold=0.3), NAMES)
@@ -70,7 +70,7 @@ def test_no_gesture_is_never_announced_and_must_not_be_more_likely():
     assert spotter.feed(np.log(np.array([0.5, 0.05, 0.45])), 0.25) is not None
 
 
-def test_the_rule_decides_which_label_means_no_gesture():
+def test_the_rule_states_which_label_means_no_gesture():
     assert announced("bb..", Spotter(rule(none="b"), NAMES)) == [("none", 3)]
     assert Spotter(rule(), ("a", "b", "c")).feed(sure(".")[0], 0.0) is None
     assert announced("...", Spotter(rule(window=1), ("a", "b", "c"))) == [("c", 0)]
@@ -82,7 +82,7 @@ def test_a_held_label_is_announced_once():
     assert announced("a" * 40, Spotter(rule(hold_off=0.5), NAMES)) == [("a", 1)]
 
 
-def test_a_label_that_has_fallen_below_the_threshold_is_announced_again():
+def test_a_label_is_announced_again_after_it_was_below_the_threshold():
     assert announced("aa......aa", Spotter(rule(hold_off=0.5), NAMES)) == [("a", 1), ("a", 9)]
 
 
@@ -93,16 +93,16 @@ def test_the_hold_off_applies_to_every_label():
     assert announced("aabbbbbb", Spotter(rule(hold_off=0.0), NAMES)) == [("a", 1), ("b", 3)]
 
 
-def test_another_label_waits_until_the_announced_one_has_fallen():
+def test_another_label_is_announced_only_when_the_announced_one_is_below_the_threshold():
     spotter = Spotter(rule(window=1, threshold=0.4, hold_off=0.0), NAMES)
     rows = np.log(np.array([[0.5, 0.45, 0.05], [0.45, 0.5, 0.05], [0.3, 0.65, 0.05]]))
     labels = [one and one.label for one in (spotter.feed(row, i * 1.0) for i, row in enumerate(rows))]
     assert labels == ["a", None, "b"]
 
 
-def test_with_a_memory_the_whole_gesture_decides_not_its_last_frame():
+def test_with_a_memory_the_label_depends_on_the_whole_gesture_and_not_only_on_its_last_frame():
     with_memory = msgspec.structs.replace(rule(window=1), memory=8)
-    # Most of the gesture indicates "a" while it is not complete. Its last frame, when it is complete, indicates "b".
+    # The first five frames indicate "a", but also "none", as the gesture is not complete. The last one indicates "b".
     stroke = np.array([[4.0, 0.0, 9.0]] * 5 + [[0.0, 3.0, -3.0]])
     spotter = Spotter(with_memory, NAMES)
     found = [one for index, row in enumerate(stroke) if (one := spotter.feed(row, index * SPACING))]
@@ -122,13 +122,13 @@ def test_the_memory_starts_at_the_last_detection():
     assert spotter.feed(np.array([0.0, 1.0, -5.0]), 0.0) == Detection("b", pytest.approx(0.73, abs=0.01), 0.0)
 
 
-def test_with_a_memory_the_score_is_complete_times_which():
-    """Gestures together are complete with 0.75, but the score also contains which of them it was."""
+def test_with_a_memory_the_score_is_the_product_of_two_probabilities():
+    """The probabilities are that of any gesture, from the window, and that of the label, from the memory."""
     row = np.log(np.array([0.4, 0.35, 0.25]))
     with_memory = msgspec.structs.replace(rule(window=1, threshold=0.6), memory=8)
-    assert Spotter(with_memory, NAMES).feed(row, 0.0) is None  # complete with 0.75, "a" with 0.4 / 0.75 of that
+    assert Spotter(with_memory, NAMES).feed(row, 0.0) is None  # 0.75 for any gesture, times 0.4 / 0.75 for "a"
     spotter = Spotter(with_memory, NAMES)
-    assert spotter.feed(np.array([6.0, 0.0, 9.0]), 0.0) is None  # not complete, and certainly "a"
+    assert spotter.feed(np.array([6.0, 0.0, 9.0]), 0.0) is None  # any gesture is unlikely, but "a" is certain
     one = spotter.feed(row, SPACING)
     which = probabilities(np.array([6 + np.log(0.4), np.log(0.35)]) / 2)[0]
     assert one is not None and one.label == "a" and one.score == pytest.approx(0.75 * which)
@@ -189,7 +189,7 @@ def test_large_logits_do_not_overflow():
 
 
 def test_feeding_takes_less_than_half_a_millisecond():
-    """A step takes about a millisecond; the spotter takes about a hundredth of that, and must stay below half."""
+    """A step takes about a millisecond. The spotter takes about a hundredth of this time, and must not take half."""
     spotter, row = Spotter(rule(window=16), NAMES), sure("a")[0]
     times = []
     for index in range(300):
@@ -233,7 +233,7 @@ def test_a_recording_gives_the_same_detections_as_a_spotter(seed):
     assert max(counts) >= 3
 
 
-def test_window_means_start_with_less_than_a_window():
+def test_window_means_count_frames_before_the_first_as_zero():
     rows = sure("ab.")
     single = probabilities(rows)
     assert np.allclose(window_means(rows, 2), [single[0] / 2, single[:2].mean(0), single[1:].mean(0)])
@@ -302,7 +302,10 @@ def test_precision_recall_f1_and_delays():
 
 
 def streams(count: int, flicker: float) -> list:
-    """Return recordings whose logits are right for a second after each event, and flicker for single frames between."""
+    """Return recordings with right logits for about a second after each event, and wrong single frames elsewhere.
+
+    ``flicker`` is the probability of a wrong frame.
+    """
     random = np.random.default_rng(1)
     made = []
     for _ in range(count):
@@ -343,7 +346,7 @@ def test_flickering_logits_need_a_window():
     assert score_of(chosen, made).f1 > 0.9
 
 
-def test_a_chosen_rule_survives_json():
+def test_json_keeps_a_chosen_rule():
     chosen = choose_rule(streams(1, 0.1), SPACING, NAMES)
     again = msgspec.json.decode(msgspec.json.encode(chosen), type=RuleSpec)
     assert again == chosen
@@ -367,8 +370,8 @@ def test_invalid_recordings_are_refused_in_one_line(made, spacing):
     assert "\n" not in str(caught.value)
 
 
-def test_leading_is_the_mean_over_the_frames_so_far():
-    """The window fills from the first frame on, and then slides."""
+def test_leading_returns_the_label_with_the_largest_mean_and_that_mean():
+    """Before the window is full, the mean is over the frames so far."""
     spotter = Spotter(rule(window=3, threshold=0.9), NAMES)
     assert spotter.leading() == (0, 0.0)
     shown = [np.array(row, np.float64) for row in ([0, 4, 0], [0, 0, 3], [5, 0, 0], [5, 0, 0], [5, 0, 0])]

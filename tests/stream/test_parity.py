@@ -1,4 +1,4 @@
-"""Parity, tested with small networks that are each broken in one way."""
+"""Parity, tested with a small network and variants of it that each have one fault."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RANGE = float(np.ptp(WANT))
 
 
 class NeverReset(LeakyExecutor):
-    """Accepts only the first states that are set."""
+    """Ignores all states that are set after the first ones, so that a reset has no effect."""
 
     def set_states(self, states):
         if not hasattr(self, "given"):
@@ -47,7 +47,7 @@ class Counting(LeakyExecutor):
 
 
 def altered(change):
-    """Return an executor class whose logits are ``change(t, logits)``. Its states are right."""
+    """Return an executor class with right states and the logits ``change(t, logits)``. t: frames since the reset."""
 
     class Altered(Counting):
         def logits(self, level, colour):
@@ -73,7 +73,7 @@ def test_an_identical_network_passes():
 def test_an_int8_network_passes_the_int8_limits_only():
     found = parity(spec=stream_spec(**INT8))
     assert failures(found, "int8") == []
-    assert failures(found, "fp32"), "it would not pass as float"
+    assert failures(found, "fp32"), "the int8 network does not pass the limits for float"
     assert 0.5 < found.steps < 8 and found.max_error == pytest.approx(found.steps / 8 / found.logit_range)
     assert 0 < found.state_error < 0.1
 
@@ -84,7 +84,7 @@ def test_a_lost_state_agrees_on_the_first_frame_but_fails(precision):
     first = [model(spec, executor).stream().step(SHOWN[0]).logits for executor in (LeakyExecutor, ForgetfulExecutor)]
     assert np.array_equal(*first)
     found = parity(ForgetfulExecutor, spec)
-    assert found.repeatable, "it repeats itself, so only the comparison over frames finds the error"
+    assert found.repeatable, "a repeated run gives the same logits, so only the comparison over frames finds the error"
     problems = failures(found, precision)
     assert any("logits differ" in p or "cosine" in p for p in problems)
     assert any("a state differs" in p for p in problems)
@@ -144,7 +144,7 @@ def test_drift_is_the_error_of_the_last_eight_frames_over_the_first_eight():
         return logits
 
     found = parity(altered(change))
-    # Errors 1 to 8, and 33 to 40.
+    # The errors are 1 to 8 and 33 to 40, times 0.01.
     assert found.drift == pytest.approx(np.mean(range(33, 41)) / np.mean(range(1, 9)), rel=1e-3)
     assert found.max_error * found.logit_range == pytest.approx(0.4, rel=1e-3)
     assert parity(altered(lambda t, logits: logits + 0.5 / (t + 1))).drift < 1
@@ -207,7 +207,7 @@ def test_steps_count_quantization_steps_of_the_candidate(steps):
 
     found = compare(model(spec, Off), model(spec), SHOWN)
     assert found.steps == pytest.approx(steps)
-    assert compare(model(), model(spec), SHOWN).steps is None, "steps are those of the candidate, which is float here"
+    assert compare(model(), model(spec), SHOWN).steps is None, "the candidate is float and has no steps"
 
 
 def test_the_state_error_is_in_standard_deviations():
@@ -237,8 +237,8 @@ def test_a_state_that_the_artifact_does_not_carry_is_named():
     assert parity().lost_states == ()
 
 
-def test_each_side_carries_its_own_state():
-    """The reference does not get the candidate's states, and is not reset with it."""
+def test_candidate_and_reference_have_their_own_states():
+    """The reference does not receive the candidate's states, and is not reset when the candidate is."""
     made: list[LeakyExecutor] = []
     compare(model(), model(made=made), SHOWN)
     (reference,) = made
@@ -259,8 +259,8 @@ def test_thirty_two_frames_are_enough_and_advance_is_called_for_each():
 
 
 def test_constant_logits_do_not_divide_by_zero():
-    quiet = altered(lambda t, logits: 0 * logits)
-    found = compare(model(executor=quiet), model(executor=quiet), SHOWN)
+    constant = altered(lambda t, logits: 0 * logits)
+    found = compare(model(executor=constant), model(executor=constant), SHOWN)
     assert found.logit_range == 1 and found.max_error == 0 and np.isfinite(found.cosine)
 
 
@@ -287,7 +287,7 @@ GOOD = ParitySpec(
 LIMITS = [
     (field, precision, limits[precision])
     for field, limits in (("max_error", MAX_ERROR), ("state_error", MAX_STATE_ERROR))
-    for precision in limits  # there is no max_error for int8: its logits are checked by their cosine
+    for precision in limits  # max_error has no limit for int8, because int8 logits are checked by their cosine
 ]
 LIMITS += [
     (field, precision, bound)
@@ -298,7 +298,7 @@ LIMITS += [
 
 @pytest.mark.parametrize("value", ["just wrong", "nan"])
 @pytest.mark.parametrize(("field", "precision", "bound"), LIMITS)
-def test_each_limit_is_checked_also_for_nan(field, precision, bound, value):
+def test_a_value_beyond_its_limit_or_nan_fails(field, precision, bound, value):
     assert failures(msgspec.structs.replace(GOOD, **{field: bound}), precision) == []
     wrong = float("nan") if value == "nan" else bound * (1.001 if field.endswith("error") else 0.999)
     problems = failures(msgspec.structs.replace(GOOD, **{field: wrong}), precision)

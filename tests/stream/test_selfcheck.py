@@ -1,4 +1,4 @@
-"""The self-check that a device runs: its test frames, its expected logits, and what fails it."""
+"""The self-check that a device runs: its test frames, its expected logits, and the faults that it finds."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_the_network_that_made_the_check_passes_it():
     assert found.tolerance == checked().check.tolerance
 
 
-def test_the_check_survives_encoding_and_decoding():
+def test_encoding_and_decoding_keep_the_check():
     spec = decode(encode(checked()), "here")
     assert spec.check == checked().check
     assert self_check(model(spec)).error == 0
@@ -103,18 +103,18 @@ def test_streams_before_the_check_have_no_effect():
 
 
 class OffsetLogits(LeakyExecutor):
-    by = 0.0
+    offset = 0.0
 
     def logits(self, level, colour):
-        return super().logits(level, colour) + self.by
+        return super().logits(level, colour) + self.offset
 
 
 @pytest.mark.parametrize("share", [0.5, 0.99, 1.01, 100.0])
-def test_different_rounding_passes_within_the_tolerance(share):
+def test_errors_within_the_tolerance_pass_and_larger_errors_fail(share):
     spec = checked()
 
     class Rounding(OffsetLogits):
-        by = share * spec.check.tolerance
+        offset = share * spec.check.tolerance
 
     found = self_check(model(spec, Rounding))
     assert found.ok == (share < 1)
@@ -153,10 +153,10 @@ def test_nan_logits_fail():
         assert not self_check(model(checked(), Broken)).ok
 
 
-def test_as_many_frames_run_as_are_recorded():
+def test_as_many_frames_are_run_as_the_check_has_logits_for():
     full = checked()
     short = CheckSpec(seed=full.check.seed, logits=full.check.logits[:2], tolerance=1)
-    # The frames of a check of two are not the first two of a check of eight.
+    # check_frames makes other frames for a count of 2 than the first 2 of 8, so the result itself is not asserted.
     found = self_check(model(msgspec.structs.replace(full, check=short)))
     assert found.frames == 2
 

@@ -154,7 +154,7 @@ def test_an_int8_input_holds_the_pixel_values_minus_128():
 @FLOAT_AND_INT8
 @pytest.mark.parametrize("fit", ["squash", "crop"])
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
-def test_frames_of_any_size_are_fitted_as_the_spec_says(spec, fit, order):
+def test_frames_of_any_size_are_fitted_as_the_description_states(spec, fit, order):
     spec = msgspec.structs.replace(spec, frame=FrameSpec(SIZE, SIZE, fit, order=order))
     frame = frames(1, height=50, width=91)[0]
     want = fit_frame(frame, spec.frame).astype(int) - (128 if spec.input.dtype == "int8" else 0)
@@ -172,12 +172,12 @@ UINT8 = {"input": tensor("frame", 1, SIZE, SIZE, 3, dtype="uint8")}
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
 def test_a_frame_that_is_fitted_ahead_gives_the_same_prediction(spec, order):
     spec = msgspec.structs.replace(spec, frame=FrameSpec(SIZE, SIZE, "crop", order=order))
-    one, other = model(spec).stream(), model(spec).stream()
+    fitting, other = model(spec).stream(), model(spec).stream()
     shown = frames(6, height=50, width=91)
-    ahead = [one.fit(frame) for frame in shown]  # all of them before the first step
+    ahead = [fitting.fit(frame) for frame in shown]  # all frames are fitted before the first step
     for frame, fitted in zip(shown, ahead, strict=True):
         before = fitted.pixels.copy()
-        answer, want = one.step_fitted(fitted), other.step(frame)
+        answer, want = fitting.step_fitted(fitted), other.step(frame)
         assert np.array_equal(answer.logits, want.logits) and np.array_equal(fitted.pixels, before)
         assert answer.timings.pre > fitted.seconds > 0
 
@@ -313,7 +313,7 @@ def test_a_stream_without_states():
 
 
 def step_at(spacing: float | None, stamps: list[float | None]) -> tuple[list[bool], list[Prediction], int]:
-    """Step a stream at these times. Return which predictions are fresh, all predictions, and how many frames ran."""
+    """Step a stream at these times. Return the flags ``fresh``, the predictions, and the number of frames that ran."""
     made: list[LeakyExecutor] = []
     stream = model(stream_spec(frame_spacing=spacing), made=made).stream()
     given = [stream.step(frame, stamp) for frame, stamp in zip(frames(len(stamps)), stamps, strict=True)]
@@ -360,9 +360,8 @@ def test_a_reset_restarts_the_frame_spacing():
     stream.reset()
     again = stream.step(shown[0], 5.2)
     assert again.fresh and np.array_equal(again.logits, first.logits)
-    assert [stream.step(shown[1], stamp).fresh for stamp in (5.4, 5.6)] == [False, True], (
-        "it counts from the new first frame"
-    )
+    # The frame spacing counts from the first frame after the reset, at 5.2.
+    assert [stream.step(shown[1], stamp).fresh for stamp in (5.4, 5.6)] == [False, True]
 
 
 def test_a_reset_forgets_the_last_prediction():
@@ -392,18 +391,18 @@ def test_the_frame_after_an_invalid_first_frame_is_run():
 
 
 @pytest.mark.parametrize("frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), None])
-def test_an_invalid_frame_does_not_make_the_next_one_early(frame):
+def test_after_an_invalid_frame_the_next_frame_is_due(frame):
     stream = model(stream_spec(frame_spacing=0.4)).stream()
     shown = frames(4)
     stream.step(shown[0], 0.0)
     with pytest.raises(VideoError):
         stream.step(frame, 0.4)
     assert stream.step(shown[1], 0.5).fresh
-    # The frame spacing still counts from the first frame.
+    # The frame spacing still counts from the first frame, so the next frame is due at 0.8.
     assert [stream.step(shown[2], stamp).fresh for stamp in (0.7, 0.8)] == [False, True]
 
 
-def test_a_runtime_error_does_not_make_the_next_frame_early():
+def test_after_a_runtime_error_the_next_frame_is_due():
     class Failing(LeakyExecutor):
         def run(self, frame):
             if frame.max() == 255:
@@ -428,7 +427,7 @@ def test_the_first_frame_after_a_restored_state_is_run():
     stream.state = saved
     answer = stream.step(shown[1], 5.2)
     assert answer.fresh and np.allclose(answer.logits, expected_outputs(shown[:2])[0][1], atol=1e-4)
-    assert [stream.step(shown[2], stamp).fresh for stamp in (5.5, 5.6)] == [False, True], "it counts from that frame"
+    assert [stream.step(shown[2], stamp).fresh for stamp in (5.5, 5.6)] == [False, True], "the spacing counts from 5.2"
 
 
 def test_a_refused_state_does_not_change_the_frame_spacing():

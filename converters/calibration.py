@@ -1,7 +1,7 @@
 """Calibration samples for int8: frames together with the states that the float step has when it gets them.
 
-Single frames would calibrate the zero state only. Here the float step runs over each clip, and samples are taken at the
-first frame (zero states) and at random later ones. MoViNet's stream models are calibrated in the same way.
+Calibration on single frames would see no states but zeros. Here the float step runs over each clip, and samples are
+taken at the first frame (zero states) and at random later ones. MoViNet's stream models are calibrated in the same way.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def read_clips(
 
 
 def held_out(folder: Path, spec: FrameSpec, videos: int = 4, *, spacing: float | None = None) -> list[Frame] | None:
-    """Read frames for the parity check that ``read_clips`` does not use, from the first videos that are long enough.
+    """Read frames that ``read_clips`` does not use, for the parity check, from the first videos with enough frames.
 
     Args:
         folder: the folder of the calibration videos.
@@ -61,14 +61,14 @@ def held_out(folder: Path, spec: FrameSpec, videos: int = 4, *, spacing: float |
         spacing: the frame spacing given to ``read_clips``.
 
     Returns:
-        The frames; None: too few videos have enough other frames.
+        The frames; None: too few videos have ``FRAMES`` frames that ``read_clips`` does not use.
     """
     frames: list[Frame] = []
     for video in find_videos(folder):
-        twice = uniform(video, 2 * FRAMES)
+        candidates = uniform(video, 2 * FRAMES)
         read = uniform(video, FRAMES) if spacing is None else islice(paced(video, spacing), PACED_FRAMES)
         taken = {timed.timestamp for timed in read}
-        others = [timed for timed in twice if timed.timestamp not in taken]
+        others = [timed for timed in candidates if timed.timestamp not in taken]
         if len({timed.timestamp for timed in others}) >= FRAMES:
             frames += [fit_frame(timed.frame, spec) for timed in others[:FRAMES]]
         if len(frames) == videos * FRAMES:
@@ -100,7 +100,7 @@ def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]]) -> Iterator[dict[st
 
     Args:
         step: the step, in evaluation mode.
-        clips: uint8 [T, H, W, 3] each. The clip's pixels seed the choice of later frames.
+        clips: uint8 [T, H, W, 3] each. The sum of a clip's pixels is the seed for the choice of its later frames.
 
     Yields:
         ``PER_CLIP`` samples per clip: {"frame": float32 [1, H, W, 3] valued 0 to 255, state name: float32}, channels

@@ -1,4 +1,4 @@
-"""Wrappers of the step with frames and states channels last. Converters export these; most runtimes compute so."""
+"""Wrappers with which a step takes and returns tensors channels last, the order in which most runtimes compute."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ChannelsLast(nn.Module):
 
     Args:
         step: the step.
-        states: the states are channels last. False: only the frame is.
+        states: whether the states are channels last, too. False: they are channels first, [1, C, H, W].
     """
 
     def __init__(self, step: Step, *, states: bool = True) -> None:
@@ -33,7 +33,7 @@ class ChannelsLast(nn.Module):
 
 
 class NamedChannelsLast(ChannelsLast):
-    """The same with states as keyword arguments, for a converter that makes a signature of the names."""
+    """``ChannelsLast`` with states as keyword arguments, for a converter that names the graph's inputs after them."""
 
     def forward(self, frame: Tensor, **states: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """Return {"logits": logits, name of a state: its next state}."""
@@ -41,7 +41,7 @@ class NamedChannelsLast(ChannelsLast):
 
 
 class ChannelsLastMemory(ChannelsLast):
-    """The step as a function of tensors [1, C, H, W], channels last in memory, for a converter that reads strides."""
+    """The step as a function of tensors [1, C, H, W] stored channels last, for a converter that reads strides."""
 
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Return the logits, then the next states."""
@@ -51,13 +51,13 @@ class ChannelsLastMemory(ChannelsLast):
 
 def memory_example(job: Job) -> dict[str, Tensor]:
     """Return the inputs of ``example`` in the form that ``ChannelsLastMemory`` takes."""
-    return {name: in_memory(tensor) for name, tensor in example(job).items()}
+    return {name: channels_first_view(tensor) for name, tensor in example(job).items()}
 
 
-def in_memory(tensor: Tensor) -> Tensor:
-    """Return a tensor [1, H, W, C] as [1, C, H, W] over the same memory."""
+def channels_first_view(tensor: Tensor) -> Tensor:
+    """Return a view [1, C, H, W] of a tensor [1, H, W, C]. Tensors of other ranks are returned as they are."""
     if tensor.ndim == 4 and tensor.shape[1:3] == (1, 1):
-        return tensor.reshape(1, -1, 1, 1)  # a single pixel has both orders; ordinary strides keep exporters simple
+        return tensor.reshape(1, -1, 1, 1)  # the order does not matter; exporters handle contiguous strides best
     return _to_channels_first(tensor)
 
 

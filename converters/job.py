@@ -18,17 +18,17 @@ from edgeshift.targets import Precision, StateForm, Target
 
 @dataclass(frozen=True)
 class Job:
-    """One conversion, as the module of a target gets it.
+    """What to convert, and how: the input of a target's ``lower`` function.
 
     Attributes:
         target: the record of the target.
         source: the original network, with names and labels.
         step: the deployed step function to lower.
-        precision: a precision that the target has.
+        precision: a precision that the target supports.
         samples: calibration samples (``edgeshift.converters.calibration.roll``); empty unless the precision is int8.
         float_boundary: frames, states and logits stay float32 in an int8 graph.
         stages: measures and shows progress.
-        state: where the states are between two steps; a form that the target has.
+        state: where the states are kept between two steps; a form that the target supports.
         backend: the back end of the target; None: the target has only one.
         shared: {name: graph of this step}. A target stores graphs here that other conversions of the step can use.
     """
@@ -57,7 +57,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Lowered:
-    """A lowered graph, as the module of a target returns it.
+    """A finished graph, its tensors and its tools: the result of a target's ``lower`` function.
 
     Attributes:
         body: the graph as bytes.
@@ -93,7 +93,7 @@ def make_lowered(
         body: the graph as bytes.
         boundary: {name: input or output of the finished graph}.
         graph: the operators that the runtime will execute.
-        more_packages: packages that made the graph, besides those of every conversion to the target.
+        more_packages: packages to record in ``tools``, besides the target's ``converter_packages``.
         unproven: why no runtime on this machine can run the graph.
     """
     packages = (*job.target.converter_packages, *more_packages)

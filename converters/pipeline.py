@@ -31,7 +31,7 @@ from edgeshift.stream.selfcheck import make_check
 from edgeshift.targets import Precision, StateForm, Target, find_target, require_converter, runtimes_of
 from edgeshift.video.fit import FrameSpec
 
-#: Seed of the drawn frames of the parity check. Calibration draws other clips: its own frames would prove too little.
+#: Seed of the clips drawn for the parity check. They are not those of calibration, which would prove too little.
 PARITY_SEED = 1001
 
 
@@ -44,9 +44,9 @@ class Options:
         calibration: calibration clips for int8; None: edgeshift draws clips.
         parity: frames for the parity check, uint8 [H, W, 3] RGB; None: edgeshift draws frames.
         float_boundary: an int8 graph takes and returns float tensors (browsers refuse int8 inputs).
-        fresh_states: no operator of the graph reads a next state (some GPU delegates corrupt outputs that are read).
-        state: where the states are between two steps; a form that the target has.
-        backend: a back end of the target; None: its first one.
+        fresh_states: no operator reads the tensor of a next state (some GPU delegates corrupt outputs that are read).
+        state: where the states are kept between two steps; a form that the target supports.
+        backend: a back end of the target; None: the first back end of the target.
     """
 
     precision: Precision = "int8"
@@ -84,7 +84,7 @@ class Converted:
         spec: its description.
         size: its size in bytes.
         seconds: {stage of the conversion: seconds}.
-        unproven: why it was not compared with the original on this machine; None: it was, and passed.
+        unproven: why it was not compared with the original on this machine; None: it was compared and passed.
     """
 
     path: Path
@@ -95,7 +95,7 @@ class Converted:
 
 
 def require_choices(target: Target, options: Options) -> None:
-    """Raise a ConversionError for a precision, state form or back end that the target does not have."""
+    """Raise a ConversionError for a precision, state form or back end that the target does not support."""
     name, backend = target.name, target.backend(options.backend)
     if backend is not None:
         if backend not in target.backends:
@@ -204,7 +204,7 @@ def convert(
     artifact = Artifact(out, spec, lowered.body)
     if lowered.unproven is None:
         spec = _check(artifact, source, options, stages, record)
-    else:  # the self-check compares a device that can run the artifact with the original
+    else:  # the self-check has the original's logits, for a device that can run the artifact
         spec = msgspec.structs.replace(spec, check=make_check(reference(source), options.precision))
     with stages.stage("write"):
         spec = write_artifact(out, lowered.body, spec)
@@ -233,6 +233,6 @@ def _check(artifact: Artifact, source: Checkpoint, options: Options, stages: Sta
 
 
 def parity_frames(frame: FrameSpec) -> list[npt.NDArray[np.uint8]]:
-    """Return drawn frames for the parity check that calibration does not use: four gestures, one after the other."""
+    """Return the frames of four drawn clips for the parity check. Calibration does not use these clips."""
     clips = drawn_clips(frame, MIN_FRAMES // FRAMES, PARITY_SEED).frames
     return [picture for clip in clips for picture in clip]

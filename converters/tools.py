@@ -1,4 +1,4 @@
-"""Calls of other people's converters: without their output, and with one kind of error."""
+"""Calls of third-party converters. Their output is suppressed, and their exceptions become ConversionErrors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeshift.errors import ConversionError, EdgeshiftError, one_line
 
 @contextmanager
 def run_tool(failure: str) -> Iterator[None]:
-    """Run a tool in the block, without its output and its warnings about its own internals.
+    """Run the block, which calls a third-party tool, and suppress the tool's output and warnings.
 
     Args:
         failure: start of the error message, such as "torch.onnx cannot export tsm_mobilenet_v2".

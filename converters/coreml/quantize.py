@@ -4,9 +4,9 @@
                                               +-- slice --+
     state ----------------------------------------------- concat -- quantize -- dequantize -- conv
 
-Core ML computes an operator in int8 if a pair stands right before and right behind it. Operators that only move values
-(slices, concatenations) need no pair: ranges are tied, so their values are on the grid already, and so are the next
-states. coremltools quantizes the weights afterwards.
+Core ML computes an operator in int8 if there is a pair directly before and directly after it. Operators that only move
+values (slices, concatenations) need no pair: ranges are tied, so their results, the next states among them, are on the
+grid already. coremltools quantizes the weights afterwards.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edgeshift.converters.quantization.ranges import groups
 from edgeshift.models.network import SEEN, Step
 from edgeshift.stream import Array
 
-#: Operators that compute.
+#: Operators that compute, and so need pairs.
 COMPUTES = (*WEIGHTED, ATEN.mean.dim)
 #: Operators of two tensors, which compute unless a flag selects one of the two (``quantization.ranges``).
 PAIRWISE = (ATEN.add.Tensor, ATEN.mul.Tensor, ATEN.sub.Tensor)
@@ -51,7 +51,7 @@ def quantize(step: Step, samples: Sequence[Mapping[str, Array]]) -> tuple[fx.Gra
         samples: calibration samples (``edgeshift.converters.calibration.roll``).
 
     Raises:
-        ConversionError: the two ends of a state would have different grids.
+        ConversionError: the input and the output of a state would have different grids.
     """
     module = capture(step)
     graph = read_graph(module, step.state_names)

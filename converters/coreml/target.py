@@ -2,8 +2,8 @@
 
 Tensors are channels first, the order of Core ML, so that the program has no transpose. The frame is an image, and
 normalisation is inside. There are two state forms: ``io`` (iOS 17: inputs and outputs) and ``native`` (iOS 18: Core
-ML's own states, which are float16). int8 is made in the torch graph (``quantize``); coremltools packs the weights with
-one scale per output channel.
+ML's own states, which are float16). int8 is made in the torch graph (``quantize``); coremltools then stores the
+weights as int8 with one scale per output channel.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class StatesOutside(nn.Module):
         self.core = core
 
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """Channels first."""
+        """Run one frame. All tensors are channels first."""
         logits, *following = self.core(frame, *states)
         return (torch.softmax(logits, 1), logits, *following)
 
@@ -64,8 +64,8 @@ class StatesOutside(nn.Module):
 class StatesInside(nn.Module):
     """The step as a function (frame) -> (probabilities, logits), for the state form "native".
 
-    coremltools turns buffers into states of the program if they are written as slices. Parity over many frames checks
-    that it did.
+    coremltools turns buffers into states of the program only if they are written as slices. The parity check over many
+    frames fails if it did not.
     """
 
     def __init__(self, core: nn.Module, states: dict[str, Tensor]) -> None:
@@ -75,7 +75,7 @@ class StatesInside(nn.Module):
             self.register_buffer(name, state.clone())
 
     def forward(self, frame: Tensor) -> tuple[Tensor, Tensor]:
-        """Channels first."""
+        """Run one frame. All tensors are channels first."""
         logits, *following = self.core(frame, *(self.get_buffer(name) for name in self.names))
         for name, state in zip(self.names, following, strict=True):
             self.get_buffer(name)[:] = state
@@ -83,7 +83,7 @@ class StatesInside(nn.Module):
 
 
 def _require_possible(job: Job) -> None:
-    """Raise a ConversionError for options and labels that Core ML cannot have."""
+    """Raise a ConversionError for options and labels that Core ML does not support."""
     if job.state == "native" and job.precision == "fp32":
         raise ConversionError(
             "Core ML's own states are float16 and cannot hold those of fp32: use --precision fp16 or int8, or leave "
@@ -127,7 +127,7 @@ def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
         outputs += [tools.TensorType(name=NEXT + name, dtype=dtype) for name in states]
     target = tools.target.iOS18 if native else tools.target.iOS17
     pipeline = tools.PassPipeline.DEFAULT
-    # This pass gives the two inputs of an addition one scale, and so gives the two ends of a state different scales.
+    # This pass gives both inputs of an addition one scale. A state's input and output would then have different scales.
     pipeline.remove_passes({"common::distributive_quantized_binary_op_scale_normalization"})
     program = tools.convert(
         traced,
@@ -156,7 +156,7 @@ def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
 
 
 def _replace_states_whole(program: Any) -> None:
-    """Write each state directly, where coremltools reads it, overwrites all of it with a slice, and writes that."""
+    """Write next states directly. coremltools would write a copy of the state, overwritten as a whole by a slice."""
     block = program.functions["main"]
     for update in [operation for operation in block.operations if operation.op_type == "coreml_update_state"]:
         patch = update.value.op
@@ -169,7 +169,7 @@ def _replace_states_whole(program: Any) -> None:
 
 
 def _packed_weights(tools: Any) -> Any:
-    """Return a pass pipeline that packs weights of convolutions and linear layers: symmetric, a scale per channel."""
+    """Return a pass pipeline that stores weights as int8: symmetric, with one scale per output channel."""
     from coremltools.optimize import coreml as optimize
 
     weights = optimize.OpLinearQuantizerConfig(
@@ -201,7 +201,7 @@ def _operations(model: Any) -> list[Any]:
 
 
 def _float_operations(operations: list[Any]) -> list[str]:
-    """Return the convolutions and linear layers that do not read an int8 tensor and a packed weight."""
+    """Return the convolutions and linear layers that read a float tensor or a float weight."""
     makers = {output.name: operation.type for operation in operations for output in operation.outputs}
     floats = []
     for operation in operations:

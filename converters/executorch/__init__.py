@@ -1,3 +1,3 @@
 """ExecuTorch: export, quantization, delegation, and reading the finished program.
 
-Imports the shared parts of ``converters``; no other target."""
+This package imports the shared parts of ``converters``, but no other target."""

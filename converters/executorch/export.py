@@ -1,4 +1,4 @@
-"""Export of the step with torch.export, rewritten so that a delegate takes the whole graph.
+"""Export of the step with torch.export, and rewrites with which a delegate can run the whole graph.
 
 Constants are folded and common subexpressions merged. ``1 - x`` becomes the difference of two tensors, ``ones_like(x)``
 becomes a constant, and zeros around the input of a max pool become the pool's own padding. In their original form,
@@ -34,7 +34,7 @@ def export(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
 
 
 def export_step(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
-    """Export a float step as a graph that can be changed. Buffers of the step would become constants."""
+    """Export a float step as a graph that can be changed. A state held in a buffer would become a constant."""
     from executorch.exir.passes.constant_prop_pass import constant_prop_pass
     from torch.fx.passes.dialect.common.cse_pass import CSEPass
 
@@ -50,7 +50,7 @@ def export_step(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> fx.G
 
 
 def _rewrite(module: fx.GraphModule, node: fx.Node) -> None:
-    """Replace a node, if it is one of those that the module's docstring lists."""
+    """Replace a node if it cannot be quantized or delegated (see the docstring of this module)."""
     graph = module.graph
     with graph.inserting_before(node):
         if node.target == ATEN.dropout.default:  # does nothing in evaluation mode, and would be quantized
@@ -58,8 +58,8 @@ def _rewrite(module: fx.GraphModule, node: fx.Node) -> None:
         elif node.target == ATEN.ones_like.default:
             replacement = _constant(module, node, torch.ones(node.meta["val"].shape))
         elif node.target == ATEN.rsub.Scalar:
-            whole = _constant(module, node, torch.full((1, 1, 1, 1), float(node.args[1])))  # type: ignore[arg-type]
-            replacement = graph.call_function(ATEN.sub.Tensor, (whole, node.args[0]))
+            minuend = _constant(module, node, torch.full((1, 1, 1, 1), float(node.args[1])))  # type: ignore[arg-type]
+            replacement = graph.call_function(ATEN.sub.Tensor, (minuend, node.args[0]))
             replacement.meta = {**node.meta}
         elif node.target == ATEN.max_pool2d.default and (padding := _zeros_around(node.args[0])):
             source, kernel, stride = node.args[0].args[0], *node.args[1:3]  # type: ignore[union-attr]
@@ -81,7 +81,7 @@ def _zeros_around(node: Any) -> list[int] | None:
 
 
 def _constant(module: fx.GraphModule, node: fx.Node, values: Tensor) -> fx.Node:
-    """Return a node with a constant of the type of the node's tensor. Constants of one shape and value share a node."""
+    """Return a node that reads a constant with the dtype of ``node``. Equal constants share a node."""
     value, graph = node.meta["val"], module.graph
     name = f"constant_{float(values.flatten()[0]):g}_{values.numel()}".replace(".", "_")
     if hasattr(module, name):

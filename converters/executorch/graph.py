@@ -21,7 +21,7 @@ XNNPACK = "XnnpackBackend"
 
 
 def graph_spec(body: bytes, backend: str) -> GraphSpec:
-    """Return the operators by kind, the number of delegate calls, and the share of operators that delegates run.
+    """Return the number of operators of each kind, the number of delegate calls, and the share of delegated operators.
 
     Args:
         body: a program that this converter has just written (not an untrusted file).
@@ -63,7 +63,7 @@ def read_program(body: bytes) -> tuple[Any, list[tuple[str, bytes]]]:
 
 
 def read_delegate(data: bytes) -> dict[str, Any]:
-    """Return the graph of an XNNPACK delegate as a dictionary with the names of its FlatBuffer schema."""
+    """Return the graph of an XNNPACK delegate as a dictionary; its keys are the fields of the FlatBuffer schema."""
     import executorch.backends.xnnpack.serialization as package
     from executorch.backends.xnnpack.serialization.xnnpack_graph_serialize import XNNHeader
     from executorch.exir._serialize._flatbuffer import _flatc_decompile
@@ -82,7 +82,7 @@ def read_delegate(data: bytes) -> dict[str, Any]:
 
 
 def boundary(job: Job, grids: Sequence[GridSpec] | None) -> dict[str, TensorSpec]:
-    """Return the description of the program's inputs and outputs. Their memory, not their shape, is channels last.
+    """Return the description of inputs and outputs, [1, H, W, C]. XNNPACK reads this memory as tensors [1, C, H, W].
 
     Args:
         job: the conversion.

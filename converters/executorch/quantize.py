@@ -1,10 +1,10 @@
-"""int8 for ExecuTorch: the float graph rewritten in the form that PT2E quantization gives, which XNNPACK takes whole.
+"""int8 for ExecuTorch: the float graph in the form that PT2E quantization gives, all of which XNNPACK can run.
 
-    float   conv -- hardtanh -- cat              the range of a tensor is measured behind the activation
+    float   conv -- hardtanh -- cat              the range of a tensor is measured after the activation
     int8    dq -- conv -- hardtanh -- q -- dq -- cat -- q
 
-XNNPACK computes what stands between dq and q as one int8 operator. Weights are symmetric, with one scale per output
-channel. Biases stay in float; XNNPACK itself stores them as integers.
+XNNPACK computes the operators between dq (dequantize) and q (quantize) as one int8 operator. Weights are symmetric,
+with one scale per output channel. Biases stay in float; XNNPACK itself stores them as integers.
 
 ExecuTorch's own quantizer (XNNPACKQuantizer) is not used: its observers and several of its annotations would have to be
 replaced to reach the same graph and the same accuracy. docs/lab/quantizers.md has the comparison.
@@ -33,11 +33,11 @@ def quantize(job: Job, module: fx.GraphModule) -> tuple[fx.GraphModule, list[Gri
         module: the step from ``edgeshift.converters.executorch.export.export_step``. It is changed.
 
     Returns:
-        A module that takes and returns int8 (float, if the job asks for a float boundary), and the grids of the frame,
-        the states and the logits, in that order.
+        A module that takes and returns int8 (float, if ``job.float_boundary`` is set), and the grids of the frame, the
+        states and the logits, in that order.
 
     Raises:
-        ConversionError: the two ends of a state would have different grids.
+        ConversionError: the input and the output of a state would have different grids.
     """
     names = job.step.state_names
     grids = {name: make_grid(*values) for name, values in tied_ranges(module, job.samples, names).items()}
@@ -50,7 +50,7 @@ def quantize(job: Job, module: fx.GraphModule) -> tuple[fx.GraphModule, list[Gri
 
 
 class _Writer:
-    """One pass over the float graph that puts every tensor on its grid.
+    """Changes a float graph to int8 in one pass: inserts quantize and dequantize operators, and replaces constants.
 
     Args:
         module: the step. It is changed.
@@ -59,7 +59,7 @@ class _Writer:
     """
 
     def __init__(self, module: fx.GraphModule, grids: dict[str, GridSpec], float_boundary: bool) -> None:
-        # Importing these registers the operators.
+        # This import registers the operators.
         import torch.ao.quantization.fx._decomposed
 
         self._ops = torch.ops.quantized_decomposed

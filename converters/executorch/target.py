@@ -1,8 +1,8 @@
 """The target ExecuTorch, through torch.export and a delegate: XNNPACK on any processor, or Core ML on Apple's devices.
 
 The memory of the tensors is channels last, the order in which XNNPACK computes, so that the delegate transposes only
-the one pixel in front of the head. int8 is made before the graph is lowered (``quantize``). Its inputs and outputs are
-int8 as well, so that nothing is converted.
+the pooled features (one pixel) before the head. int8 is made before the graph is lowered (``quantize``). Inputs and
+outputs are int8 as well, so that nothing is converted.
 
     --state io      (frame, states) -> (logits, next states): the caller feeds the states back
     --state buffer  (frame) -> (logits): the program holds the states, and writes them after the delegate call
@@ -119,7 +119,7 @@ def _lower(job: Job, exported: Any, partitioner: Any) -> tuple[bytes, GraphSpec]
         # Without this pass, buffers start with whatever is in their memory.
         passes=[InitializedMutableBufferPass(list(job.step.state_names))] if job.state == "buffer" else [],
         emit_mutable_buffer_names=job.state == "buffer",
-        # Inputs are read from the caller's memory.
+        # No memory is planned for inputs, because they are read from the caller's memory.
         memory_planning_pass=MemoryPlanningPass(alloc_graph_input=False),
     )
     with run_tool(f"ExecuTorch cannot lower {job.name}"):

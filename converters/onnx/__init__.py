@@ -1,3 +1,3 @@
 """ONNX and TensorRT: lowering, int8 as pairs of quantize and dequantize operators, tensor layout.
 
-Imports the shared parts of ``converters``, and ONNX Runtime's options; no other target."""
+This package imports the shared parts of ``converters`` and ONNX Runtime's session options, but no other target."""

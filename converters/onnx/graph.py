@@ -1,4 +1,4 @@
-"""Reading an ONNX graph: tensors and operators, inputs and outputs, and the operators that ONNX Runtime really runs."""
+"""Reading an ONNX graph: tensors and operators, inputs and outputs, and the operators that ONNX Runtime runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KINDS = {
 
 
 def state_name(output: str) -> str:
-    """Return the name in the step function of an output of the graph. A next state has the name of its state."""
+    """Return the name that the step function has for an output of the graph: "next_state_x" becomes "state_x"."""
     return output.removeprefix(NEXT)
 
 
@@ -78,14 +78,14 @@ def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
 
 
 def boundary(model: onnx.ModelProto, expected: dict[str, TensorSpec]) -> dict[str, TensorSpec]:
-    """Return the description of the graph's inputs and outputs as they really are, with scale and zero point.
+    """Return the description of inputs and outputs, with shapes, types and grids read back from the graph.
 
     Args:
         model: the converted model.
-        expected: {name: frame, logits and states of the float step}.
+        expected: {name: description of the float step's frame, logits or state}.
 
     Raises:
-        ConversionError: the two ends of a state are not the same, or a tensor has another shape.
+        ConversionError: a state's input and output differ, or a tensor has another shape than expected.
     """
     from onnx import TensorProto, numpy_helper
 
@@ -110,13 +110,13 @@ def boundary(model: onnx.ModelProto, expected: dict[str, TensorSpec]) -> dict[st
     return describe_boundary(expected, inputs, outputs)
 
 
-def operators(model: onnx.ModelProto) -> GraphSpec:
-    """Return the operators by kind, as they are in the file."""
+def count_operators(model: onnx.ModelProto) -> GraphSpec:
+    """Return the number of operators of each kind in the file."""
     return GraphSpec(operators=dict(Counter(node.op_type for node in model.graph.node).most_common()))
 
 
-def run_operators(body: bytes) -> GraphSpec:
-    """Return the operators by kind, as ONNX Runtime runs them on this processor after all of its fusions."""
+def count_fused_operators(body: bytes) -> GraphSpec:
+    """Return the number of operators of each kind that ONNX Runtime runs on this processor, after its fusions."""
     import onnx
 
     from edgeshift.runtimes.onnxruntime import session_options
@@ -128,4 +128,4 @@ def run_operators(body: bytes) -> GraphSpec:
         options = session_options(threads=1)
         options.optimized_model_filepath = str(path)
         onnxruntime.InferenceSession(body, options, providers=["CPUExecutionProvider"])
-        return operators(onnx.load(str(path)))
+        return count_operators(onnx.load(str(path)))

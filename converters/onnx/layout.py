@@ -1,16 +1,16 @@
 """Two rewrites of the exported float graph that compute the same values faster in ONNX Runtime.
 
-``move_spatial_shifts`` puts the one-hot convolutions that shift in height and width behind the concatenation with the
-state. There, one convolution covers all channels of the block:
+``move_spatial_shifts`` puts the one-hot convolutions that shift in height and width after the concatenation with the
+state. In that position, one convolution covers all channels of the block:
 
     before   x -- Slice -- Conv -- Concat -- y        after   x -- Slice -- Concat -- Conv -- y
                           state ---'                               state ---'
 
-A block has a multiple of 8 channels, for which depthwise kernels are made. Without the channels that shift in time, the
-number is no multiple of 8: int8 kernels then compute the remainder one by one, and fp32 leaves its blocked layout.
+A block has a multiple of 8 channels, for which depthwise kernels are optimized. Without the channels that shift in
+time, it has another number: int8 kernels compute the remainder one by one, and fp32 leaves its blocked layout.
 
-``states_last`` makes the states channels last, the order in which ONNX Runtime computes int8. It computes fp32 channels
-first.
+``states_last`` makes the states channels last, the order in which ONNX Runtime computes int8. fp32 is computed channels
+first, and fp32 states stay in that order.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
 def move_spatial_shifts(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Change an exported float model in place, so that spatial shifts come behind concatenations. Return the model."""
+    """Move spatial shifts after concatenations. The exported float model is changed in place and returned."""
     from onnx import helper, numpy_helper
 
     graph = model.graph
@@ -69,7 +69,7 @@ def move_spatial_shifts(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def states_last(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of a float model whose states, channels first in the model, are channels last at its boundary."""
+    """Return a copy of a float model that takes and returns states channels last. Inside, they stay channels first."""
     import onnx
     from onnx import helper
 
@@ -99,7 +99,7 @@ def states_last(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def channels_first(tensor: TensorSpec) -> TensorSpec:
-    """Return the description of an input or output, channels last, for a model without ``states_last``."""
+    """Return the description of a state, channels first instead of last; other tensors are returned unchanged."""
     if tensor.name == FRAME or len(tensor.shape) != 4:
         return tensor
     return msgspec.structs.replace(tensor, shape=tuple(tensor.shape[axis] for axis in FIRST), channels="first")

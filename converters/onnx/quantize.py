@@ -1,13 +1,13 @@
 """int8 for ONNX, by ONNX Runtime's own quantizer with tied ranges.
 
-    float        x ---------------- Conv -- Clip -- y              the range of y is measured behind the Clip
+    float        x ---------------- Conv -- Clip -- y              the range of y is measured after the Clip
     int8   x' -- DequantizeLinear -- Conv -- QuantizeLinear -- y'
 
-ONNX Runtime and TensorRT compute what stands between two pairs of these operators in integers. Weights are symmetric,
-with one scale per output channel (Krishnamoorthi, arXiv 1806.08342).
+ONNX Runtime and TensorRT compute the operators between DequantizeLinear and QuantizeLinear in integers. Weights are
+symmetric, with one scale per output channel (Krishnamoorthi, arXiv 1806.08342).
 
-The quantizer removes a Clip or Relu in front of a pair, because the range of the pair ends where the activation ends.
-It writes float inputs and outputs; here they become int8. docs/lab/quantizers.md compares it with a writer of our own.
+The quantizer removes a Clip or Relu before QuantizeLinear, because the int8 range has the same limits. It leaves inputs
+and outputs in float; here they become int8. docs/lab/quantizers.md compares it with a quantizer of our own.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Form:
     """Which int8 graph to write.
 
     Attributes:
-        float_boundary: frames, states and logits are float, and are converted inside.
-        symmetric: the form that TensorRT can build: int8 with zero point 0 everywhere, weights in float with a pair of
-            operators of their own, biases and the first convolution in float. Otherwise activations are uint8 inside,
+        float_boundary: frames, states and logits are float; the graph converts them from and to int8.
+        symmetric: the form that TensorRT can build: int8 with zero point 0 everywhere, a pair of operators after each
+            float weight, biases and the first convolution in float. False: activations are uint8 inside,
             which ONNX Runtime multiplies 13 times as fast as int8 on x86-64 with VNNI (aarch64: not measured).
     """
 
@@ -64,7 +64,7 @@ def measure(model: onnx.ModelProto, samples: Sequence[Mapping[str, Array]]) -> d
             path, augmented_model_path=f"{folder}/measured.onnx", calibrate_method=CalibrationMethod.MinMax
         )
         rest = iter(samples)
-        meter.collect_data(SimpleNamespace(get_next=lambda: dict(next(rest, {}))))  # no inputs: the end
+        meter.collect_data(SimpleNamespace(get_next=lambda: dict(next(rest, {}))))  # {}: no more samples
         values = {name: data.range_value for name, data in meter.compute_data().items()}
     return {name: (float(np.min(low)), float(np.max(high))) for name, (low, high) in values.items()}
 
@@ -81,7 +81,7 @@ def quantize(model: onnx.ModelProto, measured: Mapping[str, Range], form: Form) 
     ranges = {**measured, **tied(graph, measured)}
     excluded: list[str] = []
     if form.symmetric:
-        # 127 steps for 255 values would lose a bit of every pixel: what reads the frame stays in float.
+        # With zero point 0, 255 pixel values would share 127 integers: operators that read the frame stay in float.
         group = next(group for group in groups(graph) if graph.inputs[FRAME] in group)
         frame = {graph.names[index] for index in group}
         excluded = [node.name for node in model.graph.node if frame.intersection(node.input)]
@@ -95,7 +95,7 @@ def quantize(model: onnx.ModelProto, measured: Mapping[str, Range], form: Form) 
 def _run_quantizer(
     model: onnx.ModelProto, ranges: Mapping[str, Range], form: Form, excluded: list[str]
 ) -> onnx.ModelProto:
-    """Quantize with ONNX Runtime's quantizer. Inputs and outputs are float; every tensor with a range gets a pair."""
+    """Quantize with ONNX Runtime's quantizer. Inputs and outputs are float; each tensor with a range is quantized."""
     with run_tool("ONNX Runtime cannot quantize the graph"):
         from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
 
@@ -115,10 +115,10 @@ def _run_quantizer(
                 "ActivationSymmetric": form.symmetric,
                 "AddQDQPairToWeight": form.symmetric,  # TensorRT 8 reads float weights with a pair behind them
                 "QuantizeBias": not form.symmetric,
-                "ForceQuantizeNoInputCheck": True,  # operators that only move values
-                # With symmetric ranges a Clip or Relu stays, and no pair may stand before it.
+                "ForceQuantizeNoInputCheck": True,  # quantize operators that only move values, too
+                # A Clip or Relu stays if ranges are symmetric, and no pair may separate it from its Conv or Add.
                 "OpTypesToExcludeOutputQuantization": ["Conv", "Add"] if form.symmetric else [],
-                # Constants that a concatenation puts beside activations have the range of their group.
+                # Constants that are concatenated with activations get the range of their group.
                 "TensorQuantOverrides": {
                     name: [{"rmin": low, "rmax": high}] for name, (low, high) in pairs.items() if name in constants
                 },
@@ -131,7 +131,7 @@ def _run_quantizer(
 
 
 def _store_boundary(model: onnx.ModelProto) -> None:
-    """Make the inputs and outputs of a quantized model int8. Inside, the same steps are counted from 0 (uint8)."""
+    """Make the inputs and outputs of a quantized model int8. Inside, the same values are stored plus 128, as uint8."""
     import onnx
     from onnx import helper, numpy_helper
 
@@ -140,7 +140,7 @@ def _store_boundary(model: onnx.ModelProto) -> None:
     zeros: dict[str, onnx.TensorProto] = {}
 
     def signed(scale: str, zero: str) -> list[str]:
-        """Return the names of the same grid's scale and zero point, for int8."""
+        """Return the names of the scale and of the int8 zero point that stand for a uint8 grid."""
         name = f"{zero}/int8"
         zeros[name] = numpy_helper.from_array(np.int8(int(constants[zero]) - 128), name)
         return [scale, name]

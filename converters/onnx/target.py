@@ -15,7 +15,7 @@ import torch
 from edgeshift.artifact.spec import FRAME, LOGITS, NEXT
 from edgeshift.converters.channels_last import ChannelsLast
 from edgeshift.converters.job import Job, Lowered, make_lowered
-from edgeshift.converters.onnx.graph import boundary, drop_unused_constants, operators, run_operators
+from edgeshift.converters.onnx.graph import boundary, count_fused_operators, count_operators, drop_unused_constants
 from edgeshift.converters.onnx.layout import channels_first, move_spatial_shifts, states_last
 from edgeshift.converters.onnx.quantize import Form, measure, quantize
 from edgeshift.converters.quantization.finished import require_int8
@@ -25,13 +25,13 @@ from edgeshift.errors import ConversionError, one_line
 if TYPE_CHECKING:
     import onnx
 
-#: The operator set and the version of the format. ONNX Runtime reads them from 1.13 (October 2022) on. torch exports a
-#: newer set; every operator used here means the same in both, once the mean over height and width is a pooling.
+#: The operator set and the version of the file format. ONNX Runtime 1.13 (October 2022) and later read them. torch
+#: exports a newer operator set, in which all operators used here are the same, except ReduceMean, which is replaced.
 OPSET, IR_VERSION = 17, 8
 #: Operators whose second input is a weight.
 WEIGHTED = ("Conv", "Gemm")
-#: Operators of a graph, after ONNX Runtime's fusions, that compute in float.
-COMPUTES = ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul")
+#: Operators that compute in float, with the names that they have after ONNX Runtime's fusions.
+FLOAT_OPERATORS = ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul")
 #: The name of the float graph in ``Job.shared``.
 EXPORTED = "onnx"
 
@@ -70,14 +70,14 @@ def lower_as(job: Job, form: Form) -> Lowered:
         onnx.checker.check_model(body, full_check=True)
     except Exception as error:
         raise ConversionError(f"the graph does not pass ONNX's own checker: {one_line(error)}") from error
-    graph = operators(model) if form.symmetric else run_operators(body)
+    graph = count_operators(model) if form.symmetric else count_fused_operators(body)
     if job.precision == "int8" and not form.symmetric:
-        require_int8(floats=[kind for kind in COMPUTES if kind in graph.operators])
+        require_int8(floats=[kind for kind in FLOAT_OPERATORS if kind in graph.operators])
     return make_lowered(job, body, ends, graph)
 
 
 def _export(job: Job) -> onnx.ModelProto:
-    """Export the float graph, without the exporter's notes about this machine."""
+    """Export the float graph, without the metadata that the exporter adds, such as paths on this machine."""
     size, names = job.source.network.config.size, job.step.state_names
     with run_tool(f"torch.onnx cannot export {job.name}"):
         program = torch.onnx.export(
@@ -94,7 +94,7 @@ def _export(job: Job) -> onnx.ModelProto:
 
 
 def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the graph in our operator set, without metadata, and with the mean as a pooling, which exists in int8."""
+    """Change a model in place: set versions, delete metadata, replace ReduceMean by a pooling, which exists in int8."""
     from onnx import helper
 
     graph = model.graph
@@ -106,7 +106,7 @@ def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
         node.doc_string = ""
     outputs = {value.name for value in graph.output}
     for tensor in graph.initializer:
-        if tensor.name in outputs:  # TSAM of depth 1: the next "seen" flag is always 1, so no operator makes it
+        if tensor.name in outputs:  # TSAM of depth 1: the next "seen" flag is a constant; no operator makes it
             graph.node.append(helper.make_node("Identity", [f"{tensor.name}/constant"], [tensor.name]))
             tensor.name = f"{tensor.name}/constant"
     drop_unused_constants(graph)

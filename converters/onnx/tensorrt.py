@@ -1,9 +1,9 @@
 """The target TensorRT: an ONNX graph that TensorRT's builder takes on a Jetson or another NVIDIA device.
 
-The graph is that for ONNX Runtime, except for int8: TensorRT supports only zero point 0, and float biases. Frames,
-states and logits are float32. The first convolution stays in float (float16 where the device has it), because 127 steps
-for 255 values would lose a bit of every pixel. The parity check runs the file with ONNX Runtime. No engine was built
-when this was written.
+The graph is the same as for ONNX Runtime, except in int8, where TensorRT supports only zero point 0 and float biases.
+Frames, states and logits are float32. The first convolution stays in float (float16 where the device has it), because
+255 pixel values would share 127 integers. The parity check runs the file with ONNX Runtime. No TensorRT engine has been
+built from it so far.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""int8, the same for every target: grids, measured and tied ranges, and the checks of a finished graph.
+"""The parts of int8 quantization that all targets share: grids, measured and tied ranges, checks of a finished graph.
 
-Imports no target; torch is imported for the graphs that it reads."""
+This package imports torch, whose graphs it reads, but no target."""

@@ -1,4 +1,4 @@
-"""Checks of a finished int8 graph: its boundary as it really is, and that it computes in int8."""
+"""Checks of a finished int8 graph: are its inputs and outputs as described, and does it compute in int8?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class End(NamedTuple):
     Attributes:
         shape: the tensor's shape, in the order of the description.
         dtype: the type its values are stored in.
-        grid: the grid of an int8 tensor; None: it is float.
+        grid: scale and zero point of an int8 tensor; None: the tensor is float.
     """
 
     shape: tuple[int, ...]
@@ -35,12 +35,12 @@ def describe_boundary(
     """Return the description of a finished graph's inputs and outputs.
 
     Args:
-        expected: {name: frame, logits and states of the float step}, in the shapes that the graph must have.
+        expected: {name: description of the float step's frame, logits or state}. The graph must have the same shapes.
         inputs: {name: input of the graph}.
         outputs: {name: output of the graph}. A next state has the name of its state.
 
     Raises:
-        ConversionError: a tensor has another shape, or a state means something else when it is fed back.
+        ConversionError: a tensor has another shape than expected, or a state's input and output differ.
     """
     described = {}
     for name, tensor in expected.items():
@@ -55,9 +55,9 @@ def describe_boundary(
 
 
 def require_same(name: str, read: object, written: object | None = None) -> None:
-    """Raise a ConversionError if a state is written in another form than it is read in.
+    """Raise a ConversionError if the form in which a state is read differs from the form in which it is written.
 
-    Such a state, fed back as it is, would mean something else, and the error would grow from frame to frame.
+    Fed back without conversion, such a state has other values, and the error grows from frame to frame.
     """
     if written is not None and read != written:
         raise ConversionError(f"the graph's {name} is {read} where it is read and {written} where it is written")

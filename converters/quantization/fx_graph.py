@@ -1,4 +1,4 @@
-"""Reading a step as torch.export captures it: a torch.fx graph of aten operators."""
+"""Reading a step that torch.export has captured as a torch.fx graph of aten operators."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from edgeshift.converters.quantization.ranges import ADD, DEPTHWISE, MUL, SUB, G
 
 ATEN = torch.ops.aten
 CONV, LINEAR = ATEN.conv2d.default, ATEN.linear.default
-#: Operators whose second argument is a weight with the output channels first, and whose third is a bias.
+#: Operators with the arguments input, weight [output channels, ...] and bias.
 WEIGHTED = (CONV, LINEAR)
-#: {activation: operators that runtimes fuse it into}. The tensor between the two is never made.
+#: {activation: operators that runtimes fuse it into}. The tensor between the two is never stored.
 FUSED: dict[Any, tuple[Any, ...]] = {
     ATEN.hardtanh.default: WEIGHTED,
     ATEN.relu6.default: WEIGHTED,

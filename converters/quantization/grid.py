@@ -2,8 +2,8 @@
 
     real = scale * (stored - zero_point)        stored: -128 to 127
 
-edgeshift makes the grids for ExecuTorch and Core ML here. ONNX Runtime's quantizer and ai-edge-quantizer make theirs
-from the same tied ranges.
+The grids for ExecuTorch and Core ML are computed here. ONNX Runtime's quantizer and ai-edge-quantizer compute their own
+grids from the same tied ranges.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from edgeshift.artifact.spec import GridSpec
 
 #: The integers of an activation. Weights use -127 to 127, so that they are symmetric.
 LOWEST, HIGHEST = -128, 127
-#: The smallest scale of an activation: XNNPACK's kernels do not tell smaller ones from zero.
+#: The smallest scale of an activation: XNNPACK's kernels cannot distinguish smaller ones from zero.
 MIN_SCALE = 2.0**-12
 
 
 def make_grid(low: float, high: float, scale_type: type[np.float32] | type[np.float16] = np.float32) -> GridSpec:
-    """Return the finest grid that holds a range and zero.
+    """Return the grid with the smallest scale that covers a range and zero.
 
     Args:
         low: the smallest value of the range.
@@ -38,13 +38,13 @@ def make_grid(low: float, high: float, scale_type: type[np.float32] | type[np.fl
 
 
 def store(real: Tensor, grid: GridSpec) -> Tensor:
-    """Return a real tensor as the int8 numbers of a grid, with its memory in the same order."""
+    """Quantize a float tensor to int8. The result has the same memory layout."""
     steps = torch.round(real / grid.scale) + grid.zero_point
     return steps.clamp(LOWEST, HIGHEST).to(torch.int8)
 
 
 def store_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a weight as int8 with one symmetric scale per output channel (Krishnamoorthi, arXiv 1806.08342).
+    """Quantize a weight to int8, with one symmetric scale per output channel (Krishnamoorthi, arXiv 1806.08342).
 
     Args:
         weight: float32 [out, ...].

@@ -1,7 +1,7 @@
 """The range meter: the smallest and largest value of every tensor while the float step runs over calibration samples.
 
-Used where the target's own library brings no meter: ExecuTorch and Core ML. A range is the union over all samples. The
-libraries' defaults (a moving average, a histogram) would remember the zeros that a stream's states start from.
+ExecuTorch and Core ML use this meter; the libraries of the other targets have their own. A range is the union over all
+samples. A moving average or a histogram, the usual defaults, would be biased towards the zero states at the start.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, fx
 
 from edgeshift._system.threads import one_thread
 from edgeshift.artifact.spec import FRAME
-from edgeshift.converters.channels_last import in_memory
+from edgeshift.converters.channels_last import channels_first_view
 from edgeshift.converters.quantization.fx_graph import read_graph
 from edgeshift.converters.quantization.ranges import Range, tied
 from edgeshift.stream import Array
@@ -36,7 +36,7 @@ def tied_ranges(
     meter = _Meter(module)
     with torch.inference_mode(), one_thread():
         for sample in samples:
-            meter.run(*(in_memory(torch.from_numpy(sample[name])) for name in (FRAME, *state_names)))
+            meter.run(*(channels_first_view(torch.from_numpy(sample[name])) for name in (FRAME, *state_names)))
     return {**meter.ranges, **tied(read_graph(module, state_names), meter.ranges)}
 
 

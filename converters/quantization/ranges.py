@@ -1,10 +1,10 @@
-"""Tied ranges: tensors that share one int8 range, so that carrying a state is a copy of bytes.
+"""Tied ranges: tensors that share one int8 range, so that a state is fed back by copying its bytes.
 
-A quantizer gives every tensor its own range. A state is measured once as input and once as output, gets two scales, and
-then means something else when it is fed back: an error that grows from frame to frame. Here, tensors between which
-values only move (by slices, concatenations, one-hot convolutions, and from a state's output to its input) form a group.
-Every group gets the union of its ranges before anything is quantized. Nothing is rescaled inside a group, so no
-operator in it has to convert.
+A quantizer usually gives every tensor its own range. The input and the output of a state then get two scales, so a
+state that is fed back has other values, and the error grows from frame to frame. Here, tensors form a group if values
+are only moved between them: by slices, concatenations, one-hot convolutions, and from a state's output to its input.
+All tensors of a group get the union of their ranges before quantization, so that operators inside a group need not
+convert values from one scale to another.
 
 Each target reads its own kind of graph into ``Graph``. The names of operator kinds are those of TFLite.
 """
@@ -22,7 +22,7 @@ from edgeshift.stream import Array
 
 #: Operators that only move values.
 MOVES = ("SLICE", "STRIDED_SLICE", "CONCATENATION", "PAD", "RESHAPE", "TRANSPOSE", "MAX_POOL_2D")
-#: Other operators that tie ranges under conditions.
+#: Operators that tie ranges only under the conditions in ``groups``.
 DEPTHWISE, MUL, ADD, SUB = "DEPTHWISE_CONV_2D", "MUL", "ADD", "SUB"
 
 #: The smallest and the largest value of a tensor.
@@ -78,7 +78,7 @@ def tied(graph: Graph, measured: Mapping[str, Range]) -> dict[str, Range]:
 
 
 def groups(graph: Graph) -> list[set[int]]:
-    """Return the groups: sets of tensor indices between which values only move."""
+    """Return the groups of tied tensors, as sets of indices: values are only moved inside a group."""
     group_of = {index: {index} for index in range(len(graph.names))}
 
     def join(*tensors: int) -> None:

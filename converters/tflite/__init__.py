@@ -1,3 +1,3 @@
 """TFLite: lowering, tied ranges, and reading the finished graph.
 
-Imports the shared parts of ``converters``; no other target."""
+This package imports the shared parts of ``converters``, but no other target."""

@@ -48,14 +48,14 @@ def read_graph(body: bytes) -> Graph:
 
 
 def boundary(body: bytes, expected: dict[str, TensorSpec]) -> dict[str, TensorSpec]:
-    """Return the description of the graph's inputs and outputs as they really are, with scale and zero point.
+    """Return the description of inputs and outputs, with shapes, types and grids read back from the graph.
 
     Args:
         body: the graph.
-        expected: {name: frame, logits and states of the float step}.
+        expected: {name: description of the float step's frame, logits or state}.
 
     Raises:
-        ConversionError: the two ends of a state are not the same, or a tensor has another shape.
+        ConversionError: a state's input and output differ, or a tensor has another shape than expected.
     """
     from ai_edge_litert.interpreter import Interpreter
 
@@ -66,7 +66,7 @@ def boundary(body: bytes, expected: dict[str, TensorSpec]) -> dict[str, TensorSp
 
 
 def graph_spec(body: bytes) -> GraphSpec:
-    """Return the operators by kind, the number of XNNPACK partitions, and the share of operators in them."""
+    """Return the number of operators of each kind, of XNNPACK partitions, and the share of delegated operators."""
     from ai_edge_litert.interpreter import Interpreter
 
     operators = read_graph(body).operators

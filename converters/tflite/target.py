@@ -63,7 +63,7 @@ def _to_int8(body: bytes, job: Job) -> bytes:
         if job.float_boundary:
             for side in ("INPUT", "OUTPUT"):
                 tool.update_quantization_recipe(".*", side, algorithm_key="no_quantize")
-        # The union over all samples. The default, a moving average, would remember that states start at zero.
+        # Ranges are unions over all samples. The default, a moving average, is biased by the zero states at the start.
         meter = calibrator.Calibrator(body, num_threads=os.cpu_count() or 1, qsv_update_func=qsv_utils.min_max_update)
         meter.calibrate({SIGNATURE: list(job.samples)}, tool._recipe_manager)
         results = meter.get_model_qsvs()

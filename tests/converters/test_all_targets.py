@@ -33,12 +33,12 @@ def run(*line: str) -> int:
 def test_every_target_in_one_table(
     made: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The artifacts are kept for the other tests that use them."""
+    """Checkpoints are calibrated and exported once for all targets. Other tests use the artifacts, too."""
     for package in ("litert_torch", "onnxscript", "executorch", "coremltools"):
         pytest.importorskip(package)
     rolled, exported = [], []
-    real = conversion.roll
-    monkeypatch.setattr(conversion, "roll", lambda *given: (rolled.append(1), real(*given))[1])
+    original = conversion.roll
+    monkeypatch.setattr(conversion, "roll", lambda *given: (rolled.append(1), original(*given))[1])
     monkeypatch.setattr(
         "edgeshift.converters.onnx.target._export", lambda job: (exported.append(job.precision), _export(job))[1]
     )
@@ -88,7 +88,7 @@ def test_the_exit_status_shows_a_failed_check(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
         (("--out", "a.tflite"), "writes into a folder"),
         (("--state", "native"), "--state and --backend are for single targets"),
@@ -97,7 +97,7 @@ def test_the_exit_status_shows_a_failed_check(capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_options_that_do_not_fit_are_refused_at_once(
-    line: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+    line: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--target", "all", *line) == 2
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err

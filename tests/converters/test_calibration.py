@@ -58,7 +58,7 @@ def states_before(step: Step, clip: np.ndarray) -> list[dict[str, np.ndarray]]:
     return found
 
 
-# --- rolling --------------------------------------------------------------------------------------------------------
+# --- samples --------------------------------------------------------------------------------------------------------
 
 
 def test_samples_hold_the_states_before_their_frame(step):
@@ -66,7 +66,7 @@ def test_samples_hold_the_states_before_their_frame(step):
     samples = list(roll(step, clips))
     assert len(samples) == 4 * PER_CLIP
     for index, clip in enumerate(clips):
-        want = states_before(step, clip)
+        expected = states_before(step, clip)
         times = []
         for sample in samples[index * PER_CLIP : (index + 1) * PER_CLIP]:
             assert list(sample) == ["frame", *step.state_names]
@@ -75,7 +75,7 @@ def test_samples_hold_the_states_before_their_frame(step):
             times.append(t)
             for name in step.state_names:
                 assert sample[name].dtype == np.float32 and sample[name].flags.c_contiguous
-                assert np.allclose(sample[name], want[t][name], rtol=1e-5, atol=1e-6), (index, t, name)
+                assert np.allclose(sample[name], expected[t][name], rtol=1e-5, atol=1e-6), (index, t, name)
                 # States are zero before the first frame only.
                 assert bool(sample[name].any()) == (t > 0), (index, t, name)
         assert times == sorted(set(times)) and times[0] == 0 and len(times) == PER_CLIP
@@ -89,7 +89,7 @@ def test_later_frames_are_spread_over_the_clip(step):
     assert taken == set(range(FRAMES)), "every position is sampled in some clip"
 
 
-def test_rolling_is_deterministic_and_clip_by_clip(step):
+def test_samples_are_deterministic_and_independent_of_other_clips(step):
     clips = noise(3, seed=5)
     np.random.seed(0)
     torch.manual_seed(0)
@@ -132,7 +132,7 @@ def test_no_clips_give_no_samples(step):
 # --- drawn clips ----------------------------------------------------------------------------------------------------
 
 
-def test_drawn_clips_fit_and_repeat():
+def test_drawn_clips_have_the_size_of_the_network_and_repeat():
     spec = FrameSpec(64, 64)
     clips = drawn_clips(spec, 4, seed=2)
     assert clips.source == "4 drawn gesture clips, seed 2"
@@ -160,7 +160,7 @@ def test_the_hash_covers_every_pixel():
 # --- videos ---------------------------------------------------------------------------------------------------------
 
 
-def film(path: Path, seed: int, frames: int = 24) -> Path:
+def make_video(path: Path, seed: int, frames: int = 24) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     colour = np.random.default_rng(seed).integers(0, 200, 3)
     write_video(path, (np.full((32, 48, 3), colour + 2 * t, np.uint8) for t in range(frames)), 10)
@@ -172,11 +172,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with sixteen videos in several sub-folders, and with other files."""
     root = tmp_path_factory.mktemp("clips")
     for i in range(8):
-        film(root / f"{i}.avi", i)
+        make_video(root / f"{i}.avi", i)
     for i in range(6):
-        film(root / "b" / "deep" / f"{i}.mp4", 100 + i)
-    film(root / "a" / "0.avi", 200).rename(root / "a" / "LOUD.AVI")
-    film(root / "a" / "1.avi", 201).rename(root / "a" / "one.two.avi")
+        make_video(root / "b" / "deep" / f"{i}.mp4", 100 + i)
+    make_video(root / "a" / "0.avi", 200).rename(root / "a" / "LOUD.AVI")
+    make_video(root / "a" / "1.avi", 201).rename(root / "a" / "one.two.avi")
     (root / "notes.txt").write_text("no video")
     (root / "folder.mp4").mkdir()
     return root
@@ -197,9 +197,9 @@ def test_videos_become_clips(folder):
     assert clips.source == f"16 videos in {folder.name}" and len(calls) == 16
     assert [clip.shape for clip in clips.frames] == [(FRAMES, SIZE, SIZE, 3)] * 16
     for path, clip in zip(find_videos(folder), clips.frames, strict=True):
-        want = [timed.frame.mean() for timed in uniform(path, FRAMES)]
-        assert np.allclose([frame.mean() for frame in clip], want, atol=1.5)
-        assert want == sorted(want) and want[-1] > want[0], "frames are in order and spread over the video"
+        expected = [timed.frame.mean() for timed in uniform(path, FRAMES)]
+        assert np.allclose([frame.mean() for frame in clip], expected, atol=1.5)
+        assert expected == sorted(expected) and expected[-1] > expected[0], "frames are in order and spread out"
     assert read_clips(folder, spec).sha256 == clips.sha256
     assert len({clip.tobytes() for clip in clips.frames}) == 16
 
@@ -239,7 +239,7 @@ def test_an_empty_folder_and_no_folder_are_refused(tmp_path):
 
 def test_a_video_that_cannot_be_read_is_not_dropped_silently(tmp_path):
     for i in range(MIN_CLIPS):
-        film(tmp_path / f"{i:02}.avi", i, frames=3)
+        make_video(tmp_path / f"{i:02}.avi", i, frames=3)
     (tmp_path / "07.avi").write_bytes(b"damaged" * 100)
     with pytest.raises(VideoError, match=r"07\.avi"):
         read_clips(tmp_path, FrameSpec(64, 64))

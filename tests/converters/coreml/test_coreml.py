@@ -83,11 +83,11 @@ def test_every_command_names_the_reference_executor(package, capsys):
 
 def test_boundary_with_states_outside(package):
     description = model_of(package("tsm", "fp16").path).description
-    (image,) = [one.type.imageType for one in description.input if one.type.WhichOneof("Type") == "imageType"]
+    (image,) = [f.type.imageType for f in description.input if f.type.WhichOneof("Type") == "imageType"]
     assert (image.width, image.height, image.colorSpace) == (64, 64, 20)  # RGB
-    states = [one.name for one in description.input if one.name != "frame"]
+    states = [feature.name for feature in description.input if feature.name != "frame"]
     assert len(states) == 10 and states[0] == "state_features_3" and not description.state
-    outputs = {one.name: one.type for one in description.output}
+    outputs = {feature.name: feature.type for feature in description.output}
     assert list(outputs) == ["classLabel", "classLabel_probs", "logits", *(f"next_{name}" for name in states)]
     array = outputs["next_state_features_3"].multiArrayType
     assert (list(array.shape), array.dataType) == ([1, 3, 16, 16], 65552)  # float16, channels first
@@ -97,8 +97,8 @@ def test_boundary_with_states_outside(package):
 def test_boundary_with_states_inside(package):
     path = package("tsm", "int8", "native").path
     model = model_of(path)
-    assert [one.name for one in model.description.input] == ["frame"]
-    assert [one.name for one in model.description.output] == ["classLabel", "classLabel_probs", "logits"]
+    assert [feature.name for feature in model.description.input] == ["frame"]
+    assert [feature.name for feature in model.description.output] == ["classLabel", "classLabel_probs", "logits"]
     assert len(model.description.state) == 10
     assert model.specificationVersion == 9 and model_of(package("tsm", "int8").path).specificationVersion == 8
     spec = read_artifact(path).spec
@@ -125,8 +125,8 @@ def test_labels_as_clients_expect_them(package):
 
 
 @pytest.mark.parametrize("case", ALL, ids="-".join)
-def test_program_is_lean(package, case):
-    """No transpose, states are replaced as a whole, and int8 pairs stand only beside operations that compute."""
+def test_program_has_no_superfluous_operations(package, case):
+    """Nothing is transposed, states are replaced as a whole, and only operations that compute have int8 pairs."""
     found = kinds(package(*case).path)
     assert not {"transpose", "slice_update", "tile"} & found.keys()
     states = {"tsn": 0, "tsam": 11}.get(case[0], 10)
@@ -141,7 +141,7 @@ def test_program_is_lean(package, case):
 
 @pytest.mark.parametrize("case", INT8, ids="-".join)
 def test_int8_states_lie_on_their_grid(package, case):
-    """Over many frames, carrying a state does not round it."""
+    """Feeding a state back over many frames never rounds it."""
     path = package(*case).path
     spec = read_artifact(path).spec
     stream = load(path).stream()
@@ -166,11 +166,11 @@ def test_int8_states_lie_on_their_grid(package, case):
 @pytest.mark.parametrize("case", INT8, ids="-".join)
 def test_int8_weights_are_packed_per_channel(package, case):
     (block,) = model_of(package(*case).path).mlProgram.functions["main"].block_specializations.values()
-    makers = {output.name: one for one in block.operations for output in one.outputs}
+    makers = {output.name: operation for operation in block.operations for output in operation.outputs}
     count = 0
-    for one in block.operations:
-        if one.type in ("conv", "linear"):
-            packed = makers[one.inputs["weight"].arguments[0].name]
+    for operation in block.operations:
+        if operation.type in ("conv", "linear"):
+            packed = makers[operation.inputs["weight"].arguments[0].name]
             assert packed.type == (
                 "constexpr_blockwise_shift_scale" if case[2] == "native" else "constexpr_affine_dequantize"
             )
@@ -185,20 +185,20 @@ def test_int8_weights_are_packed_per_channel(package, case):
 
 
 def test_resnet50_int8(package):
-    """The other backbone has a max pool and sixteen shifts."""
+    """ResNet-50, with a max pool and sixteen shifts, is converted, too."""
     result = package("tsm_resnet50").result
     graph = result.spec.graph
     assert graph is not None and graph.operators["max_pool"] == 1 and len(result.spec.states) == 16
 
 
-def test_a_network_that_wants_bgr(tmp_path):
+def test_a_network_for_bgr_frames(tmp_path):
     """The model declares BGR, so that Core ML converts the picture. The frames of the parity check are BGR, too."""
     source = untrained_source("tsm_mobilenet_v2", size=64)
     bgr = msgspec.structs.replace(source.description, frame=FrameSpec(64, 64, order="bgr"))
     source = replace(source, description=bgr)
     path = tmp_path / "bgr.mlpackage"
     convert(source, "coreml", path, Options(precision="fp32"))
-    (image,) = [o.type.imageType for o in model_of(path).description.input if o.type.WhichOneof("Type") == "imageType"]
+    (image,) = [f.type.imageType for f in model_of(path).description.input if f.type.WhichOneof("Type") == "imageType"]
     assert image.colorSpace == 30
     artifact = read_artifact(path)
     wrong = msgspec.structs.replace(artifact.spec, frame=FrameSpec(64, 64))
@@ -208,7 +208,7 @@ def test_a_network_that_wants_bgr(tmp_path):
 
 
 def test_the_same_conversion_gives_the_same_bytes(package, tmp_path):
-    """Another process, with other hashes, writes the same bytes."""
+    """Another process, with another hash seed, writes the same bytes."""
     artifact = package("tsn", "int8")
     again = tmp_path / "again.mlpackage"
     code = (
@@ -265,10 +265,10 @@ def test_commands_refuse_in_one_line(capsys, tmp_path):
 
     assert "tflite has no --state native" in error_of("convert", "--target", "tflite", "--state", "native")
     assert "coreml has no --state x" in error_of("convert", "--target", "coreml", "--state", "x")
-    thesis = tmp_path / "thesis.mlpackage"
-    thesis.mkdir()
-    (thesis / "a.tex").touch()
-    assert "move it away" in error_of("convert", "--target", "coreml", "--out", thesis)
+    folder = tmp_path / "other.mlpackage"
+    folder.mkdir()
+    (folder / "a.tex").touch()
+    assert "move it away" in error_of("convert", "--target", "coreml", "--out", folder)
     assert "mil runs *.mlpackage files" in error_of("verify", tmp_path / "a.tflite", "--runtime", "mil")
 
 
@@ -288,8 +288,8 @@ def test_a_second_runtime_must_agree(package, tmp_path, monkeypatch):
     assert len(calls) == 2
 
 
-def test_damage_is_one_line(package, tmp_path):
-    """coremltools never reads a damaged package."""
+def test_the_error_for_a_damaged_package_is_one_line(package, tmp_path):
+    """edgeshift finds the damage before coremltools reads the package."""
     data = artifact_bytes(package().path)
     files = mlpackage_file.split_files(data)
     path = tmp_path / "damaged.mlpackage"
@@ -299,17 +299,17 @@ def test_damage_is_one_line(package, tmp_path):
         {**files, mlpackage_file.MODEL: files[mlpackage_file.MODEL].replace(b"conv", b"cOnv", 1)},
         {**files, mlpackage_file.MANIFEST: b"{}"},
     ]
-    for index, one in enumerate(damaged):
+    for index, damaged_files in enumerate(damaged):
         path = tmp_path / f"{index}.mlpackage"
         path.mkdir()
-        mlpackage_file.write(path, mlpackage_file.join_files(one))
+        mlpackage_file.write(path, mlpackage_file.join_files(damaged_files))
         with pytest.raises(ArtifactError, match=r"it does not match the hash|no edgeshift description") as caught:
             load(path)
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
 
 
-def test_program_of_another_model(package, tmp_path):
-    """The hash can be made to match, so names and shapes are checked against the program."""
+def test_a_description_of_another_model_is_refused(package, tmp_path):
+    """The hash of the file is right, so names and shapes are compared with those of the program."""
     body = read_artifact(package("tsn", "int8").path).body
     path = tmp_path / "mixed.mlpackage"
     write_artifact(path, body, package("tsm", "int8").result.spec)
@@ -332,7 +332,7 @@ def test_streams_are_independent(package):
 
 
 def test_coremltools_reads_the_artifact(package):
-    """For coremltools it is an ordinary package with the description in its user metadata."""
+    """coremltools reads the artifact as an ordinary package, with the description in its user metadata."""
     artifact = package("tsm", "int8")
     tools = coremltools("this test")
     model = tools.models.MLModel(str(artifact.path), skip_model_load=True)
@@ -344,7 +344,7 @@ def test_coremltools_reads_the_artifact(package):
         assert "edgeshift/spec.json" not in model_of(folder).description.metadata.userDefined
 
 
-def test_without_coremltools_the_extra_is_named(package, monkeypatch, tmp_path):
+def test_the_error_without_coremltools_names_the_extra(package, monkeypatch, tmp_path):
     path, source = package().path, package().source
     monkeypatch.setitem(sys.modules, "coremltools", None)
     with pytest.raises(RuntimeMissingError, match=r'pip install "edgeshift\[coreml\]"'):

@@ -58,7 +58,7 @@ def ends_of(graph, side):
 
 @pytest.mark.parametrize(("table", "precision"), CALLS, ids=lambda value: value)
 def test_one_delegate_call(made, table, precision):
-    """No operator is outside the delegate, none converts, and the only transpose is that of the head's one pixel."""
+    """All operators are in the delegate, none converts, and the only transpose is that of the pooled features."""
     spec = made(table, precision, "executorch").result.spec
     graph, calls = delegate_of(made, table, precision)
     assert calls == ["DelegateCall"]
@@ -74,7 +74,7 @@ def test_one_delegate_call(made, table, precision):
 
 @pytest.mark.parametrize(("layout", "more"), [("channels first", 21), ("channels last in shape", 42)])
 def test_other_layouts_transpose_more(made, layout, more):
-    """Tensors are channels last in memory; otherwise the frame and both ends of every state are transposed."""
+    """With other layouts than the converter's, XNNPACK transposes the frame and each state's input and output."""
     from edgeshift.converters.channels_last import ChannelsLast, example, memory_example
     from edgeshift.converters.executorch.export import export_step
 
@@ -87,7 +87,7 @@ def test_other_layouts_transpose_more(made, layout, more):
     assert graph.partitions == 1 and graph.operators["StaticTranspose"] == 1 + more
 
 
-def test_buffers_are_only_written(made):
+def test_only_writes_to_buffers_are_outside_the_delegate(made):
     _, calls = delegate_of(made, "tsm", "int8", state="buffer")
     assert calls == ["DelegateCall", *["KernelCall"] * 10]
     graph = made("tsm", "int8", "executorch", state="buffer").result.spec.graph
@@ -96,17 +96,16 @@ def test_buffers_are_only_written(made):
 
 @pytest.mark.parametrize("table", ["tsm", "stsm", "tsam"])
 def test_state_in_and_out_share_scale(made, table):
-    """Both ends of a state have one grid in the delegate, so carrying the state is a copy of bytes."""
+    """A state's input and output have the same scale and zero point, so a state is fed back by copying its bytes."""
     states = made(table, "int8", "executorch").result.spec.states
     assert len(states) == (11 if table == "tsam" else 10)
     graph, _ = delegate_of(made, table, "int8")
-    inputs = [end for end in ends_of(graph, "input") if end[1] != 1.0]  # the frame and its border
+    inputs = [end for end in ends_of(graph, "input") if end[1] != 1.0]  # not the frame, and not its border
     outputs = ends_of(graph, "output")
     logits = [end for end in outputs if len(end[0]) == 2]
     wanted = sorted((round(state.scale, 6), state.zero_point) for state in states)
-    assert {(scale, zero) for _, scale, zero in inputs} == set(
-        wanted
-    )  # a constant that is concatenated with a state is among them
+    # A set, because constants that are concatenated with states have their grids.
+    assert {(scale, zero) for _, scale, zero in inputs} == set(wanted)
     assert sorted((scale, zero) for shape, scale, zero in outputs if len(shape) == 4) == wanted
     assert len(logits) == 1
 
@@ -117,12 +116,12 @@ def test_fp16_computes_in_fp16(made):
     assert {tensor.dtype for tensor in (spec.input, spec.output, *spec.states)} == {"float16"}
     assert spec.state_bytes == sum(2 * state.values for state in spec.states)
     graph, _ = delegate_of(made, "tsm", "fp16")
-    made_here = [v["xvalue_union"] for v in graph["xvalues"] if not v["xvalue_union"].get("constant_buffer_idx")]
-    assert {tensor["datatype"] for tensor in made_here} == {"xnn_datatype_fp16"}
+    computed = [v["xvalue_union"] for v in graph["xvalues"] if not v["xvalue_union"].get("constant_buffer_idx")]
+    assert {tensor["datatype"] for tensor in computed} == {"xnn_datatype_fp16"}
 
 
-def test_buffers_give_the_same_answers(made):
-    """The logits are the same to the bit from the first frame on, with the start values that are in the file."""
+def test_buffers_give_the_same_logits_and_states(made):
+    """Logits are bit-identical from the first frame on, because the start values of the states are in the file."""
     plain, kept = (made("tsm", "int8", "executorch", **o) for o in ({}, {"state": "buffer"}))
     assert kept.result.spec.state_form == "buffer" and plain.result.spec.state_form == "io"
     a, b = load(plain.path).stream(), load(kept.path).stream()
@@ -133,14 +132,14 @@ def test_buffers_give_the_same_answers(made):
 
 
 def test_wrong_start_values_are_refused(tmp_path, monkeypatch):
-    """Only the first frames are wrong; later logits are right again."""
+    """Wrong start values change only the first frames; later logits are right again."""
     target = executorch_target
 
-    class Used(target.Buffered):  # type: ignore[name-defined, misc]
+    class WrongStart(target.Buffered):  # type: ignore[name-defined, misc]
         def __init__(self, step, starts):
             super().__init__(step, {name: start + 3 for name, start in starts.items()})
 
-    monkeypatch.setattr(target, "Buffered", Used)
+    monkeypatch.setattr(target, "Buffered", WrongStart)
     with pytest.raises(CheckFailedError, match="does not match the original over 32 frames") as caught:
         convert(untrained_source(size=64), "executorch", tmp_path / "a.pte", Options("fp32", state="buffer"))
     assert "the same frames gave other logits after a reset" in str(caught.value)
@@ -157,13 +156,13 @@ def test_float_boundary(made):
     assert self_check(load(artifact.path)).ok
 
 
-def test_states_are_those_of_a_plain_run(made):
-    """ExecuTorch's own interface gives the same logits if the caller feeds the states back."""
+def test_executorch_itself_gives_the_same_logits_and_states(made):
+    """The caller of ExecuTorch's own interface feeds the states back."""
     from executorch.runtime import Runtime
 
     artifact = made("tsm", "int8", "executorch")
     spec = artifact.result.spec
-    program = Runtime.get().load_program(artifact.path.read_bytes())  # our zip trailer included
+    program = Runtime.get().load_program(artifact.path.read_bytes())  # with edgeshift's zip trailer at the end
     method = program.load_method("forward")
     channels_last = torch.channels_last
     states = [
@@ -180,7 +179,7 @@ def test_states_are_those_of_a_plain_run(made):
         np.testing.assert_array_equal(state.permute(0, 2, 3, 1).numpy(), ours)
 
 
-def test_all_programs_share_the_threads(made):
+def test_all_programs_share_one_number_of_threads(made):
     """The number of threads cannot change once a program is loaded: the program would crash."""
     path = made("tsm", "int8", "executorch").path
     assert "1 thread)" in load(path).runtime
@@ -217,7 +216,7 @@ def test_coreml_is_lowered_and_not_verified(tmp_path, capsys):
 
 
 def test_resnet50_int8(made):
-    """The max pool and the sixteen shifts of the other backbone run in the delegate, too."""
+    """In ResNet-50, the max pool and the sixteen shifts run in the delegate, too."""
     result = made("tsm_resnet50", "int8", "executorch").result
     graph = result.spec.graph
     assert graph is not None and (graph.partitions, graph.outside) == (1, {})

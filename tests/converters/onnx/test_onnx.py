@@ -40,7 +40,7 @@ def grid_of(model, name):
 
 @pytest.mark.parametrize(("table", "precision"), ALL, ids="-".join)
 def test_the_file_passes_the_checker_of_onnx(made, table, precision):
-    """The file on the disk, with our metadata in it, is valid and uses an old operator set."""
+    """The written file, with edgeshift's metadata in it, is valid and uses an old operator set."""
     path = made(table, precision, "onnx").path
     onnx.checker.check_model(str(path), full_check=True)
     model = onnx.load(str(path))
@@ -59,7 +59,7 @@ def test_names(made):
 
 
 def test_the_file_holds_no_paths_of_this_machine(made):
-    """The exporter adds the path of every line of Python that it traced."""
+    """The exporter adds paths of the Python files that it traced. The converter removes them."""
     data = made("tsm", "fp32", "onnx").path.read_bytes()
     for words in (b".py", b"/home", b"/work", b"site-packages", b"stack_trace"):
         assert words not in data
@@ -67,7 +67,7 @@ def test_the_file_holds_no_paths_of_this_machine(made):
 
 @pytest.mark.parametrize("table", ["tsm", "stsm", "tsam"])
 def test_state_in_and_out_share_scale(made, table):
-    """Both ends of a state have one grid in the graph, so carrying the state is a copy of bytes."""
+    """A state's input and output have the same scale and zero point, so a state is fed back by copying its bytes."""
     artifact = made(table, "int8", "onnx")
     model = model_of(made, table, "int8")
     kinds = {v.name: v.type.tensor_type.elem_type for v in (*model.graph.input, *model.graph.output)}
@@ -80,7 +80,7 @@ def test_state_in_and_out_share_scale(made, table):
 
 @pytest.mark.parametrize("table", ["tsm", "stsm"])
 def test_int8_runs_in_integers(made, table):
-    """After ONNX Runtime's fusions: no float operator, conversions only at the boundary, one transpose (frame)."""
+    """After ONNX Runtime's fusions, there are no float operators, no conversions inside, and one transpose (frame)."""
     spec = made(table, "int8", "onnx").result.spec
     operators = spec.graph.operators
     ends = len(spec.states) + 1
@@ -94,7 +94,7 @@ def test_int8_runs_in_integers(made, table):
 
 
 def test_activations_are_unsigned_inside(made):
-    """Signed activations run at a tenth of the speed on x86-64, and would pass every other test."""
+    """Signed activations would pass every other test, but run at a tenth of the speed on x86-64."""
     model = model_of(made, "tsm", "int8")
     kinds = {t.name: t.data_type for t in model.graph.initializer}
     ends = {v.name for v in (*model.graph.input, *model.graph.output)}
@@ -106,15 +106,13 @@ def test_activations_are_unsigned_inside(made):
     proto = onnx.TensorProto
     assert kinds_of_pairs.pop(("QuantizeLinear", proto.UINT8)) > 80
     assert kinds_of_pairs.pop(("DequantizeLinear", proto.UINT8)) > 80
-    assert kinds_of_pairs == {
-        ("DequantizeLinear", proto.INT8): 53,
-        ("DequantizeLinear", proto.INT32): 53,
-    }  # weights, biases
+    weights, biases = ("DequantizeLinear", proto.INT8), ("DequantizeLinear", proto.INT32)
+    assert kinds_of_pairs == {weights: 53, biases: 53}
 
 
 @pytest.mark.parametrize("table", ["tsm", "stsm"])
-def test_fp32_fuses(made, table):
-    """No Clip or Add is left, one transpose (of the frame), and blocked layouts are left at most once per shift."""
+def test_fp32_operators_are_fused(made, table):
+    """Clip and Add are fused, one transpose (frame) remains, and layouts are reordered at most once per shift."""
     operators = made(table, "fp32", "onnx").result.spec.graph.operators
     assert operators["Conv"] == (62 if table == "stsm" else 52) and "Clip" not in operators and "Add" not in operators
     assert operators["Transpose"] == 1
@@ -132,7 +130,7 @@ def test_fp32_fuses(made, table):
     ],
 )
 def test_order_of_the_states(made, target, precision, order):
-    """States have the order in which the runtime computes, and the description has the order and shapes of the file."""
+    """States have the order in which the runtime computes. The description has the order and shapes of the file."""
     artifact = made("tsm", precision, target)
     first, last = (1, 3, 16, 16), (1, 16, 16, 3)
     state = artifact.result.spec.states[0]
@@ -148,7 +146,7 @@ def test_order_of_the_states(made, target, precision, order):
     assert len(transposes) == (1 if order == "first" else 21)
 
 
-def test_the_same_bytes_twice(made, tmp_path):
+def test_the_same_conversion_gives_the_same_bytes(made, tmp_path):
     artifact = made("stsm", "int8", "onnx")
     again = convert(artifact.source, "onnx", tmp_path / "again.onnx")
     assert read_artifact(again.path).body == read_artifact(artifact.path).body
@@ -197,7 +195,7 @@ def test_int8_that_stays_float_is_refused(made, monkeypatch):
 
 
 def test_tsam_of_depth_one(tmp_path):
-    """Its next "seen" flag is a constant, which no operator of the exported graph makes."""
+    """With one past frame, the next "seen" flag is a constant, which no operator of the exported graph makes."""
     source = untrained_source("tsam_mobilenet_v2", size=64, depth=1)
     result = convert(source, "onnx", tmp_path / "a.onnx")
     assert "state_seen" in {state.name for state in result.spec.states}
@@ -205,7 +203,7 @@ def test_tsam_of_depth_one(tmp_path):
 
 
 def test_resnet50_int8(made):
-    """The max pool and the sixteen shifts of the other backbone run in integers, too."""
+    """In ResNet-50, the max pool and the sixteen shifts run in integers, too."""
     result = made("tsm_resnet50", "int8", "onnx").result
     graph = result.spec.graph
     assert graph is not None and not {"Conv", "MaxPool", "Gemm", "Add", "Concat"} & graph.operators.keys()

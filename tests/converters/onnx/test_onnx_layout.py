@@ -43,7 +43,7 @@ def node(kind: str, inputs: str, to: str, **attributes: Any) -> Any:
 
 
 def cut(name: str, start: int, stop: int) -> tuple[Any, dict[str, Any]]:
-    """Return an operator that cuts channels out of x, and the constants that it reads."""
+    """Return an operator that slices channels of x, and the constants that it reads."""
     constants = {f"{name}_{i}": np.array([n], np.int64) for i, n in enumerate((start, stop, 1))}
     return node("Slice", f"x {name}_0 {name}_1 {name}_2", name), constants
 
@@ -101,7 +101,7 @@ def test_a_shift_with_another_reader_or_other_padding_stays() -> None:
     )
     built.graph.node.append(node("Relu", "moved_a", "z"))
     assert kinds_of(move_spatial_shifts(built)).count("Conv") == 2, (
-        "the convolution that is read twice, and that behind the concatenation"
+        "one convolution is read twice, and one follows the concatenation"
     )
     smaller = shifted()
     for operator in smaller.graph.node:
@@ -121,7 +121,7 @@ def test_ordinary_weights_are_not_shifts() -> None:
 
 
 def test_states_last(inputs: tuple[Any, Any]) -> None:
-    """States have the same values in the other order. The frame and the inputs model do not change."""
+    """States have the same values in the other order. The frame and the given model do not change."""
     state, frame = inputs
     built = shifted()
     bytes_before = built.SerializeToString(deterministic=True)

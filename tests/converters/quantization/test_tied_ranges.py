@@ -51,7 +51,7 @@ def test_both_ends_of_a_state_are_in_one_group(made, target):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_untied_ranges_are_refused(made, target, monkeypatch):
-    """Quantized without ties, the two ends of a state get different scales, which the converter sees."""
+    """Without tied ranges, a state's input and output get different scales, which the converter detects."""
     job, tie = made.job(target), ranges.groups
     monkeypatch.setattr(ranges, "groups", lambda graph: [g for g in tie(graph) if graph.inputs["frame"] in g])
     with pytest.raises(ConversionError, match=r"state_\w+ is .*scale.* where it is read and .* where it is written"):
@@ -60,7 +60,7 @@ def test_untied_ranges_are_refused(made, target, monkeypatch):
 
 @pytest.mark.parametrize("target", ("onnx", "executorch"))
 def test_ranges_are_the_union_over_all_samples(made, target):
-    """The largest value of one sample does not vanish in an average. Core ML uses the same meter as ExecuTorch."""
+    """The largest value of one sample is kept, not averaged. Core ML uses the same meter as ExecuTorch."""
     job = made.job(target)
     if target == "onnx":
         import onnx

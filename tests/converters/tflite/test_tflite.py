@@ -22,8 +22,8 @@ ALL = [(table, precision) for table, precisions in PRECISIONS.items() for precis
 
 
 @pytest.mark.parametrize("table", ["tsm", "stsm", "tsam"])
-def test_int8_graph_is_whole(made, table):
-    """No conversion between input and head, at most one transpose, one delegate partition: for every table."""
+def test_int8_graph_runs_in_one_partition(made, table):
+    """The graph has no conversions, at most one transpose, and one delegate partition, with every shift table."""
     graph = made(table, "int8").result.spec.graph
     assert graph.operators.get("QUANTIZE", 0) == graph.operators.get("DEQUANTIZE", 0) == 0
     assert graph.operators.get("TRANSPOSE", 0) <= 1
@@ -33,7 +33,7 @@ def test_int8_graph_is_whole(made, table):
 
 @pytest.mark.parametrize("table", ["tsm", "stsm", "tsam"])
 def test_state_in_and_out_share_scale(made, table):
-    """Both ends of a state have one grid in the graph, so carrying the state is a copy of bytes."""
+    """A state's input and output have the same scale and zero point, so a state is fed back by copying its bytes."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_content=read_artifact(made(table, "int8").path).body).get_signature_runner()
@@ -56,7 +56,7 @@ def test_float_boundary(made):
 
 
 def test_fresh_states(made):
-    """An operator makes each next state, and no other operator reads it."""
+    """Each next state is the output of an operator of its own, and no operator reads it."""
     plain, fresh = (read_graph(read_artifact(made("tsm", "fp32", **o).path).body) for o in ({}, {"fresh_states": True}))
     kinds = {output: operator.kind for operator in fresh.operators for output in operator.outputs}
     for name, index in fresh.outputs.items():
@@ -92,13 +92,13 @@ def test_impossible_conversions_are_refused(made, tmp_path):
 
 
 def test_original_is_not_changed(made):
-    """Conversion works on a copy, so the network can still be trained."""
+    """Conversion works on a copy: the network keeps its batch normalization and can still be trained."""
     source = made("tsm", "fp32").source
     assert any(isinstance(m, nn.BatchNorm2d) for m in source.network.modules())
 
 
 def test_resnet50_int8(made):
-    """The max pool and the sixteen shifts of the other backbone need no conversion inside either."""
+    """In ResNet-50, the max pool and the sixteen shifts need no conversions either."""
     result = made("tsm_resnet50", "int8").result
     graph = result.spec.graph
     assert graph is not None and graph.partitions == 1 and graph.delegated == 1.0

@@ -1,4 +1,4 @@
-"""The properties of every target besides parity (test_matrix.py): boundary, names, and conversions that are refused."""
+"""Properties of every target besides parity (test_matrix.py): inputs and outputs, names, and refused conversions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TARGETS = ("tflite", "onnx", "executorch")
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_boundary(made, target):
-    """Frames are pixels minus 128, channels last; names are kept; float states have the order of the runtime."""
+    """Frames are pixels minus 128, channels last. Names are kept. Float states have the runtime's dimension order."""
     spec = made("tsm", "int8", target).result.spec
     assert (spec.input.name, spec.input.shape, spec.input.dtype) == ("frame", (1, 64, 64, 3), "int8")
     assert (spec.input.scale, spec.input.zero_point) == (1.0, -128)
@@ -47,26 +47,26 @@ def test_boundary(made, target):
 def test_normalisation_is_exact_at_the_border(made, target):
     """Padding stands for the mean and not for black. A white frame makes the largest difference at the border."""
     artifact = made("tsm", "fp32", target)
-    ours, theirs = load(artifact.path).stream(), reference(artifact.source).stream()
+    converted, original = load(artifact.path).stream(), reference(artifact.source).stream()
     white = np.full((64, 64, 3), 255, np.uint8)
     frames = [white, np.zeros_like(white), *check_frames(3, 6, 64, 64)]
-    pairs = [(ours.step(frame).logits, theirs.step(frame).logits) for frame in frames]
+    pairs = [(converted.step(frame).logits, original.step(frame).logits) for frame in frames]
     assert max(np.abs(a - b).max() for a, b in pairs) <= 1e-4 * np.ptp([b for _, b in pairs])
 
 
 @pytest.mark.parametrize("target", TARGETS[1:])
 def test_same_logits_as_tflite(made, target):
-    """All quantizers get the same ranges: the same weights give nearly the same logits."""
-    ours, theirs = (load(made("tsm", "int8", name).path) for name in (target, "tflite"))
-    steps = ours.spec.output.scale
-    assert steps == pytest.approx(theirs.spec.output.scale, rel=1e-5)
-    for a, b in zip(ours.spec.states, theirs.spec.states, strict=True):
+    """All quantizers get the same ranges and weights, and give nearly the same logits."""
+    model, tflite = (load(made("tsm", "int8", name).path) for name in (target, "tflite"))
+    scale = model.spec.output.scale
+    assert scale == pytest.approx(tflite.spec.output.scale, rel=1e-5)
+    for a, b in zip(model.spec.states, tflite.spec.states, strict=True):
         assert (a.name, a.shape, a.dtype, a.zero_point) == (b.name, b.shape, b.dtype, b.zero_point)
         assert a.scale == pytest.approx(b.scale, rel=1e-5)
-    one, other = ours.stream(), theirs.stream()
-    pairs = [(one.step(f).logits, other.step(f).logits) for f in check_frames(3, 12, 64, 64)]
+    stream, tflite_stream = model.stream(), tflite.stream()
+    pairs = [(stream.step(f).logits, tflite_stream.step(f).logits) for f in check_frames(3, 12, 64, 64)]
     errors = np.array([np.abs(a - b).max() for a, b in pairs])
-    assert np.median(errors) <= 6 * steps
+    assert np.median(errors) <= 6 * scale
     assert np.median(errors) < 0.1 * np.ptp([b for _, b in pairs])
 
 
@@ -116,12 +116,12 @@ def test_a_lost_state_is_refused(tmp_path, monkeypatch, target):
     [
         ("tflite", "litert_torch", "litert-torch"),
         ("onnx", "onnxscript", "onnxscript"),
-        ("executorch", *["torchao"] * 2),
+        ("executorch", "torchao", "torchao"),
     ],
 )
-def test_a_missing_converter_names_the_extra(monkeypatch, tmp_path, target, module, package):
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == module else found(name, *a))
+def test_the_error_for_a_missing_converter_names_the_extra(monkeypatch, tmp_path, target, module, package):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == module else find_spec(name, *a))
     out = tmp_path / {"tflite": "a.tflite", "onnx": "a.onnx", "executorch": "a.pte"}[target]
     with pytest.raises(RuntimeMissingError, match=rf'{package}.*pip install "edgeshift\[convert\]"'):
         convert(untrained_source(size=64), target, out, Options(precision="fp32"))
@@ -144,7 +144,7 @@ def test_a_missing_converter_names_the_extra(monkeypatch, tmp_path, target, modu
         ),
     ],
 )
-def test_choices_a_target_does_not_have(tmp_path, capsys, target, options, words):
+def test_choices_that_a_target_does_not_have_are_refused(tmp_path, capsys, target, options, words):
     """The error is one line, and comes before any work is done."""
     from edgeshift.cli import main
 
@@ -159,7 +159,7 @@ def test_choices_a_target_does_not_have(tmp_path, capsys, target, options, words
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_out_needs_the_suffix(tmp_path, target):
+def test_out_with_another_suffix_is_refused(tmp_path, target):
     with pytest.raises(ConversionError, match=rf"a\.bin: the name of a {target} artifact must end in \."):
         convert(untrained_source(size=64), target, tmp_path / "a.bin")
 

@@ -77,7 +77,7 @@ def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test: the probability that equal models differ at least this much.
+    """Return the two-sided p-value of McNemar's exact test: the probability that equal models differ this much or more.
 
     The arguments are the numbers of clips that only the first, and only the second, of two models classifies correctly.
     """

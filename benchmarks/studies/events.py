@@ -90,7 +90,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 def main(
     file: Annotated[Path, typer.Argument(metavar="F", help="An artifact, or a checkpoint (.safetensors).")],
     minutes: Annotated[int, typer.Option(help="Number of streams of one minute to draw.")] = 10,
-    seed: Annotated[int, typer.Option(help="Each seed draws other streams.")] = 0,
+    seed: Annotated[int, typer.Option(help="Which streams are drawn; each seed gives others.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Count the gestures that a model announces in drawn untrimmed video."""

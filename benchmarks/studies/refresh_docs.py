@@ -132,7 +132,7 @@ def main(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="[PAGE]...", help="Pages to refresh. Default: all.")
     ] = None,
-    only: Annotated[str | None, typer.Option(help="Refresh the blocks of this name alone.")] = None,
+    only: Annotated[str | None, typer.Option(help="Refresh only the blocks with this name.")] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List pages and blocks with their run time.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if a block that takes no time is out of date.")

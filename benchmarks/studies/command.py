@@ -28,7 +28,7 @@ Weights = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(metavar="D", help="Labelled videos: a folder with one subfolder per label, or a CSV file,label."),
+    typer.Option(metavar="D", help="Videos in a folder per label, or a CSV file with the columns file,label."),
 ]
 LabelMap = Annotated[
     str | None, typer.Option(metavar="A=B,..", help="Rename label A of the data to the network's label B.")

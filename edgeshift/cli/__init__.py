@@ -1,7 +1,7 @@
-"""The command line. Each command is the function ``run`` of a module here, which is imported if the command is called.
+"""The command line. Each command is the function ``run`` of a module that is imported when it is called.
 
 Only this package may import every other package of edgeshift. It does so inside functions, so that ``--help`` is fast:
-importing a module of this package loads nothing heavier than typer, and neither numpy, msgspec nor rich.
+importing a module of this package loads typer, but not numpy, msgspec or rich.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Commands(HelpPage, TyperGroup):
         """Import the command that is called.
 
         Raises:
-            EdgeshiftError: the command is unknown. The message has the most similar names.
+            EdgeshiftError: the command is unknown. The message suggests the most similar commands.
         """
         name = args[0]
         if not name.startswith("-") and name not in COMMANDS:
@@ -104,7 +104,7 @@ def root(
     ] = False,
     debug: Annotated[
         bool,
-        typer.Option("--debug", metavar="", help="Show the traceback of an error. May be given anywhere."),
+        typer.Option("--debug", metavar="", help="Show the traceback of an error, also after the command."),
     ] = False,
 ) -> None:
     """Run temporal-shift video models on phones, Raspberry Pi and Jetson, one frame at a time.
@@ -145,7 +145,7 @@ def _status(arguments: list[str], debug: bool) -> int:
     try:
         if COMPLETE in os.environ:
             cli.main(arguments, prog_name="edgeshift")
-        # Not cli.main(), because that ends with status 1 if the reader of a pipe has ended.
+        # Not cli.main(), because it exits with status 1 if the reader of a pipe has ended.
         width = shutil.get_terminal_size((WIDTH, 24)).columns
         with cli.make_context("edgeshift", list(arguments) or ["--help"], terminal_width=width) as context:
             result: Any = context.command.invoke(context)
@@ -173,7 +173,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"{message}; see {path} --help", 2
     if isinstance(error, OSError):
         return f"{error.filename or 'input or output'}: {error.strerror or error}", 2
-    return f"unexpected {type(error).__name__}: {one_line(error, 300)}; this is a bug: see it with --debug", 2
+    return f"unexpected {type(error).__name__}: {one_line(error, 300)}; this is a bug: add --debug for the traceback", 2
 
 
 def _report(message: str, status: int = 2) -> int:
@@ -185,7 +185,7 @@ def _report(message: str, status: int = 2) -> int:
 def _open_standard_streams() -> None:
     """Open the null device in place of standard streams that the caller closed, as ``edgeshift >&-`` does.
 
-    Otherwise the next file that is opened becomes standard output, and what a library prints is written into it.
+    Otherwise the next opened file would become standard output, and whatever a library prints would be written to it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:

@@ -57,12 +57,12 @@ def run(
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> int:
-    """Measure the latency of artifacts on a device: the time to load, of the first step, and of all later steps.
+    """Measure how long artifacts take on a device to load, to run the first step, and to run each later step.
 
     A step has three parts: pre makes the input tensor from a frame, infer runs the graph, and post makes the prediction
     from the logits. States are carried from step to step, as in use. Every repeat is a fresh process. With several
-    artifacts, the repeats take turns, so that a change of the machine affects all of them. Nothing is installed on a
-    device: edgeshift copies one file there, which needs Python, numpy, msgspec and a runtime.
+    artifacts, the repeats take turns, so that a change of the machine, such as heat, affects all of them. Nothing is
+    installed on a device: edgeshift copies one file there, which needs Python, numpy, msgspec and a runtime.
 
     A repeat lasts at least as many steps and as many seconds as its mode says:
       normal      1,024 steps and 60 s
@@ -81,7 +81,7 @@ def run(
         no_memory: Skip the extra pass that measures memory.
         strict: Exit with status 3 if a measurement is not valid.
         source: Video to take the frames from, or drawn for drawn gestures.
-        frame_size: Size of the frames, such as a camera gives; fitted: the size that the network takes.
+        frame_size: Size of the frames before they are resized, such as a camera's; fitted: the network's input size.
         options: Option of the runtime, such as provider=cuda. May be given several times.
 
     Examples:

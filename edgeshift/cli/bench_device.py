@@ -105,5 +105,5 @@ def _examine(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
             if not phone:
                 raise
             print_note(error)
-    print_note("a vendor's program measures: inputs are random, states are not carried, end to end is not measured")
+    print_note("a vendor's program measures: inputs are random, states are not carried, there is no end-to-end time")
     return device.facts(), False, True

@@ -35,7 +35,7 @@ def run(
     """Draw gestures as videos: clips in a folder per label, or untrimmed streams with a table of their gestures.
 
     The same options draw the same videos. An interrupted run continues where it stopped. The folder also gets a table
-    (clips.csv; for streams events.csv, in seconds), contact_sheet.jpg as an overview, and drawn.json with the options.
+    (clips.csv; for streams events.csv, with times), contact_sheet.jpg as an overview, and drawn.json with the options.
 
     Args:
         out: Folder to write. It must be new, empty, or the folder of an interrupted run.
@@ -43,7 +43,7 @@ def run(
         spacing: Time between two frames, in seconds.
         seed: Seed of the drawings. Another seed draws other videos.
         labels: Draw only these gestures, in this order. Default: all.
-        strokes: JSON file with gestures of your own, drawn as well.
+        strokes: JSON file with your own gestures, which are added to the built-in ones.
         only_strokes: Draw only the gestures of --strokes.
         count: Number of clips in all. The labels take turns. Default: 100.
         frames: Frames per clip. Default: 8.

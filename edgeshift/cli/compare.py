@@ -32,7 +32,7 @@ def run(
     """Compare two reports of latency (bench --out) or accuracy (eval --out): A from before a change, B from after it.
 
     Artifacts of two reports are paired by file name, or by their order if no name is in both. If only one report of
-    latency is given, its first artifact takes the place of A, and its other artifacts that of B.
+    latency is given, its first artifact is A, and each of its other artifacts is compared with it as B.
 
     Latency: B is slower if the ratio of the medians, B over A, exceeds 1 + tolerance and its 95% interval lies above 1.
     Runs that differ in device, model or settings are refused with a list of the differences.
@@ -41,12 +41,12 @@ def run(
     reports gives p < 0.05.
 
     Args:
-        first: The report to compare with.
-        second: The report to judge. Default: the other artifacts of A.json.
+        first: Report A, which B is compared with.
+        second: Report B, which may be slower or less accurate. Default: the other artifacts of A.json.
         tolerance: Slowdown, or loss of accuracy, that still counts as equal. Default: 5% for latency, 1 percentage
             point for accuracy.
         across: Conditions that may differ between the runs, such as precision.
-        allow_invalid: Compare measurements although they are not valid.
+        allow_invalid: Compare measurements even if they are not valid.
 
     Examples:
       edgeshift compare main.json branch.json
@@ -91,7 +91,7 @@ def run(
         raise EdgeshiftError(f"{first}: give a second report; `edgeshift report` compares the artifacts of this one")
     else:
         latency = first if isinstance(before, LatencyReport) else second
-        raise EdgeshiftError(f"{first} and {second}: only {latency} is a report of latency; compare two of one kind")
+        raise EdgeshiftError(f"{first} and {second}: only {latency} is a report of latency; give two of the same kind")
     if as_json:
         print_json({**msgspec.to_builtins(comparison), "regressed": comparison.regressed, "invalid": problems})
     else:

@@ -57,9 +57,9 @@ def run(
         backend: Back end of a target that has several: {backends}. Default: the target's first.
         fresh_states: Return next states in tensors that no operator of the graph reads, as some GPU delegates need.
         weights: A checkpoint of MIT's TSM, torchvision, mmaction2 or edgeshift. Default: the weights that ship with
-            edgeshift for MODEL, or untrained ones.
+            edgeshift for MODEL; if there are none, untrained weights.
         labels: Text file with the labels of --weights, one label per line.
-        past_only: The --weights shift from past frames only, although their layout is read as bi-directional.
+        past_only: Read --weights of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
         stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
         depth: Number of past frames that an untrained TSAM uses (K in the paper). Default: 2.
@@ -124,7 +124,7 @@ def run(
 
 
 def _require_free(out: Path | None, suffix: str) -> None:
-    """Raise EdgeshiftError if a path has another suffix than the target's, or exists and is no file of that kind."""
+    """Raise EdgeshiftError if the output path lacks the target's suffix, or cannot be replaced by an artifact."""
     from edgeshift.artifact.file import require_replaceable
 
     if out is not None:

@@ -45,7 +45,8 @@ def list_warnings(result: Converted) -> list[str]:
     graph, warnings = result.spec.graph, []
     if graph is not None and graph.delegated is not None and graph.delegated < MIN_DELEGATED:
         names = ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())
-        warnings.append(f"only {graph.delegated:.0%} of operators are delegated" + (f", not {names}" if names else ""))
+        others = f"; not delegated: {names}" if names else ""
+        warnings.append(f"only {graph.delegated:.0%} of operators are delegated{others}")
     return [*warnings, result.unproven] if result.unproven is not None else warnings
 
 

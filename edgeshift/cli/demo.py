@@ -41,11 +41,11 @@ def run(
     as_json: AsJson = False,
     json_lines: Annotated[bool, option("Output")] = False,
 ) -> None:
-    """Run artifacts on a camera or a clip, and show the label, its score, the last ten seconds and the time of a step.
+    """Run artifacts on a camera or a clip, and show label, score, the labels of the last ten seconds, and step times.
 
-    Frames are fed at the frame spacing that the weights were trained with, by their timestamps. If the artifact does
-    not know its frame spacing, every frame is fed. A line ">>> label" is a detection. With several artifacts, the key m
-    of the window switches between them.
+    Frames are selected by their timestamps, so that they are fed at the frame spacing of the training. If the artifact
+    does not know its frame spacing, every frame is fed. A line ">>> label" is a detection. With several artifacts, the
+    key m of the window switches between them.
 
     With --headless, a clip is run as fast as the model can, and every due frame is fed. All other runs are live: a
     model that is slower than the source misses frames.

@@ -69,7 +69,7 @@ def _print_live(summary: Summary) -> None:
     if summary.beside_infer is not None:
         facts.append(("overhead", f"{summary.beside_infer:.1%} of the inference time, spent outside the runtime"))
     if summary.draw_ms is not None:
-        facts.append(("draw", f"p50 {summary.draw_ms:.3f} ms per picture, not in the thread of the model"))
+        facts.append(("draw", f"p50 {summary.draw_ms:.3f} ms per picture, outside the thread of the model"))
     facts += [("recorded", path) for path in summary.recorded]
     print_facts(f"{summary.steps} steps in {summary.seconds:.1f} s on {summary.source}", facts)
 

@@ -91,7 +91,6 @@ def examine(bars: ProgressBars) -> list[Row]:
 
 def device_facts(facts: Facts) -> list[tuple[str, object]]:
     """Return the facts of a device as names and values."""
-
     clock = [f"{present:.0f} of {maximum:.0f}" for present, maximum in facts.clock.values()]
     temperatures = [f"{sensor} {degrees:.0f} C" for sensor, degrees in facts.temperatures.items()]
     throttled = NOT_REPORTED if facts.throttled is None else ", ".join(facts.throttled) or "no"

@@ -53,7 +53,7 @@ def run(
     """Measure accuracy on labelled clips, which are fed frame by frame as on a device.
 
     Each clip starts with zero states. Its frames are fed at the frame spacing of the training. Clips with a label that
-    the model does not have are excluded from accuracy; the output shows how often the model predicts no gesture there.
+    the model does not have are excluded from accuracy; the output shows how often no gesture is predicted in them.
 
     Predictions for a clip:
       consensus   the gesture with the highest mean of logits over the clip, as in training
@@ -66,9 +66,9 @@ def run(
     Args:
         files: Artifacts, or checkpoints (.safetensors) for PyTorch. Further files are compared with the first one.
         data: Clips in a folder per label, or a CSV file with the columns file,label and optionally split.
-        label_map: Labels of the data (A) and the labels of the model for them (B).
+        label_map: Pairs A=B: a clip with label A in the data counts as label B of the model.
         split: Use only the clips of this split of the CSV file.
-        subset: Also give the accuracy on the clips of these labels alone.
+        subset: Also report the accuracy over only the clips with these labels.
         name: Device to run on: local, ssh://user@host or adb.
         jobs: Number of processes on this machine.
         picture: Draw the confusion matrix of the first artifact into this file.

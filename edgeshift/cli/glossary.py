@@ -14,16 +14,16 @@ GLOSSARY = {
     "calibration": "Running the float network over clips, states included, to choose the ranges of int8 tensors.",
     "clear top-1": "Top-1 without the frames in which the two most likely labels of the original are nearly tied.",
     "consensus": "The label of a whole clip: the one with the highest mean of logits over the frames.",
-    "cosine": "Cosine similarity of the two sequences of logits, centred in each frame; 1: the same direction.",
+    "cosine": "Cosine similarity of all logits of artifact and original, less the mean of each frame; 1 is best.",
     "delegate": "The part of a runtime that executes operators on its fast path, such as XNNPACK.",
     "description": "The record inside an artifact: model, tensors, states, labels, event rule, parity, self-check.",
     "detection": "A label that the event rule announced, with its score and time.",
-    "drift": "Mean error of the last eight frames over that of the first eight; about 1 if errors do not grow.",
+    "drift": "Mean error of the last eight frames divided by that of the first eight; about 1 if errors do not grow.",
     "due": "A frame is due, and is fed to the network, when the frame spacing has passed since the last due one.",
-    "event rule": "Announces a label when its score over a window reaches a threshold, then waits for the hold-off.",
+    "event rule": "Announces a label when its score reaches a threshold, then announces nothing for a hold-off time.",
     "fill": "The value that a shift reads where a neighbour does not exist, such as before the first frame.",
     "fit": "How a frame gets the network's size: squash resizes it, crop keeps its proportions and cuts the centre.",
-    "frame spacing": "Seconds between the frames that the network was trained on, and is fed with on a device.",
+    "frame spacing": "Seconds between two frames of the network, the same in training and on a device.",
     "int8": "8-bit integers with a scale and a zero point per tensor: value = scale * (integer - zero point).",
     "largest error": "Largest absolute difference of a logit, as a share of the range of the original's logits.",
     "largest state error": "Root mean square error of the worst state, in standard deviations of that state.",
@@ -45,6 +45,5 @@ GLOSSARY = {
 
 def explain(terms: Iterable[str]) -> None:
     """Print the definitions of some terms, in the order of the glossary."""
-
     wanted = set(terms)
     print_facts("Terms", [(term, text) for term, text in GLOSSARY.items() if term in wanted])

@@ -8,10 +8,10 @@ from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_json, print_next, print_table, size_text
 
 NOTES = """\
-Multiply-adds are counted for convolutions and the linear head, one for each. The papers' FLOPs also count two per value
-of a batch norm and one per value of an activation or pooling, as MMCV does. Parameters include the head. The 2.33 M
-parameters that papers give for MobileNetV2 could not be reproduced: the backbone has 2.22 M and the head 1,281 per
-class, so there are 2.74 M with 400 classes and 2.26 M with 27."""
+Multiply-adds are those of convolutions and the linear head; a multiplication and its addition count as one. The papers'
+FLOPs also count two per value of a batch norm and one per value of an activation or pooling, as MMCV does. Parameters
+include the head. The 2.33 M parameters that papers give for MobileNetV2 could not be reproduced: the backbone has
+2.22 M and the head 1,281 per class, so there are 2.74 M with 400 classes and 2.26 M with 27."""
 COLUMNS = (
     *("model", "parameters", "multiply-adds per frame", "for 8 frames", "papers' FLOPs for 8 frames"),
     *("state values", "state fp32", "state int8"),

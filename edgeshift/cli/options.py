@@ -19,7 +19,7 @@ def option(panel: str, *names: str, **settings: Any) -> Any:
     Args:
         panel: title of the panel.
         names: the option's names; none: the parameter's own name.
-        settings: more arguments of ``typer.Option``. Options of one command get their help from its docstring.
+        settings: more arguments of ``typer.Option``. Without ``help``, the command's docstring has the help text.
     """
     if settings.keys() & {"min", "max"}:
         settings.setdefault("metavar", "N")

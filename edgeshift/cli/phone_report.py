@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgeshift.benchmarks.devices.facts import Facts
     from edgeshift.benchmarks.latency.result import Repeat, Report, Settings
 
-#: Is shown for temperatures, clocks and energy, which no browser gives to a page.
+#: Shown in place of temperatures, clocks and energy, because no browser gives them to a page.
 HIDDEN = "not available in browsers"
 #: Fields of a repeat that have the same names in the page's message and in the report.
 SHARED_FIELDS = (

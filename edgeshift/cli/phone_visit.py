@@ -164,7 +164,7 @@ class Visit:
             self.write(f"Scan the code, or open {page.url}")
             self.write("The phone will warn about the certificate, because it was made for this run only.")
             self.write(f"The certificate's SHA-256 fingerprint: {page.fingerprint}")
-        self.write(f"Ends with Stop the server on the page, with Ctrl-C, or after {server.idle:g} s without the phone.")
+        self.write(f"Ends with 'Stop the server' on the page, Ctrl-C, or after {server.idle:g} s without a message.")
 
     def _receive_repeat(self, repeat: RepeatMeasured) -> list[RepeatMeasured]:
         """Print and keep a repeat. Returns all repeats of its measurement so far."""

@@ -57,7 +57,7 @@ def parse_frame_size(text: str) -> tuple[int, int]:
     """Return the width and height that a text such as ``640x480`` gives; (0, 0) for ``fitted``."""
     size = FRAME_SIZE.fullmatch(text)
     if size is None and text != FITTED:
-        raise EdgeshiftError(f"--frame-size {text}: give width and height, as 640x480, or {FITTED}")
+        raise EdgeshiftError(f"--frame-size {text}: give width and height, such as 640x480, or {FITTED}")
     return (int(size[1]), int(size[2])) if size else (0, 0)
 
 
@@ -67,7 +67,7 @@ def parse_runtime_options(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not (key and equals and value):
-            raise EdgeshiftError(f"--option {text}: give NAME=VALUE, as provider=cuda")
+            raise EdgeshiftError(f"--option {text}: give NAME=VALUE, such as provider=cuda")
         if key == "threads":
             raise EdgeshiftError(f"--option {text}: use --threads {value}")
         options[key] = value
@@ -80,7 +80,7 @@ def parse_cores(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         low, dash, high = part.partition("-")
         if not low.isdecimal() or (dash and not high.isdecimal()) or len(part) > 9:
-            raise EdgeshiftError(f"--cores {text}: give numbers of cores, as 4,5 or 4-7")
+            raise EdgeshiftError(f"--cores {text}: give numbers of cores, such as 4,5 or 4-7")
         cores.update(range(int(low), min(int(high or low), 1023) + 1))
     if not cores:
         raise EdgeshiftError(f"--cores {text}: the range is empty")

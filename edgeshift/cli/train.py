@@ -57,11 +57,11 @@ def run(
         model: A name from edgeshift models.
         data: Videos in a folder per label, or a CSV file with the columns file,label and optionally split. Default:
             drawn streams.
-        strokes: JSON file with gestures of your own, drawn as well.
+        strokes: JSON file with your own gestures, which are added to the built-in ones.
         mirror: Also train on mirrored clips, with these new labels, such as left=right,right=left.
         reverse: Also train on clips played backwards, with these new labels.
-        init: Checkpoint to start from, such as ImageNet's. Default: random weights.
-        past_only: The checkpoint of --init shifts from past frames only, although its layout is read as bi-directional.
+        init: Checkpoint to start from, such as one trained on ImageNet. Default: random weights.
+        past_only: Read --init of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
         size: Height and width of the frames, pixels. Default: 128, or as --init.
         width: Width multiplier of MobileNetV2, without --init only. Default: 1.0.
         depth: Number of past frames that TSAM uses (K in the paper). Default: 2.
@@ -71,7 +71,7 @@ def run(
         frames: Frames per sequence. Default: 24.
         spacing: Time between two frames, in seconds. Default: 0.25, or as --init.
         rate: Highest learning rate. Default: 6e-4.
-        frozen: Number of stages next to the input that are not trained. Default: 2.
+        frozen: Number of stages that are not trained, counted from the input. Default: 2.
         seed: Seed of weights, data order and drawings. Default: 0.
         device: Where to train. Default: on a GPU, if torch finds one.
         threads: Number of threads of torch on the CPU.

@@ -47,7 +47,7 @@ def test_a_report_is_written_and_a_completed_run_is_not_repeated(made, short, tm
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--frame-size", "640"], "--frame-size 640: give width and height, as 640x480, or fitted"),
+        (["--frame-size", "640"], "--frame-size 640: give width and height, such as 640x480, or fitted"),
         (["--fps", "30"], "--fps is for --mode paced"),
         (["--minutes", "3"], "--minutes is for --mode sustained"),
         (["--cores", "a"], "--cores a: give numbers of cores"),
@@ -85,7 +85,7 @@ def test_results_of_an_interrupted_run_are_not_overwritten(tmp_path):
 
 
 @pytest.mark.slow
-def test_an_artifact_is_given_once_and_measurements_do_not_overlap(made, short, run):
+def test_a_repeated_artifact_and_a_simultaneous_measurement_are_refused(made, short, run):
     from edgeshift.benchmarks.devices.find import device_lock, find_device
 
     path = made("tsm", "int8").path
@@ -96,7 +96,7 @@ def test_an_artifact_is_given_once_and_measurements_do_not_overlap(made, short, 
     assert (status, err) == (2, "edgeshift: local: another measurement is running there: wait for it to end\n")
 
 
-def test_devices_are_listed_with_what_is_known_of_them(run):
+def test_devices_are_listed_with_their_facts(run):
     status, out, _ = run("devices", "--json")
     (local, *_) = json.loads(out)["devices"]
     assert status == 0 and local["name"] == "local" and local["probe"]["facts"]["cores"] >= 1

@@ -28,13 +28,13 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "other": accuracy_report({"a.tflite": RIGHT[:50]}, data="others"),
     }
     a = reports.subject(file="a.tflite", between=0)
-    written["turns"] = reports.report(
+    written["three"] = reports.report(
         a,
         reports.subject(6000, seed=1, file="b.tflite", between=0),
         reports.subject(12_000, precision="fp32", seed=3, file="c.tflite", between=0),
     )
-    written["beside"] = reports.report(a, reports.subject(repeats=2, steps=100, file="d.tflite"))
-    written["alone"] = reports.report(reports.subject(seed=5, file="a.tflite", between=0))
+    written["one_invalid"] = reports.report(a, reports.subject(repeats=2, steps=100, file="d.tflite"))
+    written["only_a"] = reports.report(reports.subject(seed=5, file="a.tflite", between=0))
     for name, report in written.items():
         Path(f"{name}.json").write_bytes(msgspec.json.encode(report))
     Path("damaged.json").write_bytes(b'{"version": 1, "kind": "latency"')
@@ -56,14 +56,14 @@ def test_slower_is_status_1(run):
 
 
 def test_one_report_compares_its_artifacts_with_the_first(run):
-    status, out, err = run("compare", "turns.json")
+    status, out, err = run("compare", "three.json")
     assert status == 2 and "differ in precision (int8 against fp32)" in err
-    status, out, err = run("compare", "turns.json", "--across", "precision")
+    status, out, err = run("compare", "three.json", "--across", "precision")
     assert status == 1 and err.startswith("edgeshift: slower than a.tflite: b.tflite (+")
     assert (
-        "a.tflite -> b.tflite" in out and out.splitlines()[-1] == "next: edgeshift report turns.json --out report.html"
+        "a.tflite -> b.tflite" in out and out.splitlines()[-1] == "next: edgeshift report three.json --out report.html"
     )
-    status, out, _ = run("compare", "turns.json", "--across", "precision", "--json")
+    status, out, _ = run("compare", "three.json", "--across", "precision", "--json")
     pairs = json.loads(out)["pairs"]
     assert [(pair["before_file"], pair["file"], pair["verdict"]) for pair in pairs] == [
         ("a.tflite", "b.tflite", "slower"),
@@ -74,8 +74,8 @@ def test_one_report_compares_its_artifacts_with_the_first(run):
 
 
 def test_artifacts_that_are_not_compared_need_not_be_valid(run):
-    assert run("compare", "beside.json")[0] == 3
-    status, out, err = run("compare", "beside.json", "alone.json")
+    assert run("compare", "one_invalid.json")[0] == 3
+    status, out, err = run("compare", "one_invalid.json", "only_a.json")
     assert status == 0 and err == "" and "no difference" in out and "d.tflite" in out
 
 

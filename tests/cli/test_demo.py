@@ -22,7 +22,7 @@ RULE = RuleSpec(window=2, threshold=0.4, hold_off=0.0)
 
 @pytest.fixture
 def fake(monkeypatch, tmp_path):
-    """Replace loading, so that every path is an artifact with the network of ``doubles``. Its labels are colours."""
+    """Make every path load as an artifact with the small network of ``doubles``, which has colours as labels."""
     from edgeshift.apps.camera.engine import session
 
     spec = stream_spec(rule=RULE, frame_spacing=0.1)

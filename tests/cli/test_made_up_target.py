@@ -87,7 +87,7 @@ def test_missing_packages_are_named(stone):
     assert str(error) == "running a.stone needs chisel-runtime, which is not installed: ask a mason"
 
 
-def test_an_unknown_target_is_compared_with_it(run):
+def test_it_is_suggested_for_a_misspelled_target(run):
     assert run("convert", "--target", "stoone").err == "edgeshift: unknown target 'stoone'; did you mean stone?\n"
 
 

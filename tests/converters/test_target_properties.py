@@ -175,4 +175,4 @@ def test_a_small_delegated_share_is_a_warning(share, warned):
 
     graph = GraphSpec(operators={"Conv2d": 9, "mean": 1}, partitions=2, delegated=share, outside={"mean": 1})
     found = list_warnings(Converted(Path("a.pte"), stream_spec(graph=graph), 1, {}))
-    assert found == (["only 90% of operators are delegated, not 1 mean"] if warned else [])
+    assert found == (["only 90% of operators are delegated; not delegated: 1 mean"] if warned else [])

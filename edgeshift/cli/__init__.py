@@ -104,7 +104,7 @@ def root(
     ] = False,
     debug: Annotated[
         bool,
-        typer.Option("--debug", metavar="", help="Show the traceback of an error, also after the command."),
+        typer.Option("--debug", metavar="", help="Show an error's traceback. May also follow the command."),
     ] = False,
 ) -> None:
     """Run temporal-shift video models on phones, Raspberry Pi and Jetson, one frame at a time.

@@ -69,7 +69,7 @@ class Marker:
         return os.system, (f"touch {self.path}",)
 
 
-class Thing:
+class NotATensor:
     """An object that is not a tensor."""
 
 
@@ -112,7 +112,7 @@ class TestFiles:
 
 
 class TestPickles:
-    """``torch.save`` files, zip and legacy."""
+    """Files of ``torch.save`` in its zip format and in its legacy format."""
 
     @pytest.mark.parametrize("cut", [4, 100, 2000, -2000, -1])
     def test_truncated_zip(self, path: Path, good: State, cut: int) -> None:
@@ -155,12 +155,12 @@ class TestPickles:
         assert checkpoints.load(path).layout == "mit-training"
 
     @pytest.mark.parametrize("legacy", [False, True])
-    def test_class(self, path: Path, legacy: bool) -> None:
-        path.write_bytes(packed({"state_dict": {}, "args": Thing()}, legacy=legacy))
+    def test_an_object_that_is_not_a_tensor(self, path: Path, legacy: bool) -> None:
+        path.write_bytes(packed({"state_dict": {}, "args": NotATensor()}, legacy=legacy))
         refused(
             path,
-            f"holds a Python object ('{__name__}.Thing'), which edgeshift does not execute; if you trust the file, "
-            "save only its weights: torch.save(model.state_dict(), ...)",
+            f"holds a Python object ('{__name__}.NotATensor'), which edgeshift does not execute; if you trust the "
+            "file, save only its weights: torch.save(model.state_dict(), ...)",
         )
 
     @pytest.mark.parametrize("legacy", [False, True])
@@ -174,7 +174,7 @@ class TestPickles:
         path.write_bytes(pickle.dumps({"a": 1}, protocol=2))
         refused(path, "is damaged or cut short: Invalid magic number; corrupt file?; download or export it again")
 
-    def test_another_protocol(self, path: Path) -> None:
+    def test_pickle_protocol_4(self, path: Path) -> None:
         torch.save({"state_dict": {"a": torch.zeros(1)}}, path, pickle_protocol=4)
         refused(
             path,
@@ -187,7 +187,7 @@ class TestPickles:
             archive.writestr("archive/constants.pkl", b"")
         refused(path, "is a TorchScript archive, which is a program; export the network's state_dict() instead")
 
-    def test_another_zip(self, path: Path) -> None:
+    def test_zip_of_another_kind(self, path: Path) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("weights.pth", b"x")
         refused(path, "is a zip file, but not one of PyTorch's; unpack it and name the weights file")

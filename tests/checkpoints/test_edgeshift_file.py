@@ -1,4 +1,4 @@
-"""edgeshift's own weights file can be saved and loaded again, and its metadata are not trusted."""
+"""edgeshift's own weights file can be saved and loaded again, and its metadata are checked as untrusted input."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_aimless_motion_is_not_an_event() -> None:
 
 def test_the_hand_leaves_the_frame_before_a_distant_stroke() -> None:
     """A long straight move inside the frame would look like a gesture."""
-    left = 0
+    exits = 0
     for seed in range(100):
         motion = path([Action("left", 1.0), Action("left", 1.0)], seed)
         first, second = motion.events
@@ -98,8 +98,8 @@ def test_the_hand_leaves_the_frame_before_a_distant_stroke() -> None:
         distance = float(np.linalg.norm(ends[1] - ends[0]))
         if abs(distance - NEAR) > 1e-6:
             assert between.all() == (distance < NEAR)
-            left += distance > NEAR
-    assert 20 < left < 100
+            exits += distance > NEAR
+    assert 20 < exits < 100
 
 
 def test_the_hand_rests_before_and_after_its_path() -> None:

@@ -68,7 +68,7 @@ def test_the_origin_of_the_clock_does_not_matter() -> None:
     assert np.allclose(first.weights, second.weights)
 
 
-def test_ten_frames_or_half_of_all_frames_are_enough() -> None:
+def test_a_stroke_needs_ten_frames_or_half_of_the_sequence() -> None:
     assert _enough_seconds(np.arange(24) * 0.25) == 2.5
     assert _enough_seconds(np.arange(24) * 0.1) == 1.0
     assert _enough_seconds(np.arange(12) * 0.1) == 0.6

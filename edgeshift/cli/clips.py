@@ -35,7 +35,7 @@ def run(
     """Draw gestures as videos: clips in a folder per label, or untrimmed streams with a table of their gestures.
 
     The same options draw the same videos. An interrupted run continues where it stopped. The folder also gets a table
-    (clips.csv; for streams events.csv, with times), contact_sheet.jpg as an overview, and drawn.json with the options.
+    (clips.csv; for streams events.csv, times in seconds), an overview (contact_sheet.jpg) and the options (drawn.json).
 
     Args:
         out: Folder to write. It must be new, empty, or the folder of an interrupted run.

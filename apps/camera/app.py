@@ -18,7 +18,7 @@ from edgeshift.apps.camera.display.recorder import RECORD_FPS, Recorder
 from edgeshift.apps.camera.display.window import Window
 from edgeshift.apps.camera.engine.schedule import EveryFrame, NewestFrame
 from edgeshift.apps.camera.engine.session import Answer, CapturedFrame, Session
-from edgeshift.apps.camera.journal import Journal
+from edgeshift.apps.camera.event_printer import EventPrinter
 from edgeshift.apps.camera.sources.base import Orientation, Source
 from edgeshift.apps.camera.sources.live import describe_cameras
 from edgeshift.apps.camera.summary import LabelSpan, Summary, add_label, summarize
@@ -34,7 +34,7 @@ LONGEST_REST = 0.1
 
 
 @dataclass(frozen=True)
-class Settings:
+class AppSettings:
     """How the demo runs.
 
     Attributes:
@@ -64,7 +64,7 @@ class App:
     Args:
         session: the artifacts to run.
         source: the source of the frames; it is opened here.
-        journal: prints the events.
+        printer: prints the events.
         actions: starts the commands of detections; None: no commands.
         answers: collects frames and their answers for ``--picture``; None: no such picture.
         settings: how the demo runs.
@@ -80,14 +80,14 @@ class App:
         self,
         session: Session,
         source: Source,
-        journal: Journal,
+        printer: EventPrinter,
         *,
         actions: Actions | None = None,
         answers: AnswerSheet | None = None,
-        settings: Settings | None = None,
+        settings: AppSettings | None = None,
     ) -> None:
-        self.settings = settings = settings or Settings()
-        self._session, self._source, self._journal = session, source, journal
+        self.settings = settings = settings or AppSettings()
+        self._session, self._source, self._printer = session, source, printer
         self._actions, self._answers = actions, answers
         self._counters = session.counters
         self.window: Window | None = None
@@ -110,7 +110,7 @@ class App:
         """Run until the source ends, the time limit is reached, "q" is pressed, or SIGINT or SIGTERM arrives.
 
         Raises:
-            EdgeshiftError: the source, the model or the video of ``Settings.record`` failed.
+            EdgeshiftError: the source, the model or the video of ``AppSettings.record`` failed.
         """
         live, settings = self._schedule.live, self.settings
         with ExitStack() as ending, call_on_stop(self.stop):
@@ -130,7 +130,7 @@ class App:
                     self._run_once()
             except KeyboardInterrupt:
                 self._quit = True
-        self._journal.flush()
+        self._printer.flush()
         if self._schedule.error is not None:
             raise self._schedule.error
         if self._counters.started is None and not self._quit:
@@ -150,7 +150,7 @@ class App:
         """Draw the newest frame for the window or the video, print new events, and handle pressed keys."""
         window, paused = self.window, self._painter.paused
         if self._schedule.live and window is None and self._recorder is None:
-            self._journal.flush(POLL)  # nothing to draw and no keys; other threads read frames and run the model
+            self._printer.flush(POLL)  # nothing to draw and no keys; other threads read frames and run the model
             return
         if paused:
             sleep(POLL)
@@ -161,7 +161,7 @@ class App:
         elif window is not None and monotonic() - self._waiting_shown >= WAITING_INTERVAL:
             self._waiting_shown = monotonic()
             window.show(self._painter.waiting(monotonic() - self._started))
-        self._journal.flush()
+        self._printer.flush()
         while window is not None and (key := window.key()) is not None:
             self._press(key)
 
@@ -177,7 +177,7 @@ class App:
     def _report(self, captured: CapturedFrame, answer: Answer) -> None:
         self._painter.add(answer)
         if not self._schedule.live and add_label(self._labels, answer.timestamp, answer.prediction):
-            self._journal.emit("label", time=answer.timestamp, label=answer.prediction.label)
+            self._printer.emit("label", time=answer.timestamp, label=answer.prediction.label)
         if self._answers is not None:
             self._answers.add(captured.frame, answer.prediction)
         if self._origin is None:
@@ -185,7 +185,7 @@ class App:
         if answer.shown.event is not None:
             timestamp = answer.shown.event.timestamp - self._origin
             detection = msgspec.structs.replace(answer.shown.event, timestamp=timestamp)
-            self._journal.emit_detection(detection)
+            self._printer.emit_detection(detection)
             self._counters.detections.append(detection)
             if self._actions is not None:
                 self._actions.start(detection)
@@ -254,4 +254,4 @@ class App:
         if self._schedule.live:
             started = self._counters.started
             facts = {"time": 0.0 if started is None else round(monotonic() - started, 3), **facts}
-        self._journal.emit(event, **facts)
+        self._printer.emit(event, **facts)

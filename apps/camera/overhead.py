@@ -29,7 +29,7 @@ import typer
 from edgeshift.apps.camera.display.painter import Painter
 from edgeshift.apps.camera.engine.session import ArtifactStream, Session, open_session
 from edgeshift.apps.camera.engine.slot import FrameSlot
-from edgeshift.apps.camera.journal import Journal
+from edgeshift.apps.camera.event_printer import EventPrinter
 from edgeshift.apps.camera.sources.base import CaptureRequest
 from edgeshift.errors import EdgeshiftError
 from edgeshift.video.fit import Frame, opencv
@@ -69,7 +69,7 @@ class _FramePath:
     def __init__(self, artifact: ArtifactStream, frames: list[Frame]) -> None:
         self.cv2, self.artifact, self.frames = opencv("converting frames"), artifact, frames
         # Every frame is due, so that each one is measured with a step.
-        self.session, self.journal = Session([artifact], paced=False), Journal("silent", "")
+        self.session, self.printer = Session([artifact], paced=False), EventPrinter("silent", "")
         self.painter, self.slot = Painter(self.session, live=True), FrameSlot(self.session.counters)
         self.painter.use_window(None)
         self.count, self.rows = 0, list[tuple[float, ...]]()
@@ -85,7 +85,7 @@ class _FramePath:
         t1 = perf_counter()
         answer = self.session.step(taken)
         if answer.shown.event is not None:
-            self.journal.emit_detection(answer.shown.event)
+            self.printer.emit_detection(answer.shown.event)
         t2 = perf_counter()
         before = thread_time()
         self.painter.add(answer)

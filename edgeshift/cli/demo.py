@@ -12,7 +12,7 @@ from edgeshift.cli.output import print_json, require_file_name
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
-    from edgeshift.apps.camera.journal import Form
+    from edgeshift.apps.camera.event_printer import Form
 
 
 def run(
@@ -79,12 +79,12 @@ def run(
       edgeshift demo F --source 0 --headless --on "left=playerctl previous" --on "right=playerctl next"
     """
     from edgeshift.apps.camera.actions import Actions, parse_action
-    from edgeshift.apps.camera.app import App, Settings
+    from edgeshift.apps.camera.app import App, AppSettings
     from edgeshift.apps.camera.display.answers import AnswerSheet
     from edgeshift.apps.camera.display.layout import parse_size
     from edgeshift.apps.camera.display.window import INSTEAD, open_window, why_no_screen
     from edgeshift.apps.camera.engine.session import open_session
-    from edgeshift.apps.camera.journal import Journal
+    from edgeshift.apps.camera.event_printer import EventPrinter
     from edgeshift.apps.camera.sources.base import CaptureRequest, Orientation, find_source
     from edgeshift.apps.camera.sources.clips import DrawnSource
     from edgeshift.cli import demo_text
@@ -112,9 +112,9 @@ def run(
     if source == "drawn":
         camera = DrawnSource(spacing, watched=live)
     form: Form = "silent" if as_json else "lines" if json_lines or (live and headless) else "words"
-    journal = Journal(form, camera.name)
+    printer = EventPrinter(form, camera.name)
     commands = [parse_action(text, session.labels) for text in on or []]
-    settings = Settings(
+    settings = AppSettings(
         every_frame=not live,
         size=parse_size(size) if size else None,
         record=record,
@@ -123,23 +123,23 @@ def run(
         mirror_view=mirror_view,
         repeat=repeat,
     )
-    actions = Actions(commands, every, journal.emit) if commands else None
+    actions = Actions(commands, every, printer.emit) if commands else None
     answers = AnswerSheet() if picture else None
-    app = App(session, camera, journal, actions=actions, answers=answers, settings=settings)
+    app = App(session, camera, printer, actions=actions, answers=answers, settings=settings)
     if not headless:
         app.window = open_window(window, fullscreen=fullscreen)
     trained = session.artifact.model.spec.weights.trained
     if form == "words" and not trained:
         print(UNTRAINED)
     paths = [str(artifact.path) for artifact in session.artifacts]
-    journal.emit("start", source=camera.name, artifacts=paths, trained=trained)
+    printer.emit("start", source=camera.name, artifacts=paths, trained=trained)
     summary = app.run()
     if picture is not None and answers is not None:
         demo_text.write_answers(picture, answers, summary)
     if form == "silent":
         print_json(demo_text.document(summary))
     elif form == "lines":
-        journal.emit("summary", **demo_text.document(summary))
-        journal.flush()
+        printer.emit("summary", **demo_text.document(summary))
+        printer.flush()
     else:
         demo_text.print_summary(summary, picture)

@@ -23,7 +23,7 @@ NOT_REPORTED = "not reported"
 
 
 @dataclass(frozen=True)
-class Row:
+class TargetStatus:
     """What this machine can do with one target.
 
     Attributes:
@@ -78,7 +78,7 @@ def run(as_json: AsJson = False) -> None:
     print_next("edgeshift", *(("convert", "--target", target) if target else ("verify", "FILE")))
 
 
-def examine(bars: ProgressBars) -> list[Row]:
+def examine(bars: ProgressBars) -> list[TargetStatus]:
     """Check for each target whether its converter and its runtime are installed and can be imported."""
     with bars.stage("targets", len(TARGETS)) as advance:
         reasons: dict[str, str | None] = {}  # shared, so that a package of several targets is imported once
@@ -108,7 +108,7 @@ def device_facts(facts: Facts) -> list[tuple[str, object]]:
     ]
 
 
-def _row(target: Target, reasons: dict[str, str | None]) -> Row:
+def _row(target: Target, reasons: dict[str, str | None]) -> TargetStatus:
     lacking = [f"{package}: not installed" for package in target.converter_packages if _version(package) is None]
     if not lacking and "torch" in target.converter_packages:  # every converter imports it first
         lacking += filter(None, [_reason("torch", "torch", reasons)])
@@ -120,10 +120,10 @@ def _row(target: Target, reasons: dict[str, str | None]) -> Row:
     if problem is not None:
         fixes += filter(None, [runtime.install if runtime.extra is None else install_command(runtime.extra)])
     versions = {package: version for package in runtime.packages.values() if (version := _version(package)) is not None}
-    return Row(target.name, "; ".join(lacking) or None, problem, versions, tuple(fixes), target.remark)
+    return TargetStatus(target.name, "; ".join(lacking) or None, problem, versions, tuple(fixes), target.remark)
 
 
-def _explain(row: Row) -> list[str]:
+def _explain(row: TargetStatus) -> list[str]:
     lines = [f"cannot convert: {row.convert}"] if row.convert else []
     lines += [f"cannot run: {row.run}"] if row.run else []
     return [*lines, row.remark] if row.remark else lines

@@ -15,7 +15,7 @@ from edgeshift.cli.output import print_facts, print_json, print_next, print_note
 from edgeshift.errors import TrainingError
 
 if TYPE_CHECKING:
-    from edgeshift.training.history import Entry
+    from edgeshift.training.history import HistoryEntry
     from edgeshift.training.videos import LabelMap
 
 
@@ -109,7 +109,7 @@ def run(
     shown = 0
     with ProgressBars().stage("train", recipe.steps) as advance:
 
-        def show(entry: Entry) -> None:
+        def show(entry: HistoryEntry) -> None:
             nonlocal shown
             for line in entry.unread:
                 print_note(f"left out, because it cannot be read: {line}")

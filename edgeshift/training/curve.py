@@ -10,12 +10,12 @@ import numpy as np
 
 from edgeshift._system.files import atomic_write
 from edgeshift.errors import missing
-from edgeshift.training.history import Entry
+from edgeshift.training.history import HistoryEntry
 
 VALIDATION_STYLE: dict[str, Any] = {"linewidth": 2, "marker": "o", "markersize": 4}
 
 
-def draw_curve(entries: Sequence[Entry], path: Path) -> None:
+def draw_curve(entries: Sequence[HistoryEntry], path: Path) -> None:
     """Write the plot as a PNG file. If there are no entries, nothing is written.
 
     Raises:

@@ -56,7 +56,7 @@ class Sums(msgspec.Struct, frozen=True):
         return self.right / self.gestures if self.gestures else 0.0
 
 
-class Entry(msgspec.Struct, frozen=True):
+class HistoryEntry(msgspec.Struct, frozen=True):
     """One entry of the history.
 
     Attributes:
@@ -83,18 +83,18 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.entries: list[Entry] = []
+        self.entries: list[HistoryEntry] = []
         if path.exists():
             lines = path.read_bytes().splitlines()
             try:
                 # A line without its closing brace was cut off when the run was killed.
-                self.entries = [msgspec.json.decode(line, type=Entry) for line in lines if line.endswith(b"}")]
+                self.entries = [msgspec.json.decode(line, type=HistoryEntry) for line in lines if line.endswith(b"}")]
             except msgspec.MsgspecError as error:
                 raise TrainingError(f"{path}: {one_line(error)}; remove the folder to start again") from error
 
-    def append(self, step: int, training: Sums, validation: Sums | None, unread: tuple[str, ...] = ()) -> Entry:
+    def append(self, step: int, training: Sums, validation: Sums | None, unread: tuple[str, ...] = ()) -> HistoryEntry:
         """Add an entry, dated now, and return it."""
-        entry = Entry(step, time(), training, validation, unread)
+        entry = HistoryEntry(step, time(), training, validation, unread)
         self.entries.append(entry)
         with self.path.open("ab") as file:
             file.write(msgspec.json.encode(entry) + b"\n")

@@ -25,7 +25,7 @@ from edgeshift.events.tuning import choose_rule
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run
-from edgeshift.training.history import Entry, History
+from edgeshift.training.history import History, HistoryEntry
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
 from edgeshift.training.start import starting_network
@@ -57,7 +57,7 @@ class Trained:
 
     path: Path
     curve: Path
-    history: tuple[Entry, ...]
+    history: tuple[HistoryEntry, ...]
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def train(
     workers: int = 1,
     license: str | None = None,
     half: bool = False,
-    report: Callable[[Entry], None] = lambda _entry: None,
+    report: Callable[[HistoryEntry], None] = lambda _entry: None,
 ) -> Trained:
     """Train a model in a folder of its own, or resume a run that was interrupted there.
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgeshift._system.files import sha256
 from edgeshift.artifact.description import NONE
 from edgeshift.gestures import STROKES, Stroke, draw_stream
-from edgeshift.training.targets import Targets, frame_targets
+from edgeshift.training.frame_targets import Targets, frame_targets
 
 
 @dataclass(frozen=True, eq=False)

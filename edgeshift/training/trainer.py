@@ -19,7 +19,7 @@ from edgeshift.models.network import ShiftNetwork
 from edgeshift.training.batches import Batch, load_batches
 from edgeshift.training.curve import draw_curve
 from edgeshift.training.folder import CURVE, HISTORY, STATE, Run, claim_folder
-from edgeshift.training.history import Entry, History, Sums
+from edgeshift.training.history import History, HistoryEntry, Sums
 from edgeshift.training.losses import TrainingNetwork
 
 #: Steps between two entries of the history.
@@ -32,7 +32,9 @@ SAVE_SECONDS = 60.0
 MAX_STATE = 4 << 30
 
 
-def train_network(run: Run, network: ShiftNetwork, *, resume: bool = False, report: Callable[[Entry], None]) -> History:
+def train_network(
+    run: Run, network: ShiftNetwork, *, resume: bool = False, report: Callable[[HistoryEntry], None]
+) -> History:
     """Train a network, or resume an interrupted run.
 
     A resumed run ends with the same weights, bit by bit, as an uninterrupted one on the same machine with the same
@@ -91,7 +93,7 @@ class _Loop:
         self.reported: set[str] = set()  # already in the history
         self.draws_curve = True
 
-    def train(self, device: torch.device, stopped: Callable[[], bool], report: Callable[[Entry], None]) -> None:
+    def train(self, device: torch.device, stopped: Callable[[], bool], report: Callable[[HistoryEntry], None]) -> None:
         """Train from the current step to the last one, or until ``stopped`` returns True."""
         saved = monotonic()
         last = self.recipe.steps

@@ -18,8 +18,8 @@ from edgeshift.artifact.description import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import Event
 from edgeshift.training.clip_cache import CACHE, Pixels
+from edgeshift.training.frame_targets import frame_targets
 from edgeshift.training.sequences import Sequence
-from edgeshift.training.targets import frame_targets
 from edgeshift.video.dataset import LabelledClip, read_dataset
 from edgeshift.video.fit import FrameSpec, opencv
 

@@ -25,7 +25,7 @@ def test_this_machine_is_reported(run):
 def machine(monkeypatch):
     """A function that simulates a machine: ``machine({package: version}, {module: why its import fails})``."""
 
-    def simulate(versions: dict[str, str], broken: dict[str, str]) -> dict[str, doctor.Row]:
+    def simulate(versions: dict[str, str], broken: dict[str, str]) -> dict[str, doctor.TargetStatus]:
         monkeypatch.setattr(doctor, "_version", versions.get)
         monkeypatch.setattr(doctor, "_import", broken.get)
         return {row.target: row for row in doctor.examine(Stages())}

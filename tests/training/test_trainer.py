@@ -24,11 +24,11 @@ from edgeshift.training import Recipe, train
 from edgeshift.training import run as run_module
 from edgeshift.training.batches import Batch
 from edgeshift.training.folder import CURVE, HISTORY, STATE, Run
-from edgeshift.training.history import Entry
+from edgeshift.training.frame_targets import frame_targets
+from edgeshift.training.history import HistoryEntry
 from edgeshift.training.losses import TrainingNetwork
 from edgeshift.training.sequences import DrawnSequences, Sequence
 from edgeshift.training.start import starting_network
-from edgeshift.training.targets import frame_targets
 from edgeshift.training.trainer import train_network
 from edgeshift.video.fit import FrameSpec
 
@@ -61,7 +61,7 @@ def run(folder: Path, at: int = -1, recipe: Recipe = RECIPE, start: str = "scrat
     return Run(recipe, folder, start, data(at), data(), validation_count=4, workers=0)
 
 
-def ignore(_entry: Entry) -> None:
+def ignore(_entry: HistoryEntry) -> None:
     pass
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from doubles import LeakyExecutor, model, stream_spec
 
-from edgeshift.apps.camera.app import App, Settings
+from edgeshift.apps.camera.app import App, AppSettings
 from edgeshift.apps.camera.engine.session import ArtifactStream, Session
-from edgeshift.apps.camera.journal import Journal
+from edgeshift.apps.camera.event_printer import EventPrinter
 from edgeshift.apps.camera.summary import Summary
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.errors import VideoError
@@ -140,8 +140,8 @@ def make_app(
     actions: Any = None,
     **settings: Any,
 ) -> App:
-    journal = Journal(form, source.name)  # type: ignore[arg-type]
-    camera_app = App(session or make_session(), source, journal, actions=actions, settings=Settings(**settings))
+    printer = EventPrinter(form, source.name)  # type: ignore[arg-type]
+    camera_app = App(session or make_session(), source, printer, actions=actions, settings=AppSettings(**settings))
     camera_app.window = window
     return camera_app
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgeshift.gestures import Event
-from edgeshift.training.targets import NONE, Targets, _enough_seconds, frame_targets
+from edgeshift.training.frame_targets import NONE, Targets, _enough_seconds, frame_targets
 
 LABELS = ("left", "star", NONE)
 

@@ -13,7 +13,7 @@ from edgeshift.events.spotter import Detection
 Form = Literal["words", "lines", "silent"]
 
 
-class Journal:
+class EventPrinter:
     """Prints the events of a run.
 
     Args:

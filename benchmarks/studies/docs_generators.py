@@ -85,16 +85,16 @@ def study(module: str, *arguments: str) -> Any:
 
 def timing(module: str) -> str:
     """Return the table of a timing study."""
-    report = msgspec.convert(study(module, "--cache", str(ROOT / CACHE / module)), figures.Report)
+    report = msgspec.convert(study(module, "--cache", str(ROOT / CACHE / module)), figures.StudyReport)
     if not report.machine.quiet:
         sys.stderr.write(f"{module}: the machine was busy: refresh this block again when it is quiet\n")
     return figures.markdown(report)
 
 
 @cache
-def target_rows() -> list[targets.Row]:
+def target_rows() -> list[targets.TargetRow]:
     """Return a row for every target in every precision."""
-    return msgspec.convert(study("targets", "--out", str(ROOT / CACHE / "targets")), list[targets.Row])
+    return msgspec.convert(study("targets", "--out", str(ROOT / CACHE / "targets")), list[targets.TargetRow])
 
 
 def targets_of(precision: str | None) -> str:

@@ -47,7 +47,7 @@ class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     false: int
 
 
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EventReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One run of the study.
 
     Attributes:
@@ -98,7 +98,7 @@ def main(
     print_json(report) if as_json else show(report)
 
 
-def measure(path: Path, minutes: int, seed: int = 0) -> Report:
+def measure(path: Path, minutes: int, seed: int = 0) -> EventReport:
     """Draw streams, feed them to the model and count its announcements.
 
     Args:
@@ -129,7 +129,7 @@ def measure(path: Path, minutes: int, seed: int = 0) -> Report:
             advance()
     total = sum(scores.values(), EventScore())
     delays = {name: percentile(total.delays, name) for name in ("p50", "p90")}
-    return Report(
+    return EventReport(
         file=path.name,
         sha256=candidate.sha256,
         model=spec.model.name,
@@ -167,7 +167,7 @@ def score_by_label(detections: Sequence[Detection], events: Sequence[Event], sec
     return scores
 
 
-def show(report: Report) -> None:
+def show(report: EventReport) -> None:
     """Print the report."""
     typer.echo(f"{report.streams} drawn streams of one minute, seed {report.seed}")
     typer.echo(f"{report.file}: {report.model} {report.artifact_precision}, {report.runtime}")

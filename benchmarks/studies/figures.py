@@ -47,7 +47,7 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     met: bool | None = None
 
 
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StudyReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One run of a timing study.
 
     Attributes:
@@ -89,11 +89,11 @@ def time_turns(
     runtimes: Iterable[str],
     compute: Callable[[Samples], Iterable[Figure]],
     notes: Callable[[Samples], Iterable[str]] = lambda samples: (),
-) -> Report:
+) -> StudyReport:
     """Run all turns, and return the report of this process.
 
     Args:
-        benchmark, size, rounds: as in ``Report``.
+        benchmark, size, rounds: as in ``StudyReport``.
         turns: {name of a candidate: its turn}.
         runtimes: the runtimes that execute the graphs; a name may occur twice.
         compute: computes the figures from the samples.
@@ -104,7 +104,7 @@ def time_turns(
         samples = interleave(turns, rounds, advance=advance)
     machine, names = this_machine(before, load_average()), tuple(dict.fromkeys(runtimes))
     figures, remarks = tuple(compute(samples)), tuple(notes(samples))
-    return Report(benchmark, size, rounds, 1, machine, names, figures, remarks, milliseconds(samples))
+    return StudyReport(benchmark, size, rounds, 1, machine, names, figures, remarks, milliseconds(samples))
 
 
 def figure(group: str, name: str, interval: Interval, goal: float | None = None, better: Better = "lower") -> Figure:
@@ -123,7 +123,7 @@ def judged(figure: Figure) -> Figure:
     return msgspec.structs.replace(figure, met=met)
 
 
-def merge(reports: Sequence[Report]) -> Report:
+def merge(reports: Sequence[StudyReport]) -> StudyReport:
     """Return one report of several repeats of the same study."""
     first = reports[0]
     before, after = (max(loads) for loads in zip(*(report.machine.load for report in reports), strict=True))
@@ -157,7 +157,7 @@ def milliseconds(samples: Samples) -> dict[str, float]:
     return {name: round(1000 * float(np.median(times)), 4) for name, times in samples.items()}
 
 
-def show(report: Report) -> None:
+def show(report: StudyReport) -> None:
     """Print a report as tables, one for each group."""
     machine, (before, after) = report.machine, report.machine.load
     print(
@@ -172,7 +172,7 @@ def show(report: Report) -> None:
     print("".join(f"- {note}\n" for note in report.notes), end="")
 
 
-def markdown(report: Report) -> str:
+def markdown(report: StudyReport) -> str:
     """Return the figures as a Markdown table."""
     return markdown_table(COLUMNS, map(_cells, report.figures))
 

@@ -40,7 +40,7 @@ from edgeshift.benchmarks.studies.command import (
     write_json,
 )
 from edgeshift.benchmarks.studies.interleave import calling, interleave
-from edgeshift.benchmarks.studies.trained_networks import COLUMNS, Row, TestClips, share_text, stored_row, train
+from edgeshift.benchmarks.studies.trained_networks import COLUMNS, NetworkRow, TestClips, share_text, stored_row, train
 from edgeshift.errors import EdgeshiftError
 from edgeshift.training import Recipe
 
@@ -65,7 +65,7 @@ class SizeRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """
 
     size: int
-    accuracy: Row
+    accuracy: NetworkRow
     precision: Share
     recall: Share
     step: tuple[float, float, float]
@@ -95,7 +95,7 @@ def main(
         raise EdgeshiftError(f"--sizes {sizes}: give numbers of pixels, as in 96,128") from error
     init, videos = weights_or_shipped(weights), labelled_videos(data, label_map)
     model, progress = load_for_streaming(init).config.name, ProgressBars(live=False)
-    accuracies: list[Row] = []
+    accuracies: list[NetworkRow] = []
     artifacts: list[Path] = []
     for size in pixels:
         folder = out / f"{model}_{size}"
@@ -116,12 +116,12 @@ def main(
     print_json(rows) if as_json else show(rows)
 
 
-def _events(artifact: Path, minutes: int) -> events.Report:
+def _events(artifact: Path, minutes: int) -> events.EventReport:
     """Count events in drawn streams. The report is stored beside the artifact."""
     inputs = open_candidate(artifact).sha256, minutes, SEED
     return stored_result(
         artifact.with_name(ANNOUNCED),
-        events.Report,
+        events.EventReport,
         lambda report: (report.sha256, report.streams, report.seed) == inputs,
         lambda: events.measure(artifact, minutes, SEED),
     )

@@ -20,7 +20,7 @@ import typer
 from edgeshift.benchmarks.latency.loop import no_collection, run_steps
 from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.command import Json, Rounds, Strict, print_json, study
-from edgeshift.benchmarks.studies.figures import Figure, Report, figure, show, time_turns
+from edgeshift.benchmarks.studies.figures import Figure, StudyReport, figure, show, time_turns
 from edgeshift.benchmarks.studies.interleave import Samples, Turn
 from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.runtimes import load
@@ -45,7 +45,7 @@ def main(
     return 1 if strict and report.missed else 0
 
 
-def measure(files: list[Path], rounds: int) -> Report:
+def measure(files: list[Path], rounds: int) -> StudyReport:
     """Time every artifact in both loops. Raise the errors of ``edgeshift.load``."""
     turns: dict[str, Turn] = {}
     models = [load(file) for file in files]

@@ -37,11 +37,11 @@ from edgeshift.artifact.file import Artifact
 from edgeshift.benchmarks.statistics import median, ratio
 from edgeshift.benchmarks.studies.artifacts import Artifacts
 from edgeshift.benchmarks.studies.command import artifact_folder, one_thread
-from edgeshift.benchmarks.studies.figures import Figure, Report, figure, time_turns
+from edgeshift.benchmarks.studies.figures import Figure, StudyReport, figure, time_turns
 from edgeshift.benchmarks.studies.interleave import Samples, Turn, calling, infer, median_turn, stepping
 from edgeshift.benchmarks.studies.pointwise import SHAPES
 from edgeshift.benchmarks.studies.raw_litert import Compiled, interpreted
-from edgeshift.benchmarks.studies.repeats import Settings, timing_study
+from edgeshift.benchmarks.studies.repeats import TimingSettings, timing_study
 from edgeshift.benchmarks.studies.timing_networks import smooth_clips, untrained_network
 from edgeshift.runtimes.tflite import open_artifact
 from edgeshift.stream import Stream, Timings
@@ -56,7 +56,7 @@ CAMERA = (480, 640)
 FITS = ("squash", "crop")
 
 
-def measure(settings: Settings) -> Report:
+def measure(settings: TimingSettings) -> StudyReport:
     """Convert the artifacts that are not in the cache, time all candidates, and compute the figures."""
     size, rounds = settings.size, settings.rounds
     with artifact_folder(settings.cache) as folder, one_thread(), ExitStack() as stack:
@@ -83,7 +83,7 @@ def assemble(samples: Samples, macs: dict[str, int]) -> list[Figure]:
         interval = ratio(samples[f"tsm eager {name}"], samples["tsm int8 step"])
         figures.append(figure("PyTorch", f"eager, {name} / int8 step", interval, eager_goal, "higher"))
     interval = ratio(samples["tsm int8 graph"], samples["naive int8 graph"])
-    figures.append(figure("naive route", "ours / naive, TSM int8 graph", interval, NAIVE_GOAL))
+    figures.append(figure("naive route", "edgeshift's graph / naive route, TSM int8", interval, NAIVE_GOAL))
     for precision in PRECISIONS:
         best = fastest_stack(samples, macs, precision)
         share = samples[f"{best} {precision}"] / macs[best] * macs["tsm"] / samples[f"tsm {precision} graph"]

@@ -14,6 +14,7 @@ compares the blocks that are made within seconds, such as the help of the comman
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -96,7 +97,9 @@ def run_edgeshift(*arguments: str) -> str:
     folder = ROOT / CACHE
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "edgeshift", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)  # noqa: S603
+    # Help is wrapped at the width of the terminal, which may not change the pages.
+    wide = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=wide)  # noqa: S603
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise EdgeshiftError(f"edgeshift {' '.join(arguments)} ended with {done.returncode}: {last}")

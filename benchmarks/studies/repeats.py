@@ -18,7 +18,7 @@ import msgspec
 import typer
 
 from edgeshift.benchmarks.studies.command import Json, Strict, artifact_folder, print_json, study
-from edgeshift.benchmarks.studies.figures import Report, merge, show
+from edgeshift.benchmarks.studies.figures import StudyReport, merge, show
 from edgeshift.errors import EdgeshiftError
 
 #: Rounds in each process and number of processes, in a usual and in a quick run.
@@ -27,7 +27,7 @@ QUICK_ROUNDS, QUICK_REPEATS = 5, 1
 
 
 @dataclass(frozen=True)
-class Settings:
+class TimingSettings:
     """How a timing study runs.
 
     Attributes:
@@ -43,8 +43,8 @@ class Settings:
     cache: Path | None = None
 
 
-def timing_study(module: str, measure: Callable[[Settings], Report], description: str) -> Callable[..., int]:
-    """Return the ``main`` of a study that makes a ``Report``.
+def timing_study(module: str, measure: Callable[[TimingSettings], StudyReport], description: str) -> Callable[..., int]:
+    """Return the ``main`` of a study that makes a ``StudyReport``.
 
     Args:
         module: the study's module, which is started in a fresh process for each repeat.
@@ -70,7 +70,7 @@ def timing_study(module: str, measure: Callable[[Settings], Report], description
         ] = None,
     ) -> int:
         rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
-        settings = Settings(size, rounds, repeats or (QUICK_REPEATS if quick else REPEATS), cache)
+        settings = TimingSettings(size, rounds, repeats or (QUICK_REPEATS if quick else REPEATS), cache)
         report = measure(settings) if settings.repeats == 1 else repeated(module, settings)
         print_json(report) if as_json else show(report)
         return 1 if strict and report.missed else 0
@@ -79,13 +79,13 @@ def timing_study(module: str, measure: Callable[[Settings], Report], description
     return study(command)
 
 
-def repeated(module: str, settings: Settings) -> Report:
+def repeated(module: str, settings: TimingSettings) -> StudyReport:
     """Run a study's module in ``settings.repeats`` processes, one after the other, and merge their reports.
 
     Raises:
         EdgeshiftError: a process fails.
     """
-    reports: list[Report] = []
+    reports: list[StudyReport] = []
     with artifact_folder(settings.cache) as folder:
         command = [sys.executable, "-m", module, "--json", "--repeats", "1", "--cache", str(folder)]
         command += ["--size", str(settings.size), "--rounds", str(settings.rounds)]
@@ -93,5 +93,5 @@ def repeated(module: str, settings: Settings) -> Report:
             done = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603
             if done.returncode:
                 raise EdgeshiftError(f"a repeat of {module} failed with exit status {done.returncode}")
-            reports.append(msgspec.json.decode(done.stdout, type=Report))
+            reports.append(msgspec.json.decode(done.stdout, type=StudyReport))
     return merge(reports)

@@ -27,7 +27,7 @@ from edgeshift.benchmarks.studies.command import (
     study,
     write_json,
 )
-from edgeshift.benchmarks.studies.trained_networks import COLUMNS, Row, TestClips, share_text, stored_row, train
+from edgeshift.benchmarks.studies.trained_networks import COLUMNS, NetworkRow, TestClips, share_text, stored_row, train
 from edgeshift.training import Recipe
 
 MODELS = ("tsn_mobilenet_v2", "tsm_mobilenet_v2", "stsm_mobilenet_v2")
@@ -59,7 +59,7 @@ def main(
     print_json(rows) if as_json else show(rows)
 
 
-def show(rows: list[Row]) -> None:
+def show(rows: list[NetworkRow]) -> None:
     """Print a line for each network, and a line with the mean and standard deviation over seeds for each model."""
     lines = []
     for model in dict.fromkeys(row.model for row in rows):

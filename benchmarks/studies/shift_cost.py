@@ -20,9 +20,9 @@ from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.artifacts import Artifacts
 from edgeshift.benchmarks.studies.command import artifact_folder, one_thread
-from edgeshift.benchmarks.studies.figures import Figure, Report, figure, time_turns
+from edgeshift.benchmarks.studies.figures import Figure, StudyReport, figure, time_turns
 from edgeshift.benchmarks.studies.interleave import Samples, Turn, infer, stepping
-from edgeshift.benchmarks.studies.repeats import Settings, timing_study
+from edgeshift.benchmarks.studies.repeats import TimingSettings, timing_study
 from edgeshift.benchmarks.studies.timing_networks import smooth_clips, untrained_network
 from edgeshift.errors import EdgeshiftError, RuntimeMissingError
 from edgeshift.targets import TARGETS, Precision, find_runtime
@@ -32,7 +32,7 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 GOALS = {"tsm": 1.03, "stsm": 1.05}
 
 
-def measure(settings: Settings) -> Report:
+def measure(settings: TimingSettings) -> StudyReport:
     """Convert the artifacts that are not in the cache, time all candidates, and compute the figures.
 
     Raises:

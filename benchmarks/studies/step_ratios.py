@@ -17,7 +17,7 @@ import typer
 
 from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.command import Json, Rounds, print_json, study
-from edgeshift.benchmarks.studies.figures import Figure, Report, figure, show, time_turns
+from edgeshift.benchmarks.studies.figures import Figure, StudyReport, figure, show, time_turns
 from edgeshift.benchmarks.studies.interleave import Samples, infer, stepping
 from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.errors import EdgeshiftError
@@ -37,7 +37,7 @@ def main(
     print_json(report) if as_json else show(report)
 
 
-def measure(files: list[Path], rounds: int) -> Report:
+def measure(files: list[Path], rounds: int) -> StudyReport:
     """Load the artifacts, time them in turns, and compute the ratios.
 
     Raises:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 RESULTS = "targets.json"
 
 
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TargetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One target in one precision.
 
     Attributes:
@@ -98,7 +98,7 @@ def main(
 
 def measure(
     source: Checkpoint, folder: Path, precisions: list[Precision], targets: list[str] | None, rounds: int
-) -> list[Row]:
+) -> list[TargetRow]:
     """Convert the artifacts that are not in the folder, and time those that can be timed.
 
     Raises:
@@ -107,7 +107,7 @@ def measure(
     names = list(TARGETS) if targets is None else targets
     for name in names:
         find_target(name)
-    progress, rows = ProgressBars(live=False), list[Row]()
+    progress, rows = ProgressBars(live=False), list[TargetRow]()
     for precision in precisions:
         with progress.prefixed(precision):
             rows += _converted(source, folder, precision, names, progress)
@@ -116,7 +116,7 @@ def measure(
 
 def _converted(
     source: Checkpoint, folder: Path, precision: Precision, targets: list[str], progress: ProgressBars
-) -> list[Row]:
+) -> list[TargetRow]:
     import edgeshift.converters as converters
 
     paths = {name: folder / converters.default_path(source, name, precision) for name in targets}
@@ -127,12 +127,12 @@ def _converted(
     rows = []
     for name, path in paths.items():
         if name in reasons:
-            rows.append(Row(target=name, precision=precision, reason=reasons[name]))
+            rows.append(TargetRow(target=name, precision=precision, reason=reasons[name]))
             continue
         parity = read_artifact(path).spec.parity
         size, elsewhere = artifact_size(path), find_target(name).not_verified
         rows.append(
-            Row(target=name, precision=precision, file=path.name, size=size, parity=parity, elsewhere=elsewhere)
+            TargetRow(target=name, precision=precision, file=path.name, size=size, parity=parity, elsewhere=elsewhere)
         )
     return rows
 
@@ -145,7 +145,7 @@ def _is_of(path: Path, source: Checkpoint) -> bool:
         return False
 
 
-def _timed(rows: list[Row], folder: Path, rounds: int, progress: ProgressBars) -> list[Row]:
+def _timed(rows: list[TargetRow], folder: Path, rounds: int, progress: ProgressBars) -> list[TargetRow]:
     files = [row.file for row in rows if row.file is not None and find_target(row.target).timed]
     if not files:
         return rows
@@ -162,7 +162,7 @@ COLUMNS = ("target", "precision", "size", "max error", "cosine", "top-1 agrees",
 LEGEND = "max error: largest logit error, divided by the range of the logits; step: time, divided by the fastest time"
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: TargetRow) -> tuple[str, ...]:
     """Return the cells of a row, in the order of ``COLUMNS``."""
     if row.file is None:
         return (row.target, row.precision, *["-"] * 6, row.reason or "")
@@ -174,7 +174,7 @@ def cells(row: Row) -> tuple[str, ...]:
     return (row.target, row.precision, size, *parity, step, (row.parity.runtime or "-").split(";")[0], row.elsewhere)
 
 
-def markdown(rows: list[Row]) -> str:
+def markdown(rows: list[TargetRow]) -> str:
     """Return the table as Markdown."""
     return markdown_table(COLUMNS, map(cells, rows))
 

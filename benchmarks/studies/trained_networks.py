@@ -25,7 +25,7 @@ from edgeshift.gestures import SPACING
 from edgeshift.video.dataset import LabelledClip
 
 if TYPE_CHECKING:
-    from edgeshift.training.history import Entry
+    from edgeshift.training.history import HistoryEntry
 
 TestClips = Annotated[int, typer.Option("--clips", min=1, help="Drawn gestures to test on.")]
 #: Strokes that differ in direction only: a network that does not know the order of frames guesses between two.
@@ -36,7 +36,7 @@ COLUMNS = ("drawn", "drawn, 4 directions", "videos", "videos, 4 directions")
 MEASURED = "measured.json"
 
 
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class NetworkRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One trained network, and the shares of clips that it classifies correctly.
 
     Attributes:
@@ -64,7 +64,7 @@ class StoredRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A row that is stored in a file. ``of`` identifies the weights and the test clips that gave it."""
 
     of: str
-    row: Row
+    row: NetworkRow
 
 
 def train(recipe: training.Recipe, folder: Path, init: Path) -> Path:
@@ -78,7 +78,7 @@ def train(recipe: training.Recipe, folder: Path, init: Path) -> Path:
     steps = 0
     with ProgressBars(live=False).stage(f"train {folder.name}", recipe.steps) as advance:
 
-        def report(entry: Entry) -> None:
+        def report(entry: HistoryEntry) -> None:
             nonlocal steps
             for _ in range(entry.step - steps):
                 advance()
@@ -87,12 +87,12 @@ def train(recipe: training.Recipe, folder: Path, init: Path) -> Path:
         return training.train(recipe, folder, init=init, resume=folder.exists(), report=report).path
 
 
-def stored_row(checkpoint: Path, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]) -> Row:
+def stored_row(checkpoint: Path, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]) -> NetworkRow:
     """Return the row of a trained network, which is stored beside the checkpoint.
 
     Args:
         checkpoint: the trained network.
-        model, seed: as in ``Row``.
+        model, seed: as in ``NetworkRow``.
         clips: number of drawn gestures to test on.
         videos: labelled videos to test on.
     """
@@ -107,7 +107,9 @@ def stored_row(checkpoint: Path, model: str, seed: int, clips: int, videos: tupl
     ).row
 
 
-def measure_row(candidate: Candidate, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]) -> Row:
+def measure_row(
+    candidate: Candidate, model: str, seed: int, clips: int, videos: tuple[LabelledClip, ...]
+) -> NetworkRow:
     """Test a trained network on drawn gestures and on videos."""
     spec, stream = candidate.model.spec, candidate.model.stream()
     drawn = []
@@ -127,7 +129,7 @@ def measure_row(candidate: Candidate, model: str, seed: int, clips: int, videos:
             f"left out: clips labelled {', '.join(unknown)}: the model does not have these labels; see --label-map\n"
         )
     filmed = [(label, answer) for label, answer in filmed if label in spec.labels and label != NONE]
-    return Row(
+    return NetworkRow(
         model=model,
         seed=seed,
         drawn=_correct(drawn),

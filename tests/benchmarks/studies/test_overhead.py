@@ -17,7 +17,7 @@ import pytest
 from edgeshift.benchmarks.statistics import Interval
 from edgeshift.benchmarks.studies import interleave, overhead
 from edgeshift.benchmarks.studies.command import json_bytes
-from edgeshift.benchmarks.studies.figures import Figure, Report, figure, markdown, merge, milliseconds, show
+from edgeshift.benchmarks.studies.figures import Figure, StudyReport, figure, markdown, merge, milliseconds, show
 from edgeshift.benchmarks.studies.interleave import Samples
 from edgeshift.benchmarks.studies.machine import Machine
 from edgeshift.benchmarks.studies.pointwise import SHAPES
@@ -83,7 +83,7 @@ def test_there_are_figures_for_every_group() -> None:
         ("STSM / TSN, int8 step", 1.025, 1.03, True),
         ("eager, as trained / int8 step", 5.0, 4.0, True),
         ("eager, batch norms folded / int8 step", 3.0, None, None),
-        ("ours / naive, TSM int8 graph", 0.8, 0.95, True),
+        ("edgeshift's graph / naive route, TSM int8", 0.8, 0.95, True),
         (f"TSM fp32 graph / {SHAPES[0].name}", 10 / 10.1 / 2, None, None),
         (f"TSM int8 graph / {SHAPES[0].name}", 5 / 4 / 2, None, None),
         ("Stream.step / run_by_index, TSM fp32", 1.01, 1.02, True),
@@ -122,24 +122,26 @@ def test_a_step_is_timed_without_its_preprocessing() -> None:
     assert turn() == 9.0  # the median of 11, 13 and 19, less 4; the first call was not counted
 
 
-def report(*figures: Figure) -> Report:
+def report(*figures: Figure) -> StudyReport:
     figures = figures or tuple(overhead.assemble(samples(), MACS))
-    return Report("overhead", 64, ROUNDS, 1, MACHINE, ("a runtime",), figures, milliseconds=milliseconds(samples()))
+    return StudyReport(
+        "overhead", 64, ROUNDS, 1, MACHINE, ("a runtime",), figures, milliseconds=milliseconds(samples())
+    )
 
 
 def test_the_document_is_read_back_as_it_was_written() -> None:
     original = report()
     text = json_bytes(original).decode()
-    assert msgspec.json.decode(text, type=Report) == original
+    assert msgspec.json.decode(text, type=StudyReport) == original
     document = json.loads(text)
     assert document["version"] == 1
     assert {row["name"]: row["met"] for row in document["figures"]} == {f.name: f.met for f in original.figures}
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(text.replace('"low"', '"lowest"', 1), type=Report)
+        msgspec.json.decode(text.replace('"low"', '"lowest"', 1), type=StudyReport)
 
 
 def test_repeats_are_merged_to_their_median() -> None:
-    def repeat(value: float, load: float) -> Report:
+    def repeat(value: float, load: float) -> StudyReport:
         result = report(figure("g", "n", Interval(value, value - 0.01, value + 0.01), 1.02))
         return msgspec.structs.replace(result, machine=msgspec.structs.replace(MACHINE, load=(load, load)))
 
@@ -223,7 +225,7 @@ def test_the_study_runs_and_keeps_its_artifacts(tmp_path: Path) -> None:
     result = subprocess.run([*command, "--cache", str(tmp_path)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert all(re.search(r": .*\d+ s$", line) for line in result.stderr.splitlines())  # lines of progress
-    single = msgspec.json.decode(result.stdout, type=Report)
+    single = msgspec.json.decode(result.stdout, type=StudyReport)
     assert (single.benchmark, single.size, single.rounds, single.repeats, single.threads) == ("overhead", 64, 5, 1, 1)
     shapes = "|".join(re.escape(shape.name) for shape in SHAPES)
     names = [re.sub(shapes, SHAPES[0].name, figure.name) for figure in single.figures]
@@ -234,7 +236,7 @@ def test_the_study_runs_and_keeps_its_artifacts(tmp_path: Path) -> None:
     command += ["--rounds", "2", "--repeats", "2", "--cache", str(tmp_path)]
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
-    merged = msgspec.json.decode(again.stdout, type=Report)
+    merged = msgspec.json.decode(again.stdout, type=StudyReport)
     assert (merged.rounds, merged.repeats) == (2, 2)
     assert all(len(figure.runs) == 2 for figure in merged.figures)
     assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files

@@ -36,7 +36,7 @@ def test_artifacts_of_the_same_weights_are_not_converted_again(
 
 
 def test_a_row_without_an_artifact_has_the_reason() -> None:
-    row = targets.Row(target="x", precision="fp16", reason="x has no fp16")
+    row = targets.TargetRow(target="x", precision="fp16", reason="x has no fp16")
     assert targets.cells(row) == ("x", "fp16", "-", "-", "-", "-", "-", "-", "x has no fp16")
 
 

@@ -43,6 +43,10 @@ class VideoError(EdgeshiftError):
     """A video, a folder of images or a camera cannot be read."""
 
 
+class VideoWarning(UserWarning):
+    """A video was read, but not all of it."""
+
+
 class GestureError(EdgeshiftError):
     """A gesture, a script of gestures or a file of strokes cannot be drawn."""
 

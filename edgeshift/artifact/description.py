@@ -6,6 +6,7 @@ Training writes these facts to a weights file, and conversion copies them to eve
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -132,13 +133,15 @@ def numbered_labels(classes: int) -> tuple[str, ...]:
 
 
 def check_labels(labels: Sequence[object], classes: int) -> None:
-    """Check that there is one label of 1 to 256 printable characters for each output.
+    """Check that there is one label of 1 to 256 printable characters for each output, and none twice.
 
     Raises:
-        ValueError: the number of labels is wrong, or a label is empty, too long or not printable.
+        ValueError: the number of labels is wrong, or a label is empty, too long, not printable or used twice.
     """
     if len(labels) != classes:
         raise ValueError(f"{len(labels)} labels for {classes} outputs")
     for label in labels:
         if not isinstance(label, str) or not is_printable(label, longest=256):
             raise ValueError(f"label {label!r:.80} is not 1 to 256 printable characters")
+    if twice := next((label for label, count in Counter(labels).items() if count > 1), None):
+        raise ValueError(f"label {twice!r:.80} is given to two outputs: rename one of them")

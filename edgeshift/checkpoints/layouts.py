@@ -89,14 +89,16 @@ def backbone_shapes(backbone: str, width: float = 1.0, rounding: Rounding = "tor
     return {name: tuple(tensor.shape) for name, tensor in network.backbone.state_dict().items()}
 
 
-def recognise(keys: Set[str], classes: Callable[[str], int | None]) -> Layout | None:
-    """Return the layout whose names are most similar to the names in a file; None: no similarity is above one half.
+def recognise(keys: Set[str], classes: Callable[[str], int | None]) -> tuple[Layout | None, float]:
+    """Return the layout whose names are most similar to the names in a file, and this similarity.
+
+    The layout is None if no similarity is above one half.
 
     The similarity is the share of common names (intersection over union). So a file with one missing or additional
     tensor is still recognised, and the error can name this tensor.
 
     Args:
-        keys: names in the file, without the prefix "module.".
+        keys: names in the file, without a common prefix such as "module.".
         classes: returns the number of outputs of the head with this name in the file; None: there is no such head.
     """
     best, highest = None, 0.5
@@ -108,7 +110,7 @@ def recognise(keys: Set[str], classes: Callable[[str], int | None]) -> Layout | 
         similarity = len(names & present) / len(names | present)
         if similarity > highest:
             best, highest = layout, similarity
-    return best
+    return best, highest
 
 
 #: The MobileNetV2 blocks that are shifted.

@@ -13,8 +13,8 @@ from edgeshift.checkpoints import mit_name
 from edgeshift.checkpoints.checkpoint import Checkpoint, LoadOptions
 from edgeshift.checkpoints.edgeshift_file import Metadata, own_layout, read_metadata
 from edgeshift.checkpoints.matching import Match, match_tensors
-from edgeshift.checkpoints.weights_file import WeightsFile, read, refusal
-from edgeshift.errors import ModelError, ShiftError
+from edgeshift.checkpoints.weights_file import WeightsFile, quote, read, refusal
+from edgeshift.errors import CheckpointError, ModelError, ShiftError
 from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.video.fit import FrameSpec
@@ -44,7 +44,7 @@ def load_file(path: str | os.PathLike[str], options: LoadOptions) -> Checkpoint:
         network,
         _describe(file, match, recorded, config, options),
         match.layout.name,
-        _notes(config, recorded, has_head=match.classes is not None),
+        (*_left_out(file, match), *_notes(config, recorded, has_head=match.classes is not None)),
         recorded.training or {},
     )
 
@@ -77,7 +77,11 @@ def _read_record(file: WeightsFile, *, head: bool) -> tuple[Match, Metadata, boo
                 f"its description says {config.classes} outputs, its head has {match.classes}; save it again"
             )
         return match, metadata, True
-    match = match_tensors(file, head=head)
+    try:
+        match = match_tensors(file, head=head)
+    except CheckpointError:
+        mit_name.require_supported(file)  # its message names the part that explains the tensors
+        raise
     layout = match.layout
     config = ModelConfig(
         layout.table,
@@ -182,6 +186,13 @@ def _rule(recorded: Metadata, labels: tuple[str, ...]) -> RuleSpec | None:
         return recorded.rule
     idle = recorded.rule.no_gesture_index(recorded.labels)
     return msgspec.structs.replace(recorded.rule, none=None if idle is None else labels[idle])
+
+
+def _left_out(file: WeightsFile, match: Match) -> tuple[str, ...]:
+    """Return a note about tensors in the file that are not part of the network."""
+    names = [*file.left_out, *match.companions]
+    listed = ", ".join(quote(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    return (f"weights in the file that are not used: {listed} ({len(names)})",) if names else ()
 
 
 def _notes(config: ModelConfig, recorded: Metadata, *, has_head: bool) -> tuple[str, ...]:

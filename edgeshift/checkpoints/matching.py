@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,12 +14,19 @@ from edgeshift.checkpoints.layouts import COUNTER, HEADS, LAYOUTS, Layout, Shape
 from edgeshift.checkpoints.weights_file import WeightsFile, quote
 from edgeshift.models.config import Rounding
 
-#: Every MobileNetV2 width multiplier that was published, the most common one first. They are tried in this order.
+#: The common width multipliers of MobileNetV2, the most common one first. They are tried in this order.
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 1.3, 1.4)
+MAX_WIDTH = 8.0
+#: The tensor that shows any other width: the output of the last block, which has 320 channels at width 1.
+LAST_BLOCK, LAST_CHANNELS = "features.17.conv.2.weight", 320
 ROUNDINGS: tuple[Rounding, ...] = ("torchvision", "mit")
 
-#: Prefix that torch's DataParallel adds to every name.
-_PARALLEL = "module."
+#: Largest number of parts of a prefix that is stripped, as in "module._orig_mod.".
+MAX_PREFIX = 4
+#: Names of tensors that training stores beside a network: moving averages, losses, and the preparation of frames.
+COMPANIONS = re.compile(
+    r"ema_|(model_)?ema\.|criterion\.|loss\w*\.|(\w+\.)?loss_\w+\.|data_preprocessor\.|\w*metrics?\."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +39,7 @@ class Match:
         classes: number of outputs of the file's head; None: no head, or the head was left out.
         width: MobileNetV2's width multiplier.
         rounding: how MobileNetV2 rounds its scaled widths.
+        companions: names of the tensors beside the network, which are not used.
     """
 
     layout: Layout
@@ -36,6 +47,7 @@ class Match:
     classes: int | None
     width: float
     rounding: Rounding
+    companions: tuple[str, ...] = ()
 
 
 def match_tensors(
@@ -57,8 +69,10 @@ def match_tensors(
         CheckpointError: no layout is similar enough, or a tensor is missing or unexpected, or has a wrong shape, a
             wrong type or values that are not finite. The message has the name of the tensor in the file.
     """
-    prefix = _PARALLEL if sum(key.startswith(_PARALLEL) for key in file.tensors) * 2 > len(file.tensors) else ""
-    layout = layout or _recognise(file, prefix)
+    if layout is None:
+        layout, prefix = _recognise(file)
+    else:
+        prefix = ""
     present = {key.removeprefix(prefix) for key in file.tensors}
     names = {name: prefix + file_name for name, file_name in layout.names(present).items()}
     our_head = f"{HEADS[layout.backbone]}."
@@ -66,38 +80,67 @@ def match_tensors(
     if not head:
         left_out = {prefix + name + leaf for name in layout.heads for leaf in (".weight", ".bias")}
         names = {name: file_name for name, file_name in names.items() if not name.startswith(our_head)}
-    _check_names(file, layout, names, left_out)
+    companions = _check_names(file, layout, names, left_out, prefix)
     tensors = {name: file.tensors[file_name] for name, file_name in names.items() if file_name in file.tensors}
     classes = _classes(file, names.get(f"{our_head}weight"))
     width, rounding = _find_size(file, layout, names, tensors, classes, sizes)
     # Values are checked after shapes, because a hostile tensor of a few bytes can claim a huge shape.
     state = {name: _checked(file, names[name], tensor) for name, tensor in tensors.items()}
-    return Match(layout, state, classes, width, rounding)
+    return Match(layout, state, classes, width, rounding, companions)
 
 
-def _recognise(file: WeightsFile, prefix: str) -> Layout:
-    def classes(head: str) -> int | None:
-        tensor = file.tensors.get(f"{prefix}{head}.weight")
-        return tensor.shape[0] if tensor is not None and tensor.dim() == 2 else None
+def _recognise(file: WeightsFile) -> tuple[Layout, str]:
+    """Return the layout of a file, and the prefix of its names."""
+    best: tuple[float, Layout, str] | None = None
+    for prefix in _prefixes(file.tensors):
+        keys = {key.removeprefix(prefix) for key in file.tensors if key.startswith(prefix) and not _companion(key, "")}
 
-    layout = recognise({key.removeprefix(prefix) for key in file.tensors}, classes)
-    if layout is None:
+        def classes(head: str, prefix: str = prefix) -> int | None:
+            tensor = file.tensors.get(f"{prefix}{head}.weight")
+            return tensor.shape[0] if tensor is not None and tensor.dim() == 2 else None
+
+        layout, similarity = recognise(keys, classes)
+        if layout is not None and (best is None or similarity > best[0]):
+            best = (similarity, layout, prefix)
+    if best is None:
         first = next(iter(file.tensors))
         raise file.error(
             f"no known layout has its {len(file.tensors)} tensors (the first is {quote(first)}): tried {_tried()}; "
             "edgeshift reads MobileNetV2 and ResNet-50"
         )
-    return layout
+    return best[1], best[2]
 
 
-def _check_names(file: WeightsFile, layout: Layout, names: dict[str, str], left_out: set[str]) -> None:
+def _prefixes(names: Collection[str]) -> Iterator[str]:
+    """Yield the prefixes that more than half of the names share, such as "module.", the shortest one (empty) first."""
+    prefix = ""
+    yield prefix
+    for _ in range(MAX_PREFIX):
+        rests = (name[len(prefix) :] for name in names if name.startswith(prefix))
+        parts = Counter(rest.partition(".")[0] for rest in rests if "." in rest).most_common(1)
+        if not parts or parts[0][1] * 2 <= len(names):
+            return
+        prefix += f"{parts[0][0]}."
+        yield prefix
+
+
+def _companion(name: str, prefix: str) -> bool:
+    return COMPANIONS.match(name) is not None or COMPANIONS.match(name.removeprefix(prefix)) is not None
+
+
+def _check_names(
+    file: WeightsFile, layout: Layout, names: dict[str, str], left_out: set[str], prefix: str
+) -> tuple[str, ...]:
+    """Check that every tensor of the network is there, and return the names of the tensors beside it."""
     expected = set(names.values())
     for name in names.values():
         if name not in file.tensors and not name.endswith(COUNTER):
             raise file.error(f"tensor {quote(name)} is missing; {_advice(layout)}")
-    for name in file.tensors:
-        if name not in expected and name not in left_out:
+    others = [name for name in file.tensors if name not in expected and name not in left_out]
+    for name in others:
+        if not _companion(name, prefix):
             raise file.error(f"tensor {quote(name)} is unexpected; {_advice(layout)}")
+    return tuple(others)
 
 
 def _find_size(
@@ -111,8 +154,7 @@ def _find_size(
     """Return the first (width, rounding) that fits all shapes. If none does, report one error of the closest pair."""
     scalable = layout.backbone == "mobilenet_v2"
     if sizes is None:
-        pairs = tuple((width, rounding) for width in WIDTHS for rounding in ROUNDINGS)
-        sizes = pairs if scalable else ((1.0, "torchvision"),)
+        sizes = tuple(_sizes(tensors)) if scalable else ((1.0, "torchvision"),)
     closest: tuple[list[str], float, Rounding] | None = None
     for width, rounding in sizes:
         shapes = backbone_shapes(layout.backbone, width, rounding)
@@ -127,6 +169,16 @@ def _find_size(
     at = f" at width {width:g}" if scalable else ""
     reason = f"tensor {quote(names[first])} has shape {list(tensors[first].shape)}, not {expected}{at}"
     raise file.error(f"{reason}; {_advice(layout)}")
+
+
+def _sizes(tensors: dict[str, Tensor]) -> Iterator[tuple[float, Rounding]]:
+    """Yield the sizes of MobileNetV2 to try: the common ones, then round numbers near the width of the last block."""
+    near = tensors[LAST_BLOCK].shape[0] / LAST_CHANNELS if LAST_BLOCK in tensors and tensors[LAST_BLOCK].dim() else 0.0
+    hundredths = [round(100 * near) + step for step in range(-5, 6)] if near <= MAX_WIDTH else []
+    hundredths.sort(key=lambda width: (width % 10 != 0, width % 5 != 0, abs(width - 100 * near)))
+    for width in (*WIDTHS, *(width / 100 for width in hundredths if 0 < width <= 100 * MAX_WIDTH)):
+        for rounding in ROUNDINGS:
+            yield width, rounding
 
 
 def _shape(layout: Layout, shapes: Shapes, name: str, classes: int | None) -> tuple[int, ...]:

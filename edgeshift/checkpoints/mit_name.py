@@ -13,7 +13,7 @@ from edgeshift.checkpoints.layouts import Layout
 from edgeshift.checkpoints.weights_file import WeightsFile
 
 _NAME = re.compile(
-    r"TSM_\w+?_(?P<modality>RGB|Flow|RGBDiff)_(?P<arch>[^_]+)(?:_shift(?P<div>\d{1,3})_(?P<place>[a-z]+))?(?P<pool>_tpool)?"
+    r"TSM_.+?_(?P<modality>RGB|Flow|RGBDiff)_(?P<arch>[^_]+)(?:_shift(?P<div>\d{1,3})_(?P<place>[a-z]+))?(?P<pool>_tpool)?"
     r"_(?P<consensus>[a-z]+)_segment(?P<frames>\d{1,4})_e\d+(?P<rest>\S*)"
 )
 
@@ -25,8 +25,24 @@ def clip_frames(file: WeightsFile, layout: Layout) -> int | None:
         CheckpointError: according to the name, the network has a part that edgeshift cannot build; or only one of the
             name and the tensors shows a shift.
     """
-    if not layout.file_name:
+    match = require_supported(file) if layout.file_name else None
+    if not match:
         return None
+    if (match["div"] is not None) != (layout.table == "tsm"):
+        in_name, in_tensors = ("with", "without") if match["div"] else ("without", "with")
+        raise file.error(
+            f"its name says that it was trained {in_name} a shift, the names of its tensors say {in_tensors} ('.net'); "
+            "rename the file if its name is wrong"
+        )
+    return max(1, min(4096, int(match["frames"])))
+
+
+def require_supported(file: WeightsFile) -> re.Match[str] | None:
+    """Return the parts of the name of a file or of its folder; None: the name has another form.
+
+    Raises:
+        CheckpointError: according to the name, the network has a part that edgeshift cannot build.
+    """
     match = _NAME.search(file.path.name) or _NAME.search(file.path.absolute().parent.name)
     if not match:
         return None
@@ -44,10 +60,4 @@ def clip_frames(file: WeightsFile, layout: Layout) -> int | None:
                 f"its name says that it was trained with {part}, which is not supported; edgeshift reads RGB networks "
                 "with shift8_blockres and avg"
             )
-    if (match["div"] is not None) != (layout.table == "tsm"):
-        in_name, in_tensors = ("with", "without") if match["div"] else ("without", "with")
-        raise file.error(
-            f"its name says that it was trained {in_name} a shift, the names of its tensors say {in_tensors} ('.net'); "
-            "rename the file if its name is wrong"
-        )
-    return max(1, min(4096, int(match["frames"])))
+    return match

@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import safetensors.torch
@@ -24,6 +25,8 @@ from torch import Tensor
 
 from edgeshift._system.files import sha256
 from edgeshift._system.text import is_printable
+from edgeshift.checkpoints import inert_pickle
+from edgeshift.checkpoints.inert_pickle import Placeholder
 from edgeshift.errors import CheckpointError
 
 #: Largest size of a file, and of its contents when unpacked, bytes. A checkpoint of ResNet-50 with its optimizer has
@@ -32,9 +35,15 @@ MAX_BYTES = 2 << 30
 #: Largest header of a safetensors file (names, shapes and metadata), bytes.
 MAX_HEADER = 8 << 20
 
-#: Keys under which training scripts store the weights next to the optimizer. MIT and mmaction2 use the first one.
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+#: Keys under which training scripts store the weights next to the optimizer; MIT and mmaction2 use the first one. If
+#: none is present, the only dictionary of tensors is taken.
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module")
 
+#: Number of dictionaries that may be around the weights, as in {"model": {"state_dict": ...}}.
+MAX_DEPTH = 2
+
+#: The name of a class or function in an error of torch.load.
+_OBJECT = re.compile(r"GLOBAL (\S+)")
 _LEGACY = b"\x80"
 _ZIP = b"PK\x03\x04"
 
@@ -48,12 +57,14 @@ class WeightsFile:
         sha256: hash of the file, 64 hexadecimal digits.
         tensors: {name in the file: tensor of any dtype}; at least one.
         metadata: the metadata entries of a safetensors file; empty for other files.
+        left_out: names of other sets of weights in the file, such as ``ema``, which are not used.
     """
 
     path: Path
     sha256: str
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
+    left_out: tuple[str, ...] = ()
 
     def error(self, reason: str) -> CheckpointError:
         """Return a CheckpointError about this file, in one line."""
@@ -70,12 +81,13 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
     path = Path(path)
     data = _bytes(path)
     metadata: Mapping[str, str] = {}
+    left_out: tuple[str, ...] = ()
     if (path.suffix == ".safetensors" and not data.startswith(_ZIP)) or _is_safetensors(data):
         tensors, metadata = _safetensors(path, data)
     elif data.startswith((_ZIP, _LEGACY)):
         if data.startswith(_ZIP):
             _check_zip(path, data)
-        tensors = _state_dict(path, _torch(path, data))
+        tensors, left_out = _state_dict(path, *_torch(path, data))
     else:
         raise refusal(
             path,
@@ -83,7 +95,7 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
         )
     if not tensors:
         raise refusal(path, "holds no tensors; export the network's state_dict()")
-    return WeightsFile(path, sha256(data), tensors, metadata)
+    return WeightsFile(path, sha256(data), tensors, metadata, left_out)
 
 
 def refusal(path: Path, reason: str) -> CheckpointError:
@@ -120,20 +132,21 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _torch(path: Path, data: bytes) -> object:
+def _torch(path: Path, data: bytes) -> tuple[object, tuple[str, ...]]:
+    """Return the content of a file, and the names of the objects in it that are not restored."""
     try:
         with warnings.catch_warnings():
             # torch warns about a newer pickle protocol, but usually loads the file.
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            try:
+                return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True), ()
+            except pickle.UnpicklingError as error:
+                if not data.startswith(_ZIP) or not _OBJECT.search(str(error)):
+                    raise
+            return inert_pickle.load(data)
     except pickle.UnpicklingError as error:
-        match = re.search(r"GLOBAL (\S+)", str(error))
-        if match:
-            raise refusal(
-                path,
-                f"holds a Python object ({quote(match[1])}), which edgeshift does not execute; if you trust the file, "
-                "save only its weights: torch.save(model.state_dict(), ...)",
-            ) from error
+        if match := _OBJECT.search(str(error)):
+            raise _holds_object(path, match[1]) from error
         if "Unsupported operand" in str(error):
             raise refusal(
                 path,
@@ -142,6 +155,14 @@ def _torch(path: Path, data: bytes) -> object:
         raise refusal(path, f"is damaged: {_line(error)}; download or export it again") from error
     except Exception as error:  # a damaged pickle stream raises errors of any type: KeyError, struct.error, ...
         raise refusal(path, f"is damaged or cut short: {_line(error)}; download or export it again") from error
+
+
+def _holds_object(path: Path, name: str) -> CheckpointError:
+    return refusal(
+        path,
+        f"holds a Python object ({quote(name)}), which edgeshift does not execute; if you trust the file, save only "
+        "its weights: torch.save(model.state_dict(), ...)",
+    )
 
 
 def _check_zip(path: Path, data: bytes) -> None:
@@ -170,22 +191,51 @@ def _check_zip(path: Path, data: bytes) -> None:
         raise refusal(path, f"is damaged or cut short: {_line(error)}; download or export it again") from error
 
 
-def _state_dict(path: Path, value: object) -> dict[str, Tensor]:
-    for name in WRAPPERS:
-        if isinstance(value, Mapping) and isinstance(value.get(name), Mapping):
-            value = value[name]
+def _state_dict(path: Path, value: object, objects: tuple[str, ...]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the tensors in the content of a file, and the names of the sets of weights beside them."""
+    left_out: tuple[str, ...] = ()
+    for _ in range(MAX_DEPTH):
+        name = _wrapper(path, value)
+        if name is None:
             break
+        assert isinstance(value, Mapping)
+        left_out = tuple(str(other)[:40] for other in value if other != name and _has_tensors(value[other]))
+        value = value[name]
+    if isinstance(value, Placeholder):
+        raise _holds_object(path, objects[0])
     if not isinstance(value, Mapping):
         raise refusal(path, f"holds a {type(value).__name__}, not a state dict; export the network's state_dict()")
     for name, tensor in value.items():
         if not isinstance(name, str):
             raise refusal(path, f"its entry {quote(name)} is not named by a string; export the network's state_dict()")
+        if isinstance(tensor, Placeholder):
+            raise _holds_object(path, objects[0])
         if not isinstance(tensor, Tensor):
             kind = type(tensor).__name__
             raise refusal(
                 path, f"its entry {quote(name)} is not a tensor but {kind}; export the network's state_dict()"
             )
-    return dict(value)
+    return dict(value), left_out
+
+
+def _wrapper(path: Path, value: object) -> Any:
+    """Return the key under which the weights are stored; None: the value is the weights, or not a dictionary."""
+    if not isinstance(value, Mapping):
+        return None
+    for name in WRAPPERS:
+        if isinstance(value.get(name), (Mapping, Placeholder)):
+            return name
+    if _has_tensors(value):
+        return None
+    names = [name for name, inner in value.items() if _has_tensors(inner)]
+    if len(names) > 1:
+        listed = ", ".join(quote(name) for name in names[:5])
+        raise refusal(path, f"holds {len(names)} sets of weights ({listed}); save the one to load as a file of its own")
+    return names[0] if names else None
+
+
+def _has_tensors(value: object) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(tensor, Tensor) for tensor in value.values())
 
 
 def _is_safetensors(data: bytes) -> bool:

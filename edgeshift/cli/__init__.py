@@ -10,6 +10,7 @@ import importlib
 import os
 import shutil
 import sys
+import warnings
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from typer.core import TyperGroup
 
 from edgeshift import __version__
 from edgeshift.cli.help import Command, HelpPage
-from edgeshift.errors import EdgeshiftError, one_line, unknown
+from edgeshift.errors import EdgeshiftError, VideoWarning, one_line, unknown
 
 #: {section of --help: {command: its line there}}.
 SECTIONS = {
@@ -129,6 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
     _open_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
+    warnings.showwarning = _show_warning
     status = _status([argument for argument in arguments if argument != "--debug"], debug)
     try:
         sys.stdout.flush()
@@ -138,6 +140,14 @@ def main(arguments: list[str] | None = None) -> None:
         if not isinstance(error, BrokenPipeError):
             status = _report(f"standard output: {error.strerror}")
     sys.exit(status)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_where: object, **_options: object) -> None:
+    """Print a warning about the user's files as a note. Warnings of libraries are for developers, and not printed."""
+    if category is VideoWarning:
+        from edgeshift.cli.output import print_note
+
+        print_note(message)
 
 
 def _status(arguments: list[str], debug: bool) -> int:

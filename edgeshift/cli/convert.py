@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from unicodedata import normalize
 
 import typer
 
@@ -162,8 +163,10 @@ def _read_labels(path: Path | None) -> tuple[str, ...] | None:
     try:
         if path.stat().st_size > 1 << 20:
             raise EdgeshiftError(f"{path}: too large for a list of labels")
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = normalize("NFC", path.read_text(encoding="utf-8-sig")).split("\n")
+    except UnicodeDecodeError as error:
+        raise EdgeshiftError(f"{path}: cannot read labels: it is not UTF-8 text; save it as UTF-8") from error
+    except OSError as error:
         raise EdgeshiftError(f"{path}: cannot read labels: {error}; write one label per line as text") from error
     return tuple(line.strip() for line in lines if line.strip())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from unicodedata import normalize
 
 import typer
 
@@ -23,7 +24,7 @@ from edgeshift.cli.output import (
     write_report,
 )
 from edgeshift.cli.report_text import show_changes
-from edgeshift.errors import DeviceLostError, EdgeshiftError
+from edgeshift.errors import DeviceLostError, EdgeshiftError, unknown
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.candidate import Candidate
@@ -104,7 +105,7 @@ def run(
     with device_lock(device) if device is not None else nullcontext():
         with bars.stage("load"):
             candidates = [open_candidate(file) if device is None else open_on_device(device, file) for file in files]
-        labels = None if subset is None else tuple(label.strip() for label in subset.split(","))
+        labels = None if subset is None else tuple(normalize("NFC", label.strip()) for label in subset.split(","))
         for candidate in candidates:
             _check_labels(candidate, clips, names, labels)
         journal = Journal(Journal.beside(out), resume=resume) if out is not None else None
@@ -159,6 +160,11 @@ def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], su
     known = gestures(labels, candidate.rule)
     require_labels(subset or (), known)
     excluded = {label: clips for label, clips in data.labels.items() if label not in known}
+    if len(excluded) == len(data.labels):
+        hint = unknown("label", next(iter(excluded)), known)
+        raise EdgeshiftError(
+            f"{file}: no clip has a label of the model: {hint}; --label-map renames labels of the data"
+        )
     if excluded:
         counts = ", ".join(f"{label} ({clips})" for label, clips in excluded.items())
         print_note(f"{file}: excluded from accuracy, because the model has no such gesture: {counts}")

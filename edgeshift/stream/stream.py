@@ -237,6 +237,8 @@ class Stream:
                 raise EdgeshiftError(
                     f"state {name!r}: given {given.get(name)}, but the artifact has {expected.get(name)}"
                 )
+            if states[name].dtype.kind == "f" and not np.isfinite(states[name]).all():
+                raise EdgeshiftError(f"state {name!r} contains NaN or infinity: assign a state that a stream returned")
         self._restart(states)
 
     def _step(self, frame: Any, fitted: Fitted | None, timestamp: float | None) -> Prediction:

@@ -44,11 +44,15 @@ def read_video(path: str | Path, *, fps: float | None = None) -> Iterator[TimedF
 
     Args:
         path: a video file, or a folder of .jpg and .png files, which are sorted by name (2 before 10).
-        fps: frames per second of an image folder; None: 25. The times in a video file take precedence.
+        fps: frames per second of an image folder or a raw H.264 or H.265 stream; None: 25, or the rate that the stream
+            states. The times in other video files take precedence.
 
     Raises:
-        VideoError: the path is not a video. After the last frame: the file has less than half of the frames and less
-            than half of the duration that its container states.
+        VideoError: the path is not a video. After the last frame: the file ends early, and has less than half of the
+            frames that its container states.
+
+    Warns:
+        VideoWarning: frames in the middle are damaged and were skipped.
     """
     with closing(lazy_frames(path, fps)) as clip:
         for frame in clip:

@@ -6,9 +6,10 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from edgeshift._system.files import sha256
 from edgeshift._system.text import is_printable, printable
@@ -17,6 +18,9 @@ from edgeshift.video.clips import VIDEOS
 
 COLUMNS = ("file", "label")
 EXPECTED = "give a folder with a folder of videos for each label, or a CSV file with the columns file and label"
+#: {name of a folder of a split: name of the split}. The folders contain a folder for each label.
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
+SPLITS |= {"test": "test", "testing": "test"}
 #: Suffixes of other files that data sets contain, which are ignored without a note.
 OTHER_SUFFIXES = (".csv", ".json", ".jsonl", ".txt", ".md", ".png", ".jpg", ".jpeg", ".yaml", ".yml")
 #: Largest size of a CSV file in bytes, number of clips, and length of a name. Real data sets are smaller.
@@ -70,8 +74,9 @@ def read_dataset(path: Path, label_map: Mapping[str, str] | None = None, split: 
     """Read a data set.
 
     Args:
-        path: a folder that contains a folder of videos for each label, or a CSV file with the columns ``file``,
-            ``label`` and optionally ``split``. Files are relative to the folder of the CSV file.
+        path: a folder that contains a folder of videos for each label, or such folders in the folders train, val and
+            test; or a CSV file with the columns ``file``, ``label`` and optionally ``split``. Files are relative to the
+            folder of the CSV file.
         label_map: {label in the data: label of the model}, for labels that differ.
         split: read only the clips of this split; None: all clips.
 
@@ -102,6 +107,7 @@ def read_label_map(text: str) -> dict[str, str]:
     label_map: dict[str, str] = {}
     for pair in text.split(","):
         label, sign, model_label = (part.strip() for part in pair.partition("="))
+        label, model_label = normalize("NFC", label), normalize("NFC", model_label)
         if not (label and sign and model_label) or label in label_map:
             raise VideoError(f"a label map has the form carret=caret,del=x, with each label once; not {text!r:.200}")
         label_map[label] = model_label
@@ -110,12 +116,40 @@ def read_label_map(text: str) -> dict[str, str]:
 
 def _folder(root: Path) -> Iterator[LabelledClip]:
     base = root.resolve()
-    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    splits = _split_folders(root, folders)
+    for folder in folders:
         for path in sorted(folder.rglob("*")):
             relative = path.relative_to(root)
-            if path.suffix.lower() in VIDEOS and not _is_hidden(relative):
-                name = relative.as_posix()
-                yield LabelledClip(_clip_path(base, name, root), name, _label(folder.name, root))
+            if path.suffix.lower() not in VIDEOS or _is_hidden(relative) or path.is_dir():
+                continue
+            name, label = relative.as_posix(), relative.parts[1 if splits else 0]
+            if splits and len(relative.parts) < 3:
+                raise VideoError(
+                    f"{root}: {name!r:.200} is in the folder of a split, but in no label's folder: move it"
+                )
+            yield LabelledClip(_clip_path(base, name, root), name, _label(label, root), splits.get(folder.name))
+
+
+def _split_folders(root: Path, folders: Sequence[Path]) -> dict[str, str]:
+    """Return {folder: split} if the folders of a data set are splits; empty: they are labels.
+
+    Raises:
+        VideoError: some folders have the names and contents of splits, and others have not.
+    """
+    splits = {folder.name: SPLITS[folder.name.lower()] for folder in folders if folder.name.lower() in SPLITS}
+    nested = [
+        folder for folder in folders if folder.name in splits and any(inner.is_dir() for inner in folder.iterdir())
+    ]
+    if not nested:
+        return {}
+    if others := [folder.name for folder in folders if folder.name not in splits]:
+        names = ", ".join(folder.name for folder in nested)
+        raise VideoError(
+            f"{root}: {names} contain folders like splits, but {', '.join(others[:3])} beside them are not splits: "
+            "give one of the folders, or move the others away"
+        )
+    return splits
 
 
 def _ignored(root: Path) -> Iterator[str]:
@@ -188,7 +222,7 @@ def _clip_path(base: Path, name: str, where: object) -> Path:
 def _label(text: str, where: object) -> str:
     if not is_printable(text, longest=256):
         raise VideoError(f"{where}: label {text!r:.80} is not 1 to 256 printable characters")
-    return text.strip()
+    return normalize("NFC", text.strip())
 
 
 def _mapped(path: Path, clips: list[LabelledClip], label_map: Mapping[str, str]) -> list[LabelledClip]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgeshift.errors import VideoError
+from edgeshift.errors import VideoError, VideoWarning
+from edgeshift.video.container import is_cut_short, is_raw
 from edgeshift.video.fit import Frame, opencv
 
 #: Largest width and height of a frame, pixels.
@@ -23,6 +25,8 @@ MAX_SIDE = 8192
 FALLBACK_FPS = 25.0
 #: Suffixes of images.
 IMAGES = (".png", ".jpg", ".jpeg")
+#: Number of failed attempts, one after the other, to decode a frame after which a clip has ended.
+MISSES = 64
 
 
 class LazyFrame(NamedTuple):
@@ -46,7 +50,7 @@ def lazy_frames(path: str | Path, fps: float | None) -> Generator[LazyFrame, Non
     path = Path(path)
     if fps is not None and not 0 < fps <= 1000:
         raise VideoError(f"cannot read {path} at {fps} frames per second: give a number above 0, at most 1000")
-    return _folder(path, fps or FALLBACK_FPS) if path.is_dir() else _file(path, fps or FALLBACK_FPS)
+    return _folder(path, fps or FALLBACK_FPS) if path.is_dir() else _file(path, fps)
 
 
 def opencv_path(path: Path) -> str:
@@ -64,8 +68,8 @@ def opencv_path(path: Path) -> str:
     return name
 
 
-def _file(path: Path, fallback_fps: float) -> Generator[LazyFrame, None, None]:
-    _require_video(path)
+def _file(path: Path, given_fps: float | None) -> Generator[LazyFrame, None, None]:
+    raw = is_raw(_require_video(path))
     cv2 = opencv("reading video")
     backend = cv2.CAP_FFMPEG if cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG) else cv2.CAP_ANY
     capture = cv2.VideoCapture(opencv_path(path), backend)
@@ -77,25 +81,40 @@ def _file(path: Path, fallback_fps: float) -> Generator[LazyFrame, None, None]:
             )
         _require_size(path, capture.get(cv2.CAP_PROP_FRAME_HEIGHT), capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         rate = capture.get(cv2.CAP_PROP_FPS)
-        fps = rate if 0 < rate <= 1000 else fallback_fps
+        fps = rate if 0 < rate <= 1000 else FALLBACK_FPS
+        if raw:
+            fps = given_fps or fps
         frame_count = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         retrieve = partial(_retrieve, cv2, capture, path)
-        decoded, time, known_time, known_at = 0, -math.inf, 0.0, 0
-        while capture.grab():
+        decoded, missed, lost, start, time, known_time, known_at = 0, 0, 0, None, -math.inf, 0.0, 0
+        while True:
+            if not capture.grab():
+                # A damaged part, or the end. Some containers state more frames than a player shows.
+                missed += 1
+                if missed > MISSES or decoded + lost + missed > frame_count:
+                    break
+                continue
+            lost, missed = lost + missed, 0
             container_time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if math.isfinite(container_time) and container_time > time:
+            if start is None:
+                start = container_time if math.isfinite(container_time) else 0.0
+            container_time -= start  # the clock of a part that was cut out of a recording may go on
+            if math.isfinite(container_time) and container_time > time and not raw:
                 time, known_time, known_at = container_time, container_time, decoded
             else:  # The container has no usable time: continue from the last one at the frame rate.
-                time = known_time + (decoded - known_at) / fps
+                time = known_time + (decoded - known_at) / (given_fps or fps)
             decoded += 1
             yield LazyFrame(time, retrieve, fps, frame_count)
     finally:
         capture.release()
     if decoded == 0:
         raise VideoError(f"{path} holds no frame that can be decoded; copy or convert it again")
-    # Both conditions, because some containers with a variable frame rate state too many frames.
-    if decoded < frame_count / 2 and time < frame_count / fps / 2:
+    if decoded < frame_count / 2 and is_cut_short(path):
         raise VideoError(f"{path} is cut short: {decoded} of {frame_count} frames can be decoded; copy it again")
+    if lost:
+        warnings.warn(
+            f"{path}: {lost} of {decoded + lost} frames are damaged and were skipped", VideoWarning, stacklevel=2
+        )
 
 
 def _folder(path: Path, fps: float) -> Generator[LazyFrame, None, None]:
@@ -145,8 +164,12 @@ def _require_size(path: Path, height: float, width: float) -> None:
         raise VideoError(f"{path} has frames of {width:.0f}x{height:.0f}; edgeshift reads at most {MAX_SIDE} per side")
 
 
-def _require_video(path: Path) -> None:
-    """Raise VideoError for text. FFmpeg would open the files of a playlist, and render other text as pictures."""
+def _require_video(path: Path) -> bytes:
+    """Return the first bytes of a file.
+
+    Raises:
+        VideoError: the file is text. FFmpeg would open the files of a playlist, and render other text as pictures.
+    """
     if not path.is_file():
         raise VideoError(f"{path} {'is neither a file nor a folder of images' if path.exists() else 'does not exist'}")
     try:
@@ -159,3 +182,4 @@ def _require_video(path: Path) -> None:
     is_text = all(byte >= 0x20 or byte in b"\t\n\f\r" for byte in head)
     if is_text or head.lstrip().startswith((b"#EXTM3U", b"ffconcat")):
         raise VideoError(f"{path} is a text file or a playlist, not a video; give the video file itself")
+    return head

@@ -156,7 +156,7 @@ class TestPickles:
 
     @pytest.mark.parametrize("legacy", [False, True])
     def test_an_object_that_is_not_a_tensor(self, path: Path, legacy: bool) -> None:
-        path.write_bytes(packed({"state_dict": {}, "args": NotATensor()}, legacy=legacy))
+        path.write_bytes(packed({"state_dict": {"a": NotATensor()}}, legacy=legacy))
         refused(
             path,
             f"holds a Python object ('{__name__}.NotATensor'), which edgeshift does not execute; if you trust the "

@@ -53,6 +53,13 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 CLIPS = ("--data", "clips", "--label-map", "bleu=blue")
 
 
+def test_clips_without_any_label_of_the_model_are_an_error(run):
+    Path("others.csv").write_text("file,label\nclips/red/0.avi,Red\nclips/red/1.avi,Blue\n")
+    status, out, err = run("eval", "good.tflite", "--data", "others.csv")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "good.tflite: no clip has a label of the model: unknown label 'Blue'; did you mean blue?" in err
+
+
 def test_a_table_for_people(run):
     status, out, err = run("eval", "good.tflite", *CLIPS, "--subset", "red,blue")
     assert status == 0

@@ -296,6 +296,15 @@ def test_a_state_of_another_shape_or_type_is_refused(given, words):
     assert np.array_equal(stream.state[STATE], before[STATE])
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_state_that_is_not_finite_is_refused(value):
+    stream = model().stream()
+    before = stream.state
+    with pytest.raises(EdgeshiftError, match=f"state '{STATE}' contains NaN or infinity"):
+        stream.state = {STATE: np.full((1, 1, 1, 3), value, np.float32)}
+    assert np.array_equal(stream.state[STATE], before[STATE])
+
+
 def test_a_stream_without_states():
     class Flat(LeakyExecutor):
         def run(self, frame):

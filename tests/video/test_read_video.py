@@ -112,11 +112,7 @@ def test_uniform_repeats_frames_of_a_short_clip(tmp_path: Path) -> None:
 def test_uniform_works_with_a_wrong_frame_count(clip: Path, monkeypatch: pytest.MonkeyPatch, stated: int) -> None:
     right = numbers(uniform(clip, 8))
     replace_capture(monkeypatch, get=lambda get, what: stated if what == cv2.CAP_PROP_FRAME_COUNT else get(what))
-    if stated > 1000:  # so many more frames than exist mean that the file was cut short
-        with pytest.raises(VideoError, match=f"40 of {stated}"):
-            uniform(clip, 8)
-    else:
-        assert numbers(uniform(clip, 8)) == right
+    assert numbers(uniform(clip, 8)) == right
 
 
 @pytest.mark.parametrize("fps", [10.0, 24.0, 30000 / 1001, 60.0])

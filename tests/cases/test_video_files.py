@@ -1,0 +1,86 @@
+"""Videos as phones, boards and editing programs write them. A player's view of the file is what counts."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgeshift.errors import VideoError, VideoWarning
+from edgeshift.video.clips import probe, read_video
+from edgeshift.video.container import is_cut_short
+
+pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+
+
+def ffmpeg(*arguments: object) -> None:
+    command = ["ffmpeg", "-loglevel", "error", "-y", *map(str, arguments)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def film(path: Path, *options: object, seconds: float = 12, rate: int = 30) -> Path:
+    source = f"testsrc=size=160x120:rate={rate}:duration={seconds}"
+    ffmpeg("-f", "lavfi", "-i", source, "-c:v", "libx264", "-pix_fmt", "yuv420p", *options, path)
+    return path
+
+
+def times(path: Path, fps: float | None = None) -> list[float]:
+    return [timed.timestamp for timed in read_video(path, fps=fps)]
+
+
+def test_a_clip_that_was_trimmed_without_encoding_it_again(tmp_path: Path) -> None:
+    """The file has 242 frames, and its edit list says that 62 of them are shown."""
+    film(tmp_path / "long.mp4", "-g", 250)
+    ffmpeg("-ss", 6, "-t", 2, "-i", tmp_path / "long.mp4", "-c", "copy", tmp_path / "trimmed.mp4")
+    shown = times(tmp_path / "trimmed.mp4")
+    assert probe(tmp_path / "trimmed.mp4").frames > 2 * len(shown)
+    assert len(shown) == 62 and shown[0] == 0 and shown[-1] == pytest.approx(61 / 30, abs=0.05)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_part_of_a_recording_whose_clock_goes_on(tmp_path: Path, suffix: str) -> None:
+    film(tmp_path / "camera.mp4", "-g", 30, seconds=6)
+    segments = ("-c", "copy", "-f", "segment", "-segment_time", 2)
+    ffmpeg("-i", tmp_path / "camera.mp4", *segments, tmp_path / f"part%d.{suffix}")
+    for part in (0, 1, 2):
+        shown = times(tmp_path / f"part{part}.{suffix}")
+        assert len(shown) == 60 and shown[0] == 0 and shown[-1] == pytest.approx(59 / 30, abs=0.005)
+
+
+@pytest.mark.parametrize("at", [0.2, 0.4, 0.6, 0.8])
+def test_damage_in_the_middle_loses_only_the_damaged_frames(tmp_path: Path, at: float) -> None:
+    data = bytearray(film(tmp_path / "sound.mp4", "-g", 30, seconds=10).read_bytes())
+    media = data.find(b"mdat")
+    begin = media + int(at * (len(data) - media) * 0.9)
+    data[begin : begin + 400] = random.Random(0).randbytes(400)
+    (tmp_path / "damaged.mp4").write_bytes(data)
+    with pytest.warns(VideoWarning, match=r"damaged.mp4: \d+ of \d+ frames are damaged and were skipped"):
+        shown = times(tmp_path / "damaged.mp4")
+    assert 240 <= len(shown) < 300 and shown[-1] == pytest.approx(299 / 30, abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "avi", "webm"])
+def test_a_file_that_ends_early_is_cut_short(tmp_path: Path, suffix: str) -> None:
+    """The index of an MP4 file is written to its start, so that the first frames of a part can be decoded."""
+    codec = ("-c:v", "libvpx", "-deadline", "realtime") if suffix == "webm" else ()
+    path = film(tmp_path / f"whole.{suffix}", "-g", 30, "-movflags", "+faststart", *codec, seconds=4)
+    assert not is_cut_short(path)
+    data = path.read_bytes()
+    part = tmp_path / f"part.{suffix}"
+    part.write_bytes(data[: len(data) * 3 // 10])
+    assert is_cut_short(part)
+    if suffix in ("mp4", "mov"):
+        with pytest.raises(VideoError, match=r"is cut short: \d+ of 120 frames can be decoded; copy it again"):
+            times(part)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_a_raw_stream_has_the_frame_rate_that_is_given(tmp_path: Path, codec: str) -> None:
+    """rpicam-vid writes such files."""
+    kind = {"libx264": "h264", "libx265": "hevc"}[codec]
+    film(tmp_path / f"raw.{kind}", "-c:v", codec, "-f", kind, seconds=1, rate=90)
+    assert times(tmp_path / f"raw.{kind}", fps=90)[-1] == pytest.approx(89 / 90)
+    assert times(tmp_path / f"raw.{kind}", fps=30)[-1] == pytest.approx(89 / 30)

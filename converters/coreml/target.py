@@ -91,12 +91,6 @@ def _require_possible(job: Job) -> None:
         )
     if job.state == "native" and not job.step.state_names:
         raise ConversionError(f"{job.name} has no state: leave out --state native")
-    labels = job.source.description.labels
-    if len(set(labels)) != len(labels):
-        twice = next(label for label, count in Counter(labels).items() if count > 1)
-        raise ConversionError(
-            f"two classes have the label {twice!r:.80}, and Core ML returns probabilities by label: rename one of them"
-        )
 
 
 def _convert(tools: Any, job: Job, core: nn.Module) -> Any:

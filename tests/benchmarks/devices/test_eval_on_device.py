@@ -119,9 +119,9 @@ def evaluate(recorded, clips, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr("edgeshift.benchmarks.devices.find.find_device", lambda name: board)
         path = tmp_path / "a.tflite"
         write_artifact(path, b"no graph", stream_spec(target="tflite", clip_frames=8))
-        data = clips[0].path.parents[1]
+        data, options = clips[0].path.parents[1], ("--label-map", "left=red")
         with pytest.raises(SystemExit) as ended:
-            main(["eval", str(path), "--data", str(data), "--device", "ssh://board", *map(str, arguments)])
+            main(["eval", str(path), "--data", str(data), "--device", "ssh://board", *options, *map(str, arguments)])
         return int(ended.value.code or 0), capsys.readouterr().err
 
     return run

@@ -133,7 +133,7 @@ def accuracy_filmed() -> str:
     rows = []
     for key, name in (("consensus", "consensus of the clip"), ("last", "last frame alone"), ("spotted", "first event")):
         rows.append((name, *(_share(result["accuracy"][key]) for _, result in results)))
-    directions = (_share(result["subset"]["accuracy"]["consensus"]) for _, result in results)
+    directions = (_share(result["subset"]["consensus"]) for _, result in results)
     rows.insert(1, (f"of {DIRECTIONS}", *directions))
     return markdown_table(("answer", *(name for name, _ in results)), rows)
 

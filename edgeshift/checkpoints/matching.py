@@ -93,13 +93,13 @@ def _recognise(file: WeightsFile) -> tuple[Layout, str]:
     """Return the layout of a file, and the prefix of its names."""
     best: tuple[float, Layout, str] | None = None
     for prefix in _prefixes(file.tensors):
-        keys = {key.removeprefix(prefix) for key in file.tensors if key.startswith(prefix) and not _companion(key, "")}
+        names = [name for name in file.tensors if name.startswith(prefix) and not _companion(name, prefix)]
 
         def classes(head: str, prefix: str = prefix) -> int | None:
             tensor = file.tensors.get(f"{prefix}{head}.weight")
             return tensor.shape[0] if tensor is not None and tensor.dim() == 2 else None
 
-        layout, similarity = recognise(keys, classes)
+        layout, similarity = recognise({name.removeprefix(prefix) for name in names}, classes)
         if layout is not None and (best is None or similarity > best[0]):
             best = (similarity, layout, prefix)
     if best is None:
@@ -125,7 +125,8 @@ def _prefixes(names: Collection[str]) -> Iterator[str]:
 
 
 def _companion(name: str, prefix: str) -> bool:
-    return COMPANIONS.match(name) is not None or COMPANIONS.match(name.removeprefix(prefix)) is not None
+    """Return True if a tensor is stored beside the network, with the prefix of the network or without it."""
+    return any(COMPANIONS.match(text) for text in (name, name.removeprefix(prefix)))
 
 
 def _check_names(

@@ -15,6 +15,7 @@ from pathlib import Path
 import foreign
 import pytest
 import torch
+from marker import Marker
 from torch import Tensor
 
 from edgeshift import checkpoints
@@ -57,16 +58,6 @@ def packed(value: object, *, legacy: bool = False) -> bytes:
     stream = io.BytesIO()
     torch.save(value, stream, _use_new_zipfile_serialization=not legacy)
     return stream.getvalue()
-
-
-class Marker:
-    """An object that creates a file if it is unpickled by an unsafe reader."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
-        return os.system, (f"touch {self.path}",)
 
 
 class NotATensor:

@@ -3,30 +3,34 @@
     squash   resize the whole frame, width and height independently
     crop     resize the shorter side to ``short_side``, then cut out the centre, as image networks are usually evaluated
 
-Both use bilinear interpolation without anti-aliasing, as in the training of the shift models. Normalisation is not done
-here, but inside the graph, which takes pixel values from 0 to 255.
+Both use bilinear interpolation without anti-aliasing, as in the training of the shift models. All arithmetic is with
+integers, so every processor computes the same bytes. The formula is in docs/reference/frames.md, and the bytes that it
+gives for many sizes are in tests/video/golden_frames.json. Normalisation is not done here, but inside the graph, which
+takes pixel values from 0 to 255.
 """
 
 from __future__ import annotations
 
 import os
 from functools import cache, lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.errors import SpecError, VideoError, missing
+from edgeshift.errors import RuntimeMissingError, SpecError, VideoError, missing
 
 #: uint8 [H, W, 3], RGB unless a FrameSpec has another order.
 Frame = npt.NDArray[np.uint8]
 #: Largest width and height of a frame that a network takes, pixels.
 MAX_SIDE = 4096
 
-# cv2.resize rounds its weights to 1/2048. A crop that starts at most this far from a whole source pixel is therefore
-# resampled to the same values, within one grey level.
-PHASE_TOLERANCE = 1 / 1024
+# Source positions are whole multiples of 1/32 pixel, the resolution of cv2.remap with integer maps.
+_BITS = 5
+_PARTS = 1 << _BITS
+# cv2.remap takes positions as 16-bit integers, so larger frames are resampled with numpy.
+_REMAP_LIMIT = 32_000
 
 
 class FrameSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +73,7 @@ class FrameSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def resized_short_side(self) -> int:
         """Length of the shorter side before the crop, pixels: ``short_side``, or its default."""
-        return self.short_side or round(max(self.height, self.width) * 256 / 224)
+        return self.short_side or (16 * max(self.height, self.width) + 7) // 14
 
 
 def fit_frame(frame: Frame, spec: FrameSpec, out: Frame | None = None) -> Frame:
@@ -85,7 +89,6 @@ def fit_frame(frame: Frame, spec: FrameSpec, out: Frame | None = None) -> Frame:
 
     Raises:
         VideoError: an array has another dtype or shape.
-        RuntimeMissingError: the frame must be resized, and OpenCV is not installed.
     """
     shape = (spec.height, spec.width, 3)
     if not (_is_uint8(frame) and frame.ndim == 3 and frame.shape[2] == 3 and frame.size):
@@ -94,21 +97,35 @@ def fit_frame(frame: Frame, spec: FrameSpec, out: Frame | None = None) -> Frame:
         out = np.empty(shape, np.uint8)
     elif not (_is_uint8(out) and out.shape == shape and out.flags.c_contiguous):
         raise VideoError(f"out must be C-contiguous uint8 {list(shape)}, not {_text(out)}")
-    if frame.shape == shape and spec.fit == "squash":  # Nothing to resample, so OpenCV is not needed.
+    if frame.shape == shape and spec.fit == "squash":  # Nothing to resample.
         np.copyto(out, frame if spec.order == "rgb" else frame[..., ::-1])
         return out
-    cv2 = opencv("fitting frames")
-    if spec.fit == "crop":
-        y, x = _region(frame.shape[0], frame.shape[1], spec)
-        part = cv2.resize(
-            frame[y.start : y.stop, x.start : x.stop], None, fx=x.ratio, fy=y.ratio, interpolation=cv2.INTER_LINEAR
-        )
-        np.copyto(out, part[y.skip : y.skip + spec.height, x.skip : x.skip + spec.width])
+    height, width = frame.shape[:2]
+    cv2 = _remap_module()
+    if cv2 is not None and max(height, width) < _REMAP_LIMIT:
+        pixels, weights = _maps(height, width, spec)
+        cv2.remap(frame, pixels, weights, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REPLICATE)
     else:
-        cv2.resize(frame, (spec.width, spec.height), dst=out, interpolation=cv2.INTER_LINEAR)
+        np.copyto(out, _resample(frame, *_positions(height, width, spec)))
     if spec.order == "bgr":
-        cv2.cvtColor(out, cv2.COLOR_RGB2BGR, dst=out)
+        np.copyto(out, out[..., ::-1].copy())
     return out
+
+
+def source_positions(size: int, resized: int, kept: int) -> npt.NDArray[np.int64]:
+    """Return where the pixels of one axis of a fitted frame lie in the source, in 1/32 of a source pixel.
+
+    The axis has ``size`` pixels, is resized to ``resized`` pixels, and the middle ``kept`` of them are kept. The centre
+    of result i lies at ``(i + 0.5) * size / resized - 0.5``, as in OpenCV and in PyTorch (``align_corners=False``).
+
+    Returns:
+        int64 [kept], from 0 to ``32 * (size - 1)``. A position is rounded to the nearest 1/32; halves are rounded up.
+    """
+    margin = resized - kept
+    first = margin // 2 + (margin % 4 == 3)  # half of the margin; a half is rounded to the nearest even number
+    doubled = 2 * (np.arange(kept, dtype=np.int64) + first) + 1
+    positions: npt.NDArray[np.int64] = (_PARTS * (doubled * size - resized) + resized) // (2 * resized)
+    return np.clip(positions, 0, _PARTS * (size - 1))
 
 
 @cache
@@ -124,43 +141,51 @@ def opencv(why: str) -> Any:  # OpenCV ships no complete annotations
     return cv2
 
 
-class _Axis(NamedTuple):
-    """One axis of a crop: resize the source pixels [start, stop) by ``ratio``, then drop the first ``skip`` results."""
-
-    start: int
-    stop: int
-    ratio: float
-    skip: int
-
-
-@lru_cache(maxsize=64)
-def _region(height: int, width: int, spec: FrameSpec) -> tuple[_Axis, _Axis]:
-    """Return the rows and columns of a height x width frame that are resampled for a crop. The rest is not computed."""
-    short = spec.resized_short_side
-    # As in torchvision, which models are evaluated with: the longer side is truncated to whole pixels, and the margin
-    # is rounded.
-    new_height = short if height <= width else int(short * height / width)
-    new_width = short if width <= height else int(short * width / height)
-    return _axis(height, new_height, spec.height), _axis(width, new_width, spec.width)
+@cache
+def _remap_module() -> Any:
+    """Return the module cv2, which is many times faster here than numpy; None: OpenCV is not installed."""
+    try:
+        return opencv("fitting frames")
+    except RuntimeMissingError:
+        return None
 
 
-def _axis(size: int, resized: int, kept: int) -> _Axis:
-    """Return one axis of a crop: ``size`` pixels are resized to ``resized``, and the middle ``kept`` are kept.
+def _positions(height: int, width: int, spec: FrameSpec) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the source positions of the rows and of the columns of a fitted frame, in 1/32 of a source pixel."""
+    rows, columns = spec.height, spec.width
+    if spec.fit == "crop":
+        short = spec.resized_short_side
+        # As in torchvision, which models are evaluated with, the longer side is truncated to whole pixels.
+        rows = short if height <= width else short * height // width
+        columns = short if width <= height else short * width // height
+    return source_positions(height, rows, spec.height), source_positions(width, columns, spec.width)
 
-    With step = size / resized, result i of the whole resize reads the source at (i + 0.5) * step - 0.5. A resize of the
-    part that starts at source pixel p reads the same positions for all i >= k, where k * step = p. So the part may
-    only start where k * step is nearly a whole number, as it is for k = 0. If it started elsewhere, the picture would
-    shift by a fraction of a pixel, which is tens of grey levels at an edge.
-    """
-    step, ratio = size / resized, resized / size
-    first = round((resized - kept) / 2)
-    # When enlarging, the first results of a part would read pixels before its start, so the part starts earlier.
-    latest = max(0, first - max(0, int(np.ceil(0.5 / step - 0.5))))
-    positions = np.arange(latest + 1) * step
-    begin = int(np.flatnonzero(np.abs(positions - np.rint(positions)) <= PHASE_TOLERANCE)[-1])
-    start = round(begin * step)
-    last_read = (first + kept - 0.5) * step - 0.5
-    return _Axis(start, min(size, int(np.ceil(last_read)) + 2), ratio, first - begin)
+
+@lru_cache(maxsize=16)
+def _maps(height: int, width: int, spec: FrameSpec) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
+    """Return the maps for cv2.remap: the upper left of the four source pixels of each result, and the weights."""
+    rows, columns = _positions(height, width, spec)
+    pixels = np.empty((spec.height, spec.width, 2), np.int16)
+    pixels[..., 0], pixels[..., 1] = columns >> _BITS, (rows >> _BITS)[:, None]
+    weights = (rows % _PARTS)[:, None] * _PARTS + columns % _PARTS
+    return pixels, weights.astype(np.uint16)
+
+
+def _resample(frame: Frame, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Compute with numpy what cv2.remap computes: uint8 [rows, columns, 3]."""
+    (above, below, down), (left, right, across) = _neighbours(rows, len(frame)), _neighbours(columns, frame.shape[1])
+    across = across[:, None]
+    upper, lower = (frame[row].astype(np.int32) for row in (above, below))
+    upper, lower = (line[:, left] * (_PARTS - across) + line[:, right] * across for line in (upper, lower))
+    down = down[:, None, None]
+    half = _PARTS * _PARTS // 2
+    return ((upper * (_PARTS - down) + lower * down + half) >> 2 * _BITS).astype(np.uint8)
+
+
+def _neighbours(positions: npt.NDArray[np.int64], size: int) -> tuple[npt.NDArray[np.int64], ...]:
+    """Return the source pixel before each position, the one after it, and the weight of the latter, 0 to 31."""
+    before = positions >> _BITS
+    return before, np.minimum(before + 1, size - 1), positions % _PARTS
 
 
 def _is_uint8(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""An aarch64 Python with numpy, msgspec and LiteRT, which qemu runs on this machine as on the processor of a board.
+"""An aarch64 Python with numpy, msgspec, LiteRT, ONNX Runtime and OpenCV, which qemu runs on this machine as on the processor of a board.
 
 Debian's packages and PyPI's wheels for aarch64 are unpacked once, into a folder of the user's cache. Nothing is
 installed, and apt uses a state directory of its own, so neither root nor a foreign architecture is needed.
@@ -19,9 +19,13 @@ from edgeshift.benchmarks.devices.local import LocalDevice
 QEMU = "qemu-aarch64-static"
 DEBS = ("python3-minimal", "libpython3-stdlib", "libstdc++6")
 LITERT = "2.3.0"
+ONNXRUNTIME = "1.31.1"
+OPENCV = "5.0.0.93"
 #: The packages that a board needs, with the dependencies that pip would install.
 WHEELS = (
     f"ai-edge-litert=={LITERT}",
+    f"onnxruntime=={ONNXRUNTIME}",
+    f"opencv-python-headless=={OPENCV}",
     "numpy==2.3.5",
     "msgspec",
     "backports.strenum",
@@ -34,7 +38,7 @@ WHEELS = (
 PLATFORMS = ("manylinux_2_17_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
 PYTHON = "root/usr/bin/python3.11"
 #: Name of the folder. Change it when the contents change, so that an old folder is not used.
-NAME = f"aarch64-litert-{LITERT}-msgspec"
+NAME = f"aarch64-litert-{LITERT}-onnxruntime-{ONNXRUNTIME}-opencv-{OPENCV}"
 #: {processor of qemu: (part number, features)}. Runtimes read both in /proc/cpuinfo, and crash on values of x86.
 PROCESSORS = {
     "cortex-a72": ("0xd08", "fp asimd evtstrm crc32 cpuid"),  # in a Raspberry Pi 4 it has no aes and sha2
@@ -150,9 +154,14 @@ class ArmDevice(LocalDevice):
         for name in ("possible", "present", "online"):
             (cpus / name).write_text(f"0-{CORES - 1}\n")
         python = str(folder / PYTHON.removeprefix("root/"))
-        qemu = [QEMU, "-cpu", cpu, "-L", str(folder), python, "-S", str(agent)]
-        self._agent = ["env", f"PYTHONPATH={arm / 'packages'}", *qemu]
+        self._python = [QEMU, "-cpu", cpu, "-L", str(folder), python, "-S"]
+        self._packages, self._file = arm / "packages", agent
 
     def agent(self) -> list[str]:
         """Return the command that runs the agent's file under qemu."""
-        return self._agent
+        return self.python(str(self._file))
+
+    def python(self, *arguments: str, path: Path | None = None) -> list[str]:
+        """Return a command that runs Python under qemu. ``path`` is a folder to import from, besides the packages."""
+        folders = [self._packages] if path is None else [self._packages, path]
+        return ["env", f"PYTHONPATH={os.pathsep.join(map(str, folders))}", *self._python, *arguments]

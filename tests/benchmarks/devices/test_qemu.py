@@ -5,11 +5,13 @@ qemu computes what the processor would compute, but not in the same time: latenc
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from arm import LITERT, ArmDevice, MissingError, find_arm
+from frame_formula import CASES, GOLDEN
 
 from edgeshift.benchmarks.devices.agent import build_agent
 from edgeshift.benchmarks.devices.device import Device
@@ -68,6 +70,32 @@ def test_other_processors_compute_equal_logits(arm, agent, made, tmp_path, table
     assert np.ptp(local) > 10 * check.tolerance / 2, "the logits must differ, or the comparison would show nothing"
     difference = np.abs(remote - local).max()
     assert np.array_equal(remote, local), f"off by {difference:.3g}, tolerance {check.tolerance:.3g}"
+
+
+FIT_GOLDEN_FRAMES = """
+import base64, hashlib, json, sys
+import cv2, msgspec, numpy
+from frame_formula import GOLDEN, source
+from edgeshift.video.fit import FrameSpec, fit_frame
+for case in json.loads(GOLDEN.read_text()):
+    height, width = case["source"]
+    picture = numpy.frombuffer(source(height, width), numpy.uint8).reshape(height, width, 3)
+    result = fit_frame(picture, msgspec.convert(case["frame"], FrameSpec))
+    print(hashlib.sha256(result.tobytes()).hexdigest() == case["sha256"])
+"""
+
+
+@pytest.mark.parametrize("cpu", [DOTPROD, PLAIN])
+def test_other_processors_fit_frames_to_the_golden_bytes(arm, agent, tmp_path, cpu: str) -> None:
+    root = Path(__file__).parents[3]
+    for folder in (root / "edgeshift", root / "tests" / "video" / "frame_formula.py", GOLDEN):
+        (tmp_path / "path").mkdir(exist_ok=True)
+        (tmp_path / "path" / folder.name).symlink_to(folder)
+    device = ArmDevice(arm, cpu, agent, tmp_path)
+    command = device.python("-c", FIT_GOLDEN_FRAMES, path=tmp_path / "path")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    answers = done.stdout.split()
+    assert len(answers) == len(CASES) and set(answers) == {"True"}, done.stderr
 
 
 def test_the_agent_measures_latency_and_passes_the_self_check(arm, agent, made, tmp_path) -> None:

@@ -1,14 +1,19 @@
 /**
- * Fits a picture of the camera to the frame size of the network. Follows `edgeshift/video/fit.py`: plain bilinear
- * interpolation without averaging. A canvas could resize pictures too, but its result depends on the browser.
+ * Fits a picture of the camera to the frame size of the network. The formula is in docs/reference/frames.md: bilinear
+ * interpolation without averaging, with integers, so that the bytes are those of `edgeshift/video/fit.py`. A canvas could
+ * resize pictures too, but its result depends on the browser.
  */
 import type { FrameSpec } from "./spec";
+
+/** Positions in the source are whole multiples of 1/32 pixel. */
+const PARTS = 32;
 
 /** For each output pixel along one axis: the offsets of the two source pixels, and the weight of the second one. */
 interface Axis {
   before: Int32Array;
   after: Int32Array;
-  weight: Float32Array;
+  /** 0 to 31, in 1/32. */
+  weight: Int32Array;
 }
 
 export class Fitter {
@@ -24,10 +29,10 @@ export class Fitter {
   ) {
     let [rows, columns] = [spec.height, spec.width];
     if (spec.fit === "crop") {
-      const short = spec.short_side ?? roundEven((Math.max(spec.height, spec.width) * 256) / 224);
+      const short = spec.short_side ?? Math.floor((16 * Math.max(spec.height, spec.width) + 7) / 14);
       // The longer side is rounded down, as in torchvision, because models were evaluated in this way.
-      rows = height <= width ? short : Math.trunc((short * height) / width);
-      columns = width <= height ? short : Math.trunc((short * width) / height);
+      rows = height <= width ? short : Math.floor((short * height) / width);
+      columns = width <= height ? short : Math.floor((short * width) / height);
     }
     this.rows = resampleAxis(height, rows, spec.height, width * channels);
     this.columns = resampleAxis(width, columns, spec.width, channels);
@@ -42,10 +47,10 @@ export class Fitter {
       for (let x = 0; x < columns.before.length; x++, place += 3) {
         const [left, right, across] = [columns.before[x]!, columns.after[x]!, columns.weight[x]!];
         for (let channel = 0; channel < 3; channel++) {
-          const top = pixels[above + left + channel]! * (1 - across) + pixels[above + right + channel]! * across;
-          const bottom = pixels[below + left + channel]! * (1 - across) + pixels[below + right + channel]! * across;
-          // Rounded, because fitted frames are uint8 in Python, before they become floats.
-          out[place + (channel === 0 ? red : channel === 2 ? blue : 1)] = Math.floor(top + (bottom - top) * down + 0.5);
+          const top = pixels[above + left + channel]! * (PARTS - across) + pixels[above + right + channel]! * across;
+          const bottom = pixels[below + left + channel]! * (PARTS - across) + pixels[below + right + channel]! * across;
+          out[place + (channel === 0 ? red : channel === 2 ? blue : 1)] =
+            (top * (PARTS - down) + bottom * down + (PARTS * PARTS) / 2) >> 10;
         }
       }
     }
@@ -54,20 +59,17 @@ export class Fitter {
 
 /** Prepare one axis of `size` pixels that is resized to `resized` pixels, of which the middle `wanted` are kept. */
 function resampleAxis(size: number, resized: number, wanted: number, stride: number): Axis {
-  const first = roundEven((resized - wanted) / 2);
-  const [before, after, weight] = [new Int32Array(wanted), new Int32Array(wanted), new Float32Array(wanted)];
+  const margin = resized - wanted;
+  const first = Math.floor(margin / 2) + (margin % 4 === 3 ? 1 : 0); // halves become the nearest even number
+  const [before, after, weight] = [new Int32Array(wanted), new Int32Array(wanted), new Int32Array(wanted)];
   for (let index = 0; index < wanted; index++) {
-    const source = Math.min(Math.max(((index + first + 0.5) * size) / resized - 0.5, 0), size - 1);
-    const pixel = Math.floor(source);
+    const doubled = 2 * (index + first) + 1;
+    const position = Math.floor((PARTS * (doubled * size - resized) + resized) / (2 * resized));
+    const clamped = Math.min(Math.max(position, 0), PARTS * (size - 1));
+    const pixel = Math.floor(clamped / PARTS);
     before[index] = pixel * stride;
     after[index] = Math.min(pixel + 1, size - 1) * stride;
-    weight[index] = source - pixel;
+    weight[index] = clamped % PARTS;
   }
   return { before, after, weight };
-}
-
-/** Round as Python does: halves become the nearest even number. */
-function roundEven(value: number): number {
-  const floor = Math.floor(value);
-  return value - floor === 0.5 ? floor + (floor % 2) : Math.round(value);
 }

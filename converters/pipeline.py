@@ -205,7 +205,7 @@ def convert(
     if lowered.unproven is None:
         spec = _check(artifact, source, options, stages, record)
     else:  # the self-check has the original's logits, for a device that can run the artifact
-        spec = msgspec.structs.replace(spec, check=make_check(reference(source), options.precision))
+        spec = msgspec.structs.replace(spec, check=make_check(reference(source), original=True))
     with stages.stage("write"):
         spec = write_artifact(out, lowered.body, spec)
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)

@@ -21,6 +21,9 @@ Precision = Literal["fp32", "fp16", "int8"]
 #: of the runtime. "buffer": as buffers of the program.
 StateForm = Literal["io", "native", "buffer"]
 
+#: Kind of processor that runs a graph.
+Processor = Literal["cpu", "gpu", "npu"]
+
 ALL_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 ON_A_MAC = sys.platform == "darwin"
 

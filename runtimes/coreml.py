@@ -23,9 +23,12 @@ from edgeshift.runtimes.mil import executor
 from edgeshift.runtimes.mil.package import coremltools, require_description
 from edgeshift.runtimes.native import native_call, require_threads
 from edgeshift.stream import Array, Model
+from edgeshift.targets import Processor
 
 #: {value of the option ``units``: member of coremltools.ComputeUnit}.
 UNITS = {"all": "ALL", "cpu": "CPU_ONLY", "cpu+gpu": "CPU_AND_GPU", "cpu+ane": "CPU_AND_NE"}
+#: {value of the option ``units``: the least exact kind of processor that Core ML may choose}.
+PROCESSORS: dict[str, Processor] = {"all": "npu", "cpu": "cpu", "cpu+gpu": "gpu", "cpu+ane": "npu"}
 
 
 def open_artifact(artifact: Artifact, *, threads: int = 1, units: str = "all") -> Model:
@@ -60,7 +63,9 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, units: str = "all") -
     # The folder must exist as long as the model, because coremltools may compile it again.
     weakref.finalize(model, shutil.rmtree, home, ignore_errors=True)
     runtime = f"Core ML through coremltools {tools.__version__} ({units})"
-    return Model(artifact.spec, runtime, lambda: _PredictExecutor(model, artifact.spec, artifact.path))
+    return Model(
+        artifact.spec, runtime, lambda: _PredictExecutor(model, artifact.spec, artifact.path), PROCESSORS[units]
+    )
 
 
 class _PredictExecutor:

@@ -23,6 +23,7 @@ from edgeshift.artifact.spec import StreamSpec, channels_last
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.runtimes.native import import_runtime, native_call, require_threads, thread_count
 from edgeshift.stream import Array, Model
+from edgeshift.targets import Processor
 
 METHOD = "forward"
 #: {back end in the description: name of the back end in the runtime}.
@@ -59,10 +60,11 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
     first = _open(artifact, runtime)
     packed = _require_tensors(artifact, first)
     title = f"ExecuTorch {version} ({_backend(artifact)}, {thread_count(threads)})"
+    processor: Processor = "npu" if _backend(artifact) == "coreml" else "cpu"
     if artifact.spec.state_form == "io":
         lock = threading.Lock()
-        return Model(artifact.spec, title, lambda: _TensorExecutor(first, artifact, packed, lock))
-    return Model(artifact.spec, title, lambda: _BufferExecutor(_open(artifact, runtime), artifact, packed))
+        return Model(artifact.spec, title, lambda: _TensorExecutor(first, artifact, packed, lock), processor)
+    return Model(artifact.spec, title, lambda: _BufferExecutor(_open(artifact, runtime), artifact, packed), processor)
 
 
 class _TensorExecutor:

@@ -15,6 +15,7 @@ from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes.native import import_runtime, native_call, require_threads, thread_count
 from edgeshift.stream import Array, Model
+from edgeshift.targets import Processor
 
 #: {value of the option ``provider``: ONNX Runtime's name}. All but "cpu" need another build of the package.
 PROVIDERS = {
@@ -27,6 +28,8 @@ PROVIDERS = {
 }
 #: {provider: ONNX Runtime's name of the device that holds its tensors}, for devices other than the processor.
 DEVICES = {"cuda": "cuda", "tensorrt": "cuda"}
+#: {provider: kind of processor}, for other kinds than "cpu".
+PROCESSORS: dict[str, Processor] = {"cuda": "gpu", "tensorrt": "gpu", "coreml": "npu", "nnapi": "npu"}
 #: The log level at which only fatal errors are printed.
 FATAL = 4
 
@@ -61,7 +64,8 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu"
     outputs = {states.get(name, name): kind for name, kind in _shapes(session.get_outputs()).items()}
     require_tensors(artifact, _shapes(session.get_inputs()), outputs)
     title = f"ONNX Runtime {runtime.__version__} ({provider}, {thread_count(threads)})"
-    return Model(artifact.spec, title, lambda: _BoundExecutor(runtime, session, artifact, DEVICES.get(provider, "cpu")))
+    device, processor = DEVICES.get(provider, "cpu"), PROCESSORS.get(provider, "cpu")
+    return Model(artifact.spec, title, lambda: _BoundExecutor(runtime, session, artifact, device), processor)
 
 
 def session_options(threads: int) -> Any:

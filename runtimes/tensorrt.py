@@ -78,7 +78,7 @@ def open_artifact(
     extra = " with fp16" if half and spec.precision == "int8" else ""
     title = f"TensorRT {trt.__version__} on {device.name}, {spec.precision}{extra}"
     # The engine must be destroyed before the objects that it was read with.
-    return Model(spec, title, lambda: _EngineExecutor((logger, reader, engine), artifact, device))
+    return Model(spec, title, lambda: _EngineExecutor((logger, reader, engine), artifact, device), "gpu")
 
 
 def engine_path(artifact: Artifact, device: str, version: str, fp16: bool) -> Path:

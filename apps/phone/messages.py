@@ -75,8 +75,10 @@ class SelfCheckResult(Message, frozen=True, kw_only=True, tag="self_check"):
 
     Attributes:
         accelerator, threads, runtime: what ran the graph.
-        error: largest difference from an expected logit.
-        tolerance: largest difference that is allowed.
+        error: error of the logits, as in ``edgeshift.stream.selfcheck.SelfCheck``.
+        tolerance: largest error that is allowed.
+        state_error: error of the state that differs most; None: the artifact's check has no states.
+        state_tolerance: largest error of a state that is allowed; None: the artifact's check has no states.
         repeatable: whether two passes over the frames gave equal logits.
         logits: the logits of each frame; empty if the check failed.
     """
@@ -86,13 +88,24 @@ class SelfCheckResult(Message, frozen=True, kw_only=True, tag="self_check"):
     runtime: Text
     error: Annotated[float, Meta(ge=0, le=1e12)]
     tolerance: Annotated[float, Meta(gt=0, le=1e12)]
+    state_error: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+    state_tolerance: Annotated[float, Meta(gt=0, le=1e12)] | None = None
     repeatable: bool
     logits: Annotated[tuple[Logits, ...], Meta(max_length=64)] = ()
 
     @property
+    def errors(self) -> str:
+        """The errors and what is allowed, for people."""
+        text = f"error {self.error:.2g} of {self.tolerance:.2g} allowed"
+        if self.state_error is not None:
+            text += f", of a state {self.state_error:.2g} of {self.state_tolerance:g}"
+        return text if self.repeatable else f"{text}, a second run gave other logits"
+
+    @property
     def ok(self) -> bool:
-        """Whether the phone computes the expected logits."""
-        return self.repeatable and self.error <= self.tolerance
+        """Whether the phone computes the expected logits and states."""
+        states_ok = self.state_error is None or self.state_error <= (self.state_tolerance or 0)
+        return self.repeatable and self.error <= self.tolerance and states_ok
 
 
 class GestureDetected(Message, frozen=True, kw_only=True, tag="detection"):

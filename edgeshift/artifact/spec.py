@@ -20,7 +20,9 @@ from edgeshift.shift import Fill
 from edgeshift.targets import Precision, StateForm
 
 #: Version of the format. It is increased when older versions of edgeshift could not read a new description.
-VERSION = 1
+VERSION = 2
+#: Versions that can be read. Version 1 has another self-check; all other fields of version 2 have default values.
+READABLE = (1, 2)
 #: Largest description in bytes. Real descriptions are far smaller.
 MAX_BYTES = 4 << 20
 #: Largest number of values in all tensors of a description together. A stream allocates them: 512 MiB as float32.
@@ -34,6 +36,8 @@ Dtype = Literal["float32", "float16", "int8", "uint8"]
 #: Bytes of one value of each type.
 BYTES = {"float32": 4, "float16": 2, "int8": 1, "uint8": 1}
 Count = Annotated[int, Meta(ge=0, le=1 << 31)]
+#: Real values of one state.
+Values = Annotated[tuple[float, ...], Meta(min_length=1, max_length=256)]
 Shape = Annotated[tuple[Annotated[int, Meta(ge=1, le=1 << 20)], ...], Meta(min_length=1, max_length=6)]
 
 
@@ -164,17 +168,25 @@ class ParitySpec(Struct, frozen=True, kw_only=True):
 
 
 class CheckSpec(Struct, frozen=True, kw_only=True):
-    """The self-check: a device compares its logits with these, without torch and without another file.
+    """The self-check: a device compares its results with these, without torch and without another file.
+
+    The accepted errors depend on the processor and are in ``edgeshift.stream.selfcheck``.
 
     Attributes:
         seed: seed of the test frames (``edgeshift.stream.selfcheck.check_frames``).
         logits: expected logits of each frame.
-        tolerance: largest allowed difference of a logit.
+        states: {name of a state: expected real values after the last frame}, at the positions that
+            ``edgeshift.stream.selfcheck`` defines.
+        reference: what computed the expected values: the artifact, or the original network if the artifact could not
+            run on the machine that made it.
+        tolerance: version 1 of the format: largest allowed difference of a logit. None in later versions.
     """
 
     seed: Count
     logits: Annotated[tuple[tuple[float, ...], ...], Meta(min_length=1, max_length=64)]
-    tolerance: Annotated[float, Meta(gt=0)]
+    states: Annotated[dict[Name, Values], Meta(max_length=256)] = msgspec.field(default_factory=dict)
+    reference: Literal["artifact", "original"] = "artifact"
+    tolerance: Annotated[float, Meta(gt=0)] | None = None
 
     @property
     def span(self) -> float:
@@ -187,7 +199,7 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
     """The description of an artifact. It also has the fields of ``ModelDescription``.
 
     Attributes:
-        version: version of the format, ``VERSION``.
+        version: version of the format, ``VERSION``, or an older one of a file that was read.
         target: name of the target (``edgeshift.targets``).
         precision: precision of the weights and activations.
         model: the network.
@@ -236,8 +248,6 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
             raise ValueError(f"the input has shape {self.input.shape}, which is not one RGB frame of size {size}")
         if self.check and any(len(row) != classes for row in self.check.logits):
             raise ValueError(f"a row of expected logits does not have {classes} values")
-        if self.check and self.check.tolerance > max(self.check.span / 2, 1e-6):
-            raise ValueError(f"the self-check has a tolerance of {self.check.tolerance:g}, which accepts any logits")
         if self.input.dtype == "int8" and (self.input.scale, self.input.zero_point) != (1.0, -128):
             raise ValueError("an int8 frame must have scale 1 and zero point -128, so that it is the pixel minus 128")
         if any(tensor.dtype == "uint8" for tensor in (self.output, *self.states)):
@@ -246,6 +256,18 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
         names = [self.input.name, self.output.name, *(state.name for state in self.states)]
         if len(set(names)) != len(names):
             raise ValueError("two tensors have the same name")
+        if self.check is not None:
+            self._require_check(self.check)
+
+    def _require_check(self, check: CheckSpec) -> None:
+        if (check.tolerance is None) == (self.version == 1):
+            raise ValueError(f"the self-check is not that of version {self.version}")
+        if check.tolerance is not None and check.tolerance > max(check.span / 2, 1e-6):
+            raise ValueError(f"the self-check has a tolerance of {check.tolerance:g}, which accepts any logits")
+        values = {state.name: state.values for state in self.states}
+        for name, expected in check.states.items():
+            if name not in values or len(expected) > values[name]:
+                raise ValueError(f"the self-check has {len(expected)} values of {name}, which is no state of that size")
 
     @property
     def state_bytes(self) -> int:
@@ -274,7 +296,7 @@ def decode(data: bytes, where: str) -> StreamSpec:
         raise SpecError(f"{where}: the description is {size}; convert the model again")
     try:
         version = msgspec.json.decode(data, type=_Versioned).version
-        if version == VERSION:
+        if version in READABLE:
             return msgspec.json.decode(data, type=StreamSpec)
     except (msgspec.MsgspecError, EdgeshiftError, ValueError, OverflowError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else printable(one_line(error))

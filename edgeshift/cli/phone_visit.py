@@ -131,10 +131,7 @@ class Visit:
             raise DeviceError("no phone opened the page: check that it is in this network, and check the firewall")
         failed = next((check for check in self._checks if not check.ok), None)
         if failed is not None:
-            raise CheckFailedError(
-                f"{name}: its self-check fails in the browser ({failed.runtime}): error {failed.error:.3g}, "
-                f"allowed {failed.tolerance:.3g}"
-            )
+            raise CheckFailedError(f"{name}: its self-check fails in the browser ({failed.runtime}): {failed.errors}")
         if self.mode is not None and not self._complete:
             reason = (self._errors or [GONE])[-1]
             raise DeviceError(f"{name}: the measurement of mode {self.mode} is not complete: {reason}; run it again")
@@ -186,9 +183,7 @@ class Visit:
         elif isinstance(event, messages.SelfCheckResult):
             self._checks.append(event)
             verdict = "passed" if event.ok else "FAILED"
-            self.write(
-                f"self-check {verdict}: error {event.error:.2g} of {event.tolerance:.2g} allowed; {event.runtime}"
-            )
+            self.write(f"self-check {verdict}: {event.errors}; {event.runtime}")
         elif isinstance(event, messages.GestureDetected):
             self._detections.append(event)
             self.write(f"{event.timestamp:8.2f} s  >>> {event.label}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,9 @@ from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next
 from edgeshift.errors import CheckFailedError, missing
+
+#: What is said about the self-check of an artifact that an older version of edgeshift made.
+OLDER_CHECK = "format version 1: this check accepts larger errors and compares no states; convert again for the new one"
 
 if TYPE_CHECKING:
     from edgeshift.artifact.spec import ParitySpec, StreamSpec
@@ -30,7 +34,8 @@ def run(
 ) -> None:
     """Check an artifact on this machine.
 
-    The self-check compares the logits of a few frames with those recorded in the artifact. It needs only the runtime.
+    The self-check compares logits and states over a few frames with those recorded in the artifact. It needs only the
+    runtime.
     If torch is installed, the artifact is also compared with its original over at least 32 frames. The original is
     found if it ships with edgeshift; otherwise name it with --weights.
 
@@ -56,8 +61,7 @@ def run(
         check = self_check(model)
     parity, reason = _compare(model, weights, bars)
     problems = failures(parity, model.spec.precision) if parity else []
-    if not check.ok:
-        problems.insert(0, f"self-check: logits differ by {check.error:.3g}, {check.tolerance:.3g} is allowed")
+    problems[:0] = [f"self-check: {problem}" for problem in check.problems]
     if as_json:
         print_json(
             {
@@ -65,7 +69,7 @@ def run(
                 "problems": problems,
                 "runtime": model.runtime,
                 "trained": model.spec.weights.trained,
-                "self_check": {name: getattr(check, name) for name in ("frames", "error", "tolerance", "repeatable")},
+                "self_check": asdict(check),
                 "parity": parity,
                 "parity_not_run": reason,
             }
@@ -83,10 +87,12 @@ def run(
 
 def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: str | None, *, passed: bool) -> Facts:
     verdict = "ok" if check.ok else "FAILED"
-    facts: Facts = [
-        ("runtime", model.runtime),
-        ("self-check", f"{check.frames} frames, error {check.error:.3g} of {check.tolerance:.3g} allowed: {verdict}"),
-    ]
+    errors = f"logits {check.error:.3g} of {check.tolerance:.3g} allowed"
+    if check.state_error is not None:
+        errors += f", states {check.state_error:.3g} of {check.state_tolerance:g}"
+    facts: Facts = [("runtime", model.runtime), ("self-check", f"{check.frames} frames, errors: {errors}: {verdict}")]
+    if check.version == 1:
+        facts.append(("", OLDER_CHECK))
     compared = parity_facts(parity, model.spec.precision, passed=passed) if parity else [("parity", reason)]
     facts += [(name, value) for name, value in compared if name != "  executed by"]  # the first line has the runtime
     return facts if model.spec.weights.trained else [*facts, ("weights", UNTRAINED)]

@@ -1,42 +1,101 @@
-"""The self-check: a device runs test frames that are made from a seed, and compares the logits with the expected ones.
+"""The self-check: a device runs test frames that are made from a seed, and compares logits and states with stored ones.
 
 The frames are made with integer arithmetic, from a random generator whose numbers NumPy guarantees not to change, so
-they are the same on every platform.
+they are the same on every platform. An artifact is expected to compute nearly the same numbers on every processor, so
+the bounds are narrow: a lost state, swapped colours, a picture that is moved by one pixel, or a convolution whose
+weights are 5% too large are found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import CheckSpec
+from edgeshift.artifact.spec import CheckSpec, StreamSpec
 from edgeshift.errors import EdgeshiftError
-from edgeshift.stream.stream import Model
+from edgeshift.stream.parity import real_states
+from edgeshift.stream.stream import Array, Model
 from edgeshift.targets import Precision
 
 FRAMES = 8
-#: Allowed difference of a logit, as a share of the range of the expected logits. Other processors round differently.
-TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 0.1}
 #: Number of coloured cells in each direction of a test frame.
 CELLS = 14
+#: Largest number of values of a state that are compared, and the distance between two of them.
+SAMPLES, STRIDE = 64, 7919
+
+
+class Bound(NamedTuple):
+    """The largest root mean square error that a self-check accepts.
+
+    Attributes:
+        logits: of the logits, as a share of the range of the expected logits.
+        states: of one state, in standard deviations of its expected values.
+    """
+
+    logits: float
+    states: float
+
+
+#: {kind of processor: {precision: bound}}, for results of the artifact itself. The apps/phone/page has a copy.
+#: CPU: between x86-64 and aarch64, int8 results of LiteRT are equal, those of ONNX Runtime differ by at most 0.001 of
+#: the logits' range and 0.017 deviations of a state, and fp32 results by 1e-6. The smallest errors that must be found
+#: are those of a convolution whose weights are 5% too large: 0.001 or 0.016 in fp32, 0.007 or 0.08 in int8. GPU and
+#: NPU: not measured yet. These bounds are estimates, for lower precision and another order of additions.
+BOUNDS: dict[str, dict[Precision, Bound]] = {
+    "cpu": {"fp32": Bound(1e-4, 1e-3), "fp16": Bound(1e-3, 1e-2), "int8": Bound(4e-3, 0.05)},
+    "gpu": {"fp32": Bound(1e-3, 1e-2), "fp16": Bound(1e-2, 5e-2), "int8": Bound(2e-2, 0.1)},
+    "npu": {"fp32": Bound(1e-2, 5e-2), "fp16": Bound(1e-2, 5e-2), "int8": Bound(2e-2, 0.1)},
+}
+#: Bounds for results of the original network, with which an artifact is compared if it cannot run where it was made.
+ORIGINAL: dict[Precision, Bound] = {"fp32": Bound(1e-3, 1e-2), "fp16": Bound(2e-2, 5e-2), "int8": Bound(0.1, 0.5)}
+#: Accepted error of int8 logits in quantization steps, if that is more than the bound.
+STEPS = 0.25
 
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """Result of a self-check: largest difference of a logit, its limit, and whether a second run was identical."""
+    """The result of a self-check.
+
+    Attributes:
+        frames: number of frames.
+        error: error of the logits: root mean square, or the largest error if ``version`` is 1.
+        tolerance: largest accepted ``error``.
+        state_error: root mean square error of the state that differs most, in its standard deviations; None: states
+            were not compared.
+        state_tolerance: largest accepted ``state_error``; None: states were not compared.
+        repeatable: True if a second run gave the same logits.
+        version: version of the artifact's description. The checks of version 1 accept larger errors.
+    """
 
     frames: int
     error: float
     tolerance: float
+    state_error: float | None
+    state_tolerance: float | None
     repeatable: bool
+    version: int
 
     @property
     def ok(self) -> bool:
         """True if the self-check passed."""
-        return self.repeatable and self.error <= self.tolerance
+        return not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """A message for each part that failed."""
+        found = []
+        if not self.error <= self.tolerance:
+            found.append(f"logits differ by {self.error:.3g}, {self.tolerance:.3g} is allowed")
+        if self.state_error is not None and not self.state_error <= (self.state_tolerance or 0):
+            allowed = f"{self.state_tolerance:g} is allowed"
+            found.append(f"a state differs by {self.state_error:.3g} standard deviations, {allowed}")
+        if not self.repeatable:
+            found.append("a second run gave other logits")
+        return found
 
 
 def check_frames(seed: int, count: int, height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -56,15 +115,20 @@ def _check_frames(seed: int, count: int, height: int, width: int) -> Iterator[np
     return (cells[rows][:, columns + count - 1 - t] for t in range(count))
 
 
-def make_check(model: Model, precision: Precision | None = None, seed: int = 7) -> CheckSpec:
-    """Return the self-check of an artifact: the logits that a model gives for the test frames.
+def make_check(model: Model, seed: int = 7, *, original: bool = False) -> CheckSpec:
+    """Return the self-check of an artifact: the logits, and values of the states, that a model gives for test frames.
 
-    ``precision`` is that of the artifact; None: that of the model.
+    Args:
+        model: the artifact, or the original network if the artifact cannot run on this machine.
+        seed: seed of the test frames.
+        original: True if ``model`` is the original network.
     """
-    logits = _logits(model, seed, FRAMES)
-    tolerance = TOLERANCE[precision or model.spec.precision] * float(np.ptp(logits))
+    logits, states = _run(model, seed, FRAMES)
     return CheckSpec(
-        seed=seed, logits=tuple(tuple(float(v) for v in row) for row in logits), tolerance=max(tolerance, 1e-6)
+        seed=seed,
+        logits=tuple(tuple(float(value) for value in row) for row in logits),
+        states={name: tuple(float(f"{value:.7g}") for value in values) for name, values in states.items()},
+        reference="original" if original else "artifact",
     )
 
 
@@ -78,12 +142,57 @@ def self_check(model: Model) -> SelfCheck:
     if check is None:
         raise EdgeshiftError("the artifact has no self-check; convert the model again")
     expected = np.array(check.logits)
-    first, second = (_logits(model, check.seed, len(expected)) for _ in range(2))
-    error = float(np.abs(first - expected).max())
-    return SelfCheck(len(expected), error, check.tolerance, bool(np.array_equal(first, second)))
+    (first, states), (second, _) = (_run(model, check.seed, len(expected)) for _ in range(2))
+    repeatable = bool(np.array_equal(first, second))
+    if check.tolerance is not None:
+        error = float(np.abs(first - expected).max())
+        return SelfCheck(len(expected), error, check.tolerance, None, None, repeatable, 1)
+    logit_bound, state_bound = bound_of(model.spec, model.processor)
+    errors = [_relative_error(states[name], np.array(values)) for name, values in check.states.items()]
+    return SelfCheck(
+        frames=len(expected),
+        error=_rms(first - expected),
+        tolerance=logit_bound,
+        # Unlike max(), np.max keeps a NaN.
+        state_error=float(np.max(errors)) if errors else None,
+        state_tolerance=state_bound if errors else None,
+        repeatable=repeatable,
+        version=model.spec.version,
+    )
 
 
-def _logits(model: Model, seed: int, count: int) -> npt.NDArray[np.float64]:
+def bound_of(spec: StreamSpec, processor: str) -> Bound:
+    """Return the bound of an artifact with a self-check. ``logits`` is in the unit of the logits here.
+
+    ``processor`` is the kind of processor that runs the artifact, a key of ``BOUNDS``.
+    """
+    assert spec.check is not None
+    original = spec.check.reference == "original"
+    bound = (ORIGINAL if original else BOUNDS[processor])[spec.precision]
+    logits = bound.logits * spec.check.span
+    if spec.output.dtype == "int8":
+        logits = max(logits, STEPS * spec.output.scale)
+    return Bound(max(logits, 1e-6), bound.states)
+
+
+def _run(model: Model, seed: int, count: int) -> tuple[npt.NDArray[np.float64], dict[str, Array]]:
+    """Return the logits of all test frames, and the sampled values of each state after the last frame."""
     stream, size = model.stream(), model.spec.frame
     frames = _check_frames(seed, count, size.height, size.width)
-    return np.stack([stream.step(frame).logits for frame in frames]).astype(np.float64)
+    logits = np.stack([stream.step(frame).logits for frame in frames]).astype(np.float64)
+    return logits, {name: _sample(state) for name, state in real_states(stream).items()}
+
+
+def _sample(state: Array) -> Array:
+    values = state.ravel()
+    return values[(np.arange(min(SAMPLES, values.size)) * STRIDE) % values.size]
+
+
+def _relative_error(values: Array, expected: Array) -> float:
+    """Return the root mean square error in standard deviations of the expected values, which may be constant."""
+    spread = max(float(expected.std()), 0.01 * float(np.abs(expected).max()), 1e-6)
+    return _rms(values - expected) / spread
+
+
+def _rms(errors: Array) -> float:
+    return float(np.sqrt((errors**2).mean()))

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.spec import StreamSpec, TensorSpec
 from edgeshift.errors import EdgeshiftError, VideoError
+from edgeshift.targets import Processor
 from edgeshift.video.fit import FrameSpec, fit_frame
 from edgeshift.video.pace import Pacer
 
@@ -101,10 +102,18 @@ class Model:
         spec: description of the artifact.
         runtime: name and version of the runtime, or a function that returns them, because they are slow to find.
         executor: makes the executor of a new stream.
+        processor: kind of processor that runs the graph. The bounds of the self-check depend on it.
     """
 
-    def __init__(self, spec: StreamSpec, runtime: str | Callable[[], str], executor: Callable[[], Executor]) -> None:
+    def __init__(
+        self,
+        spec: StreamSpec,
+        runtime: str | Callable[[], str],
+        executor: Callable[[], Executor],
+        processor: Processor = "cpu",
+    ) -> None:
         self.spec = spec
+        self.processor = processor
         self._runtime = runtime
         self._executor = executor
 
@@ -120,7 +129,7 @@ class Model:
     def fitted(self) -> Model:
         """Return the same model for frames that already have the size and channel order of the network."""
         frame = FrameSpec(self.spec.frame.height, self.spec.frame.width)
-        return Model(msgspec.structs.replace(self.spec, frame=frame), self._runtime, self._executor)
+        return Model(msgspec.structs.replace(self.spec, frame=frame), self._runtime, self._executor, self.processor)
 
 
 class Stream:

@@ -79,7 +79,12 @@ def full() -> StreamSpec:
             steps=3.0,
             repeatable=False,
         ),
-        check=CheckSpec(seed=7, logits=((0.0, 1.5, -2.0, 1e-9), (3.0, 4.0, 5.0, 6.0)), tolerance=0.5),
+        check=CheckSpec(
+            seed=7,
+            logits=((0.0, 1.5, -2.0, 1e-9), (3.0, 4.0, 5.0, 6.0)),
+            states={"state_a": (0.5, -2.0)},
+            reference="original",
+        ),
         tools={"edgeshift": "0.1.0"},
     )
 
@@ -200,7 +205,7 @@ def test_another_version_is_refused_with_a_remedy(version, advice):
 
 
 def test_another_version_may_have_unknown_fields():
-    assert "update edgeshift" in refused(b'{"version": 2, "everything": "is new"}')
+    assert "update edgeshift" in refused(b'{"version": 3, "everything": "is new"}')
 
 
 @pytest.mark.parametrize(
@@ -398,7 +403,8 @@ def test_a_wrong_value_is_refused_in_one_line(path, value):
         ("model.table", "tsmm", "unknown shift table 'tsmm'; did you mean"),
         ("rule.none", "violet", "the rule's label for no gesture, 'violet', is not one of the labels"),
         ("output.shape", [2, 4], "not one row of logits"),
-        ("check.tolerance", 5, "the self-check has a tolerance of 5, which accepts any logits"),
+        ("check.tolerance", 5, "the self-check is not that of version 2"),
+        ("check.states.state_a", [1.0] * 13, "the self-check has 13 values of state_a, which is no state of that size"),
         ("states.0.start", 1e9, "state_a starts at 1e+09, which is outside of its int8 range"),
     ],
 )
@@ -437,8 +443,11 @@ def _with_values(values: int) -> bytes:
     spec = stream_spec()
     left = values - spec.input.values - spec.output.values
     sides = [1 << 20] * (left >> 20)
-    states = [{"name": f"s{i}", "shape": [side], "dtype": "int8"} for i, side in enumerate([*sides, left % (1 << 20)])]
-    return changed("states", states)
+    sides.append(left % (1 << 20))
+    states = [{"name": f"s{i}", "shape": [side], "dtype": "int8"} for i, side in enumerate(sides)]
+    description = json.loads(changed("states", states))
+    del description["check"]  # it has values of the states that were replaced
+    return json.dumps(description).encode()
 
 
 def test_the_limit_of_values_is_exact_and_nothing_is_allocated():
@@ -446,6 +455,18 @@ def test_the_limit_of_values_is_exact_and_nothing_is_allocated():
         assert len(decode(_with_values(MAX_VALUES), WHERE).states) > 100
         assert f"{MAX_VALUES + 1:,} values" in refused(_with_values(MAX_VALUES + 1))
         refused(changed("states.0.shape", [1, 1 << 20, 1 << 20]))
+
+
+def test_a_check_of_version_1_is_read_with_its_tolerance():
+    raw = json.loads(encode(full()))
+    raw["check"] = {"seed": 7, "logits": [[0.0, 1.5, -2.0, 1.0]], "tolerance": 0.5}
+    raw["version"] = 1
+    spec = decode(json.dumps(raw).encode(), WHERE)
+    assert spec.version == 1 and spec.check.tolerance == 0.5 and not spec.check.states
+    raw["check"]["tolerance"] = 5
+    assert "has a tolerance of 5, which accepts any logits" in refused(json.dumps(raw).encode())
+    del raw["check"]["tolerance"]
+    assert "is not that of version 1" in refused(json.dumps(raw).encode())
 
 
 def test_int8_start_values_must_be_in_range():

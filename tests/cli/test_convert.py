@@ -44,7 +44,7 @@ def test_verify_detects_wrong_logits(run, made, tmp_path):
     check = artifact.spec.check
     assert check is not None
     rows = [list(row) for row in check.logits]
-    rows[-1][0] += 3 * check.tolerance
+    rows[-1][0] += 0.1 * check.span
     wrong = msgspec.structs.replace(check, logits=tuple(map(tuple, rows)))
     path = tmp_path / "wrong.tflite"
     write_artifact(path, artifact.body, msgspec.structs.replace(artifact.spec, check=wrong))

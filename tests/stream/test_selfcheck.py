@@ -8,12 +8,12 @@ import sys
 import msgspec
 import numpy as np
 import pytest
-from doubles import SIZE, ForgetfulExecutor, LeakyExecutor, expected_outputs, model, stream_spec
+from doubles import INT8, SIZE, STATE, ForgetfulExecutor, LeakyExecutor, expected_outputs, model, stream_spec
 
 from edgeshift._system.files import sha256
 from edgeshift.artifact.spec import CheckSpec, StreamSpec, decode, encode
 from edgeshift.errors import EdgeshiftError
-from edgeshift.stream.selfcheck import CELLS, FRAMES, TOLERANCE, check_frames, make_check, self_check
+from edgeshift.stream.selfcheck import BOUNDS, CELLS, FRAMES, ORIGINAL, bound_of, check_frames, make_check, self_check
 
 #: Hashes of test frames. Existing artifacts contain logits of these frames, so the frames must never change.
 PINNED = {
@@ -60,19 +60,37 @@ def test_another_process_makes_the_same_frames_without_torch():
     assert done.stdout.strip() == PINNED[7, 8, 64, 64]
 
 
-def test_the_expected_logits_are_those_of_the_network():
+def test_the_expected_values_are_those_of_the_network():
     check = make_check(model(), seed=5)
-    want, _ = expected_outputs(list(check_frames(5, FRAMES, SIZE, SIZE)))
+    want, levels = expected_outputs(list(check_frames(5, FRAMES, SIZE, SIZE)))
     assert check.span == pytest.approx(np.ptp(want), rel=1e-5)
     assert check.seed == 5 and np.allclose(check.logits, want, atol=1e-4)
-    assert check.tolerance == pytest.approx(TOLERANCE["fp32"] * np.ptp(want), rel=1e-3)
+    assert np.allclose(check.states[STATE], levels[-1][[0, 7919 % 3, 2 * 7919 % 3]], rtol=1e-5)
 
 
+@pytest.mark.parametrize("processor", BOUNDS)
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_the_tolerance_depends_on_the_precision(precision):
-    fp32 = make_check(model()).tolerance / TOLERANCE["fp32"]
-    assert make_check(model(stream_spec(precision=precision))).tolerance == pytest.approx(TOLERANCE[precision] * fp32)
-    assert TOLERANCE["fp32"] < TOLERANCE["fp16"] < TOLERANCE["int8"] <= 0.1
+def test_the_bound_depends_on_precision_and_processor(precision, processor):
+    spec = stream_spec(precision=precision, check=make_check(model()))
+    bound = bound_of(spec, processor)
+    assert bound.logits == pytest.approx(BOUNDS[processor][precision].logits * spec.check.span)
+    assert bound.states == BOUNDS[processor][precision].states
+    assert all(
+        BOUNDS["cpu"][precision][index] <= bound <= 0.1 for index, bound in enumerate(BOUNDS[processor][precision])
+    )
+
+
+def test_int8_logits_may_differ_by_a_quarter_of_a_step():
+    spec = stream_spec(**INT8)
+    spec = msgspec.structs.replace(spec, check=make_check(model(spec)))
+    assert bound_of(spec, "cpu").logits == max(0.25 * 0.125, BOUNDS["cpu"]["int8"].logits * spec.check.span)
+
+
+def test_results_of_the_original_have_wider_bounds():
+    original = make_check(model(), original=True)
+    assert original.reference == "original"
+    spec = stream_spec(precision="int8", check=original)
+    assert bound_of(spec, "cpu").states == ORIGINAL["int8"].states > BOUNDS["cpu"]["int8"].states
 
 
 def test_constant_logits_still_have_a_tolerance():
@@ -80,13 +98,14 @@ def test_constant_logits_still_have_a_tolerance():
         def logits(self, level, colour):
             return np.zeros((1, 4))
 
-    assert make_check(model(executor=Constant)).tolerance > 0
+    spec = stream_spec(check=make_check(model(executor=Constant)))
+    assert self_check(model(spec, Constant)).ok
 
 
 def test_the_network_that_made_the_check_passes_it():
     found = self_check(model(checked()))
     assert found.ok and found.repeatable and found.error == 0 and found.frames == FRAMES
-    assert found.tolerance == checked().check.tolerance
+    assert found.tolerance == bound_of(checked(), "cpu").logits and found.state_error < 1e-4
 
 
 def test_encoding_and_decoding_keep_the_check():
@@ -110,23 +129,32 @@ class OffsetLogits(LeakyExecutor):
 
 
 @pytest.mark.parametrize("share", [0.5, 0.99, 1.01, 100.0])
-def test_errors_within_the_tolerance_pass_and_larger_errors_fail(share):
+def test_errors_within_the_bound_pass_and_larger_errors_fail(share):
     spec = checked()
 
     class Rounding(OffsetLogits):
-        offset = share * spec.check.tolerance
+        offset = share * bound_of(spec, "cpu").logits
 
     found = self_check(model(spec, Rounding))
     assert found.ok == (share < 1)
-    assert found.error == pytest.approx(share * spec.check.tolerance, rel=0.01) and found.repeatable
+    assert found.error == pytest.approx(Rounding.offset, rel=0.01) and found.repeatable
 
 
 def test_one_wrong_logit_in_one_frame_fails():
     spec = checked()
     rows = [list(row) for row in spec.check.logits]
-    rows[-1][2] += 2 * spec.check.tolerance
+    rows[-1][2] += 0.001 * spec.check.span
     changed = msgspec.structs.replace(spec.check, logits=tuple(map(tuple, rows)))
     assert not self_check(model(msgspec.structs.replace(spec, check=changed))).ok
+
+
+def test_one_wrong_value_of_a_state_fails():
+    spec = checked()
+    first, *others = spec.check.states[STATE]
+    changed = msgspec.structs.replace(spec.check, states={STATE: (first * 1.01, *others)})
+    found = self_check(model(msgspec.structs.replace(spec, check=changed)))
+    assert found.error == 0 and found.state_error > found.state_tolerance and not found.ok
+    assert "a state differs by" in found.problems[0]
 
 
 def test_a_lost_state_fails():
@@ -155,7 +183,7 @@ def test_nan_logits_fail():
 
 def test_as_many_frames_are_run_as_the_check_has_logits_for():
     full = checked()
-    short = CheckSpec(seed=full.check.seed, logits=full.check.logits[:2], tolerance=1)
+    short = CheckSpec(seed=full.check.seed, logits=full.check.logits[:2])
     # check_frames makes other frames for a count of 2 than the first 2 of 8, so the result itself is not asserted.
     found = self_check(model(msgspec.structs.replace(full, check=short)))
     assert found.frames == 2
@@ -164,3 +192,14 @@ def test_as_many_frames_are_run_as_the_check_has_logits_for():
 def test_an_artifact_without_a_check_is_an_error():
     with pytest.raises(EdgeshiftError, match="has no self-check; convert the model again"):
         self_check(model())
+
+
+def test_a_check_of_version_1_compares_only_logits_with_its_own_tolerance():
+    check = CheckSpec(seed=7, logits=checked().check.logits, tolerance=0.1 * checked().check.span)
+    spec = stream_spec(version=1, check=check)
+
+    class Rounding(OffsetLogits):
+        offset = 0.9 * check.tolerance
+
+    found = self_check(model(spec, Rounding))
+    assert found.ok and found.version == 1 and found.state_error is None and found.tolerance == check.tolerance

@@ -37,7 +37,7 @@ def make_artifact(tmp_path) -> Callable[..., Path]:
     def make(name: str = "gestures.tflite", **changes: Any) -> Path:
         path = tmp_path / name
         rule = RuleSpec(window=3, threshold=0.5)
-        check = CheckSpec(seed=7, logits=((0.0, 1.0, 2.0, 3.0),) * 2, tolerance=0.1)
+        check = CheckSpec(seed=7, logits=((0.0, 1.0, 2.0, 3.0),) * 2)
         fields: dict[str, Any] = {"target": "tflite", "rule": rule, "check": check, **changes}
         write_artifact(path, b"no graph", stream_spec(**fields))
         return path

@@ -1,4 +1,4 @@
-"""An aarch64 Python with numpy, msgspec, LiteRT, ONNX Runtime and OpenCV, which qemu runs on this machine as on the processor of a board.
+"""An aarch64 Python with the packages of a board, which qemu runs on this machine as on the processor of a board.
 
 Debian's packages and PyPI's wheels for aarch64 are unpacked once, into a folder of the user's cache. Nothing is
 installed, and apt uses a state directory of its own, so neither root nor a foreign architecture is needed.

@@ -17,19 +17,23 @@ export class CheckTab {
     }
     session.lock(true);
     try {
-      const { ok, error, tolerance, repeatable, logits } = await (await session.currentWorker()).check();
+      const { ok, error, tolerance, state_error, state_tolerance, repeatable, logits } = await (await session.currentWorker()).check();
       showList("check-results", [
         ["self-check", ok ? "passed" : "FAILED", ok ? "good" : "bad"],
-        ["largest logit error", `${error.toPrecision(2)} (at most ${tolerance.toPrecision(2)} allowed)`],
+        ["error of the logits", bounded(error, tolerance)],
+        ["error of the states", state_error === null ? "not compared" : bounded(state_error, state_tolerance!)],
         ["repeatable", repeatable ? "yes" : "NO", repeatable ? "" : "bad"],
         ["frames", String(logits.length)],
         ["runtime", session.loaded.runtime],
       ]);
       showStatus(ok ? "The self-check passed." : "The self-check FAILED: do not trust the labels.", !ok);
       const { accelerator, threads, runtime } = session.loaded;
-      // JSON has no NaN and no infinity: a large error stands for them, and logits are sent only if the check passed.
-      const values = { error: Number.isFinite(error) ? error : 1e9, logits: ok ? logits : [] };
-      await post("self_check", { accelerator, threads, runtime, tolerance, repeatable, ...values });
+      // Logits are sent only if the check passed, because JSON has no NaN and no infinity.
+      const errors = { error: finite(error), state_error: state_error === null ? null : finite(state_error) };
+      const limits = { tolerance, state_tolerance };
+      await post("self_check", {
+        accelerator, threads, runtime, repeatable, ...errors, ...limits, logits: ok ? logits : [],
+      });
       return ok;
     } catch (error) {
       showStatus(errorText(error), true);
@@ -39,4 +43,13 @@ export class CheckTab {
       session.lock(false);
     }
   }
+}
+
+function bounded(error: number, limit: number): string {
+  return `${error.toPrecision(2)} (at most ${limit.toPrecision(2)} allowed)`;
+}
+
+/** Return an error as a number for JSON, which has no NaN and no infinity. A large number stands for them. */
+function finite(error: number): number {
+  return Number.isFinite(error) ? error : 1e9;
 }

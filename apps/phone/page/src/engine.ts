@@ -92,6 +92,13 @@ export class Engine {
     return values;
   }
 
+  /** Return copies of the states, by name. */
+  async states(): Promise<Record<string, Float32Array>> {
+    const values: Record<string, Float32Array> = {};
+    for (const { name } of this.spec.states) values[name] = Float32Array.from((await this.inputs[name]!.data()) as Float32Array);
+    return values;
+  }
+
   /** Set the states to their values at the start of a stream. */
   reset(): void {
     for (const { name, shape, start } of this.spec.states) {

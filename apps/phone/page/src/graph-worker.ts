@@ -2,7 +2,8 @@
 import type { Artifact } from "./artifact";
 import { buildFor, type Backend, type Runtime } from "./engine";
 import type { MinutePoint, TimingPlan } from "./loop";
-import type { CheckResult, Frames, Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
+import type { Frames, Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
+import type { CheckResult } from "./selfcheck";
 import { fetchBytes } from "./server";
 import type { Picture, Prediction } from "./stream";
 import workerScript from "./worker.ts?worker&url";

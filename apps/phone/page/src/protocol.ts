@@ -36,15 +36,6 @@ export interface Loaded extends Backend {
   load: number;
 }
 
-/** The result of the self-check; `error` and `tolerance` are differences of logits. */
-export interface CheckResult {
-  ok: boolean;
-  error: number;
-  tolerance: number;
-  repeatable: boolean;
-  logits: number[][];
-}
-
 /** One repeat of a measurement. */
 export interface Measurement extends Timings {
   /** Seconds of the first step. */

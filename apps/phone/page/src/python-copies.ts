@@ -4,5 +4,5 @@ export { Fitter } from "./fit";
 export { oneLine } from "./one-line";
 export { Pacer } from "./pacer";
 export { percentile } from "./percentiles";
-export { checkFrames } from "./selfcheck";
+export { checkFrames, compareRuns } from "./selfcheck";
 export { Spotter } from "./spotter";

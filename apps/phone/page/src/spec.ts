@@ -37,11 +37,22 @@ export interface Spec {
   frame_spacing: number | null;
   rule: Rule | null;
   body_bytes: number;
-  check: { seed: number; logits: number[][]; tolerance: number } | null;
+  check: CheckSpec | null;
 }
 
-/** The version of descriptions that this page reads. */
-const VERSION = 1;
+/** The self-check of an artifact, as in `edgeshift/artifact/spec.py`. */
+export interface CheckSpec {
+  seed: number;
+  logits: number[][];
+  /** Expected values of each state after the last frame. */
+  states: Record<string, number[]>;
+  reference: "artifact" | "original";
+  /** Descriptions of version 1: the largest difference of a logit that is allowed. */
+  tolerance: number | null;
+}
+
+/** The versions of descriptions that this page reads. */
+const VERSIONS = [1, 2];
 
 /**
  * Read a description from JSON, and fill in defaults, which are left out of the file. `edgeshift phone` has checked the
@@ -49,8 +60,8 @@ const VERSION = 1;
  */
 export function readSpec(text: string): Spec {
   const given = JSON.parse(text) as Partial<Spec> & { version?: number; state_form?: string };
-  if (given.version !== VERSION) {
-    throw new Error(`the description has version ${given.version}, and this page reads version ${VERSION}`);
+  if (!VERSIONS.includes(given.version ?? 0)) {
+    throw new Error(`the description has version ${given.version}, and this page reads versions ${VERSIONS.join(", ")}`);
   }
   const { frame, input, output, states, labels } = given;
   if (!frame || !input || !output || !states || !labels) throw new Error("the description is incomplete");
@@ -68,6 +79,6 @@ export function readSpec(text: string): Spec {
     frame_spacing: given.frame_spacing ?? null,
     rule: given.rule ? { ...{ hold_off: 0, none: null, memory: null }, ...given.rule } : null,
     body_bytes: given.body_bytes ?? 0,
-    check: given.check ?? null,
+    check: given.check ? { ...{ states: {}, reference: "artifact", tolerance: null }, ...given.check } : null,
   };
 }

@@ -57,6 +57,16 @@ export class Stream {
     this.engine.reset();
   }
 
+  /** Return copies of the states, by name. */
+  states(): Promise<Record<string, Float32Array>> {
+    return this.engine.states();
+  }
+
+  /** What runs the graph. */
+  get accelerator(): Engine["accelerator"] {
+    return this.engine.accelerator;
+  }
+
   private fit({ pixels, width, height, channels }: Picture): void {
     const { fitter } = this;
     if (fitter?.width !== width || fitter.height !== height || fitter.channels !== channels) {

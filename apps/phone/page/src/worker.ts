@@ -1,8 +1,8 @@
 /** The web worker that runs the graph, outside the page's own thread. Each repeat of a measurement starts a new one. */
 import { Engine, LITERT, startRuntime } from "./engine";
 import { Loop } from "./loop";
-import type { CheckResult, Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
-import { checkFrames } from "./selfcheck";
+import type { Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
+import { checkFrames, compareRuns, type CheckResult, type CheckRun } from "./selfcheck";
 import type { Spec } from "./spec";
 import { microseconds, Stream, type Picture } from "./stream";
 
@@ -42,33 +42,22 @@ async function load(request: Extract<WorkerRequest, { kind: "load" }>): Promise<
   };
 }
 
-/** Run the frames of the self-check twice, and compare the logits with the expected ones. */
+/** Run the frames of the self-check twice, and compare the results with the expected ones. */
 async function check(): Promise<CheckResult> {
-  const expected = spec.check;
-  if (!expected) throw new Error("the artifact has no self-check");
-  const { seed, tolerance } = expected;
-  const [logits, again] = [await checkLogits(seed), await checkLogits(seed)];
-  let error = 0;
-  let repeatable = true;
-  logits.forEach((row, frame) =>
-    row.forEach((value, index) => {
-      const difference = Math.abs(value - expected.logits[frame]![index]!);
-      error = difference <= error ? error : difference; // NaN compares false, so it counts as the largest error
-      repeatable &&= again[frame]![index] === value;
-    }),
-  );
+  if (!spec.check) throw new Error("the artifact has no self-check");
+  const [first, second] = [await checkRun(spec.check.seed), await checkRun(spec.check.seed)];
   stream.reset();
-  return { ok: repeatable && error <= tolerance, error, tolerance, repeatable, logits };
+  return compareRuns(spec, stream.accelerator, first, second);
 }
 
-async function checkLogits(seed: number): Promise<number[][]> {
+async function checkRun(seed: number): Promise<CheckRun> {
   const { height, width } = spec.frame;
-  const rows: number[][] = [];
+  const logits: number[][] = [];
   stream.reset();
   for (const pixels of checkFrames(seed, spec.check!.logits.length, height, width)) {
-    rows.push(Array.from((await stream.step({ pixels, width, height, channels: 3 })).logits));
+    logits.push(Array.from((await stream.step({ pixels, width, height, channels: 3 })).logits));
   }
-  return rows;
+  return { logits, states: await stream.states() };
 }
 
 async function measure({ frames, plan }: Extract<WorkerRequest, { kind: "measure" }>): Promise<Measurement> {

@@ -39,6 +39,16 @@ Fps = Annotated[
     float | None,
     option("Timing", min=1, max=1000, metavar="HZ", help="Camera frame rate for --mode paced, in Hz. Default: 30."),
 ]
+ClipFps = Annotated[
+    float | None,
+    option(
+        "Data",
+        min=0.01,
+        max=1000,
+        metavar="HZ",
+        help="Frames per second of clips without times: folders of images and raw H.264 or H.265 streams.",
+    ),
+]
 Minutes = Annotated[
     int | None, option("Timing", min=1, max=1440, help="Length of --mode sustained, in minutes. Default: 30.")
 ]

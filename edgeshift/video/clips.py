@@ -18,9 +18,6 @@ from edgeshift.video.decode import lazy_frames, opencv_path
 from edgeshift.video.fit import Frame, opencv
 from edgeshift.video.pace import Pacer
 
-#: Suffixes of video files.
-VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
-
 
 class TimedFrame(NamedTuple):
     """A frame, uint8 [H, W, 3] RGB, and its time in seconds from the start of the clip."""

@@ -166,7 +166,7 @@ def _score(candidate: Candidate, clip: LabelledClip, logits: FrameLogits | Reaso
 
 
 def _key(candidate: Candidate, clip: LabelledClip) -> str:
-    """Return the key of a clip's result in the journal, which also depends on the frame rate of a clip without times."""
+    """Return the key of a clip's result in the journal. It also depends on the frame rate of clips without times."""
     return candidate.key if clip.fps is None else sha256(f"{candidate.key} {clip.fps:g}".encode())
 
 

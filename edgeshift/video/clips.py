@@ -7,7 +7,7 @@ paced        one frame per ``spacing`` seconds, as a stream takes them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -64,11 +64,17 @@ def probe(path: str | Path, *, fps: float | None = None) -> VideoInfo:
         return VideoInfo(width, height, first.fps, first.frame_count, first.frame_count / first.fps)
 
 
-def uniform(path: str | Path, count: int, *, fps: float | None = None) -> list[TimedFrame]:
+def uniform(
+    path: str | Path,
+    count: int,
+    *,
+    fps: float | None = None,
+    convert: Callable[[Frame], Frame] = lambda frame: frame,
+) -> list[TimedFrame]:
     """Return the middle frame of each of ``count`` equal segments of a clip (the test sampling of TSN).
 
     If the clip has fewer frames, some are repeated. The clip is decoded once, or twice if its container states a wrong
-    number of frames. At most ``count`` frames are in memory.
+    number of frames. At most ``count`` frames are in memory, each after ``convert``, such as a change of its size.
 
     Raises:
         VideoError: as ``read_video``, or the count is below 1.
@@ -83,7 +89,7 @@ def uniform(path: str | Path, count: int, *, fps: float | None = None) -> list[T
         with closing(lazy_frames(path, fps)) as clip:
             for frame in clip:
                 if decoded in indices:
-                    frames[decoded] = TimedFrame(frame.retrieve(), frame.timestamp)
+                    frames[decoded] = TimedFrame(convert(frame.retrieve()), frame.timestamp)
                 decoded += 1
         if decoded == total:
             return [frames[index] for index in indices]

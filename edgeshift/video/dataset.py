@@ -224,9 +224,10 @@ def _csv(path: Path) -> Iterator[LabelledClip]:
 def _header_problem(text: str) -> str:
     """Return what the first line of a CSV file is, and what it should be."""
     lines = text.splitlines()
-    line = printable(lines[0][:80]) if lines else ""
+    line = lines[0][:80] if lines else ""
     wanted = "its first line must name the columns: file,label or file,label,split"
     other = next((sign for sign in (";", "\t", "|") if sign in line and "," not in line), None)
+    line = printable(line.replace("\t", " "))
     if not line.strip():
         return f"{wanted}; it is empty"
     if other is not None:

@@ -135,10 +135,18 @@ def write_video(path: str | Path, frames: Iterable[Frame], fps: float) -> None:
     try:
         with atomic_write(path) as temporary:
             written = _encode(temporary, path, frames, codec, fps)
-            if temporary.stat().st_size == 0 or probe(temporary).frames != written:
+            if not _holds(temporary, written):
                 raise VideoError(f"cannot write {path}: the file does not hold all {written} frames; is the disk full?")
     except OSError as error:
         raise VideoError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _holds(path: Path, frames: int) -> bool:
+    """Return whether a video that was just written holds all its frames. OpenCV does not report a full disk."""
+    try:
+        return path.stat().st_size > 0 and probe(path).frames == frames
+    except VideoError:
+        return False
 
 
 def _encode(temporary: Path, path: Path, frames: Iterable[Frame], codec: str, fps: float) -> int:

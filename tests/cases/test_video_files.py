@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgeshift.errors import VideoError, VideoWarning
-from edgeshift.video.clips import probe, read_video
+from edgeshift.video.clips import paced, probe, read_video
 from edgeshift.video.container import is_cut_short
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
@@ -84,3 +84,24 @@ def test_a_raw_stream_has_the_frame_rate_that_is_given(tmp_path: Path, codec: st
     film(tmp_path / f"raw.{kind}", "-c:v", codec, "-f", kind, seconds=1, rate=90)
     assert times(tmp_path / f"raw.{kind}", fps=90)[-1] == pytest.approx(89 / 90)
     assert times(tmp_path / f"raw.{kind}", fps=30)[-1] == pytest.approx(89 / 30)
+
+
+def test_a_video_of_variable_rate_keeps_its_times(tmp_path: Path) -> None:
+    """Phones film with fewer frames per second when the light is low."""
+    slow_in_the_middle = "setpts='if(lt(N,30),N/30,if(lt(N,40),1+(N-30)/10,2+(N-40)/30))/TB'"
+    path = film(tmp_path / "phone.mp4", "-vf", slow_in_the_middle, "-fps_mode", "vfr", "-frames:v", 70, seconds=3)
+    expected = [n / 30 for n in range(30)] + [1 + n / 10 for n in range(10)] + [2 + n / 30 for n in range(30)]
+    assert times(path) == pytest.approx(expected, abs=0.002)
+    assert [timed.timestamp for timed in paced(path, 0.25)] == pytest.approx([n / 4 for n in range(12)], abs=0.05)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_rotated_video_is_shown_upright(tmp_path: Path, turn: int) -> None:
+    """A phone stores the frames as its sensor is mounted, and the rotation beside them."""
+    upright = film(tmp_path / "upright.mp4", seconds=0.2)
+    film(tmp_path / "turned.mp4", "-vf", f"rotate={-turn}*PI/180:ow={'ih' if turn != 180 else 'iw'}:"
+         f"oh={'iw' if turn != 180 else 'ih'}", seconds=0.2)  # fmt: skip
+    ffmpeg("-display_rotation", -turn, "-i", tmp_path / "turned.mp4", "-c", "copy", tmp_path / "phone.mp4")
+    expected, shown = next(read_video(upright)).frame.astype(int), next(read_video(tmp_path / "phone.mp4")).frame
+    assert shown.shape == expected.shape and probe(tmp_path / "phone.mp4").width == 160
+    assert abs(shown - expected).mean() < 12

@@ -139,7 +139,7 @@ def prepare(
     with stages.stage("calibrate", len(clips)) as advance, one_thread():
         for clip in clips:
             samples.extend(roll(step, [clip], share(used, len(clips), limit)))
-            digest.update(clip)
+            digest.update(clip.tobytes())
             used += 1
             advance()
     spec = CalibrationSpec(

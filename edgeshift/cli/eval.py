@@ -12,7 +12,7 @@ import typer
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.facts import UNTRAINED, Facts
-from edgeshift.cli.options import AsJson, ClipFps, ReportFile, Resume, option
+from edgeshift.cli.options import AsJson, ClipFps, ReportFile, Resume, calibration_options, option
 from edgeshift.cli.output import (
     print_facts,
     print_json,
@@ -127,7 +127,7 @@ def run(
     for path in filter(None, (out, picture)):
         print(f"written: {path}")
     checkpoint = files[0].suffix.lower() == ".safetensors"
-    convert = ("convert", "--target", "tflite", "--weights", files[0])
+    convert = ("convert", "--target", "tflite", "--weights", files[0], *calibration_options(data, fps))
     print_next("edgeshift", *(convert if checkpoint else ("demo", files[0], "--headless")))
 
 

@@ -26,6 +26,14 @@ def option(panel: str, *names: str, **settings: Any) -> Any:
     return typer.Option(*names, rich_help_panel=panel, **settings)
 
 
+def calibration_options(data: Path | None, fps: float | None) -> list[object]:
+    """Return the options of ``convert`` that calibrate on a data set; none for models of drawn gestures."""
+    if data is None:
+        return []
+    rate = [] if fps is None else ["--fps", f"{fps:g}"]
+    return ["--calibration", data if data.is_dir() else data.parent, *rate]
+
+
 #: How long `bench` and `phone` measure: the keys of ``edgeshift.benchmarks.latency.mode.MODES``.
 Mode = Literal["normal", "quick", "rapid", "paced", "sustained"]
 

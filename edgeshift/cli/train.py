@@ -10,7 +10,7 @@ import typer
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
-from edgeshift.cli.options import AsJson, ClipFps, option
+from edgeshift.cli.options import AsJson, ClipFps, calibration_options, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note
 from edgeshift.errors import TrainingError
 
@@ -158,7 +158,7 @@ def run(
             ("curve", trained.curve),
         ],
     )
-    print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path)
+    print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path, *calibration_options(data, fps))
 
 
 def _accuracies(check: Any) -> str:

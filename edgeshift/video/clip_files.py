@@ -17,10 +17,10 @@ from pathlib import Path
 from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.video.container import is_raw
 
-#: Suffixes of video files.
-VIDEOS = (".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv")
 #: Suffixes of raw streams, which have no times, as cameras of the Raspberry Pi write them.
-VIDEOS += (".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg")
+RAW = (".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg")
+#: Suffixes of video files.
+VIDEOS = (".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", *RAW)
 #: Suffixes of pictures.
 IMAGES = (".png", ".jpg", ".jpeg")
 #: Folders of operating systems and network storage, besides those whose names begin with a dot.
@@ -70,7 +70,7 @@ def frame_files(folder: Path) -> list[Path]:
     several = [text for text, count in series.most_common(3) if count > 1]
     if len(several) > 1:
         raise VideoError(
-            f"{folder} holds more than one series of pictures ({', '.join(f'{text}' for text in sorted(several))}): "
+            f"{folder} holds more than one series of pictures ({', '.join(sorted(several))}): "
             "keep the frames of one clip"
         )
     return [folder / name for name in names]

@@ -42,7 +42,7 @@ def undecodable(path: Path) -> str | None:
     if "encrypted" in name:
         return f"the video is encrypted ({name}), and cannot be read"
     converted = path.with_name(f"{path.stem}_h264.mp4")
-    command = shlex.join(["ffmpeg", "-i", str(path), "-c:v", "libx264", "-crf", "18", "-fps_mode", "vfr", "-an"])
+    command = shlex.join(["ffmpeg", "-i", str(path), "-c:v", "libx264", "-crf", "18", "-an"])
     return (
         f"this OpenCV cannot decode its codec, {name}, or the file is damaged; convert it to H.264: "
         f"{command} {shlex.quote(str(converted))}"

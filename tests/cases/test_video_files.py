@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edgeshift.errors import VideoError, VideoWarning
@@ -92,16 +94,20 @@ def test_a_video_of_variable_rate_keeps_its_times(tmp_path: Path) -> None:
     path = film(tmp_path / "phone.mp4", "-vf", slow_in_the_middle, "-fps_mode", "vfr", "-frames:v", 70, seconds=3)
     expected = [n / 30 for n in range(30)] + [1 + n / 10 for n in range(10)] + [2 + n / 30 for n in range(30)]
     assert times(path) == pytest.approx(expected, abs=0.002)
-    assert [timed.timestamp for timed in paced(path, 0.25)] == pytest.approx([n / 4 for n in range(12)], abs=0.05)
+    due = [timed.timestamp for timed in paced(path, 0.25)]
+    assert len(due) == 12 and all(-0.002 <= time - n / 4 < 0.1 for n, time in enumerate(due))
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
-def test_a_rotated_video_is_shown_upright(tmp_path: Path, turn: int) -> None:
+def test_a_rotated_video_is_read_as_a_player_shows_it(tmp_path: Path, turn: int) -> None:
     """A phone stores the frames as its sensor is mounted, and the rotation beside them."""
-    upright = film(tmp_path / "upright.mp4", seconds=0.2)
-    film(tmp_path / "turned.mp4", "-vf", f"rotate={-turn}*PI/180:ow={'ih' if turn != 180 else 'iw'}:"
-         f"oh={'iw' if turn != 180 else 'ih'}", seconds=0.2)  # fmt: skip
-    ffmpeg("-display_rotation", -turn, "-i", tmp_path / "turned.mp4", "-c", "copy", tmp_path / "phone.mp4")
-    expected, shown = next(read_video(upright)).frame.astype(int), next(read_video(tmp_path / "phone.mp4")).frame
-    assert shown.shape == expected.shape and probe(tmp_path / "phone.mp4").width == 160
-    assert abs(shown - expected).mean() < 12
+    stored, phone = film(tmp_path / "stored.mp4", seconds=0.2), tmp_path / "phone.mp4"
+    # ffmpeg 6 has an option for the rotation, and ffmpeg 5 an entry in the metadata.
+    try:
+        ffmpeg("-display_rotation", turn, "-i", stored, "-c", "copy", phone)
+    except subprocess.CalledProcessError:
+        ffmpeg("-i", stored, "-c", "copy", "-metadata:s:v", f"rotate={turn}", phone)
+    ffmpeg("-i", phone, "-frames:v", 1, tmp_path / "shown.png")
+    shown, read = cv2.imread(str(tmp_path / "shown.png"))[..., ::-1], next(read_video(phone)).frame
+    assert read.shape == shown.shape == ((120, 160, 3) if turn == 180 else (160, 120, 3))
+    assert np.abs(shown.astype(int) - read).mean() < 2

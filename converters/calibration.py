@@ -6,112 +6,235 @@ taken at the first frame (zero states) and at random later ones. MoViNet's strea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
+from math import prod
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeshift.artifact.spec import FRAME
-from edgeshift.errors import CalibrationError
-from edgeshift.gestures.fitted_clips import FRAMES, PACED_FRAMES, FittedClips
+from edgeshift.errors import CalibrationError, VideoError, VideoWarning
+from edgeshift.gestures.fitted_clips import FRAMES, PACED_FRAMES
 from edgeshift.models.network import Step
 from edgeshift.stream import Array
-from edgeshift.video.clips import VIDEOS, paced, uniform
+from edgeshift.video.clip_files import find_clips
+from edgeshift.video.clips import TimedFrame, paced, uniform
 from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 
 MIN_CLIPS = 16
+#: Number of videos that are chosen from a folder with more of them.
+DEFAULT_CLIPS = 128
 #: Samples per clip: the first frame and random later ones.
 PER_CLIP = 3
+#: Largest number of samples, and of bytes that they take, as long as there are ``MIN_CLIPS * PER_CLIP`` samples.
+MAX_SAMPLES, MAX_BYTES = DEFAULT_CLIPS * PER_CLIP, 1 << 30
+#: Number of videos in which frames for the parity check are looked for.
+PARITY_VIDEOS = 32
 
 
-def read_clips(
-    folder: Path, spec: FrameSpec, advance: Callable[[], None] = lambda: None, *, spacing: float | None = None
-) -> FittedClips:
-    """Read one clip from every video below a folder.
+class Clips(Protocol):
+    """Calibration clips."""
+
+    @property
+    def source(self) -> str:
+        """Origin of the clips, in words. It is complete after an iteration."""
+        ...
+
+    @property
+    def total(self) -> int | None:
+        """Number of clips that these were chosen from; None: they were not chosen."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        ...
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield the clips, uint8 [T, height, width, 3] each."""
+        ...
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The videos of a folder that calibration uses.
+
+    Attributes:
+        folder: the folder.
+        videos: the chosen videos, sorted by path. A video may also be a folder of frames.
+        spares: further videos, which take the place of videos that cannot be read.
+        total: number of videos in the folder.
+    """
+
+    folder: Path
+    videos: tuple[Path, ...]
+    spares: tuple[Path, ...]
+    total: int
+
+
+def choose_videos(folder: Path, count: int = DEFAULT_CLIPS, seed: int = 0) -> Chosen:
+    """Choose videos below a folder at random.
 
     Args:
         folder: the folder; its sub-folders are searched, too.
-        spec: how frames are fitted.
-        advance: called after each video.
-        spacing: frame spacing in seconds: a clip is the first ``PACED_FRAMES`` frames at this spacing. None: a clip is
-            ``FRAMES`` frames spread evenly over the video.
-
-    Raises:
-        CalibrationError: there are fewer than ``MIN_CLIPS`` videos.
-        VideoError: a video cannot be read. No video is skipped silently.
-    """
-    videos = find_videos(folder)
-    clips = []
-    for video in videos:
-        timed = uniform(video, FRAMES) if spacing is None else islice(paced(video, spacing), PACED_FRAMES)
-        clips.append(np.stack([fit_frame(frame.frame, spec) for frame in timed]))
-        advance()
-    return FittedClips(f"{len(videos)} videos in {folder.name}", tuple(clips))
-
-
-def held_out(folder: Path, spec: FrameSpec, videos: int = 4, *, spacing: float | None = None) -> list[Frame] | None:
-    """Read frames that ``read_clips`` does not use, for the parity check, from the first videos with enough frames.
-
-    Args:
-        folder: the folder of the calibration videos.
-        spec: how frames are fitted.
-        videos: number of videos. ``FRAMES`` frames are read from each.
-        spacing: the frame spacing given to ``read_clips``.
-
-    Returns:
-        The frames; None: too few videos have ``FRAMES`` frames that ``read_clips`` does not use.
-    """
-    frames: list[Frame] = []
-    for video in find_videos(folder):
-        candidates = uniform(video, 2 * FRAMES)
-        read = uniform(video, FRAMES) if spacing is None else islice(paced(video, spacing), PACED_FRAMES)
-        taken = {timed.timestamp for timed in read}
-        others = [timed for timed in candidates if timed.timestamp not in taken]
-        if len({timed.timestamp for timed in others}) >= FRAMES:
-            frames += [fit_frame(timed.frame, spec) for timed in others[:FRAMES]]
-        if len(frames) == videos * FRAMES:
-            return frames
-    return None
-
-
-def find_videos(folder: Path) -> list[Path]:
-    """Return the videos below a folder, sorted by path.
+        count: number of videos; a folder with fewer videos gives all of them.
+        seed: another seed chooses other videos.
 
     Raises:
         CalibrationError: the folder does not exist, or holds fewer than ``MIN_CLIPS`` videos.
+        VideoError: a folder cannot be read.
     """
     if not folder.is_dir():
-        raise CalibrationError(f"{folder}: not a folder; --calibration takes a folder with {MIN_CLIPS} videos or more")
-    # A video that is still being written has a hidden name.
-    paths = (p for p in folder.rglob("*") if p.suffix.lower() in VIDEOS and not p.name.startswith("."))
-    videos = sorted(p for p in paths if p.is_file())
-    if len(videos) < MIN_CLIPS:
+        what = "not a folder" if folder.exists() else "there is no such folder"
+        raise CalibrationError(f"{folder}: {what}; --calibration takes a folder with {MIN_CLIPS} videos or more")
+    found = find_clips(folder).clips
+    if len(found) < MIN_CLIPS:
         raise CalibrationError(
-            f"{folder}: {len(videos)} videos, and calibration needs {MIN_CLIPS} or more; without --calibration, "
-            "edgeshift draws clips itself"
+            f"{folder}: {len(found)} videos, and calibration needs {MIN_CLIPS} or more, as files or as folders of "
+            "frames; with --calibration drawn, edgeshift draws clips of gestures itself"
         )
-    return videos
+    order = np.random.default_rng(seed).permutation(len(found))[: 2 * count].tolist()
+    return Chosen(
+        folder, tuple(found[i] for i in sorted(order[:count])), tuple(found[i] for i in order[count:]), len(found)
+    )
 
 
-def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]]) -> Iterator[dict[str, Array]]:
+class VideoClips:
+    """A clip from each of the chosen videos. A clip is read when it is needed, so that one is in memory at a time.
+
+    A video that cannot be read is replaced by one that was not chosen, or left out, with a ``VideoWarning``.
+
+    Args:
+        chosen: the videos.
+        spec: how frames are fitted.
+        spacing: frame spacing in seconds: a clip is the first ``PACED_FRAMES`` frames at this spacing. None: a clip is
+            ``FRAMES`` frames spread evenly over the video.
+        fps: frames per second of clips without times.
+    """
+
+    def __init__(
+        self, chosen: Chosen, spec: FrameSpec, *, spacing: float | None = None, fps: float | None = None
+    ) -> None:
+        self._chosen, self._spec, self._spacing, self._fps = chosen, spec, spacing, fps
+        self._read = len(chosen.videos)
+
+    @property
+    def source(self) -> str:
+        """The number of videos that were read, and the name of their folder."""
+        of = "" if self._read == self._chosen.total else f" of {self._chosen.total:,}"
+        return f"{self._read}{of} videos in {self._chosen.folder.absolute().name}"
+
+    @property
+    def total(self) -> int:
+        """Number of videos in the folder."""
+        return self._chosen.total
+
+    def __len__(self) -> int:
+        """Return the number of chosen videos."""
+        return len(self._chosen.videos)
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield the clips, uint8 [T, height, width, 3] each.
+
+        Raises:
+            CalibrationError: fewer than ``MIN_CLIPS`` videos can be read.
+        """
+        self._read, spares = 0, iter(self._chosen.spares)
+        unread: list[str] = []
+        for video in self._chosen.videos:
+            candidate: Path | None = video
+            while candidate is not None:
+                try:
+                    clip = self._clip(candidate)
+                except VideoError as error:
+                    unread.append(str(error))
+                    warnings.warn(f"not used for calibration: {error}", VideoWarning, stacklevel=2)
+                    candidate = next(spares, None)
+                else:
+                    self._read += 1
+                    yield clip
+                    break
+        if self._read < MIN_CLIPS:
+            raise CalibrationError(
+                f"{self._chosen.folder}: {self._read} videos can be read, and calibration needs {MIN_CLIPS}; "
+                f"the first problem is {unread[0]}"
+            )
+
+    def held_out(self, videos: int = 4) -> list[Frame] | None:
+        """Read frames that calibration does not use, for the parity check: ``FRAMES`` from each of a few videos.
+
+        Returns:
+            The frames; None: too few of the first ``PARITY_VIDEOS`` videos have enough frames.
+        """
+        frames: list[Frame] = []
+        for video in self._chosen.videos[:PARITY_VIDEOS]:
+            try:
+                frames += self._others(video)
+            except VideoError:
+                continue  # the iteration over the clips warns about it
+            if len(frames) == videos * FRAMES:
+                return frames
+        return None
+
+    def _others(self, video: Path) -> list[Frame]:
+        """Return ``FRAMES`` frames of a video that are not in its clip; none if it has too few."""
+        candidates = uniform(video, 2 * FRAMES, fps=self._fps, convert=self._fit)
+        taken = {timed.timestamp for timed in self._timed(video)}
+        others = [timed for timed in candidates if timed.timestamp not in taken]
+        enough = len({timed.timestamp for timed in others}) >= FRAMES
+        return [timed.frame for timed in others[:FRAMES]] if enough else []
+
+    def _clip(self, video: Path) -> npt.NDArray[np.uint8]:
+        return np.stack([timed.frame for timed in self._timed(video)])
+
+    def _timed(self, video: Path) -> list[TimedFrame]:
+        if self._spacing is None:
+            return uniform(video, FRAMES, fps=self._fps, convert=self._fit)
+        frames = islice(paced(video, self._spacing, fps=self._fps), PACED_FRAMES)
+        return [TimedFrame(self._fit(timed.frame), timed.timestamp) for timed in frames]
+
+    def _fit(self, frame: Frame) -> Frame:
+        return fit_frame(frame, self._spec)
+
+
+def sample_limit(step: Step) -> int:
+    """Return the largest number of samples of a step: ``MAX_SAMPLES``, or as many as ``MAX_BYTES`` can hold."""
+    shapes = ((1, 3, step.network.config.size, step.network.config.size), *step.network.state_shapes().values())
+    fitting = MAX_BYTES // sum(4 * prod(shape) for shape in shapes)
+    return min(MAX_SAMPLES, max(fitting, MIN_CLIPS * PER_CLIP))
+
+
+def share(index: int, clips: int, limit: int) -> int:
+    """Return the number of samples from clip ``index``: ``PER_CLIP``, or fewer so that all have ``limit`` in all."""
+    total = min(limit, clips * PER_CLIP)
+    return (index + 1) * total // clips - index * total // clips
+
+
+def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]], per_clip: int = PER_CLIP) -> Iterator[dict[str, Array]]:
     """Run the float step over each clip, starting from zero states, and yield calibration samples.
 
     Args:
         step: the step, in evaluation mode.
-        clips: uint8 [T, H, W, 3] each. The sum of a clip's pixels is the seed for the choice of its later frames.
+        clips: uint8 [T, H, W, 3] each. The sum of a clip's pixels is the seed for the choice of its frames.
+        per_clip: samples per clip: the first frame and random later ones. A single sample is any frame.
 
     Yields:
-        ``PER_CLIP`` samples per clip: {"frame": float32 [1, H, W, 3] valued 0 to 255, state name: float32}, channels
+        ``per_clip`` samples per clip: {"frame": float32 [1, H, W, 3] valued 0 to 255, state name: float32}, channels
         last. A sample holds a frame and the states before it.
     """
     import torch
 
-    for clip in clips:
+    for clip in clips if per_clip else ():
         random = np.random.default_rng(int(clip.sum()))
-        later = 1 + random.choice(len(clip) - 1, min(PER_CLIP - 1, len(clip) - 1), replace=False)
-        chosen = {0, *later.tolist()}
+        if per_clip == 1:
+            chosen = {int(random.integers(len(clip)))}
+        else:
+            later = 1 + random.choice(len(clip) - 1, min(per_clip - 1, len(clip) - 1), replace=False)
+            chosen = {0, *later.tolist()}
         states = step.start()
         for t, frame in enumerate(clip[: max(chosen) + 1]):
             pixels = frame[None].astype(np.float32)

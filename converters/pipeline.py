@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,10 @@ from edgeshift._system.threads import one_thread
 from edgeshift.artifact.file import Artifact, artifact_size, require_replaceable, write_artifact
 from edgeshift.artifact.spec import CalibrationSpec, StreamSpec
 from edgeshift.checkpoints import Checkpoint
-from edgeshift.converters.calibration import MIN_CLIPS, roll
+from edgeshift.converters.calibration import MIN_CLIPS, Clips, roll, sample_limit, share
 from edgeshift.converters.job import Job, converter_of
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
-from edgeshift.gestures.fitted_clips import FRAMES, FittedClips, drawn_clips
+from edgeshift.gestures.fitted_clips import FRAMES, drawn_clips
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
 from edgeshift.runtimes.pytorch import reference
@@ -50,7 +51,7 @@ class Options:
     """
 
     precision: Precision = "int8"
-    calibration: FittedClips | None = None
+    calibration: Clips | None = None
     parity: Sequence[npt.NDArray[np.uint8]] | None = None
     float_boundary: bool = False
     fresh_states: bool = False
@@ -128,15 +129,22 @@ def prepare(
         step = step or deploy(source.network, fresh=options.fresh_states)
     if options.precision != "int8":
         return Prepared(step, [], None)
-    clips = options.calibration or drawn_clips(source.description.frame, spacing=source.description.frame_spacing)
-    if len(clips.frames) < MIN_CLIPS:
-        raise CalibrationError(f"{len(clips.frames)} clips; calibration needs {MIN_CLIPS} or more")
+    clips: Clips = options.calibration or drawn_clips(
+        source.description.frame, spacing=source.description.frame_spacing
+    )
+    if len(clips) < MIN_CLIPS:
+        raise CalibrationError(f"{len(clips)} clips; calibration needs {MIN_CLIPS} or more")
     samples: list[dict[str, Array]] = []
-    with stages.stage("calibrate", len(clips.frames)) as advance, one_thread():
-        for clip in clips.frames:
-            samples.extend(roll(step, [clip]))
+    used, digest, limit = 0, hashlib.sha256(), sample_limit(step)
+    with stages.stage("calibrate", len(clips)) as advance, one_thread():
+        for clip in clips:
+            samples.extend(roll(step, [clip], share(used, len(clips), limit)))
+            digest.update(clip.tobytes())
+            used += 1
             advance()
-    spec = CalibrationSpec(source=clips.source, clips=len(clips.frames), samples=len(samples), sha256=clips.sha256)
+    spec = CalibrationSpec(
+        source=clips.source, clips=used, samples=len(samples), sha256=digest.hexdigest(), total=clips.total
+    )
     return Prepared(step, samples, spec)
 
 

@@ -25,26 +25,27 @@ class FrameLogits:
     logits: npt.NDArray[np.float32]
 
 
-def stream_clip(stream: Stream, path: Path) -> FrameLogits:
+def stream_clip(stream: Stream, path: Path, fps: float | None = None) -> FrameLogits:
     """Stream a clip from fresh states. Frames and errors as ``clip_frames``."""
     stream.reset()
     times, logits = [], []
-    for frame, timestamp in clip_frames(stream.spec, path):
+    for frame, timestamp in clip_frames(stream.spec, path, fps):
         # Without a timestamp, the stream processes every frame. All frames of ``clip_frames`` are due.
         logits.append(stream.step(frame).logits)
         times.append(timestamp)
     return FrameLogits(np.array(times, np.float64), np.stack(logits))
 
 
-def clip_frames(spec: StreamSpec, path: Path) -> Iterator[TimedFrame]:
+def clip_frames(spec: StreamSpec, path: Path, fps: float | None = None) -> Iterator[TimedFrame]:
     """Return the frames of a clip that the network is fed with, and their timestamps.
 
     Frames are chosen by their timestamps, at the frame spacing of the description. Without a frame spacing, frames are
-    spread evenly over the clip: as many as a training clip had, or else ``FRAMES``.
+    spread evenly over the clip: as many as a training clip had, or else ``FRAMES``. A clip without times has ``fps``
+    frames per second.
 
     Raises:
         VideoError: the clip cannot be read to its end.
     """
     if spec.frame_spacing is not None:
-        return paced(path, spec.frame_spacing)
-    return iter(uniform(path, spec.clip_frames or FRAMES))
+        return paced(path, spec.frame_spacing, fps=fps)
+    return iter(uniform(path, spec.clip_frames or FRAMES, fps=fps))

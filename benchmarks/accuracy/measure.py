@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from edgeshift._system.files import sha256
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
@@ -17,7 +19,8 @@ from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.remote import stream_on_device
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
 from edgeshift.benchmarks.devices.device import Device
-from edgeshift.errors import EdgeshiftError, VideoError, one_line
+from edgeshift.errors import EdgeshiftError, VideoError, VideoWarning, one_line
+from edgeshift.video.clip_files import frame_files
 from edgeshift.video.dataset import LabelledClip
 
 #: The reason why a clip could not be streamed.
@@ -71,7 +74,7 @@ def measure(
     unreadable: dict[str, Reason] = {}
     missing = []
     for clip in clips:
-        known = journal.find(candidate.key, clip.name, clip.label, _size(clip)) if journal else None
+        known = journal.find(_key(candidate, clip), clip.name, clip.label, _size(clip)) if journal else None
         if known is None:
             missing.append(clip)
         else:
@@ -88,7 +91,7 @@ def measure(
         else:
             scores[clip.name] = result
             if journal:
-                journal.add(candidate.key, _size(clip), result)
+                journal.add(_key(candidate, clip), _size(clip), result)
         advance()
     if not scores:
         first = next((f"{name}: {reason}" for name, reason in unreadable.items()), "the data set is empty")
@@ -104,7 +107,7 @@ def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator
     stream = candidate.model.stream()
     for clip in clips:
         try:
-            logits: FrameLogits | Reason = stream_clip(stream, clip.path)
+            logits: FrameLogits | Reason = stream_clip(stream, clip.path, clip.fps)
         except VideoError as error:
             logits = one_line(error, 300)
         yield _score(candidate, clip, logits)
@@ -115,12 +118,15 @@ def stream_in_processes(candidate: Candidate, clips: Iterable[LabelledClip], job
     # The processes are spawned, because the threads of a runtime do not survive a fork.
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _open_in_process, (candidate.path, candidate.sha256))
     with pool:
-        futures: dict[Future[ClipScore | Reason], LabelledClip] = {
+        futures: dict[Future[tuple[ClipScore | Reason, tuple[str, ...]]], LabelledClip] = {
             pool.submit(_stream_in_process, clip): clip for clip in clips
         }
         try:
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                result, messages = future.result()
+                for message in messages:
+                    warnings.warn(message, VideoWarning, stacklevel=2)
+                yield futures[future], result
         except BrokenProcessPool as error:
             raise EdgeshiftError(
                 f"{candidate.path.name}: one of the {jobs} processes was killed, perhaps for lack of memory: "
@@ -141,9 +147,15 @@ def _open_in_process(path: Path, digest: str) -> None:
     _candidates.append(candidate)
 
 
-def _stream_in_process(clip: LabelledClip) -> ClipScore | Reason:
-    ((_, result),) = stream_here(_candidates[0], [clip])
-    return result
+def _stream_in_process(clip: LabelledClip) -> tuple[ClipScore | Reason, tuple[str, ...]]:
+    """Return the predictions for a clip, or why it cannot be read, and the warnings about it.
+
+    Warnings are passed on to the calling process, which decides how they are shown.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", VideoWarning)
+        ((_, result),) = stream_here(_candidates[0], [clip])
+    return result, tuple(str(warning.message) for warning in caught if warning.category is VideoWarning)
 
 
 def _score(candidate: Candidate, clip: LabelledClip, logits: FrameLogits | Reason) -> Result:
@@ -153,8 +165,16 @@ def _score(candidate: Candidate, clip: LabelledClip, logits: FrameLogits | Reaso
     return clip, score_clip(clip.name, clip.label, logits, candidate.rule, spec.labels, spec.consensus)
 
 
+def _key(candidate: Candidate, clip: LabelledClip) -> str:
+    """Return the key of a clip's result in the journal. It also depends on the frame rate of clips without times."""
+    return candidate.key if clip.fps is None else sha256(f"{candidate.key} {clip.fps:g}".encode())
+
+
 def _size(clip: LabelledClip) -> int:
+    """Return the size of a video or of all frames of a folder, bytes; -1: it cannot be read."""
     try:
+        if clip.path.is_dir():
+            return sum(file.stat().st_size for file in frame_files(clip.path))
         return clip.path.stat().st_size
-    except OSError:
+    except (OSError, VideoError):
         return -1

@@ -76,7 +76,7 @@ def stream_on_device(
     for clip in clips:
         try:
             # Each frame is fitted when it is decoded, because all original frames of a long clip do not fit in memory.
-            frames = [(fit_frame(frame, spec.frame), time) for frame, time in clip_frames(spec, clip.path)]
+            frames = [(fit_frame(frame, spec.frame), time) for frame, time in clip_frames(spec, clip.path, clip.fps)]
         except VideoError as error:
             yield clip, one_line(error, 300)
             continue

@@ -31,8 +31,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # write() on a full disk names no file
+            error.filename = str(path)
         raise
 
 

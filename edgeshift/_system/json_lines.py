@@ -49,6 +49,8 @@ class JsonLines(Generic[Entry]):
         try:
             if not self.path.exists():
                 return []
+            if not self.path.is_file():  # reading a named pipe would wait for ever
+                raise EdgeshiftError(f"{self.path} is not a file: give another --out")
             if self.path.stat().st_size > MAX_BYTES:
                 raise EdgeshiftError(
                     f"{self.path} has more than {MAX_BYTES:,} bytes, the limit: run again without --resume"

@@ -105,13 +105,15 @@ class PlaceSpec(Struct, frozen=True, kw_only=True):
 class CalibrationSpec(Struct, frozen=True, kw_only=True):
     """The clips that an int8 artifact was calibrated with, and the hash of their frames.
 
-    ``samples`` is the number of frames, with their states, that the quantizer has seen.
+    ``samples`` is the number of frames, with their states, that the quantizer has seen. ``total`` is the number of
+    clips in the folder from which ``clips`` were chosen; None: not recorded, or not chosen from a folder.
     """
 
     source: Text
     clips: Count
     samples: Count
     sha256: Sha256
+    total: Count | None = None
 
 
 class GraphSpec(Struct, frozen=True, kw_only=True):

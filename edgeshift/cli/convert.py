@@ -19,8 +19,11 @@ from edgeshift.targets import Precision, find_target
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints import Checkpoint
-    from edgeshift.gestures.fitted_clips import FittedClips
+    from edgeshift.converters.calibration import Chosen, VideoClips
     from edgeshift.video.fit import Frame
+
+#: The value of --calibration for clips of drawn gestures.
+DRAWN = "drawn"
 
 
 def run(
@@ -40,7 +43,9 @@ def run(
     fit: Annotated[Literal["squash", "crop"] | None, option("Frames")] = None,
     order: Annotated[Literal["rgb", "bgr"] | None, option("Frames")] = None,
     frame_spacing: Annotated[float | None, option("Frames", min=0.001, max=3600, metavar="SECONDS")] = None,
-    calibration: Annotated[Path | None, option("int8", metavar="DIR")] = None,
+    calibration: Annotated[Path | None, option("int8", metavar="DIR|drawn")] = None,
+    calibration_clips: Annotated[int | None, option("int8", min=16, max=1000)] = None,
+    fps: Annotated[float | None, option("int8", min=0.01, max=1000, metavar="HZ")] = None,
     float_boundary: Annotated[bool, option("int8")] = False,
     out: Annotated[Path | None, option("Output", metavar="FILE")] = None,
     as_json: AsJson = False,
@@ -68,7 +73,10 @@ def run(
         fit: How frames are fitted to that size. Default: as --weights were trained.
         order: Channel order that --weights were trained on. Default: as recorded in them, or rgb.
         frame_spacing: Seconds between the frames that --weights were trained on. Default: as recorded in them.
-        calibration: Folder with at least 16 videos, from which the int8 ranges are chosen. Default: drawn clips.
+        calibration: Folder with at least 16 videos or folders of images, from which the int8 ranges are chosen; or
+            drawn, for clips of drawn gestures. Default: drawn, if the model was trained on drawn gestures.
+        calibration_clips: Number of clips that are chosen at random from --calibration. Default: 128.
+        fps: Frames per second of clips without times: folders of images and raw H.264 or H.265 streams.
         float_boundary: Keep the inputs and outputs of the graph in float32, as browsers need them.
         out: File to write; a folder with --target all. Default: MODEL_PRECISION.SUFFIX in the current folder.
 
@@ -106,16 +114,20 @@ def run(
         converters.require_choices(record, options)
     if calibration is not None and precision != "int8":
         raise EdgeshiftError(f"--calibration chooses int8 ranges, and {precision} has none: leave it out")
+    chosen = _choose_videos(calibration, calibration_clips, fps)
     bars = ProgressBars()
     with bars.stage("load"):
         untrained = {"width": width, "depth": depth}
-        facts = {"fit": fit, "order": order, "frame_spacing": frame_spacing, "labels": labels}
+        facts = {"fit": fit, "order": order, "frame_spacing": frame_spacing, "labels": _read_labels(labels)}
         facts |= {"past_only": past_only, "stream_bidirectional": stream_bidirectional}
         source = _load(model, weights, size, untrained, facts)
     for note in (*source.notes, *(record.notes if record else ())):
         print_note(note)
-    clips, frames = _read_clips(calibration, source, bars) if calibration else (None, None)
-    options = dataclasses.replace(options, calibration=clips, parity=frames)
+    if precision == "int8" and weights is not None and calibration is None:
+        _require_drawn_training(source, weights)
+    if chosen is not None:
+        clips, frames = _open_clips(chosen, source, fps, bars)
+        options = dataclasses.replace(options, calibration=clips, parity=frames)
     if record is None:
         return show_all(converters.convert_all(source, folder, options, bars), as_json=as_json)
     path = out or converters.default_path(source, target, precision, options.state)
@@ -153,7 +165,6 @@ def _load(
     if weights is None:
         return default_source(model or DEFAULT_MODEL, size=size, **untrained)
     bidirectional = False if facts.pop("past_only") else None
-    facts["labels"] = _read_labels(facts["labels"])
     return load_for_streaming(weights, model=model, size=size, bidirectional=bidirectional, **facts)
 
 
@@ -171,10 +182,42 @@ def _read_labels(path: Path | None) -> tuple[str, ...] | None:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def _read_clips(folder: Path, source: Checkpoint, bars: ProgressBars) -> tuple[FittedClips, list[Frame] | None]:
-    """Return clips for calibration, and other frames of the same videos for the comparison with the original."""
-    from edgeshift.converters.calibration import find_videos, held_out, read_clips
+def _choose_videos(folder: Path | None, count: int | None, fps: float | None) -> Chosen | None:
+    """Return the videos to calibrate on, before any other work starts; None: clips are drawn.
 
-    with bars.stage("read clips", len(find_videos(folder))) as advance:
-        clips = read_clips(folder, source.description.frame, advance, spacing=source.description.frame_spacing)
-        return clips, held_out(folder, source.description.frame, spacing=source.description.frame_spacing)
+    Raises:
+        CalibrationError: there is no such folder, or it holds too few videos.
+        EdgeshiftError: an option has no effect.
+    """
+    from edgeshift.converters.calibration import DEFAULT_CLIPS, choose_videos
+
+    if folder is None or str(folder) == DRAWN:
+        for name, value in {"--calibration-clips": count, "--fps": fps}.items():
+            if value is not None:
+                raise EdgeshiftError(f"{name} is for --calibration with a folder of videos: add the folder")
+        return None
+    return choose_videos(folder, count or DEFAULT_CLIPS)
+
+
+def _require_drawn_training(source: Checkpoint, weights: Path) -> None:
+    """Raise an EdgeshiftError if weights were not trained on drawn gestures, on which int8 would be calibrated."""
+    if not source.training.get("data", "").startswith("drawn gesture"):
+        raise EdgeshiftError(
+            f"{weights}: int8 ranges are chosen on clips like those that the weights were trained on: add "
+            "--calibration with a folder of at least 16 videos (--calibration drawn uses drawn gestures anyway, which "
+            "costs accuracy)"
+        )
+
+
+def _open_clips(
+    chosen: Chosen, source: Checkpoint, fps: float | None, bars: ProgressBars
+) -> tuple[VideoClips, list[Frame] | None]:
+    """Return clips for calibration, and other frames of the same videos for the comparison with the original."""
+    from edgeshift.converters.calibration import VideoClips
+    from edgeshift.video.clip_files import require_fps
+
+    spacing = source.description.frame_spacing
+    require_fps(chosen.videos, fps, spacing=spacing is not None)
+    clips = VideoClips(chosen, source.description.frame, spacing=spacing, fps=fps)
+    with bars.stage("read clips"):
+        return clips, clips.held_out()

@@ -54,7 +54,7 @@ def run(
         source: What to read frames from: a camera number or /dev path, an rtsp:// or other address, a GStreamer
             pipeline, jetson-csi, libcamera, a video, a folder of images, or drawn for drawn gestures.
         capture: Frame size and rate to request from a camera.
-        fps: Frames per second of a folder of images.
+        fps: Frames per second of a source without times: a folder of images or a raw H.264 or H.265 stream.
         rotate: Rotate frames clockwise, degrees.
         mirror: Swap left and right before the model sees a frame.
         realtime: With --headless: play a clip at its own speed, as a camera would.
@@ -86,12 +86,18 @@ def run(
     from edgeshift.apps.camera.engine.session import open_session
     from edgeshift.apps.camera.event_printer import EventPrinter
     from edgeshift.apps.camera.sources.base import CaptureRequest, Orientation, find_source
-    from edgeshift.apps.camera.sources.clips import DrawnSource
+    from edgeshift.apps.camera.sources.clips import ClipSource, DrawnSource
     from edgeshift.cli import demo_text
+    from edgeshift.video.clip_files import require_fps
 
     if as_json and json_lines:
         raise EdgeshiftError("--json prints one document and --json-lines one per event: choose one")
     camera = find_source(source, CaptureRequest.parse(capture), fps=fps)
+    if fps is not None:
+        if not isinstance(camera, ClipSource):
+            raise EdgeshiftError("--fps is for folders of images and raw streams: leave it out")
+        if camera.path.exists():
+            require_fps([camera.path], fps)
     live = not headless or camera.live or realtime
     if headless and len(files) > 1:
         raise EdgeshiftError("artifacts are switched with a key of the window: with --headless, give one artifact")
@@ -107,8 +113,8 @@ def run(
     with ProgressBars().stage("load"):
         session = open_session(files, runtime=runtime, threads=threads, smoothing=smoothing, mask=masked)
     spacing = session.artifact.model.spec.frame_spacing
-    if fps is None and spacing is not None and Path(source).is_dir():
-        raise EdgeshiftError(f"{source} is a folder of images, which have no times: add --fps")
+    if isinstance(camera, ClipSource) and fps is None:
+        require_fps([camera.path], fps, spacing=spacing is not None)
     if source == "drawn":
         camera = DrawnSource(spacing, watched=live)
     form: Form = "silent" if as_json else "lines" if json_lines or (live and headless) else "words"

@@ -12,7 +12,7 @@ import typer
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.facts import UNTRAINED, Facts
-from edgeshift.cli.options import AsJson, ReportFile, Resume, option
+from edgeshift.cli.options import AsJson, ClipFps, ReportFile, Resume, calibration_options, option
 from edgeshift.cli.output import (
     print_facts,
     print_json,
@@ -41,6 +41,7 @@ MAX_LABELS = 20
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="FILE")],
     data: Annotated[Path, option("Data", metavar="DIR|CSV")],
+    fps: ClipFps = None,
     label_map: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
     split: Annotated[str | None, option("Data", metavar="NAME")] = None,
     subset: Annotated[str | None, option("Data", metavar="A,B,...")] = None,
@@ -66,7 +67,8 @@ def run(
 
     Args:
         files: Artifacts, or checkpoints (.safetensors) for PyTorch. Further files are compared with the first one.
-        data: Clips in a folder per label, or a CSV file with the columns file,label and optionally split.
+        data: Clips in a folder per label, or a CSV file with the columns file,label and optionally split. A clip is a
+            video or a folder of images.
         label_map: Pairs A=B: a clip with label A in the data counts as label B of the model.
         split: Use only the clips of this split of the CSV file.
         subset: Also report the accuracy over only the clips with these labels.
@@ -95,7 +97,7 @@ def run(
     if name != "local" and jobs > 1:
         raise EdgeshiftError("--jobs is for this machine: leave it out with --device")
     names = read_label_map(label_map) if label_map is not None else {}
-    clips = read_dataset(data, names, split)
+    clips = read_dataset(data, names, split, fps=fps)
     if clips.note is not None:
         print_note(clips.note)
     bars, device = ProgressBars(), find_device(name) if name != "local" else None
@@ -106,6 +108,7 @@ def run(
         with bars.stage("load"):
             candidates = [open_candidate(file) if device is None else open_on_device(device, file) for file in files]
         labels = None if subset is None else tuple(normalize("NFC", label.strip()) for label in subset.split(","))
+        clips.require_fps(spacing=any(candidate.model.spec.frame_spacing is not None for candidate in candidates))
         for candidate in candidates:
             _check_labels(candidate, clips, names, labels)
         journal = Journal(Journal.beside(out), resume=resume) if out is not None else None
@@ -124,7 +127,7 @@ def run(
     for path in filter(None, (out, picture)):
         print(f"written: {path}")
     checkpoint = files[0].suffix.lower() == ".safetensors"
-    convert = ("convert", "--target", "tflite", "--weights", files[0])
+    convert = ("convert", "--target", "tflite", "--weights", files[0], *calibration_options(data, fps))
     print_next("edgeshift", *(convert if checkpoint else ("demo", files[0], "--headless")))
 
 

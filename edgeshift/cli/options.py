@@ -26,6 +26,14 @@ def option(panel: str, *names: str, **settings: Any) -> Any:
     return typer.Option(*names, rich_help_panel=panel, **settings)
 
 
+def calibration_options(data: Path | None, fps: float | None) -> list[object]:
+    """Return the options of ``convert`` that calibrate on a data set; none for models of drawn gestures."""
+    if data is None:
+        return []
+    rate = [] if fps is None else ["--fps", f"{fps:g}"]
+    return ["--calibration", data if data.is_dir() else data.parent, *rate]
+
+
 #: How long `bench` and `phone` measure: the keys of ``edgeshift.benchmarks.latency.mode.MODES``.
 Mode = Literal["normal", "quick", "rapid", "paced", "sustained"]
 
@@ -38,6 +46,16 @@ Explain = Annotated[bool, option("Output", help="Print definitions of the terms 
 Fps = Annotated[
     float | None,
     option("Timing", min=1, max=1000, metavar="HZ", help="Camera frame rate for --mode paced, in Hz. Default: 30."),
+]
+ClipFps = Annotated[
+    float | None,
+    option(
+        "Data",
+        min=0.01,
+        max=1000,
+        metavar="HZ",
+        help="Frames per second of clips without times: folders of images and raw H.264 or H.265 streams.",
+    ),
 ]
 Minutes = Annotated[
     int | None, option("Timing", min=1, max=1440, help="Length of --mode sustained, in minutes. Default: 30.")

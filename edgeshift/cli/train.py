@@ -10,7 +10,7 @@ import typer
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
-from edgeshift.cli.options import AsJson, option
+from edgeshift.cli.options import AsJson, ClipFps, calibration_options, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note
 from edgeshift.errors import TrainingError
 
@@ -23,6 +23,7 @@ def run(
     out: Annotated[Path, option("Output", metavar="DIR")],
     model: Annotated[str, typer.Argument(metavar="MODEL", autocompletion=VALUES["models"])] = "tsm_mobilenet_v2",
     data: Annotated[Path | None, option("Data", metavar="DIR|CSV")] = None,
+    fps: ClipFps = None,
     strokes: Annotated[Path | None, option("Data", metavar="FILE")] = None,
     mirror: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
     reverse: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
@@ -55,8 +56,8 @@ def run(
     Args:
         out: Folder for the run and its checkpoint.
         model: A name from edgeshift models.
-        data: Videos in a folder per label, or a CSV file with the columns file,label and optionally split. Default:
-            drawn streams.
+        data: Clips in a folder per label, or a CSV file with the columns file,label and optionally split. A clip is a
+            video or a folder of images. Default: drawn streams.
         strokes: JSON file with your own gestures, which are added to the built-in ones.
         mirror: Also train on mirrored clips, with these new labels, such as left=right,right=left.
         reverse: Also train on clips played backwards, with these new labels.
@@ -126,6 +127,7 @@ def run(
             recipe,
             out,
             data=data,
+            fps=fps,
             strokes=strokes,
             init=init,
             past_only=past_only,
@@ -156,7 +158,7 @@ def run(
             ("curve", trained.curve),
         ],
     )
-    print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path)
+    print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path, *calibration_options(data, fps))
 
 
 def _accuracies(check: Any) -> str:

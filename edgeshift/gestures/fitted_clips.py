@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,13 +31,15 @@ class FittedClips:
     source: str
     frames: tuple[npt.NDArray[np.uint8], ...]
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of all pixels, 64 hexadecimal digits."""
-        digest = hashlib.sha256()
-        for clip in self.frames:
-            digest.update(clip.tobytes())
-        return digest.hexdigest()
+    total = None
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yield the clips."""
+        return iter(self.frames)
 
 
 def drawn_clips(

@@ -33,6 +33,8 @@ def read_strokes(path: str | Path) -> dict[str, Stroke]:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+            raise GestureError(f"{path}: not a file; give a JSON file of strokes")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:

@@ -33,18 +33,21 @@ class ClipCache:
         bytes: total size of the clips in the cache.
     """
 
-    def __init__(self, limit: int, decode: Callable[[Path, float, FrameSpec], Pixels]) -> None:
+    def __init__(self, limit: int, decode: Callable[[Path, float, FrameSpec, float | None], Pixels]) -> None:
         self._limit, self._decode = limit, decode
-        self._clips: OrderedDict[tuple[Path, float, FrameSpec], Pixels] = OrderedDict()
+        self._clips: OrderedDict[tuple[Path, float, FrameSpec, float | None], Pixels] = OrderedDict()
         self.bytes = 0
 
-    def get(self, path: Path, spacing: float, spec: FrameSpec) -> Pixels:
-        """Return the frames of a clip, ``spacing`` seconds apart. The array is shared: do not write to it."""
-        key = (path, spacing, spec)
+    def get(self, path: Path, spacing: float, spec: FrameSpec, fps: float | None = None) -> Pixels:
+        """Return the frames of a clip, ``spacing`` seconds apart. The array is shared: do not write to it.
+
+        A clip without times has ``fps`` frames per second.
+        """
+        key = (path, spacing, spec, fps)
         if key in self._clips:
             self._clips.move_to_end(key)
             return self._clips[key]
-        clip = self._decode(path, spacing, spec)
+        clip = self._decode(path, spacing, spec, fps)
         if clip.nbytes <= self._limit:
             self._clips[key] = clip
             self.bytes += clip.nbytes
@@ -53,8 +56,8 @@ class ClipCache:
         return clip
 
 
-def _decode(path: Path, spacing: float, spec: FrameSpec) -> Pixels:
-    frames = [fit_frame(timed.frame, spec) for timed in islice(paced(path, spacing), MAX_FRAMES + 1)]
+def _decode(path: Path, spacing: float, spec: FrameSpec, fps: float | None) -> Pixels:
+    frames = [fit_frame(timed.frame, spec) for timed in islice(paced(path, spacing, fps=fps), MAX_FRAMES + 1)]
     if len(frames) > MAX_FRAMES:
         raise TrainingError(
             f"{path}: more than {MAX_FRAMES} frames, {spacing:g} s apart: cut it into clips of one gesture each"

@@ -70,6 +70,7 @@ def train(
     folder: Path,
     *,
     data: Path | None = None,
+    fps: float | None = None,
     strokes: Path | None = None,
     init: Path | None = None,
     past_only: bool = False,
@@ -88,6 +89,7 @@ def train(
         folder: the folder of the run. ``edgeshift.training.folder`` lists its files.
         data: a folder with one folder of videos per label, or a CSV (file,label[,split]); None: drawn streams of ten
             gestures.
+        fps: frames per second of clips without times, such as folders of frames.
         strokes: a JSON file of further gestures to draw (``edgeshift.gestures.read_strokes``).
         init: a checkpoint to start from, in any layout that edgeshift reads; None: random weights.
         past_only: ``init`` was trained past-only. The tensor names of MIT and mmaction2 do not show this.
@@ -112,7 +114,7 @@ def train(
     gestures = STROKES if strokes is None else STROKES | read_strokes(strokes)
     if data is not None and strokes is not None:
         raise TrainingError("--strokes is for drawn streams and --data is for videos: give one of them")
-    training_data, validation_data = _read_data(recipe, data, gestures, changes)
+    training_data, validation_data = _read_data(recipe, data, fps, gestures, changes)
     start = starting_network(recipe, training_data.labels, init, past_only=past_only)
     network, origin = start.network, start.description.weights
     changed = "" if changes is None else f"mirrored {dict(changes.mirrored)}, reversed {dict(changes.reversed)}"
@@ -193,17 +195,19 @@ def tune_on_drawn_streams(
 
 
 def _read_data(
-    recipe: Recipe, data: Path | None, strokes: Mapping[str, Stroke], changes: LabelMap | None
+    recipe: Recipe, data: Path | None, fps: float | None, strokes: Mapping[str, Stroke], changes: LabelMap | None
 ) -> tuple[Sequences, Sequences]:
     """Return the sequences to train on and the sequences to validate on."""
     if data is None:
         if changes is not None:
             raise TrainingError("--mirror and --reverse are for videos: leave them out with drawn streams")
+        if fps is not None:
+            raise TrainingError("--fps is for clips without times: leave it out with drawn streams")
         return (
             DrawnSequences(recipe.frames, recipe.size, recipe.spacing, recipe.seed, strokes),
             DrawnSequences(recipe.frames, recipe.size, recipe.spacing, VALIDATION_SEED, strokes),
         )
-    videos = find_videos(data)
+    videos = find_videos(data, fps)
     labels = labels_of(videos)
     training = [video for video in videos if video.split == TRAIN]
     validation = [video for video in videos if video.split == VALIDATION]

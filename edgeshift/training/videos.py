@@ -20,6 +20,7 @@ from edgeshift.gestures import Event
 from edgeshift.training.clip_cache import CACHE, Pixels
 from edgeshift.training.frame_targets import frame_targets
 from edgeshift.training.sequences import Sequence
+from edgeshift.video.clip_files import frame_files
 from edgeshift.video.dataset import LabelledClip, read_dataset
 from edgeshift.video.fit import FrameSpec, opencv
 
@@ -46,19 +47,23 @@ class LabelMap:
     reversed: Mapping[str, str]
 
 
-def find_videos(data: Path) -> list[LabelledClip]:
+def find_videos(data: Path, fps: float | None = None) -> list[LabelledClip]:
     """Return the clips of a data set, each with its split: "train", "val", or another one.
 
-    If the data set has no splits, every seventh clip of a label is for validation.
+    If the data set has no splits, every seventh clip of a label is for validation. ``fps`` is the number of frames per
+    second of clips without times.
 
     Raises:
         VideoError: see ``edgeshift.video.dataset.read_dataset``.
+        EdgeshiftError: ``fps`` is missing or has no effect.
         TrainingError: there is only one label, or a clip is missing.
     """
-    clips = read_dataset(data).clips
+    dataset = read_dataset(data, fps=fps)
+    clips = dataset.clips
     for clip in clips:
-        if not clip.path.is_file():
+        if not clip.path.exists():
             raise TrainingError(f"{data}: there is no clip {clip.name!r}: remove it from the list, or add the file")
+    dataset.require_fps()
     labels = {clip.label for clip in clips}
     if len(labels) < 2:
         raise TrainingError(
@@ -115,7 +120,8 @@ class VideoSequences:
         self.labels, self._changes, self._validation = labels, changes, validation
         self._videos = _interleave_labels(videos) if validation else videos
         self._frames, self._spec, self._spacing, self._seed = frames, FrameSpec(size, size), spacing, seed
-        self.source = f"{len(videos)} videos, sha256 {content_hash(videos)}"
+        rate = "" if videos[0].fps is None else f", {videos[0].fps:g} frames per second"
+        self.source = f"{len(videos)} videos{rate}, sha256 {content_hash(videos)}"
         for names in (changes.mirrored, changes.reversed) if changes else ():
             for name in (*names, *names.values()):
                 if name not in labels:
@@ -165,9 +171,10 @@ class VideoSequences:
     def _clip(self, video: LabelledClip, random: np.random.Generator) -> tuple[Pixels, str, bool]:
         """Return a whole clip, its label after mirroring and reversal, and whether it is played backwards."""
         if self._validation:
-            return CACHE.get(video.path, self._spacing, self._spec), video.label, False
+            return CACHE.get(video.path, self._spacing, self._spec, video.fps), video.label, False
         # There are only four tempos, because each one needs its own decoded clip in the cache.
-        clip = CACHE.get(video.path, self._spacing * float(random.choice([0.75, 0.9, 1.0, 1.2])), self._spec)
+        spacing = self._spacing * float(random.choice([0.75, 0.9, 1.0, 1.2]))
+        clip = CACHE.get(video.path, spacing, self._spec, video.fps)
         label = video.label
         if self._changes and label in self._changes.mirrored and random.random() < 0.5:
             clip, label = clip[:, :, ::-1], self._changes.mirrored[label]
@@ -181,9 +188,10 @@ def content_hash(videos: list[LabelledClip]) -> str:
     digest = hashlib.sha256()
     for video in videos:
         digest.update(f"{video.label}\0{video.split}\0".encode())
-        with video.path.open("rb") as file:
-            while part := file.read(1 << 20):
-                digest.update(part)
+        for path in frame_files(video.path) if video.path.is_dir() else (video.path,):
+            with path.open("rb") as file:
+                while part := file.read(1 << 20):
+                    digest.update(part)
     return digest.hexdigest()
 
 

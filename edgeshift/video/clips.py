@@ -7,7 +7,7 @@ paced        one frame per ``spacing`` seconds, as a stream takes them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +17,6 @@ from edgeshift.errors import VideoError
 from edgeshift.video.decode import lazy_frames, opencv_path
 from edgeshift.video.fit import Frame, opencv
 from edgeshift.video.pace import Pacer
-
-#: Suffixes of video files.
-VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
 
 
 class TimedFrame(NamedTuple):
@@ -67,11 +64,17 @@ def probe(path: str | Path, *, fps: float | None = None) -> VideoInfo:
         return VideoInfo(width, height, first.fps, first.frame_count, first.frame_count / first.fps)
 
 
-def uniform(path: str | Path, count: int, *, fps: float | None = None) -> list[TimedFrame]:
+def uniform(
+    path: str | Path,
+    count: int,
+    *,
+    fps: float | None = None,
+    convert: Callable[[Frame], Frame] = lambda frame: frame,
+) -> list[TimedFrame]:
     """Return the middle frame of each of ``count`` equal segments of a clip (the test sampling of TSN).
 
     If the clip has fewer frames, some are repeated. The clip is decoded once, or twice if its container states a wrong
-    number of frames. At most ``count`` frames are in memory.
+    number of frames. At most ``count`` frames are in memory, each after ``convert``, such as a change of its size.
 
     Raises:
         VideoError: as ``read_video``, or the count is below 1.
@@ -86,7 +89,7 @@ def uniform(path: str | Path, count: int, *, fps: float | None = None) -> list[T
         with closing(lazy_frames(path, fps)) as clip:
             for frame in clip:
                 if decoded in indices:
-                    frames[decoded] = TimedFrame(frame.retrieve(), frame.timestamp)
+                    frames[decoded] = TimedFrame(convert(frame.retrieve()), frame.timestamp)
                 decoded += 1
         if decoded == total:
             return [frames[index] for index in indices]
@@ -132,10 +135,18 @@ def write_video(path: str | Path, frames: Iterable[Frame], fps: float) -> None:
     try:
         with atomic_write(path) as temporary:
             written = _encode(temporary, path, frames, codec, fps)
-            if temporary.stat().st_size == 0 or probe(temporary).frames != written:
+            if not _holds(temporary, written):
                 raise VideoError(f"cannot write {path}: the file does not hold all {written} frames; is the disk full?")
     except OSError as error:
         raise VideoError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _holds(path: Path, frames: int) -> bool:
+    """Return whether a video that was just written holds all its frames. OpenCV does not report a full disk."""
+    try:
+        return path.stat().st_size > 0 and probe(path).frames == frames
+    except VideoError:
+        return False
 
 
 def _encode(temporary: Path, path: Path, frames: Iterable[Frame], codec: str, fps: float) -> int:

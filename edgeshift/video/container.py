@@ -16,8 +16,8 @@ RAW_STARTS = tuple(
 
 
 def is_raw(head: bytes) -> bool:
-    """Return True if a file that begins with these bytes is a raw H.264 or H.265 stream, which has no times."""
-    return head.removeprefix(b"\x00").startswith(RAW_STARTS)
+    """Return True if a file begins like a raw H.264, H.265 or motion JPEG stream, which has no times."""
+    return head.startswith(b"\xff\xd8\xff") or head.removeprefix(b"\x00").startswith(RAW_STARTS)
 
 
 def is_cut_short(path: Path) -> bool:

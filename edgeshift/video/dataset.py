@@ -1,4 +1,8 @@
-"""Read data sets of labelled clips: a folder with one folder per label, or a CSV file. Both are untrusted input."""
+"""Read data sets of labelled clips: a folder with one folder per label, or a CSV file.
+
+``edgeshift.video.clip_files`` decides what a clip is. The folder and the CSV file are named by the user, so their links
+and paths may lead anywhere. Names and labels are checked, because they are printed and stored in reports.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +11,43 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unicodedata import normalize
 
 from edgeshift._system.files import sha256
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import VideoError, unknown
-from edgeshift.video.clips import VIDEOS
+from edgeshift.video.clip_files import MAX_CLIPS, Found, find_clips, require_fps
 
 COLUMNS = ("file", "label")
-EXPECTED = "give a folder with a folder of videos for each label, or a CSV file with the columns file and label"
+EXPECTED = "give a folder with a folder of clips for each label, or a CSV file with the columns file and label"
 #: {name of a folder of a split: name of the split}. The folders contain a folder for each label.
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
 SPLITS |= {"test": "test", "testing": "test"}
 #: Suffixes of other files that data sets contain, which are ignored without a note.
 OTHER_SUFFIXES = (".csv", ".json", ".jsonl", ".txt", ".md", ".png", ".jpg", ".jpeg", ".yaml", ".yml")
-#: Largest size of a CSV file in bytes, number of clips, and length of a name. Real data sets are smaller.
-MAX_BYTES, MAX_CLIPS, MAX_NAME = 64 << 20, 1_000_000, 1024
+#: Largest size of a CSV file in bytes, and length of a name. Real data sets are smaller.
+MAX_BYTES, MAX_NAME = 64 << 20, 1024
 
 
 @dataclass(frozen=True)
 class LabelledClip:
-    """A clip: its path, its name relative to the data set, its label after the label map, and its split, if any."""
+    """A clip of a data set.
+
+    Attributes:
+        path: a video file or a folder of frames.
+        name: its name, relative to the data set.
+        label: its label, after the label map.
+        split: its split; None: the data set has no splits.
+        fps: frames per second, if the clip has no times; None: not known.
+    """
 
     path: Path
     name: str
     label: str
     split: str | None = None
+    fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,27 +79,41 @@ class DataSet:
 
     @property
     def sha256(self) -> str:
-        """Hash of the names and labels. The content of the clips is not part of it."""
-        return sha256("".join(f"{clip.name}\t{clip.label}\n" for clip in self.clips).encode())
+        """Hash of names, labels and frames per second. The content of the clips is not part of it."""
+        lines = (f"{clip.name}\t{clip.label}" + ("" if clip.fps is None else f"\t{clip.fps:g}") for clip in self.clips)
+        return sha256("".join(f"{line}\n" for line in lines).encode())
+
+    def require_fps(self, *, spacing: bool = True) -> None:
+        """Raise an EdgeshiftError if ``--fps`` is missing or has no effect. Arguments as of ``clip_files.require_fps``.
+
+        With frames that are spread evenly, ``--fps`` is optional, because only the times in the results depend on it.
+        """
+        fps = self.clips[0].fps
+        require_fps((clip.path for clip in self.clips), fps, spacing=spacing or fps is not None)
 
 
-def read_dataset(path: Path, label_map: Mapping[str, str] | None = None, split: str | None = None) -> DataSet:
+def read_dataset(
+    path: Path, label_map: Mapping[str, str] | None = None, split: str | None = None, *, fps: float | None = None
+) -> DataSet:
     """Read a data set.
 
     Args:
-        path: a folder that contains a folder of videos for each label, or such folders in the folders train, val and
-            test; or a CSV file with the columns ``file``, ``label`` and optionally ``split``. Files are relative to the
-            folder of the CSV file.
+        path: a folder that contains a folder of clips for each label, or such folders in the folders train, val and
+            test; or a CSV file with the columns ``file``, ``label`` and optionally ``split``. Files may be folders of
+            frames. Their paths are absolute, or relative to the folder of the CSV file.
         label_map: {label in the data: label of the model}, for labels that differ.
         split: read only the clips of this split; None: all clips.
+        fps: frames per second of clips without times; None: not known.
 
     Raises:
-        VideoError: there are no clips, the CSV file is not valid, a clip is outside of the folder or occurs twice, or a
-            label or split does not exist.
+        VideoError: there are no clips, the CSV file is not valid, a clip occurs twice, or a label or split does not
+            exist.
     """
-    clips = list(_folder(path) if path.is_dir() else _csv(path))
+    found = find_clips(path) if path.is_dir() else None
+    clips = list(_csv(path) if found is None else _folder(path, found))
     if not clips:
         raise VideoError(f"{path}: it contains no clips; {EXPECTED}")
+    clips = [replace(clip, fps=fps) for clip in clips]
     clips = _mapped(path, clips, label_map or {})
     if split is not None:
         splits = {clip.split for clip in clips if clip.split}
@@ -94,7 +121,7 @@ def read_dataset(path: Path, label_map: Mapping[str, str] | None = None, split: 
             reason = unknown("split", split, splits) if splits else "the data set has no splits: leave out --split"
             raise VideoError(f"{path}: {reason}")
         clips = [clip for clip in clips if clip.split == split]
-    ignored = tuple(_ignored(path)) if path.is_dir() else ()
+    ignored = () if found is None else tuple(_ignored(path, found))
     return DataSet(printable(path.absolute().name), tuple(sorted(clips, key=lambda clip: clip.name)), ignored)
 
 
@@ -114,83 +141,99 @@ def read_label_map(text: str) -> dict[str, str]:
     return label_map
 
 
-def _folder(root: Path) -> Iterator[LabelledClip]:
-    base = root.resolve()
-    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    splits = _split_folders(root, folders)
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            relative = path.relative_to(root)
-            if path.suffix.lower() not in VIDEOS or _is_hidden(relative) or path.is_dir():
-                continue
-            name, label = relative.as_posix(), relative.parts[1 if splits else 0]
-            if splits and len(relative.parts) < 3:
-                raise VideoError(
-                    f"{root}: {name!r:.200} is in the folder of a split, but in no label's folder: move it"
-                )
-            yield LabelledClip(_clip_path(base, name, root), name, _label(label, root), splits.get(folder.name))
+def _folder(root: Path, found: Found) -> Iterator[LabelledClip]:
+    clips = [(clip, clip.relative_to(root)) for clip in found.clips]
+    labelled = [(clip, relative) for clip, relative in clips if len(relative.parts) > 1]
+    if clips and not labelled:
+        raise VideoError(f"{root}: {clips[0][1].as_posix()!r:.200} is in no label's folder; {EXPECTED}")
+    splits = _split_folders(root, [relative for _, relative in labelled])
+    for clip, relative in labelled:
+        name, label, split = relative.as_posix(), relative.parts[1 if splits else 0], splits.get(relative.parts[0])
+        if splits and len(relative.parts) < 3:
+            raise VideoError(f"{root}: {name!r:.200} is in the folder of a split, but in no label's folder: move it")
+        yield LabelledClip(clip, _name(name, root), _label(label, root), split)
 
 
-def _split_folders(root: Path, folders: Sequence[Path]) -> dict[str, str]:
+def _split_folders(root: Path, clips: Sequence[Path]) -> dict[str, str]:
     """Return {folder: split} if the folders of a data set are splits; empty: they are labels.
+
+    Args:
+        root: the data set.
+        clips: its clips, relative to it.
 
     Raises:
         VideoError: some folders have the names and contents of splits, and others have not.
     """
-    splits = {folder.name: SPLITS[folder.name.lower()] for folder in folders if folder.name.lower() in SPLITS}
-    nested = [
-        folder for folder in folders if folder.name in splits and any(inner.is_dir() for inner in folder.iterdir())
-    ]
+    folders = sorted({clip.parts[0] for clip in clips})
+    splits = {folder: SPLITS[folder.lower()] for folder in folders if folder.lower() in SPLITS}
+    nested = sorted({clip.parts[0] for clip in clips if clip.parts[0] in splits and len(clip.parts) > 2})
+    others = [folder for folder in folders if folder not in splits]
+    if splits and not nested and not others:
+        raise VideoError(
+            f"{root}: its folders ({', '.join(folders)}) have the names of splits, and hold clips but no folder for "
+            f"each label; {EXPECTED}"
+        )
     if not nested:
         return {}
-    if others := [folder.name for folder in folders if folder.name not in splits]:
-        names = ", ".join(folder.name for folder in nested)
+    if others:
         raise VideoError(
-            f"{root}: {names} contain folders like splits, but {', '.join(others[:3])} beside them are not splits: "
-            "give one of the folders, or move the others away"
+            f"{root}: {', '.join(nested)} contain folders like splits, but {', '.join(others[:3])} beside them are not "
+            "splits: give one of the folders, or move the others away"
         )
     return splits
 
 
-def _ignored(root: Path) -> Iterator[str]:
-    """Yield the files that may have been meant as clips. Tables, notes and pictures are not among them."""
-    for path in sorted(root.rglob("*")):
-        relative, suffix = path.relative_to(root), path.suffix.lower()
-        without_label = suffix in VIDEOS and len(relative.parts) == 1
-        unknown_format = suffix not in (*VIDEOS, *OTHER_SUFFIXES)
-        if path.is_file() and not _is_hidden(relative) and (without_label or unknown_format):
-            yield printable(relative.as_posix())
-
-
-def _is_hidden(relative: Path) -> bool:
-    return any(part.startswith(".") for part in relative.parts)
+def _ignored(root: Path, found: Found) -> Iterator[str]:
+    """Yield what may have been meant as clips. Tables, notes and pictures beside the clips are not among it."""
+    without_label = [clip for clip in found.clips if clip.parent == root]
+    files = [path for path in found.others if path.suffix.lower() not in OTHER_SUFFIXES and path.is_file()]
+    for path in sorted(without_label + files):
+        yield printable(path.relative_to(root).as_posix())
 
 
 def _csv(path: Path) -> Iterator[LabelledClip]:
-    rows = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
-    base, seen = path.absolute().parent.resolve(), set()
+    text = _text(path)
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    base, seen = path.absolute().parent, set()
     try:
         columns = rows.fieldnames or ()
-        if not set(COLUMNS) <= set(columns):
-            raise VideoError(f"{path}: its first line must contain the columns file and label, and may contain split")
         if {"begin", "end"} & set(columns):
             raise VideoError(
                 f"{path}: the columns begin and end belong to events in streams; give clips with one gesture each, in "
                 "a CSV file with the columns file, label and optionally split"
             )
+        if not set(COLUMNS) <= set(columns):
+            raise VideoError(f"{path}: {_header_problem(text)}")
         for row in rows:
             where = f"{path}, line {rows.line_num}"
             name, label, split = (row.get(column) for column in (*COLUMNS, "split"))
             if not name or not label:
                 raise VideoError(f"{where}: the file or the label is missing")
-            if name in seen:
+            _name(name, where)
+            clip = base / name
+            if (normal := os.path.normpath(clip)) in seen:
                 raise VideoError(f"{where}: {name!r:.200} occurs twice")
-            seen.add(name)
+            seen.add(normal)
             if len(seen) > MAX_CLIPS:
                 raise VideoError(f"{path}: more than {MAX_CLIPS:,} clips, the limit")
-            yield LabelledClip(_clip_path(base, name, where), name, _label(label, where), split or None)
+            yield LabelledClip(clip, name, _label(label, where), split or None)
     except csv.Error as error:
         raise VideoError(f"{path}, line {rows.line_num}: not valid CSV: {error}") from error
+
+
+def _header_problem(text: str) -> str:
+    """Return what the first line of a CSV file is, and what it should be."""
+    lines = text.splitlines()
+    line = lines[0][:80] if lines else ""
+    wanted = "its first line must name the columns: file,label or file,label,split"
+    other = next((sign for sign in (";", "\t", "|") if sign in line and "," not in line), None)
+    line = printable(line.replace("\t", " "))
+    if not line.strip():
+        return f"{wanted}; it is empty"
+    if other is not None:
+        sign = "tabs" if other == "\t" else repr(other)
+        return f"{wanted}, separated by commas; it is {line!r}, separated by {sign}"
+    return f"{wanted}; it is {line!r}"
 
 
 def _text(path: Path) -> str:
@@ -201,22 +244,16 @@ def _text(path: Path) -> str:
         if path.stat().st_size > MAX_BYTES:
             raise VideoError(f"{path}: larger than {MAX_BYTES:,} bytes, the limit for a CSV file of clips")
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise VideoError(f"{path}: cannot be read as a CSV file of clips: {error}") from error
+    except UnicodeDecodeError as error:
+        raise VideoError(f"{path}: cannot be read as a CSV file: it is not UTF-8 text; save it as UTF-8") from error
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _clip_path(base: Path, name: str, where: object) -> Path:
-    """Return the path of a clip, which must be inside of the folder ``base`` after links are followed."""
+def _name(name: str, where: object) -> str:
     if not is_printable(name, longest=MAX_NAME):
         raise VideoError(f"{where}: the file name {name!r:.80} is not 1 to {MAX_NAME} printable characters")
-    path = base / name
-    try:
-        inside = Path(os.path.realpath(path)).is_relative_to(base)
-    except OSError:
-        inside = False
-    if not inside or ".." in Path(name).parts or Path(name).is_absolute():
-        raise VideoError(f"{where}: {name!r:.200} is outside of the data set's folder: move the clip into it")
-    return path
+    return name
 
 
 def _label(text: str, where: object) -> str:
@@ -230,4 +267,4 @@ def _mapped(path: Path, clips: list[LabelledClip], label_map: Mapping[str, str])
     for label in label_map:
         if label not in labels:
             raise VideoError(f"{path}: {unknown('label', label, labels)} (in the label map)")
-    return [LabelledClip(clip.path, clip.name, label_map.get(clip.label, clip.label), clip.split) for clip in clips]
+    return [replace(clip, label=label_map.get(clip.label, clip.label)) for clip in clips]

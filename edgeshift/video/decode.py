@@ -6,7 +6,6 @@ A path is always a local file or folder, never an address, a device or a playlis
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Callable, Generator
 from functools import partial
@@ -16,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgeshift.errors import VideoError, VideoWarning
+from edgeshift.video.clip_files import frame_files
+from edgeshift.video.codec import undecodable
 from edgeshift.video.container import is_cut_short, is_raw
 from edgeshift.video.fit import Frame, opencv
 
@@ -23,8 +24,6 @@ from edgeshift.video.fit import Frame, opencv
 MAX_SIDE = 8192
 #: Frames per second of image folders, and of files without times and without a rate.
 FALLBACK_FPS = 25.0
-#: Suffixes of images.
-IMAGES = (".png", ".jpg", ".jpeg")
 #: Number of failed attempts, one after the other, to decode a frame after which a clip has ended.
 MISSES = 64
 
@@ -75,6 +74,8 @@ def _file(path: Path, given_fps: float | None) -> Generator[LazyFrame, None, Non
     capture = cv2.VideoCapture(opencv_path(path), backend)
     try:
         if not capture.isOpened():
+            if codec := undecodable(path):
+                raise VideoError(f"{path}: {codec}")
             raise VideoError(
                 f"{path} holds no video that OpenCV can open: it is damaged, incomplete or has an unknown codec; "
                 "copy it again, or convert it to H.264 in .mp4"
@@ -108,6 +109,8 @@ def _file(path: Path, given_fps: float | None) -> Generator[LazyFrame, None, Non
     finally:
         capture.release()
     if decoded == 0:
+        if codec := undecodable(path):
+            raise VideoError(f"{path}: {codec}")
         raise VideoError(f"{path} holds no frame that can be decoded; copy or convert it again")
     if decoded < frame_count / 2 and is_cut_short(path):
         raise VideoError(f"{path} is cut short: {decoded} of {frame_count} frames can be decoded; copy it again")
@@ -118,17 +121,23 @@ def _file(path: Path, given_fps: float | None) -> Generator[LazyFrame, None, Non
 
 
 def _folder(path: Path, fps: float) -> Generator[LazyFrame, None, None]:
-    names = sorted((file for file in path.iterdir() if file.suffix.lower() in IMAGES), key=_natural)
-    if not names:
-        raise VideoError(f"{path} holds no .jpg or .png files; give a video file, or a folder of images")
+    files = frame_files(path)
     cv2 = opencv("reading images")
-    for index, name in enumerate(names):
-        yield LazyFrame(index / fps, partial(_read_image, cv2, name), fps, len(names))
+    shapes: dict[tuple[int, ...], Path] = {}
 
+    def read(file: Path) -> Frame:
+        frame = _read_image(cv2, file)
+        shapes.setdefault(frame.shape, file)
+        if len(shapes) > 1:
+            (first, earlier), (second, _) = shapes.items()
+            raise VideoError(
+                f"{file} is {second[1]}x{second[0]}, and {earlier.name} in the same folder is {first[1]}x{first[0]}: "
+                "the frames of a clip have one size"
+            )
+        return frame
 
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Return a sort key that puts frame2 before frame10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+    for index, file in enumerate(files):
+        yield LazyFrame(index / fps, partial(read, file), fps, len(files))
 
 
 def _retrieve(cv2: Any, capture: Any, path: Path) -> Frame:

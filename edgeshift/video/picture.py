@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgeshift._system.files import atomic_write
 from edgeshift.errors import EdgeshiftError, one_line
-from edgeshift.video.decode import IMAGES
+from edgeshift.video.clip_files import IMAGES
 from edgeshift.video.fit import Frame, opencv
 
 
@@ -18,7 +18,7 @@ def write_picture(path: Path, picture: Frame) -> None:
         picture: uint8 [H, W, 3] RGB.
 
     Raises:
-        EdgeshiftError: the suffix is not one of ``edgeshift.video.decode.IMAGES``, or the picture cannot be encoded.
+        EdgeshiftError: the suffix is not in ``edgeshift.video.clip_files.IMAGES``, or the picture cannot be encoded.
     """
     suffix = path.suffix.lower()
     if suffix not in IMAGES:

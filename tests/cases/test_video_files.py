@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edgeshift.errors import VideoError, VideoWarning
-from edgeshift.video.clips import probe, read_video
+from edgeshift.video.clips import paced, probe, read_video
 from edgeshift.video.container import is_cut_short
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
@@ -84,3 +86,28 @@ def test_a_raw_stream_has_the_frame_rate_that_is_given(tmp_path: Path, codec: st
     film(tmp_path / f"raw.{kind}", "-c:v", codec, "-f", kind, seconds=1, rate=90)
     assert times(tmp_path / f"raw.{kind}", fps=90)[-1] == pytest.approx(89 / 90)
     assert times(tmp_path / f"raw.{kind}", fps=30)[-1] == pytest.approx(89 / 30)
+
+
+def test_a_video_of_variable_rate_keeps_its_times(tmp_path: Path) -> None:
+    """Phones film with fewer frames per second when the light is low."""
+    slow_in_the_middle = "setpts='if(lt(N,30),N/30,if(lt(N,40),1+(N-30)/10,2+(N-40)/30))/TB'"
+    path = film(tmp_path / "phone.mp4", "-vf", slow_in_the_middle, "-fps_mode", "vfr", "-frames:v", 70, seconds=3)
+    expected = [n / 30 for n in range(30)] + [1 + n / 10 for n in range(10)] + [2 + n / 30 for n in range(30)]
+    assert times(path) == pytest.approx(expected, abs=0.002)
+    due = [timed.timestamp for timed in paced(path, 0.25)]
+    assert len(due) == 12 and all(-0.002 <= time - n / 4 < 0.1 for n, time in enumerate(due))
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_rotated_video_is_read_as_a_player_shows_it(tmp_path: Path, turn: int) -> None:
+    """A phone stores the frames as its sensor is mounted, and the rotation beside them."""
+    stored, phone = film(tmp_path / "stored.mp4", seconds=0.2), tmp_path / "phone.mp4"
+    # ffmpeg 6 has an option for the rotation, and ffmpeg 5 an entry in the metadata.
+    try:
+        ffmpeg("-display_rotation", turn, "-i", stored, "-c", "copy", phone)
+    except subprocess.CalledProcessError:
+        ffmpeg("-i", stored, "-c", "copy", "-metadata:s:v", f"rotate={turn}", phone)
+    ffmpeg("-i", phone, "-frames:v", 1, tmp_path / "shown.png")
+    shown, read = cv2.imread(str(tmp_path / "shown.png"))[..., ::-1], next(read_video(phone)).frame
+    assert read.shape == shown.shape == ((120, 160, 3) if turn == 180 else (160, 120, 3))
+    assert np.abs(shown.astype(int) - read).mean() < 2

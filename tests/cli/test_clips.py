@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeshift.converters.calibration import find_videos
+from edgeshift.converters.calibration import choose_videos
 from edgeshift.gestures import LABELS, draw_clip, draw_stream, parse_script
 from edgeshift.gestures import folder as gesture_folder
 from edgeshift.training.videos import find_videos as labelled_videos
@@ -80,7 +80,7 @@ def test_the_next_command_calibrates_if_there_are_enough_clips(run):
     status, out, _ = run("clips", "--count", 16, "--frames", 1, "--size", 16, "--out", "my clips")
     assert status == 0
     assert out.splitlines()[-1] == "next: edgeshift convert --target tflite --calibration 'my clips'"
-    assert len(find_videos(Path("my clips"))) == 16
+    assert len(choose_videos(Path("my clips")).videos) == 16
 
 
 def test_streams_have_a_table_of_their_gestures(run):

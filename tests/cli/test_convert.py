@@ -60,7 +60,10 @@ def test_a_checkpoint_becomes_an_artifact_that_verifies_against_it(run, tmp_path
     labels = source.description.labels
     weights, out = tmp_path / "own.safetensors", tmp_path / "own.tflite"
     save(weights, source.network, labels=labels, frame_spacing=0.25, frame=FrameSpec(64, 64, fit="squash"))
-    status, text, err = run("convert", "--target", "tflite", "--weights", weights, "--out", out, "--json")
+    command = ("convert", "--target", "tflite", "--weights", weights, "--out", out, "--json")
+    status, _, err = run(*command)
+    assert status == 2 and "add --calibration with a folder of at least 16 videos" in err and not out.exists()
+    status, text, err = run(*command, "--calibration", "drawn")
     assert (status, err) == (0, "")
     spec = json.loads(text)["spec"]
     assert spec["labels"] == list(labels) and spec["frame_spacing"] == 0.25

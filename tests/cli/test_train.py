@@ -29,7 +29,8 @@ def test_videos_become_a_model(videos: Path, tmp_path: Path, run) -> None:
     out = tmp_path / "run"
     status, printed, err = run("train", "--data", videos, "--out", out, *SMALL)
     assert status == 0 and "step 1: training loss" in err and err.count("\n") == 1
-    assert printed.rstrip().endswith(f"edgeshift convert --target tflite --weights {out / 'model.safetensors'}")
+    convert = f"edgeshift convert --target tflite --weights {out / 'model.safetensors'} --calibration {videos}"
+    assert printed.rstrip().endswith(convert)
     trained = load(out / "model.safetensors")
     assert trained.description.labels == ("dark", "light")
     assert trained.description.rule == DEFAULT_RULE  # no rule is tuned for videos, and no label means "no gesture"

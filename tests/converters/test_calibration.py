@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from edgeshift.converters.calibration import MIN_CLIPS, PER_CLIP, find_videos, held_out, read_clips, roll
-from edgeshift.errors import CalibrationError, VideoError
+from edgeshift.checkpoints.source import untrained_source
+from edgeshift.converters import calibration
+from edgeshift.converters.calibration import MIN_CLIPS, PER_CLIP, Chosen, VideoClips, choose_videos, roll, share
+from edgeshift.converters.pipeline import Options, prepare
+from edgeshift.errors import CalibrationError, VideoWarning
 from edgeshift.gestures.fitted_clips import FRAMES, FittedClips, drawn_clips
 from edgeshift.models import ModelConfig
 from edgeshift.models.network import SEEN, Step
@@ -138,7 +141,8 @@ def test_drawn_clips_have_the_size_of_the_network_and_repeat():
     assert clips.source == "4 drawn gesture clips, seed 2"
     assert [clip.shape for clip in clips.frames] == [(FRAMES, 64, 64, 3)] * 4
     assert all(clip.dtype == np.uint8 for clip in clips.frames)
-    assert drawn_clips(spec, 4, seed=2).sha256 == clips.sha256 != drawn_clips(spec, 4, seed=3).sha256
+    again, others = np.stack(drawn_clips(spec, 4, seed=2).frames), np.stack(drawn_clips(spec, 4, seed=3).frames)
+    assert np.array_equal(again, np.stack(clips.frames)) and not np.array_equal(again, others)
     assert any(np.any(clip[0] != clip[-1]) for clip in clips.frames), "something moves"
 
 
@@ -148,13 +152,20 @@ def test_drawn_clips_have_the_channel_order_of_the_network():
 
 
 def test_the_hash_covers_every_pixel():
-    frames = noise(2)
-    before = FittedClips("x", tuple(frames)).sha256
-    assert FittedClips("y", tuple(frames)).sha256 == before
-    for clip in (0, 1):
+    source = untrained_source(size=SIZE, width=0.35)
+
+    def digest(name: str, clips: list[np.ndarray]) -> str:
+        spec = prepare(source, Options(calibration=FittedClips(name, tuple(clips)))).calibration
+        assert spec is not None and spec.total is None and spec.source == name
+        return spec.sha256
+
+    frames = noise(MIN_CLIPS, 2)
+    before = digest("x", frames)
+    assert digest("y", frames) == before
+    for clip in (0, MIN_CLIPS - 1):
         changed = [f.copy() for f in frames]
         changed[clip][-1, -1, -1, -1] ^= 1
-        assert FittedClips("x", tuple(changed)).sha256 != before
+        assert digest("x", changed) != before
 
 
 # --- videos ---------------------------------------------------------------------------------------------------------
@@ -182,64 +193,139 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+SPEC = FrameSpec(SIZE, SIZE)
+
+
 def test_videos_are_found_below_a_folder_in_order(folder):
-    found = find_videos(folder)
-    assert len(found) == 16 == MIN_CLIPS
+    chosen = choose_videos(folder)
+    found = list(chosen.videos)
+    assert len(found) == 16 == MIN_CLIPS == chosen.total and chosen.spares == ()
     assert found == sorted(found)
     assert {path.name for path in found} >= {"LOUD.AVI", "one.two.avi", "7.avi", "5.mp4"}
     assert all(path.is_file() and path.suffix.lower() in (".avi", ".mp4") for path in found)
 
 
 def test_videos_become_clips(folder):
-    spec = FrameSpec(SIZE, SIZE)
-    calls: list[int] = []
-    clips = read_clips(folder, spec, lambda: calls.append(1))
-    assert clips.source == f"16 videos in {folder.name}" and len(calls) == 16
-    assert [clip.shape for clip in clips.frames] == [(FRAMES, SIZE, SIZE, 3)] * 16
-    for path, clip in zip(find_videos(folder), clips.frames, strict=True):
+    chosen = choose_videos(folder)
+    clips = VideoClips(chosen, SPEC)
+    found = list(clips)
+    assert clips.source == f"16 videos in {folder.name}" and len(clips) == 16
+    assert [clip.shape for clip in found] == [(FRAMES, SIZE, SIZE, 3)] * 16
+    for path, clip in zip(chosen.videos, found, strict=True):
         expected = [timed.frame.mean() for timed in uniform(path, FRAMES)]
         assert np.allclose([frame.mean() for frame in clip], expected, atol=1.5)
         assert expected == sorted(expected) and expected[-1] > expected[0], "frames are in order and spread out"
-    assert read_clips(folder, spec).sha256 == clips.sha256
-    assert len({clip.tobytes() for clip in clips.frames}) == 16
+    assert all(np.array_equal(a, b) for a, b in zip(found, clips, strict=True))
+    assert len({clip.tobytes() for clip in found}) == 16
+
+
+def test_a_subset_is_chosen_by_its_seed(tmp_path):
+    for index in range(300):
+        (tmp_path / f"{index:03d}.mp4").touch()
+    chosen = choose_videos(tmp_path)
+    assert (len(chosen.videos), chosen.total) == (128, 300) and list(chosen.videos) == sorted(chosen.videos)
+    assert not set(chosen.videos) & set(chosen.spares)
+    assert choose_videos(tmp_path) == chosen != choose_videos(tmp_path, seed=1)
+    numbers = [int(path.stem) for path in choose_videos(tmp_path, 60).videos]
+    assert len(numbers) == 60 and all(any(n // 50 == part for n in numbers) for part in range(6)), "from all parts"
+    assert len(choose_videos(tmp_path, 1000).videos) == 300
+
+
+def test_the_source_says_how_many_videos_were_chosen(folder):
+    chosen = choose_videos(folder)
+    some = VideoClips(Chosen(folder, chosen.videos, (), 148_092), SPEC)
+    assert len(list(some)) == 16 and some.source == f"16 of 148,092 videos in {folder.name}" and some.total == 148_092
+
+
+def test_one_clip_is_in_memory_at_a_time(folder, monkeypatch):
+    """A clip is read only when the one before it has been used."""
+    read: list[Path] = []
+    original = VideoClips._clip
+    monkeypatch.setattr(VideoClips, "_clip", lambda self, video: (read.append(video), original(self, video))[1])
+    for count, _ in enumerate(VideoClips(choose_videos(folder), SPEC), 1):
+        assert len(read) == count
+
+
+@pytest.mark.parametrize(("clips", "limit"), [(16, 384), (128, 384), (200, 384), (1000, 384), (20, 48)])
+def test_the_number_of_samples_is_limited(clips, limit):
+    shares = [share(index, clips, limit) for index in range(clips)]
+    assert sum(shares) == min(limit, PER_CLIP * clips) and max(shares) - min(shares) <= 1
+
+
+def test_a_single_sample_of_a_clip_is_any_frame(step):
+    clips = noise(12, seed=3)
+    samples = [list(roll(step, [clip], 1)) for clip in clips]
+    first = [bool(np.array_equal(sample["frame"][0], clip[0])) for (sample,), clip in zip(samples, clips, strict=True)]
+    assert 0 < sum(first) < 12
+    assert list(roll(step, clips, 0)) == []
+
+
+def test_samples_of_large_networks_take_limited_memory(step, monkeypatch):
+    assert calibration.sample_limit(step) == calibration.MAX_SAMPLES
+    bytes_of_one = sum(array.nbytes for array in next(iter(roll(step, noise(1)))).values())
+    monkeypatch.setattr(calibration, "MAX_BYTES", 100 * bytes_of_one)
+    assert calibration.sample_limit(step) == 100
+    monkeypatch.setattr(calibration, "MAX_BYTES", 1)
+    assert calibration.sample_limit(step) == MIN_CLIPS * PER_CLIP
 
 
 def test_held_out_frames_are_others_of_the_same_videos(folder):
-    spec = FrameSpec(SIZE, SIZE)
-    clips = read_clips(folder, spec).frames
-    frames = held_out(folder, spec)
+    clips = VideoClips(choose_videos(folder), SPEC)
+    frames = clips.held_out()
     assert len(frames) == 4 * FRAMES >= 32, "enough for a parity check"
     for clip, start in zip(clips, range(0, len(frames), FRAMES), strict=False):
         taken = {frame.tobytes() for frame in clip}
         held = frames[start : start + FRAMES]
         assert not taken & {frame.tobytes() for frame in held}
         assert clip[0].mean() - 30 < held[0].mean() < clip[1].mean(), "from the same video"
-    assert len(held_out(folder, spec, 2)) == 2 * FRAMES
+    assert len(clips.held_out(2)) == 2 * FRAMES
 
 
 def test_fewer_than_sixteen_videos_are_refused(tmp_path):
     for i in range(MIN_CLIPS - 1):
         (tmp_path / f"{i}.mp4").write_bytes(b"not read")
-    for reader in (find_videos, lambda folder: read_clips(folder, FrameSpec(64, 64))):
-        with pytest.raises(CalibrationError, match=r"15 videos, and calibration needs 16 or more; without") as caught:
-            reader(tmp_path)
-        assert "\n" not in str(caught.value)
+    with pytest.raises(CalibrationError, match=r"15 videos, and calibration needs 16 or more.*drawn") as caught:
+        choose_videos(tmp_path)
+    assert "\n" not in str(caught.value)
     (tmp_path / "last.WEBM").write_bytes(b"not read")
-    assert len(find_videos(tmp_path)) == 16
+    assert len(choose_videos(tmp_path).videos) == 16
 
 
 def test_an_empty_folder_and_no_folder_are_refused(tmp_path):
     with pytest.raises(CalibrationError, match="0 videos"):
-        find_videos(tmp_path)
+        choose_videos(tmp_path)
     (tmp_path / "a.mp4").write_bytes(b"x")
-    for path in (tmp_path / "a.mp4", tmp_path / "missing"):
-        with pytest.raises(CalibrationError, match="not a folder; --calibration takes a folder with 16 videos"):
-            find_videos(path)
+    for path, what in ((tmp_path / "a.mp4", "not a folder"), (tmp_path / "missing", "there is no such folder")):
+        with pytest.raises(CalibrationError, match=f"{what}; --calibration takes a folder with 16 videos"):
+            choose_videos(path)
 
 
-def test_a_video_that_cannot_be_read_is_not_dropped_silently(tmp_path):
-    for i in range(MIN_CLIPS):
+def test_a_video_that_cannot_be_read_is_replaced_with_a_warning(tmp_path):
+    for i in range(MIN_CLIPS + 1):
         make_video(tmp_path / f"{i:02}.avi", i, frames=3)
-    (tmp_path / "07.avi").write_bytes(b"damaged" * 100)
-    with pytest.raises(VideoError, match=r"07\.avi"):
-        read_clips(tmp_path, FrameSpec(64, 64))
+    chosen = choose_videos(tmp_path, MIN_CLIPS)
+    (spare,) = chosen.spares
+    chosen.videos[3].write_bytes(b"damaged" * 100)
+    clips = VideoClips(chosen, SPEC)
+    with pytest.warns(VideoWarning, match=rf"not used for calibration: .*{chosen.videos[3].name}"):
+        assert len(list(clips)) == MIN_CLIPS
+    assert clips.source == f"16 of 17 videos in {tmp_path.name}"
+    spare.write_bytes(b"damaged" * 100)
+    with (
+        pytest.warns(VideoWarning),
+        pytest.raises(CalibrationError, match=r"15 videos can be read, and calibration needs 16; the first problem is"),
+    ):
+        list(clips)
+
+
+def test_folders_of_frames_are_calibration_clips(tmp_path):
+    import cv2
+
+    for i in range(MIN_CLIPS):
+        (tmp_path / str(i)).mkdir()
+        for frame in range(12):
+            cv2.imwrite(str(tmp_path / str(i) / f"{frame}.jpg"), np.full((32, 48, 3), 10 * frame + i, np.uint8))
+    clips = VideoClips(choose_videos(tmp_path), SPEC, spacing=0.25, fps=12)
+    for clip in clips:
+        assert len(clip) == 4, "one frame in three"
+        assert clip[1].mean() - clip[0].mean() == pytest.approx(30, abs=2)

@@ -70,9 +70,9 @@ def test_a_csv_with_a_split(data: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,label\n../else.avi,left\n", "line 2: '../else.avi' is outside of"),
+        ("file,label\n../else.avi,left\nright/0.avi,right\n", "no clip '../else.avi'"),
         ("file,label\nleft/none.avi,left\nright/0.avi,right\n", "no clip 'left/none.avi'"),
-        ("name,kind\nleft/0.avi,left\n", "columns file and label"),
+        ("name,kind\nleft/0.avi,left\n", "must name the columns: file,label or file,label,split; it is 'name,kind'"),
         ("file,label\nleft/0.avi,left\n", "1 videos of 1 labels"),
         ("file,label\nleft/0.avi,left\nright/0.avi,right\nleft/0.avi,right\n", "line 4: .* occurs twice"),
         ("file,label,begin,end\nleft/0.avi,left,0,1\nright/0.avi,right,0,1\n", "belong to events in streams"),
@@ -90,7 +90,7 @@ def test_a_bad_csv_is_refused_in_one_line(data: Path, text: str, message: str) -
 
 
 def test_neither_folder_nor_csv_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(VideoError, match="a folder of videos for each label"):
+    with pytest.raises(VideoError, match="a folder of clips for each label"):
         find_videos(tmp_path / "nothing")
 
 
@@ -266,7 +266,7 @@ def test_the_targets_of_a_cut_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_cache_keeps_the_last_used_clips_up_to_its_limit() -> None:
     decoded = []
 
-    def decode(path: Path, spacing: float, spec: FrameSpec) -> np.ndarray:  # type: ignore[type-arg]
+    def decode(path: Path, spacing: float, spec: FrameSpec, fps: float | None) -> np.ndarray:  # type: ignore[type-arg]
         decoded.append(path.name)
         return np.zeros((int(path.name), 10, 10, 3), np.uint8)
 

@@ -118,7 +118,7 @@ def find_source(text: str, request: CaptureRequest | None = None, *, fps: float 
             GStreamer pipeline (with " ! "), ``jetson-csi``, ``jetson-csi:1`` or ``libcamera``; a video file or a
             folder of images.
         request: the frame size and rate that a camera is asked for; None: the defaults of ``CaptureRequest``.
-        fps: frames per second of a folder of images; None: 25.
+        fps: frames per second of a clip without times: a folder of images (None: 25) or a raw stream.
 
     Raises:
         VideoError: the text gives a number to ``libcamera``, which takes none.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import shutil
+import subprocess
 from importlib import import_module
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
 from edgeshift.benchmarks.accuracy.clip import stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.measure import measure, stream_here, stream_in_processes
-from edgeshift.errors import EdgeshiftError, VideoError
+from edgeshift.errors import EdgeshiftError, VideoError, VideoWarning
 from edgeshift.events.spotter import DEFAULT_RULE
 from edgeshift.video.clips import read_video, write_video
 from edgeshift.video.dataset import read_dataset
@@ -201,3 +204,21 @@ def test_another_process_gives_equal_results(checkpoint: Path, folder: Path) -> 
     other = {clip.name: result for clip, result in stream_in_processes(candidate, read_dataset(folder).clips, 1)}
     assert [other[clip.name] for clip in clips] == list(local.clips)
     assert isinstance(other["red/z.avi"], str)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_warnings_of_other_processes_arrive_here(checkpoint: Path, folder: Path) -> None:
+    """Otherwise Python would print them in its own form, and the command line could not print them as notes."""
+    path = folder / "red" / "y.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=30:duration=10", "-c:v", "libx264", "-g", "30"]
+    subprocess.run(["ffmpeg", "-loglevel", "error", *source, "-pix_fmt", "yuv420p", path], check=True)
+    data = bytearray(path.read_bytes())
+    media = data.find(b"mdat")
+    begin = media + int(0.36 * (len(data) - media))
+    data[begin : begin + 400] = random.Random(0).randbytes(400)
+    path.write_bytes(data)
+    clips = [clip for clip in read_dataset(folder).clips if clip.path == path]
+    with pytest.warns(VideoWarning, match=r"y.mp4: \d+ of \d+ frames are damaged"):
+        ((_, score),) = stream_in_processes(open_candidate(checkpoint), clips, 1)
+    assert not isinstance(score, str)

@@ -25,7 +25,7 @@ from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
 from edgeshift.gestures.fitted_clips import FRAMES, drawn_clips
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
-from edgeshift.runtimes.pytorch import reference
+from edgeshift.runtimes.pytorch import reference, references
 from edgeshift.stream import Array
 from edgeshift.stream.parity import MIN_FRAMES, compare, failures
 from edgeshift.stream.selfcheck import make_check
@@ -48,6 +48,7 @@ class Options:
         fresh_states: no operator reads the tensor of a next state (some GPU delegates corrupt outputs that are read).
         state: where the states are kept between two steps; a form that the target supports.
         backend: a back end of the target; None: the first back end of the target.
+        force: write an artifact that fails the parity check too. Its description has the reasons.
     """
 
     precision: Precision = "int8"
@@ -57,6 +58,7 @@ class Options:
     fresh_states: bool = False
     state: StateForm = "io"
     backend: str | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def convert(
 
     Raises:
         ConversionError: the target cannot convert with these options. No other artifact is written instead.
-        CheckFailedError: the artifact failed the parity check. Nothing is written.
+        CheckFailedError: the artifact failed the parity check. Nothing is written, unless ``options.force`` is set.
     """
     options, stages = options or Options(), stages or Stages()
     record = find_target(target)
@@ -211,7 +213,7 @@ def convert(
     )
     artifact = Artifact(out, spec, lowered.body)
     if lowered.unproven is None:
-        spec = _check(artifact, source, options, stages, record)
+        spec = _check(artifact, source, prepared.step, options, stages)
     else:  # the self-check has the original's logits, for a device that can run the artifact
         spec = msgspec.structs.replace(spec, check=make_check(reference(source), original=True))
     with stages.stage("write"):
@@ -219,25 +221,26 @@ def convert(
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
 
 
-def _check(artifact: Artifact, source: Checkpoint, options: Options, stages: Stages, target: Target) -> StreamSpec:
+def _check(artifact: Artifact, source: Checkpoint, step: Step, options: Options, stages: Stages) -> StreamSpec:
     """Compare an artifact with the original on each runtime of the target, and record a self-check for devices.
 
     Returns:
         The description with the self-check, and with the parity on the target's default runtime.
     """
     frames = parity_frames(source.description.frame) if options.parity is None else options.parity
+    target = find_target(artifact.spec.target)
     runtimes = runtimes_of(target)
+    wanted, original = references(source, options.precision, target, step)
     with stages.stage("verify", len(frames) * len(runtimes)) as advance, one_thread():
         models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
-        results = [compare(model, reference(source), frames, advance) for model in models]
-        for parity in results:
-            problems = failures(parity, options.precision)
-            if problems:
-                raise CheckFailedError(
-                    f"{artifact.path.name} does not match the original over {parity.frames} frames, and was not "
-                    f"written: {'; '.join(problems)}"
-                )
-        return msgspec.structs.replace(artifact.spec, parity=results[0], check=make_check(models[0]))
+        results = [compare(model, wanted, frames, advance, original) for model in models]
+    problems = tuple(problem for parity in results for problem in failures(parity, options.precision))
+    if problems and not options.force:
+        raise CheckFailedError(
+            f"{artifact.path.name} does not match the original over {len(frames)} frames, and was not written: "
+            f"{'; '.join(problems)}; --force writes it, marked as failed"
+        )
+    return msgspec.structs.replace(artifact.spec, parity=results[0], check=make_check(models[0]), problems=problems)
 
 
 def parity_frames(frame: FrameSpec) -> list[npt.NDArray[np.uint8]]:

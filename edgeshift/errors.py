@@ -43,6 +43,10 @@ class VideoError(EdgeshiftError):
     """A video, a folder of images or a camera cannot be read."""
 
 
+class ArtifactWarning(UserWarning):
+    """An artifact can be used, but not be trusted: it failed its comparison with the original network."""
+
+
 class VideoWarning(UserWarning):
     """A video was read, but not all of it."""
 

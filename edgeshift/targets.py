@@ -88,6 +88,7 @@ class Target(NamedTuple):
         notes: lines that every conversion prints.
         remark: where the artifact runs, for ``doctor`` and ``inspect``; None: nothing to add.
         not_verified: platforms on which edgeshift's authors have not run the artifact.
+        half_arithmetic: True if fp16 artifacts compute in float16. False: only their weights are float16.
         timed: True if the time of a step on this machine is meaningful. False for executors that only check results.
         support: rows of the support table.
     """
@@ -107,6 +108,7 @@ class Target(NamedTuple):
     notes: tuple[str, ...] = ()
     remark: str | None = None
     not_verified: str = ""
+    half_arithmetic: bool = False
     timed: bool = True
     support: tuple[Support, ...] = ()
 
@@ -315,6 +317,7 @@ for _target in (
         # On a Mac the artifact must pass on Core ML itself and on the reference executor.
         also_checked_on=("mil",) if ON_A_MAC else (),
         states=("io", "native"),
+        half_arithmetic=True,
         envelope="mlpackage_file",
         is_folder=True,
         notes=() if ON_A_MAC else (_NO_CORE_ML,),
@@ -334,6 +337,7 @@ for _target in (
         converter="edgeshift.converters.executorch.target",
         converter_packages={"torch": "torch", "executorch": "executorch", "torchao": "torchao"},
         states=("io", "buffer"),
+        half_arithmetic=True,
         backends={
             "xnnpack": Backend(ALL_PRECISIONS, ("io", "buffer")),
             "coreml": Backend(("fp32", "fp16"), ("io",)),

@@ -13,6 +13,7 @@ from edgeshift.stream import Array, Model
 if TYPE_CHECKING:
     from edgeshift.checkpoints import Checkpoint
     from edgeshift.models.network import Step
+    from edgeshift.targets import Precision, Target
 
 
 def open_checkpoint(path: Path, *, threads: int = 1, stream_bidirectional: bool = False) -> Model:
@@ -51,6 +52,30 @@ def reference(source: Checkpoint, step: Step | None = None) -> Model:
     return Model(
         source.describe("pytorch", step=step), f"PyTorch {torch.__version__} (eager)", lambda: _TorchExecutor(step)
     )
+
+
+def references(
+    source: Checkpoint, precision: Precision, target: Target | None, step: Step | None = None
+) -> tuple[Model, Model | None]:
+    """Return the network that an artifact of a precision must equal, and the original if that is another one.
+
+    An fp16 artifact must equal the original with weights rounded to fp16, so that it is not refused for a rounding that
+    every fp16 file has.
+
+    Args:
+        source: the checkpoint of the network.
+        precision: precision of the artifact.
+        target: target of the artifact; None: not known.
+        step: the deployed step function; None: it is made here if it is needed.
+    """
+    original = reference(source)
+    if precision != "fp16":
+        return original, None
+    from edgeshift.models.deploy import deploy, round_weights
+
+    biases = target is not None and target.half_arithmetic
+    rounded = reference(source, round_weights(step or deploy(source.network), biases=biases))
+    return Model(rounded.spec, f"{rounded.runtime}, weights rounded to fp16", rounded._executor), original
 
 
 class _TorchExecutor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, cast
@@ -19,11 +20,13 @@ import msgspec
 from edgeshift._system.files import HASH_LENGTH, atomic_folder, atomic_write, sha256
 from edgeshift._system.text import printable
 from edgeshift.artifact.spec import MAX_BYTES, StreamSpec, decode, encode
-from edgeshift.errors import ArtifactError, one_line
+from edgeshift.errors import ArtifactError, ArtifactWarning, one_line
 from edgeshift.targets import target_of
 
 #: Names of the entries in an artifact: the description, and its labels as text for people.
 SPEC, LABELS = "edgeshift/spec.json", "labels.txt"
+#: What is said of an artifact that was written with ``edgeshift convert --force``.
+FAILED = "it FAILED its comparison with the original, and was written with --force"
 #: Largest artifact, bytes.
 MAX_FILE = 1 << 30
 
@@ -155,6 +158,8 @@ def read_artifact(path: Path) -> Artifact:
             f"{path}: the graph ({size:,} bytes) does not match its hash or size ({spec.body_bytes:,} bytes) in the "
             "description: another program has changed the file; convert the model again"
         )
+    if spec.problems:
+        warnings.warn(f"{path}: {FAILED}: {'; '.join(spec.problems)}", ArtifactWarning, stacklevel=2)
     return Artifact(path, spec, data[:size])
 
 

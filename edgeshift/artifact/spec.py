@@ -150,6 +150,9 @@ class ParitySpec(Struct, frozen=True, kw_only=True):
         lost_states: states of the original that the artifact does not carry.
         runtime: runtime of the artifact.
         drift: mean error of the last eight frames divided by that of the first eight.
+        original_error: for fp16, whose reference is the original with weights rounded to fp16: ``max_error`` against
+            the original as it is; None: the reference is the original as it is.
+        original_state_error: ``state_error`` against the original as it is; None: as for ``original_error``.
         steps: largest difference of a logit in quantization steps of the output; None: the output is not int8.
         repeatable: True if the same frames gave exactly the same logits after a reset.
     """
@@ -165,6 +168,8 @@ class ParitySpec(Struct, frozen=True, kw_only=True):
     lost_states: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
     runtime: Text | None = None
     drift: float
+    original_error: float | None = None
+    original_state_error: float | None = None
     steps: float | None = None
     repeatable: bool = True
 
@@ -216,6 +221,7 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
         calibration: calibration clips of an int8 artifact.
         parity: comparison with the original network; None: it was not made.
         check: the self-check; None: the artifact has none.
+        problems: limits of parity that the artifact does not keep. It was written nevertheless, because of ``--force``.
         tools: {package: version} of the packages that made the artifact.
     """
 
@@ -234,6 +240,7 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
     calibration: CalibrationSpec | None = None
     parity: ParitySpec | None = None
     check: CheckSpec | None = None
+    problems: Annotated[tuple[Text, ...], Meta(max_length=64)] = ()
     tools: Annotated[dict[Name, Text], Meta(max_length=64)] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from edgeshift import __version__
 from edgeshift.cli.help import Command, HelpPage
-from edgeshift.errors import EdgeshiftError, VideoWarning, one_line, unknown
+from edgeshift.errors import ArtifactWarning, EdgeshiftError, VideoWarning, one_line, unknown
 
 #: {section of --help: {command: its line there}}.
 SECTIONS = {
@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _show_warning(message: Warning | str, category: type[Warning], *_where: object, **_options: object) -> None:
     """Print a warning about the user's files as a note. Warnings of libraries are for developers, and not printed."""
-    if category is VideoWarning:
+    if category in (ArtifactWarning, VideoWarning):
         from edgeshift.cli.output import print_note
 
         print_note(message)

@@ -48,12 +48,13 @@ def run(
     fps: Annotated[float | None, option("int8", min=0.01, max=1000, metavar="HZ")] = None,
     float_boundary: Annotated[bool, option("int8")] = False,
     out: Annotated[Path | None, option("Output", metavar="FILE")] = None,
+    force: Annotated[bool, option("Output")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Convert a model to one file that runs frame by frame on a device, and check it against the original.
 
     The artifact is compared with the original over at least 32 frames before it is written: fp32 and fp16 must be
-    equal up to rounding, int8 must stay within stated limits. An artifact that fails is not written.
+    equal up to rounding, int8 must stay within stated limits. An artifact that fails is not written without --force.
 
     Args:
         target: What to convert to: {targets}; or all, for every target.
@@ -79,6 +80,7 @@ def run(
         fps: Frames per second of clips without times: folders of images and raw H.264 or H.265 streams.
         float_boundary: Keep the inputs and outputs of the graph in float32, as browsers need them.
         out: File to write; a folder with --target all. Default: MODEL_PRECISION.SUFFIX in the current folder.
+        force: Write an artifact that fails the comparison too. It is marked as failed, and the exit status is still 1.
 
     Examples:
       edgeshift convert --target tflite
@@ -101,6 +103,7 @@ def run(
         fresh_states=fresh_states,
         state=cast("Any", state),
         backend=backend,
+        force=force,
     )
     record = None if target == ALL else find_target(target)
     if record is None:
@@ -132,8 +135,7 @@ def run(
         return show_all(converters.convert_all(source, folder, options, bars), as_json=as_json)
     path = out or converters.default_path(source, target, precision, options.state)
     result = converters.convert(source, target, path, options, bars)
-    show_one(result, as_json=as_json)
-    return 0
+    return show_one(result, as_json=as_json)
 
 
 def _require_free(out: Path | None, suffix: str) -> None:

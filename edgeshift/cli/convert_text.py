@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from edgeshift.artifact.file import FAILED
 from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table, size_text
 
@@ -16,13 +17,18 @@ COLUMNS = ("target", "file", "size", "delegated", "largest error", "cosine", "to
 MIN_DELEGATED = 0.95
 
 
-def show_one(result: Converted, *, as_json: bool) -> None:
-    """Print the artifact of one target, and its warnings on standard error."""
+def show_one(result: Converted, *, as_json: bool) -> int:
+    """Print the artifact of one target, and its warnings on standard error.
+
+    Returns:
+        The exit status: 1 if the artifact failed its comparison with the original, and was written with ``--force``.
+    """
+    status = int(bool(result.spec.problems))
     for warning in list_warnings(result):
         print_note(warning)
     if as_json:
         print_json({**_document(result), "seconds": result.seconds})
-        return
+        return status
     spec = result.spec
     facts: Facts = [
         *model_facts(spec),
@@ -32,17 +38,24 @@ def show_one(result: Converted, *, as_json: bool) -> None:
         state_fact(spec),
         *graph_facts(spec),
         *calibration_facts(spec),
-        *(parity_facts(spec.parity, spec.precision) if spec.parity else [("parity", result.unproven)]),
+        *(
+            parity_facts(spec.parity, spec.precision, passed=not status)
+            if spec.parity
+            else [("parity", result.unproven)]
+        ),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
     ]
     print_facts(str(result.path), facts)
     # `demo` cannot run an artifact for which this machine has no runtime.
     print_next("edgeshift", *(("inspect", result.path) if result.unproven else ("demo", result.path, "--headless")))
+    return status
 
 
 def list_warnings(result: Converted) -> list[str]:
     """Return the warnings about a successful conversion: slow operators, and what was not verified."""
     graph, warnings = result.spec.graph, []
+    if result.spec.problems:
+        warnings.append(f"{result.path}: {FAILED}: {'; '.join(result.spec.problems)}")
     if graph is not None and graph.delegated is not None and graph.delegated < MIN_DELEGATED:
         names = ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())
         others = f"; not delegated: {names}" if names else ""
@@ -67,7 +80,9 @@ def show_all(outcomes: list[Outcome], *, as_json: bool) -> int:
     paths = [outcome.converted.path for outcome in outcomes if outcome.converted is not None]
     if paths and not as_json:
         print_next("edgeshift", "verify", paths[0])
-    return min((outcome.error.status for outcome in outcomes if outcome.error is not None), default=0)
+    statuses = [outcome.error.status for outcome in outcomes if outcome.error is not None]
+    statuses += [1 for outcome in outcomes if outcome.converted is not None and outcome.converted.spec.problems]
+    return min(statuses, default=0)
 
 
 def _row(outcome: Outcome) -> tuple[object, ...]:
@@ -78,7 +93,13 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
     share = "-" if graph is None or graph.delegated is None else f"{graph.delegated:.0%}"
     checked: tuple[str, ...] = ("-", "-", "-", "not verified here")
     if parity is not None:
-        checked = (f"{parity.max_error:.2g}", f"{parity.cosine:.6f}", f"{parity.top1:.0%}", parity.runtime or "-")
+        failed = "FAILED, " if result.spec.problems else ""
+        checked = (
+            f"{parity.max_error:.2g}",
+            f"{parity.cosine:.6f}",
+            f"{parity.top1:.0%}",
+            failed + (parity.runtime or "-"),
+        )
     return outcome.target, result.path.name, size_text(result.size), share, *checked, f"{outcome.seconds:.1f}"
 
 

@@ -15,7 +15,7 @@ UNTRAINED = "untrained: its labels mean nothing"
 #: {precision: what is known when the comparison with the original has passed}.
 PASSED = {
     "fp32": "equal up to rounding",
-    "fp16": "equal up to the rounding of fp16",
+    "fp16": "equal to the original rounded to fp16",
     "int8": "within the limits stated for int8",
 }
 #: {back end in a description: the name of its delegate}.
@@ -27,7 +27,9 @@ STATE_FORMS = {"io": "", "native": ", kept by the runtime", "buffer": ", kept in
 def model_facts(spec: StreamSpec) -> Facts:
     """Return the names of the model and of its weights."""
     facts: Facts = [("model", spec.model.name), ("weights", spec.weights.source)]
-    return facts if spec.weights.trained else [*facts, ("", UNTRAINED)]
+    if not spec.weights.trained:
+        facts.append(("", UNTRAINED))
+    return [*facts, *(("FAILED PARITY", problem) for problem in spec.problems)]
 
 
 def graph_facts(spec: StreamSpec) -> Facts:
@@ -73,8 +75,16 @@ def parity_facts(parity: ParitySpec, precision: str, *, passed: bool = True) -> 
         ("  cosine", f"{parity.cosine:.6f}"),
         ("  top-1", f"{parity.top1:.0%} of frames agree, {parity.top1_clear:.0%} without near ties"),
         ("  largest state error", f"{parity.state_error:.2g} standard deviations"),
+        *_original_facts(parity),
         ("  drift", f"{parity.drift:.2f}x (error of the last eight frames over the first eight)"),
     ]
+
+
+def _original_facts(parity: ParitySpec) -> Facts:
+    if parity.original_error is None:
+        return []
+    errors = f"largest error {parity.original_error:.2g} of the logit range"
+    return [("  unrounded original", f"{errors}, states {parity.original_state_error:.2g} standard deviations")]
 
 
 def _counts(operators: dict[str, int]) -> str:

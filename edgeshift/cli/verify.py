@@ -13,6 +13,7 @@ from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next
 from edgeshift.errors import CheckFailedError, missing
+from edgeshift.targets import TARGETS
 
 #: What is said about the self-check of an artifact that an older version of edgeshift made.
 OLDER_CHECK = "format version 1: this check accepts larger errors and compares no states; convert again for the new one"
@@ -61,6 +62,8 @@ def run(
         check = self_check(model)
     parity, reason = _compare(model, weights, bars)
     problems = failures(parity, model.spec.precision) if parity else []
+    if parity is None:
+        problems += [f"conversion: {problem}" for problem in model.spec.problems]
     problems[:0] = [f"self-check: {problem}" for problem in check.problems]
     if as_json:
         print_json(
@@ -116,7 +119,7 @@ def _compare(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[Pa
         return None, f"not run: give the checkpoint ({spec.weights.source}) with --weights"
     from edgeshift._system.threads import one_thread
     from edgeshift.converters.pipeline import parity_frames
-    from edgeshift.runtimes.pytorch import reference
+    from edgeshift.runtimes.pytorch import references
     from edgeshift.stream.parity import compare
 
     with bars.stage("original"):
@@ -125,7 +128,8 @@ def _compare(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[Pa
         return None, "not run: the untrained weights of this machine differ from those of the artifact"
     frames = parity_frames(source.description.frame)
     with bars.stage("parity", len(frames)) as advance, one_thread():
-        return compare(model, reference(source), frames, advance), None
+        wanted, original = references(source, spec.precision, TARGETS.get(spec.target))
+        return compare(model, wanted, frames, advance, original), None
 
 
 def _load_original(spec: StreamSpec, weights: Path | None) -> Checkpoint:

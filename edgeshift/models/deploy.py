@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from edgeshift.errors import ModelError
 from edgeshift.models.network import Normalise, ShiftNetwork, Step
 
 
@@ -33,6 +34,25 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
     deployed.backbone.set_submodule(path, RawStem(conv, deployed.normalise, network.config.size))
     deployed.normalise = nn.Identity()
     return Step(deployed, fresh=fresh).eval()
+
+
+def round_weights(step: Step, *, biases: bool) -> Step:
+    """Return a copy of a step function whose weights are rounded to float16. It still computes in float32.
+
+    Args:
+        step: the step function.
+        biases: round the biases as well.
+
+    Raises:
+        ModelError: a weight is too large for float16.
+    """
+    rounded = copy.deepcopy(step)
+    for name, parameter in rounded.named_parameters():
+        if parameter.ndim > 1 or biases:
+            parameter.data = parameter.data.half().float()
+        if not torch.isfinite(parameter).all():
+            raise ModelError(f"the weights {name} are larger than fp16 can hold, 65504: convert to fp32 or int8")
+    return rounded
 
 
 class RawStem(nn.Module):

@@ -35,33 +35,36 @@ def compare(
     reference: Model,
     frames: Sequence[npt.NDArray[np.uint8]],
     advance: Callable[[], None] = lambda: None,
+    original: Model | None = None,
 ) -> ParitySpec:
     """Run both models over the same frames, each with its own states, and the candidate a second time after a reset.
 
     Args:
         candidate: the artifact.
-        reference: the original network. States with the same name on both sides are compared.
+        reference: the original network, or for fp16 the original with weights rounded to fp16. States with the same
+            name on both sides are compared.
         frames: at least ``MIN_FRAMES`` frames, uint8 [H, W, 3] RGB.
         advance: called after every frame of the first run.
+        original: the original network as it is, if it is not the reference. The distance to it is measured as well.
 
     Raises:
         EdgeshiftError: there are too few frames.
     """
     if len(frames) < MIN_FRAMES:
         raise EdgeshiftError(f"parity needs {MIN_FRAMES} frames or more, not {len(frames)}")
-    stream, reference_stream = candidate.stream(), reference.stream()
-    logits, reference_logits = [], []
-    state_errors: dict[str, StateError] = {}
+    stream, logits = candidate.stream(), []
+    followed = _Followed(reference)
+    distant = None if original is None else _Followed(original)
     for frame in frames:
         logits.append(stream.step(frame).logits)
-        reference_logits.append(reference_stream.step(frame).logits)
-        states, reference_states = real_states(stream), real_states(reference_stream)
-        for name in states.keys() & reference_states.keys():
-            state_errors.setdefault(name, StateError()).add(states[name], reference_states[name])
+        states = real_states(stream)
+        followed.step(frame, states)
+        if distant is not None:
+            distant.step(frame, states)
         advance()
     stream.reset()
     repeated = [stream.step(frame).logits for frame in frames]
-    a, b = np.stack(logits).astype(np.float64), np.stack(reference_logits).astype(np.float64)
+    a, b = np.stack(logits).astype(np.float64), followed.logits
     errors = np.abs(a - b).max(1)
     logit_range = float(np.ptp(b)) or 1.0
     scale = candidate.spec.output.scale if candidate.spec.output.dtype == "int8" else None
@@ -73,10 +76,11 @@ def compare(
         cosine=_cosine(a, b),
         top1=_top1(a, b, tie=0.0),
         top1_clear=_top1(a, b, tie=TIE * logit_range),
-        lost_states=tuple(sorted(real_states(reference_stream).keys() - real_states(stream).keys())),
-        # Unlike max(), np.max keeps a NaN.
-        state_error=float(np.max([0.0, *(error.relative for error in state_errors.values())])),
+        lost_states=tuple(sorted(real_states(followed.stream).keys() - real_states(stream).keys())),
+        state_error=followed.state_error,
         drift=float((errors[-8:].mean() + 1e-12) / (errors[:8].mean() + 1e-12)),
+        original_error=None if distant is None else float(np.abs(a - distant.logits).max()) / logit_range,
+        original_state_error=None if distant is None else distant.state_error,
         steps=float(errors.max() / scale) if scale else None,
         runtime=candidate.runtime,
         repeatable=bool(np.array_equal(np.stack(repeated), np.stack(logits))),
@@ -114,6 +118,33 @@ def real_states(stream: Stream) -> dict[str, Array]:
         real = (stored[state.name].astype(np.float64) - state.zero_point) * state.scale
         states[state.name] = np.moveaxis(real, 1, -1) if state.channels == "first" else real
     return states
+
+
+class _Followed:
+    """A network that runs the same frames as the artifact, and the errors of the artifact's states against it."""
+
+    def __init__(self, model: Model) -> None:
+        self.stream = model.stream()
+        self._logits: list[Array] = []
+        self._errors: dict[str, StateError] = {}
+
+    def step(self, frame: npt.NDArray[np.uint8], states: dict[str, Array]) -> None:
+        """Run a frame, and compare the states of the artifact after the same frame."""
+        self._logits.append(self.stream.step(frame).logits)
+        own = real_states(self.stream)
+        for name in states.keys() & own.keys():
+            self._errors.setdefault(name, StateError()).add(states[name], own[name])
+
+    @property
+    def logits(self) -> npt.NDArray[np.float64]:
+        """The logits of all frames, [T, classes]."""
+        return np.stack(self._logits).astype(np.float64)
+
+    @property
+    def state_error(self) -> float:
+        """The error of the state that differs most."""
+        # Unlike max(), np.max keeps a NaN.
+        return float(np.max([0.0, *(error.relative for error in self._errors.values())]))
 
 
 class StateError:

@@ -133,6 +133,7 @@ class Painter:
         times = steps.milliseconds(RECENT_STEPS)
         pre, infer, post = ([_milliseconds(value) for value in times[phase].values()] for phase in PHASES)
         model = f"{spec.model.name} {spec.precision} {spec.target}" + ("" if spec.weights.trained else " UNTRAINED")
+        model += " FAILED PARITY" if spec.problems else ""
         rest = [
             f"pre {pre[0]} / {pre[1]}",
             f"post {post[0]} / {post[1]}",

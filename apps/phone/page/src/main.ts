@@ -40,7 +40,9 @@ async function main(): Promise<void> {
   } finally {
     session.lock(false);
   }
-  if (!artifact.spec.weights.trained) showStatus("The weights are untrained, so the labels mean nothing.", true);
+  if (artifact.spec.problems.length > 0) {
+    showStatus(`The artifact FAILED its comparison with the original: ${artifact.spec.problems.join("; ")}`, true);
+  } else if (!artifact.spec.weights.trained) showStatus("The weights are untrained, so the labels mean nothing.", true);
   if (job.mode === null) return;
   showTab("timing");
   if ((await check.run()) === false) await post("finished");

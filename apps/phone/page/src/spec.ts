@@ -33,6 +33,8 @@ export interface Spec {
   states: TensorSpec[];
   labels: string[];
   weights: { trained: boolean };
+  /** Limits of the comparison with the original that the artifact does not keep. */
+  problems: string[];
   /** Seconds between the frames that the network was trained on. */
   frame_spacing: number | null;
   rule: Rule | null;
@@ -76,6 +78,7 @@ export function readSpec(text: string): Spec {
     states: states.map((state) => ({ ...state, start: state.start ?? 0 })),
     labels,
     weights: { trained: given.weights?.trained ?? true },
+    problems: given.problems ?? [],
     frame_spacing: given.frame_spacing ?? null,
     rule: given.rule ? { ...{ hold_off: 0, none: null, memory: null }, ...given.rule } : null,
     body_bytes: given.body_bytes ?? 0,

@@ -67,6 +67,7 @@ def repeat(middle: float = 5000.0, steps: int = 1500, seed: int = 0, between: fl
         "seconds": 61.0,
         "before": COOL,
         "after": COOL,
+        "competing": 0.01,
         "energy": NO_POWER,
         "runtime": "LiteRT 2.3.0 (compiled, 1 thread)",
         "checked": True,

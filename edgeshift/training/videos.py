@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeshift._system.files import open_file
 from edgeshift.artifact.description import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import Event
@@ -181,7 +182,7 @@ def content_hash(videos: list[LabelledClip]) -> str:
     digest = hashlib.sha256()
     for video in videos:
         digest.update(f"{video.label}\0{video.split}\0".encode())
-        with video.path.open("rb") as file:
+        with open_file(video.path) as file:
             while part := file.read(1 << 20):
                 digest.update(part)
     return digest.hexdigest()

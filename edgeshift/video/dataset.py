@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
-from edgeshift._system.files import sha256
+from edgeshift._system.files import read_file, sha256
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import VideoError, unknown
 from edgeshift.video.clips import VIDEOS
@@ -198,9 +198,7 @@ def _text(path: Path) -> str:
         if not path.is_file():
             what = "not a file" if path.exists() else "no such file or folder"
             raise VideoError(f"{path}: {what}; {EXPECTED}")
-        if path.stat().st_size > MAX_BYTES:
-            raise VideoError(f"{path}: larger than {MAX_BYTES:,} bytes, the limit for a CSV file of clips")
-        return path.read_text(encoding="utf-8-sig")
+        return read_file(path, MAX_BYTES, VideoError).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise VideoError(f"{path}: cannot be read as a CSV file of clips: {error}") from error
 

@@ -118,7 +118,7 @@ def test_report_picture_and_resume(run):
     EXECUTORS.clear()
     status, _, _ = run("eval", "good.tflite", *CLIPS, "--out", "r/a.json", "--resume")
     assert status == 0 and sum(len(executor.frames) for executor in EXECUTORS) == 2 * 3
-    assert json.loads(Path("r/a.json").read_text()) == report
+    assert {**json.loads(Path("r/a.json").read_text()), "date": report["date"]} == report
     assert len(Path("r/a.clips.jsonl").read_text().splitlines()) == 8
 
 

@@ -104,7 +104,7 @@ def test_bad_files_are_refused_in_one_line_that_names_the_file(tmp_path: Path, n
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(GestureError, match=r"nothing\.json: cannot read strokes: No such file"):
+    with pytest.raises(GestureError, match=r"nothing\.json: there is no such file"):
         read_strokes(tmp_path / "nothing.json")
     with pytest.raises(GestureError, match="cannot read strokes: Is a directory"):
         read_strokes(tmp_path)

@@ -97,7 +97,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name):
 
 
 def test_files_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):
-    with pytest.raises(EdgeshiftError, match="cannot be read: No such file"):
+    with pytest.raises(EdgeshiftError, match="there is no such file"):
         read_document(tmp_path / "gone.json")
     with pytest.raises(EdgeshiftError, match="cannot be read: Is a directory"):
         read_document(tmp_path)

@@ -57,13 +57,13 @@ def open_file(path: Path) -> BinaryIO:
         OSError: the file cannot be opened, or is a folder, a named pipe or a device.
     """
     # Opening a named pipe would otherwise block until a process writes to it.
-    file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: PTH123, SIM115
-    kind = os.fstat(file.fileno()).st_mode
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    kind = os.fstat(handle).st_mode
     if not stat.S_ISREG(kind):
-        file.close()
+        os.close(handle)
         what = "it is a folder" if stat.S_ISDIR(kind) else "it is a pipe or a device, not a regular file"
         raise OSError(errno.EINVAL, what, str(path))
-    return file
+    return open(handle, "rb")  # noqa: PTH123
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ def reserve(path: Path | None, room: int = ROOM) -> Iterator[None]:
         if path.is_dir():
             raise EdgeshiftError(f"{shown}: cannot be written: it is a folder; give the name of a file")
         try:
+            if not next(folder for folder in path.absolute().parents if folder.exists()).is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "its folder is a file")
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = _locked(lock)
         except BlockingIOError as error:

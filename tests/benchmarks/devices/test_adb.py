@@ -14,7 +14,12 @@ from adb_double import AdbDouble, PhoneDouble
 from edgeshift.benchmarks.devices import adb_client
 from edgeshift.benchmarks.devices.adb import FOLDER, AdbDevice, list_adb
 from edgeshift.benchmarks.devices.adb_client import Phone, parse_devices
-from edgeshift.benchmarks.devices.adb_facts import fastest_cores, phone_facts, taskset_mask, thermal_status
+from edgeshift.benchmarks.devices.adb_facts import (
+    fastest_cores,
+    phone_facts,
+    taskset_mask,
+    thermal_status,
+)
 from edgeshift.benchmarks.devices.find import find_device
 from edgeshift.errors import DeviceError, DeviceLostError
 

@@ -34,11 +34,12 @@ def reserve(path: Path | None, room: int = ROOM) -> Iterator[None]:
         yield
         return
     lock, shown = path.with_name(f".{path.name}.lock"), printable(str(path))
-    created = [folder for folder in path.parents if not folder.exists()]
+    created: list[Path] = []
     try:
-        if path.is_dir():
-            raise EdgeshiftError(f"{shown}: cannot be written: it is a folder; give the name of a file")
         try:
+            if path.is_dir():
+                raise EdgeshiftError(f"{shown}: cannot be written: it is a folder; give the name of a file")
+            created += [folder for folder in path.parents if not folder.exists()]
             if not next(folder for folder in path.absolute().parents if folder.exists()).is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "its folder is a file")
             path.parent.mkdir(parents=True, exist_ok=True)

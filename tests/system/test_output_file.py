@@ -54,12 +54,9 @@ def test_a_second_process_is_refused_until_the_first_ends(tmp_path: Path):
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path):
     (tmp_path / "file").touch()
     (tmp_path / "folder.json").mkdir()
-    for path, reason in (
-        ("file/r.json", "Not a directory"),
-        ("folder.json", "it is a folder"),
-        ("x" * 300, "too long"),
-    ):
-        with pytest.raises(EdgeshiftError, match=rf"cannot be written: .*{reason}|{reason}"), reserve(tmp_path / path):
+    refused = {"file/r.json": "its folder is a file", "folder.json": "it is a folder", "x" * 300: "File name too long"}
+    for path, reason in refused.items():
+        with pytest.raises(EdgeshiftError, match=f"cannot be written: {reason}"), reserve(tmp_path / path):
             pytest.fail("the work began")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.json"]
 

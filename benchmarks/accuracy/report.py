@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgeshift._system.clock import Date, now
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy.score import PREDICTIONS, RUNNING_FRAMES, ClipScore
 from edgeshift.benchmarks.statistics import Share, mcnemar, paired_interval, share
@@ -133,6 +134,7 @@ class Report(Struct, frozen=True, kw_only=True):
         subset: labels for which accuracy is also given separately; None: none.
         subjects: the artifacts, in the order in which they were given.
         comparisons: one entry per artifact but the first.
+        date: time at which the report was made; None: the report is older than this field.
     """
 
     version: int = VERSION
@@ -142,6 +144,7 @@ class Report(Struct, frozen=True, kw_only=True):
     subset: tuple[str, ...] | None
     subjects: tuple[ArtifactResult, ...]
     comparisons: tuple[Comparison, ...]
+    date: Date | None = None
 
 
 def make_report(
@@ -162,6 +165,7 @@ def make_report(
         subset=None if subset is None else tuple(subset),
         subjects=results,
         comparisons=tuple(compare_artifacts(results[0], other) for other in results[1:]),
+        date=now(),
     )
 
 

@@ -18,7 +18,7 @@ _SECTION = "==="
 #: The script that runs on the phone. It has no parameters.
 SCRIPT = f"""
 section() {{ echo; echo "{_SECTION} $1"; }}
-for f in /proc/cpuinfo /proc/meminfo \
+for f in /proc/cpuinfo /proc/meminfo /proc/loadavg \
     /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor \
     /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq \
     /sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq \
@@ -65,6 +65,7 @@ def phone_facts(output: str) -> Facts:
         temperatures={**linux.temperatures, **thermal_temperatures(thermal), **battery},
         throttled=thermal_status(thermal),
         power_mode="battery saver" if parts.get("low_power", "").strip() == "1" else None,
+        power_source=power_source(parts.get("battery", "")),
     )
 
 
@@ -96,6 +97,15 @@ def thermal_temperatures(text: str) -> dict[str, float]:
     values = _TEMPERATURE.findall(current) or _TEMPERATURE.findall(cached)
     # Sensors that are off report impossible values.
     return {name.strip(): float(value) for value, name in values if -40 < float(value) < 200}
+
+
+def power_source(text: str) -> str | None:
+    """Return the supply that feeds the phone, from ``dumpsys battery``; None: not reported."""
+    powered = dict(re.findall(r"^\s*(AC|USB|Wireless|Dock) powered: (true|false)\s*$", text, re.MULTILINE))
+    if not powered:
+        return None
+    names = {"AC": "mains", "USB": "USB", "Wireless": "wireless charger", "Dock": "dock"}
+    return next((names[kind] for kind, connected in powered.items() if connected == "true"), "battery")
 
 
 def fastest_cores(clock: dict[str, tuple[float, float]], least: int = 1) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -46,6 +47,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         power_mode: power mode of a Jetson, or Android's battery saver; None: not reported.
         gpu, gpu_load: present and maximum clock of a Jetson's GPU, MHz, and its load, percent; None: not reported.
         power: {power rail of a Jetson: milliwatts}.
+        load: mean number of processes that ran or waited for a core during the last minute; None: not reported.
+        power_source: "mains", "USB" or "battery"; None: not reported.
     """
 
     board: str | None
@@ -62,6 +65,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     gpu: tuple[float, float] | None = None
     gpu_load: float | None = None
     power: dict[str, float] = {}
+    load: float | None = None
+    power_source: str | None = None
 
 
 def read_facts(root: Path = Path("/"), run_tool: RunTool | None = None) -> Facts:
@@ -104,6 +109,8 @@ def read_facts(root: Path = Path("/"), run_tool: RunTool | None = None) -> Facts
         gpu=gpu,
         gpu_load=tegra.load if tegra else None,
         power=tegra.power if tegra else {},
+        load=_load(root),
+        power_source=_power_source(root),
     )
 
 
@@ -123,6 +130,25 @@ def _clock(cpu: Path) -> tuple[float, float] | None:
     if not (present.isdigit() and maximum.isdigit() and int(maximum)):
         return None
     return int(present) / 1e3, int(maximum) / 1e3
+
+
+def _load(root: Path) -> float | None:
+    """Return the load average of the last minute."""
+    load = re.match(r"(\d{1,6}\.\d+) ", read_text(root / "proc/loadavg") or "")
+    if load is None and hasattr(os, "getloadavg") and root == Path("/"):
+        with suppress(OSError):
+            return round(os.getloadavg()[0], 2)
+    return float(load[1]) if load else None
+
+
+def _power_source(root: Path) -> str | None:
+    """Return the supply that feeds the device: the mains or USB if one is connected, and else a battery."""
+    supplies = [supply for supply in sorted((root / "sys/class/power_supply").glob("*")) if supply.is_dir()]
+    kinds = {read_text(supply / "type") for supply in supplies if read_text(supply / "online") == "1"}
+    for kind, name in (("Mains", "mains"), ("USB", "USB")):
+        if kind in kinds:
+            return name
+    return "battery" if "Battery" in {read_text(supply / "type") for supply in supplies} else None
 
 
 def _throttled(firmware: str | None, cpus: list[Path]) -> tuple[str, ...] | None:

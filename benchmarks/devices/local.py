@@ -31,7 +31,7 @@ class LocalDevice:
         """Return the absolute path of the file; nothing is copied."""
         if not local.exists():
             raise DeviceError(f"{local}: there is no such file")
-        return str(local.resolve())
+        return str(local.absolute())
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file on this machine."""

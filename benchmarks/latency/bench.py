@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ import msgspec
 import numpy as np
 
 import edgeshift
+from edgeshift._system.clock import now
 from edgeshift._system.files import sha256
+from edgeshift._system.text import printable
 from edgeshift.artifact.file import artifact_bytes, artifact_size, read_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.devices.device import Device
@@ -131,6 +134,7 @@ def measure(
         facts=plan.facts,
         settings=plan.settings,
         edgeshift=edgeshift.__version__,
+        date=now(),
         subjects=tuple(run.result(lost) for run in runs),
     )
 
@@ -144,9 +148,10 @@ def push_job(plan: Plan, candidate: Candidate, folder: Path) -> str:
     frames = folder / f"frames_{width}x{height}.npy"
     if not frames.exists():
         np.save(frames, read_frames(plan.source, width, height))
+    # The name on the device is the hash, so that two artifacts of one name do not overwrite each other.
+    name = candidate.sha256[:12] + candidate.path.suffix.lower()
     job = Job(
-        # The name on the device is the hash, so that two artifacts of one name do not overwrite each other.
-        artifact=device.push(candidate.path, candidate.sha256[:12] + candidate.path.suffix.lower()),
+        artifact=device.push(_with_plain_name(candidate.path, folder), name),
         frames=device.push(frames, frames.name),
         runtime=plan.runtime,
         settings=settings,
@@ -156,6 +161,19 @@ def push_job(plan: Plan, candidate: Candidate, folder: Path) -> str:
     path = folder / f"job_{candidate.sha256[:8]}.json"
     path.write_bytes(msgspec.json.encode(job))
     return device.push(path, path.name)
+
+
+def _with_plain_name(path: Path, folder: Path) -> Path:
+    """Return the path, or a link to it in ``folder`` if it is not UTF-8, which the JSON of a job needs."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        link = folder / sha256(os.fsencode(path.absolute()))[:12]
+        link = link.with_suffix(path.suffix.lower())
+        if not link.is_symlink():
+            link.symlink_to(path.absolute(), target_is_directory=path.is_dir())
+        return link
+    return path
 
 
 @dataclass
@@ -199,7 +217,7 @@ class _Run:
             fields = {"seconds": 60.0 * len(minutes), "minutes": tuple(minutes), "after": minutes[-1].reading}
             repeats.append(msgspec.structs.replace(self.started, **fields))
         return ArtifactResult(
-            file=candidate.path.name,
+            file=printable(candidate.path.name),
             sha256=candidate.sha256,
             bytes=candidate.bytes,
             target=spec.target,

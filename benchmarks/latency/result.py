@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from edgeshift._system.clock import Date
 from edgeshift.benchmarks.devices.facts import Facts
 
 VERSION = 1
@@ -94,6 +95,8 @@ class Repeat(Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
         partial: whether the device was lost during this repeat, which then has only the minutes before that.
         before, after: temperatures and clocks before and after the timed loop.
         waited: seconds of the cool-down before this repeat.
+        competing: share of the CPU time of the cores that the process may use, which other processes used while steps
+            were timed, 0 to 1; None: not known.
         energy, runtime: energy of the timed steps, and name and version of the runtime.
         checked: whether the artifact's self-check passed on the device; None: it has none.
         reported: microseconds that a vendor's benchmark program reports, such as {"mean": 5100.0}. JSON: "told".
@@ -116,6 +119,7 @@ class Repeat(Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
     before: SensorReading
     after: SensorReading
     waited: float = 0.0
+    competing: float | None = None
     energy: Energy
     runtime: str
     checked: bool | None = None
@@ -209,6 +213,7 @@ class Report(Struct, frozen=True, kw_only=True, weakref=True):
         version, kind: format of the report.
         device, facts: name of the device, and the facts that it reported about itself.
         settings, edgeshift: how the run measured, and with which version of edgeshift.
+        date: time at which the report was made; None: the report is older than this field.
         subjects: the artifacts, in the order in which they were given.
     """
 
@@ -218,4 +223,5 @@ class Report(Struct, frozen=True, kw_only=True, weakref=True):
     facts: Facts
     settings: Settings
     edgeshift: str
+    date: Date | None = None
     subjects: tuple[ArtifactResult, ...]

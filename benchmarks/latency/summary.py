@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from edgeshift.benchmarks.latency.result import ArtifactInfo, ArtifactResult, Repeat, Report, Settings
-from edgeshift.benchmarks.latency.validity import Validity, check_validity, new_throttling
+from edgeshift.benchmarks.latency.validity import Validity, check_validity, new_throttling, tail
 from edgeshift.stream.percentiles import PERCENTILES, percentile
 
 #: The phases of a step that are timed separately, in order.
@@ -90,6 +90,8 @@ class Summary(ArtifactInfo, frozen=True, kw_only=True, rename={"reported": "told
         spread: range of the repeats' end-to-end p50s, divided by the median of the p50s; None: fewer than two repeats.
         unstable: whether the spread exceeds ``UNSTABLE``.
         paced, sustained: figures of these modes; None: the run had another mode.
+        competing: largest share of the CPU time that other processes used in a repeat; None: not known.
+        tail: largest p90 over p50 of a repeat, see ``validity.tail``; None: too few samples.
         peak_memory: highest resident memory, bytes; None: not measured.
         reported: microseconds that a vendor's program reports instead of samples. JSON: "told".
         lost: why repeats are missing; None: no repeat is missing.
@@ -107,6 +109,8 @@ class Summary(ArtifactInfo, frozen=True, kw_only=True, rename={"reported": "told
     paced: Paced | None
     sustained: Sustained | None
     energy: Joules
+    competing: float | None
+    tail: float | None
     peak_memory: int | None
     reported: dict[str, float]
     lost: str | None
@@ -159,6 +163,8 @@ def _summarize(artifact: ArtifactResult, report: Report) -> Summary:
         paced=Paced(offered=offered, missed=missed, share=missed / offered) if offered else None,
         sustained=_sustained(repeats),
         energy=_energy(repeats),
+        competing=_largest([repeat.competing for repeat in repeats]),
+        tail=_largest([tail(repeat.end_to_end) for repeat in repeats]),
         peak_memory=artifact.memory.peak if artifact.memory else None,
         reported={name: median(r.reported[name] for r in repeats if name in r.reported) for name in names},
         lost=artifact.lost,
@@ -175,6 +181,11 @@ def _median(values: Sequence[float | None]) -> float | None:
     """Return the median over the repeats; None: there is no repeat, or a repeat does not have the value."""
     known = [value for value in values if value is not None]
     return median(known) if known and len(known) == len(values) else None
+
+
+def _largest(values: Sequence[float | None]) -> float | None:
+    """Return the largest known value; None: no value is known."""
+    return max((value for value in values if value is not None), default=None)
 
 
 def _spread(repeats: Sequence[Repeat]) -> float | None:

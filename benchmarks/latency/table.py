@@ -60,6 +60,8 @@ def device_facts(report: Report) -> list[tuple[str, str]]:
         ("system", facts.system),
         ("governor", ", ".join(facts.governors) or "not known"),
         ("power mode", facts.power_mode),
+        ("power source", facts.power_source),
+        ("load average", None if facts.load is None else f"{facts.load:.2f} before the first repeat"),
         ("temperature", ", ".join(temperatures) or "not known"),
     ]
     return [(name, value) for name, value in known if value is not None]
@@ -85,6 +87,8 @@ def settings_facts(settings: Settings, version: str) -> list[tuple[str, str]]:
 def remarks(summary: Summary) -> list[str]:
     """Return the remarks below the tables: warnings, figures of the mode, energy, and flags that are unknown."""
     lines = [*summary.warnings]
+    if summary.competing is not None:
+        lines.append(f"other processes used at most {summary.competing:.0%} of the CPU time in a repeat")
     if summary.reported:
         figures = ", ".join(f"{name} {milliseconds(value)} ms" for name, value in summary.reported.items())
         lines.append(f"reported by {summary.runtime}, not measured by edgeshift: {figures}")

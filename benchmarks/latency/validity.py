@@ -6,14 +6,23 @@ A flag that is None is reported, but does not make a measurement invalid: virtua
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
 from edgeshift.benchmarks.latency.mode import MODES
 from edgeshift.benchmarks.latency.result import ArtifactResult, Repeat, SensorReading, Settings
+from edgeshift.stream.percentiles import percentile
 
 #: A clock is stable if its values at the ends of the repeats differ by less than this, relative to the highest.
 CLOCK_TOLERANCE = 0.10
+#: A repeat is disturbed if other processes used more than this share of the CPU time while its steps were timed. On an
+#: idle machine of two cores they used at most 1%; one busy process per core used about half.
+MAX_COMPETING = 0.10
+#: The tail of a repeat is too long if its p90 is more than this times its p50. On an idle machine the ratio was 1.1.
+MAX_TAIL = 2.0
+#: The coarsest resolution of a clock that any browser has, microseconds.
+COARSEST_CLOCK = 1000.0
 #: End of a throttling reason that describes the past and not the present.
 PAST = "since it started"
 
@@ -26,6 +35,8 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
         warm: the latency had settled in every repeat when timing began.
         thermal_ok: the device was never above the maximum temperature and did not throttle.
         clocks_stable: the clocks at the ends of the repeats differ by less than ``CLOCK_TOLERANCE``.
+        undisturbed: in no repeat did other processes use more than ``MAX_COMPETING`` of the CPU time.
+        tail_ok: in every repeat, p90 is at most ``MAX_TAIL`` times p50; see ``tail``.
         checked: the artifact's self-check passed on the device.
         enough_repeats: there are at least as many repeats as the mode needs.
         valid: no flag is False.
@@ -37,6 +48,8 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
     warm: bool | None
     thermal_ok: bool | None
     clocks_stable: bool | None
+    undisturbed: bool | None
+    tail_ok: bool | None
     checked: bool | None
     enough_repeats: bool | None
     valid: bool
@@ -74,6 +87,8 @@ def check_validity(artifact: ArtifactResult, settings: Settings, governors: Sequ
         "warm": (bool(repeats) and not cold, f"the latency had not settled in {cold} of {len(repeats)} repeats"),
         "thermal_ok": _thermal(repeats, settings),
         "clocks_stable": _clocks(repeats, settings, governors),
+        "undisturbed": _undisturbed(repeats),
+        "tail_ok": _tail_ok(repeats, settings),
         "checked": _checked(repeats),
         "enough_repeats": (len(repeats) >= needed, enough),
     }
@@ -158,6 +173,47 @@ def _busy_clocks(repeat: Repeat, settings: Settings) -> dict[str, float]:
         return {"arm": known["arm"]}
     pinned = {name: known[name] for name in (f"cpu{core}" for core in settings.cores or ()) if name in known}
     return pinned or ({"the fastest core": max(known.values())} if known else {})
+
+
+def tail(samples: Sequence[float]) -> float | None:
+    """Return p90 over p50 of the latencies of a repeat's steps; None: too few steps, or a median of zero.
+
+    A browser's clock may be as coarse as ``COARSEST_CLOCK``, which is the duration of a step on a fast device. So the
+    resolution of the clock, which is the smallest difference between two values, is subtracted from p90 first.
+    """
+    p50, p90 = percentile(samples, "p50"), percentile(samples, "p90")
+    if not p50 or p90 is None:
+        return None
+    distinct = sorted(set(samples))
+    resolution = min((b - a for a, b in pairwise(distinct)), default=0.0)
+    resolution = min(resolution, COARSEST_CLOCK)
+    return max(1.0, (p90 - resolution) / p50)
+
+
+def _undisturbed(repeats: Sequence[Repeat]) -> Flag:
+    shares = [repeat.competing for repeat in repeats]
+    known = [share for share in shares if share is not None]
+    if known and max(known) > MAX_COMPETING:
+        return False, (
+            f"other processes used {max(known):.0%} of the CPU time in a repeat, and {MAX_COMPETING:.0%} is the limit: "
+            "stop them and measure again"
+        )
+    complete = bool(known) and len(known) == len(shares)
+    return (True if complete else None), "the device does not report how much of the CPU other processes used"
+
+
+def _tail_ok(repeats: Sequence[Repeat], settings: Settings) -> Flag:
+    if settings.mode == "sustained":
+        return None, "p90 is not compared with p50 in a sustained run, because heat may slow it down"
+    tails = [tail(repeat.end_to_end) for repeat in repeats]
+    known = [ratio for ratio in tails if ratio is not None]
+    if known and max(known) > MAX_TAIL:
+        return False, (
+            f"p90 is {max(known):.1f} times p50 in a repeat, and {MAX_TAIL:g} times is the limit: something else "
+            "interrupts the steps"
+        )
+    complete = bool(known) and len(known) == len(tails)
+    return (True if complete else None), "there are too few steps to compare p90 with p50"
 
 
 def _checked(repeats: Sequence[Repeat]) -> Flag:

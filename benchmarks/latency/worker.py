@@ -34,6 +34,7 @@ from edgeshift.benchmarks.devices.messages import STOP_WITH_STDIN, write_message
 from edgeshift.benchmarks.devices.probe import Probe, Probed
 from edgeshift.benchmarks.latency import power
 from edgeshift.benchmarks.latency.clocks import locked_clocks
+from edgeshift.benchmarks.latency.competing_load import competing_load
 from edgeshift.benchmarks.latency.loop import Steps, run_paced, run_steps, warm_up
 from edgeshift.benchmarks.latency.memory import measure_memory
 from edgeshift.benchmarks.latency.messages import ClipLogits, Job, MemoryMeasured, MinuteEnded, RepeatEnded, Started
@@ -120,7 +121,7 @@ def bench(path: str) -> None:
             runtime=model.runtime,
         )
         minutes: list[Minute] = []
-        with meter.measured():
+        with competing_load() as load, meter.measured():
             if settings.mode == "sustained":
                 write_message(Started(repeat=started))
                 timed = _run_sustained(stream, frames, settings, minutes, meter.tick)
@@ -142,6 +143,7 @@ def bench(path: str) -> None:
         missed=timed.late,
         minutes=tuple(minutes),
         after=after,
+        competing=load.share,
         energy=meter.energy,
         checked=self_check(model).ok if model.spec.check is not None else None,
     )

@@ -14,6 +14,11 @@ from edgeshift.errors import EdgeshiftError, unknown
 TOLERANCE = 0.01
 #: A difference counts only if the p value of McNemar's test is below this.
 SIGNIFICANCE = 0.05
+#: The note if both artifacts are one file. Its predictions do not vary from run to run, so a difference has a reason.
+SAME_FILE = (
+    "the same file was measured twice (equal SHA-256): a difference comes from the runtime, from edgeshift or from the "
+    "decoding of the clips"
+)
 #: Names that ``across`` accepts: the data set or its split may differ. Clips that are in both reports are compared.
 ACROSS = ("data", "split")
 
@@ -25,12 +30,14 @@ class Change(Comparison, frozen=True, kw_only=True):
         before_file: file name of the artifact in the first report; ``file`` is the one in the second report.
         before, after: accuracy of the first and of the second artifact on the clips that both answered.
         verdict: "worse", "better" or "no difference".
+        notes: remarks on the comparison.
     """
 
     before_file: str
     before: float
     after: float
     verdict: str
+    notes: tuple[str, ...] = ()
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +112,7 @@ def _compare(before: ArtifactResult, after: ArtifactResult, tolerance: float) ->
         before=round(correct / compared.clips, 6),
         after=round((correct + compared.won - compared.lost) / compared.clips, 6),
         verdict="no difference" if not differs else "worse" if compared.difference < 0 else "better",
+        notes=(SAME_FILE,) if before.sha256 == after.sha256 else (),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -11,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+from edgeshift._system.clock import date_text
+from edgeshift._system.files import read_file
+from edgeshift._system.text import printable
 from edgeshift.benchmarks.accuracy import report as accuracy
 from edgeshift.benchmarks.latency import result as latency
 from edgeshift.errors import EdgeshiftError, one_line
@@ -21,8 +23,6 @@ Document = latency.Report | accuracy.Report
 MAX_BYTES, MAX_TEXT = 1 << 28, 4096
 #: Deepest nesting of a document, and largest absolute value of a number in it.
 MAX_DEPTH, MAX_NUMBER = 32, 1e15
-#: Characters that control a terminal or change the direction of text, and surrogates, which cannot be encoded.
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class _Head(msgspec.Struct):
@@ -39,8 +39,8 @@ def read_document(path: Path) -> Document:
     Raises:
         EdgeshiftError: the file is too large, is not JSON, is not a report, has another version, or contradicts itself.
     """
-    data = _read(path)
-    no_report = EdgeshiftError(f"{path}: this is not a report of `edgeshift bench` or `edgeshift eval`")
+    data, shown = read_file(path, MAX_BYTES), printable(str(path))
+    no_report = EdgeshiftError(f"{shown}: this is not a report of `edgeshift bench` or `edgeshift eval`")
     try:
         head = msgspec.json.decode(data, type=_Head)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -53,7 +53,7 @@ def read_document(path: Path) -> Document:
         raise no_report
     if head.version != supported:
         raise EdgeshiftError(
-            f"{path}: the report has version {head.version}, but this edgeshift reads version {supported}: "
+            f"{shown}: the report has version {head.version}, but this edgeshift reads version {supported}: "
             + ("update edgeshift" if head.version > supported else remedy)
         )
     try:
@@ -62,8 +62,8 @@ def read_document(path: Path) -> Document:
             return _checked_latency(msgspec.convert(fields, latency.Report))
         return _checked_accuracy(msgspec.convert(fields, accuracy.Report))
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
-        reason = UNSAFE.sub("?", one_line(error))
-        raise EdgeshiftError(f"{path}: the report is damaged: {reason}; {remedy}") from error
+        reason = printable(one_line(error))
+        raise EdgeshiftError(f"{shown}: the report is damaged: {reason}; {remedy}") from error
 
 
 def report_names(files: Sequence[Path] | None, count: int) -> list[str]:
@@ -76,7 +76,7 @@ def report_names(files: Sequence[Path] | None, count: int) -> list[str]:
         return [f"report {number}" for number in range(1, count + 1)]
     names: list[str] = []
     for depth in range(1, 1 + max((len(file.parts) for file in files), default=0)):
-        names = [UNSAFE.sub("?", str(Path(*file.parts[-depth:]))) for file in files]
+        names = [printable(str(Path(*file.parts[-depth:]))) for file in files]
         if len(set(names)) == count:
             return names
     return [f"{name} ({number})" for number, name in enumerate(names, 1)]
@@ -89,23 +89,12 @@ def report_title(report: Document, name: str) -> str:
     return f"{name}: accuracy on {report.data}" + (f", split {report.split}" if report.split else "")
 
 
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise EdgeshiftError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(data) > MAX_BYTES:
-        raise EdgeshiftError(f"{path}: the file is larger than {MAX_BYTES:,} bytes, the limit for a report")
-    return data
-
-
 def _sanitized(value: Any, depth: int = 0) -> Any:
     """Return a JSON value with safe text only; refuse long texts, deep nesting and numbers that could overflow."""
     if isinstance(value, str):
         if len(value) > MAX_TEXT:
             raise ValueError(f"a text has {len(value):,} characters; the limit is {MAX_TEXT:,}")
-        return UNSAFE.sub("?", value)
+        return printable(value)
     if isinstance(value, (int, float)) and not abs(value) <= MAX_NUMBER:
         raise ValueError(f"a number is out of bounds; the limit is {MAX_NUMBER:g}")
     if depth > MAX_DEPTH:
@@ -120,6 +109,7 @@ def _sanitized(value: Any, depth: int = 0) -> Any:
 def _checked_latency(report: latency.Report) -> latency.Report:
     if not report.subjects:
         raise ValueError("it has no artifacts")
+    date_text(report.date)  # OverflowError for a time that UTC cannot express
     settings = report.settings
     _require_not_negative((settings.width, settings.height, settings.seconds, settings.steps, settings.fps or 0))
     for subject in report.subjects:
@@ -135,6 +125,8 @@ def _check_repeat(file: str, repeat: latency.Repeat) -> None:
     if len({len(samples) for samples in phases if samples}) > 1:
         raise ValueError(f"{file}: the phases of a repeat have different numbers of steps")
     minutes = [value or 0 for minute in repeat.minutes for value in (minute.p50, minute.p90, minute.steps)]
+    if not 0 <= (repeat.competing or 0) <= 1:
+        raise ValueError(f"{file}: the competing load of a repeat is not between 0 and 1")
     times = (repeat.load, repeat.first, repeat.seconds, *repeat.reported.values())
     _require_not_negative((*times, *minutes, repeat.offered or 0, repeat.missed or 0, *chain(*phases)))
     if repeat.steps is not None and repeat.steps < len(repeat.end_to_end):
@@ -146,6 +138,7 @@ def _check_repeat(file: str, repeat: latency.Repeat) -> None:
 def _checked_accuracy(report: accuracy.Report) -> accuracy.Report:
     if not report.subjects:
         raise ValueError("it has no artifacts")
+    date_text(report.date)
     for subject in report.subjects:
         labels = len(subject.rows)
         if len({clip.file for clip in subject.clips}) != len(subject.clips):

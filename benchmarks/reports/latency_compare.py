@@ -20,6 +20,9 @@ from edgeshift.stream.percentiles import PERCENTILES
 TOLERANCE = 0.05
 #: Fewest repeats that show how much processes differ.
 MIN_REPEATS = 3
+#: The verdict if one file was measured twice under the same conditions. A difference then shows how much two runs
+#: differ, and says nothing about the file.
+SAME_FILE = "same file"
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +34,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
         before, after: median latency of a step end to end, microseconds.
         end_to_end: ratio of the medians end to end; the verdict follows from it.
         infer: ratio of the medians of inference alone; None: the runtime does not time it.
-        verdict: "slower", "faster" or "no difference".
+        verdict: "slower", "faster", "no difference", or ``SAME_FILE``.
         wide: the interval exceeds the tolerance, so "no difference" means "none found", not "none exists".
         notes: conditions that differ although they may, and limits of the comparison.
     """
@@ -128,7 +131,17 @@ def _compare(first: Measurement, second: Measurement, tolerance: float) -> Pair:
     infer = _samples(before, "infer"), _samples(after, "infer")
     end_to_end = ratio(*samples)
     verdict, wide = decide(end_to_end, tolerance)
-    notes = [f"the runs differ in {difference}" for difference in differences(first, second, REPORTED)]
+    different = differences(first, second, REPORTED)
+    notes = [f"the runs differ in {difference}" for difference in different]
+    if before.sha256 == after.sha256:
+        twice = "the same file was measured twice (equal SHA-256)"
+        if before.repeats == after.repeats:
+            twice = "both reports contain the same measurement"
+        if different or differences(first, second):
+            notes.insert(0, f"{twice}: the runs differ, not the artifact")
+        else:
+            verdict = SAME_FILE
+            notes.insert(0, f"{twice} under the same conditions: the ratio shows how much two runs differ")
     if min(len(before.repeats), len(after.repeats)) < MIN_REPEATS:
         notes.append(f"fewer than {MIN_REPEATS} repeats: the interval does not show how much processes differ")
     return Pair(

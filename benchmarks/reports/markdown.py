@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from edgeshift._system.clock import date_text
 from edgeshift.benchmarks.accuracy import table as accuracy_table
 from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
 from edgeshift.benchmarks.latency import table as latency_table
 from edgeshift.benchmarks.latency.result import Report as LatencyReport
 from edgeshift.benchmarks.latency.summary import summarize
+from edgeshift.benchmarks.reports.changes import COMPARISON_COLUMNS, Group, changes, comparison_rows
 from edgeshift.benchmarks.reports.documents import Document, report_names, report_title
 
 #: Characters with a meaning in Markdown or HTML.
@@ -19,10 +21,13 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$@]|^[#+-]|:(?=//))")
 
 def make_markdown(reports: Sequence[Document], files: Sequence[Path] | None = None) -> str:
     """Return the reports as Markdown, one section each; ``files`` are the paths that they were read from, if any."""
-    return "\n".join(
+    named = list(zip(report_names(files, len(reports)), reports, strict=True))
+    sections = [_group(group) for group in changes(named)]
+    sections += [
         _latency(report, name) if isinstance(report, LatencyReport) else _accuracy(report, name)
-        for report, name in zip(reports, report_names(files, len(reports)), strict=True)
-    )
+        for name, report in named
+    ]
+    return "\n".join(sections)
 
 
 def escape(text: str) -> str:
@@ -38,7 +43,11 @@ def numeric_columns(columns: Sequence[str], rows: Sequence[Sequence[object]]) ->
 
 def _latency(report: LatencyReport, name: str) -> str:
     summaries = summarize(report)
-    facts = (*latency_table.device_facts(report), *latency_table.settings_facts(report.settings, report.edgeshift))
+    facts = (
+        ("date", date_text(report.date)),
+        *latency_table.device_facts(report),
+        *latency_table.settings_facts(report.settings, report.edgeshift),
+    )
     parts = [
         f"## {escape(report_title(report, name))}",
         _list(f"{fact}: {value}" for fact, value in facts),
@@ -54,9 +63,10 @@ def _latency(report: LatencyReport, name: str) -> str:
 
 
 def _accuracy(report: AccuracyReport, name: str) -> str:
+    facts = (("date", date_text(report.date)), *accuracy_table.data_facts(report))
     parts = [
         f"## {escape(report_title(report, name))}",
-        _list(f"{fact}: {value}" for fact, value in accuracy_table.data_facts(report)),
+        _list(f"{fact}: {value}" for fact, value in facts),
         _table(accuracy_table.COLUMNS, accuracy_table.artifact_rows(report)),
         _list(f"{artifact.file}: {line}" for artifact in report.subjects for line in accuracy_table.remarks(artifact)),
     ]
@@ -65,6 +75,17 @@ def _accuracy(report: AccuracyReport, name: str) -> str:
             f"### Compared with {escape(report.subjects[0].file)}",
             _table(accuracy_table.COMPARISON_COLUMNS, accuracy_table.comparison_rows(report)),
         ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _group(group: Group) -> str:
+    """Return the reports of one device, or of the same clips, side by side, and compared with the first one."""
+    columns, rows = group.table
+    parts = [f"## Before and after: {escape(group.title)}", _table([escape(column) for column in columns], rows)]
+    if compared := comparison_rows(group):
+        parts.append(_table(COMPARISON_COLUMNS[group.kind], compared))
+    if group.notes:
+        parts.append(_list(group.notes))
     return "\n\n".join(parts) + "\n"
 
 

@@ -14,13 +14,14 @@ from edgeshift.benchmarks.latency.result import Report as LatencyReport
 from edgeshift.benchmarks.latency.summary import summarize
 from edgeshift.benchmarks.latency.validity import FLAGS
 from edgeshift.benchmarks.reports.accuracy_plots import accuracy_drawings
-from edgeshift.benchmarks.reports.changes import changes
+from edgeshift.benchmarks.reports.changes import COMPARISON_COLUMNS, COMPARISON_TITLES, changes, comparison_rows
 from edgeshift.benchmarks.reports.confusion import frequent_errors
 from edgeshift.benchmarks.reports.documents import Document, report_names, report_title
 from edgeshift.benchmarks.reports.figure import COLOURS
 from edgeshift.benchmarks.reports.latency_plots import latency_drawings
 from edgeshift.benchmarks.reports.markdown import numeric_columns
 from edgeshift.benchmarks.reports.overview import Summarized, overview
+from edgeshift.benchmarks.reports.state import report_state
 from edgeshift.errors import missing
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def make_page(reports: Sequence[Document], files: Sequence[Path] | None = None) 
     sections: list[dict[str, Any]] = []
     for number, (name, report) in enumerate(named, 1):
         section: dict[str, Any] = {"name": f"report-{number}", "title": report_title(report, name), "report": report}
+        section["state"] = report_state(report, name)
         if isinstance(report, LatencyReport):
             section |= {"summaries": summarize(report), "plots": latency_drawings(report, section["name"])}
             latency.append((name, report, section["summaries"]))
@@ -84,4 +86,6 @@ def _environment() -> Environment:
         "bytes": latency_table.bytes_text,
     }
     environment.globals |= {"latency": latency_table, "accuracy": accuracy_table, "FLAGS": FLAGS}
+    environment.globals |= {"comparison_rows": comparison_rows}
+    environment.globals |= {"COMPARISON_TITLES": COMPARISON_TITLES, "COMPARISON_COLUMNS": COMPARISON_COLUMNS}
     return environment

@@ -7,7 +7,10 @@ from typing import Any
 
 import msgspec
 
-from edgeshift._system.files import atomic_write
+from edgeshift._system.files import atomic_write, read_file
+
+#: Size of the largest file that is read, bytes.
+MAX_BYTES = 1 << 20
 
 
 def claim(path: Path, arguments: Any) -> list[str]:
@@ -22,7 +25,8 @@ def claim(path: Path, arguments: Any) -> list[str]:
 
     Raises:
         ValueError: the file is damaged.
-        OSError: the file cannot be read or written.
+        EdgeshiftError: the file cannot be read.
+        OSError: the file cannot be written.
     """
     data = msgspec.json.encode(arguments)
     if not path.exists():
@@ -30,7 +34,7 @@ def claim(path: Path, arguments: Any) -> list[str]:
             part.write_bytes(msgspec.json.format(data, indent=1))
         return []
     try:
-        before, now = msgspec.json.decode(path.read_bytes()), msgspec.json.decode(data)
+        before, now = msgspec.json.decode(read_file(path, MAX_BYTES)), msgspec.json.decode(data)
         # Values are compared as JSON, because the order of the keys of an object may matter.
         return [name for name in now if msgspec.json.encode(before[name]) != msgspec.json.encode(now[name])]
     except (msgspec.MsgspecError, LookupError, TypeError, RecursionError) as error:

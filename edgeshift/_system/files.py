@@ -1,18 +1,69 @@
-"""Write files and folders atomically: a path always holds the complete old content or the complete new content."""
+"""Read files of users without a hang, and write files and folders atomically.
+
+A path that is written atomically always holds the complete old content or the complete new content.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from edgeshift._system.text import printable
 from edgeshift.errors import EdgeshiftError
 
 #: Number of hexadecimal digits of a hash.
 HASH_LENGTH = 64
+
+
+def read_file(path: Path, limit: int, error: type[EdgeshiftError] = EdgeshiftError) -> bytes:
+    """Return the content of a regular file. Every file that a user names is read with this function.
+
+    A named pipe would block for ever, and a device such as /dev/zero would fill the memory, so both are refused.
+
+    Args:
+        path: path of the file.
+        limit: size of the largest file that is read, bytes.
+        error: class of the error that is raised.
+
+    Raises:
+        EdgeshiftError: there is no such file, it is not a regular file, is too large, or cannot be read. It is an
+            instance of ``error``, and its cause is the ``OSError``, if there was one.
+    """
+    shown = printable(str(path))
+    try:
+        with open_file(path) as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError as missing:
+        raise error(f"{shown}: there is no such file") from missing
+    except (OSError, ValueError) as problem:  # ValueError: a path with a null character
+        reason = getattr(problem, "strerror", None) or problem
+        raise error(f"{shown}: cannot be read: {reason}") from problem
+    if len(data) > limit:
+        raise error(f"{shown}: the file is larger than {limit:,} bytes, the limit for files of this kind")
+    return data
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file to read bytes from it.
+
+    Raises:
+        OSError: the file cannot be opened, or is a folder, a named pipe or a device.
+    """
+    # Opening a named pipe would otherwise block until a process writes to it.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    kind = os.fstat(handle).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(handle)
+        what = "it is a folder" if stat.S_ISDIR(kind) else "it is a pipe or a device, not a regular file"
+        raise OSError(errno.EINVAL, what, str(path))
+    return open(handle, "rb")  # noqa: PTH123
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from edgeshift._system.files import atomic_write
+from edgeshift._system.files import atomic_write, read_file
+from edgeshift._system.text import printable
 from edgeshift.errors import EdgeshiftError
 
 #: Largest file that is read, bytes.
@@ -38,31 +39,32 @@ class JsonLines(Generic[Entry]):
             with atomic_write(path) as temporary:
                 temporary.write_bytes(b"".join(map(_line, self.entries)))
         except OSError as error:
-            raise EdgeshiftError(f"{path}: cannot be written: {error.strerror or error}") from error
+            raise _unwritable(path, error) from error
 
     def add(self, entry: Entry) -> None:
-        """Append an entry to the file."""
-        with self.path.open("ab") as file:
-            file.write(_line(entry))
+        """Append an entry to the file.
+
+        Raises:
+            EdgeshiftError: the entry cannot be written. The earlier entries are kept.
+        """
+        try:
+            with self.path.open("ab") as file:
+                file.write(_line(entry))
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
 
     def _read(self, entry_type: type[Entry]) -> list[Entry]:
         try:
-            if not self.path.exists():
+            *lines, _incomplete = read_file(self.path, MAX_BYTES).split(b"\n")
+        except EdgeshiftError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
                 return []
-            if not self.path.is_file():  # reading a named pipe would wait for ever
-                raise EdgeshiftError(f"{self.path} is not a file: give another --out")
-            if self.path.stat().st_size > MAX_BYTES:
-                raise EdgeshiftError(
-                    f"{self.path} has more than {MAX_BYTES:,} bytes, the limit: run again without --resume"
-                )
-            *lines, _incomplete = self.path.read_bytes().split(b"\n")
-        except OSError as error:
-            raise EdgeshiftError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+            raise EdgeshiftError(f"{error}; run again without --resume") from error
         try:
             return [msgspec.json.decode(line, type=entry_type) for line in lines]
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise EdgeshiftError(
-                f"{self.path} is damaged or not a journal of this command: run again without --resume"
+                f"{printable(str(self.path))} is damaged or not a journal of this command: run again without --resume"
             ) from error
 
 
@@ -74,8 +76,13 @@ def require_resume(journal: Path, out: Path, *, resume: bool) -> None:
     """
     if not resume and not out.exists() and journal.is_file() and journal.stat().st_size:
         raise EdgeshiftError(
-            f"{journal} holds the results of an interrupted run: add --resume to continue it, or remove the file"
+            f"{printable(str(journal))} holds the results of an interrupted run: add --resume to continue it, or "
+            "remove the file"
         )
+
+
+def _unwritable(path: Path, error: OSError) -> EdgeshiftError:
+    return EdgeshiftError(f"{printable(str(path))}: cannot be written: {error.strerror or error}")
 
 
 def _line(entry: object) -> bytes:

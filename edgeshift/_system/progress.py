@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from time import monotonic, perf_counter
 from typing import TextIO
 
+from edgeshift._system.text import printable
+
 #: Seconds between two progress lines, and before the first one, if stderr is not a terminal.
 LINE_INTERVAL = 10.0
 
@@ -79,7 +81,7 @@ class ProgressBars(Stages):
     @contextmanager
     def _shown(self, name: str, total: int | None) -> Iterator[Callable[[], None]]:
         show = self._bar if self._terminal else self._lines
-        with open(os.dup(self._stderr), "w") as stderr, show(self._prefix + name, total, stderr) as advance:  # noqa: PTH123
+        with open(os.dup(self._stderr), "w") as stderr, show(printable(self._prefix + name), total, stderr) as advance:  # noqa: PTH123
             yield advance
 
     @contextmanager
@@ -88,7 +90,7 @@ class ProgressBars(Stages):
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         progress = Progress(
-            *(SpinnerColumn(), TextColumn("{task.description:<10}"), BarColumn(), TimeElapsedColumn()),
+            *(SpinnerColumn(), TextColumn("{task.description:<10}", markup=False), BarColumn(), TimeElapsedColumn()),
             console=Console(file=stderr, force_terminal=True),
             auto_refresh=self._live,
             transient=not self._live,

@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from edgeshift import __version__
+from edgeshift._system.text import printable
 from edgeshift.cli.help import Command, HelpPage
 from edgeshift.errors import ArtifactWarning, EdgeshiftError, VideoWarning, one_line, unknown
 
@@ -188,7 +189,7 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 def _report(message: str, status: int = 2) -> int:
     with suppress(OSError):  # standard error is closed
-        print(f"edgeshift: {message}", file=sys.stderr, flush=True)
+        print(f"edgeshift: {printable(message)}", file=sys.stderr, flush=True)
     return status
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from edgeshift._system.output_file import ROOM, reserve
+from edgeshift._system.text import printable
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.options import (
     Artifacts,
@@ -19,7 +21,7 @@ from edgeshift.cli.options import (
     Threads,
     option,
 )
-from edgeshift.cli.output import print_json, print_next, require_report_file, write_report
+from edgeshift.cli.output import print_json, print_line, print_next, require_report_file, write_report
 from edgeshift.cli.phone_visit import measure_in_browser, printer
 from edgeshift.cli.report_text import show_latency
 from edgeshift.cli.settings import mode_settings, parse_cores, parse_frame_size, parse_runtime_options, require_mode
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 #: The device that `edgeshift phone` serves.
 BROWSER = "browser"
 DRAWN = "drawn"
+#: For the size of a report: steps per second of a fast device, and bytes of a step in the report.
+STEPS_PER_SECOND, BYTES_PER_STEP = 1000, 25
 #: Exit status of --strict if a measurement is not valid.
 NOT_VALID = 3
 
@@ -101,26 +105,28 @@ def run(
         minutes=minutes,
         threads=threads,
         cores=None if cores is None else parse_cores(cores),
-        frames=source if source == DRAWN else Path(source).name,
+        frames=source if source == DRAWN else printable(Path(source).name),
         width=width,
         height=height,
         max_temperature=ceiling,
         locked=lock_clocks,
         options=parse_runtime_options(options or []),
     )
-    if name.partition(":")[0] == BROWSER:
-        unusable = {"program": program, "runtime": runtime, "resume": resume, "source": source != DRAWN, "cores": cores}
-        unusable |= {"frame-size fitted": not width, "lock-clocks": lock_clocks, "option": bool(options)}
-        if unused := next((option_name for option_name, value in unusable.items() if value), None):
-            raise EdgeshiftError(f"--device browser does not support --{unused}: leave it out")
-        report = _measure_in_browser(files, name, settings, as_json=as_json)
-    else:
-        from edgeshift.cli.bench_device import measure_on_device
+    with reserve(out, _room(settings, len(files))):
+        if name.partition(":")[0] == BROWSER:
+            unusable = {"program": program, "runtime": runtime, "resume": resume, "source": source != DRAWN}
+            unusable |= {"cores": cores, "frame-size fitted": not width, "lock-clocks": lock_clocks}
+            unusable |= {"option": bool(options)}
+            if unused := next((option_name for option_name, value in unusable.items() if value), None):
+                raise EdgeshiftError(f"--device browser does not support --{unused}: leave it out")
+            report = _measure_in_browser(files, name, settings, as_json=as_json)
+        else:
+            from edgeshift.cli.bench_device import measure_on_device
 
-        plan = {"source": source, "runtime": runtime, "program": program, "memory": not no_memory}
-        report = measure_on_device(name, files, settings, out, plan, resume=resume)
-    if out is not None:
-        write_report(out, report)
+            plan = {"source": source, "runtime": runtime, "program": program, "memory": not no_memory}
+            report = measure_on_device(name, files, settings, out, plan, resume=resume)
+        if out is not None:
+            write_report(out, report)
     status = _print(report, out, as_json=as_json)
     lost = next((subject.lost for subject in report.subjects if subject.lost), None)
     if lost is not None:
@@ -128,6 +134,15 @@ def run(
         hint = f"continue with --out {out} --resume" if out is not None else "with --out, they would be kept"
         raise DeviceError(f"{lost}; {kept} of {settings.repeats * len(files)} repeats were measured: {hint}")
     return status if strict else 0
+
+
+def _room(settings: Settings, artifacts: int) -> int:
+    """Return the bytes that the report and its journal may need on the disk."""
+    from edgeshift.benchmarks.latency.loop import MAX_SAMPLES
+
+    seconds = 60.0 * (settings.minutes or 1) if settings.mode == "sustained" else settings.seconds
+    steps = min(max(settings.steps, seconds * STEPS_PER_SECOND), MAX_SAMPLES)
+    return int(ROOM + 2 * BYTES_PER_STEP * steps * settings.repeats * artifacts)
 
 
 def _measure_in_browser(files: list[Path], name: str, settings: Settings, *, as_json: bool) -> Report:
@@ -150,6 +165,6 @@ def _print(report: Report, out: Path | None, *, as_json: bool) -> int:
     else:
         show_latency(report)
         if out is not None:
-            print(f"written: {out}")
+            print_line(f"written: {out}")
         print_next("edgeshift", *(("report", out, "--out", out.with_suffix(".html")) if out else ("doctor",)))
     return 0 if all(summary.validity.valid and not summary.unstable for summary in summaries) else NOT_VALID

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeshift._system.text import printable
 from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 from edgeshift.errors import CheckFailedError, EdgeshiftError
@@ -35,7 +36,8 @@ def run(
     latency is given, its first artifact is A, and each of its other artifacts is compared with it as B.
 
     Latency: B is slower if the ratio of the medians, B over A, exceeds 1 + tolerance and its 95% interval lies above 1.
-    Runs that differ in device, model or settings are refused with a list of the differences.
+    Runs that differ in device, model or settings are refused with a list of the differences. If both reports measured
+    the same file (equal SHA-256) under the same conditions, there is no verdict, because only the runs can differ.
 
     Accuracy: B is worse if its accuracy is lower by more than the tolerance, and McNemar's test on the clips of both
     reports gives p < 0.05.
@@ -62,7 +64,8 @@ def run(
     from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
     from edgeshift.benchmarks.latency.result import Report as LatencyReport
     from edgeshift.benchmarks.reports import accuracy_compare, latency_compare
-    from edgeshift.benchmarks.reports.documents import read_document
+    from edgeshift.benchmarks.reports.documents import read_document, report_names
+    from edgeshift.benchmarks.reports.state import report_state, side_by_side
 
     share = None if tolerance is None else _share(tolerance)
     names = [name.strip() for name in across.split(",") if name.strip()]
@@ -92,9 +95,17 @@ def run(
     else:
         latency = first if isinstance(before, LatencyReport) else second
         raise EdgeshiftError(f"{first} and {second}: only {latency} is a report of latency; give two of the same kind")
+    documents = [document for document in (before, after) if document is not None]
+    files = [file for file in (first, second) if file is not None]
+    states = [
+        report_state(report, name) for name, report in zip(report_names(files, len(files)), documents, strict=True)
+    ]
     if as_json:
-        print_json({**msgspec.to_builtins(comparison), "regressed": comparison.regressed, "invalid": problems})
+        document = {**msgspec.to_builtins(comparison), "regressed": comparison.regressed, "invalid": problems}
+        print_json({**document, "reports": states})
     else:
+        heads = [f"{side}: {state.report}" for side, state in zip("AB", states, strict=False)]
+        print_table("Reports", *side_by_side(states, heads))
         _print(comparison, problems)
         print_next("edgeshift", "report", *filter(None, (first, second)), "--out", "report.html")
     if comparison.regressed:
@@ -116,7 +127,7 @@ def _invalid(before: LatencyReport, after: LatencyReport | None, first: Path, se
 
 def _refuse(problems: list[str], reason: str) -> int:
     for line in (*problems, f"not compared: {reason}, or add --allow-invalid"):
-        print(f"edgeshift: {line}", file=sys.stderr)
+        print(f"edgeshift: {printable(line)}", file=sys.stderr)
     return NOT_VALID
 
 
@@ -148,6 +159,7 @@ def _print(comparison: Comparison | Changes, problems: list[str]) -> None:
             )
             for change in comparison.pairs
         ]
+        notes += [(change.file, note) for change in comparison.pairs for note in change.notes]
         points_allowed = 100 * comparison.tolerance
         title = f"B compared with A, tolerance {points_allowed:g} percentage point{'s' * (points_allowed != 1)}"
     files = [_file_names(pair.before_file, pair.file) for pair in comparison.pairs]

@@ -9,6 +9,7 @@ from unicodedata import normalize
 
 import typer
 
+from edgeshift._system.files import read_file
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import ALL, VALUES
 from edgeshift.cli.convert_text import show_all, show_one
@@ -170,17 +171,17 @@ def _load(
     return load_for_streaming(weights, model=model, size=size, bidirectional=bidirectional, **facts)
 
 
+#: Size of the largest file of labels, bytes.
+MAX_LABELS_BYTES = 1 << 20
+
+
 def _read_labels(path: Path | None) -> tuple[str, ...] | None:
     if path is None:
         return None
     try:
-        if path.stat().st_size > 1 << 20:
-            raise EdgeshiftError(f"{path}: too large for a list of labels")
-        lines = normalize("NFC", path.read_text(encoding="utf-8-sig")).split("\n")
+        lines = normalize("NFC", read_file(path, MAX_LABELS_BYTES).decode("utf-8-sig")).split("\n")
     except UnicodeDecodeError as error:
         raise EdgeshiftError(f"{path}: cannot read labels: it is not UTF-8 text; save it as UTF-8") from error
-    except OSError as error:
-        raise EdgeshiftError(f"{path}: cannot read labels: {error}; write one label per line as text") from error
     return tuple(line.strip() for line in lines if line.strip())
 
 

@@ -9,6 +9,7 @@ from unicodedata import normalize
 
 import typer
 
+from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.facts import UNTRAINED, Facts
@@ -16,6 +17,7 @@ from edgeshift.cli.options import AsJson, ClipFps, ReportFile, Resume, calibrati
 from edgeshift.cli.output import (
     print_facts,
     print_json,
+    print_line,
     print_next,
     print_note,
     print_table,
@@ -101,10 +103,10 @@ def run(
     if clips.note is not None:
         print_note(clips.note)
     bars, device = ProgressBars(), find_device(name) if name != "local" else None
-    if out is not None:
-        require_resume(Journal.beside(out), out, resume=resume)
     # Several runs may share this machine, but a device has too little memory for two.
-    with device_lock(device) if device is not None else nullcontext():
+    with reserve(out), reserve(picture), device_lock(device) if device is not None else nullcontext():
+        if out is not None:
+            require_resume(Journal.beside(out), out, resume=resume)
         with bars.stage("load"):
             candidates = [open_candidate(file) if device is None else open_on_device(device, file) for file in files]
         labels = None if subset is None else tuple(normalize("NFC", label.strip()) for label in subset.split(","))
@@ -113,11 +115,11 @@ def run(
             _check_labels(candidate, clips, names, labels)
         journal = Journal(Journal.beside(out), resume=resume) if out is not None else None
         measured = [_measure(candidate, clips, jobs, device, journal, bars) for candidate in candidates]
-    report = make_report(measured, clips, split, labels)
-    if out is not None:
-        write_report(out, report, indent=1)
-    if picture is not None:
-        _draw(picture, report)
+        report = make_report(measured, clips, split, labels)
+        if out is not None:
+            write_report(out, report, indent=1)
+        if picture is not None:
+            _draw(picture, report)
     if as_json:
         print_json(report)
         return
@@ -125,7 +127,7 @@ def run(
         _print(result, report, candidate.model.spec.labels)
     show_changes(report)
     for path in filter(None, (out, picture)):
-        print(f"written: {path}")
+        print_line(f"written: {path}")
     checkpoint = files[0].suffix.lower() == ".safetensors"
     convert = ("convert", "--target", "tflite", "--weights", files[0], *calibration_options(data, fps))
     print_next("edgeshift", *(convert if checkpoint else ("demo", files[0], "--headless")))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import EdgeshiftError
 
 #: Width of tables that are not printed on a terminal, in columns. Programs may read them, so lines should not wrap.
@@ -34,8 +35,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         if rows and all(_is_number(row[index]) for row in rows):
             column.justify = "right"
     for row in rows:
-        table.add_row(*(Text(str(value)) for value in row))
-    _print(*([Text(title, style="bold")] if title else []), table)
+        table.add_row(*(Text(printable(str(value))) for value in row))
+    _print(*([Text(printable(title), style="bold")] if title else []), table)
 
 
 def print_facts(title: str, facts: Iterable[tuple[str, object]]) -> None:
@@ -45,25 +46,32 @@ def print_facts(title: str, facts: Iterable[tuple[str, object]]) -> None:
 
     table = Table.grid(padding=(0, 2))
     for name, value in facts:
-        table.add_row(Text(name, style="dim"), Text(str(value)))
+        table.add_row(Text(printable(name), style="dim"), Text(printable(str(value))))
     if table.row_count:
-        _print(Text(title, style="bold"), table)
+        _print(Text(printable(title), style="bold"), table)
 
 
 def print_next(*command: object) -> None:
     """Print the last line of the output: a useful next command, quoted for the shell."""
-    print("next:", shlex.join(map(str, command)))
+    print("next:", " ".join(map(_quote, command)))
+
+
+def print_line(text: object) -> None:
+    """Print one line on standard output, without characters that control the terminal."""
+    print(printable(str(text)))
 
 
 def print_note(text: object) -> None:
     """Print a note on standard error."""
-    print(f"edgeshift: note: {text}", file=sys.stderr)
+    print(f"edgeshift: note: {printable(str(text))}", file=sys.stderr)
 
 
 def require_file_name(path: Path | None, *suffixes: str) -> None:
     """Raise EdgeshiftError if an output file has none of these suffixes, or is a folder. None: there is no file."""
     if path is not None and (path.suffix.lower() not in suffixes or path.is_dir()):
-        raise EdgeshiftError(f"{path}: give a file named {' or '.join(f'*{suffix}' for suffix in suffixes)}")
+        raise EdgeshiftError(
+            f"{printable(str(path))}: give a file named {' or '.join(f'*{suffix}' for suffix in suffixes)}"
+        )
 
 
 def require_report_file(out: Path | None, *, resume: bool) -> None:
@@ -102,6 +110,20 @@ def _print(*items: Any) -> None:
         console.print(*items, sep="\n")
     for line in captured.get().removesuffix("\n").split("\n"):
         print(line if terminal else line.rstrip())
+
+
+def _quote(word: object) -> str:
+    """Quote a word for the shell. Bytes that cannot be printed become escapes, as bash and zsh read them."""
+    text = os.fspath(word) if isinstance(word, os.PathLike) else str(word)
+    if is_printable(text):
+        return shlex.quote(text)
+    escaped = "".join(
+        character
+        if is_printable(character) and character not in "'\\"
+        else "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
+        for character in text
+    )
+    return f"$'{escaped}'"
 
 
 def _is_number(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from edgeshift._system.output_file import reserve
 from edgeshift.cli.options import Artifact, AsJson, Fps, Minutes, Mode, Repeats, ReportFile, Threads, option
 from edgeshift.cli.output import print_json, print_next, require_file_name, write_report
 from edgeshift.cli.phone_visit import Visit, printer
@@ -68,16 +69,17 @@ def run(
         printer(as_json=as_json),
     )
     reports = []
-    for report in visit.reports(ServerOptions(localhost=localhost, host=host, port=port, idle=idle)):
-        reports.append(report)
-        if out is not None:
-            # The phone's user may measure more than once.
-            path = out if len(reports) == 1 else out.with_name(f"{out.stem}_{len(reports)}{out.suffix}")
-            write_report(path, report)
-            visit.write(f"written: {path}")
-        if not as_json:
-            show_summaries(f"mode {report.settings.mode}", summarize(report))
-            print(f"  temperatures, clocks, energy, memory: {HIDDEN}")
+    with reserve(out):
+        for report in visit.reports(ServerOptions(localhost=localhost, host=host, port=port, idle=idle)):
+            reports.append(report)
+            if out is not None:
+                # The phone's user may measure more than once.
+                path = out if len(reports) == 1 else out.with_name(f"{out.stem}_{len(reports)}{out.suffix}")
+                write_report(path, report)
+                visit.write(f"written: {path}")
+            if not as_json:
+                show_summaries(f"mode {report.settings.mode}", summarize(report))
+                print(f"  temperatures, clocks, energy, memory: {HIDDEN}")
     if as_json:
         print_json(visit.document(reports))
     visit.require_success()

@@ -40,7 +40,9 @@ def browser_report(
     import msgspec
 
     import edgeshift
+    from edgeshift._system.clock import now
     from edgeshift._system.files import sha256
+    from edgeshift._system.text import printable
     from edgeshift.benchmarks.latency.result import ArtifactResult, Report
 
     first, spec = repeats[0], artifact.spec
@@ -51,9 +53,10 @@ def browser_report(
         facts=browser_facts(page, first.accelerator),
         settings=msgspec.structs.replace(settings, threads=first.threads, options=options),
         edgeshift=edgeshift.__version__,
+        date=now(),
         subjects=(
             ArtifactResult(
-                file=artifact.path.name,
+                file=printable(artifact.path.name),
                 sha256=sha256(artifact.data),
                 bytes=len(artifact.data),
                 target=spec.target,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.options import AsJson, option
-from edgeshift.cli.output import print_json, print_next, require_file_name
-from edgeshift.cli.report_text import show_accuracy, show_latency
+from edgeshift.cli.output import print_json, print_line, print_next, require_file_name
+from edgeshift.cli.report_text import show_accuracy, show_group, show_latency
 
 if TYPE_CHECKING:
+    from edgeshift.benchmarks.reports.changes import Group
     from edgeshift.benchmarks.reports.documents import Document
 
 
@@ -22,6 +25,9 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Show reports of latency and accuracy as tables, or write them as one page with plots.
+
+    Reports of one device, or of the same clips, are also shown side by side: their dates, the state of the device, and
+    each report compared with the first one, with ratios and verdicts.
 
     The page is a single file that loads nothing from elsewhere and runs no scripts. It shows latency and accuracy of an
     artifact together if both reports have the same hash of its file.
@@ -36,28 +42,34 @@ def run(
       edgeshift report pi.json --out latency.md
     """
     from edgeshift.benchmarks.latency.result import Report as LatencyReport
-    from edgeshift.benchmarks.reports.documents import read_document
+    from edgeshift.benchmarks.reports.changes import changes
+    from edgeshift.benchmarks.reports.documents import read_document, report_names
 
     require_file_name(out, ".html", ".md")
     bars, documents = ProgressBars(), []
-    with bars.stage("read", len(files)) as advance:
-        for file in files:
-            documents.append(read_document(file))
-            advance()
-    if out is not None:
-        with bars.stage("draw"):
-            _write(out, documents, files)
+    with reserve(out):
+        with bars.stage("read", len(files)) as advance:
+            for file in files:
+                documents.append(read_document(file))
+                advance()
+        if out is not None:
+            with bars.stage("draw"):
+                _write(out, documents, files)
+    named = list(zip(report_names(files, len(files)), documents, strict=True))
     if as_json:
-        print_json([_figures(document) for document in documents])
+        groups = changes(named)
+        print_json([_figures(name, document, groups) for name, document in named])
     elif out is not None:
-        print(f"written: {out}")
-        print_next("edgeshift", "compare", files[0], "OTHER.json")
+        print_line(f"written: {out}")
+        print_next("edgeshift", "compare", *(files if len(files) == 2 else (files[0], "OTHER.json")))
     else:
-        for document in documents:
+        for name, document in named:
             if isinstance(document, LatencyReport):
-                show_latency(document)
+                show_latency(document, name)
             else:
-                show_accuracy(document)
+                show_accuracy(document, name)
+        for group in changes(named):
+            show_group(group)
         print_next("edgeshift", "report", *files, "--out", "page.html")
 
 
@@ -71,8 +83,32 @@ def _write(out: Path, documents: list[Document], files: list[Path]) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _figures(document: Document) -> dict[str, Any]:
-    """Return the figures that are computed from a report, without its samples."""
+def _figures(name: str, document: Document, groups: Sequence[Group]) -> dict[str, Any]:
+    """Return the figures that are computed from a report, without its samples, and its comparison with an earlier one.
+
+    Args:
+        name: name of the report.
+        document: the report.
+        groups: all reports that are compared.
+    """
+    import msgspec
+
+    from edgeshift.benchmarks.reports.state import report_state
+
+    compared = [entry for group in groups for entry in group.comparisons if entry.after == name]
+    comparisons = [
+        {
+            "before": entry.before,
+            "pairs": [{**msgspec.to_builtins(pair), "verdict": verdict} for pair, verdict in entry.judged],
+            "reasons": entry.reasons,
+            "remarks": entry.remarks,
+        }
+        for entry in compared
+    ]
+    return {**_results(document), "state": report_state(document, name), "comparisons": comparisons}
+
+
+def _results(document: Document) -> dict[str, Any]:
     from edgeshift.benchmarks.latency.result import Report as LatencyReport
     from edgeshift.benchmarks.latency.summary import summarize
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgeshift._system.files import read_file
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import GestureError, one_line
 from edgeshift.gestures.motion import AWAY, PAUSE, WANDER
@@ -32,15 +33,7 @@ def read_strokes(path: str | Path) -> dict[str, Stroke]:
             the label and the field.
     """
     path = Path(path)
-    try:
-        if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
-            raise GestureError(f"{path}: not a file; give a JSON file of strokes")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise GestureError(f"{path}: cannot read strokes: {error.strerror or error}") from error
-    if len(data) > MAX_BYTES:
-        raise GestureError(f"{path}: too large for a file of strokes; the limit is {MAX_BYTES:,} bytes")
+    data = read_file(path, MAX_BYTES, GestureError)
     try:
         entries = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

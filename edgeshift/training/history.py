@@ -7,8 +7,11 @@ from time import time
 
 import msgspec
 
-from edgeshift._system.files import atomic_write
+from edgeshift._system.files import atomic_write, read_file
 from edgeshift.errors import TrainingError, one_line
+
+#: Size of the largest history that is read, bytes. A run of a million steps has less than 100 MB.
+MAX_BYTES = 1 << 28
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -85,7 +88,7 @@ class History:
         self.path = path
         self.entries: list[HistoryEntry] = []
         if path.exists():
-            lines = path.read_bytes().splitlines()
+            lines = read_file(path, MAX_BYTES, TrainingError).splitlines()
             try:
                 # A line without its closing brace was cut off when the run was killed.
                 self.entries = [msgspec.json.decode(line, type=HistoryEntry) for line in lines if line.endswith(b"}")]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeshift._system.files import open_file
 from edgeshift.artifact.description import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import Event
@@ -189,7 +190,7 @@ def content_hash(videos: list[LabelledClip]) -> str:
     for video in videos:
         digest.update(f"{video.label}\0{video.split}\0".encode())
         for path in frame_files(video.path) if video.path.is_dir() else (video.path,):
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 while part := file.read(1 << 20):
                     digest.update(part)
     return digest.hexdigest()

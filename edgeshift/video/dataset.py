@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from unicodedata import normalize
 
-from edgeshift._system.files import sha256
+from edgeshift._system.files import read_file, sha256
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import VideoError, unknown
 from edgeshift.video.clip_files import MAX_CLIPS, Found, find_clips, require_fps
@@ -241,9 +241,7 @@ def _text(path: Path) -> str:
         if not path.is_file():
             what = "not a file" if path.exists() else "no such file or folder"
             raise VideoError(f"{path}: {what}; {EXPECTED}")
-        if path.stat().st_size > MAX_BYTES:
-            raise VideoError(f"{path}: larger than {MAX_BYTES:,} bytes, the limit for a CSV file of clips")
-        return path.read_text(encoding="utf-8-sig")
+        return read_file(path, MAX_BYTES, VideoError).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise VideoError(f"{path}: cannot be read as a CSV file: it is not UTF-8 text; save it as UTF-8") from error
     except OSError as error:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edgeshift._system.files import read_file
 from edgeshift.errors import VideoError, VideoWarning
 from edgeshift.video.clip_files import frame_files
 from edgeshift.video.codec import undecodable
@@ -22,6 +23,8 @@ from edgeshift.video.fit import Frame, opencv
 
 #: Largest width and height of a frame, pixels.
 MAX_SIDE = 8192
+#: Size of the largest image file, bytes.
+MAX_IMAGE_BYTES = 1 << 28
 #: Frames per second of image folders, and of files without times and without a rate.
 FALLBACK_FPS = 25.0
 #: Number of failed attempts, one after the other, to decode a frame after which a clip has ended.
@@ -149,11 +152,11 @@ def _retrieve(cv2: Any, capture: Any, path: Path) -> Frame:
 
 def _read_image(cv2: Any, path: Path) -> Frame:
     try:
-        data = path.read_bytes()
+        data = read_file(path, MAX_IMAGE_BYTES, VideoError)
         # OpenCV fills the missing part of a JPEG with grey without an error, so look for the end marker.
         complete = not data.startswith(b"\xff\xd8") or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data and complete else None
-    except (OSError, cv2.error):  # cv2.error: the image exceeds a limit of OpenCV
+    except (VideoError, cv2.error):  # cv2.error: the image exceeds a limit of OpenCV
         image = None
     if image is None:
         raise VideoError(

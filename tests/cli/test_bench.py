@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 
 import msgspec
 import pytest
 
 from edgeshift._system.json_lines import require_resume
+from edgeshift._system.output_file import reserve
 from edgeshift.benchmarks.latency import mode
 from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.errors import EdgeshiftError
@@ -34,7 +37,10 @@ def test_a_report_is_written_and_a_completed_run_is_not_repeated(made, short, tm
     assert len((tmp_path / "r.repeats.jsonl").read_bytes().splitlines()) == 6
     status, text, _ = run("bench", *files, "--mode", "rapid", "--out", out, "--resume", "--json")
     document = json.loads(text)
-    assert status == 0 and msgspec.convert(document["report"], type(report)) == report
+    again = msgspec.convert(document["report"], type(report))
+    # Date and load average belong to the moment.
+    again = msgspec.structs.replace(again, date=report.date, facts=report.facts)
+    assert status == 0 and report.date is not None and again == report
     assert [summary["repeats"] for summary in document["summaries"]] == [2, 2]
     # One repeat is too few for a valid measurement.
     one = tmp_path / "r1.json"
@@ -106,3 +112,31 @@ def test_devices_are_listed_with_their_facts(run):
     assert status == 2 and "Connection refused" in out
     status, _, err = run("devices", "lokal")
     assert (status, err) == (2, "edgeshift: unknown device 'lokal'; did you mean local?\n")
+
+
+@pytest.mark.slow
+def test_a_name_that_is_not_utf_8_is_measured(made, short, tmp_path, run):
+    file = tmp_path / os.fsdecode(b"own \xff\x1b[31m.tflite")
+    shutil.copyfile(made("tsm", "int8").path, file)
+    out = tmp_path / os.fsdecode(b"r\xfe.json")
+    line = ("bench", file, "--mode", "rapid", "--repeats", "1", "--no-memory", "--out")
+    status, text, err = run(*line, out)
+    assert (status, err) == (0, "") and "own ??[31m.tflite" in text and "\x1b" not in text
+    assert text.splitlines()[-1].startswith("next: edgeshift report $'") and r"r\xfe.json" in text.splitlines()[-1]
+    assert read_document(out).subjects[0].file == "own ??[31m.tflite"
+
+
+def test_two_runs_with_one_report_are_refused(made, short, tmp_path, run):
+    out = tmp_path / "r.json"
+    with reserve(out):
+        status, text, err = run("bench", made("tsm", "int8").path, "--mode", "rapid", "--out", out)
+    assert (status, text) == (2, "") and err == (
+        f"edgeshift: {out}: another process is writing this file: wait until it ends, or give another file\n"
+    )
+
+
+def test_a_report_that_cannot_be_written_is_found_before_the_work(short, tmp_path, run):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "r.json"
+    status, text, err = run("bench", "gone.tflite", "--out", out)
+    assert (status, text) == (2, "") and err == f"edgeshift: {out}: cannot be written: its folder is a file\n"

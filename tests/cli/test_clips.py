@@ -244,7 +244,7 @@ def test_a_damaged_record_is_refused(run, record):
 BAD = {
     "label": (("--labels", "left,lft"), "--labels: unknown gesture 'lft'; did you mean left?"),
     "no label": (("--labels", ""), "--labels: unknown gesture ''"),
-    "strokes": (("--strokes", "nothing.json"), "nothing.json: cannot read strokes: No such file"),
+    "strokes": (("--strokes", "nothing.json"), "nothing.json: there is no such file"),
     "alone": (("--only-strokes",), "--only-strokes draws the gestures of a file"),
     "odd": (("--size", 33), "33 is odd"),
     "file": (("--out", "own.json"), "own.json is a file"),

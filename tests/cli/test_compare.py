@@ -139,3 +139,29 @@ def test_bad_input_is_one_line_and_status_2(run, name):
     status, out, err = run("compare", *BAD[name])
     assert status == 2 and out == "" and "Traceback" not in err and "bug" not in err
     assert err.count("\n") == 1
+
+
+def test_both_reports_are_named_with_their_state(run):
+    out = " ".join(run("compare", "before.json", "same.json").out.split())
+    assert "A: before.json B: same.json" in out and "governor performance performance" in out
+    document = json.loads(run("compare", "before.json", "slow.json", "--json").out)
+    assert [state["report"] for state in document["reports"]] == ["before.json", "slow.json"]
+    assert document["reports"][0]["throttled"] == [] and document["reports"][0]["date"] is None
+
+
+def test_one_file_that_was_measured_twice_gets_no_verdict(run):
+    Path("fast.json").write_bytes(msgspec.json.encode(reports.report(reports.subject(3000, between=0))))
+    for pair in (("before.json", "fast.json"), ("fast.json", "before.json"), ("before.json", "before.json")):
+        status, out, err = run("compare", *pair)
+        assert (status, err) == (0, "") and "same file" in out and "faster" not in out and "slower" not in out
+    assert (
+        "the same file was measured twice (equal SHA-256) under the same conditions"
+        in run("compare", "before.json", "fast.json").out
+    )
+
+
+def test_a_disturbed_measurement_is_refused(run):
+    Path("busy.json").write_bytes(msgspec.json.encode(reports.report(reports.subject(competing=0.4, seed=9))))
+    status, out, err = run("compare", "before.json", "busy.json")
+    assert (status, out) == (3, "") and "other processes used 40% of the CPU time in a repeat" in err
+    assert run("compare", "before.json", "busy.json", "--allow-invalid").status == 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from doubles import SIZE, LeakyExecutor, model, stream_spec
 
+from edgeshift._system.output_file import reserve
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.video.clips import write_video
 
@@ -118,7 +121,7 @@ def test_report_picture_and_resume(run):
     EXECUTORS.clear()
     status, _, _ = run("eval", "good.tflite", *CLIPS, "--out", "r/a.json", "--resume")
     assert status == 0 and sum(len(executor.frames) for executor in EXECUTORS) == 2 * 3
-    assert json.loads(Path("r/a.json").read_text()) == report
+    assert {**json.loads(Path("r/a.json").read_text()), "date": report["date"]} == report
     assert len(Path("r/a.clips.jsonl").read_text().splitlines()) == 8
 
 
@@ -173,3 +176,34 @@ def test_bad_input_is_one_line_and_status_2(run, name):
     errors = [line for line in err.splitlines() if not line.startswith("edgeshift: note:")]
     assert len(errors) == 1
     assert sorted(Path().rglob("*")) == before
+
+
+def test_two_runs_with_one_report_are_refused(run):
+    with reserve(Path("a.json")):
+        status, out, err = run("eval", "good.tflite", *CLIPS, "--out", "a.json")
+    assert (status, out, err.count("\n")) == (2, "", 1) and "a.json: another process is writing this file" in err
+    assert not EXECUTORS and not list(Path().glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("option", ["--out", "--picture"])
+def test_a_file_that_cannot_be_written_is_found_before_the_work(run, option):
+    name = "good.tflite/a.json" if option == "--out" else "good.tflite/a.png"
+    status, out, err = run("eval", "good.tflite", *CLIPS, option, name)
+    assert (status, out, err) == (2, "", f"edgeshift: {name}: cannot be written: its folder is a file\n")
+    assert not EXECUTORS
+
+
+def test_a_name_that_is_not_utf_8_is_measured(run):
+    shutil.copyfile("good.tflite", os.fsdecode(b"good\xff\x1b[2J.tflite"))
+    status, text, err = run("eval", os.fsdecode(b"good\xff\x1b[2J.tflite"), *CLIPS, "--out", os.fsdecode(b"a\xff.json"))
+    assert status == 0 and "good??[2J.tflite" in text and not {"\x1b", "\udcff"} & {*text, *err}
+    assert json.loads(Path(os.fsdecode(b"a\xff.json")).read_text())["subjects"][0]["file"] == "good??[2J.tflite"
+
+
+def test_a_pipe_in_place_of_a_journal_or_a_table_does_not_block(run):
+    os.mkfifo("a.clips.jsonl")
+    status, _, err = run("eval", "good.tflite", *CLIPS, "--out", "a.json", "--resume")
+    assert status == 2 and "edgeshift: a.clips.jsonl: cannot be read: it is a pipe or a device" in err
+    os.mkfifo("pipe.csv")
+    status, _, err = run("eval", "good.tflite", "--data", "pipe.csv")
+    assert status == 2 and err.startswith("edgeshift: pipe.csv: not a file")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
@@ -63,6 +65,46 @@ def test_only_a_page_needs_matplotlib(run, monkeypatch):
     assert status == 2 and out == "" and 'pip install "edgeshift[report]"' in err and err.count("\n") == 1
     assert not Path("p.html").exists()
     assert run("report", "speed.json")[0] == 0
+
+
+def test_reports_of_one_device_are_compared_in_tables_and_json(run):
+    before, after = (reports.report(reports.subject(5000 + 2000 * seed, steps=1100, seed=seed)) for seed in (0, 1))
+    dates = [datetime(2026, 11, day, 8, 0, tzinfo=timezone.utc) for day in (1, 2)]
+    for name, report, date in zip(("old.json", "new.json"), (before, after), dates, strict=True):
+        Path(name).write_bytes(msgspec.json.encode(msgspec.structs.replace(report, date=date)))
+    status, out, err = run("report", "old.json", "new.json", "old.json")
+    assert (status, err) == (0, "")
+    for words in ("Side by side: Some Board 4", "2026-11-01 08:00 UTC  2026-11-02 08:00 UTC", "CPU used by others"):
+        assert " ".join(words.split()) in " ".join(out.split())
+    lines = [line.split() for line in out.splitlines() if line.split()[-1:] in (["slower"], ["file"])]
+    assert lines[0][:4] == ["old.json", "(1)", "new.json", "(2)"] and lines[0][-1] == "slower"
+    assert lines[1][:4] == ["old.json", "(1)", "old.json", "(3)"] and lines[1][-2:] == ["same", "file"]
+    assert "both reports contain the same measurement" in out
+    first, second = json.loads(run("report", "old.json", "new.json", "--json").out)
+    assert first["state"]["report"] == "old.json" and first["comparisons"] == []
+    assert second["state"]["date"] == "2026-11-02T08:00:00Z" and second["state"]["competing"] == 0.01
+    (comparison,) = second["comparisons"]
+    assert comparison["before"] == "old.json" and comparison["pairs"][0]["verdict"] == "slower"
+    assert run("report", "old.json", "new.json", "--out", "r.md").status == 0
+    text = Path("r.md").read_text()
+    assert "## Before and after: Some Board 4 Model B (local)" in text and "| slower |" in text
+
+
+def test_pipes_and_devices_are_refused(run):
+    os.mkfifo("pipe.json")
+    for name in ("pipe.json", "/dev/zero"):
+        status, out, err = run("report", name)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert err == f"edgeshift: {name}: cannot be read: it is a pipe or a device, not a regular file\n"
+        assert run("compare", "speed.json", name).status == 2
+
+
+def test_names_of_reports_cannot_control_a_terminal(run):
+    name = os.fsdecode(b"r\xff\x1b[2J\xe2\x80\xae.json")
+    Path(name).write_bytes(Path("speed.json").read_bytes())
+    for line in (("report", name), ("report", name, "speed.json"), ("report", name + "x"), ("compare", name, name)):
+        _, out, err = run(*line)
+        assert not {"\x1b", "\u202e", "\udcff"} & {*out, *err} and "r??[2J?.json" in out + err
 
 
 BAD = {

@@ -104,11 +104,11 @@ def test_bad_files_are_refused_in_one_line_that_names_the_file(tmp_path: Path, n
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(GestureError, match=r"nothing\.json: cannot read strokes: No such file"):
+    with pytest.raises(GestureError, match=r"nothing\.json: there is no such file"):
         read_strokes(tmp_path / "nothing.json")
-    with pytest.raises(GestureError, match="not a file; give a JSON file of strokes"):
+    with pytest.raises(GestureError, match="cannot be read: it is a folder"):
         read_strokes(tmp_path)
-    with pytest.raises(GestureError, match="too large"):
+    with pytest.raises(GestureError, match="larger than 1,048,576 bytes"):
         read_strokes(write_strokes(tmp_path, " " * ((1 << 20) + 1)))
     (tmp_path / "own.json").write_bytes(b'{"\xff": 1}')
     with pytest.raises(GestureError, match="not a JSON object"):

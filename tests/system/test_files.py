@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeshift._system.files import atomic_write, folder_lock, sha256
-from edgeshift.errors import EdgeshiftError
+from edgeshift._system.files import atomic_write, folder_lock, read_file, sha256
+from edgeshift.errors import EdgeshiftError, GestureError
 
 #: SHA-256 of "abc", from FIPS 180-2.
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -105,3 +105,22 @@ def test_a_folder_lock_admits_one_process_or_block_at_a_time(tmp_path):
             pass
     with folder_lock(tmp_path / "run"):
         pass
+
+
+def test_only_regular_files_within_the_limit_are_read(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    assert read_file(tmp_path / "file", 5) == read_file(tmp_path / "link", 5) == b"12345"
+    refused = {
+        tmp_path / "file": "the file is larger than 4 bytes",
+        tmp_path / "pipe": "cannot be read: it is a pipe or a device",
+        tmp_path: "cannot be read: it is a folder",
+        Path("/dev/zero"): "cannot be read: it is a pipe or a device",
+        tmp_path / "gone": "there is no such file",
+        tmp_path / "gone\0": "cannot be read: embedded null byte",
+        tmp_path / os.fsdecode(b"\x1b\xff"): r"/\?\?: there is no such file",
+    }
+    for path, reason in refused.items():
+        with pytest.raises(GestureError, match=reason):
+            read_file(path, 4, GestureError)

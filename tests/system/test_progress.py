@@ -73,3 +73,12 @@ def test_on_a_terminal_a_bar_is_drawn_even_while_native_output_is_silenced(live)
     assert done.returncode == 0 and done.stdout == b"" and "lower" in shown
     erased = shown.endswith("\x1b[1A\x1b[2K")
     assert erased != live, "a bar that is not live is erased at the end, so that only the report remains"
+
+
+def test_names_of_stages_cannot_control_a_terminal(capfd, monkeypatch):
+    monkeypatch.setattr("edgeshift._system.progress.LINE_INTERVAL", 0.02)
+    bars = ProgressBars()
+    with bars.stage("own\udcff\x1b[2J.tflite", 2):
+        sleep(0.2)
+    written = capfd.readouterr().err
+    assert "own??[2J.tflite: 0 of 2" in written and "\x1b" not in written

@@ -14,7 +14,13 @@ from adb_double import AdbDouble, PhoneDouble
 from edgeshift.benchmarks.devices import adb_client
 from edgeshift.benchmarks.devices.adb import FOLDER, AdbDevice, list_adb
 from edgeshift.benchmarks.devices.adb_client import Phone, parse_devices
-from edgeshift.benchmarks.devices.adb_facts import fastest_cores, phone_facts, taskset_mask, thermal_status
+from edgeshift.benchmarks.devices.adb_facts import (
+    fastest_cores,
+    phone_facts,
+    power_source,
+    taskset_mask,
+    thermal_status,
+)
 from edgeshift.benchmarks.devices.find import find_device
 from edgeshift.errors import DeviceError, DeviceLostError
 
@@ -307,6 +313,12 @@ def test_facts_of_a_phone(phone: PhoneDouble) -> None:
     assert facts.throttled == () and facts.power_mode is None
     assert device.big_cores() == (7,) and device.big_cores(2) == (4, 5, 6, 7)
     assert taskset_mask(device.big_cores(2)) == "f0"
+
+
+def test_the_power_source_of_a_phone() -> None:
+    assert power_source(BATTERY) == "USB" and power_source("") is None
+    assert power_source("  AC powered: false\n  USB powered: false\n  Wireless powered: false\n") == "battery"
+    assert power_source("  AC powered: true\n  USB powered: false\n") == "mains"
 
 
 def test_throttling_and_battery_saver_are_reported(phone: PhoneDouble) -> None:

@@ -65,6 +65,23 @@ def test_facts_of_a_raspberry_pi(tmp_path: Path) -> None:
     assert facts.power_mode is None
 
 
+@pytest.mark.parametrize(
+    ("supplies", "source"),
+    [
+        ({}, None),
+        ({"BAT0/type": "Battery", "AC/type": "Mains", "AC/online": "1"}, "mains"),
+        ({"BAT0/type": "Battery", "AC/type": "Mains", "AC/online": "0"}, "battery"),
+        ({"battery/type": "Battery", "usb/type": "USB", "usb/online": "1"}, "USB"),
+        ({"hid/type": "Unknown", "usb/type": "USB", "usb/online": "0"}, None),
+    ],
+)
+def test_load_and_power_source(tmp_path: Path, supplies: dict[str, str], source: str | None) -> None:
+    files = {f"sys/class/power_supply/{name}": f"{value}\n" for name, value in supplies.items()}
+    facts = read_facts(tree(tmp_path, {**PI, **files, "proc/loadavg": "0.52 0.58 0.59 1/467 12345\n"}), tools({}))
+    assert (facts.load, facts.power_source) == (0.52, source)
+    assert read_facts(tree(tmp_path, {"proc/loadavg": "broken\n"}), tools({})).load is None
+
+
 def test_facts_of_a_jetson(tmp_path: Path) -> None:
     files = {
         "proc/device-tree/model": "NVIDIA Jetson Orin Nano Developer Kit\0",

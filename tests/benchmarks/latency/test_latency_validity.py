@@ -7,9 +7,13 @@ import pytest
 import reports
 
 from edgeshift.benchmarks.latency.result import Settings
-from edgeshift.benchmarks.latency.validity import FLAGS, Validity, check_validity, new_throttling
+from edgeshift.benchmarks.latency.validity import FLAGS, Validity, check_validity, new_throttling, tail
 
 GOVERNORS = ("performance",)
+#: Recorded on a machine of two cores, each repeat 3 s: the share that other processes used, and p90 over p50.
+IDLE = [(0.005, 1.083), (0.0033, 1.081), (0.0083, 1.105), (0.0, 1.081), (0.0017, 1.079), (0.0033, 1.082)]
+ONE_BUSY_PROCESS = [(0.5035, 1.089), (0.5068, 1.075), (0.6282, 1.254)]
+TWO_BUSY_PROCESSES = [(0.5121, 1.079), (0.5186, 1.080), (0.5251, 1.077)]
 
 
 def validity(settings: Settings | None = None, governors=GOVERNORS, repeats: int = 3, **changes) -> Validity:
@@ -19,7 +23,7 @@ def validity(settings: Settings | None = None, governors=GOVERNORS, repeats: int
 def test_a_good_run_is_valid():
     result = validity()
     assert result.valid and result.flags == dict.fromkeys(FLAGS, True) and result.reasons == {}
-    assert FLAGS[:2] == ("min_duration_met", "min_steps_met") and len(FLAGS) == 7
+    assert FLAGS[:2] == ("min_duration_met", "min_steps_met") and len(FLAGS) == 9
 
 
 HOT = {"after": reports.reading(60.5)}
@@ -28,6 +32,8 @@ INVALID = {
     "min_steps_met": ({"steps": 1023}, "a repeat has 1,023 steps, and mode normal needs 1,024"),
     "warm": ({"warm": False}, "3 of 3 repeats"),
     "thermal_ok": (HOT, "cpu-thermal was at 60.5 C, above the maximum of 60 C"),
+    "undisturbed": ({"competing": 0.11}, "other processes used 11% of the CPU time in a repeat, and 10% is the limit"),
+    "tail_ok": ({"end_to_end": (5000.0,) * 1300 + (75_000.0,) * 200}, "p90 is 14.8 times p50 in a repeat"),
     "checked": ({"checked": False}, "self-check failed"),
     "enough_repeats": ({"repeats": 2}, "mode normal needs 3 repeats, each a fresh process, and there are 2"),
 }
@@ -100,6 +106,46 @@ def test_throttling_counts_if_it_is_present_or_new(before, after, new):
     assert result.thermal_ok is (not new)  # the temperature is always known
     if new:
         assert new[0] in result.reasons["thermal_ok"]
+
+
+def recorded(*figures: tuple[float, float]) -> Validity:
+    """Return the flags of a run with recorded figures: for each repeat, the competing share, and p90 over p50."""
+    samples = [(1000.0,) * 1200 + (1000.0 * ratio,) * 300 for _, ratio in figures]
+    repeats = tuple(
+        reports.repeat(end_to_end=times, competing=share) for (share, _), times in zip(figures, samples, strict=True)
+    )
+    return check_validity(artifact_with(repeats), reports.settings(), GOVERNORS)
+
+
+def test_recorded_runs_of_an_idle_machine_are_valid():
+    for first in range(len(IDLE) - 2):
+        result = recorded(*IDLE[first : first + 3])
+        assert result.valid and result.undisturbed and result.tail_ok
+
+
+@pytest.mark.parametrize("figures", [ONE_BUSY_PROCESS, TWO_BUSY_PROCESSES])
+def test_recorded_runs_beside_busy_processes_are_not_valid(figures):
+    result = recorded(*figures)
+    assert result.undisturbed is False and not result.valid
+
+
+def test_one_disturbed_repeat_is_enough():
+    assert recorded(*IDLE[:2], ONE_BUSY_PROCESS[0]).undisturbed is False
+
+
+def test_unknown_competing_load_does_not_make_a_measurement_invalid():
+    result = validity(competing=None)
+    assert result.undisturbed is None and result.valid
+    assert "the device does not report how much of the CPU other processes used" in result.unknown
+
+
+def test_a_coarse_clock_does_not_look_like_a_long_tail():
+    # A step of 1.4 ms, measured with a clock that advances in steps of 1 ms, as in some browsers.
+    assert tail((1000.0,) * 60 + (2000.0,) * 40) == 1.0
+    assert tail((1000.0,) * 60 + (2000.0,) * 20 + (15_000.0,) * 20) == 14.0
+    assert tail((0.0,) * 60 + (1000.0,) * 40) is None
+    assert tail((1000.0,) * 63) is None
+    assert validity(end_to_end=(0.0,) * 1400 + (1000.0,) * 200).tail_ok is None
 
 
 def test_flags_are_none_for_values_that_the_device_does_not_report():

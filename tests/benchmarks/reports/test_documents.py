@@ -97,9 +97,9 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name):
 
 
 def test_files_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):
-    with pytest.raises(EdgeshiftError, match="cannot be read: No such file"):
+    with pytest.raises(EdgeshiftError, match="there is no such file"):
         read_document(tmp_path / "gone.json")
-    with pytest.raises(EdgeshiftError, match="cannot be read: Is a directory"):
+    with pytest.raises(EdgeshiftError, match="cannot be read: it is a folder"):
         read_document(tmp_path)
     monkeypatch.setattr(documents, "MAX_BYTES", 100)
     with pytest.raises(EdgeshiftError, match="larger than 100 bytes"):

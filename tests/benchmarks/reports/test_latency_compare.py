@@ -87,7 +87,10 @@ def scaled(report: Report, factor: float) -> Report:
         )
 
     return msgspec.structs.replace(
-        report, subjects=tuple(msgspec.structs.replace(subject, repeats=times(subject)) for subject in report.subjects)
+        report,
+        subjects=tuple(
+            msgspec.structs.replace(subject, repeats=times(subject), sha256="e" * 64) for subject in report.subjects
+        ),
     )
 
 
@@ -190,8 +193,27 @@ def test_artifacts_are_paired_by_file_name_or_by_order():
 
 def test_files_with_equal_names_are_paired_by_order():
     a, b = reports.subject(5000, file="same"), reports.subject(9000, file="same", seed=1)
-    comparison = compare_latency(reports.report(a, b), reports.report(a, b))
+    comparison = compare_latency(reports.report(a, b), scaled(reports.report(a, b), 1.0))
     assert [pair.verdict for pair in comparison.pairs] == ["no difference"] * 2
+
+
+@pytest.mark.parametrize("middle", [3000.0, 5000.0, 8000.0])
+def test_the_same_file_is_never_called_faster_or_slower(middle):
+    before, after = reports.report(reports.subject(5000)), reports.report(reports.subject(middle))
+    comparison = compare_latency(before, after)
+    (pair,) = comparison.pairs
+    assert pair.verdict == "same file" and not comparison.regressed
+    words = "the same file was measured twice (equal SHA-256) under the same conditions"
+    assert pair.notes[0].startswith("both reports contain the same measurement" if middle == 5000 else words)
+
+
+def test_the_same_file_under_other_conditions_gets_a_verdict():
+    before = reports.report(reports.subject(5000))
+    after = reports.report(reports.subject(3000), threads=4)
+    (pair,) = compare_latency(before, after, across=["threads"]).pairs
+    assert pair.verdict == "faster" and pair.notes[0].endswith("(equal SHA-256): the runs differ, not the artifact")
+    newer = reports.report(reports.subject(3000, runtime="LiteRT 3.0.0"))
+    assert compare_latency(before, newer).pairs[0].verdict == "faster"
 
 
 def test_few_repeats_are_noted():
@@ -213,7 +235,7 @@ def test_times_of_zero_are_refused():
     with pytest.raises(EdgeshiftError, match="a time of zero cannot be compared"):
         compare_latency(report, report)
     untimed = reports.report(reports.subject(**{**zero, "end_to_end": (5.0,) * 100}))
-    (pair,) = compare_latency(untimed, untimed).pairs  # the runtime does not time inference alone
+    (pair,) = compare_latency(untimed, scaled(untimed, 1.0)).pairs  # the runtime does not time inference alone
     assert pair.infer is None and pair.verdict == "no difference"
 
 

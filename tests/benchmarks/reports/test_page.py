@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from datetime import datetime, timezone
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -29,7 +30,8 @@ FILES = [Path("runs/before/pi.json"), Path("runs/after/pi.json")]
 
 def latency(factor=1.0, **changes):
     fp32 = reports.subject(9000, file="fp32.tflite", precision="fp32", seed=1, bytes=9_000_000, steps=1100)
-    return reports.report(reports.subject(5000 * factor, sha256=HASH, steps=1100), fp32, **changes)
+    digest = HASH if factor == 1.0 else "b" * 64
+    return reports.report(reports.subject(5000 * factor, sha256=digest, steps=1100), fp32, **changes)
 
 
 def accuracy():
@@ -68,6 +70,12 @@ def texts(page: str, tag: str) -> list[str]:
 def section(page: str, name: str) -> ElementTree.Element:
     (section,) = [element for element in tree(page).iter("section") if element.get("id") == name]
     return section
+
+
+def compared(page: str, headings: int = 0) -> list[list[str]]:
+    """Return the rows of the table of comparisons, with its headings if ``headings`` is 1."""
+    found = rows(section(page, "changes"))
+    return found[next(at for at, row in enumerate(found) if row[-1] == "verdict") + 1 - headings :]
 
 
 def rows(element: ElementTree.Element) -> list[list[str]]:
@@ -193,7 +201,7 @@ def test_text_of_reports_and_names_of_files_stay_text():
     assert not any(name.startswith("on") for element in root.iter() for name, _ in element.items())
     assert " ".join(HOSTILE.split()) in texts(page, "h3")
     assert f"0{name}???.json: latency on {HOSTILE}, normal mode" in texts(page, "h2")
-    assert rows(section(page, "changes"))[1][:2] == [f"0{name}???.json", f"1{name}???.json"]
+    assert compared(page)[0][:2] == [f"0{name}???.json", f"1{name}???.json"]
     assert page.encode()
     reader = Tags()
     reader.feed(page)
@@ -259,21 +267,40 @@ def test_reports_with_equal_file_names_get_distinct_names():
 
 def test_reports_of_one_device_are_compared():
     page = make_page([latency(), latency(1.3)], FILES)
-    heading, int8, fp32 = rows(section(page, "changes"))
+    heading, int8, fp32 = compared(page, 1)
     assert heading == ["before", "after", "file", "before p50 ms", "after p50 ms", "ratio", "verdict"]
     assert int8[:3] == ["before/pi.json", "after/pi.json", "tsm_int8.tflite"] and int8[-1] == "slower"
-    assert re.fullmatch(r"1\.3\d\d \(1\.2\d\d to 1\.3\d\d\)", int8[5]) and fp32[-1] == "no difference"
-    words = text(section(page, "changes"))
-    assert "tsm_int8.tflite: equal SHA-256 in both reports" in words
+    assert re.fullmatch(r"1\.3\d\d \(1\.2\d\d to 1\.3\d\d\)", int8[5]) and fp32[-1] == "same file"
+    assert "fp32.tflite: both reports contain the same measurement" in text(section(page, "changes"))
+
+
+def test_reports_of_one_device_are_shown_side_by_side():
+    dates = [datetime(2026, 11, day, 9, 30, tzinfo=timezone.utc) for day in (1, 2, 3)]
+    warm = msgspec.structs.replace(reports.FACTS, governors=("schedutil",), load=1.5, power_source="battery")
+    documents = [latency(), latency(1.3, facts=warm), latency(0.7)]
+    documents = [msgspec.structs.replace(document, date=date) for document, date in zip(documents, dates, strict=True)]
+    page = make_page(documents, [*FILES, Path("runs/later/pi.json")])
+    heading, *facts = rows(section(page, "changes"))
+    names = ["before/pi.json", "after/pi.json", "later/pi.json"]
+    assert heading == ["", f"{names[0]} (before)", f"{names[1]} (after)", f"{names[2]} (after)"]
+    table = {row[0]: row[1:] for row in facts}
+    assert table["date"] == ["2026-11-01 09:30 UTC", "2026-11-02 09:30 UTC", "2026-11-03 09:30 UTC"]
+    assert table["governor"] == ["performance", "schedutil", "performance"]
+    assert table["power source"] == ["not known", "battery", "not known"]
+    assert table["load average before"] == ["not known", "1.50", "not known"]
+    assert table["temperature"] == ["51 C"] * 3 and table["throttling"] == ["none"] * 3
+    assert table["CPU used by others"] == ["at most 1%"] * 3 and table["measurement"] == ["valid"] * 3
+    assert [row[:2] for row in compared(page)] == [[names[0], names[1]]] * 2 + [[names[0], names[2]]] * 2
+    assert [row[-1] for row in compared(page)] == ["not judged", "not judged", "faster", "same file"]
 
 
 def test_no_verdict_on_unequal_conditions_or_invalid_measurements():
     page = make_page([latency(), latency(1.3, threads=4)], FILES)
-    assert [row[-1] for row in rows(section(page, "changes"))[1:]] == ["not judged"] * 2
+    assert [row[-1] for row in compared(page)] == ["not judged"] * 2
     assert "before/pi.json and after/pi.json: the runs differ in threads (1 against 4)" in page
     cold = reports.report(reports.subject(warm=False))
     page = make_page([reports.report(), cold], FILES)
-    assert rows(section(page, "changes"))[1][-1] == "not judged"
+    assert compared(page)[0][-1] == "not judged"
     assert "after is not valid: tsm_int8.tflite: " in page
 
 
@@ -285,7 +312,7 @@ def test_reports_that_cannot_be_compared_give_the_reason():
 def test_reports_of_the_same_clips_are_compared():
     after = accuracy_report({"tsm_int8.tflite": [True] * 30, "other.tflite": [True] * 30})
     page = make_page([accuracy(), after], FILES)
-    heading, int8, other = rows(section(page, "changes"))
+    heading, int8, other = compared(page, 1)
     assert heading[3:] == ["clips", "before", "after", "difference", "now wrong", "now right", "McNemar p", "verdict"]
     assert int8[3:6] == ["30", "66.7%", "100.0%"] and int8[7:] == ["0", "10", "0.00195", "better"]
     assert other[-1] == "no difference"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, rule_facts, state_fact
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table, size_text
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def show_one(result: Converted, *, as_json: bool) -> None:
         ("frame", f"{spec.frame.width}x{spec.frame.height} {spec.frame.order}, {spec.input.dtype}"),
         state_fact(spec),
         *graph_facts(spec),
+        *rule_facts(spec),
         *calibration_facts(spec),
         *(parity_facts(spec.parity, spec.precision) if spec.parity else [("parity", result.unproven)]),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),

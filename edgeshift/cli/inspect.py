@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeshift.cli import glossary
-from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, rule_facts, state_fact
 from edgeshift.cli.options import Artifact, AsJson, Explain
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 from edgeshift.errors import ArtifactError
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from edgeshift.artifact.spec import StreamSpec
 
 NOT_VERIFIED = "not compared, because the machine of the conversion could not run it; use edgeshift verify on a device"
-NO_RULE = "none: the artifact does not say when a label is announced"
 #: Largest number of labels that are printed.
 MAX_LABELS = 12
 
@@ -51,8 +50,6 @@ def run(file: Artifact, explain: Explain = False, as_json: AsJson = False) -> No
 
 
 def _facts(spec: StreamSpec) -> Facts:
-    from edgeshift.events.spotter import describe_rule
-
     target = TARGETS.get(spec.target)
     title = f"{spec.target} ({target.title})" if target else spec.target
     frame = spec.frame
@@ -66,7 +63,7 @@ def _facts(spec: StreamSpec) -> Facts:
         ("fit", frame.fit),
         ("frame spacing", "not known" if spec.frame_spacing is None else f"{spec.frame_spacing:g} s"),
         ("labels", ", ".join(spec.labels[:MAX_LABELS]) + more),
-        ("event rule", describe_rule(spec.rule, spec.labels) if spec.rule else NO_RULE),
+        *rule_facts(spec),
         state_fact(spec),
         *graph_facts(spec),
         *calibration_facts(spec),

@@ -14,7 +14,16 @@ import numpy.typing as npt
 from edgeshift.artifact.description import NONE, RuleSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
-from edgeshift.events.spotter import Detection, Logits, Means, Times, no_gesture_index, probabilities, window_means
+from edgeshift.events.spotter import (
+    Detection,
+    Logits,
+    Means,
+    Times,
+    no_gesture_index,
+    probabilities,
+    silent_indices,
+    window_means,
+)
 
 if TYPE_CHECKING:
     from edgeshift.gestures import Event
@@ -87,13 +96,13 @@ class Recording:
 
     def detect(self, rule: RuleSpec) -> list[Detection]:
         """Return the detections that a ``Spotter`` with this rule makes."""
-        no_gesture = no_gesture_index(rule, self.labels)
+        silent = silent_indices(rule, self.labels)
         if rule.window not in self._means:
             self._means[rule.window] = window_means(self.logits, rule.window)
         detections: list[Detection] = []
         at = start = 0
         while at < len(self.times):
-            best, scores, held_scores = self._scores_of(rule, no_gesture, start)
+            best, scores, held_scores = self._scores_of(rule, silent, start)
             if (index := _first_true(scores >= rule.threshold, at)) == len(scores):
                 break
             label = int(best[index])
@@ -104,7 +113,7 @@ class Recording:
         return detections
 
     def _scores_of(
-        self, rule: RuleSpec, no_gesture: int | None, start: int
+        self, rule: RuleSpec, silent: frozenset[int], start: int
     ) -> tuple[npt.NDArray[np.intp], Means, Means]:
         """Return the best label of each frame [T], its score [T], and the score that must fall after a detection.
 
@@ -113,10 +122,10 @@ class Recording:
         means = self._means[rule.window]
         if rule.memory is None:
             best = means.argmax(1)
-            return best, np.where(best == no_gesture, 0.0, means.max(1)), means
+            return best, np.where(np.isin(best, list(silent)), 0.0, means.max(1)), means
         key = rule.window, rule.memory, start
         if key not in self._scores:
-            gestures = np.array([index for index in range(len(self.labels)) if index != no_gesture])
+            gestures = np.array([index for index in range(len(self.labels)) if index not in silent])
             sums = np.concatenate([np.zeros((1, len(gestures))), np.cumsum(self.logits[:, gestures], 0, np.float64)])
             last = np.arange(1, len(sums))
             first = np.maximum(np.minimum(start, last - 1), last - rule.memory)

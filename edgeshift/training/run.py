@@ -20,7 +20,7 @@ from edgeshift._system.memory import keep_freed_memory
 from edgeshift.artifact.description import NONE, RuleSpec, WeightsSpec, describe_network
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import TrainingError
-from edgeshift.events.spotter import DEFAULT_RULE
+from edgeshift.events.default_rule import default_rule
 from edgeshift.events.tuning import choose_rule
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
@@ -153,8 +153,8 @@ def train(
         rule = None
     elif data is None:
         rule = tune_on_drawn_streams(network, recipe, gestures)
-    else:  # no rule can be tuned on trimmed clips, because they do not show what happens between gestures
-        rule = msgspec.structs.replace(DEFAULT_RULE, none=NONE if NONE in training_data.labels else None)
+    else:  # `edgeshift rule` tunes one on clips that were not used for training
+        rule = default_rule(training_data.labels, recipe.spacing, recipe.frames)
     if trained.unread:
         training["left out"] = f"{len(trained.unread)} clips that could not be read"
     save(result, network, description, rule=rule, training=training, half=half)
@@ -189,7 +189,8 @@ def tune_on_drawn_streams(
         with torch.inference_mode():
             streams.append((drawn.times, network(clip)[0].numpy(), drawn.events))
         advance()
-    return choose_rule(streams, recipe.spacing, (*strokes, NONE))
+    rule = choose_rule(streams, recipe.spacing, (*strokes, NONE))
+    return msgspec.structs.replace(rule, origin=f"tuned on {len(streams)} drawn streams of {seconds:g} s")
 
 
 def _read_data(

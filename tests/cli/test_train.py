@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgeshift.checkpoints import load
-from edgeshift.events.spotter import DEFAULT_RULE
+from edgeshift.events.default_rule import default_rule
 from edgeshift.video.clips import write_video
 
 SMALL = ["--size", "64", "--width", "0.35", "--frames", "4", "--batch", "1", "--steps", "1", "--workers", "0"]
@@ -32,7 +32,9 @@ def test_videos_become_a_model(videos: Path, tmp_path: Path, run) -> None:
     assert printed.rstrip().endswith(f"edgeshift convert --target tflite --weights {out / 'model.safetensors'}")
     trained = load(out / "model.safetensors")
     assert trained.description.labels == ("dark", "light")
-    assert trained.description.rule == DEFAULT_RULE  # no rule is tuned for videos, and no label means "no gesture"
+    assert trained.description.rule == default_rule(
+        ("dark", "light"), 0.25, 4
+    )  # no rule is tuned on videos in training
     again, printed, _ = run("train", "--data", videos, "--out", out, *SMALL, "--resume", "--json")
     assert again == 0
     assert json.loads(printed)["steps"] == 1

@@ -40,6 +40,7 @@ SECTIONS = {
     },
     "Train": {
         "train": "Train a model for streams, on drawn gestures or on your own videos.",
+        "rule": "Choose when predictions become events, on your labelled clips or videos.",
         "clips": "Draw gestures as videos, for training, calibration and tests.",
     },
     "Look up": {

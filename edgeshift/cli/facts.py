@@ -56,7 +56,7 @@ def rule_facts(spec: StreamSpec) -> Facts:
     from edgeshift.events.spotter import describe_rule
 
     rule = rule_of(spec)
-    return [("event rule", describe_rule(rule, spec.labels)), ("  chosen by", rule.origin or "the weights file")]
+    return [("event rule", describe_rule(rule, spec.labels)), ("  origin", rule.origin or "the weights file")]
 
 
 def calibration_facts(spec: StreamSpec) -> Facts:

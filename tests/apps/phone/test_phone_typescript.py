@@ -111,7 +111,7 @@ def test_logits_that_are_not_finite_are_an_error(run_typescript):
           try { spotter.feed(row, 0); return "no error"; } catch (error) { return error.message; }
         });
     """
-    rule = {"window": 1, "threshold": 0.5, "hold_off": 0.0, "none": None, "memory": None, "silent": []}
+    rule = {"window": 1, "threshold": 0.5, "hold_off": 0.0, "none": None, "memory": None, "silent": [], "origin": ""}
     assert all("not finite" in text for text in run_typescript(code, rule=rule, labels=LABELS))
 
 
@@ -128,7 +128,7 @@ def test_the_page_reads_the_artifact_as_it_was_written(run_typescript, artifact)
     spec = read["spec"]
     assert read["graph"] == "no graph"
     assert spec["labels"] == list(LABELS) and spec["frame"]["height"] == SIZE and spec["frame"]["fit"] == "squash"
-    assert spec["rule"] == {"window": 3, "threshold": 0.5, "hold_off": 0, "none": None, "memory": None, "silent": []}
+    assert spec["rule"] == {"window": 3, "threshold": 0.5, "hold_off": 0, "none": None, "memory": None, "silent": [], "origin": ""}
     assert spec["check"]["logits"] == [[0, 1, 2, 3]] * 2
     assert spec["states"][0]["start"] == 0 and spec["body_bytes"] == 8
 

@@ -165,8 +165,8 @@ def _status(arguments: list[str], debug: bool) -> int:
         return 2 if end.exit_code or not arguments else 0
     except BrokenPipeError:
         return 0
-    except (typer.Abort, KeyboardInterrupt):
-        return _report("interrupted; no incomplete file was left behind", 130)
+    except (typer.Abort, KeyboardInterrupt) as error:
+        return _report(str(error) or "interrupted; no incomplete file was left behind", 130)
     except Exception as error:
         if debug:
             raise

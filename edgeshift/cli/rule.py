@@ -184,7 +184,7 @@ def _require_gestures(
     labels: tuple[str, ...],
     file: Path,
 ) -> None:
-    """Raise EdgeshiftError if no gesture of the model is in the data, and note which unknown labels count as pauses."""
+    """Raise EdgeshiftError if no gesture of the model is in the data. Note which unknown labels count as pauses."""
     from edgeshift.video.dataset import LabelledClip
 
     found = [

@@ -46,6 +46,7 @@ def load_file(path: str | os.PathLike[str], options: LoadOptions) -> Checkpoint:
         match.layout.name,
         (*_left_out(file, match), *_notes(config, recorded, has_head=match.classes is not None)),
         recorded.training or {},
+        (*file.left_out, *match.companions),
     )
 
 

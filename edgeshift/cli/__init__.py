@@ -25,7 +25,7 @@ from edgeshift.errors import EdgeshiftError, VideoWarning, one_line, unknown
 SECTIONS = {
     "Convert and check": {
         "convert": "Convert a model to one file for a device, and check it against the original.",
-        "inspect": "Print the description inside an artifact.",
+        "inspect": "Print the description inside an artifact, or what a checkpoint contains.",
         "verify": "Check an artifact on this machine against its recorded logits and the original.",
     },
     "Run": {

@@ -52,12 +52,16 @@ def share(count: int, total: int) -> Share:
     """Return a share with Wilson's score interval (1927), which stays valid near 0 and 1 and for few clips."""
     if total == 0:
         return Share(count, total, None, None, None)
-    value, spread = count / total, Z95 * Z95 / total
+    low, high = wilson(count / total, total)
+    return Share(count, total, round(count / total, 6), round(low, 6), round(high, 6))
+
+
+def wilson(value: float, total: float) -> tuple[float, float]:
+    """Return the ends of Wilson's 95% interval of a share of ``total`` independent samples, which may be a fraction."""
+    spread = Z95 * Z95 / total
     middle = (value + spread / 2) / (1 + spread)
     reach = sqrt(value * (1 - value) * spread + spread * spread / 4) / (1 + spread)
-    low = 0.0 if count == 0 else middle - reach
-    high = 1.0 if count == total else middle + reach
-    return Share(count, total, round(value, 6), round(low, 6), round(high, 6))
+    return 0.0 if value == 0 else middle - reach, 1.0 if value == 1 else middle + reach
 
 
 def paired_interval(lost: int, won: int, total: int) -> tuple[float, float]:

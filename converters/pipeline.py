@@ -22,6 +22,7 @@ from edgeshift.checkpoints import Checkpoint
 from edgeshift.converters.calibration import MIN_CLIPS, Clips, roll, sample_limit, share
 from edgeshift.converters.job import Job, converter_of
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
+from edgeshift.events.default_rule import rule_for_artifact
 from edgeshift.gestures.fitted_clips import FRAMES, drawn_clips
 from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
@@ -209,6 +210,7 @@ def convert(
         state_form=options.state,
         graph=lowered.graph,
         calibration=prepared.calibration,
+        rule=rule_for_artifact(source.description),
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
     artifact = Artifact(out, spec, lowered.body)

@@ -10,7 +10,7 @@ import msgspec
 from edgeshift._system.files import sha256
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import artifact_bytes
-from edgeshift.events.spotter import DEFAULT_RULE
+from edgeshift.events.default_rule import rule_of
 from edgeshift.stream import Model
 
 
@@ -24,8 +24,8 @@ class Candidate:
 
     @property
     def rule(self) -> RuleSpec:
-        """The artifact's event rule, or ``DEFAULT_RULE`` if it has none."""
-        return self.model.spec.rule or DEFAULT_RULE
+        """The artifact's event rule, or the default rule if it has none."""
+        return rule_of(self.model.spec)
 
     @property
     def key(self) -> str:

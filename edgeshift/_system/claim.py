@@ -13,7 +13,7 @@ from edgeshift._system.files import atomic_write, read_file
 MAX_BYTES = 1 << 20
 
 
-def claim(path: Path, arguments: Any) -> list[str]:
+def claim(path: Path, arguments: Any) -> dict[str, tuple[Any, Any]]:
     """Write the arguments of long work to a JSON file, or compare them with those in the file if it exists.
 
     Args:
@@ -21,7 +21,7 @@ def claim(path: Path, arguments: Any) -> list[str]:
         arguments: anything that msgspec encodes as a JSON object.
 
     Returns:
-        The names of the arguments that differ from those in the file; empty if none does, or if the file is new.
+        {name: (value in the file, value now)} of the arguments that differ; empty if none does, or the file is new.
 
     Raises:
         ValueError: the file is damaged.
@@ -30,12 +30,21 @@ def claim(path: Path, arguments: Any) -> list[str]:
     """
     data = msgspec.json.encode(arguments)
     if not path.exists():
-        with atomic_write(path) as part:
-            part.write_bytes(msgspec.json.format(data, indent=1))
-        return []
+        write_arguments(path, arguments)
+        return {}
     try:
         before, now = msgspec.json.decode(read_file(path, MAX_BYTES)), msgspec.json.decode(data)
         # Values are compared as JSON, because the order of the keys of an object may matter.
-        return [name for name in now if msgspec.json.encode(before[name]) != msgspec.json.encode(now[name])]
+        return {
+            name: (before[name], now[name])
+            for name in now
+            if msgspec.json.encode(before[name]) != msgspec.json.encode(now[name])
+        }
     except (msgspec.MsgspecError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
+
+
+def write_arguments(path: Path, arguments: Any) -> None:
+    """Write the arguments of long work to its file, in place of those that it holds."""
+    with atomic_write(path) as part:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(arguments), indent=1))

@@ -61,6 +61,8 @@ class RuleSpec(Struct, frozen=True, kw_only=True):
             gesture.
         memory: number of frames, at most back to the last event, whose mean logits decide which gesture it was.
             None: the mean probability over the window decides.
+        silent: more labels that are never announced, such as "Doing other things".
+        origin: how the rule was chosen, in words; empty: not known.
     """
 
     window: Annotated[int, Meta(ge=1, le=1024)]
@@ -68,6 +70,8 @@ class RuleSpec(Struct, frozen=True, kw_only=True):
     hold_off: Annotated[float, Meta(ge=0, le=3600)] = 0.0
     none: Label | None = None
     memory: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    silent: Labels = ()
+    origin: Text = ""
 
     def no_gesture_index(self, labels: Sequence[str]) -> int | None:
         """Return the index of the label that means no gesture; None: every label is a gesture.
@@ -79,6 +83,22 @@ class RuleSpec(Struct, frozen=True, kw_only=True):
             raise ValueError(f"the rule's label for no gesture, {self.none!r:.80}, is not one of the labels")
         name = self.none or NONE
         return list(labels).index(name) if name in labels else None
+
+    def silent_indices(self, labels: Sequence[str]) -> frozenset[int]:
+        """Return the indices of the labels that are never announced: the one for no gesture, and those in ``silent``.
+
+        Raises:
+            ValueError: one of them is not among ``labels``, or there is no other label.
+        """
+        if unknown := next((label for label in self.silent if label not in labels), None):
+            raise ValueError(f"the rule's silent label {unknown!r:.80} is not one of the labels")
+        no_gesture = self.no_gesture_index(labels)
+        silent = {list(labels).index(label) for label in self.silent} | (
+            {no_gesture} if no_gesture is not None else set()
+        )
+        if len(silent) == len(labels):
+            raise ValueError("the rule never announces a label, because all of them are silent")
+        return frozenset(silent)
 
 
 class ModelDescription(Struct, frozen=True, kw_only=True):
@@ -105,7 +125,7 @@ class ModelDescription(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_labels(self.labels, len(self.labels))
         if self.rule is not None:
-            self.rule.no_gesture_index(self.labels)
+            self.rule.silent_indices(self.labels)
 
 
 def describe_network(config: ModelConfig, **facts: Any) -> ModelDescription:

@@ -66,7 +66,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.labels is not None:
             check_labels(self.labels, self.config.classes)
         if self.rule is not None:
-            self.rule.no_gesture_index(self.labels or ())
+            self.rule.silent_indices(self.labels or ())
         if self.frame_spacing is not None and not math.isfinite(self.frame_spacing):
             # JSON has no NaN: it would be written as null, which means "not known".
             raise ValueError(f"frame_spacing {self.frame_spacing} is not a number of seconds")

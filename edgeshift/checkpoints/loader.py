@@ -46,6 +46,7 @@ def load_file(path: str | os.PathLike[str], options: LoadOptions) -> Checkpoint:
         match.layout.name,
         (*_left_out(file, match), *_notes(config, recorded, has_head=match.classes is not None)),
         recorded.training or {},
+        (*file.left_out, *match.companions),
     )
 
 
@@ -181,11 +182,12 @@ def _labels(file: WeightsFile, recorded: Metadata | None, config: ModelConfig, o
 
 
 def _rule(recorded: Metadata, labels: tuple[str, ...]) -> RuleSpec | None:
-    """Return the event rule of the file. If the outputs were renamed, so is the rule's label for no gesture."""
+    """Return the event rule of the file. If the outputs were renamed, so are the rule's labels."""
     if recorded.rule is None or recorded.labels is None or labels == recorded.labels:
         return recorded.rule
     idle = recorded.rule.no_gesture_index(recorded.labels)
-    return msgspec.structs.replace(recorded.rule, none=None if idle is None else labels[idle])
+    silent = tuple(labels[recorded.labels.index(label)] for label in recorded.rule.silent)
+    return msgspec.structs.replace(recorded.rule, none=None if idle is None else labels[idle], silent=silent)
 
 
 def _left_out(file: WeightsFile, match: Match) -> tuple[str, ...]:

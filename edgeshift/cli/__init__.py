@@ -26,7 +26,7 @@ from edgeshift.errors import ArtifactWarning, EdgeshiftError, VideoWarning, one_
 SECTIONS = {
     "Convert and check": {
         "convert": "Convert a model to one file for a device, and check it against the original.",
-        "inspect": "Print the description inside an artifact.",
+        "inspect": "Print the description inside an artifact, or what a checkpoint contains.",
         "verify": "Check an artifact on this machine against its recorded logits and the original.",
     },
     "Run": {
@@ -41,6 +41,7 @@ SECTIONS = {
     },
     "Train": {
         "train": "Train a model for streams, on drawn gestures or on your own videos.",
+        "rule": "Choose when predictions become events, on your labelled clips or videos.",
         "clips": "Draw gestures as videos, for training, calibration and tests.",
     },
     "Look up": {
@@ -165,8 +166,8 @@ def _status(arguments: list[str], debug: bool) -> int:
         return 2 if end.exit_code or not arguments else 0
     except BrokenPipeError:
         return 0
-    except (typer.Abort, KeyboardInterrupt):
-        return _report("interrupted; no incomplete file was left behind", 130)
+    except (typer.Abort, KeyboardInterrupt) as error:
+        return _report(str(error) or "interrupted; no incomplete file was left behind", 130)
     except Exception as error:
         if debug:
             raise

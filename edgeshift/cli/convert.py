@@ -36,6 +36,7 @@ def run(
     fresh_states: Annotated[bool, option("Target")] = False,
     weights: Annotated[Path | None, option("Source", metavar="FILE")] = None,
     labels: Annotated[Path | None, option("Source", metavar="FILE")] = None,
+    rule: Annotated[Path | None, option("Source", metavar="FILE")] = None,
     past_only: Annotated[bool, option("Source")] = False,
     stream_bidirectional: Annotated[bool, option("Source")] = False,
     width: Annotated[float | None, option("Source", min=0.1, max=4)] = None,
@@ -75,6 +76,8 @@ def run(
         fit: How frames are fitted to that size. Default: as --weights were trained.
         order: Channel order that --weights were trained on. Default: as recorded in them, or rgb.
         frame_spacing: Seconds between the frames that --weights were trained on. Default: as recorded in them.
+        rule: JSON file with the event rule, as edgeshift rule writes it. Default: the rule in --weights, or a rule that
+            needs no tuning.
         calibration: Folder with at least 16 videos or folders of images, from which the int8 ranges are chosen; or
             drawn, for clips of drawn gestures. Default: drawn, if the model was trained on drawn gestures.
         calibration_clips: Number of clips that are chosen at random from --calibration. Default: 128.
@@ -93,6 +96,10 @@ def run(
 
     Exit status: 1 if the comparison fails.
     """
+    from msgspec.structs import replace
+
+    from edgeshift.events.rule_file import read_rule, require_rule_fits
+
     try:
         from edgeshift import converters
     except ImportError as error:
@@ -119,12 +126,16 @@ def run(
     if calibration is not None and precision != "int8":
         raise EdgeshiftError(f"--calibration chooses int8 ranges, and {precision} has none: leave it out")
     chosen = _choose_videos(calibration, calibration_clips, fps)
+    event_rule = None if rule is None else read_rule(rule)
     bars = ProgressBars()
     with bars.stage("load"):
         untrained = {"width": width, "depth": depth}
         facts = {"fit": fit, "order": order, "frame_spacing": frame_spacing, "labels": _read_labels(labels)}
         facts |= {"past_only": past_only, "stream_bidirectional": stream_bidirectional}
         source = _load(model, weights, size, untrained, facts)
+    if event_rule is not None:
+        require_rule_fits(event_rule, source.description.labels, rule)
+        source = dataclasses.replace(source, description=replace(source.description, rule=event_rule))
     for note in (*source.notes, *(record.notes if record else ())):
         print_note(note)
     if precision == "int8" and weights is not None and calibration is None:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from edgeshift.artifact.file import FAILED
-from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, rule_facts, state_fact
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table, size_text
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def show_one(result: Converted, *, as_json: bool) -> int:
         ("frame", f"{spec.frame.width}x{spec.frame.height} {spec.frame.order}, {spec.input.dtype}"),
         state_fact(spec),
         *graph_facts(spec),
+        *rule_facts(spec),
         *calibration_facts(spec),
         *(
             parity_facts(spec.parity, spec.precision, passed=not status)

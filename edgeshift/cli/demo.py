@@ -60,7 +60,7 @@ def run(
         realtime: With --headless: play a clip at its own speed, as a camera would.
         repeat: Restart a clip when it ends.
         seconds: Stop after this many seconds. Default: at the end of the source.
-        smoothing: How labels are smoothed: rule, mean, jester or none. Default: the event rule in the artifact.
+        smoothing: How labels are smoothed: rule, mean, jester or none. Default: rule, the event rule in the artifact.
         mask: Labels that are never shown, separated by commas.
         on: Command to run, without a shell, at each detection of a label. May be given several times.
         every: Shortest time between two runs of the command of a label, in seconds.
@@ -88,6 +88,7 @@ def run(
     from edgeshift.apps.camera.sources.base import CaptureRequest, Orientation, find_source
     from edgeshift.apps.camera.sources.clips import ClipSource, DrawnSource
     from edgeshift.cli import demo_text
+    from edgeshift.events.default_rule import rule_of
     from edgeshift.video.clip_files import require_fps
 
     if as_json and json_lines:
@@ -148,4 +149,5 @@ def run(
         printer.emit("summary", **demo_text.document(summary))
         printer.flush()
     else:
-        demo_text.print_summary(summary, picture)
+        rule = rule_of(session.artifact.model.spec).origin or "the weights file"
+        demo_text.print_summary(summary, picture, rule if smoothing in (None, "rule") else None)

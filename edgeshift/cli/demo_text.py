@@ -32,14 +32,21 @@ def document(summary: Summary) -> dict[str, Any]:
     }
 
 
-def print_summary(summary: Summary, picture: Path | None) -> None:
-    """Print the summary of a run, and the path of the picture of a clip's frames, if one was written."""
+def print_summary(summary: Summary, picture: Path | None, rule: str | None) -> None:
+    """Print the summary of a run.
+
+    Args:
+        summary: the run.
+        picture: path of the picture of a clip's frames; None: none was written.
+        rule: origin of the event rule; None: another smoothing was used.
+    """
+    origin: list[tuple[str, object]] = [] if rule is None else [("event rule", rule)]
     if summary.labels is None:
-        _print_live(summary)
+        _print_live(summary, origin)
     else:
         artifact = summary.artifacts[0]
         not_due = f", {summary.not_due} frames not due" if summary.not_due else ""
-        facts = [("runtime", artifact.runtime), *_phases(artifact.milliseconds)]
+        facts = [("runtime", artifact.runtime), *_phases(artifact.milliseconds), *origin]
         print_facts(
             f"{summary.steps} steps on {summary.source}{not_due}",
             [*facts, ("picture", picture)] if picture else facts,
@@ -57,10 +64,11 @@ def write_answers(path: Path, answers: AnswerSheet, summary: Summary) -> None:
     write_picture(path, answers.draw(title))
 
 
-def _print_live(summary: Summary) -> None:
+def _print_live(summary: Summary, origin: list[tuple[str, object]]) -> None:
     facts: list[tuple[str, object]] = [
         ("camera", f"{_rate(summary.camera_hertz)}, {summary.dropped} frames dropped, lost {summary.lost} times"),
         ("events", len(summary.events)),
+        *origin,
     ]
     for artifact in summary.artifacts:
         name = Path(artifact.file).name

@@ -52,6 +52,15 @@ def state_fact(spec: StreamSpec) -> tuple[str, str]:
     return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{STATE_FORMS[spec.state_form]}"
 
 
+def rule_facts(spec: StreamSpec) -> Facts:
+    """Return the event rule, and where it comes from."""
+    from edgeshift.events.default_rule import rule_of
+    from edgeshift.events.spotter import describe_rule
+
+    rule = rule_of(spec)
+    return [("event rule", describe_rule(rule, spec.labels)), ("  origin", rule.origin or "the weights file")]
+
+
 def calibration_facts(spec: StreamSpec) -> Facts:
     """Return the clips that chose the ranges of an int8 artifact."""
     calibration = spec.calibration

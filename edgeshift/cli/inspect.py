@@ -1,38 +1,53 @@
-"""``edgeshift inspect``: print the description inside an artifact."""
+"""``edgeshift inspect``: print the description inside an artifact, or what is known about a checkpoint."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from edgeshift.cli import glossary
-from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, state_fact
-from edgeshift.cli.options import Artifact, AsJson, Explain
+from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, rule_facts, state_fact
+from edgeshift.cli.options import AsJson, Explain
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
-from edgeshift.errors import ArtifactError
-from edgeshift.targets import TARGETS
+from edgeshift.targets import TARGETS, target_of
 
 if TYPE_CHECKING:
     from edgeshift.artifact.spec import StreamSpec
 
 NOT_VERIFIED = "not compared, because the machine of the conversion could not run it; use edgeshift verify on a device"
-NO_RULE = "none: the artifact does not say when a label is announced"
+#: Suffixes of checkpoints.
+CHECKPOINTS = (".pth", ".pt", ".tar", ".ckpt", ".bin", ".pkl", ".safetensors")
 #: Largest number of labels that are printed.
 MAX_LABELS = 12
 
 
-def run(file: Artifact, explain: Explain = False, as_json: AsJson = False) -> None:
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE")], explain: Explain = False, as_json: AsJson = False
+) -> None:
     """Print the description inside an artifact: model, tensors, states, origin, and how it was checked.
 
     The graph is not executed, and neither torch nor a runtime is needed.
 
+    For a checkpoint, print its layout, network, labels, training, what in it is not used, and how it can be converted.
+    This needs torch. Nothing in the file is executed.
+
+    Args:
+        file: An artifact, as written by edgeshift convert, or a checkpoint.
+
     Examples:
       edgeshift inspect tsm_mobilenet_v2_int8.tflite
       edgeshift inspect tsm_mobilenet_v2_int8.tflite --explain
+      edgeshift inspect mobilenetv2_jester_online.pth.tar
     """
     from edgeshift.artifact.file import read_artifact
 
-    if file.suffix == ".safetensors":
-        raise ArtifactError(f"{file} is a checkpoint, not an artifact: convert it with edgeshift convert --weights")
+    if target_of(file) is None and file.suffix.lower() in CHECKPOINTS:
+        from edgeshift.cli.inspect_checkpoint import show_checkpoint
+
+        show_checkpoint(file, explain=explain, as_json=as_json)
+        return
     spec = read_artifact(file).spec
     if as_json:
         print_json(spec)
@@ -51,8 +66,6 @@ def run(file: Artifact, explain: Explain = False, as_json: AsJson = False) -> No
 
 
 def _facts(spec: StreamSpec) -> Facts:
-    from edgeshift.events.spotter import describe_rule
-
     target = TARGETS.get(spec.target)
     title = f"{spec.target} ({target.title})" if target else spec.target
     frame = spec.frame
@@ -66,7 +79,7 @@ def _facts(spec: StreamSpec) -> Facts:
         ("fit", frame.fit),
         ("frame spacing", "not known" if spec.frame_spacing is None else f"{spec.frame_spacing:g} s"),
         ("labels", ", ".join(spec.labels[:MAX_LABELS]) + more),
-        ("event rule", describe_rule(spec.rule, spec.labels) if spec.rule else NO_RULE),
+        *rule_facts(spec),
         state_fact(spec),
         *graph_facts(spec),
         *calibration_facts(spec),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,6 +13,7 @@ from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.options import AsJson, ClipFps, calibration_options, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note
+from edgeshift.cli.train_text import frames_text, gestures_text, validation_document
 from edgeshift.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 def run(
     out: Annotated[Path, option("Output", metavar="DIR")],
-    model: Annotated[str, typer.Argument(metavar="MODEL", autocompletion=VALUES["models"])] = "tsm_mobilenet_v2",
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", autocompletion=VALUES["models"])] = None,
     data: Annotated[Path | None, option("Data", metavar="DIR|CSV")] = None,
     fps: ClipFps = None,
     strokes: Annotated[Path | None, option("Data", metavar="FILE")] = None,
@@ -55,7 +57,7 @@ def run(
 
     Args:
         out: Folder for the run and its checkpoint.
-        model: A name from edgeshift models.
+        model: A name from edgeshift models. Default: tsm_mobilenet_v2.
         data: Clips in a folder per label, or a CSV file with the columns file,label and optionally split. A clip is a
             video or a folder of images. Default: drawn streams.
         strokes: JSON file with your own gestures, which are added to the built-in ones.
@@ -67,7 +69,7 @@ def run(
         width: Width multiplier of MobileNetV2, without --init only. Default: 1.0.
         depth: Number of past frames that TSAM uses (K in the paper). Default: 2.
         bidirectional: Also shift from future frames. The result cannot stream.
-        steps: Number of optimizer steps. Default: 2400.
+        steps: Number of optimizer steps. Default: 2400. With --resume, another number extends or shortens the run.
         batch: Sequences per step. Default: 4.
         frames: Frames per sequence. Default: 24.
         spacing: Time between two frames, in seconds. Default: 0.25, or as --init.
@@ -79,7 +81,8 @@ def run(
         workers: Number of processes that draw or read frames.
         license: License of the result, stored in its file.
         half: Store the weights of the result as float16.
-        resume: Continue the interrupted run in --out.
+        resume: Continue the run in --out. Options that are left out are taken from it, but --data, --init, --strokes,
+            --mirror and --reverse must be given again.
 
     Examples:
       edgeshift train --init mobilenet_v2_imagenet.pth --out runs/gestures
@@ -89,9 +92,12 @@ def run(
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
     from edgeshift.training import Recipe, train
+    from edgeshift.training.folder import recorded_recipe, require_writable
     from edgeshift.video.dataset import read_dataset
 
-    numbers: dict[str, Any] = {"size": size, "width": width, "depth": depth, "bidirectional": bidirectional}
+    require_writable(out)
+    recorded = recorded_recipe(out) if resume else {}
+    numbers: dict[str, Any] = {"size": size, "width": width, "depth": depth, "bidirectional": bidirectional or None}
     numbers |= {"steps": steps, "batch": batch, "frames": frames, "spacing": spacing, "rate": rate}
     numbers |= {"frozen": frozen, "seed": seed}
     numbers = {name: value for name, value in numbers.items() if value is not None}
@@ -99,30 +105,18 @@ def run(
     if init is not None:
         from edgeshift.training.start import recipe_defaults
 
-        numbers = recipe_defaults(init) | numbers
+        defaults = recorded or recipe_defaults(init)
         if "width" in numbers:
             raise TrainingError("--width is read from the checkpoint: leave it out")
+        numbers = defaults | numbers
     elif past_only:
         raise TrainingError("--past-only describes a checkpoint: give it with --init")
-    recipe = Recipe(model=model, **numbers)
+    numbers = recorded | numbers | ({"model": model} if model else {})
+    recipe = Recipe(**numbers)
     if data is not None and (note := read_dataset(data).note):
         print_note(note)
-    shown = 0
-    with ProgressBars().stage("train", recipe.steps) as advance:
-
-        def show(entry: HistoryEntry) -> None:
-            nonlocal shown
-            for line in entry.unread:
-                print_note(f"left out, because it cannot be read: {line}")
-            for _ in range(entry.step - shown):
-                advance()
-            shown = entry.step
-            if (check := entry.validation) is not None:
-                figures = f"loss {check.loss:.3f}, {_accuracies(check)}"
-                print(
-                    f"step {entry.step}: training loss {entry.training.loss:.3f}; validation {figures}", file=sys.stderr
-                )
-
+    bars = ProgressBars()
+    try:
         trained = train(
             recipe,
             out,
@@ -137,23 +131,31 @@ def run(
             workers=workers,
             license=license,
             half=half,
-            report=show,
+            stages=bars,
+            report=_show,
         )
+    except KeyboardInterrupt as stop:
+        if not str(stop):
+            raise
+        files = {"--data": data, "--strokes": strokes, "--init": init, "--mirror": mirror, "--reverse": reverse}
+        command = ["edgeshift", "train", "--resume", "--out", out]
+        command += [part for name, value in files.items() if value is not None for part in (name, value)]
+        command += ["--past-only"] if past_only else []
+        raise KeyboardInterrupt(f"{stop}; continue with: {shlex.join(map(str, command))}") from stop
     last = trained.history[-1]
     check = last.validation
     assert check is not None
     if as_json:
-        names = ("loss", "frame_accuracy", "gesture_accuracy")
-        validation = {name: getattr(check, name) for name in names}
         result = {"path": trained.path, "curve": trained.curve, "steps": last.step, "unread": trained.unread}
-        print_json(result | {"validation": validation})
+        print_json(result | {"validation": validation_document(check)})
         return
     print_facts(
         str(trained.path),
         [
-            ("model", model),
+            ("model", recipe.model),
             ("steps", f"{last.step:,}"),
-            ("validation", _accuracies(check)),
+            ("validation", frames_text(check)),
+            ("", gestures_text(check)),
             *([("left out", f"{len(trained.unread)} clips that cannot be read")] if trained.unread else []),
             ("curve", trained.curve),
         ],
@@ -161,8 +163,17 @@ def run(
     print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path, *calibration_options(data, fps))
 
 
-def _accuracies(check: Any) -> str:
-    return f"{check.frame_accuracy:.1%} of frames, {check.gesture_accuracy:.1%} of gestures"
+def _show(entry: HistoryEntry) -> None:
+    """Print what is new in the history: clips that cannot be read, and the result of a validation."""
+    for line in entry.unread:
+        print_note(f"left out, because it cannot be read: {line}")
+    if (check := entry.validation) is not None:
+        print(
+            f"step {entry.step}: training loss {entry.training.loss:.3f}; validation loss {check.loss:.3f}, "
+            f"{frames_text(check)}, {gestures_text(check)}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _device(name: str | None, threads: int) -> str:

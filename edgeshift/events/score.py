@@ -65,24 +65,28 @@ class EventScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return float(np.percentile(self.delays, percent)) if self.delays else None
 
 
-def match_events(detections: Iterable[Detection], events: Iterable[Event], seconds: float) -> EventScore:
+def match_events(
+    detections: Iterable[Detection], events: Iterable[Event], seconds: float, *, earliest: float = 0.5
+) -> EventScore:
     """Score the detections of one stream.
 
-    A detection is correct if an event has its label, and if it comes between the middle of this event and ``GRACE``
-    seconds after its end. An event matches at most one detection. Events that are partly outside of the stream are not
-    counted, and neither are detections of them.
+    A detection is correct if an event has its label, and if it comes after the middle of this event (or after another
+    share of it, ``earliest``), and at most ``GRACE`` seconds after its end. An event matches at most one detection.
+    Events that are partly outside of the stream are not counted, and neither are detections of them.
 
     Args:
         detections: detections in any order, with times from the start of the stream.
         events: events in any order, with times from the start of the stream.
         seconds: duration of the stream.
+        earliest: share of an event, 0 to 1, that must have passed before it can be detected.
     """
     unmatched = sorted(events, key=lambda event: event.end)
     counted = [event for event in unmatched if event.begin >= 0 and event.end + GRACE <= seconds]
     false, delays = 0, []
     for detection in sorted(detections, key=lambda detection: detection.timestamp):
         for event in unmatched:
-            in_time = (event.begin + event.end) / 2 <= detection.timestamp <= event.end + GRACE
+            first = event.begin + earliest * (event.end - event.begin)
+            in_time = first <= detection.timestamp <= event.end + GRACE
             if detection.label == event.label and in_time:
                 unmatched.remove(event)
                 if event in counted:

@@ -34,9 +34,6 @@ import numpy.typing as npt
 from edgeshift.artifact.description import NONE, RuleSpec
 from edgeshift.errors import EdgeshiftError
 
-#: The rule for artifacts without one. Its window is a second or less at usual frame spacings.
-DEFAULT_RULE = RuleSpec(window=3, threshold=0.5, hold_off=1.0)
-
 Times = npt.NDArray[np.floating[Any]]
 Logits = npt.NDArray[np.floating[Any]]
 Means = npt.NDArray[np.float64]
@@ -58,14 +55,14 @@ class Spotter:
         labels: labels of the model, one per logit.
 
     Raises:
-        EdgeshiftError: the rule names a label for no gesture that is not among the labels.
+        EdgeshiftError: the rule names a label that is not among the labels.
     """
 
     def __init__(self, rule: RuleSpec, labels: Sequence[str]) -> None:
         self.rule = rule
         self.labels = tuple(labels)
-        self._no_gesture = no_gesture_index(rule, self.labels)
-        self._gestures = np.array([index for index in range(len(self.labels)) if index != self._no_gesture])
+        self._silent = silent_indices(rule, self.labels)
+        self._gestures = np.array([index for index in range(len(self.labels)) if index not in self._silent])
         # Ring buffers: probabilities of the last frames, and logits of the gestures since the last detection.
         self._window = np.zeros((rule.window, len(self.labels)))
         self._memory = np.zeros((rule.memory or 0, len(self._gestures)))
@@ -112,7 +109,7 @@ class Spotter:
         best = int(means.argmax())
         if self._waits(float(means[best]), None if self._held is None else float(means[self._held])):
             return None
-        return None if best == self._no_gesture else self._announce(best, float(means[best]))
+        return None if best in self._silent else self._announce(best, float(means[best]))
 
     def _detect_with_memory(self, logits: Logits, means: Means, memory: int) -> Detection | None:
         self._memory[self._remembered % memory] = logits[self._gestures]
@@ -162,7 +159,11 @@ def describe_rule(rule: RuleSpec, labels: Sequence[str]) -> str:
             f"{pause} the first factor is below {rule.threshold:g}"
         )
     none = rule.none or (NONE if NONE in labels else None)
-    return words if none is None else f"{words}. {none!r} means no gesture"
+    if none is not None:
+        words = f"{words}. {none!r} means no gesture"
+    if rule.silent:
+        words = f"{words}. Never announced: {', '.join(map(repr, rule.silent))}"
+    return words
 
 
 def _frames(count: int) -> str:
@@ -192,6 +193,18 @@ def probabilities(logits: Logits) -> Means:
     powers = np.exp(exact - exact.max(-1, keepdims=True))
     result: Means = powers / powers.sum(-1, keepdims=True)
     return result
+
+
+def silent_indices(rule: RuleSpec, labels: Sequence[str]) -> frozenset[int]:
+    """Return the indices of the labels that are never announced.
+
+    Raises:
+        EdgeshiftError: the rule names a label that is not among the labels, or announces none of them.
+    """
+    try:
+        return rule.silent_indices(labels)
+    except ValueError as error:
+        raise EdgeshiftError(str(error)) from error
 
 
 def no_gesture_index(rule: RuleSpec, labels: Sequence[str]) -> int | None:

@@ -160,7 +160,7 @@ def _claim_folder(folder: Path, drawing: Drawing) -> None:
     if any(not path.name.startswith(f".{RECORD}.") for path in others):
         raise GestureError(f"{folder} is not empty, and was not drawn by edgeshift: give another --out")
     try:
-        different = claim(record, drawing)
+        different = list(claim(record, drawing))
     except ValueError as error:
         raise GestureError(f"{record} is damaged: remove {folder}, or give another --out") from error
     if different:

@@ -213,17 +213,16 @@ class Stream:
         """Return a spotter, which turns the fresh predictions of this stream into detections.
 
         Args:
-            rule: the event rule; None: the rule in the artifact.
+            rule: the event rule; None: the rule in the artifact, or the default rule if it has none.
 
         Raises:
-            EdgeshiftError: there is no rule, or it does not fit the labels.
+            EdgeshiftError: the rule does not fit the labels.
         """
-        rule = rule or self.spec.rule
-        if rule is None:
-            raise EdgeshiftError("the artifact has no event rule: pass one (edgeshift.artifact.description.RuleSpec)")
-        from edgeshift.events.spotter import Spotter  # not at import: many programs need no events
+        # Not at import, because many programs need no events.
+        from edgeshift.events.default_rule import rule_of
+        from edgeshift.events.spotter import Spotter
 
-        return Spotter(rule, self.spec.labels)
+        return Spotter(rule or rule_of(self.spec), self.spec.labels)
 
     def reset(self) -> None:
         """Set the states to their start values. The next frame is the first of a new sequence."""

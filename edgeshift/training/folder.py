@@ -9,11 +9,16 @@ model.safetensors    the resulting checkpoint (written by ``edgeshift.training.r
 
 from __future__ import annotations
 
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from edgeshift._system.claim import claim
+import msgspec
+
+from edgeshift._system.claim import claim, write_arguments
+from edgeshift._system.text import printable
 from edgeshift.errors import TrainingError, one_line
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import Sequences
@@ -48,13 +53,58 @@ class Run:
     changes: str = ""
 
 
-def claim_folder(run: Run, resume: bool) -> None:
+def claim_folder(run: Run, resume: bool) -> int | None:
     """Write the arguments of a run into its folder, or check that the folder holds the same run.
 
+    Returns:
+        The number of steps that the folder records, if it differs from that of the run; None: it does not. A run may be
+        resumed with another number of steps; ``record_steps`` then writes it into the folder.
+
     Raises:
-        TrainingError: the folder holds another run, or a run although ``resume`` is False.
+        TrainingError: the folder holds another run, or a run although ``resume`` is False, or cannot be written.
     """
-    arguments = {
+    path = run.folder / RECIPE
+    if path.exists() and not resume:
+        raise TrainingError(f"{run.folder} already holds a run: resume it (--resume), or give another --out")
+    try:
+        different = claim(path, _arguments(run))
+    except (ValueError, OSError) as error:
+        raise TrainingError(f"{path}: cannot be read: {one_line(error)}; remove the folder to start again") from error
+    recipe = different.pop("recipe", None)
+    fields = {} if recipe is None else _differences(*recipe)
+    steps = fields.pop("steps", None)
+    fields |= {name: pair for name, pair in different.items() if name != "first frames" or len(different) == 1}
+    if fields:
+        listed = "; ".join(f"{name}: {_short(before)}, now {_short(now)}" for name, (before, now) in fields.items())
+        raise TrainingError(f"{run.folder} holds another run ({listed}): give the same arguments, or another --out")
+    return None if steps is None else int(steps[0])
+
+
+def record_steps(run: Run) -> None:
+    """Write the arguments of a run with a new number of steps into its folder."""
+    write_arguments(run.folder / RECIPE, _arguments(run))
+
+
+def recorded_recipe(folder: Path) -> dict[str, Any]:
+    """Return the fields of the recipe that a folder records; empty: there is none, or it cannot be read."""
+    try:
+        recipe = msgspec.json.decode((folder / RECIPE).read_bytes(), type=dict[str, Any])["recipe"]
+        return msgspec.structs.asdict(msgspec.convert(recipe, Recipe))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, msgspec.MsgspecError):
+        return {}  # ``claim_folder`` says what is wrong
+
+
+def require_writable(folder: Path) -> None:
+    """Raise TrainingError if a folder cannot be created or written to. It is not created."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise TrainingError(f"{folder}: {existing} is not a folder: give another --out")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise TrainingError(f"{folder}: {existing} cannot be written to: give another --out")
+
+
+def _arguments(run: Run) -> dict[str, Any]:
+    return {
         "recipe": run.recipe,
         "start": run.start,
         "data": run.data.source,
@@ -64,12 +114,19 @@ def claim_folder(run: Run, resume: bool) -> None:
         # Other versions of the code that draws or decodes frames give other frames.
         "first frames": f"{zlib.crc32(run.data[0].frames.tobytes()):08x}",
     }
-    path = run.folder / RECIPE
-    if path.exists() and not resume:
-        raise TrainingError(f"{run.folder} already holds a run: resume it (--resume), or give another --out")
-    try:
-        different = claim(path, arguments)
-    except (ValueError, OSError) as error:
-        raise TrainingError(f"{path}: cannot be read: {one_line(error)}; remove the folder to start again") from error
-    if different:
-        raise TrainingError(f"{run.folder} holds a run with another {different[0]}: give the same, or another --out")
+
+
+def _differences(before: Any, now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return {field: (before, now)} of the fields of a recipe that differ."""
+    if not isinstance(before, dict):
+        return {"recipe": (before, now)}
+    return {
+        name: (before.get(name), now.get(name))
+        for name in dict.fromkeys([*before, *now])
+        if before.get(name) != now.get(name)
+    }
+
+
+def _short(value: Any) -> str:
+    text = printable(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+    return text if len(text) <= 80 else f"{text[:60]}...{text[-17:]}"

@@ -27,6 +27,8 @@ class Sums(msgspec.Struct, frozen=True):
         right: number of gestures that their mean logits classify correctly.
         gestures: number of all gestures.
         batches: number of batches.
+        squares: sums over the batches of ``correct * correct``, ``correct * counted`` and ``counted * counted``, from
+            which ``independent_frames`` is computed.
     """
 
     total: float = 0.0
@@ -38,10 +40,17 @@ class Sums(msgspec.Struct, frozen=True):
     right: float = 0.0
     gestures: float = 0.0
     batches: int = 0
+    squares: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def add(self, values: dict[str, float]) -> Sums:
         """Return the sums with the values of one more batch added, {field: value}."""
-        return Sums(**{name: getattr(self, name) + value for name, value in values.items()}, batches=self.batches + 1)
+        correct, counted = values.get("correct", 0.0), values.get("counted", 0.0)
+        products = (correct * correct, correct * counted, counted * counted)
+        return Sums(
+            **{name: getattr(self, name) + value for name, value in values.items()},
+            batches=self.batches + 1,
+            squares=tuple(total + value for total, value in zip(self.squares, products, strict=True)),  # type: ignore[arg-type]
+        )
 
     @property
     def loss(self) -> float:
@@ -52,6 +61,22 @@ class Sums(msgspec.Struct, frozen=True):
     def frame_accuracy(self) -> float:
         """Weighted accuracy over frames, 0 to 1."""
         return self.correct / self.counted if self.counted else 0.0
+
+    @property
+    def independent_frames(self) -> float:
+        """Number of independent frames that would give a frame accuracy of the same precision.
+
+        Frames of one sequence are similar, so an interval from the number of all frames would be far too narrow. The
+        variance of the accuracy is estimated from the differences between batches, as for a ratio in cluster sampling
+        (Cochran, Sampling Techniques, 1977, section 2.11). Where all batches agree, each counts as one frame.
+        """
+        if self.batches < 2 or not self.counted:
+            return float(self.batches)
+        share = self.frame_accuracy
+        spread = self.squares[0] - 2 * share * self.squares[1] + share * share * self.squares[2]
+        variance = max(spread, 0.0) / (self.counted * self.counted) * self.batches / (self.batches - 1)
+        largest = share * (1 - share)
+        return float(self.batches) if largest <= 0 or variance <= 0 else max(1.0, largest / variance)
 
     @property
     def gesture_accuracy(self) -> float:
@@ -88,11 +113,11 @@ class History:
         self.path = path
         self.entries: list[HistoryEntry] = []
         if path.exists():
-            lines = read_file(path, MAX_BYTES, TrainingError).splitlines()
             try:
+                lines = read_file(path, MAX_BYTES, TrainingError).splitlines()
                 # A line without its closing brace was cut off when the run was killed.
                 self.entries = [msgspec.json.decode(line, type=HistoryEntry) for line in lines if line.endswith(b"}")]
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, OSError, ValueError, RecursionError) as error:
                 raise TrainingError(f"{path}: {one_line(error)}; remove the folder to start again") from error
 
     def append(self, step: int, training: Sums, validation: Sums | None, unread: tuple[str, ...] = ()) -> HistoryEntry:

@@ -17,14 +17,15 @@ import torch
 from edgeshift import __version__
 from edgeshift._system.files import sha256
 from edgeshift._system.memory import keep_freed_memory
+from edgeshift._system.progress import Stages
 from edgeshift.artifact.description import NONE, RuleSpec, WeightsSpec, describe_network
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import TrainingError
-from edgeshift.events.spotter import DEFAULT_RULE
+from edgeshift.events.default_rule import default_rule
 from edgeshift.events.tuning import choose_rule
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
-from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run
+from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run, require_writable
 from edgeshift.training.history import History, HistoryEntry
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
@@ -80,6 +81,7 @@ def train(
     workers: int = 1,
     license: str | None = None,
     half: bool = False,
+    stages: Stages | None = None,
     report: Callable[[HistoryEntry], None] = lambda _entry: None,
 ) -> Trained:
     """Train a model in a folder of its own, or resume a run that was interrupted there.
@@ -94,13 +96,15 @@ def train(
         init: a checkpoint to start from, in any layout that edgeshift reads; None: random weights.
         past_only: ``init`` was trained past-only. The tensor names of MIT and mmaction2 do not show this.
         changes: the labels of mirrored and reversed clips; None: clips are neither mirrored nor reversed.
-        resume: continue an interrupted run in ``folder``, which must have the same recipe, data and starting weights.
+        resume: continue an interrupted run in ``folder``, which must have the same data, starting weights and recipe.
+            Only the number of steps may be another one, above the steps that were taken.
         device: "cpu" or "cuda".
         workers: number of processes that prepare frames. If there are any, the calling script must be protected by
             ``if __name__ == "__main__":``, because these processes import it.
         license: licence of the result, stored in its file.
         half: store the weights of the result as float16. If the run in ``folder`` is already finished, ``half`` and
             ``license`` apply to its result, which is written again.
+        stages: measures and shows progress.
         report: called with each new entry of the history.
 
     Raises:
@@ -109,13 +113,16 @@ def train(
         RuntimeMissingError: torch or safetensors is not installed.
     """
     keep_freed_memory()
+    require_writable(folder)
+    stages = stages or Stages()
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("torch finds no GPU: leave --device out, or install a torch with CUDA")
     gestures = STROKES if strokes is None else STROKES | read_strokes(strokes)
     if data is not None and strokes is not None:
         raise TrainingError("--strokes is for drawn streams and --data is for videos: give one of them")
-    training_data, validation_data = _read_data(recipe, data, fps, gestures, changes)
-    start = starting_network(recipe, training_data.labels, init, past_only=past_only)
+    with stages.stage("read the data"):
+        training_data, validation_data = _read_data(recipe, data, fps, gestures, changes)
+        start = starting_network(recipe, training_data.labels, init, past_only=past_only)
     network, origin = start.network, start.description.weights
     changed = "" if changes is None else f"mirrored {dict(changes.mirrored)}, reversed {dict(changes.reversed)}"
     run = Run(
@@ -145,7 +152,8 @@ def train(
     result = folder / RESULT
     finished = any(entry.step >= recipe.steps for entry in History(folder / HISTORY).entries)
     complete = finished and result.is_file()
-    history = train_network(run, network, resume=resume, report=report)
+    with stages.stage("train", recipe.steps) as advance:
+        history = train_network(run, network, resume=resume, report=report, advance=advance)
     trained = Trained(result, folder / CURVE, tuple(history.entries))
     if complete and not (half or license):
         return trained
@@ -154,9 +162,10 @@ def train(
     elif recipe.bidirectional:
         rule = None
     elif data is None:
-        rule = tune_on_drawn_streams(network, recipe, gestures)
-    else:  # no rule can be tuned on trimmed clips, because they do not show what happens between gestures
-        rule = msgspec.structs.replace(DEFAULT_RULE, none=NONE if NONE in training_data.labels else None)
+        with stages.stage("choose the event rule", RULE_STREAMS) as advance:
+            rule = tune_on_drawn_streams(network, recipe, gestures, advance=advance)
+    else:  # `edgeshift rule` tunes one on clips that were not used for training
+        rule = default_rule(training_data.labels, recipe.spacing, recipe.frames)
     if trained.unread:
         training["left out"] = f"{len(trained.unread)} clips that could not be read"
     save(result, network, description, rule=rule, training=training, half=half)
@@ -191,7 +200,8 @@ def tune_on_drawn_streams(
         with torch.inference_mode():
             streams.append((drawn.times, network(clip)[0].numpy(), drawn.events))
         advance()
-    return choose_rule(streams, recipe.spacing, (*strokes, NONE))
+    rule = choose_rule(streams, recipe.spacing, (*strokes, NONE))
+    return msgspec.structs.replace(rule, origin=f"tuned on {len(streams)} drawn streams of {seconds:g} s")
 
 
 def _read_data(

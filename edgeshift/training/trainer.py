@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -18,7 +20,7 @@ from edgeshift.errors import RuntimeMissingError, TrainingError, one_line
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training.batches import Batch, load_batches
 from edgeshift.training.curve import draw_curve
-from edgeshift.training.folder import CURVE, HISTORY, STATE, Run, claim_folder
+from edgeshift.training.folder import CURVE, HISTORY, STATE, Run, claim_folder, record_steps
 from edgeshift.training.history import History, HistoryEntry, Sums
 from edgeshift.training.losses import TrainingNetwork
 
@@ -33,37 +35,48 @@ MAX_STATE = 4 << 30
 
 
 def train_network(
-    run: Run, network: ShiftNetwork, *, resume: bool = False, report: Callable[[HistoryEntry], None]
+    run: Run,
+    network: ShiftNetwork,
+    *,
+    resume: bool = False,
+    report: Callable[[HistoryEntry], None],
+    advance: Callable[[], None] = lambda: None,
 ) -> History:
     """Train a network, or resume an interrupted run.
 
     A resumed run ends with the same weights, bit by bit, as an uninterrupted one on the same machine with the same
-    number of threads.
+    number of threads. A run that is resumed with another number of steps continues with the learning rates of a run of
+    that length.
 
     Args:
         run: the run.
         network: the network with its starting weights. It is trained in place and returned to evaluation mode.
         resume: whether the folder may hold the beginning of this run, which is then continued.
         report: called with each new entry of the history.
+        advance: called once for each step, also for the steps before the run was interrupted.
 
     Returns:
         The complete history.
 
     Raises:
         TrainingError: the folder holds another run, a saved state is damaged, or the loss is not finite.
-        KeyboardInterrupt: the run was stopped by a signal, and its state was saved.
+        KeyboardInterrupt: the run was stopped by a signal, and its state was saved. Its text says how far the run is.
     """
-    claim_folder(run, resume)
+    earlier_steps = claim_folder(run, resume)
     device = torch.device(run.device)
     torch.manual_seed(run.recipe.seed)
     training = TrainingNetwork(network, run.recipe, run.data.labels).to(device)
     training.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with folder_lock(run.folder):
         loop = _Loop(run, training)
-        loop.restore()
+        loop.restore(earlier_steps)
+        if earlier_steps is not None:
+            record_steps(run)
+        for _ in range(loop.step):
+            advance()
         stop: list[bool] = []
         with call_on_stop(lambda: stop.append(True)):
-            loop.train(device, lambda: bool(stop), report)
+            loop.train(device, lambda: bool(stop), report, advance)
     training.close()
     network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     network.eval()
@@ -93,7 +106,13 @@ class _Loop:
         self.reported: set[str] = set()  # already in the history
         self.draws_curve = True
 
-    def train(self, device: torch.device, stopped: Callable[[], bool], report: Callable[[HistoryEntry], None]) -> None:
+    def train(
+        self,
+        device: torch.device,
+        stopped: Callable[[], bool],
+        report: Callable[[HistoryEntry], None],
+        advance: Callable[[], None],
+    ) -> None:
         """Train from the current step to the last one, or until ``stopped`` returns True."""
         saved = monotonic()
         last = self.recipe.steps
@@ -102,20 +121,24 @@ class _Loop:
         for batch, unread in batches:
             self._note_unread(unread)
             self.sums = self.sums.add(self._train_step(batch.to(device)))
+            advance()
             if self.step % ENTRY_STEPS == 0 or self.step == last:
                 validates = self.step % (ENTRY_STEPS * VALIDATION_ENTRIES) == 0 or self.step == last
                 validation = self._validate(device) if validates else None
-                entry = self.history.append(self.step, self.sums, validation, tuple(self.unread))
+                try:
+                    entry = self.history.append(self.step, self.sums, validation, tuple(self.unread))
+                    self._draw_curve()
+                except OSError as error:
+                    raise _not_written(self.folder, error) from error
                 self.sums = Sums()
                 self.reported.update(self.unread)
                 self.unread.clear()
-                self._draw_curve()
                 report(entry)
             if monotonic() - saved > SAVE_SECONDS or self.step == last or stopped():
                 self.save()
                 saved = monotonic()
             if stopped():
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(f"stopped after step {self.step} of {last}, which is saved")
 
     def save(self) -> None:
         """Write everything that is needed to resume the run."""
@@ -130,14 +153,21 @@ class _Loop:
             "sums": msgspec.to_builtins(self.sums),
             "unread": list(self.unread),
         }
-        with atomic_write(self.folder / STATE) as part:
-            torch.save(state, part)
+        path = self.folder / STATE
+        try:
+            with atomic_write(path) as part:
+                torch.save(state, part)
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError if the disk is full
+            raise _not_written(path, error) from error
 
-    def restore(self) -> None:
+    def restore(self, earlier_steps: int | None = None) -> None:
         """Read the saved state, if there is one.
 
+        Args:
+            earlier_steps: number of steps that the run had when it was saved; None: the same number.
+
         Raises:
-            TrainingError: the state is damaged, or belongs to another run.
+            TrainingError: the state is damaged, or belongs to another run, or has more steps than the run.
         """
         path = self.folder / STATE
         if not path.exists():
@@ -160,10 +190,27 @@ class _Loop:
             self.history.cut(int(state["entries"]))
             self.unread = [str(line) for line in state["unread"]]
             self.reported = {line for entry in self.history.entries for line in entry.unread}
+            if earlier_steps is not None and self.step < self.recipe.steps:
+                self._reschedule()
         except Exception as error:  # a damaged file raises errors of any type
             raise TrainingError(
                 f"{path}: the run cannot be resumed from it: {one_line(error)}; remove the folder to start again"
             ) from error
+        if earlier_steps is not None and self.step >= self.recipe.steps:
+            raise TrainingError(
+                f"{self.folder}: the run is at step {self.step}: give more than {self.step} --steps to extend it, or "
+                f"--steps {earlier_steps}"
+            )
+
+    def _reschedule(self) -> None:
+        """Give the optimizer the learning rate that a run with the new number of steps has at this step."""
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, self.recipe.rate, total_steps=max(self.recipe.steps, 2), pct_start=0.15
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns about a schedule that advances without the optimizer
+            for _ in range(self.step):
+                self.schedule.step()
 
     def _train_step(self, batch: Batch) -> dict[str, float]:
         recipe = self.recipe
@@ -209,6 +256,14 @@ class _Loop:
             except RuntimeMissingError as error:
                 self.draws_curve = False
                 sys.stderr.write(f"edgeshift: note: no {CURVE}: {error}\n")
+
+
+def _not_written(path: Path, error: Exception) -> TrainingError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or one_line(error, 120)
+    return TrainingError(
+        f"{path}: cannot be written: {reason}; is the disk full? The last saved state is complete: make space, and "
+        "continue with --resume"
+    )
 
 
 def _numbers(losses: dict[str, Tensor]) -> dict[str, float]:

@@ -98,3 +98,30 @@ def test_a_bidirectional_checkpoint_needs_an_option_to_stream(run, tmp_path):
     assert status == 0
     rows = json.loads(out)["spec"]["shifts"][0]["rows"]
     assert [(row["dt"], row["start"], row["stop"]) for row in rows] == [(None, 0, 3), (1, 3, 6)]
+
+
+def test_a_rule_from_a_file_is_checked_first_and_goes_into_the_artifact(run, tmp_path):
+    rule, bad = tmp_path / "mine.json", tmp_path / "bad.json"
+    rule.write_text('{"window": 6, "threshold": 0.7, "none": "star"}')
+    bad.write_text('{"window": 6, "threshold": 0.7, "none": "stra"}')
+    convert = (
+        "convert",
+        "tsm_mobilenet_v2",
+        "--width",
+        "0.35",
+        "--size",
+        "64",
+        "--target",
+        "onnx",
+        "--precision",
+        "fp32",
+    )
+    for given, message in ((tmp_path / "absent.json", "absent.json: cannot be read"), (bad, "did you mean 'star'")):
+        status, out, err = run(*convert, "--rule", given, "--out", tmp_path / "a.onnx")
+        assert (status, out) == (2, "") and message in err and not (tmp_path / "a.onnx").exists()
+    status, out, _ = run(*convert, "--rule", rule, "--out", tmp_path / "a.onnx")
+    assert status == 0 and "the file mine.json" in out
+    written = json.loads(run("inspect", tmp_path / "a.onnx", "--json").out)["rule"]
+    assert (written["window"], written["threshold"], written["origin"]) == (6, 0.7, "the file mine.json")
+    status, out, _ = run("demo", tmp_path / "a.onnx", "--headless")
+    assert status == 0 and "event rule  the file mine.json" in out

@@ -16,9 +16,11 @@ from edgeshift.cli.glossary import GLOSSARY
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (None, "none: the artifact does not say when a label is announced"),
+        (None, "origin edgeshift's default"),
         (RuleSpec(window=4, threshold=0.6), "over 4 frames"),
         (RuleSpec(window=4, threshold=0.6, memory=9), "the last 9 frames"),
+        (RuleSpec(window=4, threshold=0.6, origin="the file mine.json"), "origin the file mine.json"),
+        (RuleSpec(window=4, threshold=0.6, silent=("blue",)), "Never announced: 'blue'"),
         (RuleSpec(window=4, threshold=0.6), "'none'"),
         (RuleSpec(window=4, threshold=0.6, none="blue"), "'blue'"),
     ],

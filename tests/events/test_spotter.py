@@ -13,6 +13,7 @@ from doubles import LABELS, frames, model, stream_spec
 
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.errors import EdgeshiftError
+from edgeshift.events.default_rule import rule_of
 from edgeshift.events.score import EventScore, match_events
 from edgeshift.events.spotter import Detection, Spotter, describe_rule, probabilities, window_means
 from edgeshift.events.tuning import Recording, choose_rule
@@ -207,8 +208,7 @@ def test_a_stream_makes_a_spotter_with_its_rule():
     found = [spotter.feed(stream.step(frame).logits, float(i)) for i, frame in enumerate(frames(20))]
     assert any(found)
     assert stream.spotter(rule(window=7)).rule.window == 7
-    with pytest.raises(EdgeshiftError, match="has no event rule"):
-        model().stream().spotter()
+    assert model().stream().spotter().rule == rule_of(model().spec)
 
 
 # --- recordings -----------------------------------------------------------------------------------------------------

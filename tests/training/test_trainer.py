@@ -23,7 +23,8 @@ from edgeshift.models.network import ShiftNetwork
 from edgeshift.training import Recipe, train
 from edgeshift.training import run as run_module
 from edgeshift.training.batches import Batch
-from edgeshift.training.folder import CURVE, HISTORY, STATE, Run
+from edgeshift.training.folder import CURVE, HISTORY, STATE, Run, recorded_recipe, require_writable
+from edgeshift.training.folder import RECIPE as RECIPE_FILE
 from edgeshift.training.frame_targets import frame_targets
 from edgeshift.training.history import HistoryEntry
 from edgeshift.training.losses import TrainingNetwork
@@ -96,10 +97,82 @@ def test_a_folder_belongs_to_one_run(tmp_path: Path) -> None:
     train_network(run(tmp_path, recipe=short), network(), report=ignore)
     with pytest.raises(TrainingError, match="--resume"):
         train_network(run(tmp_path, recipe=short), network(), report=ignore)
-    with pytest.raises(TrainingError, match="another recipe"):
-        train_network(run(tmp_path), network(), resume=True, report=ignore)
-    with pytest.raises(TrainingError, match="another start"):
+    other = msgspec.structs.replace(short, rate=0.5, frames=RECIPE.frames + 1)
+    with pytest.raises(TrainingError, match=rf"frames: {RECIPE.frames}, now {RECIPE.frames + 1}; rate: .*, now 0\.5\)"):
+        train_network(run(tmp_path, recipe=other), network(), resume=True, report=ignore)
+    with pytest.raises(TrainingError, match="start: scratch, now other"):
         train_network(run(tmp_path, recipe=short, start="other"), network(), resume=True, report=ignore)
+
+
+def test_a_finished_run_can_be_extended(tmp_path: Path) -> None:
+    train_network(run(tmp_path, recipe=msgspec.structs.replace(RECIPE, steps=3)), network(), report=ignore)
+    steps: list[int] = []
+    longer = msgspec.structs.replace(RECIPE, steps=6)
+    history = train_network(
+        run(tmp_path, recipe=longer), network(), resume=True, report=ignore, advance=lambda: steps.append(1)
+    )
+    assert [entry.step for entry in history.entries] == [3, 6] and history.entries[-1].validation is not None
+    assert len(steps) == 6 and recorded_recipe(tmp_path)["steps"] == 6
+    # The learning rates are those of a run of six steps, and the run can be resumed again without an option.
+    state = torch.load(tmp_path / STATE, weights_only=True)
+    assert state["schedule"]["total_steps"] == 6 and state["schedule"]["last_epoch"] == 6
+    assert train_network(run(tmp_path, recipe=longer), network(), resume=True, report=ignore).entries == history.entries
+
+
+def test_a_run_can_be_shortened_but_not_below_its_steps(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 5 of 30, which is saved"):
+        train_network(run(tmp_path, at=2 * 4), network(), report=ignore)
+    with pytest.raises(TrainingError, match="is at step 5: give more than 5 --steps to extend it, or --steps 30"):
+        train_network(
+            run(tmp_path, recipe=msgspec.structs.replace(RECIPE, steps=5)), network(), resume=True, report=ignore
+        )
+    assert recorded_recipe(tmp_path)["steps"] == 30
+    shorter = run(tmp_path, recipe=msgspec.structs.replace(RECIPE, steps=7))
+    assert train_network(shorter, network(), resume=True, report=ignore).entries[-1].step == 7
+
+
+@pytest.mark.parametrize("name", [RECIPE_FILE, STATE, HISTORY])
+@pytest.mark.parametrize(
+    "damage", [b"", b"{}", b"[]", b"null\n", b"\xff\xfe\x00", b"[" * 100_000, b'{"recipe": 3}', None]
+)
+def test_a_damaged_folder_gives_one_line(tmp_path: Path, name: str, damage: bytes | None) -> None:
+    short = msgspec.structs.replace(RECIPE, steps=1)
+    train_network(run(tmp_path, recipe=short), network(), report=ignore)
+    if damage is None:  # a folder in place of the file
+        (tmp_path / name).unlink()
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_bytes(damage)
+    with pytest.raises(TrainingError) as caught:
+        train_network(run(tmp_path, recipe=short), network(), resume=True, report=ignore)
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("[enforce fail at x.cc:424]")])
+def test_a_full_disk_is_one_line_and_the_last_state_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_network(run(tmp_path, at=2 * 4), network(), report=ignore)
+    saved = (tmp_path / STATE).read_bytes()
+
+    def fail(_state: object, path: Path) -> None:
+        path.write_bytes(b"half a state")
+        raise error
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(TrainingError, match=r"last\.pt: cannot be written: .* is the disk full\? .*--resume"):
+        train_network(run(tmp_path), network(), resume=True, report=ignore)
+    assert (tmp_path / STATE).read_bytes() == saved
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(f".{STATE}")]
+
+
+def test_a_folder_that_cannot_be_written_is_found_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match=r"file is not a folder"):
+        require_writable(tmp_path / "file" / "run")
+    require_writable(tmp_path / "new" / "run")
+    assert not (tmp_path / "new").exists()
 
 
 class Broken(DrawnSequences):

@@ -1,6 +1,6 @@
 """Smoothing: turns the answers of single frames into the label that is shown and the events that are announced.
 
-    rule     the event rule in the artifact (``edgeshift.events.spotter``), which announces the events
+    rule     the event rule in the artifact (``edgeshift.events.spotter``), or the default rule if it has none
     mean     the label with the largest mean probability over the last frames
     jester   the rule of the online demo of TSM's authors on the Jester gestures
     none     each answer as it is
@@ -24,14 +24,14 @@ import numpy as np
 from edgeshift.artifact.description import NONE
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
-from edgeshift.events.spotter import DEFAULT_RULE, Detection, Logits, Spotter, no_gesture_index, probabilities
+from edgeshift.events.default_rule import NOT_GESTURES, rule_of
+from edgeshift.events.spotter import Detection, Logits, Spotter, probabilities, silent_indices
 
 #: Number of frames that "mean" averages if the artifact has no rule, and number of frames that "jester" sums.
 MEAN_WINDOW, JESTER_WINDOW = 5, 12
 #: Seconds for which an announced label stays shown.
 HELD = 1.5
-#: Labels of the Jester data set that are not gestures, and labels that the demo of TSM's authors masks.
-JESTER_IDLE = ("No gesture", "Doing other things")
+#: Labels of the Jester data set that the demo of TSM's authors masks.
 JESTER_MASK = (
     "Pulling Hand In",
     "Rolling Hand Backward",
@@ -69,8 +69,9 @@ class Smoother:
 
     def __init__(self, spec: StreamSpec, mask: frozenset[str]) -> None:
         self.labels, self.mask = spec.labels, mask
-        idle = no_gesture_index(spec.rule or DEFAULT_RULE, spec.labels)
-        self.idle = {spec.labels[idle]} if idle is not None else set(JESTER_IDLE) & set(spec.labels)
+        self.rule = rule_of(spec)
+        silent = {spec.labels[index] for index in silent_indices(self.rule, spec.labels)}
+        self.idle = silent or set(NOT_GESTURES) & set(spec.labels)
         self.no_gesture = next(iter(sorted(self.idle, key=list(spec.labels).index)), NONE)
         self.last = self.no_gesture
 
@@ -92,14 +93,14 @@ def make_smoother(name: str | None, spec: StreamSpec, mask: Collection[str] = ()
     """Return a new smoother.
 
     Args:
-        name: a name in ``SMOOTHINGS``. None: "rule" if the artifact has a rule, else "mean".
+        name: a name in ``SMOOTHINGS``; None: "rule".
         spec: description of the artifact.
         mask: labels that are never shown.
 
     Raises:
-        EdgeshiftError: the name is unknown, or it is "rule" and the artifact has no rule.
+        EdgeshiftError: the name is unknown.
     """
-    name = name or ("rule" if spec.rule else "mean")
+    name = name or "rule"
     if name not in SMOOTHINGS:
         raise EdgeshiftError(unknown("smoothing", name, SMOOTHINGS))
     return SMOOTHINGS[name](spec, frozenset(mask) & set(spec.labels))
@@ -120,13 +121,11 @@ class _Mean(Smoother):
 
 
 class _Rule(Smoother):
-    """Announces events by the artifact's event rule. In between, shows the label with the largest running mean."""
+    """Announces events by the event rule. In between, shows the label with the largest running mean."""
 
     def __init__(self, spec: StreamSpec, mask: frozenset[str]) -> None:
         super().__init__(spec, mask)
-        if spec.rule is None:
-            raise EdgeshiftError("the artifact has no event rule: use --smoothing mean, jester or none")
-        self._spotter = Spotter(spec.rule, spec.labels)
+        self._spotter = Spotter(self.rule, spec.labels)
         self._held: Detection | None = None
 
     def feed(self, logits: Logits, timestamp: float) -> DisplayState:

@@ -72,6 +72,8 @@ RULES = [
     RuleSpec(window=5, threshold=0.275, hold_off=0.5, none="none", memory=12),
     RuleSpec(window=2, threshold=0.4, memory=1),
     RuleSpec(window=4, threshold=0.3, none="blue", memory=3, hold_off=0.25),
+    RuleSpec(window=3, threshold=0.4, silent=("blue",)),
+    RuleSpec(window=3, threshold=0.3, memory=5, silent=("blue",)),
 ]
 
 
@@ -88,7 +90,7 @@ def test_the_same_events_are_announced(run_typescript, rule):
         const spotter = new page.Spotter(rule, labels);
         return logits.map((row, index) => spotter.feed(row, times[index])).filter((event) => event !== null);
     """
-    fields = {"none": None, "memory": None, "hold_off": 0.0, **msgspec.to_builtins(rule)}
+    fields = {"none": None, "memory": None, "hold_off": 0.0, "silent": [], **msgspec.to_builtins(rule)}
     announced = run_typescript(code, rule=fields, labels=LABELS, logits=logits.tolist(), times=times.tolist())
     spotter = Spotter(rule, LABELS)
     expected = [event for row, time in zip(logits, times, strict=True) if (event := spotter.feed(row, float(time)))]
@@ -104,7 +106,7 @@ def test_logits_that_are_not_finite_are_an_error(run_typescript):
           try { spotter.feed(row, 0); return "no error"; } catch (error) { return error.message; }
         });
     """
-    rule = {"window": 1, "threshold": 0.5, "hold_off": 0.0, "none": None, "memory": None}
+    rule = {"window": 1, "threshold": 0.5, "hold_off": 0.0, "none": None, "memory": None, "silent": [], "origin": ""}
     assert all("not finite" in text for text in run_typescript(code, rule=rule, labels=LABELS))
 
 
@@ -121,7 +123,15 @@ def test_the_page_reads_the_artifact_as_it_was_written(run_typescript, artifact)
     spec = read["spec"]
     assert read["graph"] == "no graph"
     assert spec["labels"] == list(LABELS) and spec["frame"]["height"] == SIZE and spec["frame"]["fit"] == "squash"
-    assert spec["rule"] == {"window": 3, "threshold": 0.5, "hold_off": 0, "none": None, "memory": None}
+    assert spec["rule"] == {
+        "window": 3,
+        "threshold": 0.5,
+        "hold_off": 0,
+        "none": None,
+        "memory": None,
+        "silent": [],
+        "origin": "",
+    }
     assert spec["check"]["logits"] == [[0, 1, 2, 3]] * 2
     assert spec["states"][0]["start"] == 0 and spec["body_bytes"] == 8
 

@@ -18,7 +18,7 @@ from edgeshift.benchmarks.accuracy.clip import stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.measure import measure, stream_here, stream_in_processes
 from edgeshift.errors import EdgeshiftError, VideoError, VideoWarning
-from edgeshift.events.spotter import DEFAULT_RULE
+from edgeshift.events.default_rule import rule_of
 from edgeshift.video.clips import read_video, write_video
 from edgeshift.video.dataset import read_dataset
 from edgeshift.video.fit import FrameSpec, fit_frame
@@ -72,7 +72,7 @@ def test_results_have_the_order_of_the_data_set(folder: Path) -> None:
     assert len(advances) == 4 and measured.unreadable == ()
     predicted = {clip.label: clip.consensus for clip in measured.clips if clip.label in LABELS}
     assert predicted == {label: label for label in COLOURS}
-    assert measured.rule == RULE and candidate_with(rule=None).rule == DEFAULT_RULE
+    assert measured.rule == RULE and candidate_with(rule=None).rule == rule_of(candidate_with(rule=None).model.spec)
 
 
 def test_unreadable_clips_are_listed(folder: Path) -> None:

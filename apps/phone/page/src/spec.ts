@@ -23,6 +23,8 @@ export interface Rule {
   hold_off: number;
   none: string | null;
   memory: number | null;
+  /** More labels that are never announced. */
+  silent: string[];
 }
 
 export interface Spec {
@@ -80,7 +82,7 @@ export function readSpec(text: string): Spec {
     weights: { trained: given.weights?.trained ?? true },
     problems: given.problems ?? [],
     frame_spacing: given.frame_spacing ?? null,
-    rule: given.rule ? { ...{ hold_off: 0, none: null, memory: null }, ...given.rule } : null,
+    rule: given.rule ? { ...{ hold_off: 0, none: null, memory: null, silent: [] }, ...given.rule } : null,
     body_bytes: given.body_bytes ?? 0,
     check: given.check ? { ...{ states: {}, reference: "artifact", tolerance: null }, ...given.check } : null,
   };

@@ -12,8 +12,8 @@ export interface Detection {
 }
 
 export class Spotter {
-  /** Index of the label for "no gesture"; -1: every label is a gesture. */
-  private readonly idle: number;
+  /** Indices of the labels that are never announced, such as the label for "no gesture". */
+  private readonly silent: Set<number>;
   private readonly gestures: number[];
   private recent: number[][] = [];
   private logits: number[][] = [];
@@ -28,8 +28,8 @@ export class Spotter {
     private readonly rule: Rule,
     private readonly labels: string[],
   ) {
-    this.idle = labels.indexOf(rule.none ?? NONE);
-    this.gestures = labels.map((_, index) => index).filter((index) => index !== this.idle);
+    this.silent = new Set([rule.none ?? NONE, ...rule.silent].map((label) => labels.indexOf(label)));
+    this.gestures = labels.map((_, index) => index).filter((index) => !this.silent.has(index));
     this.reset();
   }
 
@@ -44,7 +44,7 @@ export class Spotter {
     if (rule.memory !== null) return this.feedMemory(logits, means, rule.memory);
     const best = largest(means);
     if (this.held !== null && means[this.held]! < rule.threshold) this.held = null;
-    if (best === this.idle || means[best]! < rule.threshold) return null;
+    if (this.silent.has(best) || means[best]! < rule.threshold) return null;
     return timestamp < this.holdOffEnd || this.held !== null ? null : this.announce(best, means[best]!);
   }
 

@@ -69,10 +69,24 @@ def test_smoothing_rule_announces_the_detections_of_the_spotter_and_shows_them_f
     assert states[first - 1].label in ("none", "red") and not states[first - 1].announced
 
 
-def test_without_a_rule_in_the_artifact_mean_is_the_default_and_rule_is_an_error():
-    assert type(make_smoother(None, stream_spec())) is type(make_smoother("mean", stream_spec()))
-    with pytest.raises(EdgeshiftError, match=r"has no event rule: use --smoothing mean"):
-        make_smoother("rule", stream_spec())
+def test_an_artifact_without_a_rule_gets_the_default_rule_which_announces_nothing_on_the_first_frame():
+    assert type(make_smoother(None, stream_spec())) is type(make_smoother("rule", stream_spec()))
+    states = feed(make_smoother(None, stream_spec()), ["red"] * 8 + ["none"] * 8)
+    assert states[0].event is None and events(states) == ["red"]
+
+
+def test_both_labels_of_jester_that_are_not_gestures_are_idle_and_never_announced():
+    spec = stream_spec(
+        labels=JESTER,
+        output=tensor("logits", 1, len(JESTER)),
+        model=ModelConfig("tsm", "mobilenet_v2", len(JESTER), size=64),
+    )
+    states = feed(make_smoother(None, spec), ["Doing other things"] * 20 + ["No gesture"] * 20, JESTER)
+    assert not events(states) and all(state.idle for state in states)
+    assert events(feed(make_smoother(None, spec), ["No gesture"] * 9 + ["Thumb Up"] * 20, JESTER)) == ["Thumb Up"]
+
+
+def test_an_unknown_smoothing_is_an_error():
     with pytest.raises(EdgeshiftError, match="unknown smoothing 'jestr'; did you mean jester"):
         make_smoother("jestr", stream_spec())
     feed(make_smoother("none", stream_spec(), ["label of another artifact"]), ["red"])

@@ -1,0 +1,230 @@
+"""``edgeshift rule``: choose the event rule of a model on labelled clips or videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.options import AsJson, option
+from edgeshift.cli.output import print_json, print_note, require_file_name
+from edgeshift.errors import EdgeshiftError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeshift.artifact.description import RuleSpec
+    from edgeshift.benchmarks.accuracy.candidate import Candidate
+    from edgeshift.benchmarks.accuracy.intervals import LabelledVideo
+    from edgeshift.benchmarks.accuracy.recorded import RecordedStream
+    from edgeshift.video.dataset import LabelledClip
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    data: Annotated[Path, option("Data", metavar="DIR|CSV")],
+    label_map: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
+    split: Annotated[str | None, option("Data", metavar="NAME")] = None,
+    clips: Annotated[int, option("Data", min=2, max=100_000)] = 400,
+    none: Annotated[str | None, option("Rule", metavar="LABEL")] = None,
+    min_precision: Annotated[float | None, option("Rule", min=0.01, max=1, metavar="SHARE")] = None,
+    out: Annotated[Path | None, option("Output", metavar="RULE.json")] = None,
+    write: Annotated[bool, option("Output")] = False,
+    picture: Annotated[Path | None, option("Output", metavar="FILE.png")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose the event rule of a model on your labelled clips or videos.
+
+    The rule decides when the predictions of single frames become an event. The model runs once over the data. Then
+    several thousand rules are tried on its logits. Use data that the model was not trained on.
+
+    A CSV file with the columns file,start,end,label (seconds) lists the gestures in videos. This is the better data,
+    because it shows what happens between gestures. An event is correct between the middle of the gesture and two
+    seconds after its end.
+
+    Other data are clips with one gesture each. They are joined to streams in a random order. Clips with the label for
+    no gesture, or with a label that the model does not have, count as pauses. An event is correct between the first
+    frame of its clip and two seconds after the last one.
+
+    By default, the smaller of precision and recall is made as large as possible.
+
+    Args:
+        file: The artifact, or a checkpoint (.safetensors).
+        data: Clips in a folder per label, a CSV file with the columns file,label and optionally split, or one with the
+            columns file,start,end,label.
+        label_map: Pairs A=B: a clip with label A in the data counts as label B of the model.
+        split: Use only the clips of this split.
+        clips: Largest number of clips to use, chosen at random from a fixed seed.
+        none: Label that means no gesture. Default: none, if the model has it.
+        min_precision: Choose the largest recall at this precision, such as 0.95, instead.
+        out: Write the rule to this file, for edgeshift convert --rule.
+        write: Put the rule into FILE, which must be an artifact.
+        picture: Draw precision against recall into this file.
+
+    Examples:
+      edgeshift rule gestures.tflite --data clips/ --out rule.json --picture rule.png
+      edgeshift rule gestures.tflite --data webcam.csv --min-precision 0.95 --write
+      edgeshift convert --target tflite --weights model.safetensors --rule rule.json
+    """
+    import msgspec
+
+    from edgeshift.benchmarks.accuracy.candidate import open_candidate
+    from edgeshift.benchmarks.accuracy.intervals import is_interval_file
+    from edgeshift.benchmarks.accuracy.recorded import frame_spacing
+    from edgeshift.benchmarks.accuracy.rule_report import RuleReport, front, hold_out, rule_result
+    from edgeshift.benchmarks.reports.figure import require_matplotlib
+    from edgeshift.benchmarks.reports.rule_plot import write_trade_off
+    from edgeshift.cli.rule_text import print_report
+    from edgeshift.events.rule_file import write_rule
+    from edgeshift.events.score import EventScore, match_events
+    from edgeshift.events.tuning import Recording, best_rule, count_windows, try_rules
+
+    require_file_name(out, ".json")
+    require_file_name(picture, ".png")
+    for path in (out, picture):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise EdgeshiftError(f"{path}: there is no folder {path.absolute().parent}: create it first")
+    if picture is not None:
+        require_matplotlib("--picture")
+    if write and file.suffix.lower() == ".safetensors":
+        raise EdgeshiftError(f"{file} is a checkpoint: use --out, and give the rule to edgeshift convert with --rule")
+    intervals = is_interval_file(data)
+    if intervals and (label_map or split):
+        raise EdgeshiftError(f"{data} lists gestures in videos: leave out --label-map and --split")
+    videos = _read(data, label_map, split, clips)
+    bars = ProgressBars()
+    with bars.stage("load"):
+        candidate = open_candidate(file)
+    spec = candidate.model.spec
+    spacing = frame_spacing(spec, file)
+    before = candidate.rule if none is None else msgspec.structs.replace(candidate.rule, none=none)
+    gestures = _gestures(before, spec.labels, file)
+    _require_gestures(videos, gestures, spec.labels, file)
+    streams = _record(candidate, videos, gestures, bars)
+    sequences = [(stream.times, stream.logits, stream.events) for stream in streams]
+    earliest = 0.5 if intervals else 0.0
+    no_gesture = before.no_gesture_index(spec.labels)
+    with bars.stage("try rules", count_windows(spacing, has_none=no_gesture is not None)) as advance:
+        tried = try_rules(
+            sequences, spacing, spec.labels, none=none, silent=before.silent, earliest=earliest, advance=advance
+        )
+    chosen = best_rule(tried, min_precision)
+    if chosen.total.recall is None:
+        raise EdgeshiftError(
+            f"{data}: no gesture is far enough from the end of its video to be counted: give more data"
+        )
+    first = EventScore()
+    for times, logits, events in sequences:
+        detected = Recording(times, logits, spec.labels).detect(before)
+        first += match_events(detected, events, len(times) * spacing, earliest=earliest)
+    unreadable = tuple(problem for stream in streams for problem in stream.unreadable)
+    origin = f"tuned on {len(videos) - len(unreadable)} {'videos' if intervals else 'clips'} of {data.name}"
+    rule = msgspec.structs.replace(chosen.rule, origin=origin)
+    report = RuleReport(
+        file=file.name,
+        sha256=candidate.sha256,
+        data=data.name,
+        method="videos" if intervals else "joined clips",
+        videos=len(videos) - len(unreadable),
+        streams=len(streams),
+        seconds=round(chosen.total.seconds, 3),
+        gestures=chosen.total.right + chosen.total.missed,
+        chosen=rule_result(rule, chosen.total),
+        held_out=hold_out(tried, min_precision),
+        before=rule_result(before, first),
+        trade_off=front(tried),
+        unreadable=unreadable,
+    )
+    if out is not None:
+        write_rule(out, rule)
+    if write:
+        _write_into(file, rule)
+    if picture is not None:
+        write_trade_off(picture, report)
+    if as_json:
+        print_json(report)
+    else:
+        print_report(report, spec.labels, file, out, picture, written=write)
+
+
+def _read(
+    data: Path, label_map: str | None, split: str | None, limit: int
+) -> Sequence[LabelledClip] | Sequence[LabelledVideo]:
+    """Return the videos with intervals, or at most ``limit`` clips."""
+    from random import Random
+
+    from edgeshift.benchmarks.accuracy.intervals import is_interval_file, read_intervals
+    from edgeshift.video.dataset import read_dataset, read_label_map
+
+    if is_interval_file(data):
+        return read_intervals(data)
+    dataset = read_dataset(data, read_label_map(label_map) if label_map is not None else {}, split)
+    if dataset.note is not None:
+        print_note(dataset.note)
+    if len(dataset.clips) <= limit:
+        return dataset.clips
+    print_note(f"{limit:,} of {len(dataset.clips):,} clips are used; --clips changes this")
+    return sorted(Random(0).sample(dataset.clips, limit), key=lambda clip: clip.name)
+
+
+def _gestures(rule: RuleSpec, labels: tuple[str, ...], file: Path) -> tuple[str, ...]:
+    """Return the labels that are announced."""
+    from edgeshift.events.rule_file import require_rule_fits
+
+    require_rule_fits(rule, labels, file)
+    silent = rule.silent_indices(labels)
+    return tuple(label for index, label in enumerate(labels) if index not in silent)
+
+
+def _require_gestures(
+    videos: Sequence[LabelledClip] | Sequence[LabelledVideo],
+    gestures: tuple[str, ...],
+    labels: tuple[str, ...],
+    file: Path,
+) -> None:
+    """Raise EdgeshiftError if no gesture of the model is in the data. Note which unknown labels count as pauses."""
+    from edgeshift.video.dataset import LabelledClip
+
+    found = [
+        label
+        for video in videos
+        for label in ([video.label] if isinstance(video, LabelledClip) else [event.label for event in video.events])
+    ]
+    others = sorted(set(found) - set(gestures))
+    if len(others) == len(set(found)):
+        hint = unknown("label", others[0], gestures) if others else "there is no label"
+        raise EdgeshiftError(f"{file.name}: the data has no gesture of the model: {hint}; --label-map renames labels")
+    if missing := [label for label in others if label not in labels]:
+        print_note(f"{file.name}: the model does not have these labels, which count as pauses: {', '.join(missing)}")
+
+
+def _record(
+    candidate: Candidate,
+    videos: Sequence[LabelledClip] | Sequence[LabelledVideo],
+    gestures: tuple[str, ...],
+    bars: ProgressBars,
+) -> list[RecordedStream]:
+    """Run the model over the data."""
+    from edgeshift.benchmarks.accuracy.recorded import join_clips, record_clips, record_video, require_frames
+    from edgeshift.video.dataset import LabelledClip
+
+    stream = candidate.model.stream()
+    labelled = [video for video in videos if isinstance(video, LabelledClip)]
+    with bars.stage("run", len(videos)) as advance:
+        recorded = [record_clips(stream, part, gestures, advance) for part in join_clips(labelled)] if labelled else []
+        recorded += [
+            record_video(stream, video, gestures, advance) for video in videos if not isinstance(video, LabelledClip)
+        ]
+    return list(require_frames(recorded))
+
+
+def _write_into(file: Path, rule: RuleSpec) -> None:
+    """Replace the rule in an artifact. The artifact is replaced as a whole when the new one is complete."""
+    import msgspec
+
+    from edgeshift.artifact.file import read_artifact, write_artifact
+
+    artifact = read_artifact(file)
+    write_artifact(file, artifact.body, msgspec.structs.replace(artifact.spec, rule=rule))

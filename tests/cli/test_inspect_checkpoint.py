@@ -1,0 +1,106 @@
+"""``edgeshift inspect`` of checkpoints: layouts, what is left out, how they convert, and malicious files."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the converters are not installed")
+
+import foreign  # noqa: E402
+from marker import Marker  # noqa: E402
+
+from edgeshift.checkpoints import save  # noqa: E402
+from edgeshift.models import ModelConfig, build  # noqa: E402
+
+
+def write(path: Path, network: torch.nn.Module, **beside: object) -> Path:
+    torch.save({"state_dict": network.state_dict(), **beside}, path)
+    return path
+
+
+def ways(document: dict) -> list[list[str]]:
+    return [way["command"] for way in document["ways"]]
+
+
+def test_a_bidirectional_checkpoint_names_the_ways_to_convert_it(run, tmp_path):
+    name = "TSM_ucf-101_RGB_mobilenetv2_shift8_blockres_avg_segment8_e25.pth.tar"
+    path = write(tmp_path / name, foreign.mit(5), ema={"a": torch.zeros(1)}, epoch=25)
+    status, out, err = run("inspect", path)
+    assert (status, err) == (0, "")
+    text = " ".join(out.split())
+    assert "layout mit-training" in text and "clip 8 frames" in text and "not known (5 outputs)" in text
+    assert "tsm, bi-directional, at 10 places; at the first: of 24 channels" in text
+    assert "3 from the next frame" in text and "3 from the previous frame" in text
+    assert "not used ema" in text and "--stream-bidirectional" in text and "--frame-spacing" in text
+    document = json.loads(run("inspect", path, "--json").out)
+    assert document["kind"] == "checkpoint" and document["left_out"] == ["ema"]
+    assert [command[0] for command in ways(document)] == ["train", "convert", "convert"]
+    assert set(document["missing"]) == {"--labels", "--frame-spacing", "--rule"}
+    assert document["shifts"][0]["slots"] == {"-1": 3, "+1": 3}
+
+
+@pytest.mark.slow
+def test_the_commands_that_it_names_convert_the_checkpoint(run, tmp_path):
+    path = write(tmp_path / "net.pth", foreign.sensitive(foreign.mit(5)))
+    refused = run("convert", "--target", "onnx", "--precision", "fp32", "--size", "64", "--weights", path)
+    assert refused.status == 2 and "cannot stream" in refused.err
+    document = json.loads(run("inspect", path, "--json").out)
+    command = next(command for command in ways(document) if "--stream-bidirectional" in command)
+    command = [part if part != "tflite" else "onnx" for part in command]
+    out = tmp_path / "net.onnx"
+    status, text, _ = run(*command, "--precision", "fp32", "--size", "64", "--out", out)
+    assert status == 0 and "edgeshift's default" in text
+    assert json.loads(run("inspect", out, "--json").out)["rule"]["window"] == 8
+
+
+def test_the_online_network_converts_as_it_is_and_asks_for_the_channel_order(run, tmp_path):
+    document = json.loads(run("inspect", write(tmp_path / "online.pth", foreign.online()), "--json").out)
+    assert document["layout"] == "mit-online" and not document["model"]["bidirectional"]
+    assert len(ways(document)) == 1 and ways(document)[0][0] == "convert" and "--order" in document["missing"]
+
+
+def test_weights_without_a_shift_are_to_be_trained_first(run, tmp_path):
+    document = json.loads(run("inspect", write(tmp_path / "imagenet.pt", foreign.torchvision()), "--json").out)
+    assert document["layout"] == "torchvision" and document["shifts"] == []
+    assert ways(document)[0][:2] == ["train", "tsm_mobilenet_v2"] and ways(document)[1][0] == "convert"
+
+
+def test_our_own_file_shows_labels_rule_and_training(run, tmp_path):
+    network = build(ModelConfig("tsm", "mobilenet_v2", 3, size=64, width=0.35))
+    path = tmp_path / "own.safetensors"
+    training = {"data": "webcam", **{f"before: {index}": "x" for index in range(9)}}
+    save(path, network, labels=["left", "right", "none"], frame_spacing=0.25, training=training)
+    out = " ".join(run("inspect", path, "--explain").out.split())
+    assert "labels left, right, none" in out and "frame spacing 0.25 s" in out and "width 0.35" in out
+    assert "training: data webcam" in out and "9 more entries about earlier training" in out
+    assert len(json.loads(run("inspect", path, "--json").out)["training"]) == 10
+
+
+def test_nothing_in_a_malicious_file_is_executed_and_names_are_printed_clean(run, tmp_path):
+    network = foreign.mit(5)
+    path = write(tmp_path / "evil.pth", network, args=Marker(tmp_path / "ran"), **{"\x1b[31mred": {"a": torch.ones(1)}})
+    status, out, _ = run("inspect", path)
+    assert status == 0 and "?[31mred" in out and "\x1b" not in out
+    torch.save(Marker(tmp_path / "ran"), tmp_path / "whole.pth")
+    status, out, err = run("inspect", tmp_path / "whole.pth")
+    assert (status, out, err.count("\n")) == (2, "", 1) and "does not execute" in err
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.pt", "a.safetensors", "a.pth.tar", "a.ckpt"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + bytes(50), b"\x80\x02}", b"<!DOCTYPE html>", None])
+def test_a_damaged_or_missing_file_is_one_line(run, tmp_path, name, content):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    status, out, err = run("inspect", path)
+    assert (status, out, err.count("\n")) == (2, "", 1) and name in err and "bug" not in err
+
+
+def test_a_pipe_is_refused_at_once(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe.pth")
+    assert "is not a file" in run("inspect", tmp_path / "pipe.pth").err

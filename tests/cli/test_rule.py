@@ -1,0 +1,137 @@
+"""``edgeshift rule``: rules are tuned on clips and on videos, written to files, and put into artifacts."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import SIZE, LeakyExecutor, model, stream_spec
+
+from edgeshift.artifact.file import read_artifact, write_artifact
+from edgeshift.benchmarks.accuracy.recorded import join_clips
+from edgeshift.events.rule_file import read_rule
+from edgeshift.video.clips import write_video
+from edgeshift.video.dataset import LabelledClip
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220), "none": (2, 2, 2)}
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write an artifact, whose executor is a double, and clips of one colour each into the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(path: Path):
+        return model(read_artifact(Path(path)).spec, LeakyExecutor)
+
+    monkeypatch.setattr("edgeshift.runtimes.load", load)
+    write_artifact(Path("good.tflite"), b"a graph", stream_spec(frame_spacing=0.2))
+    write_artifact(Path("nospacing.tflite"), b"a graph", stream_spec())
+    for label, colour in COLOURS.items():
+        for index in range(4):
+            path = Path("clips") / label / f"{index}.avi"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_video(path, [np.full((SIZE, SIZE, 3), colour, np.uint8)] * 24, 10)
+
+
+def write_long_video(name: str) -> list[tuple[float, float, str]]:
+    """Write a video of pauses and gestures, and return the intervals of the gestures."""
+    frames, intervals = [], []
+    for label in ("red", "green", "blue", "red"):
+        frames += [np.full((SIZE, SIZE, 3), COLOURS["none"], np.uint8)] * 30
+        intervals.append((len(frames) / 10, len(frames) / 10 + 2, label))
+        frames += [np.full((SIZE, SIZE, 3), COLOURS[label], np.uint8)] * 20
+    write_video(name, frames + frames[:30], 10)
+    return intervals
+
+
+def test_a_rule_is_tuned_on_clips_and_written(run):
+    status, out, err = run("rule", "good.tflite", "--data", "clips", "--out", "rule.json", "--picture", "rule.png")
+    assert status == 0 and err == ""
+    assert "joined to 4 streams" in out and "held out" in out and "The best rules" in out
+    assert out.splitlines()[-1].endswith("--rule rule.json")
+    assert read_rule(Path("rule.json")).origin == "tuned on 16 clips of clips"
+    assert Path("rule.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_report_has_counts_and_a_front_without_dominated_rules(run):
+    report = json.loads(run("rule", "good.tflite", "--data", "clips", "--json").out)
+    assert report["method"] == "joined clips" and report["videos"] == 16 and report["gestures"] >= 8
+    assert report["chosen"]["precision"]["total"] >= report["chosen"]["precision"]["count"] > 0
+    points = [(row["recall"]["value"], row["precision"]["value"]) for row in report["trade_off"]]
+    assert points and all(a[0] < b[0] and a[1] > b[1] for a, b in pairwise(points))
+    lowest = min(report["chosen"]["precision"]["value"], report["chosen"]["recall"]["value"])
+    assert lowest == max(min(point) for point in points)  # the balanced rule is on the front
+
+
+def test_a_rule_is_tuned_on_videos_with_intervals_and_put_into_the_artifact(run):
+    rows = ["file,start,end,label"]
+    for name in ("one.avi", "two.avi"):
+        rows += [f"{name},{start},{end},{label}" for start, end, label in write_long_video(name)]
+    Path("videos.csv").write_text("\n".join(rows) + "\n")
+    before = read_artifact(Path("good.tflite"))
+    status, out, _ = run("rule", "good.tflite", "--data", "videos.csv", "--write")
+    after = read_artifact(Path("good.tflite"))
+    assert status == 0 and "written: good.tflite" in out and "2 videos of videos.csv" in out
+    assert before.spec.rule is None and after.spec.rule is not None and after.body == before.body
+    assert after.spec.rule.origin == "tuned on 2 videos of videos.csv"
+    assert "origin tuned on 2 videos" in " ".join(run("inspect", "good.tflite").out.split())
+    # A gesture is found in each interval: the network sees one colour at a time.
+    report = json.loads(run("rule", "good.tflite", "--data", "videos.csv", "--json").out)
+    assert report["chosen"]["recall"]["value"] == report["before"]["recall"]["value"] == 1.0
+    assert report["gestures"] == 8 and report["held_out"][1]["total"] == 8
+
+
+def test_a_precision_can_be_required(run):
+    report = json.loads(run("rule", "good.tflite", "--data", "clips", "--min-precision", "1", "--json").out)
+    best = max(row["precision"]["value"] for row in report["trade_off"])
+    assert report["chosen"]["precision"]["value"] == best
+
+
+def test_a_subset_of_many_clips_is_said(run):
+    status, out, err = run("rule", "good.tflite", "--data", "clips", "--clips", "10")
+    assert status == 0 and "10 of 16 clips are used" in err and "10 joined clips" in out
+
+
+def test_damaged_clips_are_listed(run):
+    Path("clips/red/bad.avi").write_bytes(b"RIFF" + bytes(500))
+    status, out, _ = run("rule", "good.tflite", "--data", "clips")
+    assert status == 0 and "red/bad.avi" in out and "16 joined clips" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["good.tflite", "--data", "nowhere"], "nowhere: no such file or folder"),
+        (["absent.tflite", "--data", "clips"], "absent.tflite: no such file"),
+        (["nospacing.tflite", "--data", "clips"], "convert the model again with --frame-spacing"),
+        (["good.tflite", "--data", "clips", "--none", "nona"], "'nona', is not one of the labels"),
+        (["good.tflite", "--data", "clips", "--out", "rule.txt"], "give a file named *.json"),
+        (["good.tflite", "--data", "clips", "--out", "no/rule.json"], "no/rule.json: there is no folder"),
+        (["good.tflite", "--data", "bad.csv"], "bad.csv, line 2: start '3' and end '2' are not increasing"),
+        (["good.tflite", "--data", "gone.csv"], "gone.csv, line 2: there is no video 'gone.avi'"),
+        (["good.tflite", "--data", "half.csv"], "its first line must contain the columns file, start, end, label"),
+        (["good.tflite", "--data", "gone.csv", "--split", "val"], "leave out --label-map and --split"),
+        (["good.tflite", "--data", "others.csv"], "no gesture of the model: unknown label 'Red'; did you mean red?"),
+        (["good.safetensors", "--data", "clips", "--write"], "is a checkpoint: use --out"),
+    ],
+)
+def test_bad_input_is_one_line(run, line, message):
+    Path("bad.csv").write_text("file,start,end,label\nclips/red/0.avi,3,2,red\n")
+    Path("gone.csv").write_text("file,start,end,label\ngone.avi,1,2,red\n")
+    Path("half.csv").write_text("file,start,label\nclips/red/0.avi,3,red\n")
+    Path("others.csv").write_text("file,start,end,label\nclips/red/0.avi,0,2,Red\n")
+    status, out, err = run("rule", *line)
+    assert (status, out, err.count("\n")) == (2, "", 1) and message in err
+
+
+def test_successive_clips_have_different_labels():
+    clips = [LabelledClip(Path(f"{label}{i}"), f"{label}{i}", label) for label in "abc" for i in range(20)]
+    streams = join_clips(clips)
+    assert sorted(clip.name for part in streams for clip in part) == sorted(clip.name for clip in clips)
+    pairs = [pair for part in streams for pair in pairwise(part)]
+    assert sum(a.label == b.label for a, b in pairs) <= 2
+    assert join_clips(clips) == streams

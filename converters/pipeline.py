@@ -17,6 +17,7 @@ from edgeshift._system.memory import rare_garbage_collection
 from edgeshift._system.progress import Stages
 from edgeshift._system.threads import one_thread
 from edgeshift.artifact.file import Artifact, artifact_size, require_replaceable, write_artifact
+from edgeshift.artifact.seen import mark_seen
 from edgeshift.artifact.spec import CalibrationSpec, StreamSpec
 from edgeshift.checkpoints import Checkpoint
 from edgeshift.converters.calibration import MIN_CLIPS, Clips, roll, sample_limit, share
@@ -220,6 +221,9 @@ def convert(
         spec = msgspec.structs.replace(spec, check=make_check(reference(source), original=True))
     with stages.stage("write"):
         spec = write_artifact(out, lowered.body, spec)
+    if lowered.unproven is None:
+        for runtime in runtimes_of(record):
+            mark_seen(Artifact(out, spec, lowered.body), runtime.name)
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
 
 

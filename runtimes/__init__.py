@@ -20,12 +20,14 @@ from edgeshift.targets import find_runtime
 __all__ = ["load"]
 
 
-def load(path: str | Path, *, runtime: str | None = None, **options: Any) -> Model:
+def load(path: str | Path, *, runtime: str | None = None, isolate: bool = False, **options: Any) -> Model:
     """Load an artifact with the runtime that belongs to its file name, or with a named runtime.
 
     Args:
         path: a file made by ``edgeshift convert``, or an edgeshift checkpoint (.safetensors, run by PyTorch).
         runtime: a name in ``edgeshift.targets.RUNTIMES``; None: the suffix of the file name decides.
+        isolate: for a file from elsewhere: first load it and run one step in a child process with limits, unless it
+            has run on this machine before. A hostile graph can otherwise crash this process. The commands do this.
         options: options of the runtime, such as ``threads``.
 
     Raises:
@@ -43,4 +45,10 @@ def load(path: str | Path, *, runtime: str | None = None, **options: Any) -> Mod
     for name in options:
         if name not in known:
             raise EdgeshiftError(unknown(f"option of {record.title}", name, known))
-    return opener(path if is_checkpoint else read_artifact(path), **options)
+    if is_checkpoint:
+        return opener(path, **options)
+    if isolate:
+        from edgeshift.runtimes.trial import require_tried  # not at import: most programs need no child process
+
+        require_tried(path, runtime)
+    return opener(read_artifact(path), **options)

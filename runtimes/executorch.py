@@ -22,6 +22,7 @@ from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.spec import StreamSpec, channels_last
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.runtimes.native import import_runtime, native_call, require_threads, thread_count
+from edgeshift.runtimes.soundness import GraphFacts, require_sound
 from edgeshift.stream import Array, Model
 from edgeshift.targets import Processor
 
@@ -30,6 +31,25 @@ METHOD = "forward"
 BACKENDS = {"xnnpack": "XnnpackBackend", "coreml": "CoreMLBackend"}
 #: {the runtime's number of a tensor type (scalar_type.h): name}.
 DTYPES = {1: "int8", 5: "float16", 6: "float32"}
+
+
+#: Identifier of the format, at byte 4 of the file. Its last two digits are a version.
+IDENTIFIER = b"ET"
+
+
+def examine(artifact: Artifact) -> GraphFacts:
+    """Return the facts of a program, whose types must be those of its inputs. The runtime verifies the rest.
+
+    Raises:
+        ValueError: it is not an ExecuTorch program.
+    """
+    if artifact.body[4:6] != IDENTIFIER:
+        raise ValueError("it is not an ExecuTorch program")
+    spec = artifact.spec
+    if spec.input.dtype == "int8":
+        return GraphFacts("int8")
+    half = spec.input.dtype == "float16" or (spec.precision == "fp16" and _backend(artifact) == "coreml")
+    return GraphFacts("fp16" if half else "int8" if spec.precision == "int8" else "fp32")
 
 
 class Loaded(NamedTuple):
@@ -52,6 +72,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
         RuntimeMissingError: ExecuTorch is not installed.
     """
     require_threads(threads)
+    require_sound(artifact, "executorch", examine)
     runtime = import_runtime("executorch.runtime", "executorch", artifact.path).Runtime.get()
     library = import_runtime("executorch.extension.pybindings.portable_lib", "executorch", artifact.path)
     version = importlib.metadata.version("executorch")

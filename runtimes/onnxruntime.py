@@ -14,6 +14,8 @@ from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes.native import import_runtime, native_call, require_threads, thread_count
+from edgeshift.runtimes.onnx_graph import examine
+from edgeshift.runtimes.soundness import require_sound
 from edgeshift.stream import Array, Model
 from edgeshift.targets import Processor
 
@@ -50,6 +52,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu"
     if provider not in PROVIDERS:
         raise EdgeshiftError(unknown("ONNX Runtime provider", provider, PROVIDERS))
     require_threads(threads)
+    require_sound(artifact, "onnxruntime", examine)
     runtime = import_runtime("onnxruntime", "onnxruntime", artifact.path)
     wanted, available = PROVIDERS[provider], runtime.get_available_providers()
     if wanted not in available:

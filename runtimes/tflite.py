@@ -22,6 +22,8 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, missing, unknown
 from edgeshift.runtimes.native import native_call, package_version, require_threads, thread_count
 from edgeshift.runtimes.processor import runs_compiled_model
+from edgeshift.runtimes.soundness import require_sound
+from edgeshift.runtimes.tflite_graph import examine
 from edgeshift.stream import Array, Model
 from edgeshift.targets import missing_runtime
 
@@ -46,6 +48,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto"
     if backend not in BACKENDS:
         raise EdgeshiftError(unknown("TFLite backend", backend, BACKENDS))
     require_threads(threads)
+    require_sound(artifact, "tflite", examine)
     if backend != "interpreter" and _has_compiled_model():
         return _compiled(artifact, threads)
     if backend == "compiled":

@@ -39,5 +39,5 @@ def open_candidate(path: Path) -> Candidate:
     """Load an artifact or a checkpoint. Raise the errors of ``edgeshift.load``."""
     from edgeshift.runtimes import load
 
-    model = load(path)
+    model = load(path, isolate=True)
     return Candidate(path, sha256(artifact_bytes(path)), model)

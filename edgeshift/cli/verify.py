@@ -57,7 +57,7 @@ def run(
 
     bars = ProgressBars()
     with bars.stage("load"):
-        model = load(file, runtime=runtime, threads=threads)
+        model = load(file, runtime=runtime, threads=threads, isolate=True)
     with bars.stage("self-check"):
         check = self_check(model)
     parity, reason = _compare(model, weights, bars)

@@ -20,7 +20,9 @@ from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.runtimes.mil import ops, quantization, windows
 from edgeshift.runtimes.mil.package import coremltools, require_description, unpacked
+from edgeshift.runtimes.soundness import GraphFacts, require_sound
 from edgeshift.stream import Array, Model
+from edgeshift.targets import Precision
 
 NOT_VERIFIED = "Core ML runtime: not verified on this platform"
 #: {operation: function that computes it}.
@@ -45,6 +47,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
         raise EdgeshiftError(f"threads must be 1 to 64, not {threads}")
     tools = coremltools(f"running {artifact.path}")
     program = read_program(artifact)
+    require_sound(artifact, "mil", lambda _: GraphFacts(program.precision))
     title = f"Core ML program, reference executor (coremltools {tools.__version__}); {NOT_VERIFIED}"
     return Model(artifact.spec, title, lambda: _ProgramExecutor(program, artifact))
 
@@ -113,11 +116,21 @@ class Program:
         instructions: the instructions, in order.
         constants: {variable: value} of the constants.
         outputs: names of the function's results.
+        quantized: True if it quantizes values or weights.
     """
 
     instructions: list[Instruction] = field(default_factory=list)
     constants: dict[str, Any] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    quantized: bool = False
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of the program."""
+        types = {
+            kind for instruction in self.instructions for _, kind in instruction.outputs if instruction.kind == "conv"
+        }
+        return "int8" if self.quantized else "fp16" if "fp16" in types else "fp32"
 
     @classmethod
     def of(cls, function: Any) -> Program:
@@ -158,6 +171,7 @@ class Program:
             return
         if kind not in OPERATIONS and kind not in (READ, UPDATE, CLASSIFY):
             raise NotImplementedError(f"the operation {kind}")
+        self.quantized = self.quantized or "quantize" in kind or kind.startswith("constexpr_")
         constants: dict[str, Any] = {}
         inputs: dict[str, str | tuple[str, ...]] = {}
         for name, source in operation.inputs.items():

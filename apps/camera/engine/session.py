@@ -204,7 +204,7 @@ def open_session(
     Raises:
         EdgeshiftError: an artifact cannot be loaded, the smoothing is unknown, or no artifact has a label of ``mask``.
     """
-    models = [(path, load(path, runtime=runtime, threads=threads)) for path in files]
+    models = [(path, load(path, runtime=runtime, threads=threads, isolate=True)) for path in files]
     known = {label for _, model in models for label in model.spec.labels}
     for label in mask:
         if label not in known:

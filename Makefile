@@ -11,7 +11,7 @@ OUT = out
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("edgeshift is developed with Python 3.11 or 3.12; try: make PYTHON=python3.11 $(MAKECMDGOALS)" if not (3, 11) <= sys.version_info < (3, 13) else 0)'
+	$(PYTHON) -c 'import sys; sys.exit("edgeshift is developed with Python 3.11, 3.12 or 3.13; try: make PYTHON=python3.11 $(MAKECMDGOALS)" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@

@@ -102,7 +102,7 @@ def sources() -> list[Path]:
 
 def test_pages_and_messages_have_no_command_that_needs_a_package_index():
     """edgeshift is not on a package index, where somebody else could take the name."""
-    from_index = re.compile(r"pipx? (?:install|download) (?:-\S+ )*[\"'`]?edgeshift\b(?!-)")
+    from_index = re.compile(r"pipx? (?:install|download) (?:-\S+ )*[\"'`]?edgeshift\b(?!-|\[\S+ @ )")
     wrong = {path.relative_to(ROOT): from_index.findall(path.read_text()) for path in sources()}
     assert {path: commands for path, commands in wrong.items() if commands} == {}
 

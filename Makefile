@@ -1,17 +1,18 @@
-# Two commands on a fresh machine with Python 3.11, git and make:
+# Commands on a fresh machine with Python 3.11, 3.12 or 3.13, git and make:
 #   make demo    set up, convert the shipped model, run the artifact on a clip, write a picture of the result
 #   make test    set up and run all tests
+#   make wheel   build a wheel with the page for phones in it
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 OUT = out
 
-.PHONY: setup demo test lint types docs figures lines check bench phone weights weights-tsm weights-stsm clean
+.PHONY: setup demo test lint types docs figures lines check bench phone wheel weights weights-tsm weights-stsm clean
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("edgeshift is developed with Python 3.11 or 3.12; try: make PYTHON=python3.11 $(MAKECMDGOALS)" if not (3, 11) <= sys.version_info < (3, 13) else 0)'
+	$(PYTHON) -c 'import sys; sys.exit("edgeshift is developed with Python 3.11, 3.12 or 3.13; try: make PYTHON=python3.11 $(MAKECMDGOALS)" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
@@ -22,8 +23,12 @@ demo: setup
 	$(BIN)/edgeshift demo $(OUT)/gestures.tflite --headless --picture $(OUT)/answers.png
 	@echo "The artifact is $(OUT)/gestures.tflite. $(OUT)/answers.png shows the labels that it predicted."
 
-# Two processes take about half of the time of one.
+# Where npm is installed, the page for phones is built first, because tests open it in a browser. Without it, they are
+# skipped. Two processes take about half of the time of one.
 test: setup
+	@if command -v npm > /dev/null; then \
+		$(MAKE) --no-print-directory phone || echo "the page for phones could not be built: its tests are skipped" >&2; \
+	fi
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: setup
@@ -55,14 +60,35 @@ check: test lint types docs
 bench: setup
 	$(BIN)/python -m edgeshift.benchmarks.studies.overhead
 
-# Build the page that `edgeshift phone` serves into apps/phone/built, with Node 20 or later and npm. Run this before you
-# build a wheel, because the wheel contains the page. PYTHON_COPIES is a second build, for tests/apps/phone.
-phone: export OUT = $(abspath apps/phone/built)
-phone: export PYTHON_COPIES = $(abspath build/phone/python-copies)
-phone:
+# Build the page that `edgeshift phone` serves into apps/phone/built, if it is out of date. This needs Node 20 or later and
+# npm. PYTHON_COPIES is a second build, for tests/apps/phone.
+PAGE_BUILT = build/phone/.built
+PAGE_SOURCES = $(shell find apps/phone/page -type f -not -path '*/node_modules/*')
+
+phone: $(PAGE_BUILT)
+
+# The file .built marks a complete build. If only the page was removed, it is built again.
+ifeq ($(wildcard apps/phone/built/index.html),)
+.PHONY: $(PAGE_BUILT)
+endif
+
+$(PAGE_BUILT): export OUT = $(abspath apps/phone/built)
+$(PAGE_BUILT): export PYTHON_COPIES = $(abspath build/phone/python-copies)
+$(PAGE_BUILT): $(PAGE_SOURCES)
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2> /dev/null && command -v npm > /dev/null || \
+		{ echo "the page for phones needs Node 20 or later and npm to be built: install them, and repeat make" >&2; exit 1; }
 	mkdir -p build/phone/page && rm -rf build/phone/page/src
 	cp -R apps/phone/page/. build/phone/page
 	cd build/phone/page && npm ci --no-fund --no-audit && npm run build
+	touch $@
+
+# Build a wheel with the page for phones. For a device that serves no page, `pip wheel --no-deps -w dist .` needs no Node.
+WHEEL_PYTHON = $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+
+wheel: $(PAGE_BUILT)
+	rm -rf dist/edgeshift-*.whl build/lib
+	$(WHEEL_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@echo "The wheel is $$(ls dist/edgeshift-*.whl). To install it: pip install \"$$(ls dist/edgeshift-*.whl)[tflite,video]\""
 
 # Train the shipped weights from the start. `make -j2 weights` trains both networks at the same time, in less than three
 # hours on two cores. An interrupted training is resumed. The ImageNet backbone is a file in a Python package, which is

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+#: Extras that contain OpenCV, or whose packages do not need it.
+WITHOUT_OPENCV = ("video", "window", "report")
+
 
 class EdgeshiftError(Exception):
     """The base class. ``status`` is the exit status of the command line."""
@@ -98,8 +101,47 @@ def missing(package: str, extra: str, why: str) -> RuntimeMissingError:
 
 
 def install_command(extra: str) -> str:
-    """Return the command that installs edgeshift with an extra."""
-    return f'pip install "edgeshift[{extra}]"'
+    """Return the command that installs edgeshift with an extra. All messages take it from here.
+
+    edgeshift is not on a package index, so the command installs it from where it came from: a clone of the repository,
+    a wheel or a URL. OpenCV is an extra of its own, which the command includes if OpenCV is not installed.
+    """
+    import importlib.util  # every program that uses edgeshift imports this module, so it imports little at the top
+    import re
+    import shlex
+
+    if extra not in WITHOUT_OPENCV and importlib.util.find_spec("cv2") is None:
+        extra = f"{extra},video"
+    requirement = _requirement(extra)
+    if requirement is None:
+        return f'pip install ".[{extra}]" (in a clone of edgeshift)'
+    plain = re.fullmatch(r"[\w./@+:~%=,\[\] -]+", requirement)
+    return "pip install " + (f'"{requirement}"' if plain else shlex.quote(requirement))
+
+
+def _requirement(extra: str) -> str | None:
+    """Return what pip installs for an extra: a clone, a wheel or a URL; None: where edgeshift came from is unknown."""
+    import importlib.metadata
+    import json
+    from pathlib import Path
+    from urllib.parse import unquote, urlsplit
+
+    clone = Path(__file__).resolve().parents[1]
+    if (clone / "pyproject.toml").is_file() and (clone / "converters").is_dir():
+        return f".[{extra}]" if clone == Path.cwd() else f"{clone}[{extra}]"
+    try:
+        # pip records the origin (PEP 610).
+        origin = json.loads(importlib.metadata.distribution("edgeshift").read_text("direct_url.json") or "{}")
+        url, version_control = str(origin.get("url", "")), origin.get("vcs_info")
+        if version_control is not None:
+            revision = version_control.get("requested_revision") or version_control["commit_id"]
+            return f"edgeshift[{extra}] @ {version_control['vcs']}+{url}@{revision}"
+    except (importlib.metadata.PackageNotFoundError, ValueError, KeyError, AttributeError):
+        return None
+    scheme, path = urlsplit(url).scheme, Path(unquote(urlsplit(url).path))
+    if scheme == "file":
+        return f"{path}[{extra}]" if path.exists() else None
+    return f"edgeshift[{extra}] @ {url}" if scheme else None
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

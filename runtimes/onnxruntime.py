@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
@@ -58,7 +59,8 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu"
     if wanted not in available:
         known = ", ".join(name for name, full in PROVIDERS.items() if full in available)
         raise EdgeshiftError(f"this ONNX Runtime {runtime.__version__} has no provider {provider!r}; it has {known}")
-    with native_call(artifact.path, "ONNX Runtime cannot load its graph"):
+    # The wrapper of the runtime prints to standard output when it tries again after an error.
+    with quiet(stdout=True), native_call(artifact.path, "ONNX Runtime cannot load its graph"):
         names = [wanted] if provider == "cpu" else [wanted, PROVIDERS["cpu"]]
         session = runtime.InferenceSession(artifact.body, session_options(threads), providers=names)
     if wanted not in session.get_providers():

@@ -14,6 +14,7 @@ from edgeshift.errors import (
     DeviceError,
     EdgeshiftError,
     RuntimeMissingError,
+    install_command,
     missing,
     one_line,
     unknown,
@@ -39,7 +40,7 @@ def test_the_base_class_derives_from_exception_alone():
 def test_missing_names_the_command_that_installs_the_extra():
     error = missing("OpenCV", "video", "reading video")
     assert isinstance(error, RuntimeMissingError)
-    assert str(error) == 'reading video needs OpenCV, which is not installed: pip install "edgeshift[video]"'
+    assert str(error) == f"reading video needs OpenCV, which is not installed: {install_command('video')}"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -48,10 +49,7 @@ def page_files(built: Path | None = None) -> dict[str, ServedFile]:
     """
     built = built or BUILT
     if not (built / PAGE).is_file():
-        raise EdgeshiftError(
-            "the page for phones is not built: run `make phone` in a source checkout of edgeshift, with Node 20 or "
-            "later, or install edgeshift from a wheel, which contains the page"
-        )
+        raise EdgeshiftError(f"the page for phones is not built: {_how_to_build(built)}")
     files: dict[str, ServedFile] = {}
     for path in sorted(built.rglob("*")):
         name = path.relative_to(built).as_posix().removesuffix(".gz")
@@ -60,6 +58,14 @@ def page_files(built: Path | None = None) -> dict[str, ServedFile]:
             compressed = path.suffix == ".gz"
             files["" if name == PAGE else name] = ServedFile(content_type, path.read_bytes(), compressed)
     return files
+
+
+def _how_to_build(built: Path) -> str:
+    """Return the command that builds the page, in a clone of the repository or elsewhere."""
+    clone = built.parents[2]
+    if (clone / "Makefile").is_file() and (clone / "pyproject.toml").is_file():
+        return f"run make -C {shlex.quote(str(clone))} phone, which needs Node 20 or later and npm"
+    return "run make wheel in a clone of edgeshift, which needs Node 20 or later and npm, and install the wheel"
 
 
 def all_files(

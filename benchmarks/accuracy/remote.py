@@ -43,8 +43,10 @@ def open_on_device(device: Device, path: Path) -> Candidate:
     runtime = find_runtime(path).name
     if runtime not in versions:
         installed = ", ".join(versions) or "none"
+        hint = f" with {device.agent()[0]}: --python names another one" if device.name.startswith("ssh:") else ""
         raise DeviceError(
-            f"{device.name}: no runtime for {path.name} ({spec.target}) is installed there; installed: {installed}"
+            f"{device.name}: no runtime for {path.name} ({spec.target}) is installed there; "
+            f"installed: {installed}{hint}"
         )
     model = Model(spec, f"{runtime} {versions[runtime]} on {device.name}", _not_loaded)
     return Candidate(path, sha256(artifact_bytes(path)), model)

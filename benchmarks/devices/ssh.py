@@ -14,22 +14,21 @@ from pathlib import Path
 from typing import IO
 
 from edgeshift._system.files import atomic_write, sha256
-from edgeshift.benchmarks.devices.agent import CHECK, push_agent
+from edgeshift.benchmarks.devices.agent import push_agent
 from edgeshift.benchmarks.devices.device import CommandResult, OnLine, require_plain_name
 from edgeshift.benchmarks.devices.facts import Facts
-from edgeshift.benchmarks.devices.messages import MARK, STOP_WITH_STDIN
+from edgeshift.benchmarks.devices.messages import STOP_WITH_STDIN
 from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.devices.process import run_process
+from edgeshift.benchmarks.devices.pythons import find_python
 from edgeshift.errors import DeviceError, DeviceLostError
 
 #: ssh://user@host:port without a path. The host may be a name that ssh's configuration defines.
 ADDRESS = re.compile(r"ssh://(?:(?P<user>[\w.-]+)@)?(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\])(?::(?P<port>\d{1,5}))?/?")
 #: edgeshift's folder on the board, relative to the home directory, where ssh starts.
 FOLDER = ".cache/edgeshift"
-#: The commands that may start Python, in the order in which they are tried.
-PYTHONS = ("python3", "python3.12", "python3.11", "python3.10", "python")
-#: Exit statuses: that of ssh if the connection fails, and that of the board's shell if there is no such program.
-LOST, NO_SUCH_PROGRAM = 255, 127
+#: Exit status of ssh if the connection fails.
+LOST = 255
 #: Seconds allowed for connecting, for a short command, and for the transfer of a file.
 CONNECT_TIMEOUT, TIMEOUT, TRANSFER_TIMEOUT = 10, 60.0, 1800.0
 #: With these options, a dead connection is detected within 15 seconds. TCP alone takes many minutes.
@@ -44,6 +43,10 @@ class SshDevice:
         name: ``ssh://user@host:port``.
         options: more arguments for ssh, used by tests.
 
+    Attributes:
+        python: path of the Python that runs the agent, or of its virtual environment; None: the usual places on the
+            board are searched (``edgeshift.benchmarks.devices.pythons``).
+
     Raises:
         DeviceError: the name is malformed.
     """
@@ -56,6 +59,7 @@ class SshDevice:
         self._port = ["-p", address["port"]] if address["port"] else []
         self._host = (f"{address['user']}@" if address["user"] else "") + address["host"].strip("[]")
         self._options = [*OPTIONS, *options]
+        self.python: str | None = None
         self._agent: list[str] | None = None
 
     def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
@@ -93,27 +97,16 @@ class SshDevice:
         """Copy the agent to the board, unless it is there already, and return the start of its commands.
 
         Raises:
-            DeviceError: no Python on the board can run the agent. The message has the command that installs it.
+            DeviceError: no Python on the board can run the agent. The message says what was tried, and what to do.
         """
         if self._agent is None:
             # Killing ssh on this machine does not stop the agent, so the agent stops when the connection closes.
-            self._agent = [self._find_python(), push_agent(self), STOP_WITH_STDIN]
+            self._agent = [find_python(self, self.python), push_agent(self), STOP_WITH_STDIN]
         return self._agent
 
     def facts(self) -> Facts:
         """Return the facts that the board reports about itself, from the agent."""
         return ask_probe(self).facts
-
-    def _find_python(self) -> str:
-        """Return the first Python that can run the agent."""
-        problem = None
-        for python in PYTHONS:
-            done = self.run([python, "-c", CHECK], TIMEOUT)
-            if done.status == 0:
-                return python
-            if done.status != NO_SUCH_PROGRAM:
-                problem = problem or done.problem.removeprefix(MARK)
-        raise DeviceError(f"{self.name}: {problem or 'there is no Python: run sudo apt install python3 python3-pip'}")
 
     def _ssh(
         self, command: str, timeout: float, on_line: OnLine | None = None, stdin: int | IO[bytes] = subprocess.PIPE

@@ -11,6 +11,7 @@ from edgeshift.cli.completion import VALUES
 from edgeshift.cli.options import (
     Artifacts,
     AsJson,
+    BoardPython,
     Fps,
     Minutes,
     Mode,
@@ -42,6 +43,7 @@ NOT_VALID = 3
 def run(
     files: Artifacts,
     name: Annotated[str, option("Device", "--device", metavar="DEVICE", autocompletion=VALUES["devices"])] = "local",
+    python: BoardPython = None,
     program: Annotated[Path | None, option("Device", metavar="FILE")] = None,
     cores: Annotated[str | None, option("Device", metavar="4,5|4-7")] = None,
     ceiling: Annotated[float, option("Device", min=0, max=200)] = 80.0,
@@ -114,17 +116,19 @@ def run(
     )
     with reserve(out, _room(settings, len(files))):
         if name.partition(":")[0] == BROWSER:
-            unusable = {"program": program, "runtime": runtime, "resume": resume, "source": source != DRAWN}
+            unusable = {"program": program, "python": python, "runtime": runtime, "resume": resume}
+            unusable |= {"source": source != DRAWN, "option": bool(options)}
             unusable |= {"cores": cores, "frame-size fitted": not width, "lock-clocks": lock_clocks}
-            unusable |= {"option": bool(options)}
             if unused := next((option_name for option_name, value in unusable.items() if value), None):
                 raise EdgeshiftError(f"--device browser does not support --{unused}: leave it out")
             report = _measure_in_browser(files, name, settings, as_json=as_json)
         else:
             from edgeshift.cli.bench_device import measure_on_device
+            from edgeshift.cli.board import open_device
 
             plan = {"source": source, "runtime": runtime, "program": program, "memory": not no_memory}
-            report = measure_on_device(name, files, settings, out, plan, resume=resume)
+            device = open_device(name, python)
+            report = measure_on_device(device, files, settings, out, plan, resume=resume, python=python)
         if out is not None:
             write_report(out, report)
     status = _print(report, out, as_json=as_json)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.board import remember_choice
 from edgeshift.cli.output import print_note
 from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError
 
@@ -20,17 +21,25 @@ if TYPE_CHECKING:
 
 
 def measure_on_device(
-    name: str, files: list[Path], settings: Settings, out: Path | None, plan: dict[str, Any], *, resume: bool
+    device: Device,
+    files: list[Path],
+    settings: Settings,
+    out: Path | None,
+    plan: dict[str, Any],
+    *,
+    resume: bool,
+    python: str | None = None,
 ) -> Report:
     """Measure artifacts and return the report.
 
     Args:
-        name: name of the device, as for ``edgeshift.benchmarks.devices.find.find_device``.
+        device: the device.
         files: the artifacts.
         settings: how to measure.
         out: path of the report. Completed repeats are stored in a file beside it. None: they are not stored.
         plan: more fields of ``Plan``: source, runtime, program and memory.
         resume: continue an interrupted run to the same ``out``.
+        python: the value of --python, which is remembered for the board.
 
     Raises:
         EdgeshiftError: an artifact, a device or the program cannot be used.
@@ -41,11 +50,11 @@ def measure_on_device(
     from edgeshift._system.json_lines import require_resume
     from edgeshift._system.signals import interrupt_on_stop
     from edgeshift.benchmarks.devices.adb import AdbDevice
-    from edgeshift.benchmarks.devices.find import device_lock, find_device
+    from edgeshift.benchmarks.devices.find import device_lock
     from edgeshift.benchmarks.latency.bench import Plan, open_candidate
     from edgeshift.benchmarks.latency.journal import Journal
 
-    device, bars = find_device(name), ProgressBars()
+    bars = ProgressBars()
     with bars.stage("load"):
         candidates = [open_candidate(file) for file in files]
     if len({candidate.sha256 for candidate in candidates}) < len(candidates):
@@ -55,6 +64,7 @@ def measure_on_device(
     with interrupt_on_stop(), device_lock(device):
         with bars.stage("device"):
             facts, opencv, vendor = _examine(device, plan["program"])
+        remember_choice(device, python)
         if settings.cores is None and isinstance(device, AdbDevice):
             # Android moves a process between fast and slow cores, which changes its latency.
             settings = msgspec.structs.replace(settings, cores=device.big_cores(settings.threads) or None)

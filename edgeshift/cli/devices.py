@@ -8,7 +8,7 @@ import typer
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
-from edgeshift.cli.options import AsJson
+from edgeshift.cli.options import AsJson, BoardPython
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError, one_line
 
@@ -22,6 +22,7 @@ MAX_PROBES = 8
 
 def run(
     names: Annotated[list[str] | None, typer.Argument(metavar="DEVICE", autocompletion=VALUES["devices"])] = None,
+    python: BoardPython = None,
     as_json: AsJson = False,
 ) -> int:
     """List the devices that can be measured: this machine, the phones that adb sees, and the boards that you name.
@@ -34,15 +35,19 @@ def run(
     Examples:
       edgeshift devices
       edgeshift devices ssh://pi@raspberrypi.local ssh://jetson
+      edgeshift devices ssh://pi --python venv
 
     Exit status: 2 if a board that you name cannot be reached.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     from edgeshift.benchmarks.devices.find import find_device
+    from edgeshift.cli.board import open_device, remember_choice
 
     names = names or []
-    named = [find_device(name) for name in dict.fromkeys(names)]  # raises before any device is probed
+    if python is not None and not names:
+        raise DeviceError("--python is for boards: name one, as ssh://user@host")
+    named = [open_device(name, python) for name in dict.fromkeys(names)]  # raises before any device is probed
     phones, notes = _attached_phones(names)
     devices = [find_device("local"), *phones, *(device for device in named if device.name != "local")]
     with ProgressBars().stage("devices", len(devices)) as advance, ThreadPoolExecutor(MAX_PROBES) as pool:
@@ -57,6 +62,9 @@ def run(
 
         results = dict(zip((device.name for device in devices), pool.map(probe_or_reason, devices), strict=True))
     probes = {name: result for name, result in results.items() if not isinstance(result, str)}
+    for device in devices:
+        if device.name in probes:
+            remember_choice(device, python)
     reasons = {name: result for name, result in results.items() if isinstance(result, str)}
     if as_json:
         print_json(

@@ -13,7 +13,7 @@ from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.facts import UNTRAINED, Facts
-from edgeshift.cli.options import AsJson, ClipFps, ReportFile, Resume, calibration_options, option
+from edgeshift.cli.options import AsJson, BoardPython, ClipFps, ReportFile, Resume, calibration_options, option
 from edgeshift.cli.output import (
     print_facts,
     print_json,
@@ -48,6 +48,7 @@ def run(
     split: Annotated[str | None, option("Data", metavar="NAME")] = None,
     subset: Annotated[str | None, option("Data", metavar="A,B,...")] = None,
     name: Annotated[str, option("Device", "--device", metavar="DEVICE", autocompletion=VALUES["devices"])] = "local",
+    python: BoardPython = None,
     jobs: Annotated[int, option("Device", min=1, max=64)] = 1,
     out: ReportFile = None,
     picture: Annotated[Path | None, option("Output", metavar="FILE.png")] = None,
@@ -88,8 +89,9 @@ def run(
     from edgeshift.benchmarks.accuracy.journal import Journal
     from edgeshift.benchmarks.accuracy.remote import open_on_device
     from edgeshift.benchmarks.accuracy.report import make_report
-    from edgeshift.benchmarks.devices.find import device_lock, find_device
+    from edgeshift.benchmarks.devices.find import device_lock
     from edgeshift.benchmarks.reports.figure import require_matplotlib
+    from edgeshift.cli.board import open_device, remember_choice
     from edgeshift.video.dataset import read_dataset, read_label_map
 
     require_report_file(out, resume=resume)
@@ -102,13 +104,15 @@ def run(
     clips = read_dataset(data, names, split, fps=fps)
     if clips.note is not None:
         print_note(clips.note)
-    bars, device = ProgressBars(), find_device(name) if name != "local" else None
+    bars, device = ProgressBars(), open_device(name, python) if name != "local" or python is not None else None
     # Several runs may share this machine, but a device has too little memory for two.
     with reserve(out), reserve(picture), device_lock(device) if device is not None else nullcontext():
         if out is not None:
             require_resume(Journal.beside(out), out, resume=resume)
         with bars.stage("load"):
             candidates = [open_candidate(file) if device is None else open_on_device(device, file) for file in files]
+        if device is not None:
+            remember_choice(device, python)
         labels = None if subset is None else tuple(normalize("NFC", label.strip()) for label in subset.split(","))
         clips.require_fps(spacing=any(candidate.model.spec.frame_spacing is not None for candidate in candidates))
         for candidate in candidates:

@@ -60,6 +60,16 @@ ClipFps = Annotated[
 Minutes = Annotated[
     int | None, option("Timing", min=1, max=1440, help="Length of --mode sustained, in minutes. Default: 30.")
 ]
+BoardPython = Annotated[
+    str | None,
+    option(
+        "Device",
+        "--python",
+        metavar="PATH",
+        help="Python or virtual environment on a board, from the home folder there or in full. It is remembered for "
+        "later commands; auto forgets it. Default: found in the usual places.",
+    ),
+]
 Repeats = Annotated[
     int | None,
     option("Timing", min=1, max=100, help="Repeats per artifact, each in a fresh process. Default: 3; sustained: 1."),

@@ -26,7 +26,7 @@ from edgeshift.artifact.file import (
 from edgeshift.artifact.mlpackage_file import MANIFEST, MODEL, TRAILER, WEIGHTS, join_files, split_files
 from edgeshift.artifact.spec import encode
 from edgeshift.cli import main
-from edgeshift.errors import ArtifactError
+from edgeshift.errors import ArtifactError, install_command
 
 RANDOM = np.random.default_rng(0)
 FILES = {
@@ -281,4 +281,4 @@ def test_the_demo_without_coremltools_names_the_extra(good, capsys, monkeypatch)
         main(["demo", str(good), "--headless"])
     assert ended.value.code == 2
     err = capsys.readouterr().err
-    assert 'pip install "edgeshift[coreml]"' in err and len(err.splitlines()) == 1
+    assert install_command("coreml") in err and len(err.splitlines()) == 1

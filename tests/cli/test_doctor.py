@@ -8,6 +8,7 @@ import pytest
 
 from edgeshift._system.progress import Stages
 from edgeshift.cli import doctor
+from edgeshift.errors import install_command
 from edgeshift.targets import TARGETS
 
 
@@ -40,7 +41,7 @@ def test_missing_packages_are_named_with_their_fix(machine):
     assert rows["tflite"].versions == {"tflite-runtime": "2.14.0"}
     assert rows["onnx"].convert == "onnxscript: not installed; onnxruntime: not installed"
     assert rows["onnx"].run == "onnxruntime: not installed"
-    assert rows["onnx"].fixes == ('pip install "edgeshift[convert]"', 'pip install "edgeshift[onnx]"')
+    assert rows["onnx"].fixes == (install_command("convert"), install_command("onnx"))
     assert rows["coreml"].run == "coremltools: ImportError: libfoo.so is gone"
     assert "JetPack" in rows["tensorrt"].fixes[-1]
 
@@ -56,7 +57,7 @@ def test_each_fix_is_printed_once(run, machine):
     machine({"ai-edge-litert": "2.3.0"}, {})
     status, text, _ = run("doctor")
     assert status == 0 and "ai-edge-litert 2.3.0" in text and "cannot run: executorch: not installed" in text
-    assert text.count('pip install "edgeshift[convert]"') == 1 and "this device" in text
+    assert text.count(install_command("convert")) == 1 and "this device" in text
     assert text.splitlines()[-1] == "next: edgeshift verify FILE", "nothing can be converted here"
 
 

@@ -13,6 +13,8 @@ import pytest
 import reports
 from accuracy_reports import accuracy_report
 
+from edgeshift.errors import install_command
+
 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +64,7 @@ def test_markdown(run):
 def test_only_a_page_needs_matplotlib(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     status, out, err = run("report", "speed.json", "--out", "p.html")
-    assert status == 2 and out == "" and 'pip install "edgeshift[report]"' in err and err.count("\n") == 1
+    assert status == 2 and out == "" and install_command("report") in err and err.count("\n") == 1
     assert not Path("p.html").exists()
     assert run("report", "speed.json")[0] == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import socket
@@ -12,15 +13,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgeshift.errors import EdgeshiftError, one_line, unknown
+from edgeshift.errors import EdgeshiftError, install_command, one_line, unknown
 from edgeshift.video.fit import Frame, opencv
 
 TITLE = "edgeshift"
 #: Longest time to wait for a connection to a display, seconds.
 DISPLAY_TIMEOUT = 2.0
-#: Remedies for an error: how to run without a window, and how to get one.
+#: How to run without a window.
 INSTEAD = "use --headless, and --record out.mp4 to see the picture later"
-INSTALL = "pip uninstall opencv-python-headless, then pip install opencv-python"
+#: The packages that contain OpenCV, and whether OpenCV then has a window. All of them are the same folder, cv2.
+OPENCV_PACKAGES = {
+    "opencv-python": True,
+    "opencv-contrib-python": True,
+    "opencv-python-headless": False,
+    "opencv-contrib-python-headless": False,
+}
 
 
 class Window(Protocol):
@@ -65,7 +72,24 @@ def open_window(kind: str = "auto", *, fullscreen: bool = False) -> Window:
             return KINDS[name](fullscreen)
         except _NoWindowError as error:
             reasons.append(str(error))
-    raise EdgeshiftError(f"no window can be opened: {'; '.join(reasons)}; {INSTALL}, or {INSTEAD}")
+    raise EdgeshiftError(f"no window can be opened: {'; '.join(reasons)}; {how_to_install()}{INSTEAD}")
+
+
+def how_to_install() -> str:
+    """Return the commands that replace OpenCV by one with a window, or "" if an OpenCV with a window is installed."""
+    installed = [package for package in OPENCV_PACKAGES if _is_installed(package)]
+    if installed and all(OPENCV_PACKAGES[package] for package in installed):
+        return ""
+    uninstall = f"pip uninstall -y {' '.join(installed)} && " if installed else ""
+    return f"run {uninstall}{install_command('window')}, or "
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def why_no_screen(environ: Mapping[str, str] | None = None) -> str | None:

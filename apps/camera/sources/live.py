@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from edgeshift._system.text import printable
 from edgeshift.apps.camera.sources.base import CaptureRequest
-from edgeshift.errors import EdgeshiftError, VideoError, one_line
+from edgeshift.errors import EdgeshiftError, VideoError, install_command, one_line
 from edgeshift.video.decode import MAX_SIDE
 from edgeshift.video.fit import Frame, opencv
 
@@ -113,7 +113,7 @@ class Address:
         cv2 = opencv("opening a stream")
         if not cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG):
             raise VideoError(
-                f"{self.name} needs FFmpeg, but this OpenCV was built without it: pip install opencv-python"
+                f"{self.name} needs FFmpeg, but this OpenCV was built without it: {install_command('video')}"
             )
         timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT * 1000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT * 1000]
         failure = f"{self.name} did not answer with a video within {TIMEOUT} s: check the address"

@@ -188,8 +188,15 @@ def test_every_run_has_its_own_token_and_certificate(start_server):
 
 
 def test_a_page_that_was_not_built_is_an_error_with_the_command_that_builds_it(artifact, job, frames, tmp_path):
-    with pytest.raises(EdgeshiftError, match="make phone"):
-        next(serve(artifact, job, frames, ServerOptions(localhost=True), built=tmp_path))
+    clone = tmp_path / "my clone"
+    for built in (tmp_path / "a" / "b" / "c", clone / "apps" / "phone" / "built"):
+        with pytest.raises(EdgeshiftError, match=r"run make wheel in a clone of edgeshift.* and install the wheel"):
+            next(serve(artifact, job, frames, ServerOptions(localhost=True), built=built))
+    clone.mkdir()
+    for name in ("Makefile", "pyproject.toml"):
+        (clone / name).touch()
+    with pytest.raises(EdgeshiftError, match=f"run make -C '{clone}' phone, which needs Node 20 or later"):
+        next(serve(artifact, job, frames, ServerOptions(localhost=True), built=built))
 
 
 @pytest.mark.parametrize("host", ["example.org", "999.1.1.1", "::1", "-x"])

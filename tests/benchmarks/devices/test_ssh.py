@@ -13,7 +13,7 @@ from sshd import Sshd
 
 from edgeshift.benchmarks.devices.messages import MARK
 from edgeshift.benchmarks.devices.probe import ask_probe
-from edgeshift.benchmarks.devices.ssh import FOLDER, PYTHONS, SshDevice
+from edgeshift.benchmarks.devices.ssh import FOLDER, SshDevice
 from edgeshift.benchmarks.latency.bench import Plan, measure, open_candidate, push_job
 from edgeshift.benchmarks.latency.journal import Journal
 from edgeshift.benchmarks.latency.result import Settings
@@ -99,24 +99,6 @@ def test_probe_copies_the_agent_and_reports_what_is_installed(board):
     probe = ask_probe(board)
     assert probe.runtimes.keys() == {"tflite"} and not probe.opencv
     assert probe.numpy == np.__version__ and probe.facts.cores >= 1
-
-
-def test_the_error_for_a_board_without_numpy_or_python_has_the_command_to_run(board, sshd, bare_python, tmp_path):
-    other = tmp_path / "bin"
-    other.mkdir()
-    for name in PYTHONS:
-        (other / name).write_text(f'#!/bin/sh\nexec "{bare_python.resolve()}" -I "$@"\n')  # -I ignores PYTHONPATH
-        (other / name).chmod(0o755)
-    config = sshd.folder / "config"
-    config.write_text(config.read_text().replace(f"PATH={bare_python.parent}", f"PATH={other}"))
-    sshd.cut()
-    sshd.start()
-    with pytest.raises(DeviceError, match=r"the agent needs numpy and msgspec: run \S+ -m pip install numpy msgspec$"):
-        board.agent()
-    for name in PYTHONS:
-        (other / name).write_text("#!/bin/sh\nexit 127\n")
-    with pytest.raises(DeviceError, match=r"there is no Python: run sudo apt install python3 python3-pip$"):
-        board.agent()
 
 
 @pytest.mark.slow

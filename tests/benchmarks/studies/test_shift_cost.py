@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgeshift.benchmarks.studies import shift_cost
-from edgeshift.errors import RuntimeMissingError
+from edgeshift.errors import RuntimeMissingError, install_command
 from edgeshift.targets import TARGETS
 
 #: {name of a candidate: milliseconds}.
@@ -51,14 +51,14 @@ def test_a_target_without_its_runtime_is_left_out(
 
     def shipped(self, source, precision, target="tflite"):
         if target == "tflite":
-            raise RuntimeMissingError('not installed: pip install "edgeshift[tflite]"')
+            raise RuntimeMissingError(f"not installed: {install_command('tflite')}")
         return original(self, source, precision, target)
 
     monkeypatch.setattr(shift_cost.Artifacts, "shipped", shipped)
     monkeypatch.setitem(TARGETS, "executorch", TARGETS["executorch"]._replace(timed=False))
     assert shift_cost.main(["--size", "64", "--quick", "--json", "--cache", str(tmp_path)]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["notes"] == ['tflite is left out: not installed: pip install "edgeshift[tflite]"']
+    assert report["notes"] == [f"tflite is left out: not installed: {install_command('tflite')}"]
     assert {f["group"] for f in report["figures"]} == {"shift, onnx", "runtime"}
     assert all(f["value"] > 0 for f in report["figures"])
     assert len(list(tmp_path.glob("*.onnx"))) == 6

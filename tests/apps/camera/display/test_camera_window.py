@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,40 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from virtual_screen import SHOW, pixels, virtual_screen
 
+from edgeshift.apps.camera.display import window as display_window
 from edgeshift.apps.camera.display.window import KINDS, OpenCvWindow, TkWindow, _key_name, open_window, why_no_screen
-from edgeshift.errors import EdgeshiftError
+from edgeshift.errors import EdgeshiftError, install_command
 from edgeshift.video.clips import write_video
 
 
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory):
     """The name of a virtual X display of 800x480, and the file that holds its pixels."""
-    if shutil.which("Xvfb") is None:
-        pytest.skip("Xvfb is not installed: no screen to draw on")
-    folder = tmp_path_factory.mktemp("screen")
-    read, write = os.pipe()
-    options = ["-displayfd", str(write), "-screen", "0", "800x480x24", "-fbdir", str(folder), "-nolisten", "tcp"]
-    server = subprocess.Popen(["Xvfb", *options], pass_fds=[write], stderr=subprocess.DEVNULL)
-    os.close(write)
-    with os.fdopen(read) as answer:
-        number = answer.readline().strip()
-    if not number:
-        server.wait()
-        pytest.skip("Xvfb does not start here")
-    yield f":{number}", folder / "Xvfb_screen0"
-    server.terminate()
-    server.wait()
-
-
-def pixels(path: Path):
-    """Return the pixels of the screen, uint8 [480, 800, 3] RGB, from an X window dump."""
-    data = path.read_bytes()
-    header = int.from_bytes(data[:4], "big")
-    colours = int.from_bytes(data[76:80], "big")
-    bytes_per_line = int.from_bytes(data[48:52], "big")
-    rows = np.frombuffer(data, np.uint8, 480 * bytes_per_line, header + 12 * colours).reshape(480, bytes_per_line)
-    return rows[:, : 800 * 4].reshape(480, 800, 4)[..., 2::-1]
+    with virtual_screen(tmp_path_factory.mktemp("screen")) as display:
+        yield display
 
 
 #: Starts the demo as a user does, but with a test double as the artifact, so that no runtime is needed.
@@ -97,26 +77,6 @@ def test_the_screen_shows_the_demo(screen, tmp_path):
         demo.terminate()
         _, err = demo.communicate(timeout=30)
     assert demo.returncode == 0 and "Traceback" not in err, err
-
-
-#: Shows one colour until a key is pressed, and prints the key.
-SHOW = """
-import sys, time
-import numpy as np
-from edgeshift.apps.camera.display.window import open_window
-window = open_window(sys.argv[1], fullscreen=sys.argv[2] == "full")
-picture = np.zeros((240, 400, 3), np.uint8)
-picture[:, :200] = 250, 120, 10
-end = time.monotonic() + 120
-print(window.screen_size, flush=True)
-while time.monotonic() < end:
-    window.show(picture)
-    if (key := window.key()) is not None:
-        print(key, flush=True)
-        break
-    time.sleep(0.02)
-window.close()
-"""
 
 
 def has_tk() -> bool:
@@ -199,6 +159,24 @@ def test_a_display_that_answers_can_have_a_window(screen, tmp_path):
     assert why_no_screen({"WAYLAND_DISPLAY": "wayland-0", "XDG_RUNTIME_DIR": str(tmp_path)}) is None
 
 
+@pytest.mark.parametrize(
+    ("installed", "commands"),
+    [
+        (["opencv-python-headless"], "run pip uninstall -y opencv-python-headless && "),
+        (
+            ["opencv-python", "opencv-python-headless"],
+            "run pip uninstall -y opencv-python opencv-python-headless && ",
+        ),
+        ([], "run "),
+        (["opencv-python"], None),
+    ],
+)
+def test_the_remedy_leaves_one_opencv_behind(installed, commands, monkeypatch):
+    monkeypatch.setattr(display_window, "_is_installed", lambda package: package in installed)
+    expected = "" if commands is None else f"{commands}{install_command('window')}, or "
+    assert display_window.how_to_install() == expected
+
+
 def test_if_no_window_works_the_error_says_what_to_install(screen, monkeypatch):
     monkeypatch.setenv("DISPLAY", screen[0])
     monkeypatch.setitem(sys.modules, "tkinter", None)
@@ -206,8 +184,9 @@ def test_if_no_window_works_the_error_says_what_to_install(screen, monkeypatch):
         open_window("opencv").close()
         pytest.skip("this OpenCV has a window")
     except EdgeshiftError as error:
-        assert "pip install opencv-python" in str(error) and "\n" not in str(error)
-    with pytest.raises(EdgeshiftError, match=r"no window.*tkinter is not installed.*pip install opencv-python"):
+        assert install_command("window") in str(error) and "\n" not in str(error)
+    pattern = "no window.*no window.*tkinter is not installed.*" + re.escape(install_command("window"))
+    with pytest.raises(EdgeshiftError, match=pattern):
         open_window()
     with pytest.raises(EdgeshiftError, match="unknown window 'opencw'; did you mean opencv"):
         open_window("opencw")

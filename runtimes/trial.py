@@ -8,6 +8,7 @@ undamaged. In a child process, each of these is an error of one line.
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -41,8 +42,10 @@ def require_tried(path: Path, runtime: str | None = None) -> None:
         ArtifactError: the child process crashed, or exceeded its memory or time.
         EdgeshiftError: the artifact cannot be loaded.
     """
-    artifact, name = read_artifact(path), find_runtime(path, runtime).name
-    if name in NOT_TRIED or is_seen(artifact, name):
+    record = find_runtime(path, runtime)
+    artifact, name = read_artifact(path), record.name
+    # If the runtime is not installed, the attempt to load the artifact here gives the error that says so.
+    if name in NOT_TRIED or is_seen(artifact, name) or not any(map(_installed, record.packages)):
         return
     command = [sys.executable, "-m", "edgeshift.runtimes.trial", str(path.absolute()), name]
     try:
@@ -92,6 +95,13 @@ def main(arguments: list[str]) -> int:
         print(_hostile(path, "its graph takes more memory than its description allows"))
         return REFUSED
     return 0
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _hostile(path: Path, what: str) -> ArtifactError:

@@ -69,6 +69,7 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
         file, sha256: name and hash of the file.
         model, precision, trained, frame_spacing: from the description in the file.
         runtime: name and version of the runtime.
+        problems: why the artifact failed its comparison with the original; it was written with ``convert --force``.
         rule, assumed: event rule, and whether it is the default rule because the artifact has none.
         accuracy: {kind of prediction: share of the clips for which it is correct}, see ``ClipScore``.
         subset: the same for the clips of the chosen labels; None: none were chosen.
@@ -87,6 +88,7 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
     precision: str
     runtime: str
     trained: bool
+    problems: tuple[str, ...] = ()
     frame_spacing: float | None
     rule: RuleSpec
     assumed: bool
@@ -216,6 +218,7 @@ def _artifact_result(measured: Measured, subset: Sequence[str] | None) -> Artifa
         precision=spec.precision,
         runtime=measured.runtime,
         trained=spec.weights.trained,
+        problems=spec.problems,
         frame_spacing=spec.frame_spacing,
         rule=measured.rule,
         assumed=spec.rule is None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeshift.artifact.file import FAILED
 from edgeshift.benchmarks.accuracy.report import ArtifactResult, Report
 from edgeshift.benchmarks.accuracy.score import PREDICTIONS
 from edgeshift.benchmarks.statistics import Share
@@ -49,7 +50,7 @@ def data_facts(report: Report) -> list[tuple[str, str]]:
 
 def remarks(artifact: ArtifactResult) -> list[str]:
     """Return the remarks below the table: the runtime, and reasons to be careful with the figures."""
-    lines = [f"runtime: {artifact.runtime}"]
+    lines = [f"runtime: {artifact.runtime}", *(f"{FAILED}: {problem}" for problem in artifact.problems)]
     if not artifact.trained:
         lines.append("the weights are untrained, so the accuracy means nothing")
     if artifact.assumed:

@@ -181,6 +181,7 @@ class ArtifactInfo(Struct, frozen=True, kw_only=True):
         file, sha256, bytes: name, hash and size of the file.
         target, model, precision: conversion target, name of the model, and precision.
         input: shape of the frame that the step function takes.
+        problems: why the artifact failed its comparison with the original; it was written with ``convert --force``.
     """
 
     file: str
@@ -190,6 +191,7 @@ class ArtifactInfo(Struct, frozen=True, kw_only=True):
     model: str
     precision: str
     input: tuple[int, ...]
+    problems: tuple[str, ...] = ()
 
 
 class ArtifactResult(ArtifactInfo, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgeshift.artifact.file import FAILED
 from edgeshift.benchmarks.latency.result import Report, Settings
 from edgeshift.benchmarks.latency.summary import PHASES, Summary
 from edgeshift.stream.percentiles import PERCENTILES
@@ -86,7 +87,7 @@ def settings_facts(settings: Settings, version: str) -> list[tuple[str, str]]:
 
 def remarks(summary: Summary) -> list[str]:
     """Return the remarks below the tables: warnings, figures of the mode, energy, and flags that are unknown."""
-    lines = [*summary.warnings]
+    lines = [*(f"{FAILED}: {problem}" for problem in summary.problems), *summary.warnings]
     if summary.competing is not None:
         lines.append(f"other processes used at most {summary.competing:.0%} of the CPU time in a repeat")
     if summary.reported:

@@ -76,6 +76,8 @@ def full() -> StreamSpec:
             lost_states=("state_c",),
             runtime="a runtime",
             drift=1.25,
+            original_error=0.02,
+            original_state_error=0.03,
             steps=3.0,
             repeatable=False,
         ),
@@ -85,6 +87,7 @@ def full() -> StreamSpec:
             states={"state_a": (0.5, -2.0)},
             reference="original",
         ),
+        problems=("a state differs",),
         tools={"edgeshift": "0.1.0"},
     )
 

@@ -125,3 +125,31 @@ def test_a_rule_from_a_file_is_checked_first_and_goes_into_the_artifact(run, tmp
     assert (written["window"], written["threshold"], written["origin"]) == (6, 0.7, "the file mine.json")
     status, out, _ = run("demo", tmp_path / "a.onnx", "--headless")
     assert status == 0 and "event rule  the file mine.json" in out
+
+
+@pytest.mark.slow
+def test_force_writes_an_artifact_that_fails_and_every_output_says_so(run, tmp_path, monkeypatch):
+    import msgspec
+
+    from edgeshift.artifact.file import read_artifact
+    from edgeshift.converters import pipeline
+    from edgeshift.errors import ArtifactWarning
+
+    monkeypatch.setattr(pipeline, "failures", lambda parity, precision: ["a state was made to differ"])
+    path = tmp_path / "failed.onnx"
+    command = ("convert", "--target", "onnx", "--precision", "fp32", "--size", "64", "--out", path)
+    status, _, err = run(*command)
+    assert status == 1 and "was not written: a state was made to differ; --force writes it" in err and not path.exists()
+    status, out, err = run(*command, "--force")
+    assert status == 1 and "FAILED" in out and "a state was made to differ" in err
+    with pytest.warns(ArtifactWarning, match="FAILED its comparison with the original"):
+        assert read_artifact(path).spec.problems == ("a state was made to differ",)
+    monkeypatch.undo()
+    for command in (("inspect", path), ("demo", path, "--headless"), ("verify", path)):
+        _, out, err = run(*command)
+        assert "FAILED" in out + err, command
+    report = tmp_path / "report.json"
+    _, out, err = run("bench", path, "--mode", "rapid", "--repeats", "1", "--no-memory", "--out", report)
+    assert "FAILED" in out
+    assert msgspec.json.decode(report.read_bytes())["subjects"][0]["problems"] == ["a state was made to differ"]
+    assert "FAILED" in run("report", report)[1]

@@ -11,7 +11,7 @@ import pytest
 from edgeshift.errors import CheckFailedError
 from edgeshift.gestures.fitted_clips import drawn_clips
 from edgeshift.runtimes import load
-from edgeshift.runtimes.pytorch import reference
+from edgeshift.runtimes.pytorch import references
 from edgeshift.stream.parity import compare, failures
 from edgeshift.stream.selfcheck import self_check
 from edgeshift.targets import TARGETS, find_target
@@ -56,7 +56,8 @@ def test_artifact_matches_the_original(made, model, target, precision, state):
     artifact = made(model, precision, target, **({} if state == "io" else {"state": state}))
     loaded = load(artifact.path)
     frames = [f for clip in drawn_clips(artifact.source.description.frame, 4, seed=77).frames for f in clip]
-    parity = compare(loaded, reference(artifact.source), frames)
+    wanted, original = references(artifact.source, precision, find_target(target))
+    parity = compare(loaded, wanted, frames, original=original)
     assert failures(parity, precision) == []
     assert parity.repeatable and parity.frames == 32
     assert self_check(loaded).ok

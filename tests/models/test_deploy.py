@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgeshift.errors import ShiftError
-from edgeshift.models import ModelConfig
-from edgeshift.models.deploy import RawStem, deploy
+from edgeshift.errors import ModelError, ShiftError
+from edgeshift.models import ModelConfig, build
+from edgeshift.models.deploy import RawStem, deploy, round_weights
 from edgeshift.models.network import Normalise, ShiftNetwork, Step
 
 #: Largest difference, as a share of the range of the logits.
@@ -162,3 +162,24 @@ def test_every_shift_gets_the_option_for_fresh_states():
 def test_a_network_that_needs_future_frames_is_refused():
     with pytest.raises(ShiftError, match="cannot stream"):
         deploy(networks.network(config("tsm", "mobilenet_v2", 64, bidirectional=True)))
+
+
+def test_rounded_weights_are_those_of_float16_and_the_original_is_unchanged():
+    step = deploy(build(ModelConfig("tsm", "mobilenet_v2", 5, size=64, width=0.35), seed=0))
+    before = {name: parameter.clone() for name, parameter in step.named_parameters()}
+    for biases in (False, True):
+        rounded = dict(round_weights(step, biases=biases).named_parameters())
+        for name, parameter in before.items():
+            expected = parameter.half().float() if parameter.ndim > 1 or biases else parameter
+            assert torch.equal(rounded[name], expected), name
+    assert all(torch.equal(parameter, before[name]) for name, parameter in step.named_parameters())
+
+
+def test_weights_beyond_float16_are_refused_by_name():
+    step = deploy(build(ModelConfig("tsm", "mobilenet_v2", 5, size=64, width=0.35), seed=0))
+    with torch.no_grad():
+        name, parameter = next((n, p) for n, p in step.named_parameters() if p.ndim > 1)
+        parameter.view(-1)[0] = 1e5
+    with pytest.raises(ModelError, match="larger than fp16 can hold") as caught:
+        round_weights(step, biases=False)
+    assert name in str(caught.value)

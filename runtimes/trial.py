@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeshift.artifact.file import Artifact, read_artifact
+from edgeshift._system.memory import limit_memory
+from edgeshift.artifact.file import read_artifact
 from edgeshift.artifact.seen import is_seen, mark_seen
 from edgeshift.artifact.spec import BYTES, StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
@@ -60,21 +61,10 @@ def require_tried(path: Path, runtime: str | None = None) -> None:
     mark_seen(artifact, name)
 
 
-def limit_memory(spec: StreamSpec, graph_bytes: int) -> None:
-    """Limit the memory that this process may allocate, so that a hostile graph cannot take all of the machine's.
-
-    Systems without such a limit, which are those other than Linux, are not changed.
-    """
-    if sys.platform != "linux":
-        return
-    import resource
-
+def memory_limit(spec: StreamSpec) -> int:
+    """Return the memory that a process which runs an artifact may allocate, bytes."""
     tensors = sum(tensor.values * BYTES[tensor.dtype] for tensor in (spec.input, spec.output, *spec.states))
-    limit = BASE + SHARE * (graph_bytes + tensors)
-    _, highest = resource.getrlimit(resource.RLIMIT_DATA)
-    if highest == resource.RLIM_INFINITY or highest > limit:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, highest))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return BASE + SHARE * (spec.body_bytes + tensors)
 
 
 def main(arguments: list[str]) -> int:
@@ -83,10 +73,10 @@ def main(arguments: list[str]) -> int:
 
     path, runtime = Path(arguments[0]), arguments[1]
     try:
-        artifact: Artifact = read_artifact(path)
-        limit_memory(artifact.spec, len(artifact.body))
+        spec = read_artifact(path).spec
+        limit_memory(memory_limit(spec))
         stream = load(path, runtime=runtime).stream()
-        frame = artifact.spec.frame
+        frame = spec.frame
         stream.step(np.zeros((frame.height, frame.width, 3), np.uint8))
     except EdgeshiftError as error:
         print(error)

@@ -29,6 +29,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edgeshift._system.memory import limit_memory
 from edgeshift.benchmarks.devices.facts import read_facts
 from edgeshift.benchmarks.devices.messages import STOP_WITH_STDIN, write_message
 from edgeshift.benchmarks.devices.probe import Probe, Probed
@@ -212,7 +213,15 @@ def _open(job: Job) -> tuple[Model, Stream]:
     return model, (model.fitted() if job.fitted else model).stream()
 
 
+#: A hostile graph must not take all memory of a board. These runtimes may take this many bytes, and so many per byte of
+#: the file. The libraries of a GPU reserve more than they use, so they have no limit.
+LIMITED, GRAPHS = (None, "tflite", "onnxruntime", "executorch"), (".tflite", ".onnx", ".pte")
+MEMORY, SHARE = 2 << 30, 8
+
+
 def _load(path: str, runtime: str | None = None, **options: Any) -> Model:
+    if runtime in LIMITED and "provider" not in options and path.endswith(GRAPHS):
+        limit_memory(MEMORY + SHARE * Path(path).stat().st_size)
     try:
         return load(path, runtime=runtime, **options)
     except RuntimeMissingError as error:

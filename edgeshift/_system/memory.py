@@ -1,9 +1,10 @@
-"""Settings of the C allocator and of Python's garbage collector that make long work faster."""
+"""Settings of the C allocator and of Python's garbage collector that make long work faster, and a limit of memory."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,3 +44,21 @@ def rare_garbage_collection() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*usual)
+
+
+def limit_memory(limit: int) -> None:
+    """Limit the memory that this process may allocate, so that a hostile file cannot take all of the machine's.
+
+    Linux has such a limit. Other systems are not changed. The process also writes no core file if it crashes.
+
+    Args:
+        limit: bytes of data, which includes the stacks of threads but not the code of libraries.
+    """
+    if sys.platform != "linux":
+        return
+    import resource
+
+    _, highest = resource.getrlimit(resource.RLIMIT_DATA)
+    if highest == resource.RLIM_INFINITY or highest > limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, highest))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

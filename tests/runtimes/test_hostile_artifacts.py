@@ -175,8 +175,8 @@ def test_the_memory_of_the_child_is_limited(made) -> None:
     spec = read_artifact(made("tsm", "int8").path).spec
     code = (
         "import sys, msgspec\nfrom pathlib import Path\nfrom edgeshift.artifact.file import read_artifact\n"
-        "from edgeshift.runtimes.trial import limit_memory\n"
-        "artifact = read_artifact(Path(sys.argv[1])); limit_memory(artifact.spec, len(artifact.body))\n"
+        "from edgeshift._system.memory import limit_memory\nfrom edgeshift.runtimes.trial import memory_limit\n"
+        "limit_memory(memory_limit(read_artifact(Path(sys.argv[1])).spec))\n"
         "try:\n    held = bytearray(3 << 30)\nexcept MemoryError:\n    print('limited')\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(made("tsm", "int8").path)], capture_output=True, text=True)

@@ -41,17 +41,6 @@ def virtual_screen(folder: Path) -> Iterator[tuple[str, Path]]:
     read, write = os.pipe()
     size = ["-screen", "0", "800x480x24"]
     options = ["-displayfd", str(write), *size, "-fbdir", str(folder), "-nolisten", "tcp", "-noreset"]
-        "-displayfd",
-        str(write),
-        "-screen",
-        "0",
-        "800x480x24",
-        "-fbdir",
-        str(folder),
-        "-nolisten",
-        "tcp",
-        "-noreset",
-    ]
     server = subprocess.Popen(["Xvfb", *options], pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     with os.fdopen(read) as answer:

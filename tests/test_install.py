@@ -159,20 +159,23 @@ def test_the_extra_with_a_window_installs_one_opencv_and_shows_a_picture(wheel, 
     programs = make_environment(sys.executable, tmp_path / "device", wheel, "tflite,window", "--no-compile")
     packages = json.loads(run(programs / "python", "-m", "pip", "list", "--format", "json"))
     assert [package["name"] for package in packages if "opencv" in package["name"]] == ["opencv-python"]
-    (tmp_path / "screen").mkdir()
-    with virtual_screen(tmp_path / "screen") as (display, file):
+    # On a busy machine without a window manager, Qt's window sometimes stays black, so the program may start again.
+    assert any(shows_picture(programs / "python", tmp_path / f"screen{attempt}") for attempt in range(8))
+
+
+def shows_picture(python: Path, folder: Path) -> bool:
+    """Return whether OpenCV's window shows a picture on a virtual screen within 10 seconds."""
+    folder.mkdir()
+    with virtual_screen(folder) as (display, file):
         process = subprocess.Popen(
-            [programs / "python", "-c", SHOW, "opencv", "plain"],
-            env={**os.environ, "DISPLAY": display},
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
+            [python, "-c", SHOW, "opencv", "plain"], env={**os.environ, "DISPLAY": display}, cwd=folder
         )
         try:
-            end = time.monotonic() + 60
-            while orange_pixels(file) < 0.9 * 200 * 240:
-                assert process.poll() is None and time.monotonic() < end, process.stderr.read()
+            end = time.monotonic() + 10
+            while orange_pixels(file) < 0.9 * 200 * 240 and time.monotonic() < end:
+                assert process.poll() is None, "the window does not open"
                 time.sleep(0.1)
+            return orange_pixels(file) >= 0.9 * 200 * 240
         finally:
             process.kill()
-            process.communicate()
+            process.wait()

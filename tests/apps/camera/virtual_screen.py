@@ -39,7 +39,8 @@ def virtual_screen(folder: Path) -> Iterator[tuple[str, Path]]:
     if shutil.which("Xvfb") is None:
         pytest.skip("Xvfb is not installed: no screen to draw on")
     read, write = os.pipe()
-    options = ["-displayfd", str(write), "-screen", "0", "800x480x24", "-fbdir", str(folder), "-nolisten", "tcp"]
+    size = ["-screen", "0", "800x480x24"]
+    options = ["-displayfd", str(write), *size, "-fbdir", str(folder), "-nolisten", "tcp", "-noreset"]
     server = subprocess.Popen(["Xvfb", *options], pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     with os.fdopen(read) as answer:
@@ -47,9 +48,11 @@ def virtual_screen(folder: Path) -> Iterator[tuple[str, Path]]:
     if not number:
         server.wait()
         pytest.skip("Xvfb does not start here")
-    yield f":{number}", folder / "Xvfb_screen0"
-    server.terminate()
-    server.wait()
+    try:
+        yield f":{number}", folder / "Xvfb_screen0"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def pixels(path: Path) -> Any:

@@ -25,6 +25,7 @@ class Checkpoint:
         layout: name of the layout of the weights file.
         notes: warnings about the network, one line each.
         training: how the weights were trained, {topic: text}, such as data, their hash and the seed; empty: not known.
+        unused: {option of ``edgeshift.checkpoints.load`` that was given and changed nothing: why}.
     """
 
     network: ShiftNetwork
@@ -32,6 +33,7 @@ class Checkpoint:
     layout: str
     notes: tuple[str, ...] = ()
     training: Mapping[str, str] = field(default_factory=dict)
+    unused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def config(self) -> ModelConfig:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeshift.cli.effect import ALWAYS
 from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 from edgeshift.errors import CheckFailedError, EdgeshiftError
@@ -24,9 +25,9 @@ NOT_VALID = 3
 def run(
     first: Annotated[Path, typer.Argument(metavar="A.json")],
     second: Annotated[Path | None, typer.Argument(metavar="B.json")] = None,
-    tolerance: Annotated[str | None, option("Comparison", metavar="N%")] = None,
-    across: Annotated[str, option("Comparison", metavar="NAME,...")] = "",
-    allow_invalid: Annotated[bool, option("Comparison")] = False,
+    tolerance: Annotated[str | None, option("Comparison", effect=ALWAYS, metavar="N%")] = None,
+    across: Annotated[str, option("Comparison", effect=ALWAYS, metavar="NAME,...")] = "",
+    allow_invalid: Annotated[bool, option("Comparison", effect=ALWAYS)] = False,
     as_json: AsJson = False,
 ) -> int:
     """Compare two reports of latency (bench --out) or accuracy (eval --out): A from before a change, B from after it.

@@ -11,6 +11,7 @@ import typer
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
+from edgeshift.cli.effect import ALWAYS, only_for
 from edgeshift.cli.facts import UNTRAINED, Facts
 from edgeshift.cli.options import AsJson, ReportFile, Resume, option
 from edgeshift.cli.output import (
@@ -40,14 +41,16 @@ MAX_LABELS = 20
 
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="FILE")],
-    data: Annotated[Path, option("Data", metavar="DIR|CSV")],
-    label_map: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
-    split: Annotated[str | None, option("Data", metavar="NAME")] = None,
-    subset: Annotated[str | None, option("Data", metavar="A,B,...")] = None,
-    name: Annotated[str, option("Device", "--device", metavar="DEVICE", autocompletion=VALUES["devices"])] = "local",
-    jobs: Annotated[int, option("Device", min=1, max=64)] = 1,
+    data: Annotated[Path, option("Data", effect=ALWAYS, metavar="DIR|CSV")],
+    label_map: Annotated[str | None, option("Data", effect=ALWAYS, metavar="A=B,...")] = None,
+    split: Annotated[str | None, option("Data", effect=ALWAYS, metavar="NAME")] = None,
+    subset: Annotated[str | None, option("Data", effect=ALWAYS, metavar="A,B,...")] = None,
+    name: Annotated[
+        str, option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"])
+    ] = "local",
+    jobs: Annotated[int, option("Device", effect=only_for("name", "local"), min=1, max=64)] = 1,
     out: ReportFile = None,
-    picture: Annotated[Path | None, option("Output", metavar="FILE.png")] = None,
+    picture: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE.png")] = None,
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
@@ -92,8 +95,6 @@ def run(
     require_file_name(picture, ".png")
     if picture is not None:
         require_matplotlib("--picture")
-    if name != "local" and jobs > 1:
-        raise EdgeshiftError("--jobs is for this machine: leave it out with --device")
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split)
     if clips.note is not None:

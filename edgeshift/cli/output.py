@@ -67,9 +67,7 @@ def require_file_name(path: Path | None, *suffixes: str) -> None:
 
 
 def require_report_file(out: Path | None, *, resume: bool) -> None:
-    """Raise EdgeshiftError if the file of the report is not named *.json, or if --resume is given without --out."""
-    if resume and out is None:
-        raise EdgeshiftError("--resume continues an earlier run with the same --out: give --out")
+    """Raise EdgeshiftError if the file of the report is not named *.json."""
     require_file_name(out, ".json")
 
 

@@ -113,6 +113,19 @@ def paced(path: str | Path, spacing: float, *, fps: float | None = None) -> Iter
                 yield TimedFrame(frame.retrieve(), frame.timestamp)
 
 
+def takes_rate(path: str | Path) -> bool:
+    """Whether ``fps`` changes the times of a clip: of a folder of images, and of a video without times.
+
+    Raises:
+        VideoError: as ``read_video``.
+    """
+    times = []
+    for fps in (1.0, 2.0):
+        with closing(lazy_frames(path, fps)) as clip:
+            times.append([frame.timestamp for frame, _ in zip(clip, range(2), strict=False)])
+    return times[0] != times[1]
+
+
 def write_video(path: str | Path, frames: Iterable[Frame], fps: float) -> None:
     """Write a video. No file has this name until it is complete.
 

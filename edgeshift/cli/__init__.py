@@ -18,7 +18,9 @@ import typer
 from typer.core import TyperGroup
 
 from edgeshift import __version__
+from edgeshift.cli.effect import ALWAYS
 from edgeshift.cli.help import Command, HelpPage
+from edgeshift.cli.options import option
 from edgeshift.errors import EdgeshiftError, VideoWarning, one_line, unknown
 
 #: {section of --help: {command: its line there}}.
@@ -99,13 +101,25 @@ app = typer.Typer(cls=Commands, context_settings={"help_option_names": ["-h", "-
 def root(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", metavar="", is_eager=True, callback=_print_version, help="Print the version and exit."
+        option(
+            "Options",
+            "--version",
+            effect=ALWAYS,
+            metavar="",
+            is_eager=True,
+            callback=_print_version,
+            help="Print the version and exit.",
         ),
     ] = False,
     debug: Annotated[
         bool,
-        typer.Option("--debug", metavar="", help="Show an error's traceback. May also follow the command."),
+        option(
+            "Options",
+            "--debug",
+            effect=ALWAYS,
+            metavar="",
+            help="Show an error's traceback. May also follow the command.",
+        ),
     ] = False,
 ) -> None:
     """Run temporal-shift video models on phones, Raspberry Pi and Jetson, one frame at a time.

@@ -18,7 +18,7 @@ from edgeshift._system.threads import one_thread
 from edgeshift.artifact.file import Artifact, artifact_size, require_replaceable, write_artifact
 from edgeshift.artifact.spec import CalibrationSpec, StreamSpec
 from edgeshift.checkpoints import Checkpoint
-from edgeshift.converters.calibration import MIN_CLIPS, roll
+from edgeshift.converters.calibration import MIN_CLIPS, require_finite, roll
 from edgeshift.converters.job import Job, converter_of
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
 from edgeshift.gestures.fitted_clips import FRAMES, FittedClips, drawn_clips
@@ -122,10 +122,13 @@ def prepare(
 
     Raises:
         CalibrationError: there are too few clips.
+        CheckpointError: the network computes NaN or infinity.
     """
     options, stages = options or Options(), stages or Stages()
     with stages.stage("prepare"):
         step = step or deploy(source.network, fresh=options.fresh_states)
+        with one_thread():
+            require_finite(step, source.description.weights.source)
     if options.precision != "int8":
         return Prepared(step, [], None)
     clips = options.calibration or drawn_clips(source.description.frame, spacing=source.description.frame_spacing)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from edgeshift._system.text import printable
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
@@ -95,7 +96,7 @@ def measure(
         raise VideoError(f"none of the {len(clips)} clips can be read; the first problem is {first}")
     in_order = tuple(scores[clip.name] for clip in clips if clip.name in scores)
     reasons = tuple((clip.name, unreadable[clip.name]) for clip in clips if clip.name in unreadable)
-    name, model = candidate.path.name, candidate.model
+    name, model = printable(candidate.path.name), candidate.model
     return Measured(name, candidate.sha256, model.runtime, model.spec, candidate.rule, in_order, reasons)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import numpy as np
 
 import edgeshift
 from edgeshift._system.files import sha256
+from edgeshift._system.text import printable
 from edgeshift.artifact.file import artifact_bytes, artifact_size, read_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.devices.device import Device
@@ -146,7 +148,7 @@ def push_job(plan: Plan, candidate: Candidate, folder: Path) -> str:
         np.save(frames, read_frames(plan.source, width, height))
     job = Job(
         # The name on the device is the hash, so that two artifacts of one name do not overwrite each other.
-        artifact=device.push(candidate.path, candidate.sha256[:12] + candidate.path.suffix.lower()),
+        artifact=device.push(_with_utf8_name(candidate, folder), candidate.sha256[:12] + candidate.path.suffix.lower()),
         frames=device.push(frames, frames.name),
         runtime=plan.runtime,
         settings=settings,
@@ -156,6 +158,19 @@ def push_job(plan: Plan, candidate: Candidate, folder: Path) -> str:
     path = folder / f"job_{candidate.sha256[:8]}.json"
     path.write_bytes(msgspec.json.encode(job))
     return device.push(path, path.name)
+
+
+def _with_utf8_name(candidate: Candidate, folder: Path) -> Path:
+    """Return the path of an artifact. If it is not UTF-8, which JSON cannot hold, return a copy in ``folder``."""
+    path = candidate.path
+    try:
+        str(path.resolve()).encode()
+    except UnicodeEncodeError:
+        copy = folder / f"{candidate.sha256[:12]}{path.suffix.lower()}"
+        if not copy.exists():
+            (shutil.copytree if path.is_dir() else shutil.copyfile)(path, copy)
+        return copy
+    return path
 
 
 @dataclass
@@ -199,7 +214,7 @@ class _Run:
             fields = {"seconds": 60.0 * len(minutes), "minutes": tuple(minutes), "after": minutes[-1].reading}
             repeats.append(msgspec.structs.replace(self.started, **fields))
         return ArtifactResult(
-            file=candidate.path.name,
+            file=printable(candidate.path.name),
             sha256=candidate.sha256,
             bytes=candidate.bytes,
             target=spec.target,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from edgeshift._system.text import printable
 from edgeshift.cli.bench_device import VENDOR_INPUTS
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, Options, decide
@@ -130,7 +131,7 @@ def run(
         minutes=minutes,
         threads=threads,
         cores=None if cores is None else parse_cores(cores),
-        frames=source if source == DRAWN else Path(source).name,
+        frames=source if source == DRAWN else printable(Path(source).name),
         width=width,
         height=height,
         max_temperature=ceiling,

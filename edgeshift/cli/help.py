@@ -11,6 +11,7 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from edgeshift._system.safe_stream import allow_colours
 from edgeshift.cli.completion import fill
 from edgeshift.cli.effect import checked, given_options, read_rules
 
@@ -30,7 +31,8 @@ class HelpPage:
         colours = sys.stdout.isatty()
         self.rich_markup_mode = "rich" if colours else None
         self.help = _paragraphs(self.help or "", "" if colours else "\b\n")
-        super().format_help(ctx, formatter)  # type: ignore[misc]
+        with allow_colours(sys.stdout):
+            super().format_help(ctx, formatter)  # type: ignore[misc]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the sections of a page without colours. With colours, rich writes the panels."""

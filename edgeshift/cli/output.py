@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeshift._system.safe_stream import allow_colours
+from edgeshift._system.text import printable
 from edgeshift.errors import EdgeshiftError
 
 #: Width of tables that are not printed on a terminal, in columns. Programs may read them, so lines should not wrap.
@@ -29,13 +31,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(*map(_cell, columns), box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(table.columns):
         if rows and all(_is_number(row[index]) for row in rows):
             column.justify = "right"
     for row in rows:
-        table.add_row(*(Text(str(value)) for value in row))
-    _print(*([Text(title, style="bold")] if title else []), table)
+        table.add_row(*(Text(_cell(value)) for value in row))
+    _print(*([Text(_cell(title), style="bold")] if title else []), table)
 
 
 def print_facts(title: str, facts: Iterable[tuple[str, object]]) -> None:
@@ -45,9 +47,9 @@ def print_facts(title: str, facts: Iterable[tuple[str, object]]) -> None:
 
     table = Table.grid(padding=(0, 2))
     for name, value in facts:
-        table.add_row(Text(name, style="dim"), Text(str(value)))
+        table.add_row(Text(_cell(name), style="dim"), Text(_cell(value)))
     if table.row_count:
-        _print(Text(title, style="bold"), table)
+        _print(Text(_cell(title), style="bold"), table)
 
 
 def print_next(*command: object) -> None:
@@ -98,8 +100,14 @@ def _print(*items: Any) -> None:
     # Python's print() writes the text, because rich exits with status 1 if the reader of a pipe has ended.
     with console.capture() as captured:
         console.print(*items, sep="\n")
-    for line in captured.get().removesuffix("\n").split("\n"):
-        print(line if terminal else line.rstrip())
+    with allow_colours(sys.stdout):
+        for line in captured.get().removesuffix("\n").split("\n"):
+            print(line if terminal else line.rstrip())
+
+
+def _cell(value: object) -> str:
+    """Return the text of a value for a table, where rich adds colours: every line of it is printable."""
+    return "\n".join(map(printable, str(value).split("\n")))
 
 
 def _is_number(value: object) -> bool:

@@ -158,10 +158,12 @@ class Visit:
             self.write(f"  on a phone: first adb reverse tcp:{page.port} tcp:{page.port}, then the same address there")
         else:
             # Either stream may be redirected, so the code is drawn on the one that is a terminal.
-            screen = next((stream for stream in (sys.stderr, sys.stdout) if stream.isatty()), None)
-            if screen is not None:
-                with allow_colours(screen):
-                    print(draw_code(page.url), file=screen, flush=True)
+            if sys.stderr.isatty():
+                with allow_colours(sys.stderr):
+                    print(draw_code(page.url), file=sys.stderr, flush=True)
+            elif sys.stdout.isatty():
+                with allow_colours(sys.stdout):
+                    self.write(draw_code(page.url))
             self.write(f"Scan the code, or open {page.url}")
             self.write("The phone will warn about the certificate, because it was made for this run only.")
             self.write(f"The certificate's SHA-256 fingerprint: {page.fingerprint}")

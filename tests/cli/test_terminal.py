@@ -94,7 +94,9 @@ def test_closed_streams_and_readers_that_end_early_leave_the_status(made, line, 
 def on_terminal(words: list[str], columns: int) -> str:
     """Return what a command prints on a terminal of this width."""
     line = f"stty cols {columns}; {shlex.join([*PROGRAM, *words])}"
-    done = subprocess.run(["script", "-qec", line, "/dev/null"], capture_output=True, text=True, timeout=120)
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    run = ["script", "-qec", line, "/dev/null"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, env=environment)
     return re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", done.stdout).replace("\r", "")
 
 

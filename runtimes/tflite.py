@@ -78,7 +78,9 @@ class _CompiledExecutor:
             for now in range(2)
         ]
         self._now = 0
-        for name, state in self._specs.items():  # LiteRT logs at the first write, which the caller silences
+        # LiteRT logs at the first write, which the caller silences. A graph may have no states.
+        self._frame.write(np.zeros(spec.input.shape, spec.input.dtype))
+        for name, state in self._specs.items():
             self._sets[0][name].write(np.zeros(state.shape, state.dtype))
 
     def run(self, frame: Array) -> Array:

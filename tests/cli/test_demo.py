@@ -131,8 +131,11 @@ BAD = {
     "tiny": (["demo", "a", "--headless", "--record", "a.mp4", "--size", "64x48"], "out of range"),
     "record": (["demo", "a", "--headless", "--record", "a.gif"], "a.gif: give a file named *.mp4 or *.avi"),
     "picture": (["demo", "a", "--headless", "--picture", "a.gif"], "a.gif: give a file named *.png or *.jpg"),
-    "live picture": (["demo", "a", "--headless", "--realtime", "--picture", "a.png"], "the key s saves"),
-    "two forms": (["demo", "a", "--headless", "--json", "--json-lines"], "choose one"),
+    "live picture": (
+        ["demo", "a", "--headless", "--realtime", "--picture", "a.png"],
+        "--picture has no effect with --realtime",
+    ),
+    "two forms": (["demo", "a", "--headless", "--json", "--json-lines"], "--json-lines has no effect with --json"),
     "two artifacts": (["demo", "a", "b", "--headless"], "switched with a key of the window"),
     "no screen": (["demo", "a"], "no window can be opened: there is no display here"),
     "rotate": (["demo", "a", "--rotate", "45"], "Invalid value"),

@@ -56,9 +56,8 @@ def test_videos_become_a_model(videos: Path, tmp_path: Path, run) -> None:
     [
         (["--data", "nowhere"], "nowhere: no such file or folder; give a folder"),
         (["tsmm_mobilenet_v2"], "tsm_mobilenet_v2"),
-        (["--init", "nothing.pt"], "nothing.pt"),
-        (["--mirror", "left"], "write pairs of labels"),
-        (["--mirror", "left=right"], "leave them out with drawn streams"),
+        (["--data", "videos", "--mirror", "left"], "write pairs of labels"),
+        (["--mirror", "left=right"], "--mirror has no effect without --data"),
         (["--strokes", "nothing.json"], "nothing.json"),
         (["--device", "cuda"], "no GPU"),
     ],

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from edgeshift.artifact.file import Artifact, Tensors, require_tensors
+from edgeshift.artifact.soundness import require_sound
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, missing, unknown
 from edgeshift.runtimes.native import native_call, package_version, require_threads, thread_count
 from edgeshift.runtimes.processor import runs_compiled_model
-from edgeshift.runtimes.soundness import require_sound
 from edgeshift.runtimes.tflite_graph import examine
 from edgeshift.stream import Array, Model
 from edgeshift.targets import missing_runtime

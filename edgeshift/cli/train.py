@@ -15,7 +15,7 @@ from edgeshift.cli.effect import ALWAYS, DECIDED, decide, excludes, needs
 from edgeshift.cli.options import AsJson, ClipFps, calibration_options, only_for_model, only_for_shifts, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note
 from edgeshift.cli.train_text import frames_text, gestures_text, validation_document
-from edgeshift.errors import TrainingError, missing
+from edgeshift.errors import TrainingError
 
 if TYPE_CHECKING:
     from edgeshift.training.history import HistoryEntry
@@ -94,11 +94,8 @@ def run(
           --steps 600 --mirror left=right,right=left
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
-    try:
-        from edgeshift.training import Recipe, train
-        from edgeshift.training.folder import recorded_recipe, require_writable
-    except ImportError as error:
-        raise missing(error.name or "torch", "convert", "training") from error
+    from edgeshift.training import Recipe, train
+    from edgeshift.training.folder import recorded_recipe, require_writable
     from edgeshift.video.dataset import read_dataset
 
     require_writable(out)

@@ -121,7 +121,7 @@ BAD = {
     "clip": (["demo", "a", "--headless", "--source", "no.mp4"], "no.mp4 is no file, folder, camera"),
     "live clip": (["demo", "a", "--headless", "--realtime", "--source", "no.mp4"], "no.mp4 is no file, folder, camera"),
     "folder": (["demo", "a", "--headless", "--source", "."], "have no times: give their frames per second with --fps"),
-    "fps": (["demo", "a", "--headless", "--fps", "12"], "--fps is for folders of images and raw streams"),
+    "fps": (["demo", "a", "--headless", "--fps", "12"], "--fps has no effect on drawn, only on a folder"),
     "smoothing": (["demo", "a", "--headless", "--smoothing", "men"], "did you mean mean?"),
     "mask": (["demo", "a", "--headless", "--mask", "rad"], "--mask: unknown label 'rad'; did you mean red?"),
     "label": (["demo", "a", "--headless", "--on", "rad=true"], "--on: unknown label 'rad'; did you mean red?"),

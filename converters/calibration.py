@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.artifact.spec import FRAME
-from edgeshift.errors import CalibrationError, VideoError, VideoWarning
+from edgeshift.errors import CalibrationError, CheckpointError, VideoError, VideoWarning
 from edgeshift.gestures.fitted_clips import FRAMES, PACED_FRAMES
 from edgeshift.models.network import Step
 from edgeshift.stream import Array
@@ -242,6 +242,45 @@ def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]], per_clip: int = PER
                 yield {FRAME: pixels, **dict(zip(step.state_names, map(_channels_last, states), strict=True))}
             with torch.inference_mode():
                 _, *states = step(torch.from_numpy(pixels).permute(0, 3, 1, 2), *states)
+
+
+def require_finite(step: Step, source: str) -> None:
+    """Check that every layer gives finite values for a black, a white and a random frame.
+
+    Args:
+        step: the step, in evaluation mode.
+        source: where the weights come from, for the error message.
+
+    Raises:
+        CheckpointError: a layer gives NaN or infinity.
+    """
+    import torch
+
+    size, bad = step.network.config.size, list[str]()
+
+    def check(name: str, outputs: object) -> None:
+        for output in outputs if isinstance(outputs, tuple) else (outputs,):
+            if isinstance(output, torch.Tensor) and not bool(torch.isfinite(output).all()):
+                bad.append(name)
+
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, outputs, name=name: check(name, outputs))
+        for name, module in step.named_modules()
+    ]
+    noise = torch.randint(256, (1, 3, size, size), generator=torch.Generator().manual_seed(0)).float()
+    states = step.start()
+    try:
+        with torch.inference_mode():
+            for frame in (torch.zeros_like(noise), torch.full_like(noise, 255), noise):
+                _, *states = step(frame, *states)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if bad:
+        raise CheckpointError(
+            f"the network with the weights {source} computes NaN or infinity, first in {bad[0]}: the training has "
+            "diverged or the file is damaged; save a checkpoint from before that"
+        )
 
 
 def _channels_last(state: object) -> Array:

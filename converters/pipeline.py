@@ -20,7 +20,7 @@ from edgeshift.artifact.file import Artifact, artifact_size, require_replaceable
 from edgeshift.artifact.seen import mark_seen
 from edgeshift.artifact.spec import CalibrationSpec, StreamSpec
 from edgeshift.checkpoints import Checkpoint
-from edgeshift.converters.calibration import MIN_CLIPS, Clips, roll, sample_limit, share
+from edgeshift.converters.calibration import MIN_CLIPS, Clips, require_finite, roll, sample_limit, share
 from edgeshift.converters.job import Job, converter_of
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
 from edgeshift.events.default_rule import rule_for_artifact
@@ -127,10 +127,13 @@ def prepare(
 
     Raises:
         CalibrationError: there are too few clips.
+        CheckpointError: the network computes NaN or infinity.
     """
     options, stages = options or Options(), stages or Stages()
     with stages.stage("prepare"):
         step = step or deploy(source.network, fresh=options.fresh_states)
+        with one_thread():
+            require_finite(step, source.description.weights.source)
     if options.precision != "int8":
         return Prepared(step, [], None)
     clips: Clips = options.calibration or drawn_clips(

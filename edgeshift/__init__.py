@@ -9,12 +9,18 @@ print(stream.step(frame).label)            # frame: uint8 [H, W, 3] RGB, any siz
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgeshift.errors import EdgeshiftError
     from edgeshift.runtimes import load
     from edgeshift.stream import Model, Prediction, Stream, Timings
+
+# ONNX Runtime reads this variable when it is imported. Without it, the import of version 1.31 creates $TMPDIR/.ses, or
+# writes to the file that a link of this name points to, and leaves telemetry in ~/.cache/Microsoft. It is set here
+# for every import: by runtimes, quantizers and exporters, in child processes, and in the agent on a device.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["EdgeshiftError", "Model", "Prediction", "Stream", "Timings", "__version__", "load"]

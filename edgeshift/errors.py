@@ -38,6 +38,10 @@ class ArtifactError(EdgeshiftError):
     """An artifact is damaged, cut short, or was not written by edgeshift."""
 
 
+class RuntimeStepError(EdgeshiftError):
+    """A runtime failed while it ran the graph for a frame."""
+
+
 class RuntimeMissingError(EdgeshiftError):
     """A required package is not installed. edgeshift never installs packages itself."""
 

@@ -41,6 +41,7 @@ class Runtime(NamedTuple):
         install: how to install it if there is no extra.
         by_suffix: True if it is the default for its suffix. False: it is used only if it is requested by name.
         on_boards: True if it is part of the agent, the program that measures on boards and phones.
+        threads: True if the number of its CPU threads can be chosen.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Runtime(NamedTuple):
     install: str | None = None
     by_suffix: bool = True
     on_boards: bool = True
+    threads: bool = True
 
 
 class Backend(NamedTuple):
@@ -90,6 +92,7 @@ class Target(NamedTuple):
         not_verified: platforms on which edgeshift's authors have not run the artifact.
         half_arithmetic: True if fp16 artifacts compute in float16. False: only their weights are float16.
         timed: True if the time of a step on this machine is meaningful. False for executors that only check results.
+        float_boundary: True if an int8 graph of this target has float inputs and outputs anyway.
         support: rows of the support table.
     """
 
@@ -110,6 +113,7 @@ class Target(NamedTuple):
     not_verified: str = ""
     half_arithmetic: bool = False
     timed: bool = True
+    float_boundary: bool = False
     support: tuple[Support, ...] = ()
 
     def backend(self, name: str | None) -> str | None:
@@ -223,9 +227,26 @@ for _runtime in (  # name, title, suffix, module, packages, extra
     Runtime("tflite", "LiteRT", ".tflite", "edgeshift.runtimes.tflite", _LITERT, "tflite"),
     Runtime("onnxruntime", "ONNX Runtime", ".onnx", "edgeshift.runtimes.onnxruntime", _ORT, "onnx"),
     Runtime(
-        "tensorrt", "TensorRT", ".onnx", "edgeshift.runtimes.tensorrt", {"tensorrt": "tensorrt"}, None, _JETPACK, False
+        "tensorrt",
+        "TensorRT",
+        ".onnx",
+        "edgeshift.runtimes.tensorrt",
+        {"tensorrt": "tensorrt"},
+        None,
+        _JETPACK,
+        False,
+        threads=False,
     ),
-    Runtime("coreml", "Core ML", ".mlpackage", "edgeshift.runtimes.coreml", _COREML, "coreml", on_boards=False),
+    Runtime(
+        "coreml",
+        "Core ML",
+        ".mlpackage",
+        "edgeshift.runtimes.coreml",
+        _COREML,
+        "coreml",
+        on_boards=False,
+        threads=False,
+    ),
     Runtime(
         "mil",
         "reference executor for Core ML",
@@ -235,6 +256,7 @@ for _runtime in (  # name, title, suffix, module, packages, extra
         "coreml",
         by_suffix=False,
         on_boards=False,
+        threads=False,
     ),
     Runtime("executorch", "ExecuTorch", ".pte", "edgeshift.runtimes.executorch", _EXECUTORCH, "executorch"),
     Runtime("pytorch", "PyTorch", ".safetensors", "edgeshift.runtimes.pytorch", _TORCH, "convert", on_boards=False),
@@ -305,6 +327,7 @@ for _target in (
         remark="TensorRT builds its engine on the NVIDIA device. On this machine, ONNX Runtime runs the artifact",
         not_verified="TensorRT: ONNX Runtime runs the artifact instead",
         timed=False,
+        float_boundary=True,
         support=(Support(_ALL, "Jetson: TensorRT 8.6 and 10", f"{_NOT_HERE}; parity with ONNX Runtime, in CI"),),
     ),
     Target(
@@ -324,6 +347,7 @@ for _target in (
         remark="Core ML runs on Mac, iPhone and iPad. Elsewhere, edgeshift's reference executor runs the artifact",
         not_verified="Core ML: the reference executor runs the artifact instead",
         timed=False,
+        float_boundary=True,
         support=(
             Support(_ALL, "Linux and others: edgeshift's reference executor", _IN_CI),
             Support(f"{_ALL}; `--state io` or `native`", "iPhone, iPad, Mac: Core ML, from iOS 17 or 18", _BY_VERIFY),

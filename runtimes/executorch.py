@@ -19,10 +19,10 @@ import numpy as np
 
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Tensors, require_tensors
+from edgeshift.artifact.soundness import GraphFacts, require_sound
 from edgeshift.artifact.spec import StreamSpec, channels_last
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.runtimes.native import import_runtime, native_call, require_threads, thread_count
-from edgeshift.runtimes.soundness import GraphFacts, require_sound
 from edgeshift.stream import Array, Model
 from edgeshift.targets import Processor
 

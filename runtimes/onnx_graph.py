@@ -7,7 +7,7 @@ from collections import Counter
 from edgeshift.artifact import protobuf
 from edgeshift.artifact.file import Artifact
 from edgeshift.artifact.protobuf import Field
-from edgeshift.runtimes.soundness import GraphFacts
+from edgeshift.artifact.soundness import GraphFacts
 from edgeshift.targets import Precision
 
 #: Numbers of fields in onnx.proto.

@@ -12,11 +12,11 @@ import numpy as np
 
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Tensors, require_tensors
+from edgeshift.artifact.soundness import require_sound
 from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes.native import import_runtime, native_call, require_threads, thread_count
 from edgeshift.runtimes.onnx_graph import examine
-from edgeshift.runtimes.soundness import require_sound
 from edgeshift.stream import Array, Model
 from edgeshift.targets import Processor
 

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from edgeshift.artifact.file import Artifact, Tensors, require_tensors
+from edgeshift.artifact.soundness import require_sound
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, missing, unknown
 from edgeshift.runtimes.native import native_call, package_version, require_threads, thread_count
 from edgeshift.runtimes.processor import runs_compiled_model
-from edgeshift.runtimes.soundness import require_sound
 from edgeshift.runtimes.tflite_graph import examine
 from edgeshift.stream import Array, Model
 from edgeshift.targets import missing_runtime
@@ -78,7 +78,9 @@ class _CompiledExecutor:
             for now in range(2)
         ]
         self._now = 0
-        for name, state in self._specs.items():  # LiteRT logs at the first write, which the caller silences
+        # LiteRT logs at the first write, which the caller silences. A graph may have no states.
+        self._frame.write(np.zeros(spec.input.shape, spec.input.dtype))
+        for name, state in self._specs.items():
             self._sets[0][name].write(np.zeros(state.shape, state.dtype))
 
     def run(self, frame: Array) -> Array:

@@ -11,7 +11,7 @@ import struct
 from typing import Any
 
 from edgeshift.artifact.file import Artifact
-from edgeshift.runtimes.soundness import GraphFacts
+from edgeshift.artifact.soundness import GraphFacts
 from edgeshift.targets import Precision
 
 #: Identifier of the format, at byte 4 of the file.

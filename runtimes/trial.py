@@ -19,7 +19,7 @@ from edgeshift._system.memory import limit_memory
 from edgeshift.artifact.file import read_artifact
 from edgeshift.artifact.seen import is_seen, mark_seen
 from edgeshift.artifact.spec import BYTES, StreamSpec
-from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
+from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.targets import find_runtime
 
 #: Longest time of a trial, seconds. Slow boards need a few.
@@ -55,7 +55,7 @@ def require_tried(path: Path, runtime: str | None = None) -> None:
         raise _hostile(path, f"its graph runs for more than {SECONDS} s") from error
     text = done.stdout.decode(errors="replace").strip()
     if done.returncode == REFUSED and text:
-        raise ArtifactError(one_line(text, 600))
+        raise ArtifactError(" ".join(text.split())[:600])
     if done.returncode:
         raise _hostile(path, f"its graph crashes the runtime {name}, or takes more memory than its description allows")
     mark_seen(artifact, name)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgeshift._system.text import printable
 from edgeshift.errors import EdgeshiftError
 
 #: Free space that a file of unknown size needs, bytes.
@@ -33,7 +32,7 @@ def reserve(path: Path | None, room: int = ROOM) -> Iterator[None]:
     if path is None:
         yield
         return
-    lock, shown = path.with_name(f".{path.name}.lock"), printable(str(path))
+    lock, shown = path.with_name(f".{path.name}.lock"), str(path)
     created: list[Path] = []
     try:
         try:

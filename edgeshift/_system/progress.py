@@ -7,7 +7,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, perf_counter
 from typing import TextIO
 
@@ -81,8 +81,13 @@ class ProgressBars(Stages):
     @contextmanager
     def _shown(self, name: str, total: int | None) -> Iterator[Callable[[], None]]:
         show = self._bar if self._terminal else self._lines
-        with open(os.dup(self._stderr), "w") as stderr, show(printable(self._prefix + name), total, stderr) as advance:  # noqa: PTH123
-            yield advance
+        stderr = open(os.dup(self._stderr), "w", errors="backslashreplace")  # noqa: PTH123, SIM115
+        try:
+            with show(printable(self._prefix + name), total, stderr) as advance:
+                yield advance
+        finally:
+            with suppress(OSError):  # the reader of a pipe has ended
+                stderr.close()
 
     @contextmanager
     def _bar(self, title: str, total: int | None, stderr: TextIO) -> Iterator[Callable[[], None]]:
@@ -113,8 +118,9 @@ class ProgressBars(Stages):
         def write_lines() -> None:
             while not ended.wait(max(0.0, self._next_line - monotonic())):
                 share = f"{steps} of {total}, " if total else ""
-                stderr.write(f"{title}: {share}{monotonic() - started:.0f} s\n")
-                stderr.flush()
+                with suppress(OSError):  # the reader of a pipe has ended
+                    stderr.write(f"{title}: {share}{monotonic() - started:.0f} s\n")
+                    stderr.flush()
                 self._next_line = monotonic() + LINE_INTERVAL
 
         writer = threading.Thread(target=write_lines, name="progress", daemon=True)

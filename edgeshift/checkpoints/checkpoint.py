@@ -26,6 +26,7 @@ class Checkpoint:
         notes: warnings about the network, one line each.
         training: how the weights were trained, {topic: text}, such as data, their hash and the seed; empty: not known.
         left_out: names of tensors and of sets of weights in the file that are not a part of the network.
+        unused: {option of ``edgeshift.checkpoints.load`` that was given and changed nothing: why}.
     """
 
     network: ShiftNetwork
@@ -34,6 +35,7 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     training: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    unused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def config(self) -> ModelConfig:

@@ -47,6 +47,7 @@ def load_file(path: str | os.PathLike[str], options: LoadOptions) -> Checkpoint:
         (*_left_out(file, match), *_notes(config, recorded, has_head=match.classes is not None)),
         recorded.training or {},
         (*file.left_out, *match.companions),
+        _unused(recorded.config, config, options),
     )
 
 
@@ -188,6 +189,23 @@ def _rule(recorded: Metadata, labels: tuple[str, ...]) -> RuleSpec | None:
     idle = recorded.rule.no_gesture_index(recorded.labels)
     silent = tuple(labels[recorded.labels.index(label)] for label in recorded.rule.silent)
     return msgspec.structs.replace(recorded.rule, none=None if idle is None else labels[idle], silent=silent)
+
+
+def _unused(recorded: ModelConfig, config: ModelConfig, options: LoadOptions) -> dict[str, str]:
+    """Return the options about slots that were given and changed nothing, with the reason."""
+    requested, unused = options.get("bidirectional"), {}
+    slots = "bi-directional" if recorded.bidirectional else "past-only"
+    if config.table == "tsn":
+        slots = "not shifted"
+    if (
+        requested is not None
+        and config.table == recorded.table
+        and (config.table == "tsn" or requested == recorded.bidirectional)
+    ):
+        unused["bidirectional"] = f"the file is recognised as {slots} without it"
+    if options.get("stream_bidirectional") and not config.streamed_bidirectional:
+        unused["stream_bidirectional"] = f"the network is {slots if requested is None else 'past-only'}"
+    return unused
 
 
 def _left_out(file: WeightsFile, match: Match) -> tuple[str, ...]:

@@ -11,15 +11,17 @@ import os
 import shutil
 import sys
 import warnings
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from edgeshift import __version__
+from edgeshift._system.safe_stream import ReaderGoneError, safe_streams
 from edgeshift._system.text import printable
+from edgeshift.cli.effect import ALWAYS
 from edgeshift.cli.help import Command, HelpPage
+from edgeshift.cli.options import option
 from edgeshift.errors import ArtifactWarning, EdgeshiftError, VideoWarning, one_line, unknown
 
 #: {section of --help: {command: its line there}}.
@@ -101,13 +103,25 @@ app = typer.Typer(cls=Commands, context_settings={"help_option_names": ["-h", "-
 def root(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", metavar="", is_eager=True, callback=_print_version, help="Print the version and exit."
+        option(
+            "Options",
+            "--version",
+            effect=ALWAYS,
+            metavar="",
+            is_eager=True,
+            callback=_print_version,
+            help="Print the version and exit.",
         ),
     ] = False,
     debug: Annotated[
         bool,
-        typer.Option("--debug", metavar="", help="Show an error's traceback. May also follow the command."),
+        option(
+            "Options",
+            "--debug",
+            effect=ALWAYS,
+            metavar="",
+            help="Show an error's traceback. May also follow the command.",
+        ),
     ] = False,
 ) -> None:
     """Run temporal-shift video models on phones, Raspberry Pi and Jetson, one frame at a time.
@@ -133,14 +147,17 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     warnings.showwarning = _show_warning
-    status = _status([argument for argument in arguments if argument != "--debug"], debug)
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        # The reader of a pipe has ended, as `head` does, or the disk is full. Python flushes once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if not isinstance(error, BrokenPipeError):
-            status = _report(f"standard output: {error.strerror}")
+    with safe_streams() as (out, err):
+        status = _status([argument for argument in arguments if argument != "--debug"], debug)
+        try:
+            out.flush()
+        except OSError as error:
+            # The reader of a pipe has ended, as `head` does, or the disk is full. Python flushes once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if not isinstance(error, BrokenPipeError):
+                status = _report(f"standard output: {error.strerror}")
+        if err.lost:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.exit(status)
 
 
@@ -164,7 +181,7 @@ def _status(arguments: list[str], debug: bool) -> int:
         return result if isinstance(result, int) else 0
     except typer.Exit as end:
         return 2 if end.exit_code or not arguments else 0
-    except BrokenPipeError:
+    except ReaderGoneError:
         return 0
     except (typer.Abort, KeyboardInterrupt) as error:
         return _report(str(error) or "interrupted; no incomplete file was left behind", 130)
@@ -189,8 +206,8 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 
 def _report(message: str, status: int = 2) -> int:
-    with suppress(OSError):  # standard error is closed
-        print(f"edgeshift: {printable(message)}", file=sys.stderr, flush=True)
+    # A line end in the name of a file must not begin another line.
+    print(f"edgeshift: {printable(message)}", file=sys.stderr, flush=True)
     return status
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from edgeshift._system.output_file import ROOM, reserve
 from edgeshift._system.text import printable
+from edgeshift.cli.bench_device import VENDOR_INPUTS
 from edgeshift.cli.completion import VALUES
+from edgeshift.cli.effect import ALWAYS, Options, decide
 from edgeshift.cli.options import (
     Artifacts,
     AsJson,
@@ -25,7 +27,7 @@ from edgeshift.cli.options import (
 from edgeshift.cli.output import print_json, print_line, print_next, require_report_file, write_report
 from edgeshift.cli.phone_visit import measure_in_browser, printer
 from edgeshift.cli.report_text import show_latency
-from edgeshift.cli.settings import mode_settings, parse_cores, parse_frame_size, parse_runtime_options, require_mode
+from edgeshift.cli.settings import FITTED, mode_settings, parse_cores, parse_frame_size, parse_runtime_options
 from edgeshift.errors import DeviceError, EdgeshiftError
 
 if TYPE_CHECKING:
@@ -40,25 +42,53 @@ STEPS_PER_SECOND, BYTES_PER_STEP = 1000, 25
 NOT_VALID = 3
 
 
+def _not_in_browser(options: Options) -> str | None:
+    browser = options["name"].partition(":")[0] == BROWSER
+    return f"with --device {options['name']}: leave it out" if browser else None
+
+
+def _program_effect(options: Options) -> str | None:
+    if options["name"].partition(":")[0] == "adb":
+        return None
+    return f"with --device {options['name']}, only with --device adb: leave it out"
+
+
+def _source_effect(options: Options) -> str | None:
+    return None if options["source"] == DRAWN else _not_in_browser(options) or _not_with_program(options)
+
+
+def _frame_size_effect(options: Options) -> str | None:
+    fitted = options["frame_size"] == FITTED
+    return (_not_in_browser(options) if fitted else None) or _not_with_program(options)
+
+
+def _not_with_program(options: Options) -> str | None:
+    return VENDOR_INPUTS if options["program"] is not None else None
+
+
 def run(
     files: Artifacts,
-    name: Annotated[str, option("Device", "--device", metavar="DEVICE", autocompletion=VALUES["devices"])] = "local",
+    name: Annotated[
+        str, option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"])
+    ] = "local",
     python: BoardPython = None,
-    program: Annotated[Path | None, option("Device", metavar="FILE")] = None,
-    cores: Annotated[str | None, option("Device", metavar="4,5|4-7")] = None,
-    ceiling: Annotated[float, option("Device", min=0, max=200)] = 80.0,
-    lock_clocks: Annotated[bool, option("Device")] = False,
-    mode: Annotated[Mode, option("Timing")] = "normal",
+    program: Annotated[Path | None, option("Device", effect=_program_effect, metavar="FILE")] = None,
+    cores: Annotated[str | None, option("Device", effect=_not_in_browser, metavar="4,5|4-7")] = None,
+    ceiling: Annotated[float, option("Device", effect=_not_in_browser, min=0, max=200)] = 80.0,
+    lock_clocks: Annotated[bool, option("Device", effect=_not_in_browser)] = False,
+    mode: Annotated[Mode, option("Timing", effect=ALWAYS)] = "normal",
     repeats: Repeats = None,
     fps: Fps = None,
     minutes: Minutes = None,
-    no_memory: Annotated[bool, option("Timing")] = False,
-    strict: Annotated[bool, option("Timing")] = False,
-    source: Annotated[str, option("Frames", metavar="CLIP")] = DRAWN,
-    frame_size: Annotated[str, option("Frames", metavar="WxH|fitted")] = "640x480",
+    no_memory: Annotated[bool, option("Timing", effect=_not_in_browser)] = False,
+    strict: Annotated[bool, option("Timing", effect=ALWAYS)] = False,
+    source: Annotated[str, option("Frames", effect=_source_effect, metavar="CLIP")] = DRAWN,
+    frame_size: Annotated[str, option("Frames", effect=_frame_size_effect, metavar="WxH|fitted")] = "640x480",
     runtime: Runtime = None,
     threads: Threads = 1,
-    options: Annotated[list[str] | None, option("Model", "--option", metavar="NAME=VALUE")] = None,
+    options: Annotated[
+        list[str] | None, option("Model", "--option", effect=_not_in_browser, metavar="NAME=VALUE")
+    ] = None,
     out: ReportFile = None,
     resume: Resume = False,
     as_json: AsJson = False,
@@ -99,7 +129,6 @@ def run(
     """
     require_report_file(out, resume=resume)
     width, height = parse_frame_size(frame_size)
-    require_mode(mode, fps, minutes)
     settings = mode_settings(
         mode,
         repeats=repeats,
@@ -114,13 +143,12 @@ def run(
         locked=lock_clocks,
         options=parse_runtime_options(options or []),
     )
+    browser = name.partition(":")[0] == BROWSER
+    if browser:
+        in_browser = f"with --device {name}: leave it out"
+        decide(runtime=in_browser, resume=in_browser)
     with reserve(out, _room(settings, len(files))):
-        if name.partition(":")[0] == BROWSER:
-            unusable = {"program": program, "python": python, "runtime": runtime, "resume": resume}
-            unusable |= {"source": source != DRAWN, "option": bool(options)}
-            unusable |= {"cores": cores, "frame-size fitted": not width, "lock-clocks": lock_clocks}
-            if unused := next((option_name for option_name, value in unusable.items() if value), None):
-                raise EdgeshiftError(f"--device browser does not support --{unused}: leave it out")
+        if browser:
             report = _measure_in_browser(files, name, settings, as_json=as_json)
         else:
             from edgeshift.cli.bench_device import measure_on_device

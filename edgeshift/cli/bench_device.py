@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.board import remember_choice
+from edgeshift.cli.effect import decide
 from edgeshift.cli.output import print_note
 from edgeshift.errors import DeviceError, DeviceLostError, EdgeshiftError
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from edgeshift.benchmarks.latency.bench import Plan
     from edgeshift.benchmarks.latency.journal import Journal
     from edgeshift.benchmarks.latency.result import Minute, Report, Settings
+
+
+#: Why options about frames have no effect if a vendor's program measures.
+VENDOR_INPUTS = "with a vendor's program, which makes its own inputs: leave it out"
 
 
 def measure_on_device(
@@ -65,6 +70,11 @@ def measure_on_device(
         with bars.stage("device"):
             facts, opencv, vendor = _examine(device, plan["program"])
         remember_choice(device, python)
+        reason = VENDOR_INPUTS if vendor else None
+        memory = None if reason is None else "with a vendor's program, which does not measure memory: leave it out"
+        frame_size = f"on {device.name}, which has no OpenCV to resize frames: give --frame-size fitted"
+        resizes = opencv or not settings.width
+        decide(source=reason, runtime=reason, no_memory=memory, frame_size=reason or (None if resizes else frame_size))
         if settings.cores is None and isinstance(device, AdbDevice):
             # Android moves a process between fast and slow cores, which changes its latency.
             settings = msgspec.structs.replace(settings, cores=device.big_cores(settings.threads) or None)
@@ -98,8 +108,6 @@ def _measure(plan: Plan, journal: Journal | None, bars: ProgressBars) -> Report:
 def _examine(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:
     """Return the facts of a device, whether it can resize frames, and whether a vendor's program must measure there."""
     phone = device.name.startswith("adb")
-    if program is not None and not phone:
-        raise EdgeshiftError("--program is for phones that are connected with adb: leave it out")
     if device.name == "local":
         return device.facts(), importlib.util.find_spec("cv2") is not None, False
     from edgeshift.benchmarks.devices.probe import ask_probe

@@ -20,10 +20,10 @@ def open_device(name: str, python: str | None = None) -> Device:
 
     Args:
         name: name of the device, as for ``edgeshift.benchmarks.devices.find.find_device``.
-        python: the value of --python; None: the one that was given for the board before, if any.
+        python: the value of --python for a board; None: the one that was given for it before, if any.
 
     Raises:
-        DeviceError: the name is malformed, the device is no board, or the Python has no path.
+        DeviceError: the name is malformed, or the Python has no path.
     """
     from edgeshift._system.text import is_printable
     from edgeshift.benchmarks.devices.find import find_device
@@ -32,8 +32,6 @@ def open_device(name: str, python: str | None = None) -> Device:
 
     device = find_device(name)
     if not isinstance(device, SshDevice):
-        if python is not None:
-            raise DeviceError(f"{name}: --python is for boards (ssh://user@host): leave it out")
         return device
     if python is None:
         device.python = remembered_python(name)

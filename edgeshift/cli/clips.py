@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.effect import ALWAYS, excludes, needs
 from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_facts, print_json, print_next
 from edgeshift.errors import EdgeshiftError, unknown
@@ -18,18 +19,20 @@ MIN_CALIBRATION = 16
 
 
 def run(
-    out: Annotated[Path, option("Output", metavar="DIR")] = Path("clips"),
-    size: Annotated[int, option("Videos", min=16, max=4096)] = 128,
-    spacing: Annotated[float, option("Videos", min=0.01, max=10, metavar="SECONDS")] = 0.25,
-    seed: Annotated[int, option("Videos", min=0, max=1 << 31)] = 0,
-    labels: Annotated[str | None, option("Gestures", metavar="A,B")] = None,
-    strokes: Annotated[Path | None, option("Gestures", metavar="FILE")] = None,
-    only_strokes: Annotated[bool, option("Gestures")] = False,
-    count: Annotated[int | None, option("Clips", min=1, max=200000)] = None,
-    frames: Annotated[int | None, option("Clips", min=1, max=10000)] = None,
-    stream: Annotated[int | None, option("Streams", min=1, max=100000)] = None,
-    seconds: Annotated[float | None, option("Streams", min=0.1, max=36000)] = None,
-    script: Annotated[str | None, option("Streams", metavar="TEXT")] = None,
+    out: Annotated[Path, option("Output", effect=ALWAYS, metavar="DIR")] = Path("clips"),
+    size: Annotated[int, option("Videos", effect=ALWAYS, min=16, max=4096)] = 128,
+    spacing: Annotated[float, option("Videos", effect=ALWAYS, min=0.01, max=10, metavar="SECONDS")] = 0.25,
+    seed: Annotated[int, option("Videos", effect=ALWAYS, min=0, max=1 << 31)] = 0,
+    labels: Annotated[str | None, option("Gestures", effect=ALWAYS, metavar="A,B")] = None,
+    strokes: Annotated[Path | None, option("Gestures", effect=ALWAYS, metavar="FILE")] = None,
+    only_strokes: Annotated[bool, option("Gestures", effect=needs("strokes"))] = False,
+    count: Annotated[int | None, option("Clips", effect=excludes("stream"), min=1, max=200000)] = None,
+    frames: Annotated[int | None, option("Clips", effect=excludes("stream"), min=1, max=10000)] = None,
+    stream: Annotated[int | None, option("Streams", effect=ALWAYS, min=1, max=100000)] = None,
+    seconds: Annotated[
+        float | None, option("Streams", effect=(needs("stream"), excludes("script")), min=0.1, max=36000)
+    ] = None,
+    script: Annotated[str | None, option("Streams", effect=needs("stream"), metavar="TEXT")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Draw gestures as videos: clips in a folder per label, or untrimmed streams with a table of their gestures.
@@ -61,15 +64,6 @@ def run(
     from edgeshift.gestures import parse_script
     from edgeshift.gestures.folder import Drawing, draw_folder
 
-    clip_options = {"count": count, "frames": frames}
-    stream_options = {"seconds": seconds, "script": script}
-    for name, value in (stream_options if stream is None else clip_options).items():
-        if value is not None:
-            raise EdgeshiftError(
-                f"--{name} is for {'streams: add --stream N' if stream is None else 'clips, not streams'}"
-            )
-    if script is not None and seconds is not None:
-        raise EdgeshiftError("--script sets the length of a stream by its actions: leave --seconds out")
     gestures = _strokes(strokes, labels, only_strokes=only_strokes)
     shared: dict[str, Any] = {"seed": seed, "size": size, "spacing": spacing, "strokes": gestures}
     if stream is None:
@@ -121,8 +115,6 @@ def _strokes(path: Path | None, labels: str | None, *, only_strokes: bool) -> di
     if path is not None:
         own = read_strokes(path)
         strokes = own if only_strokes else {**strokes, **own}
-    elif only_strokes:
-        raise EdgeshiftError("--only-strokes draws the gestures of a file: add --strokes")
     if labels is None:
         return strokes
     names = [label.strip() for label in labels.split(",")]

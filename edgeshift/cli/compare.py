@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeshift._system.text import printable
+from edgeshift.cli.effect import ALWAYS
 from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table
 from edgeshift.errors import CheckFailedError, EdgeshiftError
@@ -25,9 +25,9 @@ NOT_VALID = 3
 def run(
     first: Annotated[Path, typer.Argument(metavar="A.json")],
     second: Annotated[Path | None, typer.Argument(metavar="B.json")] = None,
-    tolerance: Annotated[str | None, option("Comparison", metavar="N%")] = None,
-    across: Annotated[str, option("Comparison", metavar="NAME,...")] = "",
-    allow_invalid: Annotated[bool, option("Comparison")] = False,
+    tolerance: Annotated[str | None, option("Comparison", effect=ALWAYS, metavar="N%")] = None,
+    across: Annotated[str, option("Comparison", effect=ALWAYS, metavar="NAME,...")] = "",
+    allow_invalid: Annotated[bool, option("Comparison", effect=ALWAYS)] = False,
     as_json: AsJson = False,
 ) -> int:
     """Compare two reports of latency (bench --out) or accuracy (eval --out): A from before a change, B from after it.
@@ -127,7 +127,7 @@ def _invalid(before: LatencyReport, after: LatencyReport | None, first: Path, se
 
 def _refuse(problems: list[str], reason: str) -> int:
     for line in (*problems, f"not compared: {reason}, or add --allow-invalid"):
-        print(f"edgeshift: {printable(line)}", file=sys.stderr)
+        print(f"edgeshift: {line}", file=sys.stderr)
     return NOT_VALID
 
 

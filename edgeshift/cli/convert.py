@@ -13,10 +13,11 @@ from edgeshift._system.files import read_file
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import ALL, VALUES
 from edgeshift.cli.convert_text import show_all, show_one
-from edgeshift.cli.options import AsJson, option
+from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs, only_for
+from edgeshift.cli.options import AsJson, only_for_model, option
 from edgeshift.cli.output import print_note
 from edgeshift.errors import EdgeshiftError, missing
-from edgeshift.targets import Precision, find_target
+from edgeshift.targets import TARGETS, Precision, find_target, require_converter
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints import Checkpoint
@@ -28,29 +29,56 @@ DRAWN = "drawn"
 
 
 def run(
-    target: Annotated[str, option("Target", metavar="NAME", autocompletion=VALUES["targets"])],
+    target: Annotated[str, option("Target", effect=ALWAYS, metavar="NAME", autocompletion=VALUES["targets"])],
     model: Annotated[str | None, typer.Argument(metavar="MODEL", autocompletion=VALUES["models"])] = None,
-    precision: Annotated[Precision, option("Target", autocompletion=VALUES["precisions"])] = "int8",
-    state: Annotated[str, option("Target", metavar="FORM", autocompletion=VALUES["states"])] = "io",
-    backend: Annotated[str | None, option("Target", metavar="NAME", autocompletion=VALUES["backends"])] = None,
-    fresh_states: Annotated[bool, option("Target")] = False,
-    weights: Annotated[Path | None, option("Source", metavar="FILE")] = None,
-    labels: Annotated[Path | None, option("Source", metavar="FILE")] = None,
-    rule: Annotated[Path | None, option("Source", metavar="FILE")] = None,
-    past_only: Annotated[bool, option("Source")] = False,
-    stream_bidirectional: Annotated[bool, option("Source")] = False,
-    width: Annotated[float | None, option("Source", min=0.1, max=4)] = None,
-    depth: Annotated[int | None, option("Source", min=1, max=16)] = None,
-    size: Annotated[int | None, option("Frames", min=64, max=1024)] = None,
-    fit: Annotated[Literal["squash", "crop"] | None, option("Frames")] = None,
-    order: Annotated[Literal["rgb", "bgr"] | None, option("Frames")] = None,
-    frame_spacing: Annotated[float | None, option("Frames", min=0.001, max=3600, metavar="SECONDS")] = None,
-    calibration: Annotated[Path | None, option("int8", metavar="DIR|drawn")] = None,
-    calibration_clips: Annotated[int | None, option("int8", min=16, max=1000)] = None,
-    fps: Annotated[float | None, option("int8", min=0.01, max=1000, metavar="HZ")] = None,
-    float_boundary: Annotated[bool, option("int8")] = False,
-    out: Annotated[Path | None, option("Output", metavar="FILE")] = None,
-    force: Annotated[bool, option("Output")] = False,
+    precision: Annotated[Precision, option("Target", effect=ALWAYS, autocompletion=VALUES["precisions"])] = "int8",
+    state: Annotated[
+        str, option("Target", effect=_state_effect, metavar="FORM", autocompletion=VALUES["states"])
+    ] = "io",
+    backend: Annotated[
+        str | None, option("Target", effect=_backend_effect, metavar="NAME", autocompletion=VALUES["backends"])
+    ] = None,
+    fresh_states: Annotated[bool, option("Target", effect=(only_for("state", "io"), DECIDED))] = False,
+    weights: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
+    labels: Annotated[Path | None, option("Source", effect=needs("weights"), metavar="FILE")] = None,
+    rule: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
+    past_only: Annotated[bool, option("Source", effect=(needs("weights"), DECIDED))] = False,
+    stream_bidirectional: Annotated[
+        bool, option("Source", effect=(needs("weights"), excludes("past_only"), DECIDED))
+    ] = False,
+    width: Annotated[
+        float | None, option("Source", effect=(excludes("weights"), only_for_model("mobilenet")), min=0.1, max=4)
+    ] = None,
+    depth: Annotated[
+        int | None, option("Source", effect=(excludes("weights"), only_for_model("tsam")), min=1, max=16)
+    ] = None,
+    size: Annotated[int | None, option("Frames", effect=ALWAYS, min=64, max=1024)] = None,
+    fit: Annotated[Literal["squash", "crop"] | None, option("Frames", effect=needs("weights"))] = None,
+    order: Annotated[Literal["rgb", "bgr"] | None, option("Frames", effect=needs("weights"))] = None,
+    frame_spacing: Annotated[
+        float | None, option("Frames", effect=needs("weights"), min=0.001, max=3600, metavar="SECONDS")
+    ] = None,
+    calibration: Annotated[
+        Path | None, option("int8", effect=only_for("precision", "int8"), metavar="DIR|drawn")
+    ] = None,
+    calibration_clips: Annotated[
+        int | None, option("int8", effect=(only_for("precision", "int8"), _calibration_effect), min=16, max=1000)
+    ] = None,
+    fps: Annotated[
+        float | None,
+        option(
+            "int8",
+            effect=(only_for("precision", "int8"), _calibration_effect, DECIDED),
+            min=0.01,
+            max=1000,
+            metavar="HZ",
+        ),
+    ] = None,
+    float_boundary: Annotated[
+        bool, option("int8", effect=(only_for("precision", "int8"), _float_boundary_effect))
+    ] = False,
+    out: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE")] = None,
+    force: Annotated[bool, option("Output", effect=ALWAYS)] = False,
     as_json: AsJson = False,
 ) -> int:
     """Convert a model to one file that runs frame by frame on a device, and check it against the original.
@@ -102,6 +130,8 @@ def run(
 
     try:
         from edgeshift import converters
+        from edgeshift.checkpoints import load_for_streaming
+        from edgeshift.checkpoints.source import DEFAULT_MODEL, default_source
     except ImportError as error:
         raise missing(error.name or "torch", "convert", "converting") from error
 
@@ -118,21 +148,29 @@ def run(
         folder = out or Path()
         if folder.is_file() or folder.suffix:
             raise EdgeshiftError(f"{out}: --target all writes into a folder: give a folder")
-        if backend is not None or state != "io":
-            raise EdgeshiftError("--state and --backend are for single targets: leave them out with --target all")
     else:
         _require_free(out, record.suffix)
         converters.require_choices(record, options)
-    if calibration is not None and precision != "int8":
-        raise EdgeshiftError(f"--calibration chooses int8 ranges, and {precision} has none: leave it out")
-    chosen = _choose_videos(calibration, calibration_clips, fps)
+        require_converter(record)
+    chosen = _choose_videos(calibration, calibration_clips)
     event_rule = None if rule is None else read_rule(rule)
     bars = ProgressBars()
     with bars.stage("load"):
-        untrained = {"width": width, "depth": depth}
-        facts = {"fit": fit, "order": order, "frame_spacing": frame_spacing, "labels": _read_labels(labels)}
-        facts |= {"past_only": past_only, "stream_bidirectional": stream_bidirectional}
-        source = _load(model, weights, size, untrained, facts)
+        if weights is None:
+            source = default_source(model or DEFAULT_MODEL, size=size, width=width, depth=depth)
+        else:
+            source = load_for_streaming(
+                weights,
+                model=model,
+                size=size,
+                fit=fit,
+                order=order,
+                frame_spacing=frame_spacing,
+                labels=_read_labels(labels),
+                bidirectional=False if past_only else None,
+                stream_bidirectional=stream_bidirectional,
+            )
+    _decide(source, chosen)
     if event_rule is not None:
         require_rule_fits(event_rule, source.description.labels, rule)
         source = dataclasses.replace(source, description=replace(source.description, rule=event_rule))
@@ -150,6 +188,35 @@ def run(
     return show_one(result, as_json=as_json)
 
 
+def _state_effect(options: Options) -> str | None:
+    single = options["target"] != ALL or options["state"] == "io"
+    return None if single else f"with --target {ALL}, which uses io: leave it out, or give one target"
+
+
+def _backend_effect(options: Options) -> str | None:
+    if options["target"] == ALL:
+        return f"with --target {ALL}, which uses the first back end of each: leave it out, or give one target"
+    target = TARGETS.get(options["target"])
+    if target is None or target.backends:
+        return None
+    return f"with --target {target.name}, which has none to choose from: leave it out"
+
+
+def _float_boundary_effect(options: Options) -> str | None:
+    target = TARGETS.get(options["target"])
+    if target is None or not target.float_boundary:
+        return None
+    return f"with --target {target.name}, whose inputs and outputs are float anyway: leave it out"
+
+
+def _calibration_effect(options: Options) -> str | None:
+    """The rule of options about the clips of --calibration."""
+    if options["calibration"] is None:
+        return "without --calibration: add a folder of videos, or leave this option out"
+    drawn = str(options["calibration"]) == DRAWN
+    return f"with --calibration {DRAWN}: give a folder of videos, or leave this option out" if drawn else None
+
+
 def _require_free(out: Path | None, suffix: str) -> None:
     """Raise EdgeshiftError if the output path lacks the target's suffix, or cannot be replaced by an artifact."""
     from edgeshift.artifact.file import require_replaceable
@@ -160,26 +227,19 @@ def _require_free(out: Path | None, suffix: str) -> None:
         require_replaceable(out)
 
 
-def _load(
-    model: str | None, weights: Path | None, size: int | None, untrained: dict[str, Any], facts: dict[str, Any]
-) -> Checkpoint:
-    """Return what to convert: the checkpoint of ``--weights``, or the shipped or untrained network of a model.
+def _decide(source: Checkpoint, chosen: Chosen | None) -> None:
+    """Refuse options that changed nothing on this network, or that have no effect on the chosen videos."""
+    from edgeshift.video.clip_files import fps_without_effect
 
-    Args:
-        untrained: options that are only for untrained networks.
-        facts: options that are only for checkpoints.
-    """
-    from edgeshift.checkpoints import load_for_streaming
-    from edgeshift.checkpoints.source import DEFAULT_MODEL, default_source
-
-    for name, value in (untrained if weights else facts).items():
-        if value:
-            reason = "is read from the checkpoint: leave it out" if weights else "describes a checkpoint: add --weights"
-            raise EdgeshiftError(f"--{name.replace('_', '-')} {reason}")
-    if weights is None:
-        return default_source(model or DEFAULT_MODEL, size=size, **untrained)
-    bidirectional = False if facts.pop("past_only") else None
-    return load_for_streaming(weights, model=model, size=size, bidirectional=bidirectional, **facts)
+    unused = {option: f"on these weights: {why}; leave it out" for option, why in source.unused.items()}
+    even = "on these weights, whose frames are spread evenly over each clip: leave it out"
+    stateless = not any(table.state_channels for table in source.network.tables.values())
+    decide(
+        past_only=unused.get("bidirectional"),
+        stream_bidirectional=unused.get("stream_bidirectional"),
+        fresh_states=f"on {source.config.name}, which has no states: leave it out" if stateless else None,
+        fps=even if source.description.frame_spacing is None else fps_without_effect(chosen.videos if chosen else ()),
+    )
 
 
 #: Size of the largest file of labels, bytes.
@@ -196,21 +256,15 @@ def _read_labels(path: Path | None) -> tuple[str, ...] | None:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def _choose_videos(folder: Path | None, count: int | None, fps: float | None) -> Chosen | None:
+def _choose_videos(folder: Path | None, count: int | None) -> Chosen | None:
     """Return the videos to calibrate on, before any other work starts; None: clips are drawn.
 
     Raises:
         CalibrationError: there is no such folder, or it holds too few videos.
-        EdgeshiftError: an option has no effect.
     """
     from edgeshift.converters.calibration import DEFAULT_CLIPS, choose_videos
 
-    if folder is None or str(folder) == DRAWN:
-        for name, value in {"--calibration-clips": count, "--fps": fps}.items():
-            if value is not None:
-                raise EdgeshiftError(f"{name} is for --calibration with a folder of videos: add the folder")
-        return None
-    return choose_videos(folder, count or DEFAULT_CLIPS)
+    return None if folder is None or str(folder) == DRAWN else choose_videos(folder, count or DEFAULT_CLIPS)
 
 
 def _require_drawn_training(source: Checkpoint, weights: Path) -> None:
@@ -231,7 +285,8 @@ def _open_clips(
     from edgeshift.video.clip_files import require_fps
 
     spacing = source.description.frame_spacing
-    require_fps(chosen.videos, fps, spacing=spacing is not None)
+    if spacing is not None:
+        require_fps(chosen.videos, fps)
     clips = VideoClips(chosen, source.description.frame, spacing=spacing, fps=fps)
     with bars.stage("read clips"):
         return clips, clips.held_out()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs
 from edgeshift.cli.facts import UNTRAINED
 from edgeshift.cli.options import Artifacts, AsJson, Runtime, Threads, option
 from edgeshift.cli.output import print_json, require_file_name
@@ -13,33 +14,36 @@ from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
     from edgeshift.apps.camera.event_printer import Form
+    from edgeshift.apps.camera.sources.base import Source
 
 
 def run(
     files: Artifacts,
-    source: Annotated[str, option("Source")] = "drawn",
-    capture: Annotated[str, option("Source", metavar="WxH@FPS")] = "640x480@30",
-    fps: Annotated[float | None, option("Source", min=0.01, max=1000, metavar="HZ")] = None,
-    rotate: Annotated[Literal["0", "90", "180", "270"], option("Source")] = "0",
-    mirror: Annotated[bool, option("Source")] = False,
-    realtime: Annotated[bool, option("Source")] = False,
-    repeat: Annotated[bool, option("Source")] = False,
-    seconds: Annotated[float | None, option("Source", min=0.001)] = None,
+    source: Annotated[str, option("Source", effect=ALWAYS)] = "drawn",
+    capture: Annotated[str, option("Source", effect=DECIDED, metavar="WxH@FPS")] = "640x480@30",
+    fps: Annotated[float | None, option("Source", effect=DECIDED, min=0.01, max=1000, metavar="HZ")] = None,
+    rotate: Annotated[Literal["0", "90", "180", "270"], option("Source", effect=ALWAYS)] = "0",
+    mirror: Annotated[bool, option("Source", effect=ALWAYS)] = False,
+    realtime: Annotated[bool, option("Source", effect=(needs("headless"), DECIDED))] = False,
+    repeat: Annotated[bool, option("Source", effect=DECIDED)] = False,
+    seconds: Annotated[float | None, option("Source", effect=ALWAYS, min=0.001)] = None,
     runtime: Runtime = None,
     threads: Threads = 1,
-    smoothing: Annotated[str | None, option("Events")] = None,
-    mask: Annotated[str, option("Events", metavar="A,B")] = "",
-    on: Annotated[list[str] | None, option("Events", metavar="LABEL=COMMAND")] = None,
-    every: Annotated[float, option("Events", min=0)] = 1.0,
-    headless: Annotated[bool, option("Window")] = False,
-    window: Annotated[Literal["auto", "opencv", "tk"], option("Window")] = "auto",
-    size: Annotated[str | None, option("Window", metavar="WxH")] = None,
-    fullscreen: Annotated[bool, option("Window")] = False,
-    mirror_view: Annotated[bool, option("Window")] = False,
-    record: Annotated[Path | None, option("Output", metavar="FILE.mp4")] = None,
-    picture: Annotated[Path | None, option("Output", metavar="FILE.png")] = None,
+    smoothing: Annotated[str | None, option("Events", effect=ALWAYS)] = None,
+    mask: Annotated[str, option("Events", effect=ALWAYS, metavar="A,B")] = "",
+    on: Annotated[list[str] | None, option("Events", effect=ALWAYS, metavar="LABEL=COMMAND")] = None,
+    every: Annotated[float, option("Events", effect=needs("on"), min=0)] = 1.0,
+    headless: Annotated[bool, option("Window", effect=ALWAYS)] = False,
+    window: Annotated[Literal["auto", "opencv", "tk"], option("Window", effect=excludes("headless"))] = "auto",
+    size: Annotated[str | None, option("Window", effect=_view_effect, metavar="WxH")] = None,
+    fullscreen: Annotated[bool, option("Window", effect=excludes("headless"))] = False,
+    mirror_view: Annotated[bool, option("Window", effect=_view_effect)] = False,
+    record: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE.mp4")] = None,
+    picture: Annotated[
+        Path | None, option("Output", effect=(needs("headless"), excludes("realtime"), DECIDED), metavar="FILE.png")
+    ] = None,
     as_json: AsJson = False,
-    json_lines: Annotated[bool, option("Output")] = False,
+    json_lines: Annotated[bool, option("Output", effect=excludes("as_json"))] = False,
 ) -> None:
     """Run artifacts on a camera or a clip, and show label, score, the labels of the last ten seconds, and step times.
 
@@ -91,31 +95,21 @@ def run(
     from edgeshift.events.default_rule import rule_of
     from edgeshift.video.clip_files import require_fps
 
-    if as_json and json_lines:
-        raise EdgeshiftError("--json prints one document and --json-lines one per event: choose one")
     camera = find_source(source, CaptureRequest.parse(capture), fps=fps)
-    if fps is not None:
-        if not isinstance(camera, ClipSource):
-            raise EdgeshiftError("--fps is for folders of images and raw streams: leave it out")
-        if camera.path.exists():
-            require_fps([camera.path], fps)
     live = not headless or camera.live or realtime
+    _decide(camera, source, live=live)
     if headless and len(files) > 1:
         raise EdgeshiftError("artifacts are switched with a key of the window: with --headless, give one artifact")
     if not headless and (reason := why_no_screen()):
         raise EdgeshiftError(f"no window can be opened: {reason}; {INSTEAD}")
     require_file_name(picture, ".png", ".jpg")
     require_file_name(record, ".mp4", ".avi")
-    if picture is not None and live:
-        raise EdgeshiftError(
-            "--picture needs --headless and a clip without --realtime; live, the key s saves a picture"
-        )
     masked = [label.strip() for label in mask.split(",") if label.strip()]
     with ProgressBars().stage("load"):
         session = open_session(files, runtime=runtime, threads=threads, smoothing=smoothing, mask=masked)
     spacing = session.artifact.model.spec.frame_spacing
-    if isinstance(camera, ClipSource) and fps is None:
-        require_fps([camera.path], fps, spacing=spacing is not None)
+    if isinstance(camera, ClipSource) and spacing is not None:
+        require_fps([camera.path], fps)
     if source == "drawn":
         camera = DrawnSource(spacing, watched=live)
     form: Form = "silent" if as_json else "lines" if json_lines or (live and headless) else "words"
@@ -151,3 +145,31 @@ def run(
     else:
         rule = rule_of(session.artifact.model.spec).origin or "the weights file"
         demo_text.print_summary(summary, picture, rule if smoothing in (None, "rule") else None)
+
+
+def _view_effect(options: Options) -> str | None:
+    """The rule of options about the picture, which is drawn for a window or a recorded video."""
+    drawn = not options["headless"] or options["record"] is not None
+    return None if drawn else "with --headless, unless --record writes a video: leave it out"
+
+
+def _decide(camera: Source, text: str, *, live: bool) -> None:
+    """Refuse options that have no effect on this source."""
+    from edgeshift.apps.camera.sources.base import takes_request
+    from edgeshift.apps.camera.sources.clips import ClipSource
+    from edgeshift.video.clip_files import has_times
+
+    fps = None
+    if not isinstance(camera, ClipSource):
+        fps = f"on {camera.name}, only on a folder of images or a raw stream: leave it out"
+    elif camera.path.exists() and has_times(camera.path):
+        fps = f"on {camera.name}, whose frames have times: leave it out"
+    on_camera = f"on {camera.name}, which is live" if camera.live else None
+    decide(
+        capture=None if takes_request(text) else f"on {camera.name}, only on a camera: leave it out",
+        fps=fps,
+        realtime=on_camera and f"{on_camera} already: leave it out",
+        repeat=(on_camera and f"{on_camera} and does not end: leave it out")
+        or (None if live else "with --headless, unless the clip is played with --realtime: leave it out"),
+        picture=on_camera and f"{on_camera}: it needs a clip; press s in the window to save a picture",
+    )

@@ -45,8 +45,6 @@ def run(
     from edgeshift.cli.board import open_device, remember_choice
 
     names = names or []
-    if python is not None and not names:
-        raise DeviceError("--python is for boards: name one, as ssh://user@host")
     named = [open_device(name, python) for name in dict.fromkeys(names)]  # raises before any device is probed
     phones, notes = _attached_phones(names)
     devices = [find_device("local"), *phones, *(device for device in named if device.name != "local")]

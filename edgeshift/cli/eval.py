@@ -12,6 +12,7 @@ import typer
 from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
+from edgeshift.cli.effect import ALWAYS, decide, only_for
 from edgeshift.cli.facts import UNTRAINED, Facts
 from edgeshift.cli.options import AsJson, BoardPython, ClipFps, ReportFile, Resume, calibration_options, option
 from edgeshift.cli.output import (
@@ -42,16 +43,18 @@ MAX_LABELS = 20
 
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="FILE")],
-    data: Annotated[Path, option("Data", metavar="DIR|CSV")],
+    data: Annotated[Path, option("Data", effect=ALWAYS, metavar="DIR|CSV")],
     fps: ClipFps = None,
-    label_map: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
-    split: Annotated[str | None, option("Data", metavar="NAME")] = None,
-    subset: Annotated[str | None, option("Data", metavar="A,B,...")] = None,
-    name: Annotated[str, option("Device", "--device", metavar="DEVICE", autocompletion=VALUES["devices"])] = "local",
+    label_map: Annotated[str | None, option("Data", effect=ALWAYS, metavar="A=B,...")] = None,
+    split: Annotated[str | None, option("Data", effect=ALWAYS, metavar="NAME")] = None,
+    subset: Annotated[str | None, option("Data", effect=ALWAYS, metavar="A,B,...")] = None,
+    name: Annotated[
+        str, option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"])
+    ] = "local",
     python: BoardPython = None,
-    jobs: Annotated[int, option("Device", min=1, max=64)] = 1,
+    jobs: Annotated[int, option("Device", effect=only_for("name", "local"), min=1, max=64)] = 1,
     out: ReportFile = None,
-    picture: Annotated[Path | None, option("Output", metavar="FILE.png")] = None,
+    picture: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE.png")] = None,
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
@@ -98,10 +101,9 @@ def run(
     require_file_name(picture, ".png")
     if picture is not None:
         require_matplotlib("--picture")
-    if name != "local" and jobs > 1:
-        raise EdgeshiftError("--jobs is for this machine: leave it out with --device")
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split, fps=fps)
+    decide(fps=clips.fps_without_effect())
     if clips.note is not None:
         print_note(clips.note)
     bars, device = ProgressBars(), open_device(name, python) if name != "local" or python is not None else None
@@ -114,7 +116,8 @@ def run(
         if device is not None:
             remember_choice(device, python)
         labels = None if subset is None else tuple(normalize("NFC", label.strip()) for label in subset.split(","))
-        clips.require_fps(spacing=any(candidate.model.spec.frame_spacing is not None for candidate in candidates))
+        if any(candidate.model.spec.frame_spacing is not None for candidate in candidates):
+            clips.require_fps()
         for candidate in candidates:
             _check_labels(candidate, clips, names, labels)
         journal = Journal(Journal.beside(out), resume=resume) if out is not None else None

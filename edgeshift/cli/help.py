@@ -11,7 +11,9 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from edgeshift._system.safe_stream import allow_colours
 from edgeshift.cli.completion import fill
+from edgeshift.cli.effect import checked, given_options, read_rules
 
 #: Match the section of a docstring that describes the parameters, and the description of one parameter.
 ARGS = re.compile(r"^Args:\n((?: {4}.*\n?)+)\n*", re.MULTILINE)
@@ -29,7 +31,8 @@ class HelpPage:
         colours = sys.stdout.isatty()
         self.rich_markup_mode = "rich" if colours else None
         self.help = _paragraphs(self.help or "", "" if colours else "\b\n")
-        super().format_help(ctx, formatter)  # type: ignore[misc]
+        with allow_colours(sys.stdout):
+            super().format_help(ctx, formatter)  # type: ignore[misc]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the sections of a page without colours. With colours, rich writes the panels."""
@@ -60,6 +63,12 @@ class Command(HelpPage, TyperCommand):
             param.help = fill(described.get(param.name, param.help or ""))
             if isinstance(param, TyperOption) and param.is_bool_flag:
                 param.secondary_opts, param.metavar = [], ""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, unless an option on the command line has no effect."""
+        callback: Any = self.callback
+        with checked(given_options(ctx, self.params), read_rules(callback)):
+            return super().invoke(ctx)
 
 
 def _paragraphs(text: str, verbatim: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from edgeshift.cli.effect import ALWAYS
 from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_json, print_next, print_table, size_text
 
@@ -19,10 +20,10 @@ COLUMNS = (
 
 
 def run(
-    size: Annotated[int, option("Model", min=64, max=4096)] = 224,
-    classes: Annotated[int, option("Model", min=2, max=100000)] = 400,
-    width: Annotated[float, option("Model", min=0.01, max=8)] = 1.0,
-    depth: Annotated[int, option("Model", min=1, max=64)] = 2,
+    size: Annotated[int, option("Model", effect=ALWAYS, min=64, max=4096)] = 224,
+    classes: Annotated[int, option("Model", effect=ALWAYS, min=2, max=100000)] = 400,
+    width: Annotated[float, option("Model", effect=ALWAYS, min=0.01, max=8)] = 1.0,
+    depth: Annotated[int, option("Model", effect=ALWAYS, min=1, max=64)] = 2,
     as_json: AsJson = False,
 ) -> None:
     """List the models with their parameters, their multiply-adds per frame, and the size of their states.

@@ -11,19 +11,70 @@ from typing import Annotated, Any, Literal
 import typer
 
 from edgeshift.cli.completion import VALUES
+from edgeshift.cli.effect import ALWAYS, DECIDED, Options, Rule, excludes, needs, only_for
+from edgeshift.errors import EdgeshiftError
 
 
-def option(panel: str, *names: str, **settings: Any) -> Any:
+def option(panel: str, *names: str, effect: Rule | tuple[Rule, ...] | None = None, **settings: Any) -> Any:
     """Declare an option in a panel, which is a titled section of the help page.
 
     Args:
         panel: title of the panel.
         names: the option's names; none: the parameter's own name.
+        effect: when the option has an effect; see ``edgeshift.cli.effect``. A test fails if it is left out.
         settings: more arguments of ``typer.Option``. Without ``help``, the command's docstring has the help text.
     """
     if settings.keys() & {"min", "max"}:
         settings.setdefault("metavar", "N")
-    return typer.Option(*names, rich_help_panel=panel, **settings)
+    declared = typer.Option(*names, rich_help_panel=panel, **settings)
+    declared.effect = effect
+    return declared
+
+
+def only_for_model(part: str) -> Rule:
+    """Return the rule of an option that is only for models whose name has a part, such as "tsam"."""
+
+    def rule(options: Options) -> str | None:
+        from edgeshift.models import MODELS
+
+        model = _model(options)
+        fits = model not in MODELS or f"_{part}_" in f"_{model}_"
+        return None if fits else f"on {model}, only on models with {part} in their name: leave it out"
+
+    return rule
+
+
+def only_for_shifts(options: Options) -> str | None:
+    """The rule of an option that has no effect on a TSN, whose network does not shift."""
+    model = _model(options)
+    return f"on {model}, which does not shift: leave it out" if model is not None and "tsn_" in model else None
+
+
+def _model(options: Options) -> str | None:
+    """Return the name of the model; None: it is recorded in the run that is continued."""
+    model: str | None = options["model"]
+    return model if model is not None or options.values.get("resume") else "tsm_mobilenet_v2"
+
+
+def _has_python(options: Options) -> str | None:
+    """The rule of --python: all devices are boards."""
+    names = options.values["names"] if "names" in options.values else [options["name"]]
+    other = next((name for name in names or ["this machine"] if not name.startswith("ssh:")), None)
+    return other and f"on {other}, only on boards (ssh://user@host): leave it out"
+
+
+def _has_threads(options: Options) -> str | None:
+    """The rule of --threads: at least one artifact is run by a runtime that has this option."""
+    from edgeshift.targets import find_runtime
+
+    files = options.values.get("files") or [options["file"]]
+    try:
+        runtimes = [find_runtime(file, options["runtime"]) for file in files]
+    except EdgeshiftError:  # the command says what is wrong with the file
+        return None
+    if any(runtime.threads for runtime in runtimes):
+        return None
+    return f"on {runtimes[0].title}, which chooses its threads itself: leave it out"
 
 
 def calibration_options(data: Path | None, fps: float | None) -> list[object]:
@@ -40,17 +91,28 @@ Mode = Literal["normal", "quick", "rapid", "paced", "sustained"]
 Artifact = Annotated[Path, typer.Argument(metavar="FILE", help="The artifact, as written by edgeshift convert.")]
 Artifacts = Annotated[list[Path], typer.Argument(metavar="FILE", help="One or more artifacts.")]
 AsJson = Annotated[
-    bool, option("Output", "--json", help="Print one JSON document on standard output, and nothing else.")
+    bool,
+    option("Output", "--json", effect=ALWAYS, help="Print one JSON document on standard output, and nothing else."),
 ]
-Explain = Annotated[bool, option("Output", help="Print definitions of the terms in the output.")]
+Explain = Annotated[
+    bool, option("Output", effect=excludes("as_json"), help="Print definitions of the terms in the output.")
+]
 Fps = Annotated[
     float | None,
-    option("Timing", min=1, max=1000, metavar="HZ", help="Camera frame rate for --mode paced, in Hz. Default: 30."),
+    option(
+        "Timing",
+        effect=only_for("mode", "paced", None),
+        min=1,
+        max=1000,
+        metavar="HZ",
+        help="Camera frame rate for --mode paced, in Hz. Default: 30.",
+    ),
 ]
 ClipFps = Annotated[
     float | None,
     option(
         "Data",
+        effect=(needs("data"), DECIDED),
         min=0.01,
         max=1000,
         metavar="HZ",
@@ -58,13 +120,21 @@ ClipFps = Annotated[
     ),
 ]
 Minutes = Annotated[
-    int | None, option("Timing", min=1, max=1440, help="Length of --mode sustained, in minutes. Default: 30.")
+    int | None,
+    option(
+        "Timing",
+        effect=only_for("mode", "sustained", None),
+        min=1,
+        max=1440,
+        help="Length of --mode sustained, in minutes. Default: 30.",
+    ),
 ]
 BoardPython = Annotated[
     str | None,
     option(
         "Device",
         "--python",
+        effect=_has_python,
         metavar="PATH",
         help="Python or virtual environment on a board, from the home folder there or in full. It is remembered for "
         "later commands; auto forgets it. Default: found in the usual places.",
@@ -72,20 +142,36 @@ BoardPython = Annotated[
 ]
 Repeats = Annotated[
     int | None,
-    option("Timing", min=1, max=100, help="Repeats per artifact, each in a fresh process. Default: 3; sustained: 1."),
+    option(
+        "Timing",
+        effect=ALWAYS,
+        min=1,
+        max=100,
+        help="Repeats per artifact, each in a fresh process. Default: 3; sustained: 1.",
+    ),
 ]
 ReportFile = Annotated[
     Path | None,
-    option("Output", metavar="R.json", help="Write the report to this file, for edgeshift report and compare."),
+    option(
+        "Output",
+        effect=ALWAYS,
+        metavar="R.json",
+        help="Write the report to this file, for edgeshift report and compare.",
+    ),
 ]
-Resume = Annotated[bool, option("Output", help="Continue the interrupted run that wrote to the same --out.")]
+Resume = Annotated[
+    bool, option("Output", effect=needs("out"), help="Continue the interrupted run that wrote to the same --out.")
+]
 Runtime = Annotated[
     str | None,
     option(
         "Model",
+        effect=ALWAYS,
         metavar="NAME",
         autocompletion=VALUES["runtimes"],
         help="Runtime that executes the artifact: {runtimes}. Default: chosen by the file name.",
     ),
 ]
-Threads = Annotated[int, option("Model", min=1, max=64, help="Number of CPU threads of the runtime.")]
+Threads = Annotated[
+    int, option("Model", effect=_has_threads, min=1, max=64, help="Number of CPU threads of the runtime.")
+]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeshift._system.safe_stream import allow_colours
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import EdgeshiftError
 
@@ -30,13 +31,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(*map(_cell, columns), box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(table.columns):
         if rows and all(_is_number(row[index]) for row in rows):
             column.justify = "right"
     for row in rows:
-        table.add_row(*(Text(printable(str(value))) for value in row))
-    _print(*([Text(printable(title), style="bold")] if title else []), table)
+        table.add_row(*(Text(_cell(value)) for value in row))
+    _print(*([Text(_cell(title), style="bold")] if title else []), table)
 
 
 def print_facts(title: str, facts: Iterable[tuple[str, object]]) -> None:
@@ -46,9 +47,9 @@ def print_facts(title: str, facts: Iterable[tuple[str, object]]) -> None:
 
     table = Table.grid(padding=(0, 2))
     for name, value in facts:
-        table.add_row(Text(printable(name), style="dim"), Text(printable(str(value))))
+        table.add_row(Text(_cell(name), style="dim"), Text(_cell(value)))
     if table.row_count:
-        _print(Text(printable(title), style="bold"), table)
+        _print(Text(_cell(title), style="bold"), table)
 
 
 def print_next(*command: object) -> None:
@@ -57,27 +58,23 @@ def print_next(*command: object) -> None:
 
 
 def print_line(text: object) -> None:
-    """Print one line on standard output, without characters that control the terminal."""
+    """Print a text on standard output as one line, also if it has line ends, as names of files may have."""
     print(printable(str(text)))
 
 
 def print_note(text: object) -> None:
-    """Print a note on standard error."""
+    """Print a note on standard error as one line."""
     print(f"edgeshift: note: {printable(str(text))}", file=sys.stderr)
 
 
 def require_file_name(path: Path | None, *suffixes: str) -> None:
     """Raise EdgeshiftError if an output file has none of these suffixes, or is a folder. None: there is no file."""
     if path is not None and (path.suffix.lower() not in suffixes or path.is_dir()):
-        raise EdgeshiftError(
-            f"{printable(str(path))}: give a file named {' or '.join(f'*{suffix}' for suffix in suffixes)}"
-        )
+        raise EdgeshiftError(f"{path}: give a file named {' or '.join(f'*{suffix}' for suffix in suffixes)}")
 
 
 def require_report_file(out: Path | None, *, resume: bool) -> None:
-    """Raise EdgeshiftError if the file of the report is not named *.json, or if --resume is given without --out."""
-    if resume and out is None:
-        raise EdgeshiftError("--resume continues an earlier run with the same --out: give --out")
+    """Raise EdgeshiftError if the file of the report is not named *.json."""
     require_file_name(out, ".json")
 
 
@@ -108,8 +105,14 @@ def _print(*items: Any) -> None:
     # Python's print() writes the text, because rich exits with status 1 if the reader of a pipe has ended.
     with console.capture() as captured:
         console.print(*items, sep="\n")
-    for line in captured.get().removesuffix("\n").split("\n"):
-        print(line if terminal else line.rstrip())
+    with allow_colours(sys.stdout):
+        for line in captured.get().removesuffix("\n").split("\n"):
+            print(line if terminal else line.rstrip())
+
+
+def _cell(value: object) -> str:
+    """Return the text of a value for a table, where rich adds colours: every line of it is printable."""
+    return "\n".join(map(printable, str(value).split("\n")))
 
 
 def _quote(word: object) -> str:

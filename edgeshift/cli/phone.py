@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from edgeshift._system.output_file import reserve
-from edgeshift.cli.options import Artifact, AsJson, Fps, Minutes, Mode, Repeats, ReportFile, Threads, option
+from edgeshift.cli.effect import ALWAYS, excludes, only_for
+from edgeshift.cli.options import Artifact, AsJson, Fps, Minutes, Mode, Repeats, ReportFile, option
 from edgeshift.cli.output import print_json, print_next, require_file_name, write_report
 from edgeshift.cli.phone_visit import Visit, printer
 from edgeshift.cli.report_text import show_summaries
-from edgeshift.cli.settings import mode_settings, require_mode
-from edgeshift.errors import EdgeshiftError
+from edgeshift.cli.settings import mode_settings
 
 #: Shortest --idle, in seconds. The page sends a message every minute, also while it measures; two may be lost.
 MIN_IDLE = 180
@@ -18,16 +18,25 @@ MIN_IDLE = 180
 
 def run(
     file: Artifact,
-    mode: Annotated[Mode | None, option("Timing")] = None,
+    mode: Annotated[Mode | None, option("Timing", effect=ALWAYS)] = None,
     repeats: Repeats = None,
     fps: Fps = None,
     minutes: Minutes = None,
-    accelerator: Annotated[Literal["cpu", "webgpu"], option("Model")] = "cpu",
-    threads: Threads = 1,
-    localhost: Annotated[bool, option("Network")] = False,
-    host: Annotated[str | None, option("Network", metavar="IP")] = None,
-    port: Annotated[int, option("Network", min=0, max=65535)] = 0,
-    idle: Annotated[int, option("Network", min=MIN_IDLE)] = 300,
+    accelerator: Annotated[Literal["cpu", "webgpu"], option("Model", effect=ALWAYS)] = "cpu",
+    threads: Annotated[
+        int,
+        option(
+            "Model",
+            effect=only_for("accelerator", "cpu"),
+            min=1,
+            max=64,
+            help="Number of CPU threads of the runtime.",
+        ),
+    ] = 1,
+    localhost: Annotated[bool, option("Network", effect=ALWAYS)] = False,
+    host: Annotated[str | None, option("Network", effect=excludes("localhost"), metavar="IP")] = None,
+    port: Annotated[int, option("Network", effect=ALWAYS, min=0, max=65535)] = 0,
+    idle: Annotated[int, option("Network", effect=ALWAYS, min=MIN_IDLE)] = 300,
     out: ReportFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -58,9 +67,6 @@ def run(
     from edgeshift.cli.phone_report import HIDDEN
 
     require_file_name(out, ".json")
-    require_mode(mode, fps, minutes)
-    if localhost and host is not None:
-        raise EdgeshiftError("--localhost serves this machine only: leave --host out")
     visit = Visit(
         file,
         lambda name: mode_settings(name, repeats=repeats, fps=fps, minutes=minutes, threads=threads),

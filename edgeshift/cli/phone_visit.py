@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from edgeshift._system.safe_stream import allow_colours
 from edgeshift.cli.options import Mode
 from edgeshift.cli.phone_report import browser_report, timing_plan
 from edgeshift.errors import CheckFailedError, DeviceError, missing
@@ -155,9 +156,11 @@ class Visit:
         else:
             # Either stream may be redirected, so the code is drawn on the one that is a terminal.
             if sys.stderr.isatty():
-                print(draw_code(page.url), file=sys.stderr, flush=True)
+                with allow_colours(sys.stderr):
+                    print(draw_code(page.url), file=sys.stderr, flush=True)
             elif sys.stdout.isatty():
-                self.write(draw_code(page.url))
+                with allow_colours(sys.stdout):
+                    self.write(draw_code(page.url))
             self.write(f"Scan the code, or open {page.url}")
             self.write("The phone will warn about the certificate, because it was made for this run only.")
             self.write(f"The certificate's SHA-256 fingerprint: {page.fingerprint}")

@@ -10,6 +10,7 @@ import typer
 
 from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.effect import ALWAYS
 from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_json, print_line, print_next, require_file_name
 from edgeshift.cli.report_text import show_accuracy, show_group, show_latency
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="R.json")],
-    out: Annotated[Path | None, option("Output", metavar="FILE.html|FILE.md")] = None,
+    out: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE.html|FILE.md")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show reports of latency and accuracy as tables, or write them as one page with plots.

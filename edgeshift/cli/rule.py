@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
+from edgeshift.cli.effect import ALWAYS, DECIDED, decide
 from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_json, print_note, require_file_name
 from edgeshift.errors import EdgeshiftError, unknown
@@ -24,15 +26,15 @@ if TYPE_CHECKING:
 
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE")],
-    data: Annotated[Path, option("Data", metavar="DIR|CSV")],
-    label_map: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
-    split: Annotated[str | None, option("Data", metavar="NAME")] = None,
-    clips: Annotated[int, option("Data", min=2, max=100_000)] = 400,
-    none: Annotated[str | None, option("Rule", metavar="LABEL")] = None,
-    min_precision: Annotated[float | None, option("Rule", min=0.01, max=1, metavar="SHARE")] = None,
-    out: Annotated[Path | None, option("Output", metavar="RULE.json")] = None,
-    write: Annotated[bool, option("Output")] = False,
-    picture: Annotated[Path | None, option("Output", metavar="FILE.png")] = None,
+    data: Annotated[Path, option("Data", effect=ALWAYS, metavar="DIR|CSV")],
+    label_map: Annotated[str | None, option("Data", effect=DECIDED, metavar="A=B,...")] = None,
+    split: Annotated[str | None, option("Data", effect=DECIDED, metavar="NAME")] = None,
+    clips: Annotated[int, option("Data", effect=DECIDED, min=2, max=100_000)] = 400,
+    none: Annotated[str | None, option("Rule", effect=ALWAYS, metavar="LABEL")] = None,
+    min_precision: Annotated[float | None, option("Rule", effect=ALWAYS, min=0.01, max=1, metavar="SHARE")] = None,
+    out: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="RULE.json")] = None,
+    write: Annotated[bool, option("Output", effect=ALWAYS)] = False,
+    picture: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE.png")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose the event rule of a model on your labelled clips or videos.
@@ -83,66 +85,64 @@ def run(
 
     require_file_name(out, ".json")
     require_file_name(picture, ".png")
-    for path in (out, picture):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise EdgeshiftError(f"{path}: there is no folder {path.absolute().parent}: create it first")
     if picture is not None:
         require_matplotlib("--picture")
     if write and file.suffix.lower() == ".safetensors":
         raise EdgeshiftError(f"{file} is a checkpoint: use --out, and give the rule to edgeshift convert with --rule")
     intervals = is_interval_file(data)
-    if intervals and (label_map or split):
-        raise EdgeshiftError(f"{data} lists gestures in videos: leave out --label-map and --split")
-    videos = _read(data, label_map, split, clips)
-    bars = ProgressBars()
-    with bars.stage("load"):
-        candidate = open_candidate(file)
-    spec = candidate.model.spec
-    spacing = frame_spacing(spec, file)
-    before = candidate.rule if none is None else msgspec.structs.replace(candidate.rule, none=none)
-    gestures = _gestures(before, spec.labels, file)
-    _require_gestures(videos, gestures, spec.labels, file)
-    streams = _record(candidate, videos, gestures, bars)
-    sequences = [(stream.times, stream.logits, stream.events) for stream in streams]
-    earliest = 0.5 if intervals else 0.0
-    no_gesture = before.no_gesture_index(spec.labels)
-    with bars.stage("try rules", count_windows(spacing, has_none=no_gesture is not None)) as advance:
-        tried = try_rules(
-            sequences, spacing, spec.labels, none=none, silent=before.silent, earliest=earliest, advance=advance
+    unused = f"on {data}, which lists gestures in videos: leave it out" if intervals else None
+    decide(label_map=unused, split=unused, clips=unused)
+    with reserve(out), reserve(picture):
+        videos = _read(data, label_map, split, clips)
+        bars = ProgressBars()
+        with bars.stage("load"):
+            candidate = open_candidate(file)
+        spec = candidate.model.spec
+        spacing = frame_spacing(spec, file)
+        before = candidate.rule if none is None else msgspec.structs.replace(candidate.rule, none=none)
+        gestures = _gestures(before, spec.labels, file)
+        _require_gestures(videos, gestures, spec.labels, file)
+        streams = _record(candidate, videos, gestures, bars)
+        sequences = [(stream.times, stream.logits, stream.events) for stream in streams]
+        earliest = 0.5 if intervals else 0.0
+        no_gesture = before.no_gesture_index(spec.labels)
+        with bars.stage("try rules", count_windows(spacing, has_none=no_gesture is not None)) as advance:
+            tried = try_rules(
+                sequences, spacing, spec.labels, none=none, silent=before.silent, earliest=earliest, advance=advance
+            )
+        chosen = best_rule(tried, min_precision)
+        if chosen.total.recall is None:
+            raise EdgeshiftError(
+                f"{data}: no gesture is far enough from the end of its video to be counted: give more data"
+            )
+        first = EventScore()
+        for times, logits, events in sequences:
+            detected = Recording(times, logits, spec.labels).detect(before)
+            first += match_events(detected, events, len(times) * spacing, earliest=earliest)
+        unreadable = tuple(problem for stream in streams for problem in stream.unreadable)
+        origin = f"tuned on {len(videos) - len(unreadable)} {'videos' if intervals else 'clips'} of {data.name}"
+        rule = msgspec.structs.replace(chosen.rule, origin=origin)
+        report = RuleReport(
+            file=file.name,
+            sha256=candidate.sha256,
+            data=data.name,
+            method="videos" if intervals else "joined clips",
+            videos=len(videos) - len(unreadable),
+            streams=len(streams),
+            seconds=round(chosen.total.seconds, 3),
+            gestures=chosen.total.right + chosen.total.missed,
+            chosen=rule_result(rule, chosen.total),
+            held_out=hold_out(tried, min_precision),
+            before=rule_result(before, first),
+            trade_off=front(tried),
+            unreadable=unreadable,
         )
-    chosen = best_rule(tried, min_precision)
-    if chosen.total.recall is None:
-        raise EdgeshiftError(
-            f"{data}: no gesture is far enough from the end of its video to be counted: give more data"
-        )
-    first = EventScore()
-    for times, logits, events in sequences:
-        detected = Recording(times, logits, spec.labels).detect(before)
-        first += match_events(detected, events, len(times) * spacing, earliest=earliest)
-    unreadable = tuple(problem for stream in streams for problem in stream.unreadable)
-    origin = f"tuned on {len(videos) - len(unreadable)} {'videos' if intervals else 'clips'} of {data.name}"
-    rule = msgspec.structs.replace(chosen.rule, origin=origin)
-    report = RuleReport(
-        file=file.name,
-        sha256=candidate.sha256,
-        data=data.name,
-        method="videos" if intervals else "joined clips",
-        videos=len(videos) - len(unreadable),
-        streams=len(streams),
-        seconds=round(chosen.total.seconds, 3),
-        gestures=chosen.total.right + chosen.total.missed,
-        chosen=rule_result(rule, chosen.total),
-        held_out=hold_out(tried, min_precision),
-        before=rule_result(before, first),
-        trade_off=front(tried),
-        unreadable=unreadable,
-    )
-    if out is not None:
-        write_rule(out, rule)
-    if write:
-        _write_into(file, rule)
-    if picture is not None:
-        write_trade_off(picture, report)
+        if out is not None:
+            write_rule(out, rule)
+        if write:
+            _write_into(file, rule)
+        if picture is not None:
+            write_trade_off(picture, report)
     if as_json:
         print_json(report)
     else:

@@ -46,13 +46,6 @@ def mode_settings(
     )
 
 
-def require_mode(mode: Mode | None, fps: float | None, minutes: int | None) -> None:
-    """Raise EdgeshiftError if an option belongs to another mode. A mode of None stands for any mode."""
-    for option, value, wanted in (("fps", fps, "paced"), ("minutes", minutes, "sustained")):
-        if value is not None and mode not in (wanted, None):
-            raise EdgeshiftError(f"--{option} is for --mode {wanted}")
-
-
 def parse_frame_size(text: str) -> tuple[int, int]:
     """Return the width and height that a text such as ``640x480`` gives; (0, 0) for ``fitted``."""
     size = FRAME_SIZE.fullmatch(text)

@@ -11,7 +11,8 @@ import typer
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
-from edgeshift.cli.options import AsJson, ClipFps, calibration_options, option
+from edgeshift.cli.effect import ALWAYS, DECIDED, decide, excludes, needs
+from edgeshift.cli.options import AsJson, ClipFps, calibration_options, only_for_model, only_for_shifts, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note
 from edgeshift.cli.train_text import frames_text, gestures_text, validation_document
 from edgeshift.errors import TrainingError
@@ -22,32 +23,34 @@ if TYPE_CHECKING:
 
 
 def run(
-    out: Annotated[Path, option("Output", metavar="DIR")],
+    out: Annotated[Path, option("Output", effect=ALWAYS, metavar="DIR")],
     model: Annotated[str | None, typer.Argument(metavar="MODEL", autocompletion=VALUES["models"])] = None,
-    data: Annotated[Path | None, option("Data", metavar="DIR|CSV")] = None,
+    data: Annotated[Path | None, option("Data", effect=ALWAYS, metavar="DIR|CSV")] = None,
     fps: ClipFps = None,
-    strokes: Annotated[Path | None, option("Data", metavar="FILE")] = None,
-    mirror: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
-    reverse: Annotated[str | None, option("Data", metavar="A=B,...")] = None,
-    init: Annotated[Path | None, option("Start", metavar="FILE")] = None,
-    past_only: Annotated[bool, option("Start")] = False,
-    size: Annotated[int | None, option("Network", min=64, max=1024)] = None,
-    width: Annotated[float | None, option("Network", min=0.1, max=4)] = None,
-    depth: Annotated[int | None, option("Network", min=1, max=16)] = None,
-    bidirectional: Annotated[bool, option("Network")] = False,
-    steps: Annotated[int | None, option("Training", min=1)] = None,
-    batch: Annotated[int | None, option("Training", min=1, max=1024)] = None,
-    frames: Annotated[int | None, option("Training", min=2, max=1024)] = None,
-    spacing: Annotated[float | None, option("Training", min=0.01, max=60, metavar="SECONDS")] = None,
-    rate: Annotated[float | None, option("Training", min=1e-09, max=1)] = None,
-    frozen: Annotated[int | None, option("Training", min=0, max=16)] = None,
-    seed: Annotated[int | None, option("Training", min=0, max=65535)] = None,
-    device: Annotated[Literal["cpu", "cuda"] | None, option("Machine")] = None,
-    threads: Annotated[int, option("Machine", min=1, max=256)] = 1,
-    workers: Annotated[int, option("Machine", min=0, max=64)] = 1,
-    license: Annotated[str | None, option("Output")] = None,
-    half: Annotated[bool, option("Output")] = False,
-    resume: Annotated[bool, option("Output")] = False,
+    strokes: Annotated[Path | None, option("Data", effect=excludes("data"), metavar="FILE")] = None,
+    mirror: Annotated[str | None, option("Data", effect=needs("data"), metavar="A=B,...")] = None,
+    reverse: Annotated[str | None, option("Data", effect=needs("data"), metavar="A=B,...")] = None,
+    init: Annotated[Path | None, option("Start", effect=ALWAYS, metavar="FILE")] = None,
+    past_only: Annotated[bool, option("Start", effect=(needs("init"), DECIDED))] = False,
+    size: Annotated[int | None, option("Network", effect=ALWAYS, min=64, max=1024)] = None,
+    width: Annotated[
+        float | None, option("Network", effect=(excludes("init"), only_for_model("mobilenet")), min=0.1, max=4)
+    ] = None,
+    depth: Annotated[int | None, option("Network", effect=only_for_model("tsam"), min=1, max=16)] = None,
+    bidirectional: Annotated[bool, option("Network", effect=only_for_shifts)] = False,
+    steps: Annotated[int | None, option("Training", effect=ALWAYS, min=1)] = None,
+    batch: Annotated[int | None, option("Training", effect=ALWAYS, min=1, max=1024)] = None,
+    frames: Annotated[int | None, option("Training", effect=ALWAYS, min=2, max=1024)] = None,
+    spacing: Annotated[float | None, option("Training", effect=ALWAYS, min=0.01, max=60, metavar="SECONDS")] = None,
+    rate: Annotated[float | None, option("Training", effect=ALWAYS, min=1e-09, max=1)] = None,
+    frozen: Annotated[int | None, option("Training", effect=ALWAYS, min=0, max=16)] = None,
+    seed: Annotated[int | None, option("Training", effect=ALWAYS, min=0, max=65535)] = None,
+    device: Annotated[Literal["cpu", "cuda"] | None, option("Machine", effect=ALWAYS)] = None,
+    threads: Annotated[int, option("Machine", effect=DECIDED, min=1, max=256)] = 1,
+    workers: Annotated[int, option("Machine", effect=ALWAYS, min=0, max=64)] = 1,
+    license: Annotated[str | None, option("Output", effect=ALWAYS)] = None,
+    half: Annotated[bool, option("Output", effect=ALWAYS)] = False,
+    resume: Annotated[bool, option("Output", effect=ALWAYS)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a shift model for streams. Its shift reads past frames only, unless --bidirectional is given.
@@ -105,16 +108,19 @@ def run(
     if init is not None:
         from edgeshift.training.start import recipe_defaults
 
-        defaults = recorded or recipe_defaults(init)
-        if "width" in numbers:
-            raise TrainingError("--width is read from the checkpoint: leave it out")
-        numbers = defaults | numbers
-    elif past_only:
-        raise TrainingError("--past-only describes a checkpoint: give it with --init")
+        numbers = (recorded or recipe_defaults(init)) | numbers
+        if past_only:
+            from edgeshift.checkpoints import load
+
+            why = load(init, bidirectional=False).unused.get("bidirectional")
+            decide(past_only=why and f"on {init}: {why}; leave it out")
     numbers = recorded | numbers | ({"model": model} if model else {})
     recipe = Recipe(**numbers)
-    if data is not None and (note := read_dataset(data).note):
-        print_note(note)
+    if data is not None:
+        dataset = read_dataset(data, fps=fps)
+        decide(fps=dataset.fps_without_effect())
+        if dataset.note is not None:
+            print_note(dataset.note)
     bars = ProgressBars()
     try:
         trained = train(
@@ -180,7 +186,9 @@ def _device(name: str | None, threads: int) -> str:
     import torch
 
     torch.set_num_threads(threads)
-    return name or ("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    decide(threads=None if chosen == "cpu" else "on a GPU: leave it out, or add --device cpu")
+    return chosen
 
 
 def _label_map(mirror: str | None, reverse: str | None) -> LabelMap | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli import glossary
+from edgeshift.cli.effect import ALWAYS
 from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def run(
     file: Artifact,
-    weights: Annotated[Path | None, option("Source", metavar="FILE")] = None,
+    weights: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
     runtime: Runtime = None,
     threads: Threads = 1,
     explain: Explain = False,

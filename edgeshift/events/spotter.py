@@ -33,6 +33,7 @@ import numpy.typing as npt
 
 from edgeshift.artifact.description import NONE, RuleSpec
 from edgeshift.errors import EdgeshiftError
+from edgeshift.video.pace import require_time
 
 Times = npt.NDArray[np.floating[Any]]
 Logits = npt.NDArray[np.floating[Any]]
@@ -90,8 +91,7 @@ class Spotter:
         Raises:
             EdgeshiftError: the logits have another shape, or the logits or the timestamp are not finite.
         """
-        if not math.isfinite(timestamp):
-            raise EdgeshiftError(f"a timestamp of {timestamp} is not a time in seconds")
+        require_time(timestamp)
         if np.shape(logits) != (len(self.labels),):
             raise EdgeshiftError(
                 f"the logits have shape {np.shape(logits)}, not one value for each of {len(self.labels)} labels"

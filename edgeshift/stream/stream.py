@@ -10,7 +10,6 @@ A Model is a loaded artifact. A Stream has its own states, so one Model serves s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from copy import copy
 from functools import partial
@@ -21,12 +20,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from edgeshift._system.quiet import quiet
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.spec import StreamSpec, TensorSpec
-from edgeshift.errors import EdgeshiftError, VideoError
+from edgeshift.errors import EdgeshiftError, RuntimeStepError, VideoError, one_line
 from edgeshift.targets import Processor
 from edgeshift.video.fit import FrameSpec, fit_frame
-from edgeshift.video.pace import Pacer
+from edgeshift.video.pace import Pacer, require_time
 
 if TYPE_CHECKING:
     from edgeshift.events.spotter import Spotter
@@ -154,6 +154,7 @@ class Stream:
         if spec.input.dtype == "int8":  # the pixel minus 128: in two's complement, the top bit is flipped
             self._load = partial(np.bitwise_xor, np.uint8(128), out=self._pixels)
         self._labels = spec.labels
+        self._ran = False
         self._dequantized = _dequantized(spec.output) if spec.output.dtype == "int8" else None
         self._start = {state.name: np.full(state.shape, _stored(state), state.dtype) for state in spec.states}
         # Other states begin with the values in the file, as in an app, so that parity compares those.
@@ -170,7 +171,8 @@ class Stream:
 
         Raises:
             VideoError: the frame has another dtype or shape.
-            EdgeshiftError: the timestamp is not finite.
+            EdgeshiftError: the timestamp is not a time in seconds.
+            RuntimeStepError: the runtime failed.
         """
         return self._step(frame, None, timestamp)
 
@@ -183,7 +185,8 @@ class Stream:
 
         Raises:
             VideoError: the frame was fitted for a network that takes another size.
-            EdgeshiftError: the timestamp is not finite.
+            EdgeshiftError: the timestamp is not a time in seconds.
+            RuntimeStepError: the runtime failed.
         """
         if fitted.pixels.shape != self._pixels.shape:
             raise VideoError(
@@ -238,7 +241,10 @@ class Stream:
 
     @state.setter
     def state(self, states: dict[str, Array]) -> None:
-        given = {name: (array.shape, array.dtype) for name, array in states.items()}
+        try:
+            given = {name: (array.shape, array.dtype) for name, array in states.items()}
+        except AttributeError as error:
+            raise EdgeshiftError("a state is a dict of arrays, as a stream returns it: {name: array}") from error
         expected = {name: (array.shape, array.dtype) for name, array in self._start.items()}
         for name in expected | given:
             if given.get(name) != expected.get(name):
@@ -252,8 +258,7 @@ class Stream:
     def _step(self, frame: Any, fitted: Fitted | None, timestamp: float | None) -> Prediction:
         pacer = None
         if timestamp is not None:
-            if not math.isfinite(timestamp):
-                raise EdgeshiftError(f"a timestamp of {timestamp} is not a time in seconds")
+            require_time(timestamp)
             if self._pacer is not None:
                 # The pacer is replaced only after the prediction: a frame that fails must not make the next one early.
                 pacer = copy(self._pacer)
@@ -267,7 +272,15 @@ class Stream:
             self._load(fitted.pixels)
             t0 -= fitted.seconds
         t1 = perf_counter()
-        raw = self._executor.run(self._tensor)[0]
+        try:
+            raw = (self._executor.run(self._tensor) if self._ran else self._run_first())[0]
+        except EdgeshiftError:
+            raise
+        except Exception as error:  # native libraries raise many kinds of exceptions
+            raise RuntimeStepError(
+                f"the runtime cannot run the graph of this {self.spec.target} artifact: {one_line(error)}; check the "
+                "artifact with edgeshift verify, and convert it again if it is damaged"
+            ) from error
         t2 = perf_counter()
         # Both make a copy, because the runtime may overwrite its logits in the next step.
         logits = raw.astype(np.float32) if self._dequantized is None else self._dequantized.take(raw)
@@ -277,6 +290,13 @@ class Stream:
         if pacer is not None:
             self._pacer = pacer
         return prediction
+
+    def _run_first(self) -> Array:
+        """Run the first frame. A graph that cannot run fails here, and what its runtime logs is not shown."""
+        with quiet():
+            raw = self._executor.run(self._tensor)
+        self._ran = True
+        return raw
 
     def _restart(self, states: dict[str, Array] | None) -> None:
         """Start a new sequence with these states; None: with those that the executor has."""

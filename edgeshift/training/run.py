@@ -211,8 +211,6 @@ def _read_data(
     if data is None:
         if changes is not None:
             raise TrainingError("--mirror and --reverse are for videos: leave them out with drawn streams")
-        if fps is not None:
-            raise TrainingError("--fps is for clips without times: leave it out with drawn streams")
         return (
             DrawnSequences(recipe.frames, recipe.size, recipe.spacing, recipe.seed, strokes),
             DrawnSequences(recipe.frames, recipe.size, recipe.spacing, VALIDATION_SEED, strokes),

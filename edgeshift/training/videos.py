@@ -56,7 +56,7 @@ def find_videos(data: Path, fps: float | None = None) -> list[LabelledClip]:
 
     Raises:
         VideoError: see ``edgeshift.video.dataset.read_dataset``.
-        EdgeshiftError: ``fps`` is missing or has no effect.
+        EdgeshiftError: ``fps`` is missing.
         TrainingError: there is only one label, or a clip is missing.
     """
     dataset = read_dataset(data, fps=fps)

@@ -89,30 +89,28 @@ def has_times(clip: Path) -> bool:
         return True  # the error is reported when the clip is read
 
 
-def require_fps(clips: Iterable[Path], fps: float | None, *, spacing: bool = True) -> None:
-    """Check that frames per second are given for clips that need them, and only for such clips.
+def require_fps(clips: Iterable[Path], fps: float | None) -> None:
+    """Check that frames per second are given, if a clip needs them because its frames are chosen by their times.
 
     Args:
         clips: the clips that will be read.
         fps: the value of ``--fps``; None: not given.
-        spacing: whether frames are chosen by their times. If they are spread evenly, no clip needs times.
 
     Raises:
-        EdgeshiftError: ``fps`` is missing or has no effect.
+        EdgeshiftError: a clip is a folder of images, and ``fps`` is not given.
     """
-    if fps is None:
-        folder = next((clip for clip in clips if clip.is_dir()), None) if spacing else None
-        if folder is not None:
-            raise EdgeshiftError(
-                f"{folder} is a folder of images, which have no times: give their frames per second with --fps"
-            )
-    elif not spacing:
-        raise EdgeshiftError("--fps has no effect, because the frames are spread evenly over each clip: leave it out")
-    elif all(has_times(clip) for clip in clips):
+    folder = next((clip for clip in clips if clip.is_dir()), None) if fps is None else None
+    if folder is not None:
         raise EdgeshiftError(
-            "--fps has no effect, because all clips have times of their own; it is for folders of images and raw "
-            "streams: leave it out"
+            f"{folder} is a folder of images, which have no times: give their frames per second with --fps"
         )
+
+
+def fps_without_effect(clips: Iterable[Path]) -> str | None:
+    """Return why frames per second have no effect on these clips, as for ``edgeshift.cli.effect``; None: they do."""
+    if all(has_times(clip) for clip in clips):
+        return "on clips with times, only on folders of images and raw streams: leave it out"
+    return None
 
 
 def _walk(folder: Path, ancestors: tuple[str, ...]) -> Iterator[tuple[Path, bool]]:

@@ -18,7 +18,7 @@ from unicodedata import normalize
 from edgeshift._system.files import read_file, sha256
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import VideoError, unknown
-from edgeshift.video.clip_files import MAX_CLIPS, Found, find_clips, require_fps
+from edgeshift.video.clip_files import MAX_CLIPS, Found, find_clips, fps_without_effect, require_fps
 
 COLUMNS = ("file", "label")
 EXPECTED = "give a folder with a folder of clips for each label, or a CSV file with the columns file and label"
@@ -83,13 +83,13 @@ class DataSet:
         lines = (f"{clip.name}\t{clip.label}" + ("" if clip.fps is None else f"\t{clip.fps:g}") for clip in self.clips)
         return sha256("".join(f"{line}\n" for line in lines).encode())
 
-    def require_fps(self, *, spacing: bool = True) -> None:
-        """Raise an EdgeshiftError if ``--fps`` is missing or has no effect. Arguments as of ``clip_files.require_fps``.
+    def require_fps(self) -> None:
+        """Raise an EdgeshiftError if ``--fps`` is missing; see ``clip_files.require_fps``."""
+        require_fps((clip.path for clip in self.clips), self.clips[0].fps)
 
-        With frames that are spread evenly, ``--fps`` is optional, because only the times in the results depend on it.
-        """
-        fps = self.clips[0].fps
-        require_fps((clip.path for clip in self.clips), fps, spacing=spacing or fps is not None)
+    def fps_without_effect(self) -> str | None:
+        """Return why ``--fps`` has no effect on these clips; None: it has one."""
+        return fps_without_effect(clip.path for clip in self.clips)
 
 
 def read_dataset(

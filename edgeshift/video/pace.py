@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import math
 
-from edgeshift.errors import VideoError
+from edgeshift.errors import EdgeshiftError, VideoError
 
 #: Tolerance of timestamps in seconds, because some containers store whole milliseconds.
 CLOCK_TOLERANCE = 0.001
+
+
+#: Largest time of a frame, seconds. Above 2^53, a float no longer tells one second from the next.
+MAX_TIME = 2.0**53
+
+
+def require_time(timestamp: float) -> None:
+    """Raise EdgeshiftError if the time of a frame is not a number, or is not between -``MAX_TIME`` and ``MAX_TIME``."""
+    if not -MAX_TIME <= timestamp <= MAX_TIME:  # also NaN, and integers that do not fit into a float
+        shown = timestamp if isinstance(timestamp, float) else "an integer of this size"
+        raise EdgeshiftError(f"a timestamp of {shown} is not a time in seconds")
 
 
 class Pacer:

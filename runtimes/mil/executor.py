@@ -16,11 +16,11 @@ import numpy as np
 
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact
+from edgeshift.artifact.soundness import GraphFacts, require_sound
 from edgeshift.artifact.spec import NEXT, StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.runtimes.mil import ops, quantization, windows
 from edgeshift.runtimes.mil.package import coremltools, require_description, unpacked
-from edgeshift.runtimes.soundness import GraphFacts, require_sound
 from edgeshift.stream import Array, Model
 from edgeshift.targets import Precision
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgeshift.errors import EdgeshiftError, VideoError
-from edgeshift.video.clip_files import find_clips, has_times, require_fps
+from edgeshift.video.clip_files import find_clips, fps_without_effect, has_times, require_fps
 from edgeshift.video.clips import paced, read_video
 from edgeshift.video.codec import find_codec
 from edgeshift.video.dataset import read_dataset
@@ -150,15 +150,15 @@ def test_fps_must_be_given_where_there_are_no_times_and_only_there(tmp_path: Pat
     raw.write_bytes(b"\0\0\0\x01\x67\x64\0\x1f")
     assert [has_times(clip) for clip in (folder, video, raw)] == [False, True, False]
     require_fps([video, folder], 12)
-    require_fps([video, raw], 12)
     require_fps([video, raw], None)
-    require_fps([folder], None, spacing=False)
+    assert fps_without_effect([video, folder]) is None
+    assert fps_without_effect([video, raw]) is None
+    assert (
+        fps_without_effect([video, video])
+        == "on clips with times, only on folders of images and raw streams: leave it out"
+    )
     with pytest.raises(EdgeshiftError, match=r"001 is a folder of images, which have no times: give .* with --fps"):
         require_fps([video, folder], None)
-    with pytest.raises(EdgeshiftError, match="--fps has no effect, because all clips have times of their own"):
-        require_fps([video], 12)
-    with pytest.raises(EdgeshiftError, match="--fps has no effect, because the frames are spread evenly"):
-        require_fps([folder], 12, spacing=False)
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")

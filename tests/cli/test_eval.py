@@ -34,7 +34,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     spec = stream_spec(rule=RULE, frame_spacing=0.2)
 
-    def load(path: Path):
+    def load(path: Path, **_options: object):
         if Path(path).name == "norule.tflite":
             return model(stream_spec(frame_spacing=0.2))
         return model(spec, RedExecutor if Path(path).name == "red.tflite" else LeakyExecutor, EXECUTORS)

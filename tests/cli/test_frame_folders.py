@@ -79,9 +79,9 @@ def test_demo_reads_a_folder_of_frames(run, made, data: Path) -> None:
     [
         (["--calibration", "gone"], "gone: there is no such folder; --calibration takes a folder with 16 videos"),
         (["--calibration", "few"], "few: 0 videos, and calibration needs 16 or more"),
-        (["--calibration", "drawn", "--fps", "12"], "--fps is for --calibration with a folder of videos"),
-        (["--calibration-clips", "32"], "--calibration-clips is for --calibration with a folder of videos"),
-        (["--labels", "gone.txt", "--weights", "gone.pt"], "gone.txt: cannot read labels"),
+        (["--calibration", "drawn", "--fps", "12"], "--fps has no effect with --calibration drawn"),
+        (["--calibration-clips", "32"], "--calibration-clips has no effect without --calibration"),
+        (["--labels", "gone.txt", "--weights", "gone.pt"], "gone.txt: there is no such file"),
     ],
 )
 def test_bad_calibration_is_found_before_the_weights_are_loaded(

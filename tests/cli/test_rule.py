@@ -24,7 +24,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write an artifact, whose executor is a double, and clips of one colour each into the current folder."""
     monkeypatch.chdir(tmp_path)
 
-    def load(path: Path):
+    def load(path: Path, **_options: object):
         return model(read_artifact(Path(path)).spec, LeakyExecutor)
 
     monkeypatch.setattr("edgeshift.runtimes.load", load)
@@ -110,11 +110,11 @@ def test_damaged_clips_are_listed(run):
         (["nospacing.tflite", "--data", "clips"], "convert the model again with --frame-spacing"),
         (["good.tflite", "--data", "clips", "--none", "nona"], "'nona', is not one of the labels"),
         (["good.tflite", "--data", "clips", "--out", "rule.txt"], "give a file named *.json"),
-        (["good.tflite", "--data", "clips", "--out", "no/rule.json"], "no/rule.json: there is no folder"),
+        (["good.tflite", "--data", "clips", "--out", "bad.csv/rule.json"], "cannot be written: its folder is a file"),
         (["good.tflite", "--data", "bad.csv"], "bad.csv, line 2: start '3' and end '2' are not increasing"),
         (["good.tflite", "--data", "gone.csv"], "gone.csv, line 2: there is no video 'gone.avi'"),
         (["good.tflite", "--data", "half.csv"], "its first line must contain the columns file, start, end, label"),
-        (["good.tflite", "--data", "gone.csv", "--split", "val"], "leave out --label-map and --split"),
+        (["good.tflite", "--data", "gone.csv", "--split", "val"], "--split has no effect on gone.csv"),
         (["good.tflite", "--data", "others.csv"], "no gesture of the model: unknown label 'Red'; did you mean red?"),
         (["good.safetensors", "--data", "clips", "--write"], "is a checkpoint: use --out"),
     ],

@@ -56,9 +56,8 @@ def test_videos_become_a_model(videos: Path, tmp_path: Path, run) -> None:
     [
         (["--data", "nowhere"], "nowhere: no such file or folder; give a folder"),
         (["tsmm_mobilenet_v2"], "tsm_mobilenet_v2"),
-        (["--init", "nothing.pt"], "nothing.pt"),
-        (["--mirror", "left"], "write pairs of labels"),
-        (["--mirror", "left=right"], "leave them out with drawn streams"),
+        (["--data", "videos", "--mirror", "left"], "write pairs of labels"),
+        (["--mirror", "left=right"], "--mirror has no effect without --data"),
         (["--strokes", "nothing.json"], "nothing.json"),
         (["--device", "cuda"], "no GPU"),
     ],
@@ -121,7 +120,7 @@ def test_without_torch_the_install_command_is_named(tmp_path: Path) -> None:
         "from edgeshift.cli import main\n"
         f"main(['train', '--out', {str(tmp_path / 'run')!r}, *sys.argv[1:]])\n"
     )
-    for options in ([], ["--resume"], ["--init", "x.pth"], ["--mirror", "a=b"]):
+    for options in ([], ["--resume"], ["--init", "x.pth"], ["--data", "x", "--mirror", "a=b"]):
         ended = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, text=True, timeout=60)
         assert ended.returncode == 2 and ended.stderr.count("\n") == 1, ended.stderr
         assert "torch, which is not installed" in ended.stderr and "install" in ended.stderr

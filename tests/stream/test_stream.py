@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import doubles
 import msgspec
 import numpy as np
 import pytest
 from doubles import INT8, LABELS, SIZE, STATE, LeakyExecutor, expected_outputs, frames, model, stream_spec, tensor
 
-from edgeshift.errors import EdgeshiftError, VideoError
+from edgeshift.errors import EdgeshiftError, RuntimeStepError, VideoError
 from edgeshift.stream import Prediction, Stream, Timings
 from edgeshift.video.fit import FrameSpec, fit_frame
 
@@ -305,6 +307,33 @@ def test_a_state_that_is_not_finite_is_refused(value):
     assert np.array_equal(stream.state[STATE], before[STATE])
 
 
+@pytest.mark.parametrize("given", [None, 5, [], {STATE: None}, {STATE: [0.0] * 3}])
+def test_a_state_that_is_no_dict_of_arrays_is_refused(given):
+    with pytest.raises(EdgeshiftError, match="a state is a dict of arrays"):
+        model().stream().state = given
+
+
+@pytest.mark.parametrize("timestamp", [1e308, -1e308, 10**400, -(10**400), np.nan, np.inf, 2.0**54])
+@pytest.mark.parametrize("spacing", [None, 1e-3])
+def test_a_timestamp_that_is_no_time_in_seconds_is_refused(timestamp, spacing):
+    stream = model(stream_spec(frame_spacing=spacing)).stream()
+    stream.step(frames(1)[0], -(2.0**53))
+    with pytest.raises(EdgeshiftError, match="is not a time in seconds"):
+        stream.step(frames(1)[0], timestamp)
+    assert stream.step(frames(1)[0], 2.0**53).fresh
+
+
+def test_a_runtime_that_fails_in_the_first_step_is_one_line_without_its_log(capfd):
+    class Failing(LeakyExecutor):
+        def run(self, frame):
+            os.write(2, b"ERROR: native log")
+            raise ValueError("first line\nsecond line")
+
+    with pytest.raises(RuntimeStepError, match="artifact: first line second line; check the") as caught:
+        model(stream_spec(), Failing).stream().step(frames(1)[0])
+    assert "\n" not in str(caught.value) and capfd.readouterr().err == ""
+
+
 def test_a_stream_without_states():
     class Flat(LeakyExecutor):
         def run(self, frame):
@@ -421,7 +450,7 @@ def test_after_a_runtime_error_the_next_frame_is_due():
     stream = model(stream_spec(frame_spacing=0.4), Failing).stream()
     shown = [np.minimum(frame, 254) for frame in frames(2)]
     stream.step(shown[0], 0.0)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeStepError, match="cannot run the graph of this double artifact: out of memory"):
         stream.step(np.full_like(shown[0], 255), 0.4)
     assert stream.step(shown[1], 0.5).fresh
 

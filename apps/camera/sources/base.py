@@ -147,3 +147,8 @@ def find_source(text: str, request: CaptureRequest | None = None, *, fps: float 
     if " ! " in text:
         return Pipeline(text, text)
     return ClipSource(Path(text), fps)
+
+
+def takes_request(text: str) -> bool:
+    """Whether the text of ``--source`` names a camera, which is asked for a frame size and rate."""
+    return text.isdecimal() or text.startswith("/dev/") or text.partition(":")[0] in PIPELINES

@@ -110,7 +110,7 @@ def test_an_artifact_that_browsers_cannot_run_is_refused_with_the_command_that_c
         (["--out", "report.txt"], "named *.json"),
         (["--mode", "quick", "--fps", "30"], "--mode paced"),
         (["--mode", "paced", "--minutes", "3"], "--mode sustained"),
-        (["--localhost", "--host", "127.0.0.1"], "leave --host out"),
+        (["--localhost", "--host", "127.0.0.1"], "--host has no effect with --localhost"),
         (["--host", "nowhere"], "IPv4"),
         (["--idle", "5"], "180"),
         (["--mode", "often"], "normal"),

@@ -205,10 +205,13 @@ def test_the_choice_is_remembered_by_the_command(sshd, programs, run, monkeypatc
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["devices", "--python", "venv"], "--python is for boards"),
-        (["bench", "a.tflite", "--python", "venv"], "local: --python is for boards"),
-        (["bench", "a.tflite", "--device", "browser", "--python", "venv"], "browser does not support --python"),
-        (["eval", "a.tflite", "--data", "DATA", "--python", "venv"], "local: --python is for boards"),
+        (["devices", "--python", "venv"], "--python has no effect on this machine, only on boards"),
+        (["bench", "a.tflite", "--python", "venv"], "--python has no effect on local, only on boards"),
+        (
+            ["bench", "a.tflite", "--device", "browser", "--python", "venv"],
+            "--python has no effect on browser, only on boards",
+        ),
+        (["eval", "a.tflite", "--data", "DATA", "--python", "venv"], "--python has no effect on local, only on boards"),
         (["devices", "ssh://a", "--python", ""], "--python: give the path"),
         (["devices", "ssh://a", "--python", "x\x1b[2J"], "--python: give the path"),
         (["devices", "ssh://a", "--python=-c"], "--python: give the path"),

@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -44,7 +45,8 @@ class Options:
 
     Attributes:
         precision: "fp32", "fp16" or "int8".
-        calibration: calibration clips for int8; None: edgeshift draws clips.
+        calibration: clips for int8, or "drawn" for clips of drawn gestures. None: drawn, but only for weights that were
+            trained on drawn gestures, or not at all.
         parity: frames for the parity check, uint8 [H, W, 3] RGB; None: edgeshift draws frames.
         float_boundary: an int8 graph takes and returns float tensors (browsers refuse int8 inputs).
         fresh_states: no operator reads the tensor of a next state (some GPU delegates corrupt outputs that are read).
@@ -54,7 +56,7 @@ class Options:
     """
 
     precision: Precision = "int8"
-    calibration: Clips | None = None
+    calibration: Clips | Literal["drawn"] | None = None
     parity: Sequence[npt.NDArray[np.uint8]] | None = None
     float_boundary: bool = False
     fresh_states: bool = False
@@ -126,7 +128,7 @@ def prepare(
     """Do the work that all targets share. The arguments are those of ``convert``.
 
     Raises:
-        CalibrationError: there are too few clips.
+        CalibrationError: there are too few clips, or none for weights that were not trained on drawn gestures.
         CheckpointError: the network computes NaN or infinity.
     """
     options, stages = options or Options(), stages or Stages()
@@ -136,9 +138,7 @@ def prepare(
             require_finite(step, source.description.weights.source)
     if options.precision != "int8":
         return Prepared(step, [], None)
-    clips: Clips = options.calibration or drawn_clips(
-        source.description.frame, spacing=source.description.frame_spacing
-    )
+    clips = _calibration_clips(source, options)
     if len(clips) < MIN_CLIPS:
         raise CalibrationError(f"{len(clips)} clips; calibration needs {MIN_CLIPS} or more")
     samples: list[dict[str, Array]] = []
@@ -153,6 +153,21 @@ def prepare(
         source=clips.source, clips=used, samples=len(samples), sha256=digest.hexdigest(), total=clips.total
     )
     return Prepared(step, samples, spec)
+
+
+def _calibration_clips(source: Checkpoint, options: Options) -> Clips:
+    """Return the clips for int8. Clips of drawn gestures are used for other weights only if they are asked for."""
+    description = source.description
+    if options.calibration is not None and options.calibration != "drawn":
+        return options.calibration
+    drawn_training = source.training.get("data", "").startswith("drawn gesture")
+    if options.calibration is None and description.weights.trained and not drawn_training:
+        raise CalibrationError(
+            f"{description.weights.source or 'these weights'}: int8 ranges are chosen on clips like those that the "
+            "weights were trained on: add --calibration with a folder of at least 16 videos (--calibration drawn uses "
+            "drawn gestures anyway, which costs accuracy)"
+        )
+    return drawn_clips(description.frame, spacing=description.frame_spacing)
 
 
 @rare_garbage_collection()

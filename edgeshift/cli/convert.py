@@ -176,11 +176,11 @@ def run(
         source = dataclasses.replace(source, description=replace(source.description, rule=event_rule))
     for note in (*source.notes, *(record.notes if record else ())):
         print_note(note)
-    if precision == "int8" and weights is not None and calibration is None:
-        _require_drawn_training(source, weights)
     if chosen is not None:
         clips, frames = _open_clips(chosen, source, fps, bars)
         options = dataclasses.replace(options, calibration=clips, parity=frames)
+    elif calibration is not None:
+        options = dataclasses.replace(options, calibration="drawn")
     if record is None:
         return show_all(converters.convert_all(source, folder, options, bars), as_json=as_json)
     path = out or converters.default_path(source, target, precision, options.state)
@@ -265,16 +265,6 @@ def _choose_videos(folder: Path | None, count: int | None) -> Chosen | None:
     from edgeshift.converters.calibration import DEFAULT_CLIPS, choose_videos
 
     return None if folder is None or str(folder) == DRAWN else choose_videos(folder, count or DEFAULT_CLIPS)
-
-
-def _require_drawn_training(source: Checkpoint, weights: Path) -> None:
-    """Raise an EdgeshiftError if weights were not trained on drawn gestures, on which int8 would be calibrated."""
-    if not source.training.get("data", "").startswith("drawn gesture"):
-        raise EdgeshiftError(
-            f"{weights}: int8 ranges are chosen on clips like those that the weights were trained on: add "
-            "--calibration with a folder of at least 16 videos (--calibration drawn uses drawn gestures anyway, which "
-            "costs accuracy)"
-        )
 
 
 def _open_clips(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.soundness import require_sound
 from edgeshift.artifact.spec import StreamSpec
-from edgeshift.errors import EdgeshiftError, missing, unknown
+from edgeshift.errors import EdgeshiftError, RuntimeMissingError, missing, unknown
 from edgeshift.runtimes.native import native_call, package_version, require_threads, thread_count
 from edgeshift.runtimes.processor import runs_compiled_model
 from edgeshift.runtimes.tflite_graph import examine
@@ -29,6 +30,8 @@ from edgeshift.targets import missing_runtime
 
 #: (module with an Interpreter, its package), newest first.
 INTERPRETERS = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
+#: The last version of tflite-runtime that was built for numpy 1.
+LAST_FOR_NUMPY_1 = (2, 14)
 BACKENDS = ("auto", "compiled", "interpreter")
 
 
@@ -43,7 +46,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto"
     Raises:
         ArtifactError: LiteRT cannot load the graph, or the graph does not match the artifact's description.
         EdgeshiftError: ``backend`` is unknown, or ``threads`` is out of range.
-        RuntimeMissingError: no TFLite runtime is installed.
+        RuntimeMissingError: no TFLite runtime is installed, or it was built for another numpy.
     """
     if backend not in BACKENDS:
         raise EdgeshiftError(unknown("TFLite backend", backend, BACKENDS))
@@ -54,6 +57,19 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto"
     if backend == "compiled":
         raise missing("ai-edge-litert 2 or later", "tflite", f"running {artifact.path} with the back end 'compiled'")
     return _interpreted(artifact, threads)
+
+
+def package_problem(package: str) -> str | None:
+    """Return why an installed package cannot run artifacts here, although it can be imported; None: it can."""
+    if package != "tflite-runtime" or int(np.__version__.split(".")[0]) < 2:
+        return None
+    version = package_version(package)
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) > LAST_FOR_NUMPY_1:
+        return None
+    return (
+        f"{package} {version} was built for numpy 1 and cannot run with numpy {np.__version__}: "
+        "pip install 'numpy<2', or install ai-edge-litert instead"
+    )
 
 
 class _CompiledExecutor:
@@ -176,6 +192,8 @@ def _interpreted(artifact: Artifact, threads: int) -> Model:
     name, package = next(((m, p) for m, p in INTERPRETERS if _installed(m)), ("", ""))
     if not name:
         raise missing_runtime("tflite", f"running {artifact.path}")
+    if problem := package_problem(package):
+        raise RuntimeMissingError(f"{artifact.path} cannot be run: {problem}")
     interpreter = importlib.import_module(name).Interpreter
 
     def open_graph() -> Any:

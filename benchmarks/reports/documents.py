@@ -39,8 +39,8 @@ def read_document(path: Path) -> Document:
     Raises:
         EdgeshiftError: the file is too large, is not JSON, is not a report, has another version, or contradicts itself.
     """
-    data, shown = read_file(path, MAX_BYTES), printable(str(path))
-    no_report = EdgeshiftError(f"{shown}: this is not a report of `edgeshift bench` or `edgeshift eval`")
+    data = read_file(path, MAX_BYTES)
+    no_report = EdgeshiftError(f"{path}: this is not a report of `edgeshift bench` or `edgeshift eval`")
     try:
         head = msgspec.json.decode(data, type=_Head)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -53,7 +53,7 @@ def read_document(path: Path) -> Document:
         raise no_report
     if head.version != supported:
         raise EdgeshiftError(
-            f"{shown}: the report has version {head.version}, but this edgeshift reads version {supported}: "
+            f"{path}: the report has version {head.version}, but this edgeshift reads version {supported}: "
             + ("update edgeshift" if head.version > supported else remedy)
         )
     try:
@@ -63,7 +63,7 @@ def read_document(path: Path) -> Document:
         return _checked_accuracy(msgspec.convert(fields, accuracy.Report))
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         reason = printable(one_line(error))
-        raise EdgeshiftError(f"{shown}: the report is damaged: {reason}; {remedy}") from error
+        raise EdgeshiftError(f"{path}: the report is damaged: {reason}; {remedy}") from error
 
 
 def report_names(files: Sequence[Path] | None, count: int) -> list[str]:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from edgeshift._system.text import printable
 from edgeshift.errors import EdgeshiftError
 
 #: Number of hexadecimal digits of a hash.
@@ -36,17 +35,16 @@ def read_file(path: Path, limit: int, error: type[EdgeshiftError] = EdgeshiftErr
         EdgeshiftError: there is no such file, it is not a regular file, is too large, or cannot be read. It is an
             instance of ``error``, and its cause is the ``OSError``, if there was one.
     """
-    shown = printable(str(path))
     try:
         with open_file(path) as file:
             data = file.read(limit + 1)
     except FileNotFoundError as missing:
-        raise error(f"{shown}: there is no such file") from missing
+        raise error(f"{path}: there is no such file") from missing
     except (OSError, ValueError) as problem:  # ValueError: a path with a null character
         reason = getattr(problem, "strerror", None) or problem
-        raise error(f"{shown}: cannot be read: {reason}") from problem
+        raise error(f"{path}: cannot be read: {reason}") from problem
     if len(data) > limit:
-        raise error(f"{shown}: the file is larger than {limit:,} bytes, the limit for files of this kind")
+        raise error(f"{path}: the file is larger than {limit:,} bytes, the limit for files of this kind")
     return data
 
 

@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 import msgspec
 
 from edgeshift._system.files import atomic_write, read_file
-from edgeshift._system.text import printable
 from edgeshift.errors import EdgeshiftError
 
 #: Largest file that is read, bytes.
@@ -64,7 +63,7 @@ class JsonLines(Generic[Entry]):
             return [msgspec.json.decode(line, type=entry_type) for line in lines]
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise EdgeshiftError(
-                f"{printable(str(self.path))} is damaged or not a journal of this command: run again without --resume"
+                f"{self.path} is damaged or not a journal of this command: run again without --resume"
             ) from error
 
 
@@ -76,13 +75,12 @@ def require_resume(journal: Path, out: Path, *, resume: bool) -> None:
     """
     if not resume and not out.exists() and journal.is_file() and journal.stat().st_size:
         raise EdgeshiftError(
-            f"{printable(str(journal))} holds the results of an interrupted run: add --resume to continue it, or "
-            "remove the file"
+            f"{journal} holds the results of an interrupted run: add --resume to continue it, or remove the file"
         )
 
 
 def _unwritable(path: Path, error: OSError) -> EdgeshiftError:
-    return EdgeshiftError(f"{printable(str(path))}: cannot be written: {error.strerror or error}")
+    return EdgeshiftError(f"{path}: cannot be written: {error.strerror or error}")
 
 
 def _line(entry: object) -> bytes:

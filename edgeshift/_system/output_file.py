@@ -32,12 +32,12 @@ def reserve(path: Path | None, room: int = ROOM) -> Iterator[None]:
     if path is None:
         yield
         return
-    lock, shown = path.with_name(f".{path.name}.lock"), str(path)
+    lock = path.with_name(f".{path.name}.lock")
     created: list[Path] = []
     try:
         try:
             if path.is_dir():
-                raise EdgeshiftError(f"{shown}: cannot be written: it is a folder; give the name of a file")
+                raise EdgeshiftError(f"{path}: cannot be written: it is a folder; give the name of a file")
             created += [folder for folder in path.parents if not folder.exists()]
             if not next(folder for folder in path.absolute().parents if folder.exists()).is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "its folder is a file")
@@ -45,12 +45,12 @@ def reserve(path: Path | None, room: int = ROOM) -> Iterator[None]:
             handle = _locked(lock)
         except BlockingIOError as error:
             raise EdgeshiftError(
-                f"{shown}: another process is writing this file: wait until it ends, or give another file"
+                f"{path}: another process is writing this file: wait until it ends, or give another file"
             ) from error
         except (OSError, ValueError) as error:
-            raise EdgeshiftError(f"{shown}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+            raise EdgeshiftError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
         try:
-            _require_room(handle, room, shown)
+            _require_room(handle, room, path)
             yield
         finally:
             lock.unlink(missing_ok=True)
@@ -81,7 +81,7 @@ def _locked(lock: Path) -> int:
         os.close(handle)
 
 
-def _require_room(handle: int, room: int, shown: str) -> None:
+def _require_room(handle: int, room: int, path: Path) -> None:
     """Write ``room`` bytes and remove them again, because free space alone does not show quotas.
 
     Raises:
@@ -97,5 +97,5 @@ def _require_room(handle: int, room: int, shown: str) -> None:
         with suppress(OSError):
             os.ftruncate(handle, 0)
         raise EdgeshiftError(
-            f"{shown}: cannot be written: {error.strerror or error}; {room / 1e6:.0f} MB of free space are needed"
+            f"{path}: cannot be written: {error.strerror or error}; {room / 1e6:.0f} MB of free space are needed"
         ) from error

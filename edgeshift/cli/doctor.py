@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 #: Seconds that an import may take. The first import after an installation compiles the package.
 MAX_SECONDS = 180
 NOT_REPORTED = "not reported"
+#: The work that the converters make possible, and the note on a machine that has none of them.
+CONVERT = "convert"
+NO_CONVERTER = "nothing can be converted here, which a device does not need: convert on another machine, copy the file"
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class TargetStatus:
         convert: why this machine cannot convert to it; None: it can.
         run: why this machine cannot run its artifacts; None: it can.
         versions: {package: version} of the runtimes that are installed.
-        fixes: commands that install what is missing.
+        fixes: {what it makes possible: command that installs what is missing}.
         remark: a note on where artifacts of this target run; None: there is nothing to note.
     """
 
@@ -39,7 +44,7 @@ class TargetStatus:
     convert: str | None
     run: str | None
     versions: dict[str, str]
-    fixes: tuple[str, ...]
+    fixes: dict[str, str]
     remark: str | None
 
 
@@ -71,8 +76,13 @@ def run(as_json: AsJson = False) -> None:
             for row in rows
         ],
     )
-    print_facts("notes", [(row.target, text) for row in rows for text in _explain(row)])
-    print_facts("to install what is missing", dict.fromkeys(("", fix) for row in rows for fix in row.fixes))
+    converts = any(row.convert is None for row in rows)
+    notes = [(row.target, text) for row in rows for text in _explain(row, converts=converts)]
+    if not converts:
+        notes.insert(0, ("convert", NO_CONVERTER))
+    print_facts("notes", notes)
+    fixes = {fix: work for row in rows for work, fix in row.fixes.items()}  # one command may be for several targets
+    print_facts("to install what is missing", [(work, fix) for fix, work in fixes.items()])
     print_facts("this device", device_facts(facts))
     target = next((row.target for row in rows if row.convert is None), None)
     print_next("edgeshift", *(("convert", "--target", target) if target else ("verify", "FILE")))
@@ -81,7 +91,7 @@ def run(as_json: AsJson = False) -> None:
 def examine(bars: ProgressBars) -> list[TargetStatus]:
     """Check for each target whether its converter and its runtime are installed and can be imported."""
     with bars.stage("targets", len(TARGETS)) as advance:
-        reasons: dict[str, str | None] = {}  # shared, so that a package of several targets is imported once
+        reasons = _try_imports()
         rows = []
         for target in TARGETS.values():
             rows.append(_row(target, reasons))
@@ -111,32 +121,47 @@ def device_facts(facts: Facts) -> list[tuple[str, object]]:
 def _row(target: Target, reasons: dict[str, str | None]) -> TargetStatus:
     lacking = [f"{package}: not installed" for package in target.converter_packages if _version(package) is None]
     if not lacking and "torch" in target.converter_packages:  # every converter imports it first
-        lacking += filter(None, [_reason("torch", "torch", reasons)])
+        lacking += filter(None, [reasons["torch"]])
     # TensorRT artifacts also run on ONNX Runtime, but this row reports whether TensorRT is installed.
     runtime = RUNTIMES.get(target.name, RUNTIMES[target.runtime])
-    problems = [_reason(module, package, reasons) for module, package in runtime.packages.items()]
+    problems = [reasons[module] for module in runtime.packages]
     problem = None if None in problems else "; ".join(filter(None, problems))
-    fixes = [install_command("convert")] if lacking else []
-    if problem is not None:
-        fixes += filter(None, [runtime.install if runtime.extra is None else install_command(runtime.extra)])
+    fixes = {CONVERT: install_command("convert")} if lacking else {}
+    if problem is not None and (fix := runtime.install if runtime.extra is None else install_command(runtime.extra)):
+        fixes[f"run {target.name}"] = fix
     versions = {package: version for package in runtime.packages.values() if (version := _version(package)) is not None}
-    return TargetStatus(target.name, "; ".join(lacking) or None, problem, versions, tuple(fixes), target.remark)
+    return TargetStatus(target.name, "; ".join(lacking) or None, problem, versions, fixes, target.remark)
 
 
-def _explain(row: TargetStatus) -> list[str]:
-    lines = [f"cannot convert: {row.convert}"] if row.convert else []
+def _explain(row: TargetStatus, *, converts: bool) -> list[str]:
+    """Return the notes on a target. If nothing can be converted, as on a device, one note for all targets says so."""
+    lines = [f"cannot convert: {row.convert}"] if row.convert and converts else []
     lines += [f"cannot run: {row.run}"] if row.run else []
     return [*lines, row.remark] if row.remark else lines
 
 
-def _reason(module: str, package: str, reasons: dict[str, str | None]) -> str | None:
-    """Return why a package cannot be used; None: it can. Results are kept in ``reasons``."""
-    if module not in reasons:
-        reasons[module] = f"{package}: not installed"
-        if _version(package) is not None:
-            problem = _import(module)
-            reasons[module] = None if problem is None else f"{package}: {problem}"
-    return reasons[module]
+def _try_imports() -> dict[str, str | None]:
+    """Import each package that is installed, several at the same time. Returns {module: why it cannot be used}."""
+    modules = {module: package for runtime in RUNTIMES.values() for module, package in runtime.packages.items()}
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        results = pool.map(_reason, modules, modules.values())
+        return dict(zip(modules, results, strict=True))
+
+
+def _reason(module: str, package: str) -> str | None:
+    """Return why a package cannot be used; None: it can."""
+    if _version(package) is None:
+        return f"{package}: not installed"
+    problem = _import(module) or _problem(module, package)
+    return None if problem is None else f"{package}: {problem}"
+
+
+def _problem(module: str, package: str) -> str | None:
+    """Return why a package that can be imported cannot run artifacts, as its runtime's module knows."""
+    runtime = next(runtime for runtime in RUNTIMES.values() if module in runtime.packages)
+    find = getattr(importlib.import_module(runtime.module), "package_problem", None)
+    problem: str | None = None if find is None else find(package)
+    return problem
 
 
 def _import(module: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -155,8 +156,15 @@ class Step(nn.Module):
     def __init__(self, network: ShiftNetwork, *, fresh: bool = False) -> None:
         super().__init__()
         self.network = network
-        self.shifts = nn.ModuleDict({place: StepShift(table, fresh=fresh) for place, table in network.tables.items()})
-        self.state_names = tuple(network.state_shapes())
+        shapes = network.state_shapes()
+        sizes = {place: shape[2:4] for place in network.tables if (shape := shapes.get(f"state_{place}"))}
+        self.shifts = nn.ModuleDict(
+            {
+                place: StepShift(table, fresh=fresh, size=cast("tuple[int, int] | None", sizes.get(place)))
+                for place, table in network.tables.items()
+            }
+        )
+        self.state_names = tuple(shapes)
 
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Compute one frame.

@@ -52,18 +52,25 @@ class StepShift(nn.Module):
         table: a shift table without rows that read the future.
         fresh: compute every next state with an operator of its own. Some GPU delegates corrupt an output that is a view
             of a tensor which the graph uses again.
+        size: height and width of the features, if they are known. Then zeros in place of the future are a stored
+            constant for features of this size. LiteRT's converter leaves zeros that are computed channels first, and
+            puts four transpositions around each shift.
 
     Raises:
         ShiftError: the table has rows that read the future.
     """
 
-    def __init__(self, table: ShiftTable, *, fresh: bool = False) -> None:
+    def __init__(self, table: ShiftTable, *, fresh: bool = False, size: tuple[int, int] | None = None) -> None:
         super().__init__()
         table.require_streamable()
         self.table = table
         self.convolutions = _convolved_channels(table)
         for start, stop in self.convolutions.items():
             self.register_buffer(f"kernel_{start}", _one_hot(table, start, stop), persistent=False)
+        for row in table.rows if size is not None else ():
+            if row.dt is None:
+                zeros = torch.zeros(1, row.channels, *size).contiguous(memory_format=torch.channels_last)
+                self.register_buffer(f"zeros_{row.start}", zeros, persistent=False)
         if fresh and table.state_channels:
             self.register_buffer("copy", torch.ones(table.state_channels, 1, 1, 1), persistent=False)
 
@@ -93,6 +100,8 @@ class StepShift(nn.Module):
                 parts.append(F.conv2d(x[:, start:done], kernel, padding=1, groups=done - start))
             elif row is None:
                 parts.append(x[:, start:stop])
+            elif row.dt is None:
+                parts.append(self._zeros(x[:, start:stop], start))
             elif row.dt:
                 parts.append(_step_row(x[:, start:stop], row, ages[row.dt][row], seen))
             else:
@@ -101,6 +110,11 @@ class StepShift(nn.Module):
         if next_state is not None and hasattr(self, "copy"):
             next_state = F.conv2d(next_state, self.get_buffer("copy"), groups=next_state.shape[1])
         return torch.cat(parts, 1), next_state
+
+    def _zeros(self, x: Tensor, start: int) -> Tensor:
+        """Return zeros of the shape of ``x``, the channels of a row from ``start``: the stored ones if they fit."""
+        stored: Tensor | None = getattr(self, f"zeros_{start}", None)
+        return stored if stored is not None and stored.shape == x.shape else torch.zeros_like(x)
 
 
 def _clip_row(x: Tensor, row: Row) -> Tensor:

@@ -29,21 +29,35 @@ def machine(monkeypatch):
     def simulate(versions: dict[str, str], broken: dict[str, str]) -> dict[str, doctor.TargetStatus]:
         monkeypatch.setattr(doctor, "_version", versions.get)
         monkeypatch.setattr(doctor, "_import", broken.get)
+        monkeypatch.setattr("edgeshift.runtimes.tflite.package_version", versions.get)
         return {row.target: row for row in doctor.examine(Stages())}
 
     return simulate
 
 
-def test_missing_packages_are_named_with_their_fix(machine):
+def test_missing_packages_are_named_with_their_fix(machine, monkeypatch):
+    monkeypatch.setattr("numpy.__version__", "1.26.4")  # which tflite-runtime 2.14 needs
     versions = {"tflite-runtime": "2.14.0", "coremltools": "9.0", "torch": "2.13.0", "onnx": "1.23.2"}
     rows = machine(versions, {"coremltools": "ImportError: libfoo.so is gone"})
     assert rows["tflite"].run is None, "one of its two runtimes is enough"
     assert rows["tflite"].versions == {"tflite-runtime": "2.14.0"}
     assert rows["onnx"].convert == "onnxscript: not installed; onnxruntime: not installed"
     assert rows["onnx"].run == "onnxruntime: not installed"
-    assert rows["onnx"].fixes == (install_command("convert"), install_command("onnx"))
+    fixes = {"convert": install_command("convert"), "run onnx": install_command("onnx")}
+    assert rows["onnx"].fixes == fixes
     assert rows["coreml"].run == "coremltools: ImportError: libfoo.so is gone"
-    assert "JetPack" in rows["tensorrt"].fixes[-1]
+    assert "JetPack" in rows["tensorrt"].fixes["run tensorrt"]
+
+
+def test_a_package_that_is_imported_but_cannot_run_is_reported(machine, monkeypatch):
+    monkeypatch.setattr("numpy.__version__", "2.4.6")
+    rows = machine({"tflite-runtime": "2.14.0"}, {})
+    assert rows["tflite"].run.endswith(
+        "tflite-runtime: tflite-runtime 2.14.0 was built for numpy 1 and cannot run with numpy 2.4.6: "
+        "pip install 'numpy<2', or install ai-edge-litert instead"
+    )
+    monkeypatch.setattr("numpy.__version__", "1.26.4")
+    assert machine({"tflite-runtime": "2.14.0"}, {})["tflite"].run is None
 
 
 def test_without_torch_nothing_can_be_converted(machine):
@@ -58,6 +72,8 @@ def test_each_fix_is_printed_once(run, machine):
     status, text, _ = run("doctor")
     assert status == 0 and "ai-edge-litert 2.3.0" in text and "cannot run: executorch: not installed" in text
     assert text.count(install_command("convert")) == 1 and "this device" in text
+    notes = "cannot convert" not in text and text.count("nothing can be converted here") == 1
+    assert notes, "on a device, one line says what is not installed for conversion"
     assert text.splitlines()[-1] == "next: edgeshift verify FILE", "nothing can be converted here"
 
 

@@ -91,9 +91,9 @@ def test_the_exit_status_shows_a_failed_check(capsys: pytest.CaptureFixture[str]
     ("line", "message"),
     [
         (("--out", "a.tflite"), "writes into a folder"),
-        (("--state", "native"), "--state and --backend are for single targets"),
-        (("--backend", "xnnpack"), "--state and --backend are for single targets"),
-        (("--precision", "fp32", "--calibration", "clips"), "chooses int8 ranges"),
+        (("--state", "native"), "--state has no effect with --target all, which uses io"),
+        (("--backend", "xnnpack"), "--backend has no effect with --target all"),
+        (("--precision", "fp32", "--calibration", "clips"), "--calibration has no effect with --precision fp32"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_at_once(

@@ -119,7 +119,7 @@ def test_only_regular_files_within_the_limit_are_read(tmp_path: Path):
         Path("/dev/zero"): "cannot be read: it is a pipe or a device",
         tmp_path / "gone": "there is no such file",
         tmp_path / "gone\0": "cannot be read: embedded null byte",
-        tmp_path / os.fsdecode(b"\x1b\xff"): r"/\?\?: there is no such file",
+        tmp_path / os.fsdecode(b"\x1b\xff"): "there is no such file",
     }
     for path, reason in refused.items():
         with pytest.raises(GestureError, match=reason):

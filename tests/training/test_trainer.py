@@ -15,7 +15,7 @@ import torch
 
 from edgeshift.artifact.description import NONE
 from edgeshift.checkpoints import load, save
-from edgeshift.errors import CheckpointError, TrainingError
+from edgeshift.errors import CheckpointError, EdgeshiftError, TrainingError
 from edgeshift.gestures import STROKES
 from edgeshift.models import build
 from edgeshift.models.config import ModelConfig
@@ -143,7 +143,7 @@ def test_a_damaged_folder_gives_one_line(tmp_path: Path, name: str, damage: byte
         (tmp_path / name).mkdir()
     else:
         (tmp_path / name).write_bytes(damage)
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(EdgeshiftError) as caught:
         train_network(run(tmp_path, recipe=short), network(), resume=True, report=ignore)
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
 

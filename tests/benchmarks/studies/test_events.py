@@ -52,7 +52,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     spec = stream_spec(labels=LABELS, frame_spacing=1.0, rule=RULE)
     path = tmp_path / "double.tflite"
     path.write_bytes(b"anything")
-    monkeypatch.setattr("edgeshift.runtimes.load", lambda _: model(spec, ScriptedExecutor))
+    monkeypatch.setattr("edgeshift.runtimes.load", lambda _, **_options: model(spec, ScriptedExecutor))
     return path
 
 
@@ -107,7 +107,7 @@ def test_the_error_for_a_number_out_of_range_is_one_line(file: Path, options: li
 
 
 def test_a_model_without_drawn_labels_is_an_error(file: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.setattr("edgeshift.runtimes.load", lambda _: model(stream_spec(rule=RULE)))
+    monkeypatch.setattr("edgeshift.runtimes.load", lambda _, **_options: model(stream_spec(rule=RULE)))
     assert events.main([str(file)]) == 2
     assert "none of its labels is a gesture" in capsys.readouterr().err
 

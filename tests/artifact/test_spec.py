@@ -88,7 +88,6 @@ def full() -> StreamSpec:
             states={"state_a": (0.5, -2.0)},
             reference="original",
         ),
-        problems=("a state differs",),
         tools={"edgeshift": "0.1.0"},
     )
 

@@ -220,7 +220,8 @@ MEMORY, SHARE = 2 << 30, 8
 
 
 def _load(path: str, runtime: str | None = None, **options: Any) -> Model:
-    if runtime in LIMITED and "provider" not in options and path.endswith(GRAPHS):
+    limited = runtime in LIMITED and "provider" not in options and path.endswith(GRAPHS)
+    if limited and Path(path).is_file():  # load says that there is no such file
         limit_memory(MEMORY + SHARE * Path(path).stat().st_size)
     try:
         return load(path, runtime=runtime, **options)

@@ -244,11 +244,12 @@ def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]], per_clip: int = PER
                 _, *states = step(torch.from_numpy(pixels).permute(0, 3, 1, 2), *states)
 
 
-def require_finite(step: Step, source: str) -> None:
+def require_finite(step: Step, size: int, source: str) -> None:
     """Check that every layer gives finite values for a black, a white and a random frame.
 
     Args:
         step: the step, in evaluation mode.
+        size: height and width of the frames, pixels.
         source: where the weights come from, for the error message.
 
     Raises:
@@ -256,7 +257,7 @@ def require_finite(step: Step, source: str) -> None:
     """
     import torch
 
-    size, bad = step.network.config.size, list[str]()
+    bad: list[str] = []
 
     def check(name: str, outputs: object) -> None:
         for output in outputs if isinstance(outputs, tuple) else (outputs,):

@@ -135,7 +135,7 @@ def prepare(
     with stages.stage("prepare"):
         step = step or deploy(source.network, fresh=options.fresh_states)
         with one_thread():
-            require_finite(step, source.description.weights.source)
+            require_finite(step, source.network.config.size, source.description.weights.source)
     if options.precision != "int8":
         return Prepared(step, [], None)
     clips = _calibration_clips(source, options)

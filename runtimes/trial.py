@@ -9,6 +9,7 @@ undamaged. In a child process, each of these is an error of one line.
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from edgeshift._system.memory import limit_memory
+from edgeshift._system.text import printable
 from edgeshift.artifact.file import read_artifact
 from edgeshift.artifact.seen import is_seen, mark_seen
 from edgeshift.artifact.spec import BYTES, StreamSpec
-from edgeshift.errors import ArtifactError, EdgeshiftError
+from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeStepError, one_line
 from edgeshift.targets import find_runtime
 
 #: Longest time of a trial, seconds. Slow boards need a few.
@@ -48,7 +50,7 @@ def require_tried(path: Path, runtime: str | None = None) -> None:
     # If the runtime is not installed, the attempt to load the artifact here gives the error that says so.
     if name in NOT_TRIED or is_seen(artifact, name) or not any(map(_installed, record.packages)):
         return
-    command = [sys.executable, "-m", "edgeshift.runtimes.trial", str(path.absolute()), name]
+    command = [sys.executable, "-m", "edgeshift.runtimes.trial", os.fspath(path), name]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL)  # noqa: S603
     except subprocess.TimeoutExpired as error:
@@ -78,11 +80,14 @@ def main(arguments: list[str]) -> int:
         stream = load(path, runtime=runtime).stream()
         frame = spec.frame
         stream.step(np.zeros((frame.height, frame.width, 3), np.uint8))
+    except RuntimeStepError as error:
+        print(printable(f"{path}: its graph cannot run: {one_line(error.__cause__ or error)}; convert the model again"))
+        return REFUSED
     except EdgeshiftError as error:
-        print(error)
+        print(printable(str(error)))
         return REFUSED
     except MemoryError:
-        print(_hostile(path, "its graph takes more memory than its description allows"))
+        print(printable(str(_hostile(path, "its graph takes more memory than its description allows"))))
         return REFUSED
     return 0
 

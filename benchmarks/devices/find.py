@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ DEVICES = {
     "ssh": "edgeshift.benchmarks.devices.ssh:SshDevice",
     "adb": "edgeshift.benchmarks.devices.adb:AdbDevice",
 }
+#: The name of a host, with or without a user, as ssh takes it.
+HOST = re.compile(r"(?:[\w.-]{1,64}@)?\w[\w.-]{0,64}")
 
 
 def find_device(name: str) -> Device:
@@ -30,7 +33,10 @@ def find_device(name: str) -> Device:
     """
     kind = name.partition(":")[0]
     if kind not in DEVICES:
-        raise DeviceError(unknown("device", kind, DEVICES))
+        message = unknown("device", kind, ("local", "ssh://user@host", "adb", "adb:SERIAL"))
+        if "did you mean" not in message and HOST.fullmatch(name):
+            message += f"; for a board with this name, give ssh://{name}"
+        raise DeviceError(message)
     if kind == "local" and name != "local":
         raise DeviceError(f"--device {name}: this machine is named 'local'")
     module, _, class_name = DEVICES[kind].partition(":")

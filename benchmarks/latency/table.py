@@ -88,7 +88,7 @@ def settings_facts(settings: Settings, version: str) -> list[tuple[str, str]]:
 def remarks(summary: Summary) -> list[str]:
     """Return the remarks below the tables: warnings, figures of the mode, energy, and flags that are unknown."""
     lines = [*(f"{FAILED}: {problem}" for problem in summary.problems), *summary.warnings]
-    if summary.competing is not None:
+    if summary.competing is not None and summary.validity.undisturbed is not False:  # the warning has the figure
         lines.append(f"other processes used at most {summary.competing:.0%} of the CPU time in a repeat")
     if summary.reported:
         figures = ", ".join(f"{name} {milliseconds(value)} ms" for name, value in summary.reported.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
@@ -13,6 +14,8 @@ from edgeshift.benchmarks.statistics import Share
 
 #: The name of a report of latency, the report, and the summary of each of its artifacts.
 Summarized = tuple[str, LatencyReport, Sequence[Summary]]
+#: Dots nearer than this share of an axis overlap.
+OVERLAP = 0.06
 
 
 class Point(NamedTuple):
@@ -45,9 +48,11 @@ def overview(latency: Sequence[Summarized], accuracy: Sequence[AccuracyReport]) 
     ]
     if len(points) < 2:
         return None
+    with_accuracy = any(point.accuracy for point in points)
     return {
+        "title": "Size, latency and accuracy" if with_accuracy else "Size and latency",
         "data": data,
-        "with_accuracy": any(point.accuracy for point in points),
+        "with_accuracy": with_accuracy,
         "several_devices": len(colours) > 1,
         "plot": _draw_tradeoff(points, "overview-tradeoff"),
         "points": points,
@@ -77,6 +82,7 @@ def _draw_tradeoff(points: Sequence[Point], name: str) -> Drawing:
     """Draw accuracy over latency, or size over latency if no accuracy is known. The area of a dot is the size."""
     with_accuracy = any(point.accuracy for point in points)
     largest = max(point.summary.bytes for point in points) or 1
+    drawn: list[tuple[int, float, float]] = []
     with canvas(2.9) as figure:
         (axes,) = figure.axes()
         for number, (_, _, colour, summary, p50, accuracy) in enumerate(points, 1):
@@ -90,7 +96,7 @@ def _draw_tradeoff(points: Sequence[Point], name: str) -> Drawing:
                 y = summary.bytes / 1e6
             area = 60 + 500 * summary.bytes / largest
             axes.scatter([p50], [y], s=area, color=colour, alpha=0.55, linewidths=0)
-            axes.text(p50, y, str(number), ha="center", va="center", color=INK, fontweight="bold")
+            drawn.append((number, p50, y))
         axes.set_xlabel("latency end to end, p50 ms")
         axes.set_ylabel("accuracy, %" if with_accuracy else "size, MB")
         axes.margins(0.15)
@@ -100,5 +106,35 @@ def _draw_tradeoff(points: Sequence[Point], name: str) -> Drawing:
             axes.set_ylim(None, min(axes.get_ylim()[1], 104))
         else:
             axes.set_ylim(0, 1.2 * largest / 1e6)
+        for numbers, x, y in _labels(drawn, axes.get_xlim()[1], axes.get_ylim()[1] - axes.get_ylim()[0]):
+            axes.text(x, y, numbers, ha="center", va="center", color=INK, fontweight="bold")
         axes.xaxis.label.set_color(MUTED)
         return figure.drawing(name)
+
+
+def _labels(dots: Sequence[tuple[int, float, float]], width: float, height: float) -> list[tuple[str, float, float]]:
+    """Return the text and the place of the label of each dot, given as number, x and y.
+
+    Dots that overlap have one label with all their numbers, such as "1, 3, 4", at their mean.
+
+    Args:
+        dots: number, x and y of each dot.
+        width: range of the x axis.
+        height: range of the y axis.
+    """
+    groups: list[list[tuple[int, float, float]]] = []
+    for dot in dots:
+        near = (
+            group
+            for group in groups
+            if abs(group[0][1] - dot[1]) < OVERLAP * width and abs(group[0][2] - dot[2]) < OVERLAP * height
+        )
+        group = next(near, None)
+        if group is None:
+            groups.append([dot])
+        else:
+            group.append(dot)
+    return [
+        (", ".join(str(number) for number, _, _ in group), fmean(x for _, x, _ in group), fmean(y for *_, y in group))
+        for group in groups
+    ]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Number of devices that are probed at the same time.
 MAX_PROBES = 8
+#: What is printed for a device that has no runtime.
+NO_RUNTIME = "none: install one there, such as ai-edge-litert or onnxruntime"
 
 
 def run(
@@ -78,8 +80,10 @@ def run(
         columns = ("device", "board", "system", "cores", "runtimes")
         print_table("", columns, [_row(name, probe) for name, probe in probes.items()])
         unreachable = [(name, reason.removeprefix(f"{name}: ")) for name, reason in reasons.items()]
-        print_facts("not reachable", [*unreachable, *(("", note) for note in notes)])
-        print_next("edgeshift", "bench", "FILE", "--device", [*probes, "local"][min(1, len(probes))])
+        print_facts("not reachable", [*unreachable, *map(_note, notes)])
+        # A phone without Python is measured with a vendor's program, but a board needs a runtime.
+        ready = [name for name, probe in probes.items() if probe.runtimes or not probe.python]
+        print_next("edgeshift", "bench", "FILE", "--device", next((name for name in ready if name != "local"), "local"))
     return 2 if reasons.keys() & set(names) else 0
 
 
@@ -108,8 +112,14 @@ def _probe(device: Device) -> Probe:
         return Probe(facts=device.facts(), python="", numpy="", opencv=False, runtimes={})
 
 
+def _note(note: str) -> tuple[str, str]:
+    """Return the name of a phone that is not ready and its state, or "adb" and the reason why there are no phones."""
+    name, _, state = note.partition(": ")
+    return (name, state) if name.startswith("adb:") else ("adb", note)
+
+
 def _row(name: str, probe: Probe) -> tuple[str, ...]:
     facts = probe.facts
-    none = "none" if probe.python else "no Python: measure with a vendor's program (bench --program)"
+    none = NO_RUNTIME if probe.python else "no Python: measure with a vendor's program (bench --program)"
     runtimes = ", ".join(f"{runtime} {version}" for runtime, version in probe.runtimes.items()) or none
     return name, facts.board or facts.processor, facts.system, str(facts.cores), runtimes

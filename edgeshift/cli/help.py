@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperOption
@@ -18,6 +19,8 @@ from edgeshift.cli.effect import checked, given_options, read_rules
 #: Match the section of a docstring that describes the parameters, and the description of one parameter.
 ARGS = re.compile(r"^Args:\n((?: {4}.*\n?)+)\n*", re.MULTILINE)
 ARG = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
+#: Match the first cell of a table's row, with the spaces around it. Commands have single spaces between their words.
+ROW = re.compile(r"( +(?!edgeshift )\S+(?: \S+)* {2,})\S")
 
 
 class HelpPage:
@@ -30,7 +33,9 @@ class HelpPage:
         """Print the page with rich on a terminal; otherwise write it to the formatter."""
         colours = sys.stdout.isatty()
         self.rich_markup_mode = "rich" if colours else None
-        self.help = _paragraphs(self.help or "", "" if colours else "\b\n")
+        self.help = _paragraphs(
+            self.help or "", "" if colours else "\b\n", formatter.width - formatter.indent_increment
+        )
         with allow_colours(sys.stdout):
             super().format_help(ctx, formatter)  # type: ignore[misc]
 
@@ -71,14 +76,27 @@ class Command(HelpPage, TyperCommand):
             return super().invoke(ctx)
 
 
-def _paragraphs(text: str, verbatim: str) -> str:
+def _paragraphs(text: str, verbatim: str, width: int) -> str:
     """Join the lines of each paragraph, so that they wrap at the terminal's width, but keep examples and tables.
 
     Args:
         text: a docstring without indentation.
         verbatim: prefix for paragraphs with indented lines, which are examples and tables.
+        width: width of the page. Rows of tables are wrapped to it; commands stay one line, so that they can be copied.
     """
     paragraphs = text.replace("\b\n", "").split("\n\n")
     return "\n\n".join(
-        f"{verbatim}{paragraph}" if "\n  " in paragraph else paragraph.replace("\n", " ") for paragraph in paragraphs
+        verbatim + "\n".join(_wrap_row(line, width) for line in paragraph.split("\n"))
+        if "\n  " in paragraph
+        else paragraph.replace("\n", " ")
+        for paragraph in paragraphs
     )
+
+
+def _wrap_row(line: str, width: int) -> str:
+    """Wrap a line to a width. The second cell of a table's row continues below its beginning."""
+    row = ROW.match(line)
+    if len(line) <= width or (line.startswith(" ") and row is None):
+        return line
+    indent = " " * len(row[1]) if row else ""
+    return textwrap.fill(line, max(width, len(indent) + 20), subsequent_indent=indent, break_long_words=False)

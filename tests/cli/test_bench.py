@@ -11,6 +11,7 @@ import pytest
 
 from edgeshift._system.json_lines import require_resume
 from edgeshift._system.output_file import reserve
+from edgeshift.benchmarks.devices.local import LocalDevice
 from edgeshift.benchmarks.latency import mode
 from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.errors import EdgeshiftError
@@ -112,6 +113,25 @@ def test_devices_are_listed_with_their_facts(run):
     assert status == 2 and "Connection refused" in out
     status, _, err = run("devices", "lokal")
     assert (status, err) == (2, "edgeshift: unknown device 'lokal'; did you mean local?\n")
+    for name in ("pi", "pi@raspberrypi.local"):
+        status, _, err = run("devices", name)
+        assert status == 2 and err.endswith(f"; for a board with this name, give ssh://{name}\n")
+    assert "ssh://-x" not in run("devices", "--", "-x")[2]
+
+
+def test_a_board_without_a_runtime_is_not_the_next_one_to_measure(run, monkeypatch):
+    from edgeshift.cli import devices
+
+    probe = devices._probe
+    monkeypatch.setattr(devices, "_probe", lambda device: msgspec.structs.replace(probe(LocalDevice()), runtimes={}))
+    monkeypatch.setattr(
+        devices, "_attached_phones", lambda names: ([], ["adb:X1: unauthorized", "no phone: plug one in"])
+    )
+    status, out, _ = run("devices", "ssh://pi")
+    lines = out.splitlines()
+    assert status == 0 and out.count("none: install one there, such as ai-edge-litert or onnxruntime") == 2
+    assert lines[-1] == "next: edgeshift bench FILE --device local"
+    assert "adb:X1  unauthorized" in lines and "adb     no phone: plug one in" in lines
 
 
 @pytest.mark.slow

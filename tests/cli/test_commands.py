@@ -47,6 +47,18 @@ def test_help_of_a_command_describes_every_option(run, command):
         assert not set(param.help) & set("{}[]"), param.help
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_tables_in_help_are_wrapped_but_commands_are_not(run, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for command in ("bench", "eval", "rule"):
+        lines = run(command, "--help")[1].splitlines()
+        assert all(len(line) <= width or line.startswith("    edgeshift ") for line in lines), command
+        assert any(len(line) > width for line in lines), "commands stay one line"
+    lines = run("bench", "--help")[1].splitlines()
+    (at,) = [at for at, line in enumerate(lines) if line.startswith("    paced       60 s at")]
+    assert re.match(r" {16}\S", lines[at + 1]), "the second cell continues below its beginning"
+
+
 def test_help_on_a_terminal_has_panels():
     parent, child = pty.openpty()
     with subprocess.Popen([*PROGRAM, "convert", "--help"], stdout=child, env={**os.environ, "TERM": "xterm"}):

@@ -134,7 +134,11 @@ def test_the_error_for_a_missing_converter_names_the_extra(monkeypatch, tmp_path
     [
         ("tflite", {"state": "buffer"}, "tflite has no --state buffer; it has io"),
         ("onnx", {"state": "buffer"}, "onnx has no --state buffer; it has io"),
-        ("tensorrt", {"backend": "coreml"}, "tensorrt has no --backend coreml; it has none to choose from"),
+        (
+            "tensorrt",
+            {"backend": "coreml"},
+            "--backend has no effect with --target tensorrt, which has none to choose from",
+        ),
         ("executorch", {"state": "bufer"}, "executorch --backend xnnpack has no --state bufer; it has io, buffer"),
         ("executorch", {"backend": "vulkan"}, "executorch has no --backend vulkan; it has xnnpack, coreml"),
         ("executorch", {"backend": "coreml"}, "executorch --backend coreml has no int8; it has fp32, fp16"),

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 import edgeshift
+from edgeshift._system.text import printable
 from edgeshift.artifact.file import Artifact, read_artifact, write_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError
@@ -170,6 +171,28 @@ def test_a_crash_a_hang_and_hunger_in_the_child_are_one_line(made, monkeypatch: 
         assert words in str(caught.value) and "\n" not in str(caught.value)
         monkeypatch.undo()
         monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/none")
+
+
+def test_an_error_of_the_child_names_the_file_as_the_user_did(made, tmp_path: Path, monkeypatch) -> None:
+    artifact = read_artifact(made("tsm", "int8").path)
+    monkeypatch.chdir(tmp_path)
+    for name in ("own.tflite", os.fsdecode(b"own \xff\x1b[31m.tflite")):
+        write_artifact(Path(name), b"", artifact.spec)
+        with pytest.raises(EdgeshiftError) as caught:
+            trial.require_tried(Path(name))
+        assert str(caught.value).startswith(f"{printable(name)}: its graph is damaged or hostile")
+
+
+def test_a_graph_that_fails_in_the_first_step_is_named_with_the_reason(made, monkeypatch, capsys) -> None:
+    def fail(self: object) -> None:
+        raise OSError("200 GB for\none tensor")
+
+    path = made("tsm", "int8").path
+    monkeypatch.setattr(trial, "limit_memory", lambda limit: None)
+    monkeypatch.setattr("edgeshift.stream.stream.Stream._run_first", fail)
+    assert trial.main([str(path), "tflite"]) == trial.REFUSED
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == f"{path}: its graph cannot run: 200 GB for one tensor; convert the model again"
 
 
 def test_the_memory_of_the_child_is_limited(made) -> None:

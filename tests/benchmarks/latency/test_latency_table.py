@@ -73,3 +73,10 @@ def test_remarks_give_figures_that_a_vendors_program_reports():
 def test_remarks_of_a_sustained_run():
     (summary,) = summarize(reports.report(reports.subject(minutes=reports.minutes(30)), mode="sustained", minutes=30))
     assert "p90 5.00 ms in the first minute, 8.00 ms in minute 30 (1.60x); no throttling" in remarks(summary)
+
+
+@pytest.mark.parametrize("share", [0.04, 0.4])
+def test_the_load_of_other_processes_is_said_once(share):
+    (summary,) = summarize(reports.report(reports.subject(competing=share)))
+    (line,) = [line for line in remarks(summary) if "other processes used" in line]
+    assert f"{share:.0%}" in line and ("is the limit" in line) == (share > 0.1)

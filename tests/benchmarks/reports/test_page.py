@@ -15,9 +15,9 @@ import pytest
 import reports
 from accuracy_reports import accuracy_report
 
-from edgeshift.benchmarks.reports import make_page
+from edgeshift.benchmarks.reports import latency_plots, make_page
 from edgeshift.benchmarks.reports import page as page_module
-from edgeshift.benchmarks.reports.figure import COLOURS
+from edgeshift.benchmarks.reports.figure import COLOURS, Canvas
 from edgeshift.errors import RuntimeMissingError
 
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
@@ -329,6 +329,41 @@ def test_accuracy_is_matched_to_an_artifact_by_its_hash():
     cells = rows(section(make_page([latency(), accuracy()]), "overview"))
     assert cells[1][2] == "tsm_int8.tflite" and cells[1][-1].startswith("66.7%")
     assert cells[2][2] == "fp32.tflite" and cells[2][-1] == "-"
+
+
+def test_the_overview_says_which_measurements_are_not_valid():
+    cells = rows(section(make_page([latency(), reports.report(reports.subject(competing=0.4))]), "overview"))
+    assert [row[cells[0].index("measurement")] for row in cells[1:]] == ["valid", "valid", "not valid"]
+
+
+def test_dots_that_overlap_share_a_label():
+    page = section(make_page([latency(), latency(1.01)], FILES), "overview")
+    labels = [text(label) for label in page.iter("text")]
+    assert "1, 3" in labels and "2, 4" in labels and "3" not in labels
+    apart = [text(label) for label in section(make_page([latency()]), "overview").iter("text")]
+    assert "1" in apart and "1, 2" not in apart
+
+
+def test_the_names_of_percentiles_lie_inside_the_plot_and_do_not_touch(monkeypatch):
+    """p50 is at the left edge of the plot if a few steps are much slower, and then p90 may be near it."""
+    seen: list[tuple[str, float, float]] = []
+
+    def record(figure, name):
+        (axes,) = figure.figure.axes
+        figure.figure.canvas.draw()
+        inside = axes.get_window_extent()
+        boxes = [label.get_window_extent() for label in axes.texts]
+        assert all(inside.x0 <= box.x0 and box.x1 <= inside.x1 for box in boxes) and not boxes[0].overlaps(boxes[1])
+        seen.extend((label.get_text().strip(), *label.get_position()) for label in axes.texts)
+
+    monkeypatch.setattr(Canvas, "drawing", record)
+    for slow in (20, 4):  # every 20th step is slow: p90 is near p50; every 4th: p90 is far
+        times = tuple(1000.0 + step % 7 if step % slow else 9000.0 for step in range(500))
+        artifact = msgspec.structs.replace(
+            reports.subject(), repeats=(msgspec.structs.replace(reports.subject().repeats[0], end_to_end=times),)
+        )
+        latency_plots.draw_distribution(artifact, "x")
+    assert [name for name, *_ in seen] == ["p50", "p90"] * 2
 
 
 def test_accuracies_on_two_data_sets_do_not_share_an_axis():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from edgeshift._system.files import require_writable
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs
@@ -96,6 +97,7 @@ def run(
         raise missing(error.name or "torch", "convert", "training") from error
     from edgeshift.video.dataset import read_dataset
 
+    require_writable(out, folder=True)
     numbers: dict[str, Any] = {"size": size, "width": width, "depth": depth, "bidirectional": bidirectional}
     numbers |= {"steps": steps, "batch": batch, "frames": frames, "spacing": spacing, "rate": rate}
     numbers |= {"frozen": frozen, "seed": seed}

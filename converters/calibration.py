@@ -6,6 +6,7 @@ taken at the first frame (zero states) and at random later ones. MoViNet's strea
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -257,6 +258,7 @@ def require_finite(step: Step, size: int, source: str) -> None:
     """
     import torch
 
+    step = copy.deepcopy(step)  # running a step with buffers changes them
     bad: list[str] = []
 
     def check(name: str, outputs: object) -> None:

@@ -23,7 +23,7 @@ from edgeshift.models.network import ShiftNetwork
 from edgeshift.training import Recipe, train
 from edgeshift.training import run as run_module
 from edgeshift.training.batches import Batch
-from edgeshift.training.folder import CURVE, HISTORY, STATE, Run, recorded_recipe, require_writable
+from edgeshift.training.folder import CURVE, HISTORY, STATE, Run, recorded_recipe
 from edgeshift.training.folder import RECIPE as RECIPE_FILE
 from edgeshift.training.frame_targets import frame_targets
 from edgeshift.training.history import HistoryEntry
@@ -165,14 +165,6 @@ def test_a_full_disk_is_one_line_and_the_last_state_stays(
         train_network(run(tmp_path), network(), resume=True, report=ignore)
     assert (tmp_path / STATE).read_bytes() == saved
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(f".{STATE}")]
-
-
-def test_a_folder_that_cannot_be_written_is_found_at_once(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match=r"file is not a folder"):
-        require_writable(tmp_path / "file" / "run")
-    require_writable(tmp_path / "new" / "run")
-    assert not (tmp_path / "new").exists()
 
 
 class Broken(DrawnSequences):

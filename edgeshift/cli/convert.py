@@ -269,7 +269,7 @@ def _choose_videos(folder: Path | None, count: int | None) -> Chosen | None:
 
 def _require_drawn_training(source: Checkpoint, weights: Path) -> None:
     """Raise an EdgeshiftError if weights were not trained on drawn gestures, on which int8 would be calibrated."""
-    if not source.training.get("data", "").startswith("drawn gesture"):
+    if not source.drawn:
         raise EdgeshiftError(
             f"{weights}: int8 ranges are chosen on clips like those that the weights were trained on: add "
             "--calibration with a folder of at least 16 videos (--calibration drawn uses drawn gestures anyway, which "

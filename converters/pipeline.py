@@ -160,8 +160,7 @@ def _calibration_clips(source: Checkpoint, options: Options) -> Clips:
     description = source.description
     if options.calibration is not None and options.calibration != "drawn":
         return options.calibration
-    drawn_training = source.training.get("data", "").startswith("drawn gesture")
-    if options.calibration is None and description.weights.trained and not drawn_training:
+    if options.calibration is None and description.weights.trained and not source.drawn:
         raise CalibrationError(
             f"{description.weights.source or 'these weights'}: int8 ranges are chosen on clips like those that the "
             "weights were trained on: add --calibration with a folder of at least 16 videos (--calibration drawn uses "

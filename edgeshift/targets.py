@@ -9,6 +9,7 @@ Records name their modules as text, so that this file imports neither a converte
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -126,6 +127,8 @@ class Target(NamedTuple):
         return Backend(self.precisions, self.states) if chosen is None else self.backends[chosen]
 
 
+#: Suffixes of the checkpoints of other systems. No runtime runs them; ``edgeshift convert`` reads them.
+CHECKPOINT_SUFFIXES = (".pt", ".pth", ".tar", ".ckpt")
 #: {name of the runtime: its record}.
 RUNTIMES: dict[str, Runtime] = {}
 #: {name of the target: its record}, in the order of tables and help texts.
@@ -181,6 +184,9 @@ def find_runtime(path: Path, name: str | None = None) -> Runtime:
     for runtime in RUNTIMES.values():
         if runtime.by_suffix and runtime.suffix == suffix:
             return runtime
+    if suffix in CHECKPOINT_SUFFIXES:
+        command = shlex.join(("edgeshift", "convert", "--target", "tflite", "--weights", str(path)))
+        raise ArtifactError(f"{path}: is a checkpoint, which must be converted first: {command}")
     known = ", ".join(runtime.suffix for runtime in RUNTIMES.values() if runtime.by_suffix)
     raise ArtifactError(f"{path}: no runtime for {suffix or 'a file without a suffix'}; known suffixes: {known}")
 

@@ -12,6 +12,7 @@ from unicodedata import normalize
 from edgeshift._system.text import is_printable
 from edgeshift.errors import VideoError
 from edgeshift.gestures import Event
+from edgeshift.video.clip_files import frame_files
 
 COLUMNS = ("file", "start", "end", "label")
 #: Largest size of a file in bytes, and largest number of intervals.
@@ -61,7 +62,7 @@ def read_intervals(path: Path) -> tuple[LabelledVideo, ...]:
         for row in rows:
             where = f"{path}, line {rows.line_num}"
             name, label = row["file"] or "", normalize("NFC", (row["label"] or "").strip())
-            if not is_printable(name, longest=1024) or not (path.parent / name).is_file():
+            if not is_printable(name, longest=1024) or not _is_clip(path.parent / name):
                 raise VideoError(f"{where}: there is no video {name!r:.200}")
             events = videos.setdefault(name, [])
             if label or row["start"] or row["end"]:
@@ -73,6 +74,11 @@ def read_intervals(path: Path) -> tuple[LabelledVideo, ...]:
     if not videos:
         raise VideoError(f"{path}: it lists no video")
     return tuple(LabelledVideo(path.parent / name, name, tuple(videos[name])) for name in sorted(videos))
+
+
+def _is_clip(path: Path) -> bool:
+    """Whether a path is a file or a folder of frames. Raise VideoError for a folder without frames."""
+    return path.is_file() or (path.is_dir() and bool(frame_files(path)))
 
 
 def _event(where: str, label: str, start: str | None, end: str | None) -> Event:

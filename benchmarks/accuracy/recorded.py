@@ -88,7 +88,7 @@ def record_clips(
     for clip in clips:
         begin = len(frames)
         try:
-            for frame in paced(clip.path, spacing):
+            for frame in paced(clip.path, spacing, fps=clip.fps):
                 frames.append((start + frame.timestamp, _logits(stream, frame)))
         except VideoError as error:
             unreadable.append((clip.name, one_line(error, 300)))
@@ -102,15 +102,19 @@ def record_clips(
 
 
 def record_video(
-    stream: Stream, video: LabelledVideo, gestures: Sequence[str], advance: Callable[[], None]
+    stream: Stream,
+    video: LabelledVideo,
+    gestures: Sequence[str],
+    advance: Callable[[], None],
+    fps: float | None = None,
 ) -> RecordedStream:
-    """Record one video with labelled intervals. Arguments and errors as for ``record_clips``."""
+    """Record one video with labelled intervals. Arguments as for ``record_clips``; ``fps`` as for ``paced``."""
     spacing = frame_spacing(stream.spec, "the model")
     frames: list[tuple[float, npt.NDArray[np.float32]]] = []
     unreadable: list[tuple[str, str]] = []
     stream.reset()
     try:
-        for frame in paced(video.path, spacing):
+        for frame in paced(video.path, spacing, fps=fps):
             frames.append((frame.timestamp, _logits(stream, frame)))
     except VideoError as error:
         unreadable.append((video.name, one_line(error, 300)))

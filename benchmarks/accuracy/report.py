@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -203,6 +203,14 @@ def gestures(labels: Sequence[str], rule: RuleSpec) -> tuple[str, ...]:
     """Return the labels of a model that are gestures: all except the event rule's label for "no gesture"."""
     idle = no_gesture_index(rule, labels)
     return tuple(label for index, label in enumerate(labels) if index != idle)
+
+
+def why_no_gesture(found: Iterable[str], labels: Sequence[str], gestures: Sequence[str]) -> str:
+    """Return why none of the labels of the data, ``found``, is a gesture of a model with these labels."""
+    unknown_labels = sorted(set(found) - set(labels))
+    if unknown_labels:
+        return f"{unknown('label', unknown_labels[0], gestures)}; --label-map renames labels of the data"
+    return f"there are only clips of {', '.join(sorted(set(found)))}, which is no gesture"
 
 
 def _artifact_result(measured: Measured, subset: Sequence[str] | None) -> ArtifactResult:

@@ -43,6 +43,7 @@ class RuleReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         videos, streams: number of clips or videos that were read, and of the streams that they were joined to.
         seconds: length of all streams.
         gestures: number of gestures in them that are counted.
+        uncounted: number of other gestures, which are too close to the end of their stream to be counted.
         chosen: the chosen rule. Its score is optimistic, because the rule was chosen on these streams.
         held_out: precision and recall when the rule is chosen on one half of the streams and scored on the other half,
             for both halves; None: there are too few streams.
@@ -60,6 +61,7 @@ class RuleReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     streams: int
     seconds: float
     gestures: int
+    uncounted: int = 0
     chosen: RuleResult
     held_out: tuple[Share, Share] | None
     before: RuleResult

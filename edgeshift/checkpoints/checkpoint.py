@@ -42,6 +42,11 @@ class Checkpoint:
         """What defines the network apart from its weights."""
         return self.network.config
 
+    @property
+    def drawn(self) -> bool:
+        """Whether the weights were trained on drawn gestures, so that int8 can be calibrated on drawn clips."""
+        return self.training.get("data", "").startswith("drawn gesture")
+
     def describe(self, target: str, precision: Precision = "fp32", step: Step | None = None) -> StreamSpec:
         """Return the description of the float step function, with frames and states in NHWC.
 

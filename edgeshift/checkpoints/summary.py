@@ -134,7 +134,9 @@ def _missing(checkpoint: Checkpoint) -> dict[str, str]:
 
 def _ways(checkpoint: Checkpoint, path: str) -> tuple[Way, ...]:
     config, trained = checkpoint.config, checkpoint.description.weights.trained
-    convert = ("convert", "--target", "tflite", "--weights", path)
+    convert: Any = ("convert", "--target", "tflite", "--weights", path)
+    if not checkpoint.drawn:  # int8, the default, needs videos
+        convert = (*convert, "--calibration", "VIDEOS")
     past_only = f"{config.table}_{config.backbone}"
     fine_tune: Any = ("train", past_only, "--init", path, "--data", "DIR", "--out", "RUN")
     if not trained:

@@ -27,7 +27,7 @@ from edgeshift.cli.output import (
     write_report,
 )
 from edgeshift.cli.report_text import show_changes
-from edgeshift.errors import DeviceLostError, EdgeshiftError, unknown
+from edgeshift.errors import DeviceLostError, EdgeshiftError
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.candidate import Candidate
@@ -164,7 +164,7 @@ def _measure(
 
 def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], subset: tuple[str, ...] | None) -> None:
     """Raise EdgeshiftError for options with labels that the model does not have, and note which clips are excluded."""
-    from edgeshift.benchmarks.accuracy.report import gestures, require_labels
+    from edgeshift.benchmarks.accuracy.report import gestures, require_labels, why_no_gesture
     from edgeshift.events.spotter import describe_rule
 
     labels, file = candidate.model.spec.labels, candidate.path.name
@@ -173,10 +173,7 @@ def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], su
     require_labels(subset or (), known)
     excluded = {label: clips for label, clips in data.labels.items() if label not in known}
     if len(excluded) == len(data.labels):
-        hint = unknown("label", next(iter(excluded)), known)
-        raise EdgeshiftError(
-            f"{file}: no clip has a label of the model: {hint}; --label-map renames labels of the data"
-        )
+        raise EdgeshiftError(f"{file}: no clip shows a gesture of the model: {why_no_gesture(excluded, labels, known)}")
     if excluded:
         counts = ", ".join(f"{label} ({clips})" for label, clips in excluded.items())
         print_note(f"{file}: excluded from accuracy, because the model has no such gesture: {counts}")

@@ -10,9 +10,9 @@ import typer
 from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.effect import ALWAYS, DECIDED, decide
-from edgeshift.cli.options import AsJson, option
+from edgeshift.cli.options import AsJson, ClipFps, option
 from edgeshift.cli.output import print_json, print_note, require_file_name
-from edgeshift.errors import EdgeshiftError, unknown
+from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,7 @@ def run(
     data: Annotated[Path, option("Data", effect=ALWAYS, metavar="DIR|CSV")],
     label_map: Annotated[str | None, option("Data", effect=DECIDED, metavar="A=B,...")] = None,
     split: Annotated[str | None, option("Data", effect=DECIDED, metavar="NAME")] = None,
+    fps: ClipFps = None,
     clips: Annotated[int, option("Data", effect=DECIDED, min=2, max=100_000)] = 400,
     none: Annotated[str | None, option("Rule", effect=ALWAYS, metavar="LABEL")] = None,
     min_precision: Annotated[float | None, option("Rule", effect=ALWAYS, min=0.01, max=1, metavar="SHARE")] = None,
@@ -93,7 +94,7 @@ def run(
     unused = f"on {data}, which lists gestures in videos: leave it out" if intervals else None
     decide(label_map=unused, split=unused, clips=unused)
     with reserve(out), reserve(picture):
-        videos = _read(data, label_map, split, clips)
+        videos = _read(data, label_map, split, clips, fps)
         bars = ProgressBars()
         with bars.stage("load"):
             candidate = open_candidate(file)
@@ -102,7 +103,7 @@ def run(
         before = candidate.rule if none is None else msgspec.structs.replace(candidate.rule, none=none)
         gestures = _gestures(before, spec.labels, file)
         _require_gestures(videos, gestures, spec.labels, file)
-        streams = _record(candidate, videos, gestures, bars)
+        streams = _record(candidate, videos, gestures, bars, fps)
         sequences = [(stream.times, stream.logits, stream.events) for stream in streams]
         earliest = 0.5 if intervals else 0.0
         no_gesture = before.no_gesture_index(spec.labels)
@@ -114,6 +115,11 @@ def run(
         if chosen.total.recall is None:
             raise EdgeshiftError(
                 f"{data}: no gesture is far enough from the end of its video to be counted: give more data"
+            )
+        if not chosen.total.right:
+            raise EdgeshiftError(
+                f"{data}: no rule detects any of the {chosen.total.missed} gestures, because the model does not "
+                "recognise them: look at its predictions with edgeshift eval or demo"
             )
         first = EventScore()
         for times, logits, events in sequences:
@@ -130,7 +136,8 @@ def run(
             videos=len(videos) - len(unreadable),
             streams=len(streams),
             seconds=round(chosen.total.seconds, 3),
-            gestures=chosen.total.right + chosen.total.missed,
+            gestures=(counted := chosen.total.right + chosen.total.missed),
+            uncounted=sum(len(stream.events) for stream in streams) - counted,
             chosen=rule_result(rule, chosen.total),
             held_out=hold_out(tried, min_precision),
             before=rule_result(before, first),
@@ -150,17 +157,23 @@ def run(
 
 
 def _read(
-    data: Path, label_map: str | None, split: str | None, limit: int
+    data: Path, label_map: str | None, split: str | None, limit: int, fps: float | None
 ) -> Sequence[LabelledClip] | Sequence[LabelledVideo]:
     """Return the videos with intervals, or at most ``limit`` clips."""
     from random import Random
 
     from edgeshift.benchmarks.accuracy.intervals import is_interval_file, read_intervals
+    from edgeshift.video.clip_files import fps_without_effect, require_fps
     from edgeshift.video.dataset import read_dataset, read_label_map
 
     if is_interval_file(data):
-        return read_intervals(data)
-    dataset = read_dataset(data, read_label_map(label_map) if label_map is not None else {}, split)
+        videos = read_intervals(data)
+        decide(fps=fps_without_effect(video.path for video in videos))
+        require_fps((video.path for video in videos), fps)
+        return videos
+    dataset = read_dataset(data, read_label_map(label_map) if label_map is not None else {}, split, fps=fps)
+    decide(fps=dataset.fps_without_effect())
+    dataset.require_fps()
     if dataset.note is not None:
         print_note(dataset.note)
     if len(dataset.clips) <= limit:
@@ -185,6 +198,7 @@ def _require_gestures(
     file: Path,
 ) -> None:
     """Raise EdgeshiftError if no gesture of the model is in the data. Note which unknown labels count as pauses."""
+    from edgeshift.benchmarks.accuracy.report import why_no_gesture
     from edgeshift.video.dataset import LabelledClip
 
     found = [
@@ -194,8 +208,8 @@ def _require_gestures(
     ]
     others = sorted(set(found) - set(gestures))
     if len(others) == len(set(found)):
-        hint = unknown("label", others[0], gestures) if others else "there is no label"
-        raise EdgeshiftError(f"{file.name}: the data has no gesture of the model: {hint}; --label-map renames labels")
+        why = why_no_gesture(found, labels, gestures) if others else "there is no label"
+        raise EdgeshiftError(f"{file.name}: the data has no gesture of the model: {why}")
     if missing := [label for label in others if label not in labels]:
         print_note(f"{file.name}: the model does not have these labels, which count as pauses: {', '.join(missing)}")
 
@@ -205,6 +219,7 @@ def _record(
     videos: Sequence[LabelledClip] | Sequence[LabelledVideo],
     gestures: tuple[str, ...],
     bars: ProgressBars,
+    fps: float | None,
 ) -> list[RecordedStream]:
     """Run the model over the data."""
     from edgeshift.benchmarks.accuracy.recorded import join_clips, record_clips, record_video, require_frames
@@ -215,7 +230,9 @@ def _record(
     with bars.stage("run", len(videos)) as advance:
         recorded = [record_clips(stream, part, gestures, advance) for part in join_clips(labelled)] if labelled else []
         recorded += [
-            record_video(stream, video, gestures, advance) for video in videos if not isinstance(video, LabelledClip)
+            record_video(stream, video, gestures, advance, fps)
+            for video in videos
+            if not isinstance(video, LabelledClip)
         ]
     return list(require_frames(recorded))
 

@@ -36,7 +36,7 @@ def print_report(
         report.file,
         [
             ("data", f"{report.videos} {report.method} of {report.data}{streams}, {report.seconds / 60:.1f} min"),
-            ("gestures", report.gestures),
+            ("gestures", _gestures(report)),
             ("event rule", describe_rule(chosen.rule, labels)),
             ("precision", chosen.precision),
             ("recall", chosen.recall),
@@ -60,6 +60,15 @@ def print_report(
         print_next("edgeshift", "convert", "--target", "tflite", "--weights", "CHECKPOINT", "--rule", out)
     else:
         print_next("edgeshift", *(("demo", file, "--source", "0") if written else ("rule", file, "--help")))
+
+
+def _gestures(report: RuleReport) -> str:
+    from edgeshift.events.score import GRACE
+
+    if not report.uncounted:
+        return f"{report.gestures}"
+    why = f"the others end less than {GRACE:g} s before their stream does"
+    return f"{report.gestures} of {report.gestures + report.uncounted}; {why}, and are not counted"
 
 
 def _row(result: RuleResult) -> tuple[object, ...]:

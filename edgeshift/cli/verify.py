@@ -134,13 +134,16 @@ def _compare(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[Pa
 
 
 def _load_original(spec: StreamSpec, weights: Path | None) -> Checkpoint:
-    from edgeshift.checkpoints import load_for_streaming
+    from edgeshift.checkpoints import load_for_streaming, weights_file
     from edgeshift.checkpoints.source import untrained_source
 
     model = spec.model
     if weights is None:
         return untrained_source(model.name, size=model.size, width=model.width, depth=model.depth)
-    source = load_for_streaming(
+    # Before the labels are compared: those of another checkpoint rarely fit, and the error would be about them.
+    if weights_file.read(weights).sha256 != spec.weights.sha256:
+        raise CheckFailedError(f"{weights} is not the checkpoint this artifact was made from ({spec.weights.source})")
+    return load_for_streaming(
         weights,
         model=model.name,
         size=model.size,
@@ -150,6 +153,3 @@ def _load_original(spec: StreamSpec, weights: Path | None) -> Checkpoint:
         bidirectional=None if model.bidirectional else False,
         stream_bidirectional=model.streamed_bidirectional,
     )
-    if source.description.weights.sha256 != spec.weights.sha256:
-        raise CheckFailedError(f"{weights} is not the checkpoint this artifact was made from ({spec.weights.source})")
-    return source

@@ -31,6 +31,11 @@ TAIL = 0.15
 MAX_FAILURES = 20
 #: The splits of a data set that are used. Others, such as "test", are ignored.
 TRAIN, VALIDATION = "train", "val"
+NO_VALIDATION = (
+    "no clips for validation: a label needs seven clips, because every seventh one is taken; or choose the clips "
+    "yourself, with folders named train and val, or with 'val' in the column split of a CSV file"
+)
+NO_TRAINING = "no clips for training: put clips into the folder train, or give some of them the split 'train'"
 #: Seed of the order of the validation clips.
 VALIDATION_ORDER_SEED = 0
 
@@ -117,7 +122,7 @@ class VideoSequences:
         validation: bool = False,
     ) -> None:
         if not videos:
-            raise TrainingError("no clips for validation: add clips, or mark some as 'val' in the split column")
+            raise TrainingError(NO_VALIDATION if validation else NO_TRAINING)
         self.labels, self._changes, self._validation = labels, changes, validation
         self._videos = _interleave_labels(videos) if validation else videos
         self._frames, self._spec, self._spacing, self._seed = frames, FrameSpec(size, size), spacing, seed

@@ -75,7 +75,8 @@ class DataSet:
         if not self.ignored:
             return None
         examples = ", ".join(self.ignored[:3]) + (", ..." if len(self.ignored) > 3 else "")
-        return f"{self.name}: ignored files that are not clips ({len(self.ignored)}): {examples}"
+        reasons = "in no label's folder, or of an unknown format"
+        return f"{self.name}: ignored files {reasons} ({len(self.ignored)}): {examples}"
 
     @property
     def sha256(self) -> str:

@@ -165,6 +165,14 @@ def test_bad_input_is_one_line_and_status_2(run, tmp_path, monkeypatch, name):
     assert sorted(Path().iterdir()) == before
 
 
+@pytest.mark.parametrize("command", ["verify", "demo"])
+def test_a_checkpoint_in_place_of_an_artifact_names_the_command_that_converts_it(run, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    Path("best model.pth").write_bytes(b"weights")
+    err = run(command, "best model.pth", *(["--headless"] if command == "demo" else [])).err
+    assert "is a checkpoint, which must be converted first: edgeshift convert" in err and "--weights 'best" in err
+
+
 def test_debug_shows_the_traceback():
     with pytest.raises(Exception, match="no such file"):
         main(["inspect", "nothing.tflite", "--debug"])

@@ -54,6 +54,7 @@ def test_verify_detects_wrong_logits(run, made, tmp_path):
 
 def test_a_checkpoint_becomes_an_artifact_that_verifies_against_it(run, tmp_path, made):
     from edgeshift.checkpoints import save
+    from edgeshift.models import ModelConfig, build
     from edgeshift.video.fit import FrameSpec
 
     source = made("tsm", "fp32").source
@@ -72,6 +73,11 @@ def test_a_checkpoint_becomes_an_artifact_that_verifies_against_it(run, tmp_path
     assert status == 0 and json.loads(text)["parity"]["cosine"] > 0.98
     status, text, _ = run("verify", out, "--json")
     assert status == 0 and "--weights" in json.loads(text)["parity_not_run"]
+    another = tmp_path / "another.safetensors"
+    network = build(ModelConfig("tsm", "mobilenet_v2", len(labels) + 1, size=64, width=0.35))
+    save(another, network, labels=["a", *labels])
+    status, _, err = run("verify", out, "--weights", another)
+    assert status == 1 and "another.safetensors is not the checkpoint this artifact was made from (own" in err
     report = json.loads(run("demo", out, "--headless", "--json").out)
     assert report["steps"] > 0 == report["skipped"]  # frames are drawn at the artifact's frame spacing
 

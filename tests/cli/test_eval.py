@@ -60,7 +60,16 @@ def test_clips_without_any_label_of_the_model_are_an_error(run):
     Path("others.csv").write_text("file,label\nclips/red/0.avi,Red\nclips/red/1.avi,Blue\n")
     status, out, err = run("eval", "good.tflite", "--data", "others.csv")
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "good.tflite: no clip has a label of the model: unknown label 'Blue'; did you mean blue?" in err
+    assert "good.tflite: no clip shows a gesture of the model: unknown label 'Blue'; did you mean blue?" in err
+
+
+def test_the_label_that_is_no_gesture_is_not_called_unknown(run):
+    Path("others.csv").write_text("file,label\nclips/red/0.avi,none\nclips/red/1.avi,wave\n")
+    err = run("eval", "good.tflite", "--data", "others.csv").err
+    assert "no clip shows a gesture of the model: unknown label 'wave'; known: " in err and "'none'" not in err
+    Path("pauses.csv").write_text("file,label\nclips/red/0.avi,none\n")
+    status, out, err = run("eval", "good.tflite", "--data", "pauses.csv")
+    assert (status, out, err.count("\n")) == (2, "", 1) and "there are only clips of none, which is no gesture" in err
 
 
 def test_a_table_for_people(run):
@@ -189,7 +198,8 @@ def test_two_runs_with_one_report_are_refused(run):
 def test_a_file_that_cannot_be_written_is_found_before_the_work(run, option):
     name = "good.tflite/a.json" if option == "--out" else "good.tflite/a.png"
     status, out, err = run("eval", "good.tflite", *CLIPS, option, name)
-    assert (status, out, err) == (2, "", f"edgeshift: {name}: cannot be written: its folder is a file\n")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"edgeshift: {name} cannot be written: ") and "good.tflite is a file; give another" in err
     assert not EXECUTORS
 
 

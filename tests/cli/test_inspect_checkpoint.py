@@ -50,7 +50,8 @@ def test_the_commands_that_it_names_convert_the_checkpoint(run, tmp_path):
     assert refused.status == 2 and "cannot stream" in refused.err
     document = json.loads(run("inspect", path, "--json").out)
     command = next(command for command in ways(document) if "--stream-bidirectional" in command)
-    command = [part if part != "tflite" else "onnx" for part in command]
+    assert command[-3:] == ["--calibration", "VIDEOS", "--stream-bidirectional"]
+    command = [part if part != "tflite" else "onnx" for part in command if part not in ("--calibration", "VIDEOS")]
     out = tmp_path / "net.onnx"
     status, text, _ = run(*command, "--precision", "fp32", "--size", "64", "--out", out)
     assert status == 0 and "edgeshift's default" in text
@@ -60,7 +61,17 @@ def test_the_commands_that_it_names_convert_the_checkpoint(run, tmp_path):
 def test_the_online_network_converts_as_it_is_and_asks_for_the_channel_order(run, tmp_path):
     document = json.loads(run("inspect", write(tmp_path / "online.pth", foreign.online()), "--json").out)
     assert document["layout"] == "mit-online" and not document["model"]["bidirectional"]
-    assert len(ways(document)) == 1 and ways(document)[0][0] == "convert" and "--order" in document["missing"]
+    (command,) = ways(document)
+    assert command[0] == "convert" and "--order" in document["missing"]
+    assert command[-2:] == ["--calibration", "VIDEOS"], "int8, the default, is refused without videos"
+
+
+def test_weights_of_drawn_gestures_need_no_videos(run):
+    from edgeshift.weights import all_shipped
+
+    for path in all_shipped().values():
+        document = json.loads(run("inspect", path, "--json").out)
+        assert [command[0] for command in ways(document)] == ["convert"] and "--calibration" not in ways(document)[0]
 
 
 def test_weights_without_a_shift_are_to_be_trained_first(run, tmp_path):

@@ -117,6 +117,10 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ],
     ("rule", "label_map"): [("a.tflite --data gestures.csv --label-map a=b", "on gestures.csv, which lists gestures")],
     ("rule", "split"): [("a.tflite --data gestures.csv --split val", "on gestures.csv, which lists gestures")],
+    ("rule", "fps"): [
+        ("a.tflite --data clips --fps 12", "on clips with times, only on folders of images"),
+        ("a.tflite --data gestures.csv --fps 12", "on clips with times, only on folders of images"),
+    ],
     ("rule", "clips"): [("a.tflite --data gestures.csv --clips 5", "on gestures.csv, which lists gestures")],
     ("bench", "program"): [("a.tflite --program p", "with --device local, only with --device adb")],
     ("bench", "cores"): [("a.tflite --device browser --cores 1", "with --device browser")],

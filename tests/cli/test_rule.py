@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from doubles import SIZE, LeakyExecutor, model, stream_spec
@@ -110,7 +111,7 @@ def test_damaged_clips_are_listed(run):
         (["nospacing.tflite", "--data", "clips"], "convert the model again with --frame-spacing"),
         (["good.tflite", "--data", "clips", "--none", "nona"], "'nona', is not one of the labels"),
         (["good.tflite", "--data", "clips", "--out", "rule.txt"], "give a file named *.json"),
-        (["good.tflite", "--data", "clips", "--out", "bad.csv/rule.json"], "cannot be written: its folder is a file"),
+        (["good.tflite", "--data", "clips", "--out", "bad.csv/rule.json"], "bad.csv is a file; give another path"),
         (["good.tflite", "--data", "bad.csv"], "bad.csv, line 2: start '3' and end '2' are not increasing"),
         (["good.tflite", "--data", "gone.csv"], "gone.csv, line 2: there is no video 'gone.avi'"),
         (["good.tflite", "--data", "half.csv"], "its first line must contain the columns file, start, end, label"),
@@ -126,6 +127,43 @@ def test_bad_input_is_one_line(run, line, message):
     Path("others.csv").write_text("file,start,end,label\nclips/red/0.avi,0,2,Red\n")
     status, out, err = run("rule", *line)
     assert (status, out, err.count("\n")) == (2, "", 1) and message in err
+
+
+def test_a_rule_that_detects_nothing_is_not_written(run):
+    """All rules are then equally useless, and ``--write`` must not replace the rule of the artifact by one of them."""
+    rows = [f"clips/none/{index}.avi,{label}" for index, label in enumerate(("red", "green", "blue"))]
+    Path("wrong.csv").write_text("file,label\n" + "\n".join(rows) + "\n")
+    before = Path("good.tflite").read_bytes()
+    status, out, err = run("rule", "good.tflite", "--data", "wrong.csv", "--out", "rule.json", "--write")
+    assert (status, out, err.count("\n")) == (2, "", 1) and "no rule detects any of the" in err
+    assert not Path("rule.json").exists() and Path("good.tflite").read_bytes() == before
+
+
+def test_gestures_at_the_end_of_a_stream_are_mentioned(run):
+    report = json.loads(run("rule", "good.tflite", "--data", "clips", "--json").out)
+    counted = report["gestures"]
+    assert counted + report["uncounted"] == 12 and report["uncounted"] > 0
+    out = run("rule", "good.tflite", "--data", "clips").out
+    assert f"{counted} of 12; the others end less than 2 s before" in out
+
+
+@pytest.mark.parametrize("table", ["label", "intervals"])
+def test_folders_of_frames_need_their_frames_per_second(run, table):
+    rows = ["file,label" if table == "label" else "file,start,end,label"]
+    for label, colour in COLOURS.items():
+        for index in range(4):
+            folder = Path("frames") / label / str(index)
+            folder.mkdir(parents=True)
+            for frame in range(24 if table == "label" else 60):
+                cv2.imwrite(str(folder / f"{frame}.png"), np.full((SIZE, SIZE, 3), colour[::-1], np.uint8))
+            rows.append(f"{folder},{label}" if table == "label" else f"{folder},0.5,2,{label}")
+    Path("frames.csv").write_text("\n".join(rows) + "\n")
+    status, out, err = run("rule", "good.tflite", "--data", "frames.csv")
+    assert (status, out, err.count("\n")) == (2, "", 1) and "give their frames per second with --fps" in err
+    report = json.loads(run("rule", "good.tflite", "--data", "frames.csv", "--fps", "10", "--json").out)
+    slower = json.loads(run("rule", "good.tflite", "--data", "frames.csv", "--fps", "5", "--json").out)
+    assert report["videos"] == 16 and not report["unreadable"]
+    assert slower["seconds"] > 1.8 * report["seconds"]
 
 
 def test_successive_clips_have_different_labels():

@@ -38,6 +38,13 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_too_few_clips_are_named_by_the_split_that_they_lack() -> None:
+    with pytest.raises(TrainingError, match="no clips for validation: a label needs seven clips"):
+        VideoSequences([], ("a", "b"), 4, SIZE, 0.2, 0, validation=True)
+    with pytest.raises(TrainingError, match="no clips for training: put clips into the folder train"):
+        VideoSequences([], ("a", "b"), 4, SIZE, 0.2, 0)
+
+
 def test_folders_inside_a_label_belong_to_the_label(data: Path) -> None:
     for name in ("left/anna/1.avi", "left/anna/deep/2.avi", "left/.cache/3.avi", ".hidden/4.avi"):
         (data / name).parent.mkdir(parents=True, exist_ok=True)

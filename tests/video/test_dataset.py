@@ -149,7 +149,8 @@ def test_ignored_files_are_listed(tmp_path):
     data = read_dataset(tmp_path)
     assert [clip.name for clip in data.clips] == ["left/a.mp4"]
     assert data.ignored == ("left/b.psd", "stray.mp4")
-    assert data.note == f"{tmp_path.name}: ignored files that are not clips (2): left/b.psd, stray.mp4"
+    reasons = "in no label's folder, or of an unknown format"
+    assert data.note == f"{tmp_path.name}: ignored files {reasons} (2): left/b.psd, stray.mp4"
     (tmp_path / "left/b.psd").unlink()
     (tmp_path / "stray.mp4").unlink()
     assert read_dataset(tmp_path).note is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edgeshift.artifact.file import FAILED
 from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, rule_facts, state_fact
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table, size_text
 
@@ -54,6 +53,8 @@ def show_one(result: Converted, *, as_json: bool) -> int:
 
 def list_warnings(result: Converted) -> list[str]:
     """Return the warnings about a successful conversion: slow operators, and what was not verified."""
+    from edgeshift.artifact.file import FAILED
+
     graph, warnings = result.spec.graph, []
     if result.spec.problems:
         warnings.append(f"{result.path}: {FAILED}: {'; '.join(result.spec.problems)}")

@@ -15,30 +15,42 @@ def frames_text(check: Sums) -> str:
 
 
 def gestures_text(check: Sums) -> str:
-    """Return the accuracy over gestures."""
-    from edgeshift.benchmarks.statistics import share
-
-    counts = share(round(check.right), round(check.gestures))
-    if counts.low is None or counts.high is None:
+    """Return the accuracy over gestures. Clips that are shown several times count once in its interval."""
+    if not check.gestures:
         return "no gestures"
-    interval = f"{counts.low:.1%} to {counts.high:.1%}, {counts.count} of {counts.total}"
-    return f"{check.gesture_accuracy:.1%} of gestures ({interval})"
+    low, high = _gesture_interval(check)
+    counts = f"{check.right:.0f} of {check.gestures:.0f}"
+    repeated = f" from {check.clips} clips" if _independent_gestures(check) < check.gestures else ""
+    return f"{check.gesture_accuracy:.1%} of gestures ({low:.1%} to {high:.1%}, {counts}{repeated})"
 
 
 def validation_document(check: Sums) -> dict[str, Any]:
     """Return a validation for JSON output."""
-    from edgeshift.benchmarks.statistics import share
+    from edgeshift.benchmarks.statistics import Share
 
+    low, high = _gesture_interval(check) if check.gestures else (None, None)
     return {
         "loss": check.loss,
         "frame_accuracy": check.frame_accuracy,
         "frame_accuracy_interval": _frame_interval(check),
         "gesture_accuracy": check.gesture_accuracy,
-        "gestures": share(round(check.right), round(check.gestures)),
+        "gestures": Share(round(check.right), round(check.gestures), check.gesture_accuracy, low, high),
+        "clips": check.clips or None,
     }
+
+
+def _gesture_interval(check: Sums) -> tuple[float, float]:
+    from edgeshift.benchmarks.statistics import wilson
+
+    return wilson(check.gesture_accuracy, _independent_gestures(check))
+
+
+def _independent_gestures(check: Sums) -> float:
+    return min(check.gestures, check.clips) if check.clips else check.gestures
 
 
 def _frame_interval(check: Sums) -> tuple[float, float]:
     from edgeshift.benchmarks.statistics import wilson
 
-    return wilson(check.frame_accuracy, max(1.0, check.independent_frames))
+    frames = min(check.independent_frames, check.clips) if check.clips else check.independent_frames
+    return wilson(check.frame_accuracy, max(1.0, frames))

@@ -29,6 +29,7 @@ class Sums(msgspec.Struct, frozen=True):
         batches: number of batches.
         squares: sums over the batches of ``correct * correct``, ``correct * counted`` and ``counted * counted``, from
             which ``independent_frames`` is computed.
+        clips: number of different clips, which a validation may show several times; 0: every gesture is another one.
     """
 
     total: float = 0.0
@@ -41,6 +42,7 @@ class Sums(msgspec.Struct, frozen=True):
     gestures: float = 0.0
     batches: int = 0
     squares: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    clips: int = 0
 
     def add(self, values: dict[str, float]) -> Sums:
         """Return the sums with the values of one more batch added, {field: value}."""

@@ -243,7 +243,7 @@ class _Loop:
             sequences = [self.run.validation[index] for index in indices]
             self._note_unread(line for sequence in sequences for line in sequence.unread)
             total = total.add(_numbers(self.network.losses(Batch.of(sequences).to(device))))
-        return total
+        return msgspec.structs.replace(total, clips=getattr(self.run.validation, "clips", 0))
 
     def _note_unread(self, unread: Iterable[str]) -> None:
         """Add unreadable clips to the next entry of the history, unless the history has them already."""

@@ -93,7 +93,7 @@ def labels_of(videos: list[LabelledClip]) -> tuple[str, ...]:
 
 
 class VideoSequences:
-    """Sequences of clips, each with a random tempo, crop and exposure.
+    """Sequences of clips, each with a random tempo, crop and exposure. ``clips`` is the number of different clips.
 
     Args:
         videos: the clips to choose from.
@@ -125,6 +125,7 @@ class VideoSequences:
             raise TrainingError(NO_VALIDATION if validation else NO_TRAINING)
         self.labels, self._changes, self._validation = labels, changes, validation
         self._videos = _interleave_labels(videos) if validation else videos
+        self.clips = len(videos)
         self._frames, self._spec, self._spacing, self._seed = frames, FrameSpec(size, size), spacing, seed
         rate = "" if videos[0].fps is None else f", {videos[0].fps:g} frames per second"
         self.source = f"{len(videos)} videos{rate}, sha256 {content_hash(videos)}"

@@ -137,3 +137,10 @@ def test_the_interval_of_frames_counts_similar_frames_once() -> None:
         mixed = mixed.add({"correct": float(right), "counted": 100.0})
     assert mixed.independent_frames > 40
     assert Sums().independent_frames == 0 and "no gestures" in gestures_text(Sums())
+
+
+def test_clips_that_are_shown_several_times_count_once_in_the_interval():
+    repeated = Sums(right=16, gestures=16, batches=4, clips=2)
+    assert "16 of 16 from 2 clips" in gestures_text(repeated) and "(34.2% to 100.0%" in gestures_text(repeated)
+    assert "(80.6% to 100.0%, 16 of 16)" in gestures_text(Sums(right=16, gestures=16, batches=4, clips=16))
+    assert "(80.6% to 100.0%, 16 of 16)" in gestures_text(Sums(right=16, gestures=16, batches=4))

@@ -33,7 +33,9 @@ def find_device(name: str) -> Device:
     """
     kind = name.partition(":")[0]
     if kind not in DEVICES:
-        message = unknown("device", kind, ("local", "ssh://user@host", "adb", "adb:SERIAL"))
+        message = unknown("device", kind, DEVICES)
+        if "did you mean" not in message:
+            message = unknown("device", kind, ("local", "ssh://user@host", "adb", "adb:SERIAL"))
         if "did you mean" not in message and HOST.fullmatch(name):
             message += f"; for a board with this name, give ssh://{name}"
         raise DeviceError(message)

@@ -134,6 +134,7 @@ def test_a_rule_from_a_file_is_checked_first_and_goes_into_the_artifact(run, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("always::edgeshift.errors.ArtifactWarning")
 def test_force_writes_an_artifact_that_fails_and_every_output_says_so(run, tmp_path, monkeypatch):
     import msgspec
 

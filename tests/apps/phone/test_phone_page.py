@@ -134,7 +134,7 @@ def test_a_measurement_becomes_a_report_that_compare_accepts(browser_with, shipp
         phases = np.array([repeat.pre, repeat.infer, repeat.post]).sum(0)
         assert np.allclose(phases, repeat.end_to_end, atol=1.0)
     with pytest.raises(SystemExit) as ended:
-        main(["compare", str(out), str(out)])
+        main(["compare", "--allow-invalid", str(out), str(out)])
     errors = capsys.readouterr().err
     if all(repeat.warm for repeat in subject.repeats):
         assert not ended.value.code, errors

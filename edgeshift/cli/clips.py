@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from edgeshift._system.output_file import require_writable
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.effect import ALWAYS, excludes, needs
 from edgeshift.cli.options import AsJson, option
@@ -64,6 +65,7 @@ def run(
     from edgeshift.gestures import parse_script
     from edgeshift.gestures.folder import Drawing, draw_folder
 
+    require_writable(out, folder=True)
     gestures = _strokes(strokes, labels, only_strokes=only_strokes)
     shared: dict[str, Any] = {"seed": seed, "size": size, "spacing": spacing, "strokes": gestures}
     if stream is None:

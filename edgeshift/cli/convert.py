@@ -10,6 +10,7 @@ from unicodedata import normalize
 import typer
 
 from edgeshift._system.files import read_file
+from edgeshift._system.output_file import require_writable
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import ALL, VALUES
 from edgeshift.cli.convert_text import show_all, show_one
@@ -148,6 +149,7 @@ def run(
         folder = out or Path()
         if folder.is_file() or folder.suffix:
             raise EdgeshiftError(f"{out}: --target all writes into a folder: give a folder")
+        require_writable(folder, folder=True)
     else:
         _require_free(out, record.suffix)
         converters.require_choices(record, options)
@@ -225,6 +227,7 @@ def _require_free(out: Path | None, suffix: str) -> None:
         if not out.name.endswith(suffix):
             raise EdgeshiftError(f"{out}: give a name that ends in {suffix}, which identifies the kind of artifact")
         require_replaceable(out)
+    require_writable(out or Path("artifact"))
 
 
 def _decide(source: Checkpoint, chosen: Chosen | None) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeshift._system.output_file import require_writable
 from edgeshift._system.safe_stream import allow_colours
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import EdgeshiftError
@@ -68,9 +69,16 @@ def print_note(text: object) -> None:
 
 
 def require_file_name(path: Path | None, *suffixes: str) -> None:
-    """Raise EdgeshiftError if an output file has none of these suffixes, or is a folder. None: there is no file."""
-    if path is not None and (path.suffix.lower() not in suffixes or path.is_dir()):
+    """Check the path of an output file before the work. None: there is no file.
+
+    Raises:
+        EdgeshiftError: the name has none of these suffixes, a folder has the name, or the file cannot be written.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in suffixes or path.is_dir():
         raise EdgeshiftError(f"{path}: give a file named {' or '.join(f'*{suffix}' for suffix in suffixes)}")
+    require_writable(path)
 
 
 def require_report_file(out: Path | None, *, resume: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from edgeshift._system.output_file import require_writable
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, DECIDED, decide, excludes, needs
@@ -95,10 +96,10 @@ def run(
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
     from edgeshift.training import Recipe, train
-    from edgeshift.training.folder import recorded_recipe, require_writable
+    from edgeshift.training.folder import recorded_recipe
     from edgeshift.video.dataset import read_dataset
 
-    require_writable(out)
+    require_writable(out, folder=True)
     recorded = recorded_recipe(out) if resume else {}
     numbers: dict[str, Any] = {"size": size, "width": width, "depth": depth, "bidirectional": bidirectional or None}
     numbers |= {"steps": steps, "batch": batch, "frames": frames, "spacing": spacing, "rate": rate}

@@ -9,7 +9,6 @@ model.safetensors    the resulting checkpoint (written by ``edgeshift.training.r
 
 from __future__ import annotations
 
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,15 +91,6 @@ def recorded_recipe(folder: Path) -> dict[str, Any]:
         return msgspec.structs.asdict(msgspec.convert(recipe, Recipe))
     except (OSError, ValueError, LookupError, TypeError, RecursionError, msgspec.MsgspecError):
         return {}  # ``claim_folder`` says what is wrong
-
-
-def require_writable(folder: Path) -> None:
-    """Raise TrainingError if a folder cannot be created or written to. It is not created."""
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise TrainingError(f"{folder}: {existing} is not a folder: give another --out")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise TrainingError(f"{folder}: {existing} cannot be written to: give another --out")
 
 
 def _arguments(run: Run) -> dict[str, Any]:

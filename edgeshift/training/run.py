@@ -17,6 +17,7 @@ import torch
 from edgeshift import __version__
 from edgeshift._system.files import sha256
 from edgeshift._system.memory import keep_freed_memory
+from edgeshift._system.output_file import require_writable
 from edgeshift._system.progress import Stages
 from edgeshift.artifact.description import NONE, RuleSpec, WeightsSpec, describe_network
 from edgeshift.checkpoints import load, save
@@ -25,7 +26,7 @@ from edgeshift.events.default_rule import default_rule
 from edgeshift.events.tuning import choose_rule
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
-from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run, require_writable
+from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run
 from edgeshift.training.history import History, HistoryEntry
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
@@ -113,7 +114,7 @@ def train(
         RuntimeMissingError: torch or safetensors is not installed.
     """
     keep_freed_memory()
-    require_writable(folder)
+    require_writable(folder, folder=True)
     stages = stages or Stages()
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("torch finds no GPU: leave --device out, or install a torch with CUDA")

@@ -110,7 +110,7 @@ def test_damaged_clips_are_listed(run):
         (["nospacing.tflite", "--data", "clips"], "convert the model again with --frame-spacing"),
         (["good.tflite", "--data", "clips", "--none", "nona"], "'nona', is not one of the labels"),
         (["good.tflite", "--data", "clips", "--out", "rule.txt"], "give a file named *.json"),
-        (["good.tflite", "--data", "clips", "--out", "bad.csv/rule.json"], "cannot be written: its folder is a file"),
+        (["good.tflite", "--data", "clips", "--out", "bad.csv/rule.json"], "bad.csv is a file; give another path"),
         (["good.tflite", "--data", "bad.csv"], "bad.csv, line 2: start '3' and end '2' are not increasing"),
         (["good.tflite", "--data", "gone.csv"], "gone.csv, line 2: there is no video 'gone.avi'"),
         (["good.tflite", "--data", "half.csv"], "its first line must contain the columns file, start, end, label"),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgeshift._system.output_file import require_writable
 from edgeshift.artifact.description import NONE
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import CheckpointError, EdgeshiftError, TrainingError
@@ -23,7 +24,7 @@ from edgeshift.models.network import ShiftNetwork
 from edgeshift.training import Recipe, train
 from edgeshift.training import run as run_module
 from edgeshift.training.batches import Batch
-from edgeshift.training.folder import CURVE, HISTORY, STATE, Run, recorded_recipe, require_writable
+from edgeshift.training.folder import CURVE, HISTORY, STATE, Run, recorded_recipe
 from edgeshift.training.folder import RECIPE as RECIPE_FILE
 from edgeshift.training.frame_targets import frame_targets
 from edgeshift.training.history import HistoryEntry
@@ -169,9 +170,9 @@ def test_a_full_disk_is_one_line_and_the_last_state_stays(
 
 def test_a_folder_that_cannot_be_written_is_found_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match=r"file is not a folder"):
-        require_writable(tmp_path / "file" / "run")
-    require_writable(tmp_path / "new" / "run")
+    with pytest.raises(EdgeshiftError, match=r"file is a file; give another path"):
+        require_writable(tmp_path / "file" / "run", folder=True)
+    require_writable(tmp_path / "new" / "run", folder=True)
     assert not (tmp_path / "new").exists()
 
 

@@ -62,7 +62,6 @@ def test_a_report_is_written_and_a_completed_run_is_not_repeated(made, short, tm
         (["--option", "provider"], "--option provider: give NAME=VALUE"),
         (["--option", "provider=x"], "local: "),
         (["--device", "browser", "--program", "x"], "--program has no effect with --device browser"),
-        (["--device", "browser", "--source", "clip.mp4"], "--source has no effect with --device browser"),
         (["--option", "threads=2"], "--option threads=2: use --threads 2"),
         (["--device", "local:x"], "--device local:x: this machine is named 'local'"),
         (["--resume"], "--resume has no effect without --out: add it"),

@@ -19,8 +19,6 @@ from edgeshift.errors import EdgeshiftError
 
 #: Number of hexadecimal digits of a hash.
 HASH_LENGTH = 64
-#: Number of bytes that ``require_writable`` writes.
-PROBE_BYTES = 1 << 16
 
 
 def read_file(path: Path, limit: int, error: type[EdgeshiftError] = EdgeshiftError) -> bytes:
@@ -116,27 +114,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def require_writable(path: Path, *, folder: bool = False) -> None:
-    """Check that a file, or with ``folder`` the files in a folder, can be written before the work.
-
-    Nothing is created: a file without a name is written to the nearest folder that exists.
-
-    Raises:
-        EdgeshiftError: the folder cannot be written, is a file, or its disk is full.
-    """
-    import tempfile
-
-    nearest = path.absolute() if folder or path.is_dir() else path.absolute().parent
-    try:
-        while not nearest.exists() and nearest != nearest.parent:
-            nearest = nearest.parent
-        with tempfile.TemporaryFile(dir=nearest) as file:
-            file.write(bytes(PROBE_BYTES))
-    except OSError as error:
-        reason = f"{nearest} is a file" if nearest.is_file() else f"{nearest}: {error.strerror or error}"
-        raise EdgeshiftError(f"{path} cannot be written: {reason}; give another path") from error
 
 
 @contextmanager

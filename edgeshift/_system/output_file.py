@@ -1,10 +1,10 @@
-"""Reserve an output file before long work: check that it can be written, and keep other processes away from it."""
+"""Check before the work that an output can be written, and keep other processes away from the file of long work."""
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +13,33 @@ from edgeshift.errors import EdgeshiftError
 
 #: Free space that a file of unknown size needs, bytes.
 ROOM = 1 << 20
+
+
+def require_writable(path: Path, room: int = ROOM, *, folder: bool = False) -> None:
+    """Check that a file, or with ``folder`` the files in a folder, can be written. Nothing is created.
+
+    A file without a name, which is removed at once, is written to the nearest folder that exists.
+
+    Args:
+        path: the file or folder, which need not exist.
+        room: bytes that are needed on the disk.
+        folder: True if the path is a folder.
+
+    Raises:
+        EdgeshiftError: a folder cannot be written, is a file, or its disk is full.
+    """
+    nearest = path.absolute()
+    try:
+        if not folder and not path.is_dir():
+            nearest = nearest.parent
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        with tempfile.TemporaryFile(dir=nearest) as file:
+            _require_room(file.fileno(), room, path)
+    except OSError as error:
+        is_file = os.path.isfile(nearest)  # noqa: PTH113 (Path.is_file raises for a name that is too long)
+        reason = f"{nearest} is a file" if is_file else f"{nearest}: {error.strerror or error}"
+        raise EdgeshiftError(f"{path}: cannot be written: {reason}; give another path") from error
 
 
 @contextmanager
@@ -32,15 +59,13 @@ def reserve(path: Path | None, room: int = ROOM) -> Iterator[None]:
     if path is None:
         yield
         return
+    require_writable(path, room)
+    if path.is_dir():
+        raise EdgeshiftError(f"{path}: cannot be written: it is a folder; give the name of a file")
     lock = path.with_name(f".{path.name}.lock")
-    created: list[Path] = []
+    created = [folder for folder in path.parents if not folder.exists()]
     try:
         try:
-            if path.is_dir():
-                raise EdgeshiftError(f"{path}: cannot be written: it is a folder; give the name of a file")
-            created += [folder for folder in path.parents if not folder.exists()]
-            if not next(folder for folder in path.absolute().parents if folder.exists()).is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, "its folder is a file")
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = _locked(lock)
         except BlockingIOError as error:
@@ -50,7 +75,6 @@ def reserve(path: Path | None, room: int = ROOM) -> Iterator[None]:
         except (OSError, ValueError) as error:
             raise EdgeshiftError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
         try:
-            _require_room(handle, room, path)
             yield
         finally:
             lock.unlink(missing_ok=True)
@@ -82,7 +106,7 @@ def _locked(lock: Path) -> int:
 
 
 def _require_room(handle: int, room: int, path: Path) -> None:
-    """Write ``room`` bytes and remove them again, because free space alone does not show quotas.
+    """Write ``room`` bytes, because free space alone does not show quotas.
 
     Raises:
         EdgeshiftError: they cannot be written.
@@ -92,10 +116,7 @@ def _require_room(handle: int, room: int, path: Path) -> None:
             os.posix_fallocate(handle, 0, room)
         else:
             os.pwrite(handle, bytes(room), 0)
-        os.ftruncate(handle, 0)
     except OSError as error:
-        with suppress(OSError):
-            os.ftruncate(handle, 0)
         raise EdgeshiftError(
             f"{path}: cannot be written: {error.strerror or error}; {room / 1e6:.0f} MB of free space are needed"
         ) from error

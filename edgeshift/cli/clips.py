@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from edgeshift._system.files import require_writable
+from edgeshift._system.output_file import require_writable
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.effect import ALWAYS, excludes, needs
 from edgeshift.cli.options import AsJson, option

@@ -9,7 +9,8 @@ from unicodedata import normalize
 
 import typer
 
-from edgeshift._system.files import read_file, require_writable
+from edgeshift._system.files import read_file
+from edgeshift._system.output_file import require_writable
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import ALL, VALUES
 from edgeshift.cli.convert_text import show_all, show_one

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeshift._system.files import require_writable
+from edgeshift._system.output_file import require_writable
 from edgeshift._system.safe_stream import allow_colours
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import EdgeshiftError

@@ -67,11 +67,10 @@ class StepShift(nn.Module):
         self.convolutions = _convolved_channels(table)
         for start, stop in self.convolutions.items():
             self.register_buffer(f"kernel_{start}", _one_hot(table, start, stop), persistent=False)
-        if size is not None:
-            for row in table.rows:
-                if row.dt is None:
-                    zeros = torch.zeros(1, row.channels, *size).contiguous(memory_format=torch.channels_last)
-                    self.register_buffer(f"zeros_{row.start}", zeros, persistent=False)
+        for row in table.rows:
+            if row.dt is None and size is not None:
+                zeros = torch.zeros((1, row.channels, *size)).contiguous(memory_format=torch.channels_last)
+                self.register_buffer(f"zeros_{row.start}", zeros, persistent=False)
         if fresh and table.state_channels:
             self.register_buffer("copy", torch.ones(table.state_channels, 1, 1, 1), persistent=False)
 

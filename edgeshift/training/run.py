@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 
 from edgeshift import __version__
-from edgeshift._system.files import require_writable, sha256
+from edgeshift._system.files import sha256
 from edgeshift._system.memory import keep_freed_memory
+from edgeshift._system.output_file import require_writable
 from edgeshift._system.progress import Stages
 from edgeshift.artifact.description import NONE, RuleSpec, WeightsSpec, describe_network
 from edgeshift.checkpoints import load, save

@@ -159,4 +159,5 @@ def test_a_report_that_cannot_be_written_is_found_before_the_work(short, tmp_pat
     (tmp_path / "file").touch()
     out = tmp_path / "file" / "r.json"
     status, text, err = run("bench", "gone.tflite", "--out", out)
-    assert (status, text) == (2, "") and f"{out} cannot be written: {out.parent} is a file" in err
+    reason = f"cannot be written: {out.parent} is a file; give another path"
+    assert (status, text, err) == (2, "", f"edgeshift: {out}: {reason}\n")

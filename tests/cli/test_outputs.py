@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeshift._system import files
+from edgeshift._system.output_file import require_writable
 from edgeshift.errors import EdgeshiftError
 
 #: {command: its line}. The inputs do not exist, and the error about the output comes first.
@@ -21,6 +21,8 @@ LINES = {
     "demo record": "demo gone.tflite --headless --record {path}.mp4",
     "demo picture": "demo gone.tflite --headless --picture {path}.png",
     "phone": "phone gone.tflite --out {path}.json",
+    "rule": "rule gone.tflite --data gone --out {path}.json",
+    "rule picture": "rule gone.tflite --data gone --picture {path}.png",
     "report": "report gone.json --out {path}.html",
 }
 
@@ -37,20 +39,13 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(run, tmp_path,
 
 
 def test_a_full_disk_is_noticed_and_nothing_is_created(tmp_path, monkeypatch):
-    files.require_writable(tmp_path / "new" / "folder" / "a.json")
-    files.require_writable(tmp_path)
+    require_writable(tmp_path / "new" / "folder" / "a.json")
+    require_writable(tmp_path, folder=True)
     assert not list(tmp_path.iterdir())
 
-    class Full:
-        def __enter__(self):
-            return self
+    def full(*_arguments: int) -> None:
+        raise OSError(28, "No space left on device")
 
-        def __exit__(self, *_error):
-            return None
-
-        def write(self, _data):
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda dir: Full())
-    with pytest.raises(EdgeshiftError, match=r"a.json cannot be written: .*: No space left on device; give another"):
-        files.require_writable(tmp_path / "a.json")
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    with pytest.raises(EdgeshiftError, match=r"a.json: cannot be written: No space left on device; 1 MB of free space"):
+        require_writable(tmp_path / "a.json")

@@ -97,7 +97,7 @@ def test_a_damaged_folder_is_one_line(videos: Path, tmp_path: Path, run, name: s
 def test_an_output_that_cannot_be_written_is_found_before_the_work(videos: Path, tmp_path: Path, run) -> None:
     (tmp_path / "file").write_text("")
     status, out, err = run("train", "--data", "nowhere", "--out", tmp_path / "file" / "run", *SMALL)
-    assert (status, out, err.count("\n")) == (2, "", 1) and "is a file; give another path" in err
+    assert (status, out, err.count("\n")) == (2, "", 1) and "file is a file; give another path" in err
 
 
 def test_ctrl_c_names_the_command_that_continues(videos: Path, tmp_path: Path, run, monkeypatch) -> None:

@@ -54,7 +54,11 @@ def test_a_second_process_is_refused_until_the_first_ends(tmp_path: Path):
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path):
     (tmp_path / "file").touch()
     (tmp_path / "folder.json").mkdir()
-    refused = {"file/r.json": "its folder is a file", "folder.json": "it is a folder", "x" * 300: "File name too long"}
+    refused = {
+        "file/r.json": ".*file is a file; give another path",
+        "folder.json": "it is a folder",
+        "x" * 300: ".*: File name too long",
+    }
     for path, reason in refused.items():
         with pytest.raises(EdgeshiftError, match=f"cannot be written: {reason}"), reserve(tmp_path / path):
             pytest.fail("the work began")
@@ -64,7 +68,7 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_refused(tmp_path: Path):
     tmp_path.chmod(0o500)
-    with pytest.raises(EdgeshiftError, match="cannot be written: Permission denied"), reserve(tmp_path / "r.json"):
+    with pytest.raises(EdgeshiftError, match=r"cannot be written: .*: Permission denied"), reserve(tmp_path / "r.json"):
         pytest.fail("the work began")
 
 

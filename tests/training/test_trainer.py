@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgeshift._system.output_file import require_writable
 from edgeshift.artifact.description import NONE
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import CheckpointError, EdgeshiftError, TrainingError
@@ -165,6 +166,14 @@ def test_a_full_disk_is_one_line_and_the_last_state_stays(
         train_network(run(tmp_path), network(), resume=True, report=ignore)
     assert (tmp_path / STATE).read_bytes() == saved
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(f".{STATE}")]
+
+
+def test_a_folder_that_cannot_be_written_is_found_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EdgeshiftError, match=r"file is a file; give another path"):
+        require_writable(tmp_path / "file" / "run", folder=True)
+    require_writable(tmp_path / "new" / "run", folder=True)
+    assert not (tmp_path / "new").exists()
 
 
 class Broken(DrawnSequences):

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from doubles import LABELS, SIZE, tensor
+from doubles import LABELS, SIZE, LeakyExecutor, model, stream_spec, tensor
 from frame_formula import source
 from phone_server import message
 
@@ -18,7 +18,8 @@ from edgeshift._system.files import sha256
 from edgeshift.apps.phone.messages import read_message
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.events.spotter import Spotter
-from edgeshift.stream.selfcheck import check_frames
+from edgeshift.stream import Model
+from edgeshift.stream.selfcheck import check_frames, make_check, self_check
 from edgeshift.video.pace import Pacer
 
 
@@ -53,6 +54,55 @@ def test_fitted_frames_are_the_golden_bytes(run_typescript, case, channels, tmp_
     path = str(tmp_path / "picture")
     result = run_typescript(FIT, path=path, spec=case["frame"], width=width, height=height, channels=channels)
     assert sha256(base64.b64decode(result)) == case["sha256"]
+
+
+COMPARE = """
+    const runs = [first, second].map(({ logits, states }) => ({
+      logits,
+      states: Object.fromEntries(Object.entries(states).map(([name, values]) => [name, Float32Array.from(values)])),
+    }));
+    const { ok, error, tolerance, state_error, state_tolerance, repeatable } = page.compareRuns(
+      { precision, check }, accelerator, runs[0], runs[1]);
+    return { ok, error, tolerance, state_error, state_tolerance, repeatable };
+"""
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize(("accelerator", "processor"), [("cpu", "cpu"), ("webgpu", "gpu")])
+@pytest.mark.parametrize("original", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 1.0001, 1.01, 1.2])
+def test_the_self_check_gives_the_same_result(run_typescript, precision, accelerator, processor, original, scale):
+    """The network of the check, and one whose logits and states are ``scale`` times as large."""
+    check = make_check(model(), original=original)
+    spec = stream_spec(precision=precision, check=check)
+
+    class Scaled(LeakyExecutor):
+        def states(self):
+            return {name: (scale * state).astype(np.float32) for name, state in super().states().items()}
+
+        def logits(self, level, colour):
+            return scale * super().logits(level, colour)
+
+    faulty = model(spec, Scaled)
+    expected = self_check(Model(spec, "double", faulty._executor, processor))
+    stream = faulty.stream()
+    logits = [stream.step(frame).logits.tolist() for frame in check_frames(check.seed, len(check.logits), SIZE, SIZE)]
+    run = {"logits": logits, "states": {name: state.ravel().tolist() for name, state in stream.state.items()}}
+    fields = {"tolerance": None, **msgspec.to_builtins(check)}
+    result = run_typescript(COMPARE, precision=precision, check=fields, accelerator=accelerator, first=run, second=run)
+    assert result["ok"] == expected.ok and result["repeatable"]
+    for name in ("error", "tolerance", "state_error", "state_tolerance"):
+        assert result[name] == pytest.approx(getattr(expected, name), rel=1e-5, abs=1e-9), name
+
+
+def test_a_second_run_with_other_logits_fails_in_the_page_too(run_typescript):
+    check = make_check(model())
+    logits = [list(row) for row in check.logits]
+    other = [*logits[:-1], [logits[-1][0] + 1e-9, *logits[-1][1:]]]
+    runs = {name: {"logits": rows, "states": {}} for name, rows in (("first", logits), ("second", other))}
+    fields = {**msgspec.to_builtins(msgspec.structs.replace(check, states={})), "tolerance": None, "states": {}}
+    result = run_typescript(COMPARE, precision="fp32", check=fields, accelerator="cpu", **runs)
+    assert not result["repeatable"] and not result["ok"] and result["state_error"] is None
 
 
 def test_the_same_frames_are_due(run_typescript):

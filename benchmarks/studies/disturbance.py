@@ -21,13 +21,12 @@ import msgspec
 import typer
 
 from edgeshift.benchmarks.devices.local import LocalDevice
-from edgeshift.benchmarks.latency.bench import Candidate, Plan, measure, open_candidate
-from edgeshift.benchmarks.latency.mode import MODES
-from edgeshift.benchmarks.latency.result import Settings
+from edgeshift.benchmarks.latency.bench import Candidate, open_candidate
+from edgeshift.benchmarks.latency.result import Mode, Settings
 from edgeshift.benchmarks.latency.summary import summarize
+from edgeshift.benchmarks.studies.bench_run import bench_run, bench_settings
 from edgeshift.benchmarks.studies.command import Json, print_json, study
 from edgeshift.benchmarks.studies.machine import load_average
-from edgeshift.errors import EdgeshiftError
 
 RUNS = 10
 #: The program of a busy process. It ends when its standard input closes, even if this process is killed.
@@ -97,23 +96,13 @@ def main(
     return 0 if result.good else 1
 
 
-def disturb(file: Path, mode: str, runs: int) -> Disturbance:
+def disturb(file: Path, mode: Mode, runs: int) -> Disturbance:
     """Measure on the machine as it is and beside busy processes, in turns.
 
     Raises:
         EdgeshiftError: a run fails.
     """
-    name, length = next((name, length) for name, length in MODES.items() if name == mode)
-    settings = Settings(
-        mode=name,
-        steps=length.steps,
-        seconds=length.seconds,
-        repeats=length.repeats,
-        frames="drawn",
-        width=640,
-        height=480,
-        max_temperature=80.0,
-    )
+    settings = bench_settings(mode)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     candidate, idle, busy = open_candidate(file), [], []
     for index in range(runs):
@@ -141,11 +130,8 @@ def busy_processes(count: int) -> Iterator[None]:
 
 
 def _run(candidate: Candidate, settings: Settings) -> Run:
-    device, load = LocalDevice(), load_average()
-    report = measure(Plan(device, [candidate], settings, "drawn", device.facts(), memory=False, idle_seconds=0.0))
-    if report.subjects[0].lost:
-        raise EdgeshiftError(report.subjects[0].lost)
-    (summary,) = summarize(report)
+    load = load_average()
+    (summary,) = summarize(bench_run(LocalDevice(), candidate, settings))
     validity = summary.validity
     return Run(validity.undisturbed, validity.tail_ok, validity.valid, summary.competing, summary.tail, load)
 

@@ -17,14 +17,13 @@ import msgspec
 import typer
 
 from edgeshift.benchmarks.devices.local import LocalDevice
-from edgeshift.benchmarks.latency.bench import Candidate, Plan, measure, open_candidate
-from edgeshift.benchmarks.latency.mode import MODES
-from edgeshift.benchmarks.latency.result import Report, Settings
+from edgeshift.benchmarks.latency.bench import open_candidate
+from edgeshift.benchmarks.latency.result import Mode, Report
 from edgeshift.benchmarks.reports.latency_compare import compare_latency
 from edgeshift.benchmarks.reports.ratio import decide
+from edgeshift.benchmarks.studies.bench_run import bench_run, bench_settings
 from edgeshift.benchmarks.studies.command import Json, print_json, study
 from edgeshift.benchmarks.studies.machine import load_average, this_machine
-from edgeshift.errors import EdgeshiftError
 
 PAIRS, SHARE = 10, 0.1
 #: Share of the pairs in which each verdict must be correct.
@@ -100,38 +99,21 @@ def main(
     return 0 if result.good else 1
 
 
-def judge(file: Path, mode: str, pairs: int, share: float) -> Repeatability:
+def judge(file: Path, mode: Mode, pairs: int, share: float) -> Repeatability:
     """Measure the pairs.
 
     Raises:
         EdgeshiftError: a run fails.
     """
-    name, length = next((name, length) for name, length in MODES.items() if name == mode)
-    settings = Settings(
-        mode=name,
-        steps=length.steps,
-        seconds=length.seconds,
-        repeats=length.repeats,
-        frames="drawn",
-        width=640,
-        height=480,
-        max_temperature=80.0,
-    )
+    settings = bench_settings(mode)
     candidate, before, verdicts = open_candidate(file), load_average(), []
     for index in range(pairs):
         devices = LocalDevice(), LocalDevice(), SlowedDevice(share)
-        first, second, slow = (_run(device, candidate, settings) for device in devices)
+        first, second, slow = (bench_run(device, candidate, settings) for device in devices)
         verdicts.append(Verdicts(_verdict(first, second), _verdict(first, slow)))
         if sys.stderr.isatty():
             sys.stderr.write(f"pair {index + 1}: equal {verdicts[-1].equal}, slowed {verdicts[-1].slowed}\n")
     return Repeatability(file.name, mode, share, this_machine(before, load_average()).load, tuple(verdicts))
-
-
-def _run(device: LocalDevice, candidate: Candidate, settings: Settings) -> Report:
-    report = measure(Plan(device, [candidate], settings, "drawn", device.facts(), memory=False, idle_seconds=0.0))
-    if report.subjects[0].lost:
-        raise EdgeshiftError(report.subjects[0].lost)
-    return report
 
 
 def _verdict(first: Report, second: Report) -> tuple[float, str]:

@@ -191,29 +191,31 @@ def tail(samples: Sequence[float]) -> float | None:
 
 
 def _undisturbed(repeats: Sequence[Repeat]) -> Flag:
-    shares = [repeat.competing for repeat in repeats]
-    known = [share for share in shares if share is not None]
-    if known and max(known) > MAX_COMPETING:
+    largest, complete = _largest([repeat.competing for repeat in repeats])
+    if largest > MAX_COMPETING:
         return False, (
-            f"other processes used {max(known):.0%} of the CPU time in a repeat, and {MAX_COMPETING:.0%} is the limit: "
+            f"other processes used {largest:.0%} of the CPU time in a repeat, and {MAX_COMPETING:.0%} is the limit: "
             "stop them and measure again"
         )
-    complete = bool(known) and len(known) == len(shares)
     return (True if complete else None), "the device does not report how much of the CPU other processes used"
 
 
 def _tail_ok(repeats: Sequence[Repeat], settings: Settings) -> Flag:
     if settings.mode == "sustained":
         return None, "p90 is not compared with p50 in a sustained run, because heat may slow it down"
-    tails = [tail(repeat.end_to_end) for repeat in repeats]
-    known = [ratio for ratio in tails if ratio is not None]
-    if known and max(known) > MAX_TAIL:
+    largest, complete = _largest([tail(repeat.end_to_end) for repeat in repeats])
+    if largest > MAX_TAIL:
         return False, (
-            f"p90 is {max(known):.1f} times p50 in a repeat, and {MAX_TAIL:g} times is the limit: something else "
+            f"p90 is {largest:.1f} times p50 in a repeat, and {MAX_TAIL:g} times is the limit: something else "
             "interrupts the steps"
         )
-    complete = bool(known) and len(known) == len(tails)
     return (True if complete else None), "there are too few steps to compare p90 with p50"
+
+
+def _largest(values: Sequence[float | None]) -> tuple[float, bool]:
+    """Return the largest known value, 0 if none is known, and whether there are values and all of them are known."""
+    known = [value for value in values if value is not None]
+    return max(known, default=0.0), bool(known) and len(known) == len(values)
 
 
 def _checked(repeats: Sequence[Repeat]) -> Flag:

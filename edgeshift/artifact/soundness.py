@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from edgeshift.artifact.file import Artifact
 from edgeshift.artifact.seen import is_seen
+from edgeshift.artifact.spec import PlaceSpec, TensorSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.targets import TARGETS, Precision, target_of
 
@@ -45,19 +46,14 @@ def require_sound(artifact: Artifact, runtime: str, examine: Callable[[Artifact]
         raise ArtifactError(
             f"{artifact.path}: its graph is damaged or hostile: {error}; convert the model again"
         ) from error
-    require_precision(artifact, facts.precision)
     spec = artifact.spec
+    if facts.precision != spec.precision:
+        raise _contradiction(artifact, f"precision {spec.precision}, and its weights are {facts.precision}")
     for tensor in (spec.input, spec.output, *spec.states):
         grid = facts.grids.get(tensor.name)
         described = (tensor.scale, tensor.zero_point)
         if tensor.dtype == "int8" and grid is not None and not _equal(grid, described):
             raise _contradiction(artifact, f"{tensor.name} has scale and zero point {described}, the graph has {grid}")
-
-
-def require_precision(artifact: Artifact, precision: Precision) -> None:
-    """Raise an ArtifactError if a graph's weights have another precision than the description says."""
-    if precision != artifact.spec.precision:
-        raise _contradiction(artifact, f"precision {artifact.spec.precision}, and its weights are {precision}")
 
 
 def require_consistent(artifact: Artifact) -> None:
@@ -76,17 +72,16 @@ def require_consistent(artifact: Artifact) -> None:
             table = spec.model.shift_table(place.channels)
         except EdgeshiftError as error:
             raise _contradiction(artifact, f"{place.channels} channels in {place.place}: {error}") from error
-        rows = [(row.dt, row.dh, row.dw, row.start, row.stop, row.fill) for row in place.rows]
-        if rows != [(row.dt, row.dh, row.dw, row.start, row.stop, row.fill) for row in table.rows]:
+        if place != PlaceSpec.of(place.place, table):
             raise _contradiction(artifact, f"model {spec.model.name}, and {place.place} has the table of another model")
         name = f"state_{place.place}"
-        channels = states[name].shape[-1] if name in states and states[name].channels == "last" else None
-        if name in states and states[name].channels == "first":
-            channels = states[name].shape[1]
-        if (channels or 0) != table.state_channels:
-            raise _contradiction(
-                artifact, f"{name} with {channels or 0} channels; the model needs {table.state_channels}"
-            )
+        channels = _channels(states[name]) if name in states else 0
+        if channels != table.state_channels:
+            raise _contradiction(artifact, f"{name} with {channels} channels; the model needs {table.state_channels}")
+
+
+def _channels(state: TensorSpec) -> int:
+    return state.shape[1 if state.channels == "first" else -1]
 
 
 def _equal(a: tuple[float, int], b: tuple[float, int]) -> bool:

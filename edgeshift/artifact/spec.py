@@ -16,7 +16,7 @@ from edgeshift._system.text import printable
 from edgeshift.artifact.description import ModelDescription, Name, Sha256, Struct, Text
 from edgeshift.errors import EdgeshiftError, SpecError, one_line
 from edgeshift.models.config import ModelConfig
-from edgeshift.shift import Fill
+from edgeshift.shift import Fill, ShiftTable
 from edgeshift.targets import Precision, StateForm
 
 #: Version of the format. It is increased when older versions of edgeshift could not read a new description.
@@ -100,6 +100,12 @@ class PlaceSpec(Struct, frozen=True, kw_only=True):
     place: Name
     channels: Count
     rows: Annotated[tuple[RowSpec, ...], Meta(max_length=1024)]
+
+    @classmethod
+    def of(cls, place: str, table: ShiftTable) -> PlaceSpec:
+        """Return the description of a shift table at a place."""
+        rows = tuple(RowSpec(**msgspec.structs.asdict(row)) for row in table.rows)
+        return cls(place=place, channels=table.channels, rows=rows)
 
 
 class CalibrationSpec(Struct, frozen=True, kw_only=True):

@@ -57,7 +57,7 @@ class Checkpoint:
         """
         from msgspec.structs import asdict
 
-        from edgeshift.artifact.spec import FRAME, LOGITS, PlaceSpec, RowSpec, StreamSpec, TensorSpec, channels_last
+        from edgeshift.artifact.spec import FRAME, LOGITS, PlaceSpec, StreamSpec, TensorSpec, channels_last
         from edgeshift.models.network import Step
 
         step = step or Step(self.network)
@@ -73,12 +73,7 @@ class Checkpoint:
             states=tuple(
                 TensorSpec(name=name, shape=channels_last(shapes[name]), dtype="float32") for name in step.state_names
             ),
-            shifts=tuple(
-                PlaceSpec(
-                    place=place, channels=table.channels, rows=tuple(RowSpec(**asdict(row)) for row in table.rows)
-                )
-                for place, table in self.network.tables.items()
-            ),
+            shifts=tuple(PlaceSpec.of(place, table) for place, table in self.network.tables.items()),
         )
 
 

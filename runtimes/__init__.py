@@ -47,8 +47,9 @@ def load(path: str | Path, *, runtime: str | None = None, isolate: bool = False,
             raise EdgeshiftError(unknown(f"option of {record.title}", name, known))
     if is_checkpoint:
         return opener(path, **options)
+    artifact = read_artifact(path)
     if isolate:
         from edgeshift.runtimes.trial import require_tried  # not at import: most programs need no child process
 
-        require_tried(path, runtime)
-    return opener(read_artifact(path), **options)
+        require_tried(artifact, record)
+    return opener(artifact, **options)

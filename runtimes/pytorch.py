@@ -37,21 +37,21 @@ def open_checkpoint(path: Path, *, threads: int = 1, stream_bidirectional: bool 
     return reference(load_for_streaming(path, stream_bidirectional=stream_bidirectional))
 
 
-def reference(source: Checkpoint, step: Step | None = None) -> Model:
+def reference(source: Checkpoint, step: Step | None = None, *, remark: str = "") -> Model:
     """Return the original network, exactly as it was trained, as a model with the interface of all runtimes.
 
     Args:
         source: the checkpoint of the network.
         step: a step function to run instead of the network's own.
+        remark: how that step differs, added to the name of the runtime.
     """
     import torch
 
     from edgeshift.models.network import Step
 
     step = step or Step(source.network)
-    return Model(
-        source.describe("pytorch", step=step), f"PyTorch {torch.__version__} (eager)", lambda: _TorchExecutor(step)
-    )
+    title = f"PyTorch {torch.__version__} (eager){remark}"
+    return Model(source.describe("pytorch", step=step), title, lambda: _TorchExecutor(step))
 
 
 def references(
@@ -74,8 +74,8 @@ def references(
     from edgeshift.models.deploy import deploy, round_weights
 
     biases = target is not None and target.half_arithmetic
-    rounded = reference(source, round_weights(step or deploy(source.network), biases=biases))
-    return Model(rounded.spec, f"{rounded.runtime}, weights rounded to fp16", rounded._executor), original
+    rounded = round_weights(step or deploy(source.network), biases=biases)
+    return reference(source, rounded, remark=", weights rounded to fp16"), original
 
 
 class _TorchExecutor:

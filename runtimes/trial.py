@@ -18,11 +18,11 @@ import numpy as np
 
 from edgeshift._system.memory import limit_memory
 from edgeshift._system.text import printable
-from edgeshift.artifact.file import read_artifact
+from edgeshift.artifact.file import Artifact, read_artifact
 from edgeshift.artifact.seen import is_seen, mark_seen
 from edgeshift.artifact.spec import BYTES, StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeStepError, one_line
-from edgeshift.targets import find_runtime
+from edgeshift.targets import Runtime
 
 #: Longest time of a trial, seconds. Slow boards need a few.
 SECONDS = 30
@@ -34,21 +34,19 @@ NOT_TRIED = ("tensorrt",)
 REFUSED = 2
 
 
-def require_tried(path: Path, runtime: str | None = None) -> None:
+def require_tried(artifact: Artifact, runtime: Runtime) -> None:
     """Load an artifact and run one step in a child process, unless it has run on this machine before.
 
     Args:
-        path: the artifact.
-        runtime: name of the runtime; None: the default one for the file.
+        artifact: the artifact, as it is in its file.
+        runtime: the runtime that will run it.
 
     Raises:
-        ArtifactError: the child process crashed, or exceeded its memory or time.
-        EdgeshiftError: the artifact cannot be loaded.
+        ArtifactError: the child process crashed, exceeded its memory or time, or cannot load the artifact.
     """
-    record = find_runtime(path, runtime)
-    artifact, name = read_artifact(path), record.name
+    path, name = artifact.path, runtime.name
     # If the runtime is not installed, the attempt to load the artifact here gives the error that says so.
-    if name in NOT_TRIED or is_seen(artifact, name) or not any(map(_installed, record.packages)):
+    if name in NOT_TRIED or is_seen(artifact, name) or not any(map(_installed, runtime.packages)):
         return
     command = [sys.executable, "-m", "edgeshift.runtimes.trial", os.fspath(path), name]
     try:

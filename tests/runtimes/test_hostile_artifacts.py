@@ -21,6 +21,7 @@ from edgeshift.artifact.file import Artifact, read_artifact, write_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.runtimes import trial
+from edgeshift.targets import find_runtime
 
 FORMATS = {"tflite": "tflite", "onnx": "onnxruntime", "executorch": "executorch", "coreml": "mil"}
 COUNT = 80
@@ -32,6 +33,10 @@ WORDS = (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x00", b"\x00\x
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use an empty folder for the artifacts that were seen."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def try_file(path: Path) -> None:
+    trial.require_tried(read_artifact(path), find_runtime(path))
 
 
 def mutate(body: bytes, generator: random.Random) -> bytes:
@@ -135,10 +140,10 @@ def test_a_file_is_tried_once(made, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run = subprocess.run
     monkeypatch.setattr(trial.subprocess, "run", lambda *a, **k: started.append(a) or run(*a, **k))
     for _ in range(2):
-        trial.require_tried(path)
+        try_file(path)
     assert len(started) == 1
     shutil.rmtree(tmp_path / "cache")
-    trial.require_tried(path)
+    try_file(path)
     assert len(started) == 2
 
 
@@ -149,7 +154,7 @@ def test_without_a_cache_folder_a_file_is_tried_each_time(made, tmp_path: Path, 
     run = subprocess.run
     monkeypatch.setattr(trial.subprocess, "run", lambda *a, **k: started.append(a) or run(*a, **k))
     for _ in range(2):
-        trial.require_tried(made("tsm", "int8").path)
+        try_file(made("tsm", "int8").path)
     assert len(started) == 2
 
 
@@ -167,7 +172,7 @@ def test_a_crash_a_hang_and_hunger_in_the_child_are_one_line(made, monkeypatch: 
             trial.subprocess, "run", lambda command, code=code, run=run, **k: run([sys.executable, "-c", code], **k)
         )
         with pytest.raises(EdgeshiftError) as caught:
-            trial.require_tried(path)
+            try_file(path)
         assert words in str(caught.value) and "\n" not in str(caught.value)
         monkeypatch.undo()
         monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/none")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
+from edgeshift._system.files import read_text
 from edgeshift._system.text import is_printable
 from edgeshift.errors import VideoError
 from edgeshift.gestures import Event
@@ -46,14 +47,7 @@ def read_intervals(path: Path) -> tuple[LabelledVideo, ...]:
     Raises:
         VideoError: the file is not valid, or a video does not exist. The message names the line.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise VideoError(f"{path}: larger than {MAX_BYTES:,} bytes, the limit for a CSV file of intervals")
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise VideoError(f"{path}: it is not UTF-8 text; save it as UTF-8") from error
-    except OSError as error:
-        raise VideoError(f"{path}: cannot be read: {error.strerror or error}") from error
+    text = read_text(path, MAX_BYTES, "a CSV file of intervals", VideoError)
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     videos: dict[str, list[Event]] = {}
     try:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from edgeshift._system.files import folder_lock, sha256
+from edgeshift._system.files import cache_folder, folder_lock, sha256
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.errors import DeviceError, EdgeshiftError, unknown
 
@@ -54,9 +52,8 @@ def device_lock(device: Device) -> Iterator[None]:
     Raises:
         DeviceError: another process of this machine's user holds the lock.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     try:
-        with folder_lock(cache / "edgeshift" / "devices" / sha256(device.name.encode())[:16]):
+        with folder_lock(cache_folder() / "devices" / sha256(device.name.encode())[:16]):
             yield
     except EdgeshiftError as error:
         if not isinstance(error.__cause__, BlockingIOError):

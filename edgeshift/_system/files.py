@@ -48,6 +48,31 @@ def read_file(path: Path, limit: int, error: type[EdgeshiftError] = EdgeshiftErr
     return data
 
 
+def read_text(path: Path, limit: int, kind: str, error: type[EdgeshiftError] = EdgeshiftError) -> str:
+    """Return the text of a regular file in UTF-8, without a byte order mark.
+
+    Args:
+        path, limit, error: as for ``read_file``.
+        kind: what the file should be, for the error message, such as "a CSV file".
+
+    Raises:
+        EdgeshiftError: as for ``read_file``, or the file has another encoding.
+    """
+    try:
+        return read_file(path, limit, error).decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise error(f"{path}: cannot be read as {kind}: it is not UTF-8 text; save it as UTF-8") from problem
+
+
+def cache_folder() -> Path:
+    """Return edgeshift's folder in the user's cache. It need not exist.
+
+    Raises:
+        RuntimeError: the user has no home folder.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "edgeshift")
+
+
 def open_file(path: Path) -> BinaryIO:
     """Open a regular file to read bytes from it.
 

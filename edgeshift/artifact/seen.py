@@ -6,13 +6,12 @@ written, artifacts are examined every time.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from edgeshift._system.files import sha256
+from edgeshift._system.files import cache_folder, sha256
 from edgeshift.artifact.file import Artifact
 
 #: Version of the examination. A new one makes edgeshift examine all artifacts again.
@@ -40,5 +39,4 @@ def _marker(artifact: Artifact, runtime: str) -> Path:
     # The event rule has no effect on the graph, and `edgeshift rule --write` replaces it.
     described = msgspec.json.encode(msgspec.structs.replace(spec, rule=None, body_bytes=0, body_sha256=None))
     name = sha256(f"{VERSION} {runtime} {spec.body_sha256 or sha256(artifact.body)} {sha256(described)}".encode())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "edgeshift" / "seen" / name
+    return cache_folder() / "seen" / name

@@ -127,7 +127,7 @@ def run(
 
     Exit status: 2 if something cannot be measured; with --strict 3 if a measurement is not valid or not stable.
     """
-    require_report_file(out, resume=resume)
+    require_report_file(out)
     width, height = parse_frame_size(frame_size)
     settings = mode_settings(
         mode,

@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 import typer
 
-from edgeshift._system.files import read_file
+from edgeshift._system.files import read_text
 from edgeshift._system.output_file import require_writable
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import ALL, VALUES
@@ -252,10 +252,7 @@ MAX_LABELS_BYTES = 1 << 20
 def _read_labels(path: Path | None) -> tuple[str, ...] | None:
     if path is None:
         return None
-    try:
-        lines = normalize("NFC", read_file(path, MAX_LABELS_BYTES).decode("utf-8-sig")).split("\n")
-    except UnicodeDecodeError as error:
-        raise EdgeshiftError(f"{path}: cannot read labels: it is not UTF-8 text; save it as UTF-8") from error
+    lines = normalize("NFC", read_text(path, MAX_LABELS_BYTES, "a list of labels")).split("\n")
     return tuple(line.strip() for line in lines if line.strip())
 
 

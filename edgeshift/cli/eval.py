@@ -97,7 +97,7 @@ def run(
     from edgeshift.cli.board import open_device, remember_choice
     from edgeshift.video.dataset import read_dataset, read_label_map
 
-    require_report_file(out, resume=resume)
+    require_report_file(out)
     require_file_name(picture, ".png")
     if picture is not None:
         require_matplotlib("--picture")

@@ -81,7 +81,7 @@ def require_file_name(path: Path | None, *suffixes: str) -> None:
     require_writable(path)
 
 
-def require_report_file(out: Path | None, *, resume: bool) -> None:
+def require_report_file(out: Path | None) -> None:
     """Raise EdgeshiftError if the file of the report is not named *.json."""
     require_file_name(out, ".json")
 

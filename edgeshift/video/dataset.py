@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from unicodedata import normalize
 
-from edgeshift._system.files import read_file, sha256
+from edgeshift._system.files import read_text, sha256
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import VideoError, unknown
 from edgeshift.video.clip_files import MAX_CLIPS, Found, find_clips, fps_without_effect, require_fps
@@ -242,11 +242,9 @@ def _text(path: Path) -> str:
         if not path.is_file():
             what = "not a file" if path.exists() else "no such file or folder"
             raise VideoError(f"{path}: {what}; {EXPECTED}")
-        return read_file(path, MAX_BYTES, VideoError).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise VideoError(f"{path}: cannot be read as a CSV file: it is not UTF-8 text; save it as UTF-8") from error
-    except OSError as error:
+    except OSError as error:  # the name is too long
         raise VideoError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return read_text(path, MAX_BYTES, "a CSV file", VideoError)
 
 
 def _name(name: str, where: object) -> str:

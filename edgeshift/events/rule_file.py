@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import msgspec
 
-from edgeshift._system.files import atomic_write, read_file
+from edgeshift._system.files import atomic_write
 from edgeshift._system.text import printable
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.errors import EdgeshiftError, one_line
@@ -21,9 +22,15 @@ def read_rule(path: Path) -> RuleSpec:
     Raises:
         EdgeshiftError: the file cannot be read, is too large, or is not a valid rule. The message names the field.
     """
-    data = read_file(path, MAX_BYTES)
     try:
-        rule = msgspec.json.decode(data, type=RuleSpec)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise EdgeshiftError(f"{path}: is not a file; give a JSON file with an event rule")
+        if status.st_size > MAX_BYTES:
+            raise EdgeshiftError(f"{path}: {status.st_size:,} bytes; the limit for an event rule is {MAX_BYTES:,}")
+        rule = msgspec.json.decode(path.read_bytes(), type=RuleSpec)
+    except OSError as error:
+        raise EdgeshiftError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         reason = printable(one_line(error))
         raise EdgeshiftError(

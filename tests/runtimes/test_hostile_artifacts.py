@@ -184,7 +184,7 @@ def test_an_error_of_the_child_names_the_file_as_the_user_did(made, tmp_path: Pa
     for name in ("own.tflite", os.fsdecode(b"own \xff\x1b[31m.tflite")):
         write_artifact(Path(name), b"", artifact.spec)
         with pytest.raises(EdgeshiftError) as caught:
-            trial.require_tried(Path(name))
+            try_file(Path(name))
         assert str(caught.value).startswith(f"{printable(name)}: its graph is damaged or hostile")
 
 

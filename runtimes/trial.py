@@ -26,7 +26,7 @@ from edgeshift.targets import Runtime
 
 #: Longest time of a trial, seconds. Slow boards need a few.
 SECONDS = 30
-#: Memory that a runtime may take besides what the artifact declares, bytes; and per byte of the graph and its tensors.
+#: A trial may allocate ``BASE`` bytes, and ``SHARE`` bytes for each byte of the graph and of its inputs and outputs.
 BASE, SHARE = 1 << 30, 8
 #: Runtimes whose artifacts are not tried: engines are built on the device for minutes, with gigabytes of memory.
 NOT_TRIED = ("tensorrt",)

@@ -213,8 +213,8 @@ def _open(job: Job) -> tuple[Model, Stream]:
     return model, (model.fitted() if job.fitted else model).stream()
 
 
-#: A hostile graph must not take all memory of a board. These runtimes may take this many bytes, and so many per byte of
-#: the file. The libraries of a GPU reserve more than they use, so they have no limit.
+#: A hostile graph must not take all memory of a board. The runtimes in ``LIMITED`` may allocate ``MEMORY`` bytes, and
+#: ``SHARE`` bytes for each byte of the file. The libraries of a GPU reserve more than they use, so they have no limit.
 LIMITED, GRAPHS = (None, "tflite", "onnxruntime", "executorch"), (".tflite", ".onnx", ".pte")
 MEMORY, SHARE = 2 << 30, 8
 

@@ -1,4 +1,4 @@
-"""Check that a graph is one that a converter writes, and that its description tells the truth about it."""
+"""Check that a graph is one that a converter writes, and that its description agrees with it."""
 
 from __future__ import annotations
 

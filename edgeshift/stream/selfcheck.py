@@ -40,11 +40,12 @@ class Bound(NamedTuple):
     states: float
 
 
-#: {kind of processor: {precision: bound}}, for results of the artifact itself. The apps/phone/page has a copy.
+#: {kind of processor: {precision: bound}}, for results of the artifact itself. The phone's page has a copy.
 #: CPU: between x86-64 and aarch64, int8 results of LiteRT are equal, those of ONNX Runtime differ by at most 0.001 of
 #: the logits' range and 0.017 deviations of a state, and fp32 results by 1e-6. The smallest errors that must be found
-#: are those of a convolution whose weights are 5% too large: 0.001 or 0.016 in fp32, 0.007 or 0.08 in int8. GPU and
-#: NPU: not measured yet. These bounds are estimates, for lower precision and another order of additions.
+#: are those of a convolution whose weights are 5% too large: in fp32 0.001 in the logits or 0.016 in a state, in int8
+#: 0.007 or 0.08. GPU and NPU: not measured yet. These bounds are estimates, because such processors compute with lower
+#: precision and add in another order.
 BOUNDS: dict[str, dict[Precision, Bound]] = {
     "cpu": {"fp32": Bound(1e-4, 1e-3), "fp16": Bound(1e-3, 1e-2), "int8": Bound(4e-3, 0.05)},
     "gpu": {"fp32": Bound(1e-3, 1e-2), "fp16": Bound(1e-2, 5e-2), "int8": Bound(2e-2, 0.1)},

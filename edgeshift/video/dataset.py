@@ -185,7 +185,7 @@ def _split_folders(root: Path, clips: Sequence[Path]) -> dict[str, str]:
 
 
 def _ignored(root: Path, found: Found) -> Iterator[str]:
-    """Yield what may have been meant as clips. Tables, notes and pictures beside the clips are not among it."""
+    """Yield what may have been meant as clips. It leaves out tables, notes and pictures beside the clips."""
     without_label = [clip for clip in found.clips if clip.parent == root]
     files = [path for path in found.others if path.suffix.lower() not in OTHER_SUFFIXES and path.is_file()]
     for path in sorted(without_label + files):

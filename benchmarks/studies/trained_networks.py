@@ -21,7 +21,9 @@ from edgeshift.benchmarks.accuracy.score import score_clip
 from edgeshift.benchmarks.statistics import Share, share
 from edgeshift.benchmarks.studies.command import stored_result
 from edgeshift.benchmarks.studies.drawn_clips import drawn_gestures
+from edgeshift.errors import TrainingError
 from edgeshift.gestures import SPACING
+from edgeshift.training.folder import recorded_recipe
 from edgeshift.video.dataset import LabelledClip
 
 if TYPE_CHECKING:
@@ -70,11 +72,15 @@ class StoredRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def train(recipe: training.Recipe, folder: Path, init: Path) -> Path:
     """Train a network in a folder and return its checkpoint.
 
-    A run that was interrupted in the folder continues, and a finished run returns at once.
+    A run that was interrupted in the folder continues, and a finished run returns at once. A finished run is not
+    extended to more steps: its schedule of learning rates would differ from that of a new run with as many steps.
 
     Raises:
         EdgeshiftError: the folder has a run with another recipe or other starting weights, or the training fails.
     """
+    before = recorded_recipe(folder).get("steps", recipe.steps)
+    if before != recipe.steps:
+        raise TrainingError(f"{folder} holds a run of {before} steps: give --steps {before}, or another --out")
     steps = 0
     with ProgressBars(live=False).stage(f"train {folder.name}", recipe.steps) as advance:
 

@@ -72,7 +72,11 @@ def claim_folder(run: Run, resume: bool) -> int | None:
     recipe = different.pop("recipe", None)
     fields = {} if recipe is None else _differences(*recipe)
     steps = fields.pop("steps", None)
-    fields |= {name: pair for name, pair in different.items() if name != "first frames" or len(different) == 1}
+    # The frames follow from the other arguments, so they are named only if nothing else differs.
+    frames = different.pop("first frames", None)
+    fields |= different
+    if frames is not None and not fields:
+        fields["first frames"] = frames
     if fields:
         listed = "; ".join(f"{name}: {_short(before)}, now {_short(now)}" for name, (before, now) in fields.items())
         raise TrainingError(f"{run.folder} holds another run ({listed}): give the same arguments, or another --out")

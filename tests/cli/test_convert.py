@@ -155,6 +155,7 @@ def test_force_writes_an_artifact_that_fails_and_every_output_says_so(run, tmp_p
     for command in (("inspect", path), ("demo", path, "--headless"), ("verify", path)):
         _, out, err = run(*command)
         assert "FAILED" in out + err, command
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # other tests measure at the same time: own locks
     report = tmp_path / "report.json"
     _, out, err = run("bench", path, "--mode", "rapid", "--repeats", "1", "--no-memory", "--out", report)
     assert "FAILED" in out

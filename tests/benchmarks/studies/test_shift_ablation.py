@@ -53,8 +53,10 @@ def test_finished_runs_are_not_trained_or_tested_again(
     assert shift_ablation.main([*line, "--clips", "1"]) == 0 and len(measured) == 3
     rows = json.loads((tmp_path / "runs" / shift_ablation.RESULTS).read_text())
     assert [row["drawn"]["total"] for row in rows] == [1, 1]
-    assert shift_ablation.main([*line, "--steps", "2"]) == 2  # the folder has runs of another recipe
-    assert "another recipe" in capsys.readouterr().err
+    assert shift_ablation.main([*line, "--steps", "2"]) == 2
+    assert "holds a run of 1 steps: give --steps 1, or another --out" in capsys.readouterr().err
+    assert shift_ablation.main([*line, "--size", "96"]) == 2
+    assert "holds another run (size: 64, now 96)" in capsys.readouterr().err
 
 
 def test_zero_seeds_are_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

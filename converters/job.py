@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -103,7 +102,7 @@ def make_lowered(
         output=boundary[LOGITS],
         states=tuple(boundary[name] for name in job.step.state_names),
         graph=graph,
-        tools={package: importlib.metadata.version(package) for package in packages},
+        tools={package: package_version(package) for package in packages},
         unproven=unproven,
     )
 

@@ -1,7 +1,8 @@
 """Every error that edgeshift raises on purpose. A message says what is wrong, where, and what to do, in one line.
 
 The command line prints the message without a traceback, and exits with the status of the error: 1 for a check that
-found a difference, 2 for everything else. All errors derive from EdgeshiftError, and DeviceLostError from DeviceError.
+found a difference, 2 for everything else. All errors derive from EdgeshiftError, DeviceLostError
+from DeviceError, and NotAnArtifactError from ArtifactError.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from collections.abc import Iterable
 
 #: Extras that contain OpenCV, or whose packages do not need it.
 WITHOUT_OPENCV = ("video", "window", "report")
+
+
+#: A pattern for a file and a line of native source code, with brackets around it and a sign after it.
+SOURCE_PLACE = r"[\[(]?(?<![\w./+-])/?(?:[\w.+-]+/)*[\w+-]+\.{1,2}(?:cc|cpp|cxx|c|hpp|hh|h|mm|cu):\d+(?!\w)[\])]?[:,]?"
 
 
 class EdgeshiftError(Exception):
@@ -36,6 +41,10 @@ class SpecError(EdgeshiftError):
 
 class ArtifactError(EdgeshiftError):
     """An artifact is damaged, cut short, or was not written by edgeshift."""
+
+
+class NotAnArtifactError(ArtifactError):
+    """A file is something else than an artifact, such as a video."""
 
 
 class RuntimeStepError(EdgeshiftError):
@@ -91,9 +100,12 @@ class CheckFailedError(EdgeshiftError):
 def one_line(error: BaseException, limit: int = 200) -> str:
     """Return the message of another library's exception on one line of at most ``limit`` characters.
 
-    If the message is empty, the name of the exception's class is returned.
+    Native libraries put the place in their own source code into messages, such as "runtime/model.cc:97", which says
+    nothing to users. It is left out. If the message is empty, the name of the exception's class is returned.
     """
-    return " ".join(str(error).split())[:limit] or type(error).__name__
+    import re  # every program that uses edgeshift imports this module, so it imports little at the top
+
+    return " ".join(re.sub(SOURCE_PLACE, " ", str(error)).split())[:limit] or type(error).__name__
 
 
 def missing(package: str, extra: str, why: str) -> RuntimeMissingError:

@@ -15,7 +15,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from edgeshift.errors import ArtifactError, ConversionError, EdgeshiftError, RuntimeMissingError, missing, unknown
+from edgeshift._system.file_kind import kind_of_suffix
+from edgeshift.errors import (
+    ArtifactError,
+    ConversionError,
+    EdgeshiftError,
+    NotAnArtifactError,
+    RuntimeMissingError,
+    missing,
+    unknown,
+)
 
 Precision = Literal["fp32", "fp16", "int8"]
 #: How an artifact carries its states between two steps. "io": as inputs and outputs of the graph. "native": as states
@@ -188,6 +197,8 @@ def find_runtime(path: Path, name: str | None = None) -> Runtime:
         command = shlex.join(("edgeshift", "convert", "--target", "tflite", "--weights", str(path)))
         raise ArtifactError(f"{path}: is a checkpoint, which must be converted first: {command}")
     known = ", ".join(runtime.suffix for runtime in RUNTIMES.values() if runtime.by_suffix)
+    if kind := kind_of_suffix(path):
+        raise NotAnArtifactError(f"{path}: a {suffix} file is {kind}, not an artifact; known suffixes: {known}")
     raise ArtifactError(f"{path}: no runtime for {suffix or 'a file without a suffix'}; known suffixes: {known}")
 
 

@@ -9,8 +9,6 @@ ExecuTorch's package uses PyTorch's tensors and therefore needs torch. A file is
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 import threading
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +20,7 @@ from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.soundness import GraphFacts, require_sound
 from edgeshift.artifact.spec import StreamSpec, channels_last
 from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
-from edgeshift.runtimes.native import import_runtime, native_call, require_threads, thread_count
+from edgeshift.runtimes.native import import_runtime, native_call, package_version, require_threads, thread_count
 from edgeshift.stream import Array, Model
 from edgeshift.targets import Processor
 
@@ -75,7 +73,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
     require_sound(artifact, "executorch", examine)
     runtime = import_runtime("executorch.runtime", "executorch", artifact.path).Runtime.get()
     library = import_runtime("executorch.extension.pybindings.portable_lib", "executorch", artifact.path)
-    version = importlib.metadata.version("executorch")
+    version = package_version("executorch")
     _require_backend(artifact, runtime, version)
     _set_threads(library, threads)
     first = _open(artifact, runtime)
@@ -145,7 +143,7 @@ def _execute(loaded: Loaded, inputs: list[Any], path: Path) -> list[Any]:
     try:
         outputs: list[Any] = loaded.method.execute(inputs)
     except RuntimeError as error:
-        raise ArtifactError(f"{path}: ExecuTorch cannot run its program: {one_line(error)}") from error
+        raise ArtifactError(f"{path}: ExecuTorch cannot run its program: {one_line(error)}; convert the model again") from error
     return outputs
 
 

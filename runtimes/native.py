@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,11 +64,18 @@ def native_call(path: Path, failure: str) -> Iterator[None]:
         except EdgeshiftError:
             raise
         except Exception as error:  # native libraries raise many kinds of exceptions
-            raise ArtifactError(f"{path}: {failure}: {one_line(error)}") from error
+            raise ArtifactError(f"{path}: {failure}: {one_line(error)}; convert the model again") from error
 
 
 def package_version(package: str) -> str:
-    """Return the version of an installed package. importlib.metadata is imported here, because that takes 20 ms."""
-    from importlib.metadata import version
+    """Return the version of an installed package, or "unknown".
 
-    return version(package)
+    Some systems for boards install packages without metadata. Then the imported module may say its version.
+    """
+    from importlib.metadata import PackageNotFoundError, version  # the import takes 20 ms
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        module = sys.modules.get(package.replace("-", "_"))
+        return str(getattr(module, "__version__", "unknown"))

@@ -64,7 +64,8 @@ def package_problem(package: str) -> str | None:
     if package != "tflite-runtime" or int(np.__version__.split(".")[0]) < 2:
         return None
     version = package_version(package)
-    if tuple(map(int, re.findall(r"\d+", version)[:2])) > LAST_FOR_NUMPY_1:
+    numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
+    if not numbers or numbers > LAST_FOR_NUMPY_1:  # no numbers: the version is unknown
         return None
     return (
         f"{package} {version} was built for numpy 1 and cannot run with numpy {np.__version__}: "

@@ -10,6 +10,7 @@ import pytest
 
 from edgeshift import errors
 from edgeshift.errors import (
+    ArtifactError,
     CheckFailedError,
     DeviceError,
     EdgeshiftError,
@@ -27,7 +28,8 @@ CLASSES = {name: cls for name, cls in CLASSES.items() if not issubclass(cls, War
 @pytest.mark.parametrize("name", sorted(set(CLASSES) - {"EdgeshiftError"}))
 def test_every_error_has_its_base_class_status_and_docstring(name):
     error = CLASSES[name]
-    assert error.__bases__ == (DeviceError if name == "DeviceLostError" else EdgeshiftError,)
+    bases = {"DeviceLostError": DeviceError, "NotAnArtifactError": ArtifactError}
+    assert error.__bases__ == (bases.get(name, EdgeshiftError),)
     assert error.status == (1 if error is CheckFailedError else 2)
     assert error.__doc__ and name.endswith("Error")
     assert str(error("what happened")) == "what happened"
@@ -74,6 +76,23 @@ def test_unknown_lists_at_most_three_names():
 )
 def test_one_line_shortens_the_message_of_another_library(error, line):
     assert one_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("[runtime/model.cc:97] bad graph", "bad graph"),
+        ("Failed: third_party/odml/litert/cc/model.cc:12: no buffer", "Failed: no buffer"),
+        ("FAIL : /onnxruntime_src/onnxruntime/core/a_b.h:123 too large", "FAIL : too large"),
+        ("at /src/op_kernel..h:5:9, (x)", "at (x)"),
+        ("(kernel.cpp:4) x\nlib/kernel.cu:77 y", "x y"),
+        ("a.cc:7", "RuntimeError"),
+        ("cannot read /home/me/model.h5:0 or clip.mp4:3", "cannot read /home/me/model.h5:0 or clip.mp4:3"),
+        ("cannot read main.c and ratio 1.c:2x", "cannot read main.c and ratio 1.c:2x"),
+    ],
+)
+def test_one_line_leaves_out_places_in_native_source_code(message, line):
+    assert one_line(RuntimeError(message)) == line
 
 
 def test_errors_import_nothing_heavy():

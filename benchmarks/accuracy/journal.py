@@ -36,6 +36,11 @@ class Journal:
         """Return the path of the journal of a report."""
         return out.with_suffix(".clips.jsonl")
 
+    @property
+    def holds_results(self) -> bool:
+        """Whether a result is stored now."""
+        return self._lines.holds_results
+
     def find(self, key: str, file: str, label: str, size: int) -> ClipScore | None:
         """Return the stored result of a clip; None: it was not measured yet, or its label or file changed."""
         entry = self._entries.get((key, file))

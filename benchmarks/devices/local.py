@@ -28,10 +28,10 @@ class LocalDevice:
         return run_process(argv, timeout, on_line, {**os.environ, "PYTHONUNBUFFERED": "1"}, subprocess.PIPE)
 
     def push(self, local: Path, name: str) -> str:
-        """Return the absolute path of the file; nothing is copied."""
+        """Return the path of the file, as the user has given it; nothing is copied."""
         if not local.exists():
             raise DeviceError(f"{local}: there is no such file")
-        return str(local.absolute())
+        return str(local)
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file on this machine."""

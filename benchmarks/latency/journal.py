@@ -40,6 +40,11 @@ class Journal:
         """Return the path of the journal of a report."""
         return out.with_suffix(".repeats.jsonl")
 
+    @property
+    def holds_results(self) -> bool:
+        """Whether a result is stored now."""
+        return self._lines.holds_results
+
     def repeat(self, key: str, index: int) -> Repeat | None:
         """Return a stored repeat; None: it was not measured yet."""
         return self._repeats.get((key, index))

@@ -15,6 +15,7 @@ from edgeshift.benchmarks.reports.accuracy_compare import Change, compare_accura
 from edgeshift.benchmarks.reports.comparability import REQUIRED
 from edgeshift.benchmarks.reports.documents import Document
 from edgeshift.benchmarks.reports.latency_compare import Pair, compare_latency, compared_pairs, failures
+from edgeshift.benchmarks.reports.notes import all_of, by_note
 from edgeshift.benchmarks.reports.state import State, before_and_after, report_state, side_by_side
 from edgeshift.errors import EdgeshiftError
 
@@ -56,11 +57,6 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         """The pairs with their verdicts."""
         return [(pair, NOT_JUDGED if self.reasons else pair.verdict) for pair in self.pairs]
 
-    @property
-    def notes(self) -> list[str]:
-        """The reasons and remarks, each with the names of both reports."""
-        return [f"{self.before} and {self.after}: {note}" for note in (*self.reasons, *self.remarks)]
-
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Two or more reports of latency of one device, or of accuracy on the same clips.
@@ -83,8 +79,12 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def notes(self) -> list[str]:
-        """The notes of all comparisons."""
-        return [note for compared in self.comparisons for note in compared.notes]
+        """The reasons and remarks of all comparisons, each once, with the names of the reports that it is about."""
+        reports: dict[str, dict[str, None]] = {}
+        for compared in self.comparisons:
+            for note in (*compared.reasons, *compared.remarks):
+                reports.setdefault(note, {compared.before: None})[compared.after] = None
+        return [f"{all_of(names)}: {note}" for note, names in reports.items()]
 
 
 def changes(reports: Sequence[tuple[str, Document]]) -> list[Group]:
@@ -157,15 +157,13 @@ def _latency(before: LatencyReport, after: LatencyReport) -> Parts:
         files = {pair[side].file for pair in pairs}
         reasons += [f"{name} is not valid: {failure}" for failure in failures(report, files)]
     remarks = [f"only one report has {file}" for file in comparison.unpaired]
-    for pair in comparison.pairs:
-        remarks += [f"{pair.file}: {note}" for note in pair.notes]
-        if pair.wide:
-            remarks.append(f"{pair.file}: the interval exceeds the tolerance of {comparison.tolerance:.0%}")
+    wide = f"the interval exceeds the tolerance of {comparison.tolerance:.0%}"
+    remarks += by_note([(pair.file, (*pair.notes, *([wide] if pair.wide else []))) for pair in comparison.pairs])
     return comparison.pairs, reasons, remarks
 
 
 def _accuracy(before: AccuracyReport, after: AccuracyReport) -> Parts:
     comparison = compare_accuracy(before, after)
     remarks = [f"only one report has {file}" for file in comparison.unpaired]
-    remarks += [f"{pair.file}: {note}" for pair in comparison.pairs for note in pair.notes]
+    remarks += by_note([(pair.file, pair.notes) for pair in comparison.pairs])
     return comparison.pairs, unreadable_clips(before, after), remarks

@@ -21,7 +21,7 @@ class JsonLines(Generic[Entry]):
     Args:
         path: path of the file.
         entry_type: type of the entries.
-        resume: keep the entries that the file already holds. False: start with an empty file.
+        resume: keep the entries that the file already holds. False: start without entries.
 
     Attributes:
         entries: the entries that the file held when it was opened.
@@ -34,9 +34,12 @@ class JsonLines(Generic[Entry]):
         self.path = path
         self.entries: list[Entry] = self._read(entry_type) if resume else []
         try:
-            # The file is written anew, because the next entry must not be appended to an incomplete last line.
-            with atomic_write(path) as temporary:
-                temporary.write_bytes(b"".join(map(_line, self.entries)))
+            if self.entries:
+                # The file is written anew, because the next entry must not be appended to an incomplete last line.
+                with atomic_write(path) as temporary:
+                    temporary.write_bytes(b"".join(map(_line, self.entries)))
+            else:  # the first entry creates the file, so that a run that fails before it leaves no empty file
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -51,6 +54,11 @@ class JsonLines(Generic[Entry]):
                 file.write(_line(entry))
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+    @property
+    def holds_results(self) -> bool:
+        """Whether the file has an entry now."""
+        return self.path.is_file()
 
     def _read(self, entry_type: type[Entry]) -> list[Entry]:
         try:
@@ -77,6 +85,13 @@ def require_resume(journal: Path, out: Path, *, resume: bool) -> None:
         raise EdgeshiftError(
             f"{journal} holds the results of an interrupted run: add --resume to continue it, or remove the file"
         )
+
+
+def resume_without_effect(journal: Path) -> str | None:
+    """Return why ``--resume`` has no effect, as for ``edgeshift.cli.effect``; None: the journal may hold results."""
+    if journal.exists() and (journal.stat().st_size or not journal.is_file()):
+        return None
+    return f"without an earlier run: {journal} holds no results; leave it out"
 
 
 def _unwritable(path: Path, error: OSError) -> EdgeshiftError:

@@ -17,11 +17,12 @@ from typing import Protocol, cast
 
 import msgspec
 
+from edgeshift._system.file_kind import kind_of_content, kind_of_suffix
 from edgeshift._system.files import HASH_LENGTH, atomic_folder, atomic_write, sha256
 from edgeshift._system.text import printable
 from edgeshift.artifact.spec import MAX_BYTES, StreamSpec, decode, encode
-from edgeshift.errors import ArtifactError, ArtifactWarning, one_line
-from edgeshift.targets import target_of
+from edgeshift.errors import ArtifactError, ArtifactWarning, NotAnArtifactError, one_line
+from edgeshift.targets import TARGETS, target_of
 
 #: Names of the entries in an artifact: the description, and its labels as text for people.
 SPEC, LABELS = "edgeshift/spec.json", "labels.txt"
@@ -141,10 +142,7 @@ def read_artifact(path: Path) -> Artifact:
     """
     data, envelope = artifact_bytes(path), _envelope(path)
     if not envelope.has_hash(data):
-        raise ArtifactError(
-            f"{path}: no edgeshift description at its end: cut short, damaged, or not made by `edgeshift convert`; "
-            "copy it again, or convert the model"
-        )
+        raise _without_description(path, data[:512])
     try:
         description, size = envelope.unpack(data, SPEC, MAX_BYTES)
     except ValueError as error:
@@ -218,6 +216,22 @@ def _checked_hash(path: Path, data: bytes, size: int) -> str:
     if hasher.hexdigest().encode() != view[-HASH_LENGTH:]:
         raise ArtifactError(f"{path}: it does not match the hash at its end: the file is damaged; copy it again")
     return beginning
+
+
+def _without_description(path: Path, head: bytes) -> ArtifactError:
+    """Return the error for a file without a description: it is something else, or a damaged artifact."""
+    kind = kind_of_content(head)
+    if target_of(path) is None:
+        suffixes = ", ".join(target.suffix for target in TARGETS.values())
+        what = kind or kind_of_suffix(path)
+        is_what = f"it is {what}, not an artifact" if what else "it is not an artifact"
+        return NotAnArtifactError(f"{path}: {is_what}; give a file that `edgeshift convert` has written ({suffixes})")
+    if kind is not None:
+        return NotAnArtifactError(f"{path}: its content is {kind}, not an artifact; copy or download it again")
+    return ArtifactError(
+        f"{path}: no edgeshift description at its end: cut short, damaged, or not made by `edgeshift convert`; "
+        "copy it again, or convert the model"
+    )
 
 
 def _envelope(path: Path) -> Envelope:

@@ -123,7 +123,7 @@ def run(
     Examples:
       edgeshift bench gestures.tflite --mode quick --out before.json
       edgeshift bench fp32.tflite int8.tflite --device ssh://pi@raspberrypi.local --out pi.json
-      edgeshift bench int8.tflite --device ssh://jetson --mode sustained --out heat.json --resume
+      edgeshift bench int8.tflite --device ssh://jetson --mode sustained --out heat.json
 
     Exit status: 2 if something cannot be measured; with --strict 3 if a measurement is not valid or not stable.
     """
@@ -163,8 +163,9 @@ def run(
     lost = next((subject.lost for subject in report.subjects if subject.lost), None)
     if lost is not None:
         kept = sum(not repeat.partial for subject in report.subjects for repeat in subject.repeats)
-        hint = f"continue with --out {out} --resume" if out is not None else "with --out, they would be kept"
-        raise DeviceError(f"{lost}; {kept} of {settings.repeats * len(files)} repeats were measured: {hint}")
+        hint = f": continue with --out {out} --resume" if out is not None else ": with --out, they would be kept"
+        measured = f"{kept} of {settings.repeats * len(files)} repeats were measured"
+        raise DeviceError(f"{lost}; {measured}{hint if kept else ''}")
     return status if strict else 0
 
 

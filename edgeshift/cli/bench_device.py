@@ -52,13 +52,15 @@ def measure_on_device(
     """
     import msgspec
 
-    from edgeshift._system.json_lines import require_resume
+    from edgeshift._system.json_lines import require_resume, resume_without_effect
     from edgeshift._system.signals import interrupt_on_stop
     from edgeshift.benchmarks.devices.adb import AdbDevice
     from edgeshift.benchmarks.devices.find import device_lock
     from edgeshift.benchmarks.latency.bench import Plan, open_candidate
     from edgeshift.benchmarks.latency.journal import Journal
 
+    if out is not None:
+        decide(resume=resume_without_effect(Journal.beside(out)))
     bars = ProgressBars()
     with bars.stage("load"):
         candidates = [open_candidate(file) for file in files]
@@ -85,7 +87,7 @@ def measure_on_device(
         try:
             return _measure(Plan(device, candidates, settings, facts=facts, vendor=vendor, **plan), journal, bars)
         except KeyboardInterrupt:
-            if journal is not None:
+            if journal is not None and journal.holds_results:
                 print_note(f"completed repeats are kept: continue with --out {out} --resume")
             raise
 

@@ -135,6 +135,7 @@ def _print(comparison: Comparison | Changes, problems: list[str]) -> None:
     from edgeshift.benchmarks.accuracy.table import points
     from edgeshift.benchmarks.latency.table import milliseconds
     from edgeshift.benchmarks.reports.latency_compare import Comparison
+    from edgeshift.benchmarks.reports.notes import by_note
 
     notes: list[tuple[str, object]] = []
     if isinstance(comparison, Comparison):
@@ -146,8 +147,7 @@ def _print(comparison: Comparison | Changes, problems: list[str]) -> None:
         title = f"B over A, tolerance {comparison.tolerance:.1%}"
         notes += [("permitted", str(difference)) for difference in comparison.across]
         wide = "the interval exceeds the tolerance: measure longer, or with more repeats"
-        for pair in comparison.pairs:
-            notes += [(pair.file, note) for note in (*pair.notes, *([wide] if pair.wide else []))]
+        by_file = [(pair.file, (*pair.notes, *([wide] if pair.wide else []))) for pair in comparison.pairs]
     else:
         columns = ["file", "clips", "A", "B", "difference", "prediction changed", "now wrong", "now right"]
         columns += ["McNemar p", "verdict"]
@@ -159,11 +159,12 @@ def _print(comparison: Comparison | Changes, problems: list[str]) -> None:
             )
             for change in comparison.pairs
         ]
-        notes += [(change.file, note) for change in comparison.pairs for note in change.notes]
+        by_file = [(change.file, change.notes) for change in comparison.pairs]
         points_allowed = 100 * comparison.tolerance
         title = f"B compared with A, tolerance {points_allowed:g} percentage point{'s' * (points_allowed != 1)}"
     files = [_file_names(pair.before_file, pair.file) for pair in comparison.pairs]
     print_table(title, columns, [(file, *row) for file, row in zip(files, rows, strict=True)])
+    notes += [("", line) for line in by_note(by_file)]
     notes += [("not valid", line) for line in problems] + [("only in one report", file) for file in comparison.unpaired]
     print_facts("Notes", dict.fromkeys(notes))
 

@@ -172,7 +172,7 @@ def run(
                 bidirectional=False if past_only else None,
                 stream_bidirectional=stream_bidirectional,
             )
-    _decide(source, chosen)
+    _decide(source, chosen, fps)
     if event_rule is not None:
         require_rule_fits(event_rule, source.description.labels, rule)
         source = dataclasses.replace(source, description=replace(source.description, rule=event_rule))
@@ -230,9 +230,9 @@ def _require_free(out: Path | None, suffix: str) -> None:
     require_writable(out or Path("artifact"))
 
 
-def _decide(source: Checkpoint, chosen: Chosen | None) -> None:
+def _decide(source: Checkpoint, chosen: Chosen | None, fps: float | None) -> None:
     """Refuse options that changed nothing on this network, or that have no effect on the chosen videos."""
-    from edgeshift.video.clip_files import fps_without_effect
+    from edgeshift.video.clip_times import fps_without_effect
 
     unused = {option: f"on these weights: {why}; leave it out" for option, why in source.unused.items()}
     even = "on these weights, whose frames are spread evenly over each clip: leave it out"
@@ -241,7 +241,7 @@ def _decide(source: Checkpoint, chosen: Chosen | None) -> None:
         past_only=unused.get("bidirectional"),
         stream_bidirectional=unused.get("stream_bidirectional"),
         fresh_states=f"on {source.config.name}, which has no states: leave it out" if stateless else None,
-        fps=even if source.description.frame_spacing is None else fps_without_effect(chosen.videos if chosen else ()),
+        fps=even if source.description.frame_spacing is None else fps_without_effect(chosen.videos if chosen else (), fps),
     )
 
 
@@ -272,7 +272,7 @@ def _open_clips(
 ) -> tuple[VideoClips, list[Frame] | None]:
     """Return clips for calibration, and other frames of the same videos for the comparison with the original."""
     from edgeshift.converters.calibration import VideoClips
-    from edgeshift.video.clip_files import require_fps
+    from edgeshift.video.clip_times import require_fps
 
     spacing = source.description.frame_spacing
     if spacing is not None:

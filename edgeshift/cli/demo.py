@@ -93,7 +93,7 @@ def run(
     from edgeshift.apps.camera.sources.clips import ClipSource, DrawnSource
     from edgeshift.cli import demo_text
     from edgeshift.events.default_rule import rule_of
-    from edgeshift.video.clip_files import require_fps
+    from edgeshift.video.clip_times import require_fps
 
     camera = find_source(source, CaptureRequest.parse(capture), fps=fps)
     live = not headless or camera.live or realtime
@@ -157,12 +157,12 @@ def _decide(camera: Source, text: str, *, live: bool) -> None:
     """Refuse options that have no effect on this source."""
     from edgeshift.apps.camera.sources.base import takes_request
     from edgeshift.apps.camera.sources.clips import ClipSource
-    from edgeshift.video.clip_files import has_times
+    from edgeshift.video.clip_times import fps_without_effect
 
     fps = None
     if not isinstance(camera, ClipSource):
         fps = f"on {camera.name}, only on a folder of images or a raw stream: leave it out"
-    elif camera.path.exists() and has_times(camera.path):
+    elif camera.path.exists() and fps_without_effect([camera.path], camera.fps):
         fps = f"on {camera.name}, whose frames have times: leave it out"
     on_camera = f"on {camera.name}, which is live" if camera.live else None
     decide(

@@ -87,7 +87,7 @@ def run(
       edgeshift eval gestures.tflite --data clips/ --device ssh://pi@raspberrypi.local
       edgeshift eval fp32.tflite int8.tflite --data split.csv --split val --label-map del=x --out accuracy.json
     """
-    from edgeshift._system.json_lines import require_resume
+    from edgeshift._system.json_lines import require_resume, resume_without_effect
     from edgeshift.benchmarks.accuracy.candidate import open_candidate
     from edgeshift.benchmarks.accuracy.journal import Journal
     from edgeshift.benchmarks.accuracy.remote import open_on_device
@@ -104,6 +104,8 @@ def run(
     names = read_label_map(label_map) if label_map is not None else {}
     clips = read_dataset(data, names, split, fps=fps)
     decide(fps=clips.fps_without_effect())
+    if out is not None:
+        decide(resume=resume_without_effect(Journal.beside(out)))
     if clips.note is not None:
         print_note(clips.note)
     bars, device = ProgressBars(), open_device(name, python) if name != "local" or python is not None else None
@@ -157,9 +159,10 @@ def _measure(
         try:
             return measure(candidate, data.clips, jobs=jobs, device=device, journal=journal, advance=count)
         except DeviceLostError as error:
-            hint = "continue with the same --out and --resume" if journal else "with --out, they would be kept"
+            hint = ": continue with the same --out and --resume" if journal else ": with --out, they would be kept"
+            hint = hint if journal is None or journal.holds_results else ""
             progress = f"{measured} of {len(data.clips)} clips of {candidate.path.name} were measured"
-            raise DeviceLostError(f"{error}; {progress}: {hint}") from error
+            raise DeviceLostError(f"{error}; {progress}{hint}") from error
 
 
 def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], subset: tuple[str, ...] | None) -> None:

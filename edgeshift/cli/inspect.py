@@ -11,6 +11,7 @@ from edgeshift.cli import glossary
 from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, rule_facts, state_fact
 from edgeshift.cli.options import AsJson, Explain
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
+from edgeshift.errors import NotAnArtifactError
 from edgeshift.targets import TARGETS, target_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def run(
 
         show_checkpoint(file, explain=explain, as_json=as_json)
         return
-    spec = read_artifact(file).spec
+    try:
+        spec = read_artifact(file).spec
+    except NotAnArtifactError as error:
+        raise NotAnArtifactError(f"{error}, or a checkpoint ({', '.join(CHECKPOINTS)})") from error
     if as_json:
         print_json(spec)
         return

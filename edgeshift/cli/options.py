@@ -160,7 +160,8 @@ ReportFile = Annotated[
     ),
 ]
 Resume = Annotated[
-    bool, option("Output", effect=needs("out"), help="Continue the interrupted run that wrote to the same --out.")
+    bool,
+    option("Output", effect=(needs("out"), DECIDED), help="Continue the interrupted run that wrote to the same --out."),
 ]
 Runtime = Annotated[
     str | None,

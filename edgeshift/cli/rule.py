@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeshift._system.files import sha256
 from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.effect import ALWAYS, DECIDED, decide
-from edgeshift.cli.options import AsJson, ClipFps, option
+from edgeshift.cli.options import AsJson, ClipFps, calibration_options, option
 from edgeshift.cli.output import print_json, print_note, require_file_name
 from edgeshift.errors import EdgeshiftError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeshift.artifact.description import RuleSpec
+    from edgeshift.artifact.spec import StreamSpec
     from edgeshift.benchmarks.accuracy.candidate import Candidate
     from edgeshift.benchmarks.accuracy.intervals import LabelledVideo
     from edgeshift.benchmarks.accuracy.recorded import RecordedStream
@@ -153,7 +155,8 @@ def run(
     if as_json:
         print_json(report)
     else:
-        print_report(report, spec.labels, file, out, picture, written=write)
+        convert = _convert_options(spec, file, calibration_options(data, fps))
+        print_report(report, spec.labels, file, out, picture, written=write, convert=convert)
 
 
 def _read(
@@ -163,12 +166,12 @@ def _read(
     from random import Random
 
     from edgeshift.benchmarks.accuracy.intervals import is_interval_file, read_intervals
-    from edgeshift.video.clip_files import fps_without_effect, require_fps
+    from edgeshift.video.clip_times import fps_without_effect, require_fps
     from edgeshift.video.dataset import read_dataset, read_label_map
 
     if is_interval_file(data):
         videos = read_intervals(data)
-        decide(fps=fps_without_effect(video.path for video in videos))
+        decide(fps=fps_without_effect((video.path for video in videos), fps))
         require_fps((video.path for video in videos), fps)
         return videos
     dataset = read_dataset(data, read_label_map(label_map) if label_map is not None else {}, split, fps=fps)
@@ -180,6 +183,22 @@ def _read(
         return dataset.clips
     print_note(f"{limit:,} of {len(dataset.clips):,} clips are used; --clips changes this")
     return sorted(Random(0).sample(dataset.clips, limit), key=lambda clip: clip.name)
+
+
+def _convert_options(spec: StreamSpec, file: Path, calibration: list[object]) -> list[object]:
+    """Return the options of ``convert`` that convert a model again, to int8, which is the default.
+
+    Args:
+        spec: description of the model.
+        file: the artifact or checkpoint.
+        calibration: the options that calibrate on the clips. Models of drawn gestures do not need them.
+    """
+    from edgeshift.weights import all_shipped
+
+    shipped = {sha256(path.read_bytes()) for path in all_shipped().values()}
+    drawn = not spec.weights.trained or spec.weights.sha256 in shipped
+    weights: object = file if file.suffix.lower() == ".safetensors" else "CHECKPOINT"
+    return ["--target", "tflite", "--weights", weights, *([] if drawn else calibration)]
 
 
 def _gestures(rule: RuleSpec, labels: tuple[str, ...], file: Path) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,14 @@ COLUMNS = ("precision", "recall", "false per minute", "delay", "window", "thresh
 
 
 def print_report(
-    report: RuleReport, labels: tuple[str, ...], file: Path, out: Path | None, picture: Path | None, *, written: bool
+    report: RuleReport,
+    labels: tuple[str, ...],
+    file: Path,
+    out: Path | None,
+    picture: Path | None,
+    *,
+    written: bool,
+    convert: Sequence[object],
 ) -> None:
     """Print the chosen rule, its score, and the rules to choose from.
 
@@ -26,6 +34,7 @@ def print_report(
         file: the file of the model.
         out, picture: files that were written; None: none.
         written: whether the rule was put into ``file``.
+        convert: the options of ``edgeshift convert`` that convert the model again.
     """
     from edgeshift.events.spotter import describe_rule
 
@@ -57,7 +66,7 @@ def print_report(
     for path in filter(None, (out, picture, file if written else None)):
         print(f"written: {path}")
     if out is not None and not written:
-        print_next("edgeshift", "convert", "--target", "tflite", "--weights", "CHECKPOINT", "--rule", out)
+        print_next("edgeshift", "convert", *convert, "--rule", out)
     else:
         print_next("edgeshift", *(("demo", file, "--source", "0") if written else ("rule", file, "--help")))
 

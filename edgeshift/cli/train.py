@@ -51,7 +51,7 @@ def run(
     workers: Annotated[int, option("Machine", effect=ALWAYS, min=0, max=64)] = 1,
     license: Annotated[str | None, option("Output", effect=ALWAYS)] = None,
     half: Annotated[bool, option("Output", effect=ALWAYS)] = False,
-    resume: Annotated[bool, option("Output", effect=ALWAYS)] = False,
+    resume: Annotated[bool, option("Output", effect=DECIDED)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a shift model for streams. Its shift reads past frames only, unless --bidirectional is given.
@@ -96,10 +96,11 @@ def run(
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
     from edgeshift.training import Recipe, train
-    from edgeshift.training.folder import recorded_recipe
+    from edgeshift.training.folder import RECIPE, recorded_recipe
     from edgeshift.video.dataset import read_dataset
 
     require_writable(out, folder=True)
+    decide(resume=None if (out / RECIPE).exists() else f"without an earlier run: {out} holds none; leave it out")
     recorded = recorded_recipe(out) if resume else {}
     numbers: dict[str, Any] = {"size": size, "width": width, "depth": depth, "bidirectional": bidirectional or None}
     numbers |= {"steps": steps, "batch": batch, "frames": frames, "spacing": spacing, "rate": rate}

@@ -10,15 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeshift.errors import EdgeshiftError, VideoError
-from edgeshift.video.container import is_raw
+from edgeshift.errors import VideoError
+from edgeshift.video.container import RAW
 
-#: Suffixes of raw streams, which have no times, as cameras of the Raspberry Pi write them.
-RAW = (".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg")
 #: Suffixes of video files.
 VIDEOS = (".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", *RAW)
 #: Suffixes of pictures.
@@ -74,43 +72,6 @@ def frame_files(folder: Path) -> list[Path]:
             "keep the frames of one clip"
         )
     return [folder / name for name in names]
-
-
-def has_times(clip: Path) -> bool:
-    """Return True if the frames of a clip have times. Folders of pictures and raw streams have none."""
-    if clip.is_dir():
-        return False
-    try:
-        if not clip.is_file():
-            return True
-        with clip.open("rb") as file:
-            return not is_raw(file.read(8))
-    except OSError:
-        return True  # the error is reported when the clip is read
-
-
-def require_fps(clips: Iterable[Path], fps: float | None) -> None:
-    """Check that frames per second are given, if a clip needs them because its frames are chosen by their times.
-
-    Args:
-        clips: the clips that will be read.
-        fps: the value of ``--fps``; None: not given.
-
-    Raises:
-        EdgeshiftError: a clip is a folder of images, and ``fps`` is not given.
-    """
-    folder = next((clip for clip in clips if clip.is_dir()), None) if fps is None else None
-    if folder is not None:
-        raise EdgeshiftError(
-            f"{folder} is a folder of images, which have no times: give their frames per second with --fps"
-        )
-
-
-def fps_without_effect(clips: Iterable[Path]) -> str | None:
-    """Return why frames per second have no effect on these clips, as for ``edgeshift.cli.effect``; None: they do."""
-    if all(has_times(clip) for clip in clips):
-        return "on clips with times, only on folders of images and raw streams: leave it out"
-    return None
 
 
 def _walk(folder: Path, ancestors: tuple[str, ...]) -> Iterator[tuple[Path, bool]]:

@@ -49,7 +49,8 @@ def read_video(path: str | Path, *, fps: float | None = None) -> Iterator[TimedF
             frames that its container states.
 
     Warns:
-        VideoWarning: frames in the middle are damaged and were skipped.
+        VideoWarning: frames in the middle are damaged and were skipped; or a container has no times, and ``fps`` is
+            None.
     """
     with closing(lazy_frames(path, fps)) as clip:
         for frame in clip:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+#: Suffixes of raw streams, which have no times, as cameras of the Raspberry Pi write them.
+RAW = (".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg")
 #: Types of the boxes that an MP4 or MOV file may begin with.
 MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+#: First bytes of a Matroska or WebM file.
+MATROSKA = b"\x1a\x45\xdf\xa3"
 #: Largest number of boxes to look at.
 MAX_BOXES = 10_000
 #: First bytes of a raw H.264 or H.265 stream: a start code, and a unit that such a stream begins with.
@@ -15,9 +19,17 @@ RAW_STARTS = tuple(
 )
 
 
-def is_raw(head: bytes) -> bool:
-    """Return True if a file begins like a raw H.264, H.265 or motion JPEG stream, which has no times."""
-    return head.startswith(b"\xff\xd8\xff") or head.removeprefix(b"\x00").startswith(RAW_STARTS)
+def is_raw(head: bytes, suffix: str) -> bool:
+    """Return True for a raw H.264, H.265 or motion JPEG stream, which has no times.
+
+    Args:
+        head: the first 12 bytes of the file, or more.
+        suffix: the suffix of its name, which decides for a stream whose start is damaged or missing.
+    """
+    if head.startswith(b"\xff\xd8\xff") or head.removeprefix(b"\x00").startswith(RAW_STARTS):
+        return True
+    container = head[4:8] in MP4_BOXES or head.startswith((MATROSKA, b"RIFF"))
+    return suffix.lower() in RAW and not container
 
 
 def is_cut_short(path: Path) -> bool:
@@ -31,7 +43,7 @@ def is_cut_short(path: Path) -> bool:
             head = file.read(12)
             if head[4:8] in MP4_BOXES:
                 return _mp4_end(file, size) > size
-            if head.startswith(b"\x1a\x45\xdf\xa3"):
+            if head.startswith(MATROSKA):
                 return _matroska_end(file) > size
             if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
                 return 8 + int.from_bytes(head[4:8], "little") > size

@@ -18,7 +18,8 @@ from unicodedata import normalize
 from edgeshift._system.files import read_text, sha256
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import VideoError, unknown
-from edgeshift.video.clip_files import MAX_CLIPS, Found, find_clips, fps_without_effect, require_fps
+from edgeshift.video.clip_files import MAX_CLIPS, Found, find_clips
+from edgeshift.video.clip_times import fps_without_effect, require_fps
 
 COLUMNS = ("file", "label")
 EXPECTED = "give a folder with a folder of clips for each label, or a CSV file with the columns file and label"
@@ -85,12 +86,12 @@ class DataSet:
         return sha256("".join(f"{line}\n" for line in lines).encode())
 
     def require_fps(self) -> None:
-        """Raise an EdgeshiftError if ``--fps`` is missing; see ``clip_files.require_fps``."""
+        """Raise an EdgeshiftError if ``--fps`` is missing; see ``clip_times.require_fps``."""
         require_fps((clip.path for clip in self.clips), self.clips[0].fps)
 
     def fps_without_effect(self) -> str | None:
-        """Return why ``--fps`` has no effect on these clips; None: it has one."""
-        return fps_without_effect(clip.path for clip in self.clips)
+        """Return why ``--fps`` has no effect on these clips; None: it has one, or is not given."""
+        return fps_without_effect((clip.path for clip in self.clips), self.clips[0].fps)
 
 
 def read_dataset(
@@ -122,6 +123,8 @@ def read_dataset(
             reason = unknown("split", split, splits) if splits else "the data set has no splits: leave out --split"
             raise VideoError(f"{path}: {reason}")
         clips = [clip for clip in clips if clip.split == split]
+        if label_map and not set(label_map.values()) & {clip.label for clip in clips}:
+            raise VideoError(f"{path}: the label map changes no label of the split {split}: leave it out")
     ignored = () if found is None else tuple(_ignored(path, found))
     return DataSet(printable(path.absolute().name), tuple(sorted(clips, key=lambda clip: clip.name)), ignored)
 

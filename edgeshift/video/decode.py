@@ -39,12 +39,14 @@ class LazyFrame(NamedTuple):
         retrieve: returns the frame, uint8 [H, W, 3] RGB. Call it before the next frame is decoded.
         fps: frames per second of the clip.
         frame_count: number of frames that the container states; 0: not stated.
+        timed: whether the clip states the timestamp. False: it is computed from the number of frames per second.
     """
 
     timestamp: float
     retrieve: Callable[[], Frame]
     fps: float
     frame_count: int
+    timed: bool = True
 
 
 def lazy_frames(path: str | Path, fps: float | None) -> Generator[LazyFrame, None, None]:
@@ -71,7 +73,7 @@ def opencv_path(path: Path) -> str:
 
 
 def _file(path: Path, given_fps: float | None) -> Generator[LazyFrame, None, None]:
-    raw = is_raw(_require_video(path))
+    raw = is_raw(_require_video(path), path.suffix)
     cv2 = opencv("reading video")
     backend = cv2.CAP_FFMPEG if cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG) else cv2.CAP_ANY
     capture = cv2.VideoCapture(opencv_path(path), backend)
@@ -103,12 +105,13 @@ def _file(path: Path, given_fps: float | None) -> Generator[LazyFrame, None, Non
             if start is None:
                 start = container_time if math.isfinite(container_time) else 0.0
             container_time -= start  # the clock of a part that was cut out of a recording may go on
-            if math.isfinite(container_time) and container_time > time and not raw:
+            timed = math.isfinite(container_time) and container_time > time and not raw
+            if timed:
                 time, known_time, known_at = container_time, container_time, decoded
             else:  # The container has no usable time: continue from the last one at the frame rate.
                 time = known_time + (decoded - known_at) / (given_fps or fps)
             decoded += 1
-            yield LazyFrame(time, retrieve, fps, frame_count)
+            yield LazyFrame(time, retrieve, fps, frame_count, timed)
     finally:
         capture.release()
     if decoded == 0:
@@ -120,6 +123,12 @@ def _file(path: Path, given_fps: float | None) -> Generator[LazyFrame, None, Non
     if lost:
         warnings.warn(
             f"{path}: {lost} of {decoded + lost} frames are damaged and were skipped", VideoWarning, stacklevel=2
+        )
+    if known_at == 0 and decoded > 1 and not raw and given_fps is None:
+        warnings.warn(
+            f"{path}: its frames have no times: {fps:g} frames per second are assumed; give others with --fps",
+            VideoWarning,
+            stacklevel=2,
         )
 
 
@@ -140,7 +149,7 @@ def _folder(path: Path, fps: float) -> Generator[LazyFrame, None, None]:
         return frame
 
     for index, file in enumerate(files):
-        yield LazyFrame(index / fps, partial(read, file), fps, len(files))
+        yield LazyFrame(index / fps, partial(read, file), fps, len(files), timed=False)
 
 
 def _retrieve(cv2: Any, capture: Any, path: Path) -> Frame:

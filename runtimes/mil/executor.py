@@ -77,7 +77,9 @@ def read_program(artifact: Artifact) -> Program:
         except ArtifactError:
             raise
         except Exception as error:  # the loader raises many kinds of exceptions
-            raise ArtifactError(f"{path}: coremltools cannot read its program: {one_line(error)}") from error
+            raise ArtifactError(
+                f"{path}: coremltools cannot read its program: {one_line(error)}; convert the model again"
+            ) from error
         if loaded is None:
             raise ArtifactError(
                 f"{path}: not an ML Program but a model of kind {kind}: not made by `edgeshift convert`"

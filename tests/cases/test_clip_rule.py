@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeshift.errors import EdgeshiftError, VideoError
-from edgeshift.video.clip_files import find_clips, fps_without_effect, has_times, require_fps
-from edgeshift.video.clips import paced, read_video
+from edgeshift.errors import EdgeshiftError, VideoError, VideoWarning
+from edgeshift.video.clip_files import find_clips
+from edgeshift.video.clip_times import fps_without_effect, has_times, require_fps
+from edgeshift.video.clips import paced, read_video, write_video
 from edgeshift.video.codec import find_codec
 from edgeshift.video.dataset import read_dataset
 
@@ -149,16 +150,43 @@ def test_fps_must_be_given_where_there_are_no_times_and_only_there(tmp_path: Pat
     video.write_bytes(b"\0\0\0\x20ftypisom")
     raw.write_bytes(b"\0\0\0\x01\x67\x64\0\x1f")
     assert [has_times(clip) for clip in (folder, video, raw)] == [False, True, False]
-    require_fps([video, folder], 12)
-    require_fps([video, raw], None)
-    assert fps_without_effect([video, folder]) is None
-    assert fps_without_effect([video, raw]) is None
+    require_fps([video, folder, raw], 12)
+    require_fps([video], None)
+    assert fps_without_effect([video, folder], 12) is None
+    assert fps_without_effect([video, raw], 12) is None
+    assert fps_without_effect([video, video], None) is None
     assert (
-        fps_without_effect([video, video])
+        fps_without_effect([video, video], 12)
         == "on clips with times, only on folders of images and raw streams: leave it out"
     )
     with pytest.raises(EdgeshiftError, match=r"001 is a folder of images, which have no times: give .* with --fps"):
         require_fps([video, folder], None)
+    with pytest.raises(EdgeshiftError, match=r"b.h264 is a raw stream of frames, which have no times: give .* --fps"):
+        require_fps([video, raw], None)
+
+
+@pytest.mark.parametrize("head", [b"\xff" * 16, bytes(16), b"\0\0\0\x01\x41\x9a\x24" + bytes(9)])
+def test_a_raw_stream_whose_start_is_damaged_or_missing_has_no_times(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "a.h264").write_bytes(head)
+    (tmp_path / "renamed.h264").write_bytes(b"\0\0\0\x20ftypisom")
+    assert not has_times(tmp_path / "a.h264") and has_times(tmp_path / "renamed.h264")
+
+
+def test_fps_is_accepted_for_a_damaged_container_without_times(tmp_path: Path) -> None:
+    """The durations of all frames in the file are zero."""
+    sound, damaged = tmp_path / "sound.mp4", tmp_path / "damaged.mp4"
+    write_video(sound, [np.full((64, 64, 3), 20 * index, np.uint8) for index in range(12)], 24)
+    data = bytearray(sound.read_bytes())
+    table = data.index(b"stts") + 8  # after the version: the number of entries, each a number of frames and a duration
+    entries = int.from_bytes(data[table : table + 4], "big")
+    for entry in range(entries):
+        start = table + 4 + 8 * entry + 4
+        data[start : start + 4] = bytes(4)
+    damaged.write_bytes(data)
+    assert fps_without_effect([sound], 12) is not None and fps_without_effect([sound, damaged], 12) is None
+    assert [timed.timestamp for timed in read_video(damaged, fps=12)] == pytest.approx([n / 12 for n in range(12)])
+    with pytest.warns(VideoWarning, match=r"damaged.mp4: its frames have no times: .* frames per second are assumed"):
+        list(read_video(damaged))
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")

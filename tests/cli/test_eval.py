@@ -118,6 +118,16 @@ def test_one_split_of_a_csv_file(run):
     assert status == 0 and subject["accuracy"]["window"]["total"] == 3
 
 
+def test_a_label_map_that_changes_no_label_of_the_split_is_refused(run):
+    rows = ["file,label,split", "clips/red/0.avi,red,train", "clips/green/0.avi,green,val", "clips/bleu/0.avi,bleu,val"]
+    Path("two.csv").write_text("\n".join(rows) + "\n")
+    command = ("eval", "good.tflite", "--data", "two.csv", "--label-map", "bleu=blue", "--split")
+    assert run(*command, "val").status == 0
+    status, out, err = run(*command, "train")
+    words = "edgeshift: two.csv: the label map changes no label of the split train: leave it out\n"
+    assert (status, out, err) == (2, "", words)
+
+
 def test_report_picture_and_resume(run):
     status, out, _ = run("eval", "good.tflite", *CLIPS, "--out", "r/a.json", "--picture", "c.png")
     assert status == 0 and "written: r/a.json" in out and "written: c.png" in out

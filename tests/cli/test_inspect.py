@@ -52,3 +52,55 @@ def test_terms_are_explained_on_request(run, tmp_path):
     assert GLOSSARY["frame spacing"] not in run("inspect", path).out
     out = run("inspect", path, "--explain").out
     assert GLOSSARY["frame spacing"] in out and GLOSSARY["tied ranges"] in out and GLOSSARY["agent"] not in out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("clip.mp4", b"\0\0\0\x20ftypisom" + bytes(600), "it is a video, not an artifact"),
+        ("clip.mkv", b"\x1a\x45\xdf\xa3" + bytes(600), "it is a video, not an artifact"),
+        ("notes.txt", b"notes\n", "it is a text file, not an artifact"),
+        ("report.json", b'{"a": 1}\n', "it is a JSON file, not an artifact"),
+        ("hand.jpg", b"\xff\xd8\xff" + bytes(600), "it is a picture, not an artifact"),
+        ("clip.avi", bytes(600), "it is a video, not an artifact"),
+        ("model.xyz", bytes(600), "it is not an artifact"),
+        ("empty.mp4", b"", "it is an empty file, not an artifact"),
+    ],
+)
+def test_another_kind_of_file_is_named(run, tmp_path, monkeypatch, name, content, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    status, out, err = run("inspect", name)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"edgeshift: {name}: {words}; give a file that `edgeshift convert` has written (.tflite, ")
+    assert err.endswith(", or a checkpoint (.pth, .pt, .tar, .ckpt, .bin, .pkl, .safetensors)\n")
+
+
+@pytest.mark.parametrize("command", ["verify", "demo"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("clip.mp4", "a video"), ("notes.txt", "a text file"), ("a.json", "a JSON file")]
+)
+def test_the_suffix_of_another_kind_of_file_is_named(run, tmp_path, monkeypatch, command, name, kind):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(b"text")
+    status, out, err = run(command, name, *(["--headless"] if command == "demo" else []))
+    suffix = name[name.index(".") :]
+    expected = f"edgeshift: {name}: a {suffix} file is {kind}, not an artifact; known suffixes: .tflite, .onnx"
+    assert (status, out, err.count("\n")) == (2, "", 1) and err.startswith(expected)
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<!DOCTYPE html><title>404</title>", "its content is a web page, not an artifact; copy or download it again"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "its content is a pointer of Git LFS"),
+        (b"", "its content is an empty file, not an artifact"),
+        (b"\x1c\0\0\0TFL3" + bytes(600), "no edgeshift description at its end: cut short, damaged, or not made by"),
+    ],
+)
+def test_a_file_with_the_suffix_of_an_artifact_and_other_content(run, tmp_path, monkeypatch, command, content, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.tflite").write_bytes(content)
+    status, out, err = run(command, "a.tflite")
+    assert (status, out, err.count("\n")) == (2, "", 1) and err.startswith(f"edgeshift: a.tflite: {words}")

@@ -92,6 +92,23 @@ def test_reports_of_one_device_are_compared_in_tables_and_json(run):
     assert "## Before and after: Some Board 4 Model B (local)" in text and "| slower |" in text
 
 
+def test_a_note_on_several_files_is_printed_once(run):
+    names = [f"{letter}.tflite" for letter in "abcd"]
+    for seed, report in enumerate(("one", "two", "three")):
+        subjects = [reports.subject(file=name, steps=1100, repeats=2, seed=seed) for name in names[: 4 - seed % 2]]
+        Path(f"{report}.json").write_bytes(msgspec.json.encode(reports.report(*subjects)))
+    few = "fewer than 3 repeats: the interval does not show how much processes differ"
+    lines = [" ".join(line.split()) for line in run("report", "one.json", "two.json", "three.json").out.splitlines()]
+    assert [line for line in lines if few in line] == [
+        f"one.json and two.json: a.tflite, b.tflite and c.tflite: {few}",
+        f"one.json and three.json: all files: {few}",
+    ]
+    out = run("compare", "one.json", "three.json", "--allow-invalid").out
+    assert out.count(few) == 1 and f"all files: {few}" in " ".join(out.split())
+    assert run("report", "two.json", "two.json", "--out", "r.md").status == 0
+    assert Path("r.md").read_text().count(few) == 1
+
+
 def test_pipes_and_devices_are_refused(run):
     os.mkfifo("pipe.json")
     for name in ("pipe.json", "/dev/zero"):

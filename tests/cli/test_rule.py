@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 from doubles import SIZE, LeakyExecutor, model, stream_spec
 
+from edgeshift._system.files import sha256
+from edgeshift.artifact.description import WeightsSpec
 from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.benchmarks.accuracy.recorded import join_clips
 from edgeshift.events.rule_file import read_rule
 from edgeshift.video.clips import write_video
 from edgeshift.video.dataset import LabelledClip
+from edgeshift.weights import all_shipped
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220), "none": (2, 2, 2)}
 
@@ -54,8 +57,26 @@ def test_a_rule_is_tuned_on_clips_and_written(run):
     assert status == 0 and err == ""
     assert "joined to 4 streams" in out and "held out" in out and "The best rules" in out
     assert out.splitlines()[-1].endswith("--rule rule.json")
+    assert out.splitlines()[-1] == "next: edgeshift convert --target tflite --weights CHECKPOINT --rule rule.json"
     assert read_rule(Path("rule.json")).origin == "tuned on 16 clips of clips"
     assert Path("rule.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_next_command_calibrates_the_users_own_weights(run, monkeypatch):
+    """int8, the default precision, needs clips for them."""
+    line = ("--data", "clips", "--out", "rule.json")
+    trained = stream_spec(frame_spacing=0.2, weights=WeightsSpec(source="mine.pth", trained=True))
+    write_artifact(Path("own.tflite"), b"a graph", trained)
+    expected = "next: edgeshift convert --target tflite --weights CHECKPOINT --calibration clips --rule rule.json"
+    assert run("rule", "own.tflite", *line).out.splitlines()[-1] == expected
+    shipped = next(iter(all_shipped().values()))
+    weights = WeightsSpec(source=shipped.name, trained=True, sha256=sha256(shipped.read_bytes()))
+    write_artifact(Path("shipped.tflite"), b"a graph", stream_spec(frame_spacing=0.2, weights=weights))
+    assert "--calibration" not in run("rule", "shipped.tflite", *line).out.splitlines()[-1]
+    monkeypatch.setattr("edgeshift.runtimes.load", lambda _path, **_options: model(trained, LeakyExecutor))
+    Path("mine.safetensors").write_bytes(b"a checkpoint")
+    expected = expected.replace("CHECKPOINT", "mine.safetensors")
+    assert run("rule", "mine.safetensors", *line).out.splitlines()[-1] == expected
 
 
 def test_the_report_has_counts_and_a_front_without_dominated_rules(run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import random
 import shutil
 import signal
 import socket
@@ -29,9 +30,7 @@ class Sshd:
             subprocess.run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True, capture_output=True
             )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = _free_port()
         shutil.copy(folder / "user.pub", folder / "authorized")
         host = (folder / "host.pub").read_text().split()[:2]
         (folder / "known").write_text(f"[127.0.0.1]:{self.port} {' '.join(host)}\n")
@@ -94,6 +93,24 @@ class Sshd:
         """Kill the server if it is running."""
         if self._server is not None and self._server.poll() is None:
             self.cut()
+
+
+def _free_port() -> int:
+    """Return a free port that the system gives to no client.
+
+    The system chooses the port of a client from a range. If the server's port were in it, a client that connects before
+    the server listens could be given this port, and would then be connected to itself.
+    """
+    span = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(span.read_text().split()[0]) if span.exists() else 49152
+    for port in random.sample(range(max(1024, lowest - 10_000), lowest), 100):
+        with socket.socket() as server:
+            try:
+                server.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise AssertionError("no free port")
 
 
 def _children(pid: int) -> list[int]:

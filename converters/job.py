@@ -11,6 +11,7 @@ from edgeshift._system.progress import Stages
 from edgeshift.artifact.spec import FRAME, LOGITS, GraphSpec, TensorSpec
 from edgeshift.checkpoints import Checkpoint
 from edgeshift.models.network import Step
+from edgeshift.runtimes.native import package_version
 from edgeshift.stream import Array
 from edgeshift.targets import Precision, StateForm, Target
 

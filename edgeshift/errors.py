@@ -14,7 +14,12 @@ WITHOUT_OPENCV = ("video", "window", "report")
 
 
 #: A pattern for a file and a line of native source code, with brackets around it and a sign after it.
-SOURCE_PLACE = r"[\[(]?(?<![\w./+-])/?(?:[\w.+-]+/)*[\w+-]+\.{1,2}(?:cc|cpp|cxx|c|hpp|hh|h|mm|cu):\d+(?!\w)[\])]?[:,]?"
+SOURCE_PLACE = (
+    r"[\[(]?(?<![\w./+-])/?(?:[\w.+-]+/)*[\w+-]+\.{1,2}(?:cc|cpp|cxx|c|hpp|hh|h|mm|cu)"  # path and file
+    r":\d+(?::\d+)?(?!\w)[\])]?[:,]?"  # line, and perhaps column
+)
+    r"[\[(]?(?<![\w./+-])/?(?:[\w.+-]+/)*[\w+-]+\.{1,2}(?:cc|cpp|cxx|c|hpp|hh|h|mm|cu):\d+(?::\d+)?(?!\w)[\])]?[:,]?"
+)
 
 
 class EdgeshiftError(Exception):

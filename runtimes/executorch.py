@@ -143,7 +143,9 @@ def _execute(loaded: Loaded, inputs: list[Any], path: Path) -> list[Any]:
     try:
         outputs: list[Any] = loaded.method.execute(inputs)
     except RuntimeError as error:
-        raise ArtifactError(f"{path}: ExecuTorch cannot run its program: {one_line(error)}; convert the model again") from error
+        raise ArtifactError(
+            f"{path}: ExecuTorch cannot run its program: {one_line(error)}; convert the model again"
+        ) from error
     return outputs
 
 

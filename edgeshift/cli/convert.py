@@ -241,7 +241,9 @@ def _decide(source: Checkpoint, chosen: Chosen | None, fps: float | None) -> Non
         past_only=unused.get("bidirectional"),
         stream_bidirectional=unused.get("stream_bidirectional"),
         fresh_states=f"on {source.config.name}, which has no states: leave it out" if stateless else None,
-        fps=even if source.description.frame_spacing is None else fps_without_effect(chosen.videos if chosen else (), fps),
+        fps=even
+        if source.description.frame_spacing is None
+        else fps_without_effect(chosen.videos if chosen else (), fps),
     )
 
 

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeshift.errors import EdgeshiftError, VideoError, VideoWarning
+from edgeshift.errors import EdgeshiftError, VideoError
 from edgeshift.video.clip_files import find_clips
 from edgeshift.video.clip_times import fps_without_effect, has_times, require_fps
-from edgeshift.video.clips import paced, read_video, write_video
+from edgeshift.video.clips import paced, read_video
 from edgeshift.video.codec import find_codec
 from edgeshift.video.dataset import read_dataset
 
@@ -170,23 +170,6 @@ def test_a_raw_stream_whose_start_is_damaged_or_missing_has_no_times(tmp_path: P
     (tmp_path / "a.h264").write_bytes(head)
     (tmp_path / "renamed.h264").write_bytes(b"\0\0\0\x20ftypisom")
     assert not has_times(tmp_path / "a.h264") and has_times(tmp_path / "renamed.h264")
-
-
-def test_fps_is_accepted_for_a_damaged_container_without_times(tmp_path: Path) -> None:
-    """The durations of all frames in the file are zero."""
-    sound, damaged = tmp_path / "sound.mp4", tmp_path / "damaged.mp4"
-    write_video(sound, [np.full((64, 64, 3), 20 * index, np.uint8) for index in range(12)], 24)
-    data = bytearray(sound.read_bytes())
-    table = data.index(b"stts") + 8  # after the version: the number of entries, each a number of frames and a duration
-    entries = int.from_bytes(data[table : table + 4], "big")
-    for entry in range(entries):
-        start = table + 4 + 8 * entry + 4
-        data[start : start + 4] = bytes(4)
-    damaged.write_bytes(data)
-    assert fps_without_effect([sound], 12) is not None and fps_without_effect([sound, damaged], 12) is None
-    assert [timed.timestamp for timed in read_video(damaged, fps=12)] == pytest.approx([n / 12 for n in range(12)])
-    with pytest.warns(VideoWarning, match=r"damaged.mp4: its frames have no times: .* frames per second are assumed"):
-        list(read_video(damaged))
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")

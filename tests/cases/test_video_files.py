@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgeshift.errors import VideoError, VideoWarning
+from edgeshift.video.clip_times import fps_without_effect
 from edgeshift.video.clips import paced, probe, read_video
 from edgeshift.video.container import is_cut_short
 
@@ -86,6 +87,19 @@ def test_a_raw_stream_has_the_frame_rate_that_is_given(tmp_path: Path, codec: st
     film(tmp_path / f"raw.{kind}", "-c:v", codec, "-f", kind, seconds=1, rate=90)
     assert times(tmp_path / f"raw.{kind}", fps=90)[-1] == pytest.approx(89 / 90)
     assert times(tmp_path / f"raw.{kind}", fps=30)[-1] == pytest.approx(89 / 30)
+
+
+def test_a_damaged_container_without_times_has_the_frame_rate_that_is_given(tmp_path: Path) -> None:
+    """One file has lost its beginning, and the other has zero as the time of every frame."""
+    sound = film(tmp_path / "sound.mts", seconds=1)
+    film(tmp_path / "zero.mkv", "-bsf:v", "setts=ts=0", seconds=1)
+    (tmp_path / "cut.mts").write_bytes(sound.read_bytes()[1000:])
+    assert fps_without_effect([sound], 12) is not None
+    for path in (tmp_path / "cut.mts", tmp_path / "zero.mkv"):
+        assert fps_without_effect([path], 12) is None and fps_without_effect([sound, path], 12) is None
+        assert times(path, fps=12) == pytest.approx([n / 12 for n in range(30)])
+        with pytest.warns(VideoWarning, match=rf"{path.name}: its frames have no times: \d+ frames per second are"):
+            times(path)
 
 
 def test_a_video_of_variable_rate_keeps_its_times(tmp_path: Path) -> None:

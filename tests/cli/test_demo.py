@@ -114,6 +114,17 @@ def test_actions_of_a_clip_are_started(run, clip, fake):
         time.sleep(0.02)
 
 
+def test_a_raw_stream_needs_its_frame_rate(run, fake):
+    """A frame rate that is assumed silently would feed frames at another spacing than in training."""
+    Path("pi.h264").write_bytes(b"\0\0\0\x01\x67\x64\0\x1f" + bytes(100))
+    status, out, err = run("demo", "a.tflite", "--headless", "--source", "pi.h264")
+    words = (
+        "edgeshift: pi.h264 is a raw stream of frames, which have no times: give their frames per second with --fps\n"
+    )
+    assert (status, out, err) == (2, "", words)
+    assert "--fps" not in run("demo", "a.tflite", "--headless", "--source", "pi.h264", "--fps", "30").err
+
+
 BAD = {
     "no file": (["demo"], "Missing argument"),
     "camera": (["demo", "a", "--headless", "--source", "97"], "camera /dev/video97 cannot be opened"),

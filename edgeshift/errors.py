@@ -18,8 +18,6 @@ SOURCE_PLACE = (
     r"[\[(]?(?<![\w./+-])/?(?:[\w.+-]+/)*[\w+-]+\.{1,2}(?:cc|cpp|cxx|c|hpp|hh|h|mm|cu)"  # path and file
     r":\d+(?::\d+)?(?!\w)[\])]?[:,]?"  # line, and perhaps column
 )
-    r"[\[(]?(?<![\w./+-])/?(?:[\w.+-]+/)*[\w+-]+\.{1,2}(?:cc|cpp|cxx|c|hpp|hh|h|mm|cu):\d+(?::\d+)?(?!\w)[\])]?[:,]?"
-)
 
 
 class EdgeshiftError(Exception):

@@ -13,10 +13,12 @@ from collections.abc import Iterable
 WITHOUT_OPENCV = ("video", "window", "report")
 
 
-#: A pattern for a file and a line of native source code, with brackets around it and a sign after it.
+#: A pattern for a place in native source code, as runtimes write it into their messages: a file, a line, and perhaps
+#: the declaration of a function.
 SOURCE_PLACE = (
-    r"[\[(]?(?<![\w./+-])/?(?:[\w.+-]+/)*[\w+-]+\.{1,2}(?:cc|cpp|cxx|c|hpp|hh|h|mm|cu)"  # path and file
+    r"(?:ERROR: )?[\[(]?(?<![\w./+-])/?(?:[\w.+-]+/)*[\w+-]+\.{1,2}(?:cc|cpp|cxx|c|hpp|hh|h|mm|cu)"  # path and file
     r":\d+(?::\d+)?(?!\w)[\])]?[:,]?"  # line, and perhaps column
+    r"(?: [^()]*::[^()]*\([^()]*\)(?: const)?)?(?:\s*└)?"  # declaration; LiteRT puts the sign before the next line
 )
 
 
@@ -108,7 +110,8 @@ def one_line(error: BaseException, limit: int = 200) -> str:
     """
     import re  # every program that uses edgeshift imports this module, so it imports little at the top
 
-    return " ".join(re.sub(SOURCE_PLACE, " ", str(error)).split())[:limit] or type(error).__name__
+    text = re.sub(r"\s*└", ":", re.sub(SOURCE_PLACE, " ", str(error)))
+    return " ".join(text.split())[:limit] or type(error).__name__
 
 
 def missing(package: str, extra: str, why: str) -> RuntimeMissingError:

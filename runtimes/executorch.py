@@ -19,12 +19,21 @@ from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.soundness import GraphFacts, require_sound
 from edgeshift.artifact.spec import StreamSpec, channels_last
-from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
-from edgeshift.runtimes.native import import_runtime, native_call, package_version, require_threads, thread_count
+from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError, one_line
+from edgeshift.runtimes.native import (
+    empty_package,
+    import_runtime,
+    native_call,
+    package_version,
+    require_threads,
+    thread_count,
+)
 from edgeshift.stream import Array, Model
 from edgeshift.targets import Processor
 
 METHOD = "forward"
+#: The module that runs programs, and the package that converts to programs.
+LIBRARY, EXPORTER = "executorch.extension.pybindings.portable_lib", "executorch.exir"
 #: {back end in the description: name of the back end in the runtime}.
 BACKENDS = {"xnnpack": "XnnpackBackend", "coreml": "CoreMLBackend"}
 #: {the runtime's number of a tensor type (scalar_type.h): name}.
@@ -71,8 +80,8 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
     """
     require_threads(threads)
     require_sound(artifact, "executorch", examine)
+    library = _import_library(artifact.path)
     runtime = import_runtime("executorch.runtime", "executorch", artifact.path).Runtime.get()
-    library = import_runtime("executorch.extension.pybindings.portable_lib", "executorch", artifact.path)
     version = package_version("executorch")
     _require_backend(artifact, runtime, version)
     _set_threads(library, threads)
@@ -131,6 +140,18 @@ class _BufferExecutor:
     def set_states(self, states: dict[str, Array]) -> None:
         for name, array in states.items():
             self._buffers[name].copy_(_tensor(array, self._packed))
+
+
+def _import_library(path: Path) -> Any:
+    """Import the library that runs programs, without ExecuTorch's exporter.
+
+    The library imports the exporter for the class of one warning only, and this takes three quarters of the time.
+    """
+    try:
+        with empty_package(EXPORTER):
+            return import_runtime(LIBRARY, "executorch", path)
+    except (ImportError, RuntimeMissingError):  # not installed, or a version that needs the exporter
+        return import_runtime(LIBRARY, "executorch", path)
 
 
 def _open(artifact: Artifact, runtime: Any) -> Loaded:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
+import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +47,39 @@ def import_runtime(module: str, runtime: str, path: Path) -> Any:
             return importlib.import_module(module)
     except ImportError as error:
         raise missing_runtime(runtime, f"running {path}") from error
+
+
+@contextmanager
+def empty_package(name: str) -> Iterator[None]:
+    """Replace a package by an empty one while the block runs, unless it is imported already.
+
+    Modules of the package can be imported in the block without the package itself, whose import may take seconds.
+    Afterwards the package and its modules can be imported as usual.
+    """
+    found = None if name in sys.modules else importlib.util.find_spec(name)
+    if found is None or found.submodule_search_locations is None:
+        yield
+        return
+    package = types.ModuleType(name)
+    package.__path__ = list(found.submodule_search_locations)
+    sys.modules[name] = package
+    try:
+        yield
+    finally:
+        for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
+            del sys.modules[module]
+
+
+@contextmanager
+def without_packages(*names: str) -> Iterator[None]:
+    """Make packages that are not imported yet look as if they were not installed, while the block runs."""
+    blocked = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(blocked))  # type: ignore[arg-type]  # None is Python's mark for this
+    try:
+        yield
+    finally:
+        for name in blocked:
+            del sys.modules[name]
 
 
 @contextmanager

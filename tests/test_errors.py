@@ -87,6 +87,13 @@ def test_one_line_shortens_the_message_of_another_library(error, line):
         ("at /src/op_kernel..h:5:9, (x)", "at (x)"),
         ("(kernel.cpp:4) x\nlib/kernel.cu:77 y", "x y"),
         ("a.cc:7", "RuntimeError"),
+        ("Failed to load model\n└ Invalid flatbuffer", "Failed to load model: Invalid flatbuffer"),
+        ("message=ERROR: [./litert/cc/compiled_model.h:562]\n└ Failed to allocate", "message= Failed to allocate"),
+        (
+            "Status Message: /src/core/bfc_arena.cc:360 void* ort::Arena::Allocate(size_t, ort::Stream*) Failed to "
+            "allocate memory for requested buffer of size 4398046511104\n",
+            "Status Message: Failed to allocate memory for requested buffer of size 4398046511104",
+        ),
         ("cannot read /home/me/model.h5:0 or clip.mp4:3", "cannot read /home/me/model.h5:0 or clip.mp4:3"),
         ("cannot read main.c and ratio 1.c:2x", "cannot read main.c and ratio 1.c:2x"),
     ],

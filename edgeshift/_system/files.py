@@ -65,12 +65,12 @@ def read_text(path: Path, limit: int, kind: str, error: type[EdgeshiftError] = E
 
 
 def cache_folder() -> Path:
-    """Return edgeshift's folder in the user's cache. It need not exist.
+    """Return edgeshift's folder in the user's cache, an absolute path. It need not exist.
 
     Raises:
         RuntimeError: the user has no home folder.
     """
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "edgeshift")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "edgeshift").absolute()
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from edgeshift import __version__
+from edgeshift._system.compiler_cache import own_compiler_cache
 from edgeshift._system.safe_stream import ReaderGoneError, safe_streams
 from edgeshift._system.text import printable
 from edgeshift.cli.effect import ALWAYS
@@ -147,7 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     warnings.showwarning = _show_warning
-    with safe_streams() as (out, err):
+    with safe_streams() as (out, err), own_compiler_cache():
         status = _status([argument for argument in arguments if argument != "--debug"], debug)
         try:
             out.flush()

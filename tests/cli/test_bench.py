@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from edgeshift._system.json_lines import require_resume
+from edgeshift._system.json_lines import JsonLines, require_resume, resume_without_effect
 from edgeshift._system.output_file import reserve
+from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.benchmarks.devices.local import LocalDevice
 from edgeshift.benchmarks.latency import mode
 from edgeshift.benchmarks.reports.documents import read_document
@@ -79,6 +81,29 @@ def test_a_report_is_written_and_a_completed_run_is_not_repeated(made, short, tm
 def test_bad_input_is_one_line(made, short, run, options, words):
     status, out, err = run("bench", made("tsm", "int8").path, "--mode", "rapid", "--no-memory", *options)
     assert (status, out) == (2, "") and err.startswith(f"edgeshift: {words}") and err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_leaves_no_file_and_names_the_artifact_as_given(made, short, tmp_path, run, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    artifact = read_artifact(made("tsm", "int8").path)
+    write_artifact(Path("bad.tflite"), bytes(len(artifact.body)), artifact.spec)
+    status, out, err = run("bench", "bad.tflite", "--mode", "rapid", "--out", "r.json")
+    assert (status, out, err.count("\n")) == (2, "", 1) and err.startswith("edgeshift: local: bad.tflite: its graph is")
+    assert [path.name for path in Path().iterdir()] == ["bad.tflite"]
+
+
+def test_a_journal_is_a_file_only_when_it_holds_an_entry(tmp_path):
+    path = tmp_path / "r.jsonl"
+    journal = JsonLines(path, dict)
+    assert not path.exists() and not journal.holds_results
+    journal.add({"a": 1})
+    assert path.read_text() == '{"a":1}\n' and journal.holds_results
+    assert JsonLines(path, dict, resume=True).entries == [{"a": 1}] and path.exists()
+    assert resume_without_effect(path) is None
+    JsonLines(path, dict)  # a new run
+    assert not path.exists() and "r.jsonl holds no results" in resume_without_effect(path)
 
 
 def test_results_of_an_interrupted_run_are_not_overwritten(tmp_path):

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from torch import Tensor, nn
 
+from edgeshift._system.progress import Stages
 from edgeshift.artifact import soundness
-from edgeshift.artifact.file import Artifact
+from edgeshift.artifact.file import Artifact, read_artifact
 from edgeshift.checkpoints.source import untrained_source
-from edgeshift.converters import Options, convert
+from edgeshift.converters import Options, convert, pipeline
 from edgeshift.converters.job import converter_of
 from edgeshift.errors import CheckFailedError, ConversionError, RuntimeMissingError, install_command
 from edgeshift.models.deploy import deploy
@@ -91,6 +92,18 @@ class BufferedStep(nn.Module):
         for name, state in zip(self.step.state_names, states, strict=True):
             self.get_buffer(name).copy_(state)
         return (logits,)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("precision", "remedy"), [("int8", "more or other clips for --calibration may help; "), ("fp32", "")]
+)
+def test_a_failed_comparison_says_what_to_try(made, monkeypatch, precision, remedy):
+    monkeypatch.setattr(pipeline, "failures", lambda *_: ["a state is off"])
+    artifact, source = read_artifact(made("tsm", precision).path), made.source("tsm")
+    with pytest.raises(CheckFailedError) as caught:
+        pipeline._check(artifact, source, deploy(source.network), Options(precision=precision), Stages())
+    assert str(caught.value).endswith(f": a state is off; {remedy}--force writes it, marked as failed")
 
 
 @pytest.mark.parametrize("target", ("tflite", "onnx"))

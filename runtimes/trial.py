@@ -75,9 +75,12 @@ def main(arguments: list[str]) -> int:
     try:
         spec = read_artifact(path).spec
         limit_memory(memory_limit(spec))
-        stream = load(path, runtime=runtime).stream()
-        frame = spec.frame
-        stream.step(np.zeros((frame.height, frame.width, 3), np.uint8))
+        model = load(path, runtime=runtime)
+        black = np.zeros((spec.frame.height, spec.frame.width, 3), np.uint8)
+        if spec.mode == "clip":
+            model.clip([black])
+        else:
+            model.stream().step(black)
     except RuntimeStepError as error:
         print(printable(f"{path}: its graph cannot run: {one_line(error.__cause__ or error)}; convert the model again"))
         return REFUSED

@@ -21,6 +21,7 @@ from edgeshift.converters.onnx.quantize import Form, measure, quantize
 from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.tools import run_tool
 from edgeshift.errors import ConversionError, one_line
+from edgeshift.models.clip_step import with_pooled_frames
 
 if TYPE_CHECKING:
     import onnx
@@ -81,7 +82,7 @@ def _export(job: Job) -> onnx.ModelProto:
     names = job.step.state_names
     with run_tool(f"torch.onnx cannot export {job.name}"):
         program = torch.onnx.export(
-            ChannelsLast(job.step, states=False).eval(),
+            ChannelsLast(with_pooled_frames(job.step), states=False).eval(),
             (torch.zeros(job.input_shape), *job.step.start()),
             input_names=[job.input_name, *names],
             output_names=[LOGITS, *(NEXT + name for name in names)],

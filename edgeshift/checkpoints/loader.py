@@ -64,8 +64,8 @@ def require_streamable(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> 
             "three ways: --mode clip runs all frames of a clip at once, with the accuracy of these weights, and each "
             "answer costs as much time as all frames of the clip; --stream-bidirectional fills the slot of the future "
             "(with zeros for TSM), which costs one frame per answer, and accuracy drops until the network is "
-            "fine-tuned; edgeshift train --init with these weights fine-tunes the past-only form, which costs one frame "
-            "per answer",
+            "fine-tuned; edgeshift train --init with these weights fine-tunes the past-only form, which costs one "
+            "frame per answer",
         )
     return checkpoint
 

@@ -24,16 +24,19 @@ class ClipStep(Exportable):
     Args:
         network: a network in evaluation mode. Its shift tables may read later frames.
         frames: number of frames of a clip, at least 2.
+        pool_frames: compute the mean over frames as a pooling, for runtimes without an int8 operator for a mean over
+            the batch.
 
     Raises:
         ModelError: a clip has fewer than 2 frames.
     """
 
-    def __init__(self, network: ShiftNetwork, frames: int) -> None:
+    def __init__(self, network: ShiftNetwork, frames: int, *, pool_frames: bool = False) -> None:
         super().__init__()
         if frames < 2:
             raise ModelError(f"a clip of {frames} frames is too short: give 2 or more")
         self.network, self.frames, self.state_names = network, frames, ()
+        self.pool_frames = pool_frames
         shapes = network.feature_shapes(network.config.size)
         self.shifts = nn.ModuleDict(
             {
@@ -57,7 +60,14 @@ class ClipStep(Exportable):
             return y
 
         logits: Tensor = self.network.backbone(self.network.normalise(clip), shift)
-        # The mean over frames as a pooling over the height of one feature map [1, classes, T, 1]: mobile runtimes have
-        # an int8 operator for this, and none for a mean over the batch.
-        stacked = logits.reshape(1, self.frames, 1, -1).permute(0, 3, 1, 2)
+        if not self.pool_frames:
+            return (logits.mean(0, keepdim=True),)
+        stacked = logits.reshape(1, self.frames, 1, -1).permute(0, 3, 1, 2)  # one feature map [1, classes, T, 1]
         return (stacked.mean((2, 3), keepdim=True).flatten(1),)
+
+
+def with_pooled_frames(function: Exportable) -> Exportable:
+    """Return a clip function with ``pool_frames``, which shares the weights. A step is returned as it is."""
+    if function.frames == 1:
+        return function
+    return ClipStep(function.network, function.frames, pool_frames=True).eval()

@@ -131,7 +131,7 @@ class ClipShift(nn.Module):
 
     def __init__(self, table: ShiftTable, frames: int, size: tuple[int, int]) -> None:
         super().__init__()
-        self.table = table
+        self.table, self.frames = table, frames
         self.convolutions = _convolved_channels(table)
         for start, stop in self.convolutions.items():
             self.register_buffer(f"kernel_{start}", _one_hot(table, start, stop), persistent=False)
@@ -164,7 +164,7 @@ class ClipShift(nn.Module):
 
     def _move_in_time(self, x: Tensor, row: Row) -> Tensor:
         """Return the channels of a row from earlier or later frames."""
-        frames = x.shape[0]
+        frames = self.frames
         steps = frames if row.dt is None else min(abs(row.dt), frames)
         back = row.dt is not None and row.dt > 0
         # One slice in both dimensions: exporters make one operator of two slices that follow each other.

@@ -10,7 +10,7 @@ import torch
 
 from edgeshift.errors import ModelError
 from edgeshift.models import ModelConfig
-from edgeshift.models.clip_step import ClipStep
+from edgeshift.models.clip_step import ClipStep, with_pooled_frames
 from edgeshift.models.deploy import deploy_clip
 from edgeshift.models.shift_layers import ClipShift, shift_clip
 from edgeshift.shift import Row, ShiftTable
@@ -36,7 +36,8 @@ def test_clip_function_equals_the_mean_of_the_clip_form(backbone, frames, table,
     with torch.no_grad():
         expected = network(clip).mean(1)
         scale = float(expected.abs().max())
-        for function in (ClipStep(network, frames), deploy_clip(network, frames)):
+        deployed = deploy_clip(network, frames)
+        for function in (ClipStep(network, frames), deployed, with_pooled_frames(deployed)):
             (logits,) = function(clip[0])
             assert logits.shape == (1, 11) and float((logits - expected).abs().max()) < 1e-5 * scale
         if table != "tsn":  # frames in reverse give other logits, so the order of frames matters

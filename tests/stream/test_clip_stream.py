@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from doubles import LABELS, SIZE, frames, stream_spec, tensor
 
+from edgeshift.artifact.spec import decode, encode
 from edgeshift.errors import EdgeshiftError, RuntimeStepError, VideoError
 from edgeshift.stream import ClipStream, Fitted, Model
 from edgeshift.video.fit import fit_frame
@@ -45,7 +46,7 @@ class ClipExecutor:
 
 
 def clip_model(form="float", **changes) -> tuple[Model, list[ClipExecutor]]:
-    spec = stream_spec(mode="clip", hop=HOP, states=(), **FORMS[form] | changes)
+    spec = stream_spec(**{"mode": "clip", "hop": HOP, "states": ()} | FORMS[form] | changes)
     made: list[ClipExecutor] = []
 
     def make() -> ClipExecutor:
@@ -152,8 +153,14 @@ def test_wrong_uses_are_one_line():
         model.clip([])
     with pytest.raises(EdgeshiftError, match="this artifact takes one frame at a time"):
         doubles.model().clip(frames(4))
-    for changes in ({"hop": T + 1}, {"hop": None}):
-        with pytest.raises(ValueError, match="a clip has no states, and a hop of at most"):
+    for changes, message in (
+        ({"hop": T + 1}, "a clip has no states, and a hop of at most its number of frames"),
+        ({"hop": None}, "a clip has no states, and a hop"),
+        ({"mode": "stream", "hop": None}, "which is not one RGB frame"),
+        ({"input": tensor("clip", 1, SIZE, SIZE, 3)}, "which is not a clip of RGB frames"),
+    ):
+        with pytest.raises(ValueError, match=message):
             clip_model(**changes)
     with pytest.raises(ValueError, match="a hop belongs to a clip"):
         stream_spec(hop=2)
+    assert decode(encode(model.spec), "a.tflite") == model.spec

@@ -245,8 +245,8 @@ def _windows(frames: int, clip: npt.NDArray[np.uint8], count: int) -> Iterator[d
     if starts < 1:
         raise CalibrationError(f"a calibration clip has {len(clip)} frames; clips of {frames} are converted: give more")
     random = np.random.default_rng(int(clip.sum()))
-    later = 1 + random.choice(starts - 1, min(count - 1, starts - 1), replace=False) if count and starts > 1 else []
-    for start in [0, *later][:count]:
+    others = random.permutation(starts - 1).tolist()
+    for start in [0, *(1 + other for other in others)][:count]:
         yield {CLIP: clip[start : start + frames].astype(np.float32)}
 
 

@@ -254,7 +254,7 @@ def convert(
         hop=_hop(options),
         graph=lowered.graph,
         calibration=prepared.calibration,
-        rule=rule_for_artifact(source.description),
+        rule=rule_for_artifact(source.description, _hop(options)),
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
     artifact = Artifact(out, spec, lowered.body)

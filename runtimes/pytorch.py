@@ -55,14 +55,13 @@ def reference(source: Checkpoint, step: Exportable | None = None, *, frames: int
 
     title = f"PyTorch {torch.__version__} (eager){remark}"
     if frames == 1:
-        step = step or Step(source.network)
-        return Model(source.describe("pytorch", step=step), title, lambda: _StepExecutor(step))
+        function = step or Step(source.network)
+        return Model(source.describe("pytorch", step=function), title, lambda: _StepExecutor(function))
     from edgeshift.models.clip_step import ClipStep
 
-    step = step or ClipStep(source.network, frames)
-    # The network's own clip form, unless another function was given: the two must agree.
-    function = step if step.network is not source.network else _mean_of_frames(source)
-    return Model(source.describe("pytorch", step=step), title, lambda: _ClipExecutor(function))
+    # The original is the network's own clip form, not the clip function that is converted: the two must agree.
+    spec = source.describe("pytorch", step=step or ClipStep(source.network, frames))
+    return Model(spec, title, lambda: _ClipExecutor(step or _mean_of_frames(source)))
 
 
 def references(

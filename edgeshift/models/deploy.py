@@ -124,7 +124,7 @@ class RawStem(nn.Module):
         if not hasattr(self, name):
             return None
         border = self.get_buffer(name).permute(0, 3, 1, 2)
-        return border if border.shape[0] == x.shape[0] else border.expand(x.shape[0], -1, -1, -1)
+        return border if border.shape[0] == x.shape[0] else border[:1].expand(x.shape[0], -1, -1, -1)
 
 
 def _fold_batch_norms(module: nn.Module) -> None:

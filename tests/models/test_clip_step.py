@@ -30,9 +30,9 @@ TABLES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(("backbone", "frames"), [("mobilenet_v2", 8), ("mobilenet_v2", 3), ("resnet50", 4)])
 def test_clip_function_equals_the_mean_of_the_clip_form(backbone, frames, table, bidirectional):
     network = networks.network(
-        ModelConfig(backbone=backbone, classes=11, size=64, bidirectional=bidirectional, **TABLES[table])
+        ModelConfig(backbone=backbone, classes=11, size=96, bidirectional=bidirectional, **TABLES[table])
     )
-    clip = networks.clips(1, frames, 64)
+    clip = networks.clips(1, frames, 96)
     with torch.no_grad():
         expected = network(clip).mean(1)
         scale = float(expected.abs().max())

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from edgeshift.converters.all_targets import Outcome, convert_all
 from edgeshift.converters.job import Job, Lowered, converter_of
-from edgeshift.converters.pipeline import Converted, Options, convert, default_path, require_choices
+from edgeshift.converters.pipeline import ClipOptions, Converted, Options, convert, default_path, require_choices
 
 __all__ = [
+    "ClipOptions",
     "Converted",
     "Job",
     "Lowered",

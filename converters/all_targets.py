@@ -57,7 +57,7 @@ def convert_all(
         started = perf_counter()
         converted, failure = None, None
         try:
-            name = default_path(source, target, options.precision, options.state)
+            name = default_path(source, target, options.precision, options.state, options.clip)
             converted = convert(source, target, folder / name, options, stages, prepared=prepared)
         except EdgeshiftError as error:
             failure = error

@@ -2,6 +2,8 @@
 
 Calibration on single frames would see no states but zeros. Here the float step runs over each clip, and samples are
 taken at the first frame (zero states) and at random later ones. MoViNet's stream models are calibrated in the same way.
+
+In clip mode, a sample is a window of a clip.
 """
 
 from __future__ import annotations
@@ -11,18 +13,18 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import prod
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import FRAME
+from edgeshift.artifact.spec import CLIP, FRAME
 from edgeshift.errors import CalibrationError, CheckpointError, VideoError, VideoWarning
 from edgeshift.gestures.fitted_clips import FRAMES, PACED_FRAMES
-from edgeshift.models.network import Step
+from edgeshift.models.network import Exportable
 from edgeshift.stream import Array
+from edgeshift.stream.parity import MIN_FRAMES
 from edgeshift.video.clip_files import find_clips
 from edgeshift.video.clips import TimedFrame, paced, uniform
 from edgeshift.video.fit import Frame, FrameSpec, fit_frame
@@ -113,14 +115,21 @@ class VideoClips:
         chosen: the videos.
         spec: how frames are fitted.
         spacing: frame spacing in seconds: a clip is the first ``PACED_FRAMES`` frames at this spacing. None: a clip is
-            ``FRAMES`` frames spread evenly over the video.
+            ``frames`` frames spread evenly over the video.
         fps: frames per second of clips without times.
+        frames: number of frames that an artifact in clip mode takes. A clip has at least as many.
     """
 
     def __init__(
-        self, chosen: Chosen, spec: FrameSpec, *, spacing: float | None = None, fps: float | None = None
+        self,
+        chosen: Chosen,
+        spec: FrameSpec,
+        *,
+        spacing: float | None = None,
+        fps: float | None = None,
+        frames: int = FRAMES,
     ) -> None:
-        self._chosen, self._spec, self._spacing, self._fps = chosen, spec, spacing, fps
+        self._chosen, self._spec, self._spacing, self._fps, self._frames = chosen, spec, spacing, fps, frames
         self._read = len(chosen.videos)
 
     @property
@@ -165,11 +174,11 @@ class VideoClips:
                 f"the first problem is {unread[0]}"
             )
 
-    def held_out(self, videos: int = 4) -> list[Frame] | None:
+    def held_out(self, count: int = MIN_FRAMES) -> list[Frame] | None:
         """Read frames that calibration does not use, for the parity check: ``FRAMES`` from each of a few videos.
 
         Returns:
-            The frames; None: too few of the first ``PARITY_VIDEOS`` videos have enough frames.
+            ``count`` frames or a few more; None: too few of the first ``PARITY_VIDEOS`` videos have enough frames.
         """
         frames: list[Frame] = []
         for video in self._chosen.videos[:PARITY_VIDEOS]:
@@ -177,7 +186,7 @@ class VideoClips:
                 frames += self._others(video)
             except VideoError:
                 continue  # the iteration over the clips warns about it
-            if len(frames) == videos * FRAMES:
+            if len(frames) >= count:
                 return frames
         return None
 
@@ -194,18 +203,19 @@ class VideoClips:
 
     def _timed(self, video: Path) -> list[TimedFrame]:
         if self._spacing is None:
-            return uniform(video, FRAMES, fps=self._fps, convert=self._fit)
-        frames = islice(paced(video, self._spacing, fps=self._fps), PACED_FRAMES)
+            return uniform(video, self._frames, fps=self._fps, convert=self._fit)
+        frames = islice(paced(video, self._spacing, fps=self._fps), max(PACED_FRAMES, self._frames))
         return [TimedFrame(self._fit(timed.frame), timed.timestamp) for timed in frames]
 
     def _fit(self, frame: Frame) -> Frame:
         return fit_frame(frame, self._spec)
 
 
-def sample_limit(step: Step) -> int:
+def sample_limit(step: Exportable) -> int:
     """Return the largest number of samples of a step: ``MAX_SAMPLES``, or as many as ``MAX_BYTES`` can hold."""
-    shapes = ((1, 3, step.network.config.size, step.network.config.size), *step.network.state_shapes().values())
-    fitting = MAX_BYTES // sum(4 * prod(shape) for shape in shapes)
+    size = step.network.config.size
+    values = step.frames * 3 * size * size + sum(state.numel() for state in step.start())
+    fitting = MAX_BYTES // (4 * values)
     return min(MAX_SAMPLES, max(fitting, MIN_CLIPS * PER_CLIP))
 
 
@@ -215,7 +225,34 @@ def share(index: int, clips: int, limit: int) -> int:
     return (index + 1) * total // clips - index * total // clips
 
 
-def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]], per_clip: int = PER_CLIP) -> Iterator[dict[str, Array]]:
+def samples_of(step: Exportable, clip: npt.NDArray[np.uint8], count: int = PER_CLIP) -> Iterator[dict[str, Array]]:
+    """Yield calibration samples from one clip: frames with their states for a step, windows for a clip function.
+
+    Args:
+        step: the step or clip function, in evaluation mode.
+        clip: uint8 [T, H, W, 3]. The sum of its pixels is the seed for the choice of frames and windows.
+        count: largest number of samples.
+
+    Raises:
+        CalibrationError: the clip has fewer frames than the clip function takes.
+    """
+    return roll(step, [clip], count) if step.frames == 1 else _windows(step.frames, clip, count)
+
+
+def _windows(frames: int, clip: npt.NDArray[np.uint8], count: int) -> Iterator[dict[str, Array]]:
+    """Yield {"clip": float32 [frames, H, W, 3] valued 0 to 255} for the first window, and for random other ones."""
+    starts = len(clip) - frames + 1
+    if starts < 1:
+        raise CalibrationError(f"a calibration clip has {len(clip)} frames; clips of {frames} are converted: give more")
+    random = np.random.default_rng(int(clip.sum()))
+    others = random.permutation(starts - 1).tolist()
+    for start in [0, *(1 + other for other in others)][:count]:
+        yield {CLIP: clip[start : start + frames].astype(np.float32)}
+
+
+def roll(
+    step: Exportable, clips: Sequence[npt.NDArray[np.uint8]], per_clip: int = PER_CLIP
+) -> Iterator[dict[str, Array]]:
     """Run the float step over each clip, starting from zero states, and yield calibration samples.
 
     Args:
@@ -245,7 +282,7 @@ def roll(step: Step, clips: Sequence[npt.NDArray[np.uint8]], per_clip: int = PER
                 _, *states = step(torch.from_numpy(pixels).permute(0, 3, 1, 2), *states)
 
 
-def require_finite(step: Step, size: int, source: str) -> None:
+def require_finite(step: Exportable, size: int, source: str) -> None:
     """Check that every layer gives finite values for a black, a white and a random frame.
 
     Args:
@@ -270,7 +307,7 @@ def require_finite(step: Step, size: int, source: str) -> None:
         module.register_forward_hook(lambda _module, _inputs, outputs, name=name: check(name, outputs))
         for name, module in step.named_modules()
     ]
-    noise = torch.randint(256, (1, 3, size, size), generator=torch.Generator().manual_seed(0)).float()
+    noise = torch.randint(256, (step.frames, 3, size, size), generator=torch.Generator().manual_seed(0)).float()
     states = step.start()
     try:
         with torch.inference_mode():

@@ -7,9 +7,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from edgeshift.artifact.spec import FRAME, LOGITS
+from edgeshift.artifact.spec import LOGITS
 from edgeshift.converters.job import Job
-from edgeshift.models.network import Step
+from edgeshift.models.network import Exportable
 
 
 class ChannelsLast(nn.Module):
@@ -20,7 +20,7 @@ class ChannelsLast(nn.Module):
         states: whether the states are channels last, too. False: they are channels first, [1, C, H, W].
     """
 
-    def __init__(self, step: Step, *, states: bool = True) -> None:
+    def __init__(self, step: Exportable, *, states: bool = True) -> None:
         super().__init__()
         self.step, self.states_last = step, states
 
@@ -33,11 +33,15 @@ class ChannelsLast(nn.Module):
 
 
 class NamedChannelsLast(ChannelsLast):
-    """``ChannelsLast`` with states as keyword arguments, for a converter that names the graph's inputs after them."""
+    """``ChannelsLast`` with keyword arguments, for a converter that names the graph's inputs after them.
 
-    def forward(self, frame: Tensor, **states: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+    The first one is the frame or clip, and the states follow.
+    """
+
+    def forward(self, **tensors: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """Return {"logits": logits, name of a state: its next state}."""
-        return dict(zip((LOGITS, *states), super().forward(frame, *states.values()), strict=True))
+        names = (LOGITS, *list(tensors)[1:])
+        return dict(zip(names, super().forward(*tensors.values()), strict=True))
 
 
 class ChannelsLastMemory(ChannelsLast):
@@ -62,11 +66,10 @@ def channels_first_view(tensor: Tensor) -> Tensor:
 
 
 def example(job: Job) -> dict[str, Tensor]:
-    """Return {name: tensor} of a black frame and the states at the start of a stream, channels last."""
-    size = job.source.network.config.size
+    """Return {name: tensor} of the inputs at the start of a stream, channels last. Frames are black."""
     states = zip(job.step.state_names, job.step.start(), strict=True)
     return {
-        FRAME: torch.zeros(1, size, size, 3),
+        job.input_name: torch.zeros(job.input_shape),
         **{name: _to_channels_last(state).contiguous() for name, state in states},
     }
 

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from edgeshift._system.progress import Stages
-from edgeshift.artifact.spec import FRAME, LOGITS, GraphSpec, TensorSpec
+from edgeshift.artifact.spec import CLIP, FRAME, LOGITS, GraphSpec, TensorSpec
 from edgeshift.checkpoints import Checkpoint
+<<<<<<< HEAD
 from edgeshift.models.network import Step
 from edgeshift.runtimes.native import package_version
+=======
+from edgeshift.models.network import Exportable
+>>>>>>> clip
 from edgeshift.stream import Array
 from edgeshift.targets import Precision, StateForm, Target
 
@@ -23,7 +27,7 @@ class Job:
     Attributes:
         target: the record of the target.
         source: the original network, with names and labels.
-        step: the deployed step function to lower.
+        step: the deployed step or clip function to lower.
         precision: a precision that the target supports.
         samples: calibration samples (``edgeshift.converters.calibration.roll``); empty unless the precision is int8.
         float_boundary: frames, states and logits stay float32 in an int8 graph.
@@ -35,7 +39,7 @@ class Job:
 
     target: Target
     source: Checkpoint
-    step: Step
+    step: Exportable
     precision: Precision
     samples: Sequence[dict[str, Array]]
     float_boundary: bool
@@ -49,8 +53,19 @@ class Job:
         """Name of the network, for error messages."""
         return self.source.network.config.name
 
+    @property
+    def input_name(self) -> str:
+        """Name of the graph's input."""
+        return FRAME if self.step.frames == 1 else CLIP
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the graph's input, channels last: one frame, or the frames of a clip."""
+        size = self.source.network.config.size
+        return self.step.frames, size, size, 3
+
     def tensors(self) -> dict[str, TensorSpec]:
-        """Return {name: tensor} of the step's frame, logits and states, in float32 and channels last."""
+        """Return {name: tensor} of the input, the logits and the states, in float32 and channels last."""
         spec = self.source.describe(self.target.name, self.precision, self.step)
         return {tensor.name: tensor for tensor in (spec.input, spec.output, *spec.states)}
 
@@ -61,7 +76,7 @@ class Lowered:
 
     Attributes:
         body: the graph as bytes.
-        input: the frame, as the finished graph takes it.
+        input: the frame or clip, as the finished graph takes it.
         output: the logits, as the finished graph returns them.
         states: the states, as the finished graph takes and returns them.
         graph: the operators that the runtime will execute.
@@ -99,7 +114,7 @@ def make_lowered(
     packages = (*job.target.converter_packages, *more_packages)
     return Lowered(
         body=body,
-        input=boundary[FRAME],
+        input=boundary[job.input_name],
         output=boundary[LOGITS],
         states=tuple(boundary[name] for name in job.step.state_names),
         graph=graph,

@@ -21,22 +21,35 @@ from edgeshift.artifact.file import Artifact, artifact_size, require_replaceable
 from edgeshift.artifact.seen import mark_seen
 from edgeshift.artifact.spec import CalibrationSpec, StreamSpec
 from edgeshift.checkpoints import Checkpoint
-from edgeshift.converters.calibration import MIN_CLIPS, Clips, require_finite, roll, sample_limit, share
+from edgeshift.converters.calibration import MIN_CLIPS, Clips, require_finite, sample_limit, samples_of, share
 from edgeshift.converters.job import Job, converter_of
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
 from edgeshift.events.default_rule import rule_for_artifact
 from edgeshift.gestures.fitted_clips import FRAMES, drawn_clips
-from edgeshift.models.deploy import deploy
-from edgeshift.models.network import Step
+from edgeshift.models.deploy import deploy, deploy_clip
+from edgeshift.models.network import Exportable
 from edgeshift.runtimes.pytorch import reference, references
 from edgeshift.stream import Array
-from edgeshift.stream.parity import MIN_FRAMES, compare, failures
+from edgeshift.stream.parity import MIN_FRAMES, compare, failures, frames_needed
 from edgeshift.stream.selfcheck import make_check
 from edgeshift.targets import Precision, StateForm, Target, find_target, require_converter, runtimes_of
 from edgeshift.video.fit import FrameSpec
 
 #: Seed of the clips drawn for the parity check. They are not those of calibration, which would prove too little.
 PARITY_SEED = 1001
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """Clip mode.
+
+    Attributes:
+        frames: number of frames that the graph takes at once.
+        hop: number of frames from one answer of a stream to the next; None: half of ``frames``.
+    """
+
+    frames: int
+    hop: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ class Options:
         fresh_states: no operator reads the tensor of a next state (some GPU delegates corrupt outputs that are read).
         state: where the states are kept between two steps; a form that the target supports.
         backend: a back end of the target; None: the first back end of the target.
+        clip: how to convert to a graph that takes a whole clip; None: it takes one frame at a time.
         force: write an artifact that fails the parity check too. Its description has the reasons.
     """
 
@@ -62,6 +76,7 @@ class Options:
     fresh_states: bool = False
     state: StateForm = "io"
     backend: str | None = None
+    clip: ClipOptions | None = None
     force: bool = False
 
 
@@ -70,13 +85,13 @@ class Prepared:
     """The work that all targets share.
 
     Attributes:
-        step: the deployed step function to lower.
+        step: the deployed step or clip function to lower.
         samples: calibration samples; empty unless the precision is int8.
         calibration: the clips that the samples come from; None: there are no samples.
         shared: {name: graph of this step} that targets store for other targets (``edgeshift.converters.job.Job``).
     """
 
-    step: Step
+    step: Exportable
     samples: Sequence[dict[str, Array]]
     calibration: CalibrationSpec | None
     shared: dict[str, bytes] = field(default_factory=dict)
@@ -116,14 +131,17 @@ def require_choices(target: Target, options: Options) -> None:
         raise ConversionError(f"{name} has no --state {options.state}; it has {', '.join(choices.states)}")
 
 
-def default_path(source: Checkpoint, target: str, precision: Precision, state: StateForm = "io") -> Path:
+def default_path(
+    source: Checkpoint, target: str, precision: Precision, state: StateForm = "io", clip: ClipOptions | None = None
+) -> Path:
     """Return the default name of an artifact, such as ``tsm_mobilenet_v2_int8.tflite``."""
     form = "" if state == "io" else f"_{state}"
-    return Path(f"{source.network.config.name}_{precision}{form}{find_target(target).suffix}")
+    mode = f"_clip{clip.frames}" if clip else ""
+    return Path(f"{source.network.config.name}{mode}_{precision}{form}{find_target(target).suffix}")
 
 
 def prepare(
-    source: Checkpoint, options: Options | None = None, stages: Stages | None = None, step: Step | None = None
+    source: Checkpoint, options: Options | None = None, stages: Stages | None = None, step: Exportable | None = None
 ) -> Prepared:
     """Do the work that all targets share. The arguments are those of ``convert``.
 
@@ -133,7 +151,7 @@ def prepare(
     """
     options, stages = options or Options(), stages or Stages()
     with stages.stage("prepare"):
-        step = step or deploy(source.network, fresh=options.fresh_states)
+        step = step or _deployed(source, options)
         with one_thread():
             require_finite(step, source.network.config.size, source.description.weights.source)
     if options.precision != "int8":
@@ -145,7 +163,7 @@ def prepare(
     used, digest, limit = 0, hashlib.sha256(), sample_limit(step)
     with stages.stage("calibrate", len(clips)) as advance, one_thread():
         for clip in clips:
-            samples.extend(roll(step, [clip], share(used, len(clips), limit)))
+            samples.extend(samples_of(step, clip, share(used, len(clips), limit)))
             digest.update(clip.tobytes())
             used += 1
             advance()
@@ -166,7 +184,14 @@ def _calibration_clips(source: Checkpoint, options: Options) -> Clips:
             "weights were trained on: add --calibration with a folder of at least 16 videos (--calibration drawn uses "
             "drawn gestures anyway, which costs accuracy)"
         )
-    return drawn_clips(description.frame, spacing=description.frame_spacing)
+    frames = options.clip.frames if options.clip else FRAMES
+    return drawn_clips(description.frame, spacing=description.frame_spacing, frames=frames)
+
+
+def _deployed(source: Checkpoint, options: Options) -> Exportable:
+    if options.clip is None:
+        return deploy(source.network, fresh=options.fresh_states)
+    return deploy_clip(source.network, options.clip.frames)
 
 
 @rare_garbage_collection()
@@ -176,7 +201,7 @@ def convert(
     out: Path,
     options: Options | None = None,
     stages: Stages | None = None,
-    step: Step | None = None,
+    step: Exportable | None = None,
     prepared: Prepared | None = None,
 ) -> Converted:
     """Convert a checkpoint, compare the result with the original, and write the artifact only if it passes.
@@ -226,16 +251,18 @@ def convert(
         output=lowered.output,
         states=lowered.states,
         state_form=options.state,
+        hop=_hop(options),
         graph=lowered.graph,
         calibration=prepared.calibration,
-        rule=rule_for_artifact(source.description),
+        rule=rule_for_artifact(source.description, _hop(options)),
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
     artifact = Artifact(out, spec, lowered.body)
     if lowered.unproven is None:
         spec = _check(artifact, source, prepared.step, options, stages)
     else:  # the self-check has the original's logits, for a device that can run the artifact
-        spec = msgspec.structs.replace(spec, check=make_check(reference(source), original=True))
+        original = reference(source, frames=prepared.step.frames)
+        spec = msgspec.structs.replace(spec, check=make_check(original, original=True))
     with stages.stage("write"):
         spec = write_artifact(out, lowered.body, spec)
     if lowered.unproven is None:
@@ -244,30 +271,43 @@ def convert(
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
 
 
-def _check(artifact: Artifact, source: Checkpoint, step: Step, options: Options, stages: Stages) -> StreamSpec:
+def _hop(options: Options) -> int | None:
+    clip = options.clip
+    return None if clip is None else clip.hop or max(1, clip.frames // 2)
+
+
+def _check(artifact: Artifact, source: Checkpoint, step: Exportable, options: Options, stages: Stages) -> StreamSpec:
     """Compare an artifact with the original on each runtime of the target, and record a self-check for devices.
 
     Returns:
         The description with the self-check, and with the parity on the target's default runtime.
     """
-    frames = parity_frames(source.description.frame) if options.parity is None else options.parity
+    needed = frames_needed(artifact.spec)
+    frames = parity_frames(source.description.frame, needed) if options.parity is None else options.parity
     target = find_target(artifact.spec.target)
     runtimes = runtimes_of(target)
-    wanted, original = references(source, options.precision, target, step)
-    with stages.stage("verify", len(frames) * len(runtimes)) as advance, one_thread():
+    wanted, original = references(source, options.precision, target, step, frames=step.frames)
+    with stages.stage("verify", (len(frames) - step.frames + 1) * len(runtimes)) as advance, one_thread():
         models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
         results = [compare(model, wanted, frames, advance, original) for model in models]
     problems = tuple(problem for parity in results for problem in failures(parity, options.precision))
     if problems and not options.force:
+<<<<<<< HEAD
         remedy = "more or other clips for --calibration may help; " if artifact.spec.calibration else ""
         raise CheckFailedError(
             f"{artifact.path.name} does not match the original over {len(frames)} frames, and was not written: "
             f"{'; '.join(problems)}; {remedy}--force writes it, marked as failed"
+=======
+        unit = "frames" if step.frames == 1 else "windows"
+        raise CheckFailedError(
+            f"{artifact.path.name} does not match the original over {results[0].frames} {unit}, and was not written: "
+            f"{'; '.join(problems)}; --force writes it, marked as failed"
+>>>>>>> clip
         )
     return msgspec.structs.replace(artifact.spec, parity=results[0], check=make_check(models[0]), problems=problems)
 
 
-def parity_frames(frame: FrameSpec) -> list[npt.NDArray[np.uint8]]:
-    """Return the frames of four drawn clips for the parity check. Calibration does not use these clips."""
-    clips = drawn_clips(frame, MIN_FRAMES // FRAMES, PARITY_SEED).frames
+def parity_frames(frame: FrameSpec, count: int = MIN_FRAMES) -> list[npt.NDArray[np.uint8]]:
+    """Return at least ``count`` frames of drawn clips for the parity check. Calibration does not use these clips."""
+    clips = drawn_clips(frame, -(-count // FRAMES), PARITY_SEED).frames
     return [picture for clip in clips for picture in clip]

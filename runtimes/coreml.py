@@ -77,7 +77,8 @@ class _PredictExecutor:
         self._native_state = model.make_state() if spec.state_form == "native" else None
 
     def run(self, frame: Array) -> Array:
-        inputs: dict[str, Any] = {self._spec.input.name: self._picture(frame[0])}
+        is_picture = self._spec.mode == "stream"
+        inputs: dict[str, Any] = {self._spec.input.name: self._picture(frame[0]) if is_picture else frame}
         try:
             if self._native_state is not None:
                 outputs = self._model.predict(inputs, self._native_state)

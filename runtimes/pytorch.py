@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from edgeshift.runtimes.native import import_runtime, require_threads
 from edgeshift.stream import Array, Model
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from edgeshift.checkpoints import Checkpoint
-    from edgeshift.models.network import Step
+    from edgeshift.models.network import Exportable
     from edgeshift.targets import Precision, Target
 
 
@@ -37,25 +40,32 @@ def open_checkpoint(path: Path, *, threads: int = 1, stream_bidirectional: bool 
     return reference(load_for_streaming(path, stream_bidirectional=stream_bidirectional))
 
 
-def reference(source: Checkpoint, step: Step | None = None, *, remark: str = "") -> Model:
+def reference(source: Checkpoint, step: Exportable | None = None, *, frames: int = 1, remark: str = "") -> Model:
     """Return the original network, exactly as it was trained, as a model with the interface of all runtimes.
 
     Args:
         source: the checkpoint of the network.
-        step: a step function to run instead of the network's own.
-        remark: how that step differs, added to the name of the runtime.
+        step: a step or clip function to run instead of the network itself.
+        frames: number of frames of a clip; 1: the network runs frame by frame.
+        remark: how that function differs, added to the name of the runtime.
     """
     import torch
 
     from edgeshift.models.network import Step
 
-    step = step or Step(source.network)
     title = f"PyTorch {torch.__version__} (eager){remark}"
-    return Model(source.describe("pytorch", step=step), title, lambda: _TorchExecutor(step))
+    if frames == 1:
+        function = step or Step(source.network)
+        return Model(source.describe("pytorch", step=function), title, lambda: _StepExecutor(function))
+    from edgeshift.models.clip_step import ClipStep
+
+    # The original is the network's own clip form, not the clip function that is converted: the two must agree.
+    spec = source.describe("pytorch", step=step or ClipStep(source.network, frames))
+    return Model(spec, title, lambda: _ClipExecutor(step or _mean_of_frames(source)))
 
 
 def references(
-    source: Checkpoint, precision: Precision, target: Target | None, step: Step | None = None
+    source: Checkpoint, precision: Precision, target: Target | None, step: Exportable | None = None, *, frames: int = 1
 ) -> tuple[Model, Model | None]:
     """Return the network that an artifact of a precision must equal, and the original if that is another one.
 
@@ -66,22 +76,51 @@ def references(
         source: the checkpoint of the network.
         precision: precision of the artifact.
         target: target of the artifact; None: not known.
-        step: the deployed step function; None: it is made here if it is needed.
+        step: the deployed step or clip function; None: it is made here if it is needed.
+        frames: number of frames of a clip artifact; 1: the artifact is for streams.
     """
-    original = reference(source)
+    original = reference(source, frames=frames)
     if precision != "fp16":
         return original, None
-    from edgeshift.models.deploy import deploy, round_weights
+    from edgeshift.models.deploy import deploy, deploy_clip, round_weights
 
+    if step is None:
+        step = deploy(source.network) if frames == 1 else deploy_clip(source.network, frames)
     biases = target is not None and target.half_arithmetic
-    rounded = round_weights(step or deploy(source.network), biases=biases)
-    return reference(source, rounded, remark=", weights rounded to fp16"), original
+    rounded = round_weights(step, biases=biases)
+    return reference(source, rounded, frames=frames, remark=", weights rounded to fp16"), original
 
 
-class _TorchExecutor:
+def _mean_of_frames(source: Checkpoint) -> Callable[[Tensor], tuple[Tensor]]:
+    """Return a function that maps a clip [T, 3, H, W] to the mean of the clip form's logits, [1, classes]."""
+    return lambda clip: (source.network(clip[None]).mean(1),)
+
+
+class _ClipExecutor:
+    """Runs a function of a whole clip eagerly. A clip has no states."""
+
+    def __init__(self, function: Callable[[Tensor], tuple[Tensor]]) -> None:
+        self._function = function
+
+    def run(self, frame: Array) -> Array:
+        import torch
+
+        with torch.inference_mode():
+            (logits,) = self._function(torch.from_numpy(frame).permute(0, 3, 1, 2))
+        array: Array = logits.numpy()
+        return array
+
+    def states(self) -> dict[str, Array]:
+        return {}
+
+    def set_states(self, states: dict[str, Array]) -> None:
+        """Do nothing."""
+
+
+class _StepExecutor:
     """One stream over a step that is called eagerly. Its states are channels last, as in every runtime."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Exportable) -> None:
         self._step = step
         self._states = dict(zip(step.state_names, step.start(), strict=True))
 

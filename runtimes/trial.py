@@ -79,10 +79,13 @@ def main(arguments: list[str]) -> int:
     try:
         spec = read_artifact(path).spec
         limit_memory(memory_limit(spec))
+        black = np.zeros((spec.frame.height, spec.frame.width, 3), np.uint8)
         with without_packages(*NOT_NEEDED.get(runtime, ())):
-            stream = load(path, runtime=runtime).stream()
-            frame = spec.frame
-            stream.step(np.zeros((frame.height, frame.width, 3), np.uint8))
+            model = load(path, runtime=runtime)
+            if spec.mode == "clip":
+                model.clip([black])
+            else:
+                model.stream().step(black)
     except RuntimeStepError as error:
         print(printable(f"{path}: its graph cannot run: {one_line(error.__cause__ or error)}; convert the model again"))
         return REFUSED

@@ -169,6 +169,8 @@ class App:
         """Run the model on a frame and report the answer. In real time, the model's thread calls this."""
         begin = perf_counter()
         answer = self._session.step(captured)
+        if answer is None:
+            return
         self._report(captured, answer)
         assert captured.fitted is not None
         infer = answer.prediction.timings.infer

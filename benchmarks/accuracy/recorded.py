@@ -22,7 +22,7 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.accuracy.intervals import LabelledVideo
 from edgeshift.errors import EdgeshiftError, VideoError, one_line
 from edgeshift.gestures import Event
-from edgeshift.stream import Stream
+from edgeshift.stream import Prediction, Stream
 from edgeshift.video.clips import TimedFrame, paced
 from edgeshift.video.dataset import LabelledClip
 
@@ -35,8 +35,8 @@ class RecordedStream:
     """The logits of one stream, and the gestures in it.
 
     Attributes:
-        times: times of the frames, seconds from the start of the stream, [T].
-        logits: logits of the frames, [T, classes].
+        times: times of the frames that the model answered to, seconds from the start of the stream, [T].
+        logits: logits of these answers, [T, classes].
         events: the gestures.
         unreadable: name and reason of every clip that could not be read and is not part of the stream.
     """
@@ -86,14 +86,14 @@ def record_clips(
     frames: list[tuple[float, npt.NDArray[np.float32]]] = []
     stream.reset()
     for clip in clips:
-        begin = len(frames)
+        end: float | None = None  # time of the clip's last frame
         try:
             for frame in paced(clip.path, spacing, fps=clip.fps):
-                frames.append((start + frame.timestamp, _logits(stream, frame)))
+                end = start + frame.timestamp
+                frames += _answered(stream, frame, end)
         except VideoError as error:
             unreadable.append((clip.name, one_line(error, 300)))
-        if len(frames) > begin:
-            end = frames[-1][0]
+        if end is not None:
             if clip.label in gestures:
                 events.append(Event(clip.label, start, end))
             start = end + spacing
@@ -115,7 +115,7 @@ def record_video(
     stream.reset()
     try:
         for frame in paced(video.path, spacing, fps=fps):
-            frames.append((frame.timestamp, _logits(stream, frame)))
+            frames += _answered(stream, frame, frame.timestamp)
     except VideoError as error:
         unreadable.append((video.name, one_line(error, 300)))
     advance()
@@ -131,9 +131,13 @@ def require_frames(streams: Iterable[RecordedStream]) -> Iterator[RecordedStream
     return (stream for stream in streams if len(stream.times))
 
 
-def _logits(stream: Stream, frame: TimedFrame) -> npt.NDArray[np.float32]:
+def _answered(stream: Stream, frame: TimedFrame, time: float) -> list[tuple[float, npt.NDArray[np.float32]]]:
+    """Return the time and the logits of the answer to a frame; nothing if a clip artifact does not answer to it."""
     # Without a timestamp, the stream processes every frame. All frames of ``paced`` are due.
-    return np.array(stream.step(frame.frame).logits, np.float32)
+    prediction: Prediction | None = stream.step(frame.frame)
+    if prediction is None or not prediction.fresh:
+        return []
+    return [(time, np.array(prediction.logits, np.float32))]
 
 
 def _recorded(

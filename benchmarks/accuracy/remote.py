@@ -12,6 +12,7 @@ import numpy as np
 
 from edgeshift._system.files import sha256
 from edgeshift.artifact.file import artifact_bytes, read_artifact
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.accuracy.candidate import Candidate
 from edgeshift.benchmarks.accuracy.clip import FrameLogits, clip_frames
 from edgeshift.benchmarks.devices.device import Device
@@ -20,6 +21,7 @@ from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.latency.messages import ClipLogits
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError, VideoError, one_line
 from edgeshift.stream import Array, Model
+from edgeshift.stream.sequence import answered_frames
 from edgeshift.targets import find_runtime
 from edgeshift.video.dataset import LabelledClip
 from edgeshift.video.fit import fit_frame
@@ -84,14 +86,14 @@ def stream_on_device(
             continue
         batch.append(_Fitted(clip, [time for _, time in frames], np.stack([frame for frame, _ in frames])))
         if sum(len(fitted.frames) for fitted in batch) >= BATCH:
-            yield from _stream_batch(device, artifact, len(spec.labels), batch)
+            yield from _stream_batch(device, artifact, spec, batch)
             batch = []
     if batch:
-        yield from _stream_batch(device, artifact, len(spec.labels), batch)
+        yield from _stream_batch(device, artifact, spec, batch)
 
 
 def _stream_batch(
-    device: Device, artifact: str, classes: int, batch: Sequence[_Fitted]
+    device: Device, artifact: str, spec: StreamSpec, batch: Sequence[_Fitted]
 ) -> Iterator[tuple[LabelledClip, FrameLogits]]:
     received: dict[str, ClipLogits] = {}
 
@@ -120,10 +122,12 @@ def _stream_batch(
         if message is None and lost is not None:
             continue
         logits = np.array(message.logits if message else [], np.float32)
-        if logits.shape != (len(frames), classes):
-            shapes = f"logits of shape {list(logits.shape)}, and {[len(frames), classes]} was expected"
+        indices = answered_frames(spec, len(frames))
+        expected = (len(indices), len(spec.labels))
+        if logits.shape != expected:
+            shapes = f"logits of shape {list(logits.shape)}, and {list(expected)} was expected"
             raise DeviceError(f"{device.name}: {clip.name}: the worker sent {shapes}")
-        yield clip, FrameLogits(np.array(times, np.float64), logits)
+        yield clip, FrameLogits(np.array(times, np.float64)[indices], logits)
     if lost is not None:
         raise lost
 

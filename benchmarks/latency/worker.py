@@ -46,6 +46,7 @@ from edgeshift.runtimes import load
 from edgeshift.stream import Model, Stream
 from edgeshift.stream.percentiles import percentile
 from edgeshift.stream.selfcheck import self_check
+from edgeshift.stream.sequence import answers
 from edgeshift.targets import RUNTIMES, find_runtime
 
 #: Seconds of a minute of a sustained run; tests shorten it.
@@ -158,7 +159,7 @@ def memory(path: str) -> None:
 
 
 def logits(artifact: str, clips: str) -> None:
-    """Compute the logits of every frame of every clip.
+    """Compute the logits of every answer for every clip.
 
     Args:
         artifact: path of the artifact.
@@ -168,8 +169,7 @@ def logits(artifact: str, clips: str) -> None:
     stream = model.fitted().stream()
     with np.load(clips, allow_pickle=False) as file:
         for name in file.files:
-            stream.reset()
-            rows = [stream.step(frame).logits.tolist() for frame in _checked_frames(file[name], clips)]
+            rows = [answer.logits.tolist() for answer in answers(stream, _checked_frames(file[name], clips))]
             write_message(ClipLogits(clip=name, logits=rows, runtime=model.runtime))
 
 

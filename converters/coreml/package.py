@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeshift.artifact import mlpackage_file
-from edgeshift.artifact.spec import FRAME, LOGITS, NEXT
+from edgeshift.artifact.spec import LOGITS, NEXT
 from edgeshift.converters.job import Job
 
 #: Metadata that coremltools adds, and that would make two equal conversions differ.
@@ -34,7 +34,8 @@ def packaged(model: Any, job: Job) -> bytes:
         "state when a new stream begins. Made by edgeshift."
     )
     model.license = job.source.description.weights.license or ""
-    model.input_description[FRAME] = f"One frame, {config.size} x {config.size}; normalisation is inside."
+    frames = "One frame" if job.step.frames == 1 else f"{job.step.frames} frames, the oldest one first"
+    model.input_description[job.input_name] = f"{frames}, {config.size} x {config.size}; normalisation is inside."
     model.output_description[LOGITS] = "This frame's logits, in the order of the labels."
     for name in job.step.state_names if job.state == "io" else ():
         model.input_description[name] = "State: zeros for the first frame, then the next state of the previous frame."

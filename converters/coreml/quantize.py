@@ -23,7 +23,7 @@ from edgeshift.converters.quantization.fx_graph import ATEN, WEIGHTED, fused_act
 from edgeshift.converters.quantization.grid import make_grid
 from edgeshift.converters.quantization.meter import tied_ranges
 from edgeshift.converters.quantization.ranges import groups
-from edgeshift.models.network import SEEN, Step
+from edgeshift.models.network import SEEN, Exportable
 from edgeshift.stream import Array
 
 #: Operators that compute, and so need pairs.
@@ -32,10 +32,10 @@ COMPUTES = (*WEIGHTED, ATEN.mean.dim)
 PAIRWISE = (ATEN.add.Tensor, ATEN.mul.Tensor, ATEN.sub.Tensor)
 
 
-def capture(step: Step) -> fx.GraphModule:
+def capture(step: Exportable) -> fx.GraphModule:
     """Return the step, channels first, as a graph of aten operators that can be called and changed."""
     size = step.network.config.size
-    module = torch.export.export(step, (torch.zeros(1, 3, size, size), *step.start())).module()
+    module = torch.export.export(step, (torch.zeros(step.frames, 3, size, size), *step.start())).module()
     for node in list(module.graph.nodes):
         if node.op == "call_module" and not node.users:  # checks of the shapes, which never change here
             module.graph.erase_node(node)
@@ -43,7 +43,7 @@ def capture(step: Step) -> fx.GraphModule:
     return fx.GraphModule(module, module.graph)
 
 
-def quantize(step: Step, samples: Sequence[Mapping[str, Array]]) -> tuple[fx.GraphModule, dict[str, GridSpec]]:
+def quantize(step: Exportable, samples: Sequence[Mapping[str, Array]]) -> tuple[fx.GraphModule, dict[str, GridSpec]]:
     """Return the step with its activations on int8 grids, and {name of a state: its grid}.
 
     Args:

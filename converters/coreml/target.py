@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgeshift.artifact.spec import FRAME, LOGITS, NEXT, GraphSpec, GridSpec, TensorSpec
+from edgeshift.artifact.spec import CLIP, FRAME, LOGITS, NEXT, GraphSpec, GridSpec, TensorSpec
 from edgeshift.converters.coreml.package import packaged
 from edgeshift.converters.coreml.quantize import quantize
 from edgeshift.converters.job import Job, Lowered, make_lowered
@@ -95,18 +95,21 @@ def _require_possible(job: Job) -> None:
 
 def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
     """Convert in two passes. In one pass, coremltools cannot make a classifier of a program with named outputs."""
-    size, step = job.source.network.config.size, job.step
+    step = job.step
     states = dict(zip(step.state_names, step.start(), strict=True))
     native = job.state == "native"
     half = job.precision != "fp32"
     dtype = np.float16 if half else np.float32
-    frame = torch.zeros(1, 3, size, size)
+    frame = torch.zeros(job.input_shape).permute(0, 3, 1, 2)
     module = StatesInside(core, states) if native else StatesOutside(core)
     with torch.no_grad():
         example = (frame,) if native else (frame, *states.values())
         traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
     layout = tools.colorlayout.RGB if job.source.description.frame.order == "rgb" else tools.colorlayout.BGR
-    inputs = [tools.ImageType(name=FRAME, shape=tuple(frame.shape), color_layout=layout)]
+    if step.frames == 1:
+        inputs = [tools.ImageType(name=FRAME, shape=tuple(frame.shape), color_layout=layout)]
+    else:  # an image has no place for more than one frame
+        inputs = [tools.TensorType(name=CLIP, shape=tuple(frame.shape), dtype=np.float32)]
     outputs = [tools.TensorType(name=PROBABILITIES), tools.TensorType(name=LOGITS, dtype=np.float32)]
     state_types = {}
     if native:
@@ -184,6 +187,8 @@ def _describe(job: Job, tensor: TensorSpec, grid: GridSpec | None) -> TensorSpec
     if tensor.name == LOGITS:
         return tensor
     batch, *inner, channels = tensor.shape
+    if tensor.name == CLIP:
+        return msgspec.structs.replace(tensor, shape=(batch, channels, *inner), channels="first")
     dtype = "float32" if job.precision == "fp32" else "float16"
     return msgspec.structs.replace(tensor, shape=(batch, channels, *inner), dtype=dtype, channels="first", grid=grid)
 

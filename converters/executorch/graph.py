@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from edgeshift.artifact.spec import FRAME, LOGITS, Dtype, GraphSpec, GridSpec, TensorSpec
+from edgeshift.artifact.spec import LOGITS, Dtype, GraphSpec, GridSpec, TensorSpec
 from edgeshift.converters.job import Job
 from edgeshift.converters.quantization.finished import End, describe_boundary
 
@@ -86,12 +86,12 @@ def boundary(job: Job, grids: Sequence[GridSpec] | None) -> dict[str, TensorSpec
 
     Args:
         job: the conversion.
-        grids: grids of the frame, the states and the logits, in that order; None: the program is not int8.
+        grids: grids of the frame or clip, the states and the logits, in that order; None: the program is not int8.
     """
     dtype: Dtype = "float16" if job.precision == "fp16" and job.backend != "coreml" else "float32"
     tensors = job.tensors()
     ends = {name: End(tensor.shape, dtype) for name, tensor in tensors.items()}
     if grids is not None and not job.float_boundary:
-        order = (FRAME, *job.step.state_names, LOGITS)
+        order = (job.input_name, *job.step.state_names, LOGITS)
         ends = {name: End(tensors[name].shape, "int8", grid) for name, grid in zip(order, grids, strict=True)}
     return describe_boundary(tensors, ends, ends)

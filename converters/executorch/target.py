@@ -24,6 +24,7 @@ from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.quantization.grid import store
 from edgeshift.converters.tools import run_tool
+from edgeshift.models.clip_step import with_pooled_frames
 from edgeshift.targets import find_target, require_converter
 
 #: Why an artifact for Core ML has no parity figures.
@@ -41,7 +42,7 @@ def lower(job: Job) -> Lowered:
 def _xnnpack(job: Job) -> Lowered:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 
-    module: nn.Module = ChannelsLastMemory(job.step).eval()
+    module: nn.Module = ChannelsLastMemory(with_pooled_frames(job.step)).eval()
     inputs = tuple(memory_example(job).values())
     grids = None
     if job.precision == "fp16":
@@ -77,7 +78,7 @@ def _coreml(job: Job) -> Lowered:
     )
     with job.stages.stage("export"):
         inputs = tuple(example(job).values())
-        module = export_step(job, ChannelsLast(job.step).eval(), inputs)
+        module = export_step(job, ChannelsLast(with_pooled_frames(job.step)).eval(), inputs)
     with job.stages.stage("lower"):
         program, graph = _lower(job, export(job, module, inputs), CoreMLPartitioner(compile_specs=specs))
     return make_lowered(job, program, boundary(job, None), graph, ("coremltools",), UNPROVEN)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edgeshift.artifact.spec import FRAME, TensorSpec
+from edgeshift.artifact.spec import PICTURES, TensorSpec
 from edgeshift.converters.onnx.graph import attribute, drop_unused_constants
 from edgeshift.stream import Array
 
@@ -100,13 +100,13 @@ def states_last(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def channels_first(tensor: TensorSpec) -> TensorSpec:
     """Return the description of a state, channels first instead of last; other tensors are returned unchanged."""
-    if tensor.name == FRAME or len(tensor.shape) != 4:
+    if tensor.name in PICTURES or len(tensor.shape) != 4:
         return tensor
     return msgspec.structs.replace(tensor, shape=tuple(tensor.shape[axis] for axis in FIRST), channels="first")
 
 
 def _is_state(value: onnx.ValueInfoProto) -> bool:
-    return value.name != FRAME and len(value.type.tensor_type.shape.dim) == 4
+    return value.name not in PICTURES and len(value.type.tensor_type.shape.dim) == 4
 
 
 def _is_spatial_shift(node: onnx.NodeProto, constants: Mapping[str, Array]) -> bool:

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeshift.artifact.spec import FRAME
 from edgeshift.converters.onnx.graph import read_graph
-from edgeshift.converters.quantization.ranges import Range, groups, tied
+from edgeshift.converters.quantization.ranges import Range, groups, picture, tied
 from edgeshift.converters.tools import run_tool
 from edgeshift.stream import Array
 
@@ -82,7 +81,7 @@ def quantize(model: onnx.ModelProto, measured: Mapping[str, Range], form: Form) 
     excluded: list[str] = []
     if form.symmetric:
         # With zero point 0, 255 pixel values would share 127 integers: operators that read the frame stay in float.
-        group = next(group for group in groups(graph) if graph.inputs[FRAME] in group)
+        group = next(group for group in groups(graph) if picture(graph.inputs) in group)
         frame = {graph.names[index] for index in group}
         excluded = [node.name for node in model.graph.node if frame.intersection(node.input)]
     quantized = _run_quantizer(model, ranges, form, excluded)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from edgeshift.artifact.spec import FRAME, LOGITS, NEXT
+from edgeshift.artifact.spec import LOGITS, NEXT
 from edgeshift.converters.channels_last import ChannelsLast
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.onnx.graph import boundary, count_fused_operators, count_operators, drop_unused_constants
@@ -21,6 +21,7 @@ from edgeshift.converters.onnx.quantize import Form, measure, quantize
 from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.tools import run_tool
 from edgeshift.errors import ConversionError, one_line
+from edgeshift.models.clip_step import with_pooled_frames
 
 if TYPE_CHECKING:
     import onnx
@@ -78,12 +79,12 @@ def lower_as(job: Job, form: Form) -> Lowered:
 
 def _export(job: Job) -> onnx.ModelProto:
     """Export the float graph, without the metadata that the exporter adds, such as paths on this machine."""
-    size, names = job.source.network.config.size, job.step.state_names
+    names = job.step.state_names
     with run_tool(f"torch.onnx cannot export {job.name}"):
         program = torch.onnx.export(
-            ChannelsLast(job.step, states=False).eval(),
-            (torch.zeros(1, size, size, 3), *job.step.start()),
-            input_names=[FRAME, *names],
+            ChannelsLast(with_pooled_frames(job.step), states=False).eval(),
+            (torch.zeros(job.input_shape), *job.step.start()),
+            input_names=[job.input_name, *names],
             output_names=[LOGITS, *(NEXT + name for name in names)],
             dynamo=True,
             verbose=False,

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, fx
 
 from edgeshift._system.threads import one_thread
-from edgeshift.artifact.spec import FRAME
 from edgeshift.converters.channels_last import channels_first_view
 from edgeshift.converters.quantization.fx_graph import read_graph
-from edgeshift.converters.quantization.ranges import Range, tied
+from edgeshift.converters.quantization.ranges import Range, picture, tied
 from edgeshift.stream import Array
 
 
@@ -26,7 +25,7 @@ def tied_ranges(
     """Measure the range of every tensor of a captured step, and give tied tensors one range.
 
     Args:
-        module: takes a frame [1, 3, H, W] and states [1, C, H, W].
+        module: takes a frame [1, 3, H, W] and states [1, C, H, W], or a clip [T, 3, H, W].
         samples: {name: values} each, channels last (``edgeshift.converters.calibration.roll``).
         state_names: names of the states, in the order of the step's inputs.
 
@@ -36,7 +35,8 @@ def tied_ranges(
     meter = _Meter(module)
     with torch.inference_mode(), one_thread():
         for sample in samples:
-            meter.run(*(channels_first_view(torch.from_numpy(sample[name])) for name in (FRAME, *state_names)))
+            arrays = (picture(sample), *(sample[name] for name in state_names))
+            meter.run(*(channels_first_view(torch.from_numpy(array)) for array in arrays))
     return {**meter.ranges, **tied(read_graph(module, state_names), meter.ranges)}
 
 

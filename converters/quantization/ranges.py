@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
-from edgeshift.artifact.spec import FRAME
+from edgeshift.artifact.spec import CLIP, FRAME
 from edgeshift.models.network import SEEN
 from edgeshift.stream import Array
 
@@ -25,6 +26,7 @@ MOVES = ("SLICE", "STRIDED_SLICE", "CONCATENATION", "PAD", "RESHAPE", "TRANSPOSE
 #: Operators that tie ranges only under the conditions in ``groups``.
 DEPTHWISE, MUL, ADD, SUB = "DEPTHWISE_CONV_2D", "MUL", "ADD", "SUB"
 
+T = TypeVar("T")
 #: The smallest and the largest value of a tensor.
 Range = tuple[float, float]
 
@@ -57,6 +59,11 @@ class Graph:
     outputs: dict[str, int] = field(default_factory=dict)
 
 
+def picture(inputs: Mapping[str, T]) -> T:
+    """Return what belongs to the frame or to the clip, of a mapping with the names of the graph's inputs."""
+    return inputs[FRAME] if FRAME in inputs else inputs[CLIP]
+
+
 def tied(graph: Graph, measured: Mapping[str, Range]) -> dict[str, Range]:
     """Return {tensor name: range} for every tensor in a group, the same range for all tensors of the group.
 
@@ -69,7 +76,7 @@ def tied(graph: Graph, measured: Mapping[str, Range]) -> dict[str, Range]:
         names = [graph.names[index] for index in group]
         known = [measured[name] for name in names if name in measured]
         low, high = min((r[0] for r in known), default=0.0), max((r[1] for r in known), default=0.0)
-        if graph.inputs[FRAME] in group:
+        if picture(graph.inputs) in group:
             low, high = 0.0, 255.0  # scale 1, zero point -128: a pixel minus 128, without rounding
         elif graph.inputs.get(SEEN) in group:
             low, high = 0.0, 1.0
@@ -98,7 +105,7 @@ def groups(graph: Graph) -> list[set[int]]:
         join(graph.inputs[name], graph.outputs[name])
     join(*flags, *([graph.inputs[SEEN]] if SEEN in graph.inputs else []))
     different = {id(group): group for group in group_of.values()}.values()
-    return [group for group in different if len(group) > 1 or graph.inputs[FRAME] in group]
+    return [group for group in different if len(group) > 1 or picture(graph.inputs) in group]
 
 
 def _one_hot(operator: Operator, graph: Graph) -> bool:

@@ -74,6 +74,8 @@ def require_consistent(artifact: Artifact) -> None:
             raise _contradiction(artifact, f"{place.channels} channels in {place.place}: {error}") from error
         if place != PlaceSpec.of(place.place, table):
             raise _contradiction(artifact, f"model {spec.model.name}, and {place.place} has the table of another model")
+        if spec.mode == "clip":
+            continue
         name = f"state_{place.place}"
         channels = _channels(states[name]) if name in states else 0
         if channels != table.state_channels:

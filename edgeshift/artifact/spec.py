@@ -27,12 +27,14 @@ READABLE = (1, 2)
 MAX_BYTES = 4 << 20
 #: Largest number of values in all tensors of a description together. A stream allocates them: 512 MiB as float32.
 MAX_VALUES = 1 << 27
-#: Names of the graph's input and output tensors.
-FRAME, LOGITS = "frame", "logits"
+#: Names of the graph's input and output tensors. The input of a clip's graph is called ``CLIP``.
+FRAME, CLIP, LOGITS = "frame", "clip", "logits"
+PICTURES = (FRAME, CLIP)
 #: Prefix of the names of next states, in graphs whose inputs and outputs must have different names.
 NEXT = "next_"
 
 Dtype = Literal["float32", "float16", "int8", "uint8"]
+Mode = Literal["stream", "clip"]
 #: Bytes of one value of each type.
 BYTES = {"float32": 4, "float16": 2, "int8": 1, "uint8": 1}
 Count = Annotated[int, Meta(ge=0, le=1 << 31)]
@@ -53,7 +55,7 @@ class TensorSpec(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: name of the tensor.
-        shape: shape with the batch dimension, which is 1.
+        shape: shape with the batch dimension, which is 1, or for a clip the number of its frames.
         dtype: type of the stored values. uint8 is only used for the frame, and means that pixels are passed unchanged.
         scale: for int8, ``real = scale * (stored - zero_point)``; 1 for other types.
         zero_point: see ``scale``.
@@ -145,7 +147,7 @@ class ParitySpec(Struct, frozen=True, kw_only=True):
 
     Attributes:
         reference: runtime of the original network.
-        frames: number of frames.
+        frames: number of frames that were compared; of a clip, number of windows.
         logit_range: largest minus smallest logit of the original.
         max_error: largest absolute difference of a logit, as a share of ``logit_range``.
         cosine: cosine between the two sequences of logits, each as one vector, after each frame is centred.
@@ -187,7 +189,7 @@ class CheckSpec(Struct, frozen=True, kw_only=True):
 
     Attributes:
         seed: seed of the test frames (``edgeshift.stream.selfcheck.check_frames``).
-        logits: expected logits of each frame.
+        logits: expected logits of each frame, or of each window of a clip (``edgeshift.stream.selfcheck``).
         states: {name of a state: expected real values after the last frame}, at the positions that
             ``edgeshift.stream.selfcheck`` defines.
         reference: what computed the expected values: the artifact, or the original network if the artifact could not
@@ -219,6 +221,9 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
         input: tensor of the frame.
         output: tensor of the logits.
         states: tensors of the states.
+        mode: "stream": the graph takes one frame and the states. "clip": it takes all frames of a clip and has no
+            states.
+        hop: for a clip: number of frames from one answer of a stream to the next; None: the artifact is not a clip's.
         state_form: how the artifact carries its states between steps.
         shifts: shift table of each place in the network.
         body_bytes: size of the graph in bytes.
@@ -238,6 +243,8 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
     input: TensorSpec
     output: TensorSpec
     states: Annotated[tuple[TensorSpec, ...], Meta(max_length=256)]
+    mode: Mode = "stream"
+    hop: Annotated[int, Meta(ge=1, le=4096)] | None = None
     state_form: StateForm = "io"
     shifts: Annotated[tuple[PlaceSpec, ...], Meta(max_length=256)]
     body_bytes: Count = 0
@@ -259,8 +266,10 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
         size = (self.frame.height, self.frame.width)
         if len(self.labels) != classes or self.model.classes != classes:
             raise ValueError(f"{len(self.labels)} labels and {self.model.classes} classes for {classes} logits")
-        if size != (self.model.size, self.model.size) or self.input.shape != (1, *size, 3):
-            raise ValueError(f"the input has shape {self.input.shape}, which is not one RGB frame of size {size}")
+        if size != (self.model.size, self.model.size) or not self._takes(size):
+            what = "one RGB frame" if self.mode == "stream" else "a clip of RGB frames"
+            raise ValueError(f"the input has shape {self.input.shape}, which is not {what} of size {size}")
+        self._require_mode()
         if self.check and any(len(row) != classes for row in self.check.logits):
             raise ValueError(f"a row of expected logits does not have {classes} values")
         if self.input.dtype == "int8" and (self.input.scale, self.input.zero_point) != (1.0, -128):
@@ -283,6 +292,25 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
         for name, expected in check.states.items():
             if name not in values or len(expected) > values[name]:
                 raise ValueError(f"the self-check has {len(expected)} values of {name}, which is no state of that size")
+
+    def _takes(self, size: tuple[int, int]) -> bool:
+        """Return whether the input has the shape of RGB frames of this size: one frame, or at least two for a clip."""
+        frames, *frame = self.input.shape
+        expected = [*size, 3] if self.input.channels == "last" else [3, *size]
+        return frame == expected and (frames == 1 if self.mode == "stream" else frames >= 2)
+
+    def _require_mode(self) -> None:
+        if self.mode == "clip" and (self.states or self.hop is None or self.hop > self.frames):
+            raise ValueError("a clip has no states, and a hop of at most its number of frames")
+        if self.mode == "stream" and self.hop is not None:
+            raise ValueError("a hop belongs to a clip, and this is a stream")
+        if self.input.channels == "first" and self.mode == "stream":
+            raise ValueError("a frame must have its channels last")
+
+    @property
+    def frames(self) -> int:
+        """Number of frames that the graph takes in one call: 1, or the number of frames of a clip."""
+        return self.input.shape[0]
 
     @property
     def state_bytes(self) -> int:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from edgeshift.artifact.description import ModelDescription
     from edgeshift.artifact.spec import StreamSpec
     from edgeshift.models import ModelConfig
-    from edgeshift.models.network import ShiftNetwork, Step
+    from edgeshift.models.network import Exportable, ShiftNetwork
     from edgeshift.targets import Precision
 
 
@@ -47,32 +47,34 @@ class Checkpoint:
         """Whether the weights were trained on drawn gestures, so that int8 can be calibrated on drawn clips."""
         return self.training.get("data", "").startswith("drawn gesture")
 
-    def describe(self, target: str, precision: Precision = "fp32", step: Step | None = None) -> StreamSpec:
-        """Return the description of the float step function, with frames and states in NHWC.
+    def describe(self, target: str, precision: Precision = "fp32", step: Exportable | None = None) -> StreamSpec:
+        """Return the description of the float step or clip function, with frames and states in NHWC.
 
         Args:
             target: name of the target.
             precision: precision of the artifact. All tensors are float32; a converter replaces those that it quantizes.
-            step: the step function that is converted; None: the step function of the network.
+            step: the function that is converted; None: the step function of the network.
         """
         from msgspec.structs import asdict
 
-        from edgeshift.artifact.spec import FRAME, LOGITS, PlaceSpec, StreamSpec, TensorSpec, channels_last
+        from edgeshift.artifact.spec import CLIP, FRAME, LOGITS, PlaceSpec, StreamSpec, TensorSpec, channels_last
         from edgeshift.models.network import Step
 
         step = step or Step(self.network)
-        size = self.config.size
+        size, clip = self.config.size, step.frames > 1
         shapes = self.network.state_shapes(size)
         return StreamSpec(
             **asdict(self.description),
             target=target,
             precision=precision,
             model=self.config,
-            input=TensorSpec(name=FRAME, shape=(1, size, size, 3), dtype="float32"),
+            input=TensorSpec(name=CLIP if clip else FRAME, shape=(step.frames, size, size, 3), dtype="float32"),
             output=TensorSpec(name=LOGITS, shape=(1, self.config.classes), dtype="float32"),
             states=tuple(
                 TensorSpec(name=name, shape=channels_last(shapes[name]), dtype="float32") for name in step.state_names
             ),
+            mode="clip" if clip else "stream",
+            hop=max(1, step.frames // 2) if clip else None,
             shifts=tuple(PlaceSpec.of(place, table) for place, table in self.network.tables.items()),
         )
 

@@ -60,10 +60,12 @@ def require_streamable(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> 
     if any(table.future for table in checkpoint.network.tables.values()):
         raise refusal(
             Path(path),
-            f"cannot stream: it is a bi-directional {checkpoint.config.name}, which needs future frames. Either train "
-            "or fine-tune the past-only form, and load its weights; or pass --stream-bidirectional, which keeps the "
-            "past in its slot and fills the slot of the future (with zeros for TSM); accuracy drops until the network "
-            "is fine-tuned",
+            f"cannot stream: it is a bi-directional {checkpoint.config.name}, which needs future frames. There are "
+            "three ways: --mode clip runs all frames of a clip at once, with the accuracy of these weights, and each "
+            "answer costs as much time as all frames of the clip; --stream-bidirectional fills the slot of the future "
+            "(with zeros for TSM), which costs one frame per answer, and accuracy drops until the network is "
+            "fine-tuned; edgeshift train --init with these weights fine-tunes the past-only form, which costs one "
+            "frame per answer",
         )
     return checkpoint
 

@@ -22,11 +22,14 @@ from edgeshift.targets import TARGETS, Precision, find_target, require_converter
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints import Checkpoint
+    from edgeshift.converters import ClipOptions
     from edgeshift.converters.calibration import Chosen, VideoClips
     from edgeshift.video.fit import Frame
 
 #: The value of --calibration for clips of drawn gestures.
 DRAWN = "drawn"
+#: Number of frames of a clip if neither the user nor the weights say it.
+DEFAULT_CLIP_FRAMES = 8
 
 
 def run(
@@ -39,13 +42,19 @@ def run(
     backend: Annotated[
         str | None, option("Target", effect=_backend_effect, metavar="NAME", autocompletion=VALUES["backends"])
     ] = None,
-    fresh_states: Annotated[bool, option("Target", effect=(only_for("state", "io"), DECIDED))] = False,
+    fresh_states: Annotated[
+        bool, option("Target", effect=(only_for("mode", "stream"), only_for("state", "io"), DECIDED))
+    ] = False,
+    mode: Annotated[Literal["stream", "clip"], option("Target", effect=ALWAYS)] = "stream",
+    frames: Annotated[int | None, option("Target", effect=only_for("mode", "clip"), min=2, max=64)] = None,
+    hop: Annotated[int | None, option("Target", effect=only_for("mode", "clip"), min=1, max=64)] = None,
     weights: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
     labels: Annotated[Path | None, option("Source", effect=needs("weights"), metavar="FILE")] = None,
     rule: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
     past_only: Annotated[bool, option("Source", effect=(needs("weights"), DECIDED))] = False,
     stream_bidirectional: Annotated[
-        bool, option("Source", effect=(needs("weights"), excludes("past_only"), DECIDED))
+        bool,
+        option("Source", effect=(only_for("mode", "stream"), needs("weights"), excludes("past_only"), DECIDED)),
     ] = False,
     width: Annotated[
         float | None, option("Source", effect=(excludes("weights"), only_for_model("mobilenet")), min=0.1, max=4)
@@ -82,7 +91,7 @@ def run(
     force: Annotated[bool, option("Output", effect=ALWAYS)] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Convert a model to one file that runs frame by frame on a device, and check it against the original.
+    """Convert a model to one file that runs on a device, frame by frame or clip by clip, and check it.
 
     The artifact is compared with the original over at least 32 frames before it is written: fp32 and fp16 must be
     equal up to rounding, int8 must stay within stated limits. An artifact that fails is not written without --force.
@@ -93,6 +102,10 @@ def run(
         precision: Number format of weights and activations.
         state: Where the states are kept between two frames: {states}.
         backend: Back end of a target that has several: {backends}. Default: the target's first.
+        mode: stream: the graph takes one frame and the states. clip: it takes all frames of a clip, so that it also
+            runs weights that need future frames, and each answer costs as much as all of them.
+        frames: Number of frames of a clip. Default: as --weights were trained, or 8.
+        hop: Number of frames from one answer to the next if a clip artifact runs on a camera. Default: half a clip.
         fresh_states: Return next states in tensors that no operator of the graph reads, as some GPU delegates need.
         weights: A checkpoint of MIT's TSM, torchvision, mmaction2 or edgeshift. Default: the weights that ship with
             edgeshift for MODEL; if there are none, untrained weights.
@@ -121,6 +134,7 @@ def run(
           --stream-bidirectional --labels kinetics.txt --calibration clips/ --out kinetics.tflite
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
       edgeshift convert --target coreml --precision fp16 --state native
+      edgeshift convert --target tflite --weights bidirectional.pth --mode clip --frames 8 --calibration clips/
       edgeshift convert --target all --out artifacts
 
     Exit status: 1 if the comparison fails.
@@ -131,7 +145,7 @@ def run(
 
     try:
         from edgeshift import converters
-        from edgeshift.checkpoints import load_for_streaming
+        from edgeshift.checkpoints import load, load_for_streaming
         from edgeshift.checkpoints.source import DEFAULT_MODEL, default_source
     except ImportError as error:
         raise missing(error.name or "torch", "convert", "converting") from error
@@ -161,7 +175,8 @@ def run(
         if weights is None:
             source = default_source(model or DEFAULT_MODEL, size=size, width=width, depth=depth)
         else:
-            source = load_for_streaming(
+            read = load if mode == "clip" else load_for_streaming
+            source = read(
                 weights,
                 model=model,
                 size=size,
@@ -172,25 +187,33 @@ def run(
                 bidirectional=False if past_only else None,
                 stream_bidirectional=stream_bidirectional,
             )
+<<<<<<< HEAD
     _decide(source, chosen, fps)
+=======
+    _decide(source, chosen)
+    if mode == "clip":
+        options = dataclasses.replace(options, clip=_clip_options(source, frames, hop))
+>>>>>>> clip
     if event_rule is not None:
         require_rule_fits(event_rule, source.description.labels, rule)
         source = dataclasses.replace(source, description=replace(source.description, rule=event_rule))
     for note in (*source.notes, *(record.notes if record else ())):
         print_note(note)
     if chosen is not None:
-        clips, frames = _open_clips(chosen, source, fps, bars)
-        options = dataclasses.replace(options, calibration=clips, parity=frames)
+        clips, held_out = _open_clips(chosen, source, options.clip, fps, bars)
+        options = dataclasses.replace(options, calibration=clips, parity=held_out)
     elif calibration is not None:
         options = dataclasses.replace(options, calibration="drawn")
     if record is None:
         return show_all(converters.convert_all(source, folder, options, bars), as_json=as_json)
-    path = out or converters.default_path(source, target, precision, options.state)
+    path = out or converters.default_path(source, target, precision, options.state, options.clip)
     result = converters.convert(source, target, path, options, bars)
     return show_one(result, as_json=as_json)
 
 
 def _state_effect(options: Options) -> str | None:
+    if options["mode"] == "clip" and options["state"] != "io":
+        return "with --mode clip, which has no states: leave it out"
     single = options["target"] != ALL or options["state"] == "io"
     return None if single else f"with --target {ALL}, which uses io: leave it out, or give one target"
 
@@ -269,16 +292,32 @@ def _choose_videos(folder: Path | None, count: int | None) -> Chosen | None:
     return None if folder is None or str(folder) == DRAWN else choose_videos(folder, count or DEFAULT_CLIPS)
 
 
+def _clip_options(source: Checkpoint, frames: int | None, hop: int | None) -> ClipOptions:
+    from edgeshift.converters import ClipOptions
+
+    frames = frames or source.description.clip_frames or DEFAULT_CLIP_FRAMES
+    if hop is not None and hop > frames:
+        raise EdgeshiftError(f"--hop {hop} is more than the {frames} frames of a clip, so that frames would be lost")
+    return ClipOptions(frames, hop)
+
+
 def _open_clips(
-    chosen: Chosen, source: Checkpoint, fps: float | None, bars: ProgressBars
+    chosen: Chosen, source: Checkpoint, clip: ClipOptions | None, fps: float | None, bars: ProgressBars
 ) -> tuple[VideoClips, list[Frame] | None]:
     """Return clips for calibration, and other frames of the same videos for the comparison with the original."""
     from edgeshift.converters.calibration import VideoClips
+<<<<<<< HEAD
     from edgeshift.video.clip_times import require_fps
+=======
+    from edgeshift.gestures.fitted_clips import FRAMES
+    from edgeshift.stream.parity import MIN_FRAMES
+    from edgeshift.video.clip_files import require_fps
+>>>>>>> clip
 
     spacing = source.description.frame_spacing
     if spacing is not None:
         require_fps(chosen.videos, fps)
-    clips = VideoClips(chosen, source.description.frame, spacing=spacing, fps=fps)
+    frames = clip.frames if clip else 1
+    clips = VideoClips(chosen, source.description.frame, spacing=spacing, fps=fps, frames=max(FRAMES, frames))
     with bars.stage("read clips"):
-        return clips, clips.held_out()
+        return clips, clips.held_out(MIN_FRAMES + frames - 1)

@@ -38,11 +38,7 @@ def show_one(result: Converted, *, as_json: bool) -> int:
         *graph_facts(spec),
         *rule_facts(spec),
         *calibration_facts(spec),
-        *(
-            parity_facts(spec.parity, spec.precision, passed=not status)
-            if spec.parity
-            else [("parity", result.unproven)]
-        ),
+        *(parity_facts(spec.parity, spec, passed=not status) if spec.parity else [("parity", result.unproven)]),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
     ]
     print_facts(str(result.path), facts)

@@ -48,7 +48,9 @@ def graph_facts(spec: StreamSpec) -> Facts:
 
 
 def state_fact(spec: StreamSpec) -> tuple[str, str]:
-    """Return the number and size of the states, and where they are kept."""
+    """Return the number and size of the states, and where they are kept; for a clip, its frames and its hop."""
+    if spec.mode == "clip":
+        return "clip", f"{spec.frames} frames at once; on a camera, a new answer every {spec.hop} frames"
     return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{STATE_FORMS[spec.state_form]}"
 
 
@@ -58,7 +60,10 @@ def rule_facts(spec: StreamSpec) -> Facts:
     from edgeshift.events.spotter import describe_rule
 
     rule = rule_of(spec)
-    return [("event rule", describe_rule(rule, spec.labels)), ("  origin", rule.origin or "the weights file")]
+    return [
+        ("event rule", describe_rule(rule, spec.labels, "frame" if spec.mode == "stream" else "answer")),
+        ("  origin", rule.origin or "the weights file"),
+    ]
 
 
 def calibration_facts(spec: StreamSpec) -> Facts:
@@ -67,33 +72,41 @@ def calibration_facts(spec: StreamSpec) -> Facts:
     return [] if calibration is None else [("calibration", f"{calibration.source}, {calibration.samples} samples")]
 
 
-def parity_facts(parity: ParitySpec, precision: str, *, passed: bool = True) -> Facts:
+def unit_of(spec: StreamSpec) -> str:
+    """Return what one call of the graph takes, in the plural: frames, or windows of a clip."""
+    return "frames" if spec.mode == "stream" else f"windows of {spec.frames} frames"
+
+
+def parity_facts(parity: ParitySpec, spec: StreamSpec, *, passed: bool = True) -> Facts:
     """Return the result of comparing the artifact with the original.
 
     Args:
         parity: the comparison.
-        precision: precision of the artifact, which decides the words for a comparison that passed.
+        spec: description of the artifact, whose precision decides the words for a comparison that passed.
         passed: whether the comparison passed.
     """
-    verdict = PASSED[precision] if passed else "FAILED"
+    verdict = PASSED[spec.precision] if passed else "FAILED"
+    clip = spec.mode == "clip"
+    items = "windows" if clip else "frames"
     steps = "" if parity.steps is None else f" ({parity.steps:.0f} quantization steps)"
     return [
-        ("parity", f"checked against {parity.reference} over {parity.frames} frames: {verdict}"),
+        ("parity", f"checked against {parity.reference} over {parity.frames} {unit_of(spec)}: {verdict}"),
         *([("  executed by", parity.runtime)] if parity.runtime else []),
         ("  largest error", f"{parity.max_error:.2g} of the logit range{steps}"),
         ("  cosine", f"{parity.cosine:.6f}"),
-        ("  top-1", f"{parity.top1:.0%} of frames agree, {parity.top1_clear:.0%} without near ties"),
-        ("  largest state error", f"{parity.state_error:.2g} standard deviations"),
-        *_original_facts(parity),
-        ("  drift", f"{parity.drift:.2f}x (error of the last eight frames over the first eight)"),
+        ("  top-1", f"{parity.top1:.0%} of {items} agree, {parity.top1_clear:.0%} without near ties"),
+        *([] if clip else [("  largest state error", f"{parity.state_error:.2g} standard deviations")]),
+        *_original_facts(parity, clip=clip),
+        *([] if clip else [("  drift", f"{parity.drift:.2f}x (error of the last eight frames over the first eight)")]),
     ]
 
 
-def _original_facts(parity: ParitySpec) -> Facts:
+def _original_facts(parity: ParitySpec, *, clip: bool) -> Facts:
     if parity.original_error is None:
         return []
     errors = f"largest error {parity.original_error:.2g} of the logit range"
-    return [("  unrounded original", f"{errors}, states {parity.original_state_error:.2g} standard deviations")]
+    states = "" if clip else f", states {parity.original_state_error:.2g} standard deviations"
+    return [("  unrounded original", errors + states)]
 
 
 def _counts(operators: dict[str, int]) -> str:

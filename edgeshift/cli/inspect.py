@@ -87,10 +87,6 @@ def _facts(spec: StreamSpec) -> Facts:
         state_fact(spec),
         *graph_facts(spec),
         *calibration_facts(spec),
-        *(
-            parity_facts(spec.parity, spec.precision, passed=not spec.problems)
-            if spec.parity
-            else [("parity", NOT_VERIFIED)]
-        ),
+        *(parity_facts(spec.parity, spec, passed=not spec.problems) if spec.parity else [("parity", NOT_VERIFIED)]),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.tools.items())),
     ]

@@ -101,7 +101,7 @@ def run(
         with bars.stage("load"):
             candidate = open_candidate(file)
         spec = candidate.model.spec
-        spacing = frame_spacing(spec, file)
+        spacing = frame_spacing(spec, file) * (spec.hop or 1)  # between two answers
         before = candidate.rule if none is None else msgspec.structs.replace(candidate.rule, none=none)
         gestures = _gestures(before, spec.labels, file)
         _require_gestures(videos, gestures, spec.labels, file)

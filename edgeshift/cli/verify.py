@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli import glossary
 from edgeshift.cli.effect import ALWAYS
-from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts
+from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts, unit_of
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next
 from edgeshift.errors import CheckFailedError, missing
@@ -94,10 +94,13 @@ def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: st
     errors = f"logits {check.error:.3g} of {check.tolerance:.3g} allowed"
     if check.state_error is not None:
         errors += f", states {check.state_error:.3g} of {check.state_tolerance:g}"
-    facts: Facts = [("runtime", model.runtime), ("self-check", f"{check.frames} frames, errors: {errors}: {verdict}")]
+    facts: Facts = [
+        ("runtime", model.runtime),
+        ("self-check", f"{check.frames} {unit_of(model.spec)}, errors: {errors}: {verdict}"),
+    ]
     if check.version == 1:
         facts.append(("", OLDER_CHECK))
-    compared = parity_facts(parity, model.spec.precision, passed=passed) if parity else [("parity", reason)]
+    compared = parity_facts(parity, model.spec, passed=passed) if parity else [("parity", reason)]
     facts += [(name, value) for name, value in compared if name != "  executed by"]  # the first line has the runtime
     return facts if model.spec.weights.trained else [*facts, ("weights", UNTRAINED)]
 
@@ -121,20 +124,20 @@ def _compare(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[Pa
     from edgeshift._system.threads import one_thread
     from edgeshift.converters.pipeline import parity_frames
     from edgeshift.runtimes.pytorch import references
-    from edgeshift.stream.parity import compare
+    from edgeshift.stream.parity import compare, frames_needed
 
     with bars.stage("original"):
         source = _load_original(spec, weights)
     if weights is None and source.description.weights.sha256 != spec.weights.sha256:
         return None, "not run: the untrained weights of this machine differ from those of the artifact"
-    frames = parity_frames(source.description.frame)
-    with bars.stage("parity", len(frames)) as advance, one_thread():
-        wanted, original = references(source, spec.precision, TARGETS.get(spec.target))
+    frames = parity_frames(source.description.frame, frames_needed(spec))
+    with bars.stage("parity", len(frames) - spec.frames + 1) as advance, one_thread():
+        wanted, original = references(source, spec.precision, TARGETS.get(spec.target), frames=spec.frames)
         return compare(model, wanted, frames, advance, original), None
 
 
 def _load_original(spec: StreamSpec, weights: Path | None) -> Checkpoint:
-    from edgeshift.checkpoints import load_for_streaming, weights_file
+    from edgeshift.checkpoints import load, load_for_streaming, weights_file
     from edgeshift.checkpoints.source import untrained_source
 
     model = spec.model
@@ -143,7 +146,8 @@ def _load_original(spec: StreamSpec, weights: Path | None) -> Checkpoint:
     # Before the labels are compared: those of another checkpoint rarely fit, and the error would be about them.
     if weights_file.read(weights).sha256 != spec.weights.sha256:
         raise CheckFailedError(f"{weights} is not the checkpoint this artifact was made from ({spec.weights.source})")
-    return load_for_streaming(
+    read = load if spec.mode == "clip" else load_for_streaming
+    return read(
         weights,
         model=model.name,
         size=model.size,

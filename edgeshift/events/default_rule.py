@@ -68,7 +68,18 @@ def rule_of(description: ModelDescription) -> RuleSpec:
     return default_rule(description.labels, description.frame_spacing, description.clip_frames)
 
 
-def rule_for_artifact(description: ModelDescription) -> RuleSpec:
-    """Return the event rule of an artifact: that of the weights, or the default rule. Its origin is not empty."""
+def rule_for_artifact(description: ModelDescription, hop: int | None = None) -> RuleSpec:
+    """Return the event rule of an artifact: that of the weights, or the default rule. Its origin is not empty.
+
+    Args:
+        description: what is known about the weights.
+        hop: for a clip artifact, number of frames from one answer to the next. Numbers of frames in the rule become
+            numbers of answers, because a rule counts predictions.
+    """
     rule = rule_of(description)
-    return rule if rule.origin else msgspec.structs.replace(rule, origin="the weights file")
+    origin = rule.origin or "the weights file"
+    if hop is None:
+        return msgspec.structs.replace(rule, origin=origin)
+    memory = None if rule.memory is None else max(1, round(rule.memory / hop))
+    window = max(1, round(rule.window / hop))
+    return msgspec.structs.replace(rule, window=window, memory=memory, origin=f"{origin}, counted in answers of clips")

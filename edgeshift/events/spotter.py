@@ -143,20 +143,23 @@ class Spotter:
         return best, float(self._sum[best]) / max(1, self._frames)
 
 
-def describe_rule(rule: RuleSpec, labels: Sequence[str]) -> str:
-    """Return a text that describes the event rule of a model with these labels."""
+def describe_rule(rule: RuleSpec, labels: Sequence[str], unit: str = "frame") -> str:
+    """Return a text that describes the event rule of a model with these labels.
+
+    ``unit`` is what the rule counts: frames, or answers of a clip artifact.
+    """
     pause = f"After an event, nothing is announced for at least {rule.hold_off:g} s and until"
     if rule.memory is None:
         words = (
-            f"the label with the largest mean probability over {_frames(rule.window)} is announced when its mean "
+            f"the label with the largest mean probability over {_count(rule.window, unit)} is announced when its mean "
             f"reaches {rule.threshold:g}. {pause} its mean is below {rule.threshold:g}"
         )
     else:
         words = (
             f"a gesture is announced when its score reaches {rule.threshold:g}. The score has two factors: the mean "
-            f"probability of all gestures together over {_frames(rule.window)}, and the probability of the most likely "
-            f"gesture by the mean logits of the last {_frames(rule.memory)}, without frames before the last event. "
-            f"{pause} the first factor is below {rule.threshold:g}"
+            f"probability of all gestures together over {_count(rule.window, unit)}, and the probability of the most "
+            f"likely gesture by the mean logits of the last {_count(rule.memory, unit)}, without {unit}s before the "
+            f"last event. {pause} the first factor is below {rule.threshold:g}"
         )
     none = rule.none or (NONE if NONE in labels else None)
     if none is not None:
@@ -166,8 +169,8 @@ def describe_rule(rule: RuleSpec, labels: Sequence[str]) -> str:
     return words
 
 
-def _frames(count: int) -> str:
-    return f"{count} frame" + ("" if count == 1 else "s")
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" + ("" if number == 1 else "s")
 
 
 def window_means(logits: Logits, window: int) -> Means:

@@ -43,7 +43,12 @@ class FittedClips:
 
 
 def drawn_clips(
-    spec: FrameSpec, count: int = DEFAULT_CLIPS, seed: int = 1, *, spacing: float | None = None
+    spec: FrameSpec,
+    count: int = DEFAULT_CLIPS,
+    seed: int = 1,
+    *,
+    spacing: float | None = None,
+    frames: int = FRAMES,
 ) -> FittedClips:
     """Draw gestures and fit their frames to a network.
 
@@ -56,10 +61,10 @@ def drawn_clips(
     """
     size = max(spec.height, spec.width)
     if spacing is None:
-        clips = (clip.frames for clip in draw_clips(count, seed=seed, frames=FRAMES, size=size))
+        clips = (clip.frames for clip in draw_clips(count, seed=seed, frames=frames, size=size))
         source = f"{count} drawn gesture clips, seed {seed}"
     else:
-        seconds = PACED_FRAMES * spacing
+        seconds = max(PACED_FRAMES, frames) * spacing
         seeds = ((seed << 40) + index for index in range(count))
         clips = (draw_stream(each, seconds=seconds, spacing=spacing, size=size).frames for each in seeds)
         source = f"{count} drawn gesture streams, seed {seed}"

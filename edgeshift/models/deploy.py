@@ -1,4 +1,4 @@
-"""The step function as it is deployed: batch norms and normalisation are folded into convolutions.
+"""The step or clip function as it is deployed: batch norms and normalisation are folded into convolutions.
 
 Every converter exports this form. It computes the same as the trained network, except for rounding.
 """
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgeshift.errors import ModelError
-from edgeshift.models.network import Normalise, ShiftNetwork, Step
+from edgeshift.models.clip_step import ClipStep
+from edgeshift.models.network import Exportable, Normalise, ShiftNetwork, Step
 
 
 def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
@@ -25,22 +26,40 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
     Raises:
         ShiftError: the network needs future frames.
     """
+    return Step(_folded(network, 1), fresh=fresh).eval()
+
+
+def deploy_clip(network: ShiftNetwork, frames: int) -> ClipStep:
+    """Return the clip function of a folded copy of a network, ready to export. The network is not changed.
+
+    Args:
+        network: any shift model. The copy is in evaluation mode.
+        frames: number of frames of a clip.
+
+    Raises:
+        ModelError: a clip has fewer than 2 frames.
+    """
+    return ClipStep(_folded(network, frames), frames).eval()
+
+
+def _folded(network: ShiftNetwork, frames: int) -> ShiftNetwork:
+    """Return a copy in evaluation mode, with batch norms and normalisation folded, that takes ``frames`` at once."""
     deployed = copy.deepcopy(network).eval()
     _fold_batch_norms(deployed.backbone)
     assert isinstance(deployed.normalise, Normalise)
     path = str(deployed.backbone.STEM)
     conv = deployed.backbone.get_submodule(path)
     assert isinstance(conv, nn.Conv2d)
-    deployed.backbone.set_submodule(path, RawStem(conv, deployed.normalise, network.config.size))
+    deployed.backbone.set_submodule(path, RawStem(conv, deployed.normalise, network.config.size, frames))
     deployed.normalise = nn.Identity()
-    return Step(deployed, fresh=fresh).eval()
+    return deployed
 
 
-def round_weights(step: Step, *, biases: bool) -> Step:
-    """Return a copy of a step function whose weights are rounded to float16. It still computes in float32.
+def round_weights(step: Exportable, *, biases: bool) -> Exportable:
+    """Return a copy of a step or clip function whose weights are rounded to float16. It still computes in float32.
 
     Args:
-        step: the step function.
+        step: the function.
         biases: round the biases as well.
 
     Raises:
@@ -67,9 +86,11 @@ class RawStem(nn.Module):
         conv: the first convolution of the network.
         normalise: the normalisation before it.
         size: height and width of the frames, pixels.
+        frames: number of frames at once. The borders are stored once for each, because some runtimes refuse the
+            operator that would repeat them.
     """
 
-    def __init__(self, conv: nn.Conv2d, normalise: Normalise, size: int) -> None:
+    def __init__(self, conv: nn.Conv2d, normalise: Normalise, size: int, frames: int = 1) -> None:
         super().__init__()
         weight, bias = conv.weight.detach(), conv.bias.detach() if conv.bias is not None else torch.zeros(1)
         stride, pad, kernel = conv.stride[0], int(conv.padding[0]), conv.kernel_size[0]
@@ -88,7 +109,7 @@ class RawStem(nn.Module):
         ):
             if height and width:
                 # Mobile runtimes compute channels last; in this order the constant is exported without a transpose.
-                border = mean.permute(0, 2, 3, 1).expand(1, height, width, 3).contiguous()
+                border = mean.permute(0, 2, 3, 1).expand(frames, height, width, 3).contiguous()
                 self.register_buffer(name, border, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,7 +123,8 @@ class RawStem(nn.Module):
     def _border(self, name: str, x: Tensor) -> Tensor | None:
         if not hasattr(self, name):
             return None
-        return self.get_buffer(name).permute(0, 3, 1, 2).expand(x.shape[0], -1, -1, -1)
+        border = self.get_buffer(name).permute(0, 3, 1, 2)
+        return border if border.shape[0] == x.shape[0] else border[:1].expand(x.shape[0], -1, -1, -1)
 
 
 def _fold_batch_norms(module: nn.Module) -> None:

@@ -56,9 +56,9 @@ class ShiftNetwork(nn.Module):
         self.config = config
         self.normalise: nn.Module = Normalise(config.mean, config.std)
         self.backbone = backbone
-        self._shapes: dict[int, dict[str, tuple[int, ...]]] = {}  # {size of the frames: what _place_shapes returns}
+        self._shapes: dict[int, dict[str, tuple[int, ...]]] = {}  # {size of the frames: ``feature_shapes``}
         self.tables: dict[str, ShiftTable] = {
-            place: config.shift_table(shape[1]) for place, shape in self._place_shapes(SMALLEST_SIZE).items()
+            place: config.shift_table(shape[1]) for place, shape in self.feature_shapes(SMALLEST_SIZE).items()
         }
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class ShiftNetwork(nn.Module):
         if size < SMALLEST_SIZE:
             raise ModelError(f"frames of {size}x{size} are too small; the smallest size is {SMALLEST_SIZE}")
         shapes: dict[str, tuple[int, ...]] = {}
-        for place, shape in self._place_shapes(size).items():
+        for place, shape in self.feature_shapes(size).items():
             channels = self.tables[place].state_channels
             if channels:
                 shapes[f"state_{place}"] = (batch, channels, *shape[2:])
@@ -97,10 +97,10 @@ class ShiftNetwork(nn.Module):
             shapes[SEEN] = (batch, depth, 1, 1)
         return shapes
 
-    def _place_shapes(self, size: int) -> dict[str, tuple[int, ...]]:
-        """Return {place: shape of its features} for one frame, by a run of the backbone on the meta device.
+    def feature_shapes(self, size: int) -> dict[str, tuple[int, ...]]:
+        """Return {place: shape [1, C, H, W] of its features} for one frame of this size.
 
-        The result is cached, because every new stream needs it.
+        The backbone runs on the meta device. The result is cached, because every new stream needs it.
         """
         if size in self._shapes:
             return self._shapes[size]
@@ -137,21 +137,41 @@ class Normalise(nn.Module):
         return (x - self.mean) / self.std
 
 
-class Step(nn.Module):
+class Exportable(nn.Module):
+    """A network as a pure function of tensors. Converters export it.
+
+    There are two: ``Step`` for one frame, and ``edgeshift.models.clip_step.ClipStep`` for a clip.
+
+    Attributes:
+        network: the network, whose weights are shared.
+        frames: number of frames that one call takes.
+        state_names: names of the states, in the order of the arguments and results; empty for a clip.
+    """
+
+    network: ShiftNetwork
+    frames: int
+    state_names: tuple[str, ...]
+
+    def start(self, size: int | None = None, batch: int = 1) -> tuple[Tensor, ...]:
+        """Return the states at the start of a stream: zeros, in the order of ``state_names``."""
+        shapes = self.network.state_shapes(size, batch)
+        return tuple(torch.zeros(shapes[name]) for name in self.state_names)
+
+
+class Step(Exportable):
     """The step function: ``step(frame, *states) -> (logits, *next_states)``.
 
-    Every converter exports this module. It shares the weights of the network and stores no states.
+    It shares the weights of the network and stores no states.
 
     Args:
         network: a network in evaluation mode.
         fresh: compute every next state with an operator of its own; ``StepShift`` says why.
 
-    Attributes:
-        state_names: names of the states, in the order of the arguments and results.
-
     Raises:
         ShiftError: a shift table needs future frames.
     """
+
+    frames = 1
 
     def __init__(self, network: ShiftNetwork, *, fresh: bool = False) -> None:
         super().__init__()
@@ -194,7 +214,3 @@ class Step(nn.Module):
         if seen is not None:
             next_states[SEEN] = torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
         return (logits, *(next_states[name] for name in self.state_names))
-
-    def start(self, size: int | None = None, batch: int = 1) -> tuple[Tensor, ...]:
-        """Return the states at the start of a stream: zeros, in the order of ``state_names``."""
-        return tuple(torch.zeros(shape) for shape in self.network.state_shapes(size, batch).values())

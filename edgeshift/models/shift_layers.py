@@ -117,6 +117,67 @@ class StepShift(nn.Module):
         return stored if stored is not None and stored.shape == x.shape else torch.zeros_like(x)
 
 
+class ClipShift(nn.Module):
+    """Shift a clip of a fixed number of frames, which are the batch: [T, C, H, W] -> [T, C, H, W].
+
+    It computes the same as ``shift_clip``. Zeros are stored constants with channels last, and shifts by one pixel are
+    convolutions, for the reasons given in ``StepShift``.
+
+    Args:
+        table: a shift table. It may read later frames.
+        frames: T.
+        size: height and width of the features.
+    """
+
+    def __init__(self, table: ShiftTable, frames: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.table, self.frames = table, frames
+        self.convolutions = _convolved_channels(table)
+        for start, stop in self.convolutions.items():
+            self.register_buffer(f"kernel_{start}", _one_hot(table, start, stop), persistent=False)
+        for row in table.rows:
+            missing = frames if row.dt is None else min(abs(row.dt), frames)
+            if missing and row.fill == "zero":
+                zeros = torch.zeros((missing, row.channels, *size)).contiguous(memory_format=torch.channels_last)
+                self.register_buffer(f"zeros_{row.start}", zeros, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift the features of a clip, [T, C, H, W]."""
+        if not self.table.rows:
+            return x
+        parts, done = [], 0  # the channels below `done` are computed
+        for start, stop, row in self.table.pieces():
+            if start < done:
+                continue
+            done = stop
+            if start in self.convolutions:
+                done = self.convolutions[start]
+                kernel = self.get_buffer(f"kernel_{start}")
+                parts.append(F.conv2d(x[:, start:done], kernel, padding=1, groups=done - start))
+            elif row is None:
+                parts.append(x[:, start:stop])
+            elif row.dt == 0:
+                parts.append(_clip_row(x[:, start:stop], row))
+            else:
+                parts.append(self._move_in_time(x, row))
+        return torch.cat(parts, 1)
+
+    def _move_in_time(self, x: Tensor, row: Row) -> Tensor:
+        """Return the channels of a row from earlier or later frames."""
+        frames = self.frames
+        steps = frames if row.dt is None else min(abs(row.dt), frames)
+        back = row.dt is not None and row.dt > 0
+        # One slice in both dimensions: exporters make one operator of two slices that follow each other.
+        edge = slice(0, steps) if back else slice(frames - steps, frames)
+        rest = slice(0, frames - steps) if back else slice(steps, frames)
+        channels = slice(row.start, row.stop)
+        fill = x[edge, channels] if row.fill == "keep" else self.get_buffer(f"zeros_{row.start}")
+        if steps == frames:
+            return fill
+        moved = x[rest, channels]
+        return torch.cat((fill, moved) if back else (moved, fill), 0)
+
+
 def _clip_row(x: Tensor, row: Row) -> Tensor:
     """Shift the channels of one row in a clip. A row that does not read other frames also shifts a single frame."""
     if row.dt is None:

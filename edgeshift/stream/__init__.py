@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from edgeshift.stream.stream import Array, Executor, Fitted, Model, Prediction, Stream, Timings
+from edgeshift.stream.clip_stream import ClipStream
+from edgeshift.stream.model import Model
+from edgeshift.stream.stream import Array, Executor, Fitted, Prediction, Stream, Timings
 
-__all__ = ["Array", "Executor", "Fitted", "Model", "Prediction", "Stream", "Timings"]
+__all__ = ["Array", "ClipStream", "Executor", "Fitted", "Model", "Prediction", "Stream", "Timings"]

@@ -3,21 +3,25 @@
 One frame is not enough to check a stream: a graph that loses its states still agrees on the first frame. Here both
 sides carry their own states over many frames, and their states are compared as well as their logits. Then the artifact
 is reset, and must give exactly the same logits again.
+
+The artifact of a clip has no states. It is compared on windows, which begin one frame after another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import ParitySpec
+from edgeshift.artifact.spec import ParitySpec, StreamSpec
 from edgeshift.errors import EdgeshiftError
-from edgeshift.stream.stream import Array, Model, Stream
+from edgeshift.stream.model import Model
+from edgeshift.stream.stream import Array, Stream
 from edgeshift.targets import Precision
 
-#: Smallest number of frames.
+#: Smallest number of frames of a stream, and of windows of a clip.
 MIN_FRAMES = 32
 #: Largest allowed error of a logit, as a share of the range of the reference's logits. int8 has no limit here.
 MAX_ERROR = {"fp32": 1e-4, "fp16": 1e-2}
@@ -43,40 +47,43 @@ def compare(
         candidate: the artifact.
         reference: the original network, or for fp16 the original with weights rounded to fp16. States with the same
             name on both sides are compared.
-        frames: at least ``MIN_FRAMES`` frames, uint8 [H, W, 3] RGB.
-        advance: called after every frame of the first run.
+        frames: at least ``MIN_FRAMES`` frames, uint8 [H, W, 3] RGB; for a clip of T frames, T - 1 more.
+        advance: called after every frame, or window, of the first run.
         original: the original network as it is, if it is not the reference. The distance to it is measured as well.
 
     Raises:
         EdgeshiftError: there are too few frames.
     """
-    if len(frames) < MIN_FRAMES:
-        raise EdgeshiftError(f"parity needs {MIN_FRAMES} frames or more, not {len(frames)}")
-    stream, logits = candidate.stream(), []
+    needed = frames_needed(candidate.spec)
+    if len(frames) < needed:
+        raise EdgeshiftError(f"parity needs {needed} frames or more, not {len(frames)}")
+    run = Run(candidate)
+    inputs = run.inputs(frames)
+    logits = []
     followed = _Followed(reference)
     distant = None if original is None else _Followed(original)
-    for frame in frames:
-        logits.append(stream.step(frame).logits)
-        states = real_states(stream)
-        followed.step(frame, states)
+    for item in inputs:
+        logits.append(run.logits(item))
+        states = run.states()
+        followed.step(item, states)
         if distant is not None:
-            distant.step(frame, states)
+            distant.step(item, states)
         advance()
-    stream.reset()
-    repeated = [stream.step(frame).logits for frame in frames]
+    run.reset()
+    repeated = [run.logits(item) for item in inputs]
     a, b = np.stack(logits).astype(np.float64), followed.logits
     errors = np.abs(a - b).max(1)
     logit_range = float(np.ptp(b)) or 1.0
     scale = candidate.spec.output.scale if candidate.spec.output.dtype == "int8" else None
     return ParitySpec(
         reference=reference.runtime,
-        frames=len(frames),
+        frames=len(inputs),
         logit_range=logit_range,
         max_error=float(errors.max()) / logit_range,
         cosine=_cosine(a, b),
         top1=_top1(a, b, tie=0.0),
         top1_clear=_top1(a, b, tie=TIE * logit_range),
-        lost_states=tuple(sorted(real_states(followed.stream).keys() - real_states(stream).keys())),
+        lost_states=tuple(sorted(followed.run.states().keys() - run.states().keys())),
         state_error=followed.state_error,
         drift=float((errors[-8:].mean() + 1e-12) / (errors[:8].mean() + 1e-12)),
         original_error=None if distant is None else float(np.abs(a - distant.logits).max()) / logit_range,
@@ -85,6 +92,11 @@ def compare(
         runtime=candidate.runtime,
         repeatable=bool(np.array_equal(np.stack(repeated), np.stack(logits))),
     )
+
+
+def frames_needed(spec: StreamSpec) -> int:
+    """Return the smallest number of frames for the comparison of an artifact."""
+    return MIN_FRAMES + spec.frames - 1
 
 
 def failures(parity: ParitySpec, precision: Precision) -> list[str]:
@@ -120,18 +132,47 @@ def real_states(stream: Stream) -> dict[str, Array]:
     return states
 
 
-class _Followed:
-    """A network that runs the same frames as the artifact, and the errors of the artifact's states against it."""
+class Run:
+    """Runs an artifact over a sequence of inputs: frames of a stream, or windows of a clip's frames."""
 
     def __init__(self, model: Model) -> None:
-        self.stream = model.stream()
+        self._model = model
+        self._stream = None if model.spec.mode == "clip" else model.stream()
+
+    def inputs(self, frames: Sequence[npt.NDArray[np.uint8]]) -> Sequence[Any]:
+        """Return the inputs that a sequence of frames gives: each frame, or each window of as many as a clip has."""
+        if self._stream is not None:
+            return frames
+        length = self._model.spec.frames
+        return [frames[start : start + length] for start in range(len(frames) - length + 1)]
+
+    def logits(self, item: Any) -> Array:
+        """Return the logits for the next frame, or for a window."""
+        prediction = self._model.clip(item) if self._stream is None else self._stream.step(item)
+        return prediction.logits
+
+    def states(self) -> dict[str, Array]:
+        """Return the states after the last frame, as real numbers; empty for a clip."""
+        return {} if self._stream is None else real_states(self._stream)
+
+    def reset(self) -> None:
+        """Begin a new sequence."""
+        if self._stream is not None:
+            self._stream.reset()
+
+
+class _Followed:
+    """A network that runs the same inputs as the artifact, and the errors of the artifact's states against it."""
+
+    def __init__(self, model: Model) -> None:
+        self.run = Run(model)
         self._logits: list[Array] = []
         self._errors: dict[str, StateError] = {}
 
-    def step(self, frame: npt.NDArray[np.uint8], states: dict[str, Array]) -> None:
-        """Run a frame, and compare the states of the artifact after the same frame."""
-        self._logits.append(self.stream.step(frame).logits)
-        own = real_states(self.stream)
+    def step(self, item: Any, states: dict[str, Array]) -> None:
+        """Run a frame or window, and compare the states of the artifact after the same frame."""
+        self._logits.append(self.run.logits(item))
+        own = self.run.states()
         for name in states.keys() & own.keys():
             self._errors.setdefault(name, StateError()).add(states[name], own[name])
 

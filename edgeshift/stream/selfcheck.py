@@ -4,6 +4,8 @@ The frames are made with integer arithmetic, from a random generator whose numbe
 they are the same on every platform. An artifact is expected to compute nearly the same numbers on every processor, so
 the bounds are narrow: a lost state, swapped colours, a picture that is moved by one pixel, or a convolution whose
 weights are 5% too large are found.
+
+The artifact of a clip runs windows of the test frames, which begin one frame after another, and has no states.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ import numpy.typing as npt
 
 from edgeshift.artifact.spec import CheckSpec, StreamSpec
 from edgeshift.errors import EdgeshiftError
-from edgeshift.stream.parity import real_states
-from edgeshift.stream.stream import Array, Model
+from edgeshift.stream.model import Model
+from edgeshift.stream.parity import Run
+from edgeshift.stream.stream import Array
 from edgeshift.targets import Precision
 
-FRAMES = 8
+#: Number of test frames of a stream, and of windows of a clip, each of which takes as long as several frames.
+FRAMES, WINDOWS = 8, 4
 #: Number of coloured cells in each direction of a test frame.
 CELLS = 14
 #: Largest number of values of a state that are compared, and the distance between two of them.
@@ -62,7 +66,7 @@ class SelfCheck:
     """The result of a self-check.
 
     Attributes:
-        frames: number of frames.
+        frames: number of frames, or of windows of a clip.
         error: error of the logits: root mean square, or the largest error if ``version`` is 1.
         tolerance: largest accepted ``error``.
         state_error: root mean square error of the state that differs most, in its standard deviations; None: states
@@ -124,7 +128,7 @@ def make_check(model: Model, seed: int = 7, *, original: bool = False) -> CheckS
         seed: seed of the test frames.
         original: True if ``model`` is the original network.
     """
-    logits, states = _run(model, seed, FRAMES)
+    logits, states = _run(model, seed, WINDOWS if model.spec.mode == "clip" else FRAMES)
     return CheckSpec(
         seed=seed,
         logits=tuple(tuple(float(value) for value in row) for row in logits),
@@ -177,11 +181,11 @@ def bound_of(spec: StreamSpec, processor: str) -> Bound:
 
 
 def _run(model: Model, seed: int, count: int) -> tuple[npt.NDArray[np.float64], dict[str, Array]]:
-    """Return the logits of all test frames, and the sampled values of each state after the last frame."""
-    stream, size = model.stream(), model.spec.frame
-    frames = _check_frames(seed, count, size.height, size.width)
-    logits = np.stack([stream.step(frame).logits for frame in frames]).astype(np.float64)
-    return logits, {name: _sample(state) for name, state in real_states(stream).items()}
+    """Return the logits of all test frames or windows, and the sampled values of each state after the last frame."""
+    run, size = Run(model), model.spec.frame
+    frames = list(_check_frames(seed, count + model.spec.frames - 1, size.height, size.width))
+    logits = np.stack([run.logits(item) for item in run.inputs(frames)]).astype(np.float64)
+    return logits, {name: _sample(state) for name, state in run.states().items()}
 
 
 def _sample(state: Array) -> Array:

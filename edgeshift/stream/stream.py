@@ -1,12 +1,4 @@
-"""Model, Stream and Prediction: run an artifact frame by frame, in the same way on every runtime.
-
-    model = edgeshift.load("gestures.tflite")
-    stream = model.stream()
-    for frame in frames:                      # uint8 [H, W, 3] RGB, any size
-        print(stream.step(frame).label)
-
-A Model is a loaded artifact. A Stream has its own states, so one Model serves several cameras.
-"""
+"""Stream and Prediction: run an artifact frame by frame, in the same way on every runtime."""
 
 from __future__ import annotations
 
@@ -24,8 +16,7 @@ from edgeshift._system.quiet import quiet
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.spec import StreamSpec, TensorSpec
 from edgeshift.errors import EdgeshiftError, RuntimeStepError, VideoError, one_line
-from edgeshift.targets import Processor
-from edgeshift.video.fit import FrameSpec, fit_frame
+from edgeshift.video.fit import fit_frame
 from edgeshift.video.pace import Pacer, require_time
 
 if TYPE_CHECKING:
@@ -95,43 +86,6 @@ class Executor(Protocol):
         """Replace the states by arrays of the same shapes and dtypes."""
 
 
-class Model:
-    """A loaded artifact, which makes streams. It is made by ``edgeshift.load`` and never changes.
-
-    Args:
-        spec: description of the artifact.
-        runtime: name and version of the runtime, or a function that returns them, because they are slow to find.
-        executor: makes the executor of a new stream.
-        processor: kind of processor that runs the graph. The bounds of the self-check depend on it.
-    """
-
-    def __init__(
-        self,
-        spec: StreamSpec,
-        runtime: str | Callable[[], str],
-        executor: Callable[[], Executor],
-        processor: Processor = "cpu",
-    ) -> None:
-        self.spec = spec
-        self.processor = processor
-        self._runtime = runtime
-        self._executor = executor
-
-    @property
-    def runtime(self) -> str:
-        """Name and version of the runtime."""
-        return self._runtime if isinstance(self._runtime, str) else self._runtime()
-
-    def stream(self) -> Stream:
-        """Return a new stream with its own states."""
-        return Stream(self.spec, self._executor())
-
-    def fitted(self) -> Model:
-        """Return the same model for frames that already have the size and channel order of the network."""
-        frame = FrameSpec(self.spec.frame.height, self.spec.frame.width)
-        return Model(msgspec.structs.replace(self.spec, frame=frame), self._runtime, self._executor, self.processor)
-
-
 class Stream:
     """One sequence of frames with its states. Made by ``Model.stream``.
 
@@ -148,7 +102,7 @@ class Stream:
         self._pixels = np.empty((frame.height, frame.width, 3), np.uint8)
         # If the graph takes bytes, the input tensor is a view of the fitted pixels.
         in_place = dtype.itemsize == 1
-        self._tensor = self._pixels.view(dtype)[None] if in_place else np.empty(spec.input.shape, dtype)
+        self._tensor = self._pixels.view(dtype)[None] if in_place else np.empty((1, *self._pixels.shape), dtype)
         # Writes fitted pixels to the input tensor. A partial of a function in C costs no Python call.
         self._load: Callable[[npt.NDArray[np.uint8]], Any] = partial(np.copyto, self._tensor[0])
         if spec.input.dtype == "int8":  # the pixel minus 128: in two's complement, the top bit is flipped
@@ -188,10 +142,7 @@ class Stream:
             EdgeshiftError: the timestamp is not a time in seconds.
             RuntimeStepError: the runtime failed.
         """
-        if fitted.pixels.shape != self._pixels.shape:
-            raise VideoError(
-                f"the frame was fitted to {list(fitted.pixels.shape)}, but this stream takes {list(self._pixels.shape)}"
-            )
+        self._require_fitted(fitted)
         return self._step(None, fitted, timestamp)
 
     def fit(self, frame: npt.NDArray[np.uint8]) -> Fitted:
@@ -256,24 +207,37 @@ class Stream:
         self._restart(states)
 
     def _step(self, frame: Any, fitted: Fitted | None, timestamp: float | None) -> Prediction:
-        pacer = None
+        due, pacer = True, self._pacer
         if timestamp is not None:
-            require_time(timestamp)
-            if self._pacer is not None:
-                # The pacer is replaced only after the prediction: a frame that fails must not make the next one early.
-                pacer = copy(self._pacer)
-                if not pacer.takes(timestamp) and self._last is not None:
-                    self._pacer = pacer
-                    return msgspec.structs.replace(self._last, timings=Timings(0.0, 0.0, 0.0), fresh=False)
-        t0 = perf_counter()
+            due, pacer = self._due(timestamp)
+            if not due and self._last is not None:
+                self._pacer = pacer
+                return msgspec.structs.replace(self._last, timings=Timings(0.0, 0.0, 0.0), fresh=False)
+        start = perf_counter()
         if fitted is None:
             self._load(fit_frame(frame, self.spec.frame, out=self._pixels))
         else:
             self._load(fitted.pixels)
-            t0 -= fitted.seconds
+            start -= fitted.seconds
+        self._last = prediction = self._predict(self._tensor, start)
+        self._pacer = pacer  # only after the prediction: a frame that fails must not make the next one early
+        return prediction
+
+    def _due(self, timestamp: float | None) -> tuple[bool, Pacer | None]:
+        """Return whether a frame is due, and the pacer after it, which is not used yet."""
+        if timestamp is None:
+            return True, self._pacer
+        require_time(timestamp)
+        if self._pacer is None:
+            return True, None
+        pacer = copy(self._pacer)
+        return pacer.takes(timestamp), pacer
+
+    def _predict(self, tensor: Array, start: float) -> Prediction:
+        """Run the graph. ``start`` is the time at which the work on its input began."""
         t1 = perf_counter()
         try:
-            raw = (self._executor.run(self._tensor) if self._ran else self._run_first())[0]
+            raw = (self._executor.run(tensor) if self._ran else self._run_first(tensor))[0]
         except EdgeshiftError:
             raise
         except Exception as error:  # native libraries raise many kinds of exceptions
@@ -285,16 +249,18 @@ class Stream:
         # Both make a copy, because the runtime may overwrite its logits in the next step.
         logits = raw.astype(np.float32) if self._dequantized is None else self._dequantized.take(raw)
         index = int(logits.argmax())
-        timings = Timings(t1 - t0, t2 - t1, perf_counter() - t2)
-        self._last = prediction = Prediction(self._labels[index], index, logits, timings)
-        if pacer is not None:
-            self._pacer = pacer
-        return prediction
+        return Prediction(self._labels[index], index, logits, Timings(t1 - start, t2 - t1, perf_counter() - t2))
 
-    def _run_first(self) -> Array:
-        """Run the first frame. A graph that cannot run fails here, and what its runtime logs is not shown."""
+    def _require_fitted(self, fitted: Fitted) -> None:
+        if fitted.pixels.shape != self._pixels.shape:
+            raise VideoError(
+                f"the frame was fitted to {list(fitted.pixels.shape)}, but this stream takes {list(self._pixels.shape)}"
+            )
+
+    def _run_first(self, tensor: Array) -> Array:
+        """Run the graph for the first time. If it cannot run, it fails here, and the runtime's log is not shown."""
         with quiet():
-            raw = self._executor.run(self._tensor)
+            raw = self._executor.run(tensor)
         self._ran = True
         return raw
 

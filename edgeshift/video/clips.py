@@ -17,6 +17,7 @@ from edgeshift.errors import VideoError
 from edgeshift.video.decode import lazy_frames, opencv_path
 from edgeshift.video.fit import Frame, opencv
 from edgeshift.video.pace import Pacer
+from edgeshift.video.segments import segment_middles
 
 
 class TimedFrame(NamedTuple):
@@ -84,7 +85,7 @@ def uniform(
         raise VideoError(f"cannot sample {count} frames of {path}: ask for 1 or more")
     total = probe(path, fps=fps).frames
     while True:
-        indices = [int((segment + 0.5) * total / count) for segment in range(count)]
+        indices = segment_middles(total, count)
         frames: dict[int, TimedFrame] = {}
         decoded = 0
         with closing(lazy_frames(path, fps)) as clip:

@@ -227,8 +227,10 @@ class _ProgramExecutor:
         self._states = {state.name: np.zeros(state.shape, state.dtype) for state in spec.states}
 
     def run(self, frame: Array) -> Array:
-        # Core ML passes the picture to the program with channels first.
-        values: dict[str, Any] = {self._spec.input.name: frame.astype(np.float32).transpose(0, 3, 1, 2)}
+        pixels = frame.astype(np.float32)
+        if self._spec.input.channels == "last":  # a picture, which Core ML passes to the program with channels first
+            pixels = pixels.transpose(0, 3, 1, 2)
+        values: dict[str, Any] = {self._spec.input.name: pixels}
         native = self._spec.state_form == "native"  # the program then updates the states itself
         try:
             outputs = self._program.run(values if native else {**values, **self._states}, self._states)

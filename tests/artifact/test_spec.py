@@ -128,10 +128,13 @@ def test_an_encoded_description_decodes_to_the_same(spec):
 
 
 def test_every_field_of_the_full_description_differs_from_its_default():
-    """If a field had its default value, the test above would not notice that encoding loses it."""
+    """If a field had its default value, the test above would not notice that encoding loses it.
+
+    The fields of a clip exclude those of a stream; ``test_clip_stream.py`` encodes them.
+    """
     for field in msgspec.structs.fields(StreamSpec):
         if field.default is not msgspec.NODEFAULT and field.name != "version":
-            assert getattr(full(), field.name) != field.default, field.name
+            assert getattr(full(), field.name) != field.default or field.name in ("mode", "hop"), field.name
 
 
 def test_the_json_is_indented():

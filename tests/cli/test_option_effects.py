@@ -75,6 +75,8 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("--target tflite --precision fp16 --float-boundary", "with --precision fp16"),
         ("--target coreml --float-boundary", "with --target coreml, whose inputs and outputs are float anyway"),
     ],
+    ("convert", "frames"): [("--target tflite --frames 8", "with --mode stream, only with --mode clip")],
+    ("convert", "hop"): [("--target tflite --hop 4", "with --mode stream, only with --mode clip")],
     ("inspect", "explain"): [("a.tflite --explain --json", "with --json")],
     ("verify", "explain"): [("a.tflite --explain --json", "with --json")],
     ("verify", "threads"): [("a.mlpackage --threads 2", "on Core ML, which chooses its threads itself")],

@@ -74,9 +74,11 @@ class ArtifactStream:
         self.path, self.model = path, model
         self.stream: Stream = model.stream()
         self._smoothing, self._mask = smoothing, mask
-        # Runtimes do some preparation in the first step, which makes it slow. So the first step gets a black frame.
+        # Runtimes do some preparation in the first call, which makes it slow. So the first call gets black frames.
+        black = np.zeros((model.spec.frame.height, model.spec.frame.width, 3), np.uint8)
         with quiet():
-            self.stream.step(np.zeros((model.spec.frame.height, model.spec.frame.width, 3), np.uint8))
+            for _ in range(model.spec.frames):
+                self.stream.step(black)
         self.reset()
 
     def reset(self) -> None:
@@ -150,8 +152,12 @@ class Session:
         self._number += 1
         return CapturedFrame(frame, timestamp, arrived, self._number, index, epoch, due, fitted)
 
-    def step(self, captured: CapturedFrame) -> Answer:
-        """Run the model on a fitted frame. The first frame of a new epoch resets the stream."""
+    def step(self, captured: CapturedFrame) -> Answer | None:
+        """Run the model on a fitted frame. The first frame of a new epoch resets the stream.
+
+        Returns:
+            The answer; None: the artifact takes clips, and this frame does not complete one.
+        """
         assert captured.fitted is not None
         artifact, steps = self.artifacts[captured.artifact], self.counters.steps[captured.artifact]
         if captured.epoch != self._epoch_fed:
@@ -159,7 +165,9 @@ class Session:
             artifact.reset()
             steps.rate.reset()
         # Without a timestamp the stream always steps; ``capture`` has decided already that the model gets this frame.
-        prediction = artifact.stream.step_fitted(captured.fitted)
+        prediction: Prediction | None = artifact.stream.step_fitted(captured.fitted)
+        if prediction is None or not prediction.fresh:
+            return None
         shown = artifact.smoother.feed(prediction.logits, captured.timestamp)
         steps.add(prediction.timings, captured.arrived)
         return Answer(prediction, shown, captured.timestamp, captured.epoch)

@@ -1,0 +1,73 @@
+"""The clip function: a whole clip as one call, with the mean over its frames inside. Converters export it in clip mode.
+
+Weights that were trained with a bi-directional shift need the next frame as well as the previous one. They cannot run
+frame by frame, but on a clip, in which both exist.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from edgeshift.errors import ModelError
+from edgeshift.models.network import Exportable, ShiftNetwork
+from edgeshift.models.shift_layers import ClipShift
+
+
+class ClipStep(Exportable):
+    """``clip_step(clip) -> (logits,)``: the mean of the logits that the clip form gives for the frames of one clip.
+
+    It computes the same as ``ShiftNetwork.forward`` with a mean over frames. Here the number of frames is fixed, the
+    frames are the batch, and zeros are stored constants, because converters make the fastest graph of this form.
+
+    Args:
+        network: a network in evaluation mode. Its shift tables may read later frames.
+        frames: number of frames of a clip, at least 2.
+        pool_frames: compute the mean over frames as a pooling, for runtimes without an int8 operator for a mean over
+            the batch.
+
+    Raises:
+        ModelError: a clip has fewer than 2 frames.
+    """
+
+    def __init__(self, network: ShiftNetwork, frames: int, *, pool_frames: bool = False) -> None:
+        super().__init__()
+        if frames < 2:
+            raise ModelError(f"a clip of {frames} frames is too short: give 2 or more")
+        self.network, self.frames, self.state_names = network, frames, ()
+        self.pool_frames = pool_frames
+        shapes = network.feature_shapes(network.config.size)
+        self.shifts = nn.ModuleDict(
+            {
+                place: ClipShift(table, frames, cast("tuple[int, int]", shapes[place][2:]))
+                for place, table in network.tables.items()
+            }
+        )
+
+    def forward(self, clip: Tensor) -> tuple[Tensor]:
+        """Compute one clip.
+
+        Args:
+            clip: [T, 3, H, W] RGB, values 0 to 255, the oldest frame first.
+
+        Returns:
+            The mean of the logits of all frames, [1, classes].
+        """
+
+        def shift(place: str, x: Tensor) -> Tensor:
+            y: Tensor = self.shifts[place](x)
+            return y
+
+        logits: Tensor = self.network.backbone(self.network.normalise(clip), shift)
+        if not self.pool_frames:
+            return (logits.mean(0, keepdim=True),)
+        stacked = logits.reshape(1, self.frames, 1, -1).permute(0, 3, 1, 2)  # one feature map [1, classes, T, 1]
+        return (stacked.mean((2, 3), keepdim=True).flatten(1),)
+
+
+def with_pooled_frames(function: Exportable) -> Exportable:
+    """Return a clip function with ``pool_frames``, which shares the weights. A step is returned as it is."""
+    if function.frames == 1:
+        return function
+    return ClipStep(function.network, function.frames, pool_frames=True).eval()

@@ -1,0 +1,92 @@
+"""``Model``: a loaded artifact, which makes streams.
+
+    model = edgeshift.load("gestures.tflite")
+    stream = model.stream()
+    for frame in frames:                      # uint8 [H, W, 3] RGB, any size
+        print(stream.step(frame).label)
+
+A stream has its own states, so one model serves several cameras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.artifact.spec import StreamSpec
+from edgeshift.errors import EdgeshiftError, VideoError
+from edgeshift.stream.clip_stream import ClipStream
+from edgeshift.stream.stream import Executor, Prediction, Stream
+from edgeshift.targets import Processor
+from edgeshift.video.fit import FrameSpec
+from edgeshift.video.segments import segment_middles
+
+
+class Model:
+    """A loaded artifact, which makes streams. It is made by ``edgeshift.load`` and never changes.
+
+    Args:
+        spec: description of the artifact.
+        runtime: name and version of the runtime, or a function that returns them, because they are slow to find.
+        executor: makes the executor of a new stream.
+        processor: kind of processor that runs the graph. The bounds of the self-check depend on it.
+    """
+
+    def __init__(
+        self,
+        spec: StreamSpec,
+        runtime: str | Callable[[], str],
+        executor: Callable[[], Executor],
+        processor: Processor = "cpu",
+    ) -> None:
+        self.spec = spec
+        self.processor = processor
+        self._runtime = runtime
+        self._executor = executor
+        self._whole_clips: ClipStream | None = None  # runs the clips of ``clip``
+
+    @property
+    def runtime(self) -> str:
+        """Name and version of the runtime."""
+        return self._runtime if isinstance(self._runtime, str) else self._runtime()
+
+    def stream(self) -> Stream:
+        """Return a new stream with its own states.
+
+        For a clip artifact, it is a ``ClipStream``: it keeps the last frames, and its ``step`` returns None until there
+        are enough for a clip.
+        """
+        return self._clip_stream() if self.spec.mode == "clip" else Stream(self.spec, self._executor())
+
+    def clip(self, frames: Sequence[npt.NDArray[np.uint8]]) -> Prediction:
+        """Return the prediction of a clip artifact for one whole clip.
+
+        Args:
+            frames: all frames of the clip, uint8 [H, W, 3] RGB of any size. The artifact takes a fixed number of them,
+                so the middle frames of as many equal segments are used, as in training.
+
+        Raises:
+            VideoError: there is no frame, or a frame has another dtype or shape.
+            EdgeshiftError: the artifact is for streams.
+            RuntimeStepError: the runtime failed.
+        """
+        if self.spec.mode != "clip":
+            raise EdgeshiftError(
+                "this artifact takes one frame at a time: use stream(), or convert the model with --mode clip"
+            )
+        if not len(frames):
+            raise VideoError("a clip has no frames: give at least one")
+        if self._whole_clips is None:
+            self._whole_clips = self._clip_stream()
+        return self._whole_clips.answer([frames[index] for index in segment_middles(len(frames), self.spec.frames)])
+
+    def _clip_stream(self) -> ClipStream:
+        return ClipStream(self.spec, self._executor())
+
+    def fitted(self) -> Model:
+        """Return the same model for frames that already have the size and channel order of the network."""
+        frame = FrameSpec(self.spec.frame.height, self.spec.frame.width)
+        return Model(msgspec.structs.replace(self.spec, frame=frame), self._runtime, self._executor, self.processor)

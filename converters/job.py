@@ -10,12 +10,8 @@ from typing import Protocol, cast
 from edgeshift._system.progress import Stages
 from edgeshift.artifact.spec import CLIP, FRAME, LOGITS, GraphSpec, TensorSpec
 from edgeshift.checkpoints import Checkpoint
-<<<<<<< HEAD
-from edgeshift.models.network import Step
-from edgeshift.runtimes.native import package_version
-=======
 from edgeshift.models.network import Exportable
->>>>>>> clip
+from edgeshift.runtimes.native import package_version
 from edgeshift.stream import Array
 from edgeshift.targets import Precision, StateForm, Target
 

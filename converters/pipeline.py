@@ -292,17 +292,11 @@ def _check(artifact: Artifact, source: Checkpoint, step: Exportable, options: Op
         results = [compare(model, wanted, frames, advance, original) for model in models]
     problems = tuple(problem for parity in results for problem in failures(parity, options.precision))
     if problems and not options.force:
-<<<<<<< HEAD
         remedy = "more or other clips for --calibration may help; " if artifact.spec.calibration else ""
-        raise CheckFailedError(
-            f"{artifact.path.name} does not match the original over {len(frames)} frames, and was not written: "
-            f"{'; '.join(problems)}; {remedy}--force writes it, marked as failed"
-=======
         unit = "frames" if step.frames == 1 else "windows"
         raise CheckFailedError(
             f"{artifact.path.name} does not match the original over {results[0].frames} {unit}, and was not written: "
-            f"{'; '.join(problems)}; --force writes it, marked as failed"
->>>>>>> clip
+            f"{'; '.join(problems)}; {remedy}--force writes it, marked as failed"
         )
     return msgspec.structs.replace(artifact.spec, parity=results[0], check=make_check(models[0]), problems=problems)
 

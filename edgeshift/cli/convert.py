@@ -187,13 +187,9 @@ def run(
                 bidirectional=False if past_only else None,
                 stream_bidirectional=stream_bidirectional,
             )
-<<<<<<< HEAD
     _decide(source, chosen, fps)
-=======
-    _decide(source, chosen)
     if mode == "clip":
         options = dataclasses.replace(options, clip=_clip_options(source, frames, hop))
->>>>>>> clip
     if event_rule is not None:
         require_rule_fits(event_rule, source.description.labels, rule)
         source = dataclasses.replace(source, description=replace(source.description, rule=event_rule))
@@ -306,13 +302,9 @@ def _open_clips(
 ) -> tuple[VideoClips, list[Frame] | None]:
     """Return clips for calibration, and other frames of the same videos for the comparison with the original."""
     from edgeshift.converters.calibration import VideoClips
-<<<<<<< HEAD
-    from edgeshift.video.clip_times import require_fps
-=======
     from edgeshift.gestures.fitted_clips import FRAMES
     from edgeshift.stream.parity import MIN_FRAMES
-    from edgeshift.video.clip_files import require_fps
->>>>>>> clip
+    from edgeshift.video.clip_times import require_fps
 
     spacing = source.description.frame_spacing
     if spacing is not None:

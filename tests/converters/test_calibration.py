@@ -278,7 +278,8 @@ def test_held_out_frames_are_others_of_the_same_videos(folder):
         held = frames[start : start + FRAMES]
         assert not taken & {frame.tobytes() for frame in held}
         assert clip[0].mean() - 30 < held[0].mean() < clip[1].mean(), "from the same video"
-    assert len(clips.held_out(2)) == 2 * FRAMES
+    assert len(clips.held_out(2 * FRAMES)) == 2 * FRAMES
+    assert len(clips.held_out(2 * FRAMES + 1)) == 3 * FRAMES, "whole videos"
 
 
 def test_fewer_than_sixteen_videos_are_refused(tmp_path):

@@ -123,7 +123,9 @@ class Artifacts:
             with self._locked(key) as (path, result):
                 if not result.exists():
                     all_options = Options(precision=precision, **options)  # type: ignore[arg-type]
-                    prepared = self.prepared(table, precision, fresh_states=all_options.fresh_states)
+                    prepared = None
+                    if all_options.clip is None:  # frame by frame: conversions of all precisions share their first part
+                        prepared = self.prepared(table, precision, fresh_states=all_options.fresh_states)
                     converted = convert(source, target, path, all_options, prepared=prepared)
                     result.write_bytes(pickle.dumps(converted))
                 self._made[key] = Made(path, source, pickle.loads(result.read_bytes()))

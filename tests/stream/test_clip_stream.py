@@ -10,7 +10,9 @@ from doubles import LABELS, SIZE, frames, stream_spec, tensor
 from edgeshift.artifact.spec import decode, encode
 from edgeshift.errors import EdgeshiftError, RuntimeStepError, VideoError
 from edgeshift.stream import ClipStream, Fitted, Model
+from edgeshift.stream.sequence import answered_frames, answers
 from edgeshift.video.fit import fit_frame
+from edgeshift.video.segments import segment_middles
 
 T, HOP = 4, 2
 FORMS = {
@@ -164,3 +166,23 @@ def test_wrong_uses_are_one_line():
     with pytest.raises(ValueError, match="a hop belongs to a clip"):
         stream_spec(hop=2)
     assert decode(encode(model.spec), "a.tflite") == model.spec
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 6, 11])
+def test_answers_to_a_clip_from_fresh_states(count):
+    model, made = clip_model()
+    shown, stream = frames(count), model.stream()
+    stream.step(frames(1)[0])  # is forgotten
+    indices = answered_frames(model.spec, count)
+    assert len(list(answers(stream, shown))) == len(indices) == len(made[0].clips)
+    for index, clip in zip(indices, made[0].clips, strict=True):
+        used = range(index - T + 1, index + 1) if count >= T else segment_middles(count, T)
+        assert np.array_equal(clip, np.stack([shown[frame] for frame in used]))
+
+
+def test_a_frame_by_frame_artifact_answers_to_every_frame():
+    shown, stream = frames(5), doubles.model().stream()
+    stream.step(shown[0])
+    logits = [prediction.logits for prediction in answers(stream, shown)]
+    assert answered_frames(stream.spec, 5) == [0, 1, 2, 3, 4] and answered_frames(stream.spec, 0) == []
+    assert np.allclose(logits, doubles.expected_outputs(shown)[0], atol=1e-4)

@@ -13,16 +13,31 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from edgeshift.errors import ModelError
+from edgeshift.errors import ModelError, ShiftError
 from edgeshift.models.config import SMALLEST_SIZE, ModelConfig, Rgb
 from edgeshift.models.shift_layers import StepShift, shift_clip
 from edgeshift.shift import ShiftTable
 
-#: ``shift(place, x)`` returns x, [N, C, H, W], with its channels shifted.
-Shift = Callable[[str, Tensor], Tensor]
-
 #: Name of an additional state that records how many frames there were. Only tables with the fill "keep" need it.
 SEEN = "state_seen"
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What a backbone calls at each place: ``shift(place, x)`` returns x, [N, C, H, W], with its channels shifted.
+
+    Attributes:
+        function: computes the shift.
+        clips: number of clips in the batch, each of which has all its frames in order. Layers over time, temporal
+            pooling and non-local blocks, need it. None: the batch is one frame of each stream.
+    """
+
+    function: Callable[[str, Tensor], Tensor]
+    clips: int | None = None
+
+    def __call__(self, place: str, x: Tensor) -> Tensor:
+        """Shift features [N, C, H, W] at a place."""
+        return self.function(place, x)
 
 
 @dataclass(frozen=True)
@@ -68,15 +83,28 @@ class ShiftNetwork(nn.Module):
             clip: [N, T, 3, H, W] RGB, values 0 to 255.
 
         Returns:
-            [N, T, classes], the logits of each frame.
+            [N, T, classes], the logits of each frame. With temporal pooling [N, T / 2, classes].
+
+        Raises:
+            ModelError: the network has temporal pooling, and T is odd.
         """
         batch, frames = clip.shape[:2]
+        if self.config.temporal_pool and frames % 2:
+            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}")
 
         def shift(place: str, x: Tensor) -> Tensor:
-            return shift_clip(x.reshape(batch, frames, *x.shape[1:]), self.tables[place]).flatten(0, 1)
+            return shift_clip(x.reshape(batch, -1, *x.shape[1:]), self.tables[place]).flatten(0, 1)
 
-        logits: Tensor = self.backbone(self.normalise(clip.flatten(0, 1)), shift)
-        return logits.reshape(batch, frames, -1)
+        logits: Tensor = self.backbone(self.normalise(clip.flatten(0, 1)), Shift(shift, clips=batch))
+        return logits.reshape(batch, -1, logits.shape[1])
+
+    def require_streamable(self) -> None:
+        """Raise ShiftError if the network has a part that needs whole clips."""
+        if part := self.config.clip_only:
+            raise ShiftError(
+                f"this {self.config.name} cannot stream one frame at a time because of its {part}: convert it with "
+                "--mode clip"
+            )
 
     def state_shapes(self, size: int | None = None, batch: int = 1) -> dict[str, tuple[int, ...]]:
         """Return {name: shape [N, C, H, W]} of the states for frames of this size; empty for TSN.
@@ -115,7 +143,7 @@ class ShiftNetwork(nn.Module):
         with torch.no_grad(), torch.device("meta"):
             tensors = [*self.backbone.named_parameters(), *self.backbone.named_buffers()]
             meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
-            torch.func.functional_call(self.backbone, meta, (torch.empty(1, 3, size, size), record))
+            torch.func.functional_call(self.backbone, meta, (torch.empty(1, 3, size, size), Shift(record, clips=1)))
         self.backbone.train(training)
         self._shapes[size] = shapes
         return shapes
@@ -150,11 +178,12 @@ class Step(nn.Module):
         state_names: names of the states, in the order of the arguments and results.
 
     Raises:
-        ShiftError: a shift table needs future frames.
+        ShiftError: a shift table needs future frames, or the network has a part that needs whole clips.
     """
 
     def __init__(self, network: ShiftNetwork, *, fresh: bool = False) -> None:
         super().__init__()
+        network.require_streamable()
         self.network = network
         shapes = network.state_shapes()
         sizes = {place: shape[2:4] for place in network.tables if (shape := shapes.get(f"state_{place}"))}
@@ -190,7 +219,7 @@ class Step(nn.Module):
                 next_states[name] = state
             return y
 
-        logits = self.network.backbone(self.network.normalise(frame), shift)
+        logits = self.network.backbone(self.network.normalise(frame), Shift(shift))
         if seen is not None:
             next_states[SEEN] = torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
         return (logits, *(next_states[name] for name in self.state_names))

@@ -34,6 +34,9 @@ PLAIN_MEAN, PLAIN_STD = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
 #: The kinds of non-local blocks whose tensors have the same names in mmaction2.
 SAME_NAMES: tuple[NonLocalKind, ...] = ("embedded_gaussian", "scaled_embedded_gaussian", "dot_product")
 
+#: {``every`` of the networks that are read: in words}. None: the usual blocks.
+EVERY: dict[int | None, str] = {1: "every block shifted", 2: "every second block shifted"}
+
 Shapes = dict[str, tuple[int, ...]]
 ChannelOrder = Literal["rgb", "bgr", "unknown"]
 #: Facts about a network that its tensors do not show.
@@ -85,7 +88,7 @@ class Layout:
         network = self.network
         parts = [
             "place block" if network.place == "block" else "",
-            f"every {network.every} blocks shifted" if network.every not in (None, 1) else "",
+            EVERY.get(network.every, ""),
             "temporal pooling" if network.temporal_pool else "",
             f"non-local blocks ({' or '.join(self.kinds)})" if network.non_local else "",
         ]

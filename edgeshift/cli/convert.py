@@ -100,8 +100,8 @@ def run(
         past_only: Read --weights of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
         stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
-        depth: Number of past frames that a TSAM uses (K in the paper). Default: 2 if it is untrained; 1 for --weights of
-            the public TSAM, which do not record it.
+        depth: Number of past frames that TSAM uses (K in the paper). Default: 2 for an untrained TSAM; 1 for --weights
+            of the public TSAM, which do not record it.
         size: Height and width of the frames, pixels. Default: as trained, or 112.
         fit: How frames are fitted to that size. Default: as --weights were trained.
         order: Channel order that --weights were trained on. Default: as recorded in them, or rgb.

@@ -11,8 +11,8 @@ from edgeshift.cli.output import print_json, print_next, print_table
 #: How a network can run, by the name in JSON.
 RUNS = {
     "stream": "as a stream",
-    "clip or stream": "clip mode; or as a stream with --stream-bidirectional, or fine-tuned past-only",
-    "clip": "clip mode only",
+    "clip or stream": "in clip mode; as a stream with --stream-bidirectional",
+    "clip": "in clip mode only",
 }
 #: {fact that the tensors do not show: the option that tells it}.
 OPTIONS = {"shift_div": "--shift-div", "depth": "--depth", "non_local": "--non-local"}

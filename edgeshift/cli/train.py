@@ -76,8 +76,8 @@ def run(
         depth: Number of past frames that TSAM uses (K in the paper). Default: 2.
         shift_div: Shift divisor of TSM and TSAM: 1/N of the channels are shifted in each direction. Default: 8, or as
             --init records it.
-        place: What a block of a ResNet shifts: the input of its first convolution (blockres) or its whole input (block).
-            Default: blockres, or as --init.
+        place: What a block of a ResNet shifts: the input of its first convolution (blockres), or its whole input
+            (block). Default: blockres, or as --init.
         bidirectional: Also shift from future frames. The result cannot stream.
         steps: Number of optimizer steps. Default: 2400. With --resume, another number extends or shortens the run.
         batch: Sequences per step. Default: 4.

@@ -90,9 +90,7 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if min(self.std) <= 0:
             raise ModelError(f"std {self.std} must be positive, because frames are divided by it")
         if self.div != DIV and self.table not in DIVIDED:
-            raise ModelError(
-                f"{self.table} always shifts the same channels: a shift divisor is for {' and '.join(DIVIDED)}"
-            )
+            raise ModelError(f"{self.table} takes no shift divisor, which is for {' and '.join(DIVIDED)}")
         if "resnet" not in self.backbone and (self.place, self.every, self.temporal_pool) != ("blockres", None, False):
             raise ModelError(f"{self.backbone} has no choice of place, every or temporal_pool, which are for ResNets")
         if self.non_local is not None and self.backbone != "resnet50":

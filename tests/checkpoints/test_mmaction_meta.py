@@ -21,7 +21,8 @@ def meta(text: str) -> MmactionMeta:
 
 def test_values_of_a_configuration() -> None:
     values = read_config(
-        "# a comment\na = 1\nb = dict(c=[1, -2.5, 'x' 'y'], d=(True, None))\ne = {'f': {'g': 0x10}}\nh = a\nk = other(1)\n"
+        "# a comment\na = 1\nb = dict(c=[1, -2.5, 'x' 'y'], d=(True, None))\ne = {'f': {'g': 0x10}}\n"
+        "h = a\nk = other(1)\n"
     )
     assert values == {
         "a": 1,

@@ -53,7 +53,8 @@ def starting_network(
         facts |= {"shift_div": recipe.div, "depth": recipe.depth if table == "tsam" else None}
         checkpoint = load(init, **facts)
     if checkpoint.description.labels != labels:
-        checkpoint = load(init, **facts, new_head=len(labels))
+        facts["new_head"] = len(labels)
+        checkpoint = load(init, **facts)
     if part := checkpoint.config.clip_only:
         raise TrainingError(f"{init} has {part}, which edgeshift does not train: start from weights without it")
     if checkpoint.config.backbone != backbone:

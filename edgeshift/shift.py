@@ -184,17 +184,19 @@ def stsm(channels: int, *, bidirectional: bool = False, fill: Fill = "zero") -> 
     return ShiftTable("stsm", channels, tuple(rows))
 
 
-def tsam(channels: int, *, depth: int = 4, bidirectional: bool = False, fill: Fill = "keep") -> ShiftTable:
+def tsam(
+    channels: int, *, depth: int = 4, bidirectional: bool = False, div: int = 8, fill: Fill = "keep"
+) -> ShiftTable:
     """Return the table of a temporal shift of depth K (Antonov, "TSAM", section 2.2).
 
-    Groups of equal size are shifted by 1, 2, ... K frames. With ``f = (channels // 8) // depth`` and d = 0 .. K-1,
+    Groups of equal size are shifted by 1, 2, ... K frames. With ``f = (channels // div) // depth`` and d = 0 .. K-1,
     group 2d reads d+1 frames ahead and group 2d+1 reads d+1 frames back. A frame without such a neighbour keeps its own
     features. The past-only form has only the groups that read back, packed from channel 0.
     """
     if depth < 1:
         raise ShiftError(f"tsam: depth {depth} is not possible; use 1 or more")
-    f = (channels // 8) // depth
-    _require_channels(f, f"tsam with depth {depth}", channels, smallest=8 * depth)
+    f = (channels // div) // depth
+    _require_channels(f, f"tsam with depth {depth}", channels, smallest=div * depth)
     rows = []
     for d in range(depth):
         if bidirectional:

@@ -1,8 +1,9 @@
 """Export of the step with torch.export, and rewrites with which a delegate can run the whole graph.
 
 Constants are folded and common subexpressions merged. ``1 - x`` becomes the difference of two tensors, ``ones_like(x)``
-becomes a constant, and zeros around the input of a max pool become the pool's own padding. In their original form,
-these operators cannot be quantized, or the partitioner leaves them out of the delegate.
+becomes a constant, zeros around the input of a max pool become the pool's own padding, and a concatenation with a
+tensor without values is replaced. In their original form, these operators cannot be quantized, or the partitioner
+leaves them out of the delegate.
 """
 
 from __future__ import annotations
@@ -53,8 +54,14 @@ def _rewrite(module: fx.GraphModule, node: fx.Node) -> None:
     """Replace a node if it cannot be quantized or delegated (see the docstring of this module)."""
     graph = module.graph
     with graph.inserting_before(node):
-        if node.target == ATEN.dropout.default:  # does nothing in evaluation mode, and would be quantized
+        if node.target in (ATEN.dropout.default, ATEN.alias.default):  # does nothing here, and would be quantized
             replacement = node.args[0]
+        elif node.target == ATEN.cat.default and (empty := _empty_slice(node.args[0])):
+            # A program must not return a constant. The state is 0 or 1, so that 1 - state + state is 1.
+            one, state = node.args[0][0], empty.args[0]  # type: ignore[index]
+            rest = graph.call_function(ATEN.sub.Tensor, (one, state))
+            replacement = graph.call_function(ATEN.add.Tensor, (rest, state))
+            rest.meta, replacement.meta = {**node.meta}, {**node.meta}
         elif node.target == ATEN.ones_like.default:
             replacement = _constant(module, node, torch.ones(node.meta["val"].shape))
         elif node.target == ATEN.rsub.Scalar:
@@ -70,6 +77,17 @@ def _rewrite(module: fx.GraphModule, node: fx.Node) -> None:
     assert isinstance(replacement, fx.Node)
     node.replace_all_uses_with(replacement)
     graph.erase_node(node)
+
+
+def _empty_slice(nodes: Any) -> fx.Node | None:
+    """Return the second of two concatenated tensors if it has no values; None: it is something else.
+
+    This is the state that counts the frames of a shift of depth 1: a one, followed by all but the last of one value.
+    """
+    if len(nodes) != 2 or nodes[1].target != ATEN.slice.Tensor or nodes[1].meta["val"].numel():
+        return None
+    second: fx.Node = nodes[1]
+    return second
 
 
 def _zeros_around(node: Any) -> list[int] | None:

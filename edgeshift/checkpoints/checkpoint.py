@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edgeshift.artifact.description import ModelDescription
     from edgeshift.artifact.spec import StreamSpec
     from edgeshift.models import ModelConfig
+    from edgeshift.models.config import NonLocalKind
     from edgeshift.models.network import Exportable, ShiftNetwork
     from edgeshift.targets import Precision
 
@@ -95,6 +96,10 @@ class LoadOptions(TypedDict, total=False):
         fit: how frames are fitted. If the file does not say, "crop", with which public models are tested.
         order: channel order of the frames that the weights were trained on; "rgb" if the file does not say.
         frame_spacing: seconds between the frames of a training clip.
+        shift_div: TSM's shift divisor, the N in "1/N of the channels"; 8 if the file does not say.
+        depth: TSAM's K. Files of TSAM do not say it: the published 1 is assumed. For weights without a shift: 2.
+        non_local: the kind of non-local blocks, a value of ``NonLocalKind``. Files of mmaction2 need it if they do not
+            hold the configuration of their training.
     """
 
     model: str | None
@@ -106,3 +111,6 @@ class LoadOptions(TypedDict, total=False):
     fit: Literal["squash", "crop"] | None
     order: Literal["rgb", "bgr"] | None
     frame_spacing: float | None
+    shift_div: int | None
+    depth: int | None
+    non_local: NonLocalKind | None

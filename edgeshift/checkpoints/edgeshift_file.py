@@ -72,9 +72,9 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(f"frame_spacing {self.frame_spacing} is not a number of seconds")
 
 
-def own_layout(backbone: str) -> Layout:
+def own_layout(config: ModelConfig) -> Layout:
     """Return the layout of our own files, in which every tensor has the name that it has in the backbone."""
-    return Layout("edgeshift", backbone, str, (HEADS[backbone],))
+    return Layout("edgeshift", config, str, (HEADS[config.backbone],))
 
 
 def read_metadata(file: WeightsFile) -> Metadata | None:
@@ -162,7 +162,7 @@ def _encode(
 def _tensors(path: Path, network: ShiftNetwork, *, half: bool) -> dict[str, Tensor]:
     config = network.config
     state = network.backbone.state_dict()
-    different = set(state) ^ set(backbone_shapes(config.backbone, config.width, config.rounding))
+    different = set(state) ^ set(backbone_shapes(config.backbone, config.width, config.rounding, config.non_local))
     if different:
         raise refusal(
             path,

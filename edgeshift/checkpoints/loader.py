@@ -9,18 +9,17 @@ import msgspec
 
 from edgeshift._system.text import printable
 from edgeshift.artifact.description import ModelDescription, RuleSpec, WeightsSpec, check_labels, numbered_labels
-from edgeshift.checkpoints import mit_name
 from edgeshift.checkpoints.checkpoint import Checkpoint, LoadOptions
-from edgeshift.checkpoints.edgeshift_file import Metadata, own_layout, read_metadata
-from edgeshift.checkpoints.matching import Match, match_tensors
+from edgeshift.checkpoints.edgeshift_file import Metadata
+from edgeshift.checkpoints.matching import Match
+from edgeshift.checkpoints.record import read_record
+from edgeshift.checkpoints.variant import choose_variant
 from edgeshift.checkpoints.weights_file import WeightsFile, quote, read, refusal
-from edgeshift.errors import CheckpointError, ModelError, ShiftError
+from edgeshift.errors import ModelError, ShiftError
 from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.video.fit import FrameSpec
 
-#: Default number of outputs for a file without a head: the classes of the Jester data set.
-CLASSES = 27
 #: Seed of a new head. It is fixed, so that the same options give the same network.
 SEED = 0
 
@@ -30,8 +29,11 @@ def load_file(path: str | os.PathLike[str], options: LoadOptions) -> Checkpoint:
     model, labels, size = options.get("model"), options.get("labels"), options.get("size")
     requested = parse_name(model) if model is not None else None
     file = read(path)
-    match, recorded, own_file = _read_record(file, head=options.get("new_head") is None)
-    config = _choose_config(file, recorded.config, requested, options.get("bidirectional"), own_file=own_file)
+    record = read_record(file, head=options.get("new_head") is None)
+    match, recorded = record.match, record.facts
+    config = _choose_config(file, recorded.config, requested, options.get("bidirectional"), own_file=record.own_file)
+    variant = choose_variant(file, match.layout, recorded.config, config, record.known, options)
+    config = variant.config
     if options.get("stream_bidirectional") and config.bidirectional:
         config = msgspec.structs.replace(config, streamed_bidirectional=True)
     if match.classes is None:
@@ -44,10 +46,16 @@ def load_file(path: str | os.PathLike[str], options: LoadOptions) -> Checkpoint:
         network,
         _describe(file, match, recorded, config, options),
         match.layout.name,
-        (*_left_out(file, match), *_notes(config, recorded, has_head=match.classes is not None)),
+        (
+            *_left_out(file, match),
+            *_notes(config, recorded, has_head=match.classes is not None),
+            *variant.notes,
+            *record.notes,
+            *match.layout.notes,
+        ),
         recorded.training or {},
         (*file.left_out, *match.companions),
-        _unused(recorded.config, config, options),
+        _unused(recorded.config, config, options) | dict(variant.unused),
     )
 
 
@@ -57,6 +65,11 @@ def require_streamable(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> 
     Raises:
         CheckpointError: the network needs future frames. The message names the choices.
     """
+    if part := checkpoint.config.clip_only:
+        raise refusal(
+            Path(path),
+            f"cannot stream one frame at a time because of its {part}: convert it with --mode clip",
+        )
     if any(table.future for table in checkpoint.network.tables.values()):
         raise refusal(
             Path(path),
@@ -68,35 +81,6 @@ def require_streamable(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> 
             "frame per answer",
         )
     return checkpoint
-
-
-def _read_record(file: WeightsFile, *, head: bool) -> tuple[Match, Metadata, bool]:
-    """Return the tensors, the facts that the file records, and whether it is one of our own files."""
-    metadata = read_metadata(file)
-    if metadata is not None:
-        config = metadata.config
-        match = match_tensors(file, own_layout(config.backbone), ((config.width, config.rounding),), head=head)
-        if match.classes not in (None, config.classes):
-            raise file.error(
-                f"its description says {config.classes} outputs, its head has {match.classes}; save it again"
-            )
-        return match, metadata, True
-    try:
-        match = match_tensors(file, head=head)
-    except CheckpointError:
-        mit_name.require_supported(file)  # its message names the part that explains the tensors
-        raise
-    layout = match.layout
-    config = ModelConfig(
-        layout.table,
-        layout.backbone,
-        match.classes or CLASSES,
-        bidirectional=layout.bidirectional,
-        width=match.width,
-        rounding=match.rounding,
-    )
-    frames = mit_name.clip_frames(file, layout)
-    return match, Metadata(config=config, frames=frames, channel_order=layout.channel_order), False
 
 
 def _choose_config(
@@ -152,6 +136,7 @@ def _describe(
     has_head = match.classes is not None
     trained = recorded.trained and has_head and config.table == recorded.config.table
     labels = _labels(file, recorded if has_head else None, config, options)
+    name = f"{printable(file.path.name)} ({match.layout.name})"
     return ModelDescription(
         labels=labels,
         frame=FrameSpec(
@@ -161,7 +146,7 @@ def _describe(
             order=options.get("order") or ("bgr" if recorded.channel_order == "bgr" else "rgb"),
         ),
         weights=WeightsSpec(
-            source=recorded.source or f"{printable(file.path.name)} ({match.layout.name})",
+            source=recorded.source or "; ".join((name, *match.layout.notes)),
             sha256=file.sha256,
             trained=trained,
             license=recorded.license,

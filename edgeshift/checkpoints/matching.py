@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from edgeshift.checkpoints.layouts import COUNTER, HEADS, LAYOUTS, Layout, Shapes, backbone_shapes, recognise
+from edgeshift.checkpoints.layouts import COUNTER, LAYOUTS, Layout, Shapes, recognise
 from edgeshift.checkpoints.weights_file import WeightsFile, quote
 from edgeshift.models.config import Rounding
 
@@ -75,13 +75,17 @@ def match_tensors(
         prefix = ""
     present = {key.removeprefix(prefix) for key in file.tensors}
     names = {name: prefix + file_name for name, file_name in layout.names(present).items()}
-    our_head = f"{HEADS[layout.backbone]}."
+    our_head = f"{layout.head}."
     left_out: set[str] = set()
     if not head:
         left_out = {prefix + name + leaf for name in layout.heads for leaf in (".weight", ".bias")}
         names = {name: file_name for name, file_name in names.items() if not name.startswith(our_head)}
     companions = _check_names(file, layout, names, left_out, prefix)
-    tensors = {name: file.tensors[file_name] for name, file_name in names.items() if file_name in file.tensors}
+    tensors = {
+        name: _flat_kernel(file.tensors[file_name]) if ".nl." in name else file.tensors[file_name]
+        for name, file_name in names.items()
+        if file_name in file.tensors
+    }
     classes = _classes(file, names.get(f"{our_head}weight"))
     width, rounding = _find_size(file, layout, names, tensors, classes, sizes)
     # Values are checked after shapes, because a hostile tensor of a few bytes can claim a huge shape.
@@ -106,7 +110,7 @@ def _recognise(file: WeightsFile) -> tuple[Layout, str]:
         first = next(iter(file.tensors))
         raise file.error(
             f"no known layout has its {len(file.tensors)} tensors (the first is {quote(first)}): tried {_tried()}; "
-            "edgeshift reads MobileNetV2 and ResNet-50"
+            "edgeshift reads MobileNetV2 and ResNet-18, 34, 50 and 101"
         )
     return best[1], best[2]
 
@@ -158,7 +162,7 @@ def _find_size(
         sizes = tuple(_sizes(tensors)) if scalable else ((1.0, "torchvision"),)
     closest: tuple[list[str], float, Rounding] | None = None
     for width, rounding in sizes:
-        shapes = backbone_shapes(layout.backbone, width, rounding)
+        shapes = layout.shapes(width, rounding)
         wrong = [name for name, t in tensors.items() if tuple(t.shape) != _shape(layout, shapes, name, classes)]
         if not wrong:
             return width, rounding
@@ -166,7 +170,7 @@ def _find_size(
             closest = (wrong, width, rounding)
     assert closest is not None
     (first, *_), width, rounding = closest
-    expected = list(_shape(layout, backbone_shapes(layout.backbone, width, rounding), first, classes))
+    expected = list(_shape(layout, layout.shapes(width, rounding), first, classes))
     at = f" at width {width:g}" if scalable else ""
     reason = f"tensor {quote(names[first])} has shape {list(tensors[first].shape)}, not {expected}{at}"
     raise file.error(f"{reason}; {_advice(layout)}")
@@ -184,7 +188,7 @@ def _sizes(tensors: dict[str, Tensor]) -> Iterator[tuple[float, Rounding]]:
 
 def _shape(layout: Layout, shapes: Shapes, name: str, classes: int | None) -> tuple[int, ...]:
     shape = shapes[name]
-    return (classes, *shape[1:]) if classes and name.startswith(f"{HEADS[layout.backbone]}.") else shape
+    return (classes, *shape[1:]) if classes and name.startswith(f"{layout.head}.") else shape
 
 
 def _classes(file: WeightsFile, head: str | None) -> int | None:
@@ -196,6 +200,12 @@ def _classes(file: WeightsFile, head: str | None) -> int | None:
             f"tensor {quote(head)} has shape {list(shape)}, not [outputs, features] with 2 or more outputs"
         )
     return int(shape[0])
+
+
+def _flat_kernel(tensor: Tensor) -> Tensor:
+    """Return the weights of a 1x1x1 convolution as those of a 1x1 convolution, and any other tensor unchanged."""
+    flat = tensor.dim() == 5 and tensor.layout == torch.strided and tuple(tensor.shape[2:]) == (1, 1, 1)
+    return tensor[:, :, 0] if flat else tensor
 
 
 def _checked(file: WeightsFile, name: str, tensor: Tensor) -> Tensor:

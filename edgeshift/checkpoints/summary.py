@@ -11,6 +11,7 @@ import msgspec
 from edgeshift.artifact.description import ModelDescription, numbered_labels
 from edgeshift.checkpoints.checkpoint import Checkpoint
 from edgeshift.models import ModelConfig
+from edgeshift.models.config import NonLocalKind
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         notes: warnings about the network.
         missing: {option of convert: what it tells} for facts that the file does not record.
         ways: how the checkpoint can be used, the recommended way first.
+        unused: {option that was given and changed nothing: why}.
     """
 
     kind: str = "checkpoint"
@@ -74,10 +76,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
     missing: dict[str, str]
     ways: tuple[Way, ...]
+    unused: dict[str, str]
 
 
-def summarize(path: str | os.PathLike[str]) -> Summary:
+def summarize(path: str | os.PathLike[str], *, non_local: NonLocalKind | None = None) -> Summary:
     """Read a checkpoint and return what is known about it. Nothing in the file is executed.
+
+    Args:
+        path: the file.
+        non_local: the kind of its non-local blocks, if the file does not record it.
 
     Raises:
         CheckpointError, RuntimeMissingError: as ``edgeshift.checkpoints.load``.
@@ -85,7 +92,7 @@ def summarize(path: str | os.PathLike[str]) -> Summary:
     from edgeshift.checkpoints import load
 
     path = Path(path)
-    checkpoint = load(path)
+    checkpoint = load(path, non_local=non_local)
     description, config = checkpoint.description, checkpoint.config
     return Summary(
         file=str(path),
@@ -102,6 +109,7 @@ def summarize(path: str | os.PathLike[str]) -> Summary:
         notes=checkpoint.notes,
         missing=_missing(checkpoint),
         ways=_ways(checkpoint, str(path)),
+        unused=dict(checkpoint.unused),
     )
 
 
@@ -127,13 +135,17 @@ def _missing(checkpoint: Checkpoint) -> dict[str, str]:
         missing["--frame-spacing"] = "the seconds between two frames in training; otherwise every frame is fed"
     if any("RGB or BGR" in note for note in checkpoint.notes):
         missing["--order"] = "rgb or bgr, the channel order of the frames in training; rgb is assumed"
+    for option, name in (("--shift-div", "shift divisor"), ("--depth", "depth K")):
+        if any(f"does not record the {name}: " in note for note in checkpoint.notes):
+            missing[option] = f"the {name} in training; with another one the answers are wrong"
     if description.rule is None:
         missing["--rule"] = "the event rule, chosen by edgeshift rule; otherwise a default rule is used"
     return missing
 
 
 def _ways(checkpoint: Checkpoint, path: str) -> tuple[Way, ...]:
-    config, trained = checkpoint.config, checkpoint.description.weights.trained
+    config, description = checkpoint.config, checkpoint.description
+    trained = description.weights.trained
     convert: Any = ("convert", "--target", "tflite", "--weights", path)
     if not checkpoint.drawn:  # int8, the default, needs videos
         convert = (*convert, "--calibration", "VIDEOS")
@@ -143,6 +155,9 @@ def _ways(checkpoint: Checkpoint, path: str) -> tuple[Way, ...]:
         model = past_only if config.table != "tsn" else f"tsm_{config.backbone}"
         fine_tune = ("train", model, *fine_tune[2:])
         return (Way(command=fine_tune, remark="the network is not trained as it is; train it first"),)
+    if config.clip_only:
+        clip: Any = (*convert, "--mode", "clip", "--frames", str(description.clip_frames or 8))
+        return (Way(command=clip, remark=f"the only way, because of its {config.clip_only}"),)
     if any(table.future for table in checkpoint.network.tables.values()):
         ways = [
             Way(command=fine_tune, remark="recommended: fine-tune the past-only form"),

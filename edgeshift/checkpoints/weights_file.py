@@ -14,7 +14,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,9 @@ MAX_HEADER = 8 << 20
 #: none is present, the only dictionary of tensors is taken.
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module")
 
+#: The key of the backbone in files of the public TSAM, which store each part of the network as a dictionary.
+TSAM_BACKBONE = "nn_backbone"
+
 #: Number of dictionaries that may be around the weights, as in {"model": {"state_dict": ...}}.
 MAX_DEPTH = 2
 
@@ -58,6 +61,7 @@ class WeightsFile:
         tensors: {name in the file: tensor of any dtype}; at least one.
         metadata: the metadata entries of a safetensors file; empty for other files.
         left_out: names of other sets of weights in the file, such as ``ema``, which are not used.
+        meta: the dictionary ``meta`` that mmaction2 stores beside the weights, with any contents; empty: there is none.
     """
 
     path: Path
@@ -65,6 +69,7 @@ class WeightsFile:
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
     left_out: tuple[str, ...] = ()
+    meta: Mapping[Any, Any] = field(default_factory=dict)
 
     def error(self, reason: str) -> CheckpointError:
         """Return a CheckpointError about this file, in one line."""
@@ -82,12 +87,16 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
     data = _bytes(path)
     metadata: Mapping[str, str] = {}
     left_out: tuple[str, ...] = ()
+    meta: Mapping[Any, Any] = {}
     if (path.suffix == ".safetensors" and not data.startswith(_ZIP)) or _is_safetensors(data):
         tensors, metadata = _safetensors(path, data)
     elif data.startswith((_ZIP, _LEGACY)):
         if data.startswith(_ZIP):
             _check_zip(path, data)
-        tensors, left_out = _state_dict(path, *_torch(path, data))
+        content, objects = _torch(path, data)
+        tensors, left_out = _state_dict(path, content, objects)
+        if isinstance(content, Mapping) and isinstance(beside := content.get("meta"), Mapping):
+            meta = beside
     else:
         raise refusal(
             path,
@@ -95,7 +104,7 @@ def read(path: str | os.PathLike[str]) -> WeightsFile:
         )
     if not tensors:
         raise refusal(path, "holds no tensors; export the network's state_dict()")
-    return WeightsFile(path, sha256(data), tensors, metadata, left_out)
+    return WeightsFile(path, sha256(data), tensors, metadata, left_out, meta)
 
 
 def refusal(path: Path, reason: str) -> CheckpointError:
@@ -195,12 +204,16 @@ def _state_dict(path: Path, value: object, objects: tuple[str, ...]) -> tuple[di
     """Return the tensors in the content of a file, and the names of the sets of weights beside them."""
     left_out: tuple[str, ...] = ()
     for _ in range(MAX_DEPTH):
+        if isinstance(value, Mapping) and TSAM_BACKBONE in value:
+            break
         name = _wrapper(path, value)
         if name is None:
             break
         assert isinstance(value, Mapping)
         left_out = tuple(str(other)[:40] for other in value if other != name and _has_tensors(value[other]))
         value = value[name]
+    if isinstance(value, Mapping) and isinstance(value.get(TSAM_BACKBONE), Mapping):
+        value = _join_parts(path, value)
     if isinstance(value, Placeholder):
         raise _holds_object(path, objects[0])
     if not isinstance(value, Mapping):
@@ -216,6 +229,19 @@ def _state_dict(path: Path, value: object, objects: tuple[str, ...]) -> tuple[di
                 path, f"its entry {quote(name)} is not a tensor but {kind}; export the network's state_dict()"
             )
     return dict(value), left_out
+
+
+def _join_parts(path: Path, value: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the tensors of TSAM's parts, {part: {name: tensor}}, as {part.name: tensor}."""
+    joined: dict[str, Any] = {}
+    for part, tensors in value.items():
+        if isinstance(tensors, Placeholder):
+            joined[f"{part}"] = tensors
+        for name, tensor in tensors.items() if isinstance(tensors, Mapping) else ():
+            if not isinstance(name, str):
+                raise refusal(path, f"its entry {quote(name)} is not named by a string")
+            joined[f"{part}.{name.removeprefix('module.')}"] = tensor  # DataParallel may be around each part
+    return joined
 
 
 def _wrapper(path: Path, value: object) -> Any:

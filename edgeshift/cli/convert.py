@@ -15,7 +15,7 @@ from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import ALL, VALUES
 from edgeshift.cli.convert_text import show_all, show_one
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs, only_for
-from edgeshift.cli.options import AsJson, only_for_model, option
+from edgeshift.cli.options import AsJson, NonLocal, ShiftDiv, only_for_model, option
 from edgeshift.cli.output import print_note
 from edgeshift.errors import EdgeshiftError, missing
 from edgeshift.targets import TARGETS, Precision, find_target, require_converter
@@ -59,9 +59,9 @@ def run(
     width: Annotated[
         float | None, option("Source", effect=(excludes("weights"), only_for_model("mobilenet")), min=0.1, max=4)
     ] = None,
-    depth: Annotated[
-        int | None, option("Source", effect=(excludes("weights"), only_for_model("tsam")), min=1, max=16)
-    ] = None,
+    depth: Annotated[int | None, option("Source", effect=(_depth_effect, DECIDED), min=1, max=16)] = None,
+    shift_div: ShiftDiv = None,
+    non_local: NonLocal = None,
     size: Annotated[int | None, option("Frames", effect=ALWAYS, min=64, max=1024)] = None,
     fit: Annotated[Literal["squash", "crop"] | None, option("Frames", effect=needs("weights"))] = None,
     order: Annotated[Literal["rgb", "bgr"] | None, option("Frames", effect=needs("weights"))] = None,
@@ -113,7 +113,8 @@ def run(
         past_only: Read --weights of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
         stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
-        depth: Number of past frames that an untrained TSAM uses (K in the paper). Default: 2.
+        depth: Number of past frames that TSAM uses (K in the paper). Default: 2 for an untrained TSAM; 1 for --weights
+            of the public TSAM, which do not record it.
         size: Height and width of the frames, pixels. Default: as trained, or 112.
         fit: How frames are fitted to that size. Default: as --weights were trained.
         order: Channel order that --weights were trained on. Default: as recorded in them, or rgb.
@@ -186,6 +187,9 @@ def run(
                 labels=_read_labels(labels),
                 bidirectional=False if past_only else None,
                 stream_bidirectional=stream_bidirectional,
+                shift_div=shift_div,
+                depth=depth,
+                non_local=non_local,
             )
     _decide(source, chosen, fps)
     if mode == "clip":
@@ -221,6 +225,11 @@ def _backend_effect(options: Options) -> str | None:
     if target is None or target.backends:
         return None
     return f"with --target {target.name}, which has none to choose from: leave it out"
+
+
+def _depth_effect(options: Options) -> str | None:
+    """The rule of --depth: on an untrained TSAM. With --weights, the command knows it when it has read them."""
+    return None if options.is_set("weights") else only_for_model("tsam")(options)
 
 
 def _float_boundary_effect(options: Options) -> str | None:
@@ -259,6 +268,9 @@ def _decide(source: Checkpoint, chosen: Chosen | None, fps: float | None) -> Non
     decide(
         past_only=unused.get("bidirectional"),
         stream_bidirectional=unused.get("stream_bidirectional"),
+        shift_div=unused.get("shift_div"),
+        depth=unused.get("depth"),
+        non_local=unused.get("non_local"),
         fresh_states=f"on {source.config.name}, which has no states: leave it out" if stateless else None,
         fps=even
         if source.description.frame_spacing is None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from edgeshift.cli import glossary
+from edgeshift.cli.effect import DECIDED, decide
 from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, rule_facts, state_fact
-from edgeshift.cli.options import AsJson, Explain
+from edgeshift.cli.options import AsJson, Explain, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 from edgeshift.errors import NotAnArtifactError
 from edgeshift.targets import TARGETS, target_of
@@ -25,7 +26,13 @@ MAX_LABELS = 12
 
 
 def run(
-    file: Annotated[Path, typer.Argument(metavar="FILE")], explain: Explain = False, as_json: AsJson = False
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    non_local: Annotated[
+        Literal["embedded_gaussian", "scaled_embedded_gaussian", "dot_product"] | None,
+        option("Source", effect=DECIDED),
+    ] = None,
+    explain: Explain = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the description inside an artifact: model, tensors, states, origin, and how it was checked.
 
@@ -36,6 +43,7 @@ def run(
 
     Args:
         file: An artifact, as written by edgeshift convert, or a checkpoint.
+        non_local: Kind of the non-local blocks in a checkpoint of mmaction2 that does not record it.
 
     Examples:
       edgeshift inspect tsm_mobilenet_v2_int8.tflite
@@ -47,8 +55,9 @@ def run(
     if target_of(file) is None and file.suffix.lower() in CHECKPOINTS:
         from edgeshift.cli.inspect_checkpoint import show_checkpoint
 
-        show_checkpoint(file, explain=explain, as_json=as_json)
+        show_checkpoint(file, non_local=non_local, explain=explain, as_json=as_json)
         return
+    decide(non_local="on an artifact, which records it: leave it out")
     try:
         spec = read_artifact(file).spec
     except NotAnArtifactError as error:

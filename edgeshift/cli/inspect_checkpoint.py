@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING
 
 from edgeshift._system.text import printable
 from edgeshift.cli import glossary
+from edgeshift.cli.effect import decide
 from edgeshift.cli.facts import Facts
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints.summary import Shift, Summary
+    from edgeshift.models.config import NonLocalKind
 
 #: Largest number of labels and of names of unused tensors that are printed.
 MAX_LABELS, MAX_NAMES = 12, 6
 
 
-def show_checkpoint(file: Path, *, explain: bool, as_json: bool) -> None:
+def show_checkpoint(file: Path, *, non_local: NonLocalKind | None, explain: bool, as_json: bool) -> None:
     """Print what is known about a checkpoint, and how it can be converted."""
     from edgeshift.checkpoints import require_packages
 
     require_packages("reading a checkpoint")
     from edgeshift.checkpoints.summary import summarize
 
-    summary = summarize(file)
+    summary = summarize(file, non_local=non_local)
+    decide(non_local=(why := summary.unused.get("non_local")) and f"on this checkpoint: {why}; leave it out")
     if as_json:
         print_json(summary)
         return
@@ -48,6 +51,8 @@ def _facts(summary: Summary) -> Facts:
     frame, weights = description.frame, description.weights
     more = f", ... ({len(description.labels)})" if len(description.labels) > MAX_LABELS else ""
     width = f", width {config.width:g}" if config.backbone == "mobilenet_v2" else ""
+    width += f", {config.clip_only}" if config.clip_only else ""
+    width += f" ({config.non_local})" if config.non_local else ""
     labels = ", ".join(description.labels[:MAX_LABELS]) + more
     clip = "not known" if description.clip_frames is None else f"{description.clip_frames} frames"
     spacing = "not known" if description.frame_spacing is None else f"{description.frame_spacing:g} s"
@@ -85,7 +90,8 @@ def _shift_text(summary: Summary) -> str:
         return "none: each frame is classified on its own"
     kind = "bi-directional" if config.bidirectional else "past-only"
     places = len(summary.shifts)
-    return f"{config.table}, {kind}, at {places} places; at the first: {_slots_text(summary.shifts[0])}"
+    position = ", around whole blocks" if config.place == "block" else ""
+    return f"{config.table}, {kind}, at {places} places{position}; at the first: {_slots_text(summary.shifts[0])}"
 
 
 def _slots_text(shift: Shift) -> str:

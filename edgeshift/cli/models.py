@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from edgeshift.cli.effect import ALWAYS
+from edgeshift.cli.effect import ALWAYS, excludes
 from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_json, print_next, print_table, size_text
 
@@ -20,10 +20,11 @@ COLUMNS = (
 
 
 def run(
-    size: Annotated[int, option("Model", effect=ALWAYS, min=64, max=4096)] = 224,
-    classes: Annotated[int, option("Model", effect=ALWAYS, min=2, max=100000)] = 400,
-    width: Annotated[float, option("Model", effect=ALWAYS, min=0.01, max=8)] = 1.0,
-    depth: Annotated[int, option("Model", effect=ALWAYS, min=1, max=64)] = 2,
+    size: Annotated[int, option("Model", effect=excludes("layouts"), min=64, max=4096)] = 224,
+    classes: Annotated[int, option("Model", effect=excludes("layouts"), min=2, max=100000)] = 400,
+    width: Annotated[float, option("Model", effect=excludes("layouts"), min=0.01, max=8)] = 1.0,
+    depth: Annotated[int, option("Model", effect=excludes("layouts"), min=1, max=64)] = 2,
+    layouts: Annotated[bool, option("Output", effect=ALWAYS)] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the models with their parameters, their multiply-adds per frame, and the size of their states.
@@ -33,13 +34,20 @@ def run(
         classes: Number of labels, which is the number of outputs of the head.
         width: Width multiplier of MobileNetV2.
         depth: Number of past frames that TSAM uses (K in the paper).
+        layouts: List the layouts of weights files instead: which networks edgeshift reads, and how each can run.
 
     Examples:
       edgeshift models
       edgeshift models --size 112 --classes 27 --json
+      edgeshift models --layouts
     """
     from edgeshift.models import MODELS, ModelConfig, parse_name
 
+    if layouts:
+        from edgeshift.cli.layouts_text import show_layouts
+
+        show_layouts(as_json=as_json)
+        return
     try:
         from edgeshift.models.cost import cost
     except ImportError as error:

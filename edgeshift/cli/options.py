@@ -38,7 +38,7 @@ def only_for_model(part: str) -> Rule:
         from edgeshift.models import MODELS
 
         model = _model(options)
-        fits = model not in MODELS or f"_{part}_" in f"_{model}_"
+        fits = model not in MODELS or any(piece.startswith(part) for piece in str(model).split("_"))
         return None if fits else f"on {model}, only on models with {part} in their name: leave it out"
 
     return rule
@@ -117,6 +117,26 @@ ClipFps = Annotated[
         max=1000,
         metavar="HZ",
         help="Frames per second of clips without times: folders of images and raw H.264 or H.265 streams.",
+    ),
+]
+ShiftDiv = Annotated[
+    int | None,
+    option(
+        "Source",
+        effect=(needs("weights"), DECIDED),
+        min=2,
+        max=64,
+        help="Shift divisor of --weights: 1/N of the channels were shifted in each direction. Default: as recorded in "
+        "them, or 8.",
+    ),
+]
+NonLocal = Annotated[
+    Literal["embedded_gaussian", "scaled_embedded_gaussian", "dot_product"] | None,
+    option(
+        "Source",
+        effect=(needs("weights"), DECIDED),
+        help="Kind of the non-local blocks in --weights of mmaction2 (mode in its configuration; scaled: use_scale). "
+        "Default: as recorded in them.",
     ),
 ]
 Minutes = Annotated[

@@ -12,7 +12,7 @@ import typer
 from edgeshift._system.output_file import require_writable
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
-from edgeshift.cli.effect import ALWAYS, DECIDED, decide, excludes, needs
+from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs
 from edgeshift.cli.options import AsJson, ClipFps, calibration_options, only_for_model, only_for_shifts, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note
 from edgeshift.cli.train_text import frames_text, gestures_text, validation_document
@@ -38,6 +38,8 @@ def run(
         float | None, option("Network", effect=(excludes("init"), only_for_model("mobilenet")), min=0.1, max=4)
     ] = None,
     depth: Annotated[int | None, option("Network", effect=only_for_model("tsam"), min=1, max=16)] = None,
+    shift_div: Annotated[int | None, option("Network", effect=_divided, min=2, max=64)] = None,
+    place: Annotated[Literal["blockres", "block"] | None, option("Network", effect=only_for_model("resnet"))] = None,
     bidirectional: Annotated[bool, option("Network", effect=only_for_shifts)] = False,
     steps: Annotated[int | None, option("Training", effect=ALWAYS, min=1)] = None,
     batch: Annotated[int | None, option("Training", effect=ALWAYS, min=1, max=1024)] = None,
@@ -72,6 +74,10 @@ def run(
         size: Height and width of the frames, pixels. Default: 128, or as --init.
         width: Width multiplier of MobileNetV2, without --init only. Default: 1.0.
         depth: Number of past frames that TSAM uses (K in the paper). Default: 2.
+        shift_div: Shift divisor of TSM and TSAM: 1/N of the channels are shifted in each direction. Default: 8, or as
+            --init records it.
+        place: What a block of a ResNet shifts: the input of its first convolution (blockres), or its whole input
+            (block). Default: blockres, or as --init.
         bidirectional: Also shift from future frames. The result cannot stream.
         steps: Number of optimizer steps. Default: 2400. With --resume, another number extends or shortens the run.
         batch: Sequences per step. Default: 4.
@@ -103,6 +109,7 @@ def run(
     decide(resume=None if (out / RECIPE).exists() else f"without an earlier run: {out} holds none; leave it out")
     recorded = recorded_recipe(out) if resume else {}
     numbers: dict[str, Any] = {"size": size, "width": width, "depth": depth, "bidirectional": bidirectional or None}
+    numbers |= {"div": shift_div, "place": place}
     numbers |= {"steps": steps, "batch": batch, "frames": frames, "spacing": spacing, "rate": rate}
     numbers |= {"frozen": frozen, "seed": seed}
     numbers = {name: value for name, value in numbers.items() if value is not None}
@@ -141,6 +148,7 @@ def run(
             half=half,
             stages=bars,
             report=_show,
+            note=print_note,
         )
     except KeyboardInterrupt as stop:
         if not str(stop):
@@ -169,6 +177,13 @@ def run(
         ],
     )
     print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path, *calibration_options(data, fps))
+
+
+def _divided(options: Options) -> str | None:
+    """The rule of --shift-div: other shift tables have no divisor."""
+    model = options["model"] or ""
+    table = model.partition("_")[0]
+    return f"on {model}, only on tsm and tsam: leave it out" if table in ("tsn", "stsm") else None
 
 
 def _show(entry: HistoryEntry) -> None:

@@ -11,7 +11,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from edgeshift.errors import ModelError
-from edgeshift.models.network import Exportable, ShiftNetwork
+from edgeshift.models.network import Exportable, Shift, ShiftNetwork
 from edgeshift.models.shift_layers import ClipShift
 
 
@@ -28,7 +28,7 @@ class ClipStep(Exportable):
             the batch.
 
     Raises:
-        ModelError: a clip has fewer than 2 frames.
+        ModelError: a clip has fewer than 2 frames, or temporal pooling cannot halve its number of frames.
     """
 
     def __init__(self, network: ShiftNetwork, frames: int, *, pool_frames: bool = False) -> None:
@@ -37,10 +37,12 @@ class ClipStep(Exportable):
             raise ModelError(f"a clip of {frames} frames is too short: give 2 or more")
         self.network, self.frames, self.state_names = network, frames, ()
         self.pool_frames = pool_frames
-        shapes = network.feature_shapes(network.config.size)
+        if network.config.temporal_pool and frames % 2:
+            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}")
+        shapes = network.feature_shapes(network.config.size, frames)
         self.shifts = nn.ModuleDict(
             {
-                place: ClipShift(table, frames, cast("tuple[int, int]", shapes[place][2:]))
+                place: ClipShift(table, shapes[place][0], cast("tuple[int, int]", shapes[place][2:]))
                 for place, table in network.tables.items()
             }
         )
@@ -59,10 +61,10 @@ class ClipStep(Exportable):
             y: Tensor = self.shifts[place](x)
             return y
 
-        logits: Tensor = self.network.backbone(self.network.normalise(clip), shift)
+        logits: Tensor = self.network.backbone(self.network.normalise(clip), Shift(shift, clips=1))
         if not self.pool_frames:
             return (logits.mean(0, keepdim=True),)
-        stacked = logits.reshape(1, self.frames, 1, -1).permute(0, 3, 1, 2)  # one feature map [1, classes, T, 1]
+        stacked = logits.reshape(1, -1, 1, logits.shape[1]).permute(0, 3, 1, 2)  # one feature map [1, classes, T, 1]
         return (stacked.mean((2, 3), keepdim=True).flatten(1),)
 
 

@@ -17,7 +17,10 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 #: no torch.
 BACKBONES = {
     "mobilenet_v2": "edgeshift.models.mobilenet_v2:MobileNetV2",
-    "resnet50": "edgeshift.models.resnet50:ResNet50",
+    "resnet18": "edgeshift.models.resnet:ResNet18",
+    "resnet34": "edgeshift.models.resnet:ResNet34",
+    "resnet50": "edgeshift.models.resnet:ResNet50",
+    "resnet101": "edgeshift.models.resnet:ResNet101",
 }
 #: Smallest height and width of a frame, pixels.
 SMALLEST_SIZE = 64
@@ -25,6 +28,13 @@ SMALLEST_SIZE = 64
 Name = Annotated[str, msgspec.Meta(max_length=64)]
 Rgb = tuple[float, float, float]
 Rounding = Literal["torchvision", "mit"]
+ShiftPlace = Literal["blockres", "block"]
+NonLocalKind = Literal["embedded_gaussian", "scaled_embedded_gaussian", "dot_product", "gaussian"]
+
+#: The share of the channels that a table shifts in one direction, 1 / div, if nothing else is said.
+DIV = 8
+#: The tables that a shift divisor applies to.
+DIVIDED = ("tsm", "tsam")
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +53,13 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rounding: the rule by which MobileNetV2 rounds its scaled widths; see ``MobileNetV2``.
         mean: mean of each colour, which is subtracted from RGB values of 0 to 255.
         std: standard deviation of each colour, by which the difference is divided.
+        div: TSM's shift divisor: 1 / div of the channels are shifted in each direction. For TSAM, all depths together.
+        place: what a block of a ResNet shifts: "blockres", the input of its first convolution; or "block", the input of
+            the whole block.
+        every: the first of every so many blocks of a ResNet's stages is shifted. None: every block, but in ResNet-101
+            with "blockres" every second block, as in MIT's code.
+        temporal_pool: whether a ResNet halves the number of frames before its second stage.
+        non_local: the kind of the non-local blocks of ResNet-50; None: there are none.
     """
 
     table: Name
@@ -57,6 +74,11 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounding: Rounding = "torchvision"
     mean: Rgb = IMAGENET_MEAN
     std: Rgb = IMAGENET_STD
+    div: Annotated[int, msgspec.Meta(ge=2, le=64)] = DIV
+    place: ShiftPlace = "blockres"
+    every: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
+    temporal_pool: bool = False
+    non_local: NonLocalKind | None = None
 
     def __post_init__(self) -> None:
         if self.table not in TABLES:
@@ -67,6 +89,19 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ModelError(f"frames of {self.size}x{self.size} are too small; the smallest size is {SMALLEST_SIZE}")
         if min(self.std) <= 0:
             raise ModelError(f"std {self.std} must be positive, because frames are divided by it")
+        if self.div != DIV and self.table not in DIVIDED:
+            raise ModelError(f"{self.table} takes no shift divisor, which is for {' and '.join(DIVIDED)}")
+        if "resnet" not in self.backbone and (self.place, self.every, self.temporal_pool) != ("blockres", None, False):
+            raise ModelError(f"{self.backbone} has no choice of place, every or temporal_pool, which are for ResNets")
+        if self.non_local is not None and self.backbone != "resnet50":
+            raise ModelError(f"{self.backbone} has no non-local blocks, which are for resnet50")
+
+    @property
+    def clip_only(self) -> str | None:
+        """The part because of which the network needs whole clips and cannot stream; None: there is no such part."""
+        if self.temporal_pool:
+            return "temporal pooling"
+        return None if self.non_local is None else "non-local blocks"
 
     @property
     def name(self) -> str:
@@ -80,6 +115,8 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             options["bidirectional"] = self.bidirectional
             if self.fill is not None:
                 options["fill"] = self.fill
+        if self.table in DIVIDED:
+            options["div"] = self.div
         if self.table == "tsam":
             options["depth"] = self.depth
         table = TABLES[self.table](channels, **options)

@@ -13,16 +13,31 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from edgeshift.errors import ModelError
+from edgeshift.errors import ModelError, ShiftError
 from edgeshift.models.config import SMALLEST_SIZE, ModelConfig, Rgb
 from edgeshift.models.shift_layers import StepShift, shift_clip
 from edgeshift.shift import ShiftTable
 
-#: ``shift(place, x)`` returns x, [N, C, H, W], with its channels shifted.
-Shift = Callable[[str, Tensor], Tensor]
-
 #: Name of an additional state that records how many frames there were. Only tables with the fill "keep" need it.
 SEEN = "state_seen"
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What a backbone calls at each place: ``shift(place, x)`` returns x, [N, C, H, W], with its channels shifted.
+
+    Attributes:
+        function: computes the shift.
+        clips: number of clips in the batch, each of which has all its frames in order. Layers over time, temporal
+            pooling and non-local blocks, need it. None: the batch is one frame of each stream.
+    """
+
+    function: Callable[[str, Tensor], Tensor]
+    clips: int | None = None
+
+    def __call__(self, place: str, x: Tensor) -> Tensor:
+        """Shift features [N, C, H, W] at a place."""
+        return self.function(place, x)
 
 
 @dataclass(frozen=True)
@@ -56,7 +71,7 @@ class ShiftNetwork(nn.Module):
         self.config = config
         self.normalise: nn.Module = Normalise(config.mean, config.std)
         self.backbone = backbone
-        self._shapes: dict[int, dict[str, tuple[int, ...]]] = {}  # {size of the frames: ``feature_shapes``}
+        self._shapes: dict[tuple[int, int], dict[str, tuple[int, ...]]] = {}  # results of ``feature_shapes``
         self.tables: dict[str, ShiftTable] = {
             place: config.shift_table(shape[1]) for place, shape in self.feature_shapes(SMALLEST_SIZE).items()
         }
@@ -68,15 +83,28 @@ class ShiftNetwork(nn.Module):
             clip: [N, T, 3, H, W] RGB, values 0 to 255.
 
         Returns:
-            [N, T, classes], the logits of each frame.
+            [N, T, classes], the logits of each frame. With temporal pooling [N, T / 2, classes].
+
+        Raises:
+            ModelError: the network has temporal pooling, and T is odd.
         """
         batch, frames = clip.shape[:2]
+        if self.config.temporal_pool and frames % 2:
+            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}")
 
         def shift(place: str, x: Tensor) -> Tensor:
-            return shift_clip(x.reshape(batch, frames, *x.shape[1:]), self.tables[place]).flatten(0, 1)
+            return shift_clip(x.reshape(batch, -1, *x.shape[1:]), self.tables[place]).flatten(0, 1)
 
-        logits: Tensor = self.backbone(self.normalise(clip.flatten(0, 1)), shift)
-        return logits.reshape(batch, frames, -1)
+        logits: Tensor = self.backbone(self.normalise(clip.flatten(0, 1)), Shift(shift, clips=batch))
+        return logits.reshape(batch, -1, logits.shape[1])
+
+    def require_streamable(self) -> None:
+        """Raise ShiftError if the network has a part that needs whole clips."""
+        if part := self.config.clip_only:
+            raise ShiftError(
+                f"this {self.config.name} cannot stream one frame at a time because of its {part}: convert it with "
+                "--mode clip"
+            )
 
     def state_shapes(self, size: int | None = None, batch: int = 1) -> dict[str, tuple[int, ...]]:
         """Return {name: shape [N, C, H, W]} of the states for frames of this size; empty for TSN.
@@ -97,13 +125,13 @@ class ShiftNetwork(nn.Module):
             shapes[SEEN] = (batch, depth, 1, 1)
         return shapes
 
-    def feature_shapes(self, size: int) -> dict[str, tuple[int, ...]]:
-        """Return {place: shape [1, C, H, W] of its features} for one frame of this size.
+    def feature_shapes(self, size: int, frames: int = 1) -> dict[str, tuple[int, ...]]:
+        """Return {place: shape [T, C, H, W] of its features} for a clip of frames of this size, or for one frame.
 
         The backbone runs on the meta device. The result is cached, because every new stream needs it.
         """
-        if size in self._shapes:
-            return self._shapes[size]
+        if (size, frames) in self._shapes:
+            return self._shapes[size, frames]
         shapes: dict[str, tuple[int, ...]] = {}
 
         def record(place: str, x: Tensor) -> Tensor:
@@ -115,9 +143,10 @@ class ShiftNetwork(nn.Module):
         with torch.no_grad(), torch.device("meta"):
             tensors = [*self.backbone.named_parameters(), *self.backbone.named_buffers()]
             meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
-            torch.func.functional_call(self.backbone, meta, (torch.empty(1, 3, size, size), record))
+            clip = torch.empty(frames, 3, size, size)
+            torch.func.functional_call(self.backbone, meta, (clip, Shift(record, clips=1)))
         self.backbone.train(training)
-        self._shapes[size] = shapes
+        self._shapes[size, frames] = shapes
         return shapes
 
 
@@ -168,13 +197,14 @@ class Step(Exportable):
         fresh: compute every next state with an operator of its own; ``StepShift`` says why.
 
     Raises:
-        ShiftError: a shift table needs future frames.
+        ShiftError: a shift table needs future frames, or the network has a part that needs whole clips.
     """
 
     frames = 1
 
     def __init__(self, network: ShiftNetwork, *, fresh: bool = False) -> None:
         super().__init__()
+        network.require_streamable()
         self.network = network
         shapes = network.state_shapes()
         sizes = {place: shape[2:4] for place in network.tables if (shape := shapes.get(f"state_{place}"))}
@@ -210,7 +240,7 @@ class Step(Exportable):
                 next_states[name] = state
             return y
 
-        logits = self.network.backbone(self.network.normalise(frame), shift)
+        logits = self.network.backbone(self.network.normalise(frame), Shift(shift))
         if seen is not None:
             next_states[SEEN] = torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
         return (logits, *(next_states[name] for name in self.state_names))

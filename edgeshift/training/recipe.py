@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from edgeshift.gestures import SPACING
+from edgeshift.models.config import ShiftPlace
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,6 +20,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         size: height and width of the frames, pixels.
         width: MobileNetV2's width multiplier.
         depth: TSAM's K, the number of past frames.
+        div: the shift divisor of TSM and TSAM; None: that of the starting weights, or 8.
+        place: what a block of a ResNet shifts, "blockres" or "block"; None: as the starting weights, or "blockres".
         spacing: seconds between frames.
         frames: frames of a training sequence.
         batch: sequences in a batch.
@@ -39,6 +42,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     size: Annotated[int, Meta(ge=64, le=1024)] = 128
     width: Annotated[float, Meta(gt=0, le=4)] = 1.0
     depth: Annotated[int, Meta(ge=1, le=16)] = 2
+    div: Annotated[int, Meta(ge=2, le=64)] | None = None
+    place: ShiftPlace | None = None
     spacing: Annotated[float, Meta(gt=0, le=60)] = SPACING
     frames: Annotated[int, Meta(ge=2, le=1024)] = 24
     batch: Annotated[int, Meta(ge=1, le=1024)] = 4

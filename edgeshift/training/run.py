@@ -84,6 +84,7 @@ def train(
     half: bool = False,
     stages: Stages | None = None,
     report: Callable[[HistoryEntry], None] = lambda _entry: None,
+    note: Callable[[str], None] = lambda _line: None,
 ) -> Trained:
     """Train a model in a folder of its own, or resume a run that was interrupted there.
 
@@ -107,6 +108,7 @@ def train(
             ``license`` apply to its result, which is written again.
         stages: measures and shows progress.
         report: called with each new entry of the history.
+        note: called with each fact about ``init`` that the file does not record and the run assumes.
 
     Raises:
         TrainingError: the data are not suitable, the folder holds another run, or the training fails.
@@ -124,6 +126,8 @@ def train(
     with stages.stage("read the data"):
         training_data, validation_data = _read_data(recipe, data, fps, gestures, changes)
         start = starting_network(recipe, training_data.labels, init, past_only=past_only)
+    for line in start.notes:
+        note(line)
     network, origin = start.network, start.description.weights
     changed = "" if changes is None else f"mirrored {dict(changes.mirrored)}, reversed {dict(changes.reversed)}"
     run = Run(

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from edgeshift.artifact.description import WeightsSpec, describe_network
-from edgeshift.checkpoints import Checkpoint, load
+from edgeshift.checkpoints import Checkpoint, LoadOptions, load
+from edgeshift.checkpoints.variant import NOT_RECORDED
 from edgeshift.errors import TrainingError
 from edgeshift.models import ModelConfig, build, parse_name
+from edgeshift.models.config import DIV, DIVIDED
 from edgeshift.models.slot_migration import past_first
 from edgeshift.training.recipe import Recipe
 
@@ -30,31 +32,42 @@ def starting_network(
         past_only: the checkpoint was trained past-only. The tensor names of MIT and mmaction2 do not show this.
 
     Returns:
-        A checkpoint with the network. Its description has the origin and the licence of the weights.
+        A checkpoint with the network. Its description has the origin and the licence of the weights, and its notes say
+        which facts the file does not record.
 
     Raises:
         CheckpointError, ModelError: the file cannot be read, or its weights cannot become past-only.
         TrainingError: the checkpoint has another backbone.
     """
     table, backbone = parse_name(recipe.model)
+    chosen: dict[str, Any] = {option: value for option in ("div", "place") if (value := getattr(recipe, option))}
     if init is None:
         options = {option: getattr(recipe, option) for option in ("size", "width", "depth", "bidirectional")}
-        config = ModelConfig(table, backbone, len(labels), **options)
+        config = ModelConfig(table, backbone, len(labels), **options, **chosen)
         weights = WeightsSpec(source=f"scratch, seed {recipe.seed}", trained=False)
         network = build(config, seed=recipe.seed)
         return Checkpoint(network, describe_network(config, labels=labels, weights=weights), "untrained")
-    bidirectional = False if past_only else None
-    checkpoint = load(init, bidirectional=bidirectional)
+    facts: LoadOptions = {"bidirectional": False if past_only else None}
+    checkpoint = load(init, **facts)
+    if checkpoint.layout != "edgeshift" and checkpoint.config.table == table:  # the file may not record these facts
+        facts |= {"shift_div": recipe.div, "depth": recipe.depth if table == "tsam" else None}
+        checkpoint = load(init, **facts)
     if checkpoint.description.labels != labels:
-        checkpoint = load(init, new_head=len(labels), bidirectional=bidirectional)
+        facts["new_head"] = len(labels)
+        checkpoint = load(init, **facts)
+    if part := checkpoint.config.clip_only:
+        raise TrainingError(f"{init} has {part}, which edgeshift does not train: start from weights without it")
     if checkpoint.config.backbone != backbone:
         raise TrainingError(f"{init} holds a {checkpoint.config.name}: it cannot become a {recipe.model}")
     network = checkpoint.network
     has_future = checkpoint.config.bidirectional and checkpoint.config.table != "tsn"
     if checkpoint.config.table == table and has_future and not recipe.bidirectional:
         network = past_first(network)
+    if table not in DIVIDED:
+        chosen["div"] = DIV
     config = msgspec.structs.replace(
         network.config,
+        **chosen,
         table=table,
         size=recipe.size,
         depth=recipe.depth,
@@ -69,16 +82,17 @@ def starting_network(
         source = f"{source}, which started from {earlier}"[:2000]
     weights = msgspec.structs.replace(weights, source=source)
     description = describe_network(config, labels=labels, weights=weights)
-    return Checkpoint(start, description, checkpoint.layout, training=checkpoint.training)
+    notes = tuple(note for note in checkpoint.notes if NOT_RECORDED in note)
+    return Checkpoint(start, description, checkpoint.layout, notes, training=checkpoint.training)
 
 
 def recipe_defaults(init: Path) -> dict[str, Any]:
     """Return the values that a run takes from a checkpoint for those fields of ``Recipe`` that the user leaves out.
 
-    The result is empty for layouts other than our own, because they do not record these values.
+    Layouts other than our own do not record these values; only a TSAM has a usual depth.
     """
     checkpoint = load(init)
     if checkpoint.layout != "edgeshift":
-        return {}
+        return {"depth": checkpoint.config.depth} if checkpoint.config.table == "tsam" else {}
     config, spacing = checkpoint.config, checkpoint.description.frame_spacing
     return {"size": config.size, "depth": config.depth, **({} if spacing is None else {"spacing": spacing})}

@@ -19,13 +19,13 @@ MEAN = torch.tensor([123.675, 116.28, 103.53]).reshape(1, 3, 1, 1)
 STD = torch.tensor([58.395, 57.12, 57.375]).reshape(1, 3, 1, 1)
 
 
-def shift(x: Tensor, mode: str) -> Tensor:
-    """Shift [T, C, H, W].
+def shift(x: Tensor, mode: str, div: int = 8) -> Tensor:
+    """Shift [T, C, H, W], of which 1/div of the channels in each direction.
 
     Mode "both": the first slot holds the future, and the second slot the past. "past": the first slot holds the past.
     "streamed": the first slot holds zeros, and the second slot the past.
     """
-    fold = x.shape[1] // 8
+    fold = x.shape[1] // div
     y = x.clone()
     if mode == "past":
         y[0, :fold], y[1:, :fold] = 0, x[:-1, :fold]
@@ -40,13 +40,14 @@ def shift(x: Tensor, mode: str) -> Tensor:
 class TemporalShift(nn.Module):
     """The wrapper of a shifted layer in MIT's and mmaction2's code."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, div: int = 8) -> None:
         super().__init__()
         self.net = net
         self.mode = "both"
+        self.div = div
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(shift(x, self.mode))
+        return self.net(shift(x, self.mode, self.div))
 
 
 def conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -159,6 +160,8 @@ class MmMobileNet(nn.Module):
 class TvBottleneck(nn.Module):
     """torchvision's block. If it is shifted, it is MIT's block, which wraps ``conv1``."""
 
+    expansion = 4
+
     def __init__(self, inputs: int, width: int, stride: int, shifted: bool) -> None:
         super().__init__()
         self.conv1: nn.Module = conv(inputs, width)
@@ -180,6 +183,8 @@ class TvBottleneck(nn.Module):
 class MmBottleneck(nn.Module):
     """mmaction2's block. If it is shifted, ``conv1.conv`` is wrapped."""
 
+    expansion = 4
+
     def __init__(self, inputs: int, width: int, stride: int, shifted: bool) -> None:
         super().__init__()
         self.conv1 = ConvModule(conv(inputs, width), nn.ReLU())
@@ -197,20 +202,26 @@ class MmBottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet-50 with one of the two kinds of blocks. Without ``classes`` it has no head and returns features."""
+    """A ResNet with one kind of blocks. Without ``classes`` it has no head and returns features."""
 
-    def __init__(self, kind: type[nn.Module], shifted: bool, classes: int | None = None) -> None:
+    def __init__(
+        self,
+        kind: type[nn.Module],
+        shifted: bool,
+        classes: int | None = None,
+        repeats: tuple[int, ...] = (3, 4, 6, 3),
+    ) -> None:
         super().__init__()
-        if kind is MmBottleneck:
+        if kind.__name__.startswith("Mm"):
             self.conv1: nn.Module = ConvModule(conv(3, 64, 7, 2), nn.ReLU())
         else:
             self.conv1, self.bn1 = conv(3, 64, 7, 2), nn.BatchNorm2d(64)
         channels = 64
-        for i, (width, repeats, stride) in enumerate(((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)), 1):
+        for i, (width, blocks_of_stage) in enumerate(zip((64, 128, 256, 512), repeats, strict=True), 1):
             blocks = []
-            for n in range(repeats):
-                blocks.append(kind(channels, width, stride if n == 0 else 1, shifted))
-                channels = width * 4
+            for n in range(blocks_of_stage):
+                blocks.append(kind(channels, width, 2 if i > 1 and n == 0 else 1, shifted))
+                channels = width * kind.expansion
             self.add_module(f"layer{i}", nn.Sequential(*blocks))
         self.fc = nn.Linear(channels, classes) if classes else nn.Identity()
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import foreign
+import foreign_resnets
 import pytest
 import torch
 from marker import Marker
@@ -24,7 +25,7 @@ from edgeshift.errors import CheckpointError
 
 State = dict[str, Tensor]
 CONV = "module.base_model.features.5.conv.3.weight"
-LAYOUTS = "edgeshift, mit-training, tonylins, mit-online, torchvision, mmaction2"
+LAYOUTS = "edgeshift, mit-training, tonylins, mit-online, imagenet-21k, torchvision, mmaction2, tsam"
 AGAIN = "download or export it again"
 READ_AS = f"read as mit-training (tsm_mobilenet_v2), the most similar of {LAYOUTS}; {AGAIN}"
 NOT_FINITE = f"tensor '{CONV}' holds NaN or infinity; its training failed, use an earlier checkpoint"
@@ -213,12 +214,12 @@ class TestContents:
             (
                 {"encoder.weight": torch.zeros(1), "encoder.bias": torch.zeros(1)},
                 f"no known layout has its 2 tensors (the first is 'encoder.weight'): tried {LAYOUTS}; edgeshift reads "
-                "MobileNetV2 and ResNet-50",
+                "MobileNetV2 and ResNet-18, 34, 50 and 101",
             ),
             (
                 {"\x1b[31m\nred" + "x" * 200: torch.zeros(1)},
                 f"no known layout has its 1 tensors (the first is '\\x1b[31m\\nred{'x' * 96}...'): tried {LAYOUTS}; "
-                "edgeshift reads MobileNetV2 and ResNet-50",
+                "edgeshift reads MobileNetV2 and ResNet-18, 34, 50 and 101",
             ),
         ],
     )
@@ -295,23 +296,25 @@ class TestTensors:
             path, rf"re:tensor '{re.escape(CONV)}' has shape \[1099511627776\], not \[192, 1, 3, 3\] at width 1; .*"
         )
 
-    def test_resnet_101(self, path: Path) -> None:
-        state = foreign.mit(resnet=True).state_dict()
+    def test_resnet_152(self, path: Path) -> None:
+        state = foreign_resnets.mit(101).state_dict()
         for name in [n for n in state if ".layer3.1." in n]:
-            for block in range(6, 23):
+            for block in range(23, 36):
                 state[name.replace(".layer3.1.", f".layer3.{block}.")] = state[name]
         torch.save({"state_dict": state}, path)
         with pytest.raises(
-            CheckpointError, match=r"'module.base_model.layer3.6.conv1.net.weight' is unexpected; read as "
+            CheckpointError, match=r"'module.base_model.layer3.23.conv1.weight' is unexpected; read as "
         ):
             checkpoints.load(path)
 
-    def test_shift_around_whole_blocks(self, path: Path) -> None:
-        """MIT's placement 'block' makes another network, with other tensor names."""
+    def test_shift_around_blocks_and_convolutions(self, path: Path) -> None:
+        """A name with both wrappers belongs to neither of MIT's places."""
         state = foreign.mit(resnet=True).state_dict()
-        state = {re.sub(r"(layer\d\.\d)\.", r"\1.net.", name.replace(".net", "")): t for name, t in state.items()}
+        state = {re.sub(r"(layer\d\.\d)\.", r"\1.net.", name): tensor for name, tensor in state.items()}
         torch.save({"state_dict": state}, path)
-        with pytest.raises(CheckpointError, match=r"no known layout has its 320 tensors"):
+        with pytest.raises(
+            CheckpointError, match=r"'module.base_model.layer1.0.net.conv1.weight' is missing; read as "
+        ):
             checkpoints.load(path)
 
 

@@ -82,7 +82,9 @@ def test_the_loaded_network_gives_the_same_logits(case: str, tmp_path: Path) -> 
     assert checkpoint.config.bidirectional == name.startswith("tsm")
     assert (checkpoint.config.width, checkpoint.config.rounding) == (1.0, "torchvision")
     description = checkpoint.description
-    assert description.weights.trained and checkpoint.notes == () and description.frame.order == "rgb"
+    assert description.weights.trained and description.frame.order == "rgb"
+    # The divisor of the shift is the only fact that these files do not record.
+    assert [("the shift divisor: 8 is assumed" in note) for note in checkpoint.notes] == [True] * name.startswith("tsm")
     assert description.weights.source == f"weights.pth ({layout})"
     assert not checkpoint.network.training
     # The sum covers weights that hardly affect the logits of a small clip.
@@ -393,12 +395,15 @@ class TestMitNames:
         ("name", "reason"),
         [
             (
-                MIT_NAME.replace("shift8", "shift4"),
-                "trained with a shift of 1/4 of the channels, which is not supported",
+                MIT_NAME.replace("shift8", "shift1"),
+                "trained with a shift of 1/1 of the channels, which is not supported",
             ),
-            (MIT_NAME.replace("blockres", "block"), "trained with a shift placed in 'block', which is not supported"),
-            (MIT_NAME.replace("_avg", "_tpool_avg"), "trained with temporal pooling, which is not supported"),
-            (MIT_NAME.replace("dense", "nl"), "trained with non-local blocks, which is not supported"),
+            (MIT_NAME.replace("blockres", "blocks"), "trained with a shift placed in 'blocks', which is not supported"),
+            (
+                MIT_NAME.replace("_avg", "_tpool_avg"),
+                "trained with temporal pooling, the names of its tensors say without",
+            ),
+            (MIT_NAME.replace("dense", "nl"), "trained with non-local blocks, the names of its tensors say without"),
             (MIT_NAME.replace("RGB", "Flow"), "trained with Flow frames, which is not supported"),
             (MIT_NAME.replace("avg", "identity"), "trained with the consensus 'identity', which is not supported"),
             (MIT_NAME.replace("_shift8_blockres", ""), "trained without a shift, the names of its tensors say with"),
@@ -415,6 +420,6 @@ class TestMitNames:
             checkpoints.load(tmp_path / MIT_NAME)
 
     def test_file_names_of_other_layouts_are_ignored(self, tmp_path: Path) -> None:
-        path = tmp_path / MIT_NAME.replace("shift8", "shift4")
+        path = tmp_path / MIT_NAME.replace("RGB", "Flow")
         torch.save(foreign.torchvision().state_dict(), path)
         assert checkpoints.load(path).description.clip_frames is None

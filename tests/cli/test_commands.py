@@ -97,8 +97,8 @@ def complete(line: str) -> list[str]:
         ("edgeshift convert --precision f", ["fp32", "fp16"]),
         ("edgeshift convert --state ", ["io", "native", "buffer"]),
         ("edgeshift convert --backend x", ["xnnpack"]),
-        ("edgeshift convert tsam", ["tsam_mobilenet_v2", "tsam_resnet50"]),
-        ("edgeshift train stsm_r", ["stsm_resnet50"]),
+        ("edgeshift convert tsam", ["tsam_mobilenet_v2", *(f"tsam_resnet{depth}" for depth in (18, 34, 50, 101))]),
+        ("edgeshift train stsm_r", [f"stsm_resnet{depth}" for depth in (18, 34, 50, 101)]),
         ("edgeshift bench --mode ", list(get_args(Mode))),
         ("edgeshift bench --device ", ["local", "ssh://", "adb", "browser"]),
         ("edgeshift verify --runtime m", ["mil"]),
@@ -194,7 +194,7 @@ def test_a_full_disk_is_one_line_and_status_2():
 def test_models_are_listed_with_the_costs_of_the_papers(run):
     status, out, _ = run("models", "--json")
     rows = {row["model"]: row for row in json.loads(out)}
-    assert status == 0 and len(rows) == 8
+    assert status == 0 and len(rows) == 20
     assert rows["tsm_resnet50"]["parameters"] == pytest.approx(24.3e6, rel=0.005)
     assert rows["tsm_resnet50"]["paper_flops_per_8_frames"] == pytest.approx(33e9, rel=0.005)
     assert rows["tsm_mobilenet_v2"]["paper_flops_per_8_frames"] == pytest.approx(2.55e9, rel=0.005)
@@ -202,6 +202,21 @@ def test_models_are_listed_with_the_costs_of_the_papers(run):
     status, out, _ = run("models", "--classes", 27, "--size", 112)
     assert status == 0 and "6,912" in out and "next: edgeshift convert" in out.splitlines()[-1]
     assert [line for line in out.splitlines() if line != line.rstrip()] == []
+
+
+def test_the_layouts_of_weights_files_are_listed_with_how_they_run(run):
+    rows = json.loads(run("models", "--layouts", "--json").out)
+    found = {(row["layout"], model, row["variant"]): row for row in rows for model in row["models"]}
+    assert found["mit-training", "tsm_resnet101", ""]["runs"] == "clip or stream"
+    assert found["mit-training", "tsm_resnet101", ""]["options"] == ["--shift-div"]
+    assert found["mmaction2", "tsm_resnet18", "temporal pooling"]["runs"] == "clip"
+    assert found["tsam", "tsam_resnet50", "every second block shifted"]["options"] == ["--depth"]
+    assert found["mit-online", "tsm_mobilenet_v2", ""]["runs"] == "stream"
+    unknown = [row for row in rows if "--non-local" in row["options"]]
+    assert len(unknown) == 2 and all("dot_product" in row["variant"] and row["runs"] == "clip" for row in unknown)
+    status, out, _ = run("models", "--layouts")
+    assert status == 0 and "imagenet-21k" in out and "tsm_resnet18, 34, 50, 101" in out
+    assert out.splitlines()[-1] == "next: edgeshift inspect FILE"
 
 
 def test_the_glossary_has_one_sentence_per_term():

@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the converters are not installed")
 
 import foreign  # noqa: E402
+import foreign_resnets  # noqa: E402
 from marker import Marker  # noqa: E402
 
 from edgeshift.checkpoints import save  # noqa: E402
@@ -39,8 +40,32 @@ def test_a_bidirectional_checkpoint_names_the_ways_to_convert_it(run, tmp_path):
     document = json.loads(run("inspect", path, "--json").out)
     assert document["kind"] == "checkpoint" and document["left_out"] == ["ema"]
     assert [command[0] for command in ways(document)] == ["train", "convert", "convert"]
-    assert set(document["missing"]) == {"--labels", "--frame-spacing", "--rule"}
+    assert set(document["missing"]) == {"--labels", "--frame-spacing", "--rule"}, "the name records the divisor"
     assert document["shifts"][0]["slots"] == {"-1": 3, "+1": 3}
+
+
+def test_what_the_tensors_do_not_show_is_asked_for(run, tmp_path):
+    path = write(tmp_path / "net.pth", foreign_resnets.mmaction2(18, div=4, place="block"))
+    status, out, err = run("inspect", path)
+    text = " ".join(out.split())
+    assert (status, err) == (0, "") and "around whole blocks" in text
+    assert "the file does not record the shift divisor: 8 is assumed" in text and "--shift-div" in text
+    path = write(tmp_path / "nl.pth", foreign_resnets.mmaction2(non_local="dot_product"))
+    refused = run("inspect", path)
+    assert refused.status == 2 and refused.err.count("\n") == 1
+    assert "give --non-local embedded_gaussian or scaled_embedded_gaussian or dot_product" in refused.err
+    document = json.loads(run("inspect", path, "--non-local", "dot_product", "--json").out)
+    assert document["model"]["non_local"] == "dot_product"
+    assert ways(document)[0][-4:] == ["--mode", "clip", "--frames", "8"]
+
+
+def test_tsam_says_that_sound_is_not_converted(run, tmp_path):
+    torch.save(foreign_resnets.Tsam().file(), tmp_path / "tsam.pt")
+    status, out, _ = run("inspect", tmp_path / "tsam.pt")
+    text = " ".join(out.split())
+    assert status == 0 and "layout tsam" in text and text.count("sound segment not converted") == 2
+    refused = run("convert", "--target", "onnx", "--precision", "fp32", "--weights", tmp_path / "tsam.pt")
+    assert refused.status == 2 and "cannot stream" in refused.err
 
 
 @pytest.mark.slow

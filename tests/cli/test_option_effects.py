@@ -48,7 +48,22 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ],
     ("convert", "depth"): [
         ("--target tflite --depth 2", "on tsm_mobilenet_v2, only on models with tsam in their name"),
-        ("tsam_mobilenet_v2 --target tflite --weights mit.pth --depth 2", "with --weights"),
+        ("--target tflite --weights online.pth --depth 2", "on these weights: a tsm has no depth K"),
+    ],
+    ("convert", "shift_div"): [
+        ("--target tflite --shift-div 4", "without --weights: add it"),
+        ("--target tflite --weights plain.pth --shift-div 4", "on these weights: a tsn has no shift divisor"),
+        (
+            "--target tflite --weights online.pth --shift-div 8",
+            "on these weights: the file is recognised with the shift divisor 8 without it",
+        ),
+    ],
+    ("convert", "non_local"): [
+        ("--target tflite --non-local dot_product", "without --weights: add it"),
+        (
+            "--target tflite --weights online.pth --non-local dot_product",
+            "on these weights: the network has no non-local blocks",
+        ),
     ],
     ("convert", "fit"): [("--target tflite --fit crop", "without --weights")],
     ("convert", "order"): [("--target tflite --order bgr", "without --weights")],
@@ -77,7 +92,15 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ],
     ("convert", "frames"): [("--target tflite --frames 8", "with --mode stream, only with --mode clip")],
     ("convert", "hop"): [("--target tflite --hop 4", "with --mode stream, only with --mode clip")],
+    ("inspect", "non_local"): [
+        ("a.tflite --non-local dot_product", "on an artifact, which records it"),
+        ("online.pth --non-local dot_product", "on this checkpoint: the network has no non-local blocks"),
+    ],
     ("inspect", "explain"): [("a.tflite --explain --json", "with --json")],
+    **{
+        ("models", name): [(f"--layouts --{name} {value}", "with --layouts: leave one of the two out")]
+        for name, value in (("size", 64), ("classes", 3), ("width", 1), ("depth", 2))
+    },
     ("verify", "explain"): [("a.tflite --explain --json", "with --json")],
     ("verify", "threads"): [("a.mlpackage --threads 2", "on Core ML, which chooses its threads itself")],
     ("demo", "threads"): [("a.trt.onnx --runtime tensorrt --threads 2", "on TensorRT, which chooses its threads")],
@@ -178,6 +201,8 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("tsm_resnet50 --out o --width 1", "on tsm_resnet50"),
     ],
     ("train", "depth"): [("--out o --depth 2", "on tsm_mobilenet_v2, only on models with tsam in their name")],
+    ("train", "shift_div"): [("stsm_mobilenet_v2 --out o --shift-div 4", "on stsm_mobilenet_v2, only on tsm and tsam")],
+    ("train", "place"): [("--out o --place block", "on tsm_mobilenet_v2, only on models with resnet in their name")],
     ("train", "bidirectional"): [("tsn_mobilenet_v2 --out o --bidirectional", "on tsn_mobilenet_v2")],
     ("train", "threads"): [("--out o --device cuda --threads 2", "on a GPU")],
 }

@@ -24,10 +24,12 @@ def clips(batch: int, frames: int, size: int, seed: int = 0) -> Tensor:
 
 def network(config: ModelConfig) -> ShiftNetwork:
     """Return a network of this configuration. Networks of one backbone share their weights, so do not change them."""
-    return ShiftNetwork(config, _base(config.backbone, config.classes, config.width, config.rounding).backbone).eval()
+    base = _base(config.backbone, config.classes, config.width, config.rounding, config.place)
+    return ShiftNetwork(config, base.backbone).eval()
 
 
 @cache
-def _base(backbone: str, classes: int, width: float, rounding: str) -> ShiftNetwork:
-    config = ModelConfig("tsm", backbone, classes, size=64, width=width, rounding=rounding)  # type: ignore[arg-type]
+def _base(backbone: str, classes: int, width: float, rounding: str, place: str) -> ShiftNetwork:
+    options = {"width": width, "rounding": rounding, "place": place}
+    config = ModelConfig("tsm", backbone, classes, size=64, **options)  # type: ignore[arg-type]
     return initial_network(config, clips(2, 8, 64, seed=9))

@@ -19,7 +19,7 @@ from edgeshift.shift import TABLES
 def test_every_table_is_available_on_every_backbone():
     assert set(MODELS) == {f"{table}_{backbone}" for table in TABLES for backbone in BACKBONES}
     assert {"tsm_mobilenet_v2", "stsm_mobilenet_v2", "tsam_resnet50", "tsn_resnet50"} < set(MODELS)
-    assert len(MODELS) == 8
+    assert len(MODELS) == 20
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -51,7 +51,12 @@ def test_an_unknown_name_is_refused_with_similar_names(name, hint):
     ("values", "message"),
     [
         ({"table": "tsmm"}, "unknown shift table 'tsmm'; did you mean"),
-        ({"backbone": "resnet18"}, "unknown backbone 'resnet18'; did you mean resnet50"),
+        ({"backbone": "resnet152"}, "unknown backbone 'resnet152'; did you mean resnet50"),
+        ({"table": "stsm", "div": 4}, "stsm takes no shift divisor, which is for tsm and tsam"),
+        ({"place": "block"}, "mobilenet_v2 has no choice of place, every or temporal_pool, which are for ResNets"),
+        ({"temporal_pool": True}, "mobilenet_v2 has no choice of place"),
+        ({"every": 2}, "mobilenet_v2 has no choice of place"),
+        ({"backbone": "resnet18", "non_local": "gaussian"}, "resnet18 has no non-local blocks, which are for resnet50"),
         ({"size": 63}, "63x63 are too small; the smallest size is 64"),
         ({"std": (58.0, 0.0, 57.0)}, "must be positive"),
         ({"std": (58.0, -1.0, 57.0)}, "must be positive"),
@@ -78,6 +83,11 @@ def test_an_impossible_config_is_refused(values, message):
         {"rounding": "up"},
         {"mean": [1, 2]},
         {"table": "x" * 65},
+        {"div": 1},
+        {"div": 65},
+        {"place": "middle"},
+        {"every": 0},
+        {"non_local": "concatenation"},
         {"extra": 1},
     ],
     ids=lambda values: f"{next(iter(values))} {next(iter(values.values()))}"[:20],
@@ -97,6 +107,8 @@ def test_the_shift_table_has_the_options_of_the_config():
     streamed = ModelConfig("tsm", "resnet50", 5, bidirectional=True, streamed_bidirectional=True).shift_table(64)
     assert [row.dt for row in streamed.rows] == [None, 1]
     assert ModelConfig("tsn", "resnet50", 5, bidirectional=True, fill="keep").shift_table(64).rows == ()
+    assert ModelConfig("tsm", "resnet50", 5, div=4).shift_table(64).state_channels == 16
+    assert ModelConfig("tsam", "resnet50", 5, div=4, depth=2, fill="zero").shift_table(64).state_channels == 3 * 8
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -138,12 +150,30 @@ def test_widths_of_mobilenet_v2(width, rounding, stem, channels, last):
     assert outputs[-1] == last == network.classifier[1].in_features
 
 
-@pytest.mark.parametrize(("backbone", "smallest"), [("mobilenet_v2", 16), ("resnet50", 64)])
+@pytest.mark.parametrize(("backbone", "smallest"), [("mobilenet_v2", 16), ("resnet18", 64), ("resnet50", 64)])
 def test_a_table_too_deep_for_the_narrowest_place_is_refused(backbone, smallest):
     depth = smallest // 8 + 1
     with pytest.raises(ShiftError, match=f"smallest count that works is {8 * depth}"):
         build(ModelConfig("tsam", backbone, 5, size=64, depth=depth, width=0.5))
     build(ModelConfig("tsam", backbone, 5, size=64, depth=depth - 1, width=0.5))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "options", "places"),
+    [
+        ("resnet18", {}, 8),
+        ("resnet34", {}, 16),
+        ("resnet50", {}, 16),
+        ("resnet50", {"every": 2}, 2 + 2 + 3 + 2),
+        # MIT shifts every second block of all stages if one stage has 23 blocks.
+        ("resnet101", {}, 2 + 2 + 12 + 2),
+        ("resnet101", {"every": 1}, 33),
+        ("resnet101", {"place": "block"}, 33),
+    ],
+)
+def test_places_of_resnets(backbone, options, places):
+    tables = build(ModelConfig("tsm", backbone, 5, size=64, **options)).tables
+    assert len(tables) == places and "layer1_0" in tables
 
 
 def test_listing_models_needs_neither_torch_nor_numpy():

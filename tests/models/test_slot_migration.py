@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from msgspec.structs import replace
 
 from edgeshift.errors import ModelError
 from edgeshift.gestures import draw_clips
-from edgeshift.models import ModelConfig, build
+from edgeshift.models import BACKBONES, ModelConfig, build
 from edgeshift.models.network import Step
 from edgeshift.models.slot_migration import past_first
 from edgeshift.models.untrained import initial_network
@@ -21,19 +23,32 @@ def largest(first: torch.Tensor, second: torch.Tensor) -> float:
     return float((first - second).abs().max() / (first.max() - first.min()))
 
 
-@pytest.mark.parametrize("backbone", ["mobilenet_v2", "resnet50"])
+@pytest.mark.parametrize(
+    ("backbone", "options"),
+    [
+        *((backbone, {}) for backbone in BACKBONES),
+        ("resnet18", {"place": "block"}),
+        ("resnet50", {"place": "block"}),
+        ("mobilenet_v2", {"div": 4}),
+        ("resnet50", {"non_local": "embedded_gaussian"}),
+        ("resnet50", {"non_local": "gaussian"}),
+        ("resnet18", {"temporal_pool": True}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else ",".join(map(str, value.values())),
+)
 @pytest.mark.parametrize("table", ["tsm", "tsam"])
-def test_the_result_is_the_given_network_without_its_future(table: str, backbone: str) -> None:
+def test_the_result_is_the_given_network_without_its_future(table: str, backbone: str, options: dict[str, Any]) -> None:
     frames = np.stack([clip.frames for clip in draw_clips(2, frames=4, size=64)])
     clip = torch.from_numpy(frames).permute(0, 1, 4, 2, 3).float()
-    given = initial_network(ModelConfig(table, backbone, 5, size=64, bidirectional=True), clip)
+    given = initial_network(ModelConfig(table, backbone, 5, size=64, bidirectional=True, **options), clip)
     with torch.no_grad():
         result = past_first(given)(clip)
         with_future = given(clip)
         for place, old in given.tables.items():
             given.tables[place] = replace(old, rows=tuple(row for row in old.rows if row not in old.future))
         without_future = given(clip)
-        assert largest(result, without_future) < 1e-4
+        # Attention over untrained features amplifies rounding.
+        assert largest(result, without_future) < (1e-3 if given.config.non_local else 1e-4)
         assert largest(with_future, without_future) > 1e-2, "the logits must depend on the future"
         for place, old in given.tables.items():
             given.tables[place] = ShiftTable(old.name, old.channels, ())

@@ -28,6 +28,7 @@ CLASSES = 11
 TABLES: dict[str, dict[str, Any]] = {
     "tsn": {"table": "tsn"},
     "tsm": {"table": "tsm"},
+    "tsm4": {"table": "tsm", "div": 4},
     "tsm-keep": {"table": "tsm", "fill": "keep"},
     "stsm": {"table": "stsm"},
     "stsm-keep": {"table": "stsm", "fill": "keep"},
@@ -42,8 +43,15 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "mbv2": {"backbone": "mobilenet_v2"},
     "mbv2-0.5": {"backbone": "mobilenet_v2", "width": 0.5},
     "mbv2-mit1.4": {"backbone": "mobilenet_v2", "width": 1.4, "rounding": "mit"},
+    "resnet18": {"backbone": "resnet18"},
+    "resnet18-block": {"backbone": "resnet18", "place": "block"},
+    "resnet34": {"backbone": "resnet34"},
     "resnet50": {"backbone": "resnet50"},
+    "resnet50-block": {"backbone": "resnet50", "place": "block"},
+    "resnet101": {"backbone": "resnet101"},
 }
+#: One of these tables of each kind is tested with the deep backbones, whose blocks are those of ResNet-18 and 50.
+DEEP, FEW = ("resnet34", "resnet50-block", "resnet101"), ("tsm", "tsm4", "tsam2")
 #: Depth 4 needs 32 channels at every place. The narrowest place of these backbones has 24 and 16 channels.
 TOO_NARROW = {(table, backbone) for table in ("tsam4", "tsam4-zero") for backbone in ("mbv2", "mbv2-0.5")}
 
@@ -88,8 +96,10 @@ def check(network: ShiftNetwork, size: int, batch: int) -> None:
 def cases() -> list[Any]:
     parameters = []
     for table, backbone, size, batch in itertools.product(TABLES, BACKBONES, (64, 112), (1, 3)):
-        slow = backbone == "resnet50" or (size > 64 and backbone != "mbv2")
-        if (table, backbone) in TOO_NARROW or (slow and size > 64 and (backbone == "resnet50" or batch == 3)):
+        slow = backbone in ("resnet50", *DEEP) or (size > 64 and backbone != "mbv2")
+        if (table, backbone) in TOO_NARROW or (slow and size > 64 and ("resnet" in backbone or batch == 3)):
+            continue
+        if backbone in DEEP and (table not in FEW or batch == 3):
             continue
         marks = [pytest.mark.slow] if slow else []
         name = f"{table}-{backbone}-{size}-{batch}"
@@ -114,8 +124,8 @@ def test_a_table_too_deep_for_the_width_is_refused(table, backbone):
         networks.network(config(table, backbone, 64))
 
 
-@pytest.mark.parametrize("backbone", ["mbv2", "resnet50"])
-@pytest.mark.parametrize("table", ["tsm", "stsm", "tsam2", "tsam2-zero"])
+@pytest.mark.parametrize("backbone", ["mbv2", "resnet18", "resnet18-block", "resnet50", "resnet101"])
+@pytest.mark.parametrize("table", ["tsm", "tsm4", "stsm", "tsam2", "tsam2-zero"])
 def test_a_streamed_bidirectional_network(table, backbone):
     """It streams with the past in its own slot. Its logits differ from those of the other two forms of the table."""
     bidirectional = networks.network(config(table, backbone, 64, bidirectional=True))

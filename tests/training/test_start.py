@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import foreign_resnets
 import pytest
 import torch
 
-from edgeshift.checkpoints import save
+from edgeshift.checkpoints import load, save
 from edgeshift.errors import TrainingError
 from edgeshift.models import ModelConfig, build
 from edgeshift.models.network import ShiftNetwork
@@ -89,3 +91,30 @@ def test_another_backbone_is_refused(tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path / "tsm.safetensors", "tsm")
     with pytest.raises(TrainingError, match="cannot become a tsm_resnet50"):
         starting_network(Recipe(model="tsm_resnet50", size=64), LABELS, path)
+
+
+def test_the_divisor_and_the_place_of_the_recipe(tmp_path: Path) -> None:
+    start = starting_network(Recipe(model="tsm_resnet18", size=64, div=4, place="block"), LABELS, None)
+    assert (start.config.div, start.config.place) == (4, "block")
+    save(tmp_path / "quarter.safetensors", start.network, labels=LABELS)
+    again = starting_network(Recipe(model="tsm_resnet18", size=64), LABELS, tmp_path / "quarter.safetensors")
+    assert (again.config.div, again.config.place) == (4, "block")
+    other = starting_network(Recipe(model="stsm_resnet18", size=64), LABELS, tmp_path / "quarter.safetensors")
+    assert other.config.div == 8, "an STSM has no divisor"
+
+
+def test_a_divisor_that_the_weights_do_not_record(tmp_path: Path) -> None:
+    torch.save(foreign_resnets.mit(18, div=4).state_dict(), tmp_path / "mit.pth")
+    assumed = starting_network(Recipe(model="tsm_resnet18", size=64), LABELS, tmp_path / "mit.pth")
+    assert assumed.config.div == 8 and any("--shift-div" in note for note in assumed.notes)
+    start = starting_network(Recipe(model="tsm_resnet18", size=64, div=4), LABELS, tmp_path / "mit.pth")
+    given = load(tmp_path / "mit.pth", shift_div=4, new_head=3).network
+    assert start.config.div == 4 and same(start.network, past_first(given))
+    assert not same(start.network, assumed.network), "the past is in another slot"
+
+
+@pytest.mark.parametrize("options", [{"pool": True}, {"non_local": "embedded_gaussian"}])
+def test_networks_that_need_a_clip_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    torch.save(foreign_resnets.mit(50, **options).state_dict(), tmp_path / "mit.pth")
+    with pytest.raises(TrainingError, match=r"which edgeshift does not train: start from weights without it"):
+        starting_network(Recipe(model="tsm_resnet50", size=64), LABELS, tmp_path / "mit.pth")

@@ -18,7 +18,7 @@ from edgeshift.artifact.description import NONE
 from edgeshift.checkpoints import load, save
 from edgeshift.errors import CheckpointError, EdgeshiftError, TrainingError
 from edgeshift.gestures import STROKES
-from edgeshift.models import build
+from edgeshift.models import BACKBONES, build
 from edgeshift.models.config import ModelConfig
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.training import Recipe, train
@@ -81,6 +81,44 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     assert [entry.step for entry in entries] == [25, 30]
     assert (tmp_path / "interrupted" / HISTORY).read_bytes().count(b"\n") == 2
     assert (tmp_path / "interrupted" / CURVE).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "init", "options"),
+    [
+        *((backbone, True, {}) for backbone in BACKBONES),
+        ("resnet18", False, {"div": 4, "place": "block"}),
+        ("resnet18", False, {"bidirectional": True}),
+    ],
+    ids=lambda value: (
+        {True: "past-only from bidirectional", False: "from scratch"}.get(value) if isinstance(value, bool) else None
+    ),
+)
+def test_every_backbone_resumes_with_the_same_weights(
+    tmp_path: Path, backbone: str, init: bool, options: dict[str, object]
+) -> None:
+    """The run starts from random weights, or as a past-only network from bi-directional weights."""
+    recipe = Recipe(model=f"tsm_{backbone}", size=64, frames=3, batch=1, steps=4, seed=1, **options)
+    path = tmp_path / "both.safetensors" if init else None
+    if path is not None:
+        save(path, build(ModelConfig("tsm", backbone, 11, size=64, bidirectional=True), seed=3), labels=LABELS)
+
+    def start() -> ShiftNetwork:
+        network = starting_network(recipe, LABELS, path).network
+        assert network.config.bidirectional == recipe.bidirectional
+        assert (network.config.div, network.config.place) == (recipe.div or 8, recipe.place or "blockres")
+        return network
+
+    uninterrupted, resumed = start(), start()
+    before = {name: tensor.clone() for name, tensor in uninterrupted.state_dict().items()}
+    train_network(run(tmp_path / "uninterrupted", recipe=recipe), uninterrupted, report=ignore)
+    with pytest.raises(KeyboardInterrupt):
+        train_network(run(tmp_path / "interrupted", at=2, recipe=recipe), start(), report=ignore)
+    train_network(run(tmp_path / "interrupted", recipe=recipe), resumed, resume=True, report=ignore)
+    after = uninterrupted.state_dict()
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in after.items() if name.endswith("weight"))
+    for name, tensor in after.items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
 def test_training_works_without_matplotlib(

@@ -224,6 +224,17 @@ def test_resnet50_int8(made):
     assert len(result.spec.states) == 16
 
 
+@pytest.mark.parametrize("state", ["io", "buffer"])
+def test_tsam_of_depth_1_int8(tmp_path, state):
+    """Its frame counter is one value, which becomes 1 after the first frame."""
+    source = untrained_source("tsam_mobilenet_v2", size=64, depth=1)
+    options = Options(precision="int8", state=state, calibration="drawn")
+    result = convert(source, "executorch", tmp_path / "k1.pte", options)
+    assert result.spec.parity is not None and not result.spec.problems
+    assert result.spec.graph.partitions == 1 and "Convert" not in result.spec.graph.operators
+    assert len(result.spec.states) == 11  # ten places and the counter
+
+
 def _lowered(job, module, inputs):
     """Lower a module as the converter does, and return (program, graph)."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner

@@ -1,0 +1,110 @@
+"""Facts about a network that its tensors do not show: the shift divisor, TSAM's depth, the kind of non-local blocks.
+
+Each comes from the file (a configuration, or the file's name), or else from an option. What neither gives is a usual
+value with a note that says so; a kind of non-local blocks has no usual value and is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from edgeshift.checkpoints.checkpoint import LoadOptions
+from edgeshift.checkpoints.layouts import Layout, Unknown
+from edgeshift.checkpoints.weights_file import WeightsFile
+from edgeshift.models import ModelConfig
+from edgeshift.models.config import DIVIDED
+
+#: {option of ``load``: (field of ``ModelConfig``, the shift tables that it applies to, its name in messages)}.
+SHIFT_FACTS: dict[Unknown, tuple[str, tuple[str, ...], str]] = {
+    "shift_div": ("div", DIVIDED, "shift divisor"),
+    "depth": ("depth", ("tsam",), "depth K"),
+}
+
+
+#: A part of every note about a fact that the file does not say.
+NOT_RECORDED = "the file does not record"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The network that the options choose.
+
+    Attributes:
+        config: the network.
+        notes: what is assumed, one line each.
+        unused: {option that was given and changed nothing: why}.
+    """
+
+    config: ModelConfig
+    notes: tuple[str, ...] = ()
+    unused: tuple[tuple[str, str], ...] = ()
+
+
+def choose_variant(
+    file: WeightsFile, layout: Layout, recorded: ModelConfig, config: ModelConfig, known: Set[str], options: LoadOptions
+) -> Variant:
+    """Return the network with the facts of the file and of the options.
+
+    Args:
+        file: the weights file.
+        layout: its layout.
+        recorded: the network of the file.
+        config: the network that is built from it. Its shift table is another one if the weights have no shift.
+        known: the facts that the file records.
+        options: options of ``load``.
+
+    Raises:
+        CheckpointError: an option contradicts the file, or the kind of non-local blocks is not known.
+    """
+    notes: list[str] = []
+    unused: dict[str, str] = {}
+    chosen: dict[str, Any] = {}
+    for option, (field, tables, name) in SHIFT_FACTS.items():
+        given, value = options.get(option), getattr(config, field)
+        same_shift = config.table == recorded.table
+        if config.table not in tables:
+            if given is not None:
+                unused[option] = f"a {config.table} has no {name}"
+        elif not same_shift:  # the weights have no shift, and any one can be trained from them
+            chosen |= {} if given is None else {field: given}
+        elif option in known or option not in layout.unknown:
+            if given not in (None, value):
+                raise file.error(f"was trained with the {name} {value}, not {given}: leave --{_dashed(option)} out")
+            if given is not None:
+                unused[option] = f"the file is recognised with the {name} {value} without it"
+        elif given is not None:
+            chosen[field] = given
+            notes.append(f"the {name} is taken as {given}, as requested: {NOT_RECORDED} it")
+        else:
+            notes.append(
+                f"{NOT_RECORDED} the {name}: {value} is assumed; if it is another one, the answers are wrong, "
+                f"so give --{_dashed(option)} N"
+            )
+    kind = options.get("non_local")
+    if config.non_local is None:
+        if kind is not None:
+            unused["non_local"] = "the network has no non-local blocks"
+    elif "non_local" in layout.unknown and "non_local" not in known:
+        kinds = layout.kinds
+        if kind is None:
+            raise file.error(
+                "its non-local blocks have the same tensors in several kinds, and it holds no configuration that says "
+                f"which: give --non-local {' or '.join(kinds)}"
+            )
+        if kind not in kinds:
+            raise file.error(f"its tensors show non-local blocks that are {' or '.join(kinds)}, not {kind}")
+        chosen["non_local"] = kind
+        notes.append(f"the non-local blocks are taken as {kind}, as requested: {NOT_RECORDED} their kind")
+    elif kind is not None:
+        if kind != config.non_local:
+            raise file.error(f"was trained with non-local blocks of the kind {config.non_local}: leave --non-local out")
+        unused["non_local"] = f"the file is recognised as {kind} without it"
+    return Variant(replace(config, **chosen), tuple(notes), tuple(unused.items()))
+
+
+def _dashed(option: str) -> str:
+    return option.replace("_", "-")

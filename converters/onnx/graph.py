@@ -24,6 +24,7 @@ KINDS = {
     "Flatten": "RESHAPE",
     "Transpose": "TRANSPOSE",
     "MaxPool": "MAX_POOL_2D",
+    "Max": "MAXIMUM",
     "Mul": MUL,
     "Add": ADD,
     "Sub": SUB,

@@ -33,6 +33,7 @@ KINDS = {
     ATEN.permute.default: "TRANSPOSE",
     ATEN._to_copy.default: "TRANSPOSE",
     ATEN.max_pool2d.default: "MAX_POOL_2D",
+    ATEN.maximum.default: "MAXIMUM",
     ATEN.mul.Tensor: MUL,
     ATEN.add.Tensor: ADD,
     ATEN.sub.Tensor: SUB,

@@ -22,7 +22,9 @@ from edgeshift.models.network import SEEN
 from edgeshift.stream import Array
 
 #: Operators that only move values.
-MOVES = ("SLICE", "STRIDED_SLICE", "CONCATENATION", "PAD", "RESHAPE", "TRANSPOSE", "MAX_POOL_2D")
+MOVES = ("SLICE", "STRIDED_SLICE", "CONCATENATION", "PAD", "RESHAPE", "TRANSPOSE", "MAX_POOL_2D", "MAXIMUM")
+#: Of these, those that move values of all inputs. The others have one input with values, and further ones with shapes.
+OF_ALL_INPUTS = ("CONCATENATION", "MAXIMUM")
 #: Operators that tie ranges only under the conditions in ``groups``.
 DEPTHWISE, MUL, ADD, SUB = "DEPTHWISE_CONV_2D", "MUL", "ADD", "SUB"
 
@@ -95,7 +97,7 @@ def groups(graph: Graph) -> list[set[int]]:
     flags = _flags(graph)
     for operator in graph.operators:
         if operator.kind in MOVES:
-            data = operator.inputs if operator.kind == "CONCATENATION" else operator.inputs[:1]
+            data = operator.inputs if operator.kind in OF_ALL_INPUTS else operator.inputs[:1]
             join(operator.outputs[0], *data)
         elif _one_hot(operator, graph):
             join(operator.outputs[0], operator.inputs[0])

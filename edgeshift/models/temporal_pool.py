@@ -25,7 +25,8 @@ def pool_frames(x: Tensor, clips: int | None) -> Tensor:
         raise ShiftError("temporal pooling reads several frames of a clip: convert the network with --mode clip")
     # One clip stays in four dimensions, the form that mobile runtimes compute fast.
     axis = 0 if clips == 1 else 1
-    frames = torch.split(x if clips == 1 else x.reshape(clips, -1, *x.shape[1:]), 1, axis)
+    x = x if clips == 1 else x.reshape(clips, -1, *x.shape[1:])
+    frames = [x.narrow(axis, index, 1) for index in range(int(x.shape[axis]))]
     pooled = []
     for middle in range(0, len(frames), 2):
         largest = frames[middle]

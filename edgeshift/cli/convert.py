@@ -94,8 +94,8 @@ def run(
         state: Where the states are kept between two frames: {states}.
         backend: Back end of a target that has several: {backends}. Default: the target's first.
         fresh_states: Return next states in tensors that no operator of the graph reads, as some GPU delegates need.
-        weights: A checkpoint of MIT's TSM, torchvision, mmaction2 or edgeshift. Default: the weights that ship with
-            edgeshift for MODEL; if there are none, untrained weights.
+        weights: A checkpoint of MIT's TSM, torchvision, mmaction2, TSAM or edgeshift. Default: the weights that ship
+            with edgeshift for MODEL; if there are none, untrained weights.
         labels: Text file with the labels of --weights, one label per line.
         past_only: Read --weights of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
         stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.

@@ -107,8 +107,8 @@ def run(
         frames: Number of frames of a clip. Default: as --weights were trained, or 8.
         hop: Number of frames from one answer to the next if a clip artifact runs on a camera. Default: half a clip.
         fresh_states: Return next states in tensors that no operator of the graph reads, as some GPU delegates need.
-        weights: A checkpoint of MIT's TSM, torchvision, mmaction2 or edgeshift. Default: the weights that ship with
-            edgeshift for MODEL; if there are none, untrained weights.
+        weights: A checkpoint of MIT's TSM, torchvision, mmaction2, TSAM or edgeshift. Default: the weights that ship
+            with edgeshift for MODEL; if there are none, untrained weights.
         labels: Text file with the labels of --weights, one label per line.
         past_only: Read --weights of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
         stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.

@@ -32,7 +32,7 @@ from edgeshift.runtimes.pytorch import reference, references
 from edgeshift.stream import Array
 from edgeshift.stream.parity import MIN_FRAMES, compare, failures, frames_needed
 from edgeshift.stream.selfcheck import make_check
-from edgeshift.targets import Precision, StateForm, Target, find_target, require_converter, runtimes_of
+from edgeshift.targets import TARGETS, Precision, StateForm, Target, find_target, require_converter, runtimes_of
 from edgeshift.video.fit import FrameSpec
 
 #: Seed of the clips drawn for the parity check. They are not those of calibration, which would prove too little.
@@ -67,6 +67,8 @@ class Options:
         backend: a back end of the target; None: the first back end of the target.
         clip: how to convert to a graph that takes a whole clip; None: it takes one frame at a time.
         force: write an artifact that fails the parity check too. Its description has the reasons.
+        float_layers: patterns of layers that an int8 graph computes in float, such as "blocks.0.se"; ``*`` stands for a
+            part of a path between two dots.
     """
 
     precision: Precision = "int8"
@@ -78,6 +80,7 @@ class Options:
     backend: str | None = None
     clip: ClipOptions | None = None
     force: bool = False
+    float_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,11 @@ def prepare(
             require_finite(step, source.network.config.size, source.description.weights.source)
     if options.precision != "int8":
         return Prepared(step, [], None)
+    if step.growing:
+        raise ConversionError(
+            f"int8 cannot hold {step.growing[0]}, whose values grow as long as a stream runs: use --precision fp32 or "
+            "fp16, or let the network keep a mean of a fixed number of frames"
+        )
     clips = _calibration_clips(source, options)
     if len(clips) < MIN_CLIPS:
         raise CalibrationError(f"{len(clips)} clips; calibration needs {MIN_CLIPS} or more")
@@ -229,9 +237,18 @@ def convert(
         raise ConversionError(
             f"--float-boundary is for int8; {options.precision} artifacts have float inputs and outputs anyway"
         )
-
+    if options.float_layers and (options.precision != "int8" or not record.float_layers):
+        able = ", ".join(name for name, other in TARGETS.items() if other.float_layers)
+        raise ConversionError(
+            f"--float-layers is for int8 of the targets {able}, not for {options.precision} of {target}: leave it out"
+        )
     require_converter(record)
     prepared = prepared or prepare(source, options, stages, step)
+    if prepared.step.growing and options.precision == "fp16" and record.half_arithmetic:
+        raise ConversionError(
+            f"{target} computes fp16 in float16, which cannot hold {prepared.step.growing[0]}, whose values grow as "
+            "long as a stream runs: use --precision fp32"
+        )
     job = Job(
         target=record,
         source=source,
@@ -242,6 +259,7 @@ def convert(
         stages=stages,
         state=options.state,
         backend=record.backend(options.backend),
+        float_layers=options.float_layers,
         shared=prepared.shared,
     )
     lowered = converter_of(record).lower(job)
@@ -259,7 +277,7 @@ def convert(
     )
     artifact = Artifact(out, spec, lowered.body)
     if lowered.unproven is None:
-        spec = _check(artifact, source, prepared.step, options, stages)
+        spec = _check(artifact, source, job, options, stages)
     else:  # the self-check has the original's logits, for a device that can run the artifact
         original = reference(source, frames=prepared.step.frames)
         spec = msgspec.structs.replace(spec, check=make_check(original, original=True))
@@ -276,7 +294,7 @@ def _hop(options: Options) -> int | None:
     return None if clip is None else clip.hop or max(1, clip.frames // 2)
 
 
-def _check(artifact: Artifact, source: Checkpoint, step: Exportable, options: Options, stages: Stages) -> StreamSpec:
+def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, stages: Stages) -> StreamSpec:
     """Compare an artifact with the original on each runtime of the target, and record a self-check for devices.
 
     Returns:
@@ -286,6 +304,7 @@ def _check(artifact: Artifact, source: Checkpoint, step: Exportable, options: Op
     frames = parity_frames(source.description.frame, needed) if options.parity is None else options.parity
     target = find_target(artifact.spec.target)
     runtimes = runtimes_of(target)
+    step = job.step
     wanted, original = references(source, options.precision, target, step, frames=step.frames)
     with stages.stage("verify", (len(frames) - step.frames + 1) * len(runtimes)) as advance, one_thread():
         models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
@@ -296,9 +315,17 @@ def _check(artifact: Artifact, source: Checkpoint, step: Exportable, options: Op
         unit = "frames" if step.frames == 1 else "windows"
         raise CheckFailedError(
             f"{artifact.path.name} does not match the original over {results[0].frames} {unit}, and was not written: "
-            f"{'; '.join(problems)}; {remedy}--force writes it, marked as failed"
+            f"{'; '.join(problems)}; {_worst_layer(artifact, job, frames)}{remedy}--force writes it, marked as failed"
         )
     return msgspec.structs.replace(artifact.spec, parity=results[0], check=make_check(models[0]), problems=problems)
+
+
+def _worst_layer(artifact: Artifact, job: Job, frames: Sequence[npt.NDArray[np.uint8]]) -> str:
+    """Return a sentence about the layer with which int8 loses most, for targets that can keep it in float."""
+    worst = getattr(converter_of(job.target), "worst_layer", None)
+    if job.precision != "int8" or worst is None or job.step.frames > 1:
+        return ""
+    return f"the layer that loses most is {worst(job, artifact.body, frames)} (--float-layers keeps it in float); "
 
 
 def parity_frames(frame: FrameSpec, count: int = MIN_FRAMES) -> list[npt.NDArray[np.uint8]]:

@@ -51,11 +51,9 @@ def reference(source: Checkpoint, step: Exportable | None = None, *, frames: int
     """
     import torch
 
-    from edgeshift.models.network import Step
-
     title = f"PyTorch {torch.__version__} (eager){remark}"
     if frames == 1:
-        function = step or Step(source.network)
+        function = step or source.network.step()
         return Model(source.describe("pytorch", step=function), title, lambda: _StepExecutor(function))
     from edgeshift.models.clip_step import ClipStep
 

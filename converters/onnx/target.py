@@ -7,18 +7,26 @@ float graph (``quantize``); for ONNX Runtime its states are channels last (``lay
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from edgeshift.artifact.spec import LOGITS, NEXT
+from edgeshift.artifact.spec import LOGITS, NEXT, GraphSpec
 from edgeshift.converters.channels_last import ChannelsLast
 from edgeshift.converters.job import Job, Lowered, make_lowered
-from edgeshift.converters.onnx.graph import boundary, count_fused_operators, count_operators, drop_unused_constants
+from edgeshift.converters.onnx.graph import (
+    attribute,
+    boundary,
+    count_fused_operators,
+    count_operators,
+    drop_unused_constants,
+)
 from edgeshift.converters.onnx.layout import channels_first, move_spatial_shifts, states_last
 from edgeshift.converters.onnx.quantize import Form, measure, quantize
 from edgeshift.converters.quantization.finished import require_int8
+from edgeshift.converters.quantization.layer_paths import matches, require_matches, shown
 from edgeshift.converters.tools import run_tool
 from edgeshift.errors import ConversionError, one_line
 from edgeshift.models.clip_step import with_pooled_frames
@@ -33,6 +41,8 @@ OPSET, IR_VERSION = 17, 8
 WEIGHTED = ("Conv", "Gemm")
 #: Operators that compute in float, with the names that they have after ONNX Runtime's fusions.
 FLOAT_OPERATORS = ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul")
+#: What separates the path of a layer from the rest of the name of a node.
+LAYER_END = "//"
 #: The name of the float graph in ``Job.shared``.
 EXPORTED = "onnx"
 
@@ -73,8 +83,22 @@ def lower_as(job: Job, form: Form) -> Lowered:
         raise ConversionError(f"the graph does not pass ONNX's own checker: {one_line(error)}") from error
     graph = count_operators(model) if form.symmetric else count_fused_operators(body)
     if job.precision == "int8" and not form.symmetric:
-        require_int8(floats=[kind for kind in FLOAT_OPERATORS if kind in graph.operators])
+        floats = [kind for kind in FLOAT_OPERATORS if kind in graph.operators]
+        require_int8(floats=[] if _only_float_layers(job, graph) else floats)
     return make_lowered(job, body, ends, graph)
+
+
+def _only_float_layers(job: Job, graph: GraphSpec) -> bool:
+    """Return True if a graph computes no more layers in float than ``--float-layers`` names."""
+    import onnx
+
+    exported = onnx.load_model_from_string(job.shared[EXPORTED])
+    named = [
+        node
+        for node in exported.graph.node
+        if node.op_type in WEIGHTED and matches(node.name.partition(LAYER_END)[0], job.float_layers)
+    ]
+    return 0 < sum(graph.operators.get(kind, 0) for kind in FLOAT_OPERATORS) <= len(named)
 
 
 def _export(job: Job) -> onnx.ModelProto:
@@ -91,6 +115,12 @@ def _export(job: Job) -> onnx.ModelProto:
         )
         assert program is not None
         model: onnx.ModelProto = program.model_proto
+    for node in model.graph.node:  # the node's name begins with the path of its layer, for --float-layers
+        scopes = {entry.key: entry.value for entry in node.metadata_props}.get("pkg.torch.onnx.name_scopes", "[]")
+        paths = [shown(str(scope).removeprefix("step.")) for scope in ast.literal_eval(scopes)]
+        layer = next((path for path in reversed(paths) if path), "") if job.float_layers else ""
+        if layer and not any("shifts." in str(scope) for scope in ast.literal_eval(scopes)):
+            node.name = f"{layer}{LAYER_END}{node.name}"
     return move_spatial_shifts(_clean(model))
 
 
@@ -99,10 +129,9 @@ def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import helper
 
     graph = model.graph
-    for node in graph.node:
-        if node.op_type == "ReduceMean":  # over height and width, dimensions kept (``edgeshift.models``)
-            node.op_type = "GlobalAveragePool"
-            del node.input[1:], node.attribute[:]
+    for node in list(graph.node):
+        if node.op_type == "ReduceMean":
+            _replace_mean(graph, node)
         del node.metadata_props[:]
         node.doc_string = ""
     outputs = {value.name for value in graph.output}
@@ -121,10 +150,35 @@ def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def _replace_mean(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+    """Replace a mean over height and width by a pooling, and write other means in the form of older operator sets."""
+    from onnx import helper, numpy_helper
+
+    axes = next(numpy_helper.to_array(t).tolist() for t in graph.initializer if t.name == node.input[1])
+    keeps = attribute(node, "keepdims", 1)
+    del node.input[1:]
+    if sorted(axis % 4 for axis in axes) != [2, 3]:
+        del node.attribute[:]
+        node.attribute.extend([helper.make_attribute("axes", axes), helper.make_attribute("keepdims", keeps)])
+        return
+    node.op_type = "GlobalAveragePool"
+    del node.attribute[:]
+    if not keeps:
+        name = node.output[0]
+        node.output[0] = f"{name}/pooled"
+        at = next(index for index, other in enumerate(graph.node) if other is node or other.output[0] == node.output[0])
+        graph.node.insert(at + 1, helper.make_node("Flatten", [node.output[0]], [name], f"Flatten/{name}"))
+
+
 def _to_int8(model: onnx.ModelProto, job: Job, form: Form) -> onnx.ModelProto:
     """Quantize. States are channels last for ONNX Runtime and in the samples, channels first for TensorRT."""
     last = states_last(model)
-    return quantize(model if form.symmetric else last, measure(last, job.samples), form)
+    layers = [(node.name, node.name.partition(LAYER_END)[0]) for node in model.graph.node if LAYER_END in node.name]
+    require_matches([layer for _, layer in layers], job.float_layers)
+    in_float = [name for name, layer in layers if matches(layer, job.float_layers)]
+    if in_float and all(node.name in in_float for node in model.graph.node if node.op_type in WEIGHTED):
+        raise ConversionError("--float-layers keeps every layer in float: use --precision fp32")
+    return quantize(model if form.symmetric else last, measure(last, job.samples), form, in_float)
 
 
 def _to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -59,9 +59,8 @@ class Checkpoint:
         from msgspec.structs import asdict
 
         from edgeshift.artifact.spec import CLIP, FRAME, LOGITS, PlaceSpec, StreamSpec, TensorSpec, channels_last
-        from edgeshift.models.network import Step
 
-        step = step or Step(self.network)
+        step = step or self.network.step()
         size, clip = self.config.size, step.frames > 1
         shapes = self.network.state_shapes(size)
         return StreamSpec(
@@ -72,7 +71,10 @@ class Checkpoint:
             input=TensorSpec(name=CLIP if clip else FRAME, shape=(step.frames, size, size, 3), dtype="float32"),
             output=TensorSpec(name=LOGITS, shape=(1, self.config.classes), dtype="float32"),
             states=tuple(
-                TensorSpec(name=name, shape=channels_last(shapes[name]), dtype="float32") for name in step.state_names
+                TensorSpec(
+                    name=name, shape=channels_last(shapes[name]), dtype="float32", start=step.starts.get(name, 0.0)
+                )
+                for name in step.state_names
             ),
             mode="clip" if clip else "stream",
             hop=max(1, step.frames // 2) if clip else None,

@@ -15,7 +15,7 @@ from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import ALL, VALUES
 from edgeshift.cli.convert_text import show_all, show_one
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs, only_for
-from edgeshift.cli.options import AsJson, NonLocal, ShiftDiv, only_for_model, option
+from edgeshift.cli.options import AsJson, NonLocal, only_for_model, option
 from edgeshift.cli.output import print_note
 from edgeshift.errors import EdgeshiftError, missing
 from edgeshift.targets import TARGETS, Precision, find_target, require_converter
@@ -49,24 +49,41 @@ def run(
     frames: Annotated[int | None, option("Target", effect=only_for("mode", "clip"), min=2, max=64)] = None,
     hop: Annotated[int | None, option("Target", effect=only_for("mode", "clip"), min=1, max=64)] = None,
     weights: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
-    labels: Annotated[Path | None, option("Source", effect=needs("weights"), metavar="FILE")] = None,
+    network: Annotated[str | None, option("Source", effect=excludes("model"), metavar="FILE.py:FUNCTION")] = None,
+    place: Annotated[str | None, option("Source", effect=needs("network"), metavar="PATTERN")] = None,
+    table: Annotated[
+        str | None, option("Source", effect=needs("place"), metavar="NAME", autocompletion=VALUES["tables"])
+    ] = None,
+    shift_div: Annotated[int | None, option("Source", effect=(_shift_div_effect, DECIDED), min=2, max=64)] = None,
+    labels: Annotated[Path | None, option("Source", effect=needs("weights", "network"), metavar="FILE")] = None,
     rule: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
-    past_only: Annotated[bool, option("Source", effect=(needs("weights"), DECIDED))] = False,
+    past_only: Annotated[bool, option("Source", effect=(needs("weights"), excludes("network"), DECIDED))] = False,
     stream_bidirectional: Annotated[
         bool,
-        option("Source", effect=(only_for("mode", "stream"), needs("weights"), excludes("past_only"), DECIDED)),
+        option(
+            "Source", effect=(only_for("mode", "stream"), needs("weights", "network"), excludes("past_only"), DECIDED)
+        ),
     ] = False,
     width: Annotated[
-        float | None, option("Source", effect=(excludes("weights"), only_for_model("mobilenet")), min=0.1, max=4)
+        float | None,
+        option(
+            "Source",
+            effect=(excludes("weights"), excludes("network"), only_for_model("mobilenet")),
+            min=0.1,
+            max=4,
+        ),
     ] = None,
-    depth: Annotated[int | None, option("Source", effect=(_depth_effect, DECIDED), min=1, max=16)] = None,
-    shift_div: ShiftDiv = None,
+    depth: Annotated[
+        int | None, option("Source", effect=(excludes("network"), _depth_effect, DECIDED), min=1, max=16)
+    ] = None,
     non_local: NonLocal = None,
     size: Annotated[int | None, option("Frames", effect=ALWAYS, min=64, max=1024)] = None,
-    fit: Annotated[Literal["squash", "crop"] | None, option("Frames", effect=needs("weights"))] = None,
-    order: Annotated[Literal["rgb", "bgr"] | None, option("Frames", effect=needs("weights"))] = None,
+    fit: Annotated[Literal["squash", "crop"] | None, option("Frames", effect=needs("weights", "network"))] = None,
+    order: Annotated[Literal["rgb", "bgr"] | None, option("Frames", effect=needs("weights", "network"))] = None,
+    mean: Annotated[str | None, option("Frames", effect=needs("network"), metavar="R,G,B")] = None,
+    std: Annotated[str | None, option("Frames", effect=needs("network"), metavar="R,G,B")] = None,
     frame_spacing: Annotated[
-        float | None, option("Frames", effect=needs("weights"), min=0.001, max=3600, metavar="SECONDS")
+        float | None, option("Frames", effect=needs("weights", "network"), min=0.001, max=3600, metavar="SECONDS")
     ] = None,
     calibration: Annotated[
         Path | None, option("int8", effect=only_for("precision", "int8"), metavar="DIR|drawn")
@@ -87,6 +104,10 @@ def run(
     float_boundary: Annotated[
         bool, option("int8", effect=(only_for("precision", "int8"), _float_boundary_effect))
     ] = False,
+    float_layers: Annotated[
+        list[str] | None,
+        option("int8", effect=(only_for("precision", "int8"), _float_layers_effect), metavar="PATTERN"),
+    ] = None,
     out: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE")] = None,
     force: Annotated[bool, option("Output", effect=ALWAYS)] = False,
     as_json: AsJson = False,
@@ -109,7 +130,15 @@ def run(
         fresh_states: Return next states in tensors that no operator of the graph reads, as some GPU delegates need.
         weights: A checkpoint of MIT's TSM, torchvision, mmaction2, TSAM or edgeshift. Default: the weights that ship
             with edgeshift for MODEL; if there are none, untrained weights.
-        labels: Text file with the labels of --weights, one label per line.
+        network: A network of your own code: a file and a function in it that returns a torch.nn.Module, such as
+            nets/gestures.py:make. The file is run. The network takes normalised frames [N, 3, H, W] and returns
+            logits [N, classes]. With --weights, the weights are loaded into it strictly.
+        place: Paths of the modules of --network whose input is shifted; * stands for a part of a name between two
+            dots, as in blocks.*.conv1. Default: the modules that shift are found.
+        table: The shift at --place: tsm, stsm or tsam. Default: tsm.
+        shift_div: Divisor of the shift of --weights, or of a TSM at --place: 1/N of the channels are shifted in each
+            direction. Default: as recorded in the weights, or 8.
+        labels: Text file with the labels of --weights or --network, one label per line.
         past_only: Read --weights of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
         stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
@@ -118,6 +147,9 @@ def run(
         size: Height and width of the frames, pixels. Default: as trained, or 112.
         fit: How frames are fitted to that size. Default: as --weights were trained.
         order: Channel order that --weights were trained on. Default: as recorded in them, or rgb.
+        mean: Mean of each channel that --network expects to be subtracted, for pixels from 0 to 1, or from 0 to 255
+            if a value is above 1. Default: ImageNet's.
+        std: Standard deviation of each channel, in the unit of --mean. Default: ImageNet's.
         frame_spacing: Seconds between the frames that --weights were trained on. Default: as recorded in them.
         rule: JSON file with the event rule, as edgeshift rule writes it. Default: the rule in --weights, or a rule that
             needs no tuning.
@@ -125,6 +157,8 @@ def run(
             drawn, for clips of drawn gestures. Default: drawn, if the model was trained on drawn gestures.
         calibration_clips: Number of clips that are chosen at random from --calibration. Default: 128.
         fps: Frames per second of clips without times: folders of images and raw H.264 or H.265 streams.
+        float_layers: Layers that stay in float32 in an int8 graph, such as blocks.0.se; * stands for a part of a name
+            between two dots. May be given several times. edgeshift verify --layers shows which layers lose most.
         float_boundary: Keep the inputs and outputs of the graph in float32, as browsers need them.
         out: File to write; a folder with --target all. Default: MODEL_PRECISION.SUFFIX in the current folder.
         force: Write an artifact that fails the comparison too. It is marked as failed, and the exit status is still 1.
@@ -136,6 +170,7 @@ def run(
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
       edgeshift convert --target coreml --precision fp16 --state native
       edgeshift convert --target tflite --weights bidirectional.pth --mode clip --frames 8 --calibration clips/
+      edgeshift convert --target tflite --precision fp32 --network nets/gestures.py:make --weights gestures.pth
       edgeshift convert --target all --out artifacts
 
     Exit status: 1 if the comparison fails.
@@ -147,6 +182,7 @@ def run(
     try:
         from edgeshift import converters
         from edgeshift.checkpoints import load, load_for_streaming
+        from edgeshift.checkpoints.adoption.user_code import adopt_from_file
         from edgeshift.checkpoints.source import DEFAULT_MODEL, default_source
     except ImportError as error:
         raise missing(error.name or "torch", "convert", "converting") from error
@@ -158,6 +194,7 @@ def run(
         state=cast("Any", state),
         backend=backend,
         force=force,
+        float_layers=tuple(float_layers or ()),
     )
     record = None if target == ALL else find_target(target)
     if record is None:
@@ -172,8 +209,28 @@ def run(
     chosen = _choose_videos(calibration, calibration_clips)
     event_rule = None if rule is None else read_rule(rule)
     bars = ProgressBars()
+    if network is not None:
+        print_note(f"--network runs the code in {network.rpartition(':')[0]}")
     with bars.stage("load"):
-        if weights is None:
+        if network is not None:
+            source = adopt_from_file(
+                network,
+                weights,
+                {
+                    "size": size,
+                    "labels": _read_labels(labels),
+                    "place": place,
+                    "table": table,
+                    "shift_div": shift_div,
+                    "fit": fit,
+                    "order": order,
+                    "frame_spacing": frame_spacing,
+                    "stream_bidirectional": stream_bidirectional,
+                },
+                mean=mean,
+                std=std,
+            )
+        elif weights is None:
             source = default_source(model or DEFAULT_MODEL, size=size, width=width, depth=depth)
         else:
             read = load if mode == "clip" else load_for_streaming
@@ -232,11 +289,26 @@ def _depth_effect(options: Options) -> str | None:
     return None if options.is_set("weights") else only_for_model("tsam")(options)
 
 
+def _shift_div_effect(options: Options) -> str | None:
+    """The rule of --shift-div: on a TSM of the user's own network, or on weights that do not record their divisor."""
+    if options.is_set("network"):
+        return needs("place")(options) or only_for("table", "tsm", None)(options)
+    return needs("weights")(options)
+
+
 def _float_boundary_effect(options: Options) -> str | None:
     target = TARGETS.get(options["target"])
     if target is None or not target.float_boundary:
         return None
     return f"with --target {target.name}, whose inputs and outputs are float anyway: leave it out"
+
+
+def _float_layers_effect(options: Options) -> str | None:
+    target = TARGETS.get(options["target"])
+    if target is not None and target.float_layers:
+        return None
+    able = " or ".join(name for name, other in TARGETS.items() if other.float_layers)
+    return f"with --target {options['target']}, only with {able}: leave it out"
 
 
 def _calibration_effect(options: Options) -> str | None:

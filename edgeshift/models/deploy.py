@@ -1,19 +1,30 @@
 """The step or clip function as it is deployed: batch norms and normalisation are folded into convolutions.
 
-Every converter exports this form. It computes the same as the trained network, except for rounding.
+A batch norm is folded where its input is the output of a convolution that nothing else reads. Every converter exports
+this form. It computes the same as the trained network, except for rounding.
 """
 
 from __future__ import annotations
 
 import copy
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.parametrize import is_parametrized
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from edgeshift.errors import ModelError
 from edgeshift.models.clip_step import ClipStep
-from edgeshift.models.network import Exportable, Normalise, ShiftNetwork, Step
+from edgeshift.models.network import Exportable, Normalise, Shift, ShiftNetwork, Step
+
+#: Operators whose results have no negative values.
+NOT_NEGATIVE = ("relu", "relu_", "sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_")
 
 
 def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
@@ -26,7 +37,7 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
     Raises:
         ShiftError: the network needs future frames.
     """
-    return Step(_folded(network, 1), fresh=fresh).eval()
+    return _folded(network, 1).step(fresh=fresh).eval()
 
 
 def deploy_clip(network: ShiftNetwork, frames: int) -> ClipStep:
@@ -45,13 +56,20 @@ def deploy_clip(network: ShiftNetwork, frames: int) -> ClipStep:
 def _folded(network: ShiftNetwork, frames: int) -> ShiftNetwork:
     """Return a copy in evaluation mode, with batch norms and normalisation folded, that takes ``frames`` at once."""
     deployed = copy.deepcopy(network).eval()
-    _fold_batch_norms(deployed.backbone)
     assert isinstance(deployed.normalise, Normalise)
-    path = str(deployed.backbone.STEM)
-    conv = deployed.backbone.get_submodule(path)
-    assert isinstance(conv, nn.Conv2d)
-    deployed.backbone.set_submodule(path, RawStem(conv, deployed.normalise, network.config.size, frames))
-    deployed.normalise = nn.Identity()
+    flow = Flow.of(deployed)
+    for conv, norm in flow.followed_by_norm():
+        _set(deployed.backbone, conv, fuse_conv_bn_eval(conv, norm))
+        _set(deployed.backbone, norm, nn.Identity())
+    flow = Flow.of(deployed)
+    for pool in flow.padded_pools():
+        _set(deployed.backbone, pool, PaddedPool(pool))
+    stem = flow.stem()
+    if stem is None:
+        deployed.normalise = Scale(deployed.normalise)
+    else:
+        _set(deployed.backbone, stem, RawStem(stem, deployed.normalise, network.config.size, frames))
+        deployed.normalise = nn.Identity()
     return deployed
 
 
@@ -127,13 +145,141 @@ class RawStem(nn.Module):
         return border if border.shape[0] == x.shape[0] else border[:1].expand(x.shape[0], -1, -1, -1)
 
 
-def _fold_batch_norms(module: nn.Module) -> None:
-    """Fold every batch norm that directly follows a convolution into that convolution."""
-    previous: tuple[str, nn.Module] | None = None
-    for name, child in list(module.named_children()):
-        if isinstance(child, nn.BatchNorm2d) and previous and isinstance(previous[1], nn.Conv2d):
-            setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
-            setattr(module, name, nn.Identity())
-        else:
-            _fold_batch_norms(child)
-        previous = (name, child)
+class Scale(nn.Module):
+    """The normalisation as a multiplication and an addition, for networks without a stem that ``RawStem`` can replace.
+
+    int8 has no division.
+    """
+
+    def __init__(self, normalise: Normalise) -> None:
+        super().__init__()
+        self.register_buffer("scale", 1 / normalise.std, persistent=False)
+        self.register_buffer("offset", -normalise.mean / normalise.std, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise [N, 3, H, W], values 0 to 255."""
+        return x * self.get_buffer("scale") + self.get_buffer("offset")
+
+
+class PaddedPool(nn.Module):
+    """A max pool whose padding is zeros. The padding of a max pool is minus infinity, which int8 cannot hold."""
+
+    def __init__(self, pool: nn.MaxPool2d) -> None:
+        super().__init__()
+        vertical, horizontal = _pair(pool.padding)
+        self.padding = (horizontal, horizontal, vertical, vertical)
+        self.pool = nn.MaxPool2d(pool.kernel_size, pool.stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool features [N, C, H, W] without negative values."""
+        y: Tensor = self.pool(F.pad(x, self.padding))
+        return y
+
+
+class Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Which tensors the layers of a network read and write, recorded while it runs.
+
+    The order in which a module registers its children says nothing about the order in which they run.
+
+    Attributes:
+        frame: the normalised frame, which the first layers read.
+        readers: {id of a tensor: number of operators that read it}.
+        makers: {id of a tensor: name of the operator that wrote it last}.
+        inputs: {convolution, batch norm or max pool: the tensors that it reads, one per call}.
+        outputs: {such a layer: the tensors that it returns, one per call}.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.frame: Tensor | None = None
+        self.readers: Counter[int] = Counter()
+        self.makers: dict[int, str] = {}
+        self.inputs: dict[nn.Module, list[Tensor]] = {}
+        self.outputs: dict[nn.Module, list[Tensor]] = {}
+        self._kept: list[object] = []  # a tensor's id is its own only as long as the tensor exists
+
+    @classmethod
+    def of(cls, network: ShiftNetwork) -> Flow:
+        """Run a network in evaluation mode on one black frame. Shifts copy their input."""
+        flow = cls()
+        layers = [m for m in network.backbone.modules() if type(m) in (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d)]
+        handles = [layer.register_forward_hook(flow._record) for layer in layers]
+        try:
+            with torch.no_grad():
+                size = network.config.size
+                flow.frame = network.normalise(torch.zeros(1, 3, size, size))
+                with flow:
+                    network.backbone(flow.frame, Shift(lambda _place, x: x.clone(), clips=1))
+        finally:
+            for handle in handles:
+                handle.remove()
+        return flow
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count the tensors that an operator reads."""
+        result = func(*args, **(kwargs or {}))
+        read = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
+        self.readers.update(id(tensor) for tensor in read)
+        self.makers[id(result)] = func.overloadpacket.__name__
+        self._kept.append((read, result))
+        return result
+
+    def _record(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self.inputs.setdefault(layer, []).append(inputs[0])
+        self.outputs.setdefault(layer, []).append(output)
+        self._kept.append((inputs, output))
+
+    def followed_by_norm(self) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+        """Yield each convolution whose only reader is a batch norm, with this batch norm. Both run once."""
+        makers = {id(made[0]): layer for layer, made in self.outputs.items() if isinstance(layer, nn.Conv2d)}
+        for norm, read in self.inputs.items():
+            conv = makers.get(id(read[0]))
+            if isinstance(norm, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d) and norm.running_mean is not None:
+                alone = self.readers[id(read[0])] == 1 and len(self.outputs[conv]) == len(read) == 1
+                if alone and _is_plain(conv):
+                    yield conv, norm
+
+    def padded_pools(self) -> list[nn.MaxPool2d]:
+        """Return the max pools with padding whose inputs have no negative values, so that zeros are as good."""
+        pools = {layer: read for layer, read in self.inputs.items() if isinstance(layer, nn.MaxPool2d)}
+        return [
+            pool
+            for pool, read in pools.items()
+            if pool.padding not in (0, (0, 0))
+            and all(self.makers.get(id(tensor)) in NOT_NEGATIVE for tensor in read)
+            and not pool.ceil_mode
+            and not pool.return_indices
+            and _pair(pool.dilation) == (1, 1)
+        ]
+
+    def stem(self) -> nn.Conv2d | None:
+        """Return the convolution that ``RawStem`` can replace; None: there is none.
+
+        It is the only operator that reads the normalised frame, runs once, has the same size, stride and padding in
+        height and width, and pads with zeros.
+        """
+        if self.frame is None or self.readers[id(self.frame)] != 1:
+            return None
+        for layer, read in self.inputs.items():
+            if isinstance(layer, nn.Conv2d) and len(read) == 1 and read[0] is self.frame:
+                square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.dilation))
+                plain = layer.groups == 1 and layer.dilation[0] == 1 and layer.padding_mode == "zeros"
+                padding = layer.padding
+                symmetric = not isinstance(padding, str) and len(set(padding)) == 1
+                return layer if square and plain and symmetric and _is_plain(layer) else None
+        return None
+
+
+def _pair(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else value
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """Return False for a layer whose weight is computed from other values in each call."""
+    return not is_parametrized(layer) and not layer._forward_pre_hooks
+
+
+def _set(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Replace a module of a network, under every name that it has."""
+    for path in [path for path, module in network.named_modules(remove_duplicate=False) if module is old]:
+        network.set_submodule(path, new)

@@ -6,7 +6,7 @@ stores anything between calls: the clip form needs no states, and the step form 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,12 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from edgeshift.errors import ModelError, ShiftError
+from edgeshift.models.config import SEEN as SEEN
 from edgeshift.models.config import SMALLEST_SIZE, ModelConfig, Rgb
 from edgeshift.models.shift_layers import StepShift, shift_clip
 from edgeshift.shift import ShiftTable
-
-#: Name of an additional state that records how many frames there were. Only tables with the fill "keep" need it.
-SEEN = "state_seen"
 
 
 @dataclass(frozen=True)
@@ -60,21 +58,26 @@ class ShiftNetwork(nn.Module):
 
     Args:
         config: the configuration of the network, including its shift table.
-        backbone: ``backbone(x, shift)`` maps normalised frames to logits.
+        backbone: ``backbone(x, shift)`` maps normalised frames to logits. If it has a method ``place_shapes(size)``,
+            this method gives the shape of the features at each place.
+        tables: {place: shift table} of an adopted network; None: the configuration has the tables.
 
     Attributes:
         tables: {place: shift table}, in the order in which the backbone reaches the places.
     """
 
-    def __init__(self, config: ModelConfig, backbone: nn.Module) -> None:
+    def __init__(
+        self, config: ModelConfig, backbone: nn.Module, tables: Mapping[str, ShiftTable] | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.normalise: nn.Module = Normalise(config.mean, config.std)
         self.backbone = backbone
         self._shapes: dict[tuple[int, int], dict[str, tuple[int, ...]]] = {}  # results of ``feature_shapes``
-        self.tables: dict[str, ShiftTable] = {
-            place: config.shift_table(shape[1]) for place, shape in self.feature_shapes(SMALLEST_SIZE).items()
-        }
+        if tables is None:
+            shapes = self.feature_shapes(SMALLEST_SIZE)
+            tables = {place: config.shift_table(shape[1]) for place, shape in shapes.items()}
+        self.tables = dict(tables)
 
     def forward(self, clip: Tensor) -> Tensor:
         """Compute the clip form.
@@ -106,6 +109,10 @@ class ShiftNetwork(nn.Module):
                 "--mode clip"
             )
 
+    def step(self, *, fresh: bool = False) -> Step:
+        """Return the step function; see ``Step``."""
+        return Step(self, fresh=fresh)
+
     def state_shapes(self, size: int | None = None, batch: int = 1) -> dict[str, tuple[int, ...]]:
         """Return {name: shape [N, C, H, W]} of the states for frames of this size; empty for TSN.
 
@@ -130,6 +137,9 @@ class ShiftNetwork(nn.Module):
 
         The backbone runs on the meta device. The result is cached, because every new stream needs it.
         """
+        if measure := getattr(self.backbone, "place_shapes", None):
+            measured = cast("dict[str, tuple[int, ...]]", measure(size))
+            return {place: (frames, *shape[1:]) for place, shape in measured.items()}
         if (size, frames) in self._shapes:
             return self._shapes[size, frames]
         shapes: dict[str, tuple[int, ...]] = {}
@@ -175,16 +185,24 @@ class Exportable(nn.Module):
         network: the network, whose weights are shared.
         frames: number of frames that one call takes.
         state_names: names of the states, in the order of the arguments and results; empty for a clip.
+        starts: {name of a state: its value at the start of a stream}, for states that do not start with zeros.
+        growing: names of states whose values grow as long as a stream runs, so that they have no range.
     """
 
     network: ShiftNetwork
     frames: int
     state_names: tuple[str, ...]
+    starts: Mapping[str, float]
+    growing: tuple[str, ...]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.starts, self.growing = {}, ()
 
     def start(self, size: int | None = None, batch: int = 1) -> tuple[Tensor, ...]:
-        """Return the states at the start of a stream: zeros, in the order of ``state_names``."""
+        """Return the states at the start of a stream, usually zeros, in the order of ``state_names``."""
         shapes = self.network.state_shapes(size, batch)
-        return tuple(torch.zeros(shapes[name]) for name in self.state_names)
+        return tuple(torch.full(shapes[name], self.starts.get(name, 0.0)) for name in self.state_names)
 
 
 class Step(Exportable):

@@ -19,6 +19,7 @@ from edgeshift.artifact.spec import LOGITS
 from edgeshift.converters.quantization.layer_paths import SHIFT, matches, require_matches, shown
 from edgeshift.converters.quantization.ranges import Graph, Operator
 from edgeshift.models.network import Exportable
+from edgeshift.models.shift_layers import ClipShift, StepShift
 
 #: Start of the class names of layers with weights.
 WEIGHTED_CLASSES = ("torch.nn.modules.conv.", "torch.nn.modules.linear.")

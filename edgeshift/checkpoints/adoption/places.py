@@ -14,6 +14,7 @@ from edgeshift.checkpoints.adoption.adapter import Place, Slot
 from edgeshift.checkpoints.adoption.probe import NotAShiftError, find_table
 from edgeshift.checkpoints.adoption.survey import Call, Survey
 from edgeshift.errors import ModelError
+from edgeshift.models.network import Shift
 from edgeshift.models.shift_layers import shift_clip
 from edgeshift.shift import ShiftTable
 

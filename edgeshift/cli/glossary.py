@@ -42,7 +42,7 @@ GLOSSARY = {
     "stream": "One sequence of frames with one set of states, which are zero at the start.",
     "tied ranges": "Tensors that share one int8 scale and zero point, so that a state can be copied without rounding.",
     "top-1": "Share of frames for which artifact and original have the same most likely label.",
-    "window": "Successive frames that count for one answer: the T of a clip artifact, or those that an event rule averages.",
+    "window": "Frames in a row that count for one answer: the T of a clip artifact, or those that a rule averages.",
     "worker": "The fresh process that runs one repeat of a measurement.",
 }
 

@@ -13,7 +13,7 @@ GLOSSARY = {
     "board": "A small computer such as a Raspberry Pi or a Jetson, reached over ssh.",
     "calibration": "Running the float network over clips, states included, to choose the ranges of int8 tensors.",
     "clear top-1": "Top-1 without the frames in which the two most likely labels of the original are nearly tied.",
-    "clip": "Frames of a video in order. A clip artifact takes a fixed number of them, T, in one run of its graph.",
+    "clip": "Frames of a video in their order; a clip artifact takes T of them in one run of its graph.",
     "consensus": "The label of a whole clip: the one with the highest mean of logits over the frames.",
     "cosine": "Cosine similarity of the artifact's and the original's logits, less each frame's mean; 1 is best.",
     "delegate": "The part of a runtime that executes operators on its fast path, such as XNNPACK.",

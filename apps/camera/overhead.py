@@ -84,7 +84,8 @@ class _FramePath:
         assert taken is not None and taken.fitted is not None
         t1 = perf_counter()
         answer = self.session.step(taken)
-        assert answer is not None, "the overhead is measured on an artifact that answers to every frame"
+        if answer is None:
+            raise EdgeshiftError(f"{self.artifact.path}: a clip artifact does not answer to every frame: give a stream")
         if answer.shown.event is not None:
             self.printer.emit_detection(answer.shown.event)
         t2 = perf_counter()

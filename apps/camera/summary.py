@@ -21,7 +21,8 @@ class ArtifactSummary(msgspec.Struct, frozen=True, kw_only=True):
         file: path of the artifact.
         runtime: name and version of the runtime.
         trained: whether the weights were trained; if not, the labels mean nothing.
-        steps: number of frames that were fed.
+        hop: for a clip artifact: frames from one answer to the next; None: it takes one frame at a time.
+        steps: number of frames that were fed, or of answers of a clip artifact.
         hertz: steps per second at the end; None: too few steps.
         milliseconds: {phase: {"p50": ms, "p90": ms}} over the last steps; None in place of ms: too few steps.
     """
@@ -29,6 +30,7 @@ class ArtifactSummary(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     runtime: str
     trained: bool
+    hop: int | None = None
     steps: int
     hertz: float | None
     milliseconds: dict[str, dict[str, float | None]]
@@ -57,7 +59,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         source: name of the source.
         seconds: time from the first frame to the end.
         camera_hertz: frames per second of the source at the end; None: unknown.
-        steps: number of frames that were fed.
+        steps: number of frames that were fed, or of answers of a clip artifact.
         not_due: number of frames that were not fed, because the frame spacing had not passed.
         dropped: number of frames that were not used, because the model or the decoder was too slow.
         lost: number of times that the camera was lost.
@@ -107,6 +109,7 @@ def summarize(
             file=str(artifact.path),
             runtime=artifact.model.runtime,
             trained=artifact.model.spec.weights.trained,
+            hop=artifact.model.spec.hop,
             steps=steps.count,
             hertz=steps.rate.hertz,
             milliseconds=steps.milliseconds(),

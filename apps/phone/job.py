@@ -100,6 +100,8 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
     """
     spec = read_artifact(path).spec
     command = f"convert with edgeshift convert {spec.model.name} --target tflite --float-boundary"
+    if spec.hop is not None:
+        command += f" --mode clip --frames {spec.frames} --hop {spec.hop}"
     if path.suffix.lower() != ".tflite" or spec.target != "tflite":
         raise ArtifactError(f"{path}: browsers run .tflite files, and this artifact is for {spec.target}: {command}")
     for tensor in (spec.input, spec.output, *spec.states):

@@ -224,6 +224,7 @@ class _Run:
             model=spec.model.name,
             precision=spec.precision,
             input=spec.input.shape,
+            hop=spec.hop,
             problems=spec.problems,
             repeats=tuple(repeats),
             memory=self.memory,

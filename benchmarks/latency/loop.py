@@ -1,7 +1,7 @@
 """The timed loop: warm-up, steps at full speed, and steps at a camera's frame rate.
 
-Besides the step, one pass through the loop only reads the clock twice and appends to two lists, which takes less than
-1% of the time of a step.
+A step at full speed is a frame, or an answer of a clip artifact; see ``steps``. Besides the step, one pass through the
+loop only reads the clock twice and appends to two lists, which takes less than 1% of the time of a step.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter, sleep
+from typing import TypeVar
 
+from edgeshift.benchmarks.latency.steps import Stepper
 from edgeshift.stream import Stream, Timings
 from edgeshift.video.fit import Frame
 
@@ -25,6 +27,7 @@ SLOW_SECONDS, SLOW_STEPS = 5.0, 3
 WARM_TIMEOUT = 20.0
 #: Maximum number of samples that a long run keeps. At 25 bytes per step, a report of three such repeats has 30 MB.
 MAX_SAMPLES = 400_000
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -64,8 +67,13 @@ class Steps:
             self.every *= 2
 
 
-def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] = perf_counter) -> tuple[int, bool]:
+def warm_up(
+    stream: Stepper[Item], frames: Sequence[Item], clock: Callable[[], float] = perf_counter
+) -> tuple[int, bool]:
     """Run steps until their latency has settled.
+
+    Args:
+        stream, frames: what to time, and the items of its steps, as ``timed_steps`` returns them.
 
     Returns:
         The number of steps, and whether the latency settled within ``WARM_TIMEOUT``.
@@ -91,9 +99,18 @@ def warm_up(stream: Stream, frames: Sequence[Frame], clock: Callable[[], float] 
 
 
 def run_steps(
-    stream: Stream, frames: Sequence[Frame], steps: int, seconds: float, clock: Callable[[], float] = perf_counter
+    stream: Stepper[Item],
+    frames: Sequence[Item],
+    steps: int,
+    seconds: float,
+    clock: Callable[[], float] = perf_counter,
 ) -> Steps:
-    """Run steps without a pause until both ``steps`` and ``seconds`` are reached. The states are never reset."""
+    """Run steps without a pause until both ``steps`` and ``seconds`` are reached. The states are never reset.
+
+    Args:
+        stream, frames: what to time, and the items of its steps, as ``timed_steps`` returns them.
+        steps, seconds: minimum length.
+    """
     timings: list[Timings] = []
     totals: list[float] = []
     # The attributes are looked up here, because a look-up in the loop would be timed with the step.
@@ -124,6 +141,8 @@ def run_paced(
     """Run steps at the frame rate ``fps`` of a simulated camera that keeps only its newest frame, as ``run_steps``.
 
     A frame counts as late if it has no result when the next frame is due, or was replaced before it was processed.
+    For a clip artifact, ``steps`` and the samples are answers only: the time of the frame that completes a clip. The
+    frames that are only stored count as offered, and may be late.
     """
     run, late, index, spacing = Steps(), 0, 0, 1.0 / fps
     with no_collection():
@@ -134,13 +153,14 @@ def run_paced(
                 wait(due - before)
             answer = stream.step(frames[index % len(frames)])
             after = clock()
-            run.timings.append(answer.timings)
-            run.totals.append(after - before)
+            if answer is not None and answer.fresh:  # a clip artifact only stores most frames
+                run.timings.append(answer.timings)
+                run.totals.append(after - before)
             newest = max(index + 1, int((after - start) / spacing))
             # This frame is late if the next one is due already. The frames up to the newest one were replaced.
             late += (after - start >= (index + 1) * spacing) + newest - index - 1
             index = newest
-            run.seconds, run.count, run.late, run.offered = after - start, run.count + 1, late, index
+            run.seconds, run.count, run.late, run.offered = after - start, len(run.totals), late, index
             if run.seconds >= seconds and run.count >= steps:
                 return run
 

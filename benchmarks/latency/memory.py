@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgeshift.benchmarks.latency.result import Memory
+from edgeshift.benchmarks.latency.steps import timed_steps
 from edgeshift.stream import Stream
 from edgeshift.video.fit import Frame
 
@@ -23,13 +24,13 @@ def measure_memory(open_stream: Callable[[], Stream], frames: Sequence[Frame]) -
         frames: the frames to step through.
     """
     before = resident()
-    stream: Stream | None = open_stream()
-    assert stream is not None
+    stream = open_stream()
     loaded = peak = resident()
+    stepper, items = timed_steps(stream, frames)
     for index in range(STEPS):
-        stream.step(frames[index % len(frames)])
+        stepper.step(items[index % len(items)])
         peak = max(peak, resident())
-    stream = None
+    del stream, stepper
     gc.collect()
     return Memory(before=before, loaded=loaded, peak=peak, closed=resident())
 

@@ -10,7 +10,7 @@ Where an attribute and its JSON field differ in name, the field is the older nam
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -180,7 +180,9 @@ class ArtifactInfo(Struct, frozen=True, kw_only=True):
     Attributes:
         file, sha256, bytes: name, hash and size of the file.
         target, model, precision: conversion target, name of the model, and precision.
-        input: shape of the frame that the step function takes.
+        input: shape of the frame that the step function takes, or of the clip of a clip artifact.
+        hop: for a clip artifact: frames from one answer to the next. Each timed step is then an answer, except in a
+            paced run, where only the last frame of an answer is timed. None: each step is a frame.
         problems: why the artifact failed its comparison with the original; it was written with ``convert --force``.
     """
 
@@ -191,6 +193,7 @@ class ArtifactInfo(Struct, frozen=True, kw_only=True):
     model: str
     precision: str
     input: tuple[int, ...]
+    hop: Annotated[int, msgspec.Meta(ge=1)] | None = None
     problems: tuple[str, ...] = ()
 
 

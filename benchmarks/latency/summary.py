@@ -64,7 +64,7 @@ class Sustained(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Joules(msgspec.Struct, frozen=True, kw_only=True):
-    """Energy of one frame.
+    """Energy of one step: a frame, or an answer of a clip artifact.
 
     Attributes:
         source: the power sensor.
@@ -87,6 +87,8 @@ class Summary(ArtifactInfo, frozen=True, kw_only=True, rename={"reported": "told
         load, first: seconds to load, and of the first step.
         phases: {phase: percentiles}.
         steps_per_second: steps per second of the timed loop.
+        per_frame: median latency end to end per incoming frame: of a step, or of an answer of a clip artifact divided
+            by ``hop``. None: too few samples, or a paced run of a clip artifact, which times no complete answer.
         spread: range of the repeats' end-to-end p50s, divided by the median of the p50s; None: fewer than two repeats.
         unstable: whether the spread exceeds ``UNSTABLE``.
         paced, sustained: figures of these modes; None: the run had another mode.
@@ -104,6 +106,7 @@ class Summary(ArtifactInfo, frozen=True, kw_only=True, rename={"reported": "told
     first: float | None
     phases: dict[str, Phase]
     steps_per_second: float | None
+    per_frame: float | None
     spread: float | None
     unstable: bool
     paced: Paced | None
@@ -144,11 +147,23 @@ def deadline(settings: Settings) -> float | None:
     return 1e6 / settings.fps if settings.mode == "paced" and settings.fps else None
 
 
+def frames_per_step(artifact: ArtifactInfo, settings: Settings) -> int | None:
+    """Return the incoming frames that the latency of a step covers; None: a paced run of a clip artifact.
+
+    In a paced run, only the frame that completes a clip is timed, and the frames before it are not.
+    """
+    if artifact.hop is None:
+        return 1
+    return None if settings.mode == "paced" else artifact.hop
+
+
 def _summarize(artifact: ArtifactResult, report: Report) -> Summary:
     repeats = artifact.repeats
     spread = _spread(repeats)
     offered, missed = (sum(getattr(repeat, name) or 0 for repeat in repeats) for name in ("offered", "missed"))
     names = dict.fromkeys(name for repeat in repeats for name in repeat.reported)
+    phases = {name: _phase(repeats, name) for name in PHASES}
+    frames = frames_per_step(artifact, report.settings)
     return Summary(
         **{name: getattr(artifact, name) for name in ArtifactInfo.__struct_fields__},
         runtime=", ".join(dict.fromkeys(repeat.runtime for repeat in repeats)) or "-",
@@ -156,8 +171,9 @@ def _summarize(artifact: ArtifactResult, report: Report) -> Summary:
         steps=sum(map(_steps, repeats)),
         load=_median([repeat.load for repeat in repeats]),
         first=_median([repeat.first for repeat in repeats]),
-        phases={name: _phase(repeats, name) for name in PHASES},
+        phases=phases,
         steps_per_second=_median([_rate(repeat) for repeat in repeats]),
+        per_frame=None if frames is None or (p50 := phases["end_to_end"].p50) is None else p50 / frames,
         spread=spread,
         unstable=spread is not None and spread > UNSTABLE,
         paced=Paced(offered=offered, missed=missed, share=missed / offered) if offered else None,

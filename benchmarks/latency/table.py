@@ -9,25 +9,33 @@ from edgeshift.benchmarks.latency.result import Report, Settings
 from edgeshift.benchmarks.latency.summary import PHASES, Summary
 from edgeshift.stream.percentiles import PERCENTILES
 
-#: Headings of the table with one row per artifact.
+#: Headings of the table with one row per artifact. Its steps are frames.
 COLUMNS = (
     *("file", "size", "infer p50 ms", "p90 ms", "end to end p50 ms", "p90 ms", "p99 ms"),
     *("steps/s", "spread", "memory", "valid"),
 )
+#: The headings if there is a clip artifact, whose steps are answers.
+CLIP_COLUMNS = (*COLUMNS[:7], "per frame p50 ms", "answers/s", *COLUMNS[8:])
 #: Headings of the table with one row per phase.
 PHASE_COLUMNS = ("phase", *(f"{name} ms" for name in PERCENTILES))
 Row = tuple[str, ...]
 
 
+def artifact_columns(summaries: Sequence[Summary]) -> Row:
+    """Return the headings of the table with one row per artifact."""
+    return CLIP_COLUMNS if _has_clips(summaries) else COLUMNS
+
+
 def artifact_rows(summaries: Sequence[Summary]) -> list[Row]:
-    """Return one row per artifact, in the order of ``COLUMNS``."""
-    rows = []
+    """Return one row per artifact, in the order of ``artifact_columns``."""
+    rows, with_clips = [], _has_clips(summaries)
     for summary in summaries:
         infer, total = summary.phases["infer"], summary.phases["end_to_end"]
         row = (
             summary.file,
             bytes_text(summary.bytes),
             *map(milliseconds, (infer.p50, infer.p90, total.p50, total.p90, total.p99)),
+            *((milliseconds(summary.per_frame),) if with_clips else ()),
             "-" if summary.steps_per_second is None else f"{summary.steps_per_second:.1f}",
             "-" if summary.spread is None else f"{summary.spread:.1%}",
             "-" if summary.peak_memory is None else bytes_text(summary.peak_memory),
@@ -38,12 +46,17 @@ def artifact_rows(summaries: Sequence[Summary]) -> list[Row]:
 
 
 def phase_rows(summary: Summary) -> list[Row]:
-    """Return one row per phase, in the order of ``PHASE_COLUMNS``. "load" and "first" occur once in each process."""
+    """Return one row per phase, in the order of ``PHASE_COLUMNS``. "load" and "first" occur once in each process.
+
+    For a clip artifact, the phases are those of an answer, and a last row has its latency per incoming frame.
+    """
     once = (("load", summary.load), ("first", summary.first))
     rows: list[Row] = [(name, milliseconds(None if value is None else value * 1e6), "-", "-") for name, value in once]
     for name in PHASES:
         phase = summary.phases[name]
         rows.append((name.replace("_", " "), *map(milliseconds, (phase.p50, phase.p90, phase.p99))))
+    if summary.hop is not None and summary.per_frame is not None:
+        rows.append(("end to end per frame", milliseconds(summary.per_frame), "-", "-"))
     return rows
 
 
@@ -88,6 +101,8 @@ def settings_facts(settings: Settings, version: str) -> list[tuple[str, str]]:
 def remarks(summary: Summary) -> list[str]:
     """Return the remarks below the tables: warnings, figures of the mode, energy, and flags that are unknown."""
     lines = [*(f"{FAILED}: {problem}" for problem in summary.problems), *summary.warnings]
+    if (clip := _clip_text(summary)) is not None:
+        lines.append(clip)
     if summary.competing is not None and summary.validity.undisturbed is not False:  # the warning has the figure
         lines.append(f"other processes used at most {summary.competing:.0%} of the CPU time in a repeat")
     if summary.reported:
@@ -105,7 +120,8 @@ def remarks(summary: Summary) -> list[str]:
     energy = summary.energy
     if energy.raw is not None:
         net = "" if energy.net is None else f", {1e3 * energy.net:.3g} mJ without idle power"
-        lines.append(f"{1e3 * energy.raw:.3g} mJ per frame{net} ({energy.source})")
+        per = "frame" if summary.hop is None else f"answer, each for {frames_text(summary.hop)}"
+        lines.append(f"{1e3 * energy.raw:.3g} mJ per {per}{net} ({energy.source})")
     else:
         lines.append(f"energy: {energy.reason}")
     return [*lines, *(f"not known: {reason}" for reason in summary.validity.unknown)]
@@ -137,6 +153,11 @@ def minute_text(minute: int, p50: float | None, p90: float | None) -> str:
     return f"minute {minute + 1}: p50 {texts[0]}, p90 {texts[1]}"
 
 
+def frames_text(count: int) -> str:
+    """Return a number of frames with its unit: "1 frame", "4 frames"."""
+    return f"{count} frame{'' if count == 1 else 's'}"
+
+
 def bytes_text(count: int) -> str:
     """Return a number of bytes with a unit: 2.79 MB."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
@@ -153,3 +174,25 @@ def options_text(options: dict[str, str]) -> str:
 def frame_size(settings: Settings) -> str:
     """Return the size of the frames before they are fitted."""
     return f"{settings.width}x{settings.height}" if settings.width else "the network's size"
+
+
+def _has_clips(summaries: Sequence[Summary]) -> bool:
+    return any(summary.hop is not None for summary in summaries)
+
+
+def _clip_text(summary: Summary) -> str | None:
+    """Return what was timed for a clip artifact; None: the artifact takes one frame at a time."""
+    if summary.hop is None:
+        return None
+    clip, hop, answer = frames_text(summary.input[0]), frames_text(summary.hop), summary.phases["end_to_end"].p50
+    if summary.reported:
+        return f"a clip artifact: one run of the graph takes a clip of {clip}, once every {hop}"
+    if summary.paced is not None:
+        return (
+            f"a clip artifact, which answers every {hop} for the last {clip}: the latency of an answer is that of its "
+            "last frame, from when the frame comes"
+        )
+    return (
+        f"a clip artifact: a step is one answer, which fits {hop} and runs the clip of {clip} once: "
+        f"{milliseconds(answer)} ms per answer, {milliseconds(summary.per_frame)} ms per frame"
+    )

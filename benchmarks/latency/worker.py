@@ -36,11 +36,12 @@ from edgeshift.benchmarks.devices.probe import Probe, Probed
 from edgeshift.benchmarks.latency import power
 from edgeshift.benchmarks.latency.clocks import locked_clocks
 from edgeshift.benchmarks.latency.competing_load import competing_load
-from edgeshift.benchmarks.latency.loop import Steps, run_paced, run_steps, warm_up
+from edgeshift.benchmarks.latency.loop import Item, Steps, run_paced, run_steps, warm_up
 from edgeshift.benchmarks.latency.memory import measure_memory
 from edgeshift.benchmarks.latency.messages import ClipLogits, Job, MemoryMeasured, MinuteEnded, RepeatEnded, Started
 from edgeshift.benchmarks.latency.result import Energy, Minute, Repeat, Settings
 from edgeshift.benchmarks.latency.sensors import cool_down, read_sensors
+from edgeshift.benchmarks.latency.steps import Stepper, timed_steps
 from edgeshift.errors import DeviceError, EdgeshiftError, RuntimeMissingError
 from edgeshift.runtimes import load
 from edgeshift.stream import Model, Stream
@@ -105,12 +106,14 @@ def bench(path: str) -> None:
     with locked_clocks() if settings.locked else nullcontext():
         start = perf_counter()
         model, stream = _open(job)
-        ready = perf_counter()
-        stream.step(frames[0])
-        first = perf_counter() - ready
-        steps, warm = warm_up(stream, frames)
+        load_seconds = perf_counter() - start
+        stepper, items = timed_steps(stream, frames)
+        start = perf_counter()
+        stepper.step(items[0])
+        first = perf_counter() - start
+        steps, warm = warm_up(stepper, items)
         started = Repeat(
-            load=ready - start,
+            load=load_seconds,
             first=first,
             warmup=steps,
             warm=warm,
@@ -126,11 +129,11 @@ def bench(path: str) -> None:
         with competing_load() as load, meter.measured():
             if settings.mode == "sustained":
                 write_message(Started(repeat=started))
-                timed = _run_sustained(stream, frames, settings, minutes, meter.tick)
+                timed = _run_sustained(stepper, items, settings, minutes, meter.tick)
             elif settings.mode == "paced":
                 timed = run_paced(stream, frames, settings.steps, settings.seconds, settings.fps or 30.0)
             else:
-                timed = run_steps(stream, frames, settings.steps, settings.seconds)
+                timed = run_steps(stepper, items, settings.steps, settings.seconds)
         after = read_sensors()
     repeat = msgspec.structs.replace(
         started,
@@ -174,14 +177,14 @@ def logits(artifact: str, clips: str) -> None:
 
 
 def _run_sustained(
-    stream: Stream, frames: list[Any], settings: Settings, minutes: list[Minute], tick: Callable[[], None]
+    stepper: Stepper[Item], items: Sequence[Item], settings: Settings, minutes: list[Minute], tick: Callable[[], None]
 ) -> Steps:
     """Run steps for some minutes, and send each minute when it ends, so that it is not lost if the device is."""
     run = Steps()
     start = perf_counter()
     for index in range(settings.minutes or 1):
         offset = perf_counter() - start
-        part = run_steps(stream, frames, 1, MINUTE)
+        part = run_steps(stepper, items, 1, MINUTE)
         p50, p90 = percentile(part.totals, "p50"), percentile(part.totals, "p90")
         minutes.append(Minute(minute=index, steps=len(part.totals), p50=p50, p90=p90, reading=read_sensors()))
         write_message(MinuteEnded(minute=minutes[-1]))

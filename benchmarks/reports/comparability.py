@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from edgeshift.benchmarks.latency.result import ArtifactResult, Report
-from edgeshift.benchmarks.latency.table import frame_size, options_text
+from edgeshift.benchmarks.latency.table import frame_size, frames_text, options_text
 from edgeshift.errors import EdgeshiftError, unknown
 
 #: An artifact with the report that it belongs to.
@@ -35,7 +35,9 @@ REQUIRED: dict[str, Condition] = {
     "target": lambda report, artifact: artifact.target,
     "model": lambda report, artifact: artifact.model,
     "precision": lambda report, artifact: artifact.precision,
-    "input": lambda report, artifact: "x".join(map(str, artifact.input)),
+    "form": lambda report, artifact: _form(artifact),
+    # The number of frames of a clip belongs to the form.
+    "input": lambda report, artifact: "x".join(map(str, (1, *artifact.input[1:]))),
 }
 #: {name that --across accepts for several conditions: their names}.
 GROUPS = {
@@ -79,6 +81,13 @@ def differences(
     """Return the conditions that differ between two measurements."""
     values = [(name, read(*before), read(*after)) for name, read in conditions.items()]
     return [Difference(name, _text(first), _text(second)) for name, first, second in values if first != second]
+
+
+def _form(artifact: ArtifactResult) -> str:
+    """Return what a step of an artifact is."""
+    if artifact.hop is None:
+        return "one frame per step"
+    return f"a clip of {frames_text(artifact.input[0])}, an answer every {frames_text(artifact.hop)}"
 
 
 def _text(value: Any) -> str:

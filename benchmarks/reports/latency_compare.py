@@ -8,6 +8,8 @@ import msgspec
 import numpy as np
 
 from edgeshift.benchmarks.latency.result import ArtifactResult, Report
+from edgeshift.benchmarks.latency.summary import frames_per_step
+from edgeshift.benchmarks.latency.table import frames_text, milliseconds
 from edgeshift.benchmarks.latency.validity import check_validity
 from edgeshift.benchmarks.reports.comparability import REPORTED, Difference, Measurement, differences, permitted
 from edgeshift.benchmarks.reports.pairing import pair_artifacts
@@ -31,7 +33,8 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         before_file: file name of the artifact in the first report.
         file: file name of the artifact in the second report.
-        before, after: median latency of a step end to end, microseconds.
+        before, after: median latency of a step end to end, microseconds. If the steps of the two artifacts are not the
+            same number of frames, as with a stream and a clip artifact, this and the ratios are per incoming frame.
         end_to_end: ratio of the medians end to end; the verdict follows from it.
         infer: ratio of the medians of inference alone; None: the runtime does not time it.
         verdict: "slower", "faster", "no difference", or ``SAME_FILE``.
@@ -127,12 +130,19 @@ def failures(report: Report, files: Collection[str] | None = None) -> tuple[str,
 
 def _compare(first: Measurement, second: Measurement, tolerance: float) -> Pair:
     before, after = first[1], second[1]
-    samples = _samples(before, "end_to_end"), _samples(after, "end_to_end")
-    infer = _samples(before, "infer"), _samples(after, "infer")
+    frames = _frames(first, second)
+    samples = _samples(before, "end_to_end", frames[0]), _samples(after, "end_to_end", frames[1])
+    infer = _samples(before, "infer", frames[0]), _samples(after, "infer", frames[1])
     end_to_end = ratio(*samples)
     verdict, wide = decide(end_to_end, tolerance)
     different = differences(first, second, REPORTED)
     notes = [f"the runs differ in {difference}" for difference in different]
+    if frames[0] != frames[1]:
+        each = [
+            f"{milliseconds(frames[side] * median_of_medians(samples[side]))} ms for {frames_text(frames[side])}"
+            for side in (0, 1)
+        ]
+        notes.insert(0, f"times are per incoming frame, because a step is {each[0]} in A and {each[1]} in B")
     if before.sha256 == after.sha256:
         twice = "the same file was measured twice (equal SHA-256)"
         if before.repeats == after.repeats:
@@ -157,10 +167,24 @@ def _compare(first: Measurement, second: Measurement, tolerance: float) -> Pair:
     )
 
 
-def _samples(artifact: ArtifactResult, phase: str) -> list[Floats]:
-    """Return the samples of one phase, an array [steps] for each repeat, microseconds."""
+def _frames(first: Measurement, second: Measurement) -> tuple[int, int]:
+    """Return by how many frames the latencies of each side are divided: 1 if steps are the same on both sides."""
+    (before, one), (after, other) = first, second
+    if one.hop == other.hop:
+        return 1, 1
+    frames = frames_per_step(one, before.settings), frames_per_step(other, after.settings)
+    if frames[0] is None or frames[1] is None:
+        raise EdgeshiftError(
+            f"{one.file} and {other.file}: a paced run of a clip artifact times only the last frame of each answer, so "
+            "there is no time per frame to compare: measure in another mode"
+        )
+    return frames[0], frames[1]
+
+
+def _samples(artifact: ArtifactResult, phase: str, frames: int) -> list[Floats]:
+    """Return the samples of one phase, an array [steps] for each repeat, microseconds, divided by ``frames``."""
     needed = PERCENTILES["p50"][1]
-    samples = [np.array(getattr(repeat, phase), np.float64) for repeat in artifact.repeats]
+    samples = [np.array(getattr(repeat, phase), np.float64) / frames for repeat in artifact.repeats]
     if any(repeat.reported for repeat in artifact.repeats):
         raise EdgeshiftError(
             f"{artifact.file}: timed by the vendor's program, which does not time a step end to end: "

@@ -1,4 +1,7 @@
-"""Plots of a report of latency. Times are milliseconds of a step end to end. Each drawing has a unique name."""
+"""Plots of a report of latency. Each drawing has a unique name.
+
+Times are milliseconds of a step end to end. A step of a clip artifact is one answer.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy.typing as npt
 
 from edgeshift.benchmarks.latency.result import ArtifactResult, Repeat, Report, SensorReading, Settings
 from edgeshift.benchmarks.latency.summary import deadline
+from edgeshift.benchmarks.latency.table import frames_text
 from edgeshift.benchmarks.reports.figure import BAD, INK, MUTED, SERIES, Drawing, canvas, shorten
 
 #: Most points of a line, and number of bins of a histogram.
@@ -41,7 +45,7 @@ def latency_drawings(report: Report, name: str) -> dict[str, Any]:
 
 def draw_ranges(artifacts: Sequence[ArtifactResult], name: str) -> Drawing:
     """Draw one line per repeat: thin from p5 to p95, thick from p25 to p75, with a dot at the median."""
-    timed = [(artifact.file, times) for artifact in artifacts if (times := _times(artifact))]
+    timed = [(_name(artifact), times) for artifact in artifacts if (times := _times(artifact))]
     with canvas(0.75 + 0.3 * len(timed) + 0.13 * sum(len(times) for _, times in timed)) as figure:
         (axes,) = figure.axes()
         y, medians = 0.0, []
@@ -90,7 +94,7 @@ def draw_distribution(artifact: ArtifactResult, name: str) -> Drawing:
             axes.text(value, top, text, transform=axes.get_xaxis_transform(), ha=side, va="top", color=MUTED)
         axes.set_xlim(low, high)
         axes.set_ylim(0, axes.get_ylim()[1] * 1.15)
-        axes.set_ylabel("% of steps")
+        axes.set_ylabel("% of steps" if artifact.hop is None else "% of answers")
         axes.set_xlabel("latency end to end, ms")
         if 1 < len(times) <= MAX_NAMED:
             figure.legend(len(times))
@@ -164,6 +168,13 @@ def _artifact_drawings(artifact: ArtifactResult, settings: Settings, name: str) 
         "timeline": draw_timeline(artifact, settings, f"{name}-timeline") if timed and not minutes else None,
         "minutes": minutes,
     }
+
+
+def _name(artifact: ArtifactResult) -> str:
+    """Return the label of an artifact in a plot of several: a clip artifact's latency is that of an answer."""
+    if artifact.hop is None:
+        return artifact.file
+    return f"{shorten(artifact.file, 24)}, answer per {frames_text(artifact.hop)}"
 
 
 def _times(artifact: ArtifactResult) -> list[Milliseconds]:

@@ -51,7 +51,7 @@ def _latency(report: LatencyReport, name: str) -> str:
     parts = [
         f"## {escape(report_title(report, name))}",
         _list(f"{fact}: {value}" for fact, value in facts),
-        _table(latency_table.COLUMNS, latency_table.artifact_rows(summaries)),
+        _table(latency_table.artifact_columns(summaries), latency_table.artifact_rows(summaries)),
     ]
     for summary in summaries:
         parts += [

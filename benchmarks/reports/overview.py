@@ -54,6 +54,7 @@ def overview(latency: Sequence[Summarized], accuracy: Sequence[AccuracyReport]) 
         "data": data,
         "with_accuracy": with_accuracy,
         "several_devices": len(colours) > 1,
+        "with_clips": any(point.summary.hop is not None for point in points),
         "plot": _draw_tradeoff(points, "overview-tradeoff"),
         "points": points,
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from edgeshift.benchmarks.studies import cold_start, figures, targets
+from edgeshift.benchmarks.studies import clip_mode, cold_start, figures, targets
 from edgeshift.benchmarks.studies.command import markdown_table
 from edgeshift.benchmarks.studies.refresh_docs import CACHE, ROOT, Generator, command_output, run_edgeshift
 from edgeshift.errors import EdgeshiftError
@@ -102,6 +102,14 @@ def targets_of(precision: str | None) -> str:
     return targets.markdown([row for row in target_rows() if precision in (None, row.precision)])
 
 
+def clip_mode_table() -> str:
+    """Return the table of clip artifacts."""
+    result = msgspec.convert(study("clip_mode", "--out", str(ROOT / CACHE / "clip_mode")), clip_mode.ClipStudy)
+    if not result.machine.quiet:
+        sys.stderr.write("clip_mode: the machine was busy: refresh this block again when it is quiet\n")
+    return clip_mode.markdown(result)
+
+
 def start_up() -> str:
     """Return a table of the CPU time from the start of a program to its first answer."""
     times = msgspec.convert(study("cold_start", str(artifact())), cold_start.ColdStart)
@@ -153,6 +161,7 @@ GENERATORS = {
     "demo-example": Generator(demo_example, 0.5),
     "targets-int8": Generator(lambda: targets_of("int8"), 12),
     "targets-all": Generator(lambda: targets_of(None), 12),
+    "clip-mode": Generator(clip_mode_table, 60),
     "overhead": Generator(lambda: timing("overhead"), 10),
     "shift-cost": Generator(lambda: timing("shift_cost"), 15),
     "cold-start": Generator(start_up, 1),

@@ -10,6 +10,7 @@ lists at each step. The ratio should be at most 1.02.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -17,15 +18,14 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from edgeshift.benchmarks.latency.loop import no_collection, run_steps
+from edgeshift.benchmarks.latency.loop import Item, no_collection, run_steps
+from edgeshift.benchmarks.latency.steps import Stepper, timed_steps
 from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.command import Json, Rounds, Strict, print_json, study
 from edgeshift.benchmarks.studies.figures import Figure, StudyReport, figure, show, time_turns
 from edgeshift.benchmarks.studies.interleave import Samples, Turn
 from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.runtimes import load
-from edgeshift.stream import Stream
-from edgeshift.video.fit import Frame
 
 GOAL = 1.02
 #: Steps of a turn: enough that starting the loop takes a negligible share of the time.
@@ -52,8 +52,8 @@ def measure(files: list[Path], rounds: int) -> StudyReport:
     for file, model in zip(files, models, strict=True):
         shape = (4, model.spec.frame.height, model.spec.frame.width, 3)
         frames = list(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-        turns[f"{file.name} harness"] = _timed_loop(model.stream(), frames)
-        turns[f"{file.name} bare"] = _bare_loop(model.stream(), frames)
+        turns[f"{file.name} harness"] = _timed_loop(*timed_steps(model.stream(), frames))
+        turns[f"{file.name} bare"] = _bare_loop(*timed_steps(model.stream(), frames))
 
     def compute(samples: Samples) -> list[Figure]:
         pairs = [(name, samples[f"{name} harness"], samples[f"{name} bare"]) for name in (file.name for file in files)]
@@ -63,14 +63,14 @@ def measure(files: list[Path], rounds: int) -> StudyReport:
     return time_turns("harness", size, rounds, turns, [model.runtime for model in models], compute)
 
 
-def _timed_loop(stream: Stream, frames: list[Frame]) -> Turn:
+def _timed_loop(stream: Stepper[Item], frames: Sequence[Item]) -> Turn:
     def turn() -> float:
         return run_steps(stream, frames, STEPS, 0.0).seconds / STEPS
 
     return turn
 
 
-def _bare_loop(stream: Stream, frames: list[Frame]) -> Turn:
+def _bare_loop(stream: Stepper[Item], frames: Sequence[Item]) -> Turn:
     def turn() -> float:
         step, count = stream.step, len(frames)
         with no_collection():  # as in the timed loop, because collecting garbage evicts the caches

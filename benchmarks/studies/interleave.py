@@ -12,16 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 
 from edgeshift._system.quiet import quiet
 from edgeshift.benchmarks.latency.loop import no_collection
+from edgeshift.benchmarks.latency.steps import Stepper
 from edgeshift.benchmarks.statistics import Floats
 from edgeshift.errors import EdgeshiftError
-from edgeshift.stream import Stream, Timings
-from edgeshift.video.fit import Frame
+from edgeshift.stream import Timings
 
+Item = TypeVar("Item")
 #: One turn: runs a candidate several times and returns the seconds of one run.
 Turn = Callable[[], float]
 #: {name of a candidate: seconds of each round, [rounds]}.
@@ -56,17 +58,17 @@ def calling(call: Callable[[], object], inner: int = INNER, clock: Callable[[], 
 
 
 def stepping(
-    stream: Stream,
-    frame: Frame,
+    stream: Stepper[Item],
+    frame: Item,
     part: Callable[[float, Timings], float],
     inner: int = INNER,
     clock: Callable[[], float] = perf_counter,
 ) -> Turn:
-    """Return a turn that times a part of ``Stream.step``.
+    """Return a turn that times a part of ``Stream.step``, or of an answer of a clip artifact.
 
     Args:
-        stream: the stream to step.
-        frame: the frame of every step.
+        stream: the stream to step, as ``timed_steps`` returns it.
+        frame: the frame of every step, or the frames of every answer.
         part: returns the seconds to record, given the seconds of the whole call and the ``Timings`` of its prediction.
         inner: number of steps whose median is taken.
         clock: returns the time in seconds.

@@ -3,7 +3,7 @@
     python -m edgeshift.benchmarks.studies.step_ratios BASE FILE... [--rounds N] [--json]
 
 Every artifact gets a stream of its own and the same frame. ``Timings.infer`` of a step is timed, with one thread for
-each runtime, in turns in one process (``interleave``).
+each runtime, in turns in one process (``interleave``). A step of a clip artifact is one answer.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from edgeshift.benchmarks.latency.steps import timed_steps
 from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.command import Json, Rounds, print_json, study
 from edgeshift.benchmarks.studies.figures import Figure, StudyReport, figure, show, time_turns
-from edgeshift.benchmarks.studies.interleave import Samples, infer, stepping
+from edgeshift.benchmarks.studies.interleave import Samples, Turn, infer, stepping
 from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.errors import EdgeshiftError
 from edgeshift.runtimes import load
@@ -54,7 +55,10 @@ def measure(files: list[Path], rounds: int) -> StudyReport:
         )
     size = models[0].spec.frame.height, models[0].spec.frame.width
     frame = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    turns = {name: stepping(model.stream(), frame, infer) for name, model in zip(names, models, strict=True)}
+    turns: dict[str, Turn] = {}
+    for name, model in zip(names, models, strict=True):
+        stepper, items = timed_steps(model.stream(), [frame])
+        turns[name] = stepping(stepper, items[0], infer)
 
     def compute(samples: Samples) -> list[Figure]:
         base, *others = names

@@ -96,8 +96,9 @@ def run(
     """Measure how long artifacts take on a device to load, to run the first step, and to run each later step.
 
     A step has three parts: pre makes the input tensor from a frame, infer runs the graph, and post makes the prediction
-    from the logits. States are carried from step to step, as in use. Every repeat is a fresh process. With several
-    artifacts, the repeats take turns, so that a change of the machine, such as heat, affects all of them. Nothing is
+    from the logits. States are carried from step to step, as in use. A step of a clip artifact is one answer: all
+    frames since the last answer, and one run of the clip. Every repeat is a fresh process. With several artifacts, the
+    repeats take turns, so that a change of the machine, such as heat, affects all of them. Nothing is
     installed on a device: edgeshift copies one file there, which needs Python, numpy, msgspec and a runtime.
 
     A repeat lasts at least as many steps and as many seconds as its mode says:

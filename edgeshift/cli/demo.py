@@ -9,7 +9,7 @@ from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs
 from edgeshift.cli.facts import UNTRAINED
 from edgeshift.cli.options import Artifacts, AsJson, Runtime, Threads, option
-from edgeshift.cli.output import print_json, require_file_name
+from edgeshift.cli.output import print_json, print_note, require_file_name
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def run(
     paths = [str(artifact.path) for artifact in session.artifacts]
     printer.emit("start", source=camera.name, artifacts=paths, trained=trained)
     summary = app.run()
+    if (reason := demo_text.missing_answer(session, camera.name)) is not None:
+        print_note(reason)
     if picture is not None and answers is not None:
         demo_text.write_answers(picture, answers, summary)
     if form == "silent":

@@ -11,7 +11,8 @@ from edgeshift.cli.output import print_facts, print_next
 
 if TYPE_CHECKING:
     from edgeshift.apps.camera.display.answers import AnswerSheet
-    from edgeshift.apps.camera.summary import Summary
+    from edgeshift.apps.camera.engine.session import Session
+    from edgeshift.apps.camera.summary import ArtifactSummary, Summary
 
 
 def document(summary: Summary) -> dict[str, Any]:
@@ -48,10 +49,22 @@ def print_summary(summary: Summary, picture: Path | None, rule: str | None) -> N
         not_due = f", {summary.not_due} frames not due" if summary.not_due else ""
         facts = [("runtime", artifact.runtime), *_phases(artifact.milliseconds), *origin]
         print_facts(
-            f"{summary.steps} steps on {summary.source}{not_due}",
+            f"{_steps(artifact)} on {summary.source}{not_due}",
             [*facts, ("picture", picture)] if picture else facts,
         )
     print_next("edgeshift", "verify", summary.artifacts[0].file)
+
+
+def missing_answer(session: Session, source: str) -> str | None:
+    """Return one line that says why the run of a clip artifact gave no answer; None: there is an answer."""
+    spec, steps = session.artifact.model.spec, session.steps
+    if spec.hop is None or steps.count:
+        return None
+    spacing = "" if spec.frame_spacing is None else f", one every {spec.frame_spacing:g} s"
+    return (
+        f"no answer: {source} gave {steps.collected} due frame{'' if steps.collected == 1 else 's'}{spacing}, and this "
+        f"clip artifact needs {spec.frames}: use a longer clip, or run for longer"
+    )
 
 
 def write_answers(path: Path, answers: AnswerSheet, summary: Summary) -> None:
@@ -72,7 +85,7 @@ def _print_live(summary: Summary, origin: list[tuple[str, object]]) -> None:
     ]
     for artifact in summary.artifacts:
         name = Path(artifact.file).name
-        facts.append((name, f"{artifact.steps} steps, {_rate(artifact.hertz)}, {artifact.runtime}"))
+        facts.append((name, f"{_steps(artifact)}, {_rate(artifact.hertz)}, {artifact.runtime}"))
         facts += [(f"  {phase}", text) for phase, text in _phases(artifact.milliseconds)]
     if summary.beside_infer is not None:
         facts.append(("overhead", f"{summary.beside_infer:.1%} of the inference time, spent outside the runtime"))
@@ -80,6 +93,10 @@ def _print_live(summary: Summary, origin: list[tuple[str, object]]) -> None:
         facts.append(("draw", f"p50 {summary.draw_ms:.3f} ms per picture, outside the thread of the model"))
     facts += [("recorded", path) for path in summary.recorded]
     print_facts(f"{summary.steps} steps in {summary.seconds:.1f} s on {summary.source}", facts)
+
+
+def _steps(artifact: ArtifactSummary) -> str:
+    return f"{artifact.steps} {'steps' if artifact.hop is None else 'answers'}"
 
 
 def _phases(milliseconds: dict[str, dict[str, float | None]]) -> list[tuple[str, object]]:

@@ -13,6 +13,7 @@ GLOSSARY = {
     "board": "A small computer such as a Raspberry Pi or a Jetson, reached over ssh.",
     "calibration": "Running the float network over clips, states included, to choose the ranges of int8 tensors.",
     "clear top-1": "Top-1 without the frames in which the two most likely labels of the original are nearly tied.",
+    "clip": "Frames of a video in their order; a clip artifact takes T of them in one run of its graph.",
     "consensus": "The label of a whole clip: the one with the highest mean of logits over the frames.",
     "cosine": "Cosine similarity of the artifact's and the original's logits, less each frame's mean; 1 is best.",
     "delegate": "The part of a runtime that executes operators on its fast path, such as XNNPACK.",
@@ -25,6 +26,7 @@ GLOSSARY = {
     "fit": "How a frame gets the network's size: squash resizes it, crop keeps its proportions and cuts the centre.",
     "frame spacing": "Seconds between two frames that the network gets, the same in training and on a device.",
     "grid": "The scale and the zero point of an int8 tensor: the real values that its integers stand for.",
+    "hop": "Number of due frames from one answer of a clip artifact to the next.",
     "int8": "8-bit integers with a scale and a zero point per tensor: value = scale * (integer - zero point).",
     "largest error": "Largest absolute difference of a logit, as a share of the range of the original's logits.",
     "largest state error": "Root mean square error of the worst state, in standard deviations of that state.",
@@ -40,6 +42,7 @@ GLOSSARY = {
     "stream": "One sequence of frames with one set of states, which are zero at the start.",
     "tied ranges": "Tensors that share one int8 scale and zero point, so that a state can be copied without rounding.",
     "top-1": "Share of frames for which artifact and original have the same most likely label.",
+    "window": "Frames in a row that count for one answer: the T of a clip artifact, or those that a rule averages.",
     "worker": "The fresh process that runs one repeat of a measurement.",
 }
 

@@ -63,6 +63,7 @@ def browser_report(
                 model=spec.model.name,
                 precision=spec.precision,
                 input=spec.input.shape,
+                hop=spec.hop,
                 problems=spec.problems,
                 repeats=tuple(map(_repeat, repeats)),
                 lost=lost,

@@ -170,8 +170,9 @@ class Visit:
         """Print and keep a repeat. Returns all repeats of its measurement so far."""
         repeats = self._repeats.setdefault((repeat.session, repeat.run), [])
         repeats.append(repeat)
+        unit = "steps" if self._artifact.spec.hop is None else "answers"
         clock = f"clock resolution {repeat.clock:g} us" + (f", 1 of {repeat.every} kept" if repeat.every > 1 else "")
-        self.write(f"{repeat.mode}: repeat {len(repeats)}, {repeat.steps} steps; {repeat.runtime}; {clock}")
+        self.write(f"{repeat.mode}: repeat {len(repeats)}, {repeat.steps} {unit}; {repeat.runtime}; {clock}")
         return repeats
 
     def _receive(self, event: PhoneEvent) -> None:
@@ -194,7 +195,7 @@ class Visit:
             times = {name: getattr(event, name) for name in ("grab", "pre", "infer", "post", "end_to_end")}
             medians = ", ".join(f"{name} {time / 1e3:.2f} ms" for name, time in times.items() if time is not None)
             p50 = f"; p50: {medians}" if medians else ""
-            self.write(f"camera: {event.steps} steps in {event.seconds:.0f} s{p50}")
+            self.write(f"camera: {event.steps} frames in {event.seconds:.0f} s{p50}")
         elif isinstance(event, messages.MinuteMeasured):
             self.write(minute_text(event.point.minute, event.point.p50, event.point.p90))
         elif isinstance(event, messages.ErrorReported):

@@ -29,7 +29,7 @@ def show_summaries(title: str, summaries: Sequence[Summary]) -> None:
     """Print one table of all artifacts, then the phases and remarks of each artifact."""
     from edgeshift.benchmarks.latency import table
 
-    print_table(title, table.COLUMNS, table.artifact_rows(summaries))
+    print_table(title, table.artifact_columns(summaries), table.artifact_rows(summaries))
     for summary in summaries:
         print_table(f"{summary.file}, {summary.runtime}", table.PHASE_COLUMNS, table.phase_rows(summary))
         for line in table.remarks(summary):

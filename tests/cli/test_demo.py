@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clip_doubles import clip_model
 from doubles import LABELS, frames, model, stream_spec
 
 from edgeshift.artifact.description import RuleSpec
@@ -51,6 +52,27 @@ def test_a_clip_runs_as_fast_as_the_model_can(run, clip):
     report = json.loads(out)
     assert (status, err) == (0, "") and report["steps"] == 20 and report["skipped"] == 30
     assert set(report) == {"runtime", "trained", "steps", "skipped", "labels", "events", "milliseconds"}
+
+
+@pytest.fixture
+def clip_form(fake, monkeypatch):
+    """Make every path load as a clip artifact, which takes 4 frames and answers every 2 frames."""
+    from edgeshift.apps.camera.engine import session
+
+    monkeypatch.setattr(session, "load", lambda *_, **__: clip_model(rule=RULE, frame_spacing=0.1)[0])
+
+
+def test_a_clip_artifact_answers_at_every_hop(run, clip, clip_form):
+    status, out, err = run("demo", "a.tflite", "--source", clip, "--headless")
+    assert (status, err) == (0, "") and "9 answers on" in out and "30 frames not due" in out
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--json-lines",)])
+def test_a_clip_with_too_few_due_frames_for_an_answer_is_reported(run, clip, clip_form, form):
+    status, out, err = run("demo", "a.tflite", "--source", clip, "--headless", "--seconds", "0.3", *form)
+    assert status == 0 and ">>>" not in out
+    wanted = "gave 3 due frames, one every 0.1 s, and this clip artifact needs 4: use a longer clip, or run for longer"
+    assert wanted in err and err.count("\n") == 1
 
 
 def test_json_lines_of_a_clip_are_its_events(run, clip):

@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-import doubles
 import numpy as np
 import pytest
-from doubles import LABELS, SIZE, frames, stream_spec, tensor
+from clip_doubles import FORMS, T, clip_model
+from doubles import SIZE, frames, stream_spec, tensor
+from doubles import model as stream_model
 
 from edgeshift.artifact.spec import decode, encode
 from edgeshift.errors import EdgeshiftError, RuntimeStepError, VideoError
-from edgeshift.stream import ClipStream, Fitted, Model
+from edgeshift.stream import ClipStream, Fitted
 from edgeshift.stream.sequence import answered_frames, answers
 from edgeshift.video.fit import fit_frame
 from edgeshift.video.segments import segment_middles
-
-T, HOP = 4, 2
-FORMS = {
-    "float": {"input": tensor("clip", T, SIZE, SIZE, 3)},
-    "int8": {
-        "precision": "int8",
-        "input": tensor("clip", T, SIZE, SIZE, 3, dtype="int8", scale=1.0, zero_point=-128),
-        "output": tensor("logits", 1, len(LABELS), dtype="int8", scale=0.125, zero_point=11),
-    },
-    "channels first": {"input": tensor("clip", T, 3, SIZE, SIZE, channels="first")},
-}
-
-
-class ClipExecutor:
-    """Keeps the clips that it gets. The logits are the mean colour of the last frame minus that of the first."""
-
-    def __init__(self, spec):
-        self.spec, self.clips = spec, []
-
-    def run(self, clip):
-        stored = self.spec.input
-        pixels = (clip.astype(np.float64) - stored.zero_point) * stored.scale
-        self.clips.append(pixels if stored.channels == "last" else np.moveaxis(pixels, 1, -1))
-        colour = self.clips[-1].mean((1, 2))
-        logits = np.append(colour[-1] - colour[0], 0.0)[None]
-        return doubles.LeakyExecutor.store(logits, self.spec.output)
-
-    def states(self):
-        return {}
-
-    def set_states(self, states):
-        assert not states
-
-
-def clip_model(form="float", **changes) -> tuple[Model, list[ClipExecutor]]:
-    spec = stream_spec(**{"mode": "clip", "hop": HOP, "states": ()} | FORMS[form] | changes)
-    made: list[ClipExecutor] = []
-
-    def make() -> ClipExecutor:
-        made.append(ClipExecutor(spec))
-        return made[-1]
-
-    return Model(spec, "double 1.0", make), made
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -154,7 +112,7 @@ def test_wrong_uses_are_one_line():
     with pytest.raises(VideoError, match="a clip has no frames"):
         model.clip([])
     with pytest.raises(EdgeshiftError, match="this artifact takes one frame at a time"):
-        doubles.model().clip(frames(4))
+        stream_model().clip(frames(4))
     for changes, message in (
         ({"hop": T + 1}, "a clip has no states, and a hop of at most its number of frames"),
         ({"hop": None}, "a clip has no states, and a hop"),

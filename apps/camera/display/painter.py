@@ -91,6 +91,7 @@ class Painter:
         panel = self._panel
         before = panel.notice, panel.recording
         panel.notice, panel.recording = self._notice(now - captured.arrived), self.recording
+        panel.waiting = self._waiting()
         # A notice covers part of the frame, so the frame must be drawn again when the notice changes.
         redraw = new or (panel.notice, panel.recording) != before
         canvas = view.draw(captured.frame if redraw else None, captured.timestamp, panel)
@@ -113,6 +114,11 @@ class Painter:
         self._figures_at = float("-inf")
         if self.view is not None:
             self.view.clear()
+
+    def _waiting(self) -> str:
+        """Return the text before the first answer. A clip artifact needs some frames for it."""
+        collected, needed = self._session.steps.collected, self._session.artifact.model.spec.frames
+        return f"collecting frames: {collected} of {needed}" if collected else Panel().waiting
 
     def _notice(self, age: float) -> str | None:
         if self.paused:

@@ -28,12 +28,14 @@ class Panel:
     Attributes:
         figures: lines of measured figures.
         keys: what each key does.
+        waiting: text in place of the label before the first answer.
         notice: a warning over the frame; None: none.
         recording: whether to show that the picture is being recorded.
     """
 
     figures: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    waiting: str = "waiting ..."
     notice: str | None = None
     recording: bool = False
 
@@ -87,9 +89,9 @@ class View:
         if (self._changed("notice", over_frame) or frame is not None) and any(over_frame):
             self._draw_notice(panel)
         shown, layout = self._shown, self.layout
-        label_changed = self._changed("label", None if shown is None else (shown.label, shown.announced))
+        label_changed = self._changed("label", panel.waiting if shown is None else (shown.label, shown.announced))
         if label_changed:
-            self._draw_label(shown)
+            self._draw_label(shown, panel.waiting)
         if self._changed("update", round(now * UPDATES)) or label_changed:
             if self._changed("bar", None if shown is None else (shown.label, round(shown.score, 2))):
                 self._draw_bar(shown)
@@ -136,13 +138,13 @@ class View:
         self.canvas[box.rows, box.columns] = BLACK if panel.notice else RED
         write(self.canvas, self._padded(box), text, WARNING if panel.notice else INK, size=24 * unit)
 
-    def _draw_label(self, shown: DisplayState | None) -> None:
+    def _draw_label(self, shown: DisplayState | None, waiting: str) -> None:
         box = self.layout.label
         inside, size = self._padded(box), min(box.height * 0.95, 64 * self.layout.unit)
         announced = shown is not None and shown.announced
         self.canvas[box.rows, box.columns] = ANNOUNCED if announced else PAPER
         if shown is None:
-            write(self.canvas, inside, "waiting ...", GREY, size=size * 0.6)
+            write(self.canvas, inside, waiting, GREY, size=size * 0.6)
             return
         lines = wrap(shown.label, inside, size=size)
         height = box.height // len(lines)

@@ -41,11 +41,19 @@ class Rate:
 
 
 class StepCounter:
-    """The steps of one artifact: their number, their rate and the times of the last ``KEPT``."""
+    """The steps of one artifact: their number, their rate and the times of the last ``KEPT``.
+
+    A step of a clip artifact is an answer.
+
+    Attributes:
+        count: number of steps.
+        rate: steps per second.
+        collected: number of frames that the current stream of a clip artifact has, as long as it gave no answer yet.
+    """
 
     def __init__(self) -> None:
         self._seconds: deque[tuple[float, float, float]] = deque(maxlen=KEPT)
-        self.count = 0
+        self.count = self.collected = 0
         self.rate = Rate()
 
     def add(self, timings: Timings, now: float) -> None:

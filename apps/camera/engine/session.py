@@ -164,9 +164,14 @@ class Session:
             self._epoch_fed = captured.epoch
             artifact.reset()
             steps.rate.reset()
+            steps.collected = 0
         # Without a timestamp the stream always steps; ``capture`` has decided already that the model gets this frame.
         prediction: Prediction | None = artifact.stream.step_fitted(captured.fitted)
-        if prediction is None or not prediction.fresh:
+        if prediction is None:
+            steps.collected += 1
+            return None
+        steps.collected = 0
+        if not prediction.fresh:
             return None
         shown = artifact.smoother.feed(prediction.logits, captured.timestamp)
         steps.add(prediction.timings, captured.arrived)

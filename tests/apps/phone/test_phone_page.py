@@ -71,6 +71,36 @@ def test_the_browser_computes_the_logits_of_the_python_runtime(open_page, precis
         assert opened.isolated and "Chrome" in opened.agent
 
 
+def test_a_clip_artifact_is_checked_timed_and_shown_by_answers(open_page, clip_artifact, clip, tmp_path):
+    """The artifact takes 4 frames and answers every 3 frames."""
+    artifact = read_artifact(clip_artifact)
+    trained = msgspec.structs.replace(artifact.spec.weights, trained=True)  # else the page begins with a warning
+    write_artifact(tmp_path / "a.tflite", artifact.body, msgspec.structs.replace(artifact.spec, weights=trained))
+    with open_page(tmp_path / "a.tflite", clip[0], settings={"permissions": ["camera"]}) as visit:
+        page = visit.page
+        result = run_self_check(visit)
+        expected = np.array(artifact.spec.check.logits)
+        assert result.ok and result.state_error is None and len(result.logits) == len(expected) == 4
+        assert np.abs(np.array(result.logits) - expected).max() <= 1e-4 * np.ptp(expected)
+        page.locator("#tab-camera").click()
+        page.locator("#camera-button").click()
+        page.wait_for_function("() => document.querySelector('#times')?.textContent.includes('per frame')")
+        assert page.locator("#current-label").inner_text().startswith("now: ")
+        page.locator("#camera-button").click()
+        page.locator("#tab-timing").click()
+        page.locator("#mode").select_option("rapid")
+        assert "at least 64 answers" in page.locator("#plan").inner_text()
+        page.locator("#timing-button").click()
+        expect_status(page, "done, 1 of 1 repeats")
+        results = page.locator("#results").inner_text()
+        assert "per frame p50" in results and "answers, each for 3 frames" in results
+        (repeat,) = visit.events(RepeatMeasured, 1)
+        assert repeat.checked and repeat.steps >= 64
+        parts = np.add(np.add(repeat.pre, repeat.infer), repeat.post)
+        # Most steps have the frames that are only kept in their time to prepare the input.
+        assert np.median(repeat.end_to_end) == pytest.approx(np.median(parts), rel=0.1)
+
+
 def test_an_artifact_that_fails_its_self_check_is_not_timed(open_page, shipped, tmp_path):
     artifact = read_artifact(shipped("int8"))
     logits = tuple(tuple(value + 2 for value in row) for row in artifact.spec.check.logits)

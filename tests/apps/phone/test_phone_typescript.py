@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from clip_doubles import HOP, T, clip_model
 from doubles import LABELS, SIZE, LeakyExecutor, model, stream_spec, tensor
 from frame_formula import source
 from phone_server import message
@@ -17,6 +18,7 @@ from phone_server import message
 from edgeshift._system.files import sha256
 from edgeshift.apps.phone.messages import read_message
 from edgeshift.artifact.description import RuleSpec
+from edgeshift.artifact.spec import CheckSpec
 from edgeshift.events.spotter import Spotter
 from edgeshift.stream import Model
 from edgeshift.stream.selfcheck import check_frames, make_check, self_check
@@ -114,6 +116,39 @@ def test_the_same_frames_are_due(run_typescript):
         assert run_typescript(code, times=times.tolist(), spacing=spacing) == [
             pacer.takes(float(time)) for time in times
         ]
+
+
+@pytest.mark.parametrize("hop", range(1, T + 1))
+def test_the_same_clips_are_run_at_the_same_frames(run_typescript, hop):
+    model, made = clip_model(hop=hop)
+    stream = model.stream()
+    rounds = []
+    for count in (13, 6):  # the second round begins with a reset
+        stream.reset()
+        shown = [np.full((SIZE, SIZE, 3), index + count, np.uint8) for index in range(count)]
+        fresh = [answer is not None and answer.fresh for answer in map(stream.step, shown)]
+        clips = iter([clip[:, 0, 0, 0].tolist() for clip in made[0].clips])
+        rounds.append([next(clips) if new else None for new in fresh])
+        made[0].clips.clear()
+    code = """
+        const ring = new page.Ring(3, length, hop);
+        return [13, 6].map((count) => {
+          ring.reset();
+          return Array.from({ length: count }, (_, index) => {
+            ring.next.fill(index + count);
+            const clip = ring.push();
+            return clip && Array.from(clip).filter((_, place) => place % 3 === 0);
+          });
+        });
+    """
+    assert run_typescript(code, length=T, hop=hop) == rounds
+
+
+def test_the_page_reads_the_description_of_a_clip_artifact(run_typescript, make_artifact):
+    check = CheckSpec(seed=7, logits=((0.0, 1.0, 2.0, 3.0),) * 4)
+    clip = {"mode": "clip", "hop": HOP, "states": (), "input": tensor("clip", T, SIZE, SIZE, 3), "check": check}
+    read = run_typescript(READ, path=str(make_artifact(**clip)))
+    assert read["spec"]["hop"] == HOP and read["spec"]["input"]["shape"][0] == T and read["spec"]["states"] == []
 
 
 RULES = [

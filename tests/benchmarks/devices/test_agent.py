@@ -33,6 +33,9 @@ def test_agent_has_the_worker_and_the_runtimes_but_no_other_packages(agent):
         names = set(file.namelist())
     needed = (
         "stream/stream.py",
+        "stream/clip_stream.py",
+        "stream/sequence.py",
+        "benchmarks/latency/steps.py",
         "artifact/onnx_file.py",
         "artifact/zip_trailer.py",
         "runtimes/tflite.py",
@@ -121,6 +124,24 @@ def test_logits_equal_those_of_this_machine(made, agent, bare_python, tmp_path, 
     for name, frames in clips.items():
         stream.reset()
         np.testing.assert_array_equal(np.float32(logits[name]), [stream.step(frame).logits for frame in frames])
+
+
+@pytest.mark.slow
+def test_the_agent_runs_a_clip_artifact_on_a_board(clip_artifact, agent, bare_python, tmp_path):
+    """The worker answers for whole clips: each hop of a long one, and once for one that is too short."""
+    from edgeshift.runtimes import load
+    from edgeshift.stream.sequence import answers
+
+    clips = {"long": check_frames(3, 11, 64, 64), "short": check_frames(4, 2, 64, 64)}
+    np.savez(tmp_path / "clips.npz", **clips)
+    done = run(bare_python, agent, "logits", clip_artifact, tmp_path / "clips.npz", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    logits = {message.clip: message.logits for message in read_messages(done.stdout, ClipLogits)}
+    stream = load(clip_artifact).stream()
+    for name, count in (("long", 3), ("short", 1)):
+        expected = [answer.logits for answer in answers(stream, clips[name])]
+        assert len(expected) == count
+        np.testing.assert_array_equal(np.float32(logits[name]), expected)
 
 
 @pytest.mark.slow

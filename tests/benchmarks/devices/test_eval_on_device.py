@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import reports
-from doubles import stream_spec
+from doubles import stream_spec, tensor
 
 from edgeshift.artifact.file import write_artifact
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
@@ -88,6 +89,16 @@ def test_clips_are_sent_in_one_batch_that_is_removed_afterwards(recorded, candid
         ["agent", "logits", "/recorded/000000000000.tflite", f"/recorded/{batch}"],
         ["rm", "-f", f"/recorded/{batch}"],
     ]
+
+
+def test_a_clip_artifact_sends_one_row_of_logits_per_answer(recorded, candidate, clips):
+    """Without a frame spacing, as many frames are spread over a clip as the artifact takes, so there is one answer."""
+    shape = {"mode": "clip", "hop": 4, "states": (), "input": tensor("clip", 8, 64, 64, 3)}
+    clip = replace(candidate, model=Model(stream_spec(**shape), "there", lambda: None))
+    measured = measure(clip, clips, device=recorded(frames=1))
+    assert len(measured.clips) == 5
+    with pytest.raises(DeviceError, match=r"logits of shape \[8, 4\], and \[1, 4\] was expected"):
+        measure(clip, clips, device=recorded(frames=8))
 
 
 class LostDevice(RecordedDevice):

@@ -115,6 +115,14 @@ def test_bench_on_the_board(made, board, sshd):
 
 
 @pytest.mark.slow
+def test_bench_of_a_clip_artifact_on_the_board(clip_artifact, board):
+    (artifact,) = measure(plan(board, clip_artifact)).subjects
+    assert artifact.hop == 3 and artifact.memory is not None
+    for repeat in artifact.repeats:
+        assert len(repeat.end_to_end) == len(repeat.infer) >= 20 and min(repeat.infer) > 0 and repeat.checked
+
+
+@pytest.mark.slow
 def test_a_resumed_run_measures_only_the_repeats_after_the_board_was_lost(made, board, sshd, tmp_path):
     journal, processes = tmp_path / "r.repeats.jsonl", []
 

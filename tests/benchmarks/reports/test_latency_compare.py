@@ -129,6 +129,7 @@ DIFFERENT = {
     "target": ({}, {"target": "onnx"}),
     "model": ({}, {"model": "stsm_mobilenet_v2"}),
     "precision": ({}, {"precision": "fp32"}),
+    "form": ({}, {"input": (8, 112, 112, 3), "hop": 4}),
     "input": ({}, {"input": (1, 224, 224, 3)}),
 }
 

@@ -23,6 +23,14 @@ def test_files_are_compared_with_the_first(made, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.slow
+def test_an_answer_of_a_clip_is_compared_with_a_step(made, clip_artifact, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both networks take frames of 64 pixels, and the clip has four frames."""
+    assert step_ratios.main([str(made("tsm", "fp32").path), str(clip_artifact), "--rounds", "2", "--json"]) == 0
+    (figure,) = json.loads(capsys.readouterr().out)["figures"]
+    assert figure["name"].startswith("clip.tflite / ") and figure["value"] > 1
+
+
+@pytest.mark.slow
 def test_one_file_or_a_missing_file_is_an_error(made, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(made("tsm", "int8", "tflite").path)
     assert step_ratios.main([path]) == 2

@@ -4,6 +4,7 @@ import { element, errorText, newElement, showList, showStatus } from "./dom";
 import type { GraphWorker } from "./graph-worker";
 import { Pacer } from "./pacer";
 import { milliseconds, percentile } from "./percentiles";
+import { clipLength } from "./ring";
 import { post } from "./server";
 import type { Session } from "./session";
 import { Spotter } from "./spotter";
@@ -26,7 +27,12 @@ export class CameraTab {
   private pacer: Pacer | null = null;
   private spotter: Spotter | null = null;
   private busy = false;
+  /** Frames since the camera was started, and since the current stream began. */
   private steps = 0;
+  private fed = 0;
+  /** Of a clip artifact: frames since the last answer, their microseconds, and the times per frame of the last answers. */
+  private pending = { frames: 0, time: 0 };
+  private perFrame: number[] = [];
   private started = 0;
   private lastDetection = -Infinity;
   private times = noTimes();
@@ -63,6 +69,7 @@ export class CameraTab {
     this.enter("on");
     this.reset();
     this.times = noTimes();
+    this.perFrame = [];
     this.steps = 0;
     this.started = performance.now();
     this.session.lock(true, "camera-button");
@@ -99,6 +106,8 @@ export class CameraTab {
     this.pacer = spec.frame_spacing === null ? null : new Pacer(spec.frame_spacing);
     this.spotter = spec.rule && new Spotter(spec.rule, spec.labels);
     this.lastDetection = -Infinity;
+    this.fed = 0;
+    this.pending = { frames: 0, time: 0 };
     this.worker.reset();
   }
 
@@ -160,7 +169,10 @@ export class CameraTab {
       const grab = (performance.now() - start) * 1e3;
       const prediction = await this.worker.step({ pixels: data, width, height, channels: 4 });
       if (generation !== this.generation) return; // stopped or reset in the meantime
-      this.addTimes({ ...prediction, grab, end_to_end: (performance.now() - start) * 1e3 });
+      const passed = (performance.now() - start) * 1e3;
+      this.addFrame(passed, prediction !== null);
+      if (prediction === null) return;
+      this.addTimes({ ...prediction, grab, end_to_end: passed });
       this.show(prediction);
       const detection = this.spotter?.feed(prediction.logits, timestamp);
       if (detection) this.announce(detection.label, detection.score, timestamp);
@@ -171,8 +183,23 @@ export class CameraTab {
     }
   }
 
-  private addTimes(step: Record<keyof CameraTimes, number>): void {
+  /** Count a frame that took `time` microseconds. A clip artifact answers after some frames, and only keeps the others. */
+  private addFrame(time: number, answered: boolean): void {
+    const { spec } = this.session.artifact;
+    const { pending } = this;
     this.steps += 1;
+    this.fed += 1;
+    pending.frames += 1;
+    pending.time += time;
+    const needed = clipLength(spec);
+    if (this.fed < needed) this.dim(`collecting frames: ${this.fed} of ${needed}`);
+    if (!answered) return;
+    // The first answer of a stream is left out: it has more frames than the others.
+    if (pending.frames === spec.hop && this.perFrame.push(pending.time / pending.frames) > MEDIAN_STEPS) this.perFrame.shift();
+    this.pending = { frames: 0, time: 0 };
+  }
+
+  private addTimes(step: Record<keyof CameraTimes, number>): void {
     for (const name of Object.keys(this.times) as (keyof CameraTimes)[]) {
       if (this.times[name].push(step[name]) > MEDIAN_STEPS) this.times[name].shift();
     }
@@ -187,7 +214,9 @@ export class CameraTab {
     const rows = (Object.keys(PHASES) as (keyof CameraTimes)[]).map((name): [string, string] => {
       return [PHASES[name], milliseconds(percentile(50, this.times[name], 5))];
     });
-    showList("times", [...rows, ["steps", String(this.steps)]]);
+    if (this.session.artifact.spec.hop === null) return showList("times", [...rows, ["steps", String(this.steps)]]);
+    const perFrame = milliseconds(percentile(50, this.perFrame, 5));
+    showList("times", [...rows, ["per frame", perFrame], ["frames", String(this.steps)]]);
   }
 
   private announce(label: string, score: number, timestamp: number): void {

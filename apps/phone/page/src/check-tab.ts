@@ -23,7 +23,7 @@ export class CheckTab {
         ["error of the logits", bounded(error, tolerance)],
         ["error of the states", state_error === null ? "not compared" : bounded(state_error, state_tolerance!)],
         ["repeatable", repeatable ? "yes" : "NO", repeatable ? "" : "bad"],
-        ["frames", String(logits.length)],
+        [session.artifact.spec.hop === null ? "frames" : "clips", String(logits.length)],
         ["runtime", session.loaded.runtime],
       ]);
       showStatus(ok ? "The self-check passed." : "The self-check FAILED: do not trust the labels.", !ok);

@@ -75,7 +75,7 @@ export class Engine {
     return new Engine(model, spec, webgpu ? "webgpu" : "cpu", webgpu ? precision : null);
   }
 
-  /** Run one frame of height * width * 3 values and advance the states. Returns the logits. */
+  /** Run one frame of height * width * 3 values, or a clip of them, and advance the states. Returns the logits. */
   async step(frame: Float32Array): Promise<Float32Array> {
     const { input, output, states } = this.spec;
     const tensor = new Tensor(frame, input.shape);

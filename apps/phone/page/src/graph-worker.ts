@@ -77,8 +77,8 @@ export class GraphWorker {
 
   measure = (frames: Frames, plan: TimingPlan): Promise<Measurement> => this.request({ kind: "measure", frames, plan });
 
-  /** Run one picture. Its pixels are moved to the worker, so the caller cannot use them afterwards. */
-  step(picture: Picture): Promise<Prediction> {
+  /** Run one picture, as `Stream.step`. Its pixels are moved to the worker, so the caller cannot use them afterwards. */
+  step(picture: Picture): Promise<Prediction | null> {
     return this.request({ kind: "frame", picture }, [picture.pixels.buffer]);
   }
 

@@ -4,5 +4,6 @@ export { Fitter } from "./fit";
 export { oneLine } from "./one-line";
 export { Pacer } from "./pacer";
 export { percentile } from "./percentiles";
+export { Ring } from "./ring";
 export { checkFrames, compareRuns } from "./selfcheck";
 export { Spotter } from "./spotter";

@@ -33,6 +33,8 @@ export interface Spec {
   input: TensorSpec;
   output: TensorSpec;
   states: TensorSpec[];
+  /** For a clip artifact: frames from one answer to the next; null: the graph takes one frame and the states. */
+  hop: number | null;
   labels: string[];
   weights: { trained: boolean };
   /** Limits of the comparison with the original that the artifact does not keep. */
@@ -78,6 +80,7 @@ export function readSpec(text: string): Spec {
     input,
     output,
     states: states.map((state) => ({ ...state, start: state.start ?? 0 })),
+    hop: given.hop ?? null,
     labels,
     weights: { trained: given.weights?.trained ?? true },
     problems: given.problems ?? [],

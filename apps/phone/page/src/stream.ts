@@ -1,6 +1,7 @@
 /** Runs pictures through the network one after the other, and times each part of a step. */
 import type { Engine } from "./engine";
 import { Fitter } from "./fit";
+import { clipLength, Ring } from "./ring";
 import type { Spec } from "./spec";
 import { largest, probabilities } from "./spotter";
 
@@ -25,20 +26,26 @@ export interface Prediction extends Record<Phase, number> {
 export class Stream {
   private fitter: Fitter | null = null;
   private readonly tensor: Float32Array;
+  /** The last frames of a clip artifact; null for a graph that takes one frame. */
+  private readonly ring: Ring | null;
 
   constructor(
     private readonly engine: Engine,
     private readonly spec: Spec,
   ) {
-    this.tensor = new Float32Array(spec.frame.height * spec.frame.width * 3);
+    const size = spec.frame.height * spec.frame.width * 3;
+    this.ring = spec.hop === null ? null : new Ring(size, clipLength(spec), spec.hop);
+    this.tensor = new Float32Array(this.ring ? 0 : size);
   }
 
-  /** Run one picture of any size. */
-  async step(picture: Picture): Promise<Prediction> {
+  /** Run one picture of any size. Returns null if a clip artifact only keeps it, because no answer is due. */
+  async step(picture: Picture): Promise<Prediction | null> {
     const start = performance.now();
-    this.fit(picture);
+    this.fit(picture, this.ring?.next ?? this.tensor);
+    const input = this.ring ? this.ring.push() : this.tensor;
+    if (input === null) return null;
     const fitted = performance.now();
-    const logits = await this.engine.step(this.tensor);
+    const logits = await this.engine.step(input);
     const inferred = performance.now();
     const index = largest(logits);
     const score = probabilities(logits)[index]!;
@@ -54,6 +61,7 @@ export class Stream {
 
   /** Start again: the next picture is the first one. */
   reset(): void {
+    this.ring?.reset();
     this.engine.reset();
   }
 
@@ -67,12 +75,12 @@ export class Stream {
     return this.engine.accelerator;
   }
 
-  private fit({ pixels, width, height, channels }: Picture): void {
+  private fit({ pixels, width, height, channels }: Picture, out: Float32Array): void {
     const { fitter } = this;
     if (fitter?.width !== width || fitter.height !== height || fitter.channels !== channels) {
       this.fitter = new Fitter(this.spec.frame, width, height, channels);
     }
-    this.fitter!.fit(pixels, this.tensor);
+    this.fitter!.fit(pixels, out);
   }
 }
 

@@ -123,15 +123,18 @@ export class TimingTab {
   private describePlan(mode: string): void {
     const { steps, seconds, repeats, fps, minutes } = this.session.job.modes[mode]!;
     const rate = fps ? `, at ${fps} frames per second` : "";
-    const length = minutes ? `${minutes} minutes without a pause` : `at least ${steps} steps and ${seconds} s${rate}`;
+    const unit = this.session.artifact.spec.hop === null ? "steps" : "answers";
+    const length = minutes ? `${minutes} minutes without a pause` : `at least ${steps} ${unit} and ${seconds} s${rate}`;
     const text = `Repeats: ${repeats}. Each takes ${length}. Keep this page open and do not touch the screen.`;
     element("plan").textContent = text;
   }
 
   private showResults(measured: Measurement[], runtime: string, sent: boolean): void {
-    const median = (phase: Phase, percent: number): string => {
+    const { hop } = this.session.artifact.spec;
+    const median = (phase: Phase, percent: number, frames = 1): string => {
       const values = measured.map((repeat) => percentile(percent, repeat[phase])).filter((value) => value !== null);
-      return milliseconds(percentile(50, values, 1));
+      const middle = percentile(50, values, 1);
+      return milliseconds(middle === null ? null : middle / frames);
     };
     const paced = measured.filter((repeat) => repeat.missed !== null);
     const missed = paced.map((repeat) => `${repeat.missed} of ${repeat.offered}`);
@@ -140,7 +143,9 @@ export class TimingTab {
       ["infer p90", median("infer", 90)],
       ["end to end p50", median("end_to_end", 50)],
       ["end to end p90", median("end_to_end", 90)],
-      ["steps", measured.map((repeat) => repeat.steps).join(", ")],
+      // A paced run times only the last frame of each answer.
+      ...(hop !== null && !paced.length ? [["per frame p50", median("end_to_end", 50, hop)] as [string, string]] : []),
+      [hop === null ? "steps" : `answers, each for ${hop} frames`, measured.map((repeat) => repeat.steps).join(", ")],
       ...(missed.length ? [["missed frames", missed.join(", ")] as [string, string]] : []),
       ["warm-up", measured.every((repeat) => repeat.warm) ? "settled" : "not settled after 20 s"],
       ["runtime", runtime],

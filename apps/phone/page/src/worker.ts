@@ -2,6 +2,7 @@
 import { Engine, LITERT, startRuntime } from "./engine";
 import { Loop } from "./loop";
 import type { Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
+import { clipLength } from "./ring";
 import { checkFrames, compareRuns, type CheckResult, type CheckRun } from "./selfcheck";
 import type { Spec } from "./spec";
 import { microseconds, Stream, type Picture } from "./stream";
@@ -53,9 +54,15 @@ async function check(): Promise<CheckResult> {
 async function checkRun(seed: number): Promise<CheckRun> {
   const { height, width } = spec.frame;
   const logits: number[][] = [];
+  const [rows, length] = [spec.check!.logits.length, clipLength(spec)];
+  const frames = checkFrames(seed, rows + length - 1, height, width);
   stream.reset();
-  for (const pixels of checkFrames(seed, spec.check!.logits.length, height, width)) {
-    logits.push(Array.from((await stream.step({ pixels, width, height, channels: 3 })).logits));
+  for (let row = 0; row < rows; row++) {
+    if (spec.hop !== null) stream.reset(); // each row is a window of the frames, and the windows overlap
+    for (const pixels of frames.slice(row, row + length)) {
+      const prediction = await stream.step({ pixels, width, height, channels: 3 });
+      if (prediction) logits.push(Array.from(prediction.logits));
+    }
   }
   return { logits, states: await stream.states() };
 }
@@ -67,9 +74,8 @@ async function measure({ frames, plan }: Extract<WorkerRequest, { kind: "measure
     return { pixels: data.subarray(index * size, (index + 1) * size), width, height, channels: 3 };
   });
   let warming = true;
-  stream.reset();
-  const first = (await stream.step(pictures[0]!)).end_to_end / 1e6;
-  const loop = new Loop(stream, pictures, (done, minute) => send({ kind: "progress", done, minute, warming }));
+  const loop = new Loop(stream, spec, pictures, (done, minute) => send({ kind: "progress", done, minute, warming }));
+  const first = (await loop.first()) / 1e6;
   const { steps, warm } = await loop.warmUp();
   warming = false;
   const timings = await loop.run(plan);

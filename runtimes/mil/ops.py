@@ -175,7 +175,8 @@ def sigmoid_hard(x: Array, alpha: Array, beta: Array) -> Array:
 
 def silu(x: Array) -> Array:
     """Compute ``x * sigmoid(x)``."""
-    return x * sigmoid(x)
+    y: Array = x * sigmoid(x)
+    return y
 
 
 def softmax(x: Array, axis: int) -> Array:

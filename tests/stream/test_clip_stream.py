@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from clip_doubles import FORMS, T, clip_model
-from doubles import SIZE, frames, stream_spec, tensor
+from doubles import SIZE, expected_outputs, frames, stream_spec, tensor
 from doubles import model as stream_model
 
 from edgeshift.artifact.spec import decode, encode
@@ -139,8 +139,8 @@ def test_answers_to_a_clip_from_fresh_states(count):
 
 
 def test_a_frame_by_frame_artifact_answers_to_every_frame():
-    shown, stream = frames(5), doubles.model().stream()
+    shown, stream = frames(5), stream_model().stream()
     stream.step(shown[0])
     logits = [prediction.logits for prediction in answers(stream, shown)]
     assert answered_frames(stream.spec, 5) == [0, 1, 2, 3, 4] and answered_frames(stream.spec, 0) == []
-    assert np.allclose(logits, doubles.expected_outputs(shown)[0], atol=1e-4)
+    assert np.allclose(logits, expected_outputs(shown)[0], atol=1e-4)

@@ -35,6 +35,9 @@ from edgeshift.stream.selfcheck import make_check
 from edgeshift.targets import TARGETS, Precision, StateForm, Target, find_target, require_converter, runtimes_of
 from edgeshift.video.fit import FrameSpec
 
+#: Softmax and second product of non-local blocks (``edgeshift.models.non_local``). They stay in float in int8, because
+#: a softmax over thousands of values is smaller than one step of int8 nearly everywhere.
+NON_LOCAL_ATTENTION = "layer*.*.nl.attention"
 #: Seed of the clips drawn for the parity check. They are not those of calibration, which would prove too little.
 PARITY_SEED = 1001
 
@@ -259,7 +262,7 @@ def convert(
         stages=stages,
         state=options.state,
         backend=record.backend(options.backend),
-        float_layers=options.float_layers,
+        float_layers=(*options.float_layers, *_float_attention(source, record, options)),
         shared=prepared.shared,
     )
     lowered = converter_of(record).lower(job)
@@ -289,6 +292,13 @@ def convert(
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
 
 
+def _float_attention(source: Checkpoint, target: Target, options: Options) -> tuple[str, ...]:
+    """Return the pattern of the layers of a network with non-local blocks that int8 must not round."""
+    if source.config.non_local is None or options.precision != "int8" or not target.float_layers:
+        return ()
+    return (NON_LOCAL_ATTENTION,)
+
+
 def _hop(options: Options) -> int | None:
     clip = options.clip
     return None if clip is None else clip.hop or max(1, clip.frames // 2)
@@ -309,7 +319,10 @@ def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, s
     with stages.stage("verify", (len(frames) - step.frames + 1) * len(runtimes)) as advance, one_thread():
         models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
         results = [compare(model, wanted, frames, advance, original) for model in models]
-    problems = tuple(problem for parity in results for problem in failures(parity, options.precision))
+    non_local = source.config.non_local is not None
+    problems = tuple(
+        problem for parity in results for problem in failures(parity, options.precision, non_local=non_local)
+    )
     if problems and not options.force:
         remedy = "more or other clips for --calibration may help; " if artifact.spec.calibration else ""
         unit = "frames" if step.frames == 1 else "windows"

@@ -96,7 +96,7 @@ def _only_float_layers(job: Job, graph: GraphSpec) -> bool:
     named = [
         node
         for node in exported.graph.node
-        if node.op_type in WEIGHTED and matches(node.name.partition(LAYER_END)[0], job.float_layers)
+        if node.op_type in (*WEIGHTED, "MatMul") and matches(node.name.partition(LAYER_END)[0], job.float_layers)
     ]
     return 0 < sum(graph.operators.get(kind, 0) for kind in FLOAT_OPERATORS) <= len(named)
 

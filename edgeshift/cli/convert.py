@@ -229,6 +229,7 @@ def run(
                 },
                 mean=mean,
                 std=std,
+                streams=mode == "stream",
             )
         elif weights is None:
             source = default_source(model or DEFAULT_MODEL, size=size, width=width, depth=depth)

@@ -80,7 +80,8 @@ def run(
     source, reason = _original(model.spec, weights, network, bars)
     parity = None if source is None else _compare(model, source, bars)
     errors = _layer_errors(file, source, reason, bars) if layers else None
-    problems = failures(parity, model.spec.precision) if parity else []
+    non_local = model.spec.model.non_local is not None
+    problems = failures(parity, model.spec.precision, non_local=non_local) if parity else []
     if parity is None:
         problems += [f"conversion: {problem}" for problem in model.spec.problems]
     problems[:0] = [f"self-check: {problem}" for problem in check.problems]

@@ -28,11 +28,14 @@ class ClipStep(Exportable):
             the batch.
 
     Raises:
-        ModelError: a clip has fewer than 2 frames, or temporal pooling cannot halve its number of frames.
+        ModelError: a clip has fewer than 2 frames, temporal pooling cannot halve their number, or the network has no
+            clip form.
     """
 
     def __init__(self, network: ShiftNetwork, frames: int, *, pool_frames: bool = False) -> None:
         super().__init__()
+        if not network.has_clip_form:
+            raise ModelError("this network takes one frame at a time and has no clip form: leave out --mode clip")
         if frames < 2:
             raise ModelError(f"a clip of {frames} frames is too short: give 2 or more")
         self.network, self.frames, self.state_names = network, frames, ()

@@ -64,7 +64,10 @@ class ShiftNetwork(nn.Module):
 
     Attributes:
         tables: {place: shift table}, in the order in which the backbone reaches the places.
+        has_clip_form: whether the network can take all frames of a clip at once.
     """
+
+    has_clip_form = True
 
     def __init__(
         self, config: ModelConfig, backbone: nn.Module, tables: Mapping[str, ShiftTable] | None = None

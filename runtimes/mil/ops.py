@@ -192,8 +192,16 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     return y if bias is None else y + bias
 
 
+def matmul(x: Array, y: Array, transpose_x: bool = False, transpose_y: bool = False) -> Array:
+    """Compute the product of the last two dimensions, each transposed first if asked for."""
+    a = np.swapaxes(x, -1, -2) if transpose_x else x
+    b = np.swapaxes(y, -1, -2) if transpose_y else y
+    product: Array = np.matmul(a, b)
+    return product
+
+
 ACTIVATIONS = (relu, relu6, clip, sigmoid, sigmoid_hard, silu, softmax)
-ARITHMETIC = (add, sub, mul, real_div, maximum, *ACTIVATIONS, cast, fill_like, pad, reduce_mean, linear)
+ARITHMETIC = (add, sub, mul, real_div, maximum, *ACTIVATIONS, cast, fill_like, pad, reduce_mean, linear, matmul)
 #: Operations that only move values. They take float16 arguments as they are, without conversion to float32.
 MOVES = (reshape, expand_dims, squeeze, transpose, tile, concat, slice_by_index, slice_update)
 OPERATIONS: dict[str, Callable[..., Any]] = {function.__name__: function for function in (*ARITHMETIC, *MOVES)}

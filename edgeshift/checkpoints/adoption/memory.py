@@ -206,6 +206,8 @@ class MemoryNetwork(ShiftNetwork):
         growing: names of the states whose values grow as long as a stream runs.
     """
 
+    has_clip_form = False
+
     def __init__(self, config: ModelConfig, backbone: MemoryBackbone, growing: tuple[str, ...] = ()) -> None:
         super().__init__(config, backbone, {})
         self.growing = growing

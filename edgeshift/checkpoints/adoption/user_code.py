@@ -120,8 +120,9 @@ def adopt_from_file(
     *,
     mean: str | None = None,
     std: str | None = None,
+    streams: bool = True,
 ) -> Checkpoint:
-    """Return the checkpoint of ``--network``: run the file, load the weights, and adopt the network for streaming.
+    """Return the checkpoint of ``--network``: run the file, load the weights, and adopt the network.
 
     Args:
         text: the file and the function, such as "nets/gestures.py:make".
@@ -129,6 +130,7 @@ def adopt_from_file(
         options: how to adopt the network.
         mean: three numbers with commas between them; see ``AdoptOptions``.
         std: like ``mean``.
+        streams: whether the network must run frame by frame. False: it may need later frames, as for clip mode.
 
     Raises:
         EdgeshiftError: the code fails, the weights do not fit, or the network cannot be adopted or streamed.
@@ -142,11 +144,12 @@ def adopt_from_file(
                 f"--{useless[0].replace('_', '-')} has no effect, because {text} returns a network that is adopted "
                 "already: leave it out, and set it in the call of edgeshift.adopt"
             )
-        return require_streamable(net, Path(text))
+        return require_streamable(net, Path(text)) if streams else net
     complete: AdoptOptions = {**(options or {}), "weights": origin}
     complete["mean"] = None if mean is None else _numbers(mean, "--mean")
     complete["std"] = None if std is None else _numbers(std, "--std")
-    return require_streamable(adopt(net, **complete), Path(text))
+    source = adopt(net, **complete)
+    return require_streamable(source, Path(text)) if streams else source
 
 
 def adopt_like(spec: StreamSpec, text: str, weights: Path | None) -> Checkpoint:

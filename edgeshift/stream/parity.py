@@ -25,8 +25,8 @@ from edgeshift.targets import Precision
 MIN_FRAMES = 32
 #: Largest allowed error of a logit, as a share of the range of the reference's logits. int8 has no limit here.
 MAX_ERROR = {"fp32": 1e-4, "fp16": 1e-2}
-#: The same for networks with non-local blocks. Where one score is much larger than the others, the softmax of a non-local
-#: block is nearly a maximum, and a rounding error in the scores changes which pixel it reads.
+#: The same for networks with non-local blocks. Where one score is much larger than the others, the softmax of a
+#: non-local block is nearly a maximum, and a rounding error in the scores changes which pixel it reads.
 MAX_NON_LOCAL_ERROR = {"fp32": 5e-3, "fp16": 5e-2}
 #: Smallest allowed cosine of the logits, and smallest allowed top-1 agreement when ties count as agreement.
 MIN_COSINE = 0.98
@@ -113,7 +113,8 @@ def failures(parity: ParitySpec, precision: Precision, *, non_local: bool = Fals
         problems.append("the same frames gave other logits after a reset: a state is not reset")
     if precision in limits and not parity.max_error <= limits[precision]:
         problems.append(
-            f"logits differ by {parity.max_error:.2g} of their range; the limit for {precision} is {limits[precision]:g}"
+            f"logits differ by {parity.max_error:.2g} of their range; the limit for {precision} is "
+            f"{limits[precision]:g}"
         )
     if not parity.cosine >= MIN_COSINE:
         problems.append(f"the cosine of the logits is {parity.cosine:.3f}; it must be at least {MIN_COSINE}")

@@ -170,13 +170,13 @@ def _compare(first: Measurement, second: Measurement, tolerance: float) -> Pair:
 def _frames(first: Measurement, second: Measurement) -> tuple[int, int]:
     """Return by how many frames the latencies of each side are divided: 1 if steps are the same on both sides."""
     (before, one), (after, other) = first, second
-    if one.hop == other.hop:
-        return 1, 1
     frames = frames_per_step(one, before.settings), frames_per_step(other, after.settings)
+    if frames[0] == frames[1]:
+        return 1, 1
     if frames[0] is None or frames[1] is None:
         raise EdgeshiftError(
             f"{one.file} and {other.file}: a paced run of a clip artifact times only the last frame of each answer, so "
-            "there is no time per frame to compare: measure in another mode"
+            "there is no time per frame to compare: measure both in a mode other than paced"
         )
     return frames[0], frames[1]
 

@@ -154,6 +154,9 @@ def test_clip_and_stream_are_compared_per_incoming_frame():
     paced = [reports.report(*report.subjects, mode="paced", fps=30.0) for report in (before, after)]
     with pytest.raises(EdgeshiftError, match="a paced run of a clip artifact times only the last frame"):
         compare_latency(*paced, across=["form"])
+    with pytest.raises(EdgeshiftError, match="measure both in a mode other than paced"):
+        compare_latency(after, paced[1], across=["mode", "fps"])
+    assert compare_latency(paced[1], paced[1]).pairs
 
 
 def test_two_clips_with_one_hop_are_compared_per_answer():

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
+from clip_doubles import clip_model
 from scene import frame
 
 from edgeshift.apps.camera.display import view as view_module
 from edgeshift.apps.camera.display.history import SPAN, History
 from edgeshift.apps.camera.display.layout import Box, lay_out
+from edgeshift.apps.camera.display.painter import Painter
 from edgeshift.apps.camera.display.text import drawable, wrap, write
 from edgeshift.apps.camera.display.view import ANNOUNCED, PAPER, Panel, View
-from edgeshift.apps.camera.engine.session import Answer
+from edgeshift.apps.camera.engine.session import Answer, ArtifactStream, Session
 from edgeshift.apps.camera.engine.smoothing import DisplayState
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.spotter import Detection
@@ -194,3 +197,24 @@ def test_a_notice_covers_the_frame_until_it_is_removed():
     assert not np.array_equal(recording, blue) and np.array_equal(recording[:, 100:], blue[:, 100:])
     panel.recording = False
     assert np.array_equal(view.draw(blue, 0.3, panel)[:480, :640], blue)
+
+
+def test_the_frames_of_the_first_clip_are_counted_in_place_of_a_label(monkeypatch):
+    """The clip artifact takes 4 frames."""
+    session = Session([ArtifactStream(Path("clip.double"), clip_model()[0], "none", ())])
+    painter, texts = Painter(session, live=False), list[str]()
+    monkeypatch.setattr(view_module, "write", lambda canvas, box, text, *_, **__: texts.append(text))
+
+    def shown(index: int) -> list[str]:
+        captured = session.capture(frame("red"), index / 10, index / 10)
+        if (reply := session.step(captured)) is not None:
+            painter.add(reply)
+        texts.clear()
+        painter.paint(captured, new=True, now=index / 10)
+        return [text for text in texts if "collecting" in text]
+
+    counts = [[f"collecting frames: {count} of 4"] for count in (1, 2, 3)]
+    assert [shown(index) for index in range(5)] == [*counts, [], []]
+    session.reset()
+    painter.clear()
+    assert shown(5) == counts[0]

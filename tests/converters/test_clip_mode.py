@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
+import networks
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
 import edgeshift
 from edgeshift.checkpoints import Checkpoint
 from edgeshift.checkpoints.source import untrained_source
 from edgeshift.converters import ClipOptions, Options, convert
 from edgeshift.models import build
+from edgeshift.models.non_local import NonLocal
+from edgeshift.models.untrained import initial_network
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream.parity import MAX_ERROR, MIN_COSINE, MIN_FRAMES
 from edgeshift.stream.selfcheck import check_frames, self_check
@@ -35,6 +40,7 @@ def tsm() -> Checkpoint:
     return bidirectional("tsm_mobilenet_v2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_clip_artifact_equals_the_clip_form(tsm, tmp_path, target, precision):
@@ -61,3 +67,59 @@ def test_a_clip_artifact_equals_the_clip_form(tsm, tmp_path, target, precision):
     assert np.abs(answer - expected).max() < {"fp32": 1e-4, "fp16": 0.02, "int8": 0.3}[precision] * scale
     mirrored = model.clip(frames[:, :, ::-1]).logits
     assert np.abs(mirrored - answer).max() > 0.01 * scale
+
+
+class Shifted(nn.Module):
+    """A module of a user's own: an eighth of the channels from the next frame, and an eighth from the previous one."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        fold = x.shape[1] // 8
+        y = torch.zeros_like(x)
+        y[:-1, :fold] = x[1:, :fold]
+        y[1:, fold : 2 * fold] = x[:-1, fold : 2 * fold]
+        y[:, 2 * fold :] = x[:, 2 * fold :]
+        return self.net(y)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_users_own_bidirectional_network(tmp_path, precision):
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), Shifted(nn.Conv2d(16, 16, 3, 1, 1)), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 5),
+    )  # fmt: skip
+    source = edgeshift.adopt(net, size=64, fit="squash", frame_spacing=0.1)
+    options = Options(precision=precision, calibration="drawn", clip=ClipOptions(FRAMES))
+    spec = convert(source, "tflite", tmp_path / "a.tflite", options).spec
+    assert spec.model.bidirectional and spec.mode == "clip" and spec.hop == FRAMES // 2
+    assert (spec.graph.partitions, spec.graph.delegated) == (1, 1.0) and "TRANSPOSE" not in spec.graph.operators
+    frames = check_frames(3, FRAMES, 64, 64)
+    pixels = (torch.from_numpy(frames).permute(0, 3, 1, 2).float() - source.network.normalise.mean) / (
+        source.network.normalise.std
+    )
+    with torch.no_grad():
+        expected = net.eval()(pixels).mean(0).numpy()
+    logits = edgeshift.load(tmp_path / "a.tflite").clip(frames).logits
+    assert np.abs(logits - expected).max() < {"fp32": 1e-4, "int8": 0.05}[precision] * np.ptp(expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["tflite", "onnx"])
+def test_the_attention_of_non_local_blocks_stays_in_float(tmp_path, target):
+    plain = untrained_source("tsm_resnet50", size=64)
+    config = msgspec.structs.replace(plain.config, bidirectional=True, non_local="embedded_gaussian")
+    network = initial_network(config, networks.clips(2, 8, 64))
+    for module in network.modules():
+        if isinstance(module, NonLocal):
+            nn.init.constant_(module.norm.weight, 0.3)  # a new block does nothing
+    source = replace(plain, network=network)
+    path = tmp_path / f"a{TARGETS[target].suffix}"
+    spec = convert(source, target, path, Options(calibration="drawn", clip=ClipOptions(FRAMES))).spec
+    assert spec.parity.cosine >= MIN_COSINE
+    operators = {name.upper(): count for name, count in spec.graph.operators.items()}
+    assert operators["SOFTMAX"] == 5, "in float: an int8 softmax has another name in ONNX, and needs no DEQUANTIZE"
+    assert target == "onnx" or operators["DEQUANTIZE"] == 10

@@ -138,6 +138,11 @@ def prepare(
             require_finite(step, source.network.config.size, source.description.weights.source)
     if options.precision != "int8":
         return Prepared(step, [], None)
+    if step.growing:
+        raise ConversionError(
+            f"int8 cannot hold {step.growing[0]}, whose values grow as long as a stream runs: use --precision fp32 or "
+            "fp16, or let the network keep a mean of a fixed number of frames"
+        )
     clips = _calibration_clips(source, options)
     if len(clips) < MIN_CLIPS:
         raise CalibrationError(f"{len(clips)} clips; calibration needs {MIN_CLIPS} or more")
@@ -207,6 +212,11 @@ def convert(
 
     require_converter(record)
     prepared = prepared or prepare(source, options, stages, step)
+    if prepared.step.growing and options.precision == "fp16" and record.half_arithmetic:
+        raise ConversionError(
+            f"{target} computes fp16 in float16, which cannot hold {prepared.step.growing[0]}, whose values grow as long "
+            "as a stream runs: use --precision fp32"
+        )
     job = Job(
         target=record,
         source=source,

@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgeshift.checkpoints.adoption import adopt
     from edgeshift.errors import EdgeshiftError
     from edgeshift.runtimes import load
     from edgeshift.stream import Model, Prediction, Stream, Timings
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
-__all__ = ["EdgeshiftError", "Model", "Prediction", "Stream", "Timings", "__version__", "load"]
+__all__ = ["EdgeshiftError", "Model", "Prediction", "Stream", "Timings", "__version__", "adopt", "load"]
 
 # Each name is imported when it is first used, so that `edgeshift --help` does not wait for numpy.
 _MODULES = {
     "EdgeshiftError": "edgeshift.errors",
     **dict.fromkeys(("Model", "Prediction", "Stream", "Timings"), "edgeshift.stream"),
+    "adopt": "edgeshift.checkpoints.adoption",
     "load": "edgeshift.runtimes",
 }
 

@@ -47,9 +47,7 @@ def reference(source: Checkpoint, step: Step | None = None, *, remark: str = "")
     """
     import torch
 
-    from edgeshift.models.network import Step
-
-    step = step or Step(source.network)
+    step = step or source.network.step()
     title = f"PyTorch {torch.__version__} (eager){remark}"
     return Model(source.describe("pytorch", step=step), title, lambda: _TorchExecutor(step))
 

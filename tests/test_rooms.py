@@ -38,6 +38,7 @@ ORDER = (
     "edgeshift.stream",
     "edgeshift.weights",
     "edgeshift.checkpoints",
+    "edgeshift.checkpoints.adoption",
     "edgeshift.training",
     "edgeshift.runtimes.mil",
     "edgeshift.runtimes",

@@ -9,6 +9,7 @@ from edgeshift.artifact.file import Artifact
 from edgeshift.artifact.seen import is_seen
 from edgeshift.artifact.spec import PlaceSpec, TensorSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError
+from edgeshift.models.config import SEEN
 from edgeshift.targets import TARGETS, Precision, target_of
 
 
@@ -69,7 +70,7 @@ def require_consistent(artifact: Artifact) -> None:
     states = {state.name: state for state in spec.states}
     for place in spec.shifts:
         try:
-            table = spec.model.shift_table(place.channels)
+            table = place.table() if spec.model.adopted else spec.model.shift_table(place.channels)
         except EdgeshiftError as error:
             raise _contradiction(artifact, f"{place.channels} channels in {place.place}: {error}") from error
         if place != PlaceSpec.of(place.place, table):
@@ -78,6 +79,21 @@ def require_consistent(artifact: Artifact) -> None:
         channels = _channels(states[name]) if name in states else 0
         if channels != table.state_channels:
             raise _contradiction(artifact, f"{name} with {channels} channels; the model needs {table.state_channels}")
+    if spec.model.adopted and spec.shifts:
+        _require_states_of_shifts(artifact)
+
+
+def _require_states_of_shifts(artifact: Artifact) -> None:
+    """Check that a network of a user's own code, whose tables only the description has, has no states but theirs."""
+    spec = artifact.spec
+    tables = [place.table() for place in spec.shifts]
+    expected = {
+        f"state_{place.place}" for place, table in zip(spec.shifts, tables, strict=True) if table.state_channels
+    }
+    if any(table.counts_frames for table in tables):
+        expected.add(SEEN)
+    if different := expected.symmetric_difference(state.name for state in spec.states):
+        raise _contradiction(artifact, f"shift tables whose states differ from the graph's in {min(different)}")
 
 
 def _channels(state: TensorSpec) -> int:

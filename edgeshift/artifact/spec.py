@@ -16,7 +16,7 @@ from edgeshift._system.text import printable
 from edgeshift.artifact.description import ModelDescription, Name, Sha256, Struct, Text
 from edgeshift.errors import EdgeshiftError, SpecError, one_line
 from edgeshift.models.config import ModelConfig
-from edgeshift.shift import Fill, ShiftTable
+from edgeshift.shift import Fill, Row, ShiftTable
 from edgeshift.targets import Precision, StateForm
 
 #: Version of the format. It is increased when older versions of edgeshift could not read a new description.
@@ -106,6 +106,14 @@ class PlaceSpec(Struct, frozen=True, kw_only=True):
         """Return the description of a shift table at a place."""
         rows = tuple(RowSpec(**msgspec.structs.asdict(row)) for row in table.rows)
         return cls(place=place, channels=table.channels, rows=rows)
+
+    def table(self) -> ShiftTable:
+        """Return the shift table that is described.
+
+        Raises:
+            ShiftError: the rows do not fit the channels.
+        """
+        return ShiftTable(self.place, self.channels, tuple(Row(**msgspec.structs.asdict(row)) for row in self.rows))
 
 
 class CalibrationSpec(Struct, frozen=True, kw_only=True):

@@ -58,9 +58,7 @@ class Checkpoint:
         from msgspec.structs import asdict
 
         from edgeshift.artifact.spec import FRAME, LOGITS, PlaceSpec, StreamSpec, TensorSpec, channels_last
-        from edgeshift.models.network import Step
-
-        step = step or Step(self.network)
+        step = step or self.network.step()
         size = self.config.size
         shapes = self.network.state_shapes(size)
         return StreamSpec(
@@ -71,7 +69,10 @@ class Checkpoint:
             input=TensorSpec(name=FRAME, shape=(1, size, size, 3), dtype="float32"),
             output=TensorSpec(name=LOGITS, shape=(1, self.config.classes), dtype="float32"),
             states=tuple(
-                TensorSpec(name=name, shape=channels_last(shapes[name]), dtype="float32") for name in step.state_names
+                TensorSpec(
+                    name=name, shape=channels_last(shapes[name]), dtype="float32", start=step.starts.get(name, 0.0)
+                )
+                for name in step.state_names
             ),
             shifts=tuple(PlaceSpec.of(place, table) for place, table in self.network.tables.items()),
         )

@@ -34,6 +34,13 @@ def models() -> Iterable[tuple[str, str]]:
     return ((name, "") for name in MODELS)
 
 
+def tables() -> Iterable[tuple[str, str]]:
+    """Return the names of the shift tables that shift. They have no description."""
+    from edgeshift.shift import TABLES
+
+    return ((name, "") for name in TABLES if name != "tsn")
+
+
 #: {kind of value: function that returns all (value, description)}. typer drops values that do not match the typed text.
 VALUES: dict[str, Values] = {
     "targets": lambda: [*((target.name, target.title) for target in TARGETS.values()), (ALL, "every target")],
@@ -43,6 +50,7 @@ VALUES: dict[str, Values] = {
     # The other runtimes are chosen by the suffix of the file.
     "runtimes": lambda: ((runtime.name, runtime.title) for runtime in RUNTIMES.values() if not runtime.by_suffix),
     "models": models,
+    "tables": tables,
     "devices": lambda: DEVICES,
 }
 

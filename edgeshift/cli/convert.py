@@ -41,23 +41,40 @@ def run(
     ] = None,
     fresh_states: Annotated[bool, option("Target", effect=(only_for("state", "io"), DECIDED))] = False,
     weights: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
-    labels: Annotated[Path | None, option("Source", effect=needs("weights"), metavar="FILE")] = None,
+    network: Annotated[str | None, option("Source", effect=excludes("model"), metavar="FILE.py:FUNCTION")] = None,
+    place: Annotated[str | None, option("Source", effect=needs("network"), metavar="PATTERN")] = None,
+    table: Annotated[
+        str | None, option("Source", effect=needs("place"), metavar="NAME", autocompletion=VALUES["tables"])
+    ] = None,
+    shift_div: Annotated[
+        int | None, option("Source", effect=(needs("place"), only_for("table", "tsm", None)), min=2, max=64)
+    ] = None,
+    labels: Annotated[Path | None, option("Source", effect=needs("weights", "network"), metavar="FILE")] = None,
     rule: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
-    past_only: Annotated[bool, option("Source", effect=(needs("weights"), DECIDED))] = False,
+    past_only: Annotated[bool, option("Source", effect=(needs("weights"), excludes("network"), DECIDED))] = False,
     stream_bidirectional: Annotated[
-        bool, option("Source", effect=(needs("weights"), excludes("past_only"), DECIDED))
+        bool, option("Source", effect=(needs("weights", "network"), excludes("past_only"), DECIDED))
     ] = False,
     width: Annotated[
-        float | None, option("Source", effect=(excludes("weights"), only_for_model("mobilenet")), min=0.1, max=4)
+        float | None,
+        option(
+            "Source",
+            effect=(excludes("weights"), excludes("network"), only_for_model("mobilenet")),
+            min=0.1,
+            max=4,
+        ),
     ] = None,
     depth: Annotated[
-        int | None, option("Source", effect=(excludes("weights"), only_for_model("tsam")), min=1, max=16)
+        int | None,
+        option("Source", effect=(excludes("weights"), excludes("network"), only_for_model("tsam")), min=1, max=16),
     ] = None,
     size: Annotated[int | None, option("Frames", effect=ALWAYS, min=64, max=1024)] = None,
-    fit: Annotated[Literal["squash", "crop"] | None, option("Frames", effect=needs("weights"))] = None,
-    order: Annotated[Literal["rgb", "bgr"] | None, option("Frames", effect=needs("weights"))] = None,
+    fit: Annotated[Literal["squash", "crop"] | None, option("Frames", effect=needs("weights", "network"))] = None,
+    order: Annotated[Literal["rgb", "bgr"] | None, option("Frames", effect=needs("weights", "network"))] = None,
+    mean: Annotated[str | None, option("Frames", effect=needs("network"), metavar="R,G,B")] = None,
+    std: Annotated[str | None, option("Frames", effect=needs("network"), metavar="R,G,B")] = None,
     frame_spacing: Annotated[
-        float | None, option("Frames", effect=needs("weights"), min=0.001, max=3600, metavar="SECONDS")
+        float | None, option("Frames", effect=needs("weights", "network"), min=0.001, max=3600, metavar="SECONDS")
     ] = None,
     calibration: Annotated[
         Path | None, option("int8", effect=only_for("precision", "int8"), metavar="DIR|drawn")
@@ -96,7 +113,14 @@ def run(
         fresh_states: Return next states in tensors that no operator of the graph reads, as some GPU delegates need.
         weights: A checkpoint of MIT's TSM, torchvision, mmaction2 or edgeshift. Default: the weights that ship with
             edgeshift for MODEL; if there are none, untrained weights.
-        labels: Text file with the labels of --weights, one label per line.
+        network: A network of your own code: a file and a function in it that returns a torch.nn.Module, such as
+            nets/gestures.py:make. The file is run. The network takes normalised frames [N, 3, H, W] and returns
+            logits [N, classes]. With --weights, the weights are loaded into it strictly.
+        place: Paths of the modules of --network whose input is shifted; * stands for a part of a name between two
+            dots, as in blocks.*.conv1. Default: the modules that shift are found.
+        table: The shift at --place: tsm, stsm or tsam. Default: tsm.
+        shift_div: Divisor of a TSM at --place: one channel of N is shifted. Default: 8.
+        labels: Text file with the labels of --weights or --network, one label per line.
         past_only: Read --weights of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
         stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
@@ -104,6 +128,9 @@ def run(
         size: Height and width of the frames, pixels. Default: as trained, or 112.
         fit: How frames are fitted to that size. Default: as --weights were trained.
         order: Channel order that --weights were trained on. Default: as recorded in them, or rgb.
+        mean: Mean of each channel that --network expects to be subtracted, for pixels from 0 to 1, or from 0 to 255
+            if a value is above 1. Default: ImageNet's.
+        std: Standard deviation of each channel, in the unit of --mean. Default: ImageNet's.
         frame_spacing: Seconds between the frames that --weights were trained on. Default: as recorded in them.
         rule: JSON file with the event rule, as edgeshift rule writes it. Default: the rule in --weights, or a rule that
             needs no tuning.
@@ -121,6 +148,7 @@ def run(
           --stream-bidirectional --labels kinetics.txt --calibration clips/ --out kinetics.tflite
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
       edgeshift convert --target coreml --precision fp16 --state native
+      edgeshift convert --target tflite --precision fp32 --network nets/gestures.py:make --weights gestures.pth
       edgeshift convert --target all --out artifacts
 
     Exit status: 1 if the comparison fails.
@@ -132,6 +160,7 @@ def run(
     try:
         from edgeshift import converters
         from edgeshift.checkpoints import load_for_streaming
+        from edgeshift.checkpoints.adoption.user_code import adopt_from_file
         from edgeshift.checkpoints.source import DEFAULT_MODEL, default_source
     except ImportError as error:
         raise missing(error.name or "torch", "convert", "converting") from error
@@ -157,8 +186,26 @@ def run(
     chosen = _choose_videos(calibration, calibration_clips)
     event_rule = None if rule is None else read_rule(rule)
     bars = ProgressBars()
+    if network is not None:
+        print_note(f"--network runs the code in {network.rpartition(':')[0]}")
     with bars.stage("load"):
-        if weights is None:
+        if network is not None:
+            source = adopt_from_file(
+                network,
+                weights,
+                size=size,
+                labels=_read_labels(labels),
+                place=place,
+                table=table or "tsm",
+                shift_div=shift_div,
+                mean=mean,
+                std=std,
+                fit=fit,
+                order=order,
+                frame_spacing=frame_spacing,
+                stream_bidirectional=stream_bidirectional,
+            )
+        elif weights is None:
             source = default_source(model or DEFAULT_MODEL, size=size, width=width, depth=depth)
         else:
             source = load_for_streaming(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -19,6 +20,11 @@ BACKBONES = {
     "mobilenet_v2": "edgeshift.models.mobilenet_v2:MobileNetV2",
     "resnet50": "edgeshift.models.resnet50:ResNet50",
 }
+#: The name in place of a shift table for a network of the user's own code (``edgeshift.adopt``). Its shift tables are
+#: in the description of the artifact, and ``ModelConfig.backbone`` is a name for the network, such as "resnet18".
+ADOPTED = "adopted"
+#: Name of an additional state that records how many frames there were. Only tables with the fill "keep" need it.
+SEEN = "state_seen"
 #: Smallest height and width of a frame, pixels.
 SMALLEST_SIZE = 64
 
@@ -31,8 +37,8 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What defines a network apart from its weights.
 
     Attributes:
-        table: name of the shift table, one of ``TABLES``.
-        backbone: name of the backbone, one of ``BACKBONES``.
+        table: name of the shift table, one of ``TABLES``; or ``ADOPTED`` for a network of the user's own code.
+        backbone: name of the backbone, one of ``BACKBONES``; any name of letters, digits and _ if it is adopted.
         classes: number of outputs.
         size: height and width of the frames that the network takes, pixels.
         bidirectional: whether the weights were trained with slots for the future as well as for the past.
@@ -59,9 +65,11 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     std: Rgb = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        if self.table not in TABLES:
+        if self.table not in (*TABLES, ADOPTED):
             raise ModelError(unknown("shift table", self.table, TABLES))
-        if self.backbone not in BACKBONES:
+        if self.adopted and not re.fullmatch(r"[a-z0-9_]+", self.backbone):
+            raise ModelError(f"the name {self.backbone!r} of an adopted network has other signs than a-z, 0-9 and _")
+        if not self.adopted and self.backbone not in BACKBONES:
             raise ModelError(unknown("backbone", self.backbone, BACKBONES))
         if self.size < SMALLEST_SIZE:
             raise ModelError(f"frames of {self.size}x{self.size} are too small; the smallest size is {SMALLEST_SIZE}")
@@ -73,8 +81,20 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The registry name, such as ``tsm_mobilenet_v2``."""
         return f"{self.table}_{self.backbone}"
 
+    @property
+    def adopted(self) -> bool:
+        """Whether this is a network of the user's own code (``edgeshift.adopt``)."""
+        return self.table == ADOPTED
+
     def shift_table(self, channels: int) -> ShiftTable:
-        """Return the shift table of a place with this many channels."""
+        """Return the shift table of a place with this many channels.
+
+        Raises:
+            ModelError: the network is adopted, so that its tables are in the description of the artifact.
+            ShiftError: the channels are too few.
+        """
+        if self.adopted:
+            raise ModelError(f"{self.name} is a network of a user's own code, whose tables its name does not define")
         options: dict[str, object] = {}
         if self.table != "tsn":
             options["bidirectional"] = self.bidirectional

@@ -1,15 +1,22 @@
 """The step function as it is deployed: batch norms and normalisation are folded into convolutions.
 
-Every converter exports this form. It computes the same as the trained network, except for rounding.
+A batch norm is folded where its input is the output of a convolution that nothing else reads. Every converter exports
+this form. It computes the same as the trained network, except for rounding.
 """
 
 from __future__ import annotations
 
 import copy
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.parametrize import is_parametrized
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from edgeshift.errors import ModelError
 from edgeshift.models.network import Normalise, ShiftNetwork, Step
@@ -26,14 +33,18 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
         ShiftError: the network needs future frames.
     """
     deployed = copy.deepcopy(network).eval()
-    _fold_batch_norms(deployed.backbone)
     assert isinstance(deployed.normalise, Normalise)
-    path = str(deployed.backbone.STEM)
-    conv = deployed.backbone.get_submodule(path)
-    assert isinstance(conv, nn.Conv2d)
-    deployed.backbone.set_submodule(path, RawStem(conv, deployed.normalise, network.config.size))
-    deployed.normalise = nn.Identity()
-    return Step(deployed, fresh=fresh).eval()
+    flow = Flow.of(deployed)
+    for conv, norm in flow.followed_by_norm():
+        _set(deployed.backbone, conv, fuse_conv_bn_eval(conv, norm))
+        _set(deployed.backbone, norm, nn.Identity())
+    stem = Flow.of(deployed).stem()
+    if stem is None:
+        deployed.normalise = Scale(deployed.normalise)
+    else:
+        _set(deployed.backbone, stem, RawStem(stem, deployed.normalise, network.config.size))
+        deployed.normalise = nn.Identity()
+    return deployed.step(fresh=fresh).eval()
 
 
 def round_weights(step: Step, *, biases: bool) -> Step:
@@ -105,13 +116,106 @@ class RawStem(nn.Module):
         return self.get_buffer(name).permute(0, 3, 1, 2).expand(x.shape[0], -1, -1, -1)
 
 
-def _fold_batch_norms(module: nn.Module) -> None:
-    """Fold every batch norm that directly follows a convolution into that convolution."""
-    previous: tuple[str, nn.Module] | None = None
-    for name, child in list(module.named_children()):
-        if isinstance(child, nn.BatchNorm2d) and previous and isinstance(previous[1], nn.Conv2d):
-            setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))
-            setattr(module, name, nn.Identity())
-        else:
-            _fold_batch_norms(child)
-        previous = (name, child)
+class Scale(nn.Module):
+    """The normalisation as a multiplication and an addition, for networks without a stem that ``RawStem`` can replace.
+
+    int8 has no division.
+    """
+
+    def __init__(self, normalise: Normalise) -> None:
+        super().__init__()
+        self.register_buffer("scale", 1 / normalise.std, persistent=False)
+        self.register_buffer("offset", -normalise.mean / normalise.std, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise [N, 3, H, W], values 0 to 255."""
+        return x * self.get_buffer("scale") + self.get_buffer("offset")
+
+
+class Flow(TorchDispatchMode):
+    """Which tensors the convolutions and batch norms of a network read and write, recorded while it runs.
+
+    The order in which a module registers its children says nothing about the order in which they run.
+
+    Attributes:
+        frame: the normalised frame, which the first layers read.
+        readers: {id of a tensor: number of operators that read it}.
+        inputs: {convolution or batch norm: the tensors that it reads, one per call}.
+        outputs: {convolution: the tensors that it returns, one per call}.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frame: Tensor | None = None
+        self.readers: Counter[int] = Counter()
+        self.inputs: dict[nn.Module, list[Tensor]] = {}
+        self.outputs: dict[nn.Module, list[Tensor]] = {}
+        self._kept: list[object] = []  # a tensor's id is its own only as long as the tensor exists
+
+    @classmethod
+    def of(cls, network: ShiftNetwork) -> Flow:
+        """Run a network in evaluation mode on one black frame. Shifts copy their input."""
+        flow = cls()
+        layers = [m for m in network.backbone.modules() if type(m) in (nn.Conv2d, nn.BatchNorm2d)]
+        handles = [layer.register_forward_hook(flow._record) for layer in layers]
+        try:
+            with torch.no_grad():
+                size = network.config.size
+                flow.frame = network.normalise(torch.zeros(1, 3, size, size))
+                with flow:
+                    network.backbone(flow.frame, lambda _place, x: x.clone())
+        finally:
+            for handle in handles:
+                handle.remove()
+        return flow
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count the tensors that an operator reads."""
+        result = func(*args, **(kwargs or {}))
+        read = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
+        self.readers.update(id(tensor) for tensor in read)
+        self._kept.append((read, result))
+        return result
+
+    def _record(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self.inputs.setdefault(layer, []).append(inputs[0])
+        self.outputs.setdefault(layer, []).append(output)
+        self._kept.append((inputs, output))
+
+    def followed_by_norm(self) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+        """Yield each convolution whose only reader is a batch norm, with this batch norm. Both run once."""
+        makers = {id(made[0]): layer for layer, made in self.outputs.items() if isinstance(layer, nn.Conv2d)}
+        for norm, read in self.inputs.items():
+            conv = makers.get(id(read[0]))
+            if isinstance(norm, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d) and norm.running_mean is not None:
+                alone = self.readers[id(read[0])] == 1 and len(self.outputs[conv]) == len(read) == 1
+                if alone and _is_plain(conv):
+                    yield conv, norm
+
+    def stem(self) -> nn.Conv2d | None:
+        """Return the convolution that ``RawStem`` can replace; None: there is none.
+
+        It is the only operator that reads the normalised frame, runs once, has the same size, stride and padding in
+        height and width, and pads with zeros.
+        """
+        if self.frame is None or self.readers[id(self.frame)] != 1:
+            return None
+        for layer, read in self.inputs.items():
+            if isinstance(layer, nn.Conv2d) and len(read) == 1 and read[0] is self.frame:
+                square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.dilation))
+                plain = layer.groups == 1 and layer.dilation[0] == 1 and layer.padding_mode == "zeros"
+                padding = layer.padding
+                symmetric = not isinstance(padding, str) and len(set(padding)) == 1
+                return layer if square and plain and symmetric and _is_plain(layer) else None
+        return None
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """Return False for a layer whose weight is computed from other values in each call."""
+    return not is_parametrized(layer) and not layer._forward_pre_hooks
+
+
+def _set(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Replace a module of a network, under every name that it has."""
+    for path in [path for path, module in network.named_modules(remove_duplicate=False) if module is old]:
+        network.set_submodule(path, new)

@@ -6,7 +6,7 @@ stores anything between calls: the clip form needs no states, and the step form 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,15 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from edgeshift.errors import ModelError
+from edgeshift.models.config import SEEN as SEEN
 from edgeshift.models.config import SMALLEST_SIZE, ModelConfig, Rgb
 from edgeshift.models.shift_layers import StepShift, shift_clip
 from edgeshift.shift import ShiftTable
 
 #: ``shift(place, x)`` returns x, [N, C, H, W], with its channels shifted.
 Shift = Callable[[str, Tensor], Tensor]
-
-#: Name of an additional state that records how many frames there were. Only tables with the fill "keep" need it.
-SEEN = "state_seen"
 
 
 @dataclass(frozen=True)
@@ -45,21 +43,26 @@ class ShiftNetwork(nn.Module):
 
     Args:
         config: the configuration of the network, including its shift table.
-        backbone: ``backbone(x, shift)`` maps normalised frames to logits.
+        backbone: ``backbone(x, shift)`` maps normalised frames to logits. If it has a method ``place_shapes(size)``,
+            this method gives the shape of the features at each place.
+        tables: {place: shift table} of an adopted network; None: the configuration has the tables.
 
     Attributes:
         tables: {place: shift table}, in the order in which the backbone reaches the places.
     """
 
-    def __init__(self, config: ModelConfig, backbone: nn.Module) -> None:
+    def __init__(
+        self, config: ModelConfig, backbone: nn.Module, tables: Mapping[str, ShiftTable] | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.normalise: nn.Module = Normalise(config.mean, config.std)
         self.backbone = backbone
         self._shapes: dict[int, dict[str, tuple[int, ...]]] = {}  # {size of the frames: what _place_shapes returns}
-        self.tables: dict[str, ShiftTable] = {
-            place: config.shift_table(shape[1]) for place, shape in self._place_shapes(SMALLEST_SIZE).items()
-        }
+        if tables is None:
+            shapes = self._place_shapes(SMALLEST_SIZE)
+            tables = {place: config.shift_table(shape[1]) for place, shape in shapes.items()}
+        self.tables = dict(tables)
 
     def forward(self, clip: Tensor) -> Tensor:
         """Compute the clip form.
@@ -77,6 +80,10 @@ class ShiftNetwork(nn.Module):
 
         logits: Tensor = self.backbone(self.normalise(clip.flatten(0, 1)), shift)
         return logits.reshape(batch, frames, -1)
+
+    def step(self, *, fresh: bool = False) -> Step:
+        """Return the step function; see ``Step``."""
+        return Step(self, fresh=fresh)
 
     def state_shapes(self, size: int | None = None, batch: int = 1) -> dict[str, tuple[int, ...]]:
         """Return {name: shape [N, C, H, W]} of the states for frames of this size; empty for TSN.
@@ -102,6 +109,8 @@ class ShiftNetwork(nn.Module):
 
         The result is cached, because every new stream needs it.
         """
+        if measure := getattr(self.backbone, "place_shapes", None):
+            return cast("dict[str, tuple[int, ...]]", measure(size))
         if size in self._shapes:
             return self._shapes[size]
         shapes: dict[str, tuple[int, ...]] = {}
@@ -148,6 +157,8 @@ class Step(nn.Module):
 
     Attributes:
         state_names: names of the states, in the order of the arguments and results.
+        starts: {name of a state: its value at the start of a stream}, for states that do not start with zeros.
+        growing: names of states whose values grow as long as a stream runs, so that they have no range.
 
     Raises:
         ShiftError: a shift table needs future frames.
@@ -165,6 +176,8 @@ class Step(nn.Module):
             }
         )
         self.state_names = tuple(shapes)
+        self.starts: dict[str, float] = {}
+        self.growing: tuple[str, ...] = ()
 
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Compute one frame.
@@ -196,5 +209,6 @@ class Step(nn.Module):
         return (logits, *(next_states[name] for name in self.state_names))
 
     def start(self, size: int | None = None, batch: int = 1) -> tuple[Tensor, ...]:
-        """Return the states at the start of a stream: zeros, in the order of ``state_names``."""
-        return tuple(torch.zeros(shape) for shape in self.network.state_shapes(size, batch).values())
+        """Return the states at the start of a stream, usually zeros, in the order of ``state_names``."""
+        shapes = self.network.state_shapes(size, batch)
+        return tuple(torch.full(shape, self.starts.get(name, 0.0)) for name, shape in shapes.items())

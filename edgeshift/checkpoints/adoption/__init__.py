@@ -1,0 +1,98 @@
+"""Networks of the user's own code: their shifts are found or placed, and the result is a ``Checkpoint`` like any other.
+
+    adopt       a network whose shifts are modules around other modules, or are to be placed by name
+    state       a network that keeps its state in attributes (``adopt(..., state="attributes")``)
+    user_code   runs the user's file and loads the weights, for ``edgeshift convert --network``
+
+This package may import what ``edgeshift.checkpoints`` may import. Importing it needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from edgeshift.checkpoints.checkpoint import Checkpoint
+from edgeshift.errors import missing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from typing_extensions import Unpack
+
+    from edgeshift.artifact.description import WeightsSpec
+    from edgeshift.shift import ShiftTable
+
+__all__ = ["AdoptOptions", "adopt"]
+
+
+class AdoptOptions(TypedDict, total=False):
+    """Options of ``edgeshift.adopt``.
+
+    Attributes:
+        size: height and width of the frames, pixels; 224 by default.
+        classes: number of logits; None: found by running the network.
+        labels: one label per output.
+        mean: mean of each channel of a frame, which is subtracted; ImageNet's by default. Values may be for pixels from
+            0 to 1, as in torchvision, or from 0 to 255, as in mmaction2: these have a mean or a std above 1.
+        std: standard deviation of each channel, by which the difference is divided; in the unit of ``mean``.
+        place: pattern for the paths of the modules whose input is shifted, such as ``"blocks.*.conv1"``. ``*`` stands
+            for a part of a name between two dots. None: the network shifts itself, and its shifts are found.
+        table: the shift at these places: a name of ``edgeshift.shift.TABLES``, or a function that returns the table for
+            a number of channels.
+        shift_div: divisor of TSM: 1/div of the channels is shifted in each direction.
+        bidirectional: whether the shift at these places also reads the next frame.
+        stream_bidirectional: whether a network that reads later frames is streamed with the fill in place of them.
+        fit: how frames are fitted to ``size``.
+        order: order of the channels of a frame.
+        frame_spacing: seconds between two frames of a training clip; None: not known.
+        name: name of the network, for files and reports; None: the name of its class.
+        weights: where the weights come from.
+        state: "shifts": the state is in the shifts. "attributes": the network takes one frame per call, and keeps its
+            state in attributes of its modules.
+        clip: for ``state="attributes"``: the network's form for whole clips, which maps [T, 3, H, W] to the logits of
+            each frame [T, classes] or of the last frame [1, classes]. It proves that the stream equals the clip.
+    """
+
+    size: int
+    classes: int | None
+    labels: Sequence[str] | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    place: str | None
+    table: str | Callable[[int], ShiftTable]
+    shift_div: int
+    bidirectional: bool
+    stream_bidirectional: bool
+    fit: Literal["squash", "crop"]
+    order: Literal["rgb", "bgr"]
+    frame_spacing: float | None
+    name: str | None
+    weights: WeightsSpec | None
+    state: Literal["shifts", "attributes"]
+    clip: Callable[[Tensor], Tensor] | None
+
+
+def adopt(net: Any, **options: Unpack[AdoptOptions]) -> Checkpoint:
+    """Make a checkpoint of a network of your own code, which can then be converted.
+
+    The network takes normalised frames [N, 3, H, W] and returns logits [N, classes]. A copy is adopted; the network
+    itself is not changed. The adopted network is compared with the network's own forward over a clip::
+
+        source = edgeshift.adopt(net, size=112, labels=["left", "right", "none"])
+        edgeshift.converters.convert(source, "tflite", Path("net.tflite"), Options(precision="fp32"))
+
+    Args:
+        net: a ``torch.nn.Module``.
+        options: see ``AdoptOptions``.
+
+    Raises:
+        ModelError: the network cannot be adopted. The message names the module and what to change.
+        RuntimeMissingError: torch is not installed.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise missing("torch", "convert", "adopting a network") from error
+    from edgeshift.checkpoints.adoption.adopted import adopt_network
+
+    return adopt_network(net, options)

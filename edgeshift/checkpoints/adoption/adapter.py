@@ -1,0 +1,81 @@
+"""The user's network as a backbone: each place calls the function ``shift`` that the backbone is given."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from edgeshift.models.network import Shift
+
+
+class Slot:
+    """Holds the function ``shift`` while the backbone runs. All places of a network share one slot."""
+
+    def __init__(self) -> None:
+        self.shift: Shift | None = None
+
+
+class Place(nn.Module):
+    """A module whose input, or output, is shifted. It takes the place of a module in the user's network.
+
+    Args:
+        name: name of the place, the path of the module with ``_`` in place of dots.
+        inner: the module without the shift.
+        slot: the slot of the network.
+        after: shift the output of ``inner`` instead of its input.
+
+    Attributes:
+        copied: the features are copied before they are shifted, because the network later changes them in place. The
+            next state is a view of the features, and would change with them.
+    """
+
+    def __init__(self, name: str, inner: nn.Module, slot: Slot, *, after: bool = False) -> None:
+        super().__init__()
+        self.name, self.inner, self.slot, self.after = name, inner, slot, after
+        self.copied = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift [N, C, H, W] and run the inner module."""
+        y: Tensor = self._shifted(self.inner(x)) if self.after else self.inner(self._shifted(x))
+        return y
+
+    def _shifted(self, x: Tensor) -> Tensor:
+        assert self.slot.shift is not None, "a place runs only inside of AdoptedBackbone"
+        return self.slot.shift(self.name, x.clone() if self.copied else x)
+
+
+class AdoptedBackbone(nn.Module):
+    """``forward(x, shift)`` maps normalised frames [N, 3, H, W] to logits [N, classes].
+
+    Args:
+        net: the user's network, in which ``Place`` stands at each place.
+        slot: the slot that these places share.
+    """
+
+    def __init__(self, net: nn.Module, slot: Slot) -> None:
+        super().__init__()
+        self.net, self.slot = net, slot
+        self._shapes: dict[int, dict[str, tuple[int, ...]]] = {}
+
+    def forward(self, x: Tensor, shift: Shift) -> Tensor:
+        """Map [N, 3, H, W] to [N, classes]."""
+        self.slot.shift = shift
+        try:
+            logits: Tensor = self.net(x)
+        finally:
+            self.slot.shift = None
+        return logits
+
+    def place_shapes(self, size: int) -> dict[str, tuple[int, ...]]:
+        """Return {place: shape of its features} for one frame. The network runs on real values, not on meta tensors."""
+        if size not in self._shapes:
+            shapes: dict[str, tuple[int, ...]] = {}
+
+            def record(place: str, x: Tensor) -> Tensor:
+                shapes[place] = tuple(x.shape)
+                return x
+
+            with torch.no_grad():
+                self(torch.zeros(1, 3, size, size), record)
+            self._shapes[size] = shapes
+        return self._shapes[size]

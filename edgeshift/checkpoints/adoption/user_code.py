@@ -1,0 +1,154 @@
+"""Run the user's file, which makes a network, and load weights into the network strictly."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from edgeshift.artifact.description import WeightsSpec
+from edgeshift.checkpoints import weights_file
+from edgeshift.checkpoints.adoption import AdoptOptions, adopt
+from edgeshift.checkpoints.adoption.failure import users_code
+from edgeshift.checkpoints.checkpoint import Checkpoint
+from edgeshift.checkpoints.loader import require_streamable
+from edgeshift.errors import EdgeshiftError, ModelError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+    from typing_extensions import Unpack
+
+#: The parts of a name that ``torch.nn.DataParallel`` and Lightning put before every tensor.
+PREFIXES = ("module.", "model.", "net.", "network.")
+#: Names of tensors that are not weights; old files lack them.
+COUNTER = "num_batches_tracked"
+
+
+def make_network(text: str) -> nn.Module:
+    """Run a file of Python and return the network that a function in it makes.
+
+    Args:
+        text: the file and the function, such as "nets/gestures.py:make".
+
+    Raises:
+        ModelError: there is no such file or function, or the code raises an exception.
+    """
+    file, _, name = text.rpartition(":")
+    path = Path(file)
+    if not file or not name.isidentifier():
+        raise ModelError(f"--network {text}: give a file and a function in it, such as nets/gestures.py:make")
+    if not path.is_file() or path.suffix != ".py":
+        raise ModelError(f"--network {text}: {'not a file of Python' if path.exists() else 'no such file'}: {file}")
+    spec = importlib.util.spec_from_file_location(f"edgeshift_network_{path.stem}", path.resolve())
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    sys.path.insert(0, str(path.resolve().parent))  # the file may import files beside it
+    with users_code(f"--network {text} fails"):
+        spec.loader.exec_module(module)
+    make = getattr(module, name, None)
+    if not callable(make):
+        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise ModelError(f"--network {text}: {unknown('function', name, functions)}")
+    with users_code(f"--network {text} fails"):
+        net = make()
+    if not isinstance(net, nn.Module):
+        raise ModelError(f"--network {text}: {name}() returns a {type(net).__name__}, not a torch.nn.Module")
+    return net
+
+
+def load_weights(net: nn.Module, path: Path) -> str:
+    """Load a weights file into a network, and return the hash of the file. Every tensor must fit.
+
+    Raises:
+        CheckpointError: the file cannot be read, or its tensors are not those of the network.
+    """
+    file = weights_file.read(path)
+    tensors = _without_prefix(file.tensors, net)
+    own = net.state_dict()
+    missing = [name for name in own if name not in tensors and not name.endswith(COUNTER)]
+    unexpected = [name for name in tensors if name not in own]
+    shapes = [
+        f"{name} has shape {list(tensors[name].shape)}, the network's has {list(own[name].shape)}"
+        for name in own
+        if name in tensors and tensors[name].shape != own[name].shape
+    ]
+    problems = [
+        f"{_listed(names)} {verb} in the file"
+        for names, verb in ((missing, "of the network is not"), (unexpected, "is not in the network and is"))
+        if names
+    ]
+    problems += [_listed(shapes)] if shapes else []
+    if problems:
+        raise file.error(f"does not fit the network: {'; '.join(problems)}")
+    net.load_state_dict({name: tensors.get(name, value) for name, value in own.items()})
+    return file.sha256
+
+
+def load_own_network(text: str, weights: Path | None) -> tuple[nn.Module, WeightsSpec]:
+    """Return the network of ``--network`` with the weights of ``--weights``, and where they come from."""
+    from edgeshift.checkpoints.adoption.adopted import digest
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the same weights in each run, if the file does not load any
+        net = make_network(text)
+    name = f"{Path(text.rpartition(':')[0]).name}:{text.rpartition(':')[2]}"
+    if weights is None:
+        return net, WeightsSpec(source=f"own network {name}", sha256=digest(net.cpu()))
+    return net, WeightsSpec(source=f"own network {name}, weights {weights.name}", sha256=load_weights(net, weights))
+
+
+def adopt_from_file(
+    text: str, weights: Path | None, *, mean: str | None = None, std: str | None = None, **options: Unpack[AdoptOptions]
+) -> Checkpoint:
+    """Return the checkpoint of ``--network``: run the file, load the weights, and adopt the network for streaming.
+
+    Args:
+        text: the file and the function, such as "nets/gestures.py:make".
+        weights: the weights file; None: the weights that the function makes.
+        mean: three numbers with commas between them; see ``AdoptOptions``.
+        std: like ``mean``.
+        options: see ``AdoptOptions``.
+
+    Raises:
+        EdgeshiftError: the code fails, the weights do not fit, or the network cannot be adopted or streamed.
+    """
+    net, origin = load_own_network(text, weights)
+    checkpoint = adopt(
+        net,
+        **options,
+        weights=origin,
+        mean=None if mean is None else _numbers(mean, "--mean"),
+        std=None if std is None else _numbers(std, "--std"),
+    )
+    return require_streamable(checkpoint, Path(text))
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 3:
+        raise EdgeshiftError(f"{option} {text}: give three numbers with commas between them, such as 0.485,0.456,0.406")
+    return values
+
+
+def _without_prefix(tensors: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors without a prefix that all their names have, unless the network's names have it."""
+    own = net.state_dict()
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in tensors) and not all(name.startswith(prefix) for name in own):
+            return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return dict(tensors)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" (and {len(names) - 2} more)" if len(names) > 2 else ""
+    return ", ".join(weights_file.quote(name) if " " not in name else name for name in names[:2]) + more

@@ -214,8 +214,8 @@ def convert(
     prepared = prepared or prepare(source, options, stages, step)
     if prepared.step.growing and options.precision == "fp16" and record.half_arithmetic:
         raise ConversionError(
-            f"{target} computes fp16 in float16, which cannot hold {prepared.step.growing[0]}, whose values grow as long "
-            "as a stream runs: use --precision fp32"
+            f"{target} computes fp16 in float16, which cannot hold {prepared.step.growing[0]}, whose values grow as "
+            "long as a stream runs: use --precision fp32"
         )
     job = Job(
         target=record,

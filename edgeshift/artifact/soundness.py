@@ -87,9 +87,7 @@ def _require_states_of_shifts(artifact: Artifact) -> None:
     """Check that a network of a user's own code, whose tables only the description has, has no states but theirs."""
     spec = artifact.spec
     tables = [place.table() for place in spec.shifts]
-    expected = {
-        f"state_{place.place}" for place, table in zip(spec.shifts, tables, strict=True) if table.state_channels
-    }
+    expected = {f"state_{table.name}" for table in tables if table.state_channels}
     if any(table.counts_frames for table in tables):
         expected.add(SEEN)
     if different := expected.symmetric_difference(state.name for state in spec.states):

@@ -98,7 +98,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 with its input of conv1 shifted in each block, in the manner of ``wrap``; narrow, so that it is fast."""
+    """ResNet-18, narrow, in which ``wrap`` shifts the input of conv1 in each block."""
 
     def __init__(self, wrap: Callable[[nn.Module], nn.Module] = past_mit, width: int = 16, classes: int = 5) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ def efficientnet_like(depth: int = 2) -> nn.Module:
 
 
 def settled(net: nn.Module, size: int = 64, seed: int = 0) -> nn.Module:
-    """Return the network with random weights and with batch norms measured on clips, so that frames and states matter."""
+    """Return the network with random weights and measured batch norms, so that frames and states matter."""
     torch.manual_seed(seed)
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """Networks that keep their state in attributes: the attributes become inputs and outputs of the step function.
 
-Such a network takes one frame per call. It is called a few times, and every attribute that changed is a state: a tensor,
-a number, or an entry of a list, tuple, deque or dictionary.
+Such a network takes one frame per call. It is called a few times, and every attribute that changed is a state: a
+tensor, a number, or an entry of a list, tuple, deque or dictionary.
 """
 
 from __future__ import annotations
@@ -149,8 +149,8 @@ def _memory(address: Address, value: Any, fresh: Any) -> Memory:
         start = float(fresh.flatten()[0])
         if not bool((fresh == fresh.flatten()[0]).all()):
             raise ModelError(
-                f"the state {address} starts with values that differ from each other: pass a network that was not called "
-                "yet, and let its states start with zeros or with one number"
+                f"the state {address} starts with values that differ from each other: pass a network that was not "
+                "called yet, and let its states start with zeros or with one number"
             )
     return Memory(address, tuple(value.shape), value.dtype, start)
 
@@ -267,7 +267,7 @@ def _write(net: nn.Module, address: Address, value: Any) -> None:
 
 
 def _changed(container: Any, keys: tuple[Any, ...], value: Any) -> Any:
-    """Return a copy of a container with another value at nested keys. Containers may be shared with other attributes."""
+    """Return a copy of a container with another value at nested keys."""
     inner = value if len(keys) == 1 else _changed(container[keys[0]], keys[1:], value)
     if isinstance(container, Mapping):
         return {**container, keys[0]: inner}

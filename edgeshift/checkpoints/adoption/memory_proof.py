@@ -62,8 +62,8 @@ def _difference(
             where = f"the state {memory.address}"
             break
     return ModelError(
-        f"the stream differs from the network's own calls by {error:.2g} of the range of the logits at frame {frame + 1}, "
-        f"in {where}: edgeshift starts with {'zeros or ' if frame < 2 else ''}the value before the first call, and "
+        f"the stream differs from the network's own calls by {error:.2g} of the range of the logits at frame "
+        f"{frame + 1}, in {where}: edgeshift starts with {'zeros or ' if frame < 2 else ''}the value before the first call, and "
         "carries every tensor and number that changes; state in other objects, and a first call that computes "
         "something else, must be written as tensors that start with zeros"
     )
@@ -79,8 +79,8 @@ def _require_same_clip(clip: Callable[[Tensor], Tensor], frames: Tensor, stream:
         ahead = relative(clip(changed)[:half], logits[:half])
         if not ahead <= TOLERANCE:
             raise ModelError(
-                f"the form for clips looks ahead: later frames change the logits of earlier ones by {ahead:.2g} of their "
-                "range, which a stream cannot do. Use causal layers, whose padding is on the side of the past only"
+                f"the form for clips looks ahead: later frames change the logits of earlier ones by {ahead:.2g} of "
+                "their range, which a stream cannot do. Use causal layers, whose padding is on the side of the past only"
             )
     elif logits.shape == (1, stream.shape[1]):
         half = len(frames) // 2

@@ -113,8 +113,8 @@ def _matches(path: str, pattern: str) -> bool:
 def _require_called_once(path: str, call: Call) -> None:
     if call.calls > 1:
         raise ModelError(
-            f"{path} shifts and is called {call.calls} times for each frame, and its state can belong to one call only: "
-            "make a module of its own for each call (they may share their weights)"
+            f"{path} shifts and is called {call.calls} times for each frame, and its state can belong to one call "
+            "only: make a module of its own for each call (they may share their weights)"
         )
 
 

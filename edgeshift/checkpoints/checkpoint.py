@@ -58,6 +58,7 @@ class Checkpoint:
         from msgspec.structs import asdict
 
         from edgeshift.artifact.spec import FRAME, LOGITS, PlaceSpec, StreamSpec, TensorSpec, channels_last
+
         step = step or self.network.step()
         size = self.config.size
         shapes = self.network.state_shapes(size)

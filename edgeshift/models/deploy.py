@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrize import is_parametrized
@@ -20,6 +21,9 @@ from torch.utils._pytree import tree_leaves
 
 from edgeshift.errors import ModelError
 from edgeshift.models.network import Normalise, ShiftNetwork, Step
+
+#: Operators whose results have no negative values.
+NOT_NEGATIVE = ("relu", "relu_", "sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_")
 
 
 def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
@@ -38,7 +42,10 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
     for conv, norm in flow.followed_by_norm():
         _set(deployed.backbone, conv, fuse_conv_bn_eval(conv, norm))
         _set(deployed.backbone, norm, nn.Identity())
-    stem = Flow.of(deployed).stem()
+    flow = Flow.of(deployed)
+    for pool in flow.padded_pools():
+        _set(deployed.backbone, pool, PaddedPool(pool))
+    stem = flow.stem()
     if stem is None:
         deployed.normalise = Scale(deployed.normalise)
     else:
@@ -132,22 +139,39 @@ class Scale(nn.Module):
         return x * self.get_buffer("scale") + self.get_buffer("offset")
 
 
+class PaddedPool(nn.Module):
+    """A max pool whose padding is zeros. The padding of a max pool is minus infinity, which int8 cannot hold."""
+
+    def __init__(self, pool: nn.MaxPool2d) -> None:
+        super().__init__()
+        vertical, horizontal = _pair(pool.padding)
+        self.padding = (horizontal, horizontal, vertical, vertical)
+        self.pool = nn.MaxPool2d(pool.kernel_size, pool.stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool features [N, C, H, W] without negative values."""
+        y: Tensor = self.pool(F.pad(x, self.padding))
+        return y
+
+
 class Flow(TorchDispatchMode):
-    """Which tensors the convolutions and batch norms of a network read and write, recorded while it runs.
+    """Which tensors the layers of a network read and write, recorded while it runs.
 
     The order in which a module registers its children says nothing about the order in which they run.
 
     Attributes:
         frame: the normalised frame, which the first layers read.
         readers: {id of a tensor: number of operators that read it}.
-        inputs: {convolution or batch norm: the tensors that it reads, one per call}.
-        outputs: {convolution: the tensors that it returns, one per call}.
+        makers: {id of a tensor: name of the operator that wrote it last}.
+        inputs: {convolution, batch norm or max pool: the tensors that it reads, one per call}.
+        outputs: {such a layer: the tensors that it returns, one per call}.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.frame: Tensor | None = None
         self.readers: Counter[int] = Counter()
+        self.makers: dict[int, str] = {}
         self.inputs: dict[nn.Module, list[Tensor]] = {}
         self.outputs: dict[nn.Module, list[Tensor]] = {}
         self._kept: list[object] = []  # a tensor's id is its own only as long as the tensor exists
@@ -156,7 +180,7 @@ class Flow(TorchDispatchMode):
     def of(cls, network: ShiftNetwork) -> Flow:
         """Run a network in evaluation mode on one black frame. Shifts copy their input."""
         flow = cls()
-        layers = [m for m in network.backbone.modules() if type(m) in (nn.Conv2d, nn.BatchNorm2d)]
+        layers = [m for m in network.backbone.modules() if type(m) in (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d)]
         handles = [layer.register_forward_hook(flow._record) for layer in layers]
         try:
             with torch.no_grad():
@@ -174,6 +198,7 @@ class Flow(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         read = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
         self.readers.update(id(tensor) for tensor in read)
+        self.makers[id(result)] = func.overloadpacket.__name__
         self._kept.append((read, result))
         return result
 
@@ -192,6 +217,19 @@ class Flow(TorchDispatchMode):
                 if alone and _is_plain(conv):
                     yield conv, norm
 
+    def padded_pools(self) -> list[nn.MaxPool2d]:
+        """Return the max pools with padding whose inputs have no negative values, so that zeros are as good."""
+        pools = {layer: read for layer, read in self.inputs.items() if isinstance(layer, nn.MaxPool2d)}
+        return [
+            pool
+            for pool, read in pools.items()
+            if pool.padding not in (0, (0, 0))
+            and all(self.makers.get(id(tensor)) in NOT_NEGATIVE for tensor in read)
+            and not pool.ceil_mode
+            and not pool.return_indices
+            and _pair(pool.dilation) == (1, 1)
+        ]
+
     def stem(self) -> nn.Conv2d | None:
         """Return the convolution that ``RawStem`` can replace; None: there is none.
 
@@ -208,6 +246,10 @@ class Flow(TorchDispatchMode):
                 symmetric = not isinstance(padding, str) and len(set(padding)) == 1
                 return layer if square and plain and symmetric and _is_plain(layer) else None
         return None
+
+
+def _pair(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else value
 
 
 def _is_plain(layer: nn.Module) -> bool:

@@ -129,9 +129,9 @@ def _kept(value: Any) -> Any:
 
 
 def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor) != isinstance(b, Tensor):
-        return False
-    return bool(torch.equal(a, b)) if isinstance(a, Tensor) and a.shape == b.shape else bool(a is b or a == b)
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return torch.equal(a, b)  # False for other shapes
+    return type(a) is type(b) and bool(a == b)
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

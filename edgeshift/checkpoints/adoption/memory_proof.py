@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeshift.checkpoints.adoption.memory import MemoryNetwork, values
-from edgeshift.checkpoints.adoption.places import TOLERANCE, relative
+from edgeshift.checkpoints.adoption.places import TOLERANCE, logit_error, relative
 from edgeshift.checkpoints.adoption.proof import moving_clip
 from edgeshift.errors import ModelError
 
@@ -44,7 +44,7 @@ def require_same_stream(own: nn.Module, network: MemoryNetwork, clip: Callable[[
             if number < 2 and not relative(row, expected[-1]) <= TOLERANCE:
                 raise _difference(own, network, states, number, relative(row, expected[-1]))
         stream = torch.cat(rows)
-        error = relative(stream, torch.cat(expected))
+        error = logit_error(stream, torch.cat(expected))
         if not error <= TOLERANCE:
             raise _difference(own, network, states, FRAMES - 1, error)
         if clip is not None:
@@ -62,30 +62,30 @@ def _difference(
             where = f"the state {memory.address}"
             break
     return ModelError(
-        f"the stream differs from the network's own calls by {error:.2g} of the range of the logits at frame "
-        f"{frame + 1}, in {where}: edgeshift starts with {'zeros or ' if frame < 2 else ''}the value before the first call, and "
-        "carries every tensor and number that changes; state in other objects, and a first call that computes "
-        "something else, must be written as tensors that start with zeros"
+        f"the stream differs from the network's own calls by {error:.2g} of the variation of the logits at frame "
+        f"{frame + 1}, in {where}: edgeshift starts with the values before the first call, or with zeros, and carries "
+        "every tensor and number that changes; state in other objects, and a first call that computes something else, "
+        "must be written as tensors that start with zeros"
     )
 
 
 def _require_same_clip(clip: Callable[[Tensor], Tensor], frames: Tensor, stream: Tensor) -> None:
     logits = clip(frames)
     if logits.shape == stream.shape:
-        error = relative(stream, logits)
+        error = logit_error(stream, logits)
         half = len(frames) // 2
         changed = frames.clone()
         changed[half:] = changed[half:].flip(0) + 1
-        ahead = relative(clip(changed)[:half], logits[:half])
+        ahead = logit_error(clip(changed)[:half], logits[:half])
         if not ahead <= TOLERANCE:
             raise ModelError(
                 f"the form for clips looks ahead: later frames change the logits of earlier ones by {ahead:.2g} of "
-                "their range, which a stream cannot do. Use causal layers, whose padding is on the side of the past only"
+                "their variation, which a stream cannot do. Use causal layers, which pad only the past"
             )
     elif logits.shape == (1, stream.shape[1]):
         half = len(frames) // 2
         actual, expected = stream[[half - 1, -1]], torch.cat((clip(frames[:half]), logits))
-        error = float((actual - expected).abs().max()) / max(float(stream.max() - stream.min()), 1e-6)
+        error = logit_error(torch.cat((stream, actual)), torch.cat((stream, expected)))
     else:
         raise ModelError(
             f"clip returns {list(logits.shape)} for {len(frames)} frames; it must return the logits of each frame "
@@ -93,7 +93,7 @@ def _require_same_clip(clip: Callable[[Tensor], Tensor], frames: Tensor, stream:
         )
     if not error <= TOLERANCE:
         raise ModelError(
-            f"the stream differs from clip by {error:.2g} of the range of the logits over {len(frames)} frames: the "
+            f"the stream differs from clip by {error:.2g} of the variation of the logits over {len(frames)} frames: the "
             "network computes something else frame by frame than for a whole clip"
         )
 

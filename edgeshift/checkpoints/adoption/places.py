@@ -197,5 +197,15 @@ def relative(actual: Tensor, expected: Tensor) -> float:
     return float((actual - expected).abs().max()) / max(span, 1e-6)
 
 
+def logit_error(actual: Tensor, expected: Tensor) -> float:
+    """Return the largest difference of logits [T, classes] as a share of how much a logit varies from frame to frame.
+
+    Logits that hardly vary are compared with a hundredth of the range over all classes, because rounding decides them.
+    """
+    varies = float((expected.amax(0) - expected.amin(0)).max())
+    span = max(varies, 0.01 * float(expected.max() - expected.min()), 1e-6)
+    return float((actual - expected).abs().max()) / span
+
+
 def _noise(shape: tuple[int, ...]) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(2))

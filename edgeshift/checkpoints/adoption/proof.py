@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeshift.checkpoints.adoption.adapter import AdoptedBackbone, Place
-from edgeshift.checkpoints.adoption.places import TOLERANCE, relative
+from edgeshift.checkpoints.adoption.places import TOLERANCE, logit_error, relative
 from edgeshift.checkpoints.adoption.survey import outputs
 from edgeshift.errors import ModelError
 from edgeshift.models.network import ShiftNetwork, Step
@@ -36,7 +36,7 @@ def require_equal(own: nn.Module, network: ShiftNetwork, frames: int) -> float:
         frames: frames of a clip.
 
     Returns:
-        The largest difference of a logit, as a share of the range of the logits.
+        The largest difference of a logit, as a share of how much a logit varies over the clip.
 
     Raises:
         ModelError: the logits differ. The message names the first module whose result differs.
@@ -51,7 +51,7 @@ def require_equal(own: nn.Module, network: ShiftNetwork, frames: int) -> float:
             if streams:
                 forms["stream"] = lambda clip=clip: run_step(network, clip)
             for form, run in forms.items():
-                error = relative(run(), expected)
+                error = logit_error(run(), expected)
                 if not error <= TOLERANCE:
                     raise _difference(own, network, clip, form, error)
                 worst = max(worst, error)
@@ -101,7 +101,7 @@ def _difference(own: nn.Module, network: ShiftNetwork, clip: Tensor, form: str, 
             where = path
             break
     return ModelError(
-        f"the {form} differs from the network's own forward over {len(clip)} frames by {error:.2g} of the range of the "
+        f"the {form} differs from the network's own forward over {len(clip)} frames by {error:.2g} of the variation of the "
         f"logits, first in {where}: something there depends on other frames, or on the number of frames in a call, "
         "besides the shifts that were found. A shift that is written inline must become a module around the layer "
         "whose input it shifts"

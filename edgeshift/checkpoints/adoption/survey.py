@@ -93,22 +93,33 @@ def _require_evaluation(net: nn.Module) -> None:
 
 def _clip_length(net: nn.Module, size: int) -> int:
     """Return the smallest number of frames for which the network runs; ``ANY_FRAMES`` if one frame is enough."""
-    first: Exception | None = None
-    last: Exception | None = None
-    for frames in range(1, MAX_FRAMES + 1):
-        try:
-            with torch.no_grad(), users_code(""):
-                net(torch.zeros(frames, 3, size, size))
-        except Exception as error:
-            first, last = first or error.__cause__ or error, error  # type: ignore[assignment]
-            if frames == 16 and str(first) == str(error.__cause__):
-                break  # the number of frames is not the reason
-            continue
-        return ANY_FRAMES if frames == 1 else frames
-    assert first is not None
+    reached: list[nn.Module] = []
+    handles = [module.register_forward_pre_hook(lambda m, _inputs: reached.append(m)) for module in net.modules()]
+    furthest: tuple[int, BaseException | None] = (-1, None)  # the attempt that ran most modules says most
+    texts = set()
+    try:
+        for frames in range(1, MAX_FRAMES + 1):
+            reached.clear()
+            try:
+                with torch.no_grad(), users_code(""):
+                    net(torch.zeros(frames, 3, size, size))
+            except Exception as error:
+                cause = error.__cause__ or error
+                texts.add(str(cause))
+                if len(reached) > furthest[0]:
+                    furthest = len(reached), cause
+                if frames == ANY_FRAMES and len(texts) == 1:
+                    break  # the number of frames is not the reason
+                continue
+            return ANY_FRAMES if frames == 1 else frames
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert furthest[1] is not None
     raise ModelError(
-        f"the network fails on normalised frames [N, 3, {size}, {size}], with any number N of frames: {explain(first)}"
-    ) from last
+        f"the network fails on normalised frames [N, 3, {size}, {size}], with any number N of frames: "
+        f"{explain(furthest[1])}"
+    ) from furthest[1]
 
 
 def _require_one_row_per_frame(logits: Tensor, frames: int, survey: Survey) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from edgeshift.models.network import Shift
 
@@ -44,6 +48,19 @@ class Place(nn.Module):
         return self.slot.shift(self.name, x.clone() if self.copied else x)
 
 
+class PlainOperators(TorchFunctionMode):
+    """Computes h-swish as ``x * relu6(x + 3) / 6`` in the block, for modules and function calls alike.
+
+    XNNPACK has no int8 operator for h-swish, so it would split an int8 graph at each of them.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run a function of torch."""
+        if func is F.hardswish:
+            return (args[0] * (1 / 6)) * F.relu6(args[0] + 3)
+        return func(*args, **(kwargs or {}))
+
+
 class AdoptedBackbone(nn.Module):
     """``forward(x, shift)`` maps normalised frames [N, 3, H, W] to logits [N, classes].
 
@@ -61,7 +78,8 @@ class AdoptedBackbone(nn.Module):
         """Map [N, 3, H, W] to [N, classes]."""
         self.slot.shift = shift
         try:
-            logits: Tensor = self.net(x)
+            with PlainOperators():
+                logits: Tensor = self.net(x)
         finally:
             self.slot.shift = None
         return logits

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from edgeshift.checkpoints.adoption.adapter import PlainOperators
 from edgeshift.errors import ModelError
 from edgeshift.models.config import ModelConfig
 from edgeshift.models.network import Shift, ShiftNetwork, Step
@@ -179,7 +180,8 @@ class MemoryBackbone(nn.Module):
                 # A copy, because the network may change the state in place.
                 value = state.reshape(memory.shape).clone()
                 _write(self.net, memory.address, value if memory.dtype is None else value.to(memory.dtype))
-            logits: Tensor = self.net(x)
+            with PlainOperators():
+                logits: Tensor = self.net(x)
             following = [
                 torch.as_tensor(_read(self.net, memory.address)).float().reshape(memory.stored).clone()
                 for memory in self.memories

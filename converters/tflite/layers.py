@@ -1,0 +1,213 @@
+"""How much each layer of an int8 graph differs from the float graph, frame by frame: where int8 loses accuracy.
+
+Both graphs run over the same frames, each with its own states. Their tensors have the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift._system.quiet import quiet
+from edgeshift.converters.quantization.ranges import Graph
+from edgeshift.converters.tflite.graph import read_graph
+from edgeshift.converters.tflite.layer_names import layers_of
+from edgeshift.models.network import Step
+
+SIGNATURE = "serving_default"
+Values = npt.NDArray[np.float64]
+
+
+class LayerError(msgspec.Struct, frozen=True):
+    """The error of one tensor.
+
+    Attributes:
+        layer: path of the layer in the network.
+        operator: the operator that writes the tensor.
+        error: root mean square error over all frames, in standard deviations of the float tensor.
+        added: the part of ``error`` that the tensors that the operator reads do not have.
+        frames: the same error for each frame.
+        low: smallest value of the float tensor.
+        high: largest value of the float tensor.
+        step: step of its int8 grid; None: the tensor is float.
+        clipped: share of the float tensor's values that are outside of the grid.
+    """
+
+    layer: str
+    operator: str
+    error: float
+    added: float
+    frames: tuple[float, ...]
+    low: float
+    high: float
+    step: float | None
+    clipped: float
+
+    @property
+    def worst_frame(self) -> int:
+        """Number of the frame with the largest error, from 1."""
+        return int(np.argmax(self.frames)) + 1
+
+    def __str__(self) -> str:
+        grid = "float" if self.step is None else f"int8 steps of {self.step:.3g}"
+        outside = f", {self.clipped:.2%} of the values outside" if self.clipped > 0 else ""
+        return (
+            f"{self.layer or 'no layer'} ({self.operator}) adds {self.added:.2g} standard deviations; its range is "
+            f"{self.low:.3g} to {self.high:.3g} in {grid}{outside}"
+        )
+
+
+def compare_layers(
+    original: bytes,
+    body: bytes,
+    step: Step,
+    frames: Sequence[npt.NDArray[np.uint8]],
+    advance: Callable[[], None] = lambda: None,
+) -> list[LayerError]:
+    """Return the error of each tensor of a graph that the float graph has, too, in the order of the operators.
+
+    Args:
+        original: the float graph.
+        body: the graph to examine, made from the float graph.
+        step: the step that was exported.
+        frames: uint8 [H, W, 3] RGB each.
+        advance: called after every frame.
+    """
+    sides = _Side(original), _Side(body)
+    graph = read_graph(original)
+    layers = layers_of(graph, step)
+    written = [*graph.inputs.values(), *(operator.outputs[0] for operator in graph.operators)]
+    names = [name for index in written if (name := graph.names[index]) in sides[1].index]
+    meters = {name: _Meter() for name in names}
+    for frame in frames:
+        for side in sides:
+            side.run(frame)
+        for name, meter in meters.items():
+            meter.add(sides[0].value(name), sides[1].value(name), sides[1].grid(name))
+        advance()
+    errors = {name: meter.relative for name, meter in meters.items()}
+    result = []
+    for operator, layer in zip(graph.operators, layers, strict=True):
+        name = graph.names[operator.outputs[0]]
+        if name not in meters:
+            continue
+        inherited = max((errors.get(graph.names[i], 0.0) for i in operator.inputs if i >= 0), default=0.0)
+        meter, grid = meters[name], sides[1].grid(name)
+        result.append(
+            LayerError(
+                layer=layer or _boundary(graph, operator.outputs[0]),
+                operator=operator.kind,
+                error=errors[name],
+                added=max(0.0, errors[name] - inherited),
+                frames=tuple(meter.each()),
+                low=meter.low,
+                high=meter.high,
+                step=None if grid is None else grid[0],
+                clipped=meter.clipped,
+            )
+        )
+    return result
+
+
+def worst_layers(errors: Sequence[LayerError], count: int = 10) -> list[LayerError]:
+    """Return the layers that add most error, the worst first."""
+    return sorted(errors, key=lambda error: -error.added)[:count]
+
+
+def _boundary(graph: Graph, index: int) -> str:
+    return next((name for name, tensor in graph.outputs.items() if tensor == index), "")
+
+
+class _Side:
+    """A graph that runs frame by frame and keeps all its tensors."""
+
+    def __init__(self, body: bytes) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        with quiet():
+            self._interpreter = Interpreter(
+                model_content=body,
+                num_threads=1,
+                experimental_preserve_all_tensors=True,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            )
+            self._interpreter.allocate_tensors()
+        self._details = {detail["name"]: detail for detail in self._interpreter.get_tensor_details() if detail["name"]}
+        self.index = {name: detail["index"] for name, detail in self._details.items()}
+        graph = read_graph(body)
+        self._inputs, self._outputs = graph.inputs, graph.outputs
+        self._states = {
+            name: self._quantized(index, np.zeros(self._by_index(index)["shape"], np.float64))
+            for name, index in self._inputs.items()
+            if name in self._outputs
+        }
+
+    def run(self, frame: npt.NDArray[np.uint8]) -> None:
+        """Run a frame, and keep the states for the next one."""
+        index = self._inputs["frame"]
+        self._interpreter.set_tensor(index, self._quantized(index, frame[None].astype(np.float64)))
+        for name, state in self._states.items():
+            self._interpreter.set_tensor(self._inputs[name], state)
+        with quiet():
+            self._interpreter.invoke()
+        self._states = {name: self._interpreter.get_tensor(self._outputs[name]).copy() for name in self._states}
+
+    def value(self, name: str) -> Values:
+        """Return the real values of a tensor after the last frame."""
+        stored: Values = self._interpreter.get_tensor(self.index[name]).astype(np.float64)
+        grid = self.grid(name)
+        return stored if grid is None else (stored - grid[1]) * grid[0]
+
+    def grid(self, name: str) -> tuple[float, int] | None:
+        """Return scale and zero point of an int8 tensor; None: the tensor is float."""
+        detail = self._details[name]
+        scale, zero_point = detail["quantization"]
+        return (float(scale), int(zero_point)) if detail["dtype"] == np.int8 else None
+
+    def _by_index(self, index: int) -> Mapping[str, Any]:
+        return next(detail for detail in self._details.values() if detail["index"] == index)
+
+    def _quantized(self, index: int, real: Values) -> Any:
+        detail = self._by_index(index)
+        if detail["dtype"] != np.int8:
+            return real.astype(detail["dtype"])
+        scale, zero_point = detail["quantization"]
+        return np.clip(np.round(real / scale) + zero_point, -128, 127).astype(np.int8)
+
+
+class _Meter:
+    """Adds up the error of one tensor over frames."""
+
+    def __init__(self) -> None:
+        self._count, self._sum, self._squares, self._errors = 0, 0.0, 0.0, [0.0][:0]
+        self.low, self.high, self._outside = float("inf"), float("-inf"), 0
+
+    def add(self, original: Values, value: Values, grid: tuple[float, int] | None) -> None:
+        self._count += original.size
+        self._sum += float(original.sum())
+        self._squares += float((original**2).sum())
+        self._errors.append(float(((original - value) ** 2).mean()))
+        self.low, self.high = min(self.low, float(original.min())), max(self.high, float(original.max()))
+        if grid is not None:
+            ends = [(end - grid[1]) * grid[0] for end in (-128.5, 127.5)]
+            self._outside += int(((original < ends[0]) | (original > ends[1])).sum())
+
+    @property
+    def _deviation(self) -> float:
+        variance = self._squares / self._count - (self._sum / self._count) ** 2
+        return float(np.sqrt(max(variance, 1e-12)))
+
+    @property
+    def relative(self) -> float:
+        return float(np.sqrt(np.mean(self._errors)) / self._deviation)
+
+    def each(self) -> list[float]:
+        return [float(np.sqrt(error) / self._deviation) for error in self._errors]
+
+    @property
+    def clipped(self) -> float:
+        return self._outside / self._count

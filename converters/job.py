@@ -30,6 +30,7 @@ class Job:
         stages: measures and shows progress.
         state: where the states are kept between two steps; a form that the target supports.
         backend: the back end of the target; None: the target has only one.
+        float_layers: patterns of layers that an int8 graph computes in float.
         shared: {name: graph of this step}. A target stores graphs here that other conversions of the step can use.
     """
 
@@ -42,6 +43,7 @@ class Job:
     stages: Stages
     state: StateForm = "io"
     backend: str | None = None
+    float_layers: tuple[str, ...] = ()
     shared: dict[str, bytes] = field(default_factory=dict)
 
     @property

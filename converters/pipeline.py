@@ -32,7 +32,7 @@ from edgeshift.runtimes.pytorch import reference, references
 from edgeshift.stream import Array
 from edgeshift.stream.parity import MIN_FRAMES, compare, failures
 from edgeshift.stream.selfcheck import make_check
-from edgeshift.targets import Precision, StateForm, Target, find_target, require_converter, runtimes_of
+from edgeshift.targets import TARGETS, Precision, StateForm, Target, find_target, require_converter, runtimes_of
 from edgeshift.video.fit import FrameSpec
 
 #: Seed of the clips drawn for the parity check. They are not those of calibration, which would prove too little.
@@ -53,6 +53,8 @@ class Options:
         state: where the states are kept between two steps; a form that the target supports.
         backend: a back end of the target; None: the first back end of the target.
         force: write an artifact that fails the parity check too. Its description has the reasons.
+        float_layers: patterns of layers that an int8 graph computes in float, such as "blocks.0.se"; ``*`` stands for a
+            part of a path between two dots.
     """
 
     precision: Precision = "int8"
@@ -63,6 +65,7 @@ class Options:
     state: StateForm = "io"
     backend: str | None = None
     force: bool = False
+    float_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,11 @@ def convert(
         raise ConversionError(
             f"--float-boundary is for int8; {options.precision} artifacts have float inputs and outputs anyway"
         )
-
+    if options.float_layers and (options.precision != "int8" or not record.float_layers):
+        able = ", ".join(name for name, other in TARGETS.items() if other.float_layers)
+        raise ConversionError(
+            f"--float-layers is for int8 of the targets {able}, not for {options.precision} of {target}: leave it out"
+        )
     require_converter(record)
     prepared = prepared or prepare(source, options, stages, step)
     if prepared.step.growing and options.precision == "fp16" and record.half_arithmetic:
@@ -227,6 +234,7 @@ def convert(
         stages=stages,
         state=options.state,
         backend=record.backend(options.backend),
+        float_layers=options.float_layers,
         shared=prepared.shared,
     )
     lowered = converter_of(record).lower(job)
@@ -243,7 +251,7 @@ def convert(
     )
     artifact = Artifact(out, spec, lowered.body)
     if lowered.unproven is None:
-        spec = _check(artifact, source, prepared.step, options, stages)
+        spec = _check(artifact, source, job, options, stages)
     else:  # the self-check has the original's logits, for a device that can run the artifact
         spec = msgspec.structs.replace(spec, check=make_check(reference(source), original=True))
     with stages.stage("write"):
@@ -254,7 +262,7 @@ def convert(
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
 
 
-def _check(artifact: Artifact, source: Checkpoint, step: Step, options: Options, stages: Stages) -> StreamSpec:
+def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, stages: Stages) -> StreamSpec:
     """Compare an artifact with the original on each runtime of the target, and record a self-check for devices.
 
     Returns:
@@ -263,7 +271,7 @@ def _check(artifact: Artifact, source: Checkpoint, step: Step, options: Options,
     frames = parity_frames(source.description.frame) if options.parity is None else options.parity
     target = find_target(artifact.spec.target)
     runtimes = runtimes_of(target)
-    wanted, original = references(source, options.precision, target, step)
+    wanted, original = references(source, options.precision, target, job.step)
     with stages.stage("verify", len(frames) * len(runtimes)) as advance, one_thread():
         models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
         results = [compare(model, wanted, frames, advance, original) for model in models]
@@ -271,9 +279,17 @@ def _check(artifact: Artifact, source: Checkpoint, step: Step, options: Options,
     if problems and not options.force:
         raise CheckFailedError(
             f"{artifact.path.name} does not match the original over {len(frames)} frames, and was not written: "
-            f"{'; '.join(problems)}; --force writes it, marked as failed"
+            f"{'; '.join(problems)}; {_worst_layer(artifact, job, frames)}--force writes it, marked as failed"
         )
     return msgspec.structs.replace(artifact.spec, parity=results[0], check=make_check(models[0]), problems=problems)
+
+
+def _worst_layer(artifact: Artifact, job: Job, frames: Sequence[npt.NDArray[np.uint8]]) -> str:
+    """Return a sentence about the layer with which int8 loses most, for targets that can keep it in float."""
+    worst = getattr(converter_of(job.target), "worst_layer", None)
+    if job.precision != "int8" or worst is None:
+        return ""
+    return f"the layer that loses most is {worst(job, artifact.body, frames)} (--float-layers keeps it in float); "
 
 
 def parity_frames(frame: FrameSpec) -> list[npt.NDArray[np.uint8]]:

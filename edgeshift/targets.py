@@ -94,6 +94,7 @@ class Target(NamedTuple):
         half_arithmetic: True if fp16 artifacts compute in float16. False: only their weights are float16.
         timed: True if the time of a step on this machine is meaningful. False for executors that only check results.
         float_boundary: True if an int8 graph of this target has float inputs and outputs anyway.
+        float_layers: True if single layers of an int8 graph can stay in float.
         support: rows of the support table.
     """
 
@@ -115,6 +116,7 @@ class Target(NamedTuple):
     half_arithmetic: bool = False
     timed: bool = True
     float_boundary: bool = False
+    float_layers: bool = False
     support: tuple[Support, ...] = ()
 
     def backend(self, name: str | None) -> str | None:
@@ -294,6 +296,7 @@ for _target in (
             "ai-edge-quantizer": "ai_edge_quantizer",
             "ai-edge-litert": "ai_edge_litert",
         },
+        float_layers=True,
         not_verified="phones, boards, GPU delegates",
         support=(
             Support(_ALL, "Linux x86-64: LiteRT (compiled model and Interpreter)", _IN_CI),
@@ -312,6 +315,7 @@ for _target in (
         converter="edgeshift.converters.onnx.target",
         converter_packages=_ONNX,
         envelope="onnx_file",
+        float_layers=True,
         not_verified="boards, other providers than CPU",
         support=(
             Support(_ALL, "Linux x86-64: ONNX Runtime, CPU", _IN_CI),

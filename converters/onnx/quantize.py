@@ -69,22 +69,25 @@ def measure(model: onnx.ModelProto, samples: Sequence[Mapping[str, Array]]) -> d
     return {name: (float(np.min(low)), float(np.max(high))) for name, (low, high) in values.items()}
 
 
-def quantize(model: onnx.ModelProto, measured: Mapping[str, Range], form: Form) -> onnx.ModelProto:
+def quantize(
+    model: onnx.ModelProto, measured: Mapping[str, Range], form: Form, in_float: Sequence[str] = ()
+) -> onnx.ModelProto:
     """Return the int8 form of a float model, which is not changed.
 
     Args:
         model: the model that ``edgeshift.converters.onnx.target`` exports.
         measured: the ranges from ``measure``.
         form: which int8 graph to write.
+        in_float: names of the nodes that stay in float.
     """
     graph = read_graph(model)
     ranges = {**measured, **tied(graph, measured)}
-    excluded: list[str] = []
+    excluded = list(in_float)
     if form.symmetric:
         # With zero point 0, 255 pixel values would share 127 integers: operators that read the frame stay in float.
         group = next(group for group in groups(graph) if graph.inputs[FRAME] in group)
         frame = {graph.names[index] for index in group}
-        excluded = [node.name for node in model.graph.node if frame.intersection(node.input)]
+        excluded += [node.name for node in model.graph.node if frame.intersection(node.input)]
     quantized = _run_quantizer(model, ranges, form, excluded)
     if not form.float_boundary:
         _store_boundary(quantized)
@@ -161,5 +164,8 @@ def _store_boundary(model: onnx.ModelProto) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
     graph.initializer.extend(zeros.values())
+    stored = {node.input[0] for node in nodes if node.op_type == "DequantizeLinear"}
+    stored |= {node.output[0] for node in nodes if node.op_type == "QuantizeLinear"}
     for value in (*graph.input, *graph.output):
-        value.type.tensor_type.elem_type = onnx.TensorProto.INT8
+        if value.name in stored:  # an output of a layer that stays in float is float
+            value.type.tensor_type.elem_type = onnx.TensorProto.INT8

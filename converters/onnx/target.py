@@ -7,18 +7,20 @@ float graph (``quantize``); for ONNX Runtime its states are channels last (``lay
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from edgeshift.artifact.spec import FRAME, LOGITS, NEXT
+from edgeshift.artifact.spec import FRAME, LOGITS, NEXT, GraphSpec
 from edgeshift.converters.channels_last import ChannelsLast
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.onnx.graph import boundary, count_fused_operators, count_operators, drop_unused_constants
 from edgeshift.converters.onnx.layout import channels_first, move_spatial_shifts, states_last
 from edgeshift.converters.onnx.quantize import Form, measure, quantize
 from edgeshift.converters.quantization.finished import require_int8
+from edgeshift.converters.quantization.layer_paths import matches, require_matches, shown
 from edgeshift.converters.tools import run_tool
 from edgeshift.errors import ConversionError, one_line
 
@@ -32,6 +34,8 @@ OPSET, IR_VERSION = 17, 8
 WEIGHTED = ("Conv", "Gemm")
 #: Operators that compute in float, with the names that they have after ONNX Runtime's fusions.
 FLOAT_OPERATORS = ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul")
+#: What separates the path of a layer from the rest of the name of a node.
+LAYER_END = "//"
 #: The name of the float graph in ``Job.shared``.
 EXPORTED = "onnx"
 
@@ -72,8 +76,22 @@ def lower_as(job: Job, form: Form) -> Lowered:
         raise ConversionError(f"the graph does not pass ONNX's own checker: {one_line(error)}") from error
     graph = count_operators(model) if form.symmetric else count_fused_operators(body)
     if job.precision == "int8" and not form.symmetric:
-        require_int8(floats=[kind for kind in FLOAT_OPERATORS if kind in graph.operators])
+        floats = [kind for kind in FLOAT_OPERATORS if kind in graph.operators]
+        require_int8(floats=[] if _only_float_layers(job, graph) else floats)
     return make_lowered(job, body, ends, graph)
+
+
+def _only_float_layers(job: Job, graph: GraphSpec) -> bool:
+    """Return True if a graph computes no more layers in float than ``--float-layers`` names."""
+    import onnx
+
+    exported = onnx.load_model_from_string(job.shared[EXPORTED])
+    named = [
+        node
+        for node in exported.graph.node
+        if node.op_type in WEIGHTED and matches(node.name.partition(LAYER_END)[0], job.float_layers)
+    ]
+    return 0 < sum(graph.operators.get(kind, 0) for kind in FLOAT_OPERATORS) <= len(named)
 
 
 def _export(job: Job) -> onnx.ModelProto:
@@ -90,6 +108,12 @@ def _export(job: Job) -> onnx.ModelProto:
         )
         assert program is not None
         model: onnx.ModelProto = program.model_proto
+    for node in model.graph.node:  # the node's name begins with the path of its layer, for --float-layers
+        scopes = {entry.key: entry.value for entry in node.metadata_props}.get("pkg.torch.onnx.name_scopes", "[]")
+        paths = [shown(str(scope).removeprefix("step.")) for scope in ast.literal_eval(scopes)]
+        layer = next((path for path in reversed(paths) if path), "") if job.float_layers else ""
+        if layer and not any("shifts." in str(scope) for scope in ast.literal_eval(scopes)):
+            node.name = f"{layer}{LAYER_END}{node.name}"
     return move_spatial_shifts(_clean(model))
 
 
@@ -123,7 +147,12 @@ def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
 def _to_int8(model: onnx.ModelProto, job: Job, form: Form) -> onnx.ModelProto:
     """Quantize. States are channels last for ONNX Runtime and in the samples, channels first for TensorRT."""
     last = states_last(model)
-    return quantize(model if form.symmetric else last, measure(last, job.samples), form)
+    layers = [(node.name, node.name.partition(LAYER_END)[0]) for node in model.graph.node if LAYER_END in node.name]
+    require_matches([layer for _, layer in layers], job.float_layers)
+    in_float = [name for name, layer in layers if matches(layer, job.float_layers)]
+    if in_float and all(node.name in in_float for node in model.graph.node if node.op_type in WEIGHTED):
+        raise ConversionError("--float-layers keeps every layer in float: use --precision fp32")
+    return quantize(model if form.symmetric else last, measure(last, job.samples), form, in_float)
 
 
 def _to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -2,30 +2,24 @@
 
 The exporter names a tensor after the calls around the layer that wrote it, each as "class_name of the module", as in
 ``torch.nn.modules.container.Sequential_layer1/nets.Block_0/torch.nn.modules.conv.Conv2d_conv1;``. Names of modules that
-are not called themselves, such as a ``ModuleList``, are left out, so that several layers can have the same name. They are
-told apart by the order in which they run. An operator into which others were fused has several names.
+are not called themselves, such as a ``ModuleList``, are left out, so that several layers can have the same name. They
+are told apart by the order in which they run. An operator into which others were fused has several names.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import nn
 
 from edgeshift.artifact.spec import LOGITS
+from edgeshift.converters.quantization.layer_paths import SHIFT, matches, require_matches, shown
 from edgeshift.converters.quantization.ranges import Graph, Operator
-from edgeshift.errors import ConversionError, unknown
 from edgeshift.models.network import Step
 from edgeshift.models.shift_layers import StepShift
-
-#: The parts of a path that edgeshift adds to the paths of the user's modules.
-_BACKBONE, _OWN = "network.backbone.", "net."
-#: Start of the name of an operator that computes a shift.
-SHIFT = "shift at "
 
 
 def layers_of(graph: Graph, step: Step) -> list[str]:
@@ -51,24 +45,18 @@ def layers_of(graph: Graph, step: Step) -> list[str]:
 
 
 def matching(graph: Graph, step: Step, patterns: Sequence[str]) -> list[Operator]:
-    """Return the operators of the layers that match a pattern, or that are inside of a module that matches one.
-
-    ``*`` stands for a part of a path between two dots. Shifts are left out, because their states stay int8.
+    """Return the operators of the layers that match one of the patterns.
 
     Raises:
         ConversionError: a pattern matches no layer.
     """
-    layers = layers_of(graph, step)
-    for pattern in patterns:
-        if not any(_matches(layer, pattern) for layer in layers):
-            known = sorted({layer for layer in layers if layer and not layer.startswith(SHIFT)})
-            raise ConversionError(f"--float-layers: {unknown('layer', pattern, known)}")
-    pairs = zip(graph.operators, layers, strict=True)
-    return [operator for operator, layer in pairs if any(_matches(layer, pattern) for pattern in patterns)]
+    layers = layers_of(graph, step) if patterns else []
+    require_matches(layers, patterns)
+    return [operator for operator, layer in zip(graph.operators, layers, strict=False) if matches(layer, patterns)]
 
 
 def _calls(step: Step) -> tuple[dict[str, list[str]], str]:
-    """Run the step. Return {name that the exporter gives: paths of the layers with it, in order}, and the last layer."""
+    """Run the step. Return {name that the exporter gives: paths of its layers, in order}, and the last layer."""
     calls: dict[str, list[str]] = defaultdict(list)
     stack: list[str] = []
     head = [""]
@@ -76,9 +64,10 @@ def _calls(step: Step) -> tuple[dict[str, list[str]], str]:
     def enter(path: str, module: nn.Module) -> None:
         kind = f"{type(module).__module__}.{type(module).__qualname__}"
         stack.append(f"{kind}_{path.rpartition('.')[2] or 'step'}")
-        calls["/".join(stack)].append(f"{SHIFT}{path.rpartition('.')[2]}" if isinstance(module, StepShift) else _shown(path))
+        place = path.rpartition(".")[2]
+        calls["/".join(stack)].append(f"{SHIFT}{place}" if isinstance(module, StepShift) else shown(path))
         if isinstance(module, (nn.Linear, nn.Conv2d)):
-            head[0] = _shown(path)
+            head[0] = shown(path)
 
     def leave(_module: nn.Module, _inputs: Any, _result: Any) -> None:
         stack.pop()
@@ -103,15 +92,3 @@ def _scope(graph: Graph, operator: Operator, calls: dict[str, list[str]]) -> str
     while scope and scope not in calls:
         scope = scope.rpartition("/")[0]
     return scope
-
-
-def _shown(path: str) -> str:
-    """Return a path without the parts that edgeshift adds."""
-    path = path.removeprefix(_BACKBONE) if path.startswith(_BACKBONE) else ""
-    path = path.removeprefix(_OWN)
-    return ".".join(part for part in path.split(".") if part != "inner")
-
-
-def _matches(layer: str, pattern: str) -> bool:
-    names, patterns = layer.split("."), pattern.split(".")
-    return len(names) >= len(patterns) and all(map(fnmatchcase, names, patterns))

@@ -7,20 +7,33 @@ inserts no transpose for them. int8 is made from the float graph by ai-edge-quan
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from edgeshift._system.progress import Stages
+from edgeshift.checkpoints import Checkpoint
 from edgeshift.converters.channels_last import NamedChannelsLast, example
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.quantization.ranges import Graph, tied
 from edgeshift.converters.tflite.graph import boundary, graph_spec, read_graph
+from edgeshift.converters.tflite.layer_names import matching
+from edgeshift.converters.tflite.layers import compare_layers, worst_layers
 from edgeshift.converters.tools import run_tool
+from edgeshift.errors import ConversionError
+from edgeshift.models.deploy import deploy
+from edgeshift.models.network import Step
+from edgeshift.targets import find_target
 
 SIGNATURE = "serving_default"
+#: Operators with weights.
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 #: The name of the float graph in ``Job.shared``.
 EXPORTED = "tflite"
 
@@ -38,9 +51,32 @@ def lower(job: Job) -> Lowered:
     graph = graph_spec(body)
     if job.precision == "int8":
         allowed = 2 * (len(job.step.state_names) + 1) if job.float_boundary else 0
+        allowed += _float_ends(job)
         conversions = graph.operators.get("QUANTIZE", 0) + graph.operators.get("DEQUANTIZE", 0)
         require_int8(conversions, allowed)
     return make_lowered(job, body, ends, graph)
+
+
+def worst_layer(job: Job, body: bytes, frames: Sequence[npt.NDArray[np.uint8]]) -> str:
+    """Return the layer of an int8 graph with which it loses most, its range and its grid, in words."""
+    errors = compare_layers(job.shared[EXPORTED], body, job.step, frames)
+    return str(worst_layers(errors, 1)[0])
+
+
+def export_float(source: Checkpoint) -> tuple[bytes, Step]:
+    """Return the float graph of a checkpoint, and the step that was exported."""
+    step = deploy(source.network)
+    job = Job(find_target("tflite"), source, step, "fp32", (), float_boundary=False, stages=Stages())
+    return _export(job), step
+
+
+def _float_ends(job: Job) -> int:
+    """Return the largest number of conversions at the layers that stay in float."""
+    graph = read_graph(job.shared[EXPORTED])
+    return sum(
+        len([index for index in operator.inputs if index not in graph.constants]) + len(operator.outputs)
+        for operator in matching(graph, job.step, job.float_layers)
+    )
 
 
 def _export(job: Job) -> bytes:
@@ -63,11 +99,18 @@ def _to_int8(body: bytes, job: Job) -> bytes:
         if job.float_boundary:
             for side in ("INPUT", "OUTPUT"):
                 tool.update_quantization_recipe(".*", side, algorithm_key="no_quantize")
+        graph = read_graph(body)
+        in_float = matching(graph, job.step, job.float_layers)
+        if all(operator in in_float for operator in graph.operators if operator.kind in WEIGHTED):
+            raise ConversionError("--float-layers keeps every layer in float: use --precision fp32")
+        for operator in in_float:
+            name = re.escape(graph.names[operator.outputs[0]])
+            tool.update_quantization_recipe(f"^{name};$", "*", algorithm_key="no_quantize")
         # Ranges are unions over all samples. The default, a moving average, is biased by the zero states at the start.
         meter = calibrator.Calibrator(body, num_threads=os.cpu_count() or 1, qsv_update_func=qsv_utils.min_max_update)
         meter.calibrate({SIGNATURE: list(job.samples)}, tool._recipe_manager)
         results = meter.get_model_qsvs()
-        _tie_ranges(results, read_graph(body))
+        _tie_ranges(results, graph)
         return bytes(tool.quantize(results).quantized_model)
 
 

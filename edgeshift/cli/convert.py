@@ -95,6 +95,10 @@ def run(
     float_boundary: Annotated[
         bool, option("int8", effect=(only_for("precision", "int8"), _float_boundary_effect))
     ] = False,
+    float_layers: Annotated[
+        list[str] | None,
+        option("int8", effect=(only_for("precision", "int8"), _float_layers_effect), metavar="PATTERN"),
+    ] = None,
     out: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE")] = None,
     force: Annotated[bool, option("Output", effect=ALWAYS)] = False,
     as_json: AsJson = False,
@@ -138,6 +142,8 @@ def run(
             drawn, for clips of drawn gestures. Default: drawn, if the model was trained on drawn gestures.
         calibration_clips: Number of clips that are chosen at random from --calibration. Default: 128.
         fps: Frames per second of clips without times: folders of images and raw H.264 or H.265 streams.
+        float_layers: Layers that stay in float32 in an int8 graph, such as blocks.0.se; * stands for a part of a name
+            between two dots. May be given several times. edgeshift verify --layers shows which layers lose most.
         float_boundary: Keep the inputs and outputs of the graph in float32, as browsers need them.
         out: File to write; a folder with --target all. Default: MODEL_PRECISION.SUFFIX in the current folder.
         force: Write an artifact that fails the comparison too. It is marked as failed, and the exit status is still 1.
@@ -172,6 +178,7 @@ def run(
         state=cast("Any", state),
         backend=backend,
         force=force,
+        float_layers=tuple(float_layers or ()),
     )
     record = None if target == ALL else find_target(target)
     if record is None:
@@ -256,6 +263,14 @@ def _float_boundary_effect(options: Options) -> str | None:
     if target is None or not target.float_boundary:
         return None
     return f"with --target {target.name}, whose inputs and outputs are float anyway: leave it out"
+
+
+def _float_layers_effect(options: Options) -> str | None:
+    target = TARGETS.get(options["target"])
+    if target is not None and target.float_layers:
+        return None
+    able = " or ".join(name for name, other in TARGETS.items() if other.float_layers)
+    return f"with --target {options['target']}, only with {able}: leave it out"
 
 
 def _calibration_effect(options: Options) -> str | None:

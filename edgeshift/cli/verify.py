@@ -12,16 +12,23 @@ from edgeshift.cli import glossary
 from edgeshift.cli.effect import ALWAYS
 from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
-from edgeshift.cli.output import print_facts, print_json, print_next
-from edgeshift.errors import CheckFailedError, missing
+from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table
+from edgeshift.errors import CheckFailedError, EdgeshiftError, missing
 from edgeshift.targets import TARGETS
 
 #: What is said about the self-check of an artifact that an older version of edgeshift made.
 OLDER_CHECK = "format version 1: this check accepts larger errors and compares no states; convert again for the new one"
 
+#: The table of --layers.
+LAYER_COLUMNS = ("layer", "operator", "adds", "error", "frame 1", "worst frame", "range", "int8 step", "outside")
+LAYER_NOTES = """\
+Errors are root mean squares in standard deviations of the original's values. "adds" is the error beyond that of what
+the layer reads. A large range with a large int8 step is the usual reason: convert --float-layers keeps a layer in float."""
+
 if TYPE_CHECKING:
     from edgeshift.artifact.spec import ParitySpec, StreamSpec
     from edgeshift.checkpoints import Checkpoint
+    from edgeshift.converters.tflite.layers import LayerError
     from edgeshift.stream import Model
     from edgeshift.stream.selfcheck import SelfCheck
 
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
 def run(
     file: Artifact,
     weights: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
+    network: Annotated[str | None, option("Source", effect=ALWAYS, metavar="FILE.py:FUNCTION")] = None,
+    layers: Annotated[bool, option("Check", effect=ALWAYS)] = False,
     runtime: Runtime = None,
     threads: Threads = 1,
     explain: Explain = False,
@@ -44,10 +53,14 @@ def run(
     Args:
         weights: The checkpoint that the artifact was made from. Default: weights that ship with edgeshift, if the
             artifact was made from them.
+        network: The file and function of the network of your own code that the artifact was made from. The file is run.
+        layers: Also compare each layer of a .tflite artifact with the original over the same frames, and list those
+            that lose most.
 
     Examples:
       edgeshift verify tsm_mobilenet_v2_int8.tflite
       edgeshift verify kinetics.tflite --weights checkpoint.pth
+      edgeshift verify kinetics.tflite --weights checkpoint.pth --layers
       edgeshift verify tsm_mobilenet_v2_int8.trt.onnx --runtime tensorrt
 
     Exit status: 1 if a check fails.
@@ -61,7 +74,11 @@ def run(
         model = load(file, runtime=runtime, threads=threads, isolate=True)
     with bars.stage("self-check"):
         check = self_check(model)
-    parity, reason = _compare(model, weights, bars)
+    if layers and model.spec.target != "tflite":
+        raise EdgeshiftError(f"{file}: --layers reads .tflite artifacts: convert with --target tflite")
+    source, reason = _original(model.spec, weights, network, bars)
+    parity = None if source is None else _compare(model, source, bars)
+    errors = _layer_errors(file, source, reason, bars) if layers else None
     problems = failures(parity, model.spec.precision) if parity else []
     if parity is None:
         problems += [f"conversion: {problem}" for problem in model.spec.problems]
@@ -76,11 +93,14 @@ def run(
                 "self_check": asdict(check),
                 "parity": parity,
                 "parity_not_run": reason,
+                **({} if errors is None else {"layers": errors}),
             }
         )
     else:
         facts = _facts(model, check, parity, reason, passed=not problems)
         print_facts(str(file), facts)
+        if errors is not None:
+            _print_layers(errors)
         if explain:
             glossary.explain(name.strip() for name, _ in facts)
     if problems:
@@ -102,35 +122,98 @@ def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: st
     return facts if model.spec.weights.trained else [*facts, ("weights", UNTRAINED)]
 
 
-def _compare(model: Model, weights: Path | None, bars: ProgressBars) -> tuple[ParitySpec | None, str | None]:
-    """Compare the artifact with its original. Returns the comparison, or None and the reason why there is none."""
-    spec = model.spec
+def _original(
+    spec: StreamSpec, weights: Path | None, network: str | None, bars: ProgressBars
+) -> tuple[Checkpoint | None, str | None]:
+    """Return the original of an artifact, or None and the reason why the artifact is not compared with it."""
     if importlib.util.find_spec("torch") is None:
-        if weights is not None:
+        if weights is not None or network is not None:
             raise missing("torch", "convert", "comparing with the checkpoint")
         return None, "not run: torch is not installed"
     from edgeshift._system.files import sha256
     from edgeshift.checkpoints.source import UNTRAINED_WEIGHTS
     from edgeshift.weights import all_shipped
 
+    if network is not None:
+        if not spec.model.adopted:
+            raise EdgeshiftError(f"--network is for networks of your own code, not for {spec.model.name}: leave it out")
+        with bars.stage("original"):
+            return _load_own(spec, network, weights), None
+    if spec.model.adopted:
+        return None, f"not run: give the code of the network ({spec.weights.source}) with --network"
     if weights is None:
         shipped = (path for path in all_shipped().values() if sha256(path.read_bytes()) == spec.weights.sha256)
         weights = next(shipped, None)
     if weights is None and spec.weights.source != UNTRAINED_WEIGHTS:
         return None, f"not run: give the checkpoint ({spec.weights.source}) with --weights"
+    with bars.stage("original"):
+        source = _load_original(spec, weights)
+    if weights is None and source.description.weights.sha256 != spec.weights.sha256:
+        return None, "not run: the untrained weights of this machine differ from those of the artifact"
+    return source, None
+
+
+def _compare(model: Model, source: Checkpoint, bars: ProgressBars) -> ParitySpec:
+    """Compare the artifact with its original."""
     from edgeshift._system.threads import one_thread
     from edgeshift.converters.pipeline import parity_frames
     from edgeshift.runtimes.pytorch import references
     from edgeshift.stream.parity import compare
 
-    with bars.stage("original"):
-        source = _load_original(spec, weights)
-    if weights is None and source.description.weights.sha256 != spec.weights.sha256:
-        return None, "not run: the untrained weights of this machine differ from those of the artifact"
     frames = parity_frames(source.description.frame)
     with bars.stage("parity", len(frames)) as advance, one_thread():
-        wanted, original = references(source, spec.precision, TARGETS.get(spec.target))
-        return compare(model, wanted, frames, advance, original), None
+        wanted, original = references(source, model.spec.precision, TARGETS.get(model.spec.target))
+        return compare(model, wanted, frames, advance, original)
+
+
+def _layer_errors(file: Path, source: Checkpoint | None, reason: str | None, bars: ProgressBars) -> list[LayerError]:
+    """Compare each layer of a TFLite artifact with its original."""
+    if source is None:
+        raise EdgeshiftError(f"{file}: --layers compares with the original, which was {reason}")
+    from edgeshift.artifact.file import read_artifact
+    from edgeshift.converters.pipeline import parity_frames
+    from edgeshift.converters.tflite.layers import compare_layers
+    from edgeshift.converters.tflite.target import export_float
+
+    frames = parity_frames(source.description.frame)
+    with bars.stage("export"):
+        original, step = export_float(source)
+    with bars.stage("layers", len(frames)) as advance:
+        return compare_layers(original, read_artifact(file).body, step, frames, advance)
+
+
+def _print_layers(errors: list[LayerError]) -> None:
+    from edgeshift.converters.tflite.layers import worst_layers
+
+    rows = [
+        (
+            error.layer,
+            error.operator,
+            f"{error.added:.3f}",
+            f"{error.error:.3f}",
+            f"{error.frames[0]:.3f}",
+            f"{max(error.frames):.3f} ({error.worst_frame})",
+            f"{error.low:.3g} to {error.high:.3g}",
+            "float" if error.step is None else f"{error.step:.3g}",
+            f"{error.clipped:.2%}",
+        )
+        for error in worst_layers(errors)
+    ]
+    print_table("Layers that lose most", LAYER_COLUMNS, rows)
+    print(LAYER_NOTES)
+
+
+def _load_own(spec: StreamSpec, network: str, weights: Path | None) -> Checkpoint:
+    """Adopt the network of the user's code again, as it was adopted for the artifact."""
+    from edgeshift.checkpoints.adoption.user_code import adopt_like
+
+    print_note(f"--network runs the code in {network.rpartition(':')[0]}")
+    source = adopt_like(spec, network, weights)
+    if source.description.weights.sha256 != spec.weights.sha256:
+        raise CheckFailedError(
+            f"the weights of {network} are not those this artifact was made from ({spec.weights.source})"
+        )
+    return source
 
 
 def _load_original(spec: StreamSpec, weights: Path | None) -> Checkpoint:

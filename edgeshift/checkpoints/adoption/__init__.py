@@ -9,7 +9,7 @@ This package may import what ``edgeshift.checkpoints`` may import. Importing it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from edgeshift.checkpoints.checkpoint import Checkpoint
@@ -36,7 +36,8 @@ class AdoptOptions(TypedDict, total=False):
             0 to 1, as in torchvision, or from 0 to 255, as in mmaction2: these have a mean or a std above 1.
         std: standard deviation of each channel, by which the difference is divided; in the unit of ``mean``.
         place: pattern for the paths of the modules whose input is shifted, such as ``"blocks.*.conv1"``. ``*`` stands
-            for a part of a name between two dots. None: the network shifts itself, and its shifts are found.
+            for a part of a name between two dots. A dictionary {path of a module: its shift table} gives each module a
+            table of its own. None: the network shifts itself, and its shifts are found.
         table: the shift at these places: a name of ``edgeshift.shift.TABLES``, or a function that returns the table for
             a number of channels.
         shift_div: divisor of TSM: 1/div of the channels is shifted in each direction.
@@ -58,7 +59,7 @@ class AdoptOptions(TypedDict, total=False):
     labels: Sequence[str] | None
     mean: Sequence[float] | None
     std: Sequence[float] | None
-    place: str | None
+    place: str | Mapping[str, ShiftTable] | None
     table: str | Callable[[int], ShiftTable]
     shift_div: int
     bidirectional: bool

@@ -35,6 +35,11 @@ from edgeshift.models.shift_layers import shift_clip
 from edgeshift.shift import TABLES, ShiftTable
 from edgeshift.video.fit import FrameSpec
 
+
+class NoShiftError(ModelError):
+    """The network does not shift, and no place was named."""
+
+
 #: The layout of a checkpoint that is a network of the user's own code.
 LAYOUT = "own network"
 DEFAULT_SIZE = 224
@@ -118,7 +123,7 @@ def _find(adopted: nn.Module, survey: Survey, size: int, slot: Slot, options: Ad
     if pattern is not None:
         return find_named(survey, slot, pattern, _table_of(options))
     if not wrappers:
-        raise ModelError(
+        raise NoShiftError(
             "no module of the network mixes frames, so there is no shift: name the modules whose input is shifted with "
             'place, such as place="blocks.*.conv1"'
         )

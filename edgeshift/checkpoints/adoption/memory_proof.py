@@ -93,8 +93,8 @@ def _require_same_clip(clip: Callable[[Tensor], Tensor], frames: Tensor, stream:
         )
     if not error <= TOLERANCE:
         raise ModelError(
-            f"the stream differs from clip by {error:.2g} of the variation of the logits over {len(frames)} frames: the "
-            "network computes something else frame by frame than for a whole clip"
+            f"the stream differs from clip by {error:.2g} of the variation of the logits over {len(frames)} frames: "
+            "the network computes something else frame by frame than for a whole clip"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -54,7 +54,9 @@ def find_wrappers(survey: Survey, slot: Slot) -> list[Found]:
     return [_wrapper(path, survey, slot) for path in mixing]
 
 
-def find_named(survey: Survey, slot: Slot, pattern: str, table_of: Callable[[int], ShiftTable]) -> list[Found]:
+def find_named(
+    survey: Survey, slot: Slot, pattern: str | Mapping[str, ShiftTable], table_of: Callable[[int], ShiftTable]
+) -> list[Found]:
     """Return the modules whose paths match a pattern, in the order in which they run.
 
     Raises:
@@ -62,7 +64,8 @@ def find_named(survey: Survey, slot: Slot, pattern: str, table_of: Callable[[int
     """
     found = []
     for path, call in sorted(survey.calls.items(), key=lambda item: item[1].order):
-        if not _matches(path, pattern):
+        table = pattern.get(path, pattern.get(place_name(path))) if isinstance(pattern, Mapping) else None
+        if table is None and (isinstance(pattern, Mapping) or not _matches(path, pattern)):
             continue
         if call.shape is None or len(call.shape) != 4 or call.shape[0] != survey.frames:
             raise ModelError(
@@ -73,13 +76,16 @@ def find_named(survey: Survey, slot: Slot, pattern: str, table_of: Callable[[int
         inner = next((other.path for other in found if f"{other.path}.".startswith(f"{path}.")), None)
         if outer or inner:
             raise ModelError(
-                f"the pattern {pattern!r} matches {path} and {outer or inner}, one inside the other: narrow it"
+                f"the pattern {_text(pattern)} matches {path} and {outer or inner}, one inside the other: narrow it"
             )
-        found.append(Found(path, Place(place_name(path), call.module, slot), table_of(call.shape[1])))
+        table = table or table_of(call.shape[1])
+        if table.channels != call.shape[1]:
+            raise ModelError(f"{path} takes {call.shape[1]} channels, and its shift table has {table.channels}")
+        found.append(Found(path, Place(place_name(path), call.module, slot), table))
     if not found:
         convolutions = [path for path, call in survey.calls.items() if isinstance(call.module, nn.Conv2d)]
         raise ModelError(
-            f"no module of the network matches {pattern!r}, in which * stands for a part between two dots; its "
+            f"no module of the network matches {_text(pattern)}, in which * stands for a part between two dots; its "
             f"convolutions are {', '.join(convolutions[:4])}{', ...' if len(convolutions) > 4 else ''}"
         )
     return found
@@ -103,6 +109,10 @@ def place_name(path: str) -> str:
     """Return the name of the place at a module. It names tensors of graphs, and is a key of ``nn.ModuleDict``."""
     name = "".join(sign if sign.isalnum() and sign.isascii() else "_" for sign in path)
     return f"at_{name}" if hasattr(nn.ModuleDict(), name) else name
+
+
+def _text(pattern: str | Mapping[str, ShiftTable]) -> str:
+    return repr(pattern) if isinstance(pattern, str) else ", ".join(pattern)
 
 
 def _matches(path: str, pattern: str) -> bool:

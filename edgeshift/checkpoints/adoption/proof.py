@@ -101,8 +101,8 @@ def _difference(own: nn.Module, network: ShiftNetwork, clip: Tensor, form: str, 
             where = path
             break
     return ModelError(
-        f"the {form} differs from the network's own forward over {len(clip)} frames by {error:.2g} of the variation of the "
-        f"logits, first in {where}: something there depends on other frames, or on the number of frames in a call, "
+        f"the {form} differs from the network's own forward over {len(clip)} frames by {error:.2g} of the variation of "
+        f"the logits, first in {where}: something there depends on other frames, or on the number of frames in a call, "
         "besides the shifts that were found. A shift that is written inline must become a module around the layer "
         "whose input it shifts"
     )

@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from edgeshift.artifact.description import WeightsSpec
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.checkpoints import weights_file
 from edgeshift.checkpoints.adoption import AdoptOptions, adopt
+from edgeshift.checkpoints.adoption.adopted import NoShiftError, digest
 from edgeshift.checkpoints.adoption.failure import users_code
 from edgeshift.checkpoints.checkpoint import Checkpoint
 from edgeshift.checkpoints.loader import require_streamable
@@ -30,8 +32,8 @@ PREFIXES = ("module.", "model.", "net.", "network.")
 COUNTER = "num_batches_tracked"
 
 
-def make_network(text: str) -> nn.Module:
-    """Run a file of Python and return the network that a function in it makes.
+def make_network(text: str) -> nn.Module | Checkpoint:
+    """Run a file of Python and return the network that a function in it makes, adopted or not.
 
     Args:
         text: the file and the function, such as "nets/gestures.py:make".
@@ -58,8 +60,11 @@ def make_network(text: str) -> nn.Module:
         raise ModelError(f"--network {text}: {unknown('function', name, functions)}")
     with users_code(f"--network {text} fails"):
         net = make()
-    if not isinstance(net, nn.Module):
-        raise ModelError(f"--network {text}: {name}() returns a {type(net).__name__}, not a torch.nn.Module")
+    if not isinstance(net, (nn.Module, Checkpoint)):
+        kind = type(net).__name__
+        raise ModelError(
+            f"--network {text}: {name}() returns a {kind}, not a torch.nn.Module or edgeshift's Checkpoint"
+        )
     return net
 
 
@@ -91,13 +96,17 @@ def load_weights(net: nn.Module, path: Path) -> str:
     return file.sha256
 
 
-def load_own_network(text: str, weights: Path | None) -> tuple[nn.Module, WeightsSpec]:
+def load_own_network(text: str, weights: Path | None) -> tuple[nn.Module | Checkpoint, WeightsSpec]:
     """Return the network of ``--network`` with the weights of ``--weights``, and where they come from."""
-    from edgeshift.checkpoints.adoption.adopted import digest
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # the same weights in each run, if the file does not load any
         net = make_network(text)
+    if isinstance(net, Checkpoint):
+        if weights is not None:
+            raise EdgeshiftError(
+                f"--weights has no effect, because {text} returns a network that is adopted already: load them there"
+            )
+        return net, net.description.weights
     name = f"{Path(text.rpartition(':')[0]).name}:{text.rpartition(':')[2]}"
     if weights is None:
         return net, WeightsSpec(source=f"own network {name}", sha256=digest(net.cpu()))
@@ -120,6 +129,15 @@ def adopt_from_file(
         EdgeshiftError: the code fails, the weights do not fit, or the network cannot be adopted or streamed.
     """
     net, origin = load_own_network(text, weights)
+    if isinstance(net, Checkpoint):
+        given = {**options, "mean": mean, "std": std}
+        useless = [name for name, value in given.items() if value and (name, value) != ("table", "tsm")]
+        if useless:
+            raise EdgeshiftError(
+                f"--{useless[0].replace('_', '-')} has no effect, because {text} returns a network that is adopted "
+                "already: leave it out, and set it in the call of edgeshift.adopt"
+            )
+        return require_streamable(net, Path(text))
     checkpoint = adopt(
         net,
         **options,
@@ -128,6 +146,39 @@ def adopt_from_file(
         std=None if std is None else _numbers(std, "--std"),
     )
     return require_streamable(checkpoint, Path(text))
+
+
+def adopt_like(spec: StreamSpec, text: str, weights: Path | None) -> Checkpoint:
+    """Return the checkpoint of ``--network`` in the form in which it was converted to an artifact.
+
+    Args:
+        spec: the description of the artifact.
+        text: the file and the function.
+        weights: the weights file; None: the weights that the function makes.
+
+    Raises:
+        EdgeshiftError: the code fails, the weights do not fit, or the network cannot be adopted.
+    """
+    net, origin = load_own_network(text, weights)
+    if isinstance(net, Checkpoint):
+        return net
+    config = spec.model
+    options = AdoptOptions(
+        size=config.size,
+        labels=spec.labels,
+        mean=config.mean,
+        std=config.std,
+        fit=spec.frame.fit,
+        order=spec.frame.order,
+        name=config.backbone,
+        stream_bidirectional=config.streamed_bidirectional,
+        weights=origin,
+    )
+    try:
+        return adopt(net, **options)
+    except NoShiftError:
+        options["place"] = {place.place: place.table() for place in spec.shifts}
+        return adopt(net, **options)
 
 
 def _numbers(text: str, option: str) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeshift._system.files import sha256
+from edgeshift._system.threads import one_thread
 from edgeshift.artifact.description import (
     ModelDescription,
     WeightsSpec,
@@ -47,6 +48,11 @@ DEFAULT_SIZE = 224
 
 def adopt_network(net: object, options: AdoptOptions) -> Checkpoint:
     """See ``edgeshift.adopt``."""
+    with one_thread():  # many short runs, which gain little from more threads
+        return _adopt(net, options)
+
+
+def _adopt(net: object, options: AdoptOptions) -> Checkpoint:
     own, notes = _copy(net)
     size = options.get("size") or DEFAULT_SIZE
     if size < SMALLEST_SIZE:

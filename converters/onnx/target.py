@@ -16,7 +16,13 @@ import torch
 from edgeshift.artifact.spec import FRAME, LOGITS, NEXT, GraphSpec
 from edgeshift.converters.channels_last import ChannelsLast
 from edgeshift.converters.job import Job, Lowered, make_lowered
-from edgeshift.converters.onnx.graph import boundary, count_fused_operators, count_operators, drop_unused_constants
+from edgeshift.converters.onnx.graph import (
+    attribute,
+    boundary,
+    count_fused_operators,
+    count_operators,
+    drop_unused_constants,
+)
 from edgeshift.converters.onnx.layout import channels_first, move_spatial_shifts, states_last
 from edgeshift.converters.onnx.quantize import Form, measure, quantize
 from edgeshift.converters.quantization.finished import require_int8
@@ -122,10 +128,9 @@ def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import helper
 
     graph = model.graph
-    for node in graph.node:
-        if node.op_type == "ReduceMean":  # over height and width, dimensions kept (``edgeshift.models``)
-            node.op_type = "GlobalAveragePool"
-            del node.input[1:], node.attribute[:]
+    for node in list(graph.node):
+        if node.op_type == "ReduceMean":
+            _replace_mean(graph, node)
         del node.metadata_props[:]
         node.doc_string = ""
     outputs = {value.name for value in graph.output}
@@ -142,6 +147,26 @@ def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
         if not domain.domain:
             domain.version = OPSET
     return model
+
+
+def _replace_mean(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
+    """Replace a mean over height and width by a pooling, and write other means in the form of older operator sets."""
+    from onnx import helper, numpy_helper
+
+    axes = next(numpy_helper.to_array(t).tolist() for t in graph.initializer if t.name == node.input[1])
+    keeps = attribute(node, "keepdims", 1)
+    del node.input[1:]
+    if sorted(axis % 4 for axis in axes) != [2, 3]:
+        del node.attribute[:]
+        node.attribute.extend([helper.make_attribute("axes", axes), helper.make_attribute("keepdims", keeps)])
+        return
+    node.op_type = "GlobalAveragePool"
+    del node.attribute[:]
+    if not keeps:
+        name = node.output[0]
+        node.output[0] = f"{name}/pooled"
+        at = next(index for index, other in enumerate(graph.node) if other is node or other.output[0] == node.output[0])
+        graph.node.insert(at + 1, helper.make_node("Flatten", [node.output[0]], [name], f"Flatten/{name}"))
 
 
 def _to_int8(model: onnx.ModelProto, job: Job, form: Form) -> onnx.ModelProto:

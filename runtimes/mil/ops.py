@@ -151,6 +151,31 @@ def reduce_mean(x: Array, axes: Array | None = None, keep_dims: bool = False) ->
     return y
 
 
+def real_div(x: Array, y: Array) -> Array:
+    """Compute x / y."""
+    return np.divide(x, y)
+
+
+def maximum(x: Array, y: Array) -> Array:
+    """Return the larger value of each pair."""
+    return np.maximum(x, y)
+
+
+def sigmoid(x: Array) -> Array:
+    """Compute 1 / (1 + exp(-x))."""
+    return 0.5 * (1 + np.tanh(0.5 * np.asarray(x)))
+
+
+def sigmoid_hard(x: Array, alpha: Array, beta: Array) -> Array:
+    """Compute ``alpha * x + beta``, limited to the range from 0 to 1."""
+    return np.clip(alpha * x + beta, 0, 1)
+
+
+def silu(x: Array) -> Array:
+    """Compute ``x * sigmoid(x)``."""
+    return x * sigmoid(x)
+
+
 def softmax(x: Array, axis: int) -> Array:
     """Compute exp(x) divided by its sum along an axis."""
     raised = np.exp(x - x.max(int(axis), keepdims=True))
@@ -164,7 +189,8 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
     return y if bias is None else y + bias
 
 
-ARITHMETIC = (add, sub, mul, relu, relu6, clip, cast, fill_like, pad, reduce_mean, softmax, linear)
+ACTIVATIONS = (relu, relu6, clip, sigmoid, sigmoid_hard, silu, softmax)
+ARITHMETIC = (add, sub, mul, real_div, maximum, *ACTIVATIONS, cast, fill_like, pad, reduce_mean, linear)
 #: Operations that only move values. They take float16 arguments as they are, without conversion to float32.
 MOVES = (reshape, expand_dims, squeeze, transpose, tile, concat, slice_by_index, slice_update)
 OPERATIONS: dict[str, Callable[..., Any]] = {function.__name__: function for function in (*ARITHMETIC, *MOVES)}

@@ -22,6 +22,9 @@ from edgeshift.models.network import Shift, ShiftNetwork, Step
 
 #: Calls after which the structure of the state no longer changes, such as the length of a deque.
 WARM_UP = 16
+#: A state that only moves, such as the last frame but one, is limited to this value. Without an operator between them,
+#: an output of the graph would be one of its inputs, which some runtimes do not write.
+LOWEST = -3e38
 #: Attributes of ``nn.Module`` that hold other things than state.
 _INTERNAL = frozenset(nn.Module().__dict__) - {"_buffers"}
 
@@ -51,13 +54,13 @@ class Memory:
     Attributes:
         address: where the network keeps it.
         shape: its shape; () for a number.
-        dtype: type of the tensor; None: it is a Python number.
+        dtype: type of the tensor. A Python number is a tensor of float32.
         start: its value at the start of a stream.
     """
 
     address: Address
     shape: tuple[int, ...]
-    dtype: torch.dtype | None
+    dtype: torch.dtype
     start: float
 
     @property
@@ -142,7 +145,7 @@ def _shape(value: Any) -> tuple[int, ...] | None:
 def _memory(address: Address, value: Any, fresh: Any) -> Memory:
     """Return the state at an address, with its value after some calls and before the first one (None: not there)."""
     if not isinstance(value, Tensor):
-        return Memory(address, (), None, float(fresh) if isinstance(fresh, (int, float)) else 0.0)
+        return Memory(address, (), torch.float32, float(fresh) if isinstance(fresh, (int, float)) else 0.0)
     if value.ndim > 5:
         raise ModelError(f"the state {address} has {value.ndim} dimensions; edgeshift stores states of up to 5")
     start = 0.0
@@ -175,17 +178,19 @@ class MemoryBackbone(nn.Module):
     def run(self, x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Return the logits of a frame, and the next states."""
         before = [_read(self.net, memory.address) for memory in self.memories]
+        # Copies, because the network may change a state in place.
+        written = [state.reshape(m.shape).clone().to(m.dtype) for m, state in zip(self.memories, states, strict=True)]
         try:
-            for memory, state in zip(self.memories, states, strict=True):
-                # A copy, because the network may change the state in place.
-                value = state.reshape(memory.shape).clone()
-                _write(self.net, memory.address, value if memory.dtype is None else value.to(memory.dtype))
+            for memory, value in zip(self.memories, written, strict=True):
+                _write(self.net, memory.address, value)
             with PlainOperators():
                 logits: Tensor = self.net(x)
-            following = [
-                torch.as_tensor(_read(self.net, memory.address)).float().reshape(memory.stored).clone()
-                for memory in self.memories
-            ]
+            following = []
+            for memory in self.memories:
+                value = torch.as_tensor(_read(self.net, memory.address))
+                moved = any(value is other for other in written)
+                value = value.float().reshape(memory.stored).clone()
+                following.append(value.clamp(min=LOWEST) if moved else value)
         finally:  # an export must not leave its own tensors in the network
             for memory, value in zip(self.memories, before, strict=True):
                 _write(self.net, memory.address, value)

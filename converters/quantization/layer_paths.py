@@ -15,7 +15,7 @@ SHIFT = "shift at "
 
 def shown(path: str) -> str:
     """Return the path of a module of a step without the parts that edgeshift adds; empty: it is not a layer."""
-    if not path.startswith(_BACKBONE):
+    if not path.startswith(_BACKBONE) or path == f"{_BACKBONE}net":
         return ""
     return ".".join(part for part in path.removeprefix(_BACKBONE).removeprefix(_OWN).split(".") if part != "inner")
 

@@ -21,6 +21,9 @@ from edgeshift.converters.quantization.ranges import Graph, Operator
 from edgeshift.models.network import Step
 from edgeshift.models.shift_layers import StepShift
 
+#: Start of the class names of layers with weights.
+WEIGHTED_CLASSES = ("torch.nn.modules.conv.", "torch.nn.modules.linear.")
+
 
 def layers_of(graph: Graph, step: Step) -> list[str]:
     """Return the path of the layer of each operator of a graph; empty: it belongs to no layer.
@@ -87,8 +90,13 @@ def _calls(step: Step) -> tuple[dict[str, list[str]], str]:
 
 
 def _scope(graph: Graph, operator: Operator, calls: dict[str, list[str]]) -> str:
-    """Return the longest part of an operator's name that the exporter gives to a layer."""
-    scope = graph.names[operator.outputs[0]].split(";")[0].partition("/")[2]
+    """Return the longest part of an operator's name that the exporter gives to a layer.
+
+    An activation that is fused into a convolution or linear layer comes first in the name; the layer counts.
+    """
+    names = [name for name in graph.names[operator.outputs[0]].split(";") if name]
+    layers = [name for name in names if name.rpartition("/")[2].startswith(WEIGHTED_CLASSES)]
+    scope = next(iter([*layers, *names]), "").partition("/")[2]
     while scope and scope not in calls:
         scope = scope.rpartition("/")[0]
     return scope

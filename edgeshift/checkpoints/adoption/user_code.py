@@ -107,6 +107,7 @@ def load_own_network(text: str, weights: Path | None) -> tuple[nn.Module | Check
                 f"--weights has no effect, because {text} returns a network that is adopted already: load them there"
             )
         return net, net.description.weights
+    net.eval()
     name = f"{Path(text.rpartition(':')[0]).name}:{text.rpartition(':')[2]}"
     if weights is None:
         return net, WeightsSpec(source=f"own network {name}", sha256=digest(net.cpu()))

@@ -84,6 +84,8 @@ def session_options(threads: int) -> Any:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     for kind in ("intra", "inter"):
         options.add_session_config_entry(f"session.{kind}_op.allow_spinning", "0")
+    # Otherwise ONNX Runtime also quantizes the layers that were kept in float.
+    options.add_session_config_entry("optimization.disable_specified_optimizers", "WeightBiasQuantization")
     return options
 
 

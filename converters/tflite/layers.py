@@ -28,7 +28,7 @@ class LayerError(msgspec.Struct, frozen=True):
     Attributes:
         layer: path of the layer in the network.
         operator: the operator that writes the tensor.
-        error: root mean square error over all frames, in standard deviations of the float tensor.
+        error: root mean square error over all frames, in standard deviations of each channel of the float tensor.
         added: the part of ``error`` that the tensors that the operator reads do not have.
         frames: the same error for each frame.
         low: smallest value of the float tensor.
@@ -180,34 +180,45 @@ class _Side:
 
 
 class _Meter:
-    """Adds up the error of one tensor over frames."""
+    """Adds up the error of one tensor over frames, channel by channel.
+
+    Each channel is measured in its own standard deviations, so that one large channel does not hide the others.
+    """
 
     def __init__(self) -> None:
-        self._count, self._sum, self._squares, self._errors = 0, 0.0, 0.0, [0.0][:0]
-        self.low, self.high, self._outside = float("inf"), float("-inf"), 0
+        self._count, self._outside, self._values = 0, 0, 0
+        self._sum: Values = np.zeros(1)
+        self._squares: Values = np.zeros(1)
+        self._errors: list[Values] = []
+        self.low, self.high = float("inf"), float("-inf")
 
     def add(self, original: Values, value: Values, grid: tuple[float, int] | None) -> None:
-        self._count += original.size
-        self._sum += float(original.sum())
-        self._squares += float((original**2).sum())
-        self._errors.append(float(((original - value) ** 2).mean()))
+        rows = original.reshape(-1, original.shape[-1] if original.ndim else 1)
+        self._count += len(rows)
+        self._values += original.size
+        self._sum = self._sum + rows.sum(0)
+        self._squares = self._squares + (rows**2).sum(0)
+        self._errors.append(((rows - value.reshape(rows.shape)) ** 2).mean(0))
         self.low, self.high = min(self.low, float(original.min())), max(self.high, float(original.max()))
         if grid is not None:
             ends = [(end - grid[1]) * grid[0] for end in (-128.5, 127.5)]
             self._outside += int(((original < ends[0]) | (original > ends[1])).sum())
 
     @property
-    def _deviation(self) -> float:
-        variance = self._squares / self._count - (self._sum / self._count) ** 2
-        return float(np.sqrt(max(variance, 1e-12)))
+    def _variances(self) -> Values:
+        """The variance of each channel, at least a hundredth of the usual one: some channels are constant."""
+        variances: Values = self._squares / self._count - (self._sum / self._count) ** 2
+        result: Values = np.maximum(variances, max(float(np.median(variances)) / 100, 1e-12))
+        return result
 
     @property
     def relative(self) -> float:
-        return float(np.sqrt(np.mean(self._errors)) / self._deviation)
+        return float(np.sqrt(np.mean([error / self._variances for error in self._errors])))
 
     def each(self) -> list[float]:
-        return [float(np.sqrt(error) / self._deviation) for error in self._errors]
+        variances = self._variances
+        return [float(np.sqrt(np.mean(error / variances))) for error in self._errors]
 
     @property
     def clipped(self) -> float:
-        return self._outside / self._count
+        return self._outside / self._values

@@ -200,17 +200,19 @@ def run(
             source = adopt_from_file(
                 network,
                 weights,
-                size=size,
-                labels=_read_labels(labels),
-                place=place,
-                table=table or "tsm",
-                shift_div=shift_div,
+                {
+                    "size": size,
+                    "labels": _read_labels(labels),
+                    "place": place,
+                    "table": table,
+                    "shift_div": shift_div,
+                    "fit": fit,
+                    "order": order,
+                    "frame_spacing": frame_spacing,
+                    "stream_bidirectional": stream_bidirectional,
+                },
                 mean=mean,
                 std=std,
-                fit=fit,
-                order=order,
-                frame_spacing=frame_spacing,
-                stream_bidirectional=stream_bidirectional,
             )
         elif weights is None:
             source = default_source(model or DEFAULT_MODEL, size=size, width=width, depth=depth)

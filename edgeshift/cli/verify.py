@@ -22,8 +22,8 @@ OLDER_CHECK = "format version 1: this check accepts larger errors and compares n
 #: The table of --layers.
 LAYER_COLUMNS = ("layer", "operator", "adds", "error", "frame 1", "worst frame", "range", "int8 step", "outside")
 LAYER_NOTES = """\
-Errors are root mean squares in standard deviations of the original's values. "adds" is the error beyond that of what
-the layer reads. A wide range with a large int8 step is the usual reason.
+Errors are root mean squares in standard deviations of each channel of the original. "adds" is the error beyond that of
+what the layer reads. A wide range with a large int8 step is the usual reason.
 convert --float-layers keeps a layer in float."""
 
 if TYPE_CHECKING:

@@ -154,7 +154,7 @@ class PaddedPool(nn.Module):
         return y
 
 
-class Flow(TorchDispatchMode):
+class Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Which tensors the layers of a network read and write, recorded while it runs.
 
     The order in which a module registers its children says nothing about the order in which they run.
@@ -168,7 +168,7 @@ class Flow(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.frame: Tensor | None = None
         self.readers: Counter[int] = Counter()
         self.makers: dict[int, str] = {}

@@ -163,7 +163,8 @@ def maximum(x: Array, y: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """Compute 1 / (1 + exp(-x))."""
-    return 0.5 * (1 + np.tanh(0.5 * np.asarray(x)))
+    y: Array = 0.5 * (1 + np.tanh(0.5 * np.asarray(x)))
+    return y
 
 
 def sigmoid_hard(x: Array, alpha: Array, beta: Array) -> Array:

@@ -152,7 +152,7 @@ def test_errors_are_one_line(run, code: Path, arguments: list[str], parts: list[
 def test_the_function_may_return_an_adopted_network(code: Path):
     assert user_code.adopt_from_file("net.py:adopted", None).config.name == "adopted_mine"
     with pytest.raises(EdgeshiftError, match="--size has no effect"):
-        user_code.adopt_from_file("net.py:adopted", None, size=112)
+        user_code.adopt_from_file("net.py:adopted", None, {"size": 112})
 
 
 def test_debug_shows_the_traceback(code: Path):

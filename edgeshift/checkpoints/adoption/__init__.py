@@ -39,7 +39,7 @@ class AdoptOptions(TypedDict, total=False):
             for a part of a name between two dots. A dictionary {path of a module: its shift table} gives each module a
             table of its own. None: the network shifts itself, and its shifts are found.
         table: the shift at these places: a name of ``edgeshift.shift.TABLES``, or a function that returns the table for
-            a number of channels.
+            a number of channels; "tsm" by default.
         shift_div: divisor of TSM: 1/div of the channels is shifted in each direction.
         bidirectional: whether the shift at these places also reads the next frame.
         stream_bidirectional: whether a network that reads later frames is streamed with the fill in place of them.
@@ -54,18 +54,18 @@ class AdoptOptions(TypedDict, total=False):
             each frame [T, classes] or of the last frame [1, classes]. It proves that the stream equals the clip.
     """
 
-    size: int
+    size: int | None
     classes: int | None
     labels: Sequence[str] | None
     mean: Sequence[float] | None
     std: Sequence[float] | None
     place: str | Mapping[str, ShiftTable] | None
-    table: str | Callable[[int], ShiftTable]
-    shift_div: int
+    table: str | Callable[[int], ShiftTable] | None
+    shift_div: int | None
     bidirectional: bool
     stream_bidirectional: bool
-    fit: Literal["squash", "crop"]
-    order: Literal["rgb", "bgr"]
+    fit: Literal["squash", "crop"] | None
+    order: Literal["rgb", "bgr"] | None
     frame_spacing: float | None
     name: str | None
     weights: WeightsSpec | None

@@ -56,7 +56,7 @@ def _difference(
 ) -> ModelError:
     kept = dict(values(own))
     where = "its logits"
-    for memory, state in zip(network.backbone.memories, states, strict=True):  # type: ignore[union-attr, arg-type]
+    for memory, state in zip(network.backbone.memories, states, strict=True):  # type: ignore[arg-type]
         value = kept.get(memory.address)
         if value is None or not relative(state.reshape(-1), torch.as_tensor(value).float().reshape(-1)) <= TOLERANCE:
             where = f"the state {memory.address}"

@@ -62,7 +62,7 @@ def find_named(
     Raises:
         ModelError: no module matches, or a module cannot be shifted.
     """
-    found = []
+    found: list[Found] = []
     for path, call in sorted(survey.calls.items(), key=lambda item: item[1].order):
         table = pattern.get(path, pattern.get(place_name(path))) if isinstance(pattern, Mapping) else None
         if table is None and (isinstance(pattern, Mapping) or not _matches(path, pattern)):

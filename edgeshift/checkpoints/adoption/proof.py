@@ -47,11 +47,11 @@ def require_equal(own: nn.Module, network: ShiftNetwork, frames: int) -> float:
         clip = moving_clip(frames, network.config.size, seed)
         with torch.no_grad():
             expected = own(network.normalise(clip))
-            forms = {"clip form": lambda clip=clip: network(clip[None])[0]}
+            forms = {"clip form": network(clip[None])[0]}
             if streams:
-                forms["stream"] = lambda clip=clip: run_step(network, clip)
-            for form, run in forms.items():
-                error = logit_error(run(), expected)
+                forms["stream"] = run_step(network, clip)
+            for form, logits in forms.items():
+                error = logit_error(logits, expected)
                 if not error <= TOLERANCE:
                     raise _difference(own, network, clip, form, error)
                 worst = max(worst, error)

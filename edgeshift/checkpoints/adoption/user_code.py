@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
-    from typing_extensions import Unpack
 
 #: The parts of a name that ``torch.nn.DataParallel`` and Lightning put before every tensor.
 PREFIXES = ("module.", "model.", "net.", "network.")
@@ -115,38 +114,39 @@ def load_own_network(text: str, weights: Path | None) -> tuple[nn.Module | Check
 
 
 def adopt_from_file(
-    text: str, weights: Path | None, *, mean: str | None = None, std: str | None = None, **options: Unpack[AdoptOptions]
+    text: str,
+    weights: Path | None,
+    options: AdoptOptions | None = None,
+    *,
+    mean: str | None = None,
+    std: str | None = None,
 ) -> Checkpoint:
     """Return the checkpoint of ``--network``: run the file, load the weights, and adopt the network for streaming.
 
     Args:
         text: the file and the function, such as "nets/gestures.py:make".
         weights: the weights file; None: the weights that the function makes.
+        options: how to adopt the network.
         mean: three numbers with commas between them; see ``AdoptOptions``.
         std: like ``mean``.
-        options: see ``AdoptOptions``.
 
     Raises:
         EdgeshiftError: the code fails, the weights do not fit, or the network cannot be adopted or streamed.
     """
     net, origin = load_own_network(text, weights)
     if isinstance(net, Checkpoint):
-        given = {**options, "mean": mean, "std": std}
-        useless = [name for name, value in given.items() if value and (name, value) != ("table", "tsm")]
+        given = {**(options or {}), "mean": mean, "std": std}
+        useless = [name for name, value in given.items() if value]
         if useless:
             raise EdgeshiftError(
                 f"--{useless[0].replace('_', '-')} has no effect, because {text} returns a network that is adopted "
                 "already: leave it out, and set it in the call of edgeshift.adopt"
             )
         return require_streamable(net, Path(text))
-    checkpoint = adopt(
-        net,
-        **options,
-        weights=origin,
-        mean=None if mean is None else _numbers(mean, "--mean"),
-        std=None if std is None else _numbers(std, "--std"),
-    )
-    return require_streamable(checkpoint, Path(text))
+    complete: AdoptOptions = {**(options or {}), "weights": origin}
+    complete["mean"] = None if mean is None else _numbers(mean, "--mean")
+    complete["std"] = None if std is None else _numbers(std, "--std")
+    return require_streamable(adopt(net, **complete), Path(text))
 
 
 def adopt_like(spec: StreamSpec, text: str, weights: Path | None) -> Checkpoint:

@@ -169,12 +169,14 @@ def sigmoid(x: Array) -> Array:
 
 def sigmoid_hard(x: Array, alpha: Array, beta: Array) -> Array:
     """Compute ``alpha * x + beta``, limited to the range from 0 to 1."""
-    return np.clip(alpha * x + beta, 0, 1)
+    y: Array = np.clip(alpha * x + beta, 0, 1)
+    return y
 
 
 def silu(x: Array) -> Array:
     """Compute ``x * sigmoid(x)``."""
-    return x * sigmoid(x)
+    y: Array = x * sigmoid(x)
+    return y
 
 
 def softmax(x: Array, axis: int) -> Array:

@@ -136,6 +136,7 @@ def test_layers_in_float_are_refused_by_name_for_other_targets(tmp_path: Path):
         converted(source("resnet"), "tflite", tmp_path, precision="fp16", float_layers=("fc",))
 
 
+@pytest.mark.filterwarnings("ignore::edgeshift.errors.ArtifactWarning")
 def test_the_report_of_layers_finds_the_layer_that_is_made_bad(tmp_path: Path):
     """One channel is 300 times as large as the others, so that the int8 step is too large for them."""
     net = nets.settled(nets.ResNet18(), SIZE)

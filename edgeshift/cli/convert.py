@@ -118,8 +118,8 @@ def run(
         weights: A checkpoint of MIT's TSM, torchvision, mmaction2 or edgeshift. Default: the weights that ship with
             edgeshift for MODEL; if there are none, untrained weights.
         network: A network of your own code: a file and a function in it that returns a torch.nn.Module, such as
-            nets/gestures.py:make. The file is run. The network takes normalised frames [N, 3, H, W] and returns
-            logits [N, classes]. With --weights, the weights are loaded into it strictly.
+            nets/gestures.py:make. The file is run. The network maps a batch of normalised frames to
+            logits. With --weights, the weights are loaded into it strictly.
         place: Paths of the modules of --network whose input is shifted; * stands for a part of a name between two
             dots, as in blocks.*.conv1. Default: the modules that shift are found.
         table: The shift at --place: tsm, stsm or tsam. Default: tsm.

@@ -127,7 +127,7 @@ def test_modes_are_those_of_the_benchmark():
         (("convret",), "unknown command 'convret'; did you mean convert"),
         (("convert", "--target", "tflight"), "unknown target 'tflight'; did you mean tflite?"),
         (("convert", "tsm_mobilnet_v2", "--target", "tflite"), "did you mean tsm_mobilenet_v2"),
-        (("convert", "--tarjet", "tflite"), "No such option: --tarjet (Possible options: --state, --target)"),
+        (("convert", "--tarjet", "tflite"), "No such option: --tarjet (Possible options: --state, --table, --target)"),
         (("convert", "--target", "tflite", "--precision", "int4"), "'int4' is not one of 'fp32', 'fp16', 'int8'"),
         (("models", "--size", "big"), "Invalid value for '--size'"),
         (("inspect",), "Missing argument 'FILE'; see edgeshift inspect --help"),

@@ -133,8 +133,20 @@ def require_choices(target: Target, options: Options) -> None:
     choices = target.choices(options.backend)
     if options.precision not in choices.precisions:
         raise ConversionError(f"{name} has no {options.precision}; it has {', '.join(choices.precisions)}")
+    if options.clip is not None:
+        _require_clip(options.clip, options)
     if options.state not in choices.states:
         raise ConversionError(f"{name} has no --state {options.state}; it has {', '.join(choices.states)}")
+
+
+def _require_clip(clip: ClipOptions, options: Options) -> None:
+    """Raise a ConversionError for options of streams, and for a hop that would lose frames."""
+    if options.fresh_states or options.state != "io":
+        raise ConversionError("a clip has no states: leave out fresh_states and state")
+    if clip.hop is not None and not 1 <= clip.hop <= clip.frames:
+        raise ConversionError(
+            f"a hop of {clip.hop} frames is not possible with {clip.frames} frames: give 1 to that many"
+        )
 
 
 def default_path(
@@ -294,9 +306,16 @@ def convert(
 
 def _float_attention(source: Checkpoint, target: Target, options: Options) -> tuple[str, ...]:
     """Return the pattern of the layers of a network with non-local blocks that int8 must not round."""
-    if source.config.non_local is None or options.precision != "int8" or not target.float_layers:
+    if source.config.non_local is None or options.precision != "int8":
         return ()
-    return (NON_LOCAL_ATTENTION,)
+    if target.float_layers:
+        return (NON_LOCAL_ATTENTION,)
+    if getattr(converter_of(target), "FLOAT_SOFTMAX", False):
+        return ()
+    raise ConversionError(
+        f"int8 of non-local blocks needs float arithmetic in their attention, which {target.name} cannot do here: use "
+        "--precision fp16, or --target tflite, onnx or coreml"
+    )
 
 
 def _hop(options: Options) -> int | None:

@@ -26,6 +26,8 @@ from edgeshift.errors import ConversionError
 from edgeshift.runtimes.mil.package import coremltools
 
 PROBABILITIES = "probabilities"
+#: In int8, only convolutions, linear layers, means and sums get pairs. Softmax and products of tensors stay in float.
+FLOAT_SOFTMAX = True
 
 
 def lower(job: Job) -> Lowered:

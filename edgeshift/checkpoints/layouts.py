@@ -231,7 +231,7 @@ def _tsam() -> Iterator[Layout]:
             network,
             ResNetNames(network, every, "nn_backbone.base_model.", wrapper="layer"),
             ("last_fc",),
-            unknown=("depth",),
+            unknown=("depth", "shift_div"),
             frames=12,
             notes=("sound segment not converted: the network answers for the video segments alone",),
         )

@@ -15,7 +15,7 @@ from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import ALL, VALUES
 from edgeshift.cli.convert_text import show_all, show_one
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs, only_for
-from edgeshift.cli.options import AsJson, NonLocal, only_for_model, option
+from edgeshift.cli.options import AsJson, only_for_model, option
 from edgeshift.cli.output import print_note
 from edgeshift.errors import EdgeshiftError, missing
 from edgeshift.targets import TARGETS, Precision, find_target, require_converter
@@ -54,6 +54,7 @@ def run(
     table: Annotated[
         str | None, option("Source", effect=needs("place"), metavar="NAME", autocompletion=VALUES["tables"])
     ] = None,
+    bidirectional: Annotated[bool, option("Source", effect=needs("place"))] = False,
     shift_div: Annotated[int | None, option("Source", effect=(_shift_div_effect, DECIDED), min=2, max=64)] = None,
     labels: Annotated[Path | None, option("Source", effect=needs("weights", "network"), metavar="FILE")] = None,
     rule: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
@@ -76,7 +77,10 @@ def run(
     depth: Annotated[
         int | None, option("Source", effect=(excludes("network"), _depth_effect, DECIDED), min=1, max=16)
     ] = None,
-    non_local: NonLocal = None,
+    non_local: Annotated[
+        Literal["embedded_gaussian", "scaled_embedded_gaussian", "dot_product"] | None,
+        option("Source", effect=(needs("weights"), excludes("network"), DECIDED)),
+    ] = None,
     size: Annotated[int | None, option("Frames", effect=ALWAYS, min=64, max=1024)] = None,
     fit: Annotated[Literal["squash", "crop"] | None, option("Frames", effect=needs("weights", "network"))] = None,
     order: Annotated[Literal["rgb", "bgr"] | None, option("Frames", effect=needs("weights", "network"))] = None,
@@ -135,9 +139,12 @@ def run(
             logits. With --weights, the weights are loaded into it strictly.
         place: Paths of the modules of --network whose input is shifted; * stands for a part of a name between two
             dots, as in blocks.*.conv1. Default: the modules that shift are found.
-        table: The shift at --place: tsm, stsm or tsam. Default: tsm.
+        table: The shift at --place: tsm, stsm, or tsam with K = 4. Default: tsm.
+        bidirectional: The weights were trained with a shift at --place that reads the next frame too.
         shift_div: Divisor of the shift of --weights, or of a TSM at --place: 1/N of the channels are shifted in each
             direction. Default: as recorded in the weights, or 8.
+        non_local: Kind of the non-local blocks in --weights of mmaction2 (mode in its configuration; scaled:
+            use_scale). Default: as recorded in them.
         labels: Text file with the labels of --weights or --network, one label per line.
         past_only: Read --weights of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
         stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.
@@ -222,6 +229,7 @@ def run(
                     "place": place,
                     "table": table,
                     "shift_div": shift_div,
+                    "bidirectional": bidirectional,
                     "fit": fit,
                     "order": order,
                     "frame_spacing": frame_spacing,

@@ -119,26 +119,6 @@ ClipFps = Annotated[
         help="Frames per second of clips without times: folders of images and raw H.264 or H.265 streams.",
     ),
 ]
-ShiftDiv = Annotated[
-    int | None,
-    option(
-        "Source",
-        effect=(needs("weights"), DECIDED),
-        min=2,
-        max=64,
-        help="Shift divisor of --weights: 1/N of the channels were shifted in each direction. Default: as recorded in "
-        "them, or 8.",
-    ),
-]
-NonLocal = Annotated[
-    Literal["embedded_gaussian", "scaled_embedded_gaussian", "dot_product"] | None,
-    option(
-        "Source",
-        effect=(needs("weights"), DECIDED),
-        help="Kind of the non-local blocks in --weights of mmaction2 (mode in its configuration; scaled: use_scale). "
-        "Default: as recorded in them.",
-    ),
-]
 Minutes = Annotated[
     int | None,
     option(

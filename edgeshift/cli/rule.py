@@ -82,6 +82,7 @@ def run(
     from edgeshift.benchmarks.reports.figure import require_matplotlib
     from edgeshift.benchmarks.reports.rule_plot import write_trade_off
     from edgeshift.cli.rule_text import print_report
+    from edgeshift.events.default_rule import rule_in_frames
     from edgeshift.events.rule_file import write_rule
     from edgeshift.events.score import EventScore, match_events
     from edgeshift.events.tuning import Recording, best_rule, count_windows, try_rules
@@ -147,7 +148,7 @@ def run(
             unreadable=unreadable,
         )
         if out is not None:
-            write_rule(out, rule)
+            write_rule(out, rule if spec.hop is None else rule_in_frames(rule, spec.hop))
         if write:
             _write_into(file, rule)
         if picture is not None:
@@ -198,7 +199,8 @@ def _convert_options(spec: StreamSpec, file: Path, calibration: list[object]) ->
     shipped = {sha256(path.read_bytes()) for path in all_shipped().values()}
     drawn = not spec.weights.trained or spec.weights.sha256 in shipped
     weights: object = file if file.suffix.lower() == ".safetensors" else "CHECKPOINT"
-    return ["--target", "tflite", "--weights", weights, *([] if drawn else calibration)]
+    clip: list[object] = ["--mode", "clip", "--frames", spec.frames, "--hop", spec.hop] if spec.mode == "clip" else []
+    return ["--target", "tflite", "--weights", weights, *clip, *([] if drawn else calibration)]
 
 
 def _gestures(rule: RuleSpec, labels: tuple[str, ...], file: Path) -> tuple[str, ...]:

@@ -77,6 +77,8 @@ def run(
         check = self_check(model)
     if layers and model.spec.target != "tflite":
         raise EdgeshiftError(f"{file}: --layers reads .tflite artifacts: convert with --target tflite")
+    if layers and model.spec.mode == "clip":
+        raise EdgeshiftError(f"{file}: --layers follows a stream frame by frame, and this artifact takes whole clips")
     source, reason = _original(model.spec, weights, network, bars)
     parity = None if source is None else _compare(model, source, bars)
     errors = _layer_errors(file, source, reason, bars) if layers else None
@@ -226,6 +228,7 @@ def _load_own(spec: StreamSpec, network: str, weights: Path | None) -> Checkpoin
 def _load_original(spec: StreamSpec, weights: Path | None) -> Checkpoint:
     from edgeshift.checkpoints import load, load_for_streaming, weights_file
     from edgeshift.checkpoints.source import untrained_source
+    from edgeshift.models.config import DIV
 
     model = spec.model
     if weights is None:
@@ -243,4 +246,7 @@ def _load_original(spec: StreamSpec, weights: Path | None) -> Checkpoint:
         labels=spec.labels,
         bidirectional=None if model.bidirectional else False,
         stream_bidirectional=model.streamed_bidirectional,
+        shift_div=model.div if model.div != DIV else None,
+        depth=model.depth if model.table == "tsam" else None,
+        non_local=model.non_local,
     )

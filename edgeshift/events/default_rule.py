@@ -26,6 +26,8 @@ FRAMES, MIN_FRAMES = 8, 3
 MAX_FRAMES = 1024
 #: Labels of public data sets (Jester) that are not gestures.
 NOT_GESTURES = ("No gesture", "Doing other things")
+#: End of the origin of a rule that counts the answers of a clip artifact instead of frames.
+IN_ANSWERS = ", counted in answers of clips"
 ORIGIN = "edgeshift's default; edgeshift rule chooses one on your own videos"
 
 
@@ -80,6 +82,14 @@ def rule_for_artifact(description: ModelDescription, hop: int | None = None) -> 
     origin = rule.origin or "the weights file"
     if hop is None:
         return msgspec.structs.replace(rule, origin=origin)
-    memory = None if rule.memory is None else max(1, round(rule.memory / hop))
-    window = max(1, round(rule.window / hop))
-    return msgspec.structs.replace(rule, window=window, memory=memory, origin=f"{origin}, counted in answers of clips")
+    return msgspec.structs.replace(_scaled(rule, 1 / hop), origin=f"{origin}{IN_ANSWERS}")
+
+
+def rule_in_frames(rule: RuleSpec, hop: int) -> RuleSpec:
+    """Return the rule of a clip artifact with numbers of frames in place of numbers of answers, as convert takes it."""
+    return msgspec.structs.replace(_scaled(rule, hop), origin=rule.origin.removesuffix(IN_ANSWERS))
+
+
+def _scaled(rule: RuleSpec, factor: float) -> RuleSpec:
+    memory = None if rule.memory is None else max(1, min(4096, round(rule.memory * factor)))
+    return msgspec.structs.replace(rule, window=max(1, min(MAX_FRAMES, round(rule.window * factor))), memory=memory)

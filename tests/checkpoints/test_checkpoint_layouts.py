@@ -153,7 +153,7 @@ def test_streaming_bidirectional_weights_is_refused(mit_file: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         checkpoints.load_for_streaming(mit_file)
     message = str(caught.value)
-    assert "bi-directional tsm_mobilenet_v2" in message and "fine-tunes the past-only form" in message
+    assert "bi-directional tsm_mobilenet_v2" in message and "fine-tune the past-only form" in message
     assert "--mode clip" in message and "--stream-bidirectional" in message and "\n" not in message
 
 

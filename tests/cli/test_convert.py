@@ -142,7 +142,7 @@ def test_force_writes_an_artifact_that_fails_and_every_output_says_so(run, tmp_p
     from edgeshift.converters import pipeline
     from edgeshift.errors import ArtifactWarning
 
-    monkeypatch.setattr(pipeline, "failures", lambda parity, precision: ["a state was made to differ"])
+    monkeypatch.setattr(pipeline, "failures", lambda *_, **__: ["a state was made to differ"])
     path = tmp_path / "failed.onnx"
     command = ("convert", "--target", "onnx", "--precision", "fp32", "--size", "64", "--out", path)
     status, _, err = run(*command)

@@ -65,6 +65,7 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ],
     ("convert", "non_local"): [
         ("--target tflite --non-local dot_product", "without --weights: add it"),
+        ("--target tflite --network n.py:make --weights a.pth --non-local dot_product", "with --network"),
         (
             "--target tflite --weights online.pth --non-local dot_product",
             "on these weights: the network has no non-local blocks",
@@ -73,6 +74,7 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ("convert", "network"): [("tsm_resnet50 --target tflite --network n.py:make", "with model")],
     ("convert", "place"): [("--target tflite --place layer1", "without --network: add it")],
     ("convert", "table"): [("--target tflite --network n.py:make --table tsm", "without --place: add it")],
+    ("convert", "bidirectional"): [("--target tflite --network n.py:make --bidirectional", "without --place: add it")],
     ("convert", "mean"): [("--target tflite --mean 0,0,0", "without --network: add it")],
     ("convert", "std"): [("--target tflite --std 1,1,1", "without --network: add it")],
     ("convert", "float_layers"): [

@@ -99,7 +99,7 @@ class BufferedStep(nn.Module):
     ("precision", "remedy"), [("int8", "more or other clips for --calibration may help; "), ("fp32", "")]
 )
 def test_a_failed_comparison_says_what_to_try(made, monkeypatch, precision, remedy):
-    monkeypatch.setattr(pipeline, "failures", lambda *_: ["a state is off"])
+    monkeypatch.setattr(pipeline, "failures", lambda *_, **__: ["a state is off"])
     artifact, source = read_artifact(made("tsm", precision).path), made.source("tsm")
     with pytest.raises(CheckFailedError) as caught:
         pipeline._check(artifact, source, deploy(source.network), Options(precision=precision), Stages())

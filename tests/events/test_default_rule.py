@@ -11,7 +11,7 @@ from doubles import LABELS, stream_spec
 
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.errors import EdgeshiftError
-from edgeshift.events.default_rule import MIN_FRAMES, ORIGIN, default_rule, rule_for_artifact, rule_of
+from edgeshift.events.default_rule import MIN_FRAMES, ORIGIN, default_rule, rule_for_artifact, rule_in_frames, rule_of
 from edgeshift.events.rule_file import read_rule, require_rule_fits, write_rule
 from edgeshift.events.spotter import Spotter, describe_rule
 
@@ -98,3 +98,12 @@ def test_a_label_that_the_model_lacks_is_named_with_similar_ones():
         require_rule_fits(RuleSpec(window=4, threshold=0.5, none="nona"), LABELS, "r.json")
     with pytest.raises(EdgeshiftError, match="all of them are silent"):
         require_rule_fits(RuleSpec(window=4, threshold=0.5, silent=LABELS), LABELS, "r.json")
+
+
+def test_a_rule_counts_answers_in_a_clip_artifact_and_frames_outside_of_it():
+    rule = RuleSpec(window=8, threshold=0.5, memory=24, none="none", origin="tuned")
+    description = stream_spec(rule=rule)
+    stored = rule_for_artifact(description, hop=4)
+    assert (stored.window, stored.memory) == (2, 6) and stored.origin == "tuned, counted in answers of clips"
+    assert rule_in_frames(stored, 4) == rule
+    assert rule_for_artifact(description) == rule

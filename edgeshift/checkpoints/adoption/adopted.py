@@ -27,7 +27,7 @@ from edgeshift.checkpoints.adoption.memory import WARM_UP, MemoryBackbone, Memor
 from edgeshift.checkpoints.adoption.memory_proof import growing_states, require_same_stream
 from edgeshift.checkpoints.adoption.places import Found, find_named, find_wrappers, require_no_mixing
 from edgeshift.checkpoints.adoption.proof import mark_changed_in_place, moving_clip, require_equal
-from edgeshift.checkpoints.adoption.survey import ANY_FRAMES, Survey, examine
+from edgeshift.checkpoints.adoption.survey import Survey, examine
 from edgeshift.checkpoints.checkpoint import Checkpoint
 from edgeshift.errors import ModelError, unknown
 from edgeshift.models.config import ADOPTED, IMAGENET_MEAN, IMAGENET_STD, SMALLEST_SIZE, ModelConfig, Rgb
@@ -77,7 +77,7 @@ def _adopt(net: object, options: AdoptOptions) -> Checkpoint:
         network, unused = _streamed(network)
     else:
         unused = {}
-    return Checkpoint(network, _describe(own, config, survey.frames, options), LAYOUT, notes, unused=unused)
+    return Checkpoint(network, _describe(own, config, survey.clip_frames, options), LAYOUT, notes, unused=unused)
 
 
 def _copy(net: object) -> tuple[nn.Module, tuple[str, ...]]:
@@ -113,7 +113,7 @@ def _adopt_attributes(own: nn.Module, size: int, notes: tuple[str, ...], options
     with users_code("the network fails"):
         require_same_stream(own, network, options.get("clip"))
         network.growing = growing_states(network)
-    return Checkpoint(network, _describe(own, config, ANY_FRAMES, options), LAYOUT, notes)
+    return Checkpoint(network, _describe(own, config, None, options), LAYOUT, notes)
 
 
 def _find(adopted: nn.Module, survey: Survey, size: int, slot: Slot, options: AdoptOptions) -> list[Found]:
@@ -219,7 +219,7 @@ def _shifted(own: nn.Module, found: Sequence[Found], *, named: bool) -> Iterator
             handle.remove()
 
 
-def _describe(own: nn.Module, config: ModelConfig, frames: int, options: AdoptOptions) -> ModelDescription:
+def _describe(own: nn.Module, config: ModelConfig, frames: int | None, options: AdoptOptions) -> ModelDescription:
     labels = options.get("labels")
     return describe_network(
         config,
@@ -229,7 +229,7 @@ def _describe(own: nn.Module, config: ModelConfig, frames: int, options: AdoptOp
         ),
         weights=options.get("weights") or WeightsSpec(source=f"own network {type(own).__name__}", sha256=digest(own)),
         frame_spacing=options.get("frame_spacing"),
-        clip_frames=None if frames == ANY_FRAMES else frames,
+        clip_frames=frames,
     )
 
 

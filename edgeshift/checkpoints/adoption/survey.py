@@ -46,11 +46,18 @@ class Survey:
         frames: number of frames of the clip.
         classes: number of logits.
         calls: {path of a module: its call}, without the network itself.
+        any_length: whether the network takes any number of frames, so that ``frames`` is our choice.
     """
 
     frames: int
     classes: int
     calls: dict[str, Call] = field(default_factory=dict)
+    any_length: bool = False
+
+    @property
+    def clip_frames(self) -> int | None:
+        """Number of frames of a clip that the network needs; None: any number."""
+        return None if self.any_length else self.frames
 
 
 def examine(net: nn.Module, size: int) -> Survey:
@@ -60,9 +67,10 @@ def examine(net: nn.Module, size: int) -> Survey:
         ModelError: the network fails, does not return logits for each frame, or gives other logits in a second run.
     """
     _require_evaluation(net)
-    frames = _clip_length(net, size)
+    shortest = _clip_length(net, size)
+    frames = ANY_FRAMES if shortest == 1 else shortest
     x = torch.randn(frames, 3, size, size, generator=torch.Generator().manual_seed(1))
-    survey = Survey(frames, 0)
+    survey = Survey(frames, 0, any_length=shortest == 1)
     with _recorded(net, survey.calls), users_code(f"the network fails on frames {list(x.shape)}"), torch.no_grad():
         logits = net(x.clone())
     if not isinstance(logits, Tensor):
@@ -92,7 +100,7 @@ def _require_evaluation(net: nn.Module) -> None:
 
 
 def _clip_length(net: nn.Module, size: int) -> int:
-    """Return the smallest number of frames for which the network runs; ``ANY_FRAMES`` if one frame is enough."""
+    """Return the smallest number of frames for which the network runs."""
     reached: list[nn.Module] = []
     handles = [module.register_forward_pre_hook(lambda m, _inputs: reached.append(m)) for module in net.modules()]
     furthest: tuple[int, BaseException | None] = (-1, None)  # the attempt that ran most modules says most
@@ -111,7 +119,7 @@ def _clip_length(net: nn.Module, size: int) -> int:
                 if frames == ANY_FRAMES and len(texts) == 1:
                     break  # the number of frames is not the reason
                 continue
-            return ANY_FRAMES if frames == 1 else frames
+            return frames
     finally:
         for handle in handles:
             handle.remove()

@@ -1,7 +1,8 @@
-"""What a timed step is: a frame for a stream artifact, and an answer for a clip artifact.
+"""The steps that are timed: single frames for a stream artifact, and answers for a clip artifact.
 
-A clip artifact only stores most frames, and runs its whole clip at every hop. If frames were timed, the samples would
-mix cheap and expensive ones. Therefore a timed step is one answer: the frames since the last answer and one run.
+The stream of a clip artifact only stores most frames, and runs the graph after every ``hop`` frames. If single frames
+were timed, the samples would mix cheap and expensive frames. Therefore a timed step is one answer: it stores ``hop``
+frames and runs the graph once.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ Taken = TypeVar("Taken", contravariant=True)
 
 
 class Stepper(Protocol[Taken]):
-    """Something that a loop times: ``step`` takes one item, and returns a new prediction."""
+    """An object whose ``step`` is timed. It takes one item, and returns a new prediction."""
 
     def step(self, item: Taken, /) -> Prediction:
         """Return the prediction for an item: a frame, or the frames of one answer."""
 
 
 class AnswerStepper:
-    """Steps through a clip artifact by answers.
+    """Runs the stream of a clip artifact answer by answer.
 
     Args:
-        stream: the stream. Frames are fed to it now, so that already the first step gives an answer.
-        frames: the frames to feed, of any size, repeated from the start if they are too few.
+        stream: the stream. The constructor feeds T - ``hop`` frames, so that the first step already gives an answer.
+        frames: the frames to feed, uint8 [H, W, 3] RGB of any size, repeated from the start if they are too few.
     """
 
     def __init__(self, stream: ClipStream, frames: Sequence[Frame]) -> None:
@@ -43,7 +44,11 @@ class AnswerStepper:
             stream.step(frames[index % len(frames)])
 
     def step(self, item: Sequence[Frame], /) -> Prediction:
-        """Feed the ``hop`` frames of one answer. ``pre`` of its timings is the time to fit all of them."""
+        """Feed ``hop`` frames, and return the answer. Its ``timings.pre`` is the time to fit all of these frames.
+
+        Raises:
+            EdgeshiftError: there is no new answer, because a frame was not due.
+        """
         *earlier, last = item
         pre = 0.0
         for frame in earlier:
@@ -64,10 +69,10 @@ def group_frames(frames: Sequence[Frame], hop: int) -> list[tuple[Frame, ...]]:
 
 
 def timed_steps(stream: Stream, frames: Sequence[Frame]) -> tuple[Stepper[Any], Sequence[Any]]:
-    """Return what a loop times, and the items for its steps: the stream and its frames, or the answers of a clip.
+    """Return the object whose ``step`` is timed, and the items for the steps: frames, or groups of ``hop`` frames.
 
     Args:
-        stream: the stream. One of a clip artifact is filled with frames, so that the first step gives an answer.
+        stream: the stream. The stream of a clip artifact gets frames now, so that the first step gives an answer.
         frames: uint8 [H, W, 3] RGB each, of any size.
     """
     if not isinstance(stream, ClipStream):

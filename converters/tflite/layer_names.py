@@ -1,9 +1,10 @@
-"""Which layer of the network each operator of a TFLite graph belongs to.
+"""Find the layer of the network to which each operator of a TFLite graph belongs.
 
-The exporter names a tensor after the calls around the layer that wrote it, each as "class_name of the module", as in
-``torch.nn.modules.container.Sequential_layer1/nets.Block_0/torch.nn.modules.conv.Conv2d_conv1;``. Names of modules that
-are not called themselves, such as a ``ModuleList``, are left out, so that several layers can have the same name. They
-are told apart by the order in which they run. An operator into which others were fused has several names.
+The name of a tensor lists the nested modules that were running when the tensor was written. Each module is written as
+its class, ``_`` and its own name, as in
+``torch.nn.modules.container.Sequential_layer1/nets.Block_0/torch.nn.modules.conv.Conv2d_conv1;``. Modules that are not
+called themselves, such as a ``ModuleList``, are missing in it, so several layers can have the same name. They are told
+apart by the order in which they run. If several operators were fused into one, its tensor has several such names.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ WEIGHTED_CLASSES = ("torch.nn.modules.conv.", "torch.nn.modules.linear.")
 
 
 def layers_of(graph: Graph, step: Exportable) -> list[str]:
-    """Return the path of the layer of each operator of a graph; empty: it belongs to no layer.
+    """Return the path of the layer of each operator of a graph; an empty path: the operator belongs to no layer.
 
     Args:
         graph: the float graph.
-        step: the step that was exported.
+        step: the step or clip function that was exported as this graph.
     """
     calls, head = _calls(step)
     scopes = [_scope(graph, operator, calls) for operator in graph.operators]
@@ -59,7 +60,12 @@ def matching(graph: Graph, step: Exportable, patterns: Sequence[str]) -> list[Op
 
 
 def _calls(step: Exportable) -> tuple[dict[str, list[str]], str]:
-    """Run the step. Return {name that the exporter gives: paths of its layers, in order}, and the last layer."""
+    """Run the function once, to learn which layers it calls.
+
+    Returns:
+        {name that the exporter gives: paths of the layers with this name, in the order in which they run}, and the path
+        of the last convolution or linear layer.
+    """
     calls: dict[str, list[str]] = defaultdict(list)
     stack: list[str] = []
     head = [""]
@@ -90,9 +96,10 @@ def _calls(step: Exportable) -> tuple[dict[str, list[str]], str]:
 
 
 def _scope(graph: Graph, operator: Operator, calls: dict[str, list[str]]) -> str:
-    """Return the longest part of an operator's name that the exporter gives to a layer.
+    """Return the longest part of an operator's name that is a key of ``calls``; empty: there is none.
 
-    An activation that is fused into a convolution or linear layer comes first in the name; the layer counts.
+    If an activation is fused into a convolution or linear layer, the operator has the names of both. The name of the
+    convolution or linear layer is used, although the other one comes first.
     """
     names = [name for name in graph.names[operator.outputs[0]].split(";") if name]
     layers = [name for name in names if name.rpartition("/")[2].startswith(WEIGHTED_CLASSES)]

@@ -1,6 +1,6 @@
-"""How much each layer of an int8 graph differs from the float graph, frame by frame: where int8 loses accuracy.
+"""Measure how much each layer of an int8 graph differs from the float graph, to find where int8 loses accuracy.
 
-Both graphs run over the same frames, each with its own states. Their tensors have the same names.
+Both graphs run over the same frames, each with its own states. Tensors are compared if they have the same name in both.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class LayerError(msgspec.Struct, frozen=True):
         layer: path of the layer in the network.
         operator: the operator that writes the tensor.
         error: root mean square error over all frames, in standard deviations of each channel of the float tensor.
-        added: the part of ``error`` that the tensors that the operator reads do not have.
+        added: ``error`` minus the largest error of the operator's inputs, at least 0.
         frames: the same error for each frame.
         low: smallest value of the float tensor.
         high: largest value of the float tensor.
-        step: step of its int8 grid; None: the tensor is float.
-        clipped: share of the float tensor's values that are outside of the grid.
+        step: difference between two neighbouring values of the int8 tensor; None: the tensor is float.
+        clipped: share of the float tensor's values that are outside of the int8 range, from 0 to 1.
     """
 
     layer: str
@@ -68,12 +68,12 @@ def compare_layers(
     frames: Sequence[npt.NDArray[np.uint8]],
     advance: Callable[[], None] = lambda: None,
 ) -> list[LayerError]:
-    """Return the error of each tensor of a graph that the float graph has, too, in the order of the operators.
+    """Return the error of each tensor that both graphs have, in the order of the operators of the float graph.
 
     Args:
         original: the float graph.
         body: the graph to examine, made from the float graph.
-        step: the step that was exported.
+        step: the step function that was exported as the float graph.
         frames: uint8 [H, W, 3] RGB each.
         advance: called after every frame.
     """
@@ -182,7 +182,8 @@ class _Side:
 class _Meter:
     """Adds up the error of one tensor over frames, channel by channel.
 
-    Each channel is measured in its own standard deviations, so that one large channel does not hide the others.
+    The error of a channel is divided by the channel's standard deviation. Otherwise a channel with large values would
+    hide the errors of the others.
     """
 
     def __init__(self) -> None:
@@ -206,7 +207,7 @@ class _Meter:
 
     @property
     def _variances(self) -> Values:
-        """The variance of each channel, at least a hundredth of the usual one: some channels are constant."""
+        """The variance of each channel, at least a hundredth of the median one, because some channels are constant."""
         variances: Values = self._squares / self._count - (self._sum / self._count) ** 2
         result: Values = np.maximum(variances, max(float(np.median(variances)) / 100, 1e-12))
         return result

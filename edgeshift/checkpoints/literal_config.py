@@ -1,8 +1,8 @@
 """Read the values in a configuration that is written as Python code, as mmcv and mmengine store it in checkpoints.
 
-The text is untrusted. It is never executed: it is parsed, and only literals and calls of ``dict`` with named arguments
-become values. A configuration that is too large, too deep or uses other operators is refused before it is parsed,
-because Python's parser can need any amount of memory and stack for a hostile text.
+The text is not trusted, and is never executed. It is parsed, and only literals and calls of ``dict`` with named
+arguments become values. A text that is too long, is nested too deeply, or has other operators is refused before it is
+parsed, because a hostile text can make Python's parser run out of memory or stack.
 """
 
 from __future__ import annotations
@@ -13,27 +13,30 @@ import keyword
 import tokenize
 from typing import Any
 
-#: Largest text, characters, and the largest number of brackets around a value.
+#: Largest length of the text, characters, and largest number of brackets around a value.
 MAX_CHARACTERS, MAX_BRACKETS = 1 << 18, 40
 #: The operators that may occur. A minus sign is only allowed before a number.
 OPERATORS = frozenset("()[]{},:=-")
-#: The words of Python that may occur.
+#: The keywords of Python that may occur.
 WORDS = frozenset({"True", "False", "None"})
 
 
 class NotLiteral:
-    """Stands for a value that is not a literal, such as a variable."""
+    """The type of ``NOT_LITERAL``."""
 
 
-#: The only value of its kind.
+#: Takes the place of every value that is not a literal, such as a variable.
 NOT_LITERAL = NotLiteral()
 
 
 def read_config(text: str) -> dict[str, Any]:
-    """Return {name: value} of all assignments at the top level of a configuration. Other values are ``NOT_LITERAL``.
+    """Return {name: value} of all assignments at the top level of a configuration.
+
+    Lists become tuples. Values that are not literals are ``NOT_LITERAL``.
 
     Raises:
-        ValueError: the text is too large or too deep, or has other operators, or is not Python. One line says which.
+        ValueError: the text is too long, is nested too deeply, has other operators, or is not Python. The message is
+            one line that says which.
     """
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"it has {len(text):,} characters; the limit is {MAX_CHARACTERS:,}")
@@ -51,7 +54,11 @@ def read_config(text: str) -> dict[str, Any]:
 
 
 def _check_tokens(text: str) -> None:
-    """Check that only the brackets decide how deep the parser goes, and that they are not too deep."""
+    """Check that only brackets can nest values, and that there are at most ``MAX_BRACKETS`` around a value.
+
+    Raises:
+        ValueError: the text has other operators or keywords, is nested too deeply, or is not Python.
+    """
     depth, previous = 0, ""
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -59,7 +66,7 @@ def _check_tokens(text: str) -> None:
             if token.type == tokenize.OP:
                 if word not in OPERATORS:
                     raise ValueError(f"it has the operator {word!r:.10}; only literals are read")
-                # A bracket behind a closing one, and a second minus sign, would nest without a further bracket.
+                # ``a[0][0]`` and ``--1`` are nested for the parser, although no bracket is inside of another one.
                 if (word in "([{" and previous in (")", "]", "}")) or (word == "-" and previous not in tuple("([{,:=")):
                     raise ValueError("it has an expression; only literals are read")
                 depth += (word in "([{") - (word in ")]}")
@@ -83,7 +90,7 @@ def _formats(token: tokenize.TokenInfo) -> bool:
 
 
 def _value(node: ast.expr) -> Any:
-    """Return the value of a literal. The depth is limited by ``MAX_BRACKETS``."""
+    """Return the value of a literal. ``_check_tokens`` limits the depth of the recursion."""
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.List | ast.Tuple):

@@ -1,8 +1,8 @@
 """What mmaction2 stores beside the weights: the configuration of the training, and the names of the classes.
 
 mmaction2 saves ``{"meta": {"cfg": text, "dataset_meta": {"classes": [...]}}, "state_dict": ...}``; older versions use
-the keys ``config`` and ``CLASSES``. The configuration is read as literals and never executed. It tells what the tensors
-do not show. Whatever it says about the tensors themselves is ignored, because they show it.
+the keys ``config`` and ``CLASSES``. The configuration is read as literals and never executed. Only facts that the
+tensors do not show are taken from it, such as the shift divisor.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edgeshift.checkpoints.layouts import PLAIN_MEAN, ChannelOrder
 from edgeshift.checkpoints.literal_config import read_config
 from edgeshift.models.config import NonLocalKind, Rgb
 
-#: The kinds of non-local blocks in a configuration, for values that scores are not divided by.
+#: {mode in a configuration: kind of the non-local blocks without ``use_scale``}.
 KINDS: dict[object, NonLocalKind] = {
     "embedded_gaussian": "embedded_gaussian",
     "dot_product": "dot_product",
@@ -36,7 +36,7 @@ class MmactionMeta:
         mean, std: the normalisation, for values 0 to 255.
         order: the channel order of the frames.
         labels: the names of the classes.
-        notes: what could not be read, one line each.
+        notes: one line for each part that could not be read.
     """
 
     div: int | None = None
@@ -54,7 +54,7 @@ def read_meta(meta: Mapping[Any, Any], classes: int | None) -> MmactionMeta:
 
     Args:
         meta: the dictionary; empty: the file has none.
-        classes: number of outputs of the network; None: its head is not used, and neither are the names of classes.
+        classes: number of outputs of the network; None: the head of the file is not used, so its labels are not read.
     """
     notes: list[str] = []
     text = next((meta[key] for key in ("cfg", "config") if isinstance(meta.get(key), str)), None)
@@ -74,7 +74,7 @@ def _facts(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     backbone = _mapping(model.get("backbone"))
     facts: dict[str, Any] = {}
     if str(backbone.get("type", "")).endswith("TSM"):
-        # These are the values that mmaction2 takes if the configuration leaves them out.
+        # 8 is mmaction2's default for both.
         facts["div"] = _whole(backbone.get("shift_div", 8), 2, 64, "shift_div", notes)
         facts["frames"] = _whole(backbone.get("num_segments", 8), 1, 4096, "num_segments", notes)
         block = _mapping(backbone.get("non_local_cfg"))
@@ -93,7 +93,7 @@ def _facts(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
             )
         if frames.get("to_bgr") is True:
             facts["order"] = "bgr"
-        elif frames.get("to_rgb") is True:  # its decoders give RGB or BGR
+        elif frames.get("to_rgb") is True:  # it swaps the order of the decoder, which may be RGB or BGR
             facts["order"] = "unknown"
     return facts
 

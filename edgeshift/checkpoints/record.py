@@ -1,4 +1,4 @@
-"""What a weights file says about its network: by its tensors, its name, and what is stored beside the weights."""
+"""Facts about a network from its weights file: from the tensors, the file's name, and data beside the weights."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ CLASSES = 27
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What a file says.
+    """The facts that a weights file records.
 
     Attributes:
-        match: the tensors.
-        facts: the facts about the network.
-        known: those facts that the tensors do not show and the file says, names of ``edgeshift.checkpoints.layouts``.
-        notes: what could not be read, one line each.
+        match: the layout of the file and its tensors.
+        facts: the configuration of the network, its labels, and other facts.
+        known: facts that the tensors do not show, but that the file records in another way: values of
+            ``edgeshift.checkpoints.layouts.Unknown``.
+        notes: one line for each part of the file that could not be read.
         own_file: whether edgeshift wrote the file.
     """
 
@@ -38,14 +39,14 @@ class Record:
 
 
 def read_record(file: WeightsFile, *, head: bool) -> Record:
-    """Return what a file says.
+    """Return the facts that a weights file records.
 
     Args:
         file: the file.
-        head: whether to use the head of the file.
+        head: whether to use the head of the file, its last layer.
 
     Raises:
-        CheckpointError: the file has no known layout, or contradicts itself.
+        CheckpointError: the file has no known layout, or its description or name contradicts its tensors.
     """
     metadata = read_metadata(file)
     if metadata is not None:
@@ -59,13 +60,13 @@ def read_record(file: WeightsFile, *, head: bool) -> Record:
     try:
         match = match_tensors(file, head=head)
     except CheckpointError:
-        require_supported(file)  # its message names the part that explains the tensors
+        require_supported(file)  # if the file's name explains the unknown tensors, this error is clearer
         raise
     return _foreign(file, match)
 
 
 def _foreign(file: WeightsFile, match: Match) -> Record:
-    """Return what a file of another system says."""
+    """Return the facts in a file that edgeshift did not write."""
     layout = match.layout
     name = read_name(file, layout)
     meta = read_meta(file.meta if layout.name == "mmaction2" else {}, match.classes)

@@ -1,7 +1,8 @@
 """Facts about a network that its tensors do not show: the shift divisor, TSAM's depth, the kind of non-local blocks.
 
-Each comes from the file (a configuration, or the file's name), or else from an option. What neither gives is a usual
-value with a note that says so; a kind of non-local blocks has no usual value and is asked for.
+A fact is taken from the file (from a configuration in it, or from the file's name). If the file does not record the
+fact, it is taken from an option. If the option is not given either, the usual value is assumed, and a note says so. The
+kind of non-local blocks has no usual value, so a missing kind is an error that names the option.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ SHIFT_FACTS: dict[Unknown, tuple[str, tuple[str, ...], str]] = {
 }
 
 
-#: A part of every note about a fact that the file does not say.
+#: A part of every note about a fact that the file does not record.
 NOT_RECORDED = "the file does not record"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """The network that the options choose.
+    """The result of ``choose_variant``.
 
     Attributes:
-        config: the network.
+        config: the configuration of the network, with all facts.
         notes: what is assumed, one line each.
         unused: {option that was given and changed nothing: why}.
     """
@@ -47,14 +48,15 @@ class Variant:
 def choose_variant(
     file: WeightsFile, layout: Layout, recorded: ModelConfig, config: ModelConfig, known: Set[str], options: LoadOptions
 ) -> Variant:
-    """Return the network with the facts of the file and of the options.
+    """Complete a configuration with the facts of the file and of the options.
 
     Args:
         file: the weights file.
         layout: its layout.
-        recorded: the network of the file.
-        config: the network that is built from it. Its shift table is another one if the weights have no shift.
-        known: the facts that the file records.
+        recorded: the configuration that the file shows.
+        config: the configuration of the network to build. Its shift table differs from that of ``recorded`` if the
+            weights were trained without a shift and are loaded with one.
+        known: the facts that the file records, from ``edgeshift.checkpoints.layouts.Unknown``.
         options: options of ``load``.
 
     Raises:
@@ -69,7 +71,7 @@ def choose_variant(
         if config.table not in tables:
             if given is not None:
                 unused[option] = f"a {config.table} has no {name}"
-        elif not same_shift:  # the weights have no shift, and any one can be trained from them
+        elif not same_shift:  # the weights have no shift, so any shift may be chosen
             chosen |= {} if given is None else {field: given}
         elif option in known or option not in layout.unknown:
             if given not in (None, value):
@@ -92,8 +94,8 @@ def choose_variant(
         kinds = layout.kinds
         if kind is None:
             raise file.error(
-                "its non-local blocks have the same tensors in several kinds, and it holds no configuration that says "
-                f"which: give --non-local {' or '.join(kinds)}"
+                "several kinds of non-local blocks have the same tensors, and the file has no configuration that says "
+                f"which kind it holds: give --non-local {' or '.join(kinds)}"
             )
         if kind not in kinds:
             raise file.error(f"its tensors show non-local blocks that are {' or '.join(kinds)}, not {kind}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: The value of --calibration for clips of drawn gestures.
 DRAWN = "drawn"
-#: Number of frames of a clip if neither the user nor the weights say it.
+#: Number of frames of a clip if neither --frames nor the weights give it.
 DEFAULT_CLIP_FRAMES = 8
 
 
@@ -152,7 +152,7 @@ def run(
         depth: Number of past frames that TSAM uses (K in the paper). Default: 2 for an untrained TSAM; 1 for --weights
             of the public TSAM, which do not record it.
         size: Height and width of the frames, pixels. Default: as trained, or 112.
-        fit: How frames are fitted to that size. Default: as --weights were trained.
+        fit: How frames are fitted to --size. Default: as --weights were trained.
         order: Channel order that --weights were trained on. Default: as recorded in them, or rgb.
         mean: Mean of each channel that --network expects to be subtracted, for pixels from 0 to 1, or from 0 to 255
             if a value is above 1. Default: ImageNet's.
@@ -294,12 +294,15 @@ def _backend_effect(options: Options) -> str | None:
 
 
 def _depth_effect(options: Options) -> str | None:
-    """The rule of --depth: on an untrained TSAM. With --weights, the command knows it when it has read them."""
+    """The rule of --depth: without --weights, MODEL must be a TSAM. With --weights, ``_decide`` checks it later."""
     return None if options.is_set("weights") else only_for_model("tsam")(options)
 
 
 def _shift_div_effect(options: Options) -> str | None:
-    """The rule of --shift-div: on a TSM of the user's own network, or on weights that do not record their divisor."""
+    """The rule of --shift-div: with --network, it needs --place and a TSM; otherwise it needs --weights.
+
+    Whether the weights record their divisor is checked later, in ``_decide``.
+    """
     if options.is_set("network"):
         return needs("place")(options) or only_for("table", "tsm", None)(options)
     return needs("weights")(options)
@@ -340,7 +343,7 @@ def _require_free(out: Path | None, suffix: str) -> None:
 
 
 def _decide(source: Checkpoint, chosen: Chosen | None, fps: float | None) -> None:
-    """Refuse options that changed nothing on this network, or that have no effect on the chosen videos."""
+    """Refuse options that have no effect on this network or on the chosen videos."""
     from edgeshift.video.clip_times import fps_without_effect
 
     unused = {option: f"on these weights: {why}; leave it out" for option, why in source.unused.items()}
@@ -386,7 +389,7 @@ def _clip_options(source: Checkpoint, frames: int | None, hop: int | None) -> Cl
 
     frames = frames or source.description.clip_frames or DEFAULT_CLIP_FRAMES
     if hop is not None and hop > frames:
-        raise EdgeshiftError(f"--hop {hop} is more than the {frames} frames of a clip, so that frames would be lost")
+        raise EdgeshiftError(f"--hop {hop} is more than the {frames} frames of a clip: give {frames} or less")
     return ClipOptions(frames, hop)
 
 

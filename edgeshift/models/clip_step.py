@@ -1,7 +1,7 @@
-"""The clip function: a whole clip as one call, with the mean over its frames inside. Converters export it in clip mode.
+"""The clip function: one call takes a whole clip and returns the mean of the logits of its frames.
 
-Weights that were trained with a bi-directional shift need the next frame as well as the previous one. They cannot run
-frame by frame, but on a clip, in which both exist.
+Converters export it in clip mode. Weights that were trained with a bi-directional shift need the next frame as well as
+the previous one. A frame-by-frame stream does not have the next frame yet, but a whole clip does.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from edgeshift.models.shift_layers import ClipShift
 
 
 class ClipStep(Exportable):
-    """``clip_step(clip) -> (logits,)``: the mean of the logits that the clip form gives for the frames of one clip.
+    """``clip_step(clip) -> (logits,)``: ``ShiftNetwork.forward`` for one clip, followed by the mean over its frames.
 
-    It computes the same as ``ShiftNetwork.forward`` with a mean over frames. Here the number of frames is fixed, the
-    frames are the batch, and zeros are stored constants, because converters make the fastest graph of this form.
+    Three things differ from ``ShiftNetwork.forward``: the number of frames is fixed, the frames are the batch
+    dimension, and the zeros that a shift fills in are stored constants. Converters make faster graphs of this form.
 
     Args:
         network: a network in evaluation mode. Its shift tables may read later frames.
         frames: number of frames of a clip, at least 2.
-        pool_frames: compute the mean over frames as a pooling, for runtimes without an int8 operator for a mean over
-            the batch.
+        pool_frames: compute the mean over frames as an average pooling, for runtimes that have no int8 operator for a
+            mean over the batch dimension.
 
     Raises:
         ModelError: a clip has fewer than 2 frames, temporal pooling cannot halve their number, or the network has no
@@ -72,7 +72,7 @@ class ClipStep(Exportable):
 
 
 def with_pooled_frames(function: Exportable) -> Exportable:
-    """Return a clip function with ``pool_frames``, which shares the weights. A step is returned as it is."""
+    """Return a clip function with ``pool_frames``, which shares the weights. A step function is returned as it is."""
     if function.frames == 1:
         return function
     return ClipStep(function.network, function.frames, pool_frames=True).eval()

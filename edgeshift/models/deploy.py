@@ -1,7 +1,7 @@
-"""The step or clip function as it is deployed: batch norms and normalisation are folded into convolutions.
+"""The step or clip function in the form that converters export: batch norms and normalisation are folded.
 
-A batch norm is folded where its input is the output of a convolution that nothing else reads. Every converter exports
-this form. It computes the same as the trained network, except for rounding.
+A batch norm is folded into the convolution before it if no other layer reads the output of the convolution. The
+normalisation is folded into the first convolution. The results are those of the trained network, except for rounding.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
 
     Args:
         network: any shift model. The copy is in evaluation mode.
-        fresh: compute every next state with an operator of its own; ``StepShift`` says why.
+        fresh: compute every next state with an operator of its own; see ``StepShift``.
 
     Raises:
-        ShiftError: the network needs future frames.
+        ShiftError: the network needs future frames or whole clips.
     """
     return _folded(network, 1).step(fresh=fresh).eval()
 
@@ -48,13 +48,14 @@ def deploy_clip(network: ShiftNetwork, frames: int) -> ClipStep:
         frames: number of frames of a clip.
 
     Raises:
-        ModelError: a clip has fewer than 2 frames.
+        ModelError: a clip has fewer than 2 frames, temporal pooling cannot halve their number, or the network has no
+            clip form.
     """
     return ClipStep(_folded(network, frames), frames).eval()
 
 
 def _folded(network: ShiftNetwork, frames: int) -> ShiftNetwork:
-    """Return a copy in evaluation mode, with batch norms and normalisation folded, that takes ``frames`` at once."""
+    """Return a folded copy in evaluation mode. Each of its calls takes ``frames`` frames."""
     deployed = copy.deepcopy(network).eval()
     assert isinstance(deployed.normalise, Normalise)
     flow = Flow.of(deployed)
@@ -95,17 +96,17 @@ def round_weights(step: Exportable, *, biases: bool) -> Exportable:
 class RawStem(nn.Module):
     """The first convolution with the normalisation folded in. It takes frames with values 0 to 255.
 
-    ``conv((x - mean) / std)`` equals ``conv'(x)``, which has the scale in its weights and the mean in its bias, except
-    at the border: the original pads with zeros after the normalisation, so here the padding must be the mean. Constant
-    rows and columns of the mean are therefore concatenated to the frame. This copies the frame twice, which is cheaper
+    The weights of the new convolution contain ``1 / std``, and its bias contains the mean. Only the border needs care:
+    the original convolution pads with zeros after the normalisation, so this one must pad with the mean. Therefore
+    constant rows and columns of the mean are concatenated to the frame. This copies the frame twice, which is cheaper
     than arithmetic on every pixel (``docs/lab/step-cost.md`` has the measurements).
 
     Args:
         conv: the first convolution of the network.
         normalise: the normalisation before it.
         size: height and width of the frames, pixels.
-        frames: number of frames at once. The borders are stored once for each, because some runtimes refuse the
-            operator that would repeat them.
+        frames: number of frames in each call. The border is stored once per frame, because some runtimes refuse the
+            operator that would repeat it.
     """
 
     def __init__(self, conv: nn.Conv2d, normalise: Normalise, size: int, frames: int = 1) -> None:
@@ -146,9 +147,9 @@ class RawStem(nn.Module):
 
 
 class Scale(nn.Module):
-    """The normalisation as a multiplication and an addition, for networks without a stem that ``RawStem`` can replace.
+    """The normalisation, for networks whose first convolution ``RawStem`` cannot replace.
 
-    int8 has no division.
+    It multiplies and adds, because there is no int8 operator for division.
     """
 
     def __init__(self, normalise: Normalise) -> None:
@@ -179,14 +180,14 @@ class PaddedPool(nn.Module):
 class Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Which tensors the layers of a network read and write, recorded while it runs.
 
-    The order in which a module registers its children says nothing about the order in which they run.
+    Recording is necessary because a module may run its children in another order than it registers them.
 
     Attributes:
         frame: the normalised frame, which the first layers read.
         readers: {id of a tensor: number of operators that read it}.
         makers: {id of a tensor: name of the operator that wrote it last}.
         inputs: {convolution, batch norm or max pool: the tensors that it reads, one per call}.
-        outputs: {such a layer: the tensors that it returns, one per call}.
+        outputs: {convolution, batch norm or max pool: the tensors that it returns, one per call}.
     """
 
     def __init__(self) -> None:
@@ -196,11 +197,11 @@ class Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.makers: dict[int, str] = {}
         self.inputs: dict[nn.Module, list[Tensor]] = {}
         self.outputs: dict[nn.Module, list[Tensor]] = {}
-        self._kept: list[object] = []  # a tensor's id is its own only as long as the tensor exists
+        self._kept: list[object] = []  # a new tensor could get the id of a deleted one
 
     @classmethod
     def of(cls, network: ShiftNetwork) -> Flow:
-        """Run a network in evaluation mode on one black frame. Shifts copy their input."""
+        """Run a network in evaluation mode on one black frame, in which each shift only copies its input."""
         flow = cls()
         layers = [m for m in network.backbone.modules() if type(m) in (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d)]
         handles = [layer.register_forward_hook(flow._record) for layer in layers]
@@ -230,7 +231,7 @@ class Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._kept.append((inputs, output))
 
     def followed_by_norm(self) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-        """Yield each convolution whose only reader is a batch norm, with this batch norm. Both run once."""
+        """Yield each convolution whose only reader is a batch norm, with this batch norm, if each is called once."""
         makers = {id(made[0]): layer for layer, made in self.outputs.items() if isinstance(layer, nn.Conv2d)}
         for norm, read in self.inputs.items():
             conv = makers.get(id(read[0]))
@@ -240,7 +241,7 @@ class Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     yield conv, norm
 
     def padded_pools(self) -> list[nn.MaxPool2d]:
-        """Return the max pools with padding whose inputs have no negative values, so that zeros are as good."""
+        """Return the padded max pools whose inputs are never negative, so that zero padding gives the same result."""
         pools = {layer: read for layer, read in self.inputs.items() if isinstance(layer, nn.MaxPool2d)}
         return [
             pool
@@ -253,10 +254,10 @@ class Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ]
 
     def stem(self) -> nn.Conv2d | None:
-        """Return the convolution that ``RawStem`` can replace; None: there is none.
+        """Return the first convolution if ``RawStem`` can replace it; None: it cannot.
 
-        It is the only operator that reads the normalised frame, runs once, has the same size, stride and padding in
-        height and width, and pads with zeros.
+        It must be the only operator that reads the normalised frame. It must run once, have one group and no dilation,
+        have the same kernel size, stride and padding in height and width, and pad with zeros.
         """
         if self.frame is None or self.readers[id(self.frame)] != 1:
             return None

@@ -26,8 +26,8 @@ class Shift:
 
     Attributes:
         function: computes the shift.
-        clips: number of clips in the batch, each of which has all its frames in order. Layers over time, temporal
-            pooling and non-local blocks, need it. None: the batch is one frame of each stream.
+        clips: number of clips in the batch. N is then clips * T, the frames of each clip in order. Temporal pooling
+            and non-local blocks need this number. None: the batch has one frame of each of N streams.
     """
 
     function: Callable[[str, Tensor], Tensor]
@@ -40,7 +40,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Features:
-    """A feature map that several layers write and read. Its channels can only be reordered in all of them at once.
+    """A feature map that several layers write and read. To reorder its channels, all of these layers must change.
 
     Attributes:
         places: the places at which the feature map is shifted.
@@ -58,9 +58,9 @@ class ShiftNetwork(nn.Module):
 
     Args:
         config: the configuration of the network, including its shift table.
-        backbone: ``backbone(x, shift)`` maps normalised frames to logits. If it has a method ``place_shapes(size)``,
-            this method gives the shape of the features at each place.
-        tables: {place: shift table} of an adopted network; None: the configuration has the tables.
+        backbone: ``backbone(x, shift)`` maps normalised frames [N, 3, H, W] to logits [N, classes]. If it has a method
+            ``place_shapes(size)``, this method gives the shape [1, C, H, W] of the features at each place.
+        tables: {place: shift table}, for a network of the user's own code; None: ``config`` gives the tables.
 
     Attributes:
         tables: {place: shift table}, in the order in which the backbone reaches the places.
@@ -136,9 +136,10 @@ class ShiftNetwork(nn.Module):
         return shapes
 
     def feature_shapes(self, size: int, frames: int = 1) -> dict[str, tuple[int, ...]]:
-        """Return {place: shape [T, C, H, W] of its features} for a clip of frames of this size, or for one frame.
+        """Return {place: shape [T, C, H, W] of its features} for a clip of ``frames`` frames of size x size pixels.
 
-        The backbone runs on the meta device. The result is cached, because every new stream needs it.
+        The backbone runs on the meta device, which computes shapes only. The result is cached, because every new stream
+        needs it.
         """
         if measure := getattr(self.backbone, "place_shapes", None):
             measured = cast("dict[str, tuple[int, ...]]", measure(size))
@@ -180,16 +181,16 @@ class Normalise(nn.Module):
 
 
 class Exportable(nn.Module):
-    """A network as a pure function of tensors. Converters export it.
+    """A network as a pure function of tensors, which converters export.
 
-    There are two: ``Step`` for one frame, and ``edgeshift.models.clip_step.ClipStep`` for a clip.
+    The subclasses are ``Step`` for one frame, and ``edgeshift.models.clip_step.ClipStep`` for a clip.
 
     Attributes:
         network: the network, whose weights are shared.
         frames: number of frames that one call takes.
         state_names: names of the states, in the order of the arguments and results; empty for a clip.
         starts: {name of a state: its value at the start of a stream}, for states that do not start with zeros.
-        growing: names of states whose values grow as long as a stream runs, so that they have no range.
+        growing: names of states whose values grow as long as a stream runs, so that no int8 range can hold them.
     """
 
     network: ShiftNetwork
@@ -215,7 +216,7 @@ class Step(Exportable):
 
     Args:
         network: a network in evaluation mode.
-        fresh: compute every next state with an operator of its own; ``StepShift`` says why.
+        fresh: compute every next state with an operator of its own; see ``StepShift``.
 
     Raises:
         ShiftError: a shift table needs future frames, or the network has a part that needs whole clips.
@@ -246,6 +247,9 @@ class Step(Exportable):
 
         Returns:
             The logits [N, classes], then the next states in the same order.
+
+        Raises:
+            ModelError: the number of states is wrong.
         """
         if len(states) != len(self.state_names):
             raise ModelError(f"the step function takes {len(self.state_names)} states, not {len(states)}")

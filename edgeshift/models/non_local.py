@@ -1,7 +1,8 @@
 """Non-local blocks (Wang et al., "Non-local Neural Networks", CVPR 2018), as in MIT's TSM and in mmaction2.
 
-Every pixel of every frame of a clip reads all pixels of all frames (keys and values are pooled to half height and
-width), so a network with non-local blocks needs the whole clip. The kinds differ in how scores become weights:
+A non-local block is attention over all frames of a clip: every pixel of every frame is a query, and the keys and values
+are the pixels of all frames, pooled to half height and width. So the network needs the whole clip. The kinds of blocks
+differ in how the weights are computed from the features x:
 
     embedded_gaussian          softmax(theta(x) . phi(x))                                  MIT's and mmaction2's
     scaled_embedded_gaussian   softmax(theta(x) . phi(x) / sqrt(channels of theta))        mmcv with use_scale
@@ -24,7 +25,7 @@ class NonLocal(nn.Module):
 
     Args:
         channels: number of channels of x. The attention has half as many.
-        kind: how scores become weights; see above.
+        kind: how the weights are computed; see the table at the top of this module.
 
     Attributes:
         readers: the layers that read x.
@@ -42,9 +43,9 @@ class NonLocal(nn.Module):
         self.g = nn.Conv2d(channels, inner, 1)
         self.out = nn.Conv2d(inner, channels, 1)
         self.norm = nn.BatchNorm2d(channels)
-        # mmaction2 has no bias here, so zeros are what its files leave in place.
+        # In mmaction2 this layer has no bias, so its files do not set this one, which must then be zero.
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
-        # A new block does nothing, so that a trained network can be extended with it.
+        # A new block returns its input unchanged, so it can be added to a trained network.
         nn.init.zeros_(self.norm.weight)
 
     @property
@@ -67,7 +68,10 @@ class NonLocal(nn.Module):
 
         Args:
             x: [clips * T, C, H, W], the frames of each clip in order.
-            clips: number of clips; None: the frames are not a clip, which is an error.
+            clips: number of clips; None, for a network that runs frame by frame, is an error.
+
+        Returns:
+            [clips * T, C, H, W].
 
         Raises:
             ShiftError: ``clips`` is None.
@@ -85,7 +89,7 @@ class NonLocal(nn.Module):
 
 
 class Scores(nn.Module):
-    """The first product: ``(queries [N, Q, C], keys [N, K, C]) -> scores [N, Q, K]``."""
+    """The product of each query with each key: ``(queries [N, Q, C], keys [N, K, C]) -> scores [N, Q, K]``."""
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Return the scores."""
@@ -93,10 +97,10 @@ class Scores(nn.Module):
 
 
 class Attention(nn.Module):
-    """Weights and second product: ``(scores [N, Q, K], values [N, K, C]) -> [N, Q, C]``.
+    """Weights from scores, and weighted sums of the values: ``(scores [N, Q, K], values [N, K, C]) -> [N, Q, C]``.
 
-    It is a module of its own so that int8 can keep it in float. An int8 softmax has steps of 1/256, and most of the
-    weights of a row with hundreds of keys are smaller.
+    It is a separate module so that int8 graphs can keep it in float. An int8 softmax has steps of 1/256. With hundreds
+    of keys, most weights are smaller than one step.
     """
 
     def __init__(self, kind: NonLocalKind, inner: int) -> None:
@@ -119,5 +123,5 @@ def _half(x: Tensor) -> Tensor:
 
 
 def _rows(x: Tensor, clips: int) -> Tensor:
-    """Return [clips * T, C, H, W] as [clips, T * H * W, C]. In channels-last memory nothing is moved."""
+    """Return [clips * T, C, H, W] as [clips, T * H * W, C]. Channels-last tensors are not copied."""
     return x.permute(0, 2, 3, 1).reshape(clips, -1, x.shape[1])

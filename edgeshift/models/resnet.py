@@ -1,12 +1,12 @@
-"""ResNet-18, 34, 50 and 101 (He et al., CVPR 2016) with places to shift, as in the code of MIT's TSM and mmaction2.
+"""ResNet-18, 34, 50 and 101 (He et al., CVPR 2016) with temporal shifts, as in the code of MIT's TSM and mmaction2.
 
-As in torchvision, whose tensor names are used, the 3x3 convolution of a bottleneck has the stride. A block shifts in
-one of two positions:
+The tensors have torchvision's names, and the 3x3 convolution of a bottleneck has the stride, as in torchvision. What a
+block shifts depends on the position of the shift:
 
     "blockres"   the input of conv1; the identity path is not shifted
     "block"      the input of the whole block, with its identity path
 
-Two parts need a whole clip: temporal pooling before the second stage, and non-local blocks.
+Temporal pooling (before the second stage) and non-local blocks are optional. Both need a whole clip.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edgeshift.models.temporal_pool import pool_frames
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
 #: (stage, block) of the blocks of ResNet-50 that a non-local block follows.
 NON_LOCAL = ((2, 0), (2, 2), (3, 0), (3, 2), (3, 4))
-#: Number of blocks in a stage from which only every second block of the network is shifted.
+#: If a stage has at least this number of blocks (ResNet-101), only every second block of each stage is shifted.
 DEEP = 23
 
 
@@ -34,12 +34,12 @@ class Block(nn.Module):
     """A residual block: shift, compute the branch, add the input. Subclasses add the layers of the branch.
 
     Args:
-        place: name of the place; None: the block does not shift.
-        position: what is shifted, "blockres" or "block".
+        place: name of the place where the block shifts; None: the block does not shift.
+        position: what is shifted, "blockres" or "block"; see the top of this module.
         channels: number of input channels.
         out: number of output channels.
         stride: stride of the block.
-        non_local: kind of the non-local block behind it; None: there is none.
+        non_local: kind of the non-local block that follows; None: there is none.
     """
 
     #: Output channels as a multiple of the width, and names of the last convolution and batch norm of the branch.
@@ -151,10 +151,10 @@ class ResNet(nn.Module):
     Args:
         classes: number of outputs of the head.
         place: the position of the shift in a block, "blockres" or "block".
-        every: shift the first of every ``every`` blocks of a stage. None: as MIT and mmaction2, which shift every
-            block, but in networks with a stage of 23 blocks and "blockres" every second block.
-        temporal_pool: take the maximum over three frames, at every second frame, before the second stage. The network
-            then gives logits for half of the frames.
+        every: 1: shift every block of a stage; 2: shift every second block, beginning with the first; and so on. None:
+            as in MIT's and mmaction2's code, which is 2 for ResNet-101 with "blockres", and otherwise 1.
+        temporal_pool: halve the number of frames before the second stage; see ``pool_frames``. The network then gives
+            logits for half of the frames.
         non_local: the kind of the non-local blocks of ResNet-50; None: there are none.
         dropout: dropout rate before the head, in training.
     """
@@ -193,7 +193,11 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor, shift: Shift) -> Tensor:
-        """Map [N, 3, H, W] to [N, classes]."""
+        """Map [N, 3, H, W] to [N, classes]; with temporal pooling, N frames of one clip to [N / 2, classes].
+
+        Raises:
+            ShiftError: temporal pooling or a non-local block needs whole clips, and ``shift.clips`` is None.
+        """
         x = torch.relu(self.bn1(self.conv1(x)))
         # The pool's own padding is minus infinity, which int8 cannot hold. After a ReLU, zeros give the same result.
         x = self.maxpool(F.pad(x, (1, 1, 1, 1)))
@@ -213,7 +217,8 @@ class ResNet(nn.Module):
     def feature_maps(self) -> list[Features]:
         """Return the feature maps between blocks, with the layers that write and read them.
 
-        A block without ``downsample`` adds to the feature map that it reads, and a block with it begins a new one.
+        A block without ``downsample`` adds its branch to the feature map that it reads. A block with ``downsample``
+        writes a new feature map.
         """
         features = []
         places: list[str] = []

@@ -1,4 +1,7 @@
-"""Temporal pooling, as MIT's ``tpool`` and mmaction2's ``temporal_pool``: half as many frames after the first stage."""
+"""Temporal pooling: half of the frames from the second stage on.
+
+MIT's name for it is ``tpool``, mmaction2's is ``temporal_pool``.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from edgeshift.errors import ShiftError
 
 
 def pool_frames(x: Tensor, clips: int | None) -> Tensor:
-    """Return the maximum of every second frame and its two neighbours. A neighbour that does not exist is ignored.
+    """For every second frame, return the maximum of the frame, the previous one and the next one.
+
+    The first and the last frame of a clip have one neighbour only.
 
     Args:
         x: [clips * T, C, H, W], the frames of each clip in order.
-        clips: number of clips; None: the frames are not a clip, which is an error.
+        clips: number of clips; None, for a network that runs frame by frame, is an error.
 
     Returns:
         [clips * ceil(T / 2), C, H, W].
@@ -23,7 +28,7 @@ def pool_frames(x: Tensor, clips: int | None) -> Tensor:
     """
     if clips is None:
         raise ShiftError("temporal pooling reads several frames of a clip: convert the network with --mode clip")
-    # One clip stays in four dimensions, the form that mobile runtimes compute fast.
+    # One clip keeps four dimensions, because mobile runtimes are slow with five.
     axis = 0 if clips == 1 else 1
     x = x if clips == 1 else x.reshape(clips, -1, *x.shape[1:])
     frames = [x.narrow(axis, index, 1) for index in range(int(x.shape[axis]))]

@@ -3,8 +3,8 @@
     t        0   1   2   3   4   5   6   7   8   9  10  11       T = 8, hop = 4
     answer   -   -   -   -   -   -   -   A   A   A   A   B       A: frames 0 to 7, B: frames 4 to 11
 
-Weights that need future frames cannot run frame by frame. A clip of the last T frames has a past and a future for most
-of its frames. Each answer costs a whole clip, and it is up to ``hop`` frames old when the next one comes.
+Weights that need future frames cannot run frame by frame. Within a clip of T frames, all frames but the last one have a
+next frame. Each answer takes the time of a whole clip, and is ``hop`` frames old when the next answer comes.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ FRAMES, COUNT = "frames", "count"
 
 
 class ClipStream(Stream):
-    """One sequence of frames, and the last T of them. Made by ``Model.stream`` for a clip artifact.
+    """One sequence of frames, of which the last T are kept. Made by ``Model.stream`` for a clip artifact.
 
-    ``step`` and ``step_fitted`` return None before the first T frames. Then each hop gives a new prediction. Between
-    two hops they return the last prediction with ``fresh=False``.
+    ``step`` and ``step_fitted`` count the due frames, and return None before frame T. Frame T and every ``hop``-th
+    frame after it give a new prediction. The other frames give the last prediction again, with ``fresh=False``.
     """
 
     def __init__(self, spec: StreamSpec, executor: Executor) -> None:
@@ -41,24 +41,26 @@ class ClipStream(Stream):
         self._clip = np.zeros(spec.input.shape, spec.input.dtype)
         super().__init__(spec, executor)
 
-    # The base class always has an answer. Typed code for streams should not have to handle None, so this type is wider.
+    # The base class never returns None, so that typed code for stream artifacts need not check for it.
     def step(  # type: ignore[override]
         self, frame: npt.NDArray[np.uint8], timestamp: float | None = None
     ) -> Prediction | None:
-        """Take one frame, as ``Stream.step`` does. Returns None before the first T frames."""
+        """Take one frame, uint8 [H, W, 3] RGB; see ``Stream.step``. Returns None before due frame T."""
         return self._step(frame, None, timestamp)
 
     def step_fitted(self, fitted: Fitted, timestamp: float | None = None) -> Prediction | None:  # type: ignore[override]
-        """Take a fitted frame, as ``Stream.step_fitted`` does. Returns None before the first T frames."""
+        """Take a fitted frame; see ``Stream.step_fitted``. Returns None before due frame T."""
         self._require_fitted(fitted)
         return self._step(None, fitted, timestamp)
 
     def answer(self, frames: Sequence[npt.NDArray[np.uint8]]) -> Prediction:
-        """Run one clip of exactly T frames, uint8 [H, W, 3] RGB of any size. The frames of ``step`` are not changed.
+        """Run one clip of exactly T frames, uint8 [H, W, 3] RGB of any size.
+
+        The frames that ``step`` keeps stay as they are.
 
         Raises:
             VideoError: a frame has another dtype or shape.
-            EdgeshiftError: there are not T frames.
+            EdgeshiftError: the number of frames is not T.
             RuntimeStepError: the runtime failed.
         """
         if len(frames) != self.spec.frames:
@@ -69,7 +71,10 @@ class ClipStream(Stream):
         return self._predict(self._clip, start)
 
     def prepare(self, frame: npt.NDArray[np.uint8]) -> Array:
-        """Return the input tensor for a clip that shows one frame T times. It is valid until the next call or step."""
+        """Return the input tensor for a clip that shows one frame T times.
+
+        The stream writes to the same array again in the next ``prepare``, ``answer`` or ``step``.
+        """
         self._fill([np.broadcast_to(fit_frame(frame, self.spec.frame), self._ring.shape)])
         return self._clip
 
@@ -80,9 +85,9 @@ class ClipStream(Stream):
 
     @property
     def state(self) -> dict[str, Array]:
-        """Copies of the frames that the next answer may need. Assign them later to continue from the same point.
+        """Copies of the last T frames. Assign them later to continue from the same point.
 
-        ``frames`` is uint8 [T, height, width, 3], the oldest one first, and ``count`` the number of frames so far.
+        ``frames`` is uint8 [T, height, width, 3], the oldest frame first, and ``count`` [1] the number of frames.
         """
         at = self._count % self.spec.frames
         return {FRAMES: np.roll(self._ring, -at, 0), COUNT: np.array([self._count])}
@@ -124,12 +129,15 @@ class ClipStream(Stream):
             prediction: Prediction | None = self._last
         else:
             prediction = self._repeated(perf_counter() - start)
-        # Only after the prediction: a frame that fails is taken again.
+        # Updated only here, after the run: if a frame fails, the caller can give the frame again.
         self._count, self._pacer = count, pacer
         return prediction
 
     def _repeated(self, pre: float) -> Prediction | None:
-        """Return the last prediction again, marked as not fresh; None: there is none yet."""
+        """Return the last prediction again, marked as not fresh; None: there is none yet.
+
+        ``pre`` is the time that was needed to fit the frame, in seconds.
+        """
         return self._last and msgspec.structs.replace(self._last, timings=Timings(pre, 0.0, 0.0), fresh=False)
 
     def _fill(self, parts: list[npt.NDArray[np.uint8]]) -> None:

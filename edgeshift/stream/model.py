@@ -5,7 +5,7 @@
     for frame in frames:                      # uint8 [H, W, 3] RGB, any size
         print(stream.step(frame).label)
 
-A stream has its own states, so one model serves several cameras.
+Each stream has its own states, so one model can serve several cameras.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Model:
 
     Args:
         spec: description of the artifact.
-        runtime: name and version of the runtime, or a function that returns them, because they are slow to find.
+        runtime: name and version of the runtime, or a function that returns them. A function is called only when they
+            are needed, because finding the version may be slow.
         executor: makes the executor of a new stream.
         processor: kind of processor that runs the graph. The bounds of the self-check depend on it.
     """
@@ -65,8 +66,9 @@ class Model:
         """Return the prediction of a clip artifact for one whole clip.
 
         Args:
-            frames: all frames of the clip, uint8 [H, W, 3] RGB of any size. The artifact takes a fixed number of them,
-                so the middle frames of as many equal segments are used, as in training.
+            frames: all frames of the clip, uint8 [H, W, 3] RGB of any size. The clip is divided into T equal segments,
+                where T is the number of frames that the artifact takes. The middle frame of each segment is used, as in
+                training.
 
         Raises:
             VideoError: there is no frame, or a frame has another dtype or shape.

@@ -4,7 +4,8 @@ One frame is not enough to check a stream: a graph that loses its states still a
 sides carry their own states over many frames, and their states are compared as well as their logits. Then the artifact
 is reset, and must give exactly the same logits again.
 
-The artifact of a clip has no states. It is compared on windows, which begin one frame after another.
+A clip artifact has no states. It is compared over windows of T frames. Each window begins one frame after the previous
+one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from edgeshift.stream.model import Model
 from edgeshift.stream.stream import Array, Stream
 from edgeshift.targets import Precision
 
-#: Smallest number of frames of a stream, and of windows of a clip.
+#: Smallest number of frames for a stream artifact, and of windows for a clip artifact.
 MIN_FRAMES = 32
 #: Largest allowed error of a logit, as a share of the range of the reference's logits. int8 has no limit here.
 MAX_ERROR = {"fp32": 1e-4, "fp16": 1e-2}
@@ -50,9 +51,10 @@ def compare(
         candidate: the artifact.
         reference: the original network, or for fp16 the original with weights rounded to fp16. States with the same
             name on both sides are compared.
-        frames: at least ``MIN_FRAMES`` frames, uint8 [H, W, 3] RGB; for a clip of T frames, T - 1 more.
+        frames: uint8 [H, W, 3] RGB each, at least ``MIN_FRAMES``; for a clip artifact of T frames, T - 1 more.
         advance: called after every frame, or window, of the first run.
-        original: the original network as it is, if it is not the reference. The distance to it is measured as well.
+        original: the original network without rounding, if the reference is rounded. The distance between the artifact
+            and the original network is then measured as well.
 
     Raises:
         EdgeshiftError: there are too few frames.
@@ -147,7 +149,7 @@ class Run:
         self._stream = None if model.spec.mode == "clip" else model.stream()
 
     def inputs(self, frames: Sequence[npt.NDArray[np.uint8]]) -> Sequence[Any]:
-        """Return the inputs that a sequence of frames gives: each frame, or each window of as many as a clip has."""
+        """Return the inputs for a sequence of frames: each frame, or each window of T frames for a clip artifact."""
         if self._stream is not None:
             return frames
         length = self._model.spec.frames
@@ -169,7 +171,7 @@ class Run:
 
 
 class _Followed:
-    """A network that runs the same inputs as the artifact, and the errors of the artifact's states against it."""
+    """Runs a network over the same inputs as the artifact, and measures the errors of the artifact's states."""
 
     def __init__(self, model: Model) -> None:
         self.run = Run(model)
@@ -185,7 +187,7 @@ class _Followed:
 
     @property
     def logits(self) -> npt.NDArray[np.float64]:
-        """The logits of all frames, [T, classes]."""
+        """The logits of all frames, or windows: [frames or windows, classes]."""
         return np.stack(self._logits).astype(np.float64)
 
     @property

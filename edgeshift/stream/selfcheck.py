@@ -1,11 +1,11 @@
-"""The self-check: a device runs test frames that are made from a seed, and compares logits and states with stored ones.
+"""The self-check: a device runs test frames from a seed, and compares the logits and states with stored values.
 
 The frames are made with integer arithmetic, from a random generator whose numbers NumPy guarantees not to change, so
 they are the same on every platform. An artifact is expected to compute nearly the same numbers on every processor, so
 the bounds are narrow: a lost state, swapped colours, a picture that is moved by one pixel, or a convolution whose
 weights are 5% too large are found.
 
-The artifact of a clip runs windows of the test frames, which begin one frame after another, and has no states.
+A clip artifact has no states. It runs windows of the test frames. Each window begins one frame after the previous one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edgeshift.stream.parity import Run
 from edgeshift.stream.stream import Array
 from edgeshift.targets import Precision
 
-#: Number of test frames of a stream, and of windows of a clip, each of which takes as long as several frames.
+#: Number of test frames for a stream artifact, and of windows for a clip artifact. A window takes as long as T frames.
 FRAMES, WINDOWS = 8, 4
 #: Number of coloured cells in each direction of a test frame.
 CELLS = 14
@@ -167,9 +167,10 @@ def self_check(model: Model) -> SelfCheck:
 
 
 def bound_of(spec: StreamSpec, processor: str) -> Bound:
-    """Return the bound of an artifact with a self-check. ``logits`` is in the unit of the logits here.
+    """Return the bound of an artifact with a self-check.
 
-    ``processor`` is the kind of processor that runs the artifact, a key of ``BOUNDS``.
+    ``processor`` is the kind of processor that runs the artifact, a key of ``BOUNDS``. In the result, ``logits`` is in
+    the unit of the logits, and not a share of their range.
     """
     assert spec.check is not None
     original = spec.check.reference == "original"

@@ -1,4 +1,4 @@
-"""The answers of an artifact to all frames of one clip, from fresh states."""
+"""The predictions of an artifact for all frames of one clip, from initial states."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def answered_frames(spec: StreamSpec, count: int) -> list[int]:
 def answers(stream: Stream, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[Prediction]:
     """Reset a stream, and yield its predictions for the frames of a clip.
 
-    A clip artifact answers at each hop. If the clip is shorter than it needs, some frames are repeated, evenly over the
-    clip, and there is one answer.
+    A clip artifact gives a prediction after its first T frames, and then after every ``hop`` frames. If the clip has
+    fewer than T frames, some of them are repeated, evenly over the clip, and there is one prediction.
 
     Args:
         stream: the stream.
@@ -34,7 +34,7 @@ def answers(stream: Stream, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator
     if not isinstance(stream, ClipStream):
         yield from map(stream.step, frames)
         return
-    first: list[npt.NDArray[np.uint8]] = []  # as long as there is no answer
+    first: list[npt.NDArray[np.uint8]] = []  # the frames so far, until the first answer
     answered = False
     for frame in frames:
         if not answered:

@@ -20,17 +20,17 @@ class Slot:
 
 
 class Place(nn.Module):
-    """A module whose input, or output, is shifted. It takes the place of a module in the user's network.
+    """A module whose input, or output, is shifted. It replaces a module of the user's network.
 
     Args:
-        name: name of the place, the path of the module with ``_`` in place of dots.
+        name: name of the place: the path of the module with ``_`` for each dot.
         inner: the module without the shift.
         slot: the slot of the network.
         after: shift the output of ``inner`` instead of its input.
 
     Attributes:
-        copied: the features are copied before they are shifted, because the network later changes them in place. The
-            next state is a view of the features, and would change with them.
+        copied: True if the features are copied before they are shifted, because the network later changes them in
+            place. The next state is a view of the features, so without a copy it would change as well.
     """
 
     def __init__(self, name: str, inner: nn.Module, slot: Slot, *, after: bool = False) -> None:
@@ -49,9 +49,9 @@ class Place(nn.Module):
 
 
 class PlainOperators(TorchFunctionMode):
-    """Computes h-swish as ``x * relu6(x + 3) / 6`` in the block, for modules and function calls alike.
+    """In the ``with`` block, h-swish is computed as ``x / 6 * relu6(x + 3)``, in modules and in function calls.
 
-    XNNPACK has no int8 operator for h-swish, so it would split an int8 graph at each of them.
+    XNNPACK has no int8 operator for h-swish, so every h-swish would split an int8 graph into more partitions.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -85,7 +85,10 @@ class AdoptedBackbone(nn.Module):
         return logits
 
     def place_shapes(self, size: int) -> dict[str, tuple[int, ...]]:
-        """Return {place: shape of its features} for one frame. The network runs on real values, not on meta tensors."""
+        """Return {place: shape [1, C, H, W] of its features} for one frame of size x size pixels.
+
+        The network runs on a black frame and not on the meta device, which a network of the user's may not support.
+        """
         if size not in self._shapes:
             shapes: dict[str, tuple[int, ...]] = {}
 

@@ -69,7 +69,7 @@ def _adopt(net: object, options: AdoptOptions) -> Checkpoint:
     config = _config(own, size, survey.classes, tables, options)
     network = ShiftNetwork(config, AdoptedBackbone(adopted, slot), tables).eval()
     assert isinstance(network.backbone, AdoptedBackbone)
-    with users_code("the network fails on single frames, which is how it streams"):
+    with users_code("the network fails on a single frame, and a stream gives it one frame at a time"):
         mark_changed_in_place(network.backbone, size)
     with users_code("the network fails"), _shifted(own, found, named=options.get("place") is not None):
         require_equal(own, network, survey.frames)
@@ -117,7 +117,7 @@ def _adopt_attributes(own: nn.Module, size: int, notes: tuple[str, ...], options
 
 
 def _find(adopted: nn.Module, survey: Survey, size: int, slot: Slot, options: AdoptOptions) -> list[Found]:
-    """Return the places in the copy of the network whose modules are then replaced."""
+    """Return the modules of ``adopted``, a copy of the user's network, that are to be replaced by places."""
     wrappers = find_wrappers(survey, slot)
     pattern = options.get("place")
     if wrappers and pattern is not None:
@@ -206,7 +206,10 @@ def _streamed(network: ShiftNetwork) -> tuple[ShiftNetwork, dict[str, str]]:
 
 @contextmanager
 def _shifted(own: nn.Module, found: Sequence[Found], *, named: bool) -> Iterator[None]:
-    """In the block, let the user's network shift at the named places. A network that shifts itself is not changed."""
+    """In the ``with`` block, shift the input of the named modules of the user's network.
+
+    If ``named`` is False, the network has its own shifts, and nothing is changed.
+    """
 
     def hook(table: ShiftTable) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
         return lambda _module, inputs: (shift_clip(inputs[0][None], table)[0],)

@@ -18,7 +18,9 @@ _OWN = Path(__file__).parents[2]
 
 @contextmanager
 def users_code(doing: str) -> Iterator[None]:
-    """Run the user's own code in the block. What it prints goes to standard error, because output may be JSON.
+    """Run the user's own code in the ``with`` block. What the code prints goes to standard error.
+
+    Standard output is left to edgeshift, because it may be JSON.
 
     Args:
         doing: start of the error message, such as "the network fails on frames [8, 3, 112, 112]".

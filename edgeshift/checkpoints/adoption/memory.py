@@ -1,7 +1,7 @@
 """Networks that keep their state in attributes: the attributes become inputs and outputs of the step function.
 
-Such a network takes one frame per call. It is called a few times, and every attribute that changed is a state: a
-tensor, a number, or an entry of a list, tuple, deque or dictionary.
+Such a network takes one frame per call. edgeshift calls it a few times. Every tensor or number in its attributes that
+changes from call to call is a state, also inside of lists, tuples, deques and dictionaries.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from edgeshift.errors import ModelError
 from edgeshift.models.config import ModelConfig
 from edgeshift.models.network import Shift, ShiftNetwork, Step
 
-#: Calls after which the structure of the state no longer changes, such as the length of a deque.
+#: Number of calls after which the structure of the state must not change any more, such as the length of a deque.
 WARM_UP = 16
-#: A state that only moves, such as the last frame but one, is limited to this value. Without an operator between them,
-#: an output of the graph would be one of its inputs, which some runtimes do not write.
+#: A state may be copied unchanged to another state, such as the last frame to the last frame but one. Without an
+#: operator between them, an output of the graph would be one of its inputs, and some runtimes do not write such an
+#: output. Therefore the copy is clamped to values from this one up, which changes nothing.
 LOWEST = -3e38
 #: Attributes of ``nn.Module`` that hold other things than state.
 _INTERNAL = frozenset(nn.Module().__dict__) - {"_buffers"}
 
 
 class Address(NamedTuple):
-    """Where a value is: the path of the module, the name of the attribute, and keys inside of containers."""
+    """Where a value is: the path of its module, the name of the attribute, and its keys in nested containers."""
 
     module: str
     attribute: str
@@ -52,10 +53,10 @@ class Memory:
     """One state.
 
     Attributes:
-        address: where the network keeps it.
-        shape: its shape; () for a number.
-        dtype: type of the tensor. A Python number is a tensor of float32.
-        start: its value at the start of a stream.
+        address: where the network keeps the state.
+        shape: shape of the tensor; () for a number.
+        dtype: type of the tensor. A Python number is stored as float32.
+        start: the value of all elements at the start of a stream.
     """
 
     address: Address
@@ -65,19 +66,19 @@ class Memory:
 
     @property
     def stored(self) -> tuple[int, ...]:
-        """The shape of the state outside of the network."""
+        """The shape of the state as an input and output of the step function. A number has [1, 1]."""
         return self.shape or (1, 1)
 
 
 def find_memories(net: nn.Module, frames: Tensor) -> tuple[nn.Module, list[Memory]]:
-    """Call a fresh network on successive frames, and return it with the states that it keeps.
+    """Call a copy of a network on successive frames, and return the copy and the states that it keeps.
 
     Args:
         net: the network, which has not been called yet. It is not changed.
         frames: normalised frames, [WARM_UP + 2, 3, H, W].
 
     Raises:
-        ModelError: no attribute changes, or a state has no start that can be stored.
+        ModelError: no attribute changes; or the shape or the start value of a state cannot be stored.
     """
     fresh = dict(values(net))
     net = copy.deepcopy(net)
@@ -107,7 +108,7 @@ def find_memories(net: nn.Module, frames: Tensor) -> tuple[nn.Module, list[Memor
     names = [memory.address.name for memory in memories]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
-        raise ModelError(f"two attributes would give the state {twice} its name: rename one of them")
+        raise ModelError(f"two states would have the same name, {twice}: rename one of their attributes")
     return net, memories
 
 
@@ -143,7 +144,16 @@ def _shape(value: Any) -> tuple[int, ...] | None:
 
 
 def _memory(address: Address, value: Any, fresh: Any) -> Memory:
-    """Return the state at an address, with its value after some calls and before the first one (None: not there)."""
+    """Return the state at an address.
+
+    Args:
+        address: where the network keeps the state.
+        value: its value after some calls.
+        fresh: its value before the first call; None: the attribute does not exist then.
+
+    Raises:
+        ModelError: the state has too many dimensions, or does not start with the same value in all elements.
+    """
     if not isinstance(value, Tensor):
         return Memory(address, (), torch.float32, float(fresh) if isinstance(fresh, (int, float)) else 0.0)
     if value.ndim > 5:
@@ -160,7 +170,7 @@ def _memory(address: Address, value: Any, fresh: Any) -> Memory:
 
 
 class MemoryBackbone(nn.Module):
-    """The user's network, whose states are written before a call and read after it.
+    """The user's network as a pure function: its states are written before each call and read after the call.
 
     Args:
         net: the network after some calls, so that all its attributes exist.
@@ -176,7 +186,10 @@ class MemoryBackbone(nn.Module):
         return self.run(x, [torch.full(memory.stored, memory.start) for memory in self.memories])[0]
 
     def run(self, x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Return the logits of a frame, and the next states."""
+        """Return the logits [1, classes] of a normalised frame [1, 3, H, W], and the next states.
+
+        The states have the shapes ``Memory.stored``. The attributes of the network are restored after the call.
+        """
         before = [_read(self.net, memory.address) for memory in self.memories]
         # Copies, because the network may change a state in place.
         written = [state.reshape(m.shape).clone().to(m.dtype) for m, state in zip(self.memories, states, strict=True)]
@@ -213,7 +226,7 @@ class MemoryNetwork(ShiftNetwork):
         self.growing = growing
 
     def forward(self, clip: Tensor) -> Tensor:
-        """Return the logits of each frame of one clip, [1, T, 3, H, W]."""
+        """Map one clip [1, T, 3, H, W], values 0 to 255, to the logits of each frame, [1, T, classes]."""
         step = self.step()
         states, logits = step.start(), []
         for frame in clip[0]:
@@ -231,10 +244,15 @@ class MemoryNetwork(ShiftNetwork):
         return MemoryStep(self)
 
     def state_shapes(self, size: int | None = None, batch: int = 1) -> dict[str, tuple[int, ...]]:
-        """Return {name: shape} of the states. They are those of the size of the frames and of one stream."""
+        """Return {name: shape} of the states.
+
+        Raises:
+            ModelError: ``size`` is not the size of the configuration, or ``batch`` is not 1. The states were found for
+                one stream of frames of that size.
+        """
         if size not in (None, self.config.size) or batch != 1:
             raise ModelError(
-                f"the states of {self.config.name} are for one stream of frames of {self.config.size} pixels"
+                f"{self.config.name} has states for one stream of {self.config.size}x{self.config.size} pixels only"
             )
         return {memory.address.name: memory.stored for memory in self._memories}
 

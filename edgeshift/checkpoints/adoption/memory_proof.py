@@ -1,4 +1,4 @@
-"""The proof for a network with state in attributes: its own calls, and its form for whole clips, against the stream."""
+"""Compare the stream of a network with state in attributes with the network's own calls, and with whole clips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgeshift.errors import ModelError
 
 #: Frames of the comparison.
 FRAMES = 40
-#: A state grows if its largest value over three times as many frames is larger by this factor.
+#: A state grows if it reaches more than this factor times its largest absolute value in the first ``FRAMES`` frames.
 GROWTH = 1.5
 
 
@@ -25,11 +25,11 @@ def require_same_stream(own: nn.Module, network: MemoryNetwork, clip: Callable[[
     Args:
         own: the user's network, which has not been called yet. It is not changed.
         network: the adopted network.
-        clip: the form for whole clips, [T, 3, H, W] -> [T, classes], or [1, classes] for the last frame; None: there is
-            none.
+        clip: a function of a whole normalised clip, [T, 3, H, W] -> [T, classes], or [1, classes] for the last frame;
+            None: there is none.
 
     Raises:
-        ModelError: the results differ, or the form for clips looks ahead.
+        ModelError: the results differ, or ``clip`` uses later frames for the logits of earlier ones.
     """
     own = copy.deepcopy(own)
     frames = network.normalise(moving_clip(FRAMES, network.config.size, seed=3))
@@ -63,9 +63,9 @@ def _difference(
             break
     return ModelError(
         f"the stream differs from the network's own calls by {error:.2g} of the variation of the logits at frame "
-        f"{frame + 1}, in {where}: edgeshift starts with the values before the first call, or with zeros, and carries "
-        "every tensor and number that changes; state in other objects, and a first call that computes something else, "
-        "must be written as tensors that start with zeros"
+        f"{frame + 1}, in {where}. A stream starts with the values before the first call, or with zeros, and carries "
+        "every tensor and number that changes. Keep state in tensors and not in other objects, and let the first call "
+        "compute the same as all others, with tensors that start with zeros"
     )
 
 
@@ -94,7 +94,7 @@ def _require_same_clip(clip: Callable[[Tensor], Tensor], frames: Tensor, stream:
     if not error <= TOLERANCE:
         raise ModelError(
             f"the stream differs from clip by {error:.2g} of the variation of the logits over {len(frames)} frames: "
-            "the network computes something else frame by frame than for a whole clip"
+            "frame by frame, the network does not compute the same as for a whole clip"
         )
 
 

@@ -1,4 +1,4 @@
-"""Where the user's network shifts: found by what its modules do, or named by a pattern."""
+"""The modules at which the user's network shifts: found by running its modules, or named by a pattern."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgeshift.models.network import Shift
 from edgeshift.models.shift_layers import shift_clip
 from edgeshift.shift import ShiftTable
 
-#: Largest difference between a wrapper and the place that replaces it, as a share of the range of its output.
+#: Largest accepted difference of a result, as a share of its range; for logits, of their variation over the clip.
 TOLERANCE = 1e-4
 
 
@@ -28,8 +28,8 @@ class Found:
 
     Attributes:
         path: path of the module in the network.
-        place: the module that takes its place.
-        table: the shift.
+        place: the module that replaces it.
+        table: the shift of this place.
     """
 
     path: str
@@ -41,7 +41,7 @@ def find_wrappers(survey: Survey, slot: Slot) -> list[Found]:
     """Return the modules that shift, in the order in which they run.
 
     A module mixes frames if a change of one frame changes its result for another frame. The innermost modules that mix
-    frames must be plain shifts, with or without other modules inside.
+    frames must be wrappers: modules that shift the input or output of the modules inside, and do nothing else.
 
     Raises:
         ModelError: a module mixes frames in another way, or is called twice.
@@ -93,10 +93,10 @@ def find_named(
 
 
 def require_no_mixing(net: nn.Module, survey: Survey, size: int) -> None:
-    """Check that the network as a whole treats each frame alone, if no module of it mixes frames.
+    """Check that the network's own forward mixes no frames either, after no module inside of it was found to.
 
     Raises:
-        ModelError: its own forward mixes frames.
+        ModelError: the network's own forward mixes frames.
     """
     call = Call(net, (survey.frames, 3, size, size), (survey.frames, survey.classes))
     if _mixes_frames(call, survey.frames):
@@ -107,7 +107,10 @@ def require_no_mixing(net: nn.Module, survey: Survey, size: int) -> None:
 
 
 def place_name(path: str) -> str:
-    """Return the name of the place at a module. It names tensors of graphs, and is a key of ``nn.ModuleDict``."""
+    """Return the name of the place at a module: letters, digits and ``_``, as names of tensors and modules must have.
+
+    A name that ``nn.ModuleDict`` has as an attribute gets the prefix ``at_``.
+    """
     name = "".join(sign if sign.isalnum() and sign.isascii() else "_" for sign in path)
     return f"at_{name}" if hasattr(nn.ModuleDict(), name) else name
 
@@ -145,7 +148,7 @@ def _mixes_frames(call: Call, frames: int) -> bool:
                 others = [other for other in range(frames) if other != frame]
                 if not torch.allclose(module(changed)[others], y[others], rtol=1e-4, atol=1e-6):
                     return True
-        except Exception:  # a module that needs further arguments; the proof over the whole network finds a shift in it
+        except Exception:  # it needs further arguments; ``proof.require_equal`` detects a shift that is missed here
             return False
     return False
 
@@ -168,7 +171,7 @@ def _wrapper(path: str, survey: Survey, slot: Slot) -> Found:
         place = Place(place_name(path), _inner(call.module), slot, after=after)
         if _equals(call, place, table, slot):
             return Found(path, place, table)
-        reasons.append("it also does something else than a shift before or after its modules")
+        reasons.append("it does more than a shift before or after its modules")
     raise ModelError(
         f"{path} ({type(call.module).__name__}) mixes frames, and is not a module that only shifts the input of the "
         f"modules in it: {reasons[0]}. A shift that is written inline must become a module of its own around the layer "
@@ -190,7 +193,7 @@ def _equals(call: Call, place: Place, table: ShiftTable, slot: Slot) -> bool:
     try:
         with torch.no_grad():
             expected, actual = call.module(x.clone()), place(x.clone())
-    except Exception:  # the modules in it do not fit each other in the order in which they are registered
+    except Exception:  # the inner modules cannot run in the order in which they are registered
         return False
     finally:
         slot.shift = None
@@ -211,7 +214,8 @@ def relative(actual: Tensor, expected: Tensor) -> float:
 def logit_error(actual: Tensor, expected: Tensor) -> float:
     """Return the largest difference of logits [T, classes] as a share of how much a logit varies from frame to frame.
 
-    Logits that hardly vary are compared with a hundredth of the range over all classes, because rounding decides them.
+    If the logits hardly vary, a hundredth of their range over all classes is used instead, because rounding errors may
+    be as large as the variation.
     """
     varies = float((expected.amax(0) - expected.amin(0)).max())
     span = max(varies, 0.01 * float(expected.max() - expected.min()), 1e-6)

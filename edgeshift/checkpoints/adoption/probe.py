@@ -1,6 +1,6 @@
-"""Find the shift of a wrapper module by running it on values that are all different, with nothing inside it.
+"""Find the shift table of a wrapper module: run it on values that are all different, with its inner modules left out.
 
-Every output value then shows which input value was moved there, so no name of a class or attribute is needed.
+Every output value then shows from where in the input it was moved. Names of classes and attributes are not needed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgeshift.models.shift_layers import shift_clip
 from edgeshift.shift import Fill, Row, ShiftTable
 
-#: Largest height and width of the probe. The move of a shift does not depend on the size.
+#: Largest height and width of these values, pixels. Small ones are enough, because a shift moves by a fixed offset.
 SIDE = 6
 FILLS: tuple[Fill, ...] = ("zero", "keep")
 
@@ -28,12 +28,12 @@ def find_table(wrapper: nn.Module, channels: int, size: tuple[int, int], frames:
 
     Args:
         wrapper: a module that shifts the input of its children, and may have none.
-        channels: channels of the features that are shifted.
+        channels: number of channels of the features that are shifted.
         size: height and width of the features.
-        frames: frames of a clip.
+        frames: number of frames of a clip.
 
     Raises:
-        NotAShiftError: the module does something else than moving channels.
+        NotAShiftError: the module does more than moving channels.
     """
     height, width = (min(side, SIDE) for side in size)
     shape = (frames, channels, height, width)
@@ -100,7 +100,7 @@ def _row(x: Tensor, y: Tensor, channel: int) -> Row | None:
 
 @contextmanager
 def _emptied(wrapper: nn.Module) -> Iterator[None]:
-    """Replace the children of a module by identities in the block."""
+    """In the ``with`` block, replace the children of a module by identities."""
     children = dict(wrapper._modules)
     for name in children:
         wrapper._modules[name] = nn.Identity()

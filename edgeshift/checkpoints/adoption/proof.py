@@ -1,4 +1,4 @@
-"""The proof of an adoption: the user's own forward over clips, against the clip form and the step form made from it."""
+"""Compare the two forms of an adopted network, for clips and for streams, with the forward of the user's network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLIPS = 2
 
 
 def moving_clip(frames: int, size: int, seed: int) -> Tensor:
-    """Return [frames, 3, size, size], values 0 to 255: coarse noise that turns into other noise, with fine noise."""
+    """Return [frames, 3, size, size], values 0 to 255: one coarse pattern that fades into another, and fine noise."""
     generator = torch.Generator().manual_seed(seed)
     first, last = torch.rand((2, 1, 3, 7, 7), generator=generator)
     moving = torch.cat([first + (last - first) * t / max(1, frames - 1) for t in range(frames)])
@@ -31,7 +31,7 @@ def require_equal(own: nn.Module, network: ShiftNetwork, frames: int) -> float:
     """Compare the adopted network with the user's own forward, and return the largest difference.
 
     Args:
-        own: the user's network as it is, which takes ``frames`` normalised frames of one clip.
+        own: the user's network, which takes the ``frames`` normalised frames of one clip in one call.
         network: the adopted network.
         frames: frames of a clip.
 
@@ -59,7 +59,7 @@ def require_equal(own: nn.Module, network: ShiftNetwork, frames: int) -> float:
 
 
 def run_step(network: ShiftNetwork, clip: Tensor) -> Tensor:
-    """Return the logits of a clip [T, 3, H, W], computed frame by frame."""
+    """Return the logits [T, classes] of a clip [T, 3, H, W], values 0 to 255, computed frame by frame."""
     step = Step(network)
     states, logits = step.start(), []
     for frame in clip:
@@ -70,7 +70,7 @@ def run_step(network: ShiftNetwork, clip: Tensor) -> Tensor:
 
 
 def mark_changed_in_place(backbone: AdoptedBackbone, size: int) -> None:
-    """Let the places whose features the network later changes in place copy them first."""
+    """Find the places whose features the network later changes in place, and set ``Place.copied`` there."""
     places = {module.name: module for module in backbone.modules() if isinstance(module, Place)}
     versions: list[tuple[str, Tensor, int]] = []
 
@@ -86,7 +86,7 @@ def mark_changed_in_place(backbone: AdoptedBackbone, size: int) -> None:
 
 
 def _difference(own: nn.Module, network: ShiftNetwork, clip: Tensor, form: str, error: float) -> ModelError:
-    """Return the error for logits that differ, with the first module whose result differs."""
+    """Return the error for logits that differ. Its message names the first module whose result differs."""
     backbone = network.backbone
     assert isinstance(backbone, AdoptedBackbone)
     expected = outputs(own, lambda: own(network.normalise(clip)))

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from edgeshift.checkpoints.adoption.failure import explain, users_code
 from edgeshift.errors import ModelError
 
-#: Largest number of frames of a clip that is tried.
+#: Largest clip that is tried, frames.
 MAX_FRAMES = 64
-#: Number of frames of a clip for a network that accepts any number of frames.
+#: Number of frames of the clip for a network that accepts any number of frames.
 ANY_FRAMES = 16
 
 
@@ -28,7 +28,7 @@ class Call:
         shape: shape of its only tensor argument; None: it has none, or several.
         result: shape of its result; None: the result is not one tensor.
         calls: number of calls during one run of the network.
-        order: position of the first call that ended.
+        order: number of modules whose first call ended before that of this module.
     """
 
     module: nn.Module
@@ -45,7 +45,7 @@ class Survey:
     Attributes:
         frames: number of frames of the clip.
         classes: number of logits.
-        calls: {path of a module: its call}, without the network itself.
+        calls: {path of a module: what is known about it}. The network itself is left out.
         any_length: whether the network takes any number of frames, so that ``frames`` is our choice.
     """
 
@@ -61,7 +61,7 @@ class Survey:
 
 
 def examine(net: nn.Module, size: int) -> Survey:
-    """Run the network over a clip, with the number of frames that it accepts.
+    """Run the network over a clip, with a number of frames that it accepts.
 
     Raises:
         ModelError: the network fails, does not return logits for each frame, or gives other logits in a second run.
@@ -103,7 +103,7 @@ def _clip_length(net: nn.Module, size: int) -> int:
     """Return the smallest number of frames for which the network runs."""
     reached: list[nn.Module] = []
     handles = [module.register_forward_pre_hook(lambda m, _inputs: reached.append(m)) for module in net.modules()]
-    furthest: tuple[int, BaseException | None] = (-1, None)  # the attempt that ran most modules says most
+    furthest: tuple[int, BaseException | None] = (-1, None)  # the error after most modules is the clearest
     texts = set()
     try:
         for frames in range(1, MAX_FRAMES + 1):
@@ -183,7 +183,7 @@ def _unstable(net: nn.Module, x: Tensor) -> str:
 
 
 def outputs(net: nn.Module, run: Any) -> dict[str, Tensor]:
-    """Return {path of a module: its first result}, in the order of the calls, while ``run()`` runs the network."""
+    """Call ``run()``, which runs the network, and return {path of a module: its first result} in the order of calls."""
     found: dict[str, Tensor] = {}
 
     def keep(path: str, result: Any) -> None:

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 #: The parts of a name that ``torch.nn.DataParallel`` and Lightning put before every tensor.
 PREFIXES = ("module.", "model.", "net.", "network.")
-#: Names of tensors that are not weights; old files lack them.
+#: End of the names of tensors that count the batches of training. They may be missing, as in old files.
 COUNTER = "num_batches_tracked"
 
 
 def make_network(text: str) -> nn.Module | Checkpoint:
-    """Run a file of Python and return the network that a function in it makes, adopted or not.
+    """Run a Python file, call a function in it, and return the network that it makes, adopted or not.
 
     Args:
         text: the file and the function, such as "nets/gestures.py:make".
@@ -45,7 +45,7 @@ def make_network(text: str) -> nn.Module | Checkpoint:
     if not file or not name.isidentifier():
         raise ModelError(f"--network {text}: give a file and a function in it, such as nets/gestures.py:make")
     if not path.is_file() or path.suffix != ".py":
-        raise ModelError(f"--network {text}: {'not a file of Python' if path.exists() else 'no such file'}: {file}")
+        raise ModelError(f"--network {text}: {'not a Python file' if path.exists() else 'no such file'}: {file}")
     spec = importlib.util.spec_from_file_location(f"edgeshift_network_{path.stem}", path.resolve())
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -68,10 +68,10 @@ def make_network(text: str) -> nn.Module | Checkpoint:
 
 
 def load_weights(net: nn.Module, path: Path) -> str:
-    """Load a weights file into a network, and return the hash of the file. Every tensor must fit.
+    """Load a weights file into a network, and return the SHA-256 of the file. Every tensor must fit.
 
     Raises:
-        CheckpointError: the file cannot be read, or its tensors are not those of the network.
+        CheckpointError: the file cannot be read, or its tensors differ from those of the network in name or shape.
     """
     file = weights_file.read(path)
     tensors = _without_prefix(file.tensors, net)
@@ -98,7 +98,7 @@ def load_weights(net: nn.Module, path: Path) -> str:
 def load_own_network(text: str, weights: Path | None) -> tuple[nn.Module | Checkpoint, WeightsSpec]:
     """Return the network of ``--network`` with the weights of ``--weights``, and where they come from."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the same weights in each run, if the file does not load any
+        torch.manual_seed(0)  # for equal random weights in each run, if none are loaded
         net = make_network(text)
     if isinstance(net, Checkpoint):
         if weights is not None:
@@ -130,7 +130,7 @@ def adopt_from_file(
         options: how to adopt the network.
         mean: three numbers with commas between them; see ``AdoptOptions``.
         std: like ``mean``.
-        streams: whether the network must run frame by frame. False: it may need later frames, as for clip mode.
+        streams: whether the network must run frame by frame. False, as for clip mode: it may need later frames.
 
     Raises:
         EdgeshiftError: the code fails, the weights do not fit, or the network cannot be adopted or streamed.
@@ -153,7 +153,7 @@ def adopt_from_file(
 
 
 def adopt_like(spec: StreamSpec, text: str, weights: Path | None) -> Checkpoint:
-    """Return the checkpoint of ``--network`` in the form in which it was converted to an artifact.
+    """Return the checkpoint of ``--network`` with the options with which an artifact was made from it.
 
     Args:
         spec: the description of the artifact.
@@ -196,7 +196,7 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
 
 
 def _without_prefix(tensors: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """Return the tensors without a prefix that all their names have, unless the network's names have it."""
+    """Return the tensors without a prefix that all their names share, unless the network's names share it too."""
     own = net.state_dict()
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in tensors) and not all(name.startswith(prefix) for name in own):

@@ -1,14 +1,15 @@
-/** The last frames of a clip artifact, and when it answers: `ClipStream` in `edgeshift/stream/clip_stream.py`. */
+/** Keeps the last frames for a clip artifact, and gives them as a clip at every hop, as `ClipStream` does in
+ * `edgeshift/stream/clip_stream.py`. */
 import type { Spec } from "./spec";
 
 export class Ring {
-  /** The fitted frames. Frame `n` of the stream is in place `n % length`. */
+  /** The fitted frames. Frame `n` of the stream, counted from 0, is at position `n % length`. */
   private readonly frames: Float32Array;
-  /** The frames in order, the oldest one first: the input of the graph. */
+  /** The input of the graph: the frames in order, the oldest first. */
   private readonly clip: Float32Array;
   private count = 0;
 
-  /** `size`: values of a frame; `length`: frames of a clip; `hop`: frames from one answer to the next. */
+  /** `size`: number of values of a frame; `length`: frames of a clip; `hop`: frames from one answer to the next. */
   constructor(
     private readonly size: number,
     private readonly length: number,
@@ -18,13 +19,14 @@ export class Ring {
     this.clip = new Float32Array(size * length);
   }
 
-  /** The place to which the next frame is written before `push`. */
+  /** The memory of the next frame. Write the frame here, then call `push`. */
   get next(): Float32Array {
     const start = (this.count % this.length) * this.size;
     return this.frames.subarray(start, start + this.size);
   }
 
-  /** Add the frame that was written to `next`. Returns the clip if an answer is due, which is valid until the next call. */
+  /** Add the frame that was written to `next`. Returns the clip if an answer is due, otherwise null. The next `push`
+   * may overwrite the clip. */
   push(): Float32Array | null {
     this.count += 1;
     const waiting = this.count - this.length;
@@ -41,7 +43,7 @@ export class Ring {
   }
 }
 
-/** Return the number of frames that the graph takes at once: 1, or those of a clip. */
+/** Return the number of frames that the graph takes in one run: 1 for a stream artifact, T for a clip artifact. */
 export function clipLength(spec: Pick<Spec, "input">): number {
   return spec.input.shape[0]!;
 }

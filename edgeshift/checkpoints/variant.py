@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from edgeshift.checkpoints.checkpoint import LoadOptions
 from edgeshift.checkpoints.layouts import Layout, Unknown
 from edgeshift.checkpoints.weights_file import WeightsFile
+from edgeshift.errors import CheckpointError
 from edgeshift.models import ModelConfig
 from edgeshift.models.config import DIVIDED
 
@@ -27,6 +28,10 @@ SHIFT_FACTS: dict[Unknown, tuple[str, tuple[str, ...], str]] = {
 
 #: A part of every note about a fact that the file does not say.
 NOT_RECORDED = "the file does not record"
+
+
+class UnknownKindError(CheckpointError):
+    """The weights have non-local blocks, and neither the file nor an option tells their kind."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ def choose_variant(
         options: options of ``load``.
 
     Raises:
-        CheckpointError: an option contradicts the file, or the kind of non-local blocks is not known.
+        CheckpointError: an option contradicts the file.
+        UnknownKindError: the kind of the non-local blocks is not known.
     """
     notes: list[str] = []
     unused: dict[str, str] = {}
@@ -91,10 +97,8 @@ def choose_variant(
     elif "non_local" in layout.unknown and "non_local" not in known:
         kinds = layout.kinds
         if kind is None:
-            raise file.error(
-                "its non-local blocks have the same tensors in several kinds, and it holds no configuration that says "
-                f"which: give --non-local {' or '.join(kinds)}"
-            )
+            reason = "its non-local blocks have the same tensors in several kinds, and it holds no configuration that"
+            raise UnknownKindError(str(file.error(f"{reason} says which: give --non-local {' or '.join(kinds)}")))
         if kind not in kinds:
             raise file.error(f"its tensors show non-local blocks that are {' or '.join(kinds)}, not {kind}")
         chosen["non_local"] = kind

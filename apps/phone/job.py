@@ -99,7 +99,8 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
         SpecError: the description is not valid.
     """
     spec = read_artifact(path).spec
-    command = f"convert with edgeshift convert {spec.model.name} --target tflite --float-boundary"
+    source = "--network FILE.py:FUNCTION" if spec.model.adopted else spec.model.name
+    command = f"convert with edgeshift convert {source} --target tflite --float-boundary"
     if spec.hop is not None:
         command += f" --mode clip --frames {spec.frames} --hop {spec.hop}"
     if path.suffix.lower() != ".tflite" or spec.target != "tflite":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -13,7 +13,7 @@ from edgeshift.artifact.description import RuleSpec
 from edgeshift.benchmarks.accuracy.score import PREDICTIONS, RUNNING_FRAMES, ClipScore
 from edgeshift.benchmarks.statistics import Share, mcnemar, paired_interval, share
 from edgeshift.errors import EdgeshiftError, unknown
-from edgeshift.events.spotter import no_gesture_index
+from edgeshift.events.spotter import no_gesture_index, unit_of
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.measure import Measured
@@ -70,6 +70,8 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
         model, precision, trained, frame_spacing: from the description in the file.
         runtime: name and version of the runtime.
         problems: why the artifact failed its comparison with the original; it was written with ``convert --force``.
+        hop: number of frames from one answer of a clip artifact to the next; None: it is a stream's, which answers each
+            frame. What is counted in frames below is counted in answers of a clip artifact.
         rule, assumed: event rule, and whether it is the default rule because the artifact has none.
         accuracy: {kind of prediction: share of the clips for which it is correct}, see ``ClipScore``.
         subset: the same for the clips of the chosen labels; None: none were chosen.
@@ -90,6 +92,7 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
     trained: bool
     problems: tuple[str, ...] = ()
     frame_spacing: float | None
+    hop: Annotated[int, msgspec.Meta(ge=1)] | None = None
     rule: RuleSpec
     assumed: bool
     accuracy: dict[str, Share]
@@ -101,6 +104,11 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
     idle: tuple[ExcludedClips, ...]
     unreadable: tuple[Unreadable, ...]
     clips: tuple[ClipScore, ...]
+
+    @property
+    def unit(self) -> str:
+        """What the artifact gives logits for: "frame" or "answer"."""
+        return unit_of(self.hop)
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -228,6 +236,7 @@ def _artifact_result(measured: Measured, subset: Sequence[str] | None) -> Artifa
         trained=spec.weights.trained,
         problems=spec.problems,
         frame_spacing=spec.frame_spacing,
+        hop=spec.hop,
         rule=measured.rule,
         assumed=spec.rule is None,
         accuracy=_accuracy(counted),

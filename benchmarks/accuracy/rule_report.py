@@ -42,6 +42,7 @@ class RuleReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         method: "joined clips" or "videos".
         videos, streams: number of clips or videos that were read, and of the streams that they were joined to.
         seconds: length of all streams.
+        hop: number of frames from one answer of a clip artifact to the next; None: the model answers each frame.
         gestures: number of gestures in them that are counted.
         uncounted: number of other gestures, which are too close to the end of their stream to be counted.
         chosen: the chosen rule. Its score is optimistic, because the rule was chosen on these streams.
@@ -60,6 +61,7 @@ class RuleReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     videos: int
     streams: int
     seconds: float
+    hop: int | None = None
     gestures: int
     uncounted: int = 0
     chosen: RuleResult

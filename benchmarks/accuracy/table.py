@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgeshift.artifact.file import FAILED
 from edgeshift.benchmarks.accuracy.report import ArtifactResult, Report
 from edgeshift.benchmarks.accuracy.score import PREDICTIONS
@@ -56,11 +58,17 @@ def remarks(artifact: ArtifactResult) -> list[str]:
     if artifact.assumed:
         lines.append("the artifact has no event rule; the default rule was used")
     if artifact.first is not None:
-        lines.append(f"the true label first leads after {artifact.first:g} frames (median of clips in which it leads)")
+        after = f"{artifact.first:g} {artifact.unit}s"
+        lines.append(f"the true label first leads after {after} (median of clips in which it leads)")
     if count := len(artifact.unreadable):
         lines.append(f"unreadable clips, which are excluded: {count}")
         lines += [f"unreadable: {clip.file}: {clip.reason}" for clip in artifact.unreadable]
     return lines
+
+
+def units(artifacts: Sequence[ArtifactResult]) -> str:
+    """Return what the artifacts give logits for: "frames", "answers" of clip artifacts, or both."""
+    return " or ".join(f"{unit}s" for unit in sorted({artifact.unit for artifact in artifacts}, reverse=True))
 
 
 def points(difference: float, low: float, high: float) -> str:

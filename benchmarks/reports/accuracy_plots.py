@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgeshift.benchmarks.accuracy.report import ArtifactResult, Report
+from edgeshift.benchmarks.accuracy.table import units
 from edgeshift.benchmarks.reports.confusion import draw_confusion
 from edgeshift.benchmarks.reports.figure import SERIES, Drawing, canvas, shorten
 
@@ -29,7 +30,7 @@ def accuracy_drawings(report: Report, name: str) -> dict[str, Any]:
 
 
 def draw_running(artifacts: Sequence[ArtifactResult], name: str) -> Drawing:
-    """Draw the accuracy after the first frames of a clip, one line per artifact."""
+    """Draw the accuracy after the first frames, or answers, of a clip, one line per artifact."""
     with canvas(2.1 + 0.17 * len(artifacts)) as figure:
         (axes,) = figure.axes()
         for index, artifact in enumerate(artifacts):
@@ -38,7 +39,7 @@ def draw_running(artifacts: Sequence[ArtifactResult], name: str) -> Drawing:
             axes.plot(x, y, color=colour, marker="o", markersize=3, label=shorten(artifact.file, 34))
             axes.set_xticks(x, [frames for frames, _ in points])
         axes.set_ylim(0, 102)
-        axes.set_xlabel("frames of the clip")
+        axes.set_xlabel(f"{units(artifacts)} of the clip")
         axes.set_ylabel("accuracy, %")
         if len(artifacts) > 1:
             figure.legend(1)

@@ -29,7 +29,7 @@ import numpy as np
 import typer
 
 from edgeshift.artifact.file import read_artifact
-from edgeshift.benchmarks.studies.command import Json, print_json, study
+from edgeshift.benchmarks.studies.command import Json, print_json, require_stream, study
 from edgeshift.errors import EdgeshiftError
 
 #: Most CPU milliseconds that edgeshift may add to importing numpy.
@@ -99,9 +99,11 @@ def measure(path: Path, repeats: int) -> ColdStart:
         repeats: number of processes of each kind. One more of each is started first and not counted.
 
     Raises:
-        EdgeshiftError: a program fails.
+        EdgeshiftError: a program fails, or the artifact takes a whole clip.
     """
-    frame = read_artifact(path).spec.frame
+    spec = read_artifact(path).spec
+    require_stream(path, spec)
+    frame = spec.frame
     arguments = (str(path.resolve()), str(frame.height), str(frame.width))
     seconds: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     with tempfile.TemporaryDirectory() as folder:

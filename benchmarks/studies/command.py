@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from edgeshift._system.files import atomic_write
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.checkpoints.source import DEFAULT_MODEL
 from edgeshift.errors import EdgeshiftError, missing
 from edgeshift.video.dataset import LabelledClip, read_dataset, read_label_map
@@ -64,6 +65,12 @@ def study(command: Callable[..., int | None]) -> Callable[..., int]:
 
     main.__doc__ = command.__doc__
     return main
+
+
+def require_stream(path: Path, spec: StreamSpec) -> None:
+    """Raise EdgeshiftError for an artifact that takes a whole clip."""
+    if spec.mode == "clip":
+        raise EdgeshiftError(f"{path}: this study steps frame by frame, and the artifact takes a clip: give a stream's")
 
 
 def print_json(document: Any) -> None:

@@ -25,9 +25,9 @@ from edgeshift.benchmarks.statistics import Share, share
 from edgeshift.benchmarks.studies.command import Json, print_json, print_table, study
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
-from edgeshift.events.spotter import Detection, describe_rule
+from edgeshift.events.spotter import Detection, describe_rule, unit_of
 from edgeshift.gestures import SPACING, STROKES, DrawnStream, Event, draw_stream
-from edgeshift.stream import Stream
+from edgeshift.stream import Prediction, Stream
 from edgeshift.stream.percentiles import percentile
 
 VERSION = 1
@@ -55,6 +55,7 @@ class EventReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         model, artifact_precision, runtime, trained, frame_spacing: facts from the description of the file.
         rule: the event rule.
         assumed: whether the file has no event rule, so that the default rule was used.
+        hop: the hop of a clip artifact; None: the file is for streams.
         streams: number of streams, each ``SECONDS`` long.
         seed: the value of ``--seed``.
         precision: the share of announcements that are right.
@@ -76,6 +77,7 @@ class EventReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     frame_spacing: float
     rule: RuleSpec
     assumed: bool
+    hop: int | None = None
     streams: int
     seed: int
     precision: Share
@@ -139,6 +141,7 @@ def measure(path: Path, minutes: int, seed: int = 0) -> EventReport:
         frame_spacing=spacing,
         rule=rule,
         assumed=spec.rule is None,
+        hop=spec.hop,
         streams=minutes,
         seed=seed,
         precision=share(total.right, total.right + total.false),
@@ -154,7 +157,12 @@ def detect(stream: Stream, drawn: DrawnStream, rule: RuleSpec) -> list[Detection
     """Return the detections in a drawn stream, from a zero state. Every frame is due, so every frame is fed."""
     stream.reset()
     spotter, frames = stream.spotter(rule), zip(drawn.frames, drawn.times, strict=True)
-    detections = (spotter.feed(stream.step(frame).logits, float(time)) for frame, time in frames)
+    detections = []
+    for frame, time in frames:
+        # A clip artifact answers at each hop only. Before its first clip is complete, there is no prediction.
+        prediction: Prediction | None = stream.step(frame)
+        if prediction is not None and prediction.fresh:
+            detections.append(spotter.feed(prediction.logits, float(time)))
     return [detection for detection in detections if detection is not None]
 
 
@@ -173,7 +181,7 @@ def show(report: EventReport) -> None:
     typer.echo(f"{report.file}: {report.model} {report.artifact_precision}, {report.runtime}")
     if not report.trained:
         typer.echo("the weights are untrained, so the results mean nothing")
-    rule = describe_rule(report.rule, [row.label for row in report.labels])
+    rule = describe_rule(report.rule, [row.label for row in report.labels], unit_of(report.hop))
     typer.echo(f"event rule: {rule}" + (" (the default rule, because the file has none)" if report.assumed else ""))
     rows = [(row.label, str(row.right), str(row.missed), str(row.false)) for row in report.labels]
     print_table(("label", "right", "missed", "false alarms"), rows)

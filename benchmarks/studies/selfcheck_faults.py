@@ -21,7 +21,7 @@ import typer
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.file import Artifact, read_artifact
-from edgeshift.benchmarks.studies.command import Json, Strict, print_json, print_table, study
+from edgeshift.benchmarks.studies.command import Json, Strict, print_json, print_table, require_stream, study
 from edgeshift.errors import EdgeshiftError, missing
 from edgeshift.runtimes import load
 from edgeshift.stream import Array, Executor, Model
@@ -76,9 +76,11 @@ def measure(path: Path, seeds: int = 60) -> list[Fault]:
 
     Raises:
         CheckFailedError: the artifact fails its self-check without a fault.
-        EdgeshiftError: the artifact has no self-check, or an older one.
+        EdgeshiftError: the artifact has no self-check, or an older one, or takes a whole clip.
     """
-    artifact, model = read_artifact(path), load(path)
+    artifact = read_artifact(path)
+    require_stream(path, artifact.spec)
+    model = load(path)
     sound = self_check(model)
     if sound.version == 1 or not sound.ok:
         raise EdgeshiftError(f"{path}: it fails its self-check as it is, or has the check of an older version")

@@ -156,7 +156,7 @@ def _problems(windows: list[Window], grown: int, allowed: float) -> Iterator[str
 
 def _require_same(model: Model, original: Model) -> None:
     identities = [(spec.labels, spec.frame, spec.model) for spec in (model.spec, original.spec)]
-    if identities[0] != identities[1] or not model.spec.states:
+    if identities[0] != identities[1] or not (model.spec.states and original.spec.states):
         raise EdgeshiftError(
             "FILE and --reference must be the same network, with states: give an artifact and its float artifact"
         )

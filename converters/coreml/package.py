@@ -28,18 +28,7 @@ def packaged(model: Any, job: Job) -> bytes:
         model: the model from coremltools. Descriptions for Xcode are added to it.
         job: the conversion.
     """
-    config = job.source.network.config
-    model.short_description = (
-        f"{config.name}, one frame at a time, {job.precision}. Feed every frame of a stream in order, and reset the "
-        "state when a new stream begins. Made by edgeshift."
-    )
-    model.license = job.source.description.weights.license or ""
-    frames = "One frame" if job.step.frames == 1 else f"{job.step.frames} frames, the oldest one first"
-    model.input_description[job.input_name] = f"{frames}, {config.size} x {config.size}; normalisation is inside."
-    model.output_description[LOGITS] = "This frame's logits, in the order of the labels."
-    for name in job.step.state_names if job.state == "io" else ():
-        model.input_description[name] = "State: zeros for the first frame, then the next state of the previous frame."
-        model.output_description[NEXT + name] = f"Value of {name} for the next frame."
+    describe(model, job)
     model.user_defined_metadata.pop(DATE, None)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / f"model{mlpackage_file.SUFFIX}"
@@ -48,6 +37,44 @@ def packaged(model: Any, job: Job) -> bytes:
         manifest.write_text(_with_fixed_identifiers(manifest.read_text()))
         _sort_maps(folder / mlpackage_file.MODEL)
         return mlpackage_file.read(folder, sys.maxsize)
+
+
+def describe(model: Any, job: Job) -> None:
+    """Add the descriptions for Xcode to a model: what it takes and returns, and how it is used."""
+    config = job.source.network.config
+    model.short_description = _use(job)
+    model.license = job.source.description.weights.license or ""
+    if job.step.frames == 1:
+        frames, answered = f"One frame, {config.size} x {config.size}", "This frame's logits"
+    else:
+        order = "red, green, blue" if job.source.description.frame.order == "rgb" else "blue, green, red"
+        frames = (
+            f"{job.step.frames} frames, the oldest one first: [frames, 3, height, width], each {config.size} x "
+            f"{config.size}, channels {order}, values 0 to 255"
+        )
+        answered = "The logits of the whole clip: the mean over its frames"
+    model.input_description[job.input_name] = f"{frames}; normalisation is inside."
+    model.output_description[LOGITS] = f"{answered}, in the order of the labels."
+    for name in job.step.state_names if job.state == "io" else ():
+        start = job.step.starts.get(name, 0.0)
+        values = "zeros" if start == 0 else f"{start:g} everywhere"
+        model.input_description[name] = f"State: {values} for the first frame, then the previous frame's {NEXT}{name}."
+        model.output_description[NEXT + name] = f"Value of {name} for the next frame."
+
+
+def _use(job: Job) -> str:
+    """Return what the model takes, and how it is used."""
+    name = job.source.network.config.name
+    if job.step.frames > 1:
+        use = f"a clip of {job.step.frames} frames at a time, {job.precision}. It has no state"
+    elif job.step.state_names:
+        use = (
+            f"one frame at a time, {job.precision}. Feed every frame of a stream in order, and reset the state when a "
+            "new stream begins"
+        )
+    else:
+        use = f"one frame at a time, {job.precision}. It has no state"
+    return f"{name}, {use}. Made by edgeshift."
 
 
 def _sort_maps(file: Path) -> None:

@@ -2,7 +2,8 @@
 
 mmaction2 saves ``{"meta": {"cfg": text, "dataset_meta": {"classes": [...]}}, "state_dict": ...}``; older versions use
 the keys ``config`` and ``CLASSES``. The configuration is read as literals and never executed. Only facts that the
-tensors do not show are taken from it, such as the shift divisor.
+tensors do not show are taken from it, such as the shift divisor. Values that change what the network computes, without
+a change of its tensors, must be the usual ones: other networks are refused.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from edgeshift._system.text import printable
 from edgeshift.artifact.description import check_labels
 from edgeshift.checkpoints.layouts import PLAIN_MEAN, ChannelOrder
-from edgeshift.checkpoints.literal_config import read_config
+from edgeshift.checkpoints.literal_config import NOT_LITERAL, read_config
 from edgeshift.models.config import NonLocalKind, Rgb
 
 #: {mode in a configuration: kind of the non-local blocks without ``use_scale``}.
@@ -23,6 +24,10 @@ KINDS: dict[object, NonLocalKind] = {
     "dot_product": "dot_product",
     "gaussian": "gaussian",
 }
+#: {option of a ResNet in a configuration: its only value that edgeshift reads}. The tensors do not show these.
+USUAL: dict[str, object] = {"strides": (1, 2, 2, 2), "dilations": (1, 1, 1, 1)}
+#: Depths of ResNets whose blocks have two convolutions, and are the same in both styles.
+WITHOUT_STYLE = (18, 34)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class MmactionMeta:
         order: the channel order of the frames.
         labels: the names of the classes.
         notes: one line for each part that could not be read.
+        unsupported: what the network has that edgeshift does not read, although its tensors are those of a network
+            that edgeshift reads; None: nothing.
     """
 
     div: int | None = None
@@ -47,6 +54,7 @@ class MmactionMeta:
     order: ChannelOrder | None = None
     labels: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    unsupported: str | None = None
 
 
 def read_meta(meta: Mapping[Any, Any], classes: int | None) -> MmactionMeta:
@@ -72,7 +80,7 @@ def _facts(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     """Return the fields of ``MmactionMeta`` that a configuration gives."""
     model = _mapping(config.get("model"))
     backbone = _mapping(model.get("backbone"))
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"unsupported": _unsupported(backbone)}
     if str(backbone.get("type", "")).endswith("TSM"):
         # 8 is mmaction2's default for both.
         facts["div"] = _whole(backbone.get("shift_div", 8), 2, 64, "shift_div", notes)
@@ -96,6 +104,20 @@ def _facts(config: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
         elif frames.get("to_rgb") is True:  # it swaps the order of the decoder, which may be RGB or BGR
             facts["order"] = "unknown"
     return facts
+
+
+def _unsupported(backbone: Mapping[str, Any]) -> str | None:
+    """Return the option of a ResNet that makes it another network with the same tensors; None: there is no such option.
+
+    A value that is not a literal counts as the usual one, because mmaction2 stores configurations with all values.
+    """
+    if backbone.get("style") == "caffe" and backbone.get("depth") not in WITHOUT_STYLE:
+        return "style='caffe', in which the first convolution of a block has the stride"
+    for option, usual in USUAL.items():
+        value = backbone.get(option, usual)
+        if value is not NOT_LITERAL and value != usual:
+            return f"{option}={printable(repr(value))[:40]}, and edgeshift reads only {usual}"
+    return None
 
 
 def _kind(block: Mapping[str, Any], notes: list[str]) -> NonLocalKind | None:

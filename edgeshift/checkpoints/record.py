@@ -66,10 +66,15 @@ def read_record(file: WeightsFile, *, head: bool) -> Record:
 
 
 def _foreign(file: WeightsFile, match: Match) -> Record:
-    """Return the facts in a file that edgeshift did not write."""
+    """Return what a file of another system says. Raise CheckpointError if it describes a network that is not read."""
     layout = match.layout
     name = read_name(file, layout)
     meta = read_meta(file.meta if layout.name == "mmaction2" else {}, match.classes)
+    if meta.unsupported is not None:
+        raise file.error(
+            f"cannot be read: mmaction2's configuration in it has {meta.unsupported}. The tensors have the same names "
+            "in both networks: give the network's own code with edgeshift convert --network FILE.py:FUNCTION"
+        )
     found: dict[str, Any] = {"mean": meta.mean, "std": meta.std}
     known = set()
     div = name.div if name is not None else meta.div

@@ -155,12 +155,17 @@ def _ways(checkpoint: Checkpoint, path: str) -> tuple[Way, ...]:
         model = past_only if config.table != "tsn" else f"tsm_{config.backbone}"
         fine_tune = ("train", model, *fine_tune[2:])
         return (Way(command=fine_tune, remark="the network is not trained as it is; train it first"),)
+    frames = description.clip_frames if 2 <= (description.clip_frames or 0) <= 64 else 8
+    clip: Any = (*convert, "--mode", "clip", "--frames", str(frames))
     if config.clip_only:
-        clip: Any = (*convert, "--mode", "clip", "--frames", str(description.clip_frames or 8))
         return (Way(command=clip, remark=f"the only way, because of its {config.clip_only}"),)
     if any(table.future for table in checkpoint.network.tables.values()):
         ways = [
             Way(command=fine_tune, remark="recommended: fine-tune the past-only form"),
+            Way(
+                command=clip,
+                remark="without training, with the accuracy of these weights; each answer costs the time of all frames",
+            ),
             Way(
                 command=(*convert, "--stream-bidirectional"),
                 remark="without training: the fill (zeros for TSM) in place of future frames; accuracy drops",

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from edgeshift.checkpoints.checkpoint import LoadOptions
 from edgeshift.checkpoints.layouts import Layout, Unknown
 from edgeshift.checkpoints.weights_file import WeightsFile
+from edgeshift.errors import CheckpointError
 from edgeshift.models import ModelConfig
 from edgeshift.models.config import DIVIDED
 
@@ -28,6 +29,10 @@ SHIFT_FACTS: dict[Unknown, tuple[str, tuple[str, ...], str]] = {
 
 #: A part of every note about a fact that the file does not record.
 NOT_RECORDED = "the file does not record"
+
+
+class UnknownKindError(CheckpointError):
+    """The weights have non-local blocks, and neither the file nor an option tells their kind."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,8 @@ def choose_variant(
         options: options of ``load``.
 
     Raises:
-        CheckpointError: an option contradicts the file, or the kind of non-local blocks is not known.
+        CheckpointError: an option contradicts the file.
+        UnknownKindError: the kind of the non-local blocks is not known.
     """
     notes: list[str] = []
     unused: dict[str, str] = {}
@@ -93,9 +99,11 @@ def choose_variant(
     elif "non_local" in layout.unknown and "non_local" not in known:
         kinds = layout.kinds
         if kind is None:
-            raise file.error(
-                "several kinds of non-local blocks have the same tensors, and the file has no configuration that says "
-                f"which kind it holds: give --non-local {' or '.join(kinds)}"
+            reason = (
+                "several kinds of non-local blocks have the same tensors, and the file has no configuration that says"
+            )
+            raise UnknownKindError(
+                str(file.error(f"{reason} which kind it holds: give --non-local {' or '.join(kinds)}"))
             )
         if kind not in kinds:
             raise file.error(f"its tensors show non-local blocks that are {' or '.join(kinds)}, not {kind}")

@@ -348,14 +348,15 @@ def _decide(source: Checkpoint, chosen: Chosen | None, fps: float | None) -> Non
 
     unused = {option: f"on these weights: {why}; leave it out" for option, why in source.unused.items()}
     even = "on these weights, whose frames are spread evenly over each clip: leave it out"
-    stateless = not any(table.state_channels for table in source.network.tables.values())
     decide(
         past_only=unused.get("bidirectional"),
         stream_bidirectional=unused.get("stream_bidirectional"),
         shift_div=unused.get("shift_div"),
         depth=unused.get("depth"),
         non_local=unused.get("non_local"),
-        fresh_states=f"on {source.config.name}, which has no states: leave it out" if stateless else None,
+        fresh_states=f"on {source.config.name}, which has no states: leave it out"
+        if not source.network.state_shapes()
+        else None,
         fps=even
         if source.description.frame_spacing is None
         else fps_without_effect(chosen.videos if chosen else (), fps),

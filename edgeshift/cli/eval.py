@@ -60,16 +60,19 @@ def run(
 ) -> None:
     """Measure accuracy on labelled clips, which are fed frame by frame as on a device.
 
-    Each clip starts with zero states. Its frames are fed at the frame spacing of the training. Clips with a label that
-    the model does not have are excluded from accuracy; the output shows how often no gesture is predicted in them.
+    Each clip starts a new stream. Its frames are fed at the frame spacing of the training. An artifact that was
+    converted with --mode clip answers at every hop; without a frame spacing, it takes each clip as a whole. Clips with
+    a label that the model does not have are excluded from accuracy; the output shows how often no gesture is predicted
+    in them.
 
     Predictions for a clip:
       consensus   the gesture with the highest mean of logits over the clip, as in training
-      last        the gesture that is predicted for the last frame
+      last        the gesture that is predicted for the last frame, or by the last answer
       window      the gesture that reaches the highest mean probability over the window of the event rule
       spotted     the first gesture that the event rule announces; a clip without one is wrong
 
-    The running mean is the consensus of the first frames of a clip. It shows how soon the prediction is right.
+    The running mean is the consensus of the first frames, or answers, of a clip. It shows how soon the prediction is
+    right.
 
     Args:
         files: Artifacts, or checkpoints (.safetensors) for PyTorch. Further files are compared with the first one.
@@ -168,7 +171,7 @@ def _measure(
 def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], subset: tuple[str, ...] | None) -> None:
     """Raise EdgeshiftError for options with labels that the model does not have, and note which clips are excluded."""
     from edgeshift.benchmarks.accuracy.report import gestures, require_labels, why_no_gesture
-    from edgeshift.events.spotter import describe_rule
+    from edgeshift.events.spotter import describe_rule, unit_of
 
     labels, file = candidate.model.spec.labels, candidate.path.name
     require_labels(tuple(names.values()), labels)
@@ -181,7 +184,8 @@ def _check_labels(candidate: Candidate, data: DataSet, names: dict[str, str], su
         counts = ", ".join(f"{label} ({clips})" for label, clips in excluded.items())
         print_note(f"{file}: excluded from accuracy, because the model has no such gesture: {counts}")
     if candidate.model.spec.rule is None:
-        print_note(f"{file} has no event rule, so this one is assumed: {describe_rule(candidate.rule, labels)}")
+        rule = describe_rule(candidate.rule, labels, unit_of(candidate.model.spec.hop))
+        print_note(f"{file} has no event rule, so this one is assumed: {rule}")
 
 
 def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> None:
@@ -194,15 +198,16 @@ def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> N
         ("runtime", result.runtime),
         ("model", f"{result.model} {result.precision}" + ("" if result.trained else f", {UNTRAINED}")),
         ("clips", f"{counted} from {report.data}{split}, {spacing}"),
-        ("event rule", describe_rule(result.rule, labels) + (" (assumed)" if result.assumed else "")),
+        ("event rule", describe_rule(result.rule, labels, result.unit) + (" (assumed)" if result.assumed else "")),
         *result.accuracy.items(),
     ]
+    unit = result.unit + "s"
     if result.subset is not None:
         facts += [(f"  {name}, {', '.join(report.subset or ())}", value) for name, value in result.subset.items()]
     for after, value in result.running.items():
-        facts.append(("running mean " + ("at the end" if after == "end" else f"after {after} frames"), value))
+        facts.append(("running mean " + ("at the end" if after == "end" else f"after {after} {unit}"), value))
     if result.first is not None:
-        facts.append(("frames", f"{result.first:g} until the true label leads (median of the clips in which it leads)"))
+        facts.append((unit, f"{result.first:g} until the true label leads (median of the clips in which it leads)"))
     print_facts(result.file, facts)
     rows = [row for row in result.rows if row.clips]
     if rows:
@@ -218,7 +223,7 @@ def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> N
             (row.label, row.clips, "-" if row.frames is None else f"{row.frames:.1%}", row.silent)
             for row in result.idle
         ]
-        columns = ("label", "clips", "frames with no gesture", "clips without an event")
+        columns = ("label", "clips", f"{unit} with no gesture", "clips without an event")
         print_table("Clips excluded from accuracy", columns, cells)
     if result.unreadable:
         rows_unread = [(clip.file, clip.reason) for clip in result.unreadable]

@@ -57,11 +57,11 @@ def state_fact(spec: StreamSpec) -> tuple[str, str]:
 def rule_facts(spec: StreamSpec) -> Facts:
     """Return the event rule, and where it comes from."""
     from edgeshift.events.default_rule import rule_of
-    from edgeshift.events.spotter import describe_rule
+    from edgeshift.events.spotter import describe_rule, unit_of
 
     rule = rule_of(spec)
     return [
-        ("event rule", describe_rule(rule, spec.labels, "frame" if spec.mode == "stream" else "answer")),
+        ("event rule", describe_rule(rule, spec.labels, unit_of(spec.hop))),
         ("  origin", rule.origin or "the weights file"),
     ]
 

@@ -38,7 +38,7 @@ GLOSSARY = {
     "shift table": "The shift as data: rows of time offset dt, offsets dh and dw in the frame, channels and fill.",
     "slot": "The channels of a place that hold the past, or those that hold the future.",
     "state": "A tensor with past values of one place; the step function takes it and returns the next one.",
-    "step function": "The only function of an artifact: step(frame, states) returns logits and the next states.",
+    "step function": "The function of a stream's artifact: step(frame, states) returns logits and the next states.",
     "stream": "One sequence of frames with one set of states, which are zero at the start.",
     "tied ranges": "Tensors that share one int8 scale and zero point, so that a state can be copied without rounding.",
     "top-1": "Share of frames for which artifact and original have the same most likely label.",

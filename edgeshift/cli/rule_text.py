@@ -36,7 +36,7 @@ def print_report(
         written: whether the rule was put into ``file``.
         convert: the options of ``edgeshift convert`` that convert the model again.
     """
-    from edgeshift.events.spotter import describe_rule
+    from edgeshift.events.spotter import describe_rule, unit_of
 
     chosen, before = report.chosen, report.before
     streams = "" if report.method == "videos" else f", joined to {report.streams} streams"
@@ -46,7 +46,7 @@ def print_report(
         [
             ("data", f"{report.videos} {report.method} of {report.data}{streams}, {report.seconds / 60:.1f} min"),
             ("gestures", _gestures(report)),
-            ("event rule", describe_rule(chosen.rule, labels)),
+            ("event rule", describe_rule(chosen.rule, labels, unit_of(report.hop))),
             ("precision", chosen.precision),
             ("recall", chosen.recall),
             ("false events", f"{chosen.false_per_minute:.2f} per minute"),

@@ -73,7 +73,7 @@ def run(
         past_only: Read --init of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
         size: Height and width of the frames, pixels. Default: 128, or as --init.
         width: Width multiplier of MobileNetV2, without --init only. Default: 1.0.
-        depth: Number of past frames that TSAM uses (K in the paper). Default: 2.
+        depth: Number of past frames that TSAM uses (K in the paper). Default: 2, or as --init.
         shift_div: Shift divisor of TSM and TSAM: 1/N of the channels are shifted in each direction. Default: 8, or as
             --init records it.
         place: What a block of a ResNet shifts: the input of its first convolution (blockres), or its whole input

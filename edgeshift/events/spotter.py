@@ -143,6 +143,11 @@ class Spotter:
         return best, float(self._sum[best]) / max(1, self._frames)
 
 
+def unit_of(hop: int | None) -> str:
+    """Return what an artifact gives logits for: each "frame", or with a hop each "answer" of a clip artifact."""
+    return "frame" if hop is None else "answer"
+
+
 def describe_rule(rule: RuleSpec, labels: Sequence[str], unit: str = "frame") -> str:
     """Return a text that describes the event rule of a model with these labels.
 

@@ -19,7 +19,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         bidirectional: also shift from the future. Such a model cannot stream.
         size: height and width of the frames, pixels.
         width: MobileNetV2's width multiplier.
-        depth: TSAM's K, the number of past frames.
+        depth: TSAM's K, the number of past frames; None: that of the starting weights, or 2.
         div: the shift divisor of TSM and TSAM; None: that of the starting weights, or 8.
         place: what a block of a ResNet shifts, "blockres" or "block"; None: as the starting weights, or "blockres".
         spacing: seconds between frames.
@@ -41,7 +41,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     bidirectional: bool = False
     size: Annotated[int, Meta(ge=64, le=1024)] = 128
     width: Annotated[float, Meta(gt=0, le=4)] = 1.0
-    depth: Annotated[int, Meta(ge=1, le=16)] = 2
+    depth: Annotated[int, Meta(ge=1, le=16)] | None = None
     div: Annotated[int, Meta(ge=2, le=64)] | None = None
     place: ShiftPlace | None = None
     spacing: Annotated[float, Meta(gt=0, le=60)] = SPACING

@@ -9,7 +9,7 @@ import msgspec
 
 from edgeshift.artifact.description import WeightsSpec, describe_network
 from edgeshift.checkpoints import Checkpoint, LoadOptions, load
-from edgeshift.checkpoints.variant import NOT_RECORDED
+from edgeshift.checkpoints.variant import NOT_RECORDED, UnknownKindError
 from edgeshift.errors import TrainingError
 from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.config import DIV, DIVIDED
@@ -40,23 +40,25 @@ def starting_network(
         TrainingError: the checkpoint has another backbone.
     """
     table, backbone = parse_name(recipe.model)
-    chosen: dict[str, Any] = {option: value for option in ("div", "place") if (value := getattr(recipe, option))}
+    chosen: dict[str, Any] = {
+        option: value for option in ("div", "place", "depth") if (value := getattr(recipe, option))
+    }
     if init is None:
-        options = {option: getattr(recipe, option) for option in ("size", "width", "depth", "bidirectional")}
+        options = {option: getattr(recipe, option) for option in ("size", "width", "bidirectional")}
         config = ModelConfig(table, backbone, len(labels), **options, **chosen)
         weights = WeightsSpec(source=f"scratch, seed {recipe.seed}", trained=False)
         network = build(config, seed=recipe.seed)
         return Checkpoint(network, describe_network(config, labels=labels, weights=weights), "untrained")
     facts: LoadOptions = {"bidirectional": False if past_only else None}
-    checkpoint = load(init, **facts)
+    checkpoint = _load(init, facts)
     if checkpoint.layout != "edgeshift" and checkpoint.config.table == table:  # the file may not record these facts
         facts |= {"shift_div": recipe.div, "depth": recipe.depth if table == "tsam" else None}
-        checkpoint = load(init, **facts)
+        checkpoint = _load(init, facts)
     if checkpoint.description.labels != labels:
         facts["new_head"] = len(labels)
-        checkpoint = load(init, **facts)
+        checkpoint = _load(init, facts)
     if part := checkpoint.config.clip_only:
-        raise TrainingError(f"{init} has {part}, which edgeshift does not train: start from weights without it")
+        raise _not_trained(init, part)
     if checkpoint.config.backbone != backbone:
         raise TrainingError(f"{init} holds a {checkpoint.config.name}: it cannot become a {recipe.model}")
     network = checkpoint.network
@@ -70,7 +72,6 @@ def starting_network(
         **chosen,
         table=table,
         size=recipe.size,
-        depth=recipe.depth,
         bidirectional=recipe.bidirectional,
         streamed_bidirectional=False,
     )
@@ -89,10 +90,22 @@ def starting_network(
 def recipe_defaults(init: Path) -> dict[str, Any]:
     """Return the values that a run takes from a checkpoint for those fields of ``Recipe`` that the user leaves out.
 
-    Layouts other than our own do not record these values; only a TSAM has a usual depth.
+    Layouts other than our own do not record these values.
     """
-    checkpoint = load(init)
+    checkpoint = _load(init, {})
     if checkpoint.layout != "edgeshift":
-        return {"depth": checkpoint.config.depth} if checkpoint.config.table == "tsam" else {}
+        return {}
     config, spacing = checkpoint.config, checkpoint.description.frame_spacing
-    return {"size": config.size, "depth": config.depth, **({} if spacing is None else {"spacing": spacing})}
+    return {"size": config.size, **({} if spacing is None else {"spacing": spacing})}
+
+
+def _load(init: Path, options: LoadOptions) -> Checkpoint:
+    """Load a checkpoint. Raise TrainingError if nothing tells the kind of its non-local blocks."""
+    try:
+        return load(init, **options)
+    except UnknownKindError as error:  # its message asks for an option that training does not have
+        raise _not_trained(init, "non-local blocks") from error
+
+
+def _not_trained(init: Path, part: str) -> TrainingError:
+    return TrainingError(f"{init} has {part}, which edgeshift does not train: start from weights without it")

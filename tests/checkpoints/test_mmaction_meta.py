@@ -13,6 +13,7 @@ import torch
 from edgeshift import checkpoints
 from edgeshift.checkpoints.literal_config import MAX_BRACKETS, MAX_CHARACTERS, NOT_LITERAL, read_config
 from edgeshift.checkpoints.mmaction_meta import MmactionMeta, read_meta
+from edgeshift.errors import CheckpointError
 
 
 def meta(text: str) -> MmactionMeta:
@@ -151,6 +152,38 @@ def test_a_file_with_all_of_it(tmp_path: Path) -> None:
     assert checkpoint.description.labels == tuple("abcde") and checkpoint.description.frame.order == "bgr"
     assert checkpoints.load(tmp_path / "w.pth", labels=list("vwxyz")).description.labels == tuple("vwxyz")
     assert checkpoints.load(tmp_path / "w.pth", order="rgb").description.frame.order == "rgb"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("depth=50, style='caffe'", "style='caffe', in which the first convolution of a block has the stride"),
+        ("style='caffe'", "style='caffe'"),
+        ("depth=50, strides=(1, 2, 2, 1)", "strides=(1, 2, 2, 1), and edgeshift reads only (1, 2, 2, 2)"),
+        ("depth=18, dilations=[1, 1, 1, 2]", "dilations=(1, 1, 1, 2), and edgeshift reads only (1, 1, 1, 1)"),
+        ("depth=50, strides='" + "x" * 999 + "\\x1b[2J'", "strides='xxx"),
+        ("depth=50, style='pytorch', strides=[1, 2, 2, 2], dilations=(1, 1, 1, 1)", None),
+        ("depth=18, style='caffe'", None),
+        ("depth=50, strides=given", None),
+    ],
+)
+@pytest.mark.parametrize("kind", ["ResNetTSM", "ResNet"])
+def test_other_networks_with_the_same_tensors_are_named(kind: str, options: str, reason: str | None) -> None:
+    unsupported = meta(f"model = dict(backbone=dict(type={kind!r}, {options}))").unsupported
+    if reason is None or unsupported is None:
+        assert unsupported is reason
+    else:
+        assert unsupported.startswith(reason) and unsupported.isprintable() and len(unsupported) < 120
+
+
+@pytest.mark.parametrize("options", ["style='caffe'", "depth=18, strides=(1, 1, 1, 1)", "dilations=(1, 1, 2, 4)"])
+def test_other_networks_with_the_same_tensors_are_refused(tmp_path: Path, options: str) -> None:
+    text = f"model = dict(backbone=dict(type='ResNetTSM', {options}))"
+    state = foreign_resnets.mmaction2(18).state_dict()
+    torch.save({"meta": {"cfg": text}, "state_dict": state}, tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"mmaction2's configuration in it has .*--network") as caught:
+        checkpoints.load(tmp_path / "w.pth")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_meta_of_another_type_is_ignored(tmp_path: Path) -> None:

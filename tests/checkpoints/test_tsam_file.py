@@ -92,7 +92,11 @@ def test_the_shift_in_every_block(tmp_path: Path) -> None:
 
 def test_training_starts_from_it(tmp_path: Path, network: foreign_resnets.Tsam) -> None:
     torch.save(network.file(), tmp_path / "tsam.pt")
-    assert recipe_defaults(tmp_path / "tsam.pt") == {"depth": 1}
+    assert recipe_defaults(tmp_path / "tsam.pt") == {}
+    assumed = starting_network(Recipe(model="tsam_resnet50", size=64), ("a", "b"), tmp_path / "tsam.pt")
+    assert assumed.config.depth == 1, "the published depth"
+    assert any("depth K: 1 is assumed" in note for note in assumed.notes), assumed.notes
+    assert not any("as requested" in note for note in assumed.notes)
     start = starting_network(Recipe(model="tsam_resnet50", size=64, depth=2), ("a", "b"), tmp_path / "tsam.pt")
     assert start.config.depth == 2 and start.config.every == 2 and not start.config.bidirectional
     assert start.config.std == (255, 255, 255)

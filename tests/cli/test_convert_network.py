@@ -56,6 +56,27 @@ def adopted():
     return edgeshift.adopt(Net(), size=64, name="mine")
 """
 
+#: A causal network, which keeps features of the last frame in an attribute.
+MEMORY = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.fc, self.past = nn.Conv2d(3, 8, 3, 4, 1), nn.Linear(8, 3), None
+    def forward(self, x):
+        y = self.stem(x).relu()
+        past = torch.zeros_like(y) if self.past is None else self.past
+        self.past = y
+        return self.fc((y + past * 0.5).mean((2, 3)))
+
+def make():
+    import edgeshift
+    torch.manual_seed(0)
+    return edgeshift.adopt(Net(), size=64, name="mine", state="attributes")
+"""
+
 
 @pytest.fixture
 def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -95,6 +116,13 @@ def test_verify_compares_with_the_code_also_for_named_places(run, code: Path):
     assert done.status == 0 and "equal up to rounding" in done.out and "body.0" in done.out
     other = run("verify", "o.tflite", "--network", "net.py:make")
     assert other.status == 1 and "are not those this artifact was made from" in other.err
+
+
+def test_a_state_in_attributes_has_no_form_of_fresh_states(run, code: Path):
+    code.write_text(MEMORY)
+    done = convert(run, "--network", "net.py:make", "--fresh-states")
+    assert done.status == 2 and "keeps its state in attributes" in done.err, done.err
+    assert "has no states" not in done.err
 
 
 def test_weights_are_loaded_strictly(run, code: Path):

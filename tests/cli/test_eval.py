@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clip_doubles import HOP, clip_model
 from doubles import SIZE, LeakyExecutor, model, stream_spec
 
 from edgeshift._system.output_file import reserve
@@ -35,13 +36,15 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = stream_spec(rule=RULE, frame_spacing=0.2)
 
     def load(path: Path, **_options: object):
+        if Path(path).name == "clip.tflite":
+            return clip_model(rule=RULE, frame_spacing=0.2)[0]
         if Path(path).name == "norule.tflite":
             return model(stream_spec(frame_spacing=0.2))
         return model(spec, RedExecutor if Path(path).name == "red.tflite" else LeakyExecutor, EXECUTORS)
 
     monkeypatch.setattr("edgeshift.runtimes.load", load)
     EXECUTORS.clear()
-    for name in ("good.tflite", "red.tflite", "norule.tflite"):
+    for name in ("good.tflite", "red.tflite", "norule.tflite", "clip.tflite"):
         Path(name).write_text(name)
     rows = ["file,label,split"]
     for label, colour in COLOURS.items():
@@ -54,6 +57,18 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 CLIPS = ("--data", "clips", "--label-map", "bleu=blue")
+
+
+def test_the_answers_of_a_clip_artifact_are_counted(run):
+    status, out, _ = run("eval", "clip.tflite", *CLIPS, "--out", "a.json")
+    text = " ".join(out.split())
+    assert status == 0 and "running mean after 4 answers" in text and "over 2 answers" in text
+    assert "answers with no gesture" in text and "frames with no gesture" not in text
+    assert "after 4 frames" not in text and "over 2 frames" not in text
+    (subject,) = json.loads(Path("a.json").read_text())["subjects"]
+    assert subject["hop"] == HOP
+    status, out, _ = run("eval", "good.tflite", *CLIPS)
+    assert status == 0 and "running mean after 4 frames" in " ".join(out.split())
 
 
 def test_clips_without_any_label_of_the_model_are_an_error(run):

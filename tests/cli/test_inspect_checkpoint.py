@@ -39,7 +39,10 @@ def test_a_bidirectional_checkpoint_names_the_ways_to_convert_it(run, tmp_path):
     assert "not used ema" in text and "--stream-bidirectional" in text and "--frame-spacing" in text
     document = json.loads(run("inspect", path, "--json").out)
     assert document["kind"] == "checkpoint" and document["left_out"] == ["ema"]
-    assert [command[0] for command in ways(document)] == ["train", "convert", "convert"]
+    assert [command[0] for command in ways(document)] == ["train", "convert", "convert", "convert"]
+    assert ways(document)[1][-4:] == ["--mode", "clip", "--frames", "8"]
+    assert "--stream-bidirectional" in ways(document)[2] and "--past-only" in ways(document)[3]
+    assert "--mode clip --frames 8" in text and "each answer costs the time of all frames" in text
     assert set(document["missing"]) == {"--labels", "--frame-spacing", "--rule"}, "the name records the divisor"
     assert document["shifts"][0]["slots"] == {"-1": 3, "+1": 3}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def save_checkpoint(path: Path, table: str, labels: tuple[str, ...] = LABELS, **
     return path
 
 
-def recipe(model: str, **options: bool) -> Recipe:
+def recipe(model: str, **options: int) -> Recipe:
     return Recipe(model=f"{model}_mobilenet_v2", **NARROW, **options)  # type: ignore[arg-type]
 
 
@@ -111,6 +112,21 @@ def test_a_divisor_that_the_weights_do_not_record(tmp_path: Path) -> None:
     given = load(tmp_path / "mit.pth", shift_div=4, new_head=3).network
     assert start.config.div == 4 and same(start.network, past_first(given))
     assert not same(start.network, assumed.network), "the past is in another slot"
+
+
+def test_the_depth_of_the_recipe_or_of_the_weights(tmp_path: Path) -> None:
+    assert starting_network(recipe("tsam"), LABELS, None).config.depth == 2
+    save(tmp_path / "one.safetensors", starting_network(recipe("tsam", depth=1), LABELS, None).network, labels=LABELS)
+    assert starting_network(recipe("tsam"), LABELS, tmp_path / "one.safetensors").config.depth == 1
+    assert starting_network(recipe("tsam", depth=3), LABELS, tmp_path / "one.safetensors").config.depth == 3
+
+
+def test_non_local_blocks_of_an_unknown_kind_are_not_trained(tmp_path: Path) -> None:
+    torch.save({"state_dict": foreign_resnets.mmaction2(non_local="dot_product").state_dict()}, tmp_path / "mm.pth")
+    for read in (recipe_defaults, partial(starting_network, Recipe(model="tsm_resnet50", size=64), LABELS)):
+        with pytest.raises(TrainingError, match="has non-local blocks, which edgeshift does not train") as caught:
+            read(tmp_path / "mm.pth")
+        assert "--non-local" not in str(caught.value)
 
 
 @pytest.mark.parametrize("options", [{"pool": True}, {"non_local": "embedded_gaussian"}])

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 import numpy as np
 import pytest
-from doubles import SIZE, tensor
+from doubles import LABELS, SIZE, tensor
 from phone_server import message, request
 
 from edgeshift.apps import phone
@@ -29,6 +29,7 @@ from edgeshift.cli.phone_report import browser_facts, browser_report
 from edgeshift.cli.phone_visit import Visit, measure_in_browser
 from edgeshift.cli.settings import mode_settings
 from edgeshift.errors import ArtifactError, EdgeshiftError
+from edgeshift.models.config import ModelConfig
 
 INT8: dict[str, Any] = {
     "precision": "int8",
@@ -90,6 +91,10 @@ def repeats(count: int = 3, **changes: Any) -> list[bytes]:
         (INT8, "frame is int8: convert with edgeshift convert tsm_mobilenet_v2 --target tflite --float-boundary"),
         ({"states": (tensor("state_level", 1, 1, 1, 3, dtype="int8"),)}, "state_level is int8"),
         ({"target": "executorch"}, "is for executorch"),
+        (
+            {"target": "executorch", "model": ModelConfig("adopted", "mine", len(LABELS), size=SIZE)},
+            "edgeshift convert --network FILE.py:FUNCTION --target tflite",
+        ),
         ({"state_form": "buffer"}, "states are not inputs"),
     ],
 )

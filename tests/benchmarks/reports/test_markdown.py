@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 import reports
 from accuracy_reports import accuracy_report
 
+from edgeshift.benchmarks.accuracy.report import Report
+from edgeshift.benchmarks.accuracy.table import units
 from edgeshift.benchmarks.latency.table import COLUMNS, PHASE_COLUMNS
 from edgeshift.benchmarks.reports import make_markdown
+from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.benchmarks.reports.markdown import escape
+from edgeshift.errors import EdgeshiftError
 
 
 def test_a_latency_report_has_all_tables():
@@ -28,6 +33,27 @@ def test_an_accuracy_report_and_a_latency_report_get_a_section_each():
     text = make_markdown([answers, reports.report()])
     assert "## report 1: accuracy on a\\|b\n" in text and "### Compared with a.tflite\n" in text
     assert "\n\n## report 2: latency on Some Board 4 Model B, normal mode\n" in text
+
+
+def test_the_answers_of_clip_artifacts_are_counted():
+    answers = accuracy_report({"clip.tflite": [True] * 9, "stream.tflite": [True] * 9})
+    clip, stream = answers.subjects
+    clip = msgspec.structs.replace(clip, hop=2)
+    text = make_markdown([msgspec.structs.replace(answers, subjects=(clip, stream))])
+    assert "leads after 3 answers" in text and "leads after 3 frames" in text
+    assert units([clip]) == "answers" and units([stream]) == "frames" and units([clip, stream]) == "frames or answers"
+
+
+def test_a_report_of_accuracy_without_a_hop_is_read(tmp_path: Path):
+    document = msgspec.to_builtins(accuracy_report({"a.tflite": [True] * 9}))
+    assert document["subjects"][0].pop("hop") is None
+    (tmp_path / "old.json").write_bytes(msgspec.json.encode(document))
+    old = read_document(tmp_path / "old.json")
+    assert isinstance(old, Report) and old.subjects[0].unit == "frame"
+    document["subjects"][0]["hop"] = 0
+    (tmp_path / "bad.json").write_bytes(msgspec.json.encode(document))
+    with pytest.raises(EdgeshiftError):
+        read_document(tmp_path / "bad.json")
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from clip_doubles import HOP, T, clip_model
 from doubles import SIZE, LeakyExecutor, model, stream_spec
 
 from edgeshift.artifact.description import RuleSpec
@@ -74,6 +76,21 @@ def test_announcements_in_a_stream_are_counted(file: Path, monkeypatch: pytest.M
     assert sum(row.right + row.missed for row in report.labels) == report.recall.total > 4
     assert report.delay == {"p50": None, "p90": None}  # too few announcements
     assert not report.assumed and report.rule == RULE
+
+
+def test_only_fresh_answers_of_a_clip_artifact_count(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, _ = clip_model(labels=LABELS, frame_spacing=1.0, rule=RULE)
+    monkeypatch.setattr("edgeshift.runtimes.load", lambda _, **_options: clip)
+    times = []
+    monkeypatch.setattr(events.Stream, "spotter", lambda *_: SimpleNamespace(feed=lambda _, time: times.append(time)))
+    report = events.measure(file, 1)
+    drawn = streams()[0].times
+    assert times == list(drawn[T - 1 :: HOP]) and 10 < len(times) < len(drawn)
+    assert report.hop == HOP
+    events.show(report)
+    assert "over 2 answers" in " ".join(capsys.readouterr().out.split())
 
 
 def test_detections_count_for_their_own_label_only():

@@ -220,9 +220,10 @@ def _checked_hash(path: Path, data: bytes, size: int) -> str:
 
 def _without_description(path: Path, head: bytes) -> ArtifactError:
     """Return the error for a file without a description: it is something else, or a damaged artifact."""
-    kind = kind_of_content(head)
-    if target_of(path) is None:
-        suffixes = ", ".join(target.suffix for target in TARGETS.values())
+    target = target_of(path)
+    kind = None if target is not None and target.is_folder else kind_of_content(head)
+    if target is None:
+        suffixes = ", ".join(known.suffix for known in TARGETS.values())
         what = kind or kind_of_suffix(path)
         is_what = f"it is {what}, not an artifact" if what else "it is not an artifact"
         return NotAnArtifactError(f"{path}: {is_what}; give a file that `edgeshift convert` has written ({suffixes})")

@@ -37,8 +37,8 @@ def test_every_target_in_one_table(
     for package in ("litert_torch", "onnxscript", "executorch", "coremltools"):
         pytest.importorskip(package)
     rolled, exported = [], []
-    original = conversion.roll
-    monkeypatch.setattr(conversion, "roll", lambda *given: (rolled.append(1), original(*given))[1])
+    original = conversion.samples_of
+    monkeypatch.setattr(conversion, "samples_of", lambda *given: (rolled.append(1), original(*given))[1])
     monkeypatch.setattr(
         "edgeshift.converters.onnx.target._export", lambda job: (exported.append(job.precision), _export(job))[1]
     )

@@ -76,7 +76,7 @@ def test_same_logits_as_tflite(made, target):
 class BufferedStep(nn.Module):
     """A step that must never be exported as it is: it keeps its states in buffers and writes into them."""
 
-    state_names = ()
+    state_names, frames, starts, growing = (), 1, {}, ()
 
     def __init__(self, step: Step) -> None:
         super().__init__()
@@ -101,9 +101,12 @@ class BufferedStep(nn.Module):
 def test_a_failed_comparison_says_what_to_try(made, monkeypatch, precision, remedy):
     monkeypatch.setattr(pipeline, "failures", lambda *_, **__: ["a state is off"])
     artifact, source = read_artifact(made("tsm", precision).path), made.source("tsm")
+    job = made.job("tflite", precision)
     with pytest.raises(CheckFailedError) as caught:
-        pipeline._check(artifact, source, deploy(source.network), Options(precision=precision), Stages())
-    assert str(caught.value).endswith(f": a state is off; {remedy}--force writes it, marked as failed")
+        pipeline._check(artifact, source, job, Options(precision=precision), Stages())
+    message = str(caught.value)
+    assert ": a state is off; " in message and message.endswith(f"; {remedy}--force writes it, marked as failed")
+    assert ("the layer that loses most is" in message) == (precision == "int8")
 
 
 @pytest.mark.parametrize("target", ("tflite", "onnx"))

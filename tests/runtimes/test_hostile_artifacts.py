@@ -189,7 +189,7 @@ def test_an_error_of_the_child_names_the_file_as_the_user_did(made, tmp_path: Pa
 
 
 def test_a_graph_that_fails_in_the_first_step_is_named_with_the_reason(made, monkeypatch, capsys) -> None:
-    def fail(self: object) -> None:
+    def fail(self: object, tensor: object) -> None:
         raise OSError("200 GB for\none tensor")
 
     path = made("tsm", "int8").path

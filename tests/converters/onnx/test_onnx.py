@@ -189,7 +189,7 @@ def test_a_state_whose_ends_differ_is_refused(made):
 
 def test_int8_that_stays_float_is_refused(made, monkeypatch):
     """A conversion to int8 that fails is an error. It never writes a float file."""
-    monkeypatch.setattr(onnx_target, "quantize", lambda model, measured, form: model)
+    monkeypatch.setattr(onnx_target, "quantize", lambda model, *_: model)
     with pytest.raises(ConversionError, match=r"still computes .*Conv.* in float; it was not written"):
         onnx_target.lower(made.job("onnx"))
 

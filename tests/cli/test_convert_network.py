@@ -120,7 +120,8 @@ def test_verify_compares_with_the_code_also_for_named_places(run, code: Path):
 
 def test_a_state_in_attributes_has_no_form_of_fresh_states(run, code: Path):
     code.write_text(MEMORY)
-    done = convert(run, "--network", "net.py:make", "--fresh-states")
+    options = ("--target", "tflite", "--precision", "fp32", "--network", "net.py:make", "--out", "o.tflite")
+    done = run("convert", *options, "--fresh-states")
     assert done.status == 2 and "keeps its state in attributes" in done.err, done.err
     assert "has no states" not in done.err
 

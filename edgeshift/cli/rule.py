@@ -146,6 +146,7 @@ def run(
             before=rule_result(before, first),
             trade_off=front(tried),
             unreadable=unreadable,
+            hop=spec.hop,
         )
         if out is not None:
             write_rule(out, rule if spec.hop is None else rule_in_frames(rule, spec.hop))

@@ -20,7 +20,7 @@ from edgeshift.artifact.spec import LOGITS
 from edgeshift.converters.quantization.layer_paths import SHIFT, matches, require_matches, shown
 from edgeshift.converters.quantization.ranges import Graph, Operator
 from edgeshift.models.network import Exportable
-from edgeshift.models.shift_layers import ClipShift, StepShift
+from edgeshift.models.shift_layers import ExportedShift
 
 #: Start of the class names of layers with weights.
 WEIGHTED_CLASSES = ("torch.nn.modules.conv.", "torch.nn.modules.linear.")
@@ -74,7 +74,7 @@ def _calls(step: Exportable) -> tuple[dict[str, list[str]], str]:
         kind = f"{type(module).__module__}.{type(module).__qualname__}"
         stack.append(f"{kind}_{path.rpartition('.')[2] or 'step'}")
         place = path.rpartition(".")[2]
-        calls["/".join(stack)].append(f"{SHIFT}{place}" if isinstance(module, (StepShift, ClipShift)) else shown(path))
+        calls["/".join(stack)].append(f"{SHIFT}{place}" if isinstance(module, ExportedShift) else shown(path))
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             head[0] = shown(path)
 

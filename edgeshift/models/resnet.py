@@ -37,7 +37,7 @@ class Block(nn.Module):
         place: name of the place where the block shifts; None: the block does not shift.
         position: what is shifted, "blockres" or "block"; see the top of this module.
         channels: number of input channels.
-        out: number of output channels.
+        width: number of channels inside of the branch. The output has ``EXPANSION`` times as many.
         stride: stride of the block.
         non_local: kind of the non-local block that follows; None: there is none.
     """
@@ -51,11 +51,12 @@ class Block(nn.Module):
         place: str | None,
         position: ShiftPlace,
         channels: int,
-        out: int,
+        width: int,
         stride: int,
-        non_local: NonLocalKind | None,
+        non_local: NonLocalKind | None = None,
     ) -> None:
         super().__init__()
+        out = width * self.EXPANSION
         self.place, self.position = place, position
         self.downsample = (
             nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
@@ -63,6 +64,11 @@ class Block(nn.Module):
             else None
         )
         self.nl = None if non_local is None else NonLocal(out, non_local)
+        self.add_branch(channels, width, stride)
+
+    def add_branch(self, channels: int, width: int, stride: int) -> None:
+        """Add the layers of the residual branch."""
+        raise NotImplementedError
 
     @property
     def last_norm(self) -> nn.Module:
@@ -88,16 +94,8 @@ class BasicBlock(Block):
     EXPANSION = 1
     LAST = ("conv2", "bn2")
 
-    def __init__(
-        self,
-        place: str | None,
-        position: ShiftPlace,
-        channels: int,
-        width: int,
-        stride: int,
-        non_local: NonLocalKind | None = None,
-    ) -> None:
-        super().__init__(place, position, channels, width, stride, non_local)
+    def add_branch(self, channels: int, width: int, stride: int) -> None:
+        """Add the layers of the residual branch."""
         self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
@@ -116,17 +114,9 @@ class Bottleneck(Block):
     EXPANSION = 4
     LAST = ("conv3", "bn3")
 
-    def __init__(
-        self,
-        place: str | None,
-        position: ShiftPlace,
-        channels: int,
-        width: int,
-        stride: int,
-        non_local: NonLocalKind | None = None,
-    ) -> None:
+    def add_branch(self, channels: int, width: int, stride: int) -> None:
+        """Add the layers of the residual branch."""
         out = width * self.EXPANSION
-        super().__init__(place, position, channels, out, stride, non_local)
         self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)

@@ -11,6 +11,8 @@ without an error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,7 +39,46 @@ def shift_clip(x: Tensor, table: ShiftTable) -> Tensor:
     return torch.cat(parts, 2)
 
 
-class StepShift(nn.Module):
+class ExportedShift(nn.Module):
+    """What the two exported forms of a shift have in common: kernels, stored zeros, and the order of the channels.
+
+    Args:
+        table: a shift table.
+    """
+
+    def __init__(self, table: ShiftTable) -> None:
+        super().__init__()
+        self.table = table
+        self.convolutions = _convolved_channels(table)
+        for start, stop in self.convolutions.items():
+            self.register_buffer(f"kernel_{start}", _one_hot(table, start, stop), persistent=False)
+
+    def _store_zeros(self, row: Row, frames: int, size: tuple[int, int]) -> None:
+        """Store the zeros that a row reads, [frames, row.channels, *size]."""
+        zeros = torch.zeros((frames, row.channels, *size)).contiguous(memory_format=torch.channels_last)
+        self.register_buffer(f"zeros_{row.start}", zeros, persistent=False)
+
+    def _shifted(self, x: Tensor, read: Callable[[Row], Tensor]) -> Tensor:
+        """Return x, [N, C, H, W], with its channels shifted. ``read(row)`` gives those of a row from other frames."""
+        parts, done = [], 0  # the channels below `done` are computed
+        for start, stop, row in self.table.pieces():
+            if start < done:
+                continue
+            done = stop
+            if start in self.convolutions:
+                done = self.convolutions[start]
+                kernel = self.get_buffer(f"kernel_{start}")
+                parts.append(F.conv2d(x[:, start:done], kernel, padding=1, groups=done - start))
+            elif row is None:
+                parts.append(x[:, start:stop])
+            elif row.dt == 0:
+                parts.append(_clip_row(x[:, start:stop], row))
+            else:
+                parts.append(read(row))
+        return torch.cat(parts, 1)
+
+
+class StepShift(ExportedShift):
     """Shift one frame: ``(x, state, seen) -> (y, next state)``.
 
     The state is ordered by the age of its features in frames. For each age, from 1 to ``depth``, it has the channels of
@@ -61,16 +102,11 @@ class StepShift(nn.Module):
     """
 
     def __init__(self, table: ShiftTable, *, fresh: bool = False, size: tuple[int, int] | None = None) -> None:
-        super().__init__()
+        super().__init__(table)
         table.require_streamable()
-        self.table = table
-        self.convolutions = _convolved_channels(table)
-        for start, stop in self.convolutions.items():
-            self.register_buffer(f"kernel_{start}", _one_hot(table, start, stop), persistent=False)
         for row in table.rows:
             if row.dt is None and size is not None:
-                zeros = torch.zeros((1, row.channels, *size)).contiguous(memory_format=torch.channels_last)
-                self.register_buffer(f"zeros_{row.start}", zeros, persistent=False)
+                self._store_zeros(row, 1, size)
         if fresh and table.state_channels:
             self.register_buffer("copy", torch.ones(table.state_channels, 1, 1, 1), persistent=False)
 
@@ -89,27 +125,16 @@ class StepShift(nn.Module):
         if not self.table.rows:
             return x, None
         ages = _ages(self.table, state)
-        parts, done = [], 0  # the channels below `done` are computed
-        for start, stop, row in self.table.pieces():
-            if start < done:
-                continue
-            done = stop
-            if start in self.convolutions:
-                done = self.convolutions[start]
-                kernel = self.get_buffer(f"kernel_{start}")
-                parts.append(F.conv2d(x[:, start:done], kernel, padding=1, groups=done - start))
-            elif row is None:
-                parts.append(x[:, start:stop])
-            elif row.dt is None:
-                parts.append(self._zeros(x[:, start:stop], start))
-            elif row.dt:
-                parts.append(_step_row(x[:, start:stop], row, ages[row.dt][row], seen))
-            else:
-                parts.append(_clip_row(x[:, start:stop], row))
+
+        def read(row: Row) -> Tensor:
+            own = x[:, row.start : row.stop]
+            return self._zeros(own, row.start) if row.dt is None else _step_row(own, row, ages[row.dt][row], seen)
+
+        y = self._shifted(x, read)
         next_state = _next_state(x, self.table, ages)
         if next_state is not None and hasattr(self, "copy"):
             next_state = F.conv2d(next_state, self.get_buffer("copy"), groups=next_state.shape[1])
-        return torch.cat(parts, 1), next_state
+        return y, next_state
 
     def _zeros(self, x: Tensor, start: int) -> Tensor:
         """Return zeros of the shape of ``x``, the channels of a row from ``start``: the stored ones if they fit."""
@@ -117,7 +142,7 @@ class StepShift(nn.Module):
         return stored if stored is not None and stored.shape == x.shape else torch.zeros_like(x)
 
 
-class ClipShift(nn.Module):
+class ClipShift(ExportedShift):
     """Shift a clip of a fixed number of frames, which are the batch: [T, C, H, W] -> [T, C, H, W].
 
     It computes the same as ``shift_clip``. Zeros are stored constants with channels last, and shifts by one pixel are
@@ -130,37 +155,18 @@ class ClipShift(nn.Module):
     """
 
     def __init__(self, table: ShiftTable, frames: int, size: tuple[int, int]) -> None:
-        super().__init__()
-        self.table, self.frames = table, frames
-        self.convolutions = _convolved_channels(table)
-        for start, stop in self.convolutions.items():
-            self.register_buffer(f"kernel_{start}", _one_hot(table, start, stop), persistent=False)
+        super().__init__(table)
+        self.frames = frames
         for row in table.rows:
             missing = frames if row.dt is None else min(abs(row.dt), frames)
             if missing and row.fill == "zero":
-                zeros = torch.zeros((missing, row.channels, *size)).contiguous(memory_format=torch.channels_last)
-                self.register_buffer(f"zeros_{row.start}", zeros, persistent=False)
+                self._store_zeros(row, missing, size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Shift the features of a clip, [T, C, H, W]."""
         if not self.table.rows:
             return x
-        parts, done = [], 0  # the channels below `done` are computed
-        for start, stop, row in self.table.pieces():
-            if start < done:
-                continue
-            done = stop
-            if start in self.convolutions:
-                done = self.convolutions[start]
-                kernel = self.get_buffer(f"kernel_{start}")
-                parts.append(F.conv2d(x[:, start:done], kernel, padding=1, groups=done - start))
-            elif row is None:
-                parts.append(x[:, start:stop])
-            elif row.dt == 0:
-                parts.append(_clip_row(x[:, start:stop], row))
-            else:
-                parts.append(self._move_in_time(x, row))
-        return torch.cat(parts, 1)
+        return self._shifted(x, lambda row: self._move_in_time(x, row))
 
     def _move_in_time(self, x: Tensor, row: Row) -> Tensor:
         """Return the channels of a row from earlier or later frames."""

@@ -49,10 +49,23 @@ class ClipOptions:
     Attributes:
         frames: number of frames that the graph takes at once.
         hop: number of frames from one answer of a stream to the next; None: half of ``frames``.
+
+    Raises:
+        ConversionError: the hop is larger than a clip, or below 1.
     """
 
     frames: int
     hop: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.hop is None:
+            return
+        if self.hop > self.frames:
+            raise ConversionError(
+                f"--hop {self.hop} is more than the {self.frames} frames of a clip: give {self.frames} or less"
+            )
+        if self.hop < 1:
+            raise ConversionError(f"--hop {self.hop} is not possible: give 1 or more")
 
 
 @dataclass(frozen=True)
@@ -133,20 +146,10 @@ def require_choices(target: Target, options: Options) -> None:
     choices = target.choices(options.backend)
     if options.precision not in choices.precisions:
         raise ConversionError(f"{name} has no {options.precision}; it has {', '.join(choices.precisions)}")
-    if options.clip is not None:
-        _require_clip(options.clip, options)
+    if options.clip is not None and (options.fresh_states or options.state != "io"):
+        raise ConversionError("a clip has no states: leave out fresh_states and state")
     if options.state not in choices.states:
         raise ConversionError(f"{name} has no --state {options.state}; it has {', '.join(choices.states)}")
-
-
-def _require_clip(clip: ClipOptions, options: Options) -> None:
-    """Raise a ConversionError for options of streams, and for a hop that would lose frames."""
-    if options.fresh_states or options.state != "io":
-        raise ConversionError("a clip has no states: leave out fresh_states and state")
-    if clip.hop is not None and not 1 <= clip.hop <= clip.frames:
-        raise ConversionError(
-            f"a hop of {clip.hop} frames is not possible with {clip.frames} frames: give 1 to that many"
-        )
 
 
 def default_path(
@@ -278,16 +281,18 @@ def convert(
         shared=prepared.shared,
     )
     lowered = converter_of(record).lower(job)
+    described = source.describe(target, options.precision, prepared.step)
+    hop = (options.clip and options.clip.hop) or described.hop
     spec = msgspec.structs.replace(
-        source.describe(target, options.precision, prepared.step),
+        described,
         input=lowered.input,
         output=lowered.output,
         states=lowered.states,
         state_form=options.state,
-        hop=_hop(options),
+        hop=hop,
         graph=lowered.graph,
         calibration=prepared.calibration,
-        rule=rule_for_artifact(source.description, _hop(options)),
+        rule=rule_for_artifact(source.description, hop),
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
     artifact = Artifact(out, spec, lowered.body)
@@ -316,11 +321,6 @@ def _float_attention(source: Checkpoint, target: Target, options: Options) -> tu
         f"int8 of non-local blocks needs float arithmetic in their attention, which {target.name} cannot do here: use "
         "--precision fp16, or --target tflite, onnx or coreml"
     )
-
-
-def _hop(options: Options) -> int | None:
-    clip = options.clip
-    return None if clip is None else clip.hop or max(1, clip.frames // 2)
 
 
 def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, stages: Stages) -> StreamSpec:

@@ -389,8 +389,6 @@ def _clip_options(source: Checkpoint, frames: int | None, hop: int | None) -> Cl
     from edgeshift.converters import ClipOptions
 
     frames = frames or source.description.clip_frames or DEFAULT_CLIP_FRAMES
-    if hop is not None and hop > frames:
-        raise EdgeshiftError(f"--hop {hop} is more than the {frames} frames of a clip: give {frames} or less")
     return ClipOptions(frames, hop)
 
 

@@ -36,13 +36,13 @@ from edgeshift.benchmarks.studies.command import (
     study,
     write_json,
 )
+from edgeshift.benchmarks.studies.every_target import convert_missing, parity_cells, read_choices
 from edgeshift.benchmarks.studies.interleave import Turn, infer, interleave, stepping
 from edgeshift.benchmarks.studies.machine import Machine, load_average, this_machine
 from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.checkpoints.source import untrained_source
-from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.runtimes import load
-from edgeshift.targets import ALL_PRECISIONS, TARGETS, Precision, find_target
+from edgeshift.targets import ALL_PRECISIONS, Precision, find_target
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints import Checkpoint
@@ -109,12 +109,7 @@ def main(
     as_json: Json = False,
 ) -> None:
     """Convert networks in clip mode and compare parity, operators, size and time with those of a stream."""
-    if unknown := set(precisions.split(",")) - set(ALL_PRECISIONS):
-        raise EdgeshiftError(f"--precisions {min(unknown)}: give some of {', '.join(ALL_PRECISIONS)}")
-    chosen = [precision for precision in ALL_PRECISIONS if precision in precisions.split(",")]
-    names = targets.split(",") if targets else list(TARGETS)
-    for name in names:
-        find_target(name)
+    chosen, names = read_choices(precisions, targets)
     result = measure(out, networks.split(","), names, chosen, frames, size, rounds)
     write_json(result, out / RESULTS)
     if as_json:
@@ -149,8 +144,9 @@ def measure(
         converted: list[ClipRow] = []
         for precision in precisions:
             with progress.prefixed(f"{network} {precision}"):
-                clips = _convert(_with_future(past), folder / f"{network}_{size}", targets, precision, clip, progress)
-                streams = _convert(past, folder / f"{network}_{size}", targets, precision, None, progress)
+                home = folder / f"{network}_{size}"
+                clips = convert_missing(_with_future(past), home, targets, precision, progress, clip)
+                streams = convert_missing(past, home, targets, precision, progress)
             for target in targets:
                 path, stream = clips[target], streams[target]
                 converted.append(_row(network, target, precision, path))
@@ -169,37 +165,6 @@ def _with_future(source: Checkpoint) -> Checkpoint:
     network = build(msgspec.structs.replace(source.config, bidirectional=True)).eval()
     network.load_state_dict(source.network.state_dict())
     return replace(source, network=network)
-
-
-def _convert(
-    source: Checkpoint,
-    folder: Path,
-    targets: list[str],
-    precision: Precision,
-    clip: ClipOptions | None,
-    progress: ProgressBars,
-) -> dict[str, Path | str]:
-    """Return {target: path of its artifact, or the reason why there is none}."""
-    import edgeshift.converters as converters
-
-    paths = {name: folder / converters.default_path(source, name, precision, clip=clip) for name in targets}
-    missing = [name for name, path in paths.items() if not _is_stored(path, source, clip)]
-    options = converters.Options(precision=precision, clip=clip)
-    outcomes = converters.convert_all(source, folder, options, progress, missing) if missing else []
-    reasons = {outcome.target: str(outcome.error) for outcome in outcomes if outcome.error is not None}
-    return {name: reasons.get(name, path) for name, path in paths.items()}
-
-
-def _is_stored(path: Path, source: Checkpoint, clip: ClipOptions | None) -> bool:
-    """Return whether the file exists and was converted from these weights with these options."""
-    try:
-        if not path.exists():
-            return False
-        spec = read_artifact(path).spec
-    except ArtifactError:
-        return False
-    form = (1, None) if clip is None else (clip.frames, clip.hop)
-    return spec.weights == source.description.weights and (spec.frames, spec.hop) == form
 
 
 def _row(network: str, target: str, precision: Precision, found: Path | str) -> ClipRow:
@@ -252,13 +217,17 @@ def cells(row: ClipRow) -> tuple[str, ...]:
     start = (row.network, row.target, row.precision)
     if row.reason is not None:
         return (*start, *["-"] * 8, row.reason)
-    parity = ("-",) * 3
-    if row.parity is not None:
-        parity = (f"{row.parity.max_error:.1e}", f"{row.parity.cosine:.6f}", f"{row.parity.top1:.0%}")
     partitions = None if row.graph is None else row.graph.partitions
     counts = ["-" if count is None else str(count) for count in (partitions, row.transposes)]
     times = ["-" if value is None else f"{value:.2f}" for value in (row.answer, row.frame)]
-    return (*start, *parity, *counts, f"{row.size / 1e6:.2f} MB", *times, "-" if row.steps is None else str(row.steps))
+    return (
+        *start,
+        *parity_cells(row.parity),
+        *counts,
+        f"{row.size / 1e6:.2f} MB",
+        *times,
+        "-" if row.steps is None else str(row.steps),
+    )
 
 
 def markdown(result: ClipStudy) -> str:

@@ -34,12 +34,12 @@ from edgeshift.benchmarks.studies.command import (
     study,
     write_json,
 )
+from edgeshift.benchmarks.studies.every_target import convert_missing, parity_cells, read_choices
 from edgeshift.benchmarks.studies.interleave import infer, interleave, stepping
 from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.checkpoints.source import default_source
-from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.runtimes import load
-from edgeshift.targets import ALL_PRECISIONS, TARGETS, Precision, find_target
+from edgeshift.targets import ALL_PRECISIONS, Precision, find_target
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints import Checkpoint
@@ -82,10 +82,8 @@ def main(
     as_json: Json = False,
 ) -> None:
     """Convert the shipped model to every target in every precision and compare size, parity and step time."""
-    chosen = [precision for precision in ALL_PRECISIONS if precision in precisions.split(",")]
-    if unknown := set(precisions.split(",")) - set(ALL_PRECISIONS):
-        raise EdgeshiftError(f"--precisions {min(unknown)}: give some of {', '.join(ALL_PRECISIONS)}")
-    rows = measure(default_source(), out, chosen, targets.split(",") if targets else None, rounds)
+    chosen, names = read_choices(precisions, targets)
+    rows = measure(default_source(), out, chosen, names, rounds)
     write_json(rows, out / RESULTS)
     if as_json:
         print_json(rows)
@@ -97,37 +95,23 @@ def main(
 
 
 def measure(
-    source: Checkpoint, folder: Path, precisions: list[Precision], targets: list[str] | None, rounds: int
+    source: Checkpoint, folder: Path, precisions: list[Precision], targets: list[str], rounds: int
 ) -> list[TargetRow]:
-    """Convert the artifacts that are not in the folder, and time those that can be timed.
-
-    Raises:
-        EdgeshiftError: a target is unknown.
-    """
-    names = list(TARGETS) if targets is None else targets
-    for name in names:
-        find_target(name)
+    """Convert the artifacts that are not in the folder, and time those that can be timed."""
     progress, rows = ProgressBars(live=False), list[TargetRow]()
     for precision in precisions:
         with progress.prefixed(precision):
-            rows += _converted(source, folder, precision, names, progress)
+            rows += _converted(source, folder, precision, targets, progress)
     return _timed(rows, folder, rounds, progress)
 
 
 def _converted(
     source: Checkpoint, folder: Path, precision: Precision, targets: list[str], progress: ProgressBars
 ) -> list[TargetRow]:
-    import edgeshift.converters as converters
-
-    paths = {name: folder / converters.default_path(source, name, precision) for name in targets}
-    missing = [name for name, path in paths.items() if not _is_of(path, source)]
-    options = converters.Options(precision=precision)
-    outcomes = converters.convert_all(source, folder, options, progress, missing) if missing else []
-    reasons = {outcome.target: str(outcome.error) for outcome in outcomes if outcome.error is not None}
     rows = []
-    for name, path in paths.items():
-        if name in reasons:
-            rows.append(TargetRow(target=name, precision=precision, reason=reasons[name]))
+    for name, path in convert_missing(source, folder, targets, precision, progress).items():
+        if isinstance(path, str):
+            rows.append(TargetRow(target=name, precision=precision, reason=path))
             continue
         parity = read_artifact(path).spec.parity
         size, elsewhere = artifact_size(path), find_target(name).not_verified
@@ -135,14 +119,6 @@ def _converted(
             TargetRow(target=name, precision=precision, file=path.name, size=size, parity=parity, elsewhere=elsewhere)
         )
     return rows
-
-
-def _is_of(path: Path, source: Checkpoint) -> bool:
-    """Return whether the file exists and was converted from these weights."""
-    try:
-        return path.exists() and read_artifact(path).spec.weights == source.description.weights
-    except ArtifactError:
-        return False
 
 
 def _timed(rows: list[TargetRow], folder: Path, rounds: int, progress: ProgressBars) -> list[TargetRow]:
@@ -168,10 +144,8 @@ def cells(row: TargetRow) -> tuple[str, ...]:
         return (row.target, row.precision, *["-"] * 6, row.reason or "")
     step = "-" if row.step is None else f"{row.step:.2f}"
     size = f"{row.size / 1e6:.2f} MB"
-    if row.parity is None:
-        return (row.target, row.precision, size, "-", "-", "-", step, "nothing", row.elsewhere)
-    parity = (f"{row.parity.max_error:.1e}", f"{row.parity.cosine:.6f}", f"{row.parity.top1:.0%}")
-    return (row.target, row.precision, size, *parity, step, (row.parity.runtime or "-").split(";")[0], row.elsewhere)
+    run_by = "nothing" if row.parity is None else (row.parity.runtime or "-").split(";")[0]
+    return (row.target, row.precision, size, *parity_cells(row.parity), step, run_by, row.elsewhere)
 
 
 def markdown(rows: list[TargetRow]) -> str:

@@ -150,12 +150,6 @@ def decide(**reasons: str | None) -> None:
             _require(options, parameter, reason)
 
 
-def is_given(parameter: str) -> bool:
-    """Whether the option of a parameter is on the command line."""
-    options = _OPTIONS.get()
-    return options is not None and parameter in options.given
-
-
 def given_options(context: Any, parameters: Iterable[Any]) -> Options:
     """Return the options of a call from the context and the parameters of typer's command."""
     names = {parameter.name: max(parameter.opts, key=len) for parameter in parameters}

@@ -28,7 +28,7 @@ STAGES = (
 class MobileNetV2(nn.Module):
     """``forward(x, shift)`` maps normalised frames [N, 3, H, W] to logits [N, classes].
 
-    ``STEM`` names the first convolution, and ``OPTIONS`` the fields of ``ModelConfig`` that the constructor takes.
+    ``OPTIONS`` names the fields of ``ModelConfig`` that the constructor takes.
 
     Args:
         classes: number of outputs of the head.
@@ -38,7 +38,6 @@ class MobileNetV2(nn.Module):
         dropout: dropout rate before the head, in training.
     """
 
-    STEM = "features.0.0"
     OPTIONS = ("width", "rounding")
 
     def __init__(

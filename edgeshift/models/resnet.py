@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeshift.models.config import NonLocalKind, ShiftPlace
@@ -135,7 +134,7 @@ class Bottleneck(Block):
 class ResNet(nn.Module):
     """``forward(x, shift)`` maps normalised frames [N, 3, H, W] to logits [N, classes].
 
-    ``STEM`` names the first convolution, and ``OPTIONS`` the fields of ``ModelConfig`` that the constructor takes.
+    ``OPTIONS`` names the fields of ``ModelConfig`` that the constructor takes.
     A subclass is one network of the family.
 
     Args:
@@ -149,7 +148,6 @@ class ResNet(nn.Module):
         dropout: dropout rate before the head, in training.
     """
 
-    STEM = "conv1"
     OPTIONS = ("place", "every", "temporal_pool", "non_local")
     BLOCK: ClassVar[type[BasicBlock] | type[Bottleneck]]
     #: Number of blocks of each stage.
@@ -169,7 +167,7 @@ class ResNet(nn.Module):
         self.temporal_pool = temporal_pool
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.maxpool = nn.MaxPool2d(3, 2)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
         channels = 64
         for number, ((width, stride), repeats) in enumerate(zip(STAGES, self.REPEATS, strict=True), 1):
             blocks = []
@@ -189,8 +187,7 @@ class ResNet(nn.Module):
             ShiftError: temporal pooling or a non-local block needs whole clips, and ``shift.clips`` is None.
         """
         x = torch.relu(self.bn1(self.conv1(x)))
-        # The pool's own padding is minus infinity, which int8 cannot hold. After a ReLU, zeros give the same result.
-        x = self.maxpool(F.pad(x, (1, 1, 1, 1)))
+        x = self.maxpool(x)
         for number in range(1, len(STAGES) + 1):
             if number == 2 and self.temporal_pool:
                 x = pool_frames(x, shift.clips)

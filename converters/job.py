@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from edgeshift._system.progress import Stages
-from edgeshift.artifact.spec import CLIP, FRAME, LOGITS, GraphSpec, TensorSpec
+from edgeshift.artifact.spec import LOGITS, GraphSpec, TensorSpec, input_name
 from edgeshift.checkpoints import Checkpoint
 from edgeshift.models.network import Exportable
 from edgeshift.runtimes.native import package_version
@@ -54,7 +54,7 @@ class Job:
     @property
     def input_name(self) -> str:
         """Name of the graph's input."""
-        return FRAME if self.step.frames == 1 else CLIP
+        return input_name(self.step.frames)
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:

@@ -329,7 +329,7 @@ def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, s
     Returns:
         The description with the self-check, and with the parity on the target's default runtime.
     """
-    needed = frames_needed(artifact.spec)
+    needed = frames_needed(artifact.spec.frames)
     frames = parity_frames(source.description.frame, needed) if options.parity is None else options.parity
     target = find_target(artifact.spec.target)
     runtimes = runtimes_of(target)

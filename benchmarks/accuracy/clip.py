@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgeshift.artifact.description import CLIP_FRAMES
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.stream import Stream
 from edgeshift.stream.sequence import answered_frames, answers
 from edgeshift.video.clips import TimedFrame, paced, uniform
 from edgeshift.video.fit import Frame
-
-#: Number of frames to choose if the description has neither a frame spacing nor a length of the training clips.
-FRAMES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +50,13 @@ def clip_frames(spec: StreamSpec, path: Path, fps: float | None = None) -> Itera
     """Return the frames of a clip that the network is fed with, and their timestamps.
 
     Frames are chosen by their timestamps, at the frame spacing of the description. Without a frame spacing, frames are
-    spread evenly over the clip: as many as a training clip had, or else ``FRAMES``, and for a clip artifact as many as
-    it takes. A clip without times has ``fps`` frames per second.
+    spread evenly over the clip: as many as a training clip had, or else ``CLIP_FRAMES``, and for a clip artifact as
+    many as it takes. A clip without times has ``fps`` frames per second.
 
     Raises:
         VideoError: the clip cannot be read to its end.
     """
     if spec.frame_spacing is not None:
         return paced(path, spec.frame_spacing, fps=fps)
-    count = spec.frames if spec.mode == "clip" else spec.clip_frames or FRAMES
+    count = spec.frames if spec.mode == "clip" else spec.clip_frames or CLIP_FRAMES
     return iter(uniform(path, count, fps=fps))

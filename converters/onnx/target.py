@@ -115,13 +115,20 @@ def _export(job: Job) -> onnx.ModelProto:
         )
         assert program is not None
         model: onnx.ModelProto = program.model_proto
-    for node in model.graph.node:  # the node's name begins with the path of its layer, for --float-layers
-        scopes = {entry.key: entry.value for entry in node.metadata_props}.get("pkg.torch.onnx.name_scopes", "[]")
-        paths = [shown(str(scope).removeprefix("step.")) for scope in ast.literal_eval(scopes)]
-        layer = next((path for path in reversed(paths) if path), "") if job.float_layers else ""
-        if layer and not any("shifts." in str(scope) for scope in ast.literal_eval(scopes)):
-            node.name = f"{layer}{LAYER_END}{node.name}"
+    if job.float_layers:
+        _name_layers(model)
     return move_spatial_shifts(_clean(model))
+
+
+def _name_layers(model: onnx.ModelProto) -> None:
+    """Let the name of each node of a layer begin with the layer's path. Shifts are left out: they stay in int8."""
+    for node in model.graph.node:
+        text = {entry.key: entry.value for entry in node.metadata_props}.get("pkg.torch.onnx.name_scopes", "[]")
+        scopes = [str(scope) for scope in ast.literal_eval(text)]
+        paths = [shown(scope.removeprefix("step.")) for scope in scopes]
+        layer = next((path for path in reversed(paths) if path), "")
+        if layer and not any("shifts." in scope for scope in scopes):
+            node.name = f"{layer}{LAYER_END}{node.name}"
 
 
 def _clean(model: onnx.ModelProto) -> onnx.ModelProto:

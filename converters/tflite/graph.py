@@ -12,6 +12,9 @@ from edgeshift.artifact.spec import GraphSpec, GridSpec, TensorSpec
 from edgeshift.converters.quantization.finished import End, describe_boundary
 from edgeshift.converters.quantization.ranges import Graph, Operator
 
+#: Name of the graph's only signature, which names its inputs and outputs.
+SIGNATURE = "serving_default"
+
 
 def read_graph(body: bytes) -> Graph:
     """Return the first subgraph in the form that ``edgeshift.converters.quantization.ranges`` reads.

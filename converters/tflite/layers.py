@@ -18,7 +18,6 @@ from edgeshift.converters.tflite.graph import read_graph
 from edgeshift.converters.tflite.layer_names import layers_of
 from edgeshift.models.network import Step
 
-SIGNATURE = "serving_default"
 Values = npt.NDArray[np.float64]
 
 

@@ -22,7 +22,7 @@ from edgeshift.converters.channels_last import NamedChannelsLast, example
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.quantization.ranges import Graph, tied
-from edgeshift.converters.tflite.graph import boundary, graph_spec, read_graph
+from edgeshift.converters.tflite.graph import SIGNATURE, boundary, graph_spec, read_graph
 from edgeshift.converters.tflite.layer_names import matching
 from edgeshift.converters.tflite.layers import compare_layers, worst_layers
 from edgeshift.converters.tools import run_tool
@@ -31,7 +31,6 @@ from edgeshift.models.deploy import deploy
 from edgeshift.models.network import Step
 from edgeshift.targets import find_target
 
-SIGNATURE = "serving_default"
 #: Operators with weights.
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 #: The name of the float graph in ``Job.shared``.

@@ -19,6 +19,8 @@ from edgeshift.video.fit import FrameSpec
 
 #: The label that means "no gesture", unless an event rule names another one.
 NONE = "none"
+#: Number of frames of a clip if neither the user nor the weights say it.
+CLIP_FRAMES = 8
 # Descriptions are printed on terminals, so their texts hold no control characters.
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE_PATTERN)]
 Text = Annotated[str, Meta(max_length=4096, pattern=PRINTABLE_PATTERN)]

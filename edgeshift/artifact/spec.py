@@ -326,6 +326,11 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
         return sum(state.values * BYTES[state.dtype] for state in self.states)
 
 
+def input_name(frames: int) -> str:
+    """Return the name of the input of a graph that takes this number of frames in one call."""
+    return FRAME if frames == 1 else CLIP
+
+
 def encode(spec: StreamSpec) -> bytes:
     """Return the description as JSON, indented so that people can read it."""
     return msgspec.json.format(msgspec.json.encode(spec), indent=1)

@@ -58,7 +58,7 @@ class Checkpoint:
         """
         from msgspec.structs import asdict
 
-        from edgeshift.artifact.spec import CLIP, FRAME, LOGITS, PlaceSpec, StreamSpec, TensorSpec, channels_last
+        from edgeshift.artifact.spec import LOGITS, PlaceSpec, StreamSpec, TensorSpec, channels_last, input_name
 
         step = step or self.network.step()
         size, clip = self.config.size, step.frames > 1
@@ -68,7 +68,7 @@ class Checkpoint:
             target=target,
             precision=precision,
             model=self.config,
-            input=TensorSpec(name=CLIP if clip else FRAME, shape=(step.frames, size, size, 3), dtype="float32"),
+            input=TensorSpec(name=input_name(step.frames), shape=(step.frames, size, size, 3), dtype="float32"),
             output=TensorSpec(name=LOGITS, shape=(1, self.config.classes), dtype="float32"),
             states=tuple(
                 TensorSpec(

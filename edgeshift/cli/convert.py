@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 #: The value of --calibration for clips of drawn gestures.
 DRAWN = "drawn"
-#: Number of frames of a clip if neither --frames nor the weights give it.
-DEFAULT_CLIP_FRAMES = 8
 
 
 def run(
@@ -386,9 +384,10 @@ def _choose_videos(folder: Path | None, count: int | None) -> Chosen | None:
 
 
 def _clip_options(source: Checkpoint, frames: int | None, hop: int | None) -> ClipOptions:
+    from edgeshift.artifact.description import CLIP_FRAMES
     from edgeshift.converters import ClipOptions
 
-    frames = frames or source.description.clip_frames or DEFAULT_CLIP_FRAMES
+    frames = frames or source.description.clip_frames or CLIP_FRAMES
     return ClipOptions(frames, hop)
 
 
@@ -398,7 +397,7 @@ def _open_clips(
     """Return clips for calibration, and other frames of the same videos for the comparison with the original."""
     from edgeshift.converters.calibration import VideoClips
     from edgeshift.gestures.fitted_clips import FRAMES
-    from edgeshift.stream.parity import MIN_FRAMES
+    from edgeshift.stream.parity import frames_needed
     from edgeshift.video.clip_times import require_fps
 
     spacing = source.description.frame_spacing
@@ -407,4 +406,4 @@ def _open_clips(
     frames = clip.frames if clip else 1
     clips = VideoClips(chosen, source.description.frame, spacing=spacing, fps=fps, frames=max(FRAMES, frames))
     with bars.stage("read clips"):
-        return clips, clips.held_out(MIN_FRAMES + frames - 1)
+        return clips, clips.held_out(frames_needed(frames))

@@ -72,7 +72,7 @@ def calibration_facts(spec: StreamSpec) -> Facts:
     return [] if calibration is None else [("calibration", f"{calibration.source}, {calibration.samples} samples")]
 
 
-def unit_of(spec: StreamSpec) -> str:
+def inputs_of(spec: StreamSpec) -> str:
     """Return what one call of the graph takes, in the plural: frames, or windows of a clip."""
     return "frames" if spec.mode == "stream" else f"windows of {spec.frames} frames"
 
@@ -90,7 +90,7 @@ def parity_facts(parity: ParitySpec, spec: StreamSpec, *, passed: bool = True) -
     items = "windows" if clip else "frames"
     steps = "" if parity.steps is None else f" ({parity.steps:.0f} quantization steps)"
     return [
-        ("parity", f"checked against {parity.reference} over {parity.frames} {unit_of(spec)}: {verdict}"),
+        ("parity", f"checked against {parity.reference} over {parity.frames} {inputs_of(spec)}: {verdict}"),
         *([("  executed by", parity.runtime)] if parity.runtime else []),
         ("  largest error", f"{parity.max_error:.2g} of the logit range{steps}"),
         ("  cosine", f"{parity.cosine:.6f}"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli import glossary
 from edgeshift.cli.effect import ALWAYS
-from edgeshift.cli.facts import UNTRAINED, Facts, parity_facts, unit_of
+from edgeshift.cli.facts import UNTRAINED, Facts, inputs_of, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table
 from edgeshift.errors import CheckFailedError, EdgeshiftError, missing
@@ -120,7 +120,7 @@ def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: st
         errors += f", states {check.state_error:.3g} of {check.state_tolerance:g}"
     facts: Facts = [
         ("runtime", model.runtime),
-        ("self-check", f"{check.frames} {unit_of(model.spec)}, errors: {errors}: {verdict}"),
+        ("self-check", f"{check.frames} {inputs_of(model.spec)}, errors: {errors}: {verdict}"),
     ]
     if check.version == 1:
         facts.append(("", OLDER_CHECK))
@@ -167,7 +167,7 @@ def _compare(model: Model, source: Checkpoint, bars: ProgressBars) -> ParitySpec
     from edgeshift.runtimes.pytorch import references
     from edgeshift.stream.parity import compare, frames_needed
 
-    frames = parity_frames(source.description.frame, frames_needed(model.spec))
+    frames = parity_frames(source.description.frame, frames_needed(model.spec.frames))
     with bars.stage("parity", len(frames) - model.spec.frames + 1) as advance, one_thread():
         wanted, original = references(
             source, model.spec.precision, TARGETS.get(model.spec.target), frames=model.spec.frames

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import ParitySpec, StreamSpec
+from edgeshift.artifact.spec import ParitySpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.stream.model import Model
 from edgeshift.stream.stream import Array, Stream
@@ -59,7 +59,7 @@ def compare(
     Raises:
         EdgeshiftError: there are too few frames.
     """
-    needed = frames_needed(candidate.spec)
+    needed = frames_needed(candidate.spec.frames)
     if len(frames) < needed:
         raise EdgeshiftError(f"parity needs {needed} frames or more, not {len(frames)}")
     run = Run(candidate)
@@ -99,9 +99,9 @@ def compare(
     )
 
 
-def frames_needed(spec: StreamSpec) -> int:
-    """Return the smallest number of frames for the comparison of an artifact."""
-    return MIN_FRAMES + spec.frames - 1
+def frames_needed(frames: int) -> int:
+    """Return the smallest number of frames for the comparison of an artifact that takes ``frames`` in one call."""
+    return MIN_FRAMES + frames - 1
 
 
 def failures(parity: ParitySpec, precision: Precision, *, non_local: bool = False) -> list[str]:

@@ -78,7 +78,9 @@ def run(
     if layers and model.spec.target != "tflite":
         raise EdgeshiftError(f"{file}: --layers reads .tflite artifacts: convert with --target tflite")
     if layers and model.spec.mode == "clip":
-        raise EdgeshiftError(f"{file}: --layers follows a stream frame by frame, and this artifact takes whole clips")
+        raise EdgeshiftError(
+            f"{file}: --layers compares a stream frame by frame, and this artifact takes whole clips: leave it out"
+        )
     source, reason = _original(model.spec, weights, network, bars)
     parity = None if source is None else _compare(model, source, bars)
     errors = _layer_errors(file, source, reason, bars) if layers else None

@@ -109,7 +109,7 @@ def test_studies_measure_it(monkeypatch, tmp_path):
 
     monkeypatch.setattr(converters, "convert_all", refuse)
     source = SimpleNamespace(network=SimpleNamespace(config=SimpleNamespace(name="net")))
-    rows = study.measure(source, tmp_path, ["fp32"], None, 1)  # type: ignore[arg-type]
+    rows = study.measure(source, tmp_path, ["fp32"], [*TARGETS], 1)  # type: ignore[arg-type]
     assert [row.target for row in rows] == [*TARGETS]
 
     def fail(source, precision, target):

@@ -1,0 +1,80 @@
+// The description of an artifact: how to run it and how to judge it. Python's edgeshift/artifact/spec.py is the same.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace edgeshift {
+
+enum class Dtype { float32, float16, int8, uint8 };
+inline size_t bytes_of(Dtype dtype) { return dtype == Dtype::float32 ? 4 : dtype == Dtype::float16 ? 2 : 1; }
+
+// One input, output or state of the graph. int8: real = scale * (stored - zero_point).
+struct TensorSpec {
+    std::string name;
+    std::vector<int64_t> shape;
+    Dtype dtype = Dtype::float32;
+    double scale = 1;
+    int zero_point = 0;
+    double start = 0; // real value of a state at the start of a stream
+    bool channels_last = true;
+
+    size_t values() const;
+    size_t bytes() const { return values() * bytes_of(dtype); }
+};
+
+// How a frame is fitted (docs/reference/frames.md).
+struct FrameSpec {
+    int height = 0, width = 0;
+    bool crop = false;
+    std::optional<int> short_side;
+    bool bgr = false;
+};
+
+// When predictions become a detection. Python's RuleSpec in edgeshift/artifact/description.py is the same.
+struct RuleSpec {
+    int window = 1;
+    double threshold = 0.5;
+    double hold_off = 0;
+    std::optional<int> memory;
+    std::string none = "none";
+};
+
+// The self-check. Rows of expected logits, and expected values of states by name.
+struct CheckSpec {
+    uint32_t seed = 0;
+    std::vector<std::vector<double>> logits;
+    std::map<std::string, std::vector<double>> states;
+    bool reference_is_original = false;
+    std::optional<double> tolerance; // version 1 only
+};
+
+struct Description {
+    int version = 0;
+    std::string target, precision, state_form;
+    std::string mode; // "stream" or "clip"
+    int hop = 0;      // of a clip; 0: not a clip
+    FrameSpec frame;
+    TensorSpec input, output;
+    std::vector<TensorSpec> states;
+    std::vector<std::string> labels;
+    double frame_spacing = 0; // seconds; 0: not known
+    std::optional<RuleSpec> rule;
+    std::optional<CheckSpec> check;
+    uint64_t body_bytes = 0;
+    std::string body_sha256; // empty: not recorded
+    std::string json;        // as it is stored
+
+    bool clip() const { return hop > 0; }
+    int frames() const { return static_cast<int>(input.shape.front()); }
+};
+
+// Read a description. Throws Error with ES_BAD_ARTIFACT if it is not JSON, has another version, unknown fields or values
+// that are not possible, or contradicts itself.
+Description read_description(const std::string &json);
+
+} // namespace edgeshift

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from edgeshift.benchmarks.studies import clip_mode, cold_start, figures, targets
+from edgeshift.benchmarks.studies import cold_start, figures, networks, targets
 from edgeshift.benchmarks.studies.command import markdown_table
 from edgeshift.benchmarks.studies.refresh_docs import CACHE, ROOT, Generator, command_output, run_edgeshift
 from edgeshift.errors import EdgeshiftError
@@ -102,12 +102,33 @@ def targets_of(precision: str | None) -> str:
     return targets.markdown([row for row in target_rows() if precision in (None, row.precision)])
 
 
-def clip_mode_table() -> str:
-    """Return the table of clip artifacts."""
-    result = msgspec.convert(study("clip_mode", "--out", str(ROOT / CACHE / "clip_mode")), clip_mode.ClipStudy)
+@cache
+def network_table(*options: str) -> str:
+    """Return the table of networks that ``edgeshift.benchmarks.studies.networks`` makes with these options."""
+    result = msgspec.convert(
+        study("networks", "--out", str(ROOT / CACHE / "networks"), *options), networks.NetworkStudy
+    )
     if not result.machine.quiet:
-        sys.stderr.write("clip_mode: the machine was busy: refresh this block again when it is quiet\n")
-    return clip_mode.markdown(result)
+        sys.stderr.write("networks: the machine was busy: refresh this block again when it is quiet\n")
+    return networks.markdown(result)
+
+
+#: Options of the two tables on docs/lab/networks.md. The page shows them as commands.
+VARIANTS = (
+    *("tsm_resnet18", "tsm_resnet34", "tsm_resnet101", "tsm_resnet50+place=block", "tsm_resnet50+div=4"),
+    *("stsm_mobilenet_v2", "tsam_mobilenet_v2+depth=1", "tsam_mobilenet_v2", "tsam_resnet50+every=2"),
+    *("tsm_resnet50+temporal_pool=true", "tsm_resnet50+non_local=embedded_gaussian"),
+    *("tsm_resnet50+non_local=gaussian", "tsm_resnet50+non_local=dot_product"),
+)
+OWN = ("resnet18", "mobilenet_v3_like", "efficientnet_like", "bidirectional_resnet18", "causal")
+OWN_FILE = "tests/checkpoints/own_network_sources.py"
+SMALL = ("--precisions", "fp32,int8", "--frames", "4", "--size", "64")
+OWN_SIZE = ("--precisions", "fp32,int8", "--frames", "8", "--size", "64")
+
+
+def own_networks() -> str:
+    """Return the table of the networks that the tests use as users' own code."""
+    return network_table("--networks", ",".join(f"{ROOT / OWN_FILE}:{name}" for name in OWN), *OWN_SIZE)
 
 
 def start_up() -> str:
@@ -161,7 +182,9 @@ GENERATORS = {
     "demo-example": Generator(demo_example, 0.5),
     "targets-int8": Generator(lambda: targets_of("int8"), 12),
     "targets-all": Generator(lambda: targets_of(None), 12),
-    "clip-mode": Generator(clip_mode_table, 60),
+    "networks": Generator(network_table, 60),
+    "network-variants": Generator(partial(network_table, "--networks", ",".join(VARIANTS), *SMALL), 60),
+    "own-networks": Generator(own_networks, 15, OWN_FILE),
     "overhead": Generator(lambda: timing("overhead"), 10),
     "shift-cost": Generator(lambda: timing("shift_cost"), 15),
     "cold-start": Generator(start_up, 1),

@@ -38,8 +38,18 @@ def convert_missing(
     precision: Precision,
     progress: ProgressBars,
     clip: ClipOptions | None = None,
+    *,
+    force: bool = False,
 ) -> dict[str, Path | str]:
-    """Convert the artifacts that are not in the folder yet.
+    """Convert the artifacts that are not in the folder yet. Drawn clips calibrate int8.
+
+    Args:
+        source: the network.
+        folder: the folder of the artifacts.
+        targets, precision: what to convert to.
+        progress: shows the conversions.
+        clip: for a clip artifact; None: a stream artifact.
+        force: also write artifacts that fail the comparison with the original.
 
     Returns:
         {target: path of its artifact, or the reason why there is none}.
@@ -48,7 +58,7 @@ def convert_missing(
 
     paths = {name: folder / converters.default_path(source, name, precision, clip=clip) for name in targets}
     missing = [name for name, path in paths.items() if not _is_stored(path, source, clip)]
-    options = converters.Options(precision=precision, clip=clip)
+    options = converters.Options(precision=precision, clip=clip, calibration="drawn", force=force)
     outcomes = converters.convert_all(source, folder, options, progress, missing) if missing else []
     reasons = {outcome.target: str(outcome.error) for outcome in outcomes if outcome.error is not None}
     return {name: reasons.get(name, path) for name, path in paths.items()}

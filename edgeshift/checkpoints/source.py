@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 
 from edgeshift._system.files import sha256
 from edgeshift.artifact.description import WeightsSpec, describe_network
 from edgeshift.checkpoints.checkpoint import Checkpoint
+from edgeshift.errors import ModelError, one_line
 from edgeshift.video.fit import FrameSpec
 
 #: The model that `edgeshift convert` takes by default, and the frame size of an untrained network, pixels.
@@ -59,6 +61,20 @@ def untrained_source(
     Raises:
         ModelError, ShiftError: the name is unknown, or the network cannot have this size or width.
     """
+    return untrained_variant(model, size=size, width=width, depth=depth)
+
+
+def untrained_variant(model: str, **fields: object) -> Checkpoint:
+    """Return an untrained network, as ``untrained_source`` does, with any fields of its ``ModelConfig``.
+
+    Args:
+        model: a registry name.
+        fields: fields of ``ModelConfig``, as values or as text: ``size=112, place="block", div="4"``.
+
+    Raises:
+        ModelError: there is no such name or field, or a value is not possible.
+        ShiftError: a shift table does not fit the network.
+    """
     import torch
 
     from edgeshift._system.threads import one_thread
@@ -68,7 +84,12 @@ def untrained_source(
     from edgeshift.models.untrained import initial_network
 
     table, backbone = parse_name(model)
-    config = ModelConfig(table, backbone, len(LABELS), size=size, width=width, depth=depth)
+    given = {"table": table, "backbone": backbone, "classes": len(LABELS), **fields}
+    try:
+        config = msgspec.convert(given, ModelConfig, strict=False)
+    except msgspec.ValidationError as error:
+        raise ModelError(f"{model} with {fields}: {one_line(error)}") from error
+    size = config.size
     # Larger clips would take more memory and hardly change the statistics of the batch norms.
     clip_size = min(size, 224)
     clips = np.stack(drawn_clips(FrameSpec(clip_size, clip_size), len(LABELS), seed=5).frames)

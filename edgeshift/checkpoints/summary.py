@@ -26,8 +26,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     remark: str = ""
 
 
-class Shift(msgspec.Struct, frozen=True, kw_only=True):
-    """The shift of one place in the network: its channels, and how many of them come from which frame.
+class PlaceShift(msgspec.Struct, frozen=True, kw_only=True):
+    """The shift at one place in the network: how many of its channels come from which frame.
 
     Attributes:
         place: name of the place.
@@ -70,7 +70,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     description: ModelDescription
     labels_known: bool
-    shifts: tuple[Shift, ...]
+    shifts: tuple[PlaceShift, ...]
     training: dict[str, str]
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
@@ -113,7 +113,7 @@ def summarize(path: str | os.PathLike[str], *, non_local: NonLocalKind | None = 
     )
 
 
-def _shifts(checkpoint: Checkpoint) -> tuple[Shift, ...]:
+def _shifts(checkpoint: Checkpoint) -> tuple[PlaceShift, ...]:
     shifts = []
     for place, table in checkpoint.network.tables.items():
         slots: dict[str, int] = {}
@@ -121,7 +121,7 @@ def _shifts(checkpoint: Checkpoint) -> tuple[Shift, ...]:
             name = "never" if row.dt is None else f"{-row.dt:+d}" if row.dt else "0"
             slots[name] = slots.get(name, 0) + row.stop - row.start
         if slots:
-            shifts.append(Shift(place=place, channels=table.channels, slots=slots))
+            shifts.append(PlaceShift(place=place, channels=table.channels, slots=slots))
     return tuple(shifts)
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeshift.checkpoints.adoption.adapter import AdoptedBackbone, Place
+from edgeshift.checkpoints.adoption.adapter import AdoptedBackbone, ShiftedModule
 from edgeshift.checkpoints.adoption.places import TOLERANCE, logit_error, relative
 from edgeshift.checkpoints.adoption.survey import outputs
 from edgeshift.errors import ModelError
@@ -70,8 +70,8 @@ def run_step(network: ShiftNetwork, clip: Tensor) -> Tensor:
 
 
 def mark_changed_in_place(backbone: AdoptedBackbone, size: int) -> None:
-    """Find the places whose features the network later changes in place, and set ``Place.copied`` there."""
-    places = {module.name: module for module in backbone.modules() if isinstance(module, Place)}
+    """Find the places whose features the network later changes in place, and set ``ShiftedModule.copied`` there."""
+    places = {module.name: module for module in backbone.modules() if isinstance(module, ShiftedModule)}
     versions: list[tuple[str, Tensor, int]] = []
 
     def record(place: str, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from edgeshift.artifact.description import CLIP_FRAMES, ModelDescription, numbered_labels
+from edgeshift.artifact.description import ModelDescription, numbered_labels
 from edgeshift.checkpoints.checkpoint import Checkpoint
 from edgeshift.models import ModelConfig
 from edgeshift.models.config import NonLocalKind
@@ -155,8 +155,7 @@ def _ways(checkpoint: Checkpoint, path: str) -> tuple[Way, ...]:
         model = past_only if config.table != "tsn" else f"tsm_{config.backbone}"
         fine_tune = ("train", model, *fine_tune[2:])
         return (Way(command=fine_tune, remark="the network is not trained as it is; train it first"),)
-    frames = description.clip_frames if 2 <= (description.clip_frames or 0) <= 64 else CLIP_FRAMES
-    clip: Any = (*convert, "--mode", "clip", "--frames", str(frames))
+    clip: Any = (*convert, "--mode", "clip", "--frames", str(checkpoint.clip_mode_frames))
     if config.clip_only:
         return (Way(command=clip, remark=f"the only way, because of its {config.clip_only}"),)
     if any(table.future for table in checkpoint.network.tables.values()):

@@ -41,7 +41,7 @@ class ClipStep(Exportable):
         self.network, self.frames, self.state_names = network, frames, ()
         self.pool_frames = pool_frames
         if network.config.temporal_pool and frames % 2:
-            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}")
+            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}: give {frames + 1}")
         shapes = network.feature_shapes(network.config.size, frames)
         self.shifts = nn.ModuleDict(
             {

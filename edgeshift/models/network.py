@@ -96,7 +96,7 @@ class ShiftNetwork(nn.Module):
         """
         batch, frames = clip.shape[:2]
         if self.config.temporal_pool and frames % 2:
-            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}")
+            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}: give {frames + 1}")
 
         def shift(place: str, x: Tensor) -> Tensor:
             return shift_clip(x.reshape(batch, -1, *x.shape[1:]), self.tables[place]).flatten(0, 1)

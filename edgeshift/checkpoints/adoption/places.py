@@ -20,6 +20,11 @@ from edgeshift.shift import ShiftTable
 
 #: Largest accepted difference of a result, as a share of its range; for logits, of their variation over the clip.
 TOLERANCE = 1e-4
+#: The remedy for a shift that edgeshift cannot take out of the code around it.
+INLINE = (
+    "Make the shift a module of its own, around the layer whose input it shifts; or take it out, and name the layer "
+    "with place"
+)
 
 
 @dataclass(frozen=True)
@@ -73,14 +78,15 @@ def find_named(
             continue
         if call.shape is None or len(call.shape) != 4 or call.shape[0] != survey.frames:
             raise ModelError(
-                f"{path} takes no features [N, C, H, W], so its input cannot be shifted: narrow the pattern"
+                f"{path} takes no features [N, C, H, W], so its input cannot be shifted: give a pattern without it"
             )
         _require_called_once(path, call)
         outer = next((other.path for other in found if f"{path}.".startswith(f"{other.path}.")), None)
         inner = next((other.path for other in found if f"{other.path}.".startswith(f"{path}.")), None)
         if outer or inner:
             raise ModelError(
-                f"the pattern {_text(pattern)} matches {path} and {outer or inner}, one inside the other: narrow it"
+                f"the pattern {_text(pattern)} matches both {path} and {outer or inner}, of which one contains "
+                "the other: give a pattern that matches one of them"
             )
         table = table or table_of(call.shape[1])
         if table.channels != call.shape[1]:
@@ -103,10 +109,7 @@ def require_no_mixing(net: nn.Module, survey: Survey, size: int) -> None:
     """
     call = Call(net, (survey.frames, 3, size, size), (survey.frames, survey.classes))
     if _mixes_frames(call, survey.frames):
-        raise ModelError(
-            f"the forward of {type(net).__name__} mixes frames itself: a shift that is written inline must become a "
-            "module of its own around the layer whose input it shifts; or take it out and name the layer with place"
-        )
+        raise ModelError(f"the forward of {type(net).__name__} mixes frames itself. {INLINE}")
 
 
 def place_name(path: str) -> str:
@@ -130,8 +133,8 @@ def _matches(path: str, pattern: str) -> bool:
 def _require_called_once(path: str, call: Call) -> None:
     if call.calls > 1:
         raise ModelError(
-            f"{path} shifts and is called {call.calls} times for each frame, and its state can belong to one call "
-            "only: make a module of its own for each call (they may share their weights)"
+            f"{path} shifts and is called {call.calls} times for each frame, but a state belongs to one call: make "
+            "a module of its own for each call (they may share their weights)"
         )
 
 
@@ -176,9 +179,8 @@ def _wrapper(path: str, survey: Survey, current: CurrentShift) -> Found:
             return Found(path, place, table)
         reasons.append("it does more than a shift before or after its modules")
     raise ModelError(
-        f"{path} ({type(call.module).__name__}) mixes frames, and is not a module that only shifts the input of the "
-        f"modules in it: {reasons[0]}. A shift that is written inline must become a module of its own around the layer "
-        "whose input it shifts; or take it out and name the layer with place"
+        f"{path} ({type(call.module).__name__}) mixes frames, but not by a plain shift around the modules in it: "
+        f"{reasons[0]}. {INLINE}"
     )
 
 

@@ -22,8 +22,8 @@ from edgeshift.shift import ShiftTable
 TOLERANCE = 1e-4
 #: The remedy for a shift that edgeshift cannot take out of the code around it.
 INLINE = (
-    "Make the shift a module of its own, around the layer whose input it shifts; or take it out, and name the layer "
-    "with place"
+    "If a shift is written inline, make it a module of its own around the layer whose input it shifts; or take it out, "
+    "and name the layer with place"
 )
 
 

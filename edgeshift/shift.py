@@ -29,7 +29,7 @@ Fill = Literal["zero", "keep"]
 _WAYS = (
     "There are three ways: --mode clip keeps the accuracy, but each answer takes the time of all frames of a clip; "
     "--stream-bidirectional takes the time of one frame per answer, but loses accuracy, because the fill (zeros for "
-    "TSM) stands in for later frames; {fine_tune}, which takes the time of one frame per answer and costs the training"
+    "TSM) replaces later frames; {fine_tune}, which takes the time of one frame per answer, but needs training"
 )
 
 

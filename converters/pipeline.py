@@ -44,7 +44,7 @@ PARITY_SEED = 1001
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """Clip mode.
+    """Options of clip mode.
 
     Attributes:
         frames: number of frames that the graph takes at once.

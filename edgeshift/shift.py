@@ -25,6 +25,13 @@ from edgeshift.errors import ShiftError
 
 Fill = Literal["zero", "keep"]
 
+#: How to run a bi-directional network, for error messages; ``{fine_tune}`` is how to fine-tune it.
+_WAYS = (
+    "There are three ways: --mode clip keeps the accuracy, but each answer takes the time of all frames of a clip; "
+    "--stream-bidirectional takes the time of one frame per answer, but loses accuracy, because the fill (zeros for "
+    "TSM) replaces later frames; {fine_tune}, which takes the time of one frame per answer, but needs training"
+)
+
 
 class Row(msgspec.Struct, frozen=True):
     """One group of channels that is shifted together.
@@ -128,8 +135,7 @@ class ShiftTable(msgspec.Struct, frozen=True):
             row = self.future[0]
             raise ShiftError(
                 f"{self.name} cannot stream: channels {row.start} to {row.stop - 1} need the frame that comes "
-                f"{-(row.dt or 0)} later. Train or fine-tune the past-only form, or pass --stream-bidirectional to "
-                "keep the slots of the past and fill the slots of the future (less accurate until fine-tuned)"
+                f"{-(row.dt or 0)} later. {bidirectional_ways()}"
             )
 
     def past_only(self) -> ShiftTable:
@@ -144,6 +150,16 @@ class ShiftTable(msgspec.Struct, frozen=True):
             if not (row in self.future and row.fill == "keep")
         )
         return ShiftTable(self.name, self.channels, rows)
+
+
+def bidirectional_ways(*, own_code: bool = False) -> str:
+    """Return the three ways to run a bi-directional network, with their costs, as text for error messages.
+
+    Args:
+        own_code: the network is of the user's own code, which ``edgeshift train`` cannot fine-tune.
+    """
+    how = "your own training code" if own_code else "edgeshift train --init"
+    return _WAYS.format(fine_tune=f"or fine-tune the past-only form with {how}")
 
 
 def tsn(channels: int) -> ShiftTable:

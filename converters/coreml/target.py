@@ -93,6 +93,11 @@ def _require_possible(job: Job) -> None:
         )
     if job.state == "native" and not job.step.state_names:
         raise ConversionError(f"{job.name} has no state: leave out --state native")
+    if job.state == "native" and job.step.starts:
+        name, start = next(iter(job.step.starts.items()))
+        raise ConversionError(
+            f"Core ML's own states start with zeros, and {name} starts with {start:g}: leave out --state native"
+        )
 
 
 def _convert(tools: Any, job: Job, core: nn.Module) -> Any:

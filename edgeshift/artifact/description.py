@@ -21,6 +21,8 @@ from edgeshift.video.fit import FrameSpec
 NONE = "none"
 #: Number of frames of a clip if neither the user nor the weights say it.
 CLIP_FRAMES = 8
+#: Smallest and largest number of frames of a clip artifact, as in the help of ``edgeshift convert --frames``.
+CLIP_RANGE = (2, 64)
 # Descriptions are printed on terminals, so their texts hold no control characters.
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE_PATTERN)]
 Text = Annotated[str, Meta(max_length=4096, pattern=PRINTABLE_PATTERN)]

@@ -24,8 +24,8 @@ __all__ = ["Checkpoint", "LoadOptions", "load", "load_for_streaming", "require_p
 def load(path: str | os.PathLike[str], **options: Unpack[LoadOptions]) -> Checkpoint:
     """Read a weights file. Its layout is recognised by the names of its tensors (see ``docs/guide/checkpoints.md``).
 
-    Either every tensor of the file is used, or the file is refused: a missing, unexpected or mis-shaped tensor is an
-    error. Nothing in the file is executed.
+    A missing, unexpected or mis-shaped tensor is an error. Tensors that training stores beside the network, such as
+    moving averages, are left out, and a note says so. Nothing in the file is executed.
 
     Args:
         path: a ``torch.save`` file, zip or legacy, or a safetensors file; at most 2 GiB.

@@ -48,6 +48,18 @@ class Checkpoint:
         """Whether the weights were trained on drawn gestures, so that int8 can be calibrated on drawn clips."""
         return self.training.get("data", "").startswith("drawn gesture")
 
+    @property
+    def clip_mode_frames(self) -> int:
+        """Number of frames that clip mode takes by default: as in training, or 8 if clip mode cannot take those.
+
+        Temporal pooling needs an even number, so an odd number is reduced by one.
+        """
+        from edgeshift.artifact.description import CLIP_FRAMES, CLIP_RANGE
+
+        recorded = self.description.clip_frames or CLIP_FRAMES
+        frames = recorded if CLIP_RANGE[0] <= recorded <= CLIP_RANGE[1] else CLIP_FRAMES
+        return frames - frames % 2 if self.config.temporal_pool else frames
+
     def describe(self, target: str, precision: Precision = "fp32", step: Exportable | None = None) -> StreamSpec:
         """Return the description of the float step or clip function, with frames and states in NHWC.
 

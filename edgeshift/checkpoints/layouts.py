@@ -3,8 +3,8 @@
 A new layout is one new entry in ``LAYOUTS``. The names were taken from the public code of each system: MIT's
 temporal-shift-module (``ops/models.py``, ``ops/temporal_shift.py``, ``ops/non_local.py``, ``archs/mobilenet_v2.py``,
 ``online_demo/mobilenet_v2_tsm.py``), tonylins/pytorch-mobilenet-v2, torchvision, and mmaction2
-(``models/backbones/resnet_tsm.py``, ``mobilenet_v2_tsm.py``). TSAM's were described to us. Our own names are
-torchvision's.
+(``models/backbones/resnet_tsm.py``, ``mobilenet_v2_tsm.py``). Those of TSAM are from a description of its file. Our own
+names are torchvision's.
 
 MIT and mmaction2 wrap a shifted layer or block in a module that stores it as ``net``. So ``.net`` in a name shows that
 the network was trained with a shift, and at which place. Both systems train with a bi-directional shift, whose first
@@ -87,7 +87,7 @@ class Layout:
         """What differs from the usual network, in words; empty: nothing."""
         network = self.network
         parts = [
-            "place block" if network.place == "block" else "",
+            "whole blocks shifted" if network.place == "block" else "",
             EVERY.get(network.every, ""),
             "temporal pooling" if network.temporal_pool else "",
             f"non-local blocks ({' or '.join(self.kinds)})" if network.non_local else "",

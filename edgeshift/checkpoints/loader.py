@@ -18,6 +18,7 @@ from edgeshift.checkpoints.weights_file import WeightsFile, quote, read, refusal
 from edgeshift.errors import ModelError, ShiftError
 from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.network import ShiftNetwork
+from edgeshift.shift import bidirectional_ways
 from edgeshift.video.fit import FrameSpec
 
 #: Seed of a new head. It is fixed, so that the same options give the same network.
@@ -71,19 +72,10 @@ def require_streamable(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> 
             f"cannot stream one frame at a time because of its {part}: convert it with --mode clip",
         )
     if any(table.future for table in checkpoint.network.tables.values()):
-        fine_tune = (
-            "fine-tune the past-only form with your own training code"
-            if checkpoint.config.adopted
-            else "fine-tune the past-only form with edgeshift train --init"
-        )
         raise refusal(
             Path(path),
-            f"cannot stream: it is a bi-directional {checkpoint.config.name}, which needs future frames. There are "
-            "three ways: convert it with --mode clip, which runs all frames of a clip at once, with the accuracy of "
-            "these weights, and each answer costs as much time as all frames of the clip; convert it with "
-            "--stream-bidirectional, which fills the slot of the future (with zeros for TSM) and costs one frame per "
-            f"answer, but accuracy drops until the network is fine-tuned; or {fine_tune}, which costs one frame per "
-            "answer",
+            f"cannot stream: it is a bi-directional {checkpoint.config.name}, which needs future frames. "
+            + bidirectional_ways(own_code=checkpoint.config.adopted),
         )
     return checkpoint
 

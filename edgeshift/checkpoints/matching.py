@@ -110,7 +110,8 @@ def _recognise(file: WeightsFile) -> tuple[Layout, str]:
         first = next(iter(file.tensors))
         raise file.error(
             f"no known layout has its {len(file.tensors)} tensors (the first is {quote(first)}): tried {_tried()}; "
-            "edgeshift reads MobileNetV2 and ResNet-18, 34, 50 and 101"
+            "edgeshift reads MobileNetV2 and ResNet-18, 34, 50 and 101; convert another network with its own code: "
+            "--network FILE.py:FUNCTION"
         )
     return best[1], best[2]
 

@@ -72,8 +72,8 @@ def _foreign(file: WeightsFile, match: Match) -> Record:
     meta = read_meta(file.meta if layout.name == "mmaction2" else {}, match.classes)
     if meta.unsupported is not None:
         raise file.error(
-            f"cannot be read: mmaction2's configuration in it has {meta.unsupported}. The tensors have the same names "
-            "in both networks: give the network's own code with edgeshift convert --network FILE.py:FUNCTION"
+            f"cannot be read: mmaction2's configuration in it has {meta.unsupported}. edgeshift would build "
+            "another network from the same tensors: convert the network's own code, with --network FILE.py:FUNCTION"
         )
     found: dict[str, Any] = {"mean": meta.mean, "std": meta.std}
     known = set()

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from edgeshift.artifact.description import CLIP_FRAMES, ModelDescription, numbered_labels
+from edgeshift.artifact.description import ModelDescription, numbered_labels
 from edgeshift.checkpoints.checkpoint import Checkpoint
 from edgeshift.models import ModelConfig
 from edgeshift.models.config import NonLocalKind
@@ -26,8 +26,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     remark: str = ""
 
 
-class Shift(msgspec.Struct, frozen=True, kw_only=True):
-    """The shift of one place in the network: its channels, and how many of them come from which frame.
+class PlaceShift(msgspec.Struct, frozen=True, kw_only=True):
+    """The shift at one place in the network: how many of its channels come from which frame.
 
     Attributes:
         place: name of the place.
@@ -70,7 +70,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     description: ModelDescription
     labels_known: bool
-    shifts: tuple[Shift, ...]
+    shifts: tuple[PlaceShift, ...]
     training: dict[str, str]
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
@@ -113,7 +113,7 @@ def summarize(path: str | os.PathLike[str], *, non_local: NonLocalKind | None = 
     )
 
 
-def _shifts(checkpoint: Checkpoint) -> tuple[Shift, ...]:
+def _shifts(checkpoint: Checkpoint) -> tuple[PlaceShift, ...]:
     shifts = []
     for place, table in checkpoint.network.tables.items():
         slots: dict[str, int] = {}
@@ -121,7 +121,7 @@ def _shifts(checkpoint: Checkpoint) -> tuple[Shift, ...]:
             name = "never" if row.dt is None else f"{-row.dt:+d}" if row.dt else "0"
             slots[name] = slots.get(name, 0) + row.stop - row.start
         if slots:
-            shifts.append(Shift(place=place, channels=table.channels, slots=slots))
+            shifts.append(PlaceShift(place=place, channels=table.channels, slots=slots))
     return tuple(shifts)
 
 
@@ -155,8 +155,7 @@ def _ways(checkpoint: Checkpoint, path: str) -> tuple[Way, ...]:
         model = past_only if config.table != "tsn" else f"tsm_{config.backbone}"
         fine_tune = ("train", model, *fine_tune[2:])
         return (Way(command=fine_tune, remark="the network is not trained as it is; train it first"),)
-    frames = description.clip_frames if 2 <= (description.clip_frames or 0) <= 64 else CLIP_FRAMES
-    clip: Any = (*convert, "--mode", "clip", "--frames", str(frames))
+    clip: Any = (*convert, "--mode", "clip", "--frames", str(checkpoint.clip_mode_frames))
     if config.clip_only:
         return (Way(command=clip, remark=f"the only way, because of its {config.clip_only}"),)
     if any(table.future for table in checkpoint.network.tables.values()):

@@ -89,8 +89,8 @@ def choose_variant(
             notes.append(f"the {name} is taken as {given}, as requested: {NOT_RECORDED} it")
         else:
             notes.append(
-                f"{NOT_RECORDED} the {name}: {value} is assumed; if it is another one, the answers are wrong, "
-                f"so give --{_dashed(option)} N"
+                f"{NOT_RECORDED} the {name}: {value} is assumed; if the weights were trained with another one, give "
+                f"--{_dashed(option)} N, or the answers are wrong"
             )
     kind = options.get("non_local")
     if config.non_local is None:
@@ -106,7 +106,7 @@ def choose_variant(
                 str(file.error(f"{reason} which kind it holds: give --non-local {' or '.join(kinds)}"))
             )
         if kind not in kinds:
-            raise file.error(f"its tensors show non-local blocks that are {' or '.join(kinds)}, not {kind}")
+            raise file.error(f"its tensors show non-local blocks of the kind {' or '.join(kinds)}, not {kind}")
         chosen["non_local"] = kind
         notes.append(f"the non-local blocks are taken as {kind}, as requested: {NOT_RECORDED} their kind")
     elif kind is not None:

@@ -125,9 +125,9 @@ def run(
         precision: Number format of weights and activations.
         state: Where the states are kept between two frames: {states}.
         backend: Back end of a target that has several: {backends}. Default: the target's first.
-        mode: stream: the graph takes one frame and the states. clip: it takes all frames of a clip, so that it also
-            runs weights that need future frames, and each answer costs as much as all of them.
-        frames: Number of frames of a clip. Default: as --weights were trained, or 8.
+        mode: stream: the graph takes one frame and the states. clip: it takes all frames of a clip at once, so that
+            bi-directional weights run as trained, and each answer takes the time of all these frames.
+        frames: Number of frames of a clip. Default: as recorded in --weights, or 8.
         hop: Number of frames from one answer to the next if a clip artifact runs on a camera. Default: half a clip.
         fresh_states: Return next states in tensors that no operator of the graph reads, as some GPU delegates need.
         weights: A checkpoint of MIT's TSM, torchvision, mmaction2, TSAM or edgeshift. Default: the weights that ship
@@ -136,26 +136,29 @@ def run(
             nets/gestures.py:make. The file is run. The network maps a batch of normalised frames to
             logits. With --weights, the weights are loaded into it strictly.
         place: Paths of the modules of --network whose input is shifted; * stands for a part of a name between two
-            dots, as in blocks.*.conv1. Default: the modules that shift are found.
+            dots, as in blocks.*.conv1. Default: edgeshift finds the modules that shift.
         table: The shift at --place: tsm, stsm, or tsam with K = 4. Default: tsm.
         bidirectional: The weights were trained with a shift at --place that reads the next frame too.
         shift_div: Divisor of the shift of --weights, or of a TSM at --place: 1/N of the channels are shifted in each
             direction. Default: as recorded in the weights, or 8.
-        non_local: Kind of the non-local blocks in --weights of mmaction2 (mode in its configuration; scaled:
-            use_scale). Default: as recorded in them.
+        non_local: Kind of the non-local blocks in --weights of mmaction2: their mode, or scaled_embedded_gaussian for
+            use_scale=True. Default: as recorded in --weights; it must be given if they do not record it.
         labels: Text file with the labels of --weights or --network, one label per line.
-        past_only: Read --weights of MIT or mmaction2 as shifted from past frames only. Default: as bi-directional.
-        stream_bidirectional: Stream bi-directional --weights with zeros in place of future frames. Accuracy drops.
+        past_only: The --weights of MIT or mmaction2 were trained past-only. Default: they were trained bi-directional.
+        stream_bidirectional: Stream a bi-directional network with the fill (zeros for TSM) in place of future frames.
+            Accuracy drops.
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
         depth: Number of past frames that TSAM uses (K in the paper). Default: 2 for an untrained TSAM; 1 for --weights
             of the public TSAM, which do not record it.
-        size: Height and width of the frames, pixels. Default: as trained, or 112.
-        fit: How frames are fitted to --size. Default: as --weights were trained.
-        order: Channel order that --weights were trained on. Default: as recorded in them, or rgb.
+        size: Height and width of the frames, pixels. Default: as recorded in the weights; 112 for an untrained MODEL;
+            otherwise 224.
+        fit: How frames are fitted to --size. Default: as recorded in --weights, or crop.
+        order: Channel order of the frames in training. Default: as recorded in --weights, or rgb.
         mean: Mean of each channel that --network expects to be subtracted, for pixels from 0 to 1, or from 0 to 255
             if a value is above 1. Default: ImageNet's.
         std: Standard deviation of each channel, in the unit of --mean. Default: ImageNet's.
-        frame_spacing: Seconds between the frames that --weights were trained on. Default: as recorded in them.
+        frame_spacing: Seconds between two frames in training. Default: as recorded in --weights; without a record,
+            every frame is fed.
         rule: JSON file with the event rule, as edgeshift rule writes it. Default: the rule in --weights, or a rule that
             needs no tuning.
         calibration: Folder with at least 16 videos or folders of images, from which the int8 ranges are chosen; or
@@ -384,11 +387,9 @@ def _choose_videos(folder: Path | None, count: int | None) -> Chosen | None:
 
 
 def _clip_options(source: Checkpoint, frames: int | None, hop: int | None) -> ClipOptions:
-    from edgeshift.artifact.description import CLIP_FRAMES
     from edgeshift.converters import ClipOptions
 
-    frames = frames or source.description.clip_frames or CLIP_FRAMES
-    return ClipOptions(frames, hop)
+    return ClipOptions(frames or source.clip_mode_frames, hop)
 
 
 def _open_clips(

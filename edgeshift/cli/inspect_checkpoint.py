@@ -13,7 +13,7 @@ from edgeshift.cli.facts import Facts
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 
 if TYPE_CHECKING:
-    from edgeshift.checkpoints.summary import Shift, Summary
+    from edgeshift.checkpoints.summary import PlaceShift, Summary
     from edgeshift.models.config import NonLocalKind
 
 #: Largest number of labels and of names of unused tensors that are printed.
@@ -94,7 +94,7 @@ def _shift_text(summary: Summary) -> str:
     return f"{config.table}, {kind}, at {places} places{position}; at the first: {_slots_text(summary.shifts[0])}"
 
 
-def _slots_text(shift: Shift) -> str:
+def _slots_text(shift: PlaceShift) -> str:
     names = {"-1": "the previous frame", "+1": "the next frame", "0": "another place in the frame", "never": "the fill"}
     slots = [f"{count} from {names.get(name, f'{name} frames')}" for name, count in shift.slots.items()]
     return f"of {shift.channels} channels, {', '.join(slots)}"

@@ -10,7 +10,7 @@ from edgeshift.cli.output import print_json, print_next, print_table
 
 #: How a network can run, by the name in JSON.
 RUNS = {
-    "stream": "as a stream",
+    "stream": "as a stream or in clip mode",
     "clip or stream": "in clip mode; as a stream with --stream-bidirectional",
     "clip": "in clip mode only",
 }
@@ -72,7 +72,7 @@ def show_layouts(*, as_json: bool) -> None:
     print_table("Weights files that edgeshift reads", COLUMNS, table)
     print(
         "The layout is recognised by the names of the tensors. Weights without a shift (tsn) can be trained with any\n"
-        "shift. A file name of MIT's script, and the configuration in a file of mmaction2, tell what the options tell."
+        "shift. A file with a name of MIT's script, or with mmaction2's configuration, needs no options."
     )
     print_next("edgeshift", "inspect", "FILE")
 

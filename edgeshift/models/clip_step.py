@@ -11,7 +11,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from edgeshift.errors import ModelError
-from edgeshift.models.network import Exportable, Shift, ShiftNetwork
+from edgeshift.models.network import Exportable, ShiftFunction, ShiftNetwork
 from edgeshift.models.shift_layers import ClipShift
 
 
@@ -41,7 +41,7 @@ class ClipStep(Exportable):
         self.network, self.frames, self.state_names = network, frames, ()
         self.pool_frames = pool_frames
         if network.config.temporal_pool and frames % 2:
-            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}")
+            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}: give {frames + 1}")
         shapes = network.feature_shapes(network.config.size, frames)
         self.shifts = nn.ModuleDict(
             {
@@ -64,7 +64,7 @@ class ClipStep(Exportable):
             y: Tensor = self.shifts[place](x)
             return y
 
-        logits: Tensor = self.network.backbone(self.network.normalise(clip), Shift(shift, clips=1))
+        logits: Tensor = self.network.backbone(self.network.normalise(clip), ShiftFunction(shift, clips=1))
         if not self.pool_frames:
             return (logits.mean(0, keepdim=True),)
         stacked = logits.reshape(1, -1, 1, logits.shape[1]).permute(0, 3, 1, 2)  # one feature map [1, classes, T, 1]

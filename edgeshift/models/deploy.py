@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 
 from edgeshift.errors import ModelError
 from edgeshift.models.clip_step import ClipStep
-from edgeshift.models.network import Exportable, Normalise, Shift, ShiftNetwork, Step
+from edgeshift.models.network import Exportable, Normalise, ShiftFunction, ShiftNetwork, Step
 
 #: Operators whose results have no negative values.
 NOT_NEGATIVE = ("relu", "relu_", "sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_")
@@ -58,16 +58,16 @@ def _folded(network: ShiftNetwork, frames: int) -> ShiftNetwork:
     """Return a folded copy in evaluation mode. Each of its calls takes ``frames`` frames."""
     deployed = copy.deepcopy(network).eval()
     assert isinstance(deployed.normalise, Normalise)
-    flow = Flow.of(deployed)
+    flow = DataFlow.of(deployed)
     for conv, norm in flow.followed_by_norm():
         _set(deployed.backbone, conv, fuse_conv_bn_eval(conv, norm))
         _set(deployed.backbone, norm, nn.Identity())
-    flow = Flow.of(deployed)
+    flow = DataFlow.of(deployed)
     for pool in flow.padded_pools():
         _set(deployed.backbone, pool, PaddedPool(pool))
     stem = flow.stem()
     if stem is None:
-        deployed.normalise = Scale(deployed.normalise)
+        deployed.normalise = ScaleAndOffset(deployed.normalise)
     else:
         _set(deployed.backbone, stem, RawStem(stem, deployed.normalise, network.config.size, frames))
         deployed.normalise = nn.Identity()
@@ -146,10 +146,10 @@ class RawStem(nn.Module):
         return border if border.shape[0] == x.shape[0] else border[:1].expand(x.shape[0], -1, -1, -1)
 
 
-class Scale(nn.Module):
-    """The normalisation, for networks whose first convolution ``RawStem`` cannot replace.
+class ScaleAndOffset(nn.Module):
+    """The normalisation as ``x * scale + offset``, for networks whose first convolution ``RawStem`` cannot replace.
 
-    It multiplies and adds, because there is no int8 operator for division.
+    Int8 has operators for multiplication and addition, and none for division.
     """
 
     def __init__(self, normalise: Normalise) -> None:
@@ -177,10 +177,10 @@ class PaddedPool(nn.Module):
         return y
 
 
-class Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Which tensors the layers of a network read and write, recorded while it runs.
+class DataFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records, during one run of a network, which tensors each layer reads and writes.
 
-    Recording is necessary because a module may run its children in another order than it registers them.
+    The order in which a module registers its children does not show this, because it may run them in another order.
 
     Attributes:
         frame: the normalised frame, which the first layers read.
@@ -200,7 +200,7 @@ class Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._kept: list[object] = []  # a new tensor could get the id of a deleted one
 
     @classmethod
-    def of(cls, network: ShiftNetwork) -> Flow:
+    def of(cls, network: ShiftNetwork) -> DataFlow:
         """Run a network in evaluation mode on one black frame, in which each shift only copies its input."""
         flow = cls()
         layers = [m for m in network.backbone.modules() if type(m) in (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d)]
@@ -210,7 +210,7 @@ class Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 size = network.config.size
                 flow.frame = network.normalise(torch.zeros(1, 3, size, size))
                 with flow:
-                    network.backbone(flow.frame, Shift(lambda _place, x: x.clone(), clips=1))
+                    network.backbone(flow.frame, ShiftFunction(lambda _place, x: x.clone(), clips=1))
         finally:
             for handle in handles:
                 handle.remove()

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from torch import Tensor, nn
 
 from edgeshift.models.config import Rounding
-from edgeshift.models.network import Features, Shift
+from edgeshift.models.network import Features, ShiftFunction
 
 #: (expansion, channels, blocks, stride of the first block) of each stage, from table 2 of the paper.
 STAGES = (
@@ -60,7 +60,7 @@ class MobileNetV2(nn.Module):
         self.features = nn.Sequential(*blocks)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, classes))
 
-    def forward(self, x: Tensor, shift: Shift) -> Tensor:
+    def forward(self, x: Tensor, shift: ShiftFunction) -> Tensor:
         """Map [N, 3, H, W] to [N, classes]."""
         for block in self.features:
             x = block(x, shift) if isinstance(block, InvertedResidual) else block(x)
@@ -119,7 +119,7 @@ class InvertedResidual(nn.Module):
         """The last batch norm of the residual branch; None: the block has no residual connection."""
         return self.conv[-1] if self.residual else None
 
-    def forward(self, x: Tensor, shift: Shift) -> Tensor:
+    def forward(self, x: Tensor, shift: ShiftFunction) -> Tensor:
         """Map [N, C, H, W] to [N, out, H / stride, W / stride]."""
         y: Tensor = self.conv(shift(self.place, x) if self.place else x)
         return x + y if self.residual else y

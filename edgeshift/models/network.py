@@ -21,8 +21,8 @@ from edgeshift.shift import ShiftTable
 
 
 @dataclass(frozen=True)
-class Shift:
-    """What a backbone calls at each place: ``shift(place, x)`` returns x, [N, C, H, W], with its channels shifted.
+class ShiftFunction:
+    """The function that a backbone calls to shift features: ``shift(place, x)`` returns x, [N, C, H, W], shifted.
 
     Attributes:
         function: computes the shift.
@@ -96,12 +96,12 @@ class ShiftNetwork(nn.Module):
         """
         batch, frames = clip.shape[:2]
         if self.config.temporal_pool and frames % 2:
-            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}")
+            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}: give {frames + 1}")
 
         def shift(place: str, x: Tensor) -> Tensor:
             return shift_clip(x.reshape(batch, -1, *x.shape[1:]), self.tables[place]).flatten(0, 1)
 
-        logits: Tensor = self.backbone(self.normalise(clip.flatten(0, 1)), Shift(shift, clips=batch))
+        logits: Tensor = self.backbone(self.normalise(clip.flatten(0, 1)), ShiftFunction(shift, clips=batch))
         return logits.reshape(batch, -1, logits.shape[1])
 
     def require_streamable(self) -> None:
@@ -158,7 +158,7 @@ class ShiftNetwork(nn.Module):
             tensors = [*self.backbone.named_parameters(), *self.backbone.named_buffers()]
             meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
             clip = torch.empty(frames, 3, size, size)
-            torch.func.functional_call(self.backbone, meta, (clip, Shift(record, clips=1)))
+            torch.func.functional_call(self.backbone, meta, (clip, ShiftFunction(record, clips=1)))
         self.backbone.train(training)
         self._shapes[size, frames] = shapes
         return shapes
@@ -265,7 +265,7 @@ class Step(Exportable):
                 next_states[name] = state
             return y
 
-        logits = self.network.backbone(self.network.normalise(frame), Shift(shift))
+        logits = self.network.backbone(self.network.normalise(frame), ShiftFunction(shift))
         if seen is not None:
             next_states[SEEN] = torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
         return (logits, *(next_states[name] for name in self.state_names))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeshift.models.config import NonLocalKind, ShiftPlace
-from edgeshift.models.network import Features, Shift
+from edgeshift.models.network import Features, ShiftFunction
 from edgeshift.models.non_local import NonLocal
 from edgeshift.models.temporal_pool import pool_frames
 
@@ -78,7 +78,7 @@ class Block(nn.Module):
         """Compute the residual branch."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor, shift: Shift) -> Tensor:
+    def forward(self, x: Tensor, shift: ShiftFunction) -> Tensor:
         """Map [N, C, H, W] to [N, out, H / stride, W / stride]."""
         shifted = shift(self.place, x) if self.place else x
         x = shifted if self.position == "block" else x
@@ -180,7 +180,7 @@ class ResNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels, classes)
 
-    def forward(self, x: Tensor, shift: Shift) -> Tensor:
+    def forward(self, x: Tensor, shift: ShiftFunction) -> Tensor:
         """Map [N, 3, H, W] to [N, classes]; with temporal pooling, N frames of one clip to [N / 2, classes].
 
         Raises:

@@ -14,7 +14,7 @@ from edgeshift.errors import ShiftError
 def pool_frames(x: Tensor, clips: int | None) -> Tensor:
     """For every second frame, return the maximum of the frame, the previous one and the next one.
 
-    The first and the last frame of a clip have one neighbour only.
+    A neighbour outside of the clip is left out.
 
     Args:
         x: [clips * T, C, H, W], the frames of each clip in order.

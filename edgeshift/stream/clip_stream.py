@@ -64,7 +64,7 @@ class ClipStream(Stream):
             RuntimeStepError: the runtime failed.
         """
         if len(frames) != self.spec.frames:
-            raise EdgeshiftError(f"a clip of {len(frames)} frames: this artifact takes {self.spec.frames}")
+            raise EdgeshiftError(f"this artifact takes clips of {self.spec.frames} frames, not of {len(frames)}")
         start = perf_counter()
         fitted = np.stack([fit_frame(frame, self.spec.frame) for frame in frames])
         self._fill([fitted])

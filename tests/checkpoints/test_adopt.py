@@ -13,9 +13,9 @@ from torch import Tensor, nn
 import edgeshift
 from edgeshift.artifact.description import WeightsSpec
 from edgeshift.checkpoints.adoption import proof
-from edgeshift.checkpoints.adoption.adapter import AdoptedBackbone, Place
+from edgeshift.checkpoints.adoption.adapter import AdoptedBackbone, ShiftedModule
 from edgeshift.errors import ModelError
-from edgeshift.models.deploy import RawStem, Scale, deploy
+from edgeshift.models.deploy import RawStem, ScaleAndOffset, deploy
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.shift import Row, tsam, tsm
 
@@ -273,7 +273,9 @@ def test_what_cannot_be_adopted_is_refused_by_name(name):
 def test_features_that_are_changed_in_place_are_copied_first(monkeypatch):
     net = nets.settled(changed("layer1.1", InPlace))
     network = adopt(net)
-    assert [m.name for m in network.backbone.modules() if isinstance(m, Place) and m.copied] == ["layer1_1_block_conv1"]
+    assert [m.name for m in network.backbone.modules() if isinstance(m, ShiftedModule) and m.copied] == [
+        "layer1_1_block_conv1"
+    ]
     frames = clip()
     with torch.no_grad():
         expected = net(network.normalise(frames))
@@ -341,7 +343,7 @@ def test_the_normalisation_is_folded_only_into_a_stem_that_can_hold_it(stem, kep
         expected = net(network.normalise(frames))
     deployed = deploy(network)
     assert relative(streamed(network, frames, deployed=True), expected) <= TOLERANCE
-    assert any(isinstance(module, Scale) for module in deployed.modules()) == kept
+    assert any(isinstance(module, ScaleAndOffset) for module in deployed.modules()) == kept
     assert any(isinstance(module, RawStem) for module in deployed.modules()) != kept
 
 

@@ -396,5 +396,5 @@ class TestMitNames:
 def test_a_file_with_one_tensor_too_many_names_the_variant(tmp_path: Path) -> None:
     state = foreign_resnets.mit(18, place="block").state_dict() | {"module.base_model.extra": torch.zeros(1)}
     torch.save(state, tmp_path / "w.pth")
-    with pytest.raises(CheckpointError, match=r"read as mit-training \(tsm_resnet18, place block\)"):
+    with pytest.raises(CheckpointError, match=r"read as mit-training \(tsm_resnet18, whole blocks shifted\)"):
         checkpoints.load(tmp_path / "w.pth")

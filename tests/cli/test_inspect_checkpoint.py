@@ -62,6 +62,15 @@ def test_what_the_tensors_do_not_show_is_asked_for(run, tmp_path):
     assert ways(document)[0][-4:] == ["--mode", "clip", "--frames", "8"]
 
 
+@pytest.mark.parametrize(("recorded", "named"), [(7, "6"), (3, "2"), (16, "16"), (100, "8"), (1, "8")])
+def test_the_number_of_frames_that_it_names_is_one_that_temporal_pooling_takes(run, tmp_path, recorded, named):
+    network = build(ModelConfig("tsm", "resnet18", 3, size=64, bidirectional=True, temporal_pool=True))
+    path = tmp_path / "pooled.safetensors"
+    save(path, network, clip_frames=recorded)
+    (command,) = ways(json.loads(run("inspect", path, "--json").out))
+    assert command[-4:] == ["--mode", "clip", "--frames", named]
+
+
 def test_tsam_says_that_sound_is_not_converted(run, tmp_path):
     torch.save(foreign_resnets.Tsam().file(), tmp_path / "tsam.pt")
     status, out, _ = run("inspect", tmp_path / "tsam.pt")

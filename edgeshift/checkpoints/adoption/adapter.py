@@ -1,4 +1,4 @@
-"""The user's network as a backbone: each place calls the function ``shift`` that the backbone is given."""
+"""The user's network as a backbone: each of its shifts calls the function ``shift`` that the backbone is given."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from edgeshift.models.network import Shift
+from edgeshift.models.network import ShiftFunction
 
 
-class Slot:
-    """Holds the function ``shift`` while the backbone runs. All places of a network share one slot."""
+class CurrentShift:
+    """The function ``shift`` of the backbone's current run. The shifted modules of a network share one instance.
+
+    The user's network takes frames only, so ``shift`` cannot be passed to the modules as an argument.
+    """
 
     def __init__(self) -> None:
-        self.shift: Shift | None = None
+        self.shift: ShiftFunction | None = None  # None: the backbone does not run
 
 
-class Place(nn.Module):
+class ShiftedModule(nn.Module):
     """A module whose input, or output, is shifted. It replaces a module of the user's network.
 
     Args:
         name: name of the place: the path of the module with ``_`` for each dot.
         inner: the module without the shift.
-        slot: the slot of the network.
+        current: the current shift of the network.
         after: shift the output of ``inner`` instead of its input.
 
     Attributes:
@@ -33,9 +36,9 @@ class Place(nn.Module):
             place. The next state is a view of the features, so without a copy it would change as well.
     """
 
-    def __init__(self, name: str, inner: nn.Module, slot: Slot, *, after: bool = False) -> None:
+    def __init__(self, name: str, inner: nn.Module, current: CurrentShift, *, after: bool = False) -> None:
         super().__init__()
-        self.name, self.inner, self.slot, self.after = name, inner, slot, after
+        self.name, self.inner, self.current, self.after = name, inner, current, after
         self.copied = False
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,8 +47,8 @@ class Place(nn.Module):
         return y
 
     def _shifted(self, x: Tensor) -> Tensor:
-        assert self.slot.shift is not None, "a place runs only inside of AdoptedBackbone"
-        return self.slot.shift(self.name, x.clone() if self.copied else x)
+        assert self.current.shift is not None, "a shifted module runs only inside of AdoptedBackbone"
+        return self.current.shift(self.name, x.clone() if self.copied else x)
 
 
 class PlainOperators(TorchFunctionMode):
@@ -65,23 +68,23 @@ class AdoptedBackbone(nn.Module):
     """``forward(x, shift)`` maps normalised frames [N, 3, H, W] to logits [N, classes].
 
     Args:
-        net: the user's network, in which ``Place`` stands at each place.
-        slot: the slot that these places share.
+        net: the user's network, in which ``ShiftedModule`` stands at each place.
+        current: the current shift, which these modules share.
     """
 
-    def __init__(self, net: nn.Module, slot: Slot) -> None:
+    def __init__(self, net: nn.Module, current: CurrentShift) -> None:
         super().__init__()
-        self.net, self.slot = net, slot
+        self.net, self.current = net, current
         self._shapes: dict[int, dict[str, tuple[int, ...]]] = {}
 
-    def forward(self, x: Tensor, shift: Shift) -> Tensor:
+    def forward(self, x: Tensor, shift: ShiftFunction) -> Tensor:
         """Map [N, 3, H, W] to [N, classes]."""
-        self.slot.shift = shift
+        self.current.shift = shift
         try:
             with PlainOperators():
                 logits: Tensor = self.net(x)
         finally:
-            self.slot.shift = None
+            self.current.shift = None
         return logits
 
     def place_shapes(self, size: int) -> dict[str, tuple[int, ...]]:
@@ -97,6 +100,6 @@ class AdoptedBackbone(nn.Module):
                 return x
 
             with torch.no_grad():
-                self(torch.zeros(1, 3, size, size), Shift(record))
+                self(torch.zeros(1, 3, size, size), ShiftFunction(record))
             self._shapes[size] = shapes
         return self._shapes[size]

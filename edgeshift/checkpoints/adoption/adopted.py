@@ -21,7 +21,7 @@ from edgeshift.artifact.description import (
     numbered_labels,
 )
 from edgeshift.checkpoints.adoption import AdoptOptions
-from edgeshift.checkpoints.adoption.adapter import AdoptedBackbone, Slot
+from edgeshift.checkpoints.adoption.adapter import AdoptedBackbone, CurrentShift
 from edgeshift.checkpoints.adoption.failure import users_code
 from edgeshift.checkpoints.adoption.memory import WARM_UP, MemoryBackbone, MemoryNetwork, find_memories
 from edgeshift.checkpoints.adoption.memory_proof import growing_states, require_same_stream
@@ -59,15 +59,15 @@ def _adopt(net: object, options: AdoptOptions) -> Checkpoint:
         raise ModelError(f"frames of {size}x{size} are too small; the smallest size is {SMALLEST_SIZE}")
     if options.get("state") == "attributes":
         return _adopt_attributes(own, size, notes, options)
-    slot = Slot()
+    current = CurrentShift()
     adopted = copy.deepcopy(own)
     survey = examine(adopted, size)
-    found = _find(adopted, survey, size, slot, options)
+    found = _find(adopted, survey, size, current, options)
     for one in found:
         _replace(adopted, one)
     tables = {one.place.name: one.table for one in found}
     config = _config(own, size, survey.classes, tables, options)
-    network = ShiftNetwork(config, AdoptedBackbone(adopted, slot), tables).eval()
+    network = ShiftNetwork(config, AdoptedBackbone(adopted, current), tables).eval()
     assert isinstance(network.backbone, AdoptedBackbone)
     with users_code("the network fails on a single frame, and a stream gives it one frame at a time"):
         mark_changed_in_place(network.backbone, size)
@@ -116,9 +116,9 @@ def _adopt_attributes(own: nn.Module, size: int, notes: tuple[str, ...], options
     return Checkpoint(network, _describe(own, config, None, options), LAYOUT, notes)
 
 
-def _find(adopted: nn.Module, survey: Survey, size: int, slot: Slot, options: AdoptOptions) -> list[Found]:
+def _find(adopted: nn.Module, survey: Survey, size: int, current: CurrentShift, options: AdoptOptions) -> list[Found]:
     """Return the modules of ``adopted``, a copy of the user's network, that are to be replaced by places."""
-    wrappers = find_wrappers(survey, slot)
+    wrappers = find_wrappers(survey, current)
     pattern = options.get("place")
     if wrappers and pattern is not None:
         raise ModelError(
@@ -127,7 +127,7 @@ def _find(adopted: nn.Module, survey: Survey, size: int, slot: Slot, options: Ad
     if not wrappers:
         require_no_mixing(adopted, survey, size)
     if pattern is not None:
-        return find_named(survey, slot, pattern, _table_of(options))
+        return find_named(survey, current, pattern, _table_of(options))
     if not wrappers:
         raise NoShiftError(
             "no module of the network mixes frames, so there is no shift: name the modules whose input is shifted with "

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from edgeshift.checkpoints.adoption.adapter import PlainOperators
 from edgeshift.errors import ModelError
 from edgeshift.models.config import ModelConfig
-from edgeshift.models.network import Shift, ShiftNetwork, Step
+from edgeshift.models.network import ShiftFunction, ShiftNetwork, Step
 
 #: Number of calls after which the structure of the state must not change any more, such as the length of a deque.
 WARM_UP = 16
@@ -181,7 +181,7 @@ class MemoryBackbone(nn.Module):
         super().__init__()
         self.net, self.memories = net, memories
 
-    def forward(self, x: Tensor, _shift: Shift) -> Tensor:
+    def forward(self, x: Tensor, _shift: ShiftFunction) -> Tensor:
         """Return the logits of a first frame, [1, 3, H, W]."""
         return self.run(x, [torch.full(memory.stored, memory.start) for memory in self.memories])[0]
 

@@ -10,16 +10,21 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
-from edgeshift.checkpoints.adoption.adapter import Place, Slot
+from edgeshift.checkpoints.adoption.adapter import CurrentShift, ShiftedModule
 from edgeshift.checkpoints.adoption.probe import NotAShiftError, find_table
 from edgeshift.checkpoints.adoption.survey import Call, Survey
 from edgeshift.errors import ModelError
-from edgeshift.models.network import Shift
+from edgeshift.models.network import ShiftFunction
 from edgeshift.models.shift_layers import shift_clip
 from edgeshift.shift import ShiftTable
 
 #: Largest accepted difference of a result, as a share of its range; for logits, of their variation over the clip.
 TOLERANCE = 1e-4
+#: The remedy for a shift that edgeshift cannot take out of the code around it.
+INLINE = (
+    "If a shift is written inline, make it a module of its own around the layer whose input it shifts; or take it out, "
+    "and name the layer with place"
+)
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,11 @@ class Found:
     """
 
     path: str
-    place: Place
+    place: ShiftedModule
     table: ShiftTable
 
 
-def find_wrappers(survey: Survey, slot: Slot) -> list[Found]:
+def find_wrappers(survey: Survey, current: CurrentShift) -> list[Found]:
     """Return the modules that shift, in the order in which they run.
 
     A module mixes frames if a change of one frame changes its result for another frame. The innermost modules that mix
@@ -52,11 +57,14 @@ def find_wrappers(survey: Survey, slot: Slot) -> list[Found]:
         if not contains and _mixes_frames(call, survey.frames):
             mixing.append(path)
     mixing.sort(key=lambda path: survey.calls[path].order)
-    return [_wrapper(path, survey, slot) for path in mixing]
+    return [_wrapper(path, survey, current) for path in mixing]
 
 
 def find_named(
-    survey: Survey, slot: Slot, pattern: str | Mapping[str, ShiftTable], table_of: Callable[[int], ShiftTable]
+    survey: Survey,
+    current: CurrentShift,
+    pattern: str | Mapping[str, ShiftTable],
+    table_of: Callable[[int], ShiftTable],
 ) -> list[Found]:
     """Return the modules whose paths match a pattern, in the order in which they run.
 
@@ -70,19 +78,20 @@ def find_named(
             continue
         if call.shape is None or len(call.shape) != 4 or call.shape[0] != survey.frames:
             raise ModelError(
-                f"{path} takes no features [N, C, H, W], so its input cannot be shifted: narrow the pattern"
+                f"{path} takes no features [N, C, H, W], so its input cannot be shifted: give a pattern without it"
             )
         _require_called_once(path, call)
         outer = next((other.path for other in found if f"{path}.".startswith(f"{other.path}.")), None)
         inner = next((other.path for other in found if f"{other.path}.".startswith(f"{path}.")), None)
         if outer or inner:
             raise ModelError(
-                f"the pattern {_text(pattern)} matches {path} and {outer or inner}, one inside the other: narrow it"
+                f"the pattern {_text(pattern)} matches both {path} and {outer or inner}, of which one contains "
+                "the other: give a pattern that matches one of them"
             )
         table = table or table_of(call.shape[1])
         if table.channels != call.shape[1]:
             raise ModelError(f"{path} takes {call.shape[1]} channels, and its shift table has {table.channels}")
-        found.append(Found(path, Place(place_name(path), call.module, slot), table))
+        found.append(Found(path, ShiftedModule(place_name(path), call.module, current), table))
     if not found:
         convolutions = [path for path, call in survey.calls.items() if isinstance(call.module, nn.Conv2d)]
         raise ModelError(
@@ -100,10 +109,7 @@ def require_no_mixing(net: nn.Module, survey: Survey, size: int) -> None:
     """
     call = Call(net, (survey.frames, 3, size, size), (survey.frames, survey.classes))
     if _mixes_frames(call, survey.frames):
-        raise ModelError(
-            f"the forward of {type(net).__name__} mixes frames itself: a shift that is written inline must become a "
-            "module of its own around the layer whose input it shifts; or take it out and name the layer with place"
-        )
+        raise ModelError(f"the forward of {type(net).__name__} mixes frames itself. {INLINE}")
 
 
 def place_name(path: str) -> str:
@@ -127,8 +133,8 @@ def _matches(path: str, pattern: str) -> bool:
 def _require_called_once(path: str, call: Call) -> None:
     if call.calls > 1:
         raise ModelError(
-            f"{path} shifts and is called {call.calls} times for each frame, and its state can belong to one call "
-            "only: make a module of its own for each call (they may share their weights)"
+            f"{path} shifts and is called {call.calls} times for each frame, but a state belongs to one call: make "
+            "a module of its own for each call (they may share their weights)"
         )
 
 
@@ -153,7 +159,7 @@ def _mixes_frames(call: Call, frames: int) -> bool:
     return False
 
 
-def _wrapper(path: str, survey: Survey, slot: Slot) -> Found:
+def _wrapper(path: str, survey: Survey, current: CurrentShift) -> Found:
     call = survey.calls[path]
     _require_called_once(path, call)
     assert call.shape is not None and call.result is not None
@@ -168,14 +174,13 @@ def _wrapper(path: str, survey: Survey, slot: Slot) -> Found:
         except NotAShiftError as error:
             reasons.append(str(error))
             continue
-        place = Place(place_name(path), _inner(call.module), slot, after=after)
-        if _equals(call, place, table, slot):
+        place = ShiftedModule(place_name(path), _inner(call.module), current, after=after)
+        if _equals(call, place, table, current):
             return Found(path, place, table)
         reasons.append("it does more than a shift before or after its modules")
     raise ModelError(
-        f"{path} ({type(call.module).__name__}) mixes frames, and is not a module that only shifts the input of the "
-        f"modules in it: {reasons[0]}. A shift that is written inline must become a module of its own around the layer "
-        "whose input it shifts; or take it out and name the layer with place"
+        f"{path} ({type(call.module).__name__}) mixes frames, but not by a plain shift around the modules in it: "
+        f"{reasons[0]}. {INLINE}"
     )
 
 
@@ -186,17 +191,17 @@ def _inner(wrapper: nn.Module) -> nn.Module:
     return next(iter(children.values())) if len(children) == 1 else nn.Sequential(children)
 
 
-def _equals(call: Call, place: Place, table: ShiftTable, slot: Slot) -> bool:
+def _equals(call: Call, place: ShiftedModule, table: ShiftTable, current: CurrentShift) -> bool:
     assert call.shape is not None
     x = _noise(call.shape)
-    slot.shift = Shift(lambda _place, features: shift_clip(features[None], table)[0])
+    current.shift = ShiftFunction(lambda _place, features: shift_clip(features[None], table)[0])
     try:
         with torch.no_grad():
             expected, actual = call.module(x.clone()), place(x.clone())
     except Exception:  # the inner modules cannot run in the order in which they are registered
         return False
     finally:
-        slot.shift = None
+        current.shift = None
     return isinstance(actual, Tensor) and actual.shape == expected.shape and close(actual, expected)
 
 

@@ -42,7 +42,7 @@ def find_table(wrapper: nn.Module, channels: int, size: tuple[int, int], frames:
         try:
             y = wrapper(x.clone())
         except Exception as error:
-            raise NotAShiftError(f"it fails when nothing is inside it ({type(error).__name__}: {error})") from error
+            raise NotAShiftError(f"without the modules in it, it fails ({type(error).__name__}: {error})") from error
     if not isinstance(y, Tensor) or y.shape != x.shape:
         raise NotAShiftError("it also changes the shape of its input")
     rows: list[Row] = []
@@ -83,8 +83,8 @@ def _row(x: Tensor, y: Tensor, channel: int) -> Row | None:
     moves = {tuple(offset) for offset in (at - origin[:, :3]).tolist()} - {(0, 0, 0)}
     if len(moves) != 1:
         raise NotAShiftError(
-            f"channel {channel} is moved in {len(moves)} ways, as by a circular shift or repeated borders; edgeshift "
-            "knows moves of whole channels, with zeros or with the frame's own features where there is no neighbour"
+            f"channel {channel} is moved by {len(moves)} different offsets, as in a circular shift; edgeshift takes "
+            "one offset for each channel, and where there is no neighbour, zeros or the frame's own features"
         )
     ((dt, dh, dw),) = moves
     for fill in FILLS:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeshift.checkpoints.adoption.adapter import AdoptedBackbone, Place
-from edgeshift.checkpoints.adoption.places import TOLERANCE, logit_error, relative
+from edgeshift.checkpoints.adoption.adapter import AdoptedBackbone, ShiftedModule
+from edgeshift.checkpoints.adoption.places import INLINE, TOLERANCE, logit_error, relative
 from edgeshift.checkpoints.adoption.survey import outputs
 from edgeshift.errors import ModelError
 from edgeshift.models.network import ShiftNetwork, Step
@@ -70,8 +70,8 @@ def run_step(network: ShiftNetwork, clip: Tensor) -> Tensor:
 
 
 def mark_changed_in_place(backbone: AdoptedBackbone, size: int) -> None:
-    """Find the places whose features the network later changes in place, and set ``Place.copied`` there."""
-    places = {module.name: module for module in backbone.modules() if isinstance(module, Place)}
+    """Find the places whose features the network later changes in place, and set ``ShiftedModule.copied`` there."""
+    places = {module.name: module for module in backbone.modules() if isinstance(module, ShiftedModule)}
     versions: list[tuple[str, Tensor, int]] = []
 
     def record(place: str, x: Tensor) -> Tensor:
@@ -103,8 +103,7 @@ def _difference(own: nn.Module, network: ShiftNetwork, clip: Tensor, form: str, 
     return ModelError(
         f"the {form} differs from the network's own forward over {len(clip)} frames by {error:.2g} of the variation of "
         f"the logits, first in {where}: something there depends on other frames, or on the number of frames in a call, "
-        "besides the shifts that were found. A shift that is written inline must become a module around the layer "
-        "whose input it shifts"
+        f"besides the shifts that were found. {INLINE}"
     )
 
 

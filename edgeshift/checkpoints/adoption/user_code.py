@@ -84,8 +84,8 @@ def load_weights(net: nn.Module, path: Path) -> str:
         if name in tensors and tensors[name].shape != own[name].shape
     ]
     problems = [
-        f"{_listed(names)} {verb} in the file"
-        for names, verb in ((missing, "of the network is not"), (unexpected, "is not in the network and is"))
+        f"{_listed(names)} {verb}"
+        for names, verb in ((missing, "of the network is not in the file"), (unexpected, "is in the file only"))
         if names
     ]
     problems += [_listed(shapes)] if shapes else []
@@ -103,7 +103,8 @@ def load_own_network(text: str, weights: Path | None) -> tuple[nn.Module | Check
     if isinstance(net, Checkpoint):
         if weights is not None:
             raise EdgeshiftError(
-                f"--weights has no effect, because {text} returns a network that is adopted already: load them there"
+                f"--weights has no effect, because {text} returns a network that is adopted already: load the weights "
+                "in this function"
             )
         return net, net.description.weights
     net.eval()

@@ -21,6 +21,7 @@ pytest.importorskip("coremltools", reason="coremltools is not installed")
 
 from edgeshift.artifact import mlpackage_file
 from edgeshift.artifact.file import artifact_bytes, read_artifact, write_artifact
+from edgeshift.checkpoints.adoption import adopt
 from edgeshift.checkpoints.source import untrained_source
 from edgeshift.cli import main
 from edgeshift.converters import Options, convert, default_path
@@ -249,6 +250,26 @@ def test_impossible_conversions_are_refused(tmp_path):
         convert(source, "tflite", tmp_path / "a.tflite", Options(precision="fp32", state="native"))
     with pytest.raises(ConversionError, match="coreml has no --state buffer; it has io, native"):
         convert(source, "coreml", out, Options(precision="fp32", state="buffer"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_native_states_that_do_not_start_with_zeros_are_refused(tmp_path):
+    """Core ML's ``makeState`` gives zeros, and an app has no other way to reset."""
+    torch = coreml.torch
+
+    class RunningMean(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.full((1, 3, 64, 64), 2.0))
+            self.head = torch.nn.Linear(3, 4)
+
+        def forward(self, x):
+            self.mean.mul_(0.9).add_(0.1 * x)
+            return self.head(self.mean.mean((2, 3)))
+
+    source = adopt(RunningMean().eval(), size=64, state="attributes")
+    with pytest.raises(ConversionError, match="state_mean starts with 2: leave out --state native"):
+        convert(source, "coreml", tmp_path / "a.mlpackage", Options(precision="fp16", state="native"))
     assert list(tmp_path.iterdir()) == []
 
 

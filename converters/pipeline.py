@@ -292,6 +292,7 @@ def convert(
         hop=hop,
         graph=lowered.graph,
         calibration=prepared.calibration,
+        float_layers=job.float_layers,
         rule=rule_for_artifact(source.description, hop),
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )

@@ -28,7 +28,8 @@ class LayerError(msgspec.Struct, frozen=True):
     Attributes:
         layer: path of the layer in the network.
         operator: the operator that writes the tensor.
-        error: root mean square error over all frames, or windows, in standard deviations of each channel of the float tensor.
+        error: root mean square error over all frames, or windows, in standard deviations of each channel of the float
+            tensor.
         added: ``error`` minus the largest error of the operator's inputs, at least 0.
         frames: the same error for each frame, or window.
         low: smallest value of the float tensor.

@@ -292,6 +292,7 @@ def convert(
         hop=hop,
         graph=lowered.graph,
         calibration=prepared.calibration,
+        float_layers=job.float_layers,
         rule=rule_for_artifact(source.description, hop),
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
@@ -355,7 +356,7 @@ def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, s
 def _worst_layer(artifact: Artifact, job: Job, frames: Sequence[npt.NDArray[np.uint8]]) -> str:
     """Return a sentence about the layer with which int8 loses most, for targets that can keep it in float."""
     worst = getattr(converter_of(job.target), "worst_layer", None)
-    if job.precision != "int8" or worst is None or job.step.frames > 1:
+    if job.precision != "int8" or worst is None:
         return ""
     return f"the layer that loses most is {worst(job, artifact.body, frames)} (--float-layers keeps it in float); "
 

@@ -1,6 +1,7 @@
 """Measure how much each layer of an int8 graph differs from the float graph, to find where int8 loses accuracy.
 
-Both graphs run over the same frames, each with its own states. Tensors are compared if they have the same name in both.
+Both graphs run over the same frames, each with its own states, or over the same windows of a clip's frames. Tensors are
+compared if they have the same name in both.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift._system.quiet import quiet
-from edgeshift.converters.quantization.ranges import Graph
+from edgeshift.converters.quantization.ranges import Graph, picture
 from edgeshift.converters.tflite.graph import read_graph
 from edgeshift.converters.tflite.layer_names import layers_of
-from edgeshift.models.network import Step
+from edgeshift.models.network import Exportable
 
 Values = npt.NDArray[np.float64]
 
@@ -27,9 +28,10 @@ class LayerError(msgspec.Struct, frozen=True):
     Attributes:
         layer: path of the layer in the network.
         operator: the operator that writes the tensor.
-        error: root mean square error over all frames, in standard deviations of each channel of the float tensor.
+        error: root mean square error over all frames, or windows, in standard deviations of each channel of the float
+            tensor.
         added: ``error`` minus the largest error of the operator's inputs, at least 0.
-        frames: the same error for each frame.
+        frames: the same error for each frame, or window.
         low: smallest value of the float tensor.
         high: largest value of the float tensor.
         step: difference between two neighbouring values of the int8 tensor; None: the tensor is float.
@@ -48,7 +50,7 @@ class LayerError(msgspec.Struct, frozen=True):
 
     @property
     def worst_frame(self) -> int:
-        """Number of the frame with the largest error, from 1."""
+        """Number of the frame, or window, with the largest error, from 1."""
         return int(np.argmax(self.frames)) + 1
 
     def __str__(self) -> str:
@@ -63,7 +65,7 @@ class LayerError(msgspec.Struct, frozen=True):
 def compare_layers(
     original: bytes,
     body: bytes,
-    step: Step,
+    step: Exportable,
     frames: Sequence[npt.NDArray[np.uint8]],
     advance: Callable[[], None] = lambda: None,
 ) -> list[LayerError]:
@@ -72,9 +74,10 @@ def compare_layers(
     Args:
         original: the float graph.
         body: the graph to examine, made from the float graph.
-        step: the step function that was exported as the float graph.
-        frames: uint8 [H, W, 3] RGB each.
-        advance: called after every frame.
+        step: the step or clip function that was exported as the float graph.
+        frames: uint8 [H, W, 3] RGB each. A clip function runs over windows of T frames, which begin one frame after
+            another.
+        advance: called after every frame, or window.
     """
     sides = _Side(original), _Side(body)
     graph = read_graph(original)
@@ -82,9 +85,9 @@ def compare_layers(
     written = [*graph.inputs.values(), *(operator.outputs[0] for operator in graph.operators)]
     names = [name for index in written if (name := graph.names[index]) in sides[1].index]
     meters = {name: _Meter() for name in names}
-    for frame in frames:
+    for start in range(len(frames) - step.frames + 1):
         for side in sides:
-            side.run(frame)
+            side.run(np.stack(frames[start : start + step.frames]))
         for name, meter in meters.items():
             meter.add(sides[0].value(name), sides[1].value(name), sides[1].grid(name))
         advance()
@@ -122,7 +125,7 @@ def _boundary(graph: Graph, index: int) -> str:
 
 
 class _Side:
-    """A graph that runs frame by frame and keeps all its tensors."""
+    """A graph that runs frame by frame, or window by window, and keeps all its tensors."""
 
     def __init__(self, body: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -145,10 +148,10 @@ class _Side:
             if name in self._outputs
         }
 
-    def run(self, frame: npt.NDArray[np.uint8]) -> None:
-        """Run a frame, and keep the states for the next one."""
-        index = self._inputs["frame"]
-        self._interpreter.set_tensor(index, self._quantized(index, frame[None].astype(np.float64)))
+    def run(self, frames: npt.NDArray[np.uint8]) -> None:
+        """Run one frame [1, H, W, 3] or a window [T, H, W, 3], and keep the states for the next frame."""
+        index = picture(self._inputs)
+        self._interpreter.set_tensor(index, self._quantized(index, frames.astype(np.float64)))
         for name, state in self._states.items():
             self._interpreter.set_tensor(self._inputs[name], state)
         with quiet():

@@ -27,8 +27,8 @@ from edgeshift.converters.tflite.layer_names import matching
 from edgeshift.converters.tflite.layers import compare_layers, worst_layers
 from edgeshift.converters.tools import run_tool
 from edgeshift.errors import ConversionError
-from edgeshift.models.deploy import deploy
-from edgeshift.models.network import Step
+from edgeshift.models.deploy import deploy, deploy_clip
+from edgeshift.models.network import Exportable
 from edgeshift.targets import find_target
 
 #: Operators with weights.
@@ -58,14 +58,18 @@ def lower(job: Job) -> Lowered:
 
 def worst_layer(job: Job, body: bytes, frames: Sequence[npt.NDArray[np.uint8]]) -> str:
     """Return the layer of an int8 graph with which it loses most, its range and its grid, in words."""
-    assert isinstance(job.step, Step), "a clip has no steps to follow"
     errors = compare_layers(job.shared[EXPORTED], body, job.step, frames)
     return str(worst_layers(errors, 1)[0])
 
 
-def export_float(source: Checkpoint) -> tuple[bytes, Step]:
-    """Return the float graph of a checkpoint, and the step that was exported."""
-    step = deploy(source.network)
+def export_float(source: Checkpoint, frames: int = 1) -> tuple[bytes, Exportable]:
+    """Return the float graph of a checkpoint, and the function that was exported.
+
+    Args:
+        source: the checkpoint.
+        frames: number of frames that the graph takes in one call: 1, or the frames of a clip.
+    """
+    step = deploy(source.network) if frames == 1 else deploy_clip(source.network, frames)
     job = Job(find_target("tflite"), source, step, "fp32", (), float_boundary=False, stages=Stages())
     return _export(job), step
 

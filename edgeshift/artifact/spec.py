@@ -238,6 +238,8 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
         body_sha256: hash of the graph.
         graph: operators of the graph and where they run; None: not known.
         calibration: calibration clips of an int8 artifact.
+        float_layers: patterns of the layers that an int8 graph computes in float (``--float-layers``, and the attention
+            of non-local blocks).
         parity: comparison with the original network; None: it was not made.
         check: the self-check; None: the artifact has none.
         problems: limits of parity that the artifact does not keep. It was written nevertheless, because of ``--force``.
@@ -259,6 +261,7 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
     body_sha256: Sha256 | None = None
     graph: GraphSpec | None = None
     calibration: CalibrationSpec | None = None
+    float_layers: Annotated[tuple[Text, ...], Meta(max_length=256)] = ()
     parity: ParitySpec | None = None
     check: CheckSpec | None = None
     problems: Annotated[tuple[Text, ...], Meta(max_length=64)] = ()
@@ -284,6 +287,8 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
             raise ValueError("an int8 frame must have scale 1 and zero point -128, so that it is the pixel minus 128")
         if any(tensor.dtype == "uint8" for tensor in (self.output, *self.states)):
             raise ValueError("an output or a state is uint8, which only the frame may be")
+        if self.float_layers and self.precision != "int8":
+            raise ValueError(f"some layers are said to stay in float, but the artifact is {self.precision}")
         super().__post_init__()
         names = [self.input.name, self.output.name, *(state.name for state in self.states)]
         if len(set(names)) != len(names):

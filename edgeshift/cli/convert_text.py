@@ -5,7 +5,16 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, rule_facts, state_fact
+from edgeshift.cli.facts import (
+    Facts,
+    calibration_facts,
+    float_layer_facts,
+    graph_facts,
+    model_facts,
+    parity_facts,
+    rule_facts,
+    state_fact,
+)
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table, size_text
 
 if TYPE_CHECKING:
@@ -38,6 +47,7 @@ def show_one(result: Converted, *, as_json: bool) -> int:
         *graph_facts(spec),
         *rule_facts(spec),
         *calibration_facts(spec),
+        *float_layer_facts(spec),
         *(parity_facts(spec.parity, spec, passed=not status) if spec.parity else [("parity", result.unproven)]),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
     ]

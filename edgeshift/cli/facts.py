@@ -72,6 +72,11 @@ def calibration_facts(spec: StreamSpec) -> Facts:
     return [] if calibration is None else [("calibration", f"{calibration.source}, {calibration.samples} samples")]
 
 
+def float_layer_facts(spec: StreamSpec) -> Facts:
+    """Return the layers that an int8 artifact computes in float."""
+    return [("layers in float", ", ".join(spec.float_layers))] if spec.float_layers else []
+
+
 def inputs_of(spec: StreamSpec) -> str:
     """Return what one call of the graph takes, in the plural: frames, or windows of a clip."""
     return "frames" if spec.mode == "stream" else f"windows of {spec.frames} frames"

@@ -9,7 +9,16 @@ import typer
 
 from edgeshift.cli import glossary
 from edgeshift.cli.effect import DECIDED, decide
-from edgeshift.cli.facts import Facts, calibration_facts, graph_facts, model_facts, parity_facts, rule_facts, state_fact
+from edgeshift.cli.facts import (
+    Facts,
+    calibration_facts,
+    float_layer_facts,
+    graph_facts,
+    model_facts,
+    parity_facts,
+    rule_facts,
+    state_fact,
+)
 from edgeshift.cli.options import AsJson, Explain, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 from edgeshift.errors import NotAnArtifactError
@@ -96,6 +105,7 @@ def _facts(spec: StreamSpec) -> Facts:
         state_fact(spec),
         *graph_facts(spec),
         *calibration_facts(spec),
+        *float_layer_facts(spec),
         *(parity_facts(spec.parity, spec, passed=not spec.problems) if spec.parity else [("parity", NOT_VERIFIED)]),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.tools.items())),
     ]

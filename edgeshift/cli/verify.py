@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli import glossary
 from edgeshift.cli.effect import ALWAYS
-from edgeshift.cli.facts import UNTRAINED, Facts, inputs_of, parity_facts
+from edgeshift.cli.facts import UNTRAINED, Facts, float_layer_facts, inputs_of, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table
 from edgeshift.errors import CheckFailedError, EdgeshiftError, missing
@@ -19,8 +19,7 @@ from edgeshift.targets import TARGETS
 #: What is said about the self-check of an artifact that an older version of edgeshift made.
 OLDER_CHECK = "format version 1: this check accepts larger errors and compares no states; convert again for the new one"
 
-#: The table of --layers.
-LAYER_COLUMNS = ("layer", "operator", "adds", "error", "frame 1", "worst frame", "range", "int8 step", "outside")
+#: What the table of --layers means.
 LAYER_NOTES = """\
 Errors are root mean squares in standard deviations of each channel of the original. "adds" is the error beyond that of
 what the layer reads. A wide range with a large int8 step is the usual reason.
@@ -55,8 +54,8 @@ def run(
         weights: The checkpoint that the artifact was made from. Default: weights that ship with edgeshift, if the
             artifact was made from them.
         network: The file and function of the network of your own code that the artifact was made from. The file is run.
-        layers: Also compare each layer of a .tflite artifact with the original over the same frames, and list those
-            that lose most.
+        layers: Also compare each layer of a .tflite artifact with the original over the same frames, or over the same
+            windows for a clip, and list those that lose most.
 
     Examples:
       edgeshift verify tsm_mobilenet_v2_int8.tflite
@@ -77,13 +76,9 @@ def run(
         check = self_check(model)
     if layers and model.spec.target != "tflite":
         raise EdgeshiftError(f"{file}: --layers reads .tflite artifacts: convert with --target tflite")
-    if layers and model.spec.mode == "clip":
-        raise EdgeshiftError(
-            f"{file}: --layers compares a stream frame by frame, and this artifact takes whole clips: leave it out"
-        )
     source, reason = _original(model.spec, weights, network, bars)
     parity = None if source is None else _compare(model, source, bars)
-    errors = _layer_errors(file, source, reason, bars) if layers else None
+    errors = _layer_errors(model.spec, file, source, reason, bars) if layers else None
     non_local = model.spec.model.non_local is not None
     problems = failures(parity, model.spec.precision, non_local=non_local) if parity else []
     if parity is None:
@@ -96,6 +91,7 @@ def run(
                 "problems": problems,
                 "runtime": model.runtime,
                 "trained": model.spec.weights.trained,
+                "float_layers": model.spec.float_layers,
                 "self_check": asdict(check),
                 "parity": parity,
                 "parity_not_run": reason,
@@ -106,7 +102,7 @@ def run(
         facts = _facts(model, check, parity, reason, passed=not problems)
         print_facts(str(file), facts)
         if errors is not None:
-            _print_layers(errors)
+            _print_layers(errors, "window" if model.spec.mode == "clip" else "frame")
         if explain:
             glossary.explain(name.strip() for name, _ in facts)
     if problems:
@@ -122,6 +118,7 @@ def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: st
         errors += f", states {check.state_error:.3g} of {check.state_tolerance:g}"
     facts: Facts = [
         ("runtime", model.runtime),
+        *float_layer_facts(model.spec),
         ("self-check", f"{check.frames} {inputs_of(model.spec)}, errors: {errors}: {verdict}"),
     ]
     if check.version == 1:
@@ -177,7 +174,9 @@ def _compare(model: Model, source: Checkpoint, bars: ProgressBars) -> ParitySpec
         return compare(model, wanted, frames, advance, original)
 
 
-def _layer_errors(file: Path, source: Checkpoint | None, reason: str | None, bars: ProgressBars) -> list[LayerError]:
+def _layer_errors(
+    spec: StreamSpec, file: Path, source: Checkpoint | None, reason: str | None, bars: ProgressBars
+) -> list[LayerError]:
     """Compare each layer of a TFLite artifact with its original."""
     if source is None:
         raise EdgeshiftError(f"{file}: --layers compares with the original, which was {reason}")
@@ -185,15 +184,17 @@ def _layer_errors(file: Path, source: Checkpoint | None, reason: str | None, bar
     from edgeshift.converters.pipeline import parity_frames
     from edgeshift.converters.tflite.layers import compare_layers
     from edgeshift.converters.tflite.target import export_float
+    from edgeshift.stream.parity import frames_needed
 
-    frames = parity_frames(source.description.frame)
+    frames = parity_frames(source.description.frame, frames_needed(spec.frames))
     with bars.stage("export"):
-        original, step = export_float(source)
-    with bars.stage("layers", len(frames)) as advance:
+        original, step = export_float(source, spec.frames)
+    with bars.stage("layers", len(frames) - spec.frames + 1) as advance:
         return compare_layers(original, read_artifact(file).body, step, frames, advance)
 
 
-def _print_layers(errors: list[LayerError]) -> None:
+def _print_layers(errors: list[LayerError], unit: str) -> None:
+    """Print the layers that lose most. ``unit`` names what the graph runs over: frames, or windows of a clip."""
     from edgeshift.converters.tflite.layers import worst_layers
 
     rows = [
@@ -210,7 +211,8 @@ def _print_layers(errors: list[LayerError]) -> None:
         )
         for error in worst_layers(errors)
     ]
-    print_table("Layers that lose most", LAYER_COLUMNS, rows)
+    columns = ("layer", "operator", "adds", "error", f"{unit} 1", f"worst {unit}", "range", "int8 step", "outside")
+    print_table("Layers that lose most", columns, rows)
     print(LAYER_NOTES)
 
 

@@ -65,6 +65,7 @@ def full() -> StreamSpec:
             operators={"CONV_2D": 35, "ADD": 10}, partitions=1, delegated=0.5, backend="xnnpack", outside={"ADD": 10}
         ),
         calibration=CalibrationSpec(source="clips", clips=16, samples=48, sha256=SHA),
+        float_layers=("blocks.*.se", "head"),
         parity=ParitySpec(
             reference="PyTorch",
             frames=32,
@@ -365,6 +366,7 @@ WRONG: list[tuple[str, Any]] = [
     ("input.shape", [2, 64, 64, 3]),
     ("input.shape", [64, 64, 3]),
     ("check.logits", [[1.0, 2.0, 3.0]]),
+    ("precision", "fp32"),  # of an artifact with layers in float
     # Names.
     ("states.0.name", "state_b"),
     ("states.0.name", "frame"),
@@ -385,6 +387,9 @@ WRONG: list[tuple[str, Any]] = [
     ("weights.source", "a file\nof two lines"),
     ("weights.license", "a\u202eb"),
     ("parity.lost_states", ["a\x1b"]),
+    ("float_layers.0", "a\x1b"),
+    ("float_layers", "head"),
+    ("float_layers", ["head"] * 257),
     ("weights.source", "x" * 4097),
     ("tools", {"a\x1b": "1"}),
     ("tools", {"a": "1\x00"}),

@@ -60,3 +60,12 @@ def test_options_of_streams_have_no_effect(run, tmp_path):
         assert status == 2 and "has no effect with --mode clip" in err, err
     status, _, err = run(*line, "--frames", "4", "--hop", "5")
     assert status == 2 and "--hop 5 is more than the 4 frames of a clip" in err
+
+
+def test_layers_are_compared_over_windows(clip, run):
+    status, text, _ = run("verify", clip, "--layers")
+    assert status == 0 and "worst window" in text and "features." in text, text
+    layers = json.loads(run("verify", clip, "--layers", "--json")[1])["layers"]
+    assert {len(row["frames"]) for row in layers} == {37}
+    assert layers[-1]["layer"] == "classifier.1" and layers[-1]["operator"] == "MEAN", layers[-1]
+    assert all(row["step"] is not None for row in layers)

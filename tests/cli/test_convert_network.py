@@ -118,6 +118,35 @@ def test_verify_compares_with_the_code_also_for_named_places(run, code: Path):
     assert other.status == 1 and "are not those this artifact was made from" in other.err
 
 
+def test_layers_in_float_are_recorded_and_shown(run, code: Path):
+    options = ("--network", "net.py:make", "--calibration", "drawn", "--float-layers", "body.2", "--float-layers", "fc")
+    done = run("convert", "--target", "tflite", "--size", 64, "--out", "o.tflite", *options)
+    assert done.status == 0 and "body.2, fc" in done.out, done.err
+    assert "body.2, fc" in run("inspect", "o.tflite").out
+    done = run("verify", "o.tflite", "--network", "net.py:make", "--layers")
+    assert done.status == 0 and "body.2, fc" in done.out, done.err
+    document = json.loads(run("verify", "o.tflite", "--network", "net.py:make", "--layers", "--json").out)
+    assert document["float_layers"] == ["body.2", "fc"]
+    steps = {row["layer"]: row["step"] for row in document["layers"] if row["operator"] == "CONV_2D"}
+    assert steps["body.2"] is None and steps["body.0"] is not None, steps
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_layers_of_a_clip_are_compared_with_the_code(run, code: Path, precision: str):
+    options = (
+        ("--network", "net.py:make", "--calibration", "drawn") if precision == "int8" else ("--network", "net.py:make")
+    )
+    line = ("--precision", precision, "--mode", "clip", "--frames", 4, "--size", 64, "--out", "o.tflite")
+    done = run("convert", "--target", "tflite", *line, *options)
+    assert done.status == 0, done.err
+    done = run("verify", "o.tflite", "--network", "net.py:make", "--layers", "--json")
+    layers = json.loads(done.out)["layers"]
+    assert {"stem", "body.0", "body.2", "fc"} <= {row["layer"] for row in layers}
+    assert all(len(row["frames"]) == 37 for row in layers)
+    worst = max(row["error"] for row in layers)
+    assert worst < 1e-5 if precision == "fp32" else 1e-3 < worst < 0.3, worst
+
+
 def test_a_state_in_attributes_has_no_form_of_fresh_states(run, code: Path):
     code.write_text(MEMORY)
     options = ("--target", "tflite", "--precision", "fp32", "--network", "net.py:make", "--out", "o.tflite")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from doubles import stream_spec
+from doubles import INT8, stream_spec
 
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import write_artifact
@@ -44,6 +44,15 @@ def test_the_delegate_is_described(run, tmp_path, graph, words):
     path = tmp_path / "a.tflite"
     write_artifact(path, b"a graph", stream_spec(graph=graph))
     assert words in run("inspect", path).out
+
+
+def test_layers_in_float_are_named(run, tmp_path):
+    path = tmp_path / "a.tflite"
+    write_artifact(path, b"a graph", stream_spec(**INT8, float_layers=("blocks.4.se", "head")))
+    assert "layers in float" in run("inspect", path).out and "blocks.4.se, head" in run("inspect", path).out
+    assert json.loads(run("inspect", path, "--json").out)["float_layers"] == ["blocks.4.se", "head"]
+    write_artifact(path, b"a graph", stream_spec(**INT8))
+    assert "layers in float" not in run("inspect", path).out
 
 
 def test_terms_are_explained_on_request(run, tmp_path):

@@ -113,7 +113,7 @@ def test_a_description_that_contradicts_its_states_is_refused(tmp_path: Path):
 def test_layers_stay_in_float(tmp_path: Path):
     path, spec = converted(source("resnet"), "tflite", tmp_path, precision="int8", float_layers=("layer4.*.conv2",))
     assert spec.graph is not None and spec.graph.operators["DEQUANTIZE"] == spec.graph.operators["QUANTIZE"] == 2
-    assert edgeshift.load(path).spec.precision == "int8"
+    assert edgeshift.load(path).spec.float_layers == ("layer4.*.conv2",)
     _, spec = converted(source("resnet"), "onnx", tmp_path, precision="int8", float_layers=("layer4.*.conv2",))
     assert spec.graph is not None
     assert sum(spec.graph.operators.get(kind, 0) for kind in ("Conv", "FusedConv")) == 2

@@ -21,6 +21,7 @@ class ArtifactSummary(msgspec.Struct, frozen=True, kw_only=True):
         file: path of the artifact.
         runtime: name and version of the runtime.
         trained: whether the weights were trained; if not, the labels mean nothing.
+        notes: what everybody who uses the model must know, from the description in the file.
         hop: for a clip artifact: frames from one answer to the next; None: it takes one frame at a time.
         steps: number of frames that were fed, or of answers of a clip artifact.
         hertz: steps per second at the end; None: too few steps.
@@ -30,6 +31,7 @@ class ArtifactSummary(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     runtime: str
     trained: bool
+    notes: tuple[str, ...]
     hop: int | None = None
     steps: int
     hertz: float | None
@@ -109,6 +111,7 @@ def summarize(
             file=str(artifact.path),
             runtime=artifact.model.runtime,
             trained=artifact.model.spec.weights.trained,
+            notes=artifact.model.spec.notes,
             hop=artifact.model.spec.hop,
             steps=steps.count,
             hertz=steps.rate.hertz,

@@ -70,6 +70,7 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
         model, precision, trained, frame_spacing: from the description in the file.
         runtime: name and version of the runtime.
         problems: why the artifact failed its comparison with the original; it was written with ``convert --force``.
+        notes: what everybody who uses the model must know, from the description in the file.
         hop: number of frames from one answer of a clip artifact to the next; None: it is a stream's, which answers each
             frame. What is counted in frames below is counted in answers of a clip artifact.
         rule, assumed: event rule, and whether it is the default rule because the artifact has none.
@@ -91,6 +92,7 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
     runtime: str
     trained: bool
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     frame_spacing: float | None
     hop: Annotated[int, msgspec.Meta(ge=1)] | None = None
     rule: RuleSpec
@@ -235,6 +237,7 @@ def _artifact_result(measured: Measured, subset: Sequence[str] | None) -> Artifa
         runtime=measured.runtime,
         trained=spec.weights.trained,
         problems=spec.problems,
+        notes=spec.notes,
         frame_spacing=spec.frame_spacing,
         hop=spec.hop,
         rule=measured.rule,

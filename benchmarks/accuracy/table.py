@@ -53,6 +53,7 @@ def data_facts(report: Report) -> list[tuple[str, str]]:
 def remarks(artifact: ArtifactResult) -> list[str]:
     """Return the remarks below the table: the runtime, and reasons to be careful with the figures."""
     lines = [f"runtime: {artifact.runtime}", *(f"{FAILED}: {problem}" for problem in artifact.problems)]
+    lines += artifact.notes
     if not artifact.trained:
         lines.append("the weights are untrained, so the accuracy means nothing")
     if artifact.assumed:

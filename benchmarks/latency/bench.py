@@ -226,6 +226,7 @@ class _Run:
             input=spec.input.shape,
             hop=spec.hop,
             problems=spec.problems,
+            notes=spec.notes,
             repeats=tuple(repeats),
             memory=self.memory,
             lost=lost,

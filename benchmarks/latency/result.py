@@ -184,6 +184,7 @@ class ArtifactInfo(Struct, frozen=True, kw_only=True):
         hop: for a clip artifact: frames from one answer to the next. Each timed step is then an answer, except in a
             paced run, where only the last frame of an answer is timed. None: each step is a frame.
         problems: why the artifact failed its comparison with the original; it was written with ``convert --force``.
+        notes: what everybody who uses the model must know, from the description in the file.
     """
 
     file: str
@@ -195,6 +196,7 @@ class ArtifactInfo(Struct, frozen=True, kw_only=True):
     input: tuple[int, ...]
     hop: Annotated[int, msgspec.Meta(ge=1)] | None = None
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class ArtifactResult(ArtifactInfo, frozen=True, kw_only=True):

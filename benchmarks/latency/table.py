@@ -100,7 +100,7 @@ def settings_facts(settings: Settings, version: str) -> list[tuple[str, str]]:
 
 def remarks(summary: Summary) -> list[str]:
     """Return the remarks below the tables: warnings, figures of the mode, energy, and flags that are unknown."""
-    lines = [*(f"{FAILED}: {problem}" for problem in summary.problems), *summary.warnings]
+    lines = [*(f"{FAILED}: {problem}" for problem in summary.problems), *summary.notes, *summary.warnings]
     if (clip := _clip_text(summary)) is not None:
         lines.append(clip)
     if summary.competing is not None and summary.validity.undisturbed is not False:  # the warning has the figure

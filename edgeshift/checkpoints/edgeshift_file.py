@@ -23,6 +23,7 @@ from edgeshift.artifact.description import (
     FrameSpacing,
     ModelDescription,
     Name,
+    Notes,
     RuleSpec,
     Text,
     check_labels,
@@ -60,6 +61,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     source: Text | None = None
     license: Text | None = None
     rule: RuleSpec | None = None
+    notes: Notes = ()
     training: Annotated[dict[Name, Text], Meta(max_length=64)] | None = None
 
     def __post_init__(self) -> None:
@@ -150,6 +152,7 @@ def _encode(
         source=weights.source or None,
         license=weights.license,
         rule=description.rule,
+        notes=description.notes,
         training=training or None,
     )
     data = msgspec.json.encode(metadata)

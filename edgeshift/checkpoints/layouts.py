@@ -233,7 +233,7 @@ def _tsam() -> Iterator[Layout]:
             ("last_fc",),
             unknown=("depth", "shift_div"),
             frames=12,
-            notes=("sound segment not converted: the network answers for the video segments alone",),
+            notes=("sound segment not converted: only the video is used",),
         )
 
 

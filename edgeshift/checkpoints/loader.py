@@ -52,7 +52,7 @@ def load_file(path: str | os.PathLike[str], options: LoadOptions) -> Checkpoint:
             *_notes(config, recorded, has_head=match.classes is not None),
             *variant.notes,
             *record.notes,
-            *match.layout.notes,
+            *recorded.notes,
         ),
         recorded.training or {},
         (*file.left_out, *match.companions),
@@ -133,7 +133,6 @@ def _describe(
     has_head = match.classes is not None
     trained = recorded.trained and has_head and config.table == recorded.config.table
     labels = _labels(file, recorded if has_head else None, config, options)
-    name = f"{printable(file.path.name)} ({match.layout.name})"
     return ModelDescription(
         labels=labels,
         frame=FrameSpec(
@@ -143,7 +142,7 @@ def _describe(
             order=options.get("order") or ("bgr" if recorded.channel_order == "bgr" else "rgb"),
         ),
         weights=WeightsSpec(
-            source=recorded.source or "; ".join((name, *match.layout.notes)),
+            source=recorded.source or f"{printable(file.path.name)} ({match.layout.name})",
             sha256=file.sha256,
             trained=trained,
             license=recorded.license,
@@ -152,6 +151,7 @@ def _describe(
         clip_frames=recorded.frames,
         consensus=recorded.consensus,
         rule=_rule(recorded, labels) if trained else None,
+        notes=recorded.notes,
     )
 
 

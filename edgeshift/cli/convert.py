@@ -18,6 +18,7 @@ from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, nee
 from edgeshift.cli.options import AsJson, only_for_model, option
 from edgeshift.cli.output import print_note
 from edgeshift.errors import EdgeshiftError, missing
+from edgeshift.models.config import DIVIDED
 from edgeshift.targets import TARGETS, Precision, find_target, require_converter
 
 if TYPE_CHECKING:
@@ -72,9 +73,7 @@ def run(
             max=4,
         ),
     ] = None,
-    depth: Annotated[
-        int | None, option("Source", effect=(excludes("network"), _depth_effect, DECIDED), min=1, max=16)
-    ] = None,
+    depth: Annotated[int | None, option("Source", effect=(_depth_effect, DECIDED), min=1, max=16)] = None,
     non_local: Annotated[
         Literal["embedded_gaussian", "scaled_embedded_gaussian", "dot_product"] | None,
         option("Source", effect=(needs("weights"), excludes("network"), DECIDED)),
@@ -137,10 +136,10 @@ def run(
             logits. With --weights, the weights are loaded into it strictly.
         place: Paths of the modules of --network whose input is shifted; * stands for a part of a name between two
             dots, as in blocks.*.conv1. Default: edgeshift finds the modules that shift.
-        table: The shift at --place: tsm, stsm, or tsam with K = 4. Default: tsm.
+        table: The shift at --place: tsm, stsm, or tsam, which needs --depth. Default: tsm.
         bidirectional: The weights were trained with a shift at --place that reads the next frame too.
-        shift_div: Divisor of the shift of --weights, or of a TSM at --place: 1/N of the channels are shifted in each
-            direction. Default: as recorded in the weights, or 8.
+        shift_div: Divisor of the shift of --weights, or of a TSM or TSAM at --place: 1/N of the channels are shifted in
+            each direction. Default: as recorded in the weights, or 8.
         non_local: Kind of the non-local blocks in --weights of mmaction2: their mode, or scaled_embedded_gaussian for
             use_scale=True. Default: as recorded in --weights; it must be given if they do not record it.
         labels: Text file with the labels of --weights or --network, one label per line.
@@ -149,7 +148,7 @@ def run(
             Accuracy drops.
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
         depth: Number of past frames that TSAM uses (K in the paper). Default: 2 for an untrained TSAM; 1 for --weights
-            of the public TSAM, which do not record it.
+            of the public TSAM, which do not record it. With --table tsam, it must be given.
         size: Height and width of the frames, pixels. Default: as recorded in the weights; 112 for an untrained MODEL;
             otherwise 224.
         fit: How frames are fitted to --size. Default: as recorded in --weights, or crop.
@@ -230,6 +229,7 @@ def run(
                     "place": place,
                     "table": table,
                     "shift_div": shift_div,
+                    "depth": depth,
                     "bidirectional": bidirectional,
                     "fit": fit,
                     "order": order,
@@ -295,17 +295,23 @@ def _backend_effect(options: Options) -> str | None:
 
 
 def _depth_effect(options: Options) -> str | None:
-    """The rule of --depth: without --weights, MODEL must be a TSAM. With --weights, ``_decide`` checks it later."""
+    """The rule of --depth: with --network, it needs a TSAM at --place; without --weights, MODEL must be a TSAM.
+
+    Whether the network of --weights is a TSAM is checked later, in ``_decide``.
+    """
+    if options.is_set("network"):
+        absent = None if options.is_set("table") else "without --table tsam: add it, or leave this option out"
+        return needs("place")(options) or absent or only_for("table", "tsam")(options)
     return None if options.is_set("weights") else only_for_model("tsam")(options)
 
 
 def _shift_div_effect(options: Options) -> str | None:
-    """The rule of --shift-div: with --network, it needs --place and a TSM; otherwise it needs --weights.
+    """The rule of --shift-div: with --network, it needs --place and a TSM or TSAM; otherwise it needs --weights.
 
     Whether the weights record their divisor is checked later, in ``_decide``.
     """
     if options.is_set("network"):
-        return needs("place")(options) or only_for("table", "tsm", None)(options)
+        return needs("place")(options) or only_for("table", *DIVIDED, None)(options)
     return needs("weights")(options)
 
 

@@ -9,7 +9,7 @@ from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs
 from edgeshift.cli.facts import UNTRAINED
 from edgeshift.cli.options import Artifacts, AsJson, Runtime, Threads, option
-from edgeshift.cli.output import print_json, print_note, require_file_name
+from edgeshift.cli.output import print_json, print_line, print_note, require_file_name
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def run(
     masked = [label.strip() for label in mask.split(",") if label.strip()]
     with ProgressBars().stage("load"):
         session = open_session(files, runtime=runtime, threads=threads, smoothing=smoothing, mask=masked)
-    spacing = session.artifact.model.spec.frame_spacing
+    spec = session.artifact.model.spec
+    spacing = spec.frame_spacing
     if isinstance(camera, ClipSource) and spacing is not None:
         require_fps([camera.path], fps)
     if source == "drawn":
@@ -129,11 +130,11 @@ def run(
     app = App(session, camera, printer, actions=actions, answers=answers, settings=settings)
     if not headless:
         app.window = open_window(window, fullscreen=fullscreen)
-    trained = session.artifact.model.spec.weights.trained
-    if form == "words" and not trained:
-        print(UNTRAINED)
+    if form == "words":
+        for line in (*([] if spec.weights.trained else [UNTRAINED]), *spec.notes):
+            print_line(line)
     paths = [str(artifact.path) for artifact in session.artifacts]
-    printer.emit("start", source=camera.name, artifacts=paths, trained=trained)
+    printer.emit("start", source=camera.name, artifacts=paths, trained=spec.weights.trained, notes=spec.notes)
     summary = app.run()
     if (reason := demo_text.missing_answer(session, camera.name)) is not None:
         print_note(reason)
@@ -145,7 +146,7 @@ def run(
         printer.emit("summary", **demo_text.document(summary))
         printer.flush()
     else:
-        rule = rule_of(session.artifact.model.spec).origin or "the weights file"
+        rule = rule_of(spec).origin or "the weights file"
         demo_text.print_summary(summary, picture, rule if smoothing in (None, "rule") else None)
 
 

@@ -25,6 +25,7 @@ def document(summary: Summary) -> dict[str, Any]:
     return {
         "runtime": artifact["runtime"],
         "trained": artifact["trained"],
+        "notes": artifact["notes"],
         "steps": summary.steps,
         "skipped": summary.not_due,
         "labels": labels,
@@ -72,8 +73,9 @@ def write_answers(path: Path, answers: AnswerSheet, summary: Summary) -> None:
     from edgeshift.video.picture import write_picture
 
     artifact = summary.artifacts[0]
-    untrained = "" if artifact.trained else "  (untrained)"
-    title = f"{Path(artifact.file).name} on {Path(summary.source).name}{untrained}"
+    notes = (*artifact.notes, *(() if artifact.trained else ("untrained",)))
+    remarks = f"  ({'; '.join(notes)})" if notes else ""
+    title = f"{Path(artifact.file).name} on {Path(summary.source).name}{remarks}"
     write_picture(path, answers.draw(title))
 
 

@@ -13,7 +13,7 @@ from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, decide, only_for
-from edgeshift.cli.facts import UNTRAINED, Facts
+from edgeshift.cli.facts import UNTRAINED, Facts, note_facts
 from edgeshift.cli.options import AsJson, BoardPython, ClipFps, ReportFile, Resume, calibration_options, option
 from edgeshift.cli.output import (
     print_facts,
@@ -197,6 +197,7 @@ def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> N
     facts: Facts = [
         ("runtime", result.runtime),
         ("model", f"{result.model} {result.precision}" + ("" if result.trained else f", {UNTRAINED}")),
+        *note_facts(result.notes),
         ("clips", f"{counted} from {report.data}{split}, {spacing}"),
         ("event rule", describe_rule(result.rule, labels, result.unit) + (" (assumed)" if result.assumed else "")),
         *result.accuracy.items(),

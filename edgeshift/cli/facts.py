@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeshift.cli.output import size_text
@@ -25,11 +26,16 @@ STATE_FORMS = {"io": "", "native": ", kept by the runtime", "buffer": ", kept in
 
 
 def model_facts(spec: StreamSpec) -> Facts:
-    """Return the names of the model and of its weights."""
+    """Return the names of the model and of its weights, and what everybody who uses the model must know."""
     facts: Facts = [("model", spec.model.name), ("weights", spec.weights.source)]
     if not spec.weights.trained:
         facts.append(("", UNTRAINED))
-    return [*facts, *(("FAILED PARITY", problem) for problem in spec.problems)]
+    return [*facts, *note_facts(spec.notes), *(("FAILED PARITY", problem) for problem in spec.problems)]
+
+
+def note_facts(notes: Sequence[str]) -> Facts:
+    """Return the notes of a description."""
+    return [("note", note) for note in notes]
 
 
 def graph_facts(spec: StreamSpec) -> Facts:

@@ -65,6 +65,7 @@ def browser_report(
                 input=spec.input.shape,
                 hop=spec.hop,
                 problems=spec.problems,
+                notes=spec.notes,
                 repeats=tuple(map(_repeat, repeats)),
                 lost=lost,
             ),

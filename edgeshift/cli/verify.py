@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli import glossary
 from edgeshift.cli.effect import ALWAYS
-from edgeshift.cli.facts import UNTRAINED, Facts, float_layer_facts, inputs_of, parity_facts
+from edgeshift.cli.facts import UNTRAINED, Facts, float_layer_facts, inputs_of, note_facts, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table
 from edgeshift.errors import CheckFailedError, EdgeshiftError, missing
@@ -92,6 +92,7 @@ def run(
                 "runtime": model.runtime,
                 "trained": model.spec.weights.trained,
                 "float_layers": model.spec.float_layers,
+                "notes": model.spec.notes,
                 "self_check": asdict(check),
                 "parity": parity,
                 "parity_not_run": reason,
@@ -117,6 +118,7 @@ def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: st
     if check.state_error is not None:
         errors += f", states {check.state_error:.3g} of {check.state_tolerance:g}"
     facts: Facts = [
+        *note_facts(model.spec.notes),
         ("runtime", model.runtime),
         *float_layer_facts(model.spec),
         ("self-check", f"{check.frames} {inputs_of(model.spec)}, errors: {errors}: {verdict}"),

@@ -58,6 +58,7 @@ def full() -> StreamSpec:
         clip_frames=8,
         consensus="last",
         rule=RuleSpec(window=4, threshold=0.6, hold_off=1.5, none="blue"),
+        notes=("sound segment not converted",),
         problems=("cosine 0.98",),
         body_bytes=12345,
         body_sha256=SHA,

@@ -110,6 +110,12 @@ def test_places_are_named_by_a_pattern():
         expected = wrapped.eval()(network.normalise(frames))
     assert relative(streamed(network, frames), expected) <= TOLERANCE
     assert rows(adopt(plain, place="layer4.*.conv1", table=lambda c: tsam(c, depth=3)))[0] == tsam(64, depth=3).rows
+    named = adopt(plain, place="layer4.*.conv1", table="tsam", depth=3, shift_div=4)
+    assert rows(named)[0] == tsam(64, depth=3, div=4).rows
+    with pytest.raises(ModelError, match="tsam has several depths K: give depth"):
+        adopt(plain, place="layer4.*.conv1", table="tsam")
+    with pytest.raises(ModelError, match="the shift table stsm has no depth; leave depth out"):
+        adopt(plain, place="layer4.*.conv1", table="stsm", depth=3)
 
 
 def test_the_users_network_is_not_changed():

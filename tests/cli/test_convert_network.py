@@ -108,6 +108,18 @@ def test_the_artifact_opens_without_the_code(run, code: Path):
     assert spec.model.name == "adopted_net" and [place.place for place in spec.shifts] == ["body_0", "body_2"]
 
 
+def test_a_tsam_at_named_places_has_the_depth_that_is_given(run, code: Path):
+    options = ("--network", "net.py:plain", "--place", "body.2", "--table", "tsam")
+    done = convert(run, *options)
+    assert done.status == 2 and "tsam has several depths K: give depth" in done.err
+    done = convert(run, *options, "--depth", 3, "--shift-div", 4)
+    assert done.status == 0, done.err
+    spec = edgeshift.load("o.tflite").spec
+    (place,) = spec.shifts
+    assert [(row.dt, row.start, row.stop) for row in place.rows] == [(1, 0, 1), (2, 1, 2), (3, 2, 3)]
+    assert "equal up to rounding" in run("verify", "o.tflite", "--network", "net.py:plain").out
+
+
 def test_verify_compares_with_the_code_also_for_named_places(run, code: Path):
     done = convert(run, "--network", "net.py:plain", "--place", "body.[02]", "--shift-div", 4)
     assert done.status == 0, done.err

@@ -51,7 +51,9 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ("convert", "depth"): [
         ("--target tflite --depth 2", "on tsm_mobilenet_v2, only on models with tsam in their name"),
         ("--target tflite --weights online.pth --depth 2", "on these weights: a tsm has no depth K"),
-        ("--target tflite --network n.py:make --depth 2", "with --network"),
+        ("--target tflite --network n.py:make --depth 2", "without --place: add it"),
+        ("--target tflite --network n.py:make --place a --table tsm --depth 2", "with --table tsm, only with"),
+        ("--target tflite --network n.py:make --place a --depth 2", "without --table tsam"),
     ],
     ("convert", "shift_div"): [
         ("--target tflite --shift-div 4", "without --weights: add it"),

@@ -148,9 +148,9 @@ class Painter:
             f"dropped {self._counters.missed}",
             "" if self._temperature is None else f"{self._temperature:.0f} C",
         ]
-        if lines < 2 + len(rest):  # two short texts share a line
+        if lines < 2 + len(spec.notes) + len(rest):  # two short texts share a line
             rest = [f"{left}   {right}".rstrip() for left, right in zip(rest[::2], rest[1::2], strict=True)]
-        self._panel.figures = [model, f"infer p50 {infer[0]} p90 {infer[1]} ms", *rest]
+        self._panel.figures = [model, *spec.notes, f"infer p50 {infer[0]} p90 {infer[1]} ms", *rest]
 
 
 def _milliseconds(value: float | None) -> str:

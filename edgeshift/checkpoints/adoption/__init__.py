@@ -45,7 +45,8 @@ class AdoptOptions(TypedDict, total=False):
             table of its own. None: the network has modules that shift, which edgeshift finds.
         table: the shift at ``place``: a name of ``edgeshift.shift.TABLES``, or a function that returns the table for a
             number of channels; "tsm" by default.
-        shift_div: divisor of TSM at ``place``: 1/div of the channels is shifted in each direction; 8 by default.
+        shift_div: divisor of TSM or TSAM at ``place``: 1/div of the channels is shifted each way; 8 by default.
+        depth: TSAM's K at ``place``, the number of past frames that it reads. The table "tsam" needs it.
         bidirectional: whether the shift at ``place`` also reads the next frame; False by default.
         stream_bidirectional: whether to stream a network that reads later frames, with the fill of the shift in place
             of later frames; False by default.
@@ -68,6 +69,7 @@ class AdoptOptions(TypedDict, total=False):
     place: str | Mapping[str, ShiftTable] | None
     table: str | Callable[[int], ShiftTable] | None
     shift_div: int | None
+    depth: int | None
     bidirectional: bool
     stream_bidirectional: bool
     fit: Literal["squash", "crop"] | None

@@ -30,7 +30,7 @@ from edgeshift.checkpoints.adoption.proof import mark_changed_in_place, moving_c
 from edgeshift.checkpoints.adoption.survey import Survey, examine
 from edgeshift.checkpoints.checkpoint import Checkpoint
 from edgeshift.errors import ModelError, unknown
-from edgeshift.models.config import ADOPTED, IMAGENET_MEAN, IMAGENET_STD, SMALLEST_SIZE, ModelConfig, Rgb
+from edgeshift.models.config import ADOPTED, DIVIDED, IMAGENET_MEAN, IMAGENET_STD, SMALLEST_SIZE, ModelConfig, Rgb
 from edgeshift.models.network import Normalise, ShiftNetwork
 from edgeshift.models.shift_layers import shift_clip
 from edgeshift.shift import TABLES, ShiftTable
@@ -137,14 +137,17 @@ def _find(adopted: nn.Module, survey: Survey, size: int, current: CurrentShift, 
 
 
 def _table_of(options: AdoptOptions) -> Callable[[int], ShiftTable]:
-    table, div = options.get("table") or "tsm", options.get("shift_div")
+    table, div, depth = options.get("table") or "tsm", options.get("shift_div"), options.get("depth")
     if callable(table):
         return table
     if table not in TABLES or table == "tsn":
         raise ModelError(unknown("shift table", table, [name for name in TABLES if name != "tsn"]))
-    if div is not None and table != "tsm":
+    if div is not None and table not in DIVIDED:
         raise ModelError(f"the shift table {table} has no divisor; leave shift_div out")
-    more = {} if div is None else {"div": div}
+    if (table == "tsam") != (depth is not None):
+        wrong = "the shift table tsam has several depths K: give depth, the number of past frames that it reads"
+        raise ModelError(wrong if depth is None else f"the shift table {table} has no depth; leave depth out")
+    more = {name: value for name, value in (("div", div), ("depth", depth)) if value is not None}
     return lambda channels: TABLES[table](channels, bidirectional=bool(options.get("bidirectional")), **more)
 
 

@@ -101,6 +101,18 @@ def test_a_clip_artifact_is_checked_timed_and_shown_by_answers(open_page, clip_a
         assert np.median(repeat.end_to_end) == pytest.approx(np.median(parts), rel=0.1)
 
 
+def test_the_notes_of_a_model_stay_on_the_page(open_page, shipped, tmp_path):
+    artifact = read_artifact(shipped("int8"))
+    notes = ("sound segment not converted: only the video is used", "<b>another note</b>")
+    write_artifact(tmp_path / "a.tflite", artifact.body, msgspec.structs.replace(artifact.spec, notes=notes))
+    with open_page(tmp_path / "a.tflite") as visit:
+        assert visit.page.locator("#notes").inner_text() == "; ".join(notes)
+        assert run_self_check(visit).ok
+        assert visit.page.locator("#notes").is_visible()
+    with open_page("int8") as visit:
+        assert run_self_check(visit).ok and visit.page.locator("#notes").is_hidden()
+
+
 def test_an_artifact_that_fails_its_self_check_is_not_timed(open_page, shipped, tmp_path):
     artifact = read_artifact(shipped("int8"))
     logits = tuple(tuple(value + 2 for value in row) for row in artifact.spec.check.logits)

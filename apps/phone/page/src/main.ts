@@ -18,6 +18,8 @@ async function main(): Promise<void> {
   showStatus("Fetching the artifact…");
   const artifact = await readArtifact(await fetchBytes("artifact"));
   element("model").textContent = job.file;
+  element("notes").textContent = artifact.spec.notes.join("; ");
+  element("notes").hidden = artifact.spec.notes.length === 0;
   document.title = `${job.file} · edgeshift`;
   const session = new Session(job, artifact);
   const [camera, check, timing] = [new CameraTab(session), new CheckTab(session), new TimingTab(session)];

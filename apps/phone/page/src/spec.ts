@@ -37,6 +37,8 @@ export interface Spec {
   hop: number | null;
   labels: string[];
   weights: { trained: boolean };
+  /** What everybody who uses the model must know. */
+  notes: string[];
   /** Limits of the comparison with the original that the artifact does not keep. */
   problems: string[];
   /** Seconds between the frames that the network was trained on. */
@@ -83,6 +85,7 @@ export function readSpec(text: string): Spec {
     hop: given.hop ?? null,
     labels,
     weights: { trained: given.weights?.trained ?? true },
+    notes: given.notes ?? [],
     problems: given.problems ?? [],
     frame_spacing: given.frame_spacing ?? null,
     rule: given.rule ? { ...{ hold_off: 0, none: null, memory: null, silent: [] }, ...given.rule } : null,

@@ -218,3 +218,12 @@ def test_the_frames_of_the_first_clip_are_counted_in_place_of_a_label(monkeypatc
     session.reset()
     painter.clear()
     assert shown(5) == counts[0]
+
+
+def test_the_window_shows_the_notes_of_the_model(monkeypatch):
+    note = "sound segment not converted"
+    session = Session([ArtifactStream(Path("clip.double"), clip_model(notes=(note,))[0], "none", ())])
+    painter, texts = Painter(session, live=False), list[str]()
+    monkeypatch.setattr(view_module, "write_lines", lambda canvas, box, lines, *_, **__: texts.extend(lines))
+    painter.paint(session.capture(frame("red"), 0.0, 0.0), new=True, now=0.0)
+    assert texts.count(note) == 1 and any("infer p50" in text for text in texts), texts

@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <stdexcept>
 
+#include "error.hpp"
 #include "litert_api.hpp"
 #include "model.hpp"
 #include "stream.hpp"

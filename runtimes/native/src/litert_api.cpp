@@ -9,7 +9,6 @@
 #include <dlfcn.h>
 
 #include "error.hpp"
-#include "processor.hpp"
 #include "text.hpp"
 
 namespace edgeshift::litert {
@@ -64,7 +63,6 @@ const Api &api(const std::string &path) {
     const std::lock_guard<std::mutex> lock(mutex);
     std::unique_ptr<Api> &entry = opened[path];
     if (!entry) {
-        require_litert_processor();
         void *library = open_library(path);
         auto functions = std::make_unique<Api>();
 #define EDGESHIFT_LOOK_UP(name, type) look_up(library, "LiteRt" #name, functions->name);

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from arm import ArmDevice, MissingError, find_arm, find_zlib
+from arm import ArmDevice, MissingError, find_arm
 
 from edgeshift.benchmarks.devices.agent import build_agent
 from edgeshift.runtimes import load
@@ -52,13 +52,7 @@ def arm() -> Path:
 @pytest.fixture(scope="session")
 def program(native_build: Callable[..., Path]) -> Path:
     """Return the test program for aarch64."""
-    try:
-        zlib = find_zlib()
-    except MissingError as error:
-        pytest.skip(f"no zlib for aarch64: {error}")
-    library = zlib / "lib" / "aarch64-linux-gnu" / "libz.a"
-    folder = native_build("native-aarch64", f"-DZLIB_INCLUDE_DIR={zlib / 'include'}", f"-DZLIB_LIBRARY={library}")
-    return folder / "tests" / "step_random_frames"
+    return native_build("native-aarch64") / "tests" / "step_random_frames"
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,10 @@ def find_arm() -> Path:
     for program in (QEMU, "apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise MissingError(f"{program} is not installed (Debian: qemu-user-static, apt, dpkg)")
-    folder = _cache() / NAME
+    cache = os.environ.get("EDGESHIFT_QEMU") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "edgeshift", "qemu"
+    )
+    folder = Path(cache) / NAME
     if not folder.is_dir():
         with atomic_folder(folder) as part:
             _debian(part)
@@ -78,37 +81,7 @@ def find_arm() -> Path:
     return folder
 
 
-def find_zlib() -> Path:
-    """Return a folder with zlib's header and static library for aarch64, to build with: Debian's package zlib1g-dev.
-
-    Raises:
-        MissingError: apt is missing, or the download fails.
-    """
-    for program in ("apt-get", "dpkg-deb"):
-        if shutil.which(program) is None:
-            raise MissingError(f"{program} is not installed (Debian: apt, dpkg)")
-    folder = _cache() / "aarch64-zlib"
-    if not folder.is_dir():
-        with atomic_folder(folder) as part:
-            apt = _apt(part)
-            _run([*apt, "update"])
-            _run([*apt, "download", "zlib1g-dev"], part)
-            for deb in part.glob("*.deb"):
-                _run(["dpkg-deb", "-x", str(deb), str(part / "root")])
-            # This link leads to a library of another package.
-            (part / "root/usr/lib/aarch64-linux-gnu/libz.so").unlink()
-            shutil.rmtree(part / "state")
-            shutil.rmtree(part / "cache")
-    return folder / "root" / "usr"
-
-
-def _cache() -> Path:
-    named = os.environ.get("EDGESHIFT_QEMU")
-    return Path(named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "edgeshift", "qemu"))
-
-
-def _apt(part: Path) -> list[str]:
-    """Return the start of a command that runs apt for aarch64, with all its files in a folder."""
+def _debian(part: Path) -> None:
     state, cache = part / "state", part / "cache"
     for path in (state / "lists/partial", cache / "archives/partial"):
         path.mkdir(parents=True)
@@ -123,12 +96,7 @@ def _apt(part: Path) -> list[str]:
         "Dir::State::status": state / "status",
         "Dir::Cache": cache,
     }
-    return ["apt-get", "-q", "-y", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
-
-
-def _debian(part: Path) -> None:
-    apt = _apt(part)
-    state, cache = part / "state", part / "cache"
+    apt = ["apt-get", "-q", "-y", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
     _run([*apt, "update"])
     _run([*apt, "--download-only", "install", *DEBS])
     debs = sorted((cache / "archives").glob("*.deb"))
@@ -151,8 +119,8 @@ def _wheels(part: Path) -> None:
     shutil.rmtree(wheels)
 
 
-def _run(command: list[str], folder: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
         raise MissingError(f"{command[0]} failed: {last}")

@@ -82,7 +82,7 @@ class Image(
         val rows = rowsOfPlanes(format, width, height, pixelStride)
         if (planes.size != rows.size) throw badArgument("an image of format $format has ${rows.size} planes, not ${planes.size}")
         planes.forEachIndexed { index, plane ->
-            require(plane, rows[index], index)
+            requireWhole(plane, rows[index], index)
             buffers[index] = plane.buffer.slice()
             layout[3 + index] = plane.rowStride
         }
@@ -96,7 +96,7 @@ class Image(
     }
 
     /** Check that the native code will not read past the end of a plane. All other values are checked by that code. */
-    private fun require(plane: Plane, rows: Rows, index: Int) {
+    private fun requireWhole(plane: Plane, rows: Rows, index: Int) {
         if (!plane.buffer.isDirect) throw badArgument("plane $index is not a direct buffer: use ByteBuffer.allocateDirect")
         if (plane.rowStride < 0) throw badArgument("plane $index has the row stride ${plane.rowStride}: give bytes from a row to the next")
         val bytes = plane.rowStride.toLong() * (rows.count - 1) + rows.bytes

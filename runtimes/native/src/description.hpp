@@ -42,6 +42,7 @@ struct RuleSpec {
     double hold_off = 0;
     std::optional<int> memory;
     std::string none = "none";
+    std::vector<std::string> silent; // more labels that are never announced
 };
 
 // The self-check. Rows of expected logits, and expected values of states by name.

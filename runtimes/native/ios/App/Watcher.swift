@@ -76,6 +76,12 @@ final class FrameReader: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate 
         session.sessionPreset = .vga640x480
         session.addInput(try AVCaptureDeviceInput(device: camera))
         session.addOutput(output)
+        if let connection = output.connection(with: .video) {
+            // The sensor lies on its side when the phone is held upright.
+            if connection.isVideoRotationAngleSupported(90) { connection.videoRotationAngle = 90 }
+            connection.automaticallyAdjustsVideoMirroring = false
+            connection.isVideoMirrored = false
+        }
         session.commitConfiguration()
         queue.async { session.startRunning() }
     }
@@ -83,9 +89,7 @@ final class FrameReader: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate 
     func captureOutput(_ output: AVCaptureOutput, didOutput sample: CMSampleBuffer, from connection: AVCaptureConnection) {
         guard let pixels = CMSampleBufferGetImageBuffer(sample) else { return }
         var image = Image(pixels)
-        // The sensor lies on its side when the phone is held upright. The user sees the front camera mirrored.
-        image.rotation = 90
-        image.mirrored = true
+        image.mirrored = true  // as the user sees the front camera
         let seconds = CMSampleBufferGetPresentationTimeStamp(sample).seconds
         do {
             try recognizer.feed(image, at: seconds)

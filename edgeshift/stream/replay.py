@@ -88,7 +88,7 @@ def replay(model: Model, transcript: Transcript, advance: Callable[[], None] = l
         One line for each difference; none if the artifact answers as the transcript says.
 
     Raises:
-        EdgeshiftError: the transcript belongs to another artifact.
+        EdgeshiftError: the transcript belongs to another artifact, or is damaged.
         RuntimeStepError: the runtime failed.
     """
     spec = model.spec
@@ -113,7 +113,11 @@ def replay(model: Model, transcript: Transcript, advance: Callable[[], None] = l
     spotter = Spotter(rule_of(spec), spec.labels)
     for number, call in enumerate(transcript.rule_calls, 1):
         logits = unpack(call.logits)
-        event = _event(spotter.feed(logits, call.time), spec) if len(logits) == len(spec.labels) else None
+        if len(logits) != len(spec.labels):
+            raise EdgeshiftError(
+                f"the transcript is damaged: rule call {number} has {len(logits)} logits for {len(spec.labels)} labels"
+            )
+        event = _event(spotter.feed(logits, call.time), spec)
         comparison.compare_events(f"rule call {number}", call.event, event, SCORE_ERROR)
     return comparison.differences()
 
@@ -255,7 +259,10 @@ class _Comparison:
 
 def _subject(spec: StreamSpec) -> Subject:
     if spec.body_sha256 is None:
-        raise EdgeshiftError("the artifact has no hash of its graph, so it can have no transcript: convert it again")
+        raise EdgeshiftError(
+            "a transcript belongs to an artifact with a hash of its graph, and this file has none: give one that "
+            "edgeshift convert has written"
+        )
     return Subject(target=spec.target, precision=spec.precision, mode=spec.mode, body_sha256=spec.body_sha256)
 
 

@@ -64,6 +64,7 @@ struct Description {
     std::vector<TensorSpec> states;
     std::vector<std::string> labels;
     double frame_spacing = 0; // seconds; 0: not known
+    int clip_frames = 0;      // frames of a training clip; 0: not known
     std::optional<RuleSpec> rule;
     std::optional<CheckSpec> check;
     uint64_t body_bytes = 0;

@@ -1,5 +1,5 @@
-// swift-tools-version:5.9
-// The Swift package of edgeshift. It stands beside the C++ sources, because a package may not use files outside its folder.
+// swift-tools-version:5.9 The Swift package of edgeshift. It stands beside the C++ sources, because a package may not
+// use files outside its folder.
 //
 // On iOS and macOS it has both faces: LiteRT (.tflite) and Core ML (.mlpackage). On Linux it has LiteRT's.
 import PackageDescription
@@ -17,7 +17,12 @@ let package = Package(
             linkerSettings: [.linkedLibrary("z"), .linkedLibrary("dl", .when(platforms: [.linux]))]
         ),
         .target(name: "Edgeshift", dependencies: ["CEdgeshift"], path: "ios/Sources/Edgeshift"),
-        .testTarget(name: "EdgeshiftTests", dependencies: ["Edgeshift"], path: "ios/Tests/EdgeshiftTests"),
+        .testTarget(
+            name: "EdgeshiftTests",
+            dependencies: ["Edgeshift"],
+            path: "ios/Tests/EdgeshiftTests",
+            resources: [.copy("Artifacts")]
+        ),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -27,7 +27,7 @@ int main(int count, char **arguments) try {
     image.strides[0] = width * 3;
     for (int frame = 0; frame < 3; frame++) {
         if (const auto answer = stream.step(image))
-            std::printf("%s %.3f, %.3f ms\n", answer->label, answer->score, 1e3 * (answer->pre + answer->infer + answer->post));
+            std::printf("%s %.3f, %.3f ms in the network\n", answer->label, answer->score, 1e3 * answer->infer);
     }
     return check.ok ? 0 : 1;
 } catch (const std::exception &error) {

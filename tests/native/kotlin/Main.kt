@@ -19,23 +19,27 @@ import kotlinx.coroutines.runBlocking
 fun main(arguments: Array<String>) {
     val (command, library) = arguments
     val files = arguments.drop(2)
-    when (command) {
-        "facts" -> Edgeshift.open(files[0], library = library).use(::printFacts)
-        "replay" -> Edgeshift.open(files[0], library = library).use { println(Replay(it, File(files[1]).readText()).run().joinToString("\n")) }
-        "steps" -> Edgeshift.open(files[0], library = library).use { printSteps(it, File(files[1])) }
-        "events" -> Edgeshift.open(files[0], library = library).use { printEvents(it, File(files[1])) }
-        "fit" -> Edgeshift.open(files[0], library = library).use { printFits(it) }
-        "errors" -> printErrors(files[0], library)
-        else -> error(command)
+    if (command == "errors") return printErrors(files[0], library)
+    Edgeshift.open(files[0], library = library).use { model ->
+        when (command) {
+            "facts" -> printFacts(model)
+            "replay" -> Replay(model, File(files[1]).readText()).run().forEach(::println)
+            "steps" -> printSteps(model, File(files[1]))
+            "events" -> printEvents(model, File(files[1]))
+            "fit" -> printFits(model)
+            else -> error(command)
+        }
     }
 }
 
 private fun printFacts(model: Edgeshift) {
-    println(listOf(Edgeshift.version, model.runtime, model.height, model.width, model.frames, model.hop, model.states, model.frameSpacing))
+    val sizes = listOf(model.height, model.width, model.frames, model.hop, model.states, model.frameSpacing)
+    println((listOf(Edgeshift.version, model.runtime) + sizes).joinToString("|"))
     println(model.labels.joinToString("|"))
     println(model.description)
     val check = model.selfCheck()
-    println(listOf(check.ok, check.frames, check.repeatable, check.version, check.error, check.tolerance, check.stateError))
+    println(listOf(check.ok, check.frames, check.repeatable, check.version).joinToString("|"))
+    println(listOf(check.error, check.tolerance, check.stateError, check.stateTolerance).joinToString("|"))
 }
 
 /** The frames of a file: rows of 240 x 320 pixels in RGB. */
@@ -102,18 +106,20 @@ private fun printFits(model: Edgeshift) {
     }
 
     fun planar(values: ByteArray) = ByteBuffer.allocateDirect(values.size).also { it.put(values).flip() }
+
+    fun image(
+        format: Format, vararg chroma: Plane, pixelStride: Int = 1, mirrored: Boolean = false,
+        colours: Colours = Colours.BT601_FULL,
+    ) = Image(format, width, height, listOf(Plane(luma, 64), *chroma), pixelStride, 90, mirrored, colours)
     val uv = interleaved(u, v, 64)
     val images = listOf(
-        Image(Format.NV12, width, height, listOf(Plane(luma, 64), Plane(uv, 64)), rotation = 90),
-        Image(Format.NV21, width, height, listOf(Plane(luma, 64), Plane(interleaved(v, u, 50), 50)), rotation = 90),
-        Image(Format.I420, width, height, listOf(Plane(luma, 64), Plane(planar(u), 25), Plane(planar(v), 25)), rotation = 90),
+        image(Format.NV12, Plane(uv, 64)),
+        image(Format.NV21, Plane(interleaved(v, u, 50), 50)),
+        image(Format.I420, Plane(planar(u), 25), Plane(planar(v), 25)),
         // As CameraX gives it: two views into one buffer, of which the second begins one byte later.
-        Image(
-            Format.I420, width, height,
-            listOf(Plane(luma, 64), Plane(uv.duplicate(), 64), Plane(uv.duplicate().position(1), 64)), pixelStride = 2, rotation = 90,
-        ),
-        Image(Format.NV12, width, height, listOf(Plane(luma, 64), Plane(uv, 64)), rotation = 90, mirrored = true),
-        Image(Format.NV12, width, height, listOf(Plane(luma, 64), Plane(uv, 64)), rotation = 90, colours = Colours.BT709_VIDEO),
+        image(Format.I420, Plane(uv.duplicate(), 64), Plane(uv.duplicate().position(1), 64), pixelStride = 2),
+        image(Format.NV12, Plane(uv, 64), mirrored = true),
+        image(Format.NV12, Plane(uv, 64), colours = Colours.BT709_VIDEO),
     )
     images.forEach { image -> println(model.fit(image).joinToString("") { "%02x".format(it) }) }
 }
@@ -138,7 +144,8 @@ private fun printErrors(path: String, library: String) {
     refused("heap image") { stream.step(Image.rgb(ByteBuffer.allocate(3 * 320 * 240), 320, 240)) }
     refused("planes") { Image(Format.NV12, 4, 4, listOf(Plane(ByteBuffer.allocateDirect(16), 4))) }
     refused("no rows") { stream.step(Image.rgb(ByteBuffer.allocateDirect(9), 3, 0)) }
-    refused("rotation") { stream.step(Image(Format.RGB, 1, 1, listOf(Plane(ByteBuffer.allocateDirect(3), 3)), rotation = 45)) }
+    val pixel = listOf(Plane(ByteBuffer.allocateDirect(3), 3))
+    refused("rotation") { stream.step(Image(Format.RGB, 1, 1, pixel, rotation = 45)) }
     refused("time") { stream.step(Image.rgb(ByteBuffer.allocateDirect(3), 1, 1), Double.POSITIVE_INFINITY) }
     refused("state") { stream.restore(ByteArray(3)) }
     refused("logits") { model.spotter().use { it.feed(FloatArray(1), 0.0) } }

@@ -148,6 +148,9 @@ ES_API es_status es_error_status(void);
 ES_API es_model *es_model_open(const char *path, const es_options *options);
 /* Open an artifact that is in memory. The bytes are copied. name: how messages call it, such as its file name. */
 ES_API es_model *es_model_open_memory(const void *data, size_t size, const char *name, const es_options *options);
+/* Open a description alone, JSON, such as that in a Core ML package, for a program that runs the graph itself. The model
+ * fits images and makes spotters; it has no streams and no self-check. name: how messages call it. */
+ES_API es_model *es_model_open_description(const char *json, size_t size, const char *name);
 ES_API void es_model_close(es_model *model);
 ES_API void es_model_get_info(const es_model *model, es_model_info *info);
 /* A label, UTF-8. NULL: there is no such label. */

@@ -20,7 +20,7 @@ final class Watcher: ObservableObject {
         do {
             let model = try findModel()
             let check = try model.selfCheck()
-            let result = check.map { $0.ok ? "self-check passed" : "self-check FAILED" } ?? "no self-check in this runtime"
+            let result = check.map { $0.ok ? "self-check passed" : "self-check FAILED" } ?? "no self-check here"
             status = "\(result), \(model.runtime)"
             let recognizer = try Recognizer(model)
             frames = try FrameReader(session, recognizer)
@@ -70,7 +70,8 @@ final class FrameReader: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate 
             throw NoCamera()
         }
         let output = AVCaptureVideoDataOutput()
-        output.videoSettings = [kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_420YpCbCr8BiPlanarFullRange]
+        let format = kCVPixelFormatType_420YpCbCr8BiPlanarFullRange
+        output.videoSettings = [kCVPixelBufferPixelFormatTypeKey as String: format]
         output.setSampleBufferDelegate(self, queue: queue)
         session.beginConfiguration()
         session.sessionPreset = .vga640x480
@@ -86,7 +87,9 @@ final class FrameReader: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate 
         queue.async { session.startRunning() }
     }
 
-    func captureOutput(_ output: AVCaptureOutput, didOutput sample: CMSampleBuffer, from connection: AVCaptureConnection) {
+    func captureOutput(
+        _ output: AVCaptureOutput, didOutput sample: CMSampleBuffer, from connection: AVCaptureConnection
+    ) {
         guard let pixels = CMSampleBufferGetImageBuffer(sample) else { return }
         var image = Image(pixels)
         image.mirrored = true  // as the user sees the front camera

@@ -12,18 +12,20 @@ public final class CoreMLModel: Model {
     /// Open an artifact.
     ///
     /// - Parameter url: a compiled package (.mlmodelc), which Xcode makes of a .mlpackage in the app, such as
-    ///   `Bundle.main.url(forResource: "gestures", withExtension: "mlmodelc")!`; or a .mlpackage, which is compiled first.
+    ///   `Bundle.main.url(forResource: "gestures", withExtension: "mlmodelc")!`; or a .mlpackage, which is compiled
+    ///   first.
     public init(contentsOf url: URL, configuration: MLModelConfiguration = MLModelConfiguration()) throws {
         let compiled = url.pathExtension == "mlpackage" ? try MLModel.compileModel(at: url) : url
         model = try MLModel(contentsOf: compiled, configuration: configuration)
+        let name = url.lastPathComponent
         let metadata = model.modelDescription.metadata[.creatorDefinedKey] as? [String: String]
         guard let description = metadata?["edgeshift/spec.json"] else {
-            throw EdgeshiftError(.badArtifact, "\(url.lastPathComponent): not made by `edgeshift convert`: it has no description")
+            throw EdgeshiftError(.badArtifact, "\(name): it has no description: convert it with `edgeshift convert`")
         }
-        core = try CoreModel(es_model_open_description(description, description.utf8.count, url.lastPathComponent))
+        core = try CoreModel(es_model_open_description(description, description.utf8.count, name))
         graph = try JSONDecoder().decode(GraphDescription.self, from: Data(description.utf8))
         if core.info.hop > 0 {
-            throw EdgeshiftError(.badArgument, "\(url.lastPathComponent): a clip artifact: convert for streams, or use a .tflite")
+            throw EdgeshiftError(.badArgument, "\(name): a clip artifact: convert for streams, or use a .tflite")
         }
     }
 
@@ -35,7 +37,7 @@ public final class CoreMLModel: Model {
     public func stream() throws -> any Stream {
         if graph.stateForm != "native" { return try CoreMLStream(self) }
         guard #available(iOS 18, macOS 15, *) else {
-            throw EdgeshiftError(.noRuntime, "states of Core ML need iOS 18 or macOS 15: convert without --state native")
+            throw EdgeshiftError(.noRuntime, "native states need iOS 18 or macOS 15: convert with --state io")
         }
         return try CoreMLStateStream(self)
     }

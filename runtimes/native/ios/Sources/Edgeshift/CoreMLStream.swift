@@ -20,7 +20,9 @@ class CoreMLStream: Stream {
     func step(_ image: Image, at time: Double?) throws -> Prediction? {
         var next = pacer
         if let time {
-            guard time.isFinite else { throw EdgeshiftError(.badArgument, "a timestamp of \(time) is not a time in seconds") }
+            guard time.isFinite else {
+                throw EdgeshiftError(.badArgument, "a timestamp of \(time) is not a time in seconds")
+            }
             if next?.takes(time) == false, var repeated = last {
                 pacer = next
                 repeated.fresh = false
@@ -114,9 +116,9 @@ private func emptyFrame(height: Int, width: Int) throws -> CVPixelBuffer {
 
 /// Copy fitted pixels, 3 bytes each, into a frame.
 private func fill(_ frame: CVPixelBuffer, with pixels: [UInt8], isBGR: Bool) throws {
-    guard CVPixelBufferLockBaseAddress(frame, []) == kCVReturnSuccess, let base = CVPixelBufferGetBaseAddress(frame) else {
-        throw EdgeshiftError(.failed, "the frame cannot be written")
-    }
+    guard CVPixelBufferLockBaseAddress(frame, []) == kCVReturnSuccess,
+        let base = CVPixelBufferGetBaseAddress(frame)
+    else { throw EdgeshiftError(.failed, "the frame cannot be written") }
     defer { CVPixelBufferUnlockBaseAddress(frame, []) }
     let (height, width) = (CVPixelBufferGetHeight(frame), CVPixelBufferGetWidth(frame))
     let stride = CVPixelBufferGetBytesPerRow(frame)

@@ -15,14 +15,14 @@ public struct Image {
     private let storage: Storage
     /// Degrees, clockwise, after which the picture is upright: 0, 90, 180 or 270.
     public var rotation = 0
-    /// True: left and right are exchanged after the rotation. Set it for the front camera, so that the network sees what
-    /// the user sees on the screen.
+    /// True: left and right are exchanged after the rotation. Set it for the front camera, so that the network sees
+    /// what the user sees on the screen.
     public var mirrored = false
 
     /// A picture of 3 bytes per pixel, row by row, without padding.
     public init(rgb: [UInt8], width: Int, height: Int) throws {
         guard width > 0, height > 0, rgb.count == 3 * width * height else {
-            throw EdgeshiftError(.badArgument, "\(rgb.count) bytes for \(width)x\(height) pixels of 3 bytes: give all of them")
+            throw EdgeshiftError(.badArgument, "\(rgb.count) bytes for \(width)x\(height) pixels: give 3 for each")
         }
         storage = .rgb(rgb, width: width, height: height)
     }

@@ -71,6 +71,14 @@ public final class LiteRTStream: Stream {
 
     public func reset() throws { try check(es_stream_reset(pointer)) }
 
+    /// Run one whole clip with a clip artifact: of these images, the middle one of each of its T equal parts is used.
+    /// The frames that `step` keeps stay as they are.
+    public func clip(_ images: [Image]) throws -> Prediction {
+        var answer = es_prediction()
+        try withCImages(images[...], []) { try check(es_stream_clip(pointer, $0, Int32(clamping: $0.count), &answer)) }
+        return Prediction(answer)
+    }
+
     /// Copy the states, so that `restore` continues from the same point. They contain no time.
     public func save() throws -> [UInt8] {
         var state = [UInt8](repeating: 0, count: es_stream_state_size(pointer))
@@ -80,6 +88,14 @@ public final class LiteRTStream: Stream {
 
     /// Continue from states that `save` returned for a stream of the same artifact.
     public func restore(_ state: [UInt8]) throws { try check(es_stream_restore(pointer, state, state.count)) }
+}
+
+/// Call `body` with all images as C takes them. The pointers are valid during the call.
+private func withCImages(
+    _ images: ArraySlice<Image>, _ ready: [es_image], _ body: ([es_image]) throws -> Void
+) throws {
+    guard let first = images.first else { return try body(ready) }
+    try first.withCImage { try withCImages(images.dropFirst(), ready + [$0.pointee], body) }
 }
 
 /// Call `body` with options as C takes them. The pointers are valid during the call.

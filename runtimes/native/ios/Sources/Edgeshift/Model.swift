@@ -22,8 +22,8 @@ public protocol Model: AnyObject {
 public protocol Stream: AnyObject {
     /// Run one frame of any size.
     ///
-    /// - Parameter time: its time in seconds. If it is given and the artifact knows its frame spacing, a frame that is not
-    ///   due is not run, and the previous prediction is returned with `fresh == false`.
+    /// - Parameter time: its time in seconds. If it is given and the artifact knows its frame spacing, a frame that is
+    ///   not due is not run, and the previous prediction is returned with `fresh == false`.
     /// - Returns: the prediction; nil: a clip artifact has too few frames so far.
     func step(_ image: Image, at time: Double?) throws -> Prediction?
     /// Start a new sequence.

@@ -1,5 +1,5 @@
-/// Decides which frames of a stream are due: the first one at or after every multiple of the frame spacing. It is the rule of
-/// the core, for streams whose graph runs outside of it.
+/// Decides which frames of a stream are due: the first one at or after every multiple of the frame spacing. It is the
+/// rule of the core, for streams whose graph runs outside of it.
 struct Pacer {
     private let spacing: Double
     private var start = 0.0

@@ -18,7 +18,8 @@ public final class Recognizer {
         spotter = try model.spotter()
         // A camera must not wait for a reader. Events are rare, so a reader that is 64 of them behind has stopped.
         (events, eventSink) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(64))
-        (predictions, predictionSink) = AsyncStream.makeStream(of: Prediction.self, bufferingPolicy: .bufferingNewest(1))
+        (predictions, predictionSink) = AsyncStream.makeStream(
+            of: Prediction.self, bufferingPolicy: .bufferingNewest(1))
     }
 
     deinit {

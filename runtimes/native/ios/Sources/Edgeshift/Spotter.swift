@@ -21,7 +21,8 @@ public final class Spotter {
     public func feed(_ prediction: Prediction, at time: Double) throws -> Event? {
         guard prediction.fresh else { return nil }
         guard prediction.logits.count == classes else {
-            throw EdgeshiftError(.badArgument, "\(prediction.logits.count) logits for \(classes) labels: give those of this model")
+            let count = prediction.logits.count
+            throw EdgeshiftError(.badArgument, "\(count) logits for \(classes) labels: give those of this model")
         }
         var event = es_event()
         let found = es_spotter_feed(pointer, prediction.logits, time, &event)

@@ -3,13 +3,13 @@ import XCTest
 
 @testable import Edgeshift
 
-/// Runs the artifact whose path is in the environment variable EDGESHIFT_ARTIFACT: `swift test` on Linux or macOS.
+/// Runs the .tflite artifacts in the folder Artifacts.
 final class SelfCheckTests: XCTestCase {
     private func model() throws -> LiteRTModel {
-        guard let path = ProcessInfo.processInfo.environment["EDGESHIFT_ARTIFACT"] else {
-            throw XCTSkip("set EDGESHIFT_ARTIFACT to the path of a .tflite artifact")
+        guard let url = Artifacts.all.first(where: { $0.pathExtension == "tflite" }) else {
+            throw XCTSkip("copy a .tflite artifact to Artifacts")
         }
-        return try LiteRTModel(path: path)
+        return try LiteRTModel(path: url.path)
     }
 
     func testSelfCheckPasses() throws {
@@ -20,8 +20,9 @@ final class SelfCheckTests: XCTestCase {
     func testRestoredStreamContinuesEqually() throws {
         let model = try model()
         let stream = try XCTUnwrap(model.stream() as? LiteRTStream)
-        let images = try (0..<4).map { shade in
-            try Image(rgb: (0..<(3 * 64 * 48)).map { UInt8(truncatingIfNeeded: $0 * (7 + shade)) }, width: 64, height: 48)
+        let images = try (0..<4).map { (shade: Int) -> Image in
+            let pixels = (0..<(3 * 64 * 48)).map { UInt8(truncatingIfNeeded: $0 * (7 + shade)) }
+            return try Image(rgb: pixels, width: 64, height: 48)
         }
         _ = try stream.step(images[0], at: nil)
         let state = try stream.save()

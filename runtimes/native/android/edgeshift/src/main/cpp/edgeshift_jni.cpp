@@ -1,5 +1,5 @@
-// The native functions of dev.edgeshift.Native (Native.kt), over the C interface. A function here converts arguments and
-// results, and does nothing else. Nothing here throws a C++ exception.
+// The native functions of dev.edgeshift.Native (Native.kt), over the C interface. A function here converts arguments
+// and results, and does nothing else. Nothing here throws a C++ exception.
 #include <jni.h>
 
 #include <cstdint>
@@ -80,8 +80,8 @@ class Bytes {
     jbyte *data_;
 };
 
-// Image number `index` of those that Kotlin describes by LAYOUT numbers and PLANES buffers each. Kotlin has checked that
-// the buffers are as large as the numbers say.
+// Image number `index` of those that Kotlin describes by LAYOUT numbers and PLANES buffers each. Kotlin has checked
+// that the buffers are as large as the numbers say.
 es_image image_at(JNIEnv *env, jintArray layouts, jobjectArray planes, int index) {
     jint values[LAYOUT] = {};
     env->GetIntArrayRegion(layouts, index * LAYOUT, LAYOUT, values);
@@ -119,7 +119,9 @@ jint answered(JNIEnv *env, es_status status, const es_prediction &answer, jdoubl
 #define FUNCTION(type, name) extern "C" JNIEXPORT type JNICALL Java_dev_edgeshift_Native_##name
 
 // Refuse a core that was compiled with another header.
-extern "C" JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM *, void *) { return es_abi() == ES_ABI ? JNI_VERSION_1_6 : JNI_ERR; }
+extern "C" JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM *, void *) {
+    return es_abi() == ES_ABI ? JNI_VERSION_1_6 : JNI_ERR;
+}
 
 FUNCTION(jbyteArray, version)(JNIEnv *env, jclass) { return text(env, es_version()); }
 

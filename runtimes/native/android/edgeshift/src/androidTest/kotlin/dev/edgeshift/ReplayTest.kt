@@ -19,13 +19,17 @@ class ReplayTest {
     fun everyArtifactGivesTheResultsOfItsTranscript() {
         assertTrue("copy an artifact and its transcript to src/androidTest/assets", artifacts.isNotEmpty())
         for (name in artifacts) {
-            val text = assets.open(name.removeSuffix(".tflite") + ".transcript.json").use { it.readBytes().decodeToString() }
+            val transcript = name.removeSuffix(".tflite") + ".transcript.json"
+            val text = assets.open(transcript).use { it.readBytes().decodeToString() }
             Edgeshift.load(assets, name).use { assertEquals(emptyList<String>(), Replay(it, text).run()) }
         }
     }
 
     @Test
     fun everyArtifactPassesItsSelfCheck() {
-        for (name in artifacts) Edgeshift.load(assets, name).use { assertTrue(it.selfCheck().toString(), it.selfCheck().ok) }
+        for (name in artifacts) {
+            val result = Edgeshift.load(assets, name).use { it.selfCheck() }
+            assertTrue("$name: $result", result.ok)
+        }
     }
 }

@@ -9,8 +9,8 @@ import java.nio.ByteBuffer
  *         model.stream().use { stream -> println(stream.step(image)?.label) }
  *     }
  *
- * On Android, `Edgeshift.load(context.assets, "gestures.tflite")` reads an asset. Close the model after use. Its streams and
- * spotters can be used after that; close each of them as well.
+ * On Android, `Edgeshift.load(context.assets, "gestures.tflite")` reads an asset. Close the model after use. Its
+ * streams and spotters can be used after that; close each of them as well.
  */
 class Edgeshift private constructor(address: Long) : AutoCloseable {
     private val handle = Handle(address, "model", Native::closeModel)
@@ -93,11 +93,8 @@ class Edgeshift private constructor(address: Long) : AutoCloseable {
         fun open(data: ByteBuffer, name: String, threads: Int = 1, library: String? = null): Edgeshift {
             if (!data.isDirect) throw badArgument("$name is not in a direct buffer: use ByteBuffer.allocateDirect")
             val bytes = data.slice()
-            return Edgeshift(
-                Native.openMemory(
-                    bytes, bytes.remaining().toLong(), name.toCString("the name"), threads, library?.toCString("the library's path"),
-                ),
-            )
+            val (cName, cLibrary) = name.toCString("the name") to library?.toCString("the library's path")
+            return Edgeshift(Native.openMemory(bytes, bytes.remaining().toLong(), cName, threads, cLibrary))
         }
     }
 }

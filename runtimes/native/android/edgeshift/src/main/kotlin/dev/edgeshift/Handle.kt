@@ -3,8 +3,8 @@ package dev.edgeshift
 /**
  * The address of a C object, which is freed once.
  *
- * C objects must not be used by two threads at the same time, and never after they are freed. Every use therefore holds the
- * lock of the handle: a second thread waits, and a use after [close] is an exception instead of a crash.
+ * C objects must not be used by two threads at the same time, and never after they are freed. Every use therefore holds
+ * the lock of the handle: a second thread waits, and a use after [close] is an exception instead of a crash.
  */
 internal class Handle(private var address: Long, private val kind: String, private val free: (Long) -> Unit) {
     @Synchronized

@@ -50,7 +50,8 @@ enum class Colours {
 class Plane(val buffer: ByteBuffer, val rowStride: Int)
 
 /**
- * An image in memory. The pixels are not copied, so the buffers must keep them until the call that takes the image returns.
+ * An image in memory. The pixels are not copied, so the buffers must keep them until the call that takes the image
+ * returns.
  *
  * @property format how the pixels are stored.
  * @property width columns as stored, before the rotation.
@@ -80,7 +81,7 @@ class Image(
 
     init {
         val rows = rowsOfPlanes(format, width, height, pixelStride)
-        if (planes.size != rows.size) throw badArgument("an image of format $format has ${rows.size} planes, not ${planes.size}")
+        if (planes.size != rows.size) throw badArgument("$format needs ${rows.size} planes, not ${planes.size}")
         planes.forEachIndexed { index, plane ->
             requireWhole(plane, rows[index], index)
             buffers[index] = plane.buffer.slice()
@@ -97,11 +98,12 @@ class Image(
 
     /** Check that the native code will not read past the end of a plane. All other values are checked by that code. */
     private fun requireWhole(plane: Plane, rows: Rows, index: Int) {
-        if (!plane.buffer.isDirect) throw badArgument("plane $index is not a direct buffer: use ByteBuffer.allocateDirect")
-        if (plane.rowStride < 0) throw badArgument("plane $index has the row stride ${plane.rowStride}: give bytes from a row to the next")
-        val bytes = plane.rowStride.toLong() * (rows.count - 1) + rows.bytes
-        if (plane.buffer.remaining() < bytes) {
-            throw badArgument("plane $index has ${plane.buffer.remaining()} bytes, but the image needs $bytes: give the whole image")
+        val (buffer, stride) = plane.buffer to plane.rowStride
+        if (!buffer.isDirect) throw badArgument("plane $index is not a direct buffer: use ByteBuffer.allocateDirect")
+        if (stride < 0) throw badArgument("plane $index has the row stride $stride: give bytes from a row to the next")
+        val bytes = stride.toLong() * (rows.count - 1) + rows.bytes
+        if (buffer.remaining() < bytes) {
+            throw badArgument("plane $index has ${buffer.remaining()} of $bytes bytes: give the whole image")
         }
     }
 

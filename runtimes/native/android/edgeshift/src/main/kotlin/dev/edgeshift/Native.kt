@@ -5,8 +5,8 @@ import java.nio.ByteBuffer
 /**
  * The native functions of libedgeshift_jni.so. Handles are the addresses of C objects; 0 is never one.
  *
- * Functions that can fail throw [EdgeshiftException]. Texts are UTF-8 without a zero byte at the end, except for arguments,
- * which have one. An image is 10 numbers and 3 buffers; see [Image.layout].
+ * Functions that can fail throw [EdgeshiftException]. Texts are UTF-8 without a zero byte at the end, except for
+ * arguments, which have one. An image is 10 numbers and 3 buffers; see [Image.layout].
  */
 internal object Native {
     init {
@@ -15,7 +15,9 @@ internal object Native {
 
     @JvmStatic external fun version(): ByteArray
     @JvmStatic external fun openFile(path: ByteArray, threads: Int, library: ByteArray?): Long
-    @JvmStatic external fun openMemory(data: ByteBuffer, size: Long, name: ByteArray, threads: Int, library: ByteArray?): Long
+    @JvmStatic external fun openMemory(
+        data: ByteBuffer, size: Long, name: ByteArray, threads: Int, library: ByteArray?,
+    ): Long
     @JvmStatic external fun closeModel(model: Long)
 
     /** Returns height, width, classes, frames, hop, states and frame spacing. */
@@ -37,7 +39,8 @@ internal object Native {
      * Returns the es_status: ES_OK or ES_WAITING.
      */
     @JvmStatic external fun step(
-        stream: Long, layout: IntArray, planes: Array<ByteBuffer?>, timestamp: Double, numbers: DoubleArray, logits: FloatArray,
+        stream: Long, layout: IntArray, planes: Array<ByteBuffer?>, timestamp: Double,
+        numbers: DoubleArray, logits: FloatArray,
     ): Int
 
     /** As [step]. The numbers and buffers of all images follow each other. */

@@ -35,7 +35,8 @@ class Prediction internal constructor(
             val index = numbers[0].toInt()
             val fresh = numbers[2] != 0.0
             return Prediction(
-                labels[index], index, numbers[1].toFloat(), logits, fresh, pre = numbers[3], infer = numbers[4], post = numbers[5],
+                labels[index], index, numbers[1].toFloat(), logits, fresh,
+                pre = numbers[3], infer = numbers[4], post = numbers[5],
             )
         }
     }

@@ -26,7 +26,8 @@ class Recognizer(model: Edgeshift) : AutoCloseable {
     private val latest = MutableStateFlow<Prediction?>(null)
 
     // A camera must not wait for a collector. Events are rare, so a collector that is 64 of them behind has stopped.
-    private val detected = MutableSharedFlow<Event>(extraBufferCapacity = 64, onBufferOverflow = BufferOverflow.DROP_OLDEST)
+    private val detected =
+        MutableSharedFlow<Event>(extraBufferCapacity = 64, onBufferOverflow = BufferOverflow.DROP_OLDEST)
 
     /** The last fresh prediction; null: there is none yet. */
     val predictions: StateFlow<Prediction?> = latest.asStateFlow()

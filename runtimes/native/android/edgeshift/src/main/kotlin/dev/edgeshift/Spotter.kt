@@ -1,6 +1,8 @@
 package dev.edgeshift
 
-/** Applies the artifact's event rule to the predictions of one stream. Made by [Edgeshift.spotter]. Close it after use. */
+/**
+ * Applies the artifact's event rule to the predictions of one stream. Made by [Edgeshift.spotter]. Close it after use.
+ */
 class Spotter internal constructor(private val labels: List<String>, address: Long) : AutoCloseable {
     private val handle = Handle(address, "spotter", Native::freeSpotter)
 
@@ -15,7 +17,9 @@ class Spotter internal constructor(private val labels: List<String>, address: Lo
 
     /** Take the logits of a fresh prediction. */
     fun feed(logits: FloatArray, timestamp: Double): Event? = handle.use { spotter ->
-        if (logits.size != labels.size) throw badArgument("${logits.size} logits for ${labels.size} labels: give those of a prediction")
+        if (logits.size != labels.size) {
+            throw badArgument("${logits.size} logits for ${labels.size} labels: give those of a prediction")
+        }
         Native.feed(spotter, logits, timestamp)?.let { (index, score, time) ->
             Event(labels[index.toInt()], index.toInt(), score, time)
         }

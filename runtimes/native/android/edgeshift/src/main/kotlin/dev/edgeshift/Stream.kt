@@ -12,8 +12,9 @@ class Stream internal constructor(private val labels: List<String>, address: Lon
     /**
      * Run one frame of any size, which is fitted to the size that the network takes.
      *
-     * @param timestamp time of the frame in seconds. If it is given and the artifact knows its frame spacing, a frame that
-     *   is not due is not run, and the previous prediction is returned with `fresh = false`. NaN: there is no time.
+     * @param timestamp time of the frame in seconds. If it is given and the artifact knows its frame spacing, a frame
+     *   that is not due is not run, and the previous prediction is returned with `fresh = false`. NaN: there is no
+     *   time.
      * @return the prediction; null: a clip artifact has too few frames so far. A stream artifact never returns null.
      */
     fun step(image: Image, timestamp: Double = Double.NaN): Prediction? = handle.use { stream ->
@@ -21,8 +22,8 @@ class Stream internal constructor(private val labels: List<String>, address: Lon
     }
 
     /**
-     * Run one whole clip with a clip artifact: of these images, the middle one of each of its T equal parts is used. The
-     * frames that [step] keeps stay as they are.
+     * Run one whole clip with a clip artifact: of these images, the middle one of each of its T equal parts is used.
+     * The frames that [step] keeps stay as they are.
      */
     fun clip(images: List<Image>): Prediction = handle.use { stream ->
         val layouts = IntArray(images.size * Image.LAYOUT)

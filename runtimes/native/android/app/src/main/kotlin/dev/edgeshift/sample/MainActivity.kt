@@ -77,7 +77,9 @@ class MainActivity : ComponentActivity() {
     private fun watch(recognizer: Recognizer) {
         lifecycleScope.launch { recognizer.predictions.filterNotNull().collect(::show) }
         lifecycleScope.launch { recognizer.events.collect { event = "%s %.2f".format(it.label, it.score) } }
-        val analyzer = FrameAnalyzer(recognizer, mirrored = true) { error -> runOnUiThread { text.text = error.message } }
+        val analyzer = FrameAnalyzer(recognizer, mirrored = true) { error ->
+            runOnUiThread { text.text = error.message }
+        }
         val analysis = ImageAnalysis.Builder().build().also { it.setAnalyzer(frames, analyzer) }
         val view = Preview.Builder().build().also { it.surfaceProvider = preview.surfaceProvider }
         val provider = ProcessCameraProvider.getInstance(this)

@@ -10,10 +10,11 @@ import dev.edgeshift.Plane
 /**
  * A frame of CameraX as an image. Nothing is copied, so use the image before the frame is closed.
  *
- * The frame is rotated so that it is upright. CameraX gives YUV_420_888 unless the app asks for RGBA_8888; both are read.
+ * The frame is rotated so that it is upright. CameraX gives YUV_420_888 unless the app asks for RGBA_8888; both are
+ * read.
  *
- * @param mirrored exchange left and right. Do this for the front camera, so that the network sees what the user sees on the
- *   screen. `edgeshift phone` does the same.
+ * @param mirrored exchange left and right. Do this for the front camera, so that the network sees what the user sees on
+ *   the screen. `edgeshift phone` does the same.
  */
 fun ImageProxy.toImage(mirrored: Boolean = false): Image {
     val rotation = imageInfo.rotationDegrees
@@ -22,7 +23,7 @@ fun ImageProxy.toImage(mirrored: Boolean = false): Image {
         ImageFormat.YUV_420_888 ->
             Image(Format.I420, width, height, views, planes[1].pixelStride, rotation, mirrored)
         PixelFormat.RGBA_8888 -> Image(Format.RGBA, width, height, views, rotation = rotation, mirrored = mirrored)
-        else -> throw IllegalArgumentException("a frame of format $format: ask ImageAnalysis for YUV_420_888 or RGBA_8888")
+        else -> throw IllegalArgumentException("frame format $format: ask ImageAnalysis for YUV_420_888 or RGBA_8888")
     }
 }
 

@@ -98,5 +98,6 @@ internal class Json(private val text: String) {
         while (at < text.length && text[at].isWhitespace()) at++
     }
 
-    private fun fail(expected: String): Nothing = throw IllegalArgumentException("not JSON: $expected is missing at character $at")
+    private fun fail(expected: String): Nothing =
+        throw IllegalArgumentException("not JSON: $expected is missing at character $at")
 }

@@ -31,10 +31,10 @@ class Replay(private val model: Edgeshift, text: String) {
     private var values = 0
 
     init {
-        require(transcript["version"] == 1.0) { "version ${transcript["version"]} of the transcript: this program reads version 1" }
+        require(transcript["version"] == 1.0) { "the transcript has version ${transcript["version"]}, not 1" }
         val made = transcript["artifact"].fields()
         for (name in listOf("target", "precision", "mode", "body_sha256")) {
-            require(made[name] == description[name]) { "the transcript belongs to another artifact: its $name is ${made[name]}" }
+            require(made[name] == description[name]) { "the transcript belongs to an artifact of $name ${made[name]}" }
         }
         val kind = (transcript["runtime"] as String).substringBefore(' ')
         exact = transcript["exact"] == true && model.runtime.substringBefore(' ') == kind
@@ -110,8 +110,9 @@ class Replay(private val model: Edgeshift, text: String) {
             val mean = expected.average()
             val deviation = sqrt(expected.sumOf { (it - mean) * (it - mean) } / expected.size)
             val spread = max(max(deviation, 0.01 * expected.maxOf(::abs)), 1e-6)
-            val error = expected.indices.sumOf { (stored[7919L * it % count] - expected[it]).let { d -> d * d } } / expected.size
-            atMost("the error of ${state["name"]}", sqrt(error) / spread, bounds["states"].number())
+            val errors = expected.indices.map { stored[7919L * it % count] - expected[it] }
+            val error = sqrt(errors.sumOf { it * it } / expected.size)
+            atMost("the error of ${state["name"]}", error / spread, bounds["states"].number())
         }
     }
 
@@ -127,7 +128,8 @@ class Replay(private val model: Edgeshift, text: String) {
         val fields = expected?.fields()
         val same = if (fields == null || event == null) fields == null && event == null else
             fields["index"].int() == event.index && fields["label"] == event.label &&
-                fields["timestamp"].number() == event.timestamp && abs(fields["score"].number() - event.score) <= scoreError
+                fields["timestamp"].number() == event.timestamp &&
+                abs(fields["score"].number() - event.score) <= scoreError
         if (!same) differences += "$where: the event is $event, not $fields"
     }
 

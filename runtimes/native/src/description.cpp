@@ -103,6 +103,8 @@ Description description_of(const Value &value) {
     description.labels = texts(value["labels"]);
     if (!value["frame_spacing"].is_null())
         description.frame_spacing = value["frame_spacing"].number();
+    if (!value["clip_frames"].is_null())
+        description.clip_frames = small(value["clip_frames"]);
     if (!value["rule"].is_null())
         description.rule = rule_of(value["rule"]);
     if (!value["check"].is_null())

@@ -14,6 +14,7 @@ let package = Package(
             path: ".",
             sources: ["src"],
             publicHeadersPath: "include",
+            cxxSettings: [.define("EDGESHIFT_VERSION", to: "\"0.1.0\"")],
             linkerSettings: [.linkedLibrary("z"), .linkedLibrary("dl", .when(platforms: [.linux]))]
         ),
         .target(name: "Edgeshift", dependencies: ["CEdgeshift"], path: "ios/Sources/Edgeshift"),

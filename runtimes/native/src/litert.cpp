@@ -145,7 +145,15 @@ LitertBackend::LitertBackend(const uint8_t *graph, size_t size, const Descriptio
     : api_(litert::api(options.library)), description_(description), threads_(options.threads),
       environment_(api_.DestroyEnvironment), graph_(api_.DestroyModel), compiled_(api_.DestroyCompiledModel) {
     const std::lock_guard<std::mutex> lock(setup_mutex());
-    require_ok(api_.CreateEnvironment(0, nullptr, environment_.out()), "start");
+    // With its usual options, LiteRT looks for libraries of GPUs, and logs every step.
+    litert::EnvironmentOption environment[2] = {};
+    environment[0].tag = litert::kRegisteredAccelerators;
+    environment[0].value.integer = litert::kCpu;
+    environment[1].tag = litert::kLeastSeverity;
+    environment[1].value.integer = litert::kErrors;
+    for (litert::EnvironmentOption &option : environment)
+        option.value.type = litert::kInteger;
+    require_ok(api_.CreateEnvironment(2, environment, environment_.out()), "start");
     if (api_.CreateModelFromBuffer(environment_.get(), graph, size, graph_.out()) != 0)
         throw bad_artifact("LiteRT cannot load its graph; convert the model again");
     compile();
@@ -155,7 +163,6 @@ LitertBackend::LitertBackend(const uint8_t *graph, size_t size, const Descriptio
 void LitertBackend::compile() {
     Owned<litert::Options> options(api_.DestroyOptions);
     require_ok(api_.CreateOptions(options.out()), "make options");
-    // Without this, LiteRT looks for libraries of GPUs, and logs that there are none.
     require_ok(api_.SetOptionsHardwareAccelerators(options.get(), litert::kCpu), "choose the CPU");
     const std::string text = "num_threads = " + std::to_string(threads_) + "\n";
     char *copy = static_cast<char *>(std::malloc(text.size() + 1)); // LiteRT frees it

@@ -34,13 +34,31 @@ struct TensorType {
 };
 static_assert(sizeof(Layout) == 68 && sizeof(TensorType) == 72, "the structures are those of LiteRT");
 
+// An option of an environment.
+struct EnvironmentOption {
+    int32_t tag;
+    struct {
+        int32_t type; // kInteger
+        union {
+            int64_t integer;
+            double real;
+            const void *pointer;
+        };
+    } value;
+};
+static_assert(sizeof(EnvironmentOption) == 24, "the structure is that of LiteRT");
+
+constexpr int32_t kRegisteredAccelerators = 24, kLeastSeverity = 25; // tags
+constexpr int32_t kInteger = 2;                                      // type of a value
+constexpr int64_t kErrors = 3;                                       // severity of messages in LiteRT's log
+
 constexpr int32_t kFloat32 = 1, kUint8 = 3, kInt8 = 9, kFloat16 = 10; // element types
 constexpr int kCpu = 1;                                               // the accelerator
 constexpr int kRead = 0, kWrite = 1;                                  // how a buffer is locked
 
 // LiteRT's functions: name without "LiteRt", and type.
 #define EDGESHIFT_LITERT_FUNCTIONS(F)                                                                                  \
-    F(CreateEnvironment, Status (*)(int, const void *, Environment *))                                                 \
+    F(CreateEnvironment, Status (*)(int, const EnvironmentOption *, Environment *))                                    \
     F(DestroyEnvironment, void (*)(Environment))                                                                       \
     F(CreateModelFromBuffer, Status (*)(Environment, const void *, size_t, Graph *))                                   \
     F(DestroyModel, void (*)(Graph))                                                                                   \

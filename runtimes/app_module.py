@@ -88,12 +88,16 @@ def require_packable(artifact: Path, platform: str, out: Path) -> None:
     record = PLATFORMS[platform]
     if artifact.suffix.lower() not in record.suffixes:
         kinds = " or ".join(record.suffixes)
-        targets = " or ".join({".tflite": "--target tflite", ".mlpackage": "--target coreml"}[s] for s in record.suffixes)
+        targets = " or ".join(
+            {".tflite": "--target tflite", ".mlpackage": "--target coreml"}[s] for s in record.suffixes
+        )
         raise EdgeshiftError(f"{artifact}: a module for {record.title} takes {kinds}: convert with {targets}")
     if out.is_dir() and any(out.iterdir()):
         raise EdgeshiftError(f"{out}: the folder is not empty: give a new one")
     if not (NATIVE / "CMakeLists.txt").is_file():
-        raise EdgeshiftError("the sources of the native runtime are not installed: install the wheel of edgeshift again")
+        raise EdgeshiftError(
+            "the sources of the native runtime are not installed: install the wheel of edgeshift again"
+        )
     require_writable(out, ROOM, folder=True)
 
 

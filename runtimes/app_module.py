@@ -1,7 +1,7 @@
 """Write a module for an app: an artifact with the sources of the native runtime, a build file, a README and a test.
 
-The sources are data of this package, in the folder ``native``. A module has the same folders, so that its build files are
-those of the repository.
+The sources are data of this package, in the folder ``native``. A module has the same folders, so that its build files
+are those of the repository.
 """
 
 from __future__ import annotations
@@ -65,15 +65,17 @@ PLATFORMS = {
     ),
     "cpp": Platform("C++", (".tflite",), (*CMAKE, "tools", "cpp"), "cpp/README.md", ("cpp",), "cpp"),
 }
+#: {suffix of an artifact: the target that writes it}.
+TARGET_OF = {".tflite": "tflite", ".mlpackage": "coreml"}
 #: The part of the README for iOS that depends on the runtime: {suffix: (steps, line that opens the artifact)}.
 IOS_RUNTIMES = {
     ".tflite": (
-        "LiteRT runs the artifact. Build or download LiteRT's dynamic library for iOS (LiteRt.xcframework), and embed it in\n"
-        "the app. The package opens it when the first artifact is loaded; it is not linked.",
+        "LiteRT runs the artifact. Build or download LiteRT's dynamic library for iOS (LiteRt.xcframework), and embed it\n"
+        "in the app. The package opens it when the first artifact is loaded; it is not linked.",
         'let model = try LiteRTModel(path: Bundle.main.path(forResource: "$stem", ofType: "tflite")!)',
     ),
     ".mlpackage": (
-        "Core ML runs the artifact, so the app needs no other library. Xcode compiles the package when it builds the app.",
+        "Core ML runs the artifact, so the app needs no other library. Xcode compiles the package with the app.",
         'let model = try CoreMLModel(contentsOf: Bundle.main.url(forResource: "$stem", withExtension: "mlmodelc")!)',
     ),
 }
@@ -88,9 +90,7 @@ def require_packable(artifact: Path, platform: str, out: Path) -> None:
     record = PLATFORMS[platform]
     if artifact.suffix.lower() not in record.suffixes:
         kinds = " or ".join(record.suffixes)
-        targets = " or ".join(
-            {".tflite": "--target tflite", ".mlpackage": "--target coreml"}[s] for s in record.suffixes
-        )
+        targets = " or ".join(f"--target {TARGET_OF[suffix]}" for suffix in record.suffixes)
         raise EdgeshiftError(f"{artifact}: a module for {record.title} takes {kinds}: convert with {targets}")
     if out.is_dir() and any(out.iterdir()):
         raise EdgeshiftError(f"{out}: the folder is not empty: give a new one")

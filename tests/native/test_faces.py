@@ -14,7 +14,7 @@ HEADER = (NATIVE / "include" / "edgeshift" / "edgeshift.h").read_text()
 KOTLIN = sorted([*NATIVE.rglob("android/**/*.kt"), *NATIVE.rglob("android/**/*.kts")])
 SWIFT = sorted([*NATIVE.glob("ios/**/*.swift"), NATIVE / "Package.swift"])
 #: Files that call the C interface.
-CALLERS = [path for path in [*NATIVE.glob("android/**/*.cpp"), *SWIFT, *NATIVE.glob("include/edgeshift/*.hpp")]]
+CALLERS = [*NATIVE.glob("android/**/*.cpp"), *SWIFT, *NATIVE.glob("include/edgeshift/*.hpp")]
 
 
 def declared() -> dict[str, int]:

@@ -70,8 +70,8 @@ TARGET_OF = {".tflite": "tflite", ".mlpackage": "coreml"}
 #: The part of the README for iOS that depends on the runtime: {suffix: (steps, line that opens the artifact)}.
 IOS_RUNTIMES = {
     ".tflite": (
-        "LiteRT runs the artifact. Build or download LiteRT's dynamic library for iOS (LiteRt.xcframework), and embed it\n"
-        "in the app. The package opens it when the first artifact is loaded; it is not linked.",
+        "LiteRT runs the artifact. Build or download LiteRT's dynamic library for iOS (LiteRt.xcframework), and embed\n"
+        "it in the app. The package opens it when the first artifact is loaded; it is not linked.",
         'let model = try LiteRTModel(path: Bundle.main.path(forResource: "$stem", ofType: "tflite")!)',
     ),
     ".mlpackage": (

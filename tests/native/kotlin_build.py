@@ -21,8 +21,10 @@ TESTS = Path(__file__).parent / "kotlin"
 #: Compiler and classes, which later test runs use again.
 BUILD = ROOT / "build" / "kotlin"
 PROGRAMS = ("java", "javac", "npm", "node", "cmake", "g++")
-#: The classes that need no Android: those of the package itself. Those of dev.edgeshift.android need it.
-SOURCES = [*sorted((ANDROID / "main/kotlin/dev/edgeshift").glob("*.kt")), ANDROID / "shared/kotlin", TESTS]
+#: The classes that need no Android: those of the package itself.
+CORE = [*sorted((ANDROID / "main/kotlin/dev/edgeshift").glob("*.kt")), ANDROID / "shared/kotlin"]
+#: Those of dev.edgeshift.android are compiled with stubs of the few classes of Android and CameraX that they use.
+SOURCES = [*CORE, ANDROID / "main/kotlin/dev/edgeshift/android", TESTS]
 
 
 def litert() -> Path:

@@ -175,7 +175,18 @@ def test_the_native_methods_are_the_exported_symbols(built):
     assert found == expected | {"JNI_OnLoad"} and len(expected) > 15
 
 
-def test_no_class_that_is_tested_here_needs_android():
-    for source in kotlin_build.SOURCES:
+def test_frames_of_camerax_are_those_that_the_images_describe(kotlin, made):
+    """The stubs of CameraX follow its documentation, so this shows the adapter's logic, not that it builds there."""
+    assert kotlin("camera", made("tsm", "int8").path) == ["true"] * 6
+
+
+def test_an_asset_is_loaded(kotlin, made, monkeypatch):
+    monkeypatch.setenv("EDGESHIFT_LITERT", str(kotlin_build.litert()))
+    artifact = made("tsm", "int8").path
+    assert kotlin("asset", artifact)[0].split("|") == list(load(artifact).spec.labels)
+
+
+def test_the_core_classes_need_no_android():
+    for source in kotlin_build.CORE:
         for file in [source] if source.is_file() else source.rglob("*.kt"):
             assert not re.findall(r"^import (android|androidx)\.", file.read_text(), re.MULTILINE), file

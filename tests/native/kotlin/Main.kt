@@ -20,6 +20,7 @@ fun main(arguments: Array<String>) {
     val (command, library) = arguments
     val files = arguments.drop(2)
     if (command == "errors") return printErrors(files[0], library)
+    if (command == "asset") return printAsset(files[0])
     Edgeshift.open(files[0], library = library).use { model ->
         when (command) {
             "facts" -> printFacts(model)
@@ -27,6 +28,7 @@ fun main(arguments: Array<String>) {
             "steps" -> printSteps(model, File(files[1]))
             "events" -> printEvents(model, File(files[1]))
             "fit" -> printFits(model)
+            "camera" -> printCamera(model)
             else -> error(command)
         }
     }

@@ -3,6 +3,7 @@ package dev.edgeshift.android
 import android.graphics.ImageFormat
 import android.graphics.PixelFormat
 import androidx.camera.core.ImageProxy
+import dev.edgeshift.EdgeshiftException
 import dev.edgeshift.Format
 import dev.edgeshift.Image
 import dev.edgeshift.Plane
@@ -23,7 +24,9 @@ fun ImageProxy.toImage(mirrored: Boolean = false): Image {
         ImageFormat.YUV_420_888 ->
             Image(Format.I420, width, height, views, planes[1].pixelStride, rotation, mirrored)
         PixelFormat.RGBA_8888 -> Image(Format.RGBA, width, height, views, rotation = rotation, mirrored = mirrored)
-        else -> throw IllegalArgumentException("frame format $format: ask ImageAnalysis for YUV_420_888 or RGBA_8888")
+        else -> throw EdgeshiftException(
+            EdgeshiftException.Status.BAD_ARGUMENT, "frames of format $format: ask the camera for YUV_420_888 or RGBA_8888",
+        )
     }
 }
 

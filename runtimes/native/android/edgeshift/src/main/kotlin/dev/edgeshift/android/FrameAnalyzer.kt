@@ -19,9 +19,9 @@ class FrameAnalyzer(
     private val mirrored: Boolean,
     private val failed: (EdgeshiftException) -> Unit,
 ) : ImageAnalysis.Analyzer {
-    override fun analyze(frame: ImageProxy) {
+    override fun analyze(image: ImageProxy) {
         // CameraX gives no other frame until this one is closed.
-        frame.use {
+        image.use {
             try {
                 recognizer.feed(it.toImage(mirrored), it.seconds)
             } catch (error: EdgeshiftException) {

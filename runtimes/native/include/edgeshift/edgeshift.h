@@ -178,13 +178,11 @@ ES_API es_status es_stream_step(es_stream *stream, const es_image *image, double
 /* Run one whole clip with a clip artifact: of `count` images, the middle one of each of its T equal parts is used. The
  * frames that es_stream_step keeps stay as they are. */
 ES_API es_status es_stream_clip(es_stream *stream, const es_image *images, int32_t count, es_prediction *prediction);
-/* Number of bytes that es_stream_save writes. */
+/* Number of bytes that es_stream_save writes. They end with the bytes of all states in the description's order, or for a
+ * clip artifact with the T frames, the oldest first, and the number of all frames, 8 bytes, little-endian. */
 ES_API size_t es_stream_state_size(const es_stream *stream);
 /* Copy the states, so that es_stream_restore continues from the same point. They contain no time: after a restore, the
- * frame spacing counts from the next frame. size: bytes at `out`.
- * The copy begins with the hash of the graph, by which a restore recognises states of another artifact. It ends with the
- * states as the graph stores them, in the order of the description; of a clip artifact, with the last T fitted frames, the
- * oldest first, and the number of frames since the start as a 64-bit little-endian integer. */
+ * frame spacing counts from the next frame. size: bytes at `out`. */
 ES_API es_status es_stream_save(const es_stream *stream, void *out, size_t size);
 ES_API es_status es_stream_restore(es_stream *stream, const void *state, size_t size);
 

@@ -13,21 +13,21 @@ int main(int count, char **arguments) try {
     }
     edgeshift::Model model(arguments[1]);
     const es_check check = model.self_check();
-    std::printf("self-check %s, %s\n", check.ok ? "passed" : "FAILED", model.runtime());
+    std::printf("self-check %s, %s\n", check.ok ? "passed" : "FAILED", model.runtime().c_str());
 
     // A camera's frames come here: RGB, BGR, RGBA, BGRA, NV12, NV21 or I420, of any size.
-    edgeshift::Stream stream = model.stream();
     const int width = 320, height = 240;
-    std::vector<uint8_t> pixels(width * height * 3, 128);
-    es_image image = {};
-    image.format = ES_RGB;
-    image.width = width;
-    image.height = height;
-    image.planes[0] = pixels.data();
-    image.strides[0] = width * 3;
+    const std::vector<uint8_t> pixels(size_t(width) * height * 3, 128);
+    edgeshift::Stream stream(model);
+    edgeshift::Spotter spotter(model);
     for (int frame = 0; frame < 3; frame++) {
-        if (const auto answer = stream.step(image))
-            std::printf("%s %.3f, %.3f ms in the network\n", answer->label, answer->score, 1e3 * answer->infer);
+        const double seconds = frame * model.info().frame_spacing;
+        const auto answer = stream.step(edgeshift::rgb(pixels.data(), width, height), seconds);
+        if (!answer) // a clip artifact has too few frames so far
+            continue;
+        std::printf("%s %.3f, %.3f ms in the network\n", answer->label, answer->score, 1e3 * answer->infer);
+        if (const auto event = spotter.feed(*answer, seconds))
+            std::printf("event: %s %.3f\n", event->label, event->score);
     }
     return check.ok ? 0 : 1;
 } catch (const std::exception &error) {

@@ -89,6 +89,9 @@ bool has_hash(const Bytes &file) {
     return file.starts_with(END_SIGNATURE, end) && file.two(end + END_SIZE - 2) == HASH_LENGTH;
 }
 
+// Size in bytes of the list of entries.
+size_t directory_size(const Bytes &file) { return file.four(file.size() - HASH_LENGTH - END_SIZE + 12); }
+
 // Check the extra fields of an entry, which have a type, a length and content each. edgeshift writes none.
 void require_extra_fields(std::string_view fields) {
     while (fields.size() >= 4) {
@@ -103,7 +106,7 @@ void require_extra_fields(std::string_view fields) {
 // Read the list of entries. Those of other programs are read as Python's zipfile does, as long as they are no zip64.
 std::vector<Entry> read_entries(const Bytes &file) {
     const size_t end = file.size() - HASH_LENGTH - END_SIZE;
-    const size_t count = file.two(end + 10), length = file.four(end + 12), offset = file.four(end + 16);
+    const size_t count = file.two(end + 10), length = directory_size(file), offset = file.four(end + 16);
     if (file.starts_with(ZIP64_SIGNATURE, end < ZIP64_SIZE ? 0 : end - ZIP64_SIZE))
         throw Damaged("its description is in a zip64 archive");
     if (count > MAX_ENTRIES)
@@ -166,12 +169,15 @@ std::vector<uint8_t> inflated(std::string_view packed, size_t limit) {
     return content;
 }
 
-std::string unpack(const Bytes &file, const Entry &entry) {
+// The content of an entry. `limit` is where the part of the file after it begins.
+std::string unpack(const Bytes &file, const Entry &entry, size_t limit) {
     if (entry.method != STORED && entry.method != DEFLATED)
         throw Damaged("its description has compression method " + std::to_string(entry.method) +
                       ", which edgeshift never uses");
     if (entry.size > spec::MAX_BYTES)
         throw Damaged("its description is " + grouped(entry.size) + " bytes; the limit is " + grouped(spec::MAX_BYTES));
+    if (entry.at + FILE_SIZE + std::strlen(SPEC) + entry.packed > limit)
+        throw Damaged("its description overlaps with another part of the file");
     if (!file.starts_with(FILE_SIGNATURE, entry.at))
         throw not_unpacked("Bad magic number for file header");
     const size_t name = file.two(entry.at + 26), extra = file.two(entry.at + 28);
@@ -262,7 +268,11 @@ std::pair<std::string, size_t> unpack_description(const Bytes &file) {
     }
     if (!found)
         throw Damaged(std::string("it has no ") + SPEC);
-    return {unpack(file, *found), graph};
+    size_t next = file.size() - HASH_LENGTH - END_SIZE - directory_size(file);
+    for (const Entry &entry : entries)
+        if (entry.at > found->at)
+            next = std::min(next, entry.at);
+    return {unpack(file, *found, next), graph};
 }
 
 Error unreadable(const std::string &path) {

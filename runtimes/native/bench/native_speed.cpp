@@ -45,12 +45,12 @@ struct Frame {
 // LiteRT alone: the same buffers in every run, and outputs that are not read.
 class Bare {
   public:
-    Bare(const std::string &library, const Artifact &artifact) : api_(litert::api(library)) {
+    Bare(const std::string &library, Artifact artifact) : api_(litert::api(library)), artifact_(std::move(artifact)) {
         litert::EnvironmentOption options[2] = {{litert::kRegisteredAccelerators, {litert::kInteger, {litert::kCpu}}},
                                                 {litert::kLeastSeverity, {litert::kInteger, {litert::kErrors}}}};
         require(api_.CreateEnvironment(2, options, &environment_) == 0, "start");
         litert::Graph graph = nullptr;
-        require(api_.CreateModelFromBuffer(environment_, artifact.data.data(), artifact.graph_size, &graph) == 0,
+        require(api_.CreateModelFromBuffer(environment_, artifact_.data.data(), artifact_.graph_size, &graph) == 0,
                 "load the graph");
         litert::Options compilation = nullptr;
         litert::OpaqueOptions cpu = nullptr;
@@ -104,6 +104,7 @@ class Bare {
     }
 
     const litert::Api &api_;
+    Artifact artifact_; // LiteRT reads the graph in place
     litert::Environment environment_ = nullptr;
     litert::CompiledModel compiled_ = nullptr;
     std::vector<litert::Buffer> inputs_, outputs_;

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeshift.artifact.file import read_artifact
 from edgeshift.runtimes.app_module import NATIVE, PLATFORMS
 from edgeshift.stream.transcript import read_transcript
 
@@ -49,6 +50,16 @@ def test_a_module_has_the_artifact_sources_readme_and_transcript(run, made, tmp_
     assert artifact.name in readme and transcript.relative_to(out).as_posix() in readme
     assert not re.findall(r"\$(?:artifact|stem|folder|version|transcript|runtime_steps|open_model)", readme)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder"] and len(list(out.parent.iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_a_core_ml_package_is_part_of_the_module_for_ios(run, made, tmp_path):
+    artifact = made("tsm", "fp16", "coreml").path
+    status, _, err = run("package", artifact, "--for", "ios", "--out", tmp_path / "m")
+    assert status == 0, err
+    copy = tmp_path / "m" / "ios" / "App" / artifact.name
+    assert read_artifact(copy).body == read_artifact(artifact).body
+    assert "CoreMLModel(contentsOf" in (tmp_path / "m" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

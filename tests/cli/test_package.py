@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgeshift.artifact.file import read_artifact
+from edgeshift.benchmarks.studies.native_library import litert_library
 from edgeshift.runtimes.app_module import NATIVE, PLATFORMS
 from edgeshift.stream.transcript import read_transcript
 
@@ -102,9 +102,7 @@ def test_the_module_for_cpp_is_built_and_its_test_passes(run, made, clip_artifac
     """A second artifact is put beside the first one, as a user may do: each one is a test."""
     if missing := [program for program in ("cmake", "g++") if shutil.which(program) is None]:
         pytest.skip(f"not installed: {', '.join(missing)}")
-    found = importlib.util.find_spec("ai_edge_litert")
-    assert found is not None and found.origin is not None
-    environment = {**os.environ, "EDGESHIFT_LITERT": str(Path(found.origin).parent / "libLiteRt.so")}
+    environment = {**os.environ, "EDGESHIFT_LITERT": str(litert_library())}
     out, other = tmp_path / "module", tmp_path / "other"
     assert run("package", made("tsm", "int8").path, "--for", "cpp", "--out", out).status == 0
     assert run("package", clip_artifact, "--for", "cpp", "--out", other).status == 0

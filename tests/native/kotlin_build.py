@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -25,15 +24,6 @@ PROGRAMS = ("java", "javac", "npm", "node", "cmake", "g++")
 CORE = [*sorted((ANDROID / "main/kotlin/dev/edgeshift").glob("*.kt")), ANDROID / "shared/kotlin"]
 #: Those of dev.edgeshift.android are compiled with stubs of the few classes of Android and CameraX that they use.
 SOURCES = [*CORE, ANDROID / "main/kotlin/dev/edgeshift/android", TESTS]
-
-
-def litert() -> Path:
-    """Return the path of LiteRT's shared library, which is part of its Python package."""
-    found = importlib.util.find_spec("ai_edge_litert")
-    path = None if found is None or found.origin is None else Path(found.origin).parent / "libLiteRt.so"
-    if path is None or not path.is_file():
-        pytest.skip("LiteRT is not installed, or its package has no libLiteRt.so")
-    return path
 
 
 def build() -> tuple[str, Path]:

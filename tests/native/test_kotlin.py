@@ -13,12 +13,14 @@ import kotlin_build
 import numpy as np
 import pytest
 
+from edgeshift.benchmarks.studies.native_library import litert_library
 from edgeshift.gestures.demo_stream import demo_stream
 from edgeshift.runtimes import load
 from edgeshift.stream.replay import write_transcript
 from edgeshift.stream.selfcheck import self_check
 from edgeshift.stream.transcript import encode_transcript
 
+pytest.importorskip("ai_edge_litert.compiled_model", reason="LiteRT 2 is not installed")
 pytestmark = pytest.mark.slow  # installs and runs Kotlin's compiler
 NATIVE = kotlin_build.ROOT / "runtimes" / "native"
 Run = Callable[..., list[str]]
@@ -38,7 +40,7 @@ def kotlin(built) -> Run:
         path, folder = built
         java = ["java", "-Xcheck:jni", f"-Djava.library.path={folder}", "-cp", path, "MainKt"]
         done = subprocess.run(
-            [*java, command, str(kotlin_build.litert()), *map(str, files)], capture_output=True, text=True, timeout=300
+            [*java, command, str(litert_library()), *map(str, files)], capture_output=True, text=True, timeout=300
         )
         said = done.stdout + done.stderr
         assert done.returncode == 0, said[-3000:]
@@ -181,7 +183,7 @@ def test_frames_of_camerax_are_those_that_the_images_describe(kotlin, made):
 
 
 def test_an_asset_is_loaded(kotlin, made, monkeypatch):
-    monkeypatch.setenv("EDGESHIFT_LITERT", str(kotlin_build.litert()))
+    monkeypatch.setenv("EDGESHIFT_LITERT", str(litert_library()))
     artifact = made("tsm", "int8").path
     assert kotlin("asset", artifact)[0].split("|") == list(load(artifact).spec.labels)
 

@@ -127,7 +127,7 @@ std::vector<Entry> read_entries(const Bytes &file) {
             throw not_unpacked("Truncated central directory");
         if (!list.starts_with(ENTRY_SIGNATURE, at))
             throw not_unpacked("Bad magic number for central directory");
-        if (list.two(at + 6) > NEWEST_ZIP)
+        if ((list.two(at + 6) & 0xff) > NEWEST_ZIP)
             throw not_unpacked("its zip version is not known");
         Entry entry;
         entry.flags = list.two(at + 8), entry.method = list.two(at + 10);

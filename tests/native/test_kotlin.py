@@ -66,7 +66,7 @@ def shipped(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory) -> tuple[Path, np.ndarray]:
     """A file of frames, uint8 [n, 240, 320, 3], and the frames: a hand draws gestures."""
-    drawn = np.stack([frame.image for frame in demo_stream(size=240)])
+    drawn = np.stack([timed.frame for timed in demo_stream(size=240)])
     wide = np.ascontiguousarray(np.pad(drawn, ((0, 0), (0, 0), (40, 40), (0, 0)), mode="edge"))
     path = tmp_path_factory.mktemp("frames") / "frames.rgb"
     path.write_bytes(wide.tobytes())
@@ -149,7 +149,8 @@ def test_the_images_of_cameras_are_fitted_alike(kotlin, made):
     assert nv12 == nv21 == i420 == camerax and len({nv12, mirrored, bt709}) == 3
     pixels = np.frombuffer(bytes.fromhex(nv12), np.uint8).reshape(64, 64, 3)
     other = np.frombuffer(bytes.fromhex(mirrored), np.uint8).reshape(64, 64, 3)
-    assert np.array_equal(pixels[:, ::-1], other)
+    # Positions are rounded to 1/32 pixel, so a mirrored image is fitted to nearly the same values.
+    assert np.abs(pixels[:, ::-1].astype(int) - other).max() <= 16 < np.abs(pixels.astype(int) - other).mean()
 
 
 def test_bad_input_is_one_clear_line(kotlin, made):

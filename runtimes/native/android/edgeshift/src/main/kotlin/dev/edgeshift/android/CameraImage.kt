@@ -25,7 +25,8 @@ fun ImageProxy.toImage(mirrored: Boolean = false): Image {
             Image(Format.I420, width, height, views, planes[1].pixelStride, rotation, mirrored)
         PixelFormat.RGBA_8888 -> Image(Format.RGBA, width, height, views, rotation = rotation, mirrored = mirrored)
         else -> throw EdgeshiftException(
-            EdgeshiftException.Status.BAD_ARGUMENT, "frames of format $format: ask the camera for YUV_420_888 or RGBA_8888",
+            EdgeshiftException.Status.BAD_ARGUMENT,
+            "frames of format $format: ask the camera for YUV_420_888 or RGBA_8888",
         )
     }
 }

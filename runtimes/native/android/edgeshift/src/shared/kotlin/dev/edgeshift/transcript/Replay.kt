@@ -95,7 +95,8 @@ class Replay(private val model: Edgeshift, text: String) {
     /** The bytes of a clip artifact's states are frames, which do not depend on the runtime. */
     private fun compareStates(where: String, call: Map<String, Any?>, stream: Stream) {
         if (!exact && model.hop == null) return
-        val hash = MessageDigest.getInstance("SHA-256").digest(stateBytes(stream)).joinToString("") { "%02x".format(it) }
+        val digest = MessageDigest.getInstance("SHA-256").digest(stateBytes(stream))
+        val hash = digest.joinToString("") { "%02x".format(it) }
         if (hash != call["states"]) differences += "$where: the states differ"
     }
 
@@ -175,7 +176,8 @@ private class StateReader(state: Map<String, Any?>, bytes: ByteBuffer) {
     }
 }
 
-private fun valuesOf(state: Map<String, Any?>) = state["shape"].items().fold(1) { product, side -> product * side.int() }
+private fun valuesOf(state: Map<String, Any?>) =
+    state["shape"].items().fold(1) { product, side -> product * side.int() }
 
 private fun stateSize(state: Map<String, Any?>) = valuesOf(state) * if (state["dtype"] == "int8") 1 else 4
 

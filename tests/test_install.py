@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,12 @@ from virtual_screen import SHOW, orange_pixels, virtual_screen
 
 from edgeshift.apps.phone.files import BUILT
 from edgeshift.gestures.demo_stream import demo_stream
+from edgeshift.runtimes.app_module import PLATFORMS
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
+#: What `edgeshift package` copies from runtimes/native.
+NATIVE_SOURCES = {name for platform in PLATFORMS.values() for name in platform.sources}
 #: Largest size of the environment, bytes.
 LIMIT = 400e6
 #: Versions of Python for devices. JetPack 6 has 3.10, Raspberry Pi OS 3.11 or 3.13, Ubuntu 24.04 3.12.
@@ -60,6 +64,15 @@ def test_the_wheel_has_the_templates_of_reports(wheel):
     folder = "edgeshift/benchmarks/reports/templates"
     packed = {name for name in ZipFile(wheel).namelist() if name.startswith(folder)}
     assert packed == {f"{folder}/{file.name}" for file in (ROOT / "benchmarks/reports/templates").iterdir()} != set()
+
+
+def test_the_wheel_has_the_sources_that_package_copies(wheel):
+    native = ROOT / "runtimes" / "native"
+    sources = {path for name in NATIVE_SOURCES for path in [native / name, *(native / name).rglob("*")]}
+    tracked = {path.relative_to(ROOT).as_posix() for path in sources if path.is_file()}
+    packed = {name.removeprefix("edgeshift/") for name in ZipFile(wheel).namelist() if "/native/" in name}
+    assert len(tracked) > 80 and tracked <= packed
+    assert not [name for name in packed if re.search(r"/(build|tests|fuzz|\.gradle)/", name)]
 
 
 def test_without_node_make_wheel_says_what_it_needs(tmp_path):

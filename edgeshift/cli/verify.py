@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edgeshift.converters.tflite.layers import LayerError
     from edgeshift.stream import Model
     from edgeshift.stream.selfcheck import SelfCheck
+    from edgeshift.stream.transcript import Transcript
 
 
 def run(
@@ -38,6 +39,7 @@ def run(
     weights: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
     network: Annotated[str | None, option("Source", effect=ALWAYS, metavar="FILE.py:FUNCTION")] = None,
     layers: Annotated[bool, option("Check", effect=ALWAYS)] = False,
+    transcript: Annotated[Path | None, option("Check", effect=ALWAYS, metavar="T.json")] = None,
     runtime: Runtime = None,
     threads: Threads = 1,
     explain: Explain = False,
@@ -56,11 +58,13 @@ def run(
         network: The file and function of the network of your own code that the artifact was made from. The file is run.
         layers: Also compare each layer of a .tflite artifact with the original over the same frames, or over the same
             windows for a clip, and list those that lose most.
+        transcript: Also make the calls of this golden transcript, and compare the answers.
 
     Examples:
       edgeshift verify tsm_mobilenet_v2_int8.tflite
       edgeshift verify kinetics.tflite --weights checkpoint.pth
       edgeshift verify kinetics.tflite --weights checkpoint.pth --layers
+      edgeshift verify gestures.tflite --transcript gestures.transcript.json
       edgeshift verify tsm_mobilenet_v2_int8.trt.onnx --runtime tensorrt
 
     Exit status: 1 if a check fails.
@@ -68,21 +72,28 @@ def run(
     from edgeshift.runtimes import load
     from edgeshift.stream.parity import failures
     from edgeshift.stream.selfcheck import self_check
+    from edgeshift.stream.transcript import read_transcript
 
     bars = ProgressBars()
+    golden = None if transcript is None else read_transcript(transcript)
     with bars.stage("load"):
         model = load(file, runtime=runtime, threads=threads, isolate=True)
     with bars.stage("self-check"):
         check = self_check(model)
     if layers and model.spec.target != "tflite":
         raise EdgeshiftError(f"{file}: --layers reads .tflite artifacts: convert with --target tflite")
+    differences = None if golden is None else _replay(model, golden, bars)
     source, reason = _original(model.spec, weights, network, bars)
     parity = None if source is None else _compare(model, source, bars)
     errors = _layer_errors(model.spec, file, source, reason, bars) if layers else None
     non_local = model.spec.model.non_local is not None
     problems = failures(parity, model.spec.precision, non_local=non_local) if parity else []
+    compared = not problems
     if parity is None:
         problems += [f"conversion: {problem}" for problem in model.spec.problems]
+    if differences:
+        more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
+        problems.insert(0, f"transcript: {differences[0]}{more}")
     problems[:0] = [f"self-check: {problem}" for problem in check.problems]
     if as_json:
         print_json(
@@ -96,11 +107,16 @@ def run(
                 "self_check": asdict(check),
                 "parity": parity,
                 "parity_not_run": reason,
+                **({} if differences is None else {"transcript": {"differences": differences}}),
                 **({} if errors is None else {"layers": errors}),
             }
         )
     else:
-        facts = _facts(model, check, parity, reason, passed=not problems)
+        facts = _facts(model, check, parity, reason, passed=compared)
+        if golden is not None:
+            verdict = f"FAILED: {len(differences)} differences" if differences else "ok"
+            calls = len(golden.calls) + len(golden.rule_calls)
+            facts.insert(2, ("transcript", f"{calls} calls, written with {golden.runtime}: {verdict}"))
         print_facts(str(file), facts)
         if errors is not None:
             _print_layers(errors, "window" if model.spec.mode == "clip" else "frame")
@@ -110,6 +126,13 @@ def run(
         raise CheckFailedError(f"{file}: " + "; ".join(problems))
     if not as_json:
         print_next("edgeshift", "demo", file, "--headless")
+
+
+def _replay(model: Model, transcript: Transcript, bars: ProgressBars) -> list[str]:
+    from edgeshift.stream.replay import replay
+
+    with bars.stage("transcript", len(transcript.calls)) as advance:
+        return replay(model, transcript, advance)
 
 
 def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: str | None, *, passed: bool) -> Facts:

@@ -153,10 +153,10 @@ def self_check(model: Model) -> SelfCheck:
         error = float(np.abs(first - expected).max())
         return SelfCheck(len(expected), error, check.tolerance, None, None, repeatable, 1)
     logit_bound, state_bound = bound_of(model.spec, model.processor)
-    errors = [_relative_error(states[name], np.array(values)) for name, values in check.states.items()]
+    errors = [relative_error(states[name], np.array(values)) for name, values in check.states.items()]
     return SelfCheck(
         frames=len(expected),
-        error=_rms(first - expected),
+        error=rms(first - expected),
         tolerance=logit_bound,
         # Unlike max(), np.max keeps a NaN.
         state_error=float(np.max(errors)) if errors else None,
@@ -173,9 +173,16 @@ def bound_of(spec: StreamSpec, processor: str) -> Bound:
     the unit of the logits, and not a share of their range.
     """
     assert spec.check is not None
-    original = spec.check.reference == "original"
+    return bound_for(spec, processor, spec.check.span, original=spec.check.reference == "original")
+
+
+def bound_for(spec: StreamSpec, processor: str, span: float, *, original: bool = False) -> Bound:
+    """Return the bound of results whose expected logits have the range ``span``; other arguments as for ``bound_of``.
+
+    ``original`` is True if the expected values are those of the original network.
+    """
     bound = (ORIGINAL if original else BOUNDS[processor])[spec.precision]
-    logits = bound.logits * spec.check.span
+    logits = bound.logits * span
     if spec.output.dtype == "int8":
         logits = max(logits, STEPS * spec.output.scale)
     return Bound(max(logits, 1e-6), bound.states)
@@ -186,19 +193,21 @@ def _run(model: Model, seed: int, count: int) -> tuple[npt.NDArray[np.float64], 
     run, size = Run(model), model.spec.frame
     frames = list(_check_frames(seed, count + model.spec.frames - 1, size.height, size.width))
     logits = np.stack([run.logits(item) for item in run.inputs(frames)]).astype(np.float64)
-    return logits, {name: _sample(state) for name, state in run.states().items()}
+    return logits, {name: sample(state) for name, state in run.states().items()}
 
 
-def _sample(state: Array) -> Array:
+def sample(state: Array) -> Array:
+    """Return the values of a state that are compared: at most ``SAMPLES``, spread over the state."""
     values = state.ravel()
     return values[(np.arange(min(SAMPLES, values.size)) * STRIDE) % values.size]
 
 
-def _relative_error(values: Array, expected: Array) -> float:
+def relative_error(values: Array, expected: Array) -> float:
     """Return the root mean square error in standard deviations of the expected values, which may be constant."""
     spread = max(float(expected.std()), 0.01 * float(np.abs(expected).max()), 1e-6)
-    return _rms(values - expected) / spread
+    return rms(values - expected) / spread
 
 
-def _rms(errors: Array) -> float:
+def rms(errors: Array) -> float:
+    """Return the root mean square."""
     return float(np.sqrt((errors**2).mean()))

@@ -111,6 +111,14 @@ es_model *open(edgeshift::Artifact artifact, const std::string &where, const es_
     return new es_model{std::move(shared), std::move(runtime)};
 }
 
+// The model, if it has a graph. Throws Error if it was opened from a description alone.
+const std::shared_ptr<const edgeshift::Model> &runnable(const es_model *model) {
+    const auto &shared = required(model, "the model")->shared;
+    if (!shared->backend)
+        throw bad_argument("this model was opened from a description alone, so it has no graph to run: open an artifact");
+    return shared;
+}
+
 // Copy a prediction for the caller. Its label and logits stay where they are.
 es_status write_prediction(const edgeshift::Stream &stream, const edgeshift::Prediction *from, es_prediction *to) {
     if (from == nullptr)
@@ -152,6 +160,19 @@ es_model *es_model_open_memory(const void *data, size_t size, const char *name, 
     });
 }
 
+es_model *es_model_open_description(const char *json, size_t size, const char *name) {
+    return made([&] {
+        const std::string text(required(json, "the description"), size);
+        auto shared = std::make_shared<edgeshift::Model>();
+        try {
+            shared->description = edgeshift::read_description(text);
+        } catch (const Error &error) {
+            throw Error(error.status, std::string(name == nullptr ? "the description" : name) + ": " + error.what());
+        }
+        return new es_model{std::move(shared), "none"};
+    });
+}
+
 void es_model_close(es_model *model) { delete model; }
 
 void es_model_get_info(const es_model *model, es_model_info *info) {
@@ -184,13 +205,13 @@ es_status es_model_fit(const es_model *model, const es_image *image, uint8_t *ou
 
 es_status es_model_self_check(es_model *model, es_check *check) {
     return guarded([&] {
-        *required(check, "check") = edgeshift::self_check(required(model, "the model")->shared);
+        *required(check, "check") = edgeshift::self_check(runnable(model));
         return ES_OK;
     });
 }
 
 es_stream *es_stream_new(es_model *model) {
-    return made([&] { return new es_stream{edgeshift::Stream::of(required(model, "the model")->shared)}; });
+    return made([&] { return new es_stream{edgeshift::Stream::of(runnable(model))}; });
 }
 
 void es_stream_free(es_stream *stream) { delete stream; }

@@ -99,12 +99,20 @@ export class Engine {
     return values;
   }
 
+  /** Replace the states by copies of these. */
+  setStates(values: Record<string, Float32Array>): void {
+    for (const { name, shape } of this.spec.states) {
+      this.inputs[name]?.delete();
+      this.inputs[name] = new Tensor(values[name]!.slice(), shape);
+    }
+  }
+
   /** Set the states to their values at the start of a stream. */
   reset(): void {
-    for (const { name, shape, start } of this.spec.states) {
-      this.inputs[name]?.delete();
-      this.inputs[name] = new Tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(start), shape);
-    }
+    const values = this.spec.states.map(({ name, shape, start }): [string, Float32Array] => {
+      return [name, new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(start)];
+    });
+    this.setStates(Object.fromEntries(values));
   }
 }
 

@@ -2,6 +2,12 @@
  * `edgeshift/stream/clip_stream.py`. */
 import type { Spec } from "./spec";
 
+/** The frames that were kept since the start, the oldest first, and the number of all frames since the start. */
+export interface SavedRing {
+  frames: Float32Array;
+  count: number;
+}
+
 export class Ring {
   /** The fitted frames. Frame `n` of the stream, counted from 0, is at position `n % length`. */
   private readonly frames: Float32Array;
@@ -31,10 +37,31 @@ export class Ring {
     this.count += 1;
     const waiting = this.count - this.length;
     if (waiting < 0 || waiting % this.hop !== 0) return null;
-    const oldest = (this.count % this.length) * this.size;
-    this.clip.set(this.frames.subarray(oldest));
-    this.clip.set(this.frames.subarray(0, oldest), this.frames.length - oldest);
+    this.copy(this.clip);
     return this.clip;
+  }
+
+  /** Return copies of the frames, from which `restore` continues. */
+  save(): SavedRing {
+    const frames = new Float32Array(this.frames.length);
+    this.copy(frames);
+    return { frames: frames.subarray(Math.max(0, this.length - this.count) * this.size), count: this.count };
+  }
+
+  restore({ frames, count }: SavedRing): void {
+    const first = count - frames.length / this.size;
+    for (let index = 0; index * this.size < frames.length; index++) {
+      const frame = frames.subarray(index * this.size, (index + 1) * this.size);
+      this.frames.set(frame, ((first + index) % this.length) * this.size);
+    }
+    this.count = count;
+  }
+
+  /** Copy all frames to `out`, the oldest first. */
+  private copy(out: Float32Array): void {
+    const oldest = (this.count % this.length) * this.size;
+    out.set(this.frames.subarray(oldest));
+    out.set(this.frames.subarray(0, oldest), this.frames.length - oldest);
   }
 
   /** Forget all frames. */

@@ -1,7 +1,7 @@
 /** Runs pictures through the network one after the other, and times each part of a step. */
 import type { Engine } from "./engine";
 import { Fitter } from "./fit";
-import { clipLength, Ring } from "./ring";
+import { clipLength, Ring, type SavedRing } from "./ring";
 import type { Spec } from "./spec";
 import { largest, probabilities } from "./spotter";
 
@@ -21,6 +21,12 @@ export interface Prediction extends Record<Phase, number> {
   index: number;
   score: number;
   logits: Float32Array;
+}
+
+/** A copy of a stream's states, and for a clip artifact of its frames. */
+export interface SavedStream {
+  states: Record<string, Float32Array>;
+  ring: SavedRing | null;
 }
 
 export class Stream {
@@ -68,6 +74,16 @@ export class Stream {
   /** Return copies of the states, by name. */
   states(): Promise<Record<string, Float32Array>> {
     return this.engine.states();
+  }
+
+  /** Return a copy of the states and frames, from which `restore` continues. */
+  async save(): Promise<SavedStream> {
+    return { states: await this.engine.states(), ring: this.ring?.save() ?? null };
+  }
+
+  restore({ states, ring }: SavedStream): void {
+    this.engine.setStates(states);
+    if (ring) this.ring?.restore(ring);
   }
 
   /** What runs the graph. */

@@ -148,13 +148,16 @@ ES_API es_status es_error_status(void);
 ES_API es_model *es_model_open(const char *path, const es_options *options);
 /* Open an artifact that is in memory. The bytes are copied. name: how messages call it, such as its file name. */
 ES_API es_model *es_model_open_memory(const void *data, size_t size, const char *name, const es_options *options);
+/* Open a description alone, JSON, such as that in a Core ML package, for a program that runs the graph itself. The model
+ * fits images and makes spotters; it has no streams and no self-check. name: how messages call it. */
+ES_API es_model *es_model_open_description(const char *json, size_t size, const char *name);
 ES_API void es_model_close(es_model *model);
 ES_API void es_model_get_info(const es_model *model, es_model_info *info);
 /* A label, UTF-8. NULL: there is no such label. */
 ES_API const char *es_model_label(const es_model *model, int32_t index);
 /* The whole description of the artifact, JSON. */
 ES_API const char *es_model_description(const es_model *model);
-/* Name and version of the runtime, such as "LiteRT 2.3.0 (compiled, 1 thread)". */
+/* Name and version of the runtime, such as "LiteRT 2.3.0 (compiled, 1 thread)"; "none" of a description alone. */
 ES_API const char *es_model_runtime(const es_model *model);
 /* Fit an image to the network's size, as a step does. out: height x width x 3 bytes, in the network's channel order. */
 ES_API es_status es_model_fit(const es_model *model, const es_image *image, uint8_t *out);
@@ -175,7 +178,8 @@ ES_API es_status es_stream_step(es_stream *stream, const es_image *image, double
 /* Run one whole clip with a clip artifact: of `count` images, the middle one of each of its T equal parts is used. The
  * frames that es_stream_step keeps stay as they are. */
 ES_API es_status es_stream_clip(es_stream *stream, const es_image *images, int32_t count, es_prediction *prediction);
-/* Number of bytes that es_stream_save writes. */
+/* Number of bytes that es_stream_save writes. They end with the bytes of all states in the description's order, or for a
+ * clip artifact with the T frames, the oldest first, and the number of all frames, 8 bytes, little-endian. */
 ES_API size_t es_stream_state_size(const es_stream *stream);
 /* Copy the states, so that es_stream_restore continues from the same point. They contain no time: after a restore, the
  * frame spacing counts from the next frame. size: bytes at `out`. */

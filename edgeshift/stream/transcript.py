@@ -1,0 +1,251 @@
+"""The golden transcript of an artifact: a list of calls with their results, which every implementation must give again.
+
+Python writes the file. Python, the phone's page, C++ and Kotlin make the same calls and compare their results with it.
+The format is described in docs/reference/transcript.md. It contains no pictures: each one is computed from a number.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+
+from edgeshift._system.files import read_file
+from edgeshift._system.text import PRINTABLE_PATTERN, printable
+from edgeshift.artifact.description import Label, Name, Sha256, Struct, Text
+from edgeshift.artifact.spec import Mode, Values
+from edgeshift.errors import EdgeshiftError, one_line
+from edgeshift.targets import Precision
+from edgeshift.video.fit import Frame
+from edgeshift.video.pace import MAX_TIME
+
+#: Version of the format. It is increased when an older reader could not replay a new transcript.
+VERSION = 1
+#: Largest transcript in bytes.
+MAX_BYTES = 64 << 20
+#: Largest difference of an event's score. The exponential function differs between languages by about 1e-16.
+SCORE_ERROR = 1e-9
+#: Coloured cells along each side of a picture, and the distance between the numbers of two rows of cells.
+CELLS, ROW = 14, 4096
+
+Time = Annotated[float, Meta(ge=-MAX_TIME, le=MAX_TIME)]
+Index = Annotated[int, Meta(ge=0, lt=100_000)]
+Side = Annotated[int, Meta(ge=1, le=4096)]
+Number = Annotated[int, Meta(ge=0, lt=1 << 31)]
+#: Little-endian float32 numbers in base64.
+Packed = Annotated[str, Meta(max_length=600_000, pattern=PRINTABLE_PATTERN)]
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """A detection: position of its label, the label, its score, and the time of the frame that completed it."""
+
+    index: Index
+    label: Label
+    score: Annotated[float, Meta(ge=0, le=1 + SCORE_ERROR)]
+    timestamp: Time
+
+
+class Step(Struct, frozen=True, kw_only=True, tag_field="call", tag="step"):
+    """One frame is given to the stream. If the prediction is fresh and has a time, it is given to the spotter.
+
+    Attributes:
+        picture, height, width: the frame, see ``picture``.
+        time: time of the frame in seconds; None: it is given without a time.
+        answer: "fresh": the graph ran. "repeated": the last prediction came again. "none": there is none yet.
+        index: position of the predicted label; None if there is no prediction.
+        logits: of a fresh prediction.
+        states: of a fresh prediction: hash of the states after it, see ``state_bytes``.
+        event: the detection that the frame completed; None: there is none.
+    """
+
+    picture: Number
+    height: Side
+    width: Side
+    time: Time | None
+    answer: Literal["fresh", "repeated", "none"]
+    index: Index | None = None
+    logits: Packed | None = None
+    states: Sha256 | None = None
+    event: Event | None = None
+
+    def __post_init__(self) -> None:
+        fresh = self.answer == "fresh"
+        if (self.index is None) != (self.answer == "none"):
+            raise ValueError(f"the answer is {self.answer!r}, and index is {self.index}")
+        if fresh != (self.logits is not None) or fresh != (self.states is not None):
+            raise ValueError(f"the answer is {self.answer!r}: only a fresh one has logits and states, and it has both")
+        if self.event is not None and (not fresh or self.time is None):
+            raise ValueError("only a fresh answer with a time can complete an event")
+
+
+class Reset(Struct, frozen=True, kw_only=True, tag_field="call", tag="reset"):
+    """Stream and spotter start again. ``states`` is the hash of the states after it."""
+
+    states: Sha256
+
+
+class Save(Struct, frozen=True, kw_only=True, tag_field="call", tag="save"):
+    """The states are copied. ``states`` is their hash."""
+
+    states: Sha256
+
+
+class Restore(Struct, frozen=True, kw_only=True, tag_field="call", tag="restore"):
+    """The stream continues from the copy of the last "save", and the spotter starts again. ``states``: as for Reset."""
+
+    states: Sha256
+
+
+Call = Step | Reset | Save | Restore
+
+
+class RuleCall(Struct, frozen=True, kw_only=True):
+    """Logits with a time are given to a spotter. ``event`` is the detection that they complete; None: there is none."""
+
+    time: Time
+    logits: Packed
+    event: Event | None = None
+
+
+class Subject(Struct, frozen=True, kw_only=True):
+    """The artifact: some fields of its description, and the hash of its graph, which says whether it is the same."""
+
+    target: Name
+    precision: Precision
+    mode: Mode
+    body_sha256: Sha256
+
+
+class Bounds(Struct, frozen=True, kw_only=True):
+    """What is accepted where results need not be equal to the bit.
+
+    Attributes:
+        logits: largest root mean square error of all logits.
+        states: largest root mean square error of the samples of one state, in standard deviations of these samples.
+    """
+
+    logits: Annotated[float, Meta(gt=0)]
+    states: Annotated[float, Meta(gt=0)]
+
+
+class Transcript(Struct, frozen=True, kw_only=True):
+    """A golden transcript.
+
+    Attributes:
+        version: version of the format.
+        artifact: the artifact that was run.
+        runtime: name and version of the runtime that gave the results.
+        exact: True if logits and states must be equal to the bit in the same runtime on any processor.
+        bounds: errors that are accepted otherwise.
+        seed: number from which the pictures are computed.
+        calls: what is called, in order, and the results.
+        samples: {name of a state: its real values after the last call, at the positions of the self-check}.
+        rule_calls: calls of another spotter with the artifact's rule. They contain the logits, so that they do not
+            depend on the graph.
+    """
+
+    version: int = VERSION
+    artifact: Subject
+    runtime: Text
+    exact: bool
+    bounds: Bounds
+    seed: Annotated[int, Meta(ge=0, lt=1 << 32)]
+    calls: Annotated[tuple[Call, ...], Meta(min_length=1, max_length=100_000)]
+    samples: Annotated[dict[Name, Values], Meta(max_length=256)]
+    rule_calls: Annotated[tuple[RuleCall, ...], Meta(max_length=100_000)]
+
+    def __post_init__(self) -> None:
+        if self.version != VERSION:
+            raise ValueError(f"version {self.version}: this edgeshift reads version {VERSION}: write the file again")
+        saved = False
+        for call in self.calls:
+            saved = saved or isinstance(call, Save)
+            if isinstance(call, Restore) and not saved:
+                raise ValueError("a restore has no save before it")
+        for packed in (*(call.logits for call in self.calls if isinstance(call, Step)), *self.rule_logits):
+            if packed is not None:
+                unpack(packed)
+
+    @property
+    def rule_logits(self) -> tuple[str, ...]:
+        """The logits of all rule calls."""
+        return tuple(call.logits for call in self.rule_calls)
+
+
+def read_transcript(path: Path) -> Transcript:
+    """Read a transcript, which is untrusted.
+
+    Raises:
+        EdgeshiftError: the file cannot be read, is too large, or is not a transcript of this version.
+    """
+    try:
+        return msgspec.json.decode(read_file(path, MAX_BYTES), type=Transcript)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
+        raise EdgeshiftError(
+            f"{path}: not a transcript: {printable(one_line(error))}; edgeshift transcript writes one"
+        ) from error
+
+
+def encode_transcript(transcript: Transcript) -> bytes:
+    """Return the bytes of the file: JSON, with one call in each line. Fields that are None are left out."""
+    fields = {name: _without_nones(value) for name, value in msgspec.to_builtins(transcript).items()}
+    lines = []
+    for name, value in fields.items():
+        text = msgspec.json.encode(value).decode()
+        if isinstance(value, list) and value:
+            text = "[\n" + ",\n".join(msgspec.json.encode(item).decode() for item in value) + "\n]"
+        lines.append(f'"{name}": {text}')
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def picture(seed: int, number: int, height: int, width: int) -> Frame:
+    """Return a picture of a transcript: coloured cells, which move to the left by one from one number to the next.
+
+    Returns:
+        uint8 [height, width, 3], RGB. The bytes are those of "Golden bytes" in docs/reference/frames.md.
+    """
+    rows = np.arange(height, dtype=np.int64)[:, None] * CELLS // height * ROW
+    columns = np.arange(width, dtype=np.int64)[None] * CELLS // width + number
+    cells = 3 * (rows + columns)[..., None] + np.arange(3) + seed
+    return golden_bytes(cells)
+
+
+def golden_bytes(indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Return the bytes with these indices, by the formula of "Golden bytes" in docs/reference/frames.md."""
+    mixed = indices.astype(np.uint32) * np.uint32(2654435761)
+    mixed ^= mixed >> np.uint32(15)
+    return ((mixed * np.uint32(2246822519)) >> np.uint32(24)).astype(np.uint8)
+
+
+def pack(logits: npt.NDArray[np.float32]) -> str:
+    """Return logits as a transcript stores them: the bytes of little-endian float32 numbers in base64."""
+    return base64.b64encode(logits.astype("<f4").tobytes()).decode()
+
+
+def unpack(text: str) -> npt.NDArray[np.float32]:
+    """Return the logits that ``pack`` stored.
+
+    Raises:
+        ValueError: the text is not base64 of whole float32 numbers, or a number is not finite.
+    """
+    try:
+        logits = np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"logits are not float32 numbers in base64: {error}") from error
+    if not logits.size or not math.isfinite(float(np.abs(logits).max())):
+        raise ValueError("logits are missing or not finite")
+    return logits
+
+
+def _without_nones(value: object) -> object:
+    """Leave out the fields that are None, except ``time``, which is always given."""
+    if isinstance(value, dict):
+        return {name: _without_nones(item) for name, item in value.items() if item is not None or name == "time"}
+    return [_without_nones(item) for item in value] if isinstance(value, list | tuple) else value

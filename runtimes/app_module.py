@@ -1,0 +1,143 @@
+"""Write a module for an app: an artifact with the sources of the native runtime, a build file, a README and a test.
+
+The sources are data of this package, in the folder ``native``. A module has the same folders, so that its build files
+are those of the repository.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+from edgeshift import __version__
+from edgeshift._system.files import atomic_folder
+from edgeshift._system.output_file import require_writable
+from edgeshift.errors import EdgeshiftError
+
+#: The sources of the native runtime.
+NATIVE = Path(__file__).parent / "native"
+#: What is never part of a module: files that builds leave among the sources.
+LEFTOVERS = shutil.ignore_patterns(".*", "build", "__pycache__", "local.properties")
+#: Free space that a module needs besides its artifact, bytes.
+ROOM = 4 << 20
+
+
+class Platform(NamedTuple):
+    """A kind of app for which a module can be written.
+
+    Attributes:
+        title: name in messages.
+        suffixes: suffixes of the artifacts that it runs.
+        sources: files and folders of ``NATIVE`` that the module contains.
+        readme: the template of its README.md.
+        artifact: folders of the module into which the artifact is copied.
+        transcript: folder of the module for the artifact's golden transcript, which the test replays.
+    """
+
+    title: str
+    suffixes: tuple[str, ...]
+    sources: tuple[str, ...]
+    readme: str
+    artifact: tuple[str, ...]
+    transcript: str
+
+
+CORE = ("include", "src")
+CMAKE = ("CMakeLists.txt", "edgeshift.map", *CORE)
+PLATFORMS = {
+    "android": Platform(
+        "Android",
+        (".tflite",),
+        (*CMAKE, "android"),
+        "android/README.md",
+        ("android/app/src/main/assets", "android/edgeshift/src/androidTest/assets"),
+        "android/edgeshift/src/androidTest/assets",
+    ),
+    "ios": Platform(
+        "iOS",
+        (".tflite", ".mlpackage"),
+        ("Package.swift", *CORE, "ios"),
+        "ios/README.md",
+        ("ios/App", "ios/Tests/EdgeshiftTests/Artifacts"),
+        "ios/Tests/EdgeshiftTests/Artifacts",
+    ),
+    "cpp": Platform("C++", (".tflite",), (*CMAKE, "tools", "cpp"), "cpp/README.md", ("cpp",), "cpp"),
+}
+#: {suffix of an artifact: the target that writes it}.
+TARGET_OF = {".tflite": "tflite", ".mlpackage": "coreml"}
+#: The part of the README for iOS that depends on the runtime: {suffix: (steps, line that opens the artifact)}.
+IOS_RUNTIMES = {
+    ".tflite": (
+        "LiteRT runs the artifact. Build or download LiteRT's dynamic library for iOS (LiteRt.xcframework), and embed\n"
+        "it in the app. The package opens it when the first artifact is loaded; it is not linked.",
+        'let model = try LiteRTModel(path: Bundle.main.path(forResource: "$stem", ofType: "tflite")!)',
+    ),
+    ".mlpackage": (
+        "Core ML runs the artifact, so the app needs no other library. Xcode compiles the package with the app.",
+        'let model = try CoreMLModel(contentsOf: Bundle.main.url(forResource: "$stem", withExtension: "mlmodelc")!)',
+    ),
+}
+
+
+def require_packable(artifact: Path, platform: str, out: Path) -> None:
+    """Check before the work that a module can be written.
+
+    Raises:
+        EdgeshiftError: the platform does not run artifacts of this kind, or the folder is not new or empty.
+    """
+    record = PLATFORMS[platform]
+    if artifact.suffix.lower() not in record.suffixes:
+        kinds = " or ".join(record.suffixes)
+        targets = " or ".join(f"--target {TARGET_OF[suffix]}" for suffix in record.suffixes)
+        raise EdgeshiftError(f"{artifact}: a module for {record.title} takes {kinds}: convert with {targets}")
+    if out.is_dir() and any(out.iterdir()):
+        raise EdgeshiftError(f"{out}: the folder is not empty: give a new one")
+    if not (NATIVE / "CMakeLists.txt").is_file():
+        raise EdgeshiftError(
+            "the sources of the native runtime are not installed: install the wheel of edgeshift again"
+        )
+    require_writable(out, ROOM, folder=True)
+
+
+def write_module(artifact: Path, platform: str, transcript: bytes, out: Path) -> list[Path]:
+    """Write a module. The folder gets its name when it is complete.
+
+    Args:
+        artifact: the artifact, a file or a Core ML package.
+        platform: a key of ``PLATFORMS``.
+        transcript: the golden transcript of the artifact.
+        out: the folder to write, which is new or empty.
+
+    Returns:
+        The files of the module, relative to its folder.
+    """
+    record = PLATFORMS[platform]
+    transcript_name = f"{record.transcript}/{artifact.stem}.transcript.json"
+    with atomic_folder(out) as folder:
+        for name in record.sources:
+            _copy(NATIVE / name, folder / name)
+        for name in record.artifact:
+            _copy(artifact, folder / name / artifact.name)
+        (folder / transcript_name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / transcript_name).write_bytes(transcript)
+        (folder / record.readme).unlink()
+        (folder / "README.md").write_text(_readme(record, artifact, transcript_name, out), encoding="utf-8")
+    return sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=LEFTOVERS)
+    else:
+        shutil.copyfile(source, target)
+
+
+def _readme(record: Platform, artifact: Path, transcript: str, out: Path) -> str:
+    names = {"artifact": artifact.name, "stem": artifact.stem, "folder": out.name, "version": __version__}
+    steps, open_model = IOS_RUNTIMES[artifact.suffix.lower()]
+    return Template((NATIVE / record.readme).read_text(encoding="utf-8")).substitute(
+        names, transcript=transcript, runtime_steps=steps, open_model=Template(open_model).substitute(names)
+    )

@@ -1,0 +1,32 @@
+package dev.edgeshift.android
+
+import androidx.camera.core.ImageAnalysis
+import androidx.camera.core.ImageProxy
+import dev.edgeshift.EdgeshiftException
+import dev.edgeshift.Recognizer
+
+/**
+ * Gives the frames of CameraX to a recognizer.
+ *
+ *     val analysis = ImageAnalysis.Builder().build()
+ *     analysis.setAnalyzer(executor, FrameAnalyzer(recognizer, mirrored = isFrontCamera) { show(it) })
+ *
+ * @param mirrored true for the front camera; see [toImage].
+ * @param failed is called with the error of a frame, on the thread of the executor.
+ */
+class FrameAnalyzer(
+    private val recognizer: Recognizer,
+    private val mirrored: Boolean,
+    private val failed: (EdgeshiftException) -> Unit,
+) : ImageAnalysis.Analyzer {
+    override fun analyze(image: ImageProxy) {
+        // CameraX gives no other frame until this one is closed.
+        image.use {
+            try {
+                recognizer.feed(it.toImage(mirrored), it.seconds)
+            } catch (error: EdgeshiftException) {
+                failed(error)
+            }
+        }
+    }
+}

@@ -42,6 +42,7 @@ struct RuleSpec {
     double hold_off = 0;
     std::optional<int> memory;
     std::string none = "none";
+    std::vector<std::string> silent; // more labels that are never announced
 };
 
 // The self-check. Rows of expected logits, and expected values of states by name.
@@ -63,6 +64,7 @@ struct Description {
     std::vector<TensorSpec> states;
     std::vector<std::string> labels;
     double frame_spacing = 0; // seconds; 0: not known
+    int clip_frames = 0;      // frames of a training clip; 0: not known
     std::optional<RuleSpec> rule;
     std::optional<CheckSpec> check;
     uint64_t body_bytes = 0;

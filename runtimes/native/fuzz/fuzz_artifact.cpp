@@ -1,0 +1,20 @@
+// Reads bytes as an artifact: trailer, archive and description. The hash at the end is made right first, because a fuzzer
+// does not find one by chance.
+#include <cstring>
+
+#include "artifact.hpp"
+#include "error.hpp"
+#include "sha256.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    std::vector<uint8_t> file(data, data + size);
+    if (constexpr size_t HASH_LENGTH = 64; size >= HASH_LENGTH) {
+        const std::string hash = edgeshift::sha256(data, size - HASH_LENGTH);
+        std::memcpy(file.data() + size - HASH_LENGTH, hash.data(), HASH_LENGTH);
+    }
+    try {
+        edgeshift::read_artifact(std::move(file), "fuzzed.tflite");
+    } catch (const edgeshift::Error &) { // refused, as it should be
+    }
+    return 0;
+}

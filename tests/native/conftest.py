@@ -25,18 +25,31 @@ def native_build() -> Callable[..., Path]:
     return build
 
 
+#: {preset: its compiler}, for presets with another compiler than g++.
+COMPILERS = {"native-fuzz": "clang++", "native-aarch64": "aarch64-linux-gnu-g++"}
+
+
 @cache
 def build(preset: str = "native") -> Path:
-    for program in ("cmake", "clang++" if preset == "native-fuzz" else "g++"):
+    for program in ("cmake", COMPILERS.get(preset, "g++")):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed, which builds the native runtime")
     folder = ROOT / "build" / preset
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:  # other processes of this test run wait until it is built
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if preset == "native-aarch64":
+            _unpack_zlib()
         _run("cmake", "--preset", preset)
         _run("cmake", "--build", str(folder), "--parallel", "2")
     return folder
+
+
+def _unpack_zlib() -> None:
+    command = [SOURCES / "aarch64_zlib.sh", ROOT / "build" / "aarch64"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"zlib for aarch64 could not be downloaded: {done.stderr[-200:]}")
 
 
 def _run(*command: str) -> None:

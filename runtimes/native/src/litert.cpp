@@ -145,7 +145,9 @@ LitertBackend::LitertBackend(const uint8_t *graph, size_t size, const Descriptio
     : api_(litert::api(options.library)), description_(description), threads_(options.threads),
       environment_(api_.DestroyEnvironment), graph_(api_.DestroyModel), compiled_(api_.DestroyCompiledModel) {
     const std::lock_guard<std::mutex> lock(setup_mutex());
-    // With its usual options, LiteRT looks for libraries of GPUs, and logs every step.
+    // With its usual options, LiteRT looks for libraries of GPUs, and logs every step. One of them, which is in its Python
+    // package, ends the process with an illegal instruction as soon as it is opened on a processor without atomics, such
+    // as the Cortex-A72 of a Raspberry Pi 4. LiteRT itself runs there.
     litert::EnvironmentOption environment[2] = {};
     environment[0].tag = litert::kRegisteredAccelerators;
     environment[0].value.integer = litert::kCpu;

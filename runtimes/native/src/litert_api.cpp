@@ -9,7 +9,6 @@
 #include <dlfcn.h>
 
 #include "error.hpp"
-#include "processor.hpp"
 #include "text.hpp"
 
 namespace edgeshift::litert {
@@ -52,7 +51,7 @@ template <class Function> void look_up(void *library, const char *name, Function
     function = reinterpret_cast<Function>(dlsym(library, name));
     if (function == nullptr)
         throw Error(ES_NO_RUNTIME, "LiteRT's library has no function " + std::string(name) +
-                                       ": versions 2.1 to 2.3 have it. Install one of them");
+                                       ": versions 2.1.6 to 2.3 have it. Install one of them");
 }
 
 } // namespace
@@ -64,12 +63,16 @@ const Api &api(const std::string &path) {
     const std::lock_guard<std::mutex> lock(mutex);
     std::unique_ptr<Api> &entry = opened[path];
     if (!entry) {
-        require_litert_processor();
         void *library = open_library(path);
         auto functions = std::make_unique<Api>();
 #define EDGESHIFT_LOOK_UP(name, type) look_up(library, "LiteRt" #name, functions->name);
         EDGESHIFT_LITERT_FUNCTIONS(EDGESHIFT_LOOK_UP)
 #undef EDGESHIFT_LOOK_UP
+        // LiteRT 2.1.6 gave CreateModelFromBuffer another parameter, so an older library would crash. This function is one
+        // of those that are new in the 2.1.6 of Linux.
+        if (dlsym(library, "LiteRtGetBlockWiseQuantization") == nullptr)
+            throw Error(ES_NO_RUNTIME, "LiteRT's library is older than version 2.1.6, whose functions have other "
+                                       "parameters: install ai-edge-litert 2.1.6 to 2.3");
         entry = std::move(functions);
     }
     return *entry;

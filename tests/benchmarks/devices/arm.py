@@ -153,13 +153,17 @@ class ArmDevice(LocalDevice):
         cpus.mkdir(parents=True)
         for name in ("possible", "present", "online"):
             (cpus / name).write_text(f"0-{CORES - 1}\n")
-        python = str(folder / PYTHON.removeprefix("root/"))
-        self._python = [QEMU, "-cpu", cpu, "-L", str(folder), python, "-S"]
+        self._qemu = [QEMU, "-cpu", cpu, "-L", str(folder)]
+        self._python = [*self._qemu, str(folder / PYTHON.removeprefix("root/")), "-S"]
         self._packages, self._file = arm / "packages", agent
 
     def agent(self) -> list[str]:
         """Return the command that runs the agent's file under qemu."""
         return self.python(str(self._file))
+
+    def program(self, *command: str, libraries: Path) -> list[str]:
+        """Return a command that runs a program for aarch64 under qemu. ``libraries`` is searched for shared libraries."""
+        return [*self._qemu, "-E", f"LD_LIBRARY_PATH={libraries}", *command]
 
     def python(self, *arguments: str, path: Path | None = None) -> list[str]:
         """Return a command that runs Python under qemu. ``path`` is a folder to import from, besides the packages."""

@@ -1,0 +1,121 @@
+"""The native runtime, built for aarch64, runs under qemu as on the processors of boards.
+
+qemu computes what the processor would compute, but not in the same time: latencies under qemu are meaningless.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from arm import ArmDevice, MissingError, find_arm
+
+from edgeshift.benchmarks.devices.agent import build_agent
+from edgeshift.runtimes import load
+
+pytestmark = pytest.mark.slow
+#: Processors of a Raspberry Pi 4, which has no atomic instructions and no dot products, and of a Raspberry Pi 5.
+PI_4, PI_5 = "cortex-a72", "cortex-a76"
+SEED, FRAMES = 7, 64
+#: Prints the runtime and writes the logits of the frames that ``step_random_frames`` makes.
+STEP_RANDOM_FRAMES = """
+import sys
+import numpy as np
+from edgeshift.runtimes import load
+path, seed, frames, out = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+model = load(path)
+stream, random = model.stream(), np.random.RandomState(seed)
+shape = (model.spec.frame.height, model.spec.frame.width, 3)
+rows = []
+for _ in range(frames):
+    pixels = (random.randint(0, 1 << 32, size=shape, dtype=np.uint32) & 255).astype(np.uint8)
+    prediction = stream.step(pixels)
+    if prediction is not None and prediction.fresh:
+        rows.append(prediction.logits)
+np.array(rows, np.float32).tofile(out)
+print(model.runtime)
+"""
+
+
+@pytest.fixture(scope="session")
+def arm() -> Path:
+    """Return the folder with the aarch64 Python."""
+    try:
+        return find_arm()
+    except MissingError as error:
+        pytest.skip(f"no aarch64 Python: {error}")
+
+
+@pytest.fixture(scope="session")
+def program(native_build: Callable[..., Path]) -> Path:
+    """Return the test program for aarch64."""
+    return native_build("native-aarch64") / "tests" / "step_random_frames"
+
+
+@pytest.fixture(scope="session")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the agent's file, from which the aarch64 Python imports edgeshift."""
+    file = tmp_path_factory.mktemp("agent") / "agent.pyz"
+    build_agent(file)
+    return file
+
+
+@pytest.fixture
+def board(arm: Path, agent: Path, tmp_path: Path) -> Callable[[str], ArmDevice]:
+    """Return a function that makes a device with a processor."""
+
+    def make(cpu: str) -> ArmDevice:
+        folder = tmp_path / cpu
+        folder.mkdir()
+        return ArmDevice(arm, cpu, agent, folder)
+
+    return make
+
+
+def run(command: list[str], out: Path, classes: int) -> tuple[str, np.ndarray]:
+    """Return what a command prints, and the logits that it writes."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"status {done.returncode}: {done.stderr[-2000:]}"
+    return done.stdout, np.fromfile(out, np.float32).reshape(-1, classes)
+
+
+@pytest.mark.parametrize("cpu", [PI_4, PI_5])
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_the_native_runtime_computes_the_logits_of_python_on_other_processors(
+    arm, agent, made, program, board, tmp_path, precision: str, cpu: str
+) -> None:
+    artifact, device, out = made("tsm", precision, "tflite").path, board(cpu), tmp_path / "logits"
+    spec = load(artifact).spec
+    steps = str(SEED), str(FRAMES), str(out)
+    # The loader finds the library for GPUs in this folder. LiteRT must not open it: it needs a newer processor.
+    libraries = arm / "packages" / "ai_edge_litert"
+    assert (libraries / "libLiteRtWebGpuAccelerator.so").exists()
+    command = device.program(str(program), str(artifact), str(libraries / "libLiteRt.so"), *steps, libraries=libraries)
+    printed, native = run(command, out, len(spec.labels))
+    assert "LiteRT" in printed and "compiled" in printed and "self-check passed" in printed
+    assert len(native) == FRAMES and np.ptp(native) > 0
+
+    command = device.python("-c", STEP_RANDOM_FRAMES, str(artifact), *steps, path=agent)
+    printed, python = run(command, out, len(spec.labels))
+    assert ("interpreter" in printed) == (cpu == PI_4), printed
+    assert np.array_equal(native, python), f"off by {np.abs(native - python).max():.3g}, {printed}"
+
+    here = np.empty((0, len(spec.labels)), np.float32)
+    stream, random = load(artifact).stream(), np.random.RandomState(SEED)
+    for _ in range(FRAMES):
+        pixels = random.randint(0, 1 << 32, size=(spec.frame.height, spec.frame.width, 3), dtype=np.uint32) & 255
+        here = np.vstack([here, stream.step(pixels.astype(np.uint8)).logits])
+    bound = 0.0 if precision == "int8" else 1e-5 * np.ptp(here)
+    assert np.abs(native - here).max() <= bound, f"off by {np.abs(native - here).max():.3g} from this machine"
+
+
+def test_the_self_check_passes_on_a_raspberry_pi_4_with_four_threads(made, arm, program, board, tmp_path) -> None:
+    artifact, out = made("stsm", "int8", "tflite").path, tmp_path / "logits"
+    library = arm / "packages" / "ai_edge_litert" / "libLiteRt.so"
+    steps = str(SEED), "8", str(out), "4"
+    command = board(PI_4).program(str(program), str(artifact), str(library), *steps, libraries=library.parent)
+    printed, logits = run(command, out, len(load(artifact).spec.labels))
+    assert "4 threads" in printed and "self-check passed" in printed and len(logits) == 8

@@ -12,9 +12,19 @@ import typer
 from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
-from edgeshift.cli.effect import ALWAYS, decide, only_for
+from edgeshift.cli.effect import ALWAYS, Options, decide, only_for
 from edgeshift.cli.facts import UNTRAINED, Facts, note_facts
-from edgeshift.cli.options import AsJson, BoardPython, ClipFps, ReportFile, Resume, calibration_options, option
+from edgeshift.cli.options import (
+    Agent,
+    AsJson,
+    BoardPython,
+    ClipFps,
+    Litert,
+    ReportFile,
+    Resume,
+    calibration_options,
+    option,
+)
 from edgeshift.cli.output import (
     print_facts,
     print_json,
@@ -41,6 +51,10 @@ if TYPE_CHECKING:
 MAX_LABELS = 20
 
 
+def _jobs_effect(options: Options) -> str | None:
+    return "with --agent native, which is one process: leave it out" if options["agent"] == "native" else None
+
+
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="FILE")],
     data: Annotated[Path, option("Data", effect=ALWAYS, metavar="DIR|CSV")],
@@ -51,8 +65,10 @@ def run(
     name: Annotated[
         str, option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"])
     ] = "local",
+    agent: Annotated[Agent, option("Device", effect=ALWAYS)] = "python",
+    litert: Litert = None,
     python: BoardPython = None,
-    jobs: Annotated[int, option("Device", effect=only_for("name", "local"), min=1, max=64)] = 1,
+    jobs: Annotated[int, option("Device", effect=(only_for("name", "local"), _jobs_effect), min=1, max=64)] = 1,
     out: ReportFile = None,
     picture: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE.png")] = None,
     resume: Resume = False,
@@ -82,6 +98,8 @@ def run(
         split: Use only the clips of this split of the CSV file.
         subset: Also report the accuracy over only the clips with these labels.
         name: Device to run on: local, ssh://user@host or adb.
+        agent: Program that runs the artifact on the device. native needs no Python there; it runs .tflite artifacts on
+            Linux (x86-64, aarch64) and, experimentally, on Android.
         jobs: Number of processes on this machine.
         picture: Draw the confusion matrix of the first artifact into this file.
 
@@ -111,7 +129,9 @@ def run(
         decide(resume=resume_without_effect(Journal.beside(out)))
     if clips.note is not None:
         print_note(clips.note)
-    bars, device = ProgressBars(), open_device(name, python) if name != "local" or python is not None else None
+    bars, device = ProgressBars(), None
+    if name != "local" or agent == "native":
+        device = open_device(name, python, native=agent == "native", litert=litert)
     # Several runs may share this machine, but a device has too little memory for two.
     with reserve(out), reserve(picture), device_lock(device) if device is not None else nullcontext():
         if out is not None:

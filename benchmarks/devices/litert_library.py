@@ -1,4 +1,4 @@
-"""Find LiteRT's library for the processor of a device: one that the user names, the installed one, or a downloaded one."""
+"""Find LiteRT's library for the processor of a device: that of the user, the installed one, or a downloaded one."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def find_library(machine: str, given: Path | None, agents: Path, *, android: boo
 
     Args:
         machine: kind of the device's processor, a key of ``MACHINES``.
-        given: a library, or a package that contains it (.whl, .aar); None: the installed package ai-edge-litert if it is
-            for this processor, or else the package that `make agents` has downloaded.
+        given: a library, or a package that contains it (.whl, .aar); None: the installed package ai-edge-litert if it
+            is for this processor, or else the package that `make agents` has downloaded.
         agents: folder of `make agents`.
         android: whether the library must be for Android, and not for Linux.
 

@@ -35,15 +35,15 @@ class NativeDevice:
     Args:
         board: the device.
         library: LiteRT's library for the device, or a package that contains it; None: see ``find_library``.
-        agents: the folder with the programs; tests replace it.
+        agents: the folder with the programs; None: ``AGENTS``.
 
     Attributes:
         board: the device; it runs commands and copies files.
     """
 
-    def __init__(self, board: Device, library: Path | None = None, agents: Path = AGENTS) -> None:
+    def __init__(self, board: Device, library: Path | None = None, agents: Path | None = None) -> None:
         self.board, self.name = board, board.name
-        self._library, self._agents = library, agents
+        self._library, self._agents = library, agents or AGENTS
         self._agent: list[str] | None = None
 
     def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:

@@ -160,8 +160,8 @@ Litert = Annotated[
         "--litert",
         effect=_native_only,
         metavar="FILE",
-        help="LiteRT's library for --agent native: libLiteRt.so, or a package with it (.whl, .aar). Default: that of the "
-        "installed ai-edge-litert, or the one that make agents has downloaded.",
+        help="LiteRT's library for --agent native: libLiteRt.so, or a package with it (.whl, .aar). Default: that of "
+        "the installed ai-edge-litert, or the one that make agents has downloaded.",
     ),
 ]
 Repeats = Annotated[

@@ -90,6 +90,7 @@ WHEEL_PYTHON = $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 wheel: $(PAGE_BUILT)
 	rm -rf dist/edgeshift-*.whl build/lib
 	$(WHEEL_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@test -n "$(wildcard $(AGENTS)/edgeshift-agent-*)" || echo "The wheel has no native agents: run make agents before make wheel."
 	@echo "The wheel is $$(ls dist/edgeshift-*.whl). To install it: pip install \"$$(ls dist/edgeshift-*.whl)[tflite,video]\""
 
 # Build the native runtime into build/native, build it with sanitizers, and run its tests in C++ each time. The presets are

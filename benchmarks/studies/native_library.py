@@ -24,10 +24,14 @@ COLOURS = ("bt601_full", "bt601_video", "bt709_full", "bt709_video")
 
 
 class Options(ctypes.Structure):
+    """``es_options``."""
+
     _fields_ = [("threads", ctypes.c_int32), ("library", ctypes.c_char_p)]
 
 
 class Image(ctypes.Structure):
+    """``es_image``."""
+
     _fields_ = [
         ("format", ctypes.c_int),
         ("width", ctypes.c_int32),
@@ -42,6 +46,8 @@ class Image(ctypes.Structure):
 
 
 class RawPrediction(ctypes.Structure):
+    """``es_prediction``."""
+
     _fields_ = [
         ("index", ctypes.c_int32),
         ("label", ctypes.c_char_p),
@@ -56,6 +62,8 @@ class RawPrediction(ctypes.Structure):
 
 
 class Event(ctypes.Structure):
+    """``es_event``."""
+
     _fields_ = [
         ("index", ctypes.c_int32),
         ("label", ctypes.c_char_p),
@@ -65,6 +73,8 @@ class Event(ctypes.Structure):
 
 
 class Check(ctypes.Structure):
+    """``es_check``."""
+
     _fields_ = [
         ("ok", ctypes.c_int32),
         ("frames", ctypes.c_int32),
@@ -264,7 +274,8 @@ def litert_library() -> Path:
 
 
 def rgb_image(pixels: npt.NDArray[np.uint8]) -> Image:
-    """Return an image of uint8 [H, W, 3]. The array must live as long as the image, and its rows must be contiguous."""
+    """Return an image of uint8 [H, W, 3], which keeps the array. The rows must be contiguous."""
     image = Image(format=FORMATS.index("rgb"), width=pixels.shape[1], height=pixels.shape[0])
     image.planes[0], image.strides[0] = pixels.ctypes.data, pixels.strides[0]
+    image.pixels = pixels
     return image

@@ -123,7 +123,7 @@ def test_the_self_check_finds_what_python_finds(native, artifact, tmp_path):
     """The expected values are moved, so that the errors are not zero."""
     check = read_artifact(artifact).spec.check
     random = np.random.default_rng(0)
-    logits = tuple(tuple(v + float(random.normal()) for v in row) for row in check.logits)
+    logits = tuple(tuple(v + check.span * float(random.normal()) for v in row) for row in check.logits)
     states = {name: tuple(v + float(random.normal()) for v in values) for name, values in check.states.items()}
     for changed in (
         msgspec.structs.replace(check, logits=logits),
@@ -182,7 +182,7 @@ def test_detections_are_those_of_python(native, made, tmp_path, number):
                 detections += 1
                 assert (given[0], given[2]) == (expected.label, expected.timestamp)
                 assert abs(given[1] - expected.score) <= 1e-15
-    assert detections > 20
+    assert detections > 5
 
 
 def test_logits_that_are_not_finite_are_refused(native, made):
@@ -228,11 +228,11 @@ def test_many_steps_need_no_more_memory(native, made):
     def memory() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
-    stream, images = native.open(made("tsm", "int8").path).stream(), [rgb_image(frame) for frame in (kept := drawn(0))]
+    stream, images = native.open(made("tsm", "int8").path).stream(), [rgb_image(frame) for frame in drawn(0)]
     for index in range(2200):
         if index == 200:
             before = memory()
-        stream.step(images[index % len(kept)])
+        stream.step(images[index % len(images)])
     assert memory() - before < 1 << 20
 
 

@@ -1,8 +1,10 @@
-"""The processor features that LiteRT's compiled model needs on aarch64.
+"""The processor features that LiteRT's compiled model needs on aarch64, when Python runs it.
 
-On a processor without them (such as the Cortex-A72 of a Raspberry Pi 4, which has no atomics), the library ends the
-process with an illegal instruction, so the features are checked before the library is loaded. Seen with LiteRT 2.1.6
-and 2.3.0 under qemu. LiteRT's Interpreter runs on all aarch64 processors.
+LiteRT's Python package opens its library for GPUs (libLiteRtWebGpuAccelerator.so) before it runs a compiled model, and
+has no option against it. On a processor without these features (such as the Cortex-A72 of a Raspberry Pi 4, which has
+no atomics), that library ends the process with an illegal instruction, so the features are checked first. Seen with
+LiteRT 2.1.6 and 2.3.0 under qemu. LiteRT's Interpreter runs on all aarch64 processors, and so does the native runtime
+(runtimes/native), which does not open the library for GPUs.
 """
 
 from __future__ import annotations

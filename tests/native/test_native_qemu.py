@@ -77,7 +77,8 @@ def board(arm: Path, agent: Path, tmp_path: Path) -> Callable[[str], ArmDevice]:
 
 def run(command: list[str], out: Path, classes: int) -> tuple[str, np.ndarray]:
     """Return what a command prints, and the logits that it writes."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    # Python would import from the current folder first, so it is an empty one.
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=out.parent)
     assert done.returncode == 0, f"status {done.returncode}: {done.stderr[-2000:]}"
     return done.stdout, np.fromfile(out, np.float32).reshape(-1, classes)
 

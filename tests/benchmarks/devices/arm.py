@@ -162,7 +162,7 @@ class ArmDevice(LocalDevice):
         return self.python(str(self._file))
 
     def program(self, *command: str, libraries: Path) -> list[str]:
-        """Return a command that runs a program for aarch64 under qemu. ``libraries`` is searched for shared libraries."""
+        """Return a command that runs an aarch64 program. ``libraries`` is a folder with its shared libraries."""
         return [*self._qemu, "-E", f"LD_LIBRARY_PATH={libraries}", *command]
 
     def python(self, *arguments: str, path: Path | None = None) -> list[str]:

@@ -107,7 +107,8 @@ def run(
     from the logits. States are carried from step to step, as in use. A step of a clip artifact is one answer: all
     frames since the last answer, and one run of the clip. Every repeat is a fresh process. With several artifacts, the
     repeats take turns, so that a change of the machine, such as heat, affects all of them. Nothing is
-    installed on a device: edgeshift copies one file there, which needs Python, numpy, msgspec and a runtime.
+    installed on a device: edgeshift copies one file there, which needs Python, numpy, msgspec and a runtime. With
+    --agent native, it copies a program and LiteRT's library, which need no Python.
 
     A repeat lasts at least as many steps and as many seconds as its mode says:
       normal      1,024 steps and 60 s

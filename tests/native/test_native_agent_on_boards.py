@@ -1,4 +1,4 @@
-"""The native agent on a board behind a real sshd on loopback, and on a phone, which is a double, behind the real adb."""
+"""The native agent on a board behind a real sshd on loopback, and on a double of a phone behind the real adb client."""
 
 from __future__ import annotations
 

@@ -3,12 +3,13 @@
 #   make test    set up and run all tests
 #   make wheel   build a wheel with the page for phones in it
 #   make native  build and test the native runtime
+#   make agents  build the programs that measure on devices without Python
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 OUT = out
 
-.PHONY: setup demo test lint types docs figures lines check bench phone wheel native native-fuzz weights weights-tsm weights-stsm clean
+.PHONY: setup demo test lint types docs figures lines check bench phone wheel native native-fuzz agents agent-android weights weights-tsm weights-stsm clean
 
 setup: $(VENV)/.ready
 
@@ -89,6 +90,7 @@ WHEEL_PYTHON = $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 wheel: $(PAGE_BUILT)
 	rm -rf dist/edgeshift-*.whl build/lib
 	$(WHEEL_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@test -n "$(wildcard $(AGENTS)/edgeshift-agent-*)" || echo "The wheel has no native agents: run make agents before make wheel."
 	@echo "The wheel is $$(ls dist/edgeshift-*.whl). To install it: pip install \"$$(ls dist/edgeshift-*.whl)[tflite,video]\""
 
 # Build the native runtime into build/native, build it with sanitizers, and run its tests in C++ each time. The presets are
@@ -113,6 +115,53 @@ build/native-aarch64:
 	cd $@ && ctest --output-on-failure
 
 .PHONY: build/native build/native-asan build/native-tsan build/native-aarch64 build/native-fuzz
+
+# Build edgeshift-agent for this machine and for aarch64 into runtimes/native/agents. A wheel that is built afterwards carries
+# them. For phones, Debian's C library for aarch64 is copied beside them, and for aarch64 devices LiteRT's package is
+# downloaded; both stay out of the wheel.
+AGENTS = runtimes/native/agents
+MACHINE = $(shell uname -m)
+CROSS = aarch64-linux-gnu
+LITERT = $(shell grep '^ai-edge-litert==' constraints.txt)
+PHONE_LIBRARIES = ld-linux-aarch64.so.1 libc.so.6 libm.so.6 libgcc_s.so.1 libstdc++.so.6
+
+agents:
+	@command -v cmake > /dev/null && command -v g++ > /dev/null || \
+		{ echo "the native agent needs cmake and g++ (Debian: apt-get install cmake g++ zlib1g-dev)" >&2; exit 1; }
+	$(call build_agent,agent,$(MACHINE))
+	$(if $(filter x86_64,$(MACHINE)),@$(MAKE) --no-print-directory agent-cross)
+
+agent-cross:
+	@if ! command -v $(CROSS)-g++ > /dev/null; then \
+		echo "no agent for aarch64 is built: $(CROSS)-g++ is missing (Debian: apt-get install g++-$(CROSS))"; \
+	else $(MAKE) --no-print-directory $(AGENTS)/edgeshift-agent-aarch64 $(AGENTS)/litert-aarch64; fi
+
+.PHONY: agent-cross $(AGENTS)/edgeshift-agent-aarch64
+$(AGENTS)/edgeshift-agent-aarch64:
+	runtimes/native/aarch64_zlib.sh build/aarch64
+	$(call build_agent,agent-aarch64,aarch64)
+	mkdir -p $(AGENTS)/glibc-aarch64
+	cp -L $(addprefix /usr/$(CROSS)/lib/,$(PHONE_LIBRARIES)) $(AGENTS)/glibc-aarch64
+
+$(AGENTS)/litert-aarch64:
+	@mkdir -p $(AGENTS)/litert.part
+	@$(WHEEL_PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+		--platform manylinux_2_27_aarch64 --dest $(AGENTS)/litert.part $(LITERT) && mv $(AGENTS)/litert.part $@ || \
+		echo "$(LITERT) for aarch64 cannot be downloaded: give it to --litert when you measure"
+
+# Build edgeshift-agent for phones with an Android NDK, whose folder ANDROID_NDK names. Nobody has tried this yet.
+agent-android:
+	@test -f "$(ANDROID_NDK)/build/cmake/android.toolchain.cmake" || \
+		{ echo "set ANDROID_NDK to the folder of an Android NDK, which has build/cmake/android.toolchain.cmake" >&2; exit 1; }
+	$(call build_agent,agent-android,android-aarch64)
+
+# $(call build_agent,PRESET,NAME): the agent is complete when it gets its name.
+define build_agent
+	cd runtimes/native && cmake --preset $(1)
+	cmake --build build/$(1) --parallel 2 --target edgeshift-agent
+	mkdir -p $(AGENTS)
+	cp build/$(1)/agent/edgeshift-agent $(AGENTS)/.part-$(2) && mv $(AGENTS)/.part-$(2) $(AGENTS)/edgeshift-agent-$(2)
+endef
 
 # Give invalid files to the readers of the native runtime for SECONDS each. This needs clang. What it learns stays in
 # build/native-fuzz/corpus. A file that makes a reader crash, hang or leak is written to build/native-fuzz.

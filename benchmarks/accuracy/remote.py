@@ -17,6 +17,7 @@ from edgeshift.benchmarks.accuracy.candidate import Candidate
 from edgeshift.benchmarks.accuracy.clip import FrameLogits, fitted_clip
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.messages import Message, call_worker
+from edgeshift.benchmarks.devices.native import NativeDevice, require_native
 from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.latency.messages import ClipLogits
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError, VideoError, one_line
@@ -40,6 +41,9 @@ def open_on_device(device: Device, path: Path) -> Candidate:
     """
     if path.is_dir():
         raise ArtifactError(f"{path}: only --device local can measure an artifact that is a folder")
+    native = isinstance(device, NativeDevice)
+    if native:
+        require_native(path)
     spec, versions = read_artifact(path).spec, ask_probe(device).runtimes
     runtime = find_runtime(path).name
     if runtime not in versions:
@@ -49,7 +53,8 @@ def open_on_device(device: Device, path: Path) -> Candidate:
             f"{device.name}: no runtime for {path.name} ({spec.target}) is installed there; "
             f"installed: {installed}{hint}"
         )
-    model = Model(spec, f"{runtime} {versions[runtime]} on {device.name}", _not_loaded)
+    where = f"{device.name}, native agent" if native else device.name
+    model = Model(spec, f"{runtime} {versions[runtime]} on {where}", _not_loaded)
     return Candidate(path, sha256(artifact_bytes(path)), model)
 
 

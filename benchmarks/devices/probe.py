@@ -17,8 +17,8 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     Attributes:
         facts: the facts that the device reports about itself.
-        python, numpy: versions of Python and numpy.
-        opencv: whether OpenCV is installed, which is needed to resize frames.
+        python, numpy: versions of Python and numpy; empty: the native agent measures, which needs neither.
+        opencv: whether frames can be resized: OpenCV is installed, or the native agent measures.
         runtimes: {runtime: version} of the runtimes that are installed.
     """
 

@@ -11,10 +11,12 @@ from edgeshift.cli.bench_device import VENDOR_INPUTS
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, Options, decide
 from edgeshift.cli.options import (
+    Agent,
     Artifacts,
     AsJson,
     BoardPython,
     Fps,
+    Litert,
     Minutes,
     Mode,
     Repeats,
@@ -51,6 +53,10 @@ def _program_effect(options: Options) -> str | None:
     return f"with --device {options['name']}, only with --device adb: leave it out"
 
 
+def _agent_effect(options: Options) -> str | None:
+    return "with --program, which measures without an agent: leave it out" if options["program"] is not None else None
+
+
 def _source_effect(options: Options) -> str | None:
     return None if options["source"] == DRAWN else _not_in_browser(options) or _not_with_program(options)
 
@@ -69,6 +75,8 @@ def run(
     name: Annotated[
         str, option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"])
     ] = "local",
+    agent: Annotated[Agent, option("Device", effect=(_not_in_browser, _agent_effect))] = "python",
+    litert: Litert = None,
     python: BoardPython = None,
     program: Annotated[Path | None, option("Device", effect=_program_effect, metavar="FILE")] = None,
     cores: Annotated[str | None, option("Device", effect=_not_in_browser, metavar="4,5|4-7")] = None,
@@ -97,7 +105,8 @@ def run(
     from the logits. States are carried from step to step, as in use. A step of a clip artifact is one answer: all
     frames since the last answer, and one run of the clip. Every repeat is a fresh process. With several artifacts, the
     repeats take turns, so that a change of the machine, such as heat, affects all of them. Nothing is
-    installed on a device: edgeshift copies one file there, which needs Python, numpy, msgspec and a runtime.
+    installed on a device: edgeshift copies one file there, which needs Python, numpy, msgspec and a runtime. With
+    --agent native, it copies a program and LiteRT's library, which need no Python.
 
     A repeat lasts at least as many steps and as many seconds as its mode says:
       normal      1,024 steps and 60 s
@@ -108,6 +117,8 @@ def run(
 
     Args:
         name: Device to measure on: local, ssh://user@host, adb, or browser for a phone that opens a page.
+        agent: Program that measures on the device. native needs no Python there; it runs .tflite artifacts on Linux
+            (x86-64, aarch64) and, experimentally, on Android.
         program: A vendor's program, benchmark_model or executor_runner, for a phone without Python.
         cores: Cores to pin the process to. Default: not pinned.
         ceiling: Start a repeat only below this temperature, in degrees Celsius.
@@ -154,7 +165,7 @@ def run(
             from edgeshift.cli.board import open_device
 
             plan = {"source": source, "runtime": runtime, "program": program, "memory": not no_memory}
-            device = open_device(name, python)
+            device = open_device(name, python, native=agent == "native", litert=litert)
             report = measure_on_device(device, files, settings, out, plan, resume=resume, python=python)
         if out is not None:
             write_report(out, report)

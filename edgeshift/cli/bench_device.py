@@ -56,6 +56,7 @@ def measure_on_device(
     from edgeshift._system.signals import interrupt_on_stop
     from edgeshift.benchmarks.devices.adb import AdbDevice
     from edgeshift.benchmarks.devices.find import device_lock
+    from edgeshift.benchmarks.devices.native import NativeDevice, require_native
     from edgeshift.benchmarks.latency.bench import Plan, open_candidate
     from edgeshift.benchmarks.latency.journal import Journal
 
@@ -64,22 +65,27 @@ def measure_on_device(
     bars = ProgressBars()
     with bars.stage("load"):
         candidates = [open_candidate(file) for file in files]
+    native = isinstance(device, NativeDevice)
+    if native:
+        for file in files:
+            require_native(file, plan["runtime"])
     if len({candidate.sha256 for candidate in candidates}) < len(candidates):
         raise EdgeshiftError("the same artifact is named twice: use --repeats to measure it more often")
     if out is not None:
         require_resume(Journal.beside(out), out, resume=resume)
     with interrupt_on_stop(), device_lock(device):
         with bars.stage("device"):
-            facts, opencv, vendor = _examine(device, plan["program"])
+            facts, opencv, vendor = _examine_native(device) if native else _examine(device, plan["program"])
         remember_choice(device, python)
         reason = VENDOR_INPUTS if vendor else None
         memory = None if reason is None else "with a vendor's program, which does not measure memory: leave it out"
         frame_size = f"on {device.name}, which has no OpenCV to resize frames: give --frame-size fitted"
         resizes = opencv or not settings.width
         decide(source=reason, runtime=reason, no_memory=memory, frame_size=reason or (None if resizes else frame_size))
-        if settings.cores is None and isinstance(device, AdbDevice):
+        board = device.board if isinstance(device, NativeDevice) else device
+        if settings.cores is None and isinstance(board, AdbDevice):
             # Android moves a process between fast and slow cores, which changes its latency.
-            settings = msgspec.structs.replace(settings, cores=device.big_cores(settings.threads) or None)
+            settings = msgspec.structs.replace(settings, cores=board.big_cores(settings.threads) or None)
         if not opencv and not vendor and settings.width:
             print_note(f"{device.name} has no OpenCV to resize frames: frames of the network's size are used")
             settings = msgspec.structs.replace(settings, width=0, height=0)
@@ -105,6 +111,15 @@ def _measure(plan: Plan, journal: Journal | None, bars: ProgressBars) -> Report:
     total = len(plan.candidates) * (plan.settings.repeats + plan.memory)
     with bars.stage(plan.settings.mode, total) as advance:
         return measure(plan, journal, advance, show_minute)
+
+
+def _examine_native(device: Device) -> tuple[Facts, bool, bool]:
+    """Return the facts of a device on which the native agent measures; it resizes frames itself."""
+    from edgeshift.benchmarks.devices.probe import ask_probe
+
+    probe = ask_probe(device)
+    # adb's shell may read facts that a program may not: the board's name and the reasons for throttling.
+    return device.facts() if device.name.startswith("adb") else probe.facts, True, False
 
 
 def _examine(device: Device, program: Path | None) -> tuple[Facts, bool, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeshift.cli.output import print_note
@@ -15,12 +16,14 @@ AUTO = "auto"
 BOARD = "ssh:"
 
 
-def open_device(name: str, python: str | None = None) -> Device:
+def open_device(name: str, python: str | None = None, *, native: bool = False, litert: Path | None = None) -> Device:
     """Return the device with this name. No connection to it is made yet.
 
     Args:
         name: name of the device, as for ``edgeshift.benchmarks.devices.find.find_device``.
         python: the value of --python for a board; None: the one that was given for it before, if any.
+        native: whether the native agent measures there, which needs no Python.
+        litert: LiteRT's library for the native agent; None: the one that is installed or downloaded here.
 
     Raises:
         DeviceError: the name is malformed, or the Python has no path.
@@ -31,6 +34,10 @@ def open_device(name: str, python: str | None = None) -> Device:
     from edgeshift.benchmarks.devices.ssh import SshDevice
 
     device = find_device(name)
+    if native:
+        from edgeshift.benchmarks.devices.native import NativeDevice
+
+        return NativeDevice(device, litert)
     if not isinstance(device, SshDevice):
         return device
     if python is None:

@@ -13,9 +13,19 @@ import typer
 from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
-from edgeshift.cli.effect import ALWAYS, decide, only_for
+from edgeshift.cli.effect import ALWAYS, Options, decide, only_for
 from edgeshift.cli.facts import UNTRAINED, Facts, note_facts
-from edgeshift.cli.options import AsJson, BoardPython, ClipFps, ReportFile, Resume, calibration_options, option
+from edgeshift.cli.options import (
+    Agent,
+    AsJson,
+    BoardPython,
+    ClipFps,
+    Litert,
+    ReportFile,
+    Resume,
+    calibration_options,
+    option,
+)
 from edgeshift.cli.output import (
     print_facts,
     print_json,
@@ -42,6 +52,10 @@ if TYPE_CHECKING:
 MAX_LABELS = 20
 
 
+def _jobs_effect(options: Options) -> str | None:
+    return "with --agent native, which is one process: leave it out" if options["agent"] == "native" else None
+
+
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="FILE")],
     data: Annotated[Path, option("Data", effect=ALWAYS, metavar="DIR|CSV")],
@@ -52,8 +66,10 @@ def run(
     name: Annotated[
         str, option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"])
     ] = "local",
+    agent: Annotated[Agent, option("Device", effect=ALWAYS)] = "python",
+    litert: Litert = None,
     python: BoardPython = None,
-    jobs: Annotated[int, option("Device", effect=only_for("name", "local"), min=1, max=64)] = 1,
+    jobs: Annotated[int, option("Device", effect=(only_for("name", "local"), _jobs_effect), min=1, max=64)] = 1,
     out: ReportFile = None,
     picture: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE.png")] = None,
     resume: Resume = False,
@@ -83,6 +99,8 @@ def run(
         split: Use only the clips of this split of the CSV file.
         subset: Also report the accuracy over only the clips with these labels.
         name: Device to run on: local, ssh://user@host, adb, or browser for a phone that opens a page.
+        agent: Program that runs the artifact on the device. native needs no Python there; it runs .tflite artifacts on
+            Linux (x86-64, aarch64) and, experimentally, on Android.
         jobs: Number of processes on this machine.
         picture: Draw the confusion matrix of the first artifact into this file.
 
@@ -116,8 +134,9 @@ def run(
         print_note(clips.note)
     browser = name.partition(":")[0] == BROWSER
     accelerator = browser_accelerator(name, len(files)) if browser else ""
-    device = None if browser or (name == "local" and python is None) else open_device(name, python)
-    bars, elsewhere = ProgressBars(), cast("Streamer | None", None)
+    bars, device, elsewhere = ProgressBars(), None, cast("Streamer | None", None)
+    if not browser and (name != "local" or python is not None or agent == "native"):
+        device = open_device(name, python, native=agent == "native", litert=litert)
     with ExitStack() as stack:
         stack.enter_context(reserve(out))
         stack.enter_context(reserve(picture))

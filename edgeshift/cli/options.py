@@ -63,6 +63,17 @@ def _has_python(options: Options) -> str | None:
     return other and f"on {other}, only on boards (ssh://user@host): leave it out"
 
 
+def _not_native(options: Options) -> str | None:
+    """The rule of an option that only the Python agent has."""
+    native = options.values.get("agent") == "native"
+    return "with --agent native, which needs no Python: leave it out" if native else None
+
+
+def _native_only(options: Options) -> str | None:
+    """The rule of an option that only the native agent has."""
+    return None if options["agent"] == "native" else "without --agent native: add it, or leave this option out"
+
+
 def _has_threads(options: Options) -> str | None:
     """The rule of --threads: at least one artifact is run by a runtime that has this option."""
     from edgeshift.targets import find_runtime
@@ -134,10 +145,23 @@ BoardPython = Annotated[
     option(
         "Device",
         "--python",
-        effect=_has_python,
+        effect=(_not_native, _has_python),
         metavar="PATH",
         help="Python or virtual environment on a board, from the home folder there or in full. It is remembered for "
         "later commands; auto forgets it. Default: found in the usual places.",
+    ),
+]
+#: The program that measures on a device.
+Agent = Literal["python", "native"]
+Litert = Annotated[
+    Path | None,
+    option(
+        "Device",
+        "--litert",
+        effect=_native_only,
+        metavar="FILE",
+        help="LiteRT's library for --agent native: libLiteRt.so, or a package with it (.whl, .aar). Default: that of "
+        "the installed ai-edge-litert, or the one that make agents has downloaded.",
     ),
 ]
 Repeats = Annotated[

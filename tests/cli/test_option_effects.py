@@ -154,6 +154,14 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ("bench", "python"): [
         ("a.tflite --python venv", "on local, only on boards (ssh://user@host): leave it out"),
         ("a.tflite --device browser --python venv", "on browser, only on boards"),
+        ("a.tflite --device ssh://pi --agent native --python venv", "with --agent native, which needs no Python"),
+    ],
+    ("bench", "agent"): [
+        ("a.tflite --device browser --agent native", "with --device browser: leave it out"),
+        ("a.tflite --device adb --agent native --program p", "with --program, which measures without an agent"),
+    ],
+    ("bench", "litert"): [
+        ("a.tflite --litert l.so", "without --agent native: add it"),
     ],
     ("devices", "python"): [
         ("--python venv", "on this machine, only on boards"),
@@ -188,9 +196,16 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("a.tflite --out r.json --resume", "without an earlier run: r.repeats.jsonl holds no results; leave it out"),
     ],
     ("bench", "threads"): [("a.mlpackage --threads 2", "on Core ML")],
-    ("eval", "jobs"): [("a.tflite --data . --device adb --jobs 2", "with --device adb, only with --device local")],
+    ("eval", "jobs"): [
+        ("a.tflite --data . --device adb --jobs 2", "with --device adb, only with --device local"),
+        ("a.tflite --data . --agent native --jobs 2", "with --agent native, which is one process"),
+    ],
     ("eval", "fps"): [("a.tflite --data clips --fps 5", "on clips with times")],
-    ("eval", "python"): [("a.tflite --data clips --device adb --python venv", "on adb, only on boards")],
+    ("eval", "python"): [
+        ("a.tflite --data clips --device adb --python venv", "on adb, only on boards"),
+        ("a.tflite --data clips --device ssh://pi --agent native --python v", "with --agent native, which needs no"),
+    ],
+    ("eval", "litert"): [("a.tflite --data clips --litert l.so", "without --agent native: add it")],
     ("eval", "resume"): [
         ("a.tflite --data . --resume", "without --out"),
         ("a.tflite --data clips --out r.json --resume", "without an earlier run: r.clips.jsonl holds no results"),

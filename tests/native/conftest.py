@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import platform
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -56,3 +57,12 @@ def _run(*command: str) -> None:
     done = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True)
     if done.returncode:
         pytest.fail(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def native_agents(native_build: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the native agent for this machine, as `make agents` makes it."""
+    program = native_build() / "agent" / "edgeshift-agent"
+    folder = tmp_path_factory.mktemp("agents")
+    (folder / f"edgeshift-agent-{platform.machine()}").symlink_to(program)
+    return folder

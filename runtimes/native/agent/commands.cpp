@@ -1,0 +1,106 @@
+#include "commands.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include "edgeshift/edgeshift.h"
+#include "error.hpp"
+#include "facts.hpp"
+#include "file.hpp"
+#include "frames.hpp"
+#include "job.hpp"
+#include "litert_api.hpp"
+#include "message.hpp"
+#include "selfcheck.hpp"
+#include "stepper.hpp"
+
+namespace edgeshift::agent {
+namespace {
+
+constexpr size_t kMemorySteps = 64; // enough for a runtime to use all its buffers
+
+// Resident memory of this process, bytes.
+size_t resident() {
+    const std::string status = read_text("/proc/self/status").value_or("");
+    const size_t at = status.find("VmRSS:");
+    return at == std::string::npos ? 0 : size_t(std::strtoull(status.c_str() + at + 6, nullptr, 10)) * 1024;
+}
+
+} // namespace
+
+void probe(const Library &library) {
+    litert::api(library.path); // it must be there
+    const std::string version = library.version.empty() ? "of an unknown version" : library.version;
+    write_message("probe", "probe",
+                  Object()
+                      .add_json("facts", facts_json())
+                      .add("python", "")
+                      .add("numpy", "")
+                      .add("opencv", true) // the core fits frames itself
+                      .add("runtimes", std::map<std::string, std::string>{{"tflite", version}})
+                      .text());
+}
+
+void memory(const std::string &path, const Library &library) {
+    const Job job = read_job(path);
+    const FramesFile frames = read_npy(job.frames);
+    const size_t before = resident();
+    Opened opened = open_artifact(job.artifact, library, job.settings.threads, job.fitted);
+    const size_t loaded = resident();
+    size_t peak = loaded;
+    Stepper stepper(*opened.stream, frames.arrays.front());
+    for (size_t index = 0; index < kMemorySteps; index++) {
+        stepper.step(index);
+        peak = std::max(peak, resident());
+    }
+    opened = {};
+    const std::string text =
+        Object().add("before", before).add("loaded", loaded).add("peak", peak).add("closed", resident()).text();
+    write_message("memory", "memory", text);
+}
+
+void logits(const std::string &artifact, const std::string &clips, const Library &library) {
+    const Opened opened = open_artifact(artifact, library, 1, true);
+    const FramesFile file = read_npz(clips);
+    for (const Frames &frames : file.arrays) {
+        std::vector<std::vector<float>> rows;
+        const Description &description = opened.model->description;
+        opened.stream->reset();
+        if (description.clip() && frames.count < size_t(description.frames())) { // some frames are repeated
+            std::vector<es_image> images;
+            for (size_t i = 0; i < frames.count; i++)
+                images.push_back(frames.image(i));
+            rows.push_back(opened.stream->clip(images.data(), int(images.size()))->logits);
+        } else {
+            for (size_t i = 0; i < frames.count; i++) {
+                const Prediction *answer = opened.stream->step(frames.image(i), NAN);
+                if (answer != nullptr && answer->fresh)
+                    rows.push_back(answer->logits);
+            }
+        }
+        write_message(Object()
+                          .add("kind", "logits")
+                          .add("clip", frames.name)
+                          .add("logits", rows)
+                          .add("runtime", runtime_name(*opened.model, library))
+                          .text());
+    }
+}
+
+bool check(const std::string &artifact, const Library &library) {
+    const Opened opened = open_artifact(artifact, library, 1, false);
+    const es_check result = self_check(opened.model);
+    std::printf("runtime      %s\n", runtime_name(*opened.model, library).c_str());
+    std::printf("self-check   %s\n", result.ok ? "passed" : "FAILED");
+    std::printf("frames       %d\n", result.frames);
+    std::printf("logits       differ by %.3g, %.3g is allowed\n", result.error, result.tolerance);
+    if (!std::isnan(result.state_error))
+        std::printf("states       differ by %.3g standard deviations, %.3g is allowed\n", result.state_error,
+                    result.state_tolerance);
+    std::printf("second run   %s\n", result.repeatable ? "the same logits" : "other logits");
+    return result.ok != 0;
+}
+
+} // namespace edgeshift::agent

@@ -34,8 +34,8 @@ def pool_frames(x: Tensor, clips: int | None) -> Tensor:
     if clips is None:
         raise ShiftError("temporal pooling reads several frames of a clip: convert the network with --mode clip")
     _, channels, height, width = x.shape
-    rows = x.permute(0, 2, 3, 1).reshape(clips, -1, height * width, channels)
-    last = [rows[:, -1:]] if rows.shape[1] % 2 else []
+    rows = x.permute(0, 2, 3, 1).flatten(1, 2).unflatten(0, (clips, -1))  # [clips, T, H * W, C]
+    last = [rows[:, -1:]] if int(rows.shape[1]) % 2 else []
     rows = torch.cat([rows[:, :1], rows, *last], 1)
     pooled = functional.max_pool2d(rows.permute(0, 3, 1, 2), (3, 1), (2, 1))  # [clips, C, ceil(T / 2), H * W]
     return pooled.permute(0, 2, 3, 1).reshape(-1, height, width, channels).permute(0, 3, 1, 2)

@@ -125,7 +125,7 @@ def test_a_clip_of_resnet50_is_one_partition(tmp_path, precision):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", ["tflite-fp32", "tflite-int8", "executorch-int8", "onnx-int8"])
+@pytest.mark.parametrize("cell", ["tflite-fp32", "tflite-int8", "executorch-int8", "onnx-int8", "coreml-int8"])
 def test_temporal_pooling_is_fast_in_int8_too(tmp_path, cell):
     """The maximum of two int8 tensors is no operator of XNNPACK, so it is computed as a max pooling."""
     target, precision = cell.split("-")
@@ -134,7 +134,8 @@ def test_temporal_pooling_is_fast_in_int8_too(tmp_path, cell):
     spec = convert(source, target, tmp_path / f"a{TARGETS[target].suffix}", options).spec
     assert spec.model.temporal_pool and spec.parity.frames >= MIN_FRAMES and spec.parity.cosine >= MIN_COSINE
     assert precision == "int8" or spec.parity.max_error <= MAX_ERROR[precision]
-    assert target == "onnx" or (spec.graph.partitions, spec.graph.delegated) == (1, 1.0), spec.graph
+    if target in ("tflite", "executorch"):
+        assert (spec.graph.partitions, spec.graph.delegated) == (1, 1.0), spec.graph
     assert target != "tflite" or not {"TRANSPOSE", "MAXIMUM"} & spec.graph.operators.keys()
 
 
@@ -149,7 +150,7 @@ def test_the_attention_of_non_local_blocks_stays_in_float(tmp_path, target):
     spec = convert(source, target, path, Options(calibration="drawn", clip=ClipOptions(FRAMES))).spec
     assert spec.parity.cosine >= MIN_COSINE
     operators = {name.upper(): count for name, count in spec.graph.operators.items()}
-    # In float: an int8 softmax has another name in ONNX, and needs no DEQUANTIZE in TFLite. A program for Core ML has one
-    # more softmax, which gives the probabilities.
+    # In float: an int8 softmax has another name in ONNX, and needs no DEQUANTIZE in TFLite. A program for Core ML has
+    # one more softmax, which gives the probabilities.
     assert operators["SOFTMAX"] == (6 if target == "coreml" else 5)
     assert target != "tflite" or operators["DEQUANTIZE"] == 10

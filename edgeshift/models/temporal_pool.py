@@ -34,7 +34,10 @@ def pool_frames(x: Tensor, clips: int | None) -> Tensor:
     if clips is None:
         raise ShiftError("temporal pooling reads several frames of a clip: convert the network with --mode clip")
     _, channels, height, width = x.shape
-    rows = x.permute(0, 2, 3, 1).flatten(1, 2).unflatten(0, (clips, -1))  # [clips, T, H * W, C]
+    pictures = x.permute(0, 2, 3, 1).flatten(
+        1, 2
+    )  # no product of sizes: Core ML's converter would take it for a tensor
+    rows = pictures.reshape(clips, -1, *pictures.shape[1:])  # [clips, T, H * W, C]
     last = [rows[:, -1:]] if int(rows.shape[1]) % 2 else []
     rows = torch.cat([rows[:, :1], rows, *last], 1)
     pooled = functional.max_pool2d(rows.permute(0, 3, 1, 2), (3, 1), (2, 1))  # [clips, C, ceil(T / 2), H * W]

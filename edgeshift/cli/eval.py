@@ -56,6 +56,11 @@ def _jobs_effect(options: Options) -> str | None:
     return "with --agent native, which is one process: leave it out" if options["agent"] == "native" else None
 
 
+def _agent_effect(options: Options) -> str | None:
+    browser = options["name"].partition(":")[0] == BROWSER
+    return f"with --device {options['name']}: leave it out" if browser else None
+
+
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="FILE")],
     data: Annotated[Path, option("Data", effect=ALWAYS, metavar="DIR|CSV")],
@@ -66,7 +71,7 @@ def run(
     name: Annotated[
         str, option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"])
     ] = "local",
-    agent: Annotated[Agent, option("Device", effect=ALWAYS)] = "python",
+    agent: Annotated[Agent, option("Device", effect=_agent_effect)] = "python",
     litert: Litert = None,
     python: BoardPython = None,
     jobs: Annotated[int, option("Device", effect=(only_for("name", "local"), _jobs_effect), min=1, max=64)] = 1,

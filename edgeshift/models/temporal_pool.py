@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from edgeshift.errors import ShiftError
 
@@ -14,7 +15,11 @@ from edgeshift.errors import ShiftError
 def pool_frames(x: Tensor, clips: int | None) -> Tensor:
     """For every second frame, return the maximum of the frame, the previous one and the next one.
 
-    A neighbour outside of the clip is left out.
+    The first and the last frame of a clip have one neighbour only. They are repeated in place of the missing one, which
+    does not change the maximum.
+
+    It is computed as a max pooling over pictures whose rows are the frames, because int8 runtimes have no fast operator
+    for the maximum of two tensors. Channels-last tensors are not copied.
 
     Args:
         x: [clips * T, C, H, W], the frames of each clip in order.
@@ -28,16 +33,12 @@ def pool_frames(x: Tensor, clips: int | None) -> Tensor:
     """
     if clips is None:
         raise ShiftError("temporal pooling reads several frames of a clip: convert the network with --mode clip")
-    # One clip keeps four dimensions, because mobile runtimes are slow with five.
-    axis = 0 if clips == 1 else 1
-    x = x if clips == 1 else x.reshape(clips, -1, *x.shape[1:])
-    frames = [x.narrow(axis, index, 1) for index in range(int(x.shape[axis]))]
-    pooled = []
-    for middle in range(0, len(frames), 2):
-        largest = frames[middle]
-        for neighbour in (middle - 1, middle + 1):
-            if 0 <= neighbour < len(frames):
-                largest = torch.maximum(largest, frames[neighbour])
-        pooled.append(largest)
-    y = torch.cat(pooled, axis)
-    return y if clips == 1 else y.flatten(0, 1)
+    _, channels, height, width = x.shape
+    pictures = x.permute(0, 2, 3, 1).flatten(
+        1, 2
+    )  # no product of sizes: Core ML's converter would take it for a tensor
+    rows = pictures.reshape(clips, -1, *pictures.shape[1:])  # [clips, T, H * W, C]
+    last = [rows[:, -1:]] if int(rows.shape[1]) % 2 else []
+    rows = torch.cat([rows[:, :1], rows, *last], 1)
+    pooled = functional.max_pool2d(rows.permute(0, 3, 1, 2), (3, 1), (2, 1))  # [clips, C, ceil(T / 2), H * W]
+    return pooled.permute(0, 2, 3, 1).reshape(-1, height, width, channels).permute(0, 3, 1, 2)

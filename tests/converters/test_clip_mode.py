@@ -107,19 +107,50 @@ def test_a_users_own_bidirectional_network(tmp_path, precision):
     assert np.abs(logits - expected).max() < {"fp32": 1e-4, "int8": 0.05}[precision] * np.ptp(expected)
 
 
+def resnet(backbone: str, **variant: object) -> Checkpoint:
+    """Return an untrained bi-directional ResNet, which may be a variant of the usual one."""
+    plain = untrained_source("tsm_resnet18", size=64)
+    config = msgspec.structs.replace(plain.config, backbone=backbone, bidirectional=True, **variant)
+    return replace(plain, network=initial_network(config, networks.clips(2, 8, 64)))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["tflite", "onnx"])
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_clip_of_resnet50_is_one_partition(tmp_path, precision):
+    options = Options(precision=precision, calibration="drawn", clip=ClipOptions(FRAMES))
+    spec = convert(resnet("resnet50"), "tflite", tmp_path / "a.tflite", options).spec
+    assert (spec.graph.partitions, spec.graph.delegated) == (1, 1.0), spec.graph
+    assert not {"TRANSPOSE", "QUANTIZE", "DEQUANTIZE"} & spec.graph.operators.keys()
+    assert spec.parity.cosine >= MIN_COSINE and (precision == "int8" or spec.parity.max_error <= MAX_ERROR["fp32"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["tflite-fp32", "tflite-int8", "executorch-int8", "onnx-int8", "coreml-int8"])
+def test_temporal_pooling_is_fast_in_int8_too(tmp_path, cell):
+    """The maximum of two int8 tensors is no operator of XNNPACK, so it is computed as a max pooling."""
+    target, precision = cell.split("-")
+    options = Options(precision=precision, calibration="drawn", clip=ClipOptions(FRAMES))
+    source = resnet("resnet18", temporal_pool=True)
+    spec = convert(source, target, tmp_path / f"a{TARGETS[target].suffix}", options).spec
+    assert spec.model.temporal_pool and spec.parity.frames >= MIN_FRAMES and spec.parity.cosine >= MIN_COSINE
+    assert precision == "int8" or spec.parity.max_error <= MAX_ERROR[precision]
+    if target in ("tflite", "executorch"):
+        assert (spec.graph.partitions, spec.graph.delegated) == (1, 1.0), spec.graph
+    assert target != "tflite" or not {"TRANSPOSE", "MAXIMUM"} & spec.graph.operators.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["tflite", "onnx", "coreml"])
 def test_the_attention_of_non_local_blocks_stays_in_float(tmp_path, target):
-    plain = untrained_source("tsm_resnet50", size=64)
-    config = msgspec.structs.replace(plain.config, bidirectional=True, non_local="embedded_gaussian")
-    network = initial_network(config, networks.clips(2, 8, 64))
-    for module in network.modules():
+    source = resnet("resnet50", non_local="embedded_gaussian")
+    for module in source.network.modules():
         if isinstance(module, NonLocal):
             nn.init.constant_(module.norm.weight, 0.3)  # a new block does nothing
-    source = replace(plain, network=network)
     path = tmp_path / f"a{TARGETS[target].suffix}"
     spec = convert(source, target, path, Options(calibration="drawn", clip=ClipOptions(FRAMES))).spec
     assert spec.parity.cosine >= MIN_COSINE
     operators = {name.upper(): count for name, count in spec.graph.operators.items()}
-    assert operators["SOFTMAX"] == 5, "in float: an int8 softmax has another name in ONNX, and needs no DEQUANTIZE"
-    assert target == "onnx" or operators["DEQUANTIZE"] == 10
+    # In float: an int8 softmax has another name in ONNX, and needs no DEQUANTIZE in TFLite. A program for Core ML has
+    # one more softmax, which gives the probabilities.
+    assert operators["SOFTMAX"] == (6 if target == "coreml" else 5)
+    assert target != "tflite" or operators["DEQUANTIZE"] == 10

@@ -34,9 +34,8 @@ def pool_frames(x: Tensor, clips: int | None) -> Tensor:
     if clips is None:
         raise ShiftError("temporal pooling reads several frames of a clip: convert the network with --mode clip")
     _, channels, height, width = x.shape
-    pictures = x.permute(0, 2, 3, 1).flatten(
-        1, 2
-    )  # no product of sizes: Core ML's converter would take it for a tensor
+    # Not reshape(-1, height * width, channels): Core ML's converter would take the product for a tensor.
+    pictures = x.permute(0, 2, 3, 1).flatten(1, 2)
     rows = pictures.reshape(clips, -1, *pictures.shape[1:])  # [clips, T, H * W, C]
     last = [rows[:, -1:]] if int(rows.shape[1]) % 2 else []
     rows = torch.cat([rows[:, :1], rows, *last], 1)

@@ -205,6 +205,9 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("a.tflite --data clips --device adb --python venv", "on adb, only on boards"),
         ("a.tflite --data clips --device ssh://pi --agent native --python v", "with --agent native, which needs no"),
     ],
+    ("eval", "agent"): [
+        ("a.tflite --data clips --device browser --agent native", "with --device browser: leave it out")
+    ],
     ("eval", "litert"): [("a.tflite --data clips --litert l.so", "without --agent native: add it")],
     ("eval", "resume"): [
         ("a.tflite --data . --resume", "without --out"),

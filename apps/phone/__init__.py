@@ -10,7 +10,17 @@ A server on this machine sends a page and the artifact to the phone. The page ru
 This package imports neither torch nor a runtime, because the phone's browser runs the artifact.
 """
 
+from edgeshift.apps.phone.clips import ClipFeed
 from edgeshift.apps.phone.job import PageJob, TimingFrames, TimingPlan, read_phone_artifact
 from edgeshift.apps.phone.service import PageAddress, ServerOptions, serve
 
-__all__ = ["PageAddress", "PageJob", "ServerOptions", "TimingFrames", "TimingPlan", "read_phone_artifact", "serve"]
+__all__ = [
+    "ClipFeed",
+    "PageAddress",
+    "PageJob",
+    "ServerOptions",
+    "TimingFrames",
+    "TimingPlan",
+    "read_phone_artifact",
+    "serve",
+]

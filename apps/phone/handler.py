@@ -12,6 +12,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
+from edgeshift.apps.phone.clips import ClipFeed
+from edgeshift.apps.phone.files import TYPES, ServedFile
 from edgeshift.apps.phone.messages import MAX_UPLOAD, Finished, read_message
 from edgeshift.errors import EdgeshiftError
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Time limits, seconds: between two bytes, for a whole request, and for sending a whole answer.
 SILENCE, REQUEST, ANSWER = 20.0, 60.0, 300.0
+#: The path of a clip, before its index.
+CLIP = "clip/"
 HEADERS = {
     # Scripts come from this server only. They may compile WebAssembly, but may not run text with "eval". Workers and
     # their runtime come from blobs, because they must start even after this server has stopped.
@@ -68,13 +72,29 @@ class RequestHandler(BaseHTTPRequestHandler):
         file = self.server.files.get(name)
         if name == "alive":
             self._answer(HTTPStatus.NO_CONTENT)
+        elif name.startswith(CLIP) and self.server.clips is not None:
+            self._send_clip(self.server.clips, name.removeprefix(CLIP))
         elif file is None:
             self._refuse(HTTPStatus.NOT_FOUND)
         else:
-            self.server.set_deadline(self.connection, ANSWER)
-            compressed = file.compressed and "gzip" in self.headers.get("Accept-Encoding", "")
-            data = file.data if compressed else file.uncompressed()
-            self._answer(HTTPStatus.OK, data, file.type, compressed=compressed)
+            self._send(file)
+
+    def _send_clip(self, clips: ClipFeed, first: str) -> None:
+        """Send the first clip from an index on that the page has not answered. The answer is empty if there is none."""
+        if not (first.isascii() and first.isdigit() and len(first) < 12):
+            return self._refuse(HTTPStatus.NOT_FOUND)
+        self.server.set_deadline(self.connection, ANSWER)
+        data = clips.next(int(first))
+        if data is None:
+            return self._answer(HTTPStatus.NO_CONTENT)
+        self._send(ServedFile(TYPES[""], data, compressed=True))
+        return None
+
+    def _send(self, file: ServedFile) -> None:
+        self.server.set_deadline(self.connection, ANSWER)
+        compressed = file.compressed and "gzip" in self.headers.get("Accept-Encoding", "")
+        data = file.data if compressed else file.uncompressed()
+        self._answer(HTTPStatus.OK, data, file.type, compressed=compressed)
 
     def do_POST(self) -> None:
         """Check one message of the page, and put it into the server's queue."""

@@ -44,6 +44,7 @@ class PageJob(msgspec.Struct, frozen=True, kw_only=True):
         modes: the measurements that the page offers, by name of the mode.
         mode: the mode that the page measures at once, before it stops the server; None: the user chooses.
         accelerator, threads: what runs the graph until the user chooses another backend.
+        clips: number of clips that the page runs at once, before it stops the server; None: it runs no clips.
 
     Raises:
         EdgeshiftError: there are no modes, or ``mode`` is not one of them.
@@ -54,6 +55,7 @@ class PageJob(msgspec.Struct, frozen=True, kw_only=True):
     mode: str | None = None
     accelerator: Accelerator = "cpu"
     threads: int = 1
+    clips: int | None = None
 
     def __post_init__(self) -> None:
         if not self.modes or (self.mode is not None and self.mode not in self.modes):

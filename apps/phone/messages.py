@@ -4,6 +4,7 @@
     SelfCheckResult   the self-check ran                    MinuteMeasured   a minute of a sustained run ended
     GestureDetected   the event rule announced a gesture    ErrorReported    something failed on the phone
     CameraStopped     the camera was stopped                Finished         the server can stop
+    ClipAnswered      the logits of a clip
 
 ``ServerStopped`` is not a message. It is the last event that ``serve`` yields.
 """
@@ -217,6 +218,18 @@ class RepeatMeasured(Message, frozen=True, kw_only=True, tag="repeat"):
             raise ValueError("there are more missed frames than offered frames")
 
 
+class ClipAnswered(Message, frozen=True, kw_only=True, tag="clip"):
+    """The page ran a clip.
+
+    Attributes:
+        index: index of the clip.
+        logits: the logits of its answers, one after the other, as little-endian float32 numbers in base64.
+    """
+
+    index: Count
+    logits: Annotated[bytes, Meta(min_length=4)]
+
+
 class ErrorReported(Message, frozen=True, kw_only=True, tag="error"):
     """Something failed on the phone; ``message`` describes it in one line."""
 
@@ -240,6 +253,7 @@ AnyMessage = (
     | CameraStopped
     | MinuteMeasured
     | RepeatMeasured
+    | ClipAnswered
     | ErrorReported
     | Finished
 )

@@ -17,13 +17,14 @@ from http.server import ThreadingHTTPServer
 from time import monotonic
 from typing import Any
 
+from edgeshift.apps.phone.clips import ClipFeed
 from edgeshift.apps.phone.files import ServedFile
 from edgeshift.apps.phone.handler import RequestHandler
-from edgeshift.apps.phone.messages import AnyMessage, PageOpened
+from edgeshift.apps.phone.messages import MAX_UPLOAD, AnyMessage, PageOpened
 
 #: Most connections at a time. A browser opens six, and one for each of its threads.
 CONNECTIONS = 48
-#: Most messages that one server accepts, and their bytes in total.
+#: Most messages that one server accepts, and their bytes in total, besides those with the logits of clips.
 UPLOADS, UPLOADED = 5000, 256 << 20
 
 
@@ -35,6 +36,8 @@ class PhoneServer(ThreadingHTTPServer):
         token: the secret with which every path must begin.
         files: {path below the token: file}.
         context: SSL context for HTTPS; None: plain HTTP.
+        clips: the clips that the page runs; None: it runs none.
+        clip_count: number of these clips.
     """
 
     daemon_threads = True
@@ -42,9 +45,16 @@ class PhoneServer(ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(
-        self, address: tuple[str, int], token: str, files: Mapping[str, ServedFile], context: ssl.SSLContext | None
+        self,
+        address: tuple[str, int],
+        token: str,
+        files: Mapping[str, ServedFile],
+        context: ssl.SSLContext | None,
+        clips: ClipFeed | None = None,
+        clip_count: int = 0,
     ) -> None:
-        self.token, self.files = token, files
+        self.token, self.files, self.clips = token, files, clips
+        self._uploads, self._uploaded = UPLOADS + clip_count, UPLOADED + clip_count * MAX_UPLOAD
         self.messages: queue.Queue[AnyMessage] = queue.Queue()
         self.last_used = monotonic()
         self._context = context
@@ -113,7 +123,7 @@ class PhoneServer(ThreadingHTTPServer):
         with self._lock:
             self._upload_count += 1
             self._upload_bytes += size
-            return self._upload_count <= UPLOADS and self._upload_bytes <= UPLOADED
+            return self._upload_count <= self._uploads and self._upload_bytes <= self._uploaded
 
     def is_current(self, message: AnyMessage) -> bool:
         """Return True if the message comes from the page that was opened last."""

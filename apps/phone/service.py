@@ -14,6 +14,7 @@ from time import monotonic
 import msgspec
 
 from edgeshift.apps.phone.certificate import make_context
+from edgeshift.apps.phone.clips import ClipFeed
 from edgeshift.apps.phone.files import all_files
 from edgeshift.apps.phone.job import PageJob, PhoneArtifact, TimingFrames
 from edgeshift.apps.phone.messages import Finished, PhoneEvent, ServerStopped
@@ -64,6 +65,7 @@ def serve(
     options: ServerOptions | None = None,
     ready: Callable[[PageAddress], None] = lambda address: None,
     built: Path | None = None,
+    clips: ClipFeed | None = None,
 ) -> Generator[PhoneEvent, None, None]:
     """Serve the page until it sends ``Finished``, or until no request has come for ``options.idle`` seconds.
 
@@ -76,6 +78,7 @@ def serve(
         options: how the phone reaches the server; None: over the local network.
         ready: called with the page's address when the server has started.
         built: folder of the built page; None: the folder into which `make phone` builds it.
+        clips: the clips of a job with ``clips``.
 
     Yields:
         The messages of the page in order, and ``ServerStopped`` as the last event.
@@ -91,7 +94,7 @@ def serve(
     context, fingerprint = (None, None) if options.localhost else make_context(_checked_address(host))
     token = secrets.token_urlsafe(16)
     try:
-        server = PhoneServer((host, options.port), token, files, context)
+        server = PhoneServer((host, options.port), token, files, context, clips, job.clips or 0)
     except (OSError, OverflowError) as error:
         raise DeviceError(
             f"cannot serve at {host}, port {options.port}: {error}; choose others with --host and --port"

@@ -14,7 +14,8 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.stream import Stream
 from edgeshift.stream.sequence import answered_frames, answers
 from edgeshift.video.clips import TimedFrame, paced, uniform
-from edgeshift.video.fit import Frame
+from edgeshift.video.dataset import LabelledClip
+from edgeshift.video.fit import Frame, fit_frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,16 @@ def stream_clip(stream: Stream, path: Path, fps: float | None = None) -> FrameLo
     logits = [prediction.logits for prediction in answers(stream, pictures())]
     indices = answered_frames(stream.spec, len(times))
     return FrameLogits(np.array(times, np.float64)[indices], np.stack(logits))
+
+
+def fitted_clip(spec: StreamSpec, clip: LabelledClip) -> tuple[list[float], npt.NDArray[np.uint8]]:
+    """Return the times of a clip's frames, and the frames fitted to the network's size, uint8 [T, H, W, 3].
+
+    Errors as for ``clip_frames``.
+    """
+    # Each frame is fitted when it is decoded, because all original frames of a long clip do not fit in memory.
+    frames = [(fit_frame(frame, spec.frame), time) for frame, time in clip_frames(spec, clip.path, clip.fps)]
+    return [time for _, time in frames], np.stack([frame for frame, _ in frames])
 
 
 def clip_frames(spec: StreamSpec, path: Path, fps: float | None = None) -> Iterator[TimedFrame]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -17,9 +17,7 @@ from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
 from edgeshift.benchmarks.accuracy.clip import FrameLogits, stream_clip
 from edgeshift.benchmarks.accuracy.journal import Journal
-from edgeshift.benchmarks.accuracy.remote import stream_on_device
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
-from edgeshift.benchmarks.devices.device import Device
 from edgeshift.errors import EdgeshiftError, VideoError, VideoWarning, one_line
 from edgeshift.video.clip_files import frame_files
 from edgeshift.video.dataset import LabelledClip
@@ -27,6 +25,8 @@ from edgeshift.video.dataset import LabelledClip
 #: The reason why a clip could not be streamed.
 Reason = str
 Result = tuple[LabelledClip, "ClipScore | Reason"]
+#: Streams clips elsewhere, and yields each clip with its logits or the reason why it cannot be read.
+Streamer = Callable[[Candidate, Sequence[LabelledClip]], Iterator[tuple[LabelledClip, "FrameLogits | Reason"]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def measure(
     clips: Iterable[LabelledClip],
     *,
     jobs: int = 1,
-    device: Device | None = None,
+    elsewhere: Streamer | None = None,
     journal: Journal | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Measured:
@@ -63,7 +63,7 @@ def measure(
     Args:
         candidate, clips: the artifact, and the clips of the data set.
         jobs: number of processes; 1: this process.
-        device: device to run on, for a candidate of ``open_on_device``; None: this machine.
+        elsewhere: streams clips on a device, as ``stream_on_device`` does; None: they are streamed on this machine.
         journal: stores every result. A result that it has already is not measured again.
         advance: called after each clip.
 
@@ -82,8 +82,8 @@ def measure(
             scores[clip.name] = known
             advance()
     results: Iterator[Result]
-    if device is not None:
-        results = (_score(candidate, clip, logits) for clip, logits in stream_on_device(device, candidate, missing))
+    if elsewhere is not None:
+        results = (_score(candidate, clip, logits) for clip, logits in elsewhere(candidate, missing))
     else:
         results = stream_here(candidate, missing) if jobs == 1 else stream_in_processes(candidate, missing, jobs)
     for clip, result in results:

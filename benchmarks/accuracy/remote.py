@@ -14,7 +14,7 @@ from edgeshift._system.files import sha256
 from edgeshift.artifact.file import artifact_bytes, read_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.accuracy.candidate import Candidate
-from edgeshift.benchmarks.accuracy.clip import FrameLogits, clip_frames
+from edgeshift.benchmarks.accuracy.clip import FrameLogits, fitted_clip
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.messages import Message, call_worker
 from edgeshift.benchmarks.devices.probe import ask_probe
@@ -24,7 +24,6 @@ from edgeshift.stream import Array, Model
 from edgeshift.stream.sequence import answered_frames
 from edgeshift.targets import find_runtime
 from edgeshift.video.dataset import LabelledClip
-from edgeshift.video.fit import fit_frame
 
 #: A batch of clips is sent to the device when it has at least this many frames.
 BATCH = 512
@@ -79,12 +78,11 @@ def stream_on_device(
     batch: list[_Fitted] = []
     for clip in clips:
         try:
-            # Each frame is fitted when it is decoded, because all original frames of a long clip do not fit in memory.
-            frames = [(fit_frame(frame, spec.frame), time) for frame, time in clip_frames(spec, clip.path, clip.fps)]
+            times, frames = fitted_clip(spec, clip)
         except VideoError as error:
             yield clip, one_line(error, 300)
             continue
-        batch.append(_Fitted(clip, [time for _, time in frames], np.stack([frame for frame, _ in frames])))
+        batch.append(_Fitted(clip, times, frames))
         if sum(len(fitted.frames) for fitted in batch) >= BATCH:
             yield from _stream_batch(device, artifact, spec, batch)
             batch = []

@@ -25,16 +25,14 @@ from edgeshift.cli.options import (
     option,
 )
 from edgeshift.cli.output import print_json, print_line, print_next, require_report_file, write_report
-from edgeshift.cli.phone_visit import measure_in_browser, printer
+from edgeshift.cli.phone_visit import BROWSER, browser_accelerator, measure_in_browser, printer
 from edgeshift.cli.report_text import show_latency
 from edgeshift.cli.settings import FITTED, mode_settings, parse_cores, parse_frame_size, parse_runtime_options
-from edgeshift.errors import DeviceError, EdgeshiftError
+from edgeshift.errors import DeviceError
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.latency.result import Report, Settings
 
-#: The device that `edgeshift phone` serves.
-BROWSER = "browser"
 DRAWN = "drawn"
 #: For the size of a report: steps per second of a fast device, and bytes of a step in the report.
 STEPS_PER_SECOND, BYTES_PER_STEP = 1000, 25
@@ -183,9 +181,7 @@ def _measure_in_browser(files: list[Path], name: str, settings: Settings, *, as_
     """Measure one artifact in the browser of the phone that opens the page."""
     from edgeshift.apps.phone import ServerOptions
 
-    accelerator = name.partition(":")[2] or "cpu"
-    if accelerator not in ("cpu", "webgpu") or len(files) != 1:
-        raise EdgeshiftError(f"--device {name}: give one artifact, and the device as browser or browser:webgpu")
+    accelerator = browser_accelerator(name, len(files))
     return measure_in_browser(files[0], settings, accelerator, ServerOptions(localhost=False), printer(as_json=as_json))
 
 

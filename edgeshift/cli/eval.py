@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 from unicodedata import normalize
 
 import typer
@@ -26,15 +27,15 @@ from edgeshift.cli.output import (
     require_report_file,
     write_report,
 )
+from edgeshift.cli.phone_visit import BROWSER, browser_accelerator, printer
 from edgeshift.cli.report_text import show_changes
 from edgeshift.errors import DeviceLostError, EdgeshiftError
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.candidate import Candidate
     from edgeshift.benchmarks.accuracy.journal import Journal
-    from edgeshift.benchmarks.accuracy.measure import Measured
+    from edgeshift.benchmarks.accuracy.measure import Measured, Streamer
     from edgeshift.benchmarks.accuracy.report import ArtifactResult, Report
-    from edgeshift.benchmarks.devices.device import Device
     from edgeshift.video.dataset import DataSet
 
 #: Largest number of labels for which the confusion matrix is printed.
@@ -81,23 +82,25 @@ def run(
         label_map: Pairs A=B: a clip with label A in the data counts as label B of the model.
         split: Use only the clips of this split of the CSV file.
         subset: Also report the accuracy over only the clips with these labels.
-        name: Device to run on: local, ssh://user@host or adb.
+        name: Device to run on: local, ssh://user@host, adb, or browser for a phone that opens a page.
         jobs: Number of processes on this machine.
         picture: Draw the confusion matrix of the first artifact into this file.
 
     Examples:
       edgeshift eval gestures.tflite --data clips/
       edgeshift eval gestures.tflite --data clips/ --device ssh://pi@raspberrypi.local
+      edgeshift eval float_boundary.tflite --data clips/ --device browser --out phone.json
       edgeshift eval fp32.tflite int8.tflite --data split.csv --split val --label-map del=x --out accuracy.json
     """
     from edgeshift._system.json_lines import require_resume, resume_without_effect
     from edgeshift.benchmarks.accuracy.candidate import open_candidate
     from edgeshift.benchmarks.accuracy.journal import Journal
-    from edgeshift.benchmarks.accuracy.remote import open_on_device
+    from edgeshift.benchmarks.accuracy.remote import open_on_device, stream_on_device
     from edgeshift.benchmarks.accuracy.report import make_report
     from edgeshift.benchmarks.devices.find import device_lock
     from edgeshift.benchmarks.reports.figure import require_matplotlib
     from edgeshift.cli.board import open_device, remember_choice
+    from edgeshift.cli.eval_browser import open_in_browser
     from edgeshift.video.dataset import read_dataset, read_label_map
 
     require_report_file(out)
@@ -111,22 +114,37 @@ def run(
         decide(resume=resume_without_effect(Journal.beside(out)))
     if clips.note is not None:
         print_note(clips.note)
-    bars, device = ProgressBars(), open_device(name, python) if name != "local" or python is not None else None
-    # Several runs may share this machine, but a device has too little memory for two.
-    with reserve(out), reserve(picture), device_lock(device) if device is not None else nullcontext():
+    browser = name.partition(":")[0] == BROWSER
+    accelerator = browser_accelerator(name, len(files)) if browser else ""
+    device = None if browser or (name == "local" and python is None) else open_device(name, python)
+    bars, elsewhere = ProgressBars(), cast("Streamer | None", None)
+    with ExitStack() as stack:
+        stack.enter_context(reserve(out))
+        stack.enter_context(reserve(picture))
+        if device is not None:  # several runs may share this machine, but a device has too little memory for two
+            stack.enter_context(device_lock(device))
         if out is not None:
             require_resume(Journal.beside(out), out, resume=resume)
-        with bars.stage("load"):
-            candidates = [open_candidate(file) if device is None else open_on_device(device, file) for file in files]
+        if browser:
+            page = stack.enter_context(
+                open_in_browser(files[0], accelerator, len(clips.clips), printer(as_json=as_json))
+            )
+            candidates, elsewhere = [page.candidate()], page.stream
+        else:
+            with bars.stage("load"):
+                candidates = [
+                    open_candidate(file) if device is None else open_on_device(device, file) for file in files
+                ]
         if device is not None:
             remember_choice(device, python)
+            elsewhere = partial(stream_on_device, device)
         labels = None if subset is None else tuple(normalize("NFC", label.strip()) for label in subset.split(","))
         if any(candidate.model.spec.frame_spacing is not None for candidate in candidates):
             clips.require_fps()
         for candidate in candidates:
             _check_labels(candidate, clips, names, labels)
         journal = Journal(Journal.beside(out), resume=resume) if out is not None else None
-        measured = [_measure(candidate, clips, jobs, device, journal, bars) for candidate in candidates]
+        measured = [_measure(candidate, clips, jobs, elsewhere, journal, bars) for candidate in candidates]
         report = make_report(measured, clips, split, labels)
         if out is not None:
             write_report(out, report, indent=1)
@@ -146,7 +164,12 @@ def run(
 
 
 def _measure(
-    candidate: Candidate, data: DataSet, jobs: int, device: Device | None, journal: Journal | None, bars: ProgressBars
+    candidate: Candidate,
+    data: DataSet,
+    jobs: int,
+    elsewhere: Streamer | None,
+    journal: Journal | None,
+    bars: ProgressBars,
 ) -> Measured:
     """Measure one artifact. If the device is lost, the error says what was measured and how to continue."""
     from edgeshift.benchmarks.accuracy.measure import measure
@@ -160,7 +183,7 @@ def _measure(
             advance()
 
         try:
-            return measure(candidate, data.clips, jobs=jobs, device=device, journal=journal, advance=count)
+            return measure(candidate, data.clips, jobs=jobs, elsewhere=elsewhere, journal=journal, advance=count)
         except DeviceLostError as error:
             hint = ": continue with the same --out and --resume" if journal else ": with --out, they would be kept"
             hint = hint if journal is None or journal.holds_results else ""

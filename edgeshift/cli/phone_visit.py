@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from edgeshift._system.safe_stream import allow_colours
 from edgeshift.cli.options import Mode
 from edgeshift.cli.phone_report import browser_report, timing_plan
-from edgeshift.errors import CheckFailedError, DeviceError, missing
+from edgeshift.errors import CheckFailedError, DeviceError, EdgeshiftError, missing
 
 if TYPE_CHECKING:
     from edgeshift.apps.phone import PageAddress, ServerOptions
     from edgeshift.apps.phone.messages import GestureDetected, PageOpened, PhoneEvent, RepeatMeasured, SelfCheckResult
     from edgeshift.benchmarks.latency.result import Report, Settings
 
-#: The reason for missing repeats, if the phone did not send a reason.
+#: The device that a phone's browser is.
+BROWSER = "browser"
+#: The reason for missing results, if the phone did not send a reason.
 GONE = "the phone did not come back"
+NO_PHONE = "no phone opened the page: check that it is in this network, and check the firewall"
 
 
 def printer(*, as_json: bool) -> Callable[[str], None]:
@@ -105,7 +108,9 @@ class Visit:
             accelerator=cast("Any", self._accelerator),
             threads=first.threads,
         )
-        with closing(serve(self._artifact, job, frames, server, lambda page: self._invite(page, server))) as events:
+        with closing(
+            serve(self._artifact, job, frames, server, lambda page: invite(page, server, self.write))
+        ) as events:
             for event in events:
                 if not isinstance(event, RepeatMeasured):
                     self._receive(event)
@@ -129,7 +134,7 @@ class Visit:
         """
         name = self._artifact.path.name
         if not self._pages:
-            raise DeviceError("no phone opened the page: check that it is in this network, and check the firewall")
+            raise DeviceError(NO_PHONE)
         failed = next((check for check in self._checks if not check.ok), None)
         if failed is not None:
             raise CheckFailedError(f"{name}: its self-check fails in the browser ({failed.runtime}): {failed.errors}")
@@ -148,23 +153,6 @@ class Visit:
             "troubles": self._errors,
             "reports": reports,
         }
-
-    def _invite(self, page: PageAddress, server: ServerOptions) -> None:
-        if server.localhost:
-            self.write(f"Open {page.url}")
-            self.write(f"  on a phone: first adb reverse tcp:{page.port} tcp:{page.port}, then the same address there")
-        else:
-            # Either stream may be redirected, so the code is drawn on the one that is a terminal.
-            if sys.stderr.isatty():
-                with allow_colours(sys.stderr):
-                    print(draw_code(page.url), file=sys.stderr, flush=True)
-            elif sys.stdout.isatty():
-                with allow_colours(sys.stdout):
-                    self.write(draw_code(page.url))
-            self.write(f"Scan the code, or open {page.url}")
-            self.write("The phone will warn about the certificate, because it was made for this run only.")
-            self.write(f"The certificate's SHA-256 fingerprint: {page.fingerprint}")
-        self.write(f"Ends with 'Stop the server' on the page, Ctrl-C, or after {server.idle:g} s without a message.")
 
     def _receive_repeat(self, repeat: RepeatMeasured) -> list[RepeatMeasured]:
         """Print and keep a repeat. Returns all repeats of its measurement so far."""
@@ -210,6 +198,37 @@ class Visit:
     def _report(self, settings: dict[str, Settings], repeats: list[RepeatMeasured], lost: str | None) -> Report:
         page = self._pages[repeats[0].session]  # the server accepts repeats only after PageOpened
         return browser_report(self._artifact, page, settings[repeats[0].mode], repeats, lost)
+
+
+def browser_accelerator(name: str, files: int) -> str:
+    """Return the processor that a device like ``browser:webgpu`` names. ``files`` is the number of artifacts.
+
+    Raises:
+        EdgeshiftError: the name is malformed, or there is more than one artifact.
+    """
+    accelerator = name.partition(":")[2] or "cpu"
+    if accelerator not in ("cpu", "webgpu") or files != 1:
+        raise EdgeshiftError(f"--device {name}: give one artifact, and the device as browser or browser:webgpu")
+    return accelerator
+
+
+def invite(page: PageAddress, server: ServerOptions, write: Callable[[str], None]) -> None:
+    """Print how a phone opens the page. ``write`` prints a message."""
+    if server.localhost:
+        write(f"Open {page.url}")
+        write(f"  on a phone: first adb reverse tcp:{page.port} tcp:{page.port}, then the same address there")
+    else:
+        # Either stream may be redirected, so the code is drawn on the one that is a terminal.
+        if sys.stderr.isatty():
+            with allow_colours(sys.stderr):
+                print(draw_code(page.url), file=sys.stderr, flush=True)
+        elif sys.stdout.isatty():
+            with allow_colours(sys.stdout):
+                write(draw_code(page.url))
+        write(f"Scan the code, or open {page.url}")
+        write("The phone will warn about the certificate, because it was made for this run only.")
+        write(f"The certificate's SHA-256 fingerprint: {page.fingerprint}")
+    write(f"Ends with 'Stop the server' on the page, Ctrl-C, or after {server.idle:g} s without a message.")
 
 
 def draw_code(url: str) -> str:

@@ -47,7 +47,8 @@ def run(
         with atomic_write(path) as temporary:
             temporary.write_bytes(data)
     steps = [call for call in transcript.calls if isinstance(call, Step)]
-    events = sum(call.event is not None for call in (*steps, *transcript.rule_calls))
+    events = sum(step.event is not None for step in steps)
+    events += sum(call.event is not None for call in transcript.rule_calls)
     fresh = sum(step.answer == "fresh" for step in steps)
     if as_json:
         facts = {"calls": len(transcript.calls), "frames": len(steps), "answers": fresh, "events": events}

@@ -75,6 +75,9 @@ export class GraphWorker {
 
   check = (): Promise<CheckResult> => this.request({ kind: "check" });
 
+  /** Run a clip of fitted frames as a new sequence. Returns the logits of its answers, one after the other. */
+  clip = (frames: Frames): Promise<Float32Array> => this.request({ kind: "clip", frames });
+
   measure = (frames: Frames, plan: TimingPlan): Promise<Measurement> => this.request({ kind: "measure", frames, plan });
 
   /** Run one picture, as `Stream.step`. Its pixels are moved to the worker, so the caller cannot use them afterwards. */

@@ -3,6 +3,7 @@ import { readArtifact } from "./artifact";
 import { describeBrowser } from "./browser";
 import { CameraTab } from "./camera-tab";
 import { CheckTab } from "./check-tab";
+import { runClips } from "./clips";
 import { element, errorText, showStatus } from "./dom";
 import { fetchBytes, fetchJob, keepAlive, post } from "./server";
 import { backendName, listBackends, Session } from "./session";
@@ -35,7 +36,7 @@ async function main(): Promise<void> {
     await session.newWorker();
   } catch (error) {
     await post("error", { message: errorText(error) });
-    if (job.mode !== null) await post("finished"); // the command does not wait until the user chooses another backend
+    if (job.mode !== null || job.clips !== null) await post("finished"); // the command does not wait until the user chooses another backend
     return showStatus(errorText(error), true);
   } finally {
     session.lock(false);
@@ -43,6 +44,12 @@ async function main(): Promise<void> {
   if (artifact.spec.problems.length > 0) {
     showStatus(`The artifact FAILED its comparison with the original: ${artifact.spec.problems.join("; ")}`, true);
   } else if (!artifact.spec.weights.trained) showStatus("The weights are untrained, so the labels mean nothing.", true);
+  if (job.clips !== null) {
+    showTab("check");
+    if ((await check.run()) !== false) await runClips(session, job.clips);
+    await post("finished");
+    return;
+  }
   if (job.mode === null) return;
   showTab("timing");
   if ((await check.run()) === false) await post("finished");

@@ -9,11 +9,12 @@ export type WorkerRequest =
   | { kind: "frame"; picture: Picture }
   | { kind: "reset" }
   | { kind: "check" }
+  | { kind: "clip"; frames: Frames }
   | { kind: "measure"; frames: Frames; plan: TimingPlan };
 
 /** The worker answers each request but "reset" with a reply of the same kind, or with an error. */
 export type WorkerReply =
-  | { kind: "load" | "frame" | "check" | "measure"; result: unknown }
+  | { kind: "load" | "frame" | "check" | "clip" | "measure"; result: unknown }
   | { kind: "progress"; done: number; minute: MinutePoint | null; warming: boolean }
   | { kind: "error"; message: string };
 

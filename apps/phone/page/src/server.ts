@@ -1,13 +1,22 @@
 /** Sends requests to the server. Paths are relative to the page's own address, which contains the token. */
 import type { Backend } from "./engine";
 import type { TimingPlan } from "./loop";
+import type { Frames } from "./protocol";
 
 /** The settings of the page: `PageJob` in `job.py`, and the size of the frames. */
 export interface PageJob extends Backend {
   file: string;
   mode: string | null;
   modes: Record<string, TimingPlan>;
+  /** Number of clips to run for `edgeshift eval`; null: none. */
+  clips: number | null;
   frames: { name: string; count: number; width: number; height: number };
+}
+
+/** A clip of a data set, whose frames have the network's size and channel order. */
+export interface Clip {
+  index: number;
+  frames: Frames;
 }
 
 /** Identifies this load of the page. The server accepts messages of the newest load only. */
@@ -31,6 +40,16 @@ export async function fetchBytes(
   });
   const response = await get(path);
   return new Uint8Array(await new Response(response.body!.pipeThrough(counter)).arrayBuffer());
+}
+
+/** Fetch the first clip from an index on that has no answer yet; null: there is none (`clips.py`). */
+export async function fetchClip(first: number, size: { width: number; height: number }): Promise<Clip | null> {
+  const response = await get(`clip/${first}`);
+  if (response.status === 204) return null;
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const header = new DataView(bytes.buffer);
+  const frames = { data: bytes.subarray(8), count: header.getUint32(4, true), ...size };
+  return { index: header.getUint32(0, true), frames };
 }
 
 /** Send a message (`messages.py`). Returns true if it arrived. Without the server the page keeps working. */

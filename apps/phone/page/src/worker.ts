@@ -1,7 +1,7 @@
 /** The web worker that runs the graph, outside the page's own thread. Each repeat of a measurement starts a new one. */
 import { Engine, LITERT, startRuntime } from "./engine";
 import { Loop } from "./loop";
-import type { Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
+import type { Frames, Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
 import { clipLength } from "./ring";
 import { checkFrames, compareRuns, type CheckResult, type CheckRun } from "./selfcheck";
 import type { Spec } from "./spec";
@@ -9,6 +9,8 @@ import { microseconds, Stream, type Picture } from "./stream";
 
 let spec: Spec;
 let stream: Stream;
+/** A stream of frames that have the network's size and channel order. */
+let fitted: Stream;
 
 async function answer(request: WorkerRequest): Promise<void> {
   const { kind } = request;
@@ -16,6 +18,7 @@ async function answer(request: WorkerRequest): Promise<void> {
   else if (kind === "frame") send({ kind, result: await stream.step(request.picture) });
   else if (kind === "reset") stream.reset();
   else if (kind === "check") send({ kind, result: await check() });
+  else if (kind === "clip") send({ kind, result: await runClip(request.frames) });
   else send({ kind, result: await measure(request) });
 }
 
@@ -31,6 +34,7 @@ async function load(request: Extract<WorkerRequest, { kind: "load" }>): Promise<
   const engine = await Engine.create(graph, request.spec, backend);
   spec = request.spec;
   stream = new Stream(engine, spec);
+  fitted = new Stream(engine, { ...spec, frame: { ...spec.frame, fit: "squash", order: "rgb" } });
   const { accelerator, precision, whole } = engine;
   const threads = accelerator === "cpu" && runtime.build.includes("threaded") ? backend.threads : 1;
   const where = accelerator === "webgpu" ? `WebGPU ${precision}` : `CPU, ${threads} thread${threads > 1 ? "s" : ""}`;
@@ -67,12 +71,26 @@ async function checkRun(seed: number): Promise<CheckRun> {
   return { logits, states: await stream.states() };
 }
 
-async function measure({ frames, plan }: Extract<WorkerRequest, { kind: "measure" }>): Promise<Measurement> {
-  const { data, count, width, height } = frames;
+function picturesOf({ data, count, width, height }: Frames): Picture[] {
   const size = width * height * 3;
-  const pictures = Array.from({ length: count }, (_, index): Picture => {
+  return Array.from({ length: count }, (_, index) => {
     return { pixels: data.subarray(index * size, (index + 1) * size), width, height, channels: 3 };
   });
+}
+
+/** Run a clip as a new sequence. Returns the logits of its answers, one after the other. */
+async function runClip(frames: Frames): Promise<Float32Array> {
+  const answers: number[] = [];
+  fitted.reset();
+  for (const picture of picturesOf(frames)) {
+    const prediction = await fitted.step(picture);
+    for (const logit of prediction?.logits ?? []) answers.push(logit);
+  }
+  return Float32Array.from(answers);
+}
+
+async function measure({ frames, plan }: Extract<WorkerRequest, { kind: "measure" }>): Promise<Measurement> {
+  const pictures = picturesOf(frames);
   let warming = true;
   const loop = new Loop(stream, spec, pictures, (done, minute) => send({ kind: "progress", done, minute, warming }));
   const first = (await loop.first()) / 1e6;

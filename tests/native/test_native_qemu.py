@@ -120,3 +120,14 @@ def test_the_self_check_passes_on_a_raspberry_pi_4_with_four_threads(made, arm, 
     command = board(PI_4).program(str(program), str(artifact), str(library), *steps, libraries=library.parent)
     printed, logits = run(command, out, len(load(artifact).spec.labels))
     assert "4 threads" in printed and "self-check passed" in printed and len(logits) == 8
+
+
+@pytest.mark.parametrize("cpu", [PI_4, PI_5])
+def test_the_agent_checks_an_artifact_on_other_processors(made, arm, program, board, cpu: str) -> None:
+    artifact, library = made("tsm", "int8", "tflite").path, arm / "packages" / "ai_edge_litert" / "libLiteRt.so"
+    agent = program.parents[1] / "agent" / "edgeshift-agent"
+    words = [str(agent), "--library", str(library), "--litert", "2.3.0", "check", str(artifact)]
+    done = subprocess.run(board(cpu).program(*words, libraries=library.parent), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "LiteRT 2.3.0 (compiled, 1 thread)" in done.stdout and "self-check   passed" in done.stdout
+    assert "differ by 0," in done.stdout, "int8 logits are those of the machine that made the artifact"

@@ -368,6 +368,9 @@ void check_stream(const Value &spec) {
         throw Contradiction("an int8 frame must have scale 1 and zero point -128, so that it is the pixel minus 128");
     if (unsigned_state)
         throw Contradiction("an output or a state is uint8, which only the frame may be");
+    const std::string &precision = spec["precision"].text();
+    if (!spec["float_layers"].array().empty() && precision != "int8")
+        throw Contradiction("some layers are said to stay in float, but the artifact is " + precision);
     check_labels(labels);
     if (!spec["rule"].is_null())
         check_rule(spec["rule"], labels);
@@ -389,6 +392,7 @@ const Record &stream_spec() {
                                            {"clip_frames", integer(1, 4096).or_null(), "null"},
                                            {"consensus", choice({"mean", "last"}), "\"mean\""},
                                            {"rule", record(rule_spec).or_null(), "null"},
+                                           {"notes", list(words, 0, 16), "[]"},
                                            {"version", integer(), "2"},
                                            {"target", name},
                                            {"precision", choice({"fp32", "fp16", "int8"})},
@@ -404,6 +408,7 @@ const Record &stream_spec() {
                                            {"body_sha256", sha256.or_null(), "null"},
                                            {"graph", record(graph_spec).or_null(), "null"},
                                            {"calibration", record(calibration_spec).or_null(), "null"},
+                                           {"float_layers", list(words, 0, 256), "[]"},
                                            {"parity", record(parity_spec).or_null(), "null"},
                                            {"check", record(check_spec).or_null(), "null"},
                                            {"problems", list(words, 0, 64), "[]"},

@@ -120,6 +120,8 @@ def _note(note: str) -> tuple[str, str]:
 
 def _row(name: str, probe: Probe) -> tuple[str, ...]:
     facts = probe.facts
-    none = NO_RUNTIME if probe.python else "no Python: measure with a vendor's program (bench --program)"
+    none = (
+        NO_RUNTIME if probe.python else "no Python: measure with --agent native or a vendor's program (bench --program)"
+    )
     runtimes = ", ".join(f"{runtime} {version}" for runtime, version in probe.runtimes.items()) or none
     return name, facts.board or facts.processor, facts.system, str(facts.cores), runtimes

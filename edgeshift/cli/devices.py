@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_PROBES = 8
 #: What is printed for a device that has no runtime.
 NO_RUNTIME = "none: install one there, such as ai-edge-litert or onnxruntime"
+#: The same for a phone without Python.
+NO_PYTHON = "no Python: measure with --agent native, or with a vendor's program (bench --program)"
 
 
 def run(

@@ -140,7 +140,8 @@ class AdbDevice:
             raise DeviceError(
                 f"{self.name}: adb can start no Python there ({done.problem}): in Termux, run "
                 "`pkg install python python-numpy clang openssh`, `python3 -m pip install msgspec` and `sshd`; here, "
-                "run `adb forward tcp:8022 tcp:8022` and use --device ssh://localhost:8022"
+                "run `adb forward tcp:8022 tcp:8022` and use --device ssh://localhost:8022; bench and eval with "
+                "--agent native need no Python, which is experimental"
             )
         self._agent = [*python, push_agent(self)]
         return self._agent

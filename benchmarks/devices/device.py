@@ -82,7 +82,7 @@ class Device(Protocol):
 
 def require_plain_name(name: str) -> None:
     """Raise DeviceError if the name of a file on a device has folders or unusual characters in it."""
-    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", name) is None:
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}", name) is None:
         raise DeviceError(f"{name!r}: a file on a device needs a plain name, without folders")
 
 

@@ -189,5 +189,5 @@ def _explain(found: Sequence[PythonFound], broken: Sequence[str], named: str | N
     tried = ", ".join(problems) if problems else f"none on the PATH, nor in {', '.join(FOLDERS)}"
     return (
         f"found no Python 3.10 or later with {' and '.join(NEEDED)} ({tried}): {remedy}, "
-        "or name the path of another one with --python"
+        "or name the path of another one with --python; bench and eval with --agent native need no Python"
     )

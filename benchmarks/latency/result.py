@@ -130,7 +130,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     """Resident memory, bytes, of one more process that runs the artifact. Timed processes do not read it.
 
     Attributes:
-        before: with Python, numpy and the frames, before the runtime is imported.
+        before: with the frames (and Python and numpy, for the Python agent), before the runtime is loaded.
         loaded, closed: after the artifact was loaded, and after it was released.
         peak: highest value while the artifact runs.
     """

@@ -171,7 +171,7 @@ def test_bench_compare_and_resume(command, made, tmp_path, monkeypatch):
         (["bench", "{good}", "--agent", "native", "--option", "backend=interpreter"], "no option backend=interpreter"),
         (["bench", "{good}", "--agent", "native", "--litert", "{cut}"], "this is no library, and the device needs"),
         (["bench", "{good}", "--agent", "native", "--litert", "none.so"], "none.so: there is no such file"),
-        (["bench", "{good}", "--agent", "native", "--cores", "4000"], "cores 4000: this device has 0"),
+        (["bench", "{good}", "--agent", "native", "--cores", "1000"], "cores 1000: this device has 0"),
     ],
 )
 def test_bad_input_is_one_line(command, made, tmp_path, arguments, words):
@@ -241,13 +241,43 @@ def test_the_self_check_is_printed_and_its_failure_is_an_exit_status(device, mad
 def test_the_agent_ends_with_the_program_that_started_it(device, made, tmp_path):
     path = made("tsm", "int8").path
     job = push_job(plan(device, path, seconds=60.0), open_candidate(path), tmp_path)
-    agent = subprocess.Popen([*device.agent(), "bench", job], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert agent.stdin is not None and agent.stdout is not None
-    with agent.stdout:
+    with subprocess.Popen([*device.agent(), "bench", job], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as agent:
+        assert agent.stdin is not None
         time.sleep(1)
         assert agent.poll() is None
         agent.stdin.close()
         assert agent.wait(10) == 143
+
+
+def test_a_signal_stops_the_agent(device, made, tmp_path):
+    path = made("tsm", "int8").path
+    job = push_job(plan(device, path, seconds=60.0), open_candidate(path), tmp_path)
+    program, _, *options = device.agent()
+    with subprocess.Popen([program, *options, "bench", job], stdout=subprocess.DEVNULL) as agent:
+        time.sleep(1)
+        assert agent.poll() is None
+        agent.terminate()
+        assert agent.wait(10) == 143
+
+
+def test_damaged_frames_crash_nothing(device, tmp_path):
+    """The agent refuses a damaged file, or accepts it and then finds no artifact. It ends with no signal."""
+    np.savez(tmp_path / "whole.npz", clip0=np.zeros((2, 8, 8, 3), np.uint8), clip1=np.zeros((1, 8, 8, 3), np.uint8))
+    whole, random = (tmp_path / "whole.npz").read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for index in range(150):
+        data = bytearray(whole)
+        if index % 3 == 0:
+            del data[int(random.integers(0, len(data))) :]
+        for _ in range(index % 3):
+            # The headers of the entries, of the arrays, and the list of entries at the end.
+            at = int(random.choice([random.integers(0, 200), random.integers(len(data) - 200, len(data))]))
+            data[at] = int(random.integers(0, 256))
+        (tmp_path / "damaged.npz").write_bytes(data)
+        done = run_agent(device, "logits", tmp_path / "none.tflite", tmp_path / "damaged.npz")
+        assert done.returncode == 2 and done.stderr.startswith("edgeshift: "), (index, done)
+        refused += "damaged.npz" in done.stderr
+    assert refused > 50
 
 
 def elf(number: int) -> bytes:

@@ -9,11 +9,15 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from arm import ArmDevice, MissingError, find_arm
 
 from edgeshift.benchmarks.devices.agent import build_agent
+from edgeshift.benchmarks.devices.facts import read_facts
+from edgeshift.benchmarks.devices.messages import read_messages
+from edgeshift.benchmarks.devices.probe import Probed
 from edgeshift.runtimes import load
 
 pytestmark = pytest.mark.slow
@@ -120,3 +124,53 @@ def test_the_self_check_passes_on_a_raspberry_pi_4_with_four_threads(made, arm, 
     command = board(PI_4).program(str(program), str(artifact), str(library), *steps, libraries=library.parent)
     printed, logits = run(command, out, len(load(artifact).spec.labels))
     assert "4 threads" in printed and "self-check passed" in printed and len(logits) == 8
+
+
+@pytest.mark.parametrize("cpu", [PI_4, PI_5])
+def test_the_agent_checks_an_artifact_on_other_processors(made, arm, program, board, cpu: str) -> None:
+    artifact, library = made("tsm", "int8", "tflite").path, arm / "packages" / "ai_edge_litert" / "libLiteRt.so"
+    agent = program.parents[1] / "agent" / "edgeshift-agent"
+    words = [str(agent), "--library", str(library), "--litert", "2.3.0", "check", str(artifact)]
+    done = subprocess.run(board(cpu).program(*words, libraries=library.parent), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "LiteRT 2.3.0 (compiled, 1 thread)" in done.stdout and "self-check   passed" in done.stdout
+    assert "differ by 0," in done.stdout, "int8 logits are those of the machine that made the artifact"
+
+
+def test_the_agent_reads_the_facts_of_a_board_as_python_does(arm, program, board, tmp_path) -> None:
+    """Under qemu, files in the folder of the board are used instead of those of this machine."""
+    device, root = board(PI_5), tmp_path / PI_5
+    cpus, zones, supplies = "sys/devices/system/cpu", "sys/class/thermal", "sys/class/power_supply"
+    files = {
+        "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
+        "proc/meminfo": "MemTotal:        8245820 kB\nMemFree:         1 kB\n",
+        "proc/loadavg": "0.52 0.58 0.59 1/467 12345\n",
+        f"{zones}/thermal_zone0/temp": "51100\n",
+        f"{zones}/thermal_zone0/type": "cpu-thermal\n",
+        f"{zones}/thermal_zone1/temp": "-5000\n",
+        f"{zones}/thermal_zone1/type": "cpu-thermal\n",  # a second sensor of the same name
+        f"{zones}/thermal_zone2/temp": "-274000\n",  # a sensor that is switched off
+        f"{zones}/thermal_zone3/temp": "not a number\n",
+        f"{supplies}/ac/type": "Mains\n",
+        f"{supplies}/ac/online": "0\n",
+        f"{supplies}/usb/type": "USB\n",
+        f"{supplies}/usb/online": "1\n",
+        f"{cpus}/cpufreq/policy0": "",  # it begins like a core
+    }
+    for core in range(11):
+        files[f"{cpus}/cpu{core}/cpufreq/scaling_cur_freq"] = f"{1_500_000 + core}\n"
+        files[f"{cpus}/cpu{core}/cpufreq/cpuinfo_max_freq"] = "2400000\n"
+        files[f"{cpus}/cpu{core}/cpufreq/scaling_governor"] = "ondemand\n" if core < 5 else "performance\n"
+        files[f"{cpus}/cpu{core}/thermal_throttle/core_throttle_count"] = "617\n"
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    library = arm / "packages" / "ai_edge_litert" / "libLiteRt.so"
+    agent = program.parents[1] / "agent" / "edgeshift-agent"
+    command = device.program(str(agent), "--library", str(library), "probe", libraries=library.parent)
+    done = subprocess.run(command, capture_output=True, text=True)
+    (probed,) = read_messages(done.stdout, Probed)
+    there, here = probed.probe.facts, read_facts(root, lambda command: None)
+    assert there.system.startswith("Linux aarch64, native agent") and there.processor == "aarch64"
+    assert msgspec.structs.replace(there, system=here.system, processor=here.processor) == here
+    assert len(here.clock) == 11 and len(here.temperatures) == 2 and here.power_source == "USB" and here.throttled

@@ -62,8 +62,8 @@ void memory(const std::string &path, const Library &library) {
 }
 
 void logits(const std::string &artifact, const std::string &clips, const Library &library) {
-    const Opened opened = open_artifact(artifact, library, 1, true);
     const FramesFile file = read_npz(clips);
+    const Opened opened = open_artifact(artifact, library, 1, true);
     for (const Frames &frames : file.arrays) {
         std::vector<std::vector<float>> rows;
         const Description &description = opened.model->description;

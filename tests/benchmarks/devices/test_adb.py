@@ -358,7 +358,7 @@ def test_the_agent_runs_in_termux_if_android_permits_it(phone: PhoneDouble) -> N
 
 
 def test_without_a_python_the_error_explains_how_to_use_ssh(phone: PhoneDouble) -> None:
-    advice = r"adb forward tcp:8022 tcp:8022.*--device ssh://localhost:8022"
+    advice = r"adb forward tcp:8022 tcp:8022.*--device ssh://localhost:8022; bench and eval with --agent native"
     with pytest.raises(DeviceError, match=rf"adb can start no Python there \(.*run-as.*{advice}"):
         AdbDevice().agent()
     phone.program("run-as", "echo 'run-as: package not debuggable: com.termux' >&2; exit 1")

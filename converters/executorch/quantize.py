@@ -20,9 +20,10 @@ from torch import Tensor, fx
 from edgeshift.artifact.spec import GridSpec
 from edgeshift.converters.job import Job
 from edgeshift.converters.quantization.finished import require_same
-from edgeshift.converters.quantization.fx_graph import WEIGHTED, constant, fused_activation, returned
+from edgeshift.converters.quantization.fx_graph import ATEN, FUSED, WEIGHTED, constant, fused_activation, returned
 from edgeshift.converters.quantization.grid import HIGHEST, LOWEST, make_grid, store, store_weight
 from edgeshift.converters.quantization.meter import tied_ranges
+from edgeshift.converters.quantization.ranges import Range
 
 
 def quantize(job: Job, module: fx.GraphModule) -> tuple[fx.GraphModule, list[GridSpec]]:
@@ -40,13 +41,30 @@ def quantize(job: Job, module: fx.GraphModule) -> tuple[fx.GraphModule, list[Gri
         ConversionError: the input and the output of a state would have different grids.
     """
     names = job.step.state_names
-    grids = {name: make_grid(*values) for name, values in tied_ranges(module, job.samples, names).items()}
+    ranges = tied_ranges(module, job.samples, names)
+    _drop_activations(module, ranges)
+    grids = {name: make_grid(*values) for name, values in ranges.items()}
     inputs = [grids[node.name] for node in module.graph.nodes if node.op == "placeholder"]
     logits, *following = (grids[node.name] for node in returned(module))
     for name, read, written in zip(names, inputs[1:], following, strict=True):
         require_same(name, read, written)
     _Writer(module, grids, job.float_boundary).write()
     return module, [*inputs, logits]
+
+
+def _drop_activations(module: fx.GraphModule, ranges: dict[str, Range]) -> None:
+    """Remove each relu and relu6 after a sum that XNNPACK cannot fuse into the sum.
+
+    The sum gets the range of the activation. int8 then limits the values as the activation did.
+    """
+    for node in list(module.graph.nodes):
+        if node.target not in FUSED or fused_activation(node.args[0]) is not None:
+            continue
+        source = node.args[0]
+        if source.target in (ATEN.add.Tensor, ATEN.mul.Tensor) and len(source.users) == 1:
+            ranges[source.name] = ranges[node.name]
+            node.replace_all_uses_with(source)
+            module.graph.erase_node(node)
 
 
 class _Writer:

@@ -24,12 +24,21 @@ from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.quantization.grid import store
 from edgeshift.converters.tools import run_tool
+from edgeshift.errors import ConversionError
 from edgeshift.models.clip_step import with_pooled_frames
+from edgeshift.runtimes.native import package_version
 from edgeshift.targets import find_target, require_converter
 
 #: Why an artifact for Core ML has no parity figures.
 UNPROVEN = (
     "not verified on this platform: Core ML runs only on Apple's systems; to check it there: edgeshift verify FILE"
+)
+#: Operators of XNNPACK that ExecuTorch 1.5.1 passes to it in float only (``supported_precision_types`` in its module
+#: Operators that ExecuTorch 1.5.1 passes to XNNPACK in float only (``supported_precision_types`` in its module
+FLOAT_ONLY = (
+    *("Abs", "AvgPooling2d", "BatchMatrixMultiply", "Ceiling", "Div", "Exp", "Floor", "Gelu", "Hardswish"),
+    *("LeakyReLU", "Log", "Maximum", "Minimum", "Negate", "PReLU", "ReciprocalSquareRoot", "Sigmoid", "Softmax"),
+    *("Square", "SquareRoot", "Tanh"),
 )
 
 
@@ -60,10 +69,21 @@ def _xnnpack(job: Job) -> Lowered:
             module, inputs = Buffered(module, starts), inputs[:1]
         program, graph = _lower(job, export(job, module, inputs), XnnpackPartitioner())
     if job.precision == "int8":
+        _require_int8_forms(job, graph)
         allowed = 2 * (len(job.step.state_names) + 1) if job.float_boundary else 0
         conversions = graph.operators.get("Convert", 0) + sum("quantize" in kind for kind in graph.outside)
         require_int8(conversions, allowed)
     return make_lowered(job, program, boundary(job, grids), graph)
+
+
+def _require_int8_forms(job: Job, graph: GraphSpec) -> None:
+    """Raise a ConversionError if a graph has operators that ExecuTorch computes in float only."""
+    floats = sorted(set(graph.operators) & set(FLOAT_ONLY))
+    if floats:
+        raise ConversionError(
+            f"int8 of {job.name} is not possible: ExecuTorch {package_version('executorch')} has no int8 form of "
+            f"{', '.join(floats)} in its XNNPACK back end: use --precision fp16 or fp32, or --target tflite or onnx"
+        )
 
 
 def _coreml(job: Job) -> Lowered:

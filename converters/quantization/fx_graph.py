@@ -27,6 +27,7 @@ KINDS = {
     ATEN.cat.default: "CONCATENATION",
     ATEN.pad.default: "PAD",
     ATEN.flatten.using_ints: "RESHAPE",
+    ATEN.view.default: "RESHAPE",
     ATEN.expand.default: "RESHAPE",
     ATEN.dropout.default: "RESHAPE",
     ATEN.ones_like.default: "RESHAPE",

@@ -1,4 +1,4 @@
-"""Networks as users write them, which know nothing of edgeshift: shifts as wrapper modules, in several styles."""
+"""Networks as users write them: shifts as wrapper modules, in several styles. Only ``settled`` knows edgeshift."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from edgeshift.gestures.fitted_clips import drawn_clips
+from edgeshift.models.config import IMAGENET_MEAN, IMAGENET_STD
+from edgeshift.video.fit import FrameSpec
 
 #: Frames of a clip.
 FRAMES = 8
@@ -198,17 +202,23 @@ def efficientnet_like(depth: int = 2) -> nn.Module:
 
 
 def settled(net: nn.Module, size: int = 64, seed: int = 0) -> nn.Module:
-    """Return the network with random weights and measured batch norms, so that frames and states matter."""
+    """Return the network with random weights and batch norms measured on drawn gestures.
+
+    As in trained networks, the values of all layers have usual ranges, and frames and states matter. The squeeze-excite
+    layers have no batch norm. They keep PyTorch's small weights, because their gates would otherwise be 0 or 1.
+    """
     torch.manual_seed(seed)
+    drawn = drawn_clips(FrameSpec(size, size), 16, seed=5, frames=FRAMES).frames
+    mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    clips = [(torch.from_numpy(clip).permute(0, 3, 1, 2).float() - mean) / std for clip in drawn]
+    without_norm = {module for block in net.modules() if isinstance(block, SqueezeExcite) for module in block.modules()}
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     with torch.no_grad():
         for module in net.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 module.reset_parameters()
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and module not in without_norm:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
-                if module.groups > 1:
-                    module.weight.abs_()
         net.eval()
         for norm in norms:
             norm.reset_running_stats()
@@ -217,13 +227,7 @@ def settled(net: nn.Module, size: int = 64, seed: int = 0) -> nn.Module:
         for module in net.modules():
             if isinstance(module, InvertedResidual) and module.residual:
                 module.block[3][1].weight.fill_(0.3)  # as in trained networks, small differences do not grow
-        clips = [
-            F.interpolate(torch.randn(FRAMES, 3, 7, 7), (size, size), mode="bilinear")
-            + 0.1 * torch.randn(FRAMES, 3, size, size)
-            for _ in range(6)
-        ]
-        for clip in clips:
-            net(clip)
+        net(torch.cat(clips))  # together: single clips vary too little
         for norm in norms:
             norm.momentum = 0.1
         net.eval()

@@ -52,15 +52,18 @@ class ShiftedModule(nn.Module):
 
 
 class PlainOperators(TorchFunctionMode):
-    """In the ``with`` block, h-swish is computed as ``x / 6 * relu6(x + 3)``, in modules and in function calls.
+    """In the ``with`` block, h-swish is ``x / 6 * relu6(x + 3)`` and hard sigmoid is ``relu6(x + 3) / 6``.
 
-    XNNPACK has no int8 operator for h-swish, so every h-swish would split an int8 graph into more partitions.
+    This applies to modules and to function calls. XNNPACK has no int8 operators for these activations, so each of them
+    would split an int8 graph into more partitions.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run a function of torch."""
         if func is F.hardswish:
             return (args[0] * (1 / 6)) * F.relu6(args[0] + 3)
+        if func is F.hardsigmoid:
+            return F.relu6(args[0] + 3) * (1 / 6)
         return func(*args, **(kwargs or {}))
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
 from edgeshift._system.threads import one_thread
 from edgeshift.artifact.file import read_artifact
 from edgeshift.checkpoints.source import untrained_source
-from edgeshift.converters import Options, convert
+from edgeshift.converters import ClipOptions, Options, convert
 from edgeshift.converters.executorch import target as executorch_target
 from edgeshift.errors import CheckFailedError, EdgeshiftError
+from edgeshift.models.untrained import initial_network
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream.selfcheck import check_frames, self_check
@@ -233,6 +236,20 @@ def test_tsam_of_depth_1_int8(tmp_path, state):
     assert result.spec.parity is not None and not result.spec.problems
     assert result.spec.graph.partitions == 1 and "Convert" not in result.spec.graph.operators
     assert len(result.spec.states) == 11  # ten places and the counter
+
+
+@pytest.mark.parametrize("frames", [4, 6])
+def test_temporal_pooling_int8(tmp_path, frames):
+    """ExecuTorch has no int8 maximum, so the graph pools feature maps on top of each other."""
+    plain = untrained_source("tsm_resnet18", size=64)
+    config = msgspec.structs.replace(plain.config, bidirectional=True, temporal_pool=True)
+    clips = torch.from_numpy(np.stack([FRAMES[:frames], FRAMES[frames : 2 * frames]]))
+    network = initial_network(config, clips.permute(0, 1, 4, 2, 3).float())
+    options = Options(precision="int8", clip=ClipOptions(frames))
+    spec = convert(replace(plain, network=network), "executorch", tmp_path / "a.pte", options).spec
+    assert spec.graph.partitions == 1 and spec.graph.delegated == 1.0 and "Convert" not in spec.graph.operators
+    assert spec.parity.cosine > 0.99 and spec.problems == ()
+    assert spec.graph.operators["MaxPooling2d"] == 1 + frames - 1  # the network's own, and one per maximum
 
 
 def _lowered(job, module, inputs):

@@ -56,10 +56,10 @@ def open_in_browser(
     artifact = read_phone_artifact(file)
     if artifact.spec.check is None:
         raise EdgeshiftError(f"{file}: it has no self-check, which the page runs first: convert the model again")
-    plan = TimingPlan(steps=64, seconds=6.0, repeats=1)  # the page offers a mode, although nothing is timed
+    plan = TimingPlan(steps=128, seconds=10.0, repeats=3)  # the page shows a mode, although nothing is timed
     job = PageJob(
         file=artifact.path.name,
-        modes={"rapid": plan},
+        modes={"quick": plan},
         accelerator=cast("Any", accelerator),
         clips=count,
     )

@@ -73,7 +73,7 @@ def _rewrite(module: fx.GraphModule, node: fx.Node, *, int8: bool) -> None:
             replacement.meta = {**node.meta}
         elif int8 and node.target in (ATEN.add.Tensor, ATEN.mul.Tensor) and isinstance(node.args[1], (int, float)):
             number = _constant(module, node, torch.full([1] * node.meta["val"].ndim, float(node.args[1])))
-            replacement = graph.call_function(node.target, (node.args[0], number))  # type: ignore[arg-type]
+            replacement = graph.call_function(node.target, (node.args[0], number))
             replacement.meta = {**node.meta}
         elif node.target == ATEN.adaptive_avg_pool2d.default and list(node.args[1]) == [1, 1]:  # type: ignore[arg-type]
             replacement = graph.call_function(ATEN.mean.dim, (node.args[0], [2, 3], True))

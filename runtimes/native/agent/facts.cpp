@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -23,6 +22,8 @@ const std::string kCpus = "/sys/devices/system/cpu/", kZones = "/sys/class/therm
 // Instruction sets that determine the speed of int8, as /proc/cpuinfo spells them (x86, then Arm).
 const std::vector<std::string> kFeatures = {"avx2",     "avx512f", "avx512_vnni", "avx_vnni",
                                             "amx_int8", "asimddp", "i8mm",        "sve"};
+// Degrees Celsius. A sensor of the firmware that is off reports a value outside of this range.
+constexpr double kColdest = -40, kHottest = 150;
 // Seconds between two readings of a device that is too hot.
 constexpr double kInterval = 5;
 
@@ -51,12 +52,10 @@ std::map<std::string, std::vector<double>> read_clocks() {
         clocks[cpu] = {double(*present) / 1e3, double(*maximum) / 1e3};
         highest = std::max(highest, clocks[cpu][1]);
     }
+    double hertz = 0; // frequency(0)=1800404352
     const std::string measured = run_tool({"vcgencmd", "measure_clock", "arm"}).value_or("");
-    std::smatch match; // frequency(0)=1800404352
-    if (std::regex_search(measured, match, std::regex("^frequency\\(\\d+\\)=(\\d{1,12})\\s*$"))) {
-        const double clock = std::stod(match[1]) / 1e6;
-        clocks["arm"] = {clock, highest > 0 ? highest : clock};
-    }
+    if (std::sscanf(measured.c_str(), "frequency(%*d)=%lf", &hertz) == 1 && hertz >= 0 && hertz < 1e12)
+        clocks["arm"] = {hertz / 1e6, highest > 0 ? highest : hertz / 1e6};
     return clocks;
 }
 
@@ -70,10 +69,10 @@ std::map<std::string, double> read_temperatures() {
         const std::string name = read_text(kZones + zone + "/type").value_or(zone);
         degrees[degrees.count(name) ? name + " (" + zone + ")" : name] = double(*value) / 1000;
     }
-    std::smatch match; // temp=61.8'C
+    double measured = 0; // temp=61.8'C
     const std::string firmware = degrees.empty() ? run_tool({"vcgencmd", "measure_temp"}).value_or("") : "";
-    if (std::regex_search(firmware, match, std::regex("^temp=(-?\\d{1,3}(\\.\\d+)?)'C")))
-        degrees["SoC"] = std::stod(match[1]);
+    if (std::sscanf(firmware.c_str(), "temp=%lf'C", &measured) == 1 && measured > kColdest && measured < kHottest)
+        degrees["SoC"] = measured;
     return degrees;
 }
 
@@ -81,10 +80,9 @@ std::map<std::string, double> read_temperatures() {
 std::optional<std::vector<std::string>> read_throttled() {
     static const std::pair<int, const char *> reasons[] = {
         {0, "voltage too low"}, {1, "clock capped"}, {2, "throttled"}, {3, "soft temperature limit"}};
-    std::smatch match; // throttled=0x50005
+    unsigned int bits = 0; // throttled=0x50005
     const std::string firmware = run_tool({"vcgencmd", "get_throttled"}).value_or("");
-    if (std::regex_search(firmware, match, std::regex("^throttled=(0x)?([0-9a-fA-F]{1,8})\\s*$"))) {
-        const unsigned long bits = std::stoul(match[2], nullptr, 16);
+    if (std::sscanf(firmware.c_str(), "throttled=%x", &bits) == 1) {
         std::vector<std::string> present, past;
         for (const auto &[bit, reason] : reasons) {
             if (bits >> bit & 1)
@@ -142,11 +140,12 @@ std::vector<std::string> features_of(const std::map<std::string, std::string> &i
 }
 
 std::optional<int64_t> memory_bytes() {
-    std::smatch match;
+    long long kilobytes = 0;
     const std::string text = read_text("/proc/meminfo").value_or("");
-    if (!std::regex_search(text, match, std::regex("MemTotal: +(\\d{1,12}) kB")))
+    const size_t at = text.find("MemTotal:");
+    if (at == std::string::npos || std::sscanf(text.c_str() + at, "MemTotal: %12lld kB", &kilobytes) != 1)
         return std::nullopt;
-    return std::stoll(match[1]) * 1024;
+    return int64_t(kilobytes) * 1024;
 }
 
 std::vector<std::string> read_governors() {
@@ -181,11 +180,13 @@ std::optional<std::string> power_source() {
 
 // The power mode of a Jetson, from "NV Power Mode: MAXN".
 std::optional<std::string> power_mode() {
-    std::smatch match;
+    char mode[100] = {};
     const std::string text = run_tool({"nvpmodel", "-q"}).value_or("");
-    if (!std::regex_search(text, match, std::regex("NV Power Mode *: *([^\\n]*[^\\n ])")))
+    const size_t at = text.find("NV Power Mode");
+    if (at == std::string::npos || std::sscanf(text.c_str() + at, "NV Power Mode : %99[^\n]", mode) != 1)
         return std::nullopt;
-    return match[1];
+    const std::string name = mode;
+    return name.substr(0, name.find_last_not_of(' ') + 1);
 }
 
 } // namespace

@@ -3,14 +3,15 @@
 Operators that change a tensor in place become ordinary ones. Constants are folded and common subexpressions merged.
 Numbers in sums and products become tensors, and ``1 - x`` becomes the difference of two tensors. ``ones_like(x)``
 becomes a constant, zeros around the input of a max pool become the pool's own padding, and a concatenation with a
-tensor without values is replaced. An adaptive pool to one pixel becomes a mean. In int8, the maximum of two tensors
-becomes a max pool. In their original form, these operators cannot be quantized, or the partitioner leaves them out of
-the delegate.
+tensor without values is replaced. A concatenation of a tensor with itself gets a copy of the operator that makes the
+tensor. An adaptive pool to one pixel becomes a mean. In int8, the maximum of two tensors becomes a max pool. In their
+original form, these operators cannot be quantized, or the partitioner leaves them out of the delegate.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -50,6 +51,9 @@ def export_step(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> fx.G
     merged = CSEPass()(folded)
     assert merged is not None
     graph: fx.GraphModule = merged.graph_module
+    for node in graph.graph.find_nodes(op="call_function", target=ATEN.cat.default):
+        _separate_inputs(node)
+    graph.recompile()
     return graph
 
 
@@ -94,6 +98,21 @@ def _rewrite(module: fx.GraphModule, node: fx.Node, *, int8: bool) -> None:
     assert isinstance(replacement, fx.Node)
     node.replace_all_uses_with(replacement)
     graph.erase_node(node)
+
+
+def _separate_inputs(cat: fx.Node) -> None:
+    """Let a concatenation read each tensor once, by a copy of the operator that makes the tensor.
+
+    The partitioner counts different inputs, and leaves a concatenation with fewer than two of them out of the delegate.
+    An example is a shift by half of a clip, whose fill is the same slice as the frames that it moves.
+    """
+    inputs: list[fx.Node] = []
+    for source in cast("Sequence[fx.Node]", cat.args[0]):
+        if source in inputs and source.op == "call_function":
+            with cat.graph.inserting_before(cat):
+                source = cat.graph.node_copy(source)
+        inputs.append(source)
+    cat.args = (inputs, *cat.args[1:])
 
 
 def _empty_slice(nodes: Any) -> fx.Node | None:

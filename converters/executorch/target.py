@@ -33,8 +33,8 @@ from edgeshift.targets import find_target, require_converter
 UNPROVEN = (
     "not verified on this platform: Core ML runs only on Apple's systems; to check it there: edgeshift verify FILE"
 )
-#: Operators of XNNPACK that ExecuTorch 1.5.1 passes to it in float only (``supported_precision_types`` in its module
-#: Operators that ExecuTorch 1.5.1 passes to XNNPACK in float only (``supported_precision_types`` in its module
+#: Operators that ExecuTorch 1.5.1 gives to XNNPACK in float only: ``supported_precision_types`` in its module
+#: ``executorch.backends.xnnpack.partition.config.generic_node_configs``. XNNPACK itself has int8 forms of some of them.
 FLOAT_ONLY = (
     *("Abs", "AvgPooling2d", "BatchMatrixMultiply", "Ceiling", "Div", "Exp", "Floor", "Gelu", "Hardswish"),
     *("LeakyReLU", "Log", "Maximum", "Minimum", "Negate", "PReLU", "ReciprocalSquareRoot", "Sigmoid", "Softmax"),

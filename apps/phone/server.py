@@ -54,7 +54,7 @@ class PhoneServer(ThreadingHTTPServer):
         clip_count: int = 0,
     ) -> None:
         self.token, self.files, self.clips = token, files, clips
-        self._uploads, self._uploaded = UPLOADS + clip_count, UPLOADED + clip_count * MAX_UPLOAD
+        self._clip_count = clip_count
         self.messages: queue.Queue[AnyMessage] = queue.Queue()
         self.last_used = monotonic()
         self._context = context
@@ -123,7 +123,8 @@ class PhoneServer(ThreadingHTTPServer):
         with self._lock:
             self._upload_count += 1
             self._upload_bytes += size
-            return self._upload_count <= self._uploads and self._upload_bytes <= self._uploaded
+            most, most_bytes = UPLOADS + self._clip_count, UPLOADED + self._clip_count * MAX_UPLOAD
+            return self._upload_count <= most and self._upload_bytes <= most_bytes
 
     def is_current(self, message: AnyMessage) -> bool:
         """Return True if the message comes from the page that was opened last."""

@@ -30,6 +30,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "minute": {"run": 5, "repeat": 0, "point": {"minute": 0, "steps": 900, "p50": 0.005, "p90": 0.006}},
     "repeat": {"run": 5, "repeat": 0, "mode": "quick", "precision": None, **BACKEND, **LOADING, **TIMES, **LOOP},
     "error": {"message": "the page was hidden"},
+    "clip": {"index": 0, "logits": "AACAPw=="},
     "finished": {},
 }
 
@@ -67,13 +68,13 @@ class RunningServer:
         address: the address of the page.
     """
 
-    def __init__(self, artifact, job, frames, built, **options):
+    def __init__(self, artifact, job, frames, built, clips=None, **options):
         self.events: list[object] = []
         addresses: queue.Queue[PageAddress] = queue.Queue()
         options = ServerOptions(**{"localhost": True, "idle": 30.0, **options})
 
         def collect() -> None:
-            for event in serve(artifact, job, frames, options, addresses.put, built):
+            for event in serve(artifact, job, frames, options, addresses.put, built, clips):
                 self.events.append(event)
 
         self.thread = threading.Thread(target=collect, daemon=True)

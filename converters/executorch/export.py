@@ -10,6 +10,7 @@ original form, these operators cannot be quantized, or the partitioner leaves th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -75,9 +76,9 @@ def _rewrite(module: fx.GraphModule, node: fx.Node, *, int8: bool) -> None:
             minuend = _constant(module, node, torch.full((1, 1, 1, 1), float(node.args[1])))  # type: ignore[arg-type]
             replacement = graph.call_function(ATEN.sub.Tensor, (minuend, node.args[0]))
             replacement.meta = {**node.meta}
-        elif int8 and node.target in (ATEN.add.Tensor, ATEN.mul.Tensor) and isinstance(node.args[1], (int, float)):
-            number = _constant(module, node, torch.full([1] * node.meta["val"].ndim, float(node.args[1])))
-            replacement = graph.call_function(node.target, (node.args[0], number))
+        elif _is_with_number(node):
+            number = _constant(module, node, torch.full([1] * node.meta["val"].ndim, float(node.args[1])))  # type: ignore[arg-type]
+            replacement = graph.call_function(node.target, (node.args[0], number))  # type: ignore[arg-type]
             replacement.meta = {**node.meta}
         elif node.target == ATEN.adaptive_avg_pool2d.default and list(node.args[1]) == [1, 1]:  # type: ignore[arg-type]
             replacement = graph.call_function(ATEN.mean.dim, (node.args[0], [2, 3], True))
@@ -98,6 +99,13 @@ def _rewrite(module: fx.GraphModule, node: fx.Node, *, int8: bool) -> None:
     assert isinstance(replacement, fx.Node)
     node.replace_all_uses_with(replacement)
     graph.erase_node(node)
+
+
+def _is_with_number(node: fx.Node) -> bool:
+    """Return True for the sum or product of a tensor and a number."""
+    return (
+        node.target in (ATEN.add.Tensor, ATEN.mul.Tensor) and not isinstance(node.args[1], fx.Node) and not node.kwargs
+    )
 
 
 def _separate_inputs(cat: fx.Node) -> None:
@@ -137,7 +145,7 @@ def _zeros_around(node: Any) -> list[int] | None:
 def _constant(module: fx.GraphModule, node: fx.Node, values: Tensor) -> fx.Node:
     """Return a node that reads a constant with the dtype of ``node``. Equal constants share a node."""
     value, graph = node.meta["val"], module.graph
-    name = f"constant_{float(values.flatten()[0]):g}_{values.numel()}_{values.ndim}".replace(".", "_")
+    name = re.sub(r"\W", "_", f"constant_{float(values.flatten()[0])!r}_{list(values.shape)}")
     if hasattr(module, name):
         existing: fx.Node = next(other for other in graph.nodes if other.op == "get_attr" and other.target == name)
         return existing

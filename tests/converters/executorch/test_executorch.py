@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from edgeshift._system.progress import Stages
 from edgeshift._system.threads import one_thread
 from edgeshift.artifact.file import read_artifact
 from edgeshift.checkpoints.source import untrained_source
@@ -19,6 +20,7 @@ from edgeshift.models.untrained import initial_network
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream.selfcheck import check_frames, self_check
+from edgeshift.targets import TARGETS
 
 pytest.importorskip("executorch")
 torch = pytest.importorskip("torch")
@@ -250,6 +252,24 @@ def test_temporal_pooling_int8(tmp_path, frames):
     assert spec.graph.partitions == 1 and spec.graph.delegated == 1.0 and "Convert" not in spec.graph.operators
     assert spec.parity.cosine > 0.99 and spec.problems == ()
     assert spec.graph.operators["MaxPooling2d"] == 1 + frames - 1  # the network's own, and one per maximum
+
+
+def test_numbers_become_tensors(made):
+    """Numbers that look alike with a few digits stay apart, also negative ones."""
+    from edgeshift.converters.executorch.export import export_step
+    from edgeshift.converters.job import Job
+
+    class Numbers(torch.nn.Module):
+        def forward(self, x):
+            return (x * (1 / 6)).add_(-3) * 0.16666712 + torch.add(x, 3, alpha=2)
+
+    source = untrained_source("tsm_mobilenet_v2", size=64)
+    job = Job(TARGETS["executorch"], source, source.network.step(), "fp32", (), float_boundary=False, stages=Stages())
+    x = torch.linspace(-2, 2, 8).reshape(1, 2, 2, 2)
+    module = export_step(job, Numbers(), (x,))
+    constants = [module.get_buffer(node.target) for node in module.graph.nodes if node.op == "get_attr"]
+    assert sorted(float(value) for value in constants) == pytest.approx([-3, 1 / 6, 0.16666712], rel=1e-7)
+    assert torch.equal(module(x.clone()), Numbers()(x.clone()))
 
 
 def _lowered(job, module, inputs):

@@ -77,6 +77,7 @@ def test_one_delegate_call(made, table, precision):
     assert sum(spec.graph.operators.values()) == len(kinds)
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # torch's, while it exports
 @pytest.mark.parametrize(("layout", "more"), [("channels first", 21), ("channels last in shape", 42)])
 def test_other_layouts_transpose_more(made, layout, more):
     """With other layouts than the converter's, XNNPACK transposes the frame and each state's input and output."""

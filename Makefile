@@ -2,12 +2,13 @@
 #   make demo    set up, convert the shipped model, run the artifact on a clip, write a picture of the result
 #   make test    set up and run all tests
 #   make wheel   build a wheel with the page for phones in it
+#   make native  build and test the native runtime
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 OUT = out
 
-.PHONY: setup demo test lint types docs figures lines check bench phone wheel weights weights-tsm weights-stsm clean
+.PHONY: setup demo test lint types docs figures lines check bench phone wheel native native-fuzz weights weights-tsm weights-stsm clean
 
 setup: $(VENV)/.ready
 
@@ -89,6 +90,48 @@ wheel: $(PAGE_BUILT)
 	rm -rf dist/edgeshift-*.whl build/lib
 	$(WHEEL_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	@echo "The wheel is $$(ls dist/edgeshift-*.whl). To install it: pip install \"$$(ls dist/edgeshift-*.whl)[tflite,video]\""
+
+# Build the native runtime into build/native, build it with sanitizers, and run its tests in C++ each time. The presets are
+# in runtimes/native/CMakePresets.json. The tests in tests/native/ run on the same builds, as part of `make test`.
+NATIVE_PRESETS = native native-asan native-tsan
+
+native:
+	@if command -v cmake > /dev/null && command -v g++ > /dev/null; then \
+		for preset in $(NATIVE_PRESETS); do $(MAKE) --no-print-directory build/$$preset || exit; done; \
+	else echo "the native runtime is not built: cmake or g++ is missing (Debian: apt-get install cmake g++ zlib1g-dev)"; fi
+
+build/native build/native-asan build/native-tsan: build/%:
+	cd runtimes/native && cmake --preset $*
+	cmake --build $@ --parallel 2
+	cd $@ && ctest --output-on-failure
+
+# Build for aarch64 with Debian's cross compiler. qemu runs the tests.
+build/native-aarch64:
+	runtimes/native/aarch64_zlib.sh build/aarch64
+	cd runtimes/native && cmake --preset native-aarch64
+	cmake --build $@ --parallel 2
+	cd $@ && ctest --output-on-failure
+
+.PHONY: build/native build/native-asan build/native-tsan build/native-aarch64 build/native-fuzz
+
+# Give invalid files to the readers of the native runtime for SECONDS each. This needs clang. What it learns stays in
+# build/native-fuzz/corpus. A file that makes a reader crash, hang or leak is written to build/native-fuzz.
+SECONDS = 60
+FUZZ_TARGETS = fuzz_artifact fuzz_description
+
+native-fuzz: setup
+	@if command -v clang++ > /dev/null && command -v cmake > /dev/null; then \
+		$(MAKE) --no-print-directory build/native-fuzz; \
+	else echo "nothing is fuzzed: cmake or clang++ is missing (Debian: apt-get install cmake clang libclang-rt-14-dev)"; fi
+
+build/native-fuzz:
+	cd runtimes/native && cmake --preset native-fuzz
+	cmake --build $@ --parallel 2
+	$(BIN)/python tests/native/fuzz_seeds.py $@/corpus
+	cd $@ && for target in $(FUZZ_TARGETS); do \
+		./fuzz/$$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2000 -max_len=100000 -verbosity=0 \
+			corpus/$$target || exit; \
+	done
 
 # Train the shipped weights from the start. `make -j2 weights` trains both networks at the same time, in less than three
 # hours on two cores. An interrupted training is resumed. The ImageNet backbone is a file in a Python package, which is

@@ -168,16 +168,17 @@ def show(report: StudyReport) -> None:
     if not machine.quiet:
         print("other programs kept the machine busy: run the study again when it is quiet")
     for group in dict.fromkeys(figure.group for figure in report.figures):
-        print_table(COLUMNS, [_cells(figure) for figure in report.figures if figure.group == group], group)
+        print_table(COLUMNS, [figure_cells(figure) for figure in report.figures if figure.group == group], group)
     print("".join(f"- {note}\n" for note in report.notes), end="")
 
 
 def markdown(report: StudyReport) -> str:
     """Return the figures as a Markdown table."""
-    return markdown_table(COLUMNS, map(_cells, report.figures))
+    return markdown_table(COLUMNS, map(figure_cells, report.figures))
 
 
-def _cells(figure: Figure) -> tuple[str, ...]:
+def figure_cells(figure: Figure) -> tuple[str, ...]:
+    """Return the row of a figure in a table with ``COLUMNS``."""
     goal = "" if figure.goal is None else f"at {'most' if figure.better == 'lower' else 'least'} {figure.goal:g}"
     met = {True: "yes", False: "no", None: ""}[figure.met]
     return figure.name, str(Interval(figure.value, figure.low, figure.high)), goal, met

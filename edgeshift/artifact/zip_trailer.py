@@ -20,6 +20,8 @@ MAX_DIRECTORY = 1 << 14
 #: The last record of an archive: signature, two disk numbers, number of entries on this disk and in total, size and
 #: offset of the list of entries, length of the comment.
 END_RECORD = struct.Struct("<4sHHHHLLH")
+#: Size in bytes of the header before an entry's name and content.
+FILE_HEADER = 30
 #: A record before the last one that may override its numbers: signature and length.
 ZIP64_SIGNATURE, ZIP64_LENGTH = b"PK\6\7", 20
 #: Time stamp of every entry. It is constant, so that the same content gives the same bytes.
@@ -66,6 +68,11 @@ def unpack(data: bytes, entry: str, limit: int) -> tuple[bytes, int]:
                 )
             if info.file_size > limit:
                 raise ValueError(f"its description is {info.file_size:,} bytes; the limit is {limit:,}")
+            # Only newer versions of zipfile check this.
+            starts = [other.header_offset for other in entries if other.header_offset > info.header_offset]
+            content_end = info.header_offset + FILE_HEADER + len(entry) + info.compress_size
+            if content_end > min([*starts, end - directory]):
+                raise ValueError("its description overlaps with another part of the file")
             with archive.open(info) as file:
                 content = file.read(limit + 1)
     except KeyError as error:

@@ -23,7 +23,7 @@ from edgeshift.errors import ArtifactError, SpecError
 
 BODY = np.random.default_rng(0).integers(0, 256, 2000, np.uint8).tobytes()
 #: Signature of a record in an archive's list of entries, and offsets of its fields (APPNOTE 4.3, zip's specification).
-CENTRAL, FLAGS, METHOD, SIZE, OFFSET = b"PK\x01\x02", 8, 10, 24, 42
+CENTRAL, FLAGS, METHOD, PACKED_SIZE, SIZE, OFFSET = b"PK\x01\x02", 8, 10, 20, 24, 42
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +224,14 @@ def test_a_zip64_archive_is_refused(tmp_path):
     with zipfile.ZipFile(path) as archive:
         assert len(archive.infolist()) == 1001, "Python uses the larger numbers"
     assert "zip64" in refused(path)
+
+
+def test_a_description_that_overlaps_with_the_next_entry_is_refused(tmp_path):
+    path = packed(tmp_path / "a.tflite", {SPEC: description_of(BODY), LABELS: b"red"})
+    with zipfile.ZipFile(path) as archive:
+        size = archive.getinfo(SPEC).compress_size
+    read_artifact(patched(path, PACKED_SIZE, struct.pack("<L", size)))
+    assert "overlaps with another part" in refused(patched(path, PACKED_SIZE, struct.pack("<L", size + 1)))
 
 
 def test_an_encrypted_description_is_refused(tmp_path):

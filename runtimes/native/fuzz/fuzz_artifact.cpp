@@ -1,5 +1,5 @@
-// Reads bytes as an artifact: trailer, archive and description. The hash at the end is made right first, because a fuzzer
-// does not find one by chance.
+// Reads bytes as an artifact: trailer, archive and description. The hash at the end is made right first, because a
+// fuzzer does not find one by chance.
 #include <cstring>
 
 #include "artifact.hpp"

@@ -1,5 +1,6 @@
 #include "image.hpp"
 
+#include <cstring>
 #include <string>
 
 #include "error.hpp"
@@ -17,6 +18,14 @@ size_t row_bytes(const es_image &image, int plane) {
     if (image.format != ES_I420)
         return 2 * chroma_width;
     return (chroma_width - 1) * (image.pixel_stride == 2 ? 2 : 1) + 1;
+}
+
+// The number in a field whose type is an enumeration, whatever number it is.
+template <class Enumeration> int number_in(const Enumeration &field) {
+    int number = 0;
+    static_assert(sizeof number == sizeof field, "enumerations are stored as int");
+    std::memcpy(&number, &field, sizeof number);
+    return number;
 }
 
 int planes(es_format format) { return format == ES_I420 ? 3 : is_yuv(format) ? 2 : 1; }
@@ -40,14 +49,16 @@ void require_image(const es_image &image) {
     if (image.width < 1 || image.height < 1 || image.width > kMaxImageSide || image.height > kMaxImageSide)
         throw bad_argument("an image of " + std::to_string(image.width) + "x" + std::to_string(image.height) +
                            " (width x height): each side must have 1 to " + std::to_string(kMaxImageSide) + " pixels");
-    if (image.format < ES_RGB || image.format > ES_I420)
-        throw bad_argument("image format " + std::to_string(image.format) + " is not one of es_format");
+    const int format = number_in(image.format);
+    if (format < ES_RGB || format > ES_I420)
+        throw bad_argument("image format " + std::to_string(format) + " is not one of es_format");
     if (image.rotation != 0 && image.rotation != 90 && image.rotation != 180 && image.rotation != 270)
         throw bad_argument("a rotation of " + std::to_string(image.rotation) + " degrees must be 0, 90, 180 or 270");
     if (image.mirrored != 0 && image.mirrored != 1)
         throw bad_argument("mirrored is " + std::to_string(image.mirrored) + " and must be 0 or 1");
-    if (is_yuv(image.format) && (image.yuv < ES_BT601_FULL || image.yuv > ES_BT709_VIDEO))
-        throw bad_argument("image colours " + std::to_string(image.yuv) + " are not one of es_yuv");
+    const int colours = number_in(image.yuv);
+    if (is_yuv(image.format) && (colours < ES_BT601_FULL || colours > ES_BT709_VIDEO))
+        throw bad_argument("image colours " + std::to_string(colours) + " are not one of es_yuv");
     if (image.format == ES_I420 && (image.pixel_stride < 0 || image.pixel_stride > 2))
         throw bad_argument("pixel_stride is " + std::to_string(image.pixel_stride) + " and must be 1 or 2");
     for (int plane = 0; plane < planes(image.format); plane++) {

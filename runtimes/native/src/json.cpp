@@ -125,7 +125,8 @@ std::string Reader::read_text() {
     std::string text;
     for (;;) {
         size_t end = at_;
-        while (end < text_.size() && text_[end] != '"' && text_[end] != '\\' && static_cast<uint8_t>(text_[end]) >= 0x20)
+        const auto is_plain = [](char c) { return c != '"' && c != '\\' && static_cast<uint8_t>(c) >= 0x20; };
+        while (end < text_.size() && is_plain(text_[end]))
             end++;
         text += text_.substr(at_, end - at_);
         at_ = end;
@@ -166,10 +167,10 @@ uint32_t Reader::read_hex() {
     uint32_t code = 0;
     for (int i = 0; i < 4; i++, at_++) {
         const char c = at_ < text_.size() ? text_[at_] : '\0';
-        const int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-        if (digit < 0)
+        const size_t digit = std::string_view("0123456789abcdefABCDEF").find(c);
+        if (digit == std::string_view::npos)
             fail("invalid character in unicode escape");
-        code = code << 4 | static_cast<uint32_t>(digit);
+        code = code << 4 | static_cast<uint32_t>(digit < 16 ? digit : digit - 6);
     }
     return code;
 }

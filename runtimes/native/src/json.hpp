@@ -1,5 +1,5 @@
-// A strict JSON reader. It reads one value after another, so that the reader of the description checks each value when it
-// arrives, and memory is bounded by the limits of the description.
+// A strict JSON reader. It reads one value after another, so that each value of a description is checked when it
+// arrives, and the limits of the description bound the memory.
 #pragma once
 
 #include <cstdint>

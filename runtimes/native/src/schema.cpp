@@ -205,14 +205,14 @@ class Checker {
     Value read_text(const Type &type, std::string text) const {
         require_length(type, characters(text));
         if (type.pattern != nullptr && !type.pattern->matches(text))
-            fail(expected(type) + "` matching regex " + quoted(type.pattern->regex, 200));
+            fail(expected(type) + "` matching regex " + quoted(type.pattern->regex, Type::UNLIMITED));
         return {std::move(text)};
     }
 
     Value read_choice(const Type &type) {
         std::string text = reader_.read_text();
         if (std::find(type.choices.begin(), type.choices.end(), text) == type.choices.end())
-            fail("Invalid enum value " + quoted(text));
+            fail("Invalid enum value " + quoted(text, Type::UNLIMITED));
         return {std::move(text)};
     }
 

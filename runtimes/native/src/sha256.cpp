@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "sha256_instructions.hpp"
+
 namespace edgeshift {
 
 namespace {
@@ -27,6 +29,14 @@ uint32_t read_word(const uint8_t *at) {
 } // namespace
 
 void Sha256::add_block(const uint8_t *block) {
+    static const bool fast = has_sha256_instructions();
+    if (fast && !plainly_)
+        add_block_by_instructions(state_.data(), block, ROUND);
+    else
+        add_block_plainly(block);
+}
+
+void Sha256::add_block_plainly(const uint8_t *block) {
     uint32_t words[64];
     for (int i = 0; i < 16; i++)
         words[i] = read_word(block + 4 * i);

@@ -171,7 +171,8 @@ void check_config(const Value &config) {
             refuse("std " + short_number(deviation.number()) + " must be positive, because frames are divided by it");
     if (config["div"].integer() != 8 && table != "tsm" && table != "tsam")
         refuse(table + " takes no shift divisor, which is for tsm and tsam");
-    const bool usual = config["place"].text() == "blockres" && config["every"].is_null() && !config["temporal_pool"].boolean();
+    const bool usual =
+        config["place"].text() == "blockres" && config["every"].is_null() && !config["temporal_pool"].boolean();
     if (backbone.find("resnet") == backbone.npos && !usual)
         refuse(backbone + " has no choice of place, every or temporal_pool, which are for ResNets");
     if (!config["non_local"].is_null() && backbone != "resnet50")
@@ -209,7 +210,8 @@ void check_frame(const Value &frame) {
     const int64_t height = frame["height"].integer(), width = frame["width"].integer();
     const std::string size = std::to_string(height) + "x" + std::to_string(width);
     if (std::min(height, width) < 1 || std::max(height, width) > MAX_SIDE)
-        throw json::Invalid("frame: " + size + " (height x width) must be 1 to " + std::to_string(MAX_SIDE) + " per side");
+        throw json::Invalid("frame: " + size + " (height x width) must be 1 to " + std::to_string(MAX_SIDE) +
+                            " per side");
     if (frame["short_side"].is_null())
         return;
     const int64_t side = frame["short_side"].integer(), larger = std::max(height, width);

@@ -1,5 +1,6 @@
-// The description of an artifact as tables: what Python's edgeshift/artifact/{spec,description}.py declare, and the same
-// for edgeshift/models/config.py and FrameSpec in edgeshift/video/fit.py. A test compares the tables with Python's types.
+// The description of an artifact as tables: the types that Python's edgeshift/artifact/{spec,description}.py declare,
+// with ModelConfig of edgeshift/models/config.py and FrameSpec of edgeshift/video/fit.py. A test compares them with
+// Python's.
 #pragma once
 
 #include <cstdint>

@@ -9,8 +9,10 @@ namespace {
 // Read one character of UTF-8 from the front of the text, which must not be empty. -1: it is not UTF-8.
 int32_t take_character(std::string_view &text) {
     const auto first = static_cast<uint8_t>(text.front());
-    const size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-    if (length == 0 || length > text.size())
+    if (first > 0xf4 || (first >= 0x80 && first < 0xc2))
+        return -1;
+    const size_t length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (length > text.size())
         return -1;
     int32_t code = length == 1 ? first : first & (0x7f >> length);
     for (size_t i = 1; i < length; i++) {

@@ -22,14 +22,15 @@ std::string verdict(const std::string &text) {
 std::string text_of(const std::string &json) { return Reader(json).read_text(); }
 
 int main() {
-    for (const char *text :
-         {"null", "true", "false", "0", "-0", "12", "-1.5e+10", "1E5", "\"\"", "[]", "{}", " [1, [2], {\"a\": 3}] \r\n\t"})
+    for (const char *text : {"null", "true", "false", "0", "-0", "12", "-1.5e+10", "1E5", "\"\"", "[]", "{}",
+                             " [1, [2], {\"a\": 3}] \r\n\t"})
         CHECK_EQUAL(verdict(text), "");
-    for (const char *text : {"", "[", "{", "[1", "[1,", "{\"a\"", "{\"a\":", "\"abc", "\"\\", "\"\\u12", "-", "1.", "1e", "tru"})
-        CHECK_EQUAL(verdict(text).substr(0, 24), std::string(text) == "tru" ? "JSON is malformed: inval" : "Input data was truncated");
-    for (const char *text : {"01", "+1", ".5", "1.x", "1ex", "NaN", "Infinity", "[1,]", "{\"a\":1,}", "[1 2]", "{a:1}", "{\"a\" 1}",
-                             "'a'", "\"\t\"", "\"\\x\"", "\"\\u00g0\"", "\"\\udc00\"", "\"\\ud800x\"", "\"\\ud800\\u0041\"",
-                             "{}x", "\xef\xbb\xbf{}", "[1]\v"})
+    for (const char *text : {"", "[", "{", "[1", "[1,", "{\"a\"", "{\"a\":", "\"abc", "\"\\", "\"\\u12", "-", "1.",
+                             "1e"})
+        CHECK_EQUAL(verdict(text), "Input data was truncated");
+    for (const char *text : {"tru", "01", "+1", ".5", "1.x", "1ex", "NaN", "Infinity", "[1,]", "{\"a\":1,}", "[1 2]",
+                             "{a:1}", "{\"a\" 1}", "'a'", "\"\t\"", "\"\\x\"", "\"\\u00g0\"", "\"\\udc00\"",
+                             "\"\\ud800x\"", "\"\\ud800\\u0041\"", "{}x", "\xef\xbb\xbf{}", "[1]\v"})
         CHECK_EQUAL(verdict(text).substr(0, 17), "JSON is malformed");
     CHECK_EQUAL(verdict("[1,\n 2 3]"), "JSON is malformed: expected ',' or ']' (byte 7)");
     CHECK_EQUAL(verdict("\"\xff\""), "a text is not UTF-8");

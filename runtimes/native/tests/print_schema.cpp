@@ -1,5 +1,5 @@
-// Prints the tables of src/spec.cpp as JSON: {record: {field: its type, limits and default value}}. tests/native/ compares
-// them with the types that Python reads descriptions with.
+// Prints the tables of src/spec.cpp as JSON: {record: {field: its type, limits and default value}}. tests/native/
+// compares them with the types that Python reads descriptions with.
 #include <iostream>
 #include <set>
 #include <sstream>

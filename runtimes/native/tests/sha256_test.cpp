@@ -17,10 +17,13 @@ int main() {
                 "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
     for (size_t size = 0; size < 200; size++)
         for (size_t part : {1, 55, 63, 64, 65}) {
-            Sha256 hash;
-            for (size_t at = 0; at < size; at += part)
+            Sha256 hash, plain(true);
+            for (size_t at = 0; at < size; at += part) {
                 hash.update(million.data() + at, std::min(part, size - at));
+                plain.update(million.data() + at, std::min(part, size - at));
+            }
             CHECK_EQUAL(hash.hex(), sha256(million.data(), size));
+            CHECK_EQUAL(plain.hex(), sha256(million.data(), size));
         }
     return failures;
 }

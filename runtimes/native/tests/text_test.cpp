@@ -8,8 +8,9 @@ using namespace edgeshift;
 int main() {
     for (const char *text : {"", "abc", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"})
         CHECK(is_utf8(text));
-    // A lone byte, an overlong form, a surrogate, a code after the last one, a cut character, a start byte of no length.
-    for (const char *text : {"\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xff"})
+    // A lone byte, two overlong forms, a surrogate, a code after the last one, a cut character, an impossible byte.
+    for (const char *text :
+         {"\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xff"})
         CHECK(!is_utf8(text));
     CHECK_EQUAL(characters("\xc3\xa9\xe2\x82\xac x"), size_t(4));
 

@@ -11,7 +11,7 @@
  *
  * Errors. A function that returns a pointer returns NULL if it fails. A function that returns es_status returns a negative
  * value. es_error() then returns one line that says what is wrong and what to do. No function throws an exception, and no
- * function prints.
+ * function prints. LiteRT's library itself writes one line to stderr when it is first used.
  *
  * Ownership. What a function with `new` or `open` in its name returns belongs to the caller, who ends its life with the
  * matching `free` or `close`. Each stream keeps its model alive, so a model may be closed before its streams. All other

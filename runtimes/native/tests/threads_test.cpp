@@ -1,0 +1,89 @@
+// 64 streams in 8 threads give what each of them gives alone, and many steps need no more memory.
+
+#include <fstream>
+#include <limits>
+#include <thread>
+
+#include <unistd.h>
+
+#include "check.hpp"
+#include "counting_graph.hpp"
+
+using counting::Picture;
+using edgeshift::Stream;
+using Logits = std::vector<std::vector<float>>;
+
+namespace {
+
+constexpr uint32_t STREAMS = 64, THREADS = 8, STEPS = 40;
+
+// One step of stream number `number`. Some streams are reset or restored in the middle.
+void step(Stream &stream, uint32_t number, uint32_t i, Logits &logits) {
+    if (number % 5 == 1 && i == 17)
+        stream.reset();
+    if (number % 5 == 2 && i == 23) {
+        const std::vector<uint8_t> state = counting::saved(stream);
+        stream.restore(state.data(), state.size());
+    }
+    const Picture picture(1000 * number + i);
+    if (const edgeshift::Prediction *prediction = stream.step(picture.image, 0.06 * i))
+        logits.push_back(prediction->logits);
+}
+
+void streams_in_threads_are_those_alone(const std::shared_ptr<const edgeshift::Model> &model) {
+    std::vector<Logits> alone(STREAMS), together(STREAMS);
+    for (uint32_t number = 0; number < STREAMS; number++) {
+        const auto stream = Stream::of(model);
+        for (uint32_t i = 0; i < STEPS; i++)
+            step(*stream, number, i, alone[number]);
+    }
+    std::vector<std::thread> threads;
+    for (uint32_t thread = 0; thread < THREADS; thread++)
+        threads.emplace_back([&, thread] {
+            std::vector<std::unique_ptr<Stream>> streams;
+            for (uint32_t number = thread; number < STREAMS; number += THREADS)
+                streams.push_back(Stream::of(model));
+            for (uint32_t i = 0; i < STEPS; i++)
+                for (uint32_t k = 0; k < streams.size(); k++)
+                    step(*streams[k], thread + k * THREADS, i, together[thread + k * THREADS]);
+        });
+    for (std::thread &thread : threads)
+        thread.join();
+    CHECK(alone == together);
+}
+
+// Memory of this process in bytes.
+size_t memory() {
+    size_t total = 0, resident = 0;
+    std::ifstream("/proc/self/statm") >> total >> resident;
+    return resident * size_t(sysconf(_SC_PAGESIZE));
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint32_t MANY = 0; // a sanitizer keeps memory that was freed
+#else
+constexpr uint32_t MANY = 100000;
+#endif
+
+void many_steps_need_no_more_memory(const std::shared_ptr<const edgeshift::Model> &model) {
+    const auto stream = Stream::of(model);
+    const auto run = [&](uint32_t steps) {
+        for (uint32_t i = 0; i < steps; i++)
+            stream->step(Picture(i % 100).image, std::numeric_limits<double>::quiet_NaN());
+    };
+    run(MANY / 100);
+    const size_t before = memory();
+    run(MANY);
+    CHECK(memory() < before + (1 << 20));
+}
+
+} // namespace
+
+int main() {
+    for (const auto &description : {counting::description(), counting::description(4, 2)}) {
+        const auto model = counting::model(description);
+        streams_in_threads_are_those_alone(model);
+        many_steps_need_no_more_memory(model);
+    }
+    return failures;
+}

@@ -4,8 +4,7 @@ Operators that change a tensor in place become ordinary ones. Constants are fold
 Numbers in sums and products become tensors, and ``1 - x`` becomes the difference of two tensors. ``ones_like(x)``
 becomes a constant, zeros around the input of a max pool become the pool's own padding, and a concatenation with a
 tensor without values is replaced. A concatenation of a tensor with itself gets a copy of the operator that makes the
-tensor. An adaptive pool to one pixel becomes a mean. In int8, the maximum of two tensors becomes a max pool. In their
-original form, these operators cannot be quantized, or the partitioner leaves them out of the delegate.
+tensor. An adaptive pool to one pixel becomes a mean. In their original form, these operators cannot be quantized, or the partitioner leaves them out of the delegate.
 """
 
 from __future__ import annotations
@@ -43,10 +42,12 @@ def export_step(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> fx.G
     from executorch.exir.passes.constant_prop_pass import constant_prop_pass
     from torch.fx.passes.dialect.common.cse_pass import CSEPass
 
-    functional = export(job, module, inputs).run_decompositions({})
+    exported = export(job, module, inputs)
+    with run_tool(f"torch.export cannot make {job.name} functional"):
+        functional = exported.run_decompositions({})
     folded: fx.GraphModule = constant_prop_pass(functional).module(check_guards=False)
     for node in list(folded.graph.nodes):
-        _rewrite(folded, node, int8=job.precision == "int8")
+        _rewrite(folded, node)
     folded.graph.eliminate_dead_code()
     folded.recompile()
     merged = CSEPass()(folded)
@@ -58,7 +59,7 @@ def export_step(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> fx.G
     return graph
 
 
-def _rewrite(module: fx.GraphModule, node: fx.Node, *, int8: bool) -> None:
+def _rewrite(module: fx.GraphModule, node: fx.Node) -> None:
     """Replace a node if it cannot be quantized or delegated (see the docstring of this module)."""
     graph = module.graph
     with graph.inserting_before(node):
@@ -83,13 +84,6 @@ def _rewrite(module: fx.GraphModule, node: fx.Node, *, int8: bool) -> None:
         elif node.target == ATEN.adaptive_avg_pool2d.default and list(node.args[1]) == [1, 1]:  # type: ignore[arg-type]
             replacement = graph.call_function(ATEN.mean.dim, (node.args[0], [2, 3], True))
             replacement.meta = {**node.meta}
-        elif int8 and node.target == ATEN.maximum.default and len(node.meta["val"].shape) == 4:
-            stacked = graph.call_function(ATEN.cat.default, (list(node.args), 2))
-            # Of two feature maps on top of each other, the pool reads rows that are one feature map apart.
-            height = int(node.meta["val"].shape[2])
-            arguments = (stacked, [2, 1], [1, 1], [0, 0], [height, 1])
-            replacement = graph.call_function(ATEN.max_pool2d.default, arguments)
-            stacked.meta, replacement.meta = {"val": torch.cat([node.meta["val"]] * 2, 2)}, {**node.meta}
         elif node.target == ATEN.max_pool2d.default and (padding := _zeros_around(node.args[0])):
             source, kernel, stride = node.args[0].args[0], *node.args[1:3]  # type: ignore[union-attr]
             replacement = graph.call_function(ATEN.max_pool2d.default, (source, kernel, stride, padding))

@@ -4,7 +4,8 @@ Operators that change a tensor in place become ordinary ones. Constants are fold
 Numbers in sums and products become tensors, and ``1 - x`` becomes the difference of two tensors. ``ones_like(x)``
 becomes a constant, zeros around the input of a max pool become the pool's own padding, and a concatenation with a
 tensor without values is replaced. A concatenation of a tensor with itself gets a copy of the operator that makes the
-tensor. An adaptive pool to one pixel becomes a mean. In their original form, these operators cannot be quantized, or the partitioner leaves them out of the delegate.
+tensor. An adaptive pool to one pixel becomes a mean. In their original form, these operators cannot be quantized, or
+the partitioner leaves them out of the delegate.
 """
 
 from __future__ import annotations
@@ -39,13 +40,14 @@ def export(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
 
 def export_step(job: Job, module: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
     """Export a float step as a graph that can be changed. A state held in a buffer would become a constant."""
-    from executorch.exir.passes.constant_prop_pass import constant_prop_pass
     from torch.fx.passes.dialect.common.cse_pass import CSEPass
 
     exported = export(job, module, inputs)
-    with run_tool(f"torch.export cannot make {job.name} functional"):
+    with run_tool(f"ExecuTorch cannot fold the constants of {job.name}"):
+        from executorch.exir.passes.constant_prop_pass import constant_prop_pass
+
         functional = exported.run_decompositions({})
-    folded: fx.GraphModule = constant_prop_pass(functional).module(check_guards=False)
+        folded: fx.GraphModule = constant_prop_pass(functional).module(check_guards=False)
     for node in list(folded.graph.nodes):
         _rewrite(folded, node)
     folded.graph.eliminate_dead_code()

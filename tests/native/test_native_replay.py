@@ -102,55 +102,32 @@ def test_a_file_that_is_no_transcript_is_refused_with_one_line(native_build, tmp
 
 
 @pytest.fixture(scope="module")
-def replay_on_arm(tmp_path_factory) -> Replay:
+def replay_on_arm(native_build, tmp_path_factory) -> Replay:
     """Return a function like ``replay``, which runs an aarch64 program under qemu as a Cortex-A76 does."""
-    for program in ("cmake", "aarch64-linux-gnu-g++"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
+    if shutil.which("aarch64-linux-gnu-g++") is None:
+        pytest.skip("aarch64-linux-gnu-g++ is not installed")
     try:
         arm = find_arm()
     except MissingError as error:
         pytest.skip(f"no aarch64 system: {error}")
-    folder = tmp_path_factory.mktemp("arm")
-    headers = folder / "headers"  # zlib's are the same for all processors; /usr/include has more than those
-    headers.mkdir()
-    for name in ("zlib.h", "zconf.h"):
-        if not Path("/usr/include", name).is_file():
-            pytest.skip("zlib's headers are not installed (Debian: zlib1g-dev)")
-        shutil.copy(Path("/usr/include", name), headers)
-    zlib = arm / "root/lib/aarch64-linux-gnu/libz.so.1"
-    # In the repository's folder build, so that the next run compiles only what has changed.
-    build = SOURCES.parents[1] / "build" / "native-aarch64-replay"
-    options = [f"-DZLIB_LIBRARY={zlib}", f"-DZLIB_INCLUDE_DIR={headers}", "-DEDGESHIFT_TESTS=ON"]
-    compile_with(["cmake", "-S", SOURCES, "-B", build, f"-DCMAKE_TOOLCHAIN_FILE={SOURCES / 'aarch64.cmake'}", *options])
-    compile_with(["cmake", "--build", build, "--parallel", "2", "--target", "replay"])
+    command = [SOURCES / "aarch64_zlib.sh", SOURCES.parents[1] / "build" / "aarch64"]
+    unpacked = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    if unpacked.returncode:
+        pytest.skip(f"zlib for aarch64 could not be downloaded: {unpacked.stderr[-200:]}")
+    replay, folder = native_build("native-aarch64") / "tools" / "replay", tmp_path_factory.mktemp("arm")
     root = folder / "root"
     root.mkdir()
     ArmDevice(arm, "cortex-a76", folder / "no_agent", root)  # writes the root folder
+    program = [QEMU, "-cpu", "cortex-a76", "-L", root, replay]
     library = arm / "packages/ai_edge_litert/libLiteRt.so"
 
     def run(artifact: Path, transcript: Transcript) -> tuple[int, str]:
         (folder / "t.json").write_bytes(encode_transcript(transcript))
-        command = [
-            QEMU,
-            "-cpu",
-            "cortex-a76",
-            "-L",
-            root,
-            build / "tools" / "replay",
-            artifact,
-            folder / "t.json",
-            library,
-        ]
+        command = [*program, artifact, folder / "t.json", library]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
         return done.returncode, done.stdout or done.stderr
 
     return run
-
-
-def compile_with(command: list[object]) -> None:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=TIMEOUT)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
 
 @pytest.mark.slow

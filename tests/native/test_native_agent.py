@@ -9,6 +9,7 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,7 @@ import pytest
 
 from edgeshift.benchmarks.accuracy.candidate import open_candidate as open_for_accuracy
 from edgeshift.benchmarks.accuracy.measure import measure as measure_accuracy
-from edgeshift.benchmarks.accuracy.remote import open_on_device
+from edgeshift.benchmarks.accuracy.remote import open_on_device, stream_on_device
 from edgeshift.benchmarks.devices import litert_library, native
 from edgeshift.benchmarks.devices.facts import read_facts
 from edgeshift.benchmarks.devices.litert_library import find_library
@@ -153,7 +154,7 @@ def test_accuracy_is_that_of_this_machine(device, artifact, tmp_path):
         (tmp_path / "clips" / clip.label).mkdir(parents=True, exist_ok=True)
         write_video(tmp_path / "clips" / clip.label / f"{index}.avi", clip.frames, 4.0)
     clips = read_dataset(tmp_path / "clips").clips
-    there = measure_accuracy(open_on_device(device, artifact), clips, device=device)
+    there = measure_accuracy(open_on_device(device, artifact), clips, elsewhere=partial(stream_on_device, device))
     here = measure_accuracy(open_for_accuracy(artifact), clips)
     assert there.clips == here.clips and len(here.clips) == 3 and there.runtime.endswith("on local, native agent")
 

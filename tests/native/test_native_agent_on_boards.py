@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from sshd import Sshd
 
 from edgeshift.benchmarks.accuracy.candidate import open_candidate as open_for_accuracy
 from edgeshift.benchmarks.accuracy.measure import measure as measure_accuracy
-from edgeshift.benchmarks.accuracy.remote import open_on_device
+from edgeshift.benchmarks.accuracy.remote import open_on_device, stream_on_device
 from edgeshift.benchmarks.devices.adb import AdbDevice
 from edgeshift.benchmarks.devices.device import CommandResult, Device
 from edgeshift.benchmarks.devices.native import NativeDevice
@@ -112,7 +113,7 @@ def test_the_repeats_of_the_other_agent_are_not_resumed(board, server, path):
 
 
 def test_accuracy_on_a_board_is_that_of_this_machine(board, path, clips):
-    there = measure_accuracy(open_on_device(board, path), clips, device=board)
+    there = measure_accuracy(open_on_device(board, path), clips, elsewhere=partial(stream_on_device, board))
     here = measure_accuracy(open_for_accuracy(path), clips)
     assert there.clips == here.clips and len(here.clips) == 3
 
@@ -178,7 +179,7 @@ def test_a_phone_gets_the_c_library_with_the_agent(phone, native_agents, path, c
         (folder / file.name).symlink_to(file)
     device = NativeDevice(AdbDevice("adb"), agents=agents)
     assert "native agent" in ask_probe(device).facts.system
-    there = measure_accuracy(open_on_device(device, path), clips, device=device)
+    there = measure_accuracy(open_on_device(device, path), clips, elsewhere=partial(stream_on_device, device))
     assert there.clips == measure_accuracy(open_for_accuracy(path), clips).clips
     loader, option, where, agent, *_ = device.agent()
     assert option == "--library-path" and loader.startswith(f"{where}/ld-linux") and agent == f"{where}/edgeshift-agent"

@@ -18,7 +18,6 @@ from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, nee
 from edgeshift.cli.options import AsJson, only_for_model, option
 from edgeshift.cli.output import print_note
 from edgeshift.errors import EdgeshiftError, missing
-from edgeshift.models.config import DIVIDED
 from edgeshift.targets import TARGETS, Precision, find_target, require_converter
 
 if TYPE_CHECKING:
@@ -311,6 +310,8 @@ def _shift_div_effect(options: Options) -> str | None:
     Whether the weights record their divisor is checked later, in ``_decide``.
     """
     if options.is_set("network"):
+        from edgeshift.models.config import DIVIDED  # not above: help and completion start without msgspec
+
         return needs("place")(options) or only_for("table", *DIVIDED, None)(options)
     return needs("weights")(options)
 

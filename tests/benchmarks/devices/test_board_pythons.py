@@ -120,7 +120,8 @@ def test_the_error_lists_what_was_tried_and_the_commands_to_run(board, programs)
     message = str(caught.value)
     assert "found no Python 3.10 or later with numpy and msgspec" in message
     assert "bin/python3 lacks numpy and msgspec" in message and "venv/bin/python does not start" in message
-    assert "-m pip install numpy msgspec" in message and message.endswith("name the path of another one with --python")
+    assert "-m pip install numpy msgspec" in message and "name the path of another one with --python" in message
+    assert message.endswith("bench and eval with --agent native need no Python")
     assert message.count(" lacks ") == 1, "python3 and python are one installation"
     assert "\n" not in message
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from edgeshift.artifact.file import write_artifact
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.measure import measure
-from edgeshift.benchmarks.accuracy.remote import open_on_device
+from edgeshift.benchmarks.accuracy.remote import open_on_device, stream_on_device
 from edgeshift.benchmarks.devices.device import CommandResult
 from edgeshift.benchmarks.devices.find import device_lock
 from edgeshift.benchmarks.devices.messages import write_message
@@ -60,6 +61,11 @@ def recorded(capsys):
     return record
 
 
+def on(device):
+    """Return the function that streams clips on a device."""
+    return partial(stream_on_device, device)
+
+
 @pytest.fixture
 def candidate(tmp_path):
     path = tmp_path / "a.tflite"
@@ -72,7 +78,7 @@ def candidate(tmp_path):
 def test_accuracy_on_a_board_equals_that_of_this_machine(made, sshd, clips, precision):
     path = made("tsm", precision).path
     board = SshDevice(sshd.name, sshd.options)
-    remote = measure(open_on_device(board, path), clips, device=board)
+    remote = measure(open_on_device(board, path), clips, elsewhere=on(board))
     local = measure(open_candidate(path), clips)
     assert remote.clips == local.clips and len(remote.clips) == 5
     assert remote.unreadable == local.unreadable and [name for name, _ in local.unreadable] == ["left/broken.avi"]
@@ -81,7 +87,7 @@ def test_accuracy_on_a_board_equals_that_of_this_machine(made, sshd, clips, prec
 
 def test_clips_are_sent_in_one_batch_that_is_removed_afterwards(recorded, candidate, clips):
     board = recorded()
-    assert len(measure(candidate, clips, device=board).clips) == 5
+    assert len(measure(candidate, clips, elsewhere=on(board)).clips) == 5
     artifact, batch = board.pushes
     assert artifact == "000000000000.tflite"
     assert re.fullmatch(r"clips_[0-9a-f]{16}\.npz", batch), "a hash, because other machines may use the board"
@@ -95,10 +101,10 @@ def test_a_clip_artifact_sends_one_row_of_logits_per_answer(recorded, candidate,
     """Without a frame spacing, as many frames are spread over a clip as the artifact takes, so there is one answer."""
     shape = {"mode": "clip", "hop": 4, "states": (), "input": tensor("clip", 8, 64, 64, 3)}
     clip = replace(candidate, model=Model(stream_spec(**shape), "there", lambda: None))
-    measured = measure(clip, clips, device=recorded(frames=1))
+    measured = measure(clip, clips, elsewhere=on(recorded(frames=1)))
     assert len(measured.clips) == 5
     with pytest.raises(DeviceError, match=r"logits of shape \[8, 4\], and \[1, 4\] was expected"):
-        measure(clip, clips, device=recorded(frames=8))
+        measure(clip, clips, elsewhere=on(recorded(frames=8)))
 
 
 class LostDevice(RecordedDevice):
@@ -116,9 +122,9 @@ class LostDevice(RecordedDevice):
 def test_a_resumed_run_measures_only_the_clips_after_the_device_was_lost(recorded, candidate, clips, tmp_path):
     journal = Journal(tmp_path / "clips.jsonl")
     with pytest.raises(DeviceLostError, match="connection closed"):
-        measure(candidate, clips, device=LostDevice(reports.FACTS, recorded().results), journal=journal)
+        measure(candidate, clips, elsewhere=on(LostDevice(reports.FACTS, recorded().results)), journal=journal)
     board = recorded(2)
-    resumed = measure(candidate, clips, device=board, journal=Journal(tmp_path / "clips.jsonl", resume=True))
+    resumed = measure(candidate, clips, elsewhere=on(board), journal=Journal(tmp_path / "clips.jsonl", resume=True))
     assert len(resumed.clips) == 5 and len([call for call in board.calls if call[0] == "agent"]) == 1
 
 
@@ -170,7 +176,7 @@ def test_the_error_for_a_lost_device_has_the_number_of_clips_and_the_option_to_r
 )
 def test_incomplete_results_of_the_worker_are_errors(recorded, candidate, clips, changes, words):
     with pytest.raises(DeviceError, match=words):
-        measure(candidate, clips, device=recorded(**changes))
+        measure(candidate, clips, elsewhere=on(recorded(**changes)))
 
 
 def test_an_artifact_that_is_a_folder_is_refused(recorded, tmp_path):

@@ -214,12 +214,14 @@ class TestContents:
             (
                 {"encoder.weight": torch.zeros(1), "encoder.bias": torch.zeros(1)},
                 f"no known layout has its 2 tensors (the first is 'encoder.weight'): tried {LAYOUTS}; edgeshift reads "
-                "MobileNetV2 and ResNet-18, 34, 50 and 101",
+                "MobileNetV2 and ResNet-18, 34, 50 and 101; "
+                "convert another network with its own code: --network FILE.py:FUNCTION",
             ),
             (
                 {"\x1b[31m\nred" + "x" * 200: torch.zeros(1)},
                 f"no known layout has its 1 tensors (the first is '\\x1b[31m\\nred{'x' * 96}...'): tried {LAYOUTS}; "
-                "edgeshift reads MobileNetV2 and ResNet-18, 34, 50 and 101",
+                "edgeshift reads MobileNetV2 and ResNet-18, 34, 50 and 101; "
+                "convert another network with its own code: --network FILE.py:FUNCTION",
             ),
         ],
     )

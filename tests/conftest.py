@@ -217,6 +217,27 @@ def clip_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def arm() -> Path:
+    """Return the folder with the aarch64 Python."""
+    from arm import MissingError, find_arm
+
+    try:
+        return find_arm()
+    except MissingError as error:
+        pytest.skip(f"no aarch64 Python: {error}")
+
+
+@pytest.fixture(scope="session")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the agent's file, from which a Python without edgeshift imports edgeshift."""
+    from edgeshift.benchmarks.devices.agent import build_agent
+
+    file = tmp_path_factory.mktemp("agent") / "agent.pyz"
+    build_agent(file)
+    return file
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """Return the folder of real clips beside the repository. Tests that need it are skipped if it does not exist."""
     folder = Path(__file__).parents[2] / "shared" / "data"

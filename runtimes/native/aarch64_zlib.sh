@@ -10,7 +10,7 @@ mkdir -p "$1"
 part=$(mktemp -d "$1/part.XXXXXX")
 trap 'rm -rf "$part"' EXIT
 part=$(cd "$part" && pwd)
-mkdir -p "$part/lists/partial" "$part/cache/archives/partial" "$part/root"
+mkdir -p "$part/lists/partial" "$part/cache/archives/partial" "$part/tree"
 touch "$part/status"
 options="-qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User= -o Debug::NoLocking=1
 	-o Dir::State=$part -o Dir::State::status=$part/status -o Dir::Cache=$part/cache"
@@ -18,8 +18,8 @@ options="-qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sand
 apt-get $options update
 # shellcheck disable=SC2086
 (cd "$part" && apt-get $options download zlib1g-dev)
-dpkg-deb -x "$part"/zlib1g-dev_*.deb "$part/root"
+dpkg-deb -x "$part"/zlib1g-dev_*.deb "$part/tree"
 # Without the link to the shared library, programs are linked with the static one, and boards need no zlib.
-rm -f "$part"/root/usr/lib/aarch64-linux-gnu/libz.so
+rm -f "$part"/tree/usr/lib/aarch64-linux-gnu/libz.so
 rm -rf "$1/usr"
-mv "$part/root/usr" "$1/usr"
+mv "$part/tree/usr" "$1/usr"

@@ -43,7 +43,7 @@ def causal() -> Checkpoint:
         net.clip((moving_clip(20, SIZE, seed=9) - 120) / 60)
         net.head.weight.mul_(20)
     net.eval()
-    return edgeshift.adopt(net, size=SIZE, state="attributes", clip=net.clip, name="causal")
+    return edgeshift.adopt(net, size=SIZE, state="attributes", clip=net.clip)
 
 
 def _adopted(net: nn.Module, name: str) -> Checkpoint:

@@ -14,7 +14,6 @@ import edgeshift
 from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.artifact.spec import PlaceSpec, StreamSpec
 from edgeshift.checkpoints import Checkpoint
-from edgeshift.checkpoints.adoption.proof import moving_clip
 from edgeshift.converters import Options, convert
 from edgeshift.converters.pipeline import parity_frames
 from edgeshift.converters.tflite.layers import compare_layers, worst_layers
@@ -25,7 +24,7 @@ from edgeshift.stream.selfcheck import self_check
 from edgeshift.targets import find_target
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "checkpoints"))
-import causal_network
+import own_network_sources
 import own_networks as nets
 
 SIZE = 64
@@ -43,15 +42,7 @@ def source(name: str) -> Checkpoint:
 
 @cache
 def causal() -> Checkpoint:
-    torch.manual_seed(0)
-    net = causal_network.CausalNetwork()
-    with torch.no_grad():
-        for norm in [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]:
-            norm.momentum = None
-        net.clip((moving_clip(20, SIZE, seed=9) - 120) / 60)
-        net.head.weight.mul_(20)
-    net.eval()
-    return edgeshift.adopt(net, size=SIZE, state="attributes", clip=net.clip)
+    return own_network_sources.causal()
 
 
 def converted(checkpoint: Checkpoint, target: str, folder: Path, **options: object) -> tuple[Path, StreamSpec]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from adb_double import AdbDouble, PhoneDouble
+from adb_double import PhoneDouble, adb_server
 from sshd import Sshd
 
 from edgeshift.benchmarks.accuracy.candidate import open_candidate as open_for_accuracy
@@ -149,12 +149,7 @@ def test_a_board_that_has_no_agent_is_one_line(system, tmp_path):
 @pytest.fixture
 def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PhoneDouble]:
     """Run a test double of adb's server with one phone."""
-    if shutil.which("adb") is None:
-        pytest.skip("the adb client is not installed (Debian: adb)")
-    version = subprocess.run(["adb", "version"], capture_output=True, text=True, check=True).stdout
-    with AdbDouble(version=int(version.split()[4].rpartition(".")[2])) as double:
-        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(double.port))
-        monkeypatch.delenv("ANDROID_SERIAL", raising=False)
+    with adb_server(monkeypatch) as double:
         double.phones.append(PhoneDouble(tmp_path / "phone", "28111JEGR00001"))
         yield double.phones[0]
 

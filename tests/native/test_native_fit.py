@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from frame_formula import CAMERA_GOLDEN, GOLDEN, camera_source, source
-from test_fit import noise
+from test_fit import noise, random_fits
 
 from edgeshift.benchmarks.studies.native_library import COLOURS, FORMATS, Image, NativeFitter, rgb_image
 from edgeshift.video.fit import FrameSpec, fit_frame
@@ -62,12 +62,7 @@ def test_images_of_cameras_are_the_golden_bytes(library, case):
 
 
 def test_frames_of_all_sizes_are_those_of_python(library):
-    random = np.random.default_rng(0)
-    for seed in range(300):
-        height, width, rows, columns = (int(side) for side in random.integers(1, 80, 4))
-        frame = {"height": rows, "width": columns, "order": "bgr" if seed % 3 else "rgb"}
-        if seed % 2:
-            frame |= {"fit": "crop", "short_side": max(rows, columns) + int(random.integers(0, 9))}
+    for seed, (height, width, frame) in enumerate(random_fits(300, side=80, seed=0)):
         spec = msgspec.convert(frame, FrameSpec)
         pixels = noise(height, width, seed)
         assert np.array_equal(NativeFitter(library, spec).fit(rgb_image(pixels)), fit_frame(pixels, spec))

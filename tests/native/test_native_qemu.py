@@ -12,9 +12,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from arm import ArmDevice, MissingError, find_arm
+from arm import ArmDevice
 
-from edgeshift.benchmarks.devices.agent import build_agent
 from edgeshift.benchmarks.devices.facts import read_facts
 from edgeshift.benchmarks.devices.messages import read_messages
 from edgeshift.benchmarks.devices.probe import Probed
@@ -45,26 +44,9 @@ print(model.runtime)
 
 
 @pytest.fixture(scope="session")
-def arm() -> Path:
-    """Return the folder with the aarch64 Python."""
-    try:
-        return find_arm()
-    except MissingError as error:
-        pytest.skip(f"no aarch64 Python: {error}")
-
-
-@pytest.fixture(scope="session")
 def program(native_build: Callable[..., Path]) -> Path:
     """Return the test program for aarch64."""
     return native_build("native-aarch64") / "tests" / "step_random_frames"
-
-
-@pytest.fixture(scope="session")
-def agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the agent's file, from which the aarch64 Python imports edgeshift."""
-    file = tmp_path_factory.mktemp("agent") / "agent.pyz"
-    build_agent(file)
-    return file
 
 
 @pytest.fixture

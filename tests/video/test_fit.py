@@ -6,7 +6,9 @@ import base64
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import msgspec
@@ -22,6 +24,17 @@ from edgeshift.video.fit import Frame, FrameSpec, fit_frame
 CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "clips"
 SIZES = [(480, 640), (481, 643), (641, 479), (1080, 1920), (721, 1283), (100, 133), (37, 41), (256, 256), (480, 480)]
 CROPS = [FrameSpec(224, 224, "crop"), FrameSpec(112, 112, "crop"), FrameSpec(96, 160, "crop", short_side=171)]
+
+
+def random_fits(count: int, side: int, seed: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield the height and width of a picture and the fields of a frame, each side shorter than ``side`` pixels."""
+    random = np.random.default_rng(seed)
+    for number in range(count):
+        height, width, rows, columns = (int(value) for value in random.integers(1, side, 4))
+        frame: dict[str, Any] = {"height": rows, "width": columns, "order": "bgr" if number % 3 else "rgb"}
+        if number % 2:
+            frame |= {"fit": "crop", "short_side": max(rows, columns) + int(random.integers(0, 9))}
+        yield height, width, frame
 
 
 def noise(height: int, width: int, seed: int = 0) -> Frame:
@@ -69,12 +82,7 @@ def test_the_bytes_are_the_golden_bytes(case: dict[str, object], resampler: None
 
 
 def test_the_bytes_are_those_of_the_formula_for_many_sizes(resampler: None) -> None:
-    rng = np.random.default_rng(1)
-    for seed in range(60):
-        height, width, rows, columns = (int(side) for side in rng.integers(1, 40, 4))
-        frame = {"height": rows, "width": columns, "order": "bgr" if seed % 3 else "rgb"}
-        if seed % 2:
-            frame |= {"fit": "crop", "short_side": max(rows, columns) + int(rng.integers(0, 9))}
+    for seed, (height, width, frame) in enumerate(random_fits(60, side=40, seed=1)):
         picture = noise(height, width, seed)
         expected = fitted(picture.tobytes(), height, width, frame)
         assert fit_frame(picture, msgspec.convert(frame, FrameSpec)).tobytes() == expected, (height, width, frame)

@@ -14,8 +14,11 @@ import socket
 import socketserver
 import subprocess
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import pytest
 
 PATHS = re.compile(r"/(?=(?:data/local/tmp|data/data|proc|sys)(?:/|\b))")
 STDOUT, STDERR, EXIT = b"\x01", b"\x02", b"\x03"
@@ -285,3 +288,16 @@ def _quietly(function: object, *arguments: object) -> None:
         function(*arguments)  # type: ignore[operator]
     except OSError:  # the client closed the connection
         return
+
+
+@contextmanager
+def adb_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AdbDouble]:
+    """Run the test double of adb's server that the adb client connects to, or skip the test if there is no client."""
+    if shutil.which("adb") is None:
+        pytest.skip("the adb client is not installed (Debian: adb)")
+    version = subprocess.run(["adb", "version"], capture_output=True, text=True, check=True).stdout
+    # A client replaces a server of another version by a real one, so the double reports the client's version.
+    with AdbDouble(version=int(version.split()[4].rpartition(".")[2])) as double:
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(double.port))
+        monkeypatch.delenv("ANDROID_SERIAL", raising=False)
+        yield double

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from adb_double import AdbDouble, PhoneDouble
+from adb_double import AdbDouble, PhoneDouble, adb_server
 
 from edgeshift.benchmarks.devices import adb_client
 from edgeshift.benchmarks.devices.adb import FOLDER, AdbDevice, list_adb
@@ -54,13 +52,7 @@ CLOCKS = {0: 1950, 1: 1950, 2: 1950, 3: 1950, 4: 2600, 5: 2600, 6: 2600, 7: 3105
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch):
     """Run the test double of adb's server that the adb client connects to."""
-    if shutil.which("adb") is None:
-        pytest.skip("the adb client is not installed (Debian: adb)")
-    version = subprocess.run(["adb", "version"], capture_output=True, text=True, check=True).stdout
-    # A client replaces a server of another version by a real one, so the double reports the client's version.
-    with AdbDouble(version=int(version.split()[4].rpartition(".")[2])) as double:
-        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(double.port))
-        monkeypatch.delenv("ANDROID_SERIAL", raising=False)
+    with adb_server(monkeypatch) as double:
         yield double
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from arm import LITERT, ONNXRUNTIME, ArmDevice, MissingError, find_arm
+from arm import LITERT, ONNXRUNTIME, ArmDevice
 from frame_formula import CASES, GOLDEN
 
-from edgeshift.benchmarks.devices.agent import build_agent
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.local import LocalDevice
 from edgeshift.benchmarks.devices.messages import call_worker
@@ -28,23 +27,6 @@ pytestmark = pytest.mark.slow
 #: Processors for which runtimes use different kernels: with instructions for dot products (Raspberry Pi 5, phones since
 #: 2018), with instructions for 8-bit matrix products as well (phones since 2021), and with neither (Raspberry Pi 4).
 DOTPROD, I8MM, PLAIN = "cortex-a76", "max,sme=off", "cortex-a72"
-
-
-@pytest.fixture(scope="session")
-def arm() -> Path:
-    """Return the folder with the aarch64 Python."""
-    try:
-        return find_arm()
-    except MissingError as error:
-        pytest.skip(f"no aarch64 Python: {error}")
-
-
-@pytest.fixture(scope="session")
-def agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the agent's file."""
-    file = tmp_path_factory.mktemp("agent") / "agent.pyz"
-    build_agent(file)
-    return file
 
 
 def logits(device: Device, artifact: Path, folder: Path) -> tuple[np.ndarray, str]:

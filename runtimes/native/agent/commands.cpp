@@ -6,7 +6,6 @@
 #include <cstdlib>
 
 #include "edgeshift/edgeshift.h"
-#include "error.hpp"
 #include "facts.hpp"
 #include "file.hpp"
 #include "frames.hpp"

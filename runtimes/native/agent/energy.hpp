@@ -2,9 +2,9 @@
 // power rails of boards, which needs a second process; this agent does not.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace edgeshift::agent {

@@ -46,12 +46,6 @@ const Record &job_record() {
     return job;
 }
 
-// A number that may have been written as an integer.
-double to_number(const json::Value &value) {
-    const auto *integer = std::get_if<int64_t>(&value.data);
-    return integer ? double(*integer) : value.number();
-}
-
 void require_native(const json::Value &job) {
     const json::Value &runtime = job["runtime"];
     if (!runtime.is_null() && runtime.text() != "tflite")
@@ -66,16 +60,16 @@ Settings read_settings(const json::Value &from) {
     Settings settings;
     settings.mode = from["mode"].text();
     settings.steps = size_t(from["steps"].integer());
-    settings.seconds = to_number(from["seconds"]);
+    settings.seconds = from["seconds"].number();
     if (!from["fps"].is_null())
-        settings.fps = to_number(from["fps"]);
+        settings.fps = from["fps"].number();
     if (!from["minutes"].is_null())
         settings.minutes = int(from["minutes"].integer());
     settings.threads = int(from["threads"].integer());
     if (!from["cores"].is_null())
         for (const json::Value &core : from["cores"].array())
             settings.cores.push_back(int(core.integer()));
-    settings.max_temperature = to_number(from["ceiling"]);
+    settings.max_temperature = from["ceiling"].number();
     settings.locked = from["locked"].boolean();
     return settings;
 }
@@ -92,8 +86,8 @@ Job read_job(const std::string &path) {
         job.frames = value["frames"].text();
         job.settings = read_settings(value["settings"]);
         job.fitted = value["fitted"].boolean();
-        job.idle_seconds = to_number(value["idle_seconds"]);
-        job.cool_down_timeout = to_number(value["cool_down_timeout"]);
+        job.idle_seconds = value["idle_seconds"].number();
+        job.cool_down_timeout = value["cool_down_timeout"].number();
         return job;
     } catch (const json::Invalid &invalid) {
         throw bad_argument(path + ": this is not a job of edgeshift: " + invalid.what());

@@ -1,7 +1,6 @@
 // What one timed step is: one frame, or one answer of a clip artifact. Python's benchmarks/latency/steps.py is the same.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "frames.hpp"
@@ -24,7 +23,6 @@ class Stepper {
     Timings step(size_t index);
 
   private:
-
     Stream &stream_;
     std::vector<es_image> images_;
     size_t hop_; // frames of a step

@@ -2,8 +2,6 @@
 
 #include "edgeshift/edgeshift.h"
 
-#include <cmath>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <string>

@@ -93,7 +93,6 @@ Description description_of(const Value &value) {
     description.target = value["target"].text();
     description.precision = value["precision"].text();
     description.state_form = value["state_form"].text();
-    description.mode = value["mode"].text();
     description.hop = value["hop"].is_null() ? 0 : small(value["hop"]);
     description.frame = frame_of(value["frame"]);
     description.input = tensor_of(value["input"]);

@@ -57,8 +57,7 @@ struct CheckSpec {
 struct Description {
     int version = 0;
     std::string target, precision, state_form;
-    std::string mode; // "stream" or "clip"
-    int hop = 0;      // of a clip; 0: not a clip
+    int hop = 0; // of a clip; 0: not a clip
     FrameSpec frame;
     TensorSpec input, output;
     std::vector<TensorSpec> states;

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "error.hpp"
-#include "sha256.hpp"
 #include "text.hpp"
 
 namespace edgeshift {
@@ -85,8 +84,6 @@ std::shared_ptr<const Model> open_model(Artifact artifact, const std::string &wh
     model->description = std::move(artifact.description);
     try {
         require_supported(model->description);
-        model->graph_hash = model->description.body_sha256.empty() ? sha256(model->file.data(), artifact.graph_size)
-                                                                   : model->description.body_sha256;
         model->backend = open_litert(model->file.data(), artifact.graph_size, model->description, options);
         require_tensors(model->description, *model->backend);
     } catch (const Error &error) {

@@ -16,7 +16,6 @@ namespace edgeshift {
 struct Model {
     std::vector<uint8_t> file; // the backend reads the graph in place, so these bytes outlive it
     Description description;
-    std::string graph_hash; // SHA-256 of the graph, 64 digits. Saved states belong to the graph with this hash
     std::unique_ptr<Backend> backend;
 };
 

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <map>
 #include <random>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "error.hpp"
 #include "stream.hpp"
@@ -33,6 +34,35 @@ Bound bound_of(const std::string &precision, bool original) {
     if (precision == "fp16")
         return original ? Bound{2e-2, 5e-2} : Bound{1e-3, 1e-2};
     return original ? Bound{0.1, 0.5} : Bound{4e-3, 0.05};
+}
+
+// Test frames: a grid of coloured cells that moves to the right by one cell per frame.
+class CheckFrames {
+  public:
+    CheckFrames(uint32_t seed, int count, int height, int width);
+    // Write frame number `index`, height x width x 3 bytes.
+    void write(int index, uint8_t *out) const;
+
+  private:
+    int count_, height_, width_;
+    std::vector<uint8_t> cells_;
+};
+
+// NumPy's RandomState(seed).randint(0, 256) takes the low byte of each number of this generator.
+CheckFrames::CheckFrames(uint32_t seed, int count, int height, int width)
+    : count_(count), height_(height), width_(width), cells_(size_t(kCells) * size_t(kCells + count) * 3) {
+    std::mt19937 generator(seed);
+    for (uint8_t &value : cells_)
+        value = uint8_t(generator() & 255);
+}
+
+void CheckFrames::write(int index, uint8_t *out) const {
+    for (int y = 0; y < height_; y++)
+        for (int x = 0; x < width_; x++, out += 3) {
+            const int row = int(int64_t(y) * kCells / height_), column = int(int64_t(x) * kCells / width_);
+            const size_t cell = size_t(row) * size_t(kCells + count_) + size_t(column + count_ - 1 - index);
+            std::memcpy(out, &cells_[3 * cell], 3);
+        }
 }
 
 // The logits of all test frames, or windows of a clip, and the values of each state that are compared.
@@ -158,23 +188,6 @@ double state_error_of(const Run &result, const CheckSpec &check) {
 }
 
 } // namespace
-
-// NumPy's RandomState(seed).randint(0, 256) takes the low byte of each number of this generator.
-CheckFrames::CheckFrames(uint32_t seed, int count, int height, int width)
-    : count_(count), height_(height), width_(width), cells_(size_t(kCells) * size_t(kCells + count) * 3) {
-    std::mt19937 generator(seed);
-    for (uint8_t &value : cells_)
-        value = uint8_t(generator() & 255);
-}
-
-void CheckFrames::write(int index, uint8_t *out) const {
-    for (int y = 0; y < height_; y++)
-        for (int x = 0; x < width_; x++, out += 3) {
-            const int row = int(int64_t(y) * kCells / height_), column = int(int64_t(x) * kCells / width_);
-            const size_t cell = size_t(row) * size_t(kCells + count_) + size_t(column + count_ - 1 - index);
-            std::memcpy(out, &cells_[3 * cell], 3);
-        }
-}
 
 es_check self_check(std::shared_ptr<const Model> model) {
     const Description &description = model->description;

@@ -8,13 +8,10 @@
 namespace edgeshift {
 
 bool has_sha256_instructions() {
-    static const bool has = [] {
-        unsigned a = 0, b = 0, c = 0, d = 0;
-        if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (b & 1u << 29) == 0)
-            return false;
-        return __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("ssse3");
-    }();
-    return has;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (b & 1u << 29) == 0)
+        return false;
+    return __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("ssse3");
 }
 
 // The instructions keep the state as the pairs of words A, B, E, F and C, D, G, H, and do two rounds at once.

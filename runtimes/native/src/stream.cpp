@@ -107,7 +107,8 @@ size_t Stream::saved_size() const { return kMark.size() + kHashLength + body_siz
 
 void Stream::save(uint8_t *out) const {
     std::memcpy(out, kMark.data(), kMark.size());
-    std::memcpy(out + kMark.size(), model_->graph_hash.data(), kHashLength);
+    // Saved states belong to the graph with this hash.
+    std::memcpy(out + kMark.size(), description().body_sha256.data(), kHashLength);
     save_body(out + kMark.size() + kHashLength);
 }
 
@@ -115,7 +116,7 @@ void Stream::restore(const uint8_t *saved, size_t size) {
     const std::string_view text(reinterpret_cast<const char *>(saved), size);
     if (text.substr(0, kMark.size()) != kMark || size < kMark.size() + kHashLength)
         throw bad_argument("this is not a saved state: give bytes that es_stream_save wrote");
-    if (text.substr(kMark.size(), kHashLength) != model_->graph_hash)
+    if (text.substr(kMark.size(), kHashLength) != description().body_sha256)
         throw bad_argument("the state was saved by a stream of another artifact: restore it with that artifact");
     if (size != saved_size())
         throw bad_argument("the state has " + std::to_string(size) + " bytes, and a state of this stream has " +

@@ -15,6 +15,7 @@ namespace edgeshift {
 
 namespace {
 
+constexpr const char *SPEC = "edgeshift/spec.json"; // the entry with the description
 constexpr size_t MAX_ENTRIES = 32, MAX_DIRECTORY = 1 << 14;
 
 // The parts of a zip archive: signatures, and sizes without names.

@@ -12,8 +12,7 @@
 
 namespace edgeshift {
 
-constexpr const char *SPEC = "edgeshift/spec.json"; // the entry with the description
-constexpr size_t HASH_LENGTH = 64;                  // digits of the hash at the end
+constexpr size_t HASH_LENGTH = 64; // digits of the hash at the end
 
 // The archive is not one that edgeshift writes. The message says why.
 class Damaged : public std::runtime_error {

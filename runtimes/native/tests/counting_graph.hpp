@@ -24,7 +24,6 @@ inline edgeshift::Description description(int frames = 1, int hop = 0) {
     edgeshift::Description result;
     result.version = 2;
     result.target = "tflite", result.precision = "int8", result.state_form = "io";
-    result.mode = hop ? "clip" : "stream";
     result.hop = hop;
     result.frame.height = result.frame.width = SIDE;
     result.input = {hop ? "clip" : "frame", {frames, SIDE, SIDE, 3}, Dtype::int8, 1, -128, 0, true};
@@ -112,7 +111,7 @@ inline std::shared_ptr<const edgeshift::Model> model(const edgeshift::Descriptio
                                                      Backend **backend = nullptr, char hash = 'a') {
     auto result = std::make_shared<edgeshift::Model>();
     result->description = description;
-    result->graph_hash = std::string(64, hash);
+    result->description.body_sha256 = std::string(64, hash);
     auto graph = std::make_unique<Backend>(description);
     if (backend != nullptr)
         *backend = graph.get();

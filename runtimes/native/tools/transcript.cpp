@@ -1,20 +1,17 @@
 #include "transcript.hpp"
 
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
 
 #include "schema.hpp"
-#include "text.hpp"
 
 namespace edgeshift {
 namespace {
 
 using json::Value;
 using schema::choice;
-using schema::Contradiction;
 using schema::integer;
 using schema::list;
 using schema::number;
@@ -171,11 +168,7 @@ ExpectedCall call_of(const Value &value) {
 Transcript read_transcript(const std::string &json) {
     const Value value = schema::read(json, transcript_record);
     Transcript transcript;
-    const Value &subject = value["artifact"];
-    transcript.target = subject["target"].text();
-    transcript.precision = subject["precision"].text();
-    transcript.mode = subject["mode"].text();
-    transcript.body_sha256 = subject["body_sha256"].text();
+    transcript.body_sha256 = value["artifact"]["body_sha256"].text();
     transcript.runtime = value["runtime"].text();
     transcript.exact = value["exact"].boolean();
     transcript.logit_bound = value["bounds"]["logits"].number();

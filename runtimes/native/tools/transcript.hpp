@@ -40,8 +40,7 @@ struct RuleCall {
 };
 
 struct Transcript {
-    std::string target, precision, mode, body_sha256;
-    std::string runtime;
+    std::string body_sha256, runtime;
     bool exact = false;
     double logit_bound = 0, state_bound = 0;
     uint32_t seed = 0;

@@ -3,9 +3,11 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include <sched.h>
 
+#include "clock.hpp"
 #include "clocks.hpp"
 #include "competing_load.hpp"
 #include "energy.hpp"
@@ -15,9 +17,17 @@
 #include "loop.hpp"
 #include "message.hpp"
 #include "selfcheck.hpp"
+#include "text.hpp"
 
 namespace edgeshift::agent {
 namespace {
+
+std::string numbers_text(const std::vector<int> &numbers) {
+    std::vector<std::string> names;
+    for (const int number : numbers)
+        names.push_back(std::to_string(number));
+    return joined(names);
+}
 
 // Run this process on some cores only.
 void pin(const std::vector<int> &cores) {
@@ -25,16 +35,11 @@ void pin(const std::vector<int> &cores) {
         return;
     cpu_set_t set;
     CPU_ZERO(&set);
-    std::string wanted, usable;
-    for (const int core : cores) {
+    for (const int core : cores)
         if (core < CPU_SETSIZE)
             CPU_SET(core, &set);
-        wanted += (wanted.empty() ? "" : ", ") + std::to_string(core);
-    }
-    for (const int core : usable_cores())
-        usable += (usable.empty() ? "" : ", ") + std::to_string(core);
     if (sched_setaffinity(0, sizeof set, &set) != 0)
-        throw bad_argument("cores " + wanted + ": this device has " + usable);
+        throw bad_argument("cores " + numbers_text(cores) + ": this device has " + numbers_text(usable_cores()));
 }
 
 // What is known of a repeat before its steps are timed.

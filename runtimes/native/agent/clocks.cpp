@@ -7,11 +7,13 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include <unistd.h>
 
 #include "error.hpp"
 #include "file.hpp"
+#include "text.hpp"
 #include "tool.hpp"
 
 namespace edgeshift::agent {
@@ -88,14 +90,14 @@ void restore_clocks() {
         jetson_file.clear();
     }
     // Each governor is restored on its own, so that one failure does not prevent the others.
-    std::string failed;
+    std::vector<std::string> failed;
     for (const auto &[file, governor] : governors)
         if (read_text(file) != governor && write_governor(file, governor) != 0)
-            failed += (failed.empty() ? "" : ", ") + file;
+            failed.push_back(file);
     governors.clear();
     if (!failed.empty())
         std::fprintf(stderr, "edgeshift: these could not be restored; their governor is '%s' now: %s\n", kGovernor,
-                     failed.c_str());
+                     joined(failed).c_str());
 }
 
 } // namespace edgeshift::agent

@@ -5,13 +5,14 @@
 #include <cstdio>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include <sys/times.h>
 #include <unistd.h>
 
+#include "clock.hpp"
 #include "facts.hpp"
 #include "file.hpp"
-#include "loop.hpp"
 
 namespace edgeshift::agent {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <unistd.h>
 
+#include "clock.hpp"
 #include "file.hpp"
-#include "loop.hpp"
 #include "message.hpp"
 
 namespace edgeshift::agent {

@@ -9,9 +9,11 @@
 #include <sched.h>
 #include <sys/utsname.h>
 
+#include "clock.hpp"
+#include "edgeshift/edgeshift.h"
 #include "file.hpp"
-#include "loop.hpp"
 #include "message.hpp"
+#include "text.hpp"
 #include "tool.hpp"
 
 namespace edgeshift::agent {
@@ -101,12 +103,8 @@ std::optional<std::vector<std::string>> read_throttled() {
     if (!counted)
         return std::nullopt;
     std::vector<std::string> capped;
-    if (sum > 0) {
-        std::string digits = std::to_string(sum);
-        for (size_t at = digits.size(); at > 3; at -= 3)
-            digits.insert(at - 3, ",");
-        capped.push_back("clock capped " + digits + " times by heat since it started");
-    }
+    if (sum > 0)
+        capped.push_back("clock capped " + grouped(uint64_t(sum)) + " times by heat since it started");
     return capped;
 }
 

@@ -5,6 +5,7 @@
 
 #include "error.hpp"
 #include "file.hpp"
+#include "image.hpp"
 #include "text.hpp"
 
 namespace edgeshift::agent {
@@ -65,12 +66,7 @@ Frames read_array(const uint8_t *data, size_t size, const std::string &path) {
 } // namespace
 
 es_image Frames::image(size_t index) const {
-    es_image image = {};
-    image.format = ES_RGB;
-    image.width = width, image.height = height;
-    image.strides[0] = size_t(width) * 3;
-    image.planes[0] = pixels + index * image.strides[0] * size_t(height);
-    return image;
+    return rgb_image(pixels + index * size_t(height) * size_t(width) * 3, width, height);
 }
 
 FramesFile read_npy(const std::string &path) {

@@ -1,9 +1,9 @@
 #include "loop.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <thread>
+
+#include "clock.hpp"
 
 namespace edgeshift::agent {
 namespace {
@@ -21,10 +21,6 @@ template <class Item> void thin(std::vector<Item> &items) {
 }
 
 } // namespace
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-void wait(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
 
 void Steps::add(const Steps &part, double offset) {
     const size_t first = (every - count % every) % every;

@@ -10,11 +10,6 @@
 
 namespace edgeshift::agent {
 
-// Seconds of a clock that never goes back.
-double now();
-// Wait for some seconds.
-void wait(double seconds);
-
 // Timed steps, in order.
 struct Steps {
     std::vector<Timings> timings;

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "loop.hpp"
+#include "clock.hpp"
 
 extern char **environ;
 

@@ -2,14 +2,15 @@
 //
 //     native_speed step LIBRARY ARTIFACT ROUNDS     seconds of steps and of LiteRT alone, in turns
 //     native_speed start LIBRARY ARTIFACT           seconds from the start of main to the first prediction
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <random>
 #include <stdexcept>
 
+#include "clock.hpp"
 #include "error.hpp"
+#include "image.hpp"
 #include "litert_api.hpp"
 #include "model.hpp"
 #include "stream.hpp"
@@ -17,10 +18,6 @@
 using namespace edgeshift;
 
 namespace {
-
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 void require(bool ok, const char *what) {
     if (!ok)
@@ -33,10 +30,7 @@ struct Frame {
         std::mt19937 random(1);
         for (uint8_t &pixel : pixels)
             pixel = uint8_t(random());
-        image.format = ES_RGB;
-        image.width = 640, image.height = 480;
-        image.planes[0] = pixels.data();
-        image.strides[0] = 640 * 3;
+        image = rgb_image(pixels.data(), 640, 480);
     }
     std::vector<uint8_t> pixels;
     es_image image = {};

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "clock.hpp"
 #include "error.hpp"
 
 namespace edgeshift {
@@ -17,7 +18,7 @@ int segment_middle(int segment, int total, int count) { return int((segment + 0.
 
 ClipStream::ClipStream(std::shared_ptr<const Model> model, const FrameSpec &frame)
     : Stream(std::move(model), frame), length_(description().frames()),
-      frame_bytes_(size_t(frame.height) * size_t(frame.width) * 3), frames_(size_t(length_) * frame_bytes_),
+      frame_bytes_(frame.bytes()), frames_(size_t(length_) * frame_bytes_),
       newest_(frame_bytes_) {}
 
 const Prediction *ClipStream::step(const es_image &image, double timestamp) {

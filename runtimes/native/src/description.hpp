@@ -33,6 +33,9 @@ struct FrameSpec {
     bool crop = false;
     std::optional<int> short_side;
     bool bgr = false;
+
+    // Number of bytes of a fitted frame.
+    size_t bytes() const { return size_t(height) * size_t(width) * 3; }
 };
 
 // When predictions become a detection. Python's RuleSpec in edgeshift/artifact/description.py is the same.

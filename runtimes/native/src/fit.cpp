@@ -81,7 +81,7 @@ void Fitter::fit(const es_image &image, uint8_t *out, uint8_t flip) {
     }
     uint8_t *target = out;
     if (plan_->turned) {
-        turned_.resize(size_t(frame_.height) * size_t(frame_.width) * 3);
+        turned_.resize(frame_.bytes());
         target = turned_.data();
     }
     if (is_yuv(image.format))

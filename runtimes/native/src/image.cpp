@@ -45,6 +45,15 @@ PixelLayout layout_of(es_format format) {
     }
 }
 
+es_image rgb_image(const uint8_t *pixels, int width, int height) {
+    es_image image = {};
+    image.format = ES_RGB;
+    image.width = width, image.height = height;
+    image.planes[0] = pixels;
+    image.strides[0] = size_t(width) * 3;
+    return image;
+}
+
 void require_image(const es_image &image) {
     if (image.width < 1 || image.height < 1 || image.width > kMaxImageSide || image.height > kMaxImageSide)
         throw bad_argument("an image of " + std::to_string(image.width) + "x" + std::to_string(image.height) +

@@ -22,4 +22,7 @@ struct PixelLayout {
 };
 PixelLayout layout_of(es_format format);
 
+// An image of RGB pixels, one row directly after another. The pixels are not copied.
+es_image rgb_image(const uint8_t *pixels, int width, int height);
+
 } // namespace edgeshift

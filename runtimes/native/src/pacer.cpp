@@ -1,11 +1,11 @@
 #include "pacer.hpp"
 
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <string>
 
 #include "error.hpp"
+#include "text.hpp"
 
 namespace edgeshift {
 namespace {
@@ -16,22 +16,16 @@ constexpr double kClockTolerance = 0.001;
 // Above 2^53, a double no longer tells one second from the next.
 constexpr double kMaxTime = 9007199254740992.0;
 
-std::string number_text(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-}
-
 } // namespace
 
 void require_time(double timestamp) {
     if (!(timestamp >= -kMaxTime && timestamp <= kMaxTime)) // also NaN
-        throw bad_argument("a timestamp of " + number_text(timestamp) + " is not a time in seconds");
+        throw bad_argument("a timestamp of " + short_number(timestamp) + " is not a time in seconds");
 }
 
 Pacer::Pacer(double spacing) : spacing_(spacing), start_(kNever), last_(kNever) {
     if (!(std::isfinite(spacing) && spacing > 0))
-        throw bad_argument("the frame spacing is " + number_text(spacing) + " s: give a number of seconds above 0");
+        throw bad_argument("the frame spacing is " + short_number(spacing) + " s: give a number of seconds above 0");
 }
 
 bool Pacer::takes(double timestamp) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "error.hpp"
+#include "image.hpp"
 #include "stream.hpp"
 #include "text.hpp"
 
@@ -71,15 +72,6 @@ struct Run {
     std::map<std::string, std::vector<double>> states;
 };
 
-es_image image_of(const uint8_t *pixels, const FrameSpec &frame) {
-    es_image image = {};
-    image.format = ES_RGB;
-    image.width = frame.width, image.height = frame.height;
-    image.planes[0] = pixels;
-    image.strides[0] = size_t(frame.width) * 3;
-    return image;
-}
-
 double stored_value(const std::vector<uint8_t> &bytes, Dtype dtype, size_t index) {
     if (dtype == Dtype::int8)
         return double(int8_t(bytes[index]));
@@ -107,15 +99,15 @@ std::vector<double> sample(const TensorSpec &state, const std::vector<uint8_t> &
 
 Run run(const std::shared_ptr<const Model> &model, const CheckFrames &frames, size_t rows) {
     const Description &description = model->description;
-    const size_t size = size_t(description.frame.height) * size_t(description.frame.width) * 3;
+    const FrameSpec &frame = description.frame;
     std::unique_ptr<Stream> stream = Stream::of_fitted(model);
-    std::vector<std::vector<uint8_t>> pixels(size_t(description.frames()), std::vector<uint8_t>(size));
+    std::vector<std::vector<uint8_t>> pixels(size_t(description.frames()), std::vector<uint8_t>(frame.bytes()));
     Run result;
     for (size_t row = 0; row < rows; row++) {
         std::vector<es_image> images;
         for (size_t i = 0; i < pixels.size(); i++) {
             frames.write(int(row + i), pixels[i].data());
-            images.push_back(image_of(pixels[i].data(), description.frame));
+            images.push_back(rgb_image(pixels[i].data(), frame.width, frame.height));
         }
         const Prediction *prediction = description.clip() ? stream->clip(images.data(), int(images.size()))
                                                           : stream->step(images[0], kNone);

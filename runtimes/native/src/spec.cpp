@@ -1,7 +1,6 @@
 #include "spec.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <set>
 
@@ -42,12 +41,6 @@ const Type offset = integer(-64, 64);
 const Type fill = choice({"zero", "keep"});
 const Type rgb = list(number(), 3, 3);
 const Type operators = map(name, count, 256);
-
-std::string short_number(double value) {
-    char digits[32];
-    std::snprintf(digits, sizeof digits, "%g", value);
-    return digits;
-}
 
 // ---- Records, each after those that it contains, with the function that looks for contradictions in it.
 
@@ -150,10 +143,7 @@ void check_config(const Value &config) {
     // These messages say what is wrong by themselves, so they are not Contradictions, to which the place is added.
     const auto refuse = [](const std::string &message) { throw json::Invalid(message); };
     const auto unknown = [&](const std::string &kind, const std::string &name, const std::set<std::string> &known) {
-        std::string names;
-        for (const std::string &one : known)
-            names += (names.empty() ? "" : ", ") + one;
-        refuse("unknown " + kind + " " + quoted(name) + "; known: " + names);
+        refuse("unknown " + kind + " " + quoted(name) + "; known: " + joined({known.begin(), known.end()}));
     };
     const bool adopted = table == "adopted";
     if (!adopted && tables.count(table) == 0)

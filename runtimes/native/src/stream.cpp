@@ -1,6 +1,5 @@
 #include "stream.hpp"
 
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "clip_stream.hpp"
+#include "clock.hpp"
 #include "error.hpp"
 #include "text.hpp"
 
@@ -156,10 +156,6 @@ void Stream::begin() {
     pacer_.reset();
     if (description().frame_spacing > 0)
         pacer_.emplace(description().frame_spacing);
-}
-
-Stream::Seconds Stream::now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 size_t Stream::body_size() const {

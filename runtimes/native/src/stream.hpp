@@ -54,7 +54,6 @@ class Stream {
     const Prediction *repeat(Seconds pre);
     // The sequence begins again, or continues from states that were restored.
     void begin();
-    static Seconds now();
 
     // The bytes of the states, after the mark and the hash.
     virtual size_t body_size() const;

@@ -1,6 +1,7 @@
 #include "text.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace edgeshift {
 
@@ -99,6 +100,19 @@ std::string grouped(uint64_t number) {
     for (size_t at = digits.size(); at > 3; at -= 3)
         digits.insert(at - 3, ",");
     return digits;
+}
+
+std::string short_number(double number) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%g", number);
+    return digits;
+}
+
+std::string joined(const std::vector<std::string> &names) {
+    std::string text;
+    for (size_t i = 0; i < names.size(); i++)
+        text += (i > 0 ? ", " : "") + names[i];
+    return text;
 }
 
 std::string shape_text(const std::vector<int64_t> &shape) {

@@ -20,6 +20,10 @@ std::string one_line(std::string_view text);
 std::string quoted(std::string_view text, size_t limit = 80);
 // A number with commas, such as 1,234,567.
 std::string grouped(uint64_t number);
+// A number with at most six digits, such as 0.5 or 1e+16.
+std::string short_number(double number);
+// Names with commas between them.
+std::string joined(const std::vector<std::string> &names);
 // A shape, such as (1, 112, 112, 3).
 std::string shape_text(const std::vector<int64_t> &shape);
 

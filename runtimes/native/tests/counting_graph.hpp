@@ -11,6 +11,7 @@
 
 #include "backend.hpp"
 #include "error.hpp"
+#include "image.hpp"
 #include "model.hpp"
 #include "stream.hpp"
 
@@ -128,10 +129,7 @@ struct Picture {
             number = number * 1664525u + 1013904223u;
             pixel = uint8_t(number >> 24);
         }
-        image.format = ES_RGB;
-        image.width = width, image.height = height;
-        image.planes[0] = pixels.data();
-        image.strides[0] = size_t(width) * 3;
+        image = edgeshift::rgb_image(pixels.data(), width, height);
     }
     Picture(const Picture &) = delete;
     std::vector<uint8_t> pixels;

@@ -30,6 +30,11 @@ int main() {
     CHECK_EQUAL(grouped(999), "999");
     CHECK_EQUAL(grouped(1000), "1,000");
     CHECK_EQUAL(grouped(134217728), "134,217,728");
+    CHECK_EQUAL(short_number(0.5), "0.5");
+    CHECK_EQUAL(short_number(1e16), "1e+16");
+    CHECK_EQUAL(joined({}), "");
+    CHECK_EQUAL(joined({"wave"}), "wave");
+    CHECK_EQUAL(joined({"wave", "fist", "none"}), "wave, fist, none");
     CHECK_EQUAL(shape_text({1, 112, 112, 3}), "(1, 112, 112, 3)");
     CHECK_EQUAL(shape_text({5}), "(5,)");
     return failures;

@@ -17,6 +17,7 @@
 
 #include "description.hpp"
 #include "edgeshift/edgeshift.h"
+#include "image.hpp"
 #include "sha256.hpp"
 #include "transcript.hpp"
 
@@ -110,12 +111,7 @@ class Player {
 
     void step(const ExpectedCall &call) {
         const std::vector<uint8_t> pixels = picture(transcript_.seed, call);
-        es_image image = {};
-        image.format = ES_RGB;
-        image.width = call.width;
-        image.height = call.height;
-        image.planes[0] = pixels.data();
-        image.strides[0] = size_t(call.width) * 3;
+        const es_image image = rgb_image(pixels.data(), call.width, call.height);
         es_prediction prediction = {};
         const es_status status = es_stream_step(stream_.get(), &image, call.time, &prediction);
         require(status);
@@ -157,7 +153,7 @@ class Player {
             return;
         const std::vector<uint8_t> saved = save();
         const size_t begin = saved.size() - states_size();
-        const size_t skipped = description_.clip() ? missing_frames(saved) * frame_size() : 0;
+        const size_t skipped = description_.clip() ? missing_frames(saved) * description_.frame.bytes() : 0;
         const std::string hash = sha256(saved.data() + begin + skipped, states_size() - skipped);
         if (hash != call.states)
             differ("the states have the hash " + hash + ", expected " + call.states);
@@ -253,12 +249,10 @@ class Player {
         return saved;
     }
 
-    size_t frame_size() const { return size_t(description_.frame.height) * size_t(description_.frame.width) * 3; }
-
     // Number of bytes of the states, which are the last bytes of what es_stream_save writes.
     size_t states_size() const {
         if (description_.clip())
-            return frame_size() * size_t(description_.frames()) + sizeof(uint64_t);
+            return description_.frame.bytes() * size_t(description_.frames()) + sizeof(uint64_t);
         size_t size = 0;
         for (const TensorSpec &state : description_.states)
             size += state.bytes();

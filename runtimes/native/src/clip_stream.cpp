@@ -49,10 +49,9 @@ const Prediction *ClipStream::clip(const es_image *images, int count) {
     if (count < 1)
         throw bad_argument("a clip has no frames: give at least one");
     const Seconds start = now();
-    std::vector<uint8_t> pixels(frame_bytes_);
     for (int place = 0; place < length_; place++) {
-        fitter_.fit(images[segment_middle(place, count, length_)], pixels.data());
-        load(place, pixels.data());
+        fitter_.fit(images[segment_middle(place, count, length_)], newest_.data());
+        load(place, newest_.data());
     }
     predict(start, whole_);
     return &whole_;
@@ -92,11 +91,11 @@ void ClipStream::load(int place, const uint8_t *pixels) {
         return;
     }
     const size_t area = frame_bytes_ / 3;
-    std::vector<uint8_t> planes(frame_bytes_);
+    planes_.resize(frame_bytes_);
     for (size_t i = 0; i < area; i++)
         for (size_t c = 0; c < 3; c++)
-            planes[c * area + i] = pixels[3 * i + c];
-    write_pixels(planes.data(), frame_bytes_, input.dtype, target);
+            planes_[c * area + i] = pixels[3 * i + c];
+    write_pixels(planes_.data(), frame_bytes_, input.dtype, target);
 }
 
 } // namespace edgeshift

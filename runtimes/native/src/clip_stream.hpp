@@ -33,7 +33,8 @@ class ClipStream : public Stream {
     int length_;                  // T
     size_t frame_bytes_;          // bytes of a fitted frame
     std::vector<uint8_t> frames_; // the last T frames; frame n is in place n mod T
-    std::vector<uint8_t> newest_; // the frame of this step, until the step has succeeded
+    std::vector<uint8_t> newest_; // the frame that a call is working on; a step keeps it when it has succeeded
+    std::vector<uint8_t> planes_; // of `load`: a frame with channels first
     int64_t count_ = 0;           // frames since the start
     Prediction whole_;            // of `clip`
 };

@@ -136,6 +136,7 @@ void Stream::predict(Seconds start, Prediction &prediction) {
     executor_->run();
     const Seconds ran = now();
     read_logits(executor_->logits(), description().output, prediction);
+    prediction.fresh = true;
     prediction.pre = prepared - start;
     prediction.infer = ran - prepared;
     prediction.post = now() - ran;
@@ -144,11 +145,10 @@ void Stream::predict(Seconds start, Prediction &prediction) {
 const Prediction *Stream::repeat(Seconds pre) {
     if (!answered_)
         return nullptr;
-    repeated_ = last_;
-    repeated_.fresh = false;
-    repeated_.pre = pre;
-    repeated_.infer = repeated_.post = 0;
-    return &repeated_;
+    last_.fresh = false;
+    last_.pre = pre;
+    last_.infer = last_.post = 0;
+    return &last_;
 }
 
 void Stream::begin() {

@@ -64,7 +64,7 @@ class Stream {
     std::unique_ptr<Executor> executor_;
     Fitter fitter_;
     std::optional<Pacer> pacer_; // empty: the artifact does not know its frame spacing
-    Prediction last_, repeated_;
+    Prediction last_;
     bool answered_ = false; // last_ holds a prediction
 
   private:

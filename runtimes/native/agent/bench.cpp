@@ -116,13 +116,16 @@ void bench(const std::string &path, const Library &library) {
     std::string minutes;
     const CompetingLoad load;
     meter.start();
-    if (settings.mode == "sustained")
+    Steps timed;
+    if (settings.mode == "sustained") {
         write_message("started", "repeat",
                       start.object(true, 0, start.before, Object().add("reason", "the device was lost").text()).text());
-    const Steps timed = settings.mode == "sustained" ? run_sustained(stepper, settings, meter, minutes)
-                        : settings.mode == "paced"   ? run_paced(*opened.stream, frames, settings.steps,
-                                                                 settings.seconds, settings.fps.value_or(30))
-                                                     : run_steps(stepper, settings.steps, settings.seconds);
+        timed = run_sustained(stepper, settings, meter, minutes);
+    } else if (settings.mode == "paced") {
+        timed = run_paced(*opened.stream, frames, settings.steps, settings.seconds, settings.fps.value_or(30));
+    } else {
+        timed = run_steps(stepper, settings.steps, settings.seconds);
+    }
     const std::string energy = meter.json();
     const std::optional<double> competing = load.share();
     const SensorReading after = read_sensors();

@@ -21,6 +21,7 @@ namespace {
 
 constexpr const char *kGovernor = "performance", *kCpus = "/sys/devices/system/cpu/";
 constexpr double kTimeout = 30; // seconds that jetson_clocks may take
+constexpr const char *kJetsonFailed = "jetson_clocks failed: run as root, or without --lock-clocks";
 
 std::mutex mutex;
 std::map<std::string, std::string> governors; // {file: the governor before}
@@ -46,13 +47,16 @@ bool has_jetson_clocks() {
 void lock_jetson() {
     char name[] = "/tmp/edgeshift-clocks-XXXXXX";
     const int file = mkstemp(name);
-    if (file >= 0)
-        close(file);
-    if (file < 0 || !run_tool({"jetson_clocks", "--store", name}, kTimeout))
-        throw Error(ES_FAILED, "jetson_clocks failed: run as root, or without --lock-clocks");
+    if (file < 0)
+        throw Error(ES_FAILED, kJetsonFailed);
+    close(file);
+    if (!run_tool({"jetson_clocks", "--store", name}, kTimeout)) {
+        std::remove(name);
+        throw Error(ES_FAILED, kJetsonFailed);
+    }
     jetson_file = name;
     if (!run_tool({"jetson_clocks"}, kTimeout))
-        throw Error(ES_FAILED, "jetson_clocks failed: run as root, or without --lock-clocks");
+        throw Error(ES_FAILED, kJetsonFailed);
 }
 
 void lock_governors() {

@@ -40,8 +40,10 @@ std::optional<std::string> read_text(const std::string &path) {
     const File file(std::fopen(path.c_str(), "rb"), std::fclose);
     if (!file)
         return std::nullopt;
-    std::string text(kMaxText, '\0');
-    text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+    std::string text;
+    char part[4096];
+    for (size_t n; text.size() < kMaxText && (n = std::fread(part, 1, sizeof part, file.get())) > 0;)
+        text.append(part, n);
     const std::string blank("\0 \n\t", 4);
     const size_t first = text.find_first_not_of(blank);
     if (first == std::string::npos)

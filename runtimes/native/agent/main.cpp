@@ -46,7 +46,7 @@ CommandLine read_command_line(const std::vector<std::string> &arguments) {
         else if (arguments[at] == "--litert" && has_value)
             line.library.version = arguments[++at];
         else
-            throw bad_argument(kUsage);
+            throw bad_argument("option " + arguments[at] + " is not known or has no value; " + kUsage);
     }
     line.words.assign(arguments.begin() + long(at), arguments.end());
     return line;

@@ -1,7 +1,8 @@
 #include "stepper.hpp"
 
-#include <cmath>
 #include <algorithm>
+#include <cmath>
+#include <string>
 
 #include "error.hpp"
 
@@ -25,7 +26,8 @@ Timings Stepper::step(size_t index) {
         pre += answer ? answer->pre : 0;
     }
     if (answer == nullptr || !answer->fresh)
-        throw Error(ES_FAILED, "a clip gave no answer after a hop: every frame must be due");
+        throw Error(ES_FAILED, "the clip artifact gave no answer after " + std::to_string(hop_) +
+                                   " frames: this is a mistake in edgeshift; report it");
     return {pre, answer->infer, answer->post};
 }
 

@@ -75,10 +75,6 @@ std::string checked_hash(const Bytes &file, size_t size, const std::string &wher
     return beginning;
 }
 
-Error unreadable(const std::string &path) {
-    return bad_artifact(path + ": cannot be read: " + std::strerror(errno));
-}
-
 } // namespace
 
 Artifact read_artifact(std::vector<uint8_t> data, const std::string &where) {
@@ -116,16 +112,16 @@ Artifact read_artifact_file(const std::string &path) {
         throw bad_artifact(path + (std::filesystem::exists(path, error) ? ": not a file" : ": no such file"));
     const std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::fopen(path.c_str(), "rb"), std::fclose);
     if (!file)
-        throw unreadable(path);
+        throw bad_artifact(path + ": cannot be read: " + std::strerror(errno));
     const uintmax_t size = std::filesystem::file_size(path, error);
     if (error)
-        throw unreadable(path);
+        throw bad_artifact(path + ": cannot be read: " + error.message());
     if (size > MAX_FILE)
         throw bad_artifact(path + ": the file has " + grouped(size) + " bytes; the limit for an artifact is " +
                            grouped(MAX_FILE));
     std::vector<uint8_t> data(static_cast<size_t>(size));
     if (std::fread(data.data(), 1, data.size(), file.get()) != data.size())
-        throw unreadable(path);
+        throw bad_artifact(path + ": cannot be read to its end");
     return read_artifact(std::move(data), path);
 }
 

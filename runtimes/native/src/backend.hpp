@@ -38,7 +38,7 @@ class Backend {
     virtual ~Backend() = default;
     virtual std::vector<GraphTensor> inputs() const = 0;
     virtual std::vector<GraphTensor> outputs() const = 0;
-    // Name and version, as `es_model_runtime` returns them.
+    // Name of the runtime and how it runs, as `es_model_runtime` returns them.
     virtual std::string name() const = 0;
     virtual std::unique_ptr<Executor> executor() = 0;
 };

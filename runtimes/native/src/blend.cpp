@@ -61,7 +61,7 @@ void Columns::blend_one_by_one(const uint8_t *above, const uint8_t *below, int w
             const int at = channels_[c];
             const int a = upper[at] * left_weight + upper[right + at] * right_weight;
             const int b = lower[at] * left_weight + lower[right + at] * right_weight;
-            out[3 * i + size_t(c)] = uint8_t(uint8_t((a * (kParts - weight) + b * weight + kHalf) >> 10) ^ flip);
+            out[3 * i + size_t(c)] = uint8_t(uint8_t((a * (kParts - weight) + b * weight + kHalf) >> 2 * kPositionBits) ^ flip);
         }
     }
 }

@@ -19,7 +19,8 @@ using litert::Api;
 
 void require_ok(litert::Status status, const char *what) {
     if (status != 0)
-        throw Error(ES_FAILED, std::string("LiteRT cannot ") + what + ": status " + std::to_string(status));
+        throw Error(ES_FAILED, std::string("LiteRT cannot ") + what + ": status " + std::to_string(status) +
+                                   "; install ai-edge-litert 2.1.6 to 2.3, or convert the model again");
 }
 
 // An object of LiteRT that is destroyed with its owner.

@@ -86,8 +86,10 @@ constexpr int kRead = 0, kWrite = 1;                                  // how a b
     F(UnlockTensorBuffer, Status (*)(Buffer))                                                                          \
     F(RunCompiledModel, Status (*)(CompiledModel, size_t, size_t, Buffer *, size_t, Buffer *))
 
-// The functions of a library that was opened.
+// Lets the type of a function pointer stand before a name.
 template <class Function> using Pointer = Function;
+
+// The functions of a library that was opened.
 struct Api {
 #define EDGESHIFT_DECLARE(name, type) Pointer<type> name = nullptr;
     EDGESHIFT_LITERT_FUNCTIONS(EDGESHIFT_DECLARE)

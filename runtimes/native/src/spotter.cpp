@@ -43,10 +43,11 @@ void sum_rows(const std::vector<double> &rows, std::vector<double> &sums) {
 } // namespace
 
 Spotter::Spotter(const RuleSpec &rule, const std::vector<std::string> &labels) : rule_(rule) {
-    // Without a label of this name, every label is a gesture. The description refuses other names that are no labels.
     for (const std::string &label : rule.silent)
         if (!contains(labels, label))
             throw bad_argument("the rule's silent label " + quoted(label) + " is not one of the labels");
+    // If no label has the name rule.none, every label is a gesture. The description refuses a name that was given and is
+    // no label.
     for (size_t i = 0; i < labels.size(); i++) {
         silent_.push_back(labels[i] == rule.none || contains(rule.silent, labels[i]));
         if (!silent_.back())

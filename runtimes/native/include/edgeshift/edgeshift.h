@@ -157,7 +157,7 @@ ES_API void es_model_get_info(const es_model *model, es_model_info *info);
 ES_API const char *es_model_label(const es_model *model, int32_t index);
 /* The whole description of the artifact, JSON. */
 ES_API const char *es_model_description(const es_model *model);
-/* Name and version of the runtime, such as "LiteRT 2.3.0 (compiled, 1 thread)"; "none" of a description alone. */
+/* Name of the runtime and how it runs, such as "LiteRT (compiled, 1 thread)"; "none" of a description alone. */
 ES_API const char *es_model_runtime(const es_model *model);
 /* Fit an image to the network's size, as a step does. out: height x width x 3 bytes, in the network's channel order. */
 ES_API es_status es_model_fit(const es_model *model, const es_image *image, uint8_t *out);

@@ -6,7 +6,9 @@
 //         if (auto prediction = stream.step(edgeshift::rgb(pixels, width, height), seconds))
 //             std::puts(prediction->label);
 //
-// edgeshift.h explains threads, units and ownership. C++17.
+// edgeshift.h explains threads, units and ownership. C++17. A program that includes this file must link the shared
+// library, not its sources or a static library of them, because classes in those have the same names: Model, Stream and
+// Spotter.
 #pragma once
 
 #include <cmath>

@@ -40,7 +40,7 @@ class Edgeshift private constructor(address: Long) : AutoCloseable {
     /** The whole description of the artifact, JSON. */
     val description: String get() = handle.use { Native.description(it).decodeToString() }
 
-    /** Name and version of the runtime, such as "LiteRT 2.3.0 (compiled, 1 thread)". */
+    /** Name of the runtime and how it runs, such as "LiteRT (compiled, 1 thread)". */
     val runtime: String get() = handle.use { Native.runtime(it).decodeToString() }
 
     /** Start a stream with its own states. */

@@ -1,5 +1,6 @@
-// swift-tools-version:5.9 The Swift package of edgeshift. It stands beside the C++ sources, because a package may not
-// use files outside its folder.
+// swift-tools-version:5.9
+// The Swift package of edgeshift. It stands beside the C++ sources, because a package may not use files outside its
+// folder.
 //
 // On iOS and macOS it has both faces: LiteRT (.tflite) and Core ML (.mlpackage). On Linux it has LiteRT's.
 import PackageDescription

@@ -58,7 +58,10 @@ def test_a_call_that_does_not_fit_is_found():
 
 @pytest.mark.parametrize("face", ["android", "ios"])
 def test_a_face_calls_every_function_that_it_should(face):
-    """What no face can reach is of no use: threads of errors and versions are the only exceptions."""
+    """A function that no face calls is of no use.
+
+    Android has no Core ML, and Swift compiles the core itself, so it asks for no version.
+    """
     called = {name for path in CALLERS if face in path.parts for name, _ in calls(path.read_text())}
     unused = {"android": {"es_model_open_description"}, "ios": {"es_version", "es_abi"}}[face]
     assert set(declared()) - called == unused
@@ -88,6 +91,11 @@ def test_every_source_file_has_the_syntax_of_its_language(path):
 @pytest.mark.parametrize(("language", "text"), [("kotlin", "fun f( = 1"), ("swift", "func f( { }")])
 def test_a_mistake_is_found(language, text):
     assert list(mistakes(parser(language).parse(text.encode()).root_node)) != []
+
+
+def test_the_swift_package_starts_with_the_version_of_its_tools():
+    """Swift reads the version from a first line that contains nothing else."""
+    assert (NATIVE / "Package.swift").read_text().splitlines()[0] == "// swift-tools-version:5.9"
 
 
 def test_the_numbers_of_kotlins_enumerations_are_those_of_the_header():

@@ -3,7 +3,8 @@ import CEdgeshift
 import CoreML
 import Foundation
 
-/// A .mlpackage artifact, run by Core ML. Frames, pace and events are those of the core; only the graph is Core ML's.
+/// A .mlpackage artifact, run by Core ML. Frames and events are those of the core. The pace follows the same rule
+/// (`Pacer`). The graph is Core ML's.
 public final class CoreMLModel: Model {
     let core: CoreModel
     let model: MLModel

@@ -21,14 +21,14 @@ final class ReplayTests: XCTestCase {
         let stream = try model.stream()
         let spotter = try model.spotter()
         var (saved, squares, count): ([UInt8], Double, Int) = ([], 0, 0)
-        for (number, call) in transcript.calls.enumerated() {
+        calls: for (number, call) in transcript.calls.enumerated() {
             switch call.call {
             case "reset":
                 try stream.reset()
                 try spotter.reset()
             case "save":
                 // Core ML's streams cannot be saved, so the calls after "restore" would differ.
-                guard let stream = stream as? LiteRTStream else { return }
+                guard let stream = stream as? LiteRTStream else { break calls }
                 saved = try stream.save()
             case "restore":
                 try (stream as? LiteRTStream)?.restore(saved)

@@ -89,7 +89,7 @@ class Made:
 
 
 class Artifacts:
-    """Artifacts of untrained networks at 64x64. Each is converted once per test run, when it is first used.
+    """Artifacts of untrained networks at 64x64, and of the shipped one. Each is converted once, when it is first used.
 
     Args:
         folder: the folder of the artifacts, which all processes of a test run share.
@@ -106,7 +106,7 @@ class Artifacts:
         """Return an artifact. ``made("tsm", "int8", "onnx")`` is one of the model "tsm_mobilenet_v2".
 
         Args:
-            table: shift table, such as "tsm", or name of a model, such as "tsm_mobilenet_v2".
+            table: shift table, such as "tsm", or name of a model, such as "tsm_mobilenet_v2", or "shipped".
             precision: "fp32", "fp16" or "int8".
             target: name of the target.
             options: other fields of ``edgeshift.converters.Options``.
@@ -132,12 +132,18 @@ class Artifacts:
         return self._made[key]
 
     def source(self, table: str) -> Any:
-        """Return the untrained checkpoint of a shift table or model."""
-        from edgeshift.checkpoints.source import untrained_source
-
+        """Return the untrained checkpoint of a shift table or model, or the shipped one for "shipped"."""
         if table not in self._sources:
-            self._sources[table] = untrained_source(table if "_" in table else f"{table}_mobilenet_v2", size=64)
+            self._sources[table] = self._load(table)
         return self._sources[table]
+
+    @staticmethod
+    def _load(table: str) -> Any:
+        from edgeshift.checkpoints.source import default_source, untrained_source
+
+        if table == "shipped":
+            return default_source()
+        return untrained_source(table if "_" in table else f"{table}_mobilenet_v2", size=64)
 
     def prepared(self, table: str, precision: str = "int8", *, fresh_states: bool = False) -> Any:
         """Return the part of a conversion that all targets share. All precisions share the exported float graphs."""

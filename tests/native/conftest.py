@@ -1,4 +1,4 @@
-"""The native runtime, built once per test run in the folders that ``make native`` uses."""
+"""The native runtime, built once per test run in the folders that ``make native`` uses, and clips for its agent."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from edgeshift.gestures import draw_clips
+from edgeshift.video.clips import write_video
+from edgeshift.video.dataset import LabelledClip, read_dataset
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "runtimes" / "native"
@@ -66,3 +70,12 @@ def native_agents(native_build: Callable[..., Path], tmp_path_factory: pytest.Te
     folder = tmp_path_factory.mktemp("agents")
     (folder / f"edgeshift-agent-{platform.machine()}").symlink_to(program)
     return folder
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> tuple[LabelledClip, ...]:
+    """Return a data set of three drawn clips."""
+    for index, clip in enumerate(draw_clips(3, seed=3, frames=8, size=64)):
+        (tmp_path / "clips" / clip.label).mkdir(parents=True, exist_ok=True)
+        write_video(tmp_path / "clips" / clip.label / f"{index}.avi", clip.frames, 4.0)
+    return read_dataset(tmp_path / "clips").clips

@@ -51,16 +51,9 @@ def kotlin(built) -> Run:
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory) -> Path:
+def shipped(made) -> Path:
     """The shipped weights as an int8 artifact."""
-    pytest.importorskip("torch", reason="the converters are not installed")
-    from edgeshift.cli import main
-
-    path = tmp_path_factory.mktemp("shipped") / "gestures.tflite"
-    with pytest.raises(SystemExit) as ended:
-        main(["convert", "--target", "tflite", "--out", str(path)])
-    assert not ended.value.code
-    return path
+    return made("shipped", "int8").path
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from short_settings import SHORT
 
 from edgeshift.benchmarks.accuracy.candidate import open_candidate as open_for_accuracy
 from edgeshift.benchmarks.accuracy.measure import measure as measure_accuracy
@@ -28,18 +29,11 @@ from edgeshift.benchmarks.devices.native import NativeDevice
 from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.latency.bench import Plan, measure, open_candidate, push_job
 from edgeshift.benchmarks.latency.messages import ClipLogits
-from edgeshift.benchmarks.latency.result import Report, Settings
+from edgeshift.benchmarks.latency.result import Report
 from edgeshift.cli import main
 from edgeshift.errors import DeviceError, EdgeshiftError
-from edgeshift.gestures import draw_clips
-from edgeshift.video.clips import write_video
-from edgeshift.video.dataset import read_dataset
 
 MACHINE = platform.machine()
-#: Repeats are short: the warm-up takes longer than the timing.
-SHORT = Settings(
-    mode="rapid", steps=20, seconds=0.2, repeats=1, frames="drawn", width=80, height=60, max_temperature=90.0
-)
 
 
 @pytest.fixture
@@ -149,11 +143,7 @@ def test_facts_of_board_tools_are_those_that_python_reads(device, tmp_path, monk
     assert there.temperatures.keys() == here.temperatures.keys()
 
 
-def test_accuracy_is_that_of_this_machine(device, artifact, tmp_path):
-    for index, clip in enumerate(draw_clips(3, seed=3, frames=8, size=64)):
-        (tmp_path / "clips" / clip.label).mkdir(parents=True, exist_ok=True)
-        write_video(tmp_path / "clips" / clip.label / f"{index}.avi", clip.frames, 4.0)
-    clips = read_dataset(tmp_path / "clips").clips
+def test_accuracy_is_that_of_this_machine(device, artifact, clips):
     there = measure_accuracy(open_on_device(device, artifact), clips, elsewhere=partial(stream_on_device, device))
     here = measure_accuracy(open_for_accuracy(artifact), clips)
     assert there.clips == here.clips and len(here.clips) == 3 and there.runtime.endswith("on local, native agent")
@@ -310,7 +300,7 @@ def elf(number: int) -> bytes:
 
 def test_the_library_is_for_the_processor_of_the_device(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(litert_library, "_installed", lambda: None)
+    monkeypatch.setattr(litert_library, "installed_library", lambda: None)
     arm = tmp_path / "arm.so"
     arm.write_bytes(elf(183))
     assert find_library("aarch64", arm, tmp_path) == (arm, "")

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from adb_double import PhoneDouble, adb_server
+from short_settings import SHORT
 from sshd import Sshd
 
 from edgeshift.benchmarks.accuracy.candidate import open_candidate as open_for_accuracy
@@ -24,18 +25,12 @@ from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.devices.ssh import FOLDER, SshDevice
 from edgeshift.benchmarks.latency.bench import Plan, measure, open_candidate
 from edgeshift.benchmarks.latency.journal import Journal
-from edgeshift.benchmarks.latency.result import Settings
 from edgeshift.benchmarks.studies.native_library import litert_library
 from edgeshift.errors import DeviceError, DeviceLostError
-from edgeshift.gestures import draw_clips
-from edgeshift.video.clips import write_video
-from edgeshift.video.dataset import LabelledClip, read_dataset
 
 MACHINE = platform.machine()
-#: Repeats are short: the warm-up takes longer than the timing.
-SHORT = Settings(
-    mode="rapid", steps=20, seconds=0.2, repeats=2, frames="drawn", width=80, height=60, max_temperature=90.0
-)
+#: Two repeats, so that a board can be lost between them.
+TWICE = msgspec.structs.replace(SHORT, repeats=2)
 
 
 @pytest.fixture(autouse=True)
@@ -46,14 +41,6 @@ def _litert() -> None:
 @pytest.fixture
 def path(made) -> Path:
     return made("tsm", "int8").path
-
-
-@pytest.fixture
-def clips(tmp_path: Path) -> tuple[LabelledClip, ...]:
-    for index, clip in enumerate(draw_clips(3, seed=3, frames=8, size=64)):
-        (tmp_path / "clips" / clip.label).mkdir(parents=True, exist_ok=True)
-        write_video(tmp_path / "clips" / clip.label / f"{index}.avi", clip.frames, 4.0)
-    return read_dataset(tmp_path / "clips").clips
 
 
 @pytest.fixture
@@ -76,7 +63,7 @@ def board(server: Sshd, native_agents: Path) -> NativeDevice:
 def test_a_board_without_python_measures(board, server, path, tmp_path):
     facts = ask_probe(board).facts
     assert f"Linux {MACHINE}, native agent" in facts.system
-    report = measure(Plan(board, [open_candidate(path)], SHORT, "drawn", facts))
+    report = measure(Plan(board, [open_candidate(path)], TWICE, "drawn", facts))
     (subject,) = report.subjects
     assert report.device == server.name and subject.lost is None and subject.memory is not None
     assert len(subject.repeats) == 2 and all(repeat.checked for repeat in subject.repeats)
@@ -86,7 +73,7 @@ def test_a_board_without_python_measures(board, server, path, tmp_path):
 
 
 def test_a_lost_board_is_resumed(board, server, path, tmp_path):
-    plan = Plan(board, [open_candidate(path)], SHORT, "drawn", ask_probe(board).facts, memory=False)
+    plan = Plan(board, [open_candidate(path)], TWICE, "drawn", ask_probe(board).facts, memory=False)
     done = 0
 
     def advance() -> None:
@@ -106,7 +93,7 @@ def test_a_lost_board_is_resumed(board, server, path, tmp_path):
 def test_the_repeats_of_the_other_agent_are_not_resumed(board, server, path):
     candidate, facts = open_candidate(path), ask_probe(board).facts
     other = msgspec.structs.replace(facts, system=f"Linux {MACHINE}, Python 3.11.2")
-    keys = {Plan(board, [candidate], SHORT, "drawn", each).key(candidate) for each in (facts, other)}
+    keys = {Plan(board, [candidate], TWICE, "drawn", each).key(candidate) for each in (facts, other)}
     assert len(keys) == 2
     native, python = open_on_device(board, path), open_for_accuracy(path)
     assert native.key != python.key and native.model.runtime.endswith(f"on {server.name}, native agent")

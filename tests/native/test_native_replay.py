@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
-from arm import QEMU, ArmDevice, MissingError, find_arm
+from arm import ArmDevice
 
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import read_artifact, write_artifact
+from edgeshift.benchmarks.studies.native_library import litert_library
 from edgeshift.runtimes import load
 from edgeshift.stream.replay import write_transcript
 from edgeshift.stream.transcript import Transcript, encode_transcript
 
-SOURCES = Path(__file__).parents[2] / "runtimes" / "native"
 TIMEOUT = 300
 Replay = Callable[[Path, Transcript], tuple[int, str]]
 
@@ -26,39 +24,38 @@ Replay = Callable[[Path, Transcript], tuple[int, str]]
 @pytest.fixture(scope="module")
 def library() -> Path:
     """Return LiteRT's library, which is part of a Python package."""
-    found = importlib.util.find_spec("ai_edge_litert")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("ai-edge-litert is not installed")
-    path = Path(found.submodule_search_locations[0]) / "libLiteRt.so"
-    if not path.is_file():
-        pytest.skip("this version of ai-edge-litert has no libLiteRt.so")
-    return path
+    pytest.importorskip("ai_edge_litert.compiled_model", reason="LiteRT 2 is not installed")
+    return litert_library()
 
 
-@pytest.fixture(scope="module")
-def replay(native_build, library, tmp_path_factory) -> Replay:
-    """Return a function that replays a transcript, and returns the exit status and what was printed."""
-    program, folder = native_build() / "tools" / "replay", tmp_path_factory.mktemp("replay")
+def replayer(program: list[str], library: Path, folder: Path) -> Replay:
+    """Return a function that replays a transcript, and returns the exit status and what was printed.
+
+    Args:
+        program: the command that starts ``tools/replay``.
+        library: LiteRT's library for the processor of the program.
+        folder: where the transcript is written.
+    """
 
     def run(artifact: Path, transcript: Transcript) -> tuple[int, str]:
         (folder / "t.json").write_bytes(encode_transcript(transcript))
-        command = [program, artifact, folder / "t.json", library]
+        command = [*program, artifact, folder / "t.json", library]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
         return done.returncode, done.stdout or done.stderr
 
     return run
 
 
-@pytest.fixture(scope="session")
-def int8_artifact(tmp_path_factory) -> Path:
-    """Return an int8 artifact of the shipped weights, whose inputs and states are int8 as well."""
-    pytest.importorskip("litert_torch", reason="the converter is not installed")
-    from edgeshift.checkpoints.source import default_source
-    from edgeshift.converters import Options, convert
+@pytest.fixture(scope="module")
+def replay(native_build, library, tmp_path_factory) -> Replay:
+    """Return a function that replays a transcript on this machine."""
+    return replayer([str(native_build() / "tools" / "replay")], library, tmp_path_factory.mktemp("replay"))
 
-    path = tmp_path_factory.mktemp("int8") / "gestures.tflite"
-    convert(default_source(), "tflite", path, Options(precision="int8"))
-    return path
+
+@pytest.fixture(scope="session")
+def int8_artifact(made) -> Path:
+    """Return an int8 artifact of the shipped weights, whose inputs and states are int8 as well."""
+    return made("shipped", "int8").path
 
 
 @pytest.mark.slow
@@ -102,32 +99,13 @@ def test_a_file_that_is_no_transcript_is_refused_with_one_line(native_build, tmp
 
 
 @pytest.fixture(scope="module")
-def replay_on_arm(native_build, tmp_path_factory) -> Replay:
+def replay_on_arm(native_build, arm, tmp_path_factory) -> Replay:
     """Return a function like ``replay``, which runs an aarch64 program under qemu as a Cortex-A76 does."""
-    if shutil.which("aarch64-linux-gnu-g++") is None:
-        pytest.skip("aarch64-linux-gnu-g++ is not installed")
-    try:
-        arm = find_arm()
-    except MissingError as error:
-        pytest.skip(f"no aarch64 system: {error}")
-    command = [SOURCES / "aarch64_zlib.sh", SOURCES.parents[1] / "build" / "aarch64"]
-    unpacked = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-    if unpacked.returncode:
-        pytest.skip(f"zlib for aarch64 could not be downloaded: {unpacked.stderr[-200:]}")
-    replay, folder = native_build("native-aarch64") / "tools" / "replay", tmp_path_factory.mktemp("arm")
-    root = folder / "root"
+    program, folder = native_build("native-aarch64") / "tools" / "replay", tmp_path_factory.mktemp("arm")
+    root, libraries = folder / "root", arm / "packages" / "ai_edge_litert"
     root.mkdir()
-    ArmDevice(arm, "cortex-a76", folder / "no_agent", root)  # writes the root folder
-    program = [QEMU, "-cpu", "cortex-a76", "-L", root, replay]
-    library = arm / "packages/ai_edge_litert/libLiteRt.so"
-
-    def run(artifact: Path, transcript: Transcript) -> tuple[int, str]:
-        (folder / "t.json").write_bytes(encode_transcript(transcript))
-        command = [*program, artifact, folder / "t.json", library]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
-        return done.returncode, done.stdout or done.stderr
-
-    return run
+    device = ArmDevice(arm, "cortex-a76", folder / "no_agent", root)
+    return replayer(device.program(str(program), libraries=libraries), libraries / "libLiteRt.so", folder)
 
 
 @pytest.mark.slow

@@ -19,15 +19,13 @@ import pytest
 from chromium import FLAGS, FPS, MODES, SCRIPT, expect_status, new_page
 from doubles import stream_spec
 from phone_server import RunningServer
+from python_copies import TYPESCRIPT
 
 from edgeshift.apps.phone import PageJob, TimingFrames, TimingPlan, read_phone_artifact
 from edgeshift.apps.phone.files import BUILT
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import write_artifact
 from edgeshift.artifact.spec import CheckSpec
-
-#: The page's code that also exists in Python, built as a module for Node.
-TYPESCRIPT = Path(__file__).parents[3] / "build" / "phone" / "python-copies" / "python-copies.mjs"
 
 
 @pytest.fixture

@@ -80,15 +80,18 @@ def labels(report: Path) -> list[Any]:
     return list(json.loads(report.read_text())["subjects"][0]["clips"])
 
 
-def python_labels(shipped, drawn, path: Path) -> list[Any]:
+@pytest.fixture(scope="module")
+def python_report(shipped, drawn, tmp_path_factory) -> Path:
+    """Return the report of Python on the same clips."""
+    path = tmp_path_factory.mktemp("python") / "here.json"
     with pytest.raises(SystemExit) as ended:
         main([str(word) for word in ("eval", shipped("int8"), "--data", drawn, "--out", path)])
     assert not ended.value.code
-    return labels(path)
+    return path
 
 
-def test_the_labels_of_twenty_clips_are_those_of_python(start_eval, browser_with, shipped, drawn, tmp_path, capsys):
-    expected = python_labels(shipped, drawn, tmp_path / "here.json")
+def test_the_labels_of_twenty_clips_are_those_of_python(start_eval, browser_with, python_report, tmp_path, capsys):
+    expected = labels(python_report)
     running = start_eval("--out", tmp_path / "phone.json")
     with new_page(browser_with()) as page:
         page.goto(running.url)
@@ -100,12 +103,12 @@ def test_the_labels_of_twenty_clips_are_those_of_python(start_eval, browser_with
     assert "LiteRT.js" in subject["runtime"] and "in a browser on" in subject["runtime"]
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
-        main(["compare", str(tmp_path / "here.json"), str(tmp_path / "phone.json")])
+        main(["compare", str(python_report), str(tmp_path / "phone.json")])
     assert not ended.value.code, capsys.readouterr().err
 
 
 def test_a_page_that_is_closed_loses_nothing_and_the_run_is_continued(
-    start_eval, browser_with, shipped, drawn, tmp_path, capsys
+    start_eval, browser_with, python_report, tmp_path, capsys
 ):
     out = tmp_path / "phone.json"
     running = start_eval("--out", out)
@@ -126,7 +129,7 @@ def test_a_page_that_is_closed_loses_nothing_and_the_run_is_continued(
         expect_status(page, "all clips were run")
         assert finish(running) == 0
     assert len(fetched) == CLIPS - 8 + 1  # the last answer says that there are no more
-    assert labels(out) == python_labels(shipped, drawn, tmp_path / "here.json")
+    assert labels(out) == labels(python_report)
 
 
 def test_a_page_that_is_opened_again_continues_and_an_unreadable_clip_is_listed(

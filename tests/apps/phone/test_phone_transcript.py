@@ -11,7 +11,7 @@ import clip_doubles
 import msgspec
 import pytest
 from chromium import new_page
-from conftest import TYPESCRIPT
+from python_copies import TYPESCRIPT
 
 from edgeshift.apps.phone.files import BUILT
 from edgeshift.runtimes import load

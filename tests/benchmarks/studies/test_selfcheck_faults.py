@@ -15,14 +15,9 @@ PLACES, CONVOLUTIONS = 10, 53
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shipped(made) -> Path:
     """Return the shipped TSM as an int8 artifact for TFLite."""
-    pytest.importorskip("torch", reason="the converters are not installed")
-    from edgeshift.checkpoints.source import default_source
-    from edgeshift.converters import convert
-
-    out = tmp_path_factory.mktemp("shipped") / "tsm.tflite"
-    return convert(default_source("tsm_mobilenet_v2"), "tflite", out).path
+    return made("shipped", "int8").path
 
 
 def test_every_fault_of_the_shipped_model_is_found(shipped: Path) -> None:

@@ -66,13 +66,14 @@ export function compareRuns(
   };
 }
 
-function sample(values: Float32Array): number[] {
+/** Return the values of a state that are compared. */
+export function sample(values: Float32Array): number[] {
   const count = Math.min(SAMPLES, values.length);
   return Array.from({ length: count }, (_, index) => values[(index * STRIDE) % values.length]!);
 }
 
 /** Return the error in standard deviations of the expected values, which may be constant. */
-function relativeError(values: number[], expected: number[]): number {
+export function relativeError(values: number[], expected: number[]): number {
   const mean = expected.reduce((a, b) => a + b, 0) / expected.length;
   const deviation = rootMeanSquare(expected.map((value) => value - mean));
   const spread = Math.max(deviation, 0.01 * largest(expected.map(Math.abs)), 1e-6);

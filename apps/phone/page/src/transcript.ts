@@ -3,6 +3,7 @@
  * described in docs/reference/transcript.md. Only tests use this module; the page does not contain it.
  */
 import { Pacer } from "./pacer";
+import { relativeError, sample } from "./selfcheck";
 import type { Rule, Spec } from "./spec";
 import { largest, Spotter, type Detection } from "./spotter";
 import type { Picture, SavedStream, Stream } from "./stream";
@@ -11,8 +12,6 @@ import type { Picture, SavedStream, Stream } from "./stream";
 const SCORE_ERROR = 1e-9;
 /** Coloured cells along each side of a picture, and the distance between the numbers of two rows of cells. */
 const [CELLS, ROW] = [14, 4096];
-/** Largest number of values of a state that are compared, and the distance between two of them. */
-const [SAMPLES, STRIDE] = [64, 7919];
 
 interface Event {
   index: number;
@@ -110,13 +109,9 @@ class Player {
   async compareSamples(): Promise<void> {
     const states = await this.stream.states();
     for (const [name, expected] of Object.entries(this.transcript.samples)) {
-      const values = states[name]!;
-      const errors = expected.map((value, index) => values[(index * STRIDE) % values.length]! - value);
-      if (expected.length !== Math.min(SAMPLES, values.length)) this.differ(`state ${name} has another size`);
-      const mean = expected.reduce((sum, value) => sum + value, 0) / expected.length;
-      const deviation = rootMeanSquare(expected.map((value) => value - mean));
-      const spread = Math.max(deviation, 0.01 * Math.max(...expected.map(Math.abs)), 1e-6);
-      const error = rootMeanSquare(errors) / spread;
+      const values = sample(states[name]!);
+      if (expected.length !== values.length) this.differ(`state ${name} has another size`);
+      const error = relativeError(values, expected);
       if (!(error <= this.transcript.bounds.states)) this.differ(`state ${name} differs by ${error} standard deviations`);
     }
   }
@@ -197,8 +192,4 @@ function goldenByte(index: number): number {
 
 function unpack(text: string): Float32Array {
   return new Float32Array(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
-}
-
-function rootMeanSquare(values: number[]): number {
-  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }

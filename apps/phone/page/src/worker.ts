@@ -8,9 +8,8 @@ import type { Spec } from "./spec";
 import { microseconds, Stream, type Picture } from "./stream";
 
 let spec: Spec;
+let engine: Engine;
 let stream: Stream;
-/** A stream of frames that have the network's size and channel order. */
-let fitted: Stream;
 
 async function answer(request: WorkerRequest): Promise<void> {
   const { kind } = request;
@@ -31,10 +30,9 @@ async function load(request: Extract<WorkerRequest, { kind: "load" }>): Promise<
   const begin = performance.now();
   await startRuntime(runtime, backend.accelerator);
   const started = performance.now();
-  const engine = await Engine.create(graph, request.spec, backend);
+  engine = await Engine.create(graph, request.spec, backend);
   spec = request.spec;
   stream = new Stream(engine, spec);
-  fitted = new Stream(engine, { ...spec, frame: { ...spec.frame, fit: "squash", order: "rgb" } });
   const { accelerator, precision, whole } = engine;
   const threads = accelerator === "cpu" && runtime.build.includes("threaded") ? backend.threads : 1;
   const where = accelerator === "webgpu" ? `WebGPU ${precision}` : `CPU, ${threads} thread${threads > 1 ? "s" : ""}`;
@@ -81,6 +79,8 @@ function picturesOf({ data, count, width, height }: Frames): Picture[] {
 /** Run a clip as a new sequence. Returns the logits of its answers, one after the other. */
 async function runClip(frames: Frames): Promise<Float32Array> {
   const answers: number[] = [];
+  // The frames have the network's size and channel order already.
+  const fitted = new Stream(engine, { ...spec, frame: { ...spec.frame, fit: "squash", order: "rgb" } });
   fitted.reset();
   for (const picture of picturesOf(frames)) {
     const prediction = await fitted.step(picture);

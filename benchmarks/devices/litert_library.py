@@ -49,10 +49,11 @@ def find_library(machine: str, given: Path | None, agents: Path, *, android: boo
             "the agent for Android needs LiteRT's library for Android: give --litert with LiteRT's .aar file from "
             "Google's Maven repository"
         )
-    installed = _installed()
+    installed = installed_library()
     if installed is not None and _machine_of(installed.path) == machine:
         return installed
-    for package in sorted((agents / f"litert-{machine}").glob("*.whl"), reverse=True):
+    package = max((agents / f"litert-{machine}").glob("*.whl"), default=None)
+    if package is not None:
         return _given(package, machine)
     raise DeviceError(
         f"there is no LiteRT library for {machine} here: run `make agents`, or run `pip download --no-deps "
@@ -73,7 +74,7 @@ def _given(path: Path, machine: str) -> Library:
     return Library(library, version[1] if version else "")
 
 
-def _installed() -> Library | None:
+def installed_library() -> Library | None:
     """Return the library of the installed package; None: it is not installed."""
     spec = importlib.util.find_spec("ai_edge_litert")
     path = Path(spec.origin).with_name(NAME) if spec is not None and spec.origin else None
@@ -94,7 +95,6 @@ def _unpacked(package: Path, machine: str) -> Path:
         data = file.read(member)
     path = cache_folder() / "agents" / sha256(data)[:16] / NAME
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
             temporary.write_bytes(data)
     return path

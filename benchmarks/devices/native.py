@@ -144,9 +144,7 @@ def _executable(program: Path) -> Path:
     data = program.read_bytes()
     copy = cache_folder() / "agents" / sha256(data)[:16] / PROGRAM
     if not os.access(copy, os.X_OK):
-        copy.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(copy) as temporary:
             temporary.write_bytes(data)
-            temporary.chmod(0o755)
         copy.chmod(0o755)
     return copy

@@ -33,7 +33,7 @@ from edgeshift.benchmarks.latency.messages import RepeatEnded
 from edgeshift.benchmarks.latency.result import Repeat
 from edgeshift.benchmarks.statistics import ratio
 from edgeshift.benchmarks.studies.bench_run import bench_settings
-from edgeshift.benchmarks.studies.command import Json, Rounds, Strict, print_json, print_table, study
+from edgeshift.benchmarks.studies.command import Json, Rounds, Strict, print_if_busy, print_json, print_table, study
 from edgeshift.benchmarks.studies.figures import COLUMNS, Figure, figure, figure_cells
 from edgeshift.benchmarks.studies.interleave import Samples
 from edgeshift.benchmarks.studies.machine import Machine, load_average, this_machine
@@ -143,8 +143,7 @@ def show(result: AgentsReport) -> None:
     print("milliseconds: " + ", ".join(f"{name} {value:.3f}" for name, value in result.milliseconds.items()))
     verdict = "reached" if result.met else "missed"
     print(f"infer on fitted frames differs by {result.difference:.1%} (goal: at most {result.goal:.0%}, {verdict})")
-    if not result.machine.quiet:
-        print("other programs kept the machine busy: run the study again when it is quiet")
+    print_if_busy(result.machine.quiet)
 
 
 if __name__ == "__main__":

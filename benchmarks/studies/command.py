@@ -126,6 +126,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
+def print_if_busy(quiet: bool) -> None:
+    """Print that a run must be repeated if other programs kept the machine busy."""
+    if not quiet:
+        print("other programs kept the machine busy: run the study again when it is quiet")
+
+
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table that ends in a line break."""
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (columns, ["---"] * len(columns), *rows))

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.statistics import Interval
-from edgeshift.benchmarks.studies.command import markdown_table, print_table
+from edgeshift.benchmarks.studies.command import markdown_table, print_if_busy, print_table
 from edgeshift.benchmarks.studies.interleave import Samples, Turn, interleave
 from edgeshift.benchmarks.studies.machine import Machine, load_average, this_machine
 
@@ -165,8 +165,7 @@ def show(report: StudyReport) -> None:
     )
     print(f"{machine.processor} ({', '.join(machine.features) or machine.system}), {machine.cores} cores")
     print(f"{'; '.join(report.runtimes)}; load {before:.2f} before, {after:.2f} after")
-    if not machine.quiet:
-        print("other programs kept the machine busy: run the study again when it is quiet")
+    print_if_busy(machine.quiet)
     for group in dict.fromkeys(figure.group for figure in report.figures):
         print_table(COLUMNS, [figure_cells(figure) for figure in report.figures if figure.group == group], group)
     print("".join(f"- {note}\n" for note in report.notes), end="")

@@ -6,7 +6,6 @@ The structures are those of ``runtimes/native/include/edgeshift/edgeshift.h``.
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeshift.benchmarks.devices.litert_library import installed_library
 from edgeshift.errors import EdgeshiftError
 from edgeshift.video.fit import FrameSpec
 
@@ -266,11 +266,10 @@ def litert_library() -> Path:
     Raises:
         EdgeshiftError: it is not installed.
     """
-    found = importlib.util.find_spec("ai_edge_litert")
-    path = Path(found.origin).with_name("libLiteRt.so") if found is not None and found.origin else None
-    if path is None or not path.is_file():
+    installed = installed_library()
+    if installed is None:
         raise EdgeshiftError("LiteRT's library is not installed: pip install 'ai-edge-litert>=2.1'")
-    return path
+    return installed.path
 
 
 def rgb_image(pixels: npt.NDArray[np.uint8]) -> Image:

@@ -29,7 +29,15 @@ import typer
 
 from edgeshift.artifact.file import read_artifact
 from edgeshift.benchmarks.statistics import ratio
-from edgeshift.benchmarks.studies.command import Json, Strict, print_json, print_table, require_stream, study
+from edgeshift.benchmarks.studies.command import (
+    Json,
+    Strict,
+    print_if_busy,
+    print_json,
+    print_table,
+    require_stream,
+    study,
+)
 from edgeshift.benchmarks.studies.figures import COLUMNS, Figure, figure, figure_cells, milliseconds
 from edgeshift.benchmarks.studies.interleave import Samples, calling, interleave
 from edgeshift.benchmarks.studies.machine import Machine, load_average, this_machine
@@ -159,8 +167,7 @@ def show(result: NativeSpeed) -> None:
     print_table(COLUMNS, [figure_cells(figure) for figure in result.figures])
     print(f"start to first answer: {result.start:.1f} ms of CPU (goal: at most {result.start_goal:g})")
     print("elapsed, median: " + ", ".join(f"{name} {value:.1f} ms" for name, value in result.parts.items()))
-    if not result.machine.quiet:
-        print("other programs kept the machine busy: run the study again when it is quiet")
+    print_if_busy(result.machine.quiet)
 
 
 if __name__ == "__main__":

@@ -154,7 +154,8 @@ def measure(
     before, progress, rows = load_average(), ProgressBars(live=False), list[NetworkRow]()
     clip = ClipOptions(frames, hop=max(1, frames // 2))
     for network in networks:
-        _require_known(network)
+        if ".py:" not in network:
+            _past(network, size)  # a misspelled name is an error instead of a table of reasons
         found: Found = {}
         home = folder / f"{_file_name(network)}_{size}"
         forms: tuple[tuple[Mode, ClipOptions | None], ...] = (("stream", None), ("clip", clip))
@@ -185,10 +186,15 @@ def _title(network: str) -> str:
     return network.replace("+", ", ").replace("=", " ") if own == network else own
 
 
-def _require_known(network: str) -> None:
-    """Check a network of the registry, so that a misspelled name is an error instead of a table of reasons."""
-    if ".py:" not in network:
-        _source(network, SIZE, "clip")
+@lru_cache(1)
+def _past(network: str, size: int) -> Checkpoint:
+    """Return a network of the registry that shifts features from the past.
+
+    Raises:
+        EdgeshiftError: the network is not known, or its size is not possible.
+    """
+    name, *fields = network.split("+")
+    return untrained_variant(name, size=size, **dict(field.partition("=")[::2] for field in fields))
 
 
 @lru_cache(1)
@@ -205,8 +211,7 @@ def _source(network: str, size: int, mode: Mode) -> Checkpoint:
         if own.config.size != size:
             raise EdgeshiftError(f"{network} takes frames of size {own.config.size}, and --size is {size}")
         return own
-    name, *fields = network.split("+")
-    past = untrained_variant(name, size=size, **dict(field.partition("=")[::2] for field in fields))
+    past = _past(network, size)
     if mode == "stream":
         if reason := past.config.clip_only:
             raise EdgeshiftError(f"{reason} needs whole clips")

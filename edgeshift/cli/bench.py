@@ -27,7 +27,7 @@ from edgeshift.cli.options import (
     option,
 )
 from edgeshift.cli.output import print_json, print_line, print_next, require_report_file, write_report
-from edgeshift.cli.phone_visit import BROWSER, browser_accelerator, measure_in_browser, printer
+from edgeshift.cli.phone_visit import browser_accelerator, is_browser, measure_in_browser, not_in_browser, printer
 from edgeshift.cli.report_text import show_latency
 from edgeshift.cli.settings import FITTED, mode_settings, parse_cores, parse_frame_size, parse_runtime_options
 from edgeshift.errors import DeviceError
@@ -42,11 +42,6 @@ STEPS_PER_SECOND, BYTES_PER_STEP = 1000, 25
 NOT_VALID = 3
 
 
-def _not_in_browser(options: Options) -> str | None:
-    browser = options["name"].partition(":")[0] == BROWSER
-    return f"with --device {options['name']}: leave it out" if browser else None
-
-
 def _program_effect(options: Options) -> str | None:
     if options["name"].partition(":")[0] == "adb":
         return None
@@ -58,12 +53,12 @@ def _agent_effect(options: Options) -> str | None:
 
 
 def _source_effect(options: Options) -> str | None:
-    return None if options["source"] == DRAWN else _not_in_browser(options) or _not_with_program(options)
+    return None if options["source"] == DRAWN else not_in_browser(options) or _not_with_program(options)
 
 
 def _frame_size_effect(options: Options) -> str | None:
     fitted = options["frame_size"] == FITTED
-    return (_not_in_browser(options) if fitted else None) or _not_with_program(options)
+    return (not_in_browser(options) if fitted else None) or _not_with_program(options)
 
 
 def _not_with_program(options: Options) -> str | None:
@@ -75,25 +70,25 @@ def run(
     name: Annotated[
         str, option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"])
     ] = "local",
-    agent: Annotated[Agent, option("Device", effect=(_not_in_browser, _agent_effect))] = "python",
+    agent: Annotated[Agent, option("Device", effect=(not_in_browser, _agent_effect))] = "python",
     litert: Litert = None,
     python: BoardPython = None,
     program: Annotated[Path | None, option("Device", effect=_program_effect, metavar="FILE")] = None,
-    cores: Annotated[str | None, option("Device", effect=_not_in_browser, metavar="4,5|4-7")] = None,
-    ceiling: Annotated[float, option("Device", effect=_not_in_browser, min=0, max=200)] = 80.0,
-    lock_clocks: Annotated[bool, option("Device", effect=_not_in_browser)] = False,
+    cores: Annotated[str | None, option("Device", effect=not_in_browser, metavar="4,5|4-7")] = None,
+    ceiling: Annotated[float, option("Device", effect=not_in_browser, min=0, max=200)] = 80.0,
+    lock_clocks: Annotated[bool, option("Device", effect=not_in_browser)] = False,
     mode: Annotated[Mode, option("Timing", effect=ALWAYS)] = "normal",
     repeats: Repeats = None,
     fps: Fps = None,
     minutes: Minutes = None,
-    no_memory: Annotated[bool, option("Timing", effect=_not_in_browser)] = False,
+    no_memory: Annotated[bool, option("Timing", effect=not_in_browser)] = False,
     strict: Annotated[bool, option("Timing", effect=ALWAYS)] = False,
     source: Annotated[str, option("Frames", effect=_source_effect, metavar="CLIP")] = DRAWN,
     frame_size: Annotated[str, option("Frames", effect=_frame_size_effect, metavar="WxH|fitted")] = "640x480",
     runtime: Runtime = None,
     threads: Threads = 1,
     options: Annotated[
-        list[str] | None, option("Model", "--option", effect=_not_in_browser, metavar="NAME=VALUE")
+        list[str] | None, option("Model", "--option", effect=not_in_browser, metavar="NAME=VALUE")
     ] = None,
     out: ReportFile = None,
     resume: Resume = False,
@@ -153,7 +148,7 @@ def run(
         locked=lock_clocks,
         options=parse_runtime_options(options or []),
     )
-    browser = name.partition(":")[0] == BROWSER
+    browser = is_browser(name)
     if browser:
         in_browser = f"with --device {name}: leave it out"
         decide(runtime=in_browser, resume=in_browser)

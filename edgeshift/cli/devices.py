@@ -21,7 +21,7 @@ MAX_PROBES = 8
 #: What is printed for a device that has no runtime.
 NO_RUNTIME = "none: install one there, such as ai-edge-litert or onnxruntime"
 #: The same for a phone without Python.
-NO_PYTHON = "no Python: measure with --agent native, or with a vendor's program (bench --program)"
+NO_PYTHON = "no Python: measure with --agent native or a vendor's program (bench --program)"
 
 
 def run(
@@ -122,8 +122,6 @@ def _note(note: str) -> tuple[str, str]:
 
 def _row(name: str, probe: Probe) -> tuple[str, ...]:
     facts = probe.facts
-    none = (
-        NO_RUNTIME if probe.python else "no Python: measure with --agent native or a vendor's program (bench --program)"
-    )
+    none = NO_RUNTIME if probe.python else NO_PYTHON
     runtimes = ", ".join(f"{runtime} {version}" for runtime, version in probe.runtimes.items()) or none
     return name, facts.board or facts.processor, facts.system, str(facts.cores), runtimes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 from unicodedata import normalize
 
 import typer
@@ -37,7 +37,7 @@ from edgeshift.cli.output import (
     require_report_file,
     write_report,
 )
-from edgeshift.cli.phone_visit import BROWSER, browser_accelerator, printer
+from edgeshift.cli.phone_visit import browser_accelerator, is_browser, not_in_browser, printer
 from edgeshift.cli.report_text import show_changes
 from edgeshift.errors import DeviceLostError, EdgeshiftError
 
@@ -56,11 +56,6 @@ def _jobs_effect(options: Options) -> str | None:
     return "with --agent native, which is one process: leave it out" if options["agent"] == "native" else None
 
 
-def _agent_effect(options: Options) -> str | None:
-    browser = options["name"].partition(":")[0] == BROWSER
-    return f"with --device {options['name']}: leave it out" if browser else None
-
-
 def run(
     files: Annotated[list[Path], typer.Argument(metavar="FILE")],
     data: Annotated[Path, option("Data", effect=ALWAYS, metavar="DIR|CSV")],
@@ -71,7 +66,7 @@ def run(
     name: Annotated[
         str, option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"])
     ] = "local",
-    agent: Annotated[Agent, option("Device", effect=_agent_effect)] = "python",
+    agent: Annotated[Agent, option("Device", effect=not_in_browser)] = "python",
     litert: Litert = None,
     python: BoardPython = None,
     jobs: Annotated[int, option("Device", effect=(only_for("name", "local"), _jobs_effect), min=1, max=64)] = 1,
@@ -137,9 +132,10 @@ def run(
         decide(resume=resume_without_effect(Journal.beside(out)))
     if clips.note is not None:
         print_note(clips.note)
-    browser = name.partition(":")[0] == BROWSER
+    browser = is_browser(name)
     accelerator = browser_accelerator(name, len(files)) if browser else ""
-    bars, device, elsewhere = ProgressBars(), None, cast("Streamer | None", None)
+    bars, device = ProgressBars(), None
+    elsewhere: Streamer | None = None
     if not browser and (name != "local" or python is not None or agent == "native"):
         device = open_device(name, python, native=agent == "native", litert=litert)
     with ExitStack() as stack:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgeshift.apps.phone import PageAddress, ServerOptions
+    from edgeshift.apps.phone import ServerOptions
+    from edgeshift.apps.phone.job import PhoneArtifact
     from edgeshift.apps.phone.messages import ClipAnswered, PhoneEvent
     from edgeshift.benchmarks.accuracy.candidate import Candidate
     from edgeshift.benchmarks.accuracy.clip import FrameLogits
@@ -65,12 +66,8 @@ def open_in_browser(
     )
     frames = TimingFrames("black", np.zeros((1, 8, 8, 3), np.uint8))
     feed = ClipFeed()
-
-    def ready(page: PageAddress) -> None:
-        invite(page, server, write)
-
-    with closing(serve(artifact, job, frames, server, ready, clips=feed)) as events:
-        clips = BrowserClips(file, events, feed, write)
+    with closing(serve(artifact, job, frames, server, lambda page: invite(page, server, write), clips=feed)) as events:
+        clips = BrowserClips(artifact, events, feed, write)
         clips.wait_for_phone()
         yield clips
 
@@ -79,9 +76,13 @@ class BrowserClips:
     """The page of one phone, which runs clips. Made by ``open_in_browser``."""
 
     def __init__(
-        self, file: Path, events: Generator[PhoneEvent, None, None], feed: Any, write: Callable[[str], None]
+        self,
+        artifact: PhoneArtifact,
+        events: Generator[PhoneEvent, None, None],
+        feed: Any,
+        write: Callable[[str], None],
     ) -> None:
-        self._file, self._events, self._feed, self._write = file, events, feed, write
+        self._artifact, self._events, self._feed, self._write = artifact, events, feed, write
         self._phone = ""
         self._runtime: str | None = None
         self._error = GONE
@@ -92,17 +93,18 @@ class BrowserClips:
             self._receive(event)
             if self._runtime is not None:
                 return
-        raise DeviceError(f"{self._file.name}: {self._error}: run the command again" if self._phone else NO_PHONE)
+        raise DeviceError(
+            f"{self._artifact.path.name}: {self._error}: run the command again" if self._phone else NO_PHONE
+        )
 
     def candidate(self) -> Candidate:
         """Return the artifact to measure. It is not loaded on this machine."""
         from edgeshift._system.files import sha256
-        from edgeshift.artifact.file import artifact_bytes, read_artifact
         from edgeshift.benchmarks.accuracy.candidate import Candidate
         from edgeshift.stream import Model
 
-        model = Model(read_artifact(self._file).spec, f"{self._runtime} in a browser on {self._phone}", _not_loaded)
-        return Candidate(self._file, sha256(artifact_bytes(self._file)), model)
+        model = Model(self._artifact.spec, f"{self._runtime} in a browser on {self._phone}", _not_loaded)
+        return Candidate(self._artifact.path, sha256(self._artifact.data), model)
 
     def stream(
         self, candidate: Candidate, clips: Sequence[LabelledClip]
@@ -186,7 +188,7 @@ class BrowserClips:
             self._write(f"self-check {verdict}: {event.errors}; {event.runtime}")
             if not event.ok:
                 raise CheckFailedError(
-                    f"{self._file.name}: its self-check fails in the browser ({event.runtime}): {event.errors}"
+                    f"{self._artifact.path.name}: its self-check fails in the browser ({event.runtime}): {event.errors}"
                 )
             self._require_same("runtime", self._runtime or "", event.runtime)
             self._runtime = event.runtime

@@ -17,12 +17,23 @@ if TYPE_CHECKING:
     from edgeshift.apps.phone import PageAddress, ServerOptions
     from edgeshift.apps.phone.messages import GestureDetected, PageOpened, PhoneEvent, RepeatMeasured, SelfCheckResult
     from edgeshift.benchmarks.latency.result import Report, Settings
+    from edgeshift.cli.effect import Options
 
 #: The device that a phone's browser is.
 BROWSER = "browser"
 #: The reason for missing results, if the phone did not send a reason.
 GONE = "the phone did not come back"
 NO_PHONE = "no phone opened the page: check that it is in this network, and check the firewall"
+
+
+def is_browser(device: str) -> bool:
+    """Return True for the name of the device that a phone's browser is, such as "browser" or "browser:webgpu"."""
+    return device.partition(":")[0] == BROWSER
+
+
+def not_in_browser(options: Options) -> str | None:
+    """Return why an option has no effect with a browser; None: the device is not a browser."""
+    return f"with --device {options['name']}: leave it out" if is_browser(options["name"]) else None
 
 
 def printer(*, as_json: bool) -> Callable[[str], None]:

@@ -15,6 +15,7 @@ from edgeshift import __version__
 from edgeshift._system.files import atomic_folder
 from edgeshift._system.output_file import require_writable
 from edgeshift.errors import EdgeshiftError
+from edgeshift.targets import TARGETS
 
 #: The sources of the native runtime.
 NATIVE = Path(__file__).parent / "native"
@@ -65,8 +66,6 @@ PLATFORMS = {
     ),
     "cpp": Platform("C++", (".tflite",), (*CMAKE, "tools", "cpp"), "cpp/README.md", ("cpp",), "cpp"),
 }
-#: {suffix of an artifact: the target that writes it}.
-TARGET_OF = {".tflite": "tflite", ".mlpackage": "coreml"}
 #: The part of the README for iOS that depends on the runtime: {suffix: (steps, line that opens the artifact)}.
 IOS_RUNTIMES = {
     ".tflite": (
@@ -90,7 +89,9 @@ def require_packable(artifact: Path, platform: str, out: Path) -> None:
     record = PLATFORMS[platform]
     if artifact.suffix.lower() not in record.suffixes:
         kinds = " or ".join(record.suffixes)
-        targets = " or ".join(f"--target {TARGET_OF[suffix]}" for suffix in record.suffixes)
+        targets = " or ".join(
+            f"--target {target.name}" for target in TARGETS.values() if target.suffix in record.suffixes
+        )
         raise EdgeshiftError(f"{artifact}: a module for {record.title} takes {kinds}: convert with {targets}")
     if out.is_dir() and any(out.iterdir()):
         raise EdgeshiftError(f"{out}: the folder is not empty: give a new one")

@@ -3,7 +3,8 @@
     CompiledModel     two sets of state buffers swap roles after every step, without a copy
     Interpreter       each step copies states from outputs to inputs (about 1% of the time of an int8 step)
 
-The compiled model cannot run with ai-edge-litert 1, or on an aarch64 processor like that of a Raspberry Pi 4.
+The compiled model cannot run with ai-edge-litert 1, or, in Python, on an aarch64 processor like that
+of a Raspberry Pi 4.
 """
 
 from __future__ import annotations

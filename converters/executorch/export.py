@@ -70,31 +70,33 @@ def _rewrite(module: fx.GraphModule, node: fx.Node) -> None:
         elif node.target == ATEN.cat.default and (empty := _empty_slice(node.args[0])):
             # A program must not return a constant. The state is 0 or 1, so that 1 - state + state is 1.
             one, state = node.args[0][0], empty.args[0]  # type: ignore[index]
-            rest = graph.call_function(ATEN.sub.Tensor, (one, state))
-            replacement = graph.call_function(ATEN.add.Tensor, (rest, state))
-            rest.meta, replacement.meta = {**node.meta}, {**node.meta}
+            rest = _call(node, ATEN.sub.Tensor, (one, state))
+            replacement = _call(node, ATEN.add.Tensor, (rest, state))
         elif node.target == ATEN.ones_like.default:
             replacement = _constant(module, node, torch.ones(node.meta["val"].shape))
         elif node.target == ATEN.rsub.Scalar:
             minuend = _constant(module, node, torch.full((1, 1, 1, 1), float(node.args[1])))  # type: ignore[arg-type]
-            replacement = graph.call_function(ATEN.sub.Tensor, (minuend, node.args[0]))
-            replacement.meta = {**node.meta}
+            replacement = _call(node, ATEN.sub.Tensor, (minuend, node.args[0]))
         elif _is_with_number(node):
             number = _constant(module, node, torch.full([1] * node.meta["val"].ndim, float(node.args[1])))  # type: ignore[arg-type]
-            replacement = graph.call_function(node.target, (node.args[0], number))  # type: ignore[arg-type]
-            replacement.meta = {**node.meta}
+            replacement = _call(node, node.target, (node.args[0], number))
         elif node.target == ATEN.adaptive_avg_pool2d.default and list(node.args[1]) == [1, 1]:  # type: ignore[arg-type]
-            replacement = graph.call_function(ATEN.mean.dim, (node.args[0], [2, 3], True))
-            replacement.meta = {**node.meta}
+            replacement = _call(node, ATEN.mean.dim, (node.args[0], [2, 3], True))
         elif node.target == ATEN.max_pool2d.default and (padding := _zeros_around(node.args[0])):
             source, kernel, stride = node.args[0].args[0], *node.args[1:3]  # type: ignore[union-attr]
-            replacement = graph.call_function(ATEN.max_pool2d.default, (source, kernel, stride, padding))
-            replacement.meta = {**node.meta}
+            replacement = _call(node, ATEN.max_pool2d.default, (source, kernel, stride, padding))
         else:
             return
     assert isinstance(replacement, fx.Node)
     node.replace_all_uses_with(replacement)
     graph.erase_node(node)
+
+
+def _call(node: fx.Node, target: Any, arguments: tuple[Any, ...]) -> fx.Node:
+    """Return a new call of an operator at the place where the graph inserts, with the shape and dtype of ``node``."""
+    call = node.graph.call_function(target, arguments)
+    call.meta = {**node.meta}
+    return call
 
 
 def _is_with_number(node: fx.Node) -> bool:

@@ -86,8 +86,9 @@ def compare_layers(
     names = [name for index in written if (name := graph.names[index]) in sides[1].index]
     meters = {name: _Meter() for name in names}
     for start in range(len(frames) - step.frames + 1):
+        window = np.stack(frames[start : start + step.frames])
         for side in sides:
-            side.run(np.stack(frames[start : start + step.frames]))
+            side.run(window)
         for name, meter in meters.items():
             meter.add(sides[0].value(name), sides[1].value(name), sides[1].grid(name))
         advance()

@@ -88,7 +88,8 @@ def untrained_variant(model: str, **fields: object) -> Checkpoint:
     try:
         config = msgspec.convert(given, ModelConfig, strict=False)
     except msgspec.ValidationError as error:
-        raise ModelError(f"{model} with {fields}: {one_line(error)}") from error
+        values = ", ".join(f"{name}={value}" for name, value in fields.items())
+        raise ModelError(f"{model} with {values}: {one_line(error)}") from error
     size = config.size
     # Larger clips would take more memory and hardly change the statistics of the batch norms.
     clip_size = min(size, 224)

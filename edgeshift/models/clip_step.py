@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgeshift.errors import ModelError
 from edgeshift.models.network import Exportable, ShiftFunction, ShiftNetwork
 from edgeshift.models.shift_layers import ClipShift
+from edgeshift.models.temporal_pool import require_even
 
 
 class ClipStep(Exportable):
@@ -40,8 +41,8 @@ class ClipStep(Exportable):
             raise ModelError(f"a clip of {frames} frames is too short: give 2 or more")
         self.network, self.frames, self.state_names = network, frames, ()
         self.pool_frames = pool_frames
-        if network.config.temporal_pool and frames % 2:
-            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}: give {frames + 1}")
+        if network.config.temporal_pool:
+            require_even(frames)
         shapes = network.feature_shapes(network.config.size, frames)
         self.shifts = nn.ModuleDict(
             {

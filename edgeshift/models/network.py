@@ -17,6 +17,7 @@ from edgeshift.errors import ModelError, ShiftError
 from edgeshift.models.config import SEEN as SEEN
 from edgeshift.models.config import SMALLEST_SIZE, ModelConfig, Rgb
 from edgeshift.models.shift_layers import StepShift, shift_clip
+from edgeshift.models.temporal_pool import require_even
 from edgeshift.shift import ShiftTable
 
 
@@ -95,8 +96,8 @@ class ShiftNetwork(nn.Module):
             ModelError: the network has temporal pooling, and T is odd.
         """
         batch, frames = clip.shape[:2]
-        if self.config.temporal_pool and frames % 2:
-            raise ModelError(f"temporal pooling takes an even number of frames, not {frames}: give {frames + 1}")
+        if self.config.temporal_pool:
+            require_even(frames)
 
         def shift(place: str, x: Tensor) -> Tensor:
             return shift_clip(x.reshape(batch, -1, *x.shape[1:]), self.tables[place]).flatten(0, 1)

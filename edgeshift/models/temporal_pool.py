@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgeshift.errors import ShiftError
+from edgeshift.errors import ModelError, ShiftError
+
+
+def require_even(frames: int) -> None:
+    """Raise a ModelError if a clip has an odd number of frames, which temporal pooling cannot halve."""
+    if frames % 2:
+        raise ModelError(f"temporal pooling takes an even number of frames, not {frames}: give {frames + 1}")
 
 
 def pool_frames(x: Tensor, clips: int | None) -> Tensor:

@@ -35,6 +35,7 @@ from edgeshift.stream.transcript import (
     unpack,
 )
 from edgeshift.stream.transcript_calls import Frame, Request, calls_of, rule_rows
+from edgeshift.targets import Processor
 
 #: Number from which the pictures of a new transcript are computed.
 SEED = 7
@@ -60,12 +61,11 @@ def write_transcript(model: Model, advance: Callable[[], None] = lambda: None) -
         calls.append(player.make(request))
         advance()
     fresh = [unpack(call.logits) for call in calls if isinstance(call, Step) and call.logits is not None]
-    bound = bound_for(spec, "cpu", float(np.max(fresh) - np.min(fresh)))
     return Transcript(
         artifact=_subject(spec),
         runtime=model.runtime,
         exact=spec.precision == "int8" and _kind(model.runtime) == EXACT_RUNTIME,
-        bounds=Bounds(logits=bound.logits, states=bound.states),
+        bounds=_bounds(spec, "cpu", fresh),
         seed=SEED,
         calls=tuple(calls),
         samples={name: tuple(map(float, values)) for name, values in player.samples().items()},
@@ -102,8 +102,7 @@ def replay(model: Model, transcript: Transcript, advance: Callable[[], None] = l
     bounds = transcript.bounds
     if model.processor != "cpu":
         rows = [unpack(call.logits) for call in transcript.calls if isinstance(call, Step) and call.logits]
-        bound = bound_for(spec, model.processor, float(np.max(rows) - np.min(rows)))
-        bounds = Bounds(logits=bound.logits, states=bound.states)
+        bounds = _bounds(spec, model.processor, rows)
     player = _Player(model, transcript.seed)
     comparison = _Comparison(exact, bounds, clip=spec.mode == "clip")
     for number, expected in enumerate(transcript.calls, 1):
@@ -120,6 +119,12 @@ def replay(model: Model, transcript: Transcript, advance: Callable[[], None] = l
         event = _event(spotter.feed(logits, call.time), spec)
         comparison.compare_events(f"rule call {number}", call.event, event, SCORE_ERROR)
     return comparison.differences()
+
+
+def _bounds(spec: StreamSpec, processor: Processor, logits: list[Array]) -> Bounds:
+    """Return the bounds of the self-check for these logits, one array for each answer."""
+    bound = bound_for(spec, processor, float(np.max(logits) - np.min(logits)))
+    return Bounds(logits=bound.logits, states=bound.states)
 
 
 def state_bytes(spec: StreamSpec, states: dict[str, Array]) -> Iterator[bytes]:

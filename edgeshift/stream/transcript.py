@@ -169,14 +169,10 @@ class Transcript(Struct, frozen=True, kw_only=True):
             saved = saved or isinstance(call, Save)
             if isinstance(call, Restore) and not saved:
                 raise ValueError("a restore has no save before it")
-        for packed in (*(call.logits for call in self.calls if isinstance(call, Step)), *self.rule_logits):
+        steps = (call.logits for call in self.calls if isinstance(call, Step))
+        for packed in (*steps, *(call.logits for call in self.rule_calls)):
             if packed is not None:
                 unpack(packed)
-
-    @property
-    def rule_logits(self) -> tuple[str, ...]:
-        """The logits of all rule calls."""
-        return tuple(call.logits for call in self.rule_calls)
 
 
 def read_transcript(path: Path) -> Transcript:

@@ -144,9 +144,12 @@ def _table_of(options: AdoptOptions) -> Callable[[int], ShiftTable]:
         raise ModelError(unknown("shift table", table, [name for name in TABLES if name != "tsn"]))
     if div is not None and table not in DIVIDED:
         raise ModelError(f"the shift table {table} has no divisor; leave shift_div out")
-    if (table == "tsam") != (depth is not None):
-        wrong = "the shift table tsam has several depths K: give depth, the number of past frames that it reads"
-        raise ModelError(wrong if depth is None else f"the shift table {table} has no depth; leave depth out")
+    if table == "tsam" and depth is None:
+        raise ModelError(
+            "the shift table tsam has several depths K: give depth, the number of past frames that it reads"
+        )
+    if table != "tsam" and depth is not None:
+        raise ModelError(f"the shift table {table} has no depth; leave depth out")
     more = {name: value for name, value in (("div", div), ("depth", depth)) if value is not None}
     return lambda channels: TABLES[table](channels, bidirectional=bool(options.get("bidirectional")), **more)
 

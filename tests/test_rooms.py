@@ -30,6 +30,7 @@ ORDER = (
     "edgeshift._system",
     "edgeshift.targets",
     "edgeshift.shift",
+    "edgeshift.sound",
     "edgeshift.video",
     "edgeshift.gestures",
     "edgeshift.models",
@@ -322,9 +323,9 @@ def test_opening_an_artifact_imports_no_torch():
 
 
 def test_the_root_of_the_package_stays_small():
-    """Besides three files, ``edgeshift`` has at most 14 entries. Add a new one only if no existing room fits."""
+    """Besides three files, ``edgeshift`` has at most 15 entries. Add a new one only if no existing room fits."""
     entries = {path.name for path in (ROOT / "edgeshift").iterdir()} - {"__init__.py", "__main__.py", "py.typed"}
-    assert len(entries - {"__pycache__"}) <= 14
+    assert len(entries - {"__pycache__"}) <= 15
 
 
 def test_the_root_of_the_benchmarks_holds_only_shared_statistics():

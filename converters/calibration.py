@@ -303,12 +303,12 @@ def require_finite(step: Exportable, size: int, source: str) -> None:
             if isinstance(output, torch.Tensor) and not bool(torch.isfinite(output).all()):
                 bad.append(name)
 
+    states = step.start()  # before the hooks: measuring the shapes of the states runs the network without values
     hooks = [
         module.register_forward_hook(lambda _module, _inputs, outputs, name=name: check(name, outputs))
         for name, module in step.named_modules()
     ]
     noise = torch.randint(256, (step.frames, 3, size, size), generator=torch.Generator().manual_seed(0)).float()
-    states = step.start()
     try:
         with torch.inference_mode():
             for frame in (torch.zeros_like(noise), torch.full_like(noise, 255), noise):

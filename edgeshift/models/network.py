@@ -206,7 +206,7 @@ class Exportable(nn.Module):
 
     def start(self, size: int | None = None, batch: int = 1) -> tuple[Tensor, ...]:
         """Return the states at the start of a stream, usually zeros, in the order of ``state_names``."""
-        shapes = self.network.state_shapes(size, batch)
+        shapes = self.network.state_shapes(size, batch) if self.state_names else {}
         return tuple(torch.full(shapes[name], self.starts.get(name, 0.0)) for name in self.state_names)
 
 

@@ -11,11 +11,21 @@ import torch
 
 from edgeshift.checkpoints.source import untrained_source
 from edgeshift.converters import calibration
-from edgeshift.converters.calibration import MIN_CLIPS, PER_CLIP, Chosen, VideoClips, choose_videos, roll, share
+from edgeshift.converters.calibration import (
+    MIN_CLIPS,
+    PER_CLIP,
+    Chosen,
+    VideoClips,
+    choose_videos,
+    require_finite,
+    roll,
+    share,
+)
 from edgeshift.converters.pipeline import Options, prepare
-from edgeshift.errors import CalibrationError, VideoWarning
+from edgeshift.errors import CalibrationError, CheckpointError, VideoWarning
 from edgeshift.gestures.fitted_clips import FRAMES, FittedClips, drawn_clips
-from edgeshift.models import ModelConfig
+from edgeshift.models import ModelConfig, build
+from edgeshift.models.deploy import deploy, deploy_clip
 from edgeshift.models.network import SEEN, Step
 from edgeshift.models.untrained import initial_network
 from edgeshift.video.clips import uniform, write_video
@@ -330,3 +340,16 @@ def test_folders_of_frames_are_calibration_clips(tmp_path):
     for clip in clips:
         assert len(clip) == 4, "one frame in three"
         assert clip[1].mean() - clip[0].mean() == pytest.approx(30, abs=2)
+
+
+@pytest.mark.parametrize("frames", [1, 4])
+def test_a_network_is_checked_at_sizes_whose_shapes_are_not_measured_yet(frames):
+    """Measuring the shapes of the features runs the network without values, which cannot be checked."""
+    network = build(ModelConfig("tsm", "mobilenet_v2", 6, size=96, width=0.5), seed=0)
+    function = deploy(network) if frames == 1 else deploy_clip(network, frames)
+    function.network._shapes.clear()
+    require_finite(function, 96, "these weights")
+    with torch.no_grad():
+        function.network.backbone.classifier[1].weight[0, 0] = torch.nan
+    with pytest.raises(CheckpointError, match="the weights these weights computes NaN or infinity"):
+        require_finite(function, 96, "these weights")

@@ -1,4 +1,4 @@
-"""Sounds: log-mel spectrograms as pictures for a network, and drawn sounds. It needs numpy, and imports no other room."""
+"""Sounds: log-mel spectrograms as pictures for a network, and drawn sounds. It needs numpy only."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run
 from edgeshift.training.history import History, HistoryEntry
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
+from edgeshift.training.sound_pairs import DrawnPairs
 from edgeshift.training.start import starting_network
 from edgeshift.training.trainer import train_network
 from edgeshift.training.videos import TRAIN, VALIDATION, LabelMap, VideoSequences, find_videos, labels_of
@@ -166,7 +167,7 @@ def train(
         rule = load(result).description.rule  # only the licence or the precision of the file changes
     elif recipe.bidirectional:
         rule = None
-    elif data is None:
+    elif data is None and recipe.sound is None:
         with stages.stage("choose the event rule", RULE_STREAMS) as advance:
             rule = tune_on_drawn_streams(network, recipe, gestures, advance=advance)
     else:  # `edgeshift rule` tunes one on clips that were not used for training
@@ -213,6 +214,9 @@ def _read_data(
     recipe: Recipe, data: Path | None, fps: float | None, strokes: Mapping[str, Stroke], changes: LabelMap | None
 ) -> tuple[Sequences, Sequences]:
     """Return the sequences to train on and the sequences to validate on."""
+    if recipe.sound is not None:
+        pairs = (recipe.gestures, recipe.sounds, recipe.sound, recipe.size)
+        return DrawnPairs(*pairs, recipe.seed), DrawnPairs(*pairs, VALIDATION_SEED)
     if data is None:
         if changes is not None:
             raise TrainingError("--mirror and --reverse are for videos: leave them out with drawn streams")

@@ -1,0 +1,92 @@
+"""Training sequences of a drawn gesture and a drawn sound, for networks with a sound segment.
+
+The answer of such a network is a weighted mean of logits, so every sequence of a batch can be paired with the sound of
+every other one. A label is a pair of a gesture and a sound: ``left+clap``. Without a sound it is the gesture's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as List
+
+import numpy as np
+
+from edgeshift.artifact.description import NONE
+from edgeshift.errors import TrainingError, unknown
+from edgeshift.gestures import STROKES, draw_clip
+from edgeshift.sound import SoundSettings
+from edgeshift.sound.drawn import SOUNDS, draw_sound
+from edgeshift.sound.picture import picture_of
+from edgeshift.training.frame_targets import Targets
+from edgeshift.training.sequences import Heard, Sequence
+
+#: Name of the sound of a room in which nothing happens that the network should report.
+QUIET = "quiet"
+#: Sounds that are drawn into a part of the quiet ones, because a network must not report them.
+DISTRACTORS = ("knock", "beep", "voice")
+#: Share of the quiet sounds in which a distractor is heard.
+DISTRACTED = 0.6
+#: Samples per second of drawn sounds.
+RATE = 16_000
+#: Seconds of sound before those of the picture: columns at its beginning need samples before it.
+BEFORE = 0.25
+
+
+def pair_label(gesture: str, sound: str) -> str:
+    """Return the label of a gesture and a sound: "left+clap", "left" without a sound, "clap" without a gesture."""
+    if sound == QUIET:
+        return gesture
+    return sound if gesture == NONE else f"{gesture}+{sound}"
+
+
+class DrawnPairs:
+    """Sequences of one drawn gesture each, with a drawn sound beside it.
+
+    Args:
+        gestures: names of the gestures.
+        sounds: names of the sounds. ``QUIET`` is added as the last one.
+        settings: the settings of the network's sound segment.
+        size: height and width of the frames and of the picture of the sound, pixels.
+        seed: seed of the gestures and of the sounds.
+
+    Raises:
+        TrainingError: a gesture or a sound is unknown.
+    """
+
+    def __init__(self, gestures: List[str], sounds: List[str], settings: SoundSettings, size: int, seed: int) -> None:
+        for name in gestures:
+            if name not in STROKES:
+                raise TrainingError(unknown("gesture", name, STROKES))
+        for name in sounds:
+            if name not in SOUNDS:
+                raise TrainingError(unknown("sound", name, SOUNDS))
+        self.gestures, self.sounds = tuple(gestures), (*sounds, QUIET)
+        self.labels = tuple(pair_label(gesture, sound) for gesture in self.gestures for sound in self.sounds)
+        self.source = f"drawn gestures {', '.join(gestures)} with drawn sounds {', '.join(sounds)}, seed {seed}"
+        self._settings, self._size, self._seed = settings, size, seed
+
+    def __getitem__(self, index: int) -> Sequence:
+        """Return the sequence of an index, which is 0 or more."""
+        random = np.random.default_rng([self._seed, index, 3])
+        gesture, sound = int(random.integers(len(self.gestures))), int(random.integers(len(self.sounds)))
+        frames = self._settings.frames
+        clip = draw_clip((self._seed << 32) + index, self.gestures[gesture], frames=frames, size=self._size)
+        name = self.sounds[sound]
+        if name == QUIET and random.random() < DISTRACTED:
+            name = DISTRACTORS[random.integers(len(DISTRACTORS))]
+        drawn = draw_sound(
+            (self._seed << 32) + index,
+            None if name == QUIET else name,
+            seconds=self._settings.seconds + BEFORE,
+            rate=RATE,
+        )
+        label = gesture * len(self.sounds) + sound
+        targets = Targets(
+            labels=np.full(frames, label),
+            weights=np.ones(frames, np.float32),
+            spans=np.full((1, frames), 1 / frames, np.float32),
+            span_labels=np.array([label]),
+        )
+        unknown_motion = np.zeros((frames, 4), np.float32)
+        picture = picture_of(drawn.samples, drawn.rate, self._settings, self._size)
+        heard = Heard(picture, sound, gesture)
+        return Sequence(clip.frames, targets, unknown_motion, unknown_motion, heard=heard)

@@ -1,7 +1,7 @@
-"""``SoundSettings``: how a sound becomes a picture for a network, and how its logits are added to those of the frames.
+"""``SoundSettings``: how a sound becomes a picture, and how its logits are added to those of the frames.
 
-The picture has three channels. Each one is a log-mel spectrogram of the same seconds of sound with another window, as in
-TSAM (Antonov et al., Decoding Viewer Emotions in Video Ads, 2023).
+The picture has three channels. Each one is a log-mel spectrogram of the same seconds of sound with another window, as
+in TSAM (Antonov et al., Decoding Viewer Emotions in Video Ads, 2023).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta
 
 Norms = Literal["shared", "separate"]
-Seconds = Annotated[float, Meta(gt=0, le=60)]
-Three = tuple[Seconds, Seconds, Seconds]
+Short = Annotated[float, Meta(ge=0.001, le=1)]
+Three = tuple[Short, Short, Short]
 
 
 class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,6 +24,7 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         frames: T, number of the newest frames whose logits are averaged with those of the sound.
         weight: weight w of the sound's logits in the answer (v_1 + ... + v_T + w s) / (T + w), where v_t are the logits
             of a frame and s those of the sound.
+        every: seconds between two answers to the sound in a stream.
         norms: whether the sound uses the batch norms of the frames ("shared"), or has its own ("separate").
         transform: length of the Fourier transform, seconds. A window stands in its middle, between zeros.
         windows: length of the Hann window of each channel, seconds.
@@ -36,11 +37,12 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         cut: whether values below 0 and above 255 are cut off, and the picture is rounded to whole numbers.
     """
 
-    seconds: Seconds
+    seconds: Annotated[float, Meta(gt=0, le=60)]
     frames: Annotated[int, Meta(ge=1, le=1024)]
     weight: Annotated[float, Meta(gt=0, le=1024)] = 1.0
+    every: Annotated[float, Meta(ge=0.01, le=60)] = 0.25
     norms: Norms = "shared"
-    transform: Seconds = 0.1
+    transform: Short = 0.1
     windows: Three = (0.025, 0.05, 0.1)
     hops: Three = (0.01, 0.025, 0.05)
     bands: Annotated[int, Meta(ge=8, le=512)] = 112
@@ -60,6 +62,6 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
 
 
-#: The settings of the published TSAM network ("viewer emotions"). It takes the logarithms as they are, where a frame has
-#: values 0 to 1: the picture has 255 times the logarithm, because edgeshift's frames have values 0 to 255.
+#: The settings of the published TSAM network ("viewer emotions"). It takes the logarithms as they are, where a frame
+#: has values 0 to 1: the picture has 255 times the logarithm, because edgeshift's frames have values 0 to 255.
 PUBLISHED = SoundSettings(seconds=5.0, frames=12, bands=224, top=24_000.0, rate=48_000, low=0.0, high=1.0, cut=False)

@@ -281,6 +281,8 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
             what = "one RGB frame" if self.mode == "stream" else "a clip of RGB frames"
             raise ValueError(f"the input has shape {self.input.shape}, which is not {what} of size {size}")
         self._require_mode()
+        if self.quiet is not None and (self.model.sound is None or len(self.quiet) != classes):
+            raise ValueError(f"the logits of a quiet room do not belong to a network with {classes} logits and a sound")
         if self.check and any(len(row) != classes for row in self.check.logits):
             raise ValueError(f"a row of expected logits does not have {classes} values")
         if self.input.dtype == "int8" and (self.input.scale, self.input.zero_point) != (1.0, -128):

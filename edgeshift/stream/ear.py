@@ -42,6 +42,9 @@ class Ear:
     Args:
         settings: the settings of the network's sound segment.
         size: height and width of the picture of the sound, pixels.
+
+    Attributes:
+        end: time after the newest sample, seconds; None: there is none.
     """
 
     def __init__(self, settings: SoundSettings, size: int) -> None:
@@ -51,7 +54,7 @@ class Ear:
     def deafen(self) -> None:
         """Forget all samples. Frames are answered without a sound until enough new samples have come."""
         self._stream: PictureStream | None = None
-        self._end = 0.0  # time of the newest sample, seconds
+        self.end: float | None = None
         self._last, self._run = 0.0, 0  # the newest value, and how many samples it has lasted
         self._loud: list[tuple[float, int, int]] = []  # end of a piece, number of its samples, number of clipped ones
 
@@ -72,37 +75,43 @@ class Ear:
         if self._stream is None or self._stream.rate != rate:
             self.deafen()
             self._stream = PictureStream(self._settings, rate, self._size)
-        elif abs(timestamp - self._end) > GAP:
+        elif self.end is not None and abs(timestamp - self.end) > GAP:
             self._begin_again()
+        self.end = timestamp + len(sound) / rate
+        after = self._silence_ends(sound, rate)
+        if after is not None:
+            self._begin_again()
+            sound = sound[after:]
         if not len(sound):
             return
-        self._note_silence(sound, rate)
         self._stream.feed(sound)
-        self._end = timestamp + len(sound) / rate
-        self._loud.append((self._end, len(sound), int((np.abs(sound) >= CLIPPED).sum())))
-        while self._loud[0][0] < self._end - self._settings.seconds:
+        self._loud.append((self.end, len(sound), int((np.abs(sound) >= CLIPPED).sum())))
+        while self._loud[0][0] < self.end - self._settings.seconds:
             del self._loud[0]
 
-    def listen(self, timestamp: float | None) -> tuple[Hearing, Picture | None]:
-        """Return whether there is a sound for a frame, and its picture if there is one.
+    def hearing(self, timestamp: float | None = None) -> Hearing:
+        """Return whether there is a sound for a frame, or why there is none.
 
         Args:
             timestamp: time of the frame in seconds; None: the frame belongs to the newest sample.
         """
-        if self._stream is None:
-            return "deaf", None
-        if timestamp is not None and timestamp - self._end > LATE:
-            return "late", None
+        if self._stream is None or self.end is None:
+            return "deaf"
+        if timestamp is not None and timestamp - self.end > LATE:
+            return "late"
         if self._run >= SILENT * self._stream.rate:
-            return "silent", None
+            return "silent"
         if self._stream.missing:
-            return "waiting", None
+            return "waiting"
         heard, clipped = (sum(piece[part] for piece in self._loud) for part in (1, 2))
-        if clipped > CLIPPED_SHARE * heard:
-            return "clipped", None
-        picture = self._stream.picture()
-        assert picture is not None, "no sample is missing"
-        return "heard", picture
+        return "clipped" if clipped > CLIPPED_SHARE * heard else "heard"
+
+    def picture(self) -> Picture:
+        """Return the picture of the newest seconds. Call it only if ``hearing`` returns "heard"."""
+        picture = None if self._stream is None else self._stream.picture()
+        if picture is None:
+            raise SoundError("there is no picture of a sound yet: not enough samples were given")
+        return picture
 
     def _begin_again(self) -> None:
         """Forget the samples before a gap."""
@@ -110,10 +119,16 @@ class Ear:
         self._stream.reset()
         self._loud.clear()
 
-    def _note_silence(self, sound: npt.NDArray[np.float32], rate: int) -> None:
-        """Count how long the newest value has lasted. A silence is a gap: what comes after it begins anew."""
+    def _silence_ends(self, sound: npt.NDArray[np.float32], rate: int) -> int | None:
+        """Return the index of the sample after the last silence in a piece; None: there is none.
+
+        A silence is a gap: what comes before it is forgotten.
+        """
+        if not len(sound):
+            return None
         changes = np.flatnonzero(np.diff(sound, prepend=np.float32(self._last)))
-        lengths = np.diff(changes, prepend=-self._run, append=len(sound))
-        if (lengths[:-1] >= SILENT * rate).any() or lengths[-1] >= SILENT * rate:
-            self._begin_again()
+        ends = np.append(changes, len(sound))
+        lengths = np.diff(ends, prepend=-self._run)
         self._last, self._run = float(sound[-1]), int(lengths[-1])
+        silent = np.flatnonzero(lengths >= SILENT * rate)
+        return int(ends[silent[-1]]) if len(silent) else None

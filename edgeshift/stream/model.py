@@ -60,7 +60,18 @@ class Model:
         For a clip artifact, it is a ``ClipStream``: it keeps the last frames, and its ``step`` returns None until there
         are enough for a clip.
         """
-        return self._clip_stream() if self.spec.mode == "clip" else Stream(self.spec, self._executor())
+        if self.spec.mode == "clip":
+            return self._clip_stream()
+        if self.spec.model.sound is None:
+            return Stream(self.spec, self._executor())
+        # Not at import, because most networks have no sound segment.
+        from edgeshift.stream.sound_stream import SoundStream
+
+        return SoundStream(self.spec, self._executor(), self._executor())
+
+    def frame_stream(self) -> Stream:
+        """Return a new stream whose predictions are those of single frames, also for a network with a sound segment."""
+        return Stream(self.spec, self._executor())
 
     def clip(self, frames: Sequence[npt.NDArray[np.uint8]]) -> Prediction:
         """Return the prediction of a clip artifact for one whole clip.

@@ -30,7 +30,7 @@ from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run
 from edgeshift.training.history import History, HistoryEntry
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
-from edgeshift.training.sound_pairs import DrawnPairs
+from edgeshift.training.sound_pairs import DrawnPairs, quiet_logits
 from edgeshift.training.start import starting_network
 from edgeshift.training.trainer import train_network
 from edgeshift.training.videos import TRAIN, VALIDATION, LabelMap, VideoSequences, find_videos, labels_of
@@ -172,6 +172,8 @@ def train(
             rule = tune_on_drawn_streams(network, recipe, gestures, advance=advance)
     else:  # `edgeshift rule` tunes one on clips that were not used for training
         rule = default_rule(training_data.labels, recipe.spacing, recipe.frames)
+    if recipe.sound is not None:
+        description = msgspec.structs.replace(description, quiet=quiet_logits(network))
     if trained.unread:
         training["left out"] = f"{len(trained.unread)} clips that could not be read"
     save(result, network, description, rule=rule, training=training, half=half)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence as List
 
 import numpy as np
+import torch
 
 from edgeshift.artifact.description import NONE
 from edgeshift.errors import TrainingError, unknown
 from edgeshift.gestures import STROKES, draw_clip
+from edgeshift.models.network import ShiftNetwork
 from edgeshift.sound import SoundSettings
 from edgeshift.sound.drawn import SOUNDS, draw_sound
 from edgeshift.sound.picture import picture_of
@@ -36,6 +38,10 @@ def pair_label(gesture: str, sound: str) -> str:
     if sound == QUIET:
         return gesture
     return sound if gesture == NONE else f"{gesture}+{sound}"
+
+
+#: Seed of the quiet sounds whose logits stand for a sound that is not there, and their number.
+QUIET_SEED, QUIET_COUNT = 900_000_000, 64
 
 
 class DrawnPairs:
@@ -90,3 +96,16 @@ class DrawnPairs:
         picture = picture_of(drawn.samples, drawn.rate, self._settings, self._size)
         heard = Heard(picture, sound, gesture)
         return Sequence(clip.frames, targets, unknown_motion, unknown_motion, heard=heard)
+
+
+def quiet_logits(network: ShiftNetwork) -> tuple[float, ...]:
+    """Return the mean logits of drawn quiet rooms, which a stream uses while it has no sound."""
+    settings = network.config.sound
+    assert settings is not None, "the network has a sound segment"
+    total = torch.zeros(network.config.classes, dtype=torch.float64)
+    with torch.inference_mode():
+        for index in range(QUIET_COUNT):
+            drawn = draw_sound(QUIET_SEED + index, None, seconds=settings.seconds + BEFORE, rate=RATE)
+            picture = torch.from_numpy(picture_of(drawn.samples, drawn.rate, settings, network.config.size))
+            total += network.hear(picture.permute(2, 0, 1)[None].float())[0].double()
+    return tuple((total / QUIET_COUNT).tolist())

@@ -114,13 +114,12 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _require_sound(self) -> None:
         """Raise ModelError if the network cannot have a sound segment.
 
-        A sound runs through the step function with the states of a new stream. Only if nothing is shifted then is this
-        the network without a shift, which the sound segment is defined by.
+        A sound runs through the step function with the states of a new stream, which must then shift nothing.
         """
         if self.table not in HEARING or self.fill not in (None, "keep"):
             raise ModelError(
-                f"{self.table} cannot have a sound segment, which needs a shift that keeps a frame's own features where "
-                f"there is no earlier frame: use {' or '.join(HEARING)} with the fill keep"
+                f"{self.table} cannot have a sound segment, which needs a shift that keeps a frame's own features "
+                f"where there is no earlier frame: use {' or '.join(HEARING)} with the fill keep"
             )
         if part := self.clip_only:
             raise ModelError(f"{part} and a sound segment do not work together")

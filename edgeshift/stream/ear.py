@@ -73,8 +73,9 @@ class Ear:
         require_time(timestamp)
         sound = checked(samples)
         if self._stream is None or self._stream.rate != rate:
+            stream = PictureStream(self._settings, rate, self._size)  # first, because it refuses some rates
             self.deafen()
-            self._stream = PictureStream(self._settings, rate, self._size)
+            self._stream = stream
         elif self.end is not None and abs(timestamp - self.end) > GAP:
             self._begin_again()
         self.end = timestamp + len(sound) / rate

@@ -34,7 +34,7 @@ class SoundTrainingNetwork(TrainingNetwork):
             norm.requires_grad_(True)
 
     def prepare(self, settled: bool) -> None:
-        """Switch to training mode; see ``TrainingNetwork.prepare``. Norms of sounds in frozen stages are trained too."""
+        """Switch to training mode; see ``TrainingNetwork.prepare``. Frozen stages train their norms of sounds too."""
         super().prepare(settled)
         for norm in self._sound_norms:
             norm.train(not settled)

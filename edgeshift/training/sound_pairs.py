@@ -16,21 +16,18 @@ from edgeshift.errors import TrainingError, unknown
 from edgeshift.gestures import STROKES, draw_clip
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.sound import SoundSettings
-from edgeshift.sound.drawn import SOUNDS, draw_sound
-from edgeshift.sound.picture import picture_of
+from edgeshift.sound.analysis import analysis
+from edgeshift.sound.drawn import QUIET, SOUNDS, draw_sound
+from edgeshift.sound.picture import Picture, picture_of
 from edgeshift.training.frame_targets import Targets
 from edgeshift.training.sequences import Heard, Sequence
 
-#: Name of the sound of a room in which nothing happens that the network should report.
-QUIET = "quiet"
 #: Sounds that are drawn into a part of the quiet ones, because a network must not report them.
-DISTRACTORS = ("knock", "beep", "voice")
+DISTRACTORS = ("knock", "beep", "voice", "music")
 #: Share of the quiet sounds in which a distractor is heard.
 DISTRACTED = 0.6
 #: Samples per second of drawn sounds.
 RATE = 16_000
-#: Seconds of sound before those of the picture: columns at its beginning need samples before it.
-BEFORE = 0.25
 
 
 def pair_label(gesture: str, sound: str) -> str:
@@ -79,12 +76,7 @@ class DrawnPairs:
         name = self.sounds[sound]
         if name == QUIET and random.random() < DISTRACTED:
             name = DISTRACTORS[random.integers(len(DISTRACTORS))]
-        drawn = draw_sound(
-            (self._seed << 32) + index,
-            None if name == QUIET else name,
-            seconds=self._settings.seconds + BEFORE,
-            rate=RATE,
-        )
+        picture = _picture((self._seed << 32) + index, name, self._settings, self._size)
         label = gesture * len(self.sounds) + sound
         targets = Targets(
             labels=np.full(frames, label),
@@ -93,7 +85,6 @@ class DrawnPairs:
             span_labels=np.array([label]),
         )
         unknown_motion = np.zeros((frames, 4), np.float32)
-        picture = picture_of(drawn.samples, drawn.rate, self._settings, self._size)
         heard = Heard(picture, sound, gesture)
         return Sequence(clip.frames, targets, unknown_motion, unknown_motion, heard=heard)
 
@@ -105,7 +96,12 @@ def quiet_logits(network: ShiftNetwork) -> tuple[float, ...]:
     total = torch.zeros(network.config.classes, dtype=torch.float64)
     with torch.inference_mode():
         for index in range(QUIET_COUNT):
-            drawn = draw_sound(QUIET_SEED + index, None, seconds=settings.seconds + BEFORE, rate=RATE)
-            picture = torch.from_numpy(picture_of(drawn.samples, drawn.rate, settings, network.config.size))
+            picture = torch.from_numpy(_picture(QUIET_SEED + index, QUIET, settings, network.config.size))
             total += network.hear(picture.permute(2, 0, 1)[None].float())[0].double()
     return tuple((total / QUIET_COUNT).tolist())
+
+
+def _picture(seed: int, name: str, settings: SoundSettings, size: int) -> Picture:
+    """Return the picture of a drawn sound, of which all samples are needed."""
+    drawn = draw_sound(seed, name, seconds=analysis(settings, RATE).needed / RATE, rate=RATE)
+    return picture_of(drawn.samples, drawn.rate, settings, size)

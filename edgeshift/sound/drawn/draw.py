@@ -36,7 +36,7 @@ SOUNDS: Mapping[str, Draw] = {
 #: Lowest sampling rate of drawn sounds.
 MIN_RATE = 8000
 #: Seconds before a sound and after it, if the duration allows.
-BEFORE, AFTER = 0.05, 0.15
+BEFORE, AFTER = 0.12, 0.15
 #: Part of its peak above which a sound has begun, and not yet ended.
 AUDIBLE = 0.03
 
@@ -97,7 +97,7 @@ def draw_sound(seed: int, name: str, *, seconds: float, rate: int = 16_000) -> D
 def add(total: Vector, room: Room, dry: Vector, first: int, random: np.random.Generator) -> tuple[float, float]:
     """Add a sound to the samples of a room at sample ``first``. Return the seconds of its beginning and its end."""
     # Softer sounds than this would not be heard over the background.
-    softest = max(room.noise_level + 22, -42)
+    softest = max(room.noise_level + 26, -42)
     placed = room.place(random, dry, float(random.uniform(softest, max(-1.0, softest + 6))))
     part = placed[: len(total) - first]
     total[first : first + len(part)] += part

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeshift.sound.drawn.shaping import Curve, Vector, band, decibel, filtered, log_uniform, noise
+from edgeshift.sound.drawn.shaping import (
+    Curve,
+    Vector,
+    band,
+    decibel,
+    edges,
+    filtered,
+    log_uniform,
+    minimum_phase,
+    noise,
+)
 
 #: Longest piece of background noise that is made at once, seconds, and the time in which one piece follows another.
 PIECE, OVERLAP = 20.0, 0.1
@@ -65,15 +75,16 @@ class Room:
         tail = filtered(tail, rate, band(80, self._dullness, 1))
         tail *= decibel(random.uniform(-14, -6)) * min(distance / 2, 1.5) / np.sqrt(max(float(np.sum(tail**2)), 1e-12))
         tail[: int(0.004 * rate)] = 0
-        tail[0] = 1
         for delay in random.uniform(0.002, 0.04, 6):  # walls and the table
             if int(delay * rate) < length:
                 tail[int(delay * rate)] += random.uniform(-0.25, 0.25) * min(distance, 1.5)
-        size = len(dry) + length
+        tail *= edges(length, rate, 1e-9, 0.03)
+        size = (len(dry) + length) // 2 * 2 + int(0.1 * rate) // 2 * 2
+        tail[0] = 1
         spectrum = np.fft.rfft(dry, size) * np.fft.rfft(tail, size)
         frequencies = np.fft.rfftfreq(size, 1 / rate).clip(1)
         air: Vector = 1 / np.sqrt(1 + (frequencies / 6000) ** 2 * min(distance / 5, 1))
-        return np.fft.irfft(spectrum * air * self._microphone(frequencies), size) * decibel(level)
+        return np.fft.irfft(spectrum * minimum_phase(air * self._microphone(frequencies)), size) * decibel(level)
 
     def _noise_curve(self, frequencies: Vector) -> Vector:
         coloured: Vector = (frequencies.clip(40) / 1000) ** (-self._slope / 2)

@@ -39,6 +39,20 @@ def noise(random: np.random.Generator, samples: int, rate: int, curve: Curve) ->
     return shaped / np.sqrt(np.mean(shaped**2))
 
 
+def minimum_phase(gain: Vector) -> npt.NDArray[np.complex128]:
+    """Return the spectrum of the filter with an amplification that answers as early as possible, and never too early.
+
+    Args:
+        gain: float64 [N / 2 + 1], amplification at the frequencies of a Fourier transform of N samples, N even.
+    """
+    # The logarithm of the spectrum becomes a causal sequence: its part before time 0 is folded to the part after it.
+    cepstrum = np.fft.irfft(np.log(gain.clip(1e-4)))
+    half = len(cepstrum) // 2
+    cepstrum[1:half] *= 2
+    cepstrum[half + 1 :] = 0
+    return np.exp(np.fft.rfft(cepstrum))
+
+
 def band(low: float, high: float, order: float = 2.0) -> Curve:
     """Return the curve of a band of frequencies. It falls by ``order`` times 6 dB an octave on both sides."""
 

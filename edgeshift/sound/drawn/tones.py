@@ -42,7 +42,7 @@ def _whistle(random: np.random.Generator, rate: int, upwards: bool) -> Vector:
     # Air makes the tone rough, and hisses beside it.
     rough = noise(random, len(times), rate, band(5, 120))
     hiss = noise(random, len(times), rate, band(1000, 6000))
-    tone = tone * (1 + random.uniform(0.03, 0.15) * rough) + decibel(random.uniform(-46, -30)) * hiss
+    tone = tone * (1 + random.uniform(0.03, 0.15) * rough) + decibel(random.uniform(-58, -38)) * hiss
     return at_peak(tone * edges(len(times), rate, random.uniform(0.02, 0.08), random.uniform(0.03, 0.12)))
 
 

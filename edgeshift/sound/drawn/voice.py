@@ -62,7 +62,7 @@ def _vowel(random: np.random.Generator, rate: int, pitch: float, size: float) ->
         level = _formant_gain(k * melody, formants) / k  # a glottis and lips together fall by 6 dB an octave
         sound += np.interp(times, moments, level) * np.sin(k * phase)
     sound = at_peak(sound)
-    breath = noise(random, len(times), rate, band(1500, 5000)) * decibel(random.uniform(-46, -32))
+    breath = noise(random, len(times), rate, band(1500, 5000)) * decibel(random.uniform(-56, -40))
     return (sound + breath) * edges(len(times), rate, random.uniform(0.015, 0.04), random.uniform(0.03, 0.07))
 
 

@@ -49,8 +49,9 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     top: Annotated[float, Meta(gt=0, le=96_000)] = 7500.0
     rate: Annotated[int, Meta(ge=8_000, le=192_000)] = 16_000
     eps: Annotated[float, Meta(gt=0)] = 1e-6
-    low: float = -13.8
-    high: float = 8.0
+    # About the 0.5% and the 99.8% quantile of drawn sounds (``edgeshift.benchmarks.studies.sound_levels``).
+    low: float = -13.7
+    high: float = 6.6
     cut: bool = True
 
     def __post_init__(self) -> None:

@@ -170,7 +170,8 @@ def _encode(
 def _tensors(path: Path, network: ShiftNetwork, *, half: bool) -> dict[str, Tensor]:
     config = network.config
     state = network.backbone.state_dict()
-    different = set(state) ^ set(backbone_shapes(config.backbone, config.width, config.rounding, config.non_local))
+    shapes = backbone_shapes(config.backbone, config.width, config.rounding, config.non_local, config.sound)
+    different = set(state) ^ set(shapes)
     if different:
         raise refusal(
             path,

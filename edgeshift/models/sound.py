@@ -52,7 +52,7 @@ class PairedNorm(nn.BatchNorm2d):
 
     def __init__(self, frames: nn.BatchNorm2d) -> None:
         super().__init__(frames.num_features, frames.eps, frames.momentum, frames.affine, frames.track_running_stats)
-        self.load_state_dict(frames.state_dict())
+        self.load_state_dict(frames.state_dict(), assign=True)
         self.train(frames.training)
         self.sound = copy.deepcopy(frames)
         self.hears = False

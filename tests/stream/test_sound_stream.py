@@ -183,8 +183,18 @@ def test_a_network_without_a_sound_segment_cannot_hear(frames):
     assert stream.step(frames[0]).heard is None
 
 
-def test_a_checkpoint_keeps_the_sound_segment_and_the_quiet_room(source, tmp_path):
-    save(tmp_path / "sound.safetensors", source.network, source.description)
+@pytest.mark.parametrize("norms", ["shared", "separate"])
+def test_a_checkpoint_keeps_the_sound_segment_and_the_quiet_room(norms, source, sound, tmp_path):
+    settings = msgspec.structs.replace(SETTINGS, norms=norms)
+    network = build(msgspec.structs.replace(source.config, sound=settings), seed=3)
+    for name, tensor in network.named_buffers():
+        if name.endswith("sound.running_mean"):
+            tensor += 0.1
+    save(tmp_path / "sound.safetensors", network, source.description)
     again = load(tmp_path / "sound.safetensors")
-    assert again.config.sound == SETTINGS
+    assert again.config.sound == settings
     assert again.description.quiet == QUIET
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(network.state_dict().values(), again.network.state_dict().values(), strict=True)
+    )

@@ -166,8 +166,8 @@ def measure_row(network: ShiftNetwork, recipe: Recipe, clips: int) -> SoundRow:
         fused=_share(fuse(of_frames[:, None], of_sounds[None], settings.weight).argmax(2) == label),
         frames_alone=_share(means.argmax(1)[:, None] == label),
         sounds_alone=_share(of_sounds.argmax(1)[None] == label),
-        gestures=_share(means.unflatten(1, (-1, count)).logsumexp(2).argmax(1) == gesture),
-        sounds=_share(of_sounds.unflatten(1, (-1, count)).logsumexp(1).argmax(1) == sound),
+        gestures=_share(means.reshape(clips, -1, count).logsumexp(2).argmax(1) == gesture),
+        sounds=_share(of_sounds.reshape(clips, -1, count).logsumexp(1).argmax(1) == sound),
     )
 
 

@@ -85,9 +85,9 @@ def compare(
         frames=len(inputs),
         logit_range=logit_range,
         max_error=float(errors.max()) / logit_range,
-        cosine=_cosine(a, b),
-        top1=_top1(a, b, tie=0.0),
-        top1_clear=_top1(a, b, tie=TIE * logit_range),
+        cosine=cosine(a, b),
+        top1=agreement(a, b, tie=0.0),
+        top1_clear=agreement(a, b, tie=TIE * logit_range),
         lost_states=tuple(sorted(followed.run.states().keys() - run.states().keys())),
         state_error=followed.state_error,
         drift=float((errors[-8:].mean() + 1e-12) / (errors[:8].mean() + 1e-12)),
@@ -146,7 +146,7 @@ class Run:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._stream = None if model.spec.mode == "clip" else model.stream()
+        self._stream = None if model.spec.mode == "clip" else model.frame_stream()
 
     def inputs(self, frames: Sequence[npt.NDArray[np.uint8]]) -> Sequence[Any]:
         """Return the inputs for a sequence of frames: each frame, or each window of T frames for a clip artifact."""
@@ -217,13 +217,13 @@ class StateError:
         return float(np.sqrt(self._errors / self._count / max(variance, 1e-12)))
 
 
-def _cosine(a: Array, b: Array) -> float:
+def cosine(a: Array, b: Array) -> float:
     """Return the cosine of two sequences of logits, each as one vector, without the offset of each frame's logits."""
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     return float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
 
 
-def _top1(a: Array, b: Array, tie: float) -> float:
+def agreement(a: Array, b: Array, tie: float) -> float:
     """Return the share of frames whose top labels agree, or have logits in b that differ by at most ``tie``."""
     rows = np.arange(len(b))
     margin = b.max(1) - b[rows, a.argmax(1)]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError
+from edgeshift.sound.picture import Picture
 from edgeshift.stream.ear import Ear, Hearing
 from edgeshift.stream.stream import Array, Executor, Fitted, Prediction, Stream, Timings
 
@@ -44,6 +45,7 @@ class SoundStream(Stream):
         self._answers: deque[npt.NDArray[np.float32]] = deque(maxlen=settings.frames)
         self._quiet = None if spec.quiet is None else np.array(spec.quiet, np.float32)
         self._sounds = Stream(spec, hearing)
+        self._sound: npt.NDArray[np.float32] | None = None  # logits of the newest sound
         super().__init__(spec, executor)
 
     def hear(self, samples: npt.ArrayLike, timestamp: float, rate: int) -> None:
@@ -69,16 +71,16 @@ class SoundStream(Stream):
     @state.setter
     def state(self, states: dict[str, Array]) -> None:
         answers = states.get(ANSWERS) if isinstance(states, dict) else None
-        shape = getattr(answers, "shape", ())
-        if answers is None or len(shape) != 2 or shape[1] != len(self._labels) or len(answers) > self._settings.frames:
+        shape: tuple[int, ...] = getattr(answers, "shape", ())
+        if answers is None or shape[1:] != (len(self._labels),) or shape[0] > self._settings.frames:
             raise EdgeshiftError(f"a state of this stream has {ANSWERS!r}: assign a state that a stream returned")
-        Stream.state.__set__(self, {name: value for name, value in states.items() if name != ANSWERS})  # type: ignore[attr-defined]
+        Stream.state.__set__(self, {name: value for name, value in states.items() if name != ANSWERS})
         self._answers.extend(answers)
 
     def _restart(self, states: dict[str, Array] | None) -> None:
         super()._restart(states)
         self._answers.clear()
-        self._sound: npt.NDArray[np.float32] | None = None  # logits of the sound
+        self._sound = None
         self._heard_to = 0.0  # time after the newest sample of that sound, seconds
         self._heard: Hearing = "deaf"
 
@@ -115,8 +117,14 @@ class SoundStream(Stream):
         if self._sound is not None and end - self._heard_to < (1 - EARLY) * self._settings.every:
             return 0.0, 0.0
         start = perf_counter()
-        picture = self._ear.picture()
-        self._sounds.reset()
-        result = self._sounds.step_fitted(Fitted(picture, perf_counter() - start))
+        result = self.answer_to(self._ear.picture())
         self._sound, self._heard_to = result.logits, end
-        return result.timings.pre, result.timings.infer
+        return perf_counter() - start - result.timings.infer, result.timings.infer
+
+    def answer_to(self, picture: Picture) -> Prediction:
+        """Return the prediction for a sound alone, uint8 [H, W, 3] (``edgeshift.sound.picture_of``).
+
+        The frames and the sound of this stream stay as they are.
+        """
+        self._sounds.reset()
+        return self._sounds.step_fitted(Fitted(picture.astype(np.uint8, copy=False), 0.0))

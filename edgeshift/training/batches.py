@@ -76,9 +76,11 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return a copy of the batch on a device, with float32 frames and pictures."""
-        moved = {name: None if value is None else value.to(device) for name, value in vars(self).items()}
-        pictures = {name: moved[name] for name in ("clips", "pictures") if moved[name] is not None}
-        return Batch(**{**moved, **{name: picture.float() for name, picture in pictures.items()}})
+        moved: dict[str, Any] = {
+            name: None if value is None else value.to(device) for name, value in vars(self).items()
+        }
+        pictures = None if self.pictures is None else moved["pictures"].float()
+        return Batch(**{**moved, "clips": moved["clips"].float(), "pictures": pictures})
 
 
 def load_batches(

@@ -33,7 +33,9 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         top: frequency of the highest mel band's upper end, Hz. The lowest band begins at 0 Hz.
         rate: samples per second that powers refer to. Powers of a sound with another rate are scaled accordingly.
         eps: value that is added to a power before the natural logarithm.
-        low, high: logarithms that become the values 0 and 255 of the picture.
+        low, high: logarithms that become the values 0 and 255 of the picture. The defaults are about the quantiles
+            0.5% and 99.8% of drawn sounds in quiet and noisy rooms (benchmarks/studies/sound_levels.py). Recordings of
+            drums, voices and other sounds have nearly the same quantiles.
         cut: whether values below 0 and above 255 are cut off, and the picture is rounded to whole numbers.
     """
 
@@ -49,9 +51,8 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     top: Annotated[float, Meta(gt=0, le=96_000)] = 7500.0
     rate: Annotated[int, Meta(ge=8_000, le=192_000)] = 16_000
     eps: Annotated[float, Meta(gt=0)] = 1e-6
-    # About the 0.5% and the 99.8% quantile of drawn sounds (``edgeshift.benchmarks.studies.sound_levels``).
-    low: float = -13.7
-    high: float = 6.6
+    low: float = -13.5
+    high: float = 6.5
     cut: bool = True
 
     def __post_init__(self) -> None:

@@ -48,7 +48,7 @@ def read_wav(path: Path) -> tuple[Samples, int]:
     samples = len(content) // (channels * width)
     octets = np.frombuffer(content, np.uint8, samples * channels * width).reshape(samples, channels, width)[:, 0]
     if width == 1:  # the only width without a sign
-        return ((octets[:, 0].astype(np.float32) - 128) / 128), rate
+        return ((octets[:, 0].astype(np.float64) - 128) / 128).astype(np.float32), rate
     whole = np.zeros((samples, 4), np.uint8)
     whole[:, 4 - width :] = octets
     return (whole.view("<i4")[:, 0] / 2.0**31).astype(np.float32), rate

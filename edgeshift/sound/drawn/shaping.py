@@ -36,7 +36,7 @@ def filtered(sound: Vector, rate: int, curve: Curve) -> Vector:
 def noise(random: np.random.Generator, samples: int, rate: int, curve: Curve) -> Vector:
     """Return noise with the spectrum of a curve and the mean square 1."""
     shaped = filtered(random.normal(size=samples), rate, curve)
-    return shaped / np.sqrt(np.mean(shaped**2))
+    return shaped / max(float(np.sqrt(np.mean(shaped**2))), 1e-12)
 
 
 def minimum_phase(gain: Vector) -> npt.NDArray[np.complex128]:

@@ -69,8 +69,9 @@ def _vowel(random: np.random.Generator, rate: int, pitch: float, size: float) ->
 def _formant_gain(frequencies: Vector, formants: Vector) -> Vector:
     """Return the amplification by all formants, [moments]."""
     ratio = frequencies[:, None] / formants
-    gains: Vector = 1 / np.sqrt((1 - ratio**2) ** 2 + (ratio * np.array(WIDTHS) / formants) ** 2)
-    return gains.prod(1)
+    gains = 1 / np.sqrt((1 - ratio**2) ** 2 + (ratio * np.array(WIDTHS) / formants) ** 2)
+    product: Vector = gains.prod(1)
+    return product
 
 
 def _consonant(random: np.random.Generator, rate: int) -> Vector:

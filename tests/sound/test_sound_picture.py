@@ -51,10 +51,8 @@ def test_a_click_is_where_it_sounded_in_all_channels():
     sound[-3200] = 1
     picture = picture_of(sound, 16_000, RAW, 100)
     for channel, (window, hop) in enumerate(zip(RAW.windows, RAW.hops, strict=True)):
-        loudest = (
-            np.average(np.arange(100) + 0.5, weights=np.exp(picture[..., channel].mean(0) / 255 * (RAW.high - RAW.low)))
-            / 200
-        )
+        power = np.exp(picture[..., channel].mean(0) / 255 * (RAW.high - RAW.low))
+        loudest = np.average(np.arange(100) + 0.5, weights=power) / 200
         assert loudest == pytest.approx(0.3 + window / 2, abs=hop + 0.005)
 
 

@@ -10,6 +10,7 @@ from edgeshift.sound.drawn.shaping import (
     band,
     decibel,
     edges,
+    fast_length,
     filtered,
     log_uniform,
     minimum_phase,
@@ -79,12 +80,14 @@ class Room:
             if int(delay * rate) < length:
                 tail[int(delay * rate)] += random.uniform(-0.25, 0.25) * min(distance, 1.5)
         tail *= edges(length, rate, 1e-9, 0.03)
-        size = (len(dry) + length) // 2 * 2 + int(0.1 * rate) // 2 * 2
+        heard = len(dry) + length
+        size = fast_length(heard + int(0.1 * rate))
         tail[0] = 1
         spectrum = np.fft.rfft(dry, size) * np.fft.rfft(tail, size)
         frequencies = np.fft.rfftfreq(size, 1 / rate).clip(1)
         air: Vector = 1 / np.sqrt(1 + (frequencies / 6000) ** 2 * min(distance / 5, 1))
-        return np.fft.irfft(spectrum * minimum_phase(air * self._microphone(frequencies)), size) * decibel(level)
+        spectrum *= minimum_phase(air * self._microphone(frequencies))
+        return np.fft.irfft(spectrum, size)[:heard] * decibel(level)
 
     def _noise_curve(self, frequencies: Vector) -> Vector:
         coloured: Vector = (frequencies.clip(40) / 1000) ** (-self._slope / 2)

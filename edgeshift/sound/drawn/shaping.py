@@ -27,15 +27,21 @@ def log_uniform(random: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(random.uniform(np.log(low), np.log(high))))
 
 
+def fast_length(samples: int) -> int:
+    """Return the smallest of 2^k, 3 * 2^k and 5 * 2^k from ``samples`` upwards: Fourier transforms of it are fast."""
+    return min(factor << max(-(-samples // factor) - 1, 1).bit_length() for factor in (1, 3, 5))
+
+
 def filtered(sound: Vector, rate: int, curve: Curve) -> Vector:
     """Return a sound whose spectrum is multiplied by a curve."""
-    frequencies = np.fft.rfftfreq(len(sound), 1 / rate).clip(1)
-    return np.fft.irfft(np.fft.rfft(sound) * curve(frequencies), len(sound))
+    size = fast_length(len(sound))
+    frequencies = np.fft.rfftfreq(size, 1 / rate).clip(1)
+    return np.fft.irfft(np.fft.rfft(sound, size) * curve(frequencies), size)[: len(sound)]
 
 
 def noise(random: np.random.Generator, samples: int, rate: int, curve: Curve) -> Vector:
     """Return noise with the spectrum of a curve and the mean square 1."""
-    shaped = filtered(random.normal(size=samples), rate, curve)
+    shaped = filtered(random.normal(size=fast_length(samples)), rate, curve)[:samples]
     return shaped / max(float(np.sqrt(np.mean(shaped**2))), 1e-12)
 
 
@@ -80,10 +86,11 @@ def strike(times: Vector, attack: float, decay: float) -> Vector:
 
 
 def edges(length: int, rate: int, attack: float, release: float) -> Vector:
-    """Return an envelope of 1 with smooth edges at its beginning and its end."""
-    places = np.arange(length) / rate
-    rise, fall = (places / attack).clip(0, 1), ((length / rate - places) / release).clip(0, 1)
-    level: Vector = np.sin(rise * np.pi / 2) ** 2 * np.sin(fall * np.pi / 2) ** 2
+    """Return an envelope of 1 with smooth edges at its beginning and its end, of ``attack`` and ``release`` seconds."""
+    level = np.ones(length)
+    rise, fall = (np.arange(min(int(edge * rate), length)) / (edge * rate) for edge in (attack, release))
+    level[: len(rise)] *= np.sin(rise * np.pi / 2) ** 2
+    level[length - len(fall) :] *= np.sin(fall[::-1] * np.pi / 2) ** 2
     return level
 
 

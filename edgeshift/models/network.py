@@ -252,6 +252,14 @@ class Exportable(nn.Module):
         return tuple(torch.full(shapes[name], self.starts.get(name, 0.0)) for name in self.state_names)
 
 
+def _one_more(seen: Tensor) -> Tensor:
+    """Return the state ``seen``, [N, depth, 1, 1], after one more frame."""
+    if seen.shape[1] == 1:
+        # Not a constant, because runtimes warn about constant outputs, and Core ML cannot cut off the whole state.
+        return seen.clamp(min=1)
+    return torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
+
+
 class Step(Exportable):
     """The step function: ``step(frame, *states) -> (logits, *next_states)``.
 
@@ -310,5 +318,5 @@ class Step(Exportable):
 
         logits = self.network.backbone(self.network.normalise(frame), ShiftFunction(shift))
         if seen is not None:
-            next_states[SEEN] = torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
+            next_states[SEEN] = _one_more(seen)
         return (logits, *(next_states[name] for name in self.state_names))

@@ -46,7 +46,7 @@ def compare_sounds(
         pairs.append((own.answer_to(picture).logits, other.answer_to(picture).logits))
         advance()
     of_sounds = _compared(*(np.stack(side).astype(np.float64) for side in zip(*pairs, strict=True)))
-    every, spacing = settings.every, candidate.spec.frame_spacing or settings.every
+    spacing = candidate.spec.frame_spacing or settings.every
     seconds = settings.seconds + 1 + len(frames) * spacing
     samples = draw_soundtrack(SEED, seconds=seconds, rate=RATE).samples
     fused = _compared(_fused(own, frames, samples, spacing), _fused(other, frames, samples, spacing))

@@ -66,15 +66,18 @@ class SoundStream(Stream):
     def state(self) -> dict[str, Array]:
         """Copies of the states and of the newest logits of frames. They contain no sound, as after ``deafen``."""
         classes = len(self._labels)
-        return {**super().state, ANSWERS: np.array(self._answers, np.float32).reshape(-1, classes)}
+        return {**self._executor.states(), ANSWERS: np.array(self._answers, np.float32).reshape(-1, classes)}
 
     @state.setter
     def state(self, states: dict[str, Array]) -> None:
+        self._assign(states)
+
+    def _assign(self, states: dict[str, Array]) -> None:
         answers = states.get(ANSWERS) if isinstance(states, dict) else None
         shape: tuple[int, ...] = getattr(answers, "shape", ())
         if answers is None or shape[1:] != (len(self._labels),) or shape[0] > self._settings.frames:
             raise EdgeshiftError(f"a state of this stream has {ANSWERS!r}: assign a state that a stream returned")
-        Stream.state.__set__(self, {name: value for name, value in states.items() if name != ANSWERS})
+        super()._assign({name: value for name, value in states.items() if name != ANSWERS})
         self._answers.extend(answers)
 
     def _restart(self, states: dict[str, Array] | None) -> None:

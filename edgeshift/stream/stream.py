@@ -204,6 +204,10 @@ class Stream:
 
     @state.setter
     def state(self, states: dict[str, Array]) -> None:
+        self._assign(states)
+
+    def _assign(self, states: dict[str, Array]) -> None:
+        """Check states and begin a new sequence with them."""
         try:
             given = {name: (array.shape, array.dtype) for name, array in states.items()}
         except AttributeError as error:

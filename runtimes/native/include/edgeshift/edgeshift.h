@@ -114,7 +114,9 @@ typedef struct es_prediction {
     int32_t fresh;       /* 0: the frame was not due, or no answer was due: the previous prediction is repeated */
     int32_t classes;     /* number of logits */
     const float *logits; /* they belong to the stream, until its next call */
-    double pre, infer, post; /* seconds: from frame to input tensor, in the runtime, and to the prediction */
+    /* seconds. pre: from frame to input tensor. infer: writing the tensor into the runtime's buffer, running the graph, and
+     * reading the logits. post: from the logits to the prediction */
+    double pre, infer, post;
 } es_prediction;
 
 /* A detection by an event rule. */

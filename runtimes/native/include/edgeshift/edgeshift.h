@@ -18,8 +18,9 @@
  * pointers that are returned belong to the object that they came from.
  *
  * Threads. Different models and different streams can be used from different threads at the same time. Streams of the same
- * model take turns while the graph runs, because they share it. One stream, or one spotter, must not be used from two
- * threads at the same time.
+ * model take turns while the graph runs, because they share it. The functions of one model, except es_model_close, and
+ * es_version, es_abi and es_error may be called from several threads at the same time. One stream, or one spotter, must not
+ * be used from two threads at the same time.
  *
  * Units. Times are seconds, sizes are pixels or bytes as they say. Positions of labels count from 0.
  */

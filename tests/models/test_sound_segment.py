@@ -66,7 +66,7 @@ def test_a_stream_answers_as_the_clip_form(settings, backbone, depth, clip, pict
 
 
 def hear(net: ShiftNetwork, step: nn.Module, picture: Tensor) -> Tensor:
-    """Return the logits of a sound as a stream computes them: by the step function at its start, if norms are shared."""
+    """Return the logits of a sound as a stream computes them: with shared norms, by the step function at its start."""
     assert net.config.sound is not None
     if net.config.sound.norms == "shared":
         return step(picture, *step.start())[0]
@@ -88,7 +88,7 @@ def test_separate_norms_change_the_sound_only(clip, picture):
 
 
 def test_shared_norms_have_one_mean_for_frames_and_sounds(clip, picture):
-    """In training mode, the running mean is that of frames and sounds together, not of one after the other."""
+    """In training mode, the running mean is that of frames and sounds together."""
     net = network(SHARED)
     norm = next(m for m in net.modules() if isinstance(m, nn.BatchNorm2d))
     seen: list[Tensor] = []

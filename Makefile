@@ -139,7 +139,7 @@ agent-cross:
 .PHONY: agent-cross $(AGENTS)/edgeshift-agent-aarch64
 $(AGENTS)/edgeshift-agent-aarch64:
 	runtimes/native/aarch64_zlib.sh build/aarch64
-	$(call build_agent,agent-aarch64,aarch64)
+	$(call build_agent,native-aarch64,aarch64)
 	mkdir -p $(AGENTS)/glibc-aarch64
 	cp -L $(addprefix /usr/$(CROSS)/lib/,$(PHONE_LIBRARIES)) $(AGENTS)/glibc-aarch64
 
@@ -163,7 +163,7 @@ define build_agent
 	cp build/$(1)/agent/edgeshift-agent $(AGENTS)/.part-$(2) && mv $(AGENTS)/.part-$(2) $(AGENTS)/edgeshift-agent-$(2)
 endef
 
-# Give invalid files to the readers of the native runtime for SECONDS each. This needs clang. What it learns stays in
+# Give invalid files to the readers of the native runtime for SECONDS each, at the same time. This needs clang. What it learns stays in
 # build/native-fuzz/corpus. A file that makes a reader crash, hang or leak is written to build/native-fuzz.
 SECONDS = 60
 FUZZ_TARGETS = fuzz_artifact fuzz_description
@@ -177,10 +177,12 @@ build/native-fuzz:
 	cd runtimes/native && cmake --preset native-fuzz
 	cmake --build $@ --parallel 2
 	$(BIN)/python tests/native/fuzz_seeds.py $@/corpus
-	cd $@ && for target in $(FUZZ_TARGETS); do \
-		./fuzz/$$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2000 -max_len=100000 -verbosity=0 \
-			corpus/$$target || exit; \
-	done
+	@$(MAKE) --no-print-directory --jobs=2 $(FUZZ_TARGETS)
+
+.PHONY: $(FUZZ_TARGETS)
+$(FUZZ_TARGETS):
+	cd build/native-fuzz && ./fuzz/$@ -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2000 -max_len=100000 \
+		-verbosity=0 corpus/$@
 
 # Train the shipped weights from the start. `make -j2 weights` trains both networks at the same time, in less than three
 # hours on two cores. An interrupted training is resumed. The ImageNet backbone is a file in a Python package, which is

@@ -23,6 +23,7 @@ from edgeshift.artifact.spec import CLIP, FRAME
 from edgeshift.errors import CalibrationError, CheckpointError, VideoError, VideoWarning
 from edgeshift.gestures.fitted_clips import FRAMES, PACED_FRAMES
 from edgeshift.models.network import Exportable
+from edgeshift.sound.picture import Picture
 from edgeshift.stream import Array
 from edgeshift.stream.parity import MIN_FRAMES
 from edgeshift.video.clip_files import find_clips
@@ -248,6 +249,13 @@ def _windows(frames: int, clip: npt.NDArray[np.uint8], count: int) -> Iterator[d
     others = random.permutation(starts - 1).tolist()
     for start in [0, *(1 + other for other in others)][:count]:
         yield {CLIP: clip[start : start + frames].astype(np.float32)}
+
+
+def sound_samples(step: Exportable, pictures: Sequence[Picture]) -> Iterator[dict[str, Array]]:
+    """Yield a calibration sample for each picture of a sound, uint8 [H, W, 3]: the picture and the start states."""
+    states = dict(zip(step.state_names, map(_channels_last, step.start()), strict=True))
+    for picture in pictures:
+        yield {FRAME: picture[None].astype(np.float32), **states}
 
 
 def roll(

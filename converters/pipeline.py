@@ -21,7 +21,15 @@ from edgeshift.artifact.file import Artifact, artifact_size, require_replaceable
 from edgeshift.artifact.seen import mark_seen
 from edgeshift.artifact.spec import CalibrationSpec, StreamSpec
 from edgeshift.checkpoints import Checkpoint
-from edgeshift.converters.calibration import MIN_CLIPS, Clips, require_finite, sample_limit, samples_of, share
+from edgeshift.converters.calibration import (
+    MIN_CLIPS,
+    Clips,
+    require_finite,
+    sample_limit,
+    samples_of,
+    share,
+    sound_samples,
+)
 from edgeshift.converters.job import Job, converter_of
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
 from edgeshift.events.default_rule import rule_for_artifact
@@ -29,15 +37,19 @@ from edgeshift.gestures.fitted_clips import FRAMES, drawn_clips
 from edgeshift.models.deploy import deploy, deploy_clip
 from edgeshift.models.network import Exportable
 from edgeshift.runtimes.pytorch import reference, references
+from edgeshift.sound.picture import Picture
 from edgeshift.stream import Array
 from edgeshift.stream.parity import MIN_FRAMES, compare, failures, frames_needed
 from edgeshift.stream.selfcheck import make_check
+from edgeshift.stream.sound_parity import compare_sounds, drawn_picture
 from edgeshift.targets import TARGETS, Precision, StateForm, Target, find_target, require_converter, runtimes_of
 from edgeshift.video.fit import FrameSpec
 
 #: Softmax and second product of non-local blocks (``edgeshift.models.non_local``). They stay in float in int8, because
 #: a softmax over thousands of values is smaller than one step of int8 nearly everywhere.
 NON_LOCAL_ATTENTION = "layer*.*.nl.attention"
+#: Seed of the first drawn sound for int8, and number of drawn sounds.
+SOUND_SEED, SOUNDS = 1_000_000_000, 64
 #: Seed of the clips drawn for the parity check. They are not those of calibration, which would prove too little.
 PARITY_SEED = 1001
 
@@ -85,6 +97,8 @@ class Options:
         force: write an artifact that fails the parity check too. Its description has the reasons.
         float_layers: patterns of layers that an int8 graph computes in float, such as "blocks.0.se"; ``*`` stands for a
             part of a path between two dots.
+        sounds: pictures of sounds for the int8 ranges of a network with a sound segment, or "drawn" for drawn sounds.
+            None: drawn, but only for weights that were trained on drawn data, or not at all.
     """
 
     precision: Precision = "int8"
@@ -97,6 +111,7 @@ class Options:
     clip: ClipOptions | None = None
     force: bool = False
     float_layers: tuple[str, ...] = ()
+    sounds: Sequence[Picture] | Literal["drawn"] | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +208,10 @@ def prepare(
             digest.update(clip.tobytes())
             used += 1
             advance()
+    if source.config.sound is not None:
+        sounds = _calibration_sounds(source, options)
+        samples.extend(sound_samples(step, sounds))
+        digest.update(b"".join(picture.tobytes() for picture in sounds))
     spec = CalibrationSpec(
         source=clips.source, clips=used, samples=len(samples), sha256=digest.hexdigest(), total=clips.total
     )
@@ -214,7 +233,24 @@ def _calibration_clips(source: Checkpoint, options: Options) -> Clips:
     return drawn_clips(description.frame, spacing=description.frame_spacing, frames=frames)
 
 
+def _calibration_sounds(source: Checkpoint, options: Options) -> Sequence[Picture]:
+    """Return the pictures of sounds for int8. Drawn sounds are used for other weights only if they are asked for."""
+    settings = source.config.sound
+    assert settings is not None, "the network has a sound segment"
+    if options.sounds is None and source.description.weights.trained and not source.drawn:
+        raise CalibrationError(
+            f"{source.description.weights.source or 'these weights'}: int8 ranges are also chosen on sounds like those "
+            "that the weights were trained on: add --sounds with a folder of .wav files (--sounds drawn uses drawn "
+            "sounds anyway)"
+        )
+    if options.sounds is None or options.sounds == "drawn":
+        return [drawn_picture(SOUND_SEED + index, settings, source.config.size) for index in range(SOUNDS)]
+    return options.sounds
+
+
 def _deployed(source: Checkpoint, options: Options) -> Exportable:
+    if source.config.sound is not None:
+        _require_sound(source, options)
     if options.clip is None:
         return deploy(source.network, fresh=options.fresh_states)
     return deploy_clip(source.network, options.clip.frames)
@@ -310,6 +346,21 @@ def convert(
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
 
 
+def _require_sound(source: Checkpoint, options: Options) -> None:
+    """Raise a ConversionError for a network with a sound segment that cannot be converted with these options."""
+    settings = source.config.sound
+    assert settings is not None, "the network has a sound segment"
+    if settings.norms == "separate":
+        raise ConversionError(
+            f"the sounds of this {source.config.name} have their own batch norms, which no target has a graph for yet: "
+            "train with shared batch norms"
+        )
+    if options.clip is not None:
+        raise ConversionError(f"this {source.config.name} has a sound segment: leave out --mode clip")
+    if not settings.cut:
+        raise ConversionError("a stream needs pictures of sounds with whole numbers: set cut in the sound settings")
+
+
 def _float_attention(source: Checkpoint, target: Target, options: Options) -> tuple[str, ...]:
     """Return the pattern of the layers of a network with non-local blocks that int8 must not round."""
     if source.config.non_local is None or options.precision != "int8":
@@ -339,6 +390,9 @@ def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, s
     with stages.stage("verify", (len(frames) - step.frames + 1) * len(runtimes)) as advance, one_thread():
         models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
         results = [compare(model, wanted, frames, advance, original) for model in models]
+        if source.config.sound is not None and step.frames == 1:
+            sounds = [compare_sounds(model, wanted, frames) for model in models]
+            results = [msgspec.structs.replace(a, sound=b) for a, b in zip(results, sounds, strict=True)]
     non_local = source.config.non_local is not None
     problems = tuple(
         problem for parity in results for problem in failures(parity, options.precision, non_local=non_local)

@@ -54,7 +54,10 @@ def reference(source: Checkpoint, step: Exportable | None = None, *, frames: int
     title = f"PyTorch {torch.__version__} (eager){remark}"
     if frames == 1:
         function = step or source.network.step()
-        return Model(source.describe("pytorch", step=function), title, lambda: _StepExecutor(function))
+        sound = source.config.sound
+        hearing = (lambda: _HearExecutor(source)) if sound is not None and sound.norms == "separate" else None
+        spec = source.describe("pytorch", step=function)
+        return Model(spec, title, lambda: _StepExecutor(function), hearing=hearing)
     from edgeshift.models.clip_step import ClipStep
 
     # The original is the network's own clip form, not the clip function that is converted: the two must agree.
@@ -106,6 +109,26 @@ class _ClipExecutor:
         with torch.inference_mode():
             (logits,) = self._function(torch.from_numpy(frame).permute(0, 3, 1, 2))
         array: Array = logits.numpy()
+        return array
+
+    def states(self) -> dict[str, Array]:
+        return {}
+
+    def set_states(self, states: dict[str, Array]) -> None:
+        """Do nothing."""
+
+
+class _HearExecutor:
+    """Runs sounds eagerly with their own batch norms. A sound has no states."""
+
+    def __init__(self, source: Checkpoint) -> None:
+        self._network = source.network
+
+    def run(self, frame: Array) -> Array:
+        import torch
+
+        with torch.inference_mode():
+            array: Array = self._network.hear(torch.from_numpy(frame).permute(0, 3, 1, 2)).numpy()
         return array
 
     def states(self) -> dict[str, Array]:

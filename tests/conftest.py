@@ -24,9 +24,14 @@ WORKER = "PYTEST_XDIST_WORKER" in os.environ
 for library in ("OMP", "OPENBLAS"):  # networks in tests are small, so more threads would mostly wait for each other
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-#: Groups of tests that start first. The longest group starts first of all, so that two processes end at about the same
-#: time. Tests of a target's converter and runtime are one group, so that one process makes its artifacts.
+#: Tests of a target's converter and runtime are one group, so that one process makes its artifacts.
 TARGET_GROUPS = ("executorch", "coreml", "tflite", "onnx")
+#: Groups of tests that start first, in this order. The longest ones are first and the short ones are left for the end,
+#: so that two processes end at about the same time. The others have no slow tests, or few.
+LONG_GROUPS = (
+    *TARGET_GROUPS,
+    *("benchmarks", "native", "test_install.py", "cli", "converters", "apps", "models", "training"),
+)
 #: The test that runs first. It converts to all targets, and other tests use its artifacts.
 FIRST_TEST = "test_every_target_in_one_table"
 
@@ -58,7 +63,7 @@ def _group(item: pytest.Item) -> str:
 
 
 def _position(group: str) -> int:
-    return TARGET_GROUPS.index(group) if group in TARGET_GROUPS else len(TARGET_GROUPS)
+    return LONG_GROUPS.index(group) if group in LONG_GROUPS else len(LONG_GROUPS)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -210,15 +215,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
 
 
 @pytest.fixture(scope="session")
-def clip_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clip_artifact(made: Artifacts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an fp32 TFLite artifact of an untrained network, for clips of 4 frames with an answer every 3 frames."""
-    pytest.importorskip("torch", reason="the converters are not installed")
-    from edgeshift.checkpoints.source import untrained_source
-    from edgeshift.converters import ClipOptions, Options, convert
+    from edgeshift.converters import ClipOptions
 
     path = tmp_path_factory.mktemp("clip") / "clip.tflite"
-    options = Options("fp32", clip=ClipOptions(4, hop=3))
-    convert(untrained_source("tsm_mobilenet_v2", size=64), "tflite", path, options)
+    shutil.copy(made("tsm", "fp32", clip=ClipOptions(4, hop=3)).path, path)
     return path
 
 

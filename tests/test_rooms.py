@@ -31,6 +31,7 @@ ORDER = (
     "edgeshift.targets",
     "edgeshift.shift",
     "edgeshift.sound",
+    "edgeshift.sound.drawn",
     "edgeshift.video",
     "edgeshift.gestures",
     "edgeshift.models",

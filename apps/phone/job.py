@@ -114,4 +114,6 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
             )
     if spec.state_form != "io":
         raise ArtifactError(f"{path}: its states are not inputs and outputs of the graph: {command} --state io")
+    if spec.model.sound is not None:
+        raise ArtifactError(f"{path}: the network has a sound segment, and the phone's page takes frames only")
     return PhoneArtifact(path, artifact_bytes(path), spec)

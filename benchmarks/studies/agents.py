@@ -5,9 +5,10 @@
 In every round, each agent measures one repeat in a fresh process, in a random order. A figure is the median over rounds
 of the quotient of the two medians of a repeat:
 
-    infer        the part of a step in the runtime. Both agents run the same library, so it must agree within 2% on
-                 frames of the network's size. Frames of 640x480 are measured too, without a goal: fitting them evicts
-                 more of the network from the caches in Python, where OpenCV does it with several threads.
+    infer        the part of a step in the runtime: writing the input tensor to it, running the graph, and reading the
+                 logits. Both agents run the same library, so it must agree within 2% on frames of the network's size.
+                 Frames of 640x480 are measured too, without a goal: fitting them evicts more of the network from the
+                 caches in Python, where OpenCV does it with several threads.
     end_to_end   a whole step. Python adds more to a step than C++, so this has no goal.
 
 `make agents` builds the native agent.

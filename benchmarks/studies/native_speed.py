@@ -2,9 +2,9 @@
 
     python -m edgeshift.benchmarks.studies.native_speed FILE.tflite [--build DIR] [--rounds N] [--json] [--strict]
 
-    step       a step of the native stream less the time of fitting, divided by ``LiteRtRunCompiledModel`` with the same
-               buffers every time. A frame of 640x480 is fitted before each of them, because that evicts a part of the
-               network from the caches.
+    step       a step of the native stream less ``pre``, divided by ``LiteRtRunCompiledModel`` with the same buffers
+               every time. Only the step writes an input tensor to LiteRT and reads the logits. A frame of 640x480 is
+               fitted before each of them, because that evicts a part of the network from the caches.
     fitting    fitting a frame of 640x480, divided by OpenCV's ``resize`` with ``INTER_LINEAR`` on one thread.
     start      CPU milliseconds of a program that opens the artifact and runs one frame, from its start to its end. CPU
                time is compared with the goal, because elapsed time depends on other programs on the machine. The

@@ -32,6 +32,7 @@ Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 FrameSpacing = Annotated[float, Meta(ge=1e-3, le=3600)]
 ClipFrames = Annotated[int, Meta(ge=1, le=4096)]
 Consensus = Literal["mean", "last"]
+Logits = Annotated[tuple[float, ...], Meta(min_length=1, max_length=100_000)]
 Notes = Annotated[tuple[Text, ...], Meta(max_length=16)]
 
 
@@ -117,6 +118,8 @@ class ModelDescription(Struct, frozen=True, kw_only=True):
         clip_frames: number of frames of a training clip; None: not known.
         consensus: how the logits of a clip's frames become one answer.
         rule: the event rule; None: none was chosen.
+        quiet: logits of a quiet room, for a network with a sound segment. They take the place of those of a sound while
+            there is none; None: only the frames count then.
         notes: what everybody who uses the network must know, one line each, such as a part of the original network that
             it does not have. Commands print them with the name of the model.
     """
@@ -128,6 +131,7 @@ class ModelDescription(Struct, frozen=True, kw_only=True):
     clip_frames: ClipFrames | None = None
     consensus: Consensus = "mean"
     rule: RuleSpec | None = None
+    quiet: Logits | None = None
     notes: Notes = ()
 
     def __post_init__(self) -> None:

@@ -150,6 +150,25 @@ class GraphSpec(Struct, frozen=True, kw_only=True):
     outside: Annotated[dict[Name, Count], Meta(max_length=256)] = msgspec.field(default_factory=dict)
 
 
+class SoundParitySpec(Struct, frozen=True, kw_only=True):
+    """Comparison of the answers to sounds with those of the original network (``edgeshift.stream.sound_parity``).
+
+    Attributes:
+        sounds: number of sounds that were compared.
+        max_error, cosine: of the logits of sounds alone; see ``ParitySpec``.
+        top1: share of the sounds with the same top label, where labels that are tied in the original count as the same.
+        fused_error, fused_cosine, fused_top1: the same for the answers to frames and sound together.
+    """
+
+    sounds: Count
+    max_error: float
+    cosine: float
+    top1: float
+    fused_error: float
+    fused_cosine: float
+    fused_top1: float
+
+
 class ParitySpec(Struct, frozen=True, kw_only=True):
     """Parity: comparison of the artifact with the original network over many frames (``edgeshift.stream.parity``).
 
@@ -171,6 +190,7 @@ class ParitySpec(Struct, frozen=True, kw_only=True):
         original_state_error: ``state_error`` against the original as it is; None: as for ``original_error``.
         steps: largest difference of a logit in quantization steps of the output; None: the output is not int8.
         repeatable: True if the same frames gave exactly the same logits after a reset.
+        sound: comparison of the answers to sounds; None: the network has no sound segment.
     """
 
     reference: Text
@@ -188,6 +208,7 @@ class ParitySpec(Struct, frozen=True, kw_only=True):
     original_state_error: float | None = None
     steps: float | None = None
     repeatable: bool = True
+    sound: SoundParitySpec | None = None
 
 
 class CheckSpec(Struct, frozen=True, kw_only=True):
@@ -281,6 +302,8 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
             what = "one RGB frame" if self.mode == "stream" else "a clip of RGB frames"
             raise ValueError(f"the input has shape {self.input.shape}, which is not {what} of size {size}")
         self._require_mode()
+        if self.quiet is not None and (self.model.sound is None or len(self.quiet) != classes):
+            raise ValueError(f"the logits of a quiet room do not belong to a network with {classes} logits and a sound")
         if self.check and any(len(row) != classes for row in self.check.logits):
             raise ValueError(f"a row of expected logits does not have {classes} values")
         if self.input.dtype == "int8" and (self.input.scale, self.input.zero_point) != (1.0, -128):

@@ -21,6 +21,7 @@ from edgeshift.artifact.description import (
     ClipFrames,
     Consensus,
     FrameSpacing,
+    Logits,
     ModelDescription,
     Name,
     Notes,
@@ -61,6 +62,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     source: Text | None = None
     license: Text | None = None
     rule: RuleSpec | None = None
+    quiet: Logits | None = None
     notes: Notes = ()
     training: Annotated[dict[Name, Text], Meta(max_length=64)] | None = None
 
@@ -69,6 +71,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             check_labels(self.labels, self.config.classes)
         if self.rule is not None:
             self.rule.silent_indices(self.labels or ())
+        if self.quiet is not None and len(self.quiet) != self.config.classes:
+            raise ValueError(f"{len(self.quiet)} logits of a quiet room for {self.config.classes} outputs")
         if self.frame_spacing is not None and not math.isfinite(self.frame_spacing):
             # JSON has no NaN: it would be written as null, which means "not known".
             raise ValueError(f"frame_spacing {self.frame_spacing} is not a number of seconds")
@@ -152,6 +156,7 @@ def _encode(
         source=weights.source or None,
         license=weights.license,
         rule=description.rule,
+        quiet=description.quiet,
         notes=description.notes,
         training=training or None,
     )
@@ -165,7 +170,8 @@ def _encode(
 def _tensors(path: Path, network: ShiftNetwork, *, half: bool) -> dict[str, Tensor]:
     config = network.config
     state = network.backbone.state_dict()
-    different = set(state) ^ set(backbone_shapes(config.backbone, config.width, config.rounding, config.non_local))
+    shapes = backbone_shapes(config.backbone, config.width, config.rounding, config.non_local, config.sound)
+    different = set(state) ^ set(shapes)
     if different:
         raise refusal(
             path,

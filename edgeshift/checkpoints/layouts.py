@@ -24,6 +24,7 @@ from edgeshift.checkpoints import mobilenet_names
 from edgeshift.checkpoints.resnet_names import MM_NON_LOCAL, ResNetNames, mmaction2_leaf
 from edgeshift.models import BACKBONES, ModelConfig, build
 from edgeshift.models.config import NonLocalKind, Rounding
+from edgeshift.sound import SoundSettings
 
 #: {backbone: our name of its head}.
 HEADS = {backbone: "classifier.1" if backbone == "mobilenet_v2" else "fc" for backbone in BACKBONES}
@@ -121,7 +122,7 @@ class Layout:
 
     def shapes(self, width: float = 1.0, rounding: Rounding = "torchvision") -> Shapes:
         """Return {our name: shape} of every tensor of the network with 2 outputs."""
-        return backbone_shapes(self.backbone, width, rounding, self.network.non_local)
+        return backbone_shapes(self.backbone, width, rounding, self.network.non_local, self.network.sound)
 
 
 @lru_cache(maxsize=256)
@@ -133,11 +134,16 @@ def _names(layout: Layout) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def backbone_shapes(
-    backbone: str, width: float = 1.0, rounding: Rounding = "torchvision", non_local: NonLocalKind | None = None
+    backbone: str,
+    width: float = 1.0,
+    rounding: Rounding = "torchvision",
+    non_local: NonLocalKind | None = None,
+    sound: SoundSettings | None = None,
 ) -> Shapes:
     """Return {our name: shape} of every tensor of a backbone with 2 outputs. No memory is allocated for weights."""
     with torch.device("meta"):
-        network = build(ModelConfig("tsn", backbone, 2, width=width, rounding=rounding, non_local=non_local))
+        config = ModelConfig("tsn", backbone, 2, width=width, rounding=rounding, non_local=non_local, sound=sound)
+        network = build(config)
     return {name: tuple(tensor.shape) for name, tensor in network.backbone.state_dict().items()}
 
 

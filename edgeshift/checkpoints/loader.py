@@ -151,6 +151,7 @@ def _describe(
         clip_frames=recorded.frames,
         consensus=recorded.consensus,
         rule=_rule(recorded, labels) if trained else None,
+        quiet=recorded.quiet if has_head and config.sound is not None else None,
         notes=recorded.notes,
     )
 

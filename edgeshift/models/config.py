@@ -9,6 +9,7 @@ import msgspec
 
 from edgeshift.errors import ModelError, unknown
 from edgeshift.shift import TABLES, Fill, ShiftTable
+from edgeshift.sound import SoundSettings
 
 #: Mean and standard deviation of ImageNet's RGB values, which are 0 to 255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -41,6 +42,8 @@ NonLocalKind = Literal["embedded_gaussian", "scaled_embedded_gaussian", "dot_pro
 DIV = 8
 #: The tables that a shift divisor applies to.
 DIVIDED = ("tsm", "tsam")
+#: The tables whose networks can have a sound segment.
+HEARING = ("tsam", "tsn")
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +69,7 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             with "blockres" every second block, as in MIT's code.
         temporal_pool: whether a ResNet halves the number of frames before its second stage.
         non_local: the kind of the non-local blocks of ResNet-50; None: there are none.
+        sound: the settings of the sound segment; None: the network takes frames only.
     """
 
     table: Name
@@ -85,6 +89,7 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     every: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     temporal_pool: bool = False
     non_local: NonLocalKind | None = None
+    sound: SoundSettings | None = None
 
     def __post_init__(self) -> None:
         if self.table not in (*TABLES, ADOPTED):
@@ -103,6 +108,21 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ModelError(f"{self.backbone} has no choice of place, every or temporal_pool, which are for ResNets")
         if self.non_local is not None and self.backbone != "resnet50":
             raise ModelError(f"{self.backbone} has no non-local blocks, which are for resnet50")
+        if self.sound is not None:
+            self._require_sound()
+
+    def _require_sound(self) -> None:
+        """Raise ModelError if the network cannot have a sound segment.
+
+        A sound runs through the step function with the states of a new stream, which must then shift nothing.
+        """
+        if self.table not in HEARING or self.fill not in (None, "keep"):
+            raise ModelError(
+                f"{self.table} cannot have a sound segment, which needs a shift that keeps a frame's own features "
+                f"where there is no earlier frame: use {' or '.join(HEARING)} with the fill keep"
+            )
+        if part := self.clip_only:
+            raise ModelError(f"{part} and a sound segment do not work together")
 
     @property
     def clip_only(self) -> str | None:

@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_leaves
 from edgeshift.errors import ModelError
 from edgeshift.models.clip_step import ClipStep
 from edgeshift.models.network import Exportable, Normalise, ShiftFunction, ShiftNetwork, Step
+from edgeshift.models.sound import single_norms
 
 #: Operators whose results have no negative values.
 NOT_NEGATIVE = ("relu", "relu_", "sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_")
@@ -57,6 +58,7 @@ def deploy_clip(network: ShiftNetwork, frames: int) -> ClipStep:
 def _folded(network: ShiftNetwork, frames: int) -> ShiftNetwork:
     """Return a folded copy in evaluation mode. Each of its calls takes ``frames`` frames."""
     deployed = copy.deepcopy(network).eval()
+    deployed.backbone = single_norms(deployed.backbone, sound=False)
     assert isinstance(deployed.normalise, Normalise)
     flow = DataFlow.of(deployed)
     for conv, norm in flow.followed_by_norm():

@@ -17,6 +17,7 @@ from edgeshift.errors import ModelError, ShiftError
 from edgeshift.models.config import SEEN as SEEN
 from edgeshift.models.config import SMALLEST_SIZE, ModelConfig, Rgb
 from edgeshift.models.shift_layers import StepShift, shift_clip
+from edgeshift.models.sound import hearing, pair_norms
 from edgeshift.models.temporal_pool import require_even
 from edgeshift.shift import ShiftTable
 
@@ -77,6 +78,8 @@ class ShiftNetwork(nn.Module):
         self.config = config
         self.normalise: nn.Module = Normalise(config.mean, config.std)
         self.backbone = backbone
+        if config.sound is not None and config.sound.norms == "separate":
+            pair_norms(backbone)
         self._shapes: dict[tuple[int, int], dict[str, tuple[int, ...]]] = {}  # results of ``feature_shapes``
         if tables is None:
             shapes = self.feature_shapes(SMALLEST_SIZE)
@@ -104,6 +107,45 @@ class ShiftNetwork(nn.Module):
 
         logits: Tensor = self.backbone(self.normalise(clip.flatten(0, 1)), ShiftFunction(shift, clips=batch))
         return logits.reshape(batch, -1, logits.shape[1])
+
+    def hear(self, pictures: Tensor) -> Tensor:
+        """Compute the logits of sounds. Nothing is shifted, because a sound is one picture.
+
+        Args:
+            pictures: pictures of the sounds (``edgeshift.sound``), [N, 3, H, W], values as those of frames.
+
+        Returns:
+            [N, classes].
+        """
+        with hearing(self.backbone):
+            logits: Tensor = self.backbone(self.normalise(pictures), ShiftFunction(lambda _place, x: x))
+        return logits
+
+    def watch_and_hear(self, clip: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the clip form, and the logits of sounds.
+
+        If frames and sounds share their batch norms, they run as one batch. In training mode, a batch norm then
+        normalises both with the same mean and variance, as it does later with the running ones.
+
+        Args:
+            clip: [N, T, 3, H, W] RGB, values 0 to 255.
+            pictures: pictures of sounds, [M, 3, H, W].
+
+        Returns:
+            The logits of each frame, [N, T, classes], and of each sound, [M, classes].
+        """
+        if self.config.sound is not None and self.config.sound.norms == "separate":
+            return self(clip), self.hear(pictures)
+        batch, frames = clip.shape[:2]
+        count = batch * frames
+
+        def shift(place: str, x: Tensor) -> Tensor:
+            shifted = shift_clip(x[:count].reshape(batch, frames, *x.shape[1:]), self.tables[place])
+            return torch.cat((shifted.flatten(0, 1), x[count:]))
+
+        together = torch.cat((clip.flatten(0, 1), pictures))
+        logits: Tensor = self.backbone(self.normalise(together), ShiftFunction(shift))
+        return logits[:count].reshape(batch, frames, -1), logits[count:]
 
     def require_streamable(self) -> None:
         """Raise ShiftError if the network has a part that needs whole clips."""
@@ -210,6 +252,14 @@ class Exportable(nn.Module):
         return tuple(torch.full(shapes[name], self.starts.get(name, 0.0)) for name in self.state_names)
 
 
+def _one_more(seen: Tensor) -> Tensor:
+    """Return the state ``seen``, [N, depth, 1, 1], after one more frame."""
+    if seen.shape[1] == 1:
+        # Not a constant, because runtimes warn about constant outputs, and Core ML cannot cut off the whole state.
+        return seen.clamp(min=1)
+    return torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
+
+
 class Step(Exportable):
     """The step function: ``step(frame, *states) -> (logits, *next_states)``.
 
@@ -268,5 +318,5 @@ class Step(Exportable):
 
         logits = self.network.backbone(self.network.normalise(frame), ShiftFunction(shift))
         if seen is not None:
-            next_states[SEEN] = torch.cat((torch.ones_like(seen[:, :1]), seen[:, :-1]), 1)
+            next_states[SEEN] = _one_more(seen)
         return (logits, *(next_states[name] for name in self.state_names))

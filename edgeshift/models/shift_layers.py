@@ -237,7 +237,8 @@ def _step_row(x: Tensor, row: Row, past: Tensor, seen: Tensor | None) -> Tensor:
     if row.fill == "zero":
         return past  # the state starts as zeros, which are the fill
     assert seen is not None and row.dt is not None, "networks whose tables count frames have the state `seen`"
-    exists = seen[:, row.dt - 1 : row.dt]
+    # The whole state is not sliced, because exporters would keep the slice as an operator.
+    exists = seen if seen.shape[1] == 1 else seen[:, row.dt - 1 : row.dt]
     return past * exists + x * (1 - exists)
 
 

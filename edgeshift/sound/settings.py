@@ -1,7 +1,7 @@
-"""``SoundSettings``: how a sound becomes a picture for a network, and how its logits are added to those of the frames.
+"""``SoundSettings``: how a sound becomes a picture, and how its logits are added to those of the frames.
 
-The picture has three channels. Each one is a log-mel spectrogram of the same seconds of sound with another window, as in
-TSAM (Antonov et al., Decoding Viewer Emotions in Video Ads, 2023).
+The picture has three channels. Each one is a log-mel spectrogram of the same seconds of sound with another window, as
+in TSAM (Antonov et al., Decoding Viewer Emotions in Video Ads, 2023).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta
 
 Norms = Literal["shared", "separate"]
-Seconds = Annotated[float, Meta(gt=0, le=60)]
-Three = tuple[Seconds, Seconds, Seconds]
+Short = Annotated[float, Meta(ge=0.001, le=1)]
+Three = tuple[Short, Short, Short]
 
 
 class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,6 +24,7 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         frames: T, number of the newest frames whose logits are averaged with those of the sound.
         weight: weight w of the sound's logits in the answer (v_1 + ... + v_T + w s) / (T + w), where v_t are the logits
             of a frame and s those of the sound.
+        every: seconds between two answers to the sound in a stream.
         norms: whether the sound uses the batch norms of the frames ("shared"), or has its own ("separate").
         transform: length of the Fourier transform, seconds. A window stands in its middle, between zeros.
         windows: length of the Hann window of each channel, seconds.
@@ -32,23 +33,26 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         top: frequency of the highest mel band's upper end, Hz. The lowest band begins at 0 Hz.
         rate: samples per second that powers refer to. Powers of a sound with another rate are scaled accordingly.
         eps: value that is added to a power before the natural logarithm.
-        low, high: logarithms that become the values 0 and 255 of the picture.
+        low, high: logarithms that become the values 0 and 255 of the picture. The defaults are about the quantiles
+            0.5% and 99.8% of drawn sounds in quiet and noisy rooms (benchmarks/studies/sound_levels.py). Recordings of
+            drums, voices and other sounds have nearly the same quantiles.
         cut: whether values below 0 and above 255 are cut off, and the picture is rounded to whole numbers.
     """
 
-    seconds: Seconds
+    seconds: Annotated[float, Meta(gt=0, le=60)]
     frames: Annotated[int, Meta(ge=1, le=1024)]
     weight: Annotated[float, Meta(gt=0, le=1024)] = 1.0
+    every: Annotated[float, Meta(ge=0.01, le=60)] = 0.25
     norms: Norms = "shared"
-    transform: Seconds = 0.1
+    transform: Short = 0.1
     windows: Three = (0.025, 0.05, 0.1)
     hops: Three = (0.01, 0.025, 0.05)
     bands: Annotated[int, Meta(ge=8, le=512)] = 112
     top: Annotated[float, Meta(gt=0, le=96_000)] = 7500.0
     rate: Annotated[int, Meta(ge=8_000, le=192_000)] = 16_000
     eps: Annotated[float, Meta(gt=0)] = 1e-6
-    low: float = -13.8
-    high: float = 8.0
+    low: float = -13.5
+    high: float = 6.5
     cut: bool = True
 
     def __post_init__(self) -> None:
@@ -60,6 +64,6 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
 
 
-#: The settings of the published TSAM network ("viewer emotions"). It takes the logarithms as they are, where a frame has
-#: values 0 to 1: the picture has 255 times the logarithm, because edgeshift's frames have values 0 to 255.
+#: The settings of the published TSAM network ("viewer emotions"). It takes the logarithms as they are, where a frame
+#: has values 0 to 1: the picture has 255 times the logarithm, because edgeshift's frames have values 0 to 255.
 PUBLISHED = SoundSettings(seconds=5.0, frames=12, bands=224, top=24_000.0, rate=48_000, low=0.0, high=1.0, cut=False)

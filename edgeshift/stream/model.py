@@ -34,6 +34,7 @@ class Model:
             are needed, because finding the version may be slow.
         executor: makes the executor of a new stream.
         processor: kind of processor that runs the graph. The bounds of the self-check depend on it.
+        hearing: makes the executor of the sounds of a new stream; None: the graph of the frames also runs sounds.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Model:
         runtime: str | Callable[[], str],
         executor: Callable[[], Executor],
         processor: Processor = "cpu",
+        hearing: Callable[[], Executor] | None = None,
     ) -> None:
         self.spec = spec
         self.processor = processor
         self._runtime = runtime
         self._executor = executor
+        self._hearing = hearing
         self._whole_clips: ClipStream | None = None  # runs the clips of ``clip``
 
     @property
@@ -60,7 +63,22 @@ class Model:
         For a clip artifact, it is a ``ClipStream``: it keeps the last frames, and its ``step`` returns None until there
         are enough for a clip.
         """
-        return self._clip_stream() if self.spec.mode == "clip" else Stream(self.spec, self._executor())
+        if self.spec.mode == "clip":
+            return self._clip_stream()
+        if self.spec.model.sound is None:
+            return Stream(self.spec, self._executor())
+        # Not at import, because most networks have no sound segment.
+        from edgeshift.stream.sound_stream import SoundStream
+
+        if self._hearing is None and self.spec.model.sound.norms == "separate":
+            raise EdgeshiftError(
+                "the sounds of this network have their own batch norms, and the file lacks their graph"
+            )
+        return SoundStream(self.spec, self._executor(), (self._hearing or self._executor)())
+
+    def frame_stream(self) -> Stream:
+        """Return a new stream whose predictions are those of single frames, even if the network can hear."""
+        return Stream(self.spec, self._executor())
 
     def clip(self, frames: Sequence[npt.NDArray[np.uint8]]) -> Prediction:
         """Return the prediction of a clip artifact for one whole clip.
@@ -91,4 +109,5 @@ class Model:
     def fitted(self) -> Model:
         """Return the same model for frames that already have the size and channel order of the network."""
         frame = FrameSpec(self.spec.frame.height, self.spec.frame.width)
-        return Model(msgspec.structs.replace(self.spec, frame=frame), self._runtime, self._executor, self.processor)
+        spec = msgspec.structs.replace(self.spec, frame=frame)
+        return Model(spec, self._runtime, self._executor, self.processor, self._hearing)

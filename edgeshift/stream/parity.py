@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import ParitySpec
+from edgeshift.artifact.spec import ParitySpec, SoundParitySpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.stream.model import Model
 from edgeshift.stream.stream import Array, Stream
@@ -85,9 +85,9 @@ def compare(
         frames=len(inputs),
         logit_range=logit_range,
         max_error=float(errors.max()) / logit_range,
-        cosine=_cosine(a, b),
-        top1=_top1(a, b, tie=0.0),
-        top1_clear=_top1(a, b, tie=TIE * logit_range),
+        cosine=cosine(a, b),
+        top1=agreement(a, b, tie=0.0),
+        top1_clear=agreement(a, b, tie=TIE * logit_range),
         lost_states=tuple(sorted(followed.run.states().keys() - run.states().keys())),
         state_error=followed.state_error,
         drift=float((errors[-8:].mean() + 1e-12) / (errors[:8].mean() + 1e-12)),
@@ -123,11 +123,30 @@ def failures(parity: ParitySpec, precision: Precision, *, non_local: bool = Fals
     if not parity.top1_clear >= MIN_TOP1:
         share = f"{parity.top1_clear:.0%} of the frames (ties count as agreement)"
         problems.append(f"the top label agrees in {share}; it must agree in at least {MIN_TOP1:.0%}")
+    if parity.sound is not None:
+        problems += _sound_failures(parity.sound, precision)
     if parity.lost_states:
         problems.append(f"the artifact does not carry {parity.lost_states[0]} of the original")
     if not parity.state_error <= MAX_STATE_ERROR[precision]:
         limit = f"the limit for {precision} is {MAX_STATE_ERROR[precision]:g}"
         problems.append(f"a state differs by {parity.state_error:.2g} standard deviations; {limit}")
+    return problems
+
+
+def _sound_failures(parity: SoundParitySpec, precision: Precision) -> list[str]:
+    """Return a message for each limit that the answers to sounds do not keep. The limits are those of the frames."""
+    problems = []
+    for what, error, angle, top1 in (
+        ("sounds", parity.max_error, parity.cosine, parity.top1),
+        ("frames and sound together", parity.fused_error, parity.fused_cosine, parity.fused_top1),
+    ):
+        if precision in MAX_ERROR and not error <= MAX_ERROR[precision]:
+            limit = f"the limit for {precision} is {MAX_ERROR[precision]:g}"
+            problems.append(f"the logits of {what} differ by {error:.2g} of their range; {limit}")
+        if not angle >= MIN_COSINE:
+            problems.append(f"the cosine of the logits of {what} is {angle:.3f}; it must be at least {MIN_COSINE}")
+        if not top1 >= MIN_TOP1:
+            problems.append(f"the top label of {what} agrees in {top1:.0%}; it must agree in at least {MIN_TOP1:.0%}")
     return problems
 
 
@@ -146,7 +165,7 @@ class Run:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._stream = None if model.spec.mode == "clip" else model.stream()
+        self._stream = None if model.spec.mode == "clip" else model.frame_stream()
 
     def inputs(self, frames: Sequence[npt.NDArray[np.uint8]]) -> Sequence[Any]:
         """Return the inputs for a sequence of frames: each frame, or each window of T frames for a clip artifact."""
@@ -217,13 +236,13 @@ class StateError:
         return float(np.sqrt(self._errors / self._count / max(variance, 1e-12)))
 
 
-def _cosine(a: Array, b: Array) -> float:
+def cosine(a: Array, b: Array) -> float:
     """Return the cosine of two sequences of logits, each as one vector, without the offset of each frame's logits."""
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     return float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
 
 
-def _top1(a: Array, b: Array, tie: float) -> float:
+def agreement(a: Array, b: Array, tie: float) -> float:
     """Return the share of frames whose top labels agree, or have logits in b that differ by at most ``tie``."""
     rows = np.arange(len(b))
     margin = b.max(1) - b[rows, a.argmax(1)]

@@ -21,6 +21,7 @@ from edgeshift.video.pace import Pacer, require_time
 
 if TYPE_CHECKING:
     from edgeshift.events.spotter import Spotter
+    from edgeshift.stream.ear import Hearing
 
 Array = npt.NDArray[Any]
 #: The parts of a step, in order: the fields of ``Timings``.
@@ -48,6 +49,8 @@ class Prediction(msgspec.Struct, frozen=True):
         logits: float32 [classes], not smoothed over frames.
         timings: times of the step.
         fresh: False if the frame was not due, so that the previous prediction is repeated.
+        heard: "heard" if the prediction contains a sound, else the reason why not (``edgeshift.stream.ear.Hearing``);
+            None: the network has no sound segment.
     """
 
     label: str
@@ -55,6 +58,7 @@ class Prediction(msgspec.Struct, frozen=True):
     logits: npt.NDArray[np.float32]
     timings: Timings
     fresh: bool = True
+    heard: Hearing | None = None
 
     @property
     def score(self) -> float:
@@ -178,6 +182,14 @@ class Stream:
 
         return Spotter(rule or rule_of(self.spec), self.spec.labels)
 
+    def hear(self, samples: npt.ArrayLike, timestamp: float, rate: int) -> None:
+        """Take samples of a microphone, for a network with a sound segment; see ``SoundStream.hear``.
+
+        Raises:
+            EdgeshiftError: the network has no sound segment.
+        """
+        raise EdgeshiftError(f"this {self.spec.model.name} takes frames only: it has no sound segment")
+
     def reset(self) -> None:
         """Set the states to their start values. The next frame is the first of a new sequence."""
         self._restart(self._start)
@@ -192,6 +204,10 @@ class Stream:
 
     @state.setter
     def state(self, states: dict[str, Array]) -> None:
+        self._assign(states)
+
+    def _assign(self, states: dict[str, Array]) -> None:
+        """Check states and begin a new sequence with them."""
         try:
             given = {name: (array.shape, array.dtype) for name, array in states.items()}
         except AttributeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ class Batch:
         spans: [E, T], weight of each frame in the mean logits of a gesture.
         span_of: [E], index of the sequence that a gesture belongs to.
         span_labels: [E], index of the label of each gesture.
+        pictures: pictures of the sounds, [N, 3, H, W]; None: there are no sounds. So are the next two fields.
+        sounds: [N], index of each sound.
+        gestures: [N], index of the gesture of each sequence.
     """
 
     clips: Tensor
@@ -38,6 +41,9 @@ class Batch:
     span_labels: Tensor
     motion: Tensor
     motion_weights: Tensor
+    pictures: Tensor | None = None
+    sounds: Tensor | None = None
+    gestures: Tensor | None = None
 
     @staticmethod
     def of(sequences: list[Sequence]) -> Batch:
@@ -48,7 +54,7 @@ class Batch:
             return torch.from_numpy(np.stack(arrays))
 
         counts = [len(s.targets.span_labels) for s in sequences]
-        return Batch(
+        batch = Batch(
             clips,
             stack([s.targets.labels for s in sequences]),
             stack([s.targets.weights for s in sequences]),
@@ -58,11 +64,23 @@ class Batch:
             stack([s.motion for s in sequences]),
             stack([s.motion_weights for s in sequences]),
         )
+        heard = [s.heard for s in sequences if s.heard is not None]
+        if not heard:
+            return batch
+        return replace(
+            batch,
+            pictures=stack([each.picture for each in heard]).permute(0, 3, 1, 2),
+            sounds=torch.tensor([each.sound for each in heard]),
+            gestures=torch.tensor([each.gesture for each in heard]),
+        )
 
     def to(self, device: torch.device) -> Batch:
-        """Return a copy of the batch on a device, with float32 frames."""
-        moved = {name: value.to(device) for name, value in vars(self).items()}
-        return Batch(**{**moved, "clips": moved["clips"].float()})
+        """Return a copy of the batch on a device, with float32 frames and pictures."""
+        moved: dict[str, Any] = {
+            name: None if value is None else value.to(device) for name, value in vars(self).items()
+        }
+        pictures = None if self.pictures is None else moved["pictures"].float()
+        return Batch(**{**moved, "clips": moved["clips"].float(), "pictures": pictures})
 
 
 def load_batches(

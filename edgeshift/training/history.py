@@ -29,6 +29,9 @@ class Sums(msgspec.Struct, frozen=True):
         batches: number of batches.
         squares: sums over the batches of ``correct * correct``, ``correct * counted`` and ``counted * counted``, from
             which ``independent_frames`` is computed.
+        sound: auxiliary loss of the sounds alone; 0: there are none.
+        heard: number of sounds that are classified correctly without the frames.
+        sounds: number of all sounds.
         clips: number of different clips, which a validation may show several times; 0: every gesture is another one.
     """
 
@@ -42,6 +45,9 @@ class Sums(msgspec.Struct, frozen=True):
     gestures: float = 0.0
     batches: int = 0
     squares: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    sound: float = 0.0
+    heard: float = 0.0
+    sounds: float = 0.0
     clips: int = 0
 
     def add(self, values: dict[str, float]) -> Sums:

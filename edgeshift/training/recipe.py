@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from edgeshift.gestures import SPACING
 from edgeshift.models.config import ShiftPlace
+from edgeshift.sound import SoundSettings
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +35,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         motion: weight of the auxiliary loss on the fingertip's position and displacement; 0: no such loss.
         frozen: number of stages, from the first one, whose weights are not trained.
         settle: share of the steps, at the end of the run, in which batch norms do not update their statistics.
+        sound: the settings of the sound segment; None: the network takes frames only.
+        gestures, sounds: names of the drawn gestures and of the drawn sounds of a network with a sound segment.
         seed: seed of the initial weights, of the order of the data, and of the drawings.
     """
 
@@ -56,4 +59,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     motion: Annotated[float, Meta(ge=0)] = 1.0
     frozen: Annotated[int, Meta(ge=0, le=16)] = 2
     settle: Annotated[float, Meta(ge=0, le=1)] = 0.25
+    sound: SoundSettings | None = None
+    gestures: tuple[str, ...] = ()
+    sounds: tuple[str, ...] = ()
     seed: Annotated[int, Meta(ge=0, le=65_535)] = 0

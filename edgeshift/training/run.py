@@ -30,6 +30,7 @@ from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run
 from edgeshift.training.history import History, HistoryEntry
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
+from edgeshift.training.sound_pairs import DrawnPairs, quiet_logits
 from edgeshift.training.start import starting_network
 from edgeshift.training.trainer import train_network
 from edgeshift.training.videos import TRAIN, VALIDATION, LabelMap, VideoSequences, find_videos, labels_of
@@ -166,11 +167,13 @@ def train(
         rule = load(result).description.rule  # only the licence or the precision of the file changes
     elif recipe.bidirectional:
         rule = None
-    elif data is None:
+    elif data is None and recipe.sound is None:
         with stages.stage("choose the event rule", RULE_STREAMS) as advance:
             rule = tune_on_drawn_streams(network, recipe, gestures, advance=advance)
     else:  # `edgeshift rule` tunes one on clips that were not used for training
         rule = default_rule(training_data.labels, recipe.spacing, recipe.frames)
+    if recipe.sound is not None:
+        description = msgspec.structs.replace(description, quiet=quiet_logits(network))
     if trained.unread:
         training["left out"] = f"{len(trained.unread)} clips that could not be read"
     save(result, network, description, rule=rule, training=training, half=half)
@@ -213,6 +216,9 @@ def _read_data(
     recipe: Recipe, data: Path | None, fps: float | None, strokes: Mapping[str, Stroke], changes: LabelMap | None
 ) -> tuple[Sequences, Sequences]:
     """Return the sequences to train on and the sequences to validate on."""
+    if recipe.sound is not None:
+        pairs = (recipe.gestures, recipe.sounds, recipe.sound, recipe.size)
+        return DrawnPairs(*pairs, recipe.seed), DrawnPairs(*pairs, VALIDATION_SEED)
     if data is None:
         if changes is not None:
             raise TrainingError("--mirror and --reverse are for videos: leave them out with drawn streams")

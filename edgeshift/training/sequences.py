@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,21 @@ from edgeshift._system.files import sha256
 from edgeshift.artifact.description import NONE
 from edgeshift.gestures import STROKES, Stroke, draw_stream
 from edgeshift.training.frame_targets import Targets, frame_targets
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A sound, and what a network with a sound segment should answer to it and to the frames.
+
+    Attributes:
+        picture: the picture of the sound, [size, size, 3], values 0 to 255.
+        sound: index of the sound.
+        gesture: index of the gesture that the frames show.
+    """
+
+    picture: npt.NDArray[Any]
+    sound: int
+    gesture: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +41,7 @@ class Sequence:
             width or height of the frame.
         motion_weights: float32 [T, 4], 1 if this value of ``motion`` is known, else 0.
         unread: clips that this sequence lacks because they cannot be read, one line each.
+        heard: a sound beside the frames; None: the network has no sound segment.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -33,6 +49,7 @@ class Sequence:
     motion: npt.NDArray[np.float32]
     motion_weights: npt.NDArray[np.float32]
     unread: tuple[str, ...] = ()
+    heard: Heard | None = None
 
 
 class Sequences(Protocol):

@@ -13,7 +13,9 @@ from edgeshift.checkpoints.variant import NOT_RECORDED, UnknownKindError
 from edgeshift.errors import TrainingError
 from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.config import DIV, DIVIDED
+from edgeshift.models.network import ShiftNetwork
 from edgeshift.models.slot_migration import past_first
+from edgeshift.models.sound import add_sound
 from edgeshift.training.recipe import Recipe
 
 
@@ -47,7 +49,8 @@ def starting_network(
         options = {option: getattr(recipe, option) for option in ("size", "width", "bidirectional")}
         config = ModelConfig(table, backbone, len(labels), **options, **chosen)
         weights = WeightsSpec(source=f"scratch, seed {recipe.seed}", trained=False)
-        network = build(config, seed=recipe.seed)
+        network = _with_sound(build(config, seed=recipe.seed), recipe)
+        config = network.config
         return Checkpoint(network, describe_network(config, labels=labels, weights=weights), "untrained")
     facts: LoadOptions = {"bidirectional": False if past_only else None}
     checkpoint = _load(init, facts)
@@ -77,12 +80,13 @@ def starting_network(
     )
     start = build(config)
     start.load_state_dict(network.state_dict())
+    start = _with_sound(start, recipe)
     weights = checkpoint.description.weights
     source = f"{init.name} ({checkpoint.layout}), sha256 {weights.sha256}"
     if earlier := checkpoint.training.get("start"):
         source = f"{source}, which started from {earlier}"[:2000]
     weights = msgspec.structs.replace(weights, source=source)
-    description = describe_network(config, labels=labels, weights=weights)
+    description = describe_network(start.config, labels=labels, weights=weights)
     notes = tuple(note for note in checkpoint.notes if NOT_RECORDED in note)
     return Checkpoint(start, description, checkpoint.layout, notes, training=checkpoint.training)
 
@@ -97,6 +101,13 @@ def recipe_defaults(init: Path) -> dict[str, Any]:
         return {}
     config, spacing = checkpoint.config, checkpoint.description.frame_spacing
     return {"size": config.size, **({} if spacing is None else {"spacing": spacing})}
+
+
+def _with_sound(network: ShiftNetwork, recipe: Recipe) -> ShiftNetwork:
+    """Return a network with the sound segment of the recipe, if there is one and the network lacks it."""
+    if recipe.sound is None or network.config.sound == recipe.sound:
+        return network
+    return add_sound(network, recipe.sound)
 
 
 def _load(init: Path, options: LoadOptions) -> Checkpoint:

@@ -23,6 +23,7 @@ from edgeshift.training.curve import draw_curve
 from edgeshift.training.folder import CURVE, HISTORY, STATE, Run, claim_folder, record_steps
 from edgeshift.training.history import History, HistoryEntry, Sums
 from edgeshift.training.losses import TrainingNetwork
+from edgeshift.training.sound_losses import SoundTrainingNetwork
 
 #: Steps between two entries of the history.
 ENTRY_STEPS = 25
@@ -65,7 +66,8 @@ def train_network(
     earlier_steps = claim_folder(run, resume)
     device = torch.device(run.device)
     torch.manual_seed(run.recipe.seed)
-    training = TrainingNetwork(network, run.recipe, run.data.labels).to(device)
+    make = TrainingNetwork if run.recipe.sound is None else SoundTrainingNetwork
+    training = make(network, run.recipe, run.data.labels).to(device)
     training.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with folder_lock(run.folder):
         loop = _Loop(run, training)

@@ -24,11 +24,14 @@ from edgeshift.artifact.spec import (
     ParitySpec,
     PlaceSpec,
     RowSpec,
+    SoundParitySpec,
     StreamSpec,
     decode,
     encode,
 )
 from edgeshift.errors import SpecError
+from edgeshift.models.config import ModelConfig
+from edgeshift.sound import SoundSettings
 
 #: The file name in error messages.
 WHERE = "odd.tflite"
@@ -39,6 +42,13 @@ def full() -> StreamSpec:
     """Return a description in which no field has its default value."""
     return stream_spec(
         precision="int8",
+        model=ModelConfig(
+            "tsam",
+            "mobilenet_v2",
+            len(LABELS),
+            size=SIZE,
+            sound=SoundSettings(seconds=2.0, frames=8, weight=4.0, norms="separate", every=0.5),
+        ),
         input=tensor("frame", 1, SIZE, SIZE, 3, dtype="int8", scale=1.0, zero_point=-128),
         output=tensor("logits", 1, len(LABELS), dtype="int8", scale=0.125, zero_point=3),
         states=(tensor("state_a", 1, 2, 2, 3, dtype="int8", scale=0.5, zero_point=-7, start=1.5), tensor("state_b", 1)),
@@ -58,6 +68,7 @@ def full() -> StreamSpec:
         clip_frames=8,
         consensus="last",
         rule=RuleSpec(window=4, threshold=0.6, hold_off=1.5, none="blue"),
+        quiet=(0.25, -1.0, 2.0, 0.5),
         notes=("sound segment not converted",),
         problems=("cosine 0.98",),
         body_bytes=12345,
@@ -83,6 +94,9 @@ def full() -> StreamSpec:
             original_state_error=0.03,
             steps=3.0,
             repeatable=False,
+            sound=SoundParitySpec(
+                sounds=32, max_error=0.02, cosine=0.99, top1=0.5, fused_error=0.01, fused_cosine=0.98, fused_top1=0.75
+            ),
         ),
         check=CheckSpec(
             seed=7,
@@ -528,3 +542,19 @@ def test_contradictions_are_also_refused_in_python():
     refused_in_python(input=tensor("frame", 1, 3, 64, 64))
     refused_in_python(states=(tensor("s", 1, 1 << 20, 1 << 20),))
     refused_in_python(labels=("a\nb", "c", "d", "e"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("quiet", [0.0], "the logits of a quiet room do not belong"),
+        ("model.sound", None, "the logits of a quiet room do not belong"),
+        ("model.sound.windows", [0.025, 0.05, 0.2], "a window of 0.2 s is longer than the transform"),
+        ("model.sound.seconds", 0.05, "shorter than one column"),
+        ("model.sound.high", -20.0, "low -13.5 must be below high -20"),
+        ("model.sound.hops", [1e-9, 0.1, 0.1], "0.001"),
+        ("model.fill", "zero", "tsam cannot have a sound segment"),
+    ],
+)
+def test_a_sound_segment_that_contradicts_itself_is_refused(path, value, message):
+    assert message in refused(changed(path, value))

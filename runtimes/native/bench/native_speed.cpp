@@ -111,7 +111,7 @@ void print(const char *name, const std::vector<double> &values, const char *end)
     std::printf("]%s", end);
 }
 
-// A step less the time of fitting, and a run of LiteRT alone after the same frame was fitted, in turns.
+// A step less the time until its input tensor is ready, and a run of LiteRT alone after the same frame was fitted, in turns.
 void measure_step(const std::string &library, const std::string &path, int rounds) {
     BackendOptions options;
     options.library = library;

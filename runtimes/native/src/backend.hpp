@@ -21,8 +21,8 @@ struct GraphTensor {
 class Executor {
   public:
     virtual ~Executor() = default;
-    // The graph's picture input, to be filled before `run`. It stays at the same address between runs.
-    virtual uint8_t *input() = 0;
+    // Copy the graph's picture input into the runtime's buffer, before `run`.
+    virtual void write_input(const uint8_t *tensor) = 0;
     // Run the graph, and make its next states the states of the next run.
     virtual void run() = 0;
     // The logits of the last run, as the graph stores them, valid until the next run.

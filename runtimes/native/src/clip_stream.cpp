@@ -85,7 +85,7 @@ void ClipStream::restore_body(const uint8_t *body) {
 
 void ClipStream::load(int place, const uint8_t *pixels) {
     const TensorSpec &input = description().input;
-    uint8_t *target = executor_->input() + size_t(place) * frame_bytes_ * bytes_of(input.dtype);
+    uint8_t *target = tensor_.data() + size_t(place) * frame_bytes_ * bytes_of(input.dtype);
     if (input.channels_last) {
         write_pixels(pixels, frame_bytes_, input.dtype, target);
         return;

@@ -108,6 +108,7 @@ Description description_of(const Value &value) {
         description.rule = rule_of(value["rule"]);
     if (!value["check"].is_null())
         description.check = check_of(value["check"]);
+    description.hears = !value["model"]["sound"].is_null();
     description.body_bytes = static_cast<uint64_t>(value["body_bytes"].integer());
     if (!value["body_sha256"].is_null())
         description.body_sha256 = value["body_sha256"].text();

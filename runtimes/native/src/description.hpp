@@ -60,7 +60,8 @@ struct CheckSpec {
 struct Description {
     int version = 0;
     std::string target, precision, state_form;
-    int hop = 0; // of a clip; 0: not a clip
+    int hop = 0;        // of a clip; 0: not a clip
+    bool hears = false; // the network has a sound segment
     FrameSpec frame;
     TensorSpec input, output;
     std::vector<TensorSpec> states;

@@ -108,20 +108,18 @@ class LitertBackend : public Backend {
 class LitertExecutor : public Executor {
   public:
     explicit LitertExecutor(LitertBackend &backend);
-    ~LitertExecutor() override {
-        if (locked_ != nullptr)
-            api_.UnlockTensorBuffer(frame_);
-    }
 
-    uint8_t *input() override;
+    void write_input(const uint8_t *tensor) override { write(frame_, tensor, backend_.description_.input.bytes()); }
     void run() override;
     const uint8_t *logits() override { return logits_.data(); }
     void read_state(size_t index, uint8_t *out) override;
     void write_state(size_t index, const uint8_t *from) override;
 
   private:
+    void read(litert::Buffer buffer, uint8_t *out, size_t size) const;
+    void write(litert::Buffer buffer, const uint8_t *from, size_t size) const;
     // The bytes of a buffer, which stay where they are while it is locked.
-    uint8_t *lock(litert::Buffer buffer, int mode) const;
+    void *lock(litert::Buffer buffer, int mode) const;
     void unlock(litert::Buffer buffer) const;
 
     LitertBackend &backend_;
@@ -131,7 +129,6 @@ class LitertExecutor : public Executor {
     std::vector<litert::Buffer> states_[2];       // in the order of the description
     std::vector<litert::Buffer> inputs_[2], outputs_[2]; // of a run that reads states_[i]
     int now_ = 0;                                 // the set that the next run reads
-    uint8_t *locked_ = nullptr;                   // the bytes of frame_, while it is locked
     std::vector<uint8_t> logits_;
 };
 
@@ -259,42 +256,39 @@ LitertExecutor::LitertExecutor(LitertBackend &backend)
     }
 }
 
-uint8_t *LitertExecutor::input() {
-    if (locked_ == nullptr)
-        locked_ = lock(frame_, litert::kWrite);
-    return locked_;
-}
-
 void LitertExecutor::run() {
-    if (locked_ != nullptr) {
-        locked_ = nullptr;
-        unlock(frame_);
-    }
     {
         const std::lock_guard<std::mutex> lock(backend_.turn_);
         require_ok(api_.RunCompiledModel(backend_.compiled_.get(), 0, inputs_[now_].size(), inputs_[now_].data(),
                                          outputs_[now_].size(), outputs_[now_].data()),
                    "run the graph");
     }
-    std::memcpy(logits_.data(), lock(output_, litert::kRead), logits_.size());
-    unlock(output_);
+    read(output_, logits_.data(), logits_.size());
     now_ = 1 - now_;
 }
 
 void LitertExecutor::read_state(size_t index, uint8_t *out) {
-    std::memcpy(out, lock(states_[now_][index], litert::kRead), backend_.description_.states[index].bytes());
-    unlock(states_[now_][index]);
+    read(states_[now_][index], out, backend_.description_.states[index].bytes());
 }
 
 void LitertExecutor::write_state(size_t index, const uint8_t *from) {
-    std::memcpy(lock(states_[now_][index], litert::kWrite), from, backend_.description_.states[index].bytes());
-    unlock(states_[now_][index]);
+    write(states_[now_][index], from, backend_.description_.states[index].bytes());
 }
 
-uint8_t *LitertExecutor::lock(litert::Buffer buffer, int mode) const {
+void LitertExecutor::read(litert::Buffer buffer, uint8_t *out, size_t size) const {
+    std::memcpy(out, lock(buffer, litert::kRead), size);
+    unlock(buffer);
+}
+
+void LitertExecutor::write(litert::Buffer buffer, const uint8_t *from, size_t size) const {
+    std::memcpy(lock(buffer, litert::kWrite), from, size);
+    unlock(buffer);
+}
+
+void *LitertExecutor::lock(litert::Buffer buffer, int mode) const {
     void *bytes = nullptr;
     require_ok(api_.LockTensorBuffer(buffer, &bytes, mode), "give access to a buffer");
-    return static_cast<uint8_t *>(bytes);
+    return bytes;
 }
 
 void LitertExecutor::unlock(litert::Buffer buffer) const {

@@ -64,6 +64,9 @@ void require_supported(const Description &description) {
         throw bad_artifact("the states have the form " + quoted(description.state_form) +
                            ", and the native runtime runs graphs whose states are inputs and outputs ('io'): "
                            "convert the model with --state io");
+    if (description.hears)
+        throw bad_artifact("the network has a sound segment, and the native runtime takes frames only: run it with "
+                           "edgeshift in Python");
     std::vector<const TensorSpec *> tensors = {&description.input, &description.output};
     for (const TensorSpec &state : description.states)
         tensors.push_back(&state);

@@ -108,6 +108,17 @@ const Record graph_spec = {"GraphSpec",
                                {"outside", operators, "{}"},
                            }};
 
+const Record sound_parity_spec = {"SoundParitySpec",
+                                  {
+                                      {"sounds", count},
+                                      {"max_error", number()},
+                                      {"cosine", number()},
+                                      {"top1", number()},
+                                      {"fused_error", number()},
+                                      {"fused_cosine", number()},
+                                      {"fused_top1", number()},
+                                  }};
+
 const Record parity_spec = {"ParitySpec",
                             {
                                 {"reference", words},
@@ -125,6 +136,7 @@ const Record parity_spec = {"ParitySpec",
                                 {"original_state_error", number().or_null(), "null"},
                                 {"steps", number().or_null(), "null"},
                                 {"repeatable", boolean(), "true"},
+                                {"sound", record(sound_parity_spec).or_null(), "null"},
                             }};
 
 const Record check_spec = {"CheckSpec",
@@ -135,6 +147,46 @@ const Record check_spec = {"CheckSpec",
                                {"reference", choice({"artifact", "original"}), "\"artifact\""},
                                {"tolerance", number().greater_than(0).or_null(), "null"},
                            }};
+
+void check_sound(const Value &sound) {
+    double longest = 0, widest = 0;
+    for (const Value &window : sound["windows"].array())
+        longest = std::max(longest, window.number());
+    for (const Value &hop : sound["hops"].array())
+        widest = std::max(widest, hop.number());
+    const double transform = sound["transform"].number(), low = sound["low"].number(), high = sound["high"].number();
+    if (longest > transform)
+        throw Contradiction("a window of " + short_number(longest) + " s is longer than the transform, " +
+                            short_number(transform) + " s");
+    if (sound["seconds"].number() < std::max(widest, transform))
+        throw Contradiction("a picture of " + short_number(sound["seconds"].number()) +
+                            " s is shorter than one column of it");
+    if (low >= high)
+        throw Contradiction("low " + short_number(low) + " must be below high " + short_number(high));
+}
+
+const Type short_time = number().at_least(0.001).at_most(1);
+
+const Record sound_settings = {
+    "SoundSettings",
+    {
+        {"seconds", number().greater_than(0).at_most(60)},
+        {"frames", integer(1, 1024)},
+        {"weight", number().greater_than(0).at_most(1024), "1.0"},
+        {"every", number().at_least(0.01).at_most(60), "0.25"},
+        {"norms", choice({"shared", "separate"}), "\"shared\""},
+        {"transform", short_time, "0.1"},
+        {"windows", list(short_time, 3, 3), "[0.025, 0.05, 0.1]"},
+        {"hops", list(short_time, 3, 3), "[0.01, 0.025, 0.05]"},
+        {"bands", integer(8, 512), "112"},
+        {"top", number().greater_than(0).at_most(96'000), "7500.0"},
+        {"rate", integer(8'000, 192'000), "16000"},
+        {"eps", number().greater_than(0), "1e-6"},
+        {"low", number(), "-13.5"},
+        {"high", number(), "6.5"},
+        {"cut", boolean(), "true"},
+    },
+    check_sound};
 
 void check_config(const Value &config) {
     const std::string &table = config["table"].text(), &backbone = config["backbone"].text();
@@ -167,6 +219,14 @@ void check_config(const Value &config) {
         refuse(backbone + " has no choice of place, every or temporal_pool, which are for ResNets");
     if (!config["non_local"].is_null() && backbone != "resnet50")
         refuse(backbone + " has no non-local blocks, which are for resnet50");
+    if (config["sound"].is_null())
+        return;
+    if ((table != "tsam" && table != "tsn") || (!config["fill"].is_null() && config["fill"].text() != "keep"))
+        refuse(table + " cannot have a sound segment, which needs a shift that keeps a frame's own features where "
+                       "there is no earlier frame: use tsam or tsn with the fill keep");
+    if (config["temporal_pool"].boolean() || !config["non_local"].is_null())
+        refuse((config["temporal_pool"].boolean() ? "temporal pooling" : "non-local blocks") +
+               std::string(" and a sound segment do not work together"));
 }
 
 const Type config_name = text(0, 64, nullptr);
@@ -192,6 +252,7 @@ const Record model_config = {
         {"temporal_pool", boolean(), "false"},
         {"non_local", choice({"embedded_gaussian", "scaled_embedded_gaussian", "dot_product", "gaussian"}).or_null(),
          "null"},
+        {"sound", record(sound_settings).or_null(), "null"},
     },
     check_config};
 
@@ -348,6 +409,13 @@ void check_stream(const Value &spec) {
                             (stream ? "one RGB frame" : "a clip of RGB frames") + " of size " +
                             shape_text({height, width}));
     check_mode(spec, stream);
+    const Value &quiet = spec["quiet"];
+    if (!quiet.is_null()) {
+        const auto count = static_cast<int64_t>(quiet.array().size());
+        if (spec["model"]["sound"].is_null() || count != classes)
+            throw Contradiction("the logits of a quiet room do not belong to a network with " +
+                                std::to_string(classes) + " logits and a sound");
+    }
     const Value &check = spec["check"];
     if (!check.is_null())
         for (const Value &row : check["logits"].array())
@@ -382,6 +450,7 @@ const Record &stream_spec() {
                                            {"clip_frames", integer(1, 4096).or_null(), "null"},
                                            {"consensus", choice({"mean", "last"}), "\"mean\""},
                                            {"rule", record(rule_spec).or_null(), "null"},
+                                           {"quiet", list(number(), 1, 100'000).or_null(), "null"},
                                            {"notes", list(words, 0, 16), "[]"},
                                            {"version", integer(), "2"},
                                            {"target", name},

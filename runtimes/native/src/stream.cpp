@@ -66,7 +66,8 @@ std::unique_ptr<Stream> Stream::make(std::shared_ptr<const Model> model, const F
 }
 
 Stream::Stream(std::shared_ptr<const Model> model, const FrameSpec &frame)
-    : model_(std::move(model)), executor_(model_->backend->executor()), fitter_(frame) {}
+    : model_(std::move(model)), executor_(model_->backend->executor()), fitter_(frame),
+      tensor_(model_->description.input.bytes()) {}
 
 Stream::~Stream() = default;
 
@@ -81,9 +82,9 @@ const Prediction *Stream::step(const es_image &image, double timestamp) {
     if (input.dtype == Dtype::float32) {
         pixels_.resize(input.values());
         fitter_.fit(image, pixels_.data());
-        write_pixels(pixels_.data(), pixels_.size(), input.dtype, executor_->input());
+        write_pixels(pixels_.data(), pixels_.size(), input.dtype, tensor_.data());
     } else {
-        fitter_.fit(image, executor_->input(), input.dtype == Dtype::int8 ? 128 : 0);
+        fitter_.fit(image, tensor_.data(), input.dtype == Dtype::int8 ? 128 : 0);
     }
     predict(start, last_);
     answered_ = true;
@@ -133,6 +134,7 @@ bool Stream::due(double timestamp, std::optional<Pacer> &pacer) const {
 
 void Stream::predict(Seconds start, Prediction &prediction) {
     const Seconds prepared = now();
+    executor_->write_input(tensor_.data());
     executor_->run();
     const Seconds ran = now();
     read_logits(executor_->logits(), description().output, prediction);

@@ -48,7 +48,8 @@ class Stream {
     const Description &description() const { return model_->description; }
     // Whether a frame is due, and the pacer after it, which the caller keeps when the frame was processed.
     bool due(double timestamp, std::optional<Pacer> &pacer) const;
-    // Run the graph on its input, and write the prediction. `start` is when the work on the input began.
+    // Run the graph on `tensor_`, and write the prediction. `start` is when the work on the input began. Writing the
+    // tensor into the runtime's buffer and reading the logits are part of `infer`, as in Python.
     void predict(Seconds start, Prediction &prediction);
     // Repeat the last prediction. nullptr: there is none yet.
     const Prediction *repeat(Seconds pre);
@@ -63,6 +64,7 @@ class Stream {
     std::shared_ptr<const Model> model_;
     std::unique_ptr<Executor> executor_;
     Fitter fitter_;
+    std::vector<uint8_t> tensor_; // the graph's picture input, as the graph stores it
     std::optional<Pacer> pacer_; // empty: the artifact does not know its frame spacing
     Prediction last_;
     bool answered_ = false; // last_ holds a prediction

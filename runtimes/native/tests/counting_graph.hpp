@@ -62,7 +62,7 @@ struct Executor : edgeshift::Executor {
             for (auto &set : states)
                 set.emplace_back(state.bytes());
     }
-    uint8_t *input() override { return pixels.data(); }
+    void write_input(const uint8_t *tensor) override { pixels.assign(tensor, tensor + pixels.size()); }
     const uint8_t *logits() override { return answer.data(); }
     void read_state(size_t index, uint8_t *out) override {
         std::memcpy(out, states[now][index].data(), states[now][index].size());

@@ -18,8 +18,9 @@
  * pointers that are returned belong to the object that they came from.
  *
  * Threads. Different models and different streams can be used from different threads at the same time. Streams of the same
- * model take turns while the graph runs, because they share it. One stream, or one spotter, must not be used from two
- * threads at the same time.
+ * model take turns while the graph runs, because they share it. The functions of one model, except es_model_close, and
+ * es_version, es_abi and es_error may be called from several threads at the same time. One stream, or one spotter, must not
+ * be used from two threads at the same time.
  *
  * Units. Times are seconds, sizes are pixels or bytes as they say. Positions of labels count from 0.
  */
@@ -114,7 +115,9 @@ typedef struct es_prediction {
     int32_t fresh;       /* 0: the frame was not due, or no answer was due: the previous prediction is repeated */
     int32_t classes;     /* number of logits */
     const float *logits; /* they belong to the stream, until its next call */
-    double pre, infer, post; /* seconds: from frame to input tensor, in the runtime, and to the prediction */
+    /* seconds. pre: from frame to input tensor. infer: writing the tensor into the runtime's buffer, running the graph, and
+     * reading the logits. post: from the logits to the prediction */
+    double pre, infer, post;
 } es_prediction;
 
 /* A detection by an event rule. */

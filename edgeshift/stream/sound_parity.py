@@ -1,0 +1,97 @@
+"""Parity of a network with a sound segment: its answers to sounds alone, and to frames and sound together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.artifact.spec import SoundParitySpec
+from edgeshift.sound.analysis import Samples, analysis
+from edgeshift.sound.drawn import QUIET, SOUNDS, draw_sound, draw_soundtrack
+from edgeshift.sound.picture import Picture, picture_of
+from edgeshift.sound.settings import SoundSettings
+from edgeshift.stream.model import Model
+from edgeshift.stream.parity import TIE, agreement, cosine
+from edgeshift.stream.sound_stream import SoundStream
+from edgeshift.stream.stream import Array
+
+#: Number of sounds that are compared, and seed of the first one. Calibration and training use other seeds.
+COUNT, SEED = 32, 1_100_000_000
+#: Samples per second of drawn sounds.
+RATE = 16_000
+
+
+def compare_sounds(
+    candidate: Model,
+    reference: Model,
+    frames: Sequence[npt.NDArray[np.uint8]],
+    advance: Callable[[], None] = lambda: None,
+) -> SoundParitySpec:
+    """Compare the answers of two models to drawn sounds, and to frames with a drawn soundtrack.
+
+    Args:
+        candidate: the artifact.
+        reference: the network that it must equal.
+        frames: frames of the stream, uint8 [H, W, 3] RGB each.
+        advance: called after every sound.
+    """
+    settings = candidate.spec.model.sound
+    assert settings is not None, "the network has a sound segment"
+    own, other = _stream(candidate), _stream(reference)
+    pairs: list[tuple[Array, Array]] = []
+    for index in range(COUNT):
+        picture = drawn_picture(SEED + index, settings, candidate.spec.frame.width)
+        pairs.append((own.answer_to(picture).logits, other.answer_to(picture).logits))
+        advance()
+    of_sounds = _compared(*(np.stack(side).astype(np.float64) for side in zip(*pairs, strict=True)))
+    spacing = candidate.spec.frame_spacing or settings.every
+    seconds = settings.seconds + 1 + len(frames) * spacing
+    samples = draw_soundtrack(SEED, seconds=seconds, rate=RATE).samples
+    fused = _compared(_fused(own, frames, samples, spacing), _fused(other, frames, samples, spacing))
+    return SoundParitySpec(
+        sounds=COUNT,
+        max_error=of_sounds[0],
+        cosine=of_sounds[1],
+        top1=of_sounds[2],
+        fused_error=fused[0],
+        fused_cosine=fused[1],
+        fused_top1=fused[2],
+    )
+
+
+def drawn_picture(seed: int, settings: SoundSettings, size: int) -> Picture:
+    """Return the picture of a drawn sound. The seed also chooses which sound it is; one of ten is a quiet room."""
+    names = (QUIET, *SOUNDS)
+    seconds = analysis(settings, RATE).needed / RATE
+    drawn = draw_sound(seed, names[seed % len(names)], seconds=seconds, rate=RATE)
+    return picture_of(drawn.samples, drawn.rate, settings, size)
+
+
+def _stream(model: Model) -> SoundStream:
+    stream = model.stream()
+    assert isinstance(stream, SoundStream), "the network has a sound segment"
+    return stream
+
+
+def _fused(
+    stream: SoundStream, frames: Sequence[npt.NDArray[np.uint8]], samples: Samples, spacing: float
+) -> npt.NDArray[np.float64]:
+    """Return the answers to frames and a soundtrack, [frames, classes]. From the first frame on there is a sound."""
+    stream.reset()
+    first = round((len(samples) / RATE - len(frames) * spacing) * RATE)
+    stream.hear(samples[:first], -first / RATE, RATE)
+    logits = []
+    for index, frame in enumerate(frames):
+        logits.append(stream.step(frame, index * spacing).logits)
+        begin = first + round(index * spacing * RATE)
+        stream.hear(samples[begin : first + round((index + 1) * spacing * RATE)], (begin - first) / RATE, RATE)
+    return np.stack(logits).astype(np.float64)
+
+
+def _compared(own: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the largest error as a share of the range, the cosine, and the share of answers with the same label."""
+    span = float(np.ptp(other)) or 1.0
+    error = float(np.abs(own - other).max()) / span
+    return error, cosine(own, other), agreement(own, other, tie=TIE * span)

@@ -1,0 +1,133 @@
+"""A stream of an artifact whose network has a sound segment: it answers to the newest frames and to a sound.
+
+    answer = (v_1 + ... + v_n + w s) / (n + w)        n newest frames, at most T; their logits v; logits s of the sound
+
+The sound runs through the same graph as a frame, with the states of a new stream, so it shifts nothing. Its logits are
+computed again every ``SoundSettings.every`` seconds, inside ``step``. While there is no usable sound, the logits of a
+quiet room take its place, so that the answer never contains a sound that nobody heard.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeshift.artifact.spec import StreamSpec
+from edgeshift.errors import EdgeshiftError
+from edgeshift.sound.picture import Picture
+from edgeshift.stream.ear import Ear, Hearing
+from edgeshift.stream.stream import Array, Executor, Fitted, Prediction, Stream, Timings
+
+#: Name of the newest logits of frames in ``SoundStream.state``, float32 [n, classes].
+ANSWERS = "frame_logits"
+#: Share of ``SoundSettings.every`` by which a sound may be early, because microphones give samples in pieces.
+EARLY = 0.2
+
+
+class SoundStream(Stream):
+    """One sequence of frames and one of sound samples. Made by ``Model.stream`` for a network with a sound segment.
+
+    Args:
+        spec: description of the artifact.
+        executor: runs the frames.
+        hearing: another executor of the same graph, which runs the pictures of sounds.
+    """
+
+    def __init__(self, spec: StreamSpec, executor: Executor, hearing: Executor) -> None:
+        settings = spec.model.sound
+        assert settings is not None, "the network has a sound segment"
+        self._settings, self._hearing = settings, hearing
+        self._ear = Ear(settings, spec.frame.width)
+        self._answers: deque[npt.NDArray[np.float32]] = deque(maxlen=settings.frames)
+        self._quiet = None if spec.quiet is None else np.array(spec.quiet, np.float32)
+        self._sounds = Stream(spec, hearing)
+        self._sound: npt.NDArray[np.float32] | None = None  # logits of the newest sound
+        super().__init__(spec, executor)
+
+    def hear(self, samples: npt.ArrayLike, timestamp: float, rate: int) -> None:
+        """Take the next samples of the microphone; see ``Ear.hear``. Give them before the frame of the same time."""
+        self._ear.hear(samples, timestamp, rate)
+
+    def deafen(self) -> None:
+        """Forget all samples, for example when the microphone is switched off."""
+        self._ear.deafen()
+        self._sound = None
+
+    def reset(self) -> None:
+        """Begin a new sequence of frames. The samples so far are forgotten as well."""
+        super().reset()
+        self.deafen()
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """Copies of the states and of the newest logits of frames. They contain no sound, as after ``deafen``."""
+        classes = len(self._labels)
+        return {**self._executor.states(), ANSWERS: np.array(self._answers, np.float32).reshape(-1, classes)}
+
+    @state.setter
+    def state(self, states: dict[str, Array]) -> None:
+        self._assign(states)
+
+    def _assign(self, states: dict[str, Array]) -> None:
+        answers = states.get(ANSWERS) if isinstance(states, dict) else None
+        shape: tuple[int, ...] = getattr(answers, "shape", ())
+        if answers is None or shape[1:] != (len(self._labels),) or shape[0] > self._settings.frames:
+            raise EdgeshiftError(f"a state of this stream has {ANSWERS!r}: assign a state that a stream returned")
+        super()._assign({name: value for name, value in states.items() if name != ANSWERS})
+        self._answers.extend(answers)
+
+    def _restart(self, states: dict[str, Array] | None) -> None:
+        super()._restart(states)
+        self._answers.clear()
+        self._sound = None
+        self._heard_to = 0.0  # time after the newest sample of that sound, seconds
+        self._heard: Hearing = "deaf"
+
+    def _step(self, frame: Any, fitted: Fitted | None, timestamp: float | None) -> Prediction:
+        prediction = super()._step(frame, fitted, timestamp)
+        if not prediction.fresh:
+            return prediction
+        start = perf_counter()
+        pre, infer = self._listen(timestamp)
+        self._answers.append(prediction.logits)
+        total, weight = np.add.reduce(list(self._answers)), float(len(self._answers))
+        sound = self._quiet if self._sound is None else self._sound
+        if sound is not None:
+            total, weight = total + self._settings.weight * sound, weight + self._settings.weight
+        logits = (total / weight).astype(np.float32)
+        index = int(logits.argmax())
+        times = prediction.timings
+        post = perf_counter() - start - pre - infer
+        timings = Timings(times.pre + pre, times.infer + infer, times.post + post)
+        self._last = Prediction(self._labels[index], index, logits, timings, heard=self._heard)
+        return self._last
+
+    def _listen(self, timestamp: float | None) -> tuple[float, float]:
+        """Compute the logits of the sound if they are due.
+
+        Returns:
+            The seconds for the picture, and those in the runtime; zeros if they are not due.
+        """
+        self._heard = self._ear.hearing(timestamp)
+        end = self._ear.end
+        if self._heard != "heard" or end is None:
+            self._sound = None
+            return 0.0, 0.0
+        if self._sound is not None and end - self._heard_to < (1 - EARLY) * self._settings.every:
+            return 0.0, 0.0
+        start = perf_counter()
+        result = self.answer_to(self._ear.picture())
+        self._sound, self._heard_to = result.logits, end
+        return perf_counter() - start - result.timings.infer, result.timings.infer
+
+    def answer_to(self, picture: Picture) -> Prediction:
+        """Return the prediction for a sound alone, uint8 [H, W, 3] (``edgeshift.sound.picture_of``).
+
+        The frames and the sound of this stream stay as they are.
+        """
+        self._sounds.reset()
+        return self._sounds.step_fitted(Fitted(picture.astype(np.uint8, copy=False), 0.0))

@@ -1,0 +1,107 @@
+"""Training sequences of a drawn gesture and a drawn sound, for networks with a sound segment.
+
+The answer of such a network is a weighted mean of logits, so every sequence of a batch can be paired with the sound of
+every other one. A label is a pair of a gesture and a sound: ``left+clap``. Without a sound it is the gesture's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as List
+
+import numpy as np
+import torch
+
+from edgeshift.artifact.description import NONE
+from edgeshift.errors import TrainingError, unknown
+from edgeshift.gestures import STROKES, draw_clip
+from edgeshift.models.network import ShiftNetwork
+from edgeshift.sound import SoundSettings
+from edgeshift.sound.analysis import analysis
+from edgeshift.sound.drawn import QUIET, SOUNDS, draw_sound
+from edgeshift.sound.picture import Picture, picture_of
+from edgeshift.training.frame_targets import Targets
+from edgeshift.training.sequences import Heard, Sequence
+
+#: Sounds that are drawn into a part of the quiet ones, because a network must not report them.
+DISTRACTORS = ("knock", "beep", "voice", "music")
+#: Share of the quiet sounds in which a distractor is heard.
+DISTRACTED = 0.6
+#: Samples per second of drawn sounds.
+RATE = 16_000
+
+
+def pair_label(gesture: str, sound: str) -> str:
+    """Return the label of a gesture and a sound: "left+clap", "left" without a sound, "clap" without a gesture."""
+    if sound == QUIET:
+        return gesture
+    return sound if gesture == NONE else f"{gesture}+{sound}"
+
+
+#: Seed of the quiet sounds whose logits stand for a sound that is not there, and their number.
+QUIET_SEED, QUIET_COUNT = 900_000_000, 64
+
+
+class DrawnPairs:
+    """Sequences of one drawn gesture each, with a drawn sound beside it.
+
+    Args:
+        gestures: names of the gestures.
+        sounds: names of the sounds. ``QUIET`` is added as the last one.
+        settings: the settings of the network's sound segment.
+        size: height and width of the frames and of the picture of the sound, pixels.
+        seed: seed of the gestures and of the sounds.
+
+    Raises:
+        TrainingError: a gesture or a sound is unknown.
+    """
+
+    def __init__(self, gestures: List[str], sounds: List[str], settings: SoundSettings, size: int, seed: int) -> None:
+        for name in gestures:
+            if name not in STROKES:
+                raise TrainingError(unknown("gesture", name, STROKES))
+        for name in sounds:
+            if name not in SOUNDS:
+                raise TrainingError(unknown("sound", name, SOUNDS))
+        self.gestures, self.sounds = tuple(gestures), (*sounds, QUIET)
+        self.labels = tuple(pair_label(gesture, sound) for gesture in self.gestures for sound in self.sounds)
+        self.source = f"drawn gestures {', '.join(gestures)} with drawn sounds {', '.join(sounds)}, seed {seed}"
+        self._settings, self._size, self._seed = settings, size, seed
+
+    def __getitem__(self, index: int) -> Sequence:
+        """Return the sequence of an index, which is 0 or more."""
+        random = np.random.default_rng([self._seed, index, 3])
+        gesture, sound = int(random.integers(len(self.gestures))), int(random.integers(len(self.sounds)))
+        frames = self._settings.frames
+        clip = draw_clip((self._seed << 32) + index, self.gestures[gesture], frames=frames, size=self._size)
+        name = self.sounds[sound]
+        if name == QUIET and random.random() < DISTRACTED:
+            name = DISTRACTORS[random.integers(len(DISTRACTORS))]
+        picture = _picture((self._seed << 32) + index, name, self._settings, self._size)
+        label = gesture * len(self.sounds) + sound
+        targets = Targets(
+            labels=np.full(frames, label),
+            weights=np.ones(frames, np.float32),
+            spans=np.full((1, frames), 1 / frames, np.float32),
+            span_labels=np.array([label]),
+        )
+        unknown_motion = np.zeros((frames, 4), np.float32)
+        heard = Heard(picture, sound, gesture)
+        return Sequence(clip.frames, targets, unknown_motion, unknown_motion, heard=heard)
+
+
+def quiet_logits(network: ShiftNetwork) -> tuple[float, ...]:
+    """Return the mean logits of drawn quiet rooms, which a stream uses while it has no sound."""
+    settings = network.config.sound
+    assert settings is not None, "the network has a sound segment"
+    total = torch.zeros(network.config.classes, dtype=torch.float64)
+    with torch.inference_mode():
+        for index in range(QUIET_COUNT):
+            picture = torch.from_numpy(_picture(QUIET_SEED + index, QUIET, settings, network.config.size))
+            total += network.hear(picture.permute(2, 0, 1)[None].float())[0].double()
+    return tuple((total / QUIET_COUNT).tolist())
+
+
+def _picture(seed: int, name: str, settings: SoundSettings, size: int) -> Picture:
+    """Return the picture of a drawn sound, of which all samples are needed."""
+    drawn = draw_sound(seed, name, seconds=analysis(settings, RATE).needed / RATE, rate=RATE)
+    return picture_of(drawn.samples, drawn.rate, settings, size)

@@ -14,26 +14,25 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import torch
 import typer
 
 from edgeshift._system.files import sha256
 from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.studies.command import Json, Out, print_json, print_table, stored_result, study, write_json
 from edgeshift.benchmarks.studies.trained_networks import train
-from edgeshift.checkpoints import load
 from edgeshift.checkpoints.source import DEFAULT_MODEL
-from edgeshift.models.network import ShiftNetwork
-from edgeshift.models.sound import fuse
 from edgeshift.sound import SoundSettings
 from edgeshift.sound.settings import Norms
 from edgeshift.training import Recipe
-from edgeshift.training.batches import Batch
-from edgeshift.training.sound_pairs import DrawnPairs
 from edgeshift.weights import shipped
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgeshift.models.network import ShiftNetwork
 
 GESTURES, SOUNDS = ("left", "right", "circle"), ("clap", "whistle-up")
 #: T of the answer, and the seconds of sound: as long as T frames of the shipped gesture weights, 0.25 s apart.
@@ -127,6 +126,8 @@ def recipe_of(norms: Norms, weight: float, seed: int, steps: int, size: int) -> 
 
 def stored_row(checkpoint: Path, recipe: Recipe, clips: int) -> SoundRow:
     """Return the row of a trained network, which is stored beside the checkpoint."""
+    from edgeshift.checkpoints import load
+
     inputs = f"{sha256(checkpoint.read_bytes())}, {clips} clips"
     return stored_result(
         checkpoint.with_name(MEASURED),
@@ -136,14 +137,19 @@ def stored_row(checkpoint: Path, recipe: Recipe, clips: int) -> SoundRow:
     ).row
 
 
-@torch.inference_mode()
 def measure_row(network: ShiftNetwork, recipe: Recipe, clips: int) -> SoundRow:
     """Test a trained network on drawn gestures and sounds, each gesture with each sound."""
+    import torch
+
+    from edgeshift.models.sound import fuse
+    from edgeshift.training.batches import Batch
+    from edgeshift.training.sound_pairs import DrawnPairs
+
     settings = recipe.sound
     assert settings is not None
     data = DrawnPairs(recipe.gestures, recipe.sounds, settings, recipe.size, TEST_SEED)
     frames, sounds, gestures, names = [], [], [], []
-    with ProgressBars(live=False).stage("test", clips) as advance:
+    with ProgressBars(live=False).stage("test", clips) as advance, torch.inference_mode():
         for index in range(clips):
             batch = Batch.of([data[index]]).to(torch.device("cpu"))
             assert batch.pictures is not None and batch.gestures is not None and batch.sounds is not None
@@ -171,7 +177,7 @@ def measure_row(network: ShiftNetwork, recipe: Recipe, clips: int) -> SoundRow:
     )
 
 
-def _share(right: torch.Tensor) -> float:
+def _share(right: Tensor) -> float:
     return float(right.float().mean())
 
 

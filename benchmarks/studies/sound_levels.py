@@ -19,8 +19,8 @@ import typer
 
 from edgeshift.benchmarks.studies.command import print_table, study
 from edgeshift.errors import EdgeshiftError
-from edgeshift.sound import SoundSettings, analysis, log_mel, read_wav
-from edgeshift.sound.analysis import Samples
+from edgeshift.sound import SoundSettings, log_mel, read_wav
+from edgeshift.sound.analysis import Samples, analysis
 from edgeshift.sound.drawn import QUIET, SOUNDS, draw_sound
 
 SETTINGS = SoundSettings(seconds=2.0, frames=8)

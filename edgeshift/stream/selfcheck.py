@@ -6,6 +6,9 @@ the bounds are narrow: a lost state, swapped colours, a picture that is moved by
 weights are 5% too large are found.
 
 A clip artifact has no states. It runs windows of the test frames. Each window begins one frame after the previous one.
+
+If the network has a sound segment, the last row of logits is the answer to a test sound, so that the spectrogram is
+checked as well.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import numpy.typing as npt
 
 from edgeshift.artifact.spec import CheckSpec, StreamSpec
 from edgeshift.errors import EdgeshiftError
+from edgeshift.stream.check_sound import answer_to_check_sound
 from edgeshift.stream.model import Model
 from edgeshift.stream.parity import Run
 from edgeshift.stream.stream import Array
@@ -128,7 +132,8 @@ def make_check(model: Model, seed: int = 7, *, original: bool = False) -> CheckS
         seed: seed of the test frames.
         original: True if ``model`` is the original network.
     """
-    logits, states = _run(model, seed, WINDOWS if model.spec.mode == "clip" else FRAMES)
+    count = WINDOWS if model.spec.mode == "clip" else FRAMES
+    logits, states = _run(model, seed, count + _hears(model.spec))
     return CheckSpec(
         seed=seed,
         logits=tuple(tuple(float(value) for value in row) for row in logits),
@@ -155,7 +160,7 @@ def self_check(model: Model) -> SelfCheck:
     logit_bound, state_bound = bound_of(model.spec, model.processor)
     errors = [relative_error(states[name], np.array(values)) for name, values in check.states.items()]
     return SelfCheck(
-        frames=len(expected),
+        frames=len(expected) - _hears(model.spec),
         error=rms(first - expected),
         tolerance=logit_bound,
         # Unlike max(), np.max keeps a NaN.
@@ -189,11 +194,28 @@ def bound_for(spec: StreamSpec, processor: str, span: float, *, original: bool =
 
 
 def _run(model: Model, seed: int, count: int) -> tuple[npt.NDArray[np.float64], dict[str, Array]]:
-    """Return the logits of all test frames or windows, and the sampled values of each state after the last frame."""
+    """Run all test frames or windows and, if the network has a sound segment, the test sound.
+
+    Args:
+        model: the artifact.
+        seed: seed of the frames and of the sound.
+        count: number of rows of logits.
+
+    Returns:
+        The logits, [count, classes], those of the sound last; and sampled values of each state after the last frame.
+    """
     run, size = Run(model), model.spec.frame
-    frames = list(_check_frames(seed, count + model.spec.frames - 1, size.height, size.width))
-    logits = np.stack([run.logits(item) for item in run.inputs(frames)]).astype(np.float64)
-    return logits, {name: sample(state) for name, state in run.states().items()}
+    frames = list(_check_frames(seed, count - _hears(model.spec) + model.spec.frames - 1, size.height, size.width))
+    logits = [run.logits(item) for item in run.inputs(frames)]
+    states = {name: sample(state) for name, state in run.states().items()}
+    if _hears(model.spec):
+        logits.append(answer_to_check_sound(model, seed))
+    return np.stack(logits).astype(np.float64), states
+
+
+def _hears(spec: StreamSpec) -> bool:
+    """Return whether the self-check has a sound."""
+    return spec.model.sound is not None and spec.mode == "stream"
 
 
 def sample(state: Array) -> Array:

@@ -9,8 +9,8 @@ import pytest
 from sound_waves import CASES, WAVES, chosen
 
 from edgeshift.errors import SoundError
-from edgeshift.sound import PUBLISHED, ColumnStream, SoundSettings, analysis, log_mel
-from edgeshift.sound.analysis import samples_of
+from edgeshift.sound import PUBLISHED, ColumnStream, SoundSettings, log_mel
+from edgeshift.sound.analysis import analysis, samples_of
 from edgeshift.sound.mel import hertz, mel, mel_filters
 
 SETTINGS = SoundSettings(seconds=1.0, frames=4)

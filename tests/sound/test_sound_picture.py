@@ -8,7 +8,8 @@ import pytest
 from sound_waves import WAVES
 
 from edgeshift.errors import SoundError
-from edgeshift.sound import PUBLISHED, PictureStream, SoundSettings, analysis, picture_of, sound_picture
+from edgeshift.sound import PUBLISHED, PictureStream, SoundSettings, picture_of, sound_picture
+from edgeshift.sound.analysis import analysis
 from edgeshift.sound.picture import resize
 
 SETTINGS = SoundSettings(seconds=0.5, frames=4)

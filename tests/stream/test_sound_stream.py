@@ -8,14 +8,18 @@ import pytest
 import torch
 
 from edgeshift.artifact.description import describe_network
+from edgeshift.artifact.spec import CheckSpec
 from edgeshift.checkpoints import Checkpoint, load, save
 from edgeshift.errors import EdgeshiftError
 from edgeshift.models import ModelConfig, build
 from edgeshift.models.sound import fuse
+from edgeshift.models.untrained import initial_network
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.sound import SoundSettings, picture_of
-from edgeshift.stream import Model
+from edgeshift.stream import Model, check_sound
+from edgeshift.stream.selfcheck import make_check, self_check
 from edgeshift.stream.sound_stream import ANSWERS, SoundStream
+from edgeshift.video.fit import FrameSpec
 
 RATE, SIZE, FRAMES, CLASSES, SPACING = 16_000, 64, 4, 5, 0.25
 SETTINGS = SoundSettings(seconds=1.0, frames=FRAMES, bands=32, weight=3.0, every=SPACING)
@@ -25,8 +29,10 @@ QUIET = (0.0, 0.01, 0.02, 0.0, 0.03)
 @pytest.fixture(scope="module")
 def source() -> Checkpoint:
     config = ModelConfig("tsam", "mobilenet_v2", CLASSES, size=SIZE, depth=1, width=0.5, sound=SETTINGS)
-    network = build(config, seed=0)
-    return Checkpoint(network, describe_network(config, quiet=QUIET, frame_spacing=SPACING), "edgeshift")
+    clips = np.random.default_rng(5).integers(0, 256, (4, 4, SIZE, SIZE, 3)).astype(np.float32)
+    network = initial_network(config, torch.from_numpy(clips).permute(0, 1, 4, 2, 3))
+    description = describe_network(config, frame=FrameSpec(SIZE, SIZE), quiet=QUIET, frame_spacing=SPACING)
+    return Checkpoint(network, description, "edgeshift")
 
 
 @pytest.fixture
@@ -80,7 +86,7 @@ def test_the_answer_is_the_mean_of_newest_frames_and_sound(stream, source, frame
         else:
             of_sound = torch.tensor(QUIET)
         fused = fuse(expected[max(0, t - FRAMES + 1) : t + 1], of_sound, SETTINGS.weight)
-        assert np.allclose(prediction.logits, fused.numpy(), atol=1e-5 * float(expected.max() - expected.min()) + 1e-7)
+        assert np.allclose(prediction.logits, fused.numpy(), atol=2e-5 * float(np.ptp(expected.numpy())))
     assert heard == ["deaf", *["waiting"] * 4, *["heard"] * 7]
 
 
@@ -90,7 +96,7 @@ def test_without_a_microphone_the_answer_is_that_of_a_quiet_room(stream, source,
         prediction = stream.step(frame)
         fused = fuse(expected[max(0, t - FRAMES + 1) : t + 1], torch.tensor(QUIET), SETTINGS.weight)
         assert prediction.heard == "deaf"
-        assert np.allclose(prediction.logits, fused.numpy(), atol=1e-6)
+        assert np.allclose(prediction.logits, fused.numpy(), atol=1e-5 * float(np.ptp(expected.numpy())))
 
 
 def test_without_quiet_logits_only_the_frames_count(source, frames):
@@ -98,7 +104,7 @@ def test_without_quiet_logits_only_the_frames_count(source, frames):
     stream = reference(Checkpoint(source.network, silent, "edgeshift")).stream()
     expected = logits_of_frames(source, frames)
     answers = [stream.step(frame).logits for frame in frames]
-    assert np.allclose(answers[-1], expected[-FRAMES:].mean(0).numpy(), atol=1e-6)
+    assert np.allclose(answers[-1], expected[-FRAMES:].mean(0).numpy(), atol=1e-5 * float(np.ptp(expected.numpy())))
 
 
 def test_sound_changes_no_state_of_the_frames(model, frames, sound):
@@ -160,7 +166,9 @@ def test_reset_and_state(stream, frames, sound):
     assert all(np.array_equal(a, b) for a, b in zip(first, run(), strict=True))
     stream.state = saved
     stream.hear(sound[: 2 * RATE], 0.0, RATE)
-    assert all(np.array_equal(a, stream.step(frame).logits) for a, frame in zip(after, frames[6:], strict=True))
+    again = [stream.step(frame).logits for frame in frames[6:]]
+    # PyTorch adds in another order after a state was assigned, because its memory is laid out differently.
+    assert np.allclose(after, again, atol=1e-5 * float(np.ptp(after)))
 
 
 @pytest.mark.parametrize("answers", [None, np.zeros((FRAMES + 1, CLASSES), np.float32), np.zeros((1, 2), np.float32)])
@@ -173,6 +181,29 @@ def test_a_state_of_another_stream_is_refused(stream, frames, answers):
         state[ANSWERS] = answers
     with pytest.raises(EdgeshiftError, match="assign a state that a stream returned"):
         stream.state = state
+
+
+def test_the_self_check_contains_a_sound(model):
+    check = make_check(model)
+    assert len(check.logits) == 9 and check.logits[8] not in check.logits[:8]
+    checked = model_with(model, check)
+    assert self_check(checked).ok and self_check(checked).frames == 8
+    wrong = [list(row) for row in check.logits]
+    wrong[8][0] += 0.05 * check.span
+    changed = msgspec.structs.replace(check, logits=tuple(map(tuple, wrong)))
+    assert not self_check(model_with(model, changed)).ok
+
+
+def test_the_self_check_finds_a_wrong_spectrogram(model, monkeypatch):
+    checked = model_with(model, make_check(model))
+    monkeypatch.setattr(
+        check_sound, "picture_of", lambda s, rate, *rest: picture_of(np.roll(s, rate // 20), rate, *rest)
+    )
+    assert not self_check(checked).ok
+
+
+def model_with(model: Model, check: CheckSpec) -> Model:
+    return Model(msgspec.structs.replace(model.spec, check=check), "PyTorch", model._executor)
 
 
 def test_a_network_without_a_sound_segment_cannot_hear(frames):

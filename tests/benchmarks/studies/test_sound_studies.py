@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeshift.benchmarks.studies import sound_cost, sound_levels
+from edgeshift.benchmarks.studies import sound_cost, sound_levels, sound_step
 from edgeshift.sound import write_wav
 
 
@@ -40,3 +40,22 @@ def test_the_cost_of_a_hop_is_measured(capsys: pytest.CaptureFixture[str]):
     assert all(cost["columns"] > 0 and cost["picture"] > 0 and cost["quickest"] > 0 for cost in costs)
     assert sound_cost.main(["--hops", "1"]) == 0
     assert "16,000 Hz, 112 bands, 112x112" in capsys.readouterr().out
+
+
+def test_a_step_with_a_sound_is_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("torch", reason="the converters are not installed")
+    from edgeshift.checkpoints import save
+    from edgeshift.models import ModelConfig, build
+    from edgeshift.sound import SoundSettings
+
+    def weights(name: str, settings: SoundSettings | None) -> str:
+        network = build(ModelConfig("tsam", "mobilenet_v2", 4, size=64, depth=1, width=0.5, sound=settings), seed=0)
+        save(tmp_path / name, network)
+        return str(tmp_path / name)
+
+    hearing = weights("hearing.safetensors", SoundSettings(seconds=1.0, frames=4, bands=64))
+    assert sound_step.main([hearing, "--rounds", "2", "--steps", "20", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["with_sound"] > result["without"] > 0 and result["long"] == 20
+    assert sound_step.main([weights("deaf.safetensors", None), "--rounds", "2"]) == 2
+    assert "the network has no sound segment" in capsys.readouterr().err

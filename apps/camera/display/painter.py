@@ -96,7 +96,8 @@ class Painter:
         view = self.view
         while self._answers:
             answer = self._answers.popleft()
-            self._heard = answer.prediction.heard
+            if self._session.sound is not None:
+                self._heard = answer.prediction.heard
             view.add(answer)
         figures_due = now - self._figures_at >= FIGURES_INTERVAL
         if figures_due:

@@ -11,6 +11,7 @@ from time import monotonic
 
 import numpy as np
 
+from edgeshift._system.text import printable
 from edgeshift.apps.camera.microphones.base import BLOCK, TIMEOUT, Block
 from edgeshift.errors import SoundError, one_line
 
@@ -124,4 +125,4 @@ class ArecordStream:
         while select.select([self._err], [], [], 0.5)[0] and (text := os.read(self._err, 1 << 16)):
             rest += text
         lines = [line for line in rest.decode("utf-8", "replace").splitlines() if line.strip()]
-        return one_line(lines[-1] if lines else self._message or "arecord has ended")
+        return printable(lines[-1] if lines else self._message or "arecord has ended")[:200]

@@ -51,11 +51,12 @@ def find_microphone(text: str) -> Microphone:
     except SoundError as error:
         if arecord.available():
             return ArecordMicrophone(text)
-        raise SoundError(
-            f"a microphone needs sounddevice or arecord: {install_command('microphone')} and apt install "
-            f"libportaudio2, or {arecord.INSTALL}"
-        ) from error
+        raise SoundError(f"a microphone needs sounddevice or arecord: {_install_either()}") from error
     return PortAudioMicrophone(text)
+
+
+def _install_either() -> str:
+    return f"{install_command('microphone')} and apt install libportaudio2, or {arecord.INSTALL}"
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,13 @@ class MicrophoneStatus:
         through: what the demo reads a microphone through, "sounddevice" or "arecord"; None: through nothing.
         inputs: number and name of each microphone that sounddevice finds.
         problem: why sounddevice cannot be used, with the command that helps; None: it can.
+        fix: command that installs what is missing; None: a microphone can be used.
     """
 
     through: str | None
     inputs: tuple[str, ...]
     problem: str | None
+    fix: str | None = None
 
 
 def examine() -> MicrophoneStatus:
@@ -78,5 +81,7 @@ def examine() -> MicrophoneStatus:
     try:
         sounddevice = portaudio.load()
     except SoundError as error:
-        return MicrophoneStatus(arecord.THROUGH if arecord.available() else None, (), str(error))
+        if arecord.available():
+            return MicrophoneStatus(arecord.THROUGH, (), str(error))
+        return MicrophoneStatus(None, (), str(error), _install_either())
     return MicrophoneStatus(portaudio.THROUGH, tuple(portaudio.known_inputs(sounddevice)), None)

@@ -269,9 +269,12 @@ class App:
         recorder, self._recorder = self._recorder, None
         sound, self._sound_recorder, self._session.record = self._sound_recorder, None, None
         self._painter.recording = False
-        if sound is not None and sound.close():
-            self._recorded.append(sound.path)
-            self._emit("saved", path=str(sound.path))
+        try:
+            self._save(recorder)
+        finally:  # one file is complete even if the other one cannot be written
+            self._save(sound)
+
+    def _save(self, recorder: Recorder | SoundRecorder | None) -> None:
         if recorder is not None and recorder.close():
             self._recorded.append(recorder.path)
             self._emit("saved", path=str(recorder.path))

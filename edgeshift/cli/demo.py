@@ -168,7 +168,7 @@ def _decide_microphone(session: Session, camera: Source, microphone: str | None,
     from edgeshift.apps.camera.microphones.find import is_file
 
     reason = None
-    if all(artifact.model.spec.model.sound is None for artifact in session.artifacts):
+    if not any(artifact.hears for artifact in session.artifacts):
         names = " and ".join(str(artifact.path) for artifact in session.artifacts)
         reason = f"on {names}, whose network has no sound segment: leave it out"
     elif microphone is not None and not live and not is_file(microphone):
@@ -185,8 +185,9 @@ def _open_sound(session: Session, microphone: str, record: Path | None, *, clip:
         raise EdgeshiftError(f"--record {record} would overwrite {microphone} with its sound: give another name")
     sound = open_sound(microphone, clip=clip)
     for artifact in session.artifacts:
-        if artifact.model.spec.model.sound is not None:
-            analysis(artifact.model.spec.model.sound, sound.rate)  # an error if the rate does not fit
+        settings = artifact.model.spec.model.sound
+        if artifact.hears and settings is not None:
+            analysis(settings, sound.rate)  # an error if the rate does not fit
     return sound
 
 

@@ -101,7 +101,7 @@ def lay_out(
     if size is None:
         return _with_strip(_without_sound(frame, None))
     strip = _even(STRIP * _unit(size[0], size[1] * 4 / 3))
-    return _with_strip(_without_sound(frame, (size[0] - strip, size[1])), strip)
+    return _with_strip(_without_sound(frame, (_even(size[0]) - strip, size[1])), strip)
 
 
 def _with_strip(layout: Layout, strip: int | None = None) -> Layout:

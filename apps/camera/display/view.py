@@ -63,16 +63,20 @@ class View:
         self._history = History(labels)
         self._shown: DisplayState | None = None
         self._sound: Picture | None = None
+        self._sounds = 0  # number of changes of the picture of the sound
         self._drawn: dict[str, object] = {}
 
     def add(self, answer: Answer) -> None:
         """Add an answer, which ``draw`` shows from its next call on."""
-        self._shown, self._sound = answer.shown, answer.picture
+        self._shown = answer.shown
+        if answer.picture is not self._sound:
+            self._sound, self._sounds = answer.picture, self._sounds + 1
         self._history.add(answer)
 
     def clear(self) -> None:
         """Clear the history and the label."""
         self._shown = self._sound = None
+        self._sounds += 1
         self._history.clear()
         self._drawn.clear()
 
@@ -102,7 +106,7 @@ class View:
             self._history.draw(self.canvas, layout.history, now, layout.unit)
         if self._changed("figures", tuple(panel.figures)):
             self._write(layout.stats, panel.figures, layout.lines, INK)
-        if layout.sound is not None and self._changed("sound", id(self._sound)):
+        if layout.sound is not None and self._changed("sound", self._sounds):
             self._draw_sound(layout.sound)
         if layout.hearing is not None and self._changed("hearing", tuple(panel.hearing)):
             self._write(layout.hearing, panel.hearing, 2, INK)

@@ -88,6 +88,11 @@ class ArtifactStream:
                 self.stream.answer_to(black)
         self.reset()
 
+    @property
+    def hears(self) -> bool:
+        """Whether the stream takes sound."""
+        return isinstance(self.stream, SoundStream)
+
     def reset(self) -> None:
         """Reset the stream and the smoothing."""
         self.stream.reset()

@@ -56,7 +56,8 @@ def test_without_sound_there_is_no_file(tmp_path: Path):
 
 
 def test_a_file_that_cannot_be_written_is_an_error_at_the_end(tmp_path: Path):
-    recorder = SoundRecorder(tmp_path / "missing" / "a.wav", 0.0)
+    (tmp_path / "file").touch()
+    recorder = SoundRecorder(tmp_path / "file" / "a.wav", 0.0)
     for index in range(10):
         recorder.add(piece(0.5, index / 10))
     with pytest.raises(EdgeshiftError, match=r"a\.wav"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -168,13 +168,15 @@ class Unplugged:
         if self.opened == 2:
             raise SoundError("not there yet")
         self.left = self.blocks if self.opened == 1 else 10**6
+        self.due = monotonic()
         return self
 
     def read(self) -> Block:
         if not self.left:
             raise SoundError("it was unplugged")
         self.left -= 1
-        sleep(0.02)
+        self.due += 0.02  # as a real microphone, it gives samples at its rate however busy the machine is
+        sleep(max(0.0, self.due - monotonic()))
         return Block(np.random.default_rng(self.left).normal(0, 0.1, RATE // 50).astype(np.float32), False)
 
     def close(self) -> None:

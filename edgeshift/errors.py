@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 #: Extras that contain OpenCV, or whose packages do not need it.
-WITHOUT_OPENCV = ("video", "window", "report")
+WITHOUT_OPENCV = ("video", "window", "report", "microphone")
 
 
 #: A pattern for a place in native source code, as runtimes write it into their messages: a file, a line, and perhaps

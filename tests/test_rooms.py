@@ -57,6 +57,7 @@ ORDER = (
     "edgeshift.benchmarks.reports",
     "edgeshift.apps",
     "edgeshift.apps.camera.sources",
+    "edgeshift.apps.camera.microphones",
     "edgeshift.apps.camera.engine",
     "edgeshift.apps.camera.display",
     "edgeshift.apps.camera",

@@ -15,6 +15,7 @@ from edgeshift.apps.camera.actions import Actions
 from edgeshift.apps.camera.display.answers import AnswerSheet
 from edgeshift.apps.camera.display.painter import Painter
 from edgeshift.apps.camera.display.recorder import RECORD_FPS, Recorder
+from edgeshift.apps.camera.display.sound_recorder import SoundRecorder
 from edgeshift.apps.camera.display.window import Window
 from edgeshift.apps.camera.engine.schedule import EveryFrame, NewestFrame
 from edgeshift.apps.camera.engine.session import Answer, CapturedFrame, Session
@@ -23,6 +24,7 @@ from edgeshift.apps.camera.sources.base import Orientation, Source
 from edgeshift.apps.camera.sources.live import describe_cameras
 from edgeshift.apps.camera.summary import LabelSpan, Summary, add_label, summarize
 from edgeshift.errors import EdgeshiftError, VideoError
+from edgeshift.stream.ear import Hearing
 from edgeshift.video.picture import write_picture
 
 #: Longest time that the loop waits for a new frame before it checks for keys, seconds.
@@ -40,7 +42,7 @@ class AppSettings:
     Attributes:
         every_frame: run a clip as fast as possible and feed every due frame; False: real time, feed the newest frame.
         size: width and height of the picture, pixels; None: chosen from the size of the frames.
-        record: path of a video to record from the start; None: no video.
+        record: path of a video to record from the start; None: no video. The sound is written beside it as a .wav file.
         seconds: seconds after the first frame, or with ``every_frame`` time in the clip, at which to end; None: never.
         orientation: how frames are rotated and mirrored, for the model and the picture.
         mirror_view: show and record frames mirrored, but do not mirror the frames for the model.
@@ -100,6 +102,8 @@ class App:
         self._painter = Painter(session, live=source.live, size=settings.size, mirror=settings.mirror_view)
         self._labels: list[LabelSpan] = []
         self._recorder: Recorder | None = None
+        self._sound_recorder: SoundRecorder | None = None
+        self._heard: Hearing | None = None
         self._recorded: list[Path] = []
         self._last: CapturedFrame | None = None
         self._origin: float | None = None
@@ -118,10 +122,14 @@ class App:
                 self._painter.use_window(self.window.screen_size)
                 ending.callback(self.window.close)
             ending.callback(self._stop_recording)
+            if self._session.sound is not None:
+                ending.callback(self._session.sound.stop)
             if self._actions is not None:
                 ending.callback(self._actions.close)
             ending.callback(self._schedule.stop)
             self._started = monotonic()
+            if self._session.sound is not None:
+                self._session.sound.start(self._emit)
             self._schedule.start()
             if settings.record is not None:
                 self._start_recording(settings.record)
@@ -178,19 +186,27 @@ class App:
 
     def _report(self, captured: CapturedFrame, answer: Answer) -> None:
         self._painter.add(answer)
+        heard = answer.prediction.heard
+        if self._session.sound is not None and heard != self._heard:
+            self._heard = heard
+            self._printer.emit("sound", time=round(self._run_time(answer.timestamp), 3), heard=heard)
         if not self._schedule.live and add_label(self._labels, answer.timestamp, answer.prediction):
             self._printer.emit("label", time=answer.timestamp, label=answer.prediction.label)
         if self._answers is not None:
             self._answers.add(captured.frame, answer.prediction)
-        if self._origin is None:
-            self._origin = answer.timestamp if self._source.live else 0.0
         if answer.shown.event is not None:
-            timestamp = answer.shown.event.timestamp - self._origin
+            timestamp = self._run_time(answer.shown.event.timestamp)
             detection = msgspec.structs.replace(answer.shown.event, timestamp=timestamp)
             self._printer.emit_detection(detection)
             self._counters.detections.append(detection)
             if self._actions is not None:
                 self._actions.start(detection)
+
+    def _run_time(self, timestamp: float) -> float:
+        """Return a time on the source's clock in seconds from the first answer, or in a clip from its start."""
+        if self._origin is None:
+            self._origin = timestamp if self._source.live else 0.0
+        return timestamp - self._origin
 
     def _draw(self, captured: CapturedFrame, *, new: bool) -> None:
         begin = perf_counter()
@@ -199,6 +215,7 @@ class App:
         if self.window is not None and changed:
             self.window.show(canvas)
         if self._recorder is not None:
+            self._record_sound(captured, self._recorder)
             try:
                 self._recorder.add(canvas, now)
             except EdgeshiftError as error:
@@ -239,9 +256,25 @@ class App:
         self._recorder = Recorder(path, RECORD_FPS, wait=not self._schedule.live)
         self._painter.recording = self.window is not None
 
+    def _record_sound(self, captured: CapturedFrame, recorder: Recorder) -> None:
+        """Begin to record the sound with the first frame of the video of ``AppSettings.record``, and of no other."""
+        session = self._session
+        if session.sound is None or self._sound_recorder is not None or recorder.path != self.settings.record:
+            return
+        sound = SoundRecorder(recorder.path.with_suffix(".wav"), session.sound_time(captured))
+        self._sound_recorder, session.record = sound, sound.add
+        self._emit("recording_sound", path=str(sound.path))
+
     def _stop_recording(self) -> None:
         recorder, self._recorder = self._recorder, None
+        sound, self._sound_recorder, self._session.record = self._sound_recorder, None, None
         self._painter.recording = False
+        try:
+            self._save(recorder)
+        finally:  # one file is complete even if the other one cannot be written
+            self._save(sound)
+
+    def _save(self, recorder: Recorder | SoundRecorder | None) -> None:
         if recorder is not None and recorder.close():
             self._recorded.append(recorder.path)
             self._emit("saved", path=str(recorder.path))

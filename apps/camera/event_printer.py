@@ -66,6 +66,13 @@ class EventPrinter:
 WORDS: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "lost": lambda source, facts: f"source {source} is lost ({facts['reason']}); trying to open it again",
     "back": lambda source, facts: f"source {source} is back; the stream was reset",
+    "microphone_lost": lambda _, facts: (
+        f"microphone {facts['name']} is lost ({facts['reason']}); the frames are answered without it, and it is opened "
+        "again as soon as possible"
+    ),
+    "microphone_back": lambda _, facts: f"microphone {facts['name']} is back",
+    "microphone_ended": lambda _, facts: f"{facts['name']} has ended; the frames are answered without sound",
+    "recording_sound": lambda _, facts: f"the sound is recorded as well: {facts['path']}",
     "failed": lambda source, facts: f"the command of {facts['label']!r} failed: {facts['reason']} ({facts['command']})",
     "switched": lambda source, facts: f"now running {facts['artifact']}; the stream was reset",
     "unsaved": lambda source, facts: f"not written: {facts['reason']}",

@@ -38,6 +38,23 @@ class ArtifactSummary(msgspec.Struct, frozen=True, kw_only=True):
     milliseconds: dict[str, dict[str, float | None]]
 
 
+class SoundSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What was heard in a run with a microphone.
+
+    Attributes:
+        microphone: name of the microphone or file.
+        through: the package or program that read it, or "file".
+        heard: {what the stream said about the sound: share of the answers}: "heard" if they contain the sound, else
+            why not (``edgeshift.stream.ear.Hearing``).
+        lost: number of times that the microphone was lost.
+    """
+
+    microphone: str
+    through: str
+    heard: dict[str, float]
+    lost: int
+
+
 class LabelSpan(msgspec.Struct):
     """Consecutive steps of a clip with the same label.
 
@@ -69,8 +86,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         events: the announced events; times in seconds from the first frame, in a clip from its start.
         beside_infer: median time of a step outside the runtime, divided by the median time inside it; None: no step.
         draw_ms: median time of drawing a new frame, milliseconds; None: nothing was drawn.
-        recorded: paths of the videos that were written.
+        recorded: paths of the videos and sounds that were written.
         labels: the labels over time, for a clip that was run as fast as possible; None: the run was in real time.
+        sound: what was heard; None: the run had no microphone.
     """
 
     source: str
@@ -86,6 +104,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     draw_ms: float | None
     recorded: tuple[str, ...]
     labels: tuple[LabelSpan, ...] | None = None
+    sound: SoundSummary | None = None
 
 
 def add_label(spans: list[LabelSpan], timestamp: float, prediction: Prediction) -> bool:
@@ -133,4 +152,13 @@ def summarize(
         draw_ms=float(np.median(counters.draws)) * 1e3 if counters.draws else None,
         recorded=tuple(map(str, recorded)),
         labels=None if labels is None else tuple(labels),
+        sound=_sound(session),
     )
+
+
+def _sound(session: Session) -> SoundSummary | None:
+    sound, heard = session.sound, session.counters.heard
+    if sound is None:
+        return None
+    shares = {name: round(count / heard.total(), 4) for name, count in heard.most_common()}
+    return SoundSummary(microphone=sound.name, through=sound.through, heard=shares, lost=sound.losses)

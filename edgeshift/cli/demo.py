@@ -13,7 +13,9 @@ from edgeshift.cli.output import print_json, print_line, print_note, require_fil
 from edgeshift.errors import EdgeshiftError
 
 if TYPE_CHECKING:
+    from edgeshift.apps.camera.engine.session import Session
     from edgeshift.apps.camera.event_printer import Form
+    from edgeshift.apps.camera.microphones.base import Sound
     from edgeshift.apps.camera.sources.base import Source
 
 
@@ -27,6 +29,7 @@ def run(
     realtime: Annotated[bool, option("Source", effect=(needs("headless"), DECIDED))] = False,
     repeat: Annotated[bool, option("Source", effect=DECIDED)] = False,
     seconds: Annotated[float | None, option("Source", effect=ALWAYS, min=0.001)] = None,
+    microphone: Annotated[str | None, option("Source", effect=DECIDED, metavar="NAME|FILE.wav")] = None,
     runtime: Runtime = None,
     threads: Threads = 1,
     smoothing: Annotated[str | None, option("Events", effect=ALWAYS)] = None,
@@ -64,6 +67,8 @@ def run(
         realtime: With --headless: play a clip at its own speed, as a camera would.
         repeat: Restart a clip when it ends.
         seconds: Stop after this many seconds. Default: at the end of the source.
+        microphone: Listen, for an artifact whose network has a sound segment: default, the number of a microphone or a
+            part of its name, arecord:NAME for a name of ALSA, or a .wav file in place of a microphone.
         smoothing: How labels are smoothed: rule, mean, jester or none. Default: rule, the event rule in the artifact.
         mask: Labels that are never shown, separated by commas.
         on: Command to run, without a shell, at each detection of a label. May be given several times.
@@ -73,13 +78,16 @@ def run(
         size: Size of the picture in the window. Default: the size of the frames.
         fullscreen: Fill the screen.
         mirror_view: Swap left and right in the window, but not for the model.
-        record: Write a video of the window, also with --headless.
+        record: Write a video of the window, also with --headless. With --microphone, the sound is written beside it
+            as a .wav file.
         picture: Write a picture of a clip's frames with their labels.
         json_lines: Print each event as a line of JSON when it happens.
 
     Examples:
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source 0
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source clip.mp4 --headless
+      edgeshift demo F --source 0 --microphone default
+      edgeshift demo F --source clip.mp4 --headless --microphone clip.wav
       edgeshift demo F --source 0 --headless --on "left=playerctl previous" --on "right=playerctl next"
     """
     from edgeshift.apps.camera.actions import Actions, parse_action
@@ -107,6 +115,9 @@ def run(
     masked = [label.strip() for label in mask.split(",") if label.strip()]
     with ProgressBars().stage("load"):
         session = open_session(files, runtime=runtime, threads=threads, smoothing=smoothing, mask=masked)
+    _decide_microphone(session, camera, microphone, live=live)
+    if microphone is not None:
+        session.sound = _open_sound(session, microphone, record, clip=not camera.live)
     spec = session.artifact.model.spec
     spacing = spec.frame_spacing
     if isinstance(camera, ClipSource) and spacing is not None:
@@ -134,7 +145,9 @@ def run(
         for line in (*([] if spec.weights.trained else [UNTRAINED]), *spec.notes):
             print_line(line)
     paths = [str(artifact.path) for artifact in session.artifacts]
-    printer.emit("start", source=camera.name, artifacts=paths, trained=spec.weights.trained, notes=spec.notes)
+    listening = {} if session.sound is None else {"microphone": session.sound.name, "through": session.sound.through}
+    trained = spec.weights.trained
+    printer.emit("start", source=camera.name, artifacts=paths, trained=trained, notes=spec.notes, **listening)
     summary = app.run()
     if (reason := demo_text.missing_answer(session, camera.name)) is not None:
         print_note(reason)
@@ -148,6 +161,34 @@ def run(
     else:
         rule = rule_of(spec).origin or "the weights file"
         demo_text.print_summary(summary, picture, rule if smoothing in (None, "rule") else None)
+
+
+def _decide_microphone(session: Session, camera: Source, microphone: str | None, *, live: bool) -> None:
+    """Refuse --microphone if no artifact can hear, or if a real microphone would not fit the pace of the frames."""
+    from edgeshift.apps.camera.microphones.find import is_file
+
+    reason = None
+    if not any(artifact.hears for artifact in session.artifacts):
+        names = " and ".join(str(artifact.path) for artifact in session.artifacts)
+        reason = f"on {names}, whose network has no sound segment: leave it out"
+    elif microphone is not None and not live and not is_file(microphone):
+        reason = f"on {camera.name}, which is run as fast as possible: add --realtime, or give a .wav file"
+    decide(microphone=reason)
+
+
+def _open_sound(session: Session, microphone: str, record: Path | None, *, clip: bool) -> Sound:
+    from edgeshift.apps.camera.microphones.find import is_file, open_sound
+    from edgeshift.sound import analysis
+
+    beside = None if record is None else record.with_suffix(".wav")
+    if beside is not None and is_file(microphone) and beside.resolve() == Path(microphone).resolve():
+        raise EdgeshiftError(f"--record {record} would overwrite {microphone} with its sound: give another name")
+    sound = open_sound(microphone, clip=clip)
+    for artifact in session.artifacts:
+        settings = artifact.model.spec.model.sound
+        if artifact.hears and settings is not None:
+            analysis(settings, sound.rate)  # an error if the rate does not fit
+    return sound
 
 
 def _view_effect(options: Options) -> str | None:

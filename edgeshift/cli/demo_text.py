@@ -22,6 +22,7 @@ def document(summary: Summary) -> dict[str, Any]:
     if labels is None:
         return fields
     artifact = fields["artifacts"][0]
+    sound = {} if summary.sound is None else {"sound": fields["sound"]}
     return {
         "runtime": artifact["runtime"],
         "trained": artifact["trained"],
@@ -31,6 +32,7 @@ def document(summary: Summary) -> dict[str, Any]:
         "labels": labels,
         "events": fields["events"],
         "milliseconds": artifact["milliseconds"],
+        **sound,
     }
 
 
@@ -51,7 +53,7 @@ def print_summary(summary: Summary, picture: Path | None, rule: str | None) -> N
         facts = [("runtime", artifact.runtime), *_phases(artifact.milliseconds), *origin]
         print_facts(
             f"{_steps(artifact)} on {summary.source}{not_due}",
-            [*facts, ("picture", picture)] if picture else facts,
+            [*facts, *_sound(summary), *([("picture", picture)] if picture else [])],
         )
     print_next("edgeshift", "verify", summary.artifacts[0].file)
 
@@ -84,6 +86,7 @@ def _print_live(summary: Summary, origin: list[tuple[str, object]]) -> None:
         ("camera", f"{_rate(summary.camera_hertz)}, {summary.dropped} frames dropped, lost {summary.lost} times"),
         ("events", len(summary.events)),
         *origin,
+        *_sound(summary),
     ]
     for artifact in summary.artifacts:
         name = Path(artifact.file).name
@@ -95,6 +98,18 @@ def _print_live(summary: Summary, origin: list[tuple[str, object]]) -> None:
         facts.append(("draw", f"p50 {summary.draw_ms:.3f} ms per picture, outside the thread of the model"))
     facts += [("recorded", path) for path in summary.recorded]
     print_facts(f"{summary.steps} steps in {summary.seconds:.1f} s on {summary.source}", facts)
+
+
+def _sound(summary: Summary) -> list[tuple[str, object]]:
+    sound = summary.sound
+    if sound is None:
+        return []
+    heard = dict(sound.heard)
+    parts = [f"heard in {heard.pop('heard', 0.0):.0%} of the answers"]
+    parts += [f"{why} {share:.0%}" for why, share in heard.items()]
+    lost = f"; microphone lost {sound.lost} times" if sound.lost else ""
+    through = "" if sound.through == "file" else f" through {sound.through}"
+    return [("sound", f"{', '.join(parts)}; {sound.microphone}{through}{lost}")]
 
 
 def _steps(artifact: ArtifactSummary) -> str:

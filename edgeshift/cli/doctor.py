@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.options import AsJson
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
-from edgeshift.errors import install_command
+from edgeshift.errors import install_command, one_line
 from edgeshift.targets import RUNTIMES, TARGETS, Target
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class TargetStatus:
 def run(as_json: AsJson = False) -> None:
     """Report what this machine can convert and run, how to install what is missing, and the facts of the machine.
 
+    The facts say whether the demo can use a microphone, and through which package or program.
+
     Each package is imported in its own process, so that a package that crashes does not end the report.
 
     Examples:
@@ -59,9 +62,9 @@ def run(as_json: AsJson = False) -> None:
     """
     from edgeshift.benchmarks.devices.facts import read_facts
 
-    rows, facts = examine(ProgressBars()), read_facts()
+    rows, facts, microphone = examine(ProgressBars()), read_facts(), examine_microphone()
     if as_json:
-        print_json({"targets": rows, "device": facts})
+        print_json({"targets": rows, "device": facts, "microphone": microphone})
         return
     print_table(
         "",
@@ -82,8 +85,10 @@ def run(as_json: AsJson = False) -> None:
         notes.insert(0, ("convert", NO_CONVERTER))
     print_facts("notes", notes)
     fixes = {fix: work for row in rows for work, fix in row.fixes.items()}  # one command may be for several targets
+    if (fix := microphone.get("fix")) is not None:
+        fixes[fix] = "use a microphone"
     print_facts("to install what is missing", [(work, fix) for fix, work in fixes.items()])
-    print_facts("this device", device_facts(facts))
+    print_facts("this device", [*device_facts(facts), ("microphone", _microphone_text(microphone))])
     target = next((row.target for row in rows if row.convert is None), None)
     print_next("edgeshift", *(("convert", "--target", target) if target else ("verify", "FILE")))
 
@@ -97,6 +102,30 @@ def examine(bars: ProgressBars) -> list[TargetStatus]:
             rows.append(_row(target, reasons))
             advance()
     return rows
+
+
+def examine_microphone() -> dict[str, Any]:
+    """Return the fields of ``MicrophoneStatus``, found in a process of its own; only "problem" if that one crashed."""
+    code = (
+        "import msgspec; from edgeshift.apps.camera.microphones.find import examine;"
+        "print(msgspec.json.encode(examine()).decode())"
+    )
+    try:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", code], capture_output=True, timeout=MAX_SECONDS, check=True, text=True
+        )
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (subprocess.SubprocessError, OSError, ValueError, IndexError) as error:
+        return {"through": None, "inputs": [], "problem": one_line(error), "fix": None}
+    return found
+
+
+def _microphone_text(status: dict[str, Any]) -> str:
+    if status["through"] is None:
+        return f"cannot be used: {status['problem']}"
+    if status["problem"] is not None:
+        return f"through {status['through']}; arecord -L lists the names ({status['problem']})"
+    return f"through {status['through']}: {', '.join(status['inputs']) or 'none is connected'}"
 
 
 def device_facts(facts: Facts) -> list[tuple[str, object]]:

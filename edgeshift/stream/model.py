@@ -57,24 +57,28 @@ class Model:
         """Name and version of the runtime."""
         return self._runtime if isinstance(self._runtime, str) else self._runtime()
 
-    def stream(self) -> Stream:
+    def stream(self, *, paced: bool = True) -> Stream:
         """Return a new stream with its own states.
 
         For a clip artifact, it is a ``ClipStream``: it keeps the last frames, and its ``step`` returns None until there
         are enough for a clip.
+
+        Args:
+            paced: whether ``step`` leaves out frames that are not due; False: the caller chooses the frames.
         """
         if self.spec.mode == "clip":
             return self._clip_stream()
-        if self.spec.model.sound is None:
-            return Stream(self.spec, self._executor())
+        spec = self.spec if paced else msgspec.structs.replace(self.spec, frame_spacing=None)
+        if spec.model.sound is None:
+            return Stream(spec, self._executor())
         # Not at import, because most networks have no sound segment.
         from edgeshift.stream.sound_stream import SoundStream
 
-        if self._hearing is None and self.spec.model.sound.norms == "separate":
+        if self._hearing is None and spec.model.sound.norms == "separate":
             raise EdgeshiftError(
                 "the sounds of this network have their own batch norms, and the file lacks their graph"
             )
-        return SoundStream(self.spec, self._executor(), (self._hearing or self._executor)())
+        return SoundStream(spec, self._executor(), (self._hearing or self._executor)())
 
     def frame_stream(self) -> Stream:
         """Return a new stream whose predictions are those of single frames, even if the network can hear."""

@@ -35,7 +35,12 @@ class SoundStream(Stream):
         spec: description of the artifact.
         executor: runs the frames.
         hearing: another executor of the same graph, which runs the pictures of sounds.
+
+    Attributes:
+        picture: picture of the sound that the newest prediction contains; None: it contains none.
     """
+
+    picture: Picture | None
 
     def __init__(self, spec: StreamSpec, executor: Executor, hearing: Executor) -> None:
         settings = spec.model.sound
@@ -55,7 +60,7 @@ class SoundStream(Stream):
     def deafen(self) -> None:
         """Forget all samples, for example when the microphone is switched off."""
         self._ear.deafen()
-        self._sound = None
+        self._sound = self.picture = None
 
     def reset(self) -> None:
         """Begin a new sequence of frames. The samples so far are forgotten as well."""
@@ -83,7 +88,7 @@ class SoundStream(Stream):
     def _restart(self, states: dict[str, Array] | None) -> None:
         super()._restart(states)
         self._answers.clear()
-        self._sound = None
+        self._sound = self.picture = None
         self._heard_to = 0.0  # time after the newest sample of that sound, seconds
         self._heard: Hearing = "deaf"
 
@@ -115,12 +120,13 @@ class SoundStream(Stream):
         self._heard = self._ear.hearing(timestamp)
         end = self._ear.end
         if self._heard != "heard" or end is None:
-            self._sound = None
+            self._sound = self.picture = None
             return 0.0, 0.0
         if self._sound is not None and end - self._heard_to < (1 - EARLY) * self._settings.every:
             return 0.0, 0.0
         start = perf_counter()
-        result = self.answer_to(self._ear.picture())
+        self.picture = self._ear.picture()
+        result = self.answer_to(self.picture)
         self._sound, self._heard_to = result.logits, end
         return perf_counter() - start - result.timings.infer, result.timings.infer
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from edgeshift._system.progress import Stages
 from edgeshift.cli import doctor
-from edgeshift.errors import install_command
+from edgeshift.errors import SoundError, install_command
 from edgeshift.targets import TARGETS
 
 
@@ -88,3 +89,56 @@ def test_each_fix_is_printed_once(run, machine):
 def test_a_failed_import_is_explained(module: str, reason: str, monkeypatch):
     monkeypatch.setattr(doctor, "MAX_SECONDS", 1 if "sleep" in module else 60)
     assert doctor._import(module) == reason
+
+
+@pytest.mark.parametrize(
+    ("through", "inputs", "problem", "text"),
+    [
+        ("sounddevice", ["0 (USB)", "3 (built in)"], None, "through sounddevice: 0 (USB), 3 (built in)"),
+        ("sounddevice", [], None, "through sounddevice: none is connected"),
+        (
+            "arecord",
+            [],
+            "not installed: do this",
+            "through arecord; arecord -L lists the names (not installed: do this)",
+        ),
+        (None, [], "not installed: do this", "cannot be used: not installed: do this"),
+    ],
+)
+def test_the_facts_say_whether_a_microphone_can_be_used(through, inputs, problem, text):
+    status = {"through": through, "inputs": inputs, "problem": problem, "fix": None}
+    assert doctor._microphone_text(status) == text
+
+
+def test_a_machine_without_sounddevice_uses_arecord(monkeypatch):
+    from edgeshift.apps.camera.microphones import arecord, find
+
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    monkeypatch.setattr(arecord, "available", lambda: True)
+    assert find.examine().through == "arecord" and find.find_microphone("plughw:1").name == "plughw:1"
+    monkeypatch.setattr(arecord, "available", lambda: False)
+    status = find.examine()
+    assert status.through is None and "[microphone" in status.fix and "apt install alsa-utils" in status.fix
+    with pytest.raises(SoundError, match="apt install libportaudio2, or apt install alsa-utils"):
+        find.find_microphone("default")
+
+
+def test_a_machine_without_portaudio_says_how_to_install_it(monkeypatch, tmp_path):
+    from edgeshift.apps.camera.microphones import portaudio
+
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    with pytest.raises(SoundError, match=r"PortAudio library not found\): apt install libportaudio2"):
+        portaudio.load()
+
+
+def test_the_microphone_is_examined_in_a_process_of_its_own(monkeypatch):
+    found = doctor.examine_microphone()
+    assert set(found) == {"through", "inputs", "problem", "fix"} and found["through"] in (
+        "sounddevice",
+        "arecord",
+        None,
+    )
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    assert doctor.examine_microphone()["through"] is None

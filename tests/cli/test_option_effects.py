@@ -124,6 +124,12 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ("verify", "threads"): [("a.mlpackage --threads 2", "on Core ML, which chooses its threads itself")],
     ("demo", "threads"): [("a.trt.onnx --runtime tensorrt --threads 2", "on TensorRT, which chooses its threads")],
     ("demo", "capture"): [("a.tflite --headless --capture 320x240", "on drawn, only on a camera")],
+    ("demo", "microphone"): [
+        (
+            "a.tflite --headless --realtime --microphone default",
+            "on a.tflite, whose network has no sound segment: leave",
+        ),
+    ],
     ("demo", "fps"): [
         ("a.tflite --headless --fps 5", "on drawn, only on a folder of images"),
         ("a.tflite --headless --source clip.avi --fps 5", "on clip.avi, whose frames have times"),

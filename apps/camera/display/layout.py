@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from edgeshift.errors import EdgeshiftError
@@ -14,6 +14,8 @@ REFERENCE = 640
 SMALLEST, LARGEST = (320, 240), 4096
 #: Height of the panel below the frame, width of the panel beside it, gap between parts; pixels at unit 1.
 BELOW, BESIDE, GAP = 150, 236, 6
+#: Width of the strip with the picture of the sound, and height of each of the two lines below it; pixels at unit 1.
+STRIP, LINE = 172, 26
 
 
 class Box(NamedTuple):
@@ -51,6 +53,8 @@ class Layout:
         help: the keys.
         lines: number of lines of text in ``stats``.
         help_lines: number of lines of text in ``help``.
+        sound: the picture of the sound; None: there is no sound.
+        hearing: two lines of text about the sound; None: there is no sound.
     """
 
     width: int
@@ -64,10 +68,16 @@ class Layout:
     help: Box
     lines: int
     help_lines: int
+    sound: Box | None = None
+    hearing: Box | None = None
 
 
 def lay_out(
-    frame: tuple[int, int], size: tuple[int, int] | None = None, screen: tuple[int, int] | None = None
+    frame: tuple[int, int],
+    size: tuple[int, int] | None = None,
+    screen: tuple[int, int] | None = None,
+    *,
+    sound: bool = False,
 ) -> Layout:
     """Compute the layout of a picture.
 
@@ -76,13 +86,42 @@ def lay_out(
         size: width and height of the picture, pixels. None: the frame keeps its size (small frames are enlarged, large
             ones reduced), with the panel below a wide frame and beside a narrow one.
         screen: width and height of the screen, pixels; they limit the picture if ``size`` is None. None: unknown.
+        sound: whether a strip on the right shows the picture of the sound.
 
     Raises:
         EdgeshiftError: the size is too small for readable text, or too large.
     """
     if size is None and screen is not None:
-        natural = lay_out(frame)
+        natural = lay_out(frame, sound=sound)
         size = screen if natural.width > screen[0] or natural.height > screen[1] else None
+    if size is not None:
+        _require_size(size)
+    if not sound:
+        return _without_sound(frame, size)
+    if size is None:
+        return _with_strip(_without_sound(frame, None))
+    strip = _even(STRIP * _unit(size[0], size[1] * 4 / 3))
+    return _with_strip(_without_sound(frame, (_even(size[0]) - strip, size[1])), strip)
+
+
+def _with_strip(layout: Layout, strip: int | None = None) -> Layout:
+    """Add a strip for the sound to the right of a layout. ``strip``: its width, pixels; None: chosen by the unit."""
+    strip = strip or _even(STRIP * layout.unit)
+    gap, text = _px(GAP, layout.unit), 2 * _px(LINE, layout.unit)
+    side = min(strip - 2 * gap, layout.height - 3 * gap - text)
+    picture = Box(layout.width + gap, gap, side, side)
+    hearing = Box(picture.left, picture.top + side + gap, strip - 2 * gap, text)
+    return replace(layout, width=layout.width + strip, sound=picture, hearing=hearing)
+
+
+def _require_size(size: tuple[int, int]) -> None:
+    if size[0] < SMALLEST[0] or size[1] < SMALLEST[1] or max(size) > LARGEST:
+        raise EdgeshiftError(
+            f"--size {size[0]}x{size[1]} is out of range: give {SMALLEST[0]}x{SMALLEST[1]} to {LARGEST}x{LARGEST}"
+        )
+
+
+def _without_sound(frame: tuple[int, int], size: tuple[int, int] | None) -> Layout:
     if size is None:
         scale = min(max(1.0, 480 / min(frame)), 1280 / frame[0], 960 / frame[1])
         width, height = max(_even(frame[0] * scale), SMALLEST[0]), max(_even(frame[1] * scale), SMALLEST[1])
@@ -91,10 +130,6 @@ def lay_out(
             return _beside(frame, width + _even(BESIDE * unit), height, unit)
         return _below(frame, width, height + _even(BELOW * unit), unit)
     width, height = size
-    if width < SMALLEST[0] or height < SMALLEST[1] or max(size) > LARGEST:
-        raise EdgeshiftError(
-            f"--size {width}x{height} is out of range: give {SMALLEST[0]}x{SMALLEST[1]} to {LARGEST}x{LARGEST}"
-        )
     unit = _unit(width, height * 4 / 3)
     layouts = _below(frame, width, height, unit), _beside(frame, width, height, unit)
     return max(layouts, key=lambda layout: layout.video.width)

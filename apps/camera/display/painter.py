@@ -12,6 +12,7 @@ from edgeshift.apps.camera.display.layout import Box, lay_out
 from edgeshift.apps.camera.display.text import INK, write
 from edgeshift.apps.camera.display.view import Panel, View
 from edgeshift.apps.camera.engine.session import Answer, CapturedFrame, Session
+from edgeshift.stream.ear import Hearing
 from edgeshift.stream.stream import PHASES
 from edgeshift.video.fit import Frame
 
@@ -27,6 +28,14 @@ CLIP_INTERVALS, CLIP_SECONDS = 2.0, 0.15
 WAITING_SIZE = (640, 480)
 #: Most answers that are kept until the next picture is drawn.
 WAITING_ANSWERS = 1024
+#: What is shown while the network gets no sound.
+WITHOUT_SOUND: dict[Hearing, str] = {
+    "deaf": "no sound yet",
+    "waiting": "collecting sound",
+    "late": "the sound is late",
+    "silent": "microphone is silent",
+    "clipped": "sound is too loud",
+}
 KEYS = ("q quit", "r reset", "p pause", "s snapshot", "v record")
 
 
@@ -57,6 +66,7 @@ class Painter:
         self._temperature: float | None = None
         self.paused = self.recording = False
         self.view: View | None = None
+        self._heard: Hearing | None = None
 
     def use_window(self, screen: tuple[int, int] | None) -> None:
         """Show the keys of a window, and keep within its screen (width and height, pixels; None: unknown)."""
@@ -80,18 +90,22 @@ class Painter:
         """
         begin = perf_counter()
         if self.view is None:
-            layout = lay_out((captured.frame.shape[1], captured.frame.shape[0]), self._size, self._screen)
+            shape = captured.frame.shape[1], captured.frame.shape[0]
+            layout = lay_out(shape, self._size, self._screen, sound=self._session.sound is not None)
             self.view = View(layout, self._session.labels, self._mirror)
         view = self.view
         while self._answers:
-            view.add(self._answers.popleft())
+            answer = self._answers.popleft()
+            if self._session.sound is not None:
+                self._heard = answer.prediction.heard
+            view.add(answer)
         figures_due = now - self._figures_at >= FIGURES_INTERVAL
         if figures_due:
             self._update_figures(view.layout.lines, now)
         panel = self._panel
         before = panel.notice, panel.recording
         panel.notice, panel.recording = self._notice(now - captured.arrived), self.recording
-        panel.waiting = self._waiting()
+        panel.waiting, panel.hearing = self._waiting(), self._hearing()
         # A notice covers part of the frame, so the frame must be drawn again when the notice changes.
         redraw = new or (panel.notice, panel.recording) != before
         canvas = view.draw(captured.frame if redraw else None, captured.timestamp, panel)
@@ -119,6 +133,15 @@ class Painter:
         """Return the text before the first answer. A clip artifact needs some frames for it."""
         collected, needed = self._session.steps.collected, self._session.artifact.model.spec.frames
         return f"collecting frames: {collected} of {needed}" if collected else Panel().waiting
+
+    def _hearing(self) -> list[str]:
+        """Return the text about the sound: that the demo listens, and why the network gets no sound, if so."""
+        sound = self._session.sound
+        if sound is None:
+            return []
+        if sound.lost:
+            return ["not listening", "microphone lost"]
+        return ["listening", "" if self._heard in ("heard", None) else WITHOUT_SOUND[self._heard]]
 
     def _notice(self, age: float) -> str | None:
         if self.paused:

@@ -12,6 +12,7 @@ from edgeshift.apps.camera.display.layout import Box, Layout
 from edgeshift.apps.camera.display.text import BLACK, GREY, INK, TRACK, Colour, wrap, write, write_lines
 from edgeshift.apps.camera.engine.session import Answer
 from edgeshift.apps.camera.engine.smoothing import DisplayState
+from edgeshift.sound.picture import Picture
 from edgeshift.video.fit import Frame, opencv
 
 #: Most updates of the bar and the history per second, because nobody can see faster changes.
@@ -31,6 +32,7 @@ class Panel:
         waiting: text in place of the label before the first answer.
         notice: a warning over the frame; None: none.
         recording: whether to show that the picture is being recorded.
+        hearing: lines of text about the sound; none: the artifact gets no sound.
     """
 
     figures: list[str] = field(default_factory=list)
@@ -38,6 +40,7 @@ class Panel:
     waiting: str = "waiting ..."
     notice: str | None = None
     recording: bool = False
+    hearing: list[str] = field(default_factory=list)
 
 
 class View:
@@ -59,16 +62,21 @@ class View:
         self._mirror = mirror
         self._history = History(labels)
         self._shown: DisplayState | None = None
+        self._sound: Picture | None = None
+        self._sounds = 0  # number of changes of the picture of the sound
         self._drawn: dict[str, object] = {}
 
     def add(self, answer: Answer) -> None:
         """Add an answer, which ``draw`` shows from its next call on."""
         self._shown = answer.shown
+        if answer.picture is not self._sound:
+            self._sound, self._sounds = answer.picture, self._sounds + 1
         self._history.add(answer)
 
     def clear(self) -> None:
         """Clear the history and the label."""
-        self._shown = None
+        self._shown = self._sound = None
+        self._sounds += 1
         self._history.clear()
         self._drawn.clear()
 
@@ -98,6 +106,10 @@ class View:
             self._history.draw(self.canvas, layout.history, now, layout.unit)
         if self._changed("figures", tuple(panel.figures)):
             self._write(layout.stats, panel.figures, layout.lines, INK)
+        if layout.sound is not None and self._changed("sound", self._sounds):
+            self._draw_sound(layout.sound)
+        if layout.hearing is not None and self._changed("hearing", tuple(panel.hearing)):
+            self._write(layout.hearing, panel.hearing, 2, INK)
         if self._changed("keys", tuple(panel.keys)):
             per_line = max(1, -(-len(panel.keys) // layout.help_lines))
             rows = [panel.keys[first : first + per_line] for first in range(0, len(panel.keys), per_line)]
@@ -128,6 +140,20 @@ class View:
                 area = area[top : top + inner[1], left : left + inner[0]]
             frame = cv2.resize(frame, area.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         area[:] = cv2.flip(frame, 1) if self._mirror else frame
+
+    def _draw_sound(self, box: Box) -> None:
+        """Draw the picture of the sound as the network gets it. The lowest band is at the bottom."""
+        if self._sound is None:
+            self.canvas[box.rows, box.columns] = TRACK
+            return
+        cv2 = opencv("drawing")
+        picture = self._sound
+        if picture.dtype != np.uint8:  # a picture of the logarithms as they are
+            low, high = float(picture.min()), float(picture.max())
+            picture = ((picture - low) * (255 / max(high - low, 1e-6))).astype(np.uint8)
+        self.canvas[box.rows, box.columns] = cv2.resize(
+            cv2.flip(picture, 0), (box.width, box.height), interpolation=cv2.INTER_LINEAR
+        )
 
     def _draw_notice(self, panel: Panel) -> None:
         """Draw the notice in a bar over the top of the frame. Without a notice, draw only a small "REC" at its left."""

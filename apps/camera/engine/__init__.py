@@ -1,1 +1,1 @@
-"""The path of a frame from a source to the model's answer, and the counters of a run. Imports ``sources``."""
+"""The path of frames and sound to the model's answer, and the counters of a run. Imports sources and microphones."""

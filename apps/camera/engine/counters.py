@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 import numpy as np
 
@@ -87,6 +87,7 @@ class Counters:
         detections: the last announced events; times in seconds from the first frame.
         costs: (seconds outside the runtime, seconds inside it) of each of the last steps. Outside the runtime, frames
             are fitted, logits become a prediction, labels are smoothed and events are reported.
+        heard: number of answers by what the stream says about the sound (``Prediction.heard``), if there is a sound.
         draws: seconds for drawing each of the last new frames.
     """
 
@@ -98,6 +99,7 @@ class Counters:
         self.steps = [StepCounter() for _ in range(artifacts)]
         self.detections: deque[Detection] = deque(maxlen=KEPT_DETECTIONS)
         self.costs: deque[tuple[float, float]] = deque(maxlen=KEPT)
+        self.heard: Counter[str] = Counter()
         self.draws: deque[float] = deque(maxlen=KEPT)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -13,9 +13,12 @@ import numpy as np
 from edgeshift._system.quiet import quiet
 from edgeshift.apps.camera.engine.counters import Counters, StepCounter
 from edgeshift.apps.camera.engine.smoothing import DisplayState, make_smoother
+from edgeshift.apps.camera.microphones.base import Piece, Sound
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes import load
+from edgeshift.sound.picture import Picture
 from edgeshift.stream import Fitted, Model, Prediction, Stream
+from edgeshift.stream.sound_stream import SoundStream
 from edgeshift.video.fit import Frame
 from edgeshift.video.pace import Pacer
 
@@ -52,12 +55,14 @@ class Answer(msgspec.Struct, frozen=True):
         shown: the label and the event after smoothing.
         timestamp: time of the frame, seconds on the source's clock.
         epoch: the frame's epoch.
+        picture: picture of the sound that the prediction contains, uint8 or float32 [H, W, 3]; None: it contains none.
     """
 
     prediction: Prediction
     shown: DisplayState
     timestamp: float
     epoch: int = 0
+    picture: Picture | None = None
 
 
 class ArtifactStream:
@@ -72,14 +77,21 @@ class ArtifactStream:
 
     def __init__(self, path: Path, model: Model, smoothing: str | None, mask: Collection[str]) -> None:
         self.path, self.model = path, model
-        self.stream: Stream = model.stream()
+        self.stream: Stream = model.stream(paced=False)  # ``Session.capture`` decides which frames the model gets
         self._smoothing, self._mask = smoothing, mask
         # Runtimes do some preparation in the first call, which makes it slow. So the first call gets black frames.
         black = np.zeros((model.spec.frame.height, model.spec.frame.width, 3), np.uint8)
         with quiet():
             for _ in range(model.spec.frames):
                 self.stream.step(black)
+            if isinstance(self.stream, SoundStream):
+                self.stream.answer_to(black)
         self.reset()
+
+    @property
+    def hears(self) -> bool:
+        """Whether the stream takes sound."""
+        return isinstance(self.stream, SoundStream)
 
     def reset(self) -> None:
         """Reset the stream and the smoothing."""
@@ -100,11 +112,15 @@ class Session:
     Attributes:
         artifacts: all artifacts.
         counters: the counters of the run.
+        sound: the sound of the run; None: the artifacts get frames only.
+        record: called from the model's thread with each piece of the sound; None: the sound is not recorded.
     """
 
     def __init__(self, artifacts: Sequence[ArtifactStream], *, paced: bool = True) -> None:
         self.artifacts = list(artifacts)
         self.counters = Counters(len(self.artifacts))
+        self.sound: Sound | None = None
+        self.record: Callable[[Piece], None] | None = None
         self._paced = paced
         self._lock = threading.Lock()
         self._index = self._epoch = self._epoch_fed = self._number = 0
@@ -165,8 +181,8 @@ class Session:
             artifact.reset()
             steps.rate.reset()
             steps.collected = 0
-        # Without a timestamp the stream always steps; ``capture`` has decided already that the model gets this frame.
-        prediction: Prediction | None = artifact.stream.step_fitted(captured.fitted)
+        now = self._hear(artifact.stream, captured)
+        prediction: Prediction | None = artifact.stream.step_fitted(captured.fitted, now)
         if prediction is None:
             steps.collected += 1
             return None
@@ -175,7 +191,33 @@ class Session:
             return None
         shown = artifact.smoother.feed(prediction.logits, captured.timestamp)
         steps.add(prediction.timings, captured.arrived)
-        return Answer(prediction, shown, captured.timestamp, captured.epoch)
+        if self.sound is None or not isinstance(artifact.stream, SoundStream):
+            return Answer(prediction, shown, captured.timestamp, captured.epoch)
+        if prediction.heard is not None:
+            self.counters.heard[prediction.heard] += 1
+        return Answer(prediction, shown, captured.timestamp, captured.epoch, artifact.stream.picture)
+
+    def sound_time(self, captured: CapturedFrame) -> float:
+        """Return the time of a frame on the clock of the sound, seconds."""
+        return captured.timestamp if self.sound is not None and self.sound.follows_clip else captured.arrived
+
+    def _hear(self, stream: Stream, captured: CapturedFrame) -> float | None:
+        """Give the stream the sound up to the time of the frame.
+
+        Returns:
+            The time of the frame on the clock of the sound, seconds; None: there is no sound.
+        """
+        if self.sound is None:
+            return None
+        now = self.sound_time(captured)
+        for piece in self.sound.take(now):
+            if self.record is not None:
+                self.record(piece)
+            if isinstance(stream, SoundStream):
+                if piece.gap:
+                    stream.deafen()
+                stream.hear(piece.samples, piece.timestamp, piece.rate)
+        return now if isinstance(stream, SoundStream) else None
 
     def reset(self) -> None:
         """Reset the stream before the next frame, which is due at once."""

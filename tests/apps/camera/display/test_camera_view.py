@@ -31,13 +31,15 @@ def answer(label="red", timestamp=0.0, *, score=0.9, idle=False, announced=False
     return Answer(None, DisplayState(label, score, idle, announced, event), timestamp, epoch)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("sound", [False, True])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("shape", FRAMES)
-def test_no_part_overlaps_another_or_leaves_the_picture(shape, size):
-    layout = lay_out(shape, size)
+def test_no_part_overlaps_another_or_leaves_the_picture(shape, size, sound):
+    layout = lay_out(shape, size, sound=sound)
+    assert size is None or (layout.width, layout.height) == tuple(round(side / 2) * 2 for side in size)
     assert layout.width % 2 == layout.height % 2 == 0
     boxes = {name: box for name, box in vars(layout).items() if isinstance(box, Box)}
-    assert len(boxes) == 6
+    assert len(boxes) == (8 if sound else 6)
     for name, box in boxes.items():
         assert box.left >= 0 and box.top >= 0 and box.width >= 4 and box.height >= 4, name
         assert box.left + box.width <= layout.width and box.top + box.height <= layout.height, name
@@ -66,6 +68,26 @@ def test_a_picture_is_not_larger_than_the_screen():
     small = lay_out((640, 480), screen=(800, 480))
     assert (small.width, small.height) == (800, 480)
     assert lay_out((640, 480), (320, 240), screen=(800, 480)).width == 320
+
+
+def test_the_picture_of_the_sound_stands_upright_beside_the_frame():
+    layout = lay_out((640, 480), sound=True)
+    view = View(layout, ["red"])
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[:32, 32:] = (250, 0, 0)  # low bands of the newest half
+    heard = answer()
+    view.add(Answer(heard.prediction, heard.shown, 0.0, 0, picture))
+    canvas = view.draw(frame("none"), 0.0, Panel(hearing=["listening", ""])).copy()
+    box = layout.sound
+    corners = [canvas[box.top + top, box.left + left] for top in (4, box.height - 5) for left in (4, box.width - 5)]
+    assert [corner.tolist() for corner in corners] == [[0, 0, 0], [0, 0, 0], [0, 0, 0], [250, 0, 0]]
+    assert (canvas[layout.hearing.rows, layout.hearing.columns] != PAPER).any()
+    view.add(answer(timestamp=0.1))  # without a sound
+    empty = view.draw(None, 0.1, Panel(hearing=["listening", "collecting sound"]))
+    assert len(np.unique(empty[box.rows, box.columns].reshape(-1, 3), axis=0)) == 1
+    assert (
+        empty[layout.hearing.rows, layout.hearing.columns] != canvas[layout.hearing.rows, layout.hearing.columns]
+    ).any()
 
 
 @pytest.mark.parametrize("size", [(100, 100), (319, 400), (5000, 400)])

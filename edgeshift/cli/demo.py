@@ -178,7 +178,7 @@ def _decide_microphone(session: Session, camera: Source, microphone: str | None,
 
 def _open_sound(session: Session, microphone: str, record: Path | None, *, clip: bool) -> Sound:
     from edgeshift.apps.camera.microphones.find import is_file, open_sound
-    from edgeshift.sound import analysis
+    from edgeshift.sound.analysis import analysis
 
     beside = None if record is None else record.with_suffix(".wav")
     if beside is not None and is_file(microphone) and beside.resolve() == Path(microphone).resolve():

@@ -41,6 +41,13 @@ def tables() -> Iterable[tuple[str, str]]:
     return ((name, "") for name in TABLES if name != "tsn")
 
 
+def sounds() -> Iterable[tuple[str, str]]:
+    """Return the names of the sounds that can be drawn. They have no description."""
+    from edgeshift.sound.drawn import SOUNDS
+
+    return ((name, "") for name in SOUNDS)
+
+
 #: {kind of value: function that returns all (value, description)}. typer drops values that do not match the typed text.
 VALUES: dict[str, Values] = {
     "targets": lambda: [*((target.name, target.title) for target in TARGETS.values()), (ALL, "every target")],
@@ -52,12 +59,15 @@ VALUES: dict[str, Values] = {
     "models": models,
     "tables": tables,
     "devices": lambda: DEVICES,
+    "sounds": sounds,
 }
 
 
 def fill(text: str) -> str:
     """Replace placeholders such as ``{states}`` in a help text with the values of that kind."""
-    for kind in ("targets", "states", "backends", "runtimes"):
-        values = [value if kind == "targets" else f"{value} ({about})" for value, about in VALUES[kind]()]
+    for kind in ("targets", "states", "backends", "runtimes", "sounds"):
+        if f"{{{kind}}}" not in text:
+            continue
+        values = [value if kind in ("targets", "sounds") else f"{value} ({about})" for value, about in VALUES[kind]()]
         text = text.replace(f"{{{kind}}}", ", ".join(value for value in values if value != ALL))
     return text

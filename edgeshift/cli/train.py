@@ -15,7 +15,8 @@ from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs
 from edgeshift.cli.options import AsJson, ClipFps, calibration_options, only_for_model, only_for_shifts, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note
-from edgeshift.cli.train_text import frames_text, gestures_text, validation_document
+from edgeshift.cli.train_sound import only_with_sound, recipe_fields
+from edgeshift.cli.train_text import validation_document, validation_texts
 from edgeshift.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def run(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", autocompletion=VALUES["models"])] = None,
     data: Annotated[Path | None, option("Data", effect=ALWAYS, metavar="DIR|CSV")] = None,
     fps: ClipFps = None,
-    strokes: Annotated[Path | None, option("Data", effect=excludes("data"), metavar="FILE")] = None,
+    strokes: Annotated[
+        Path | None, option("Data", effect=(excludes("data"), excludes("sound")), metavar="FILE")
+    ] = None,
     mirror: Annotated[str | None, option("Data", effect=needs("data"), metavar="A=B,...")] = None,
     reverse: Annotated[str | None, option("Data", effect=needs("data"), metavar="A=B,...")] = None,
     init: Annotated[Path | None, option("Start", effect=ALWAYS, metavar="FILE")] = None,
@@ -40,7 +43,20 @@ def run(
     depth: Annotated[int | None, option("Network", effect=only_for_model("tsam"), min=1, max=16)] = None,
     shift_div: Annotated[int | None, option("Network", effect=_divided, min=2, max=64)] = None,
     place: Annotated[Literal["blockres", "block"] | None, option("Network", effect=only_for_model("resnet"))] = None,
-    bidirectional: Annotated[bool, option("Network", effect=only_for_shifts)] = False,
+    bidirectional: Annotated[bool, option("Network", effect=(only_for_shifts, excludes("sound")))] = False,
+    sound: Annotated[bool, option("Sound", effect=ALWAYS)] = False,
+    gestures: Annotated[
+        str | None, option("Sound", effect=(only_with_sound, excludes("data"), DECIDED), metavar="A,B")
+    ] = None,
+    sounds: Annotated[
+        str | None, option("Sound", effect=(only_with_sound, excludes("data"), DECIDED), metavar="A,B")
+    ] = None,
+    sound_weight: Annotated[
+        float | None, option("Sound", effect=(only_with_sound, DECIDED), min=0.01, max=1024)
+    ] = None,
+    sound_norms: Annotated[
+        Literal["shared", "separate"] | None, option("Sound", effect=(only_with_sound, DECIDED))
+    ] = None,
     steps: Annotated[int | None, option("Training", effect=ALWAYS, min=1)] = None,
     batch: Annotated[int | None, option("Training", effect=ALWAYS, min=1, max=1024)] = None,
     frames: Annotated[int | None, option("Training", effect=ALWAYS, min=2, max=1024)] = None,
@@ -61,9 +77,12 @@ def run(
     Without --data, the model learns ten gestures and the label none from streams that edgeshift draws. Clips of --data
     are mirrored or reversed only if --mirror or --reverse give the new labels.
 
+    With --sound, the network answers to frames and to the sound beside them. It learns from pairs of a drawn gesture
+    and a drawn sound. A label is such a pair, as left+clap, or the gesture alone if the room is quiet.
+
     Args:
         out: Folder for the run and its checkpoint.
-        model: A name from edgeshift models. Default: tsm_mobilenet_v2.
+        model: A name from edgeshift models. Default: tsm_mobilenet_v2; with --sound, tsam_mobilenet_v2 with --depth 1.
         data: Clips in a folder per label, or a CSV file with the columns file,label and optionally split. A clip is a
             video or a folder of images. Default: drawn streams.
         strokes: JSON file with your own gestures, which are added to the built-in ones.
@@ -79,9 +98,15 @@ def run(
         place: What a block of a ResNet shifts: the input of its first convolution (blockres), or its whole input
             (block). Default: blockres, or as --init.
         bidirectional: Also shift from future frames. The result cannot stream.
+        sound: Train a network with a sound segment, which TSAM and TSN can have.
+        gestures: Gestures to draw for --sound. Default: all ten.
+        sounds: Sounds to draw for --sound: {sounds}. A quiet room is always added. Default: clap,whistle-up.
+        sound_weight: Weight of the sound in the answer, where each frame has the weight 1. Default: 8, or as --init.
+        sound_norms: Batch norms of the sounds: those of the frames (shared), or their own (separate). Default:
+            separate, or as --init.
         steps: Number of optimizer steps. Default: 2400. With --resume, another number extends or shortens the run.
-        batch: Sequences per step. Default: 4.
-        frames: Frames per sequence. Default: 24.
+        batch: Sequences per step. Default: 4; 16 with --sound, where each gesture of a step is paired with each sound.
+        frames: Frames per sequence. Default: 24; 8 with --sound. The sound lasts as long as these frames.
         spacing: Time between two frames, in seconds. Default: 0.25, or as --init.
         rate: Highest learning rate. Default: 6e-4.
         frozen: Number of stages that are not trained, counted from the input. Default: 2.
@@ -99,6 +124,8 @@ def run(
       edgeshift train --resume --out runs/gestures --init mobilenet_v2_imagenet.pth
       edgeshift train stsm_mobilenet_v2 --data webcam/ --init runs/gestures/model.safetensors --out runs/mine \\
           --steps 600 --mirror left=right,right=left
+      edgeshift train --sound --gestures left,right,circle --sounds clap,whistle-up --size 112 --frozen 6 \\
+          --steps 1000 --init edgeshift/weights/tsm_mobilenet_v2.safetensors --out runs/sound
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
     from edgeshift.training import Recipe, train
@@ -124,6 +151,15 @@ def run(
             why = load(init, bidirectional=False).unused.get("bidirectional")
             decide(past_only=why and f"on {init}: {why}; leave it out")
     numbers = recorded | numbers | ({"model": model} if model else {})
+    numbers = recipe_fields(
+        numbers,
+        sound=sound,
+        continued=resume,
+        weight=sound_weight,
+        norms=sound_norms,
+        gestures=gestures,
+        sounds=sounds,
+    )
     recipe = Recipe(**numbers)
     if data is not None:
         dataset = read_dataset(data, fps=fps)
@@ -170,8 +206,7 @@ def run(
         [
             ("model", recipe.model),
             ("steps", f"{last.step:,}"),
-            ("validation", frames_text(check)),
-            ("", gestures_text(check)),
+            *zip(("validation", "", ""), validation_texts(check), strict=False),
             *([("left out", f"{len(trained.unread)} clips that cannot be read")] if trained.unread else []),
             ("curve", trained.curve),
         ],
@@ -193,7 +228,7 @@ def _show(entry: HistoryEntry) -> None:
     if (check := entry.validation) is not None:
         print(
             f"step {entry.step}: training loss {entry.training.loss:.3f}; validation loss {check.loss:.3f}, "
-            f"{frames_text(check)}, {gestures_text(check)}",
+            f"{', '.join(validation_texts(check))}",
             file=sys.stderr,
             flush=True,
         )

@@ -122,6 +122,8 @@ def train(
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("torch finds no GPU: leave --device out, or install a torch with CUDA")
     gestures = STROKES if strokes is None else STROKES | read_strokes(strokes)
+    if recipe.sound is not None and data is not None:
+        raise TrainingError(f"--data {data}: training with sound draws its gestures and sounds: leave --data out")
     if data is not None and strokes is not None:
         raise TrainingError("--strokes is for drawn streams and --data is for videos: give one of them")
     with stages.stage("read the data"):

@@ -74,8 +74,9 @@ class DrawnPairs:
         frames = self._settings.frames
         clip = draw_clip((self._seed << 32) + index, self.gestures[gesture], frames=frames, size=self._size)
         name = self.sounds[sound]
-        if name == QUIET and random.random() < DISTRACTED:
-            name = DISTRACTORS[random.integers(len(DISTRACTORS))]
+        others = [other for other in DISTRACTORS if other not in self.sounds]
+        if name == QUIET and others and random.random() < DISTRACTED:
+            name = others[random.integers(len(others))]
         picture = _picture((self._seed << 32) + index, name, self._settings, self._size)
         label = gesture * len(self.sounds) + sound
         targets = Targets(

@@ -1,0 +1,69 @@
+"""The options of ``edgeshift train`` for networks with a sound segment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgeshift.cli.effect import Options, decide
+from edgeshift.errors import EdgeshiftError
+
+if TYPE_CHECKING:
+    from edgeshift.sound.settings import Norms
+
+
+def only_with_sound(options: Options) -> str | None:
+    """The rule of an option about sounds. With --resume, the command decides by the run that is continued."""
+    if options.is_set("sound") or options.is_set("resume"):
+        return None
+    return "without --sound: add it, or leave this option out"
+
+
+def recipe_fields(
+    fields: dict[str, Any],
+    *,
+    sound: bool,
+    continued: bool,
+    weight: float | None,
+    norms: Norms | None,
+    gestures: str | None,
+    sounds: str | None,
+) -> dict[str, Any]:
+    """Return the fields of the recipe. For a network with a sound segment, those that are not given get defaults.
+
+    Args:
+        fields: fields that are given, or that the run or the starting weights record.
+        sound: whether the network gets a sound segment.
+        continued: whether the fields are those of an earlier run, which decides then.
+        weight, norms: of the sound segment; None: not given.
+        gestures, sounds: names with commas between them; None: not given.
+    """
+    fields = dict(fields)
+    earlier = fields.pop("sound", None)
+    hears = sound or (continued and earlier is not None)
+    reason = None if hears else "on a run without sound: leave it out"
+    decide(sound_weight=reason, sound_norms=reason, gestures=reason, sounds=reason)
+    if not hears:
+        return fields
+    from edgeshift.training.sound_recipe import sound_fields
+
+    return sound_fields(
+        fields,
+        earlier,
+        weight=weight,
+        norms=norms,
+        gestures=_names("--gestures", gestures),
+        sounds=_names("--sounds", sounds),
+    )
+
+
+def _names(option: str, text: str | None) -> tuple[str, ...] | None:
+    """Return the names in a text such as ``clap,whistle-up``; None: the option is not given."""
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise EdgeshiftError(f"{option} {text}: give names with commas between them")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise EdgeshiftError(f"{option} {text}: {twice} is given twice")
+    return names

@@ -107,6 +107,10 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
             "on these weights, whose frames are spread",
         ),
     ],
+    ("convert", "sounds"): [
+        ("--target tflite --precision fp32 --sounds drawn", "with --precision fp32, only with --precision int8"),
+        ("--target tflite --sounds drawn", "on these weights, which have no sound segment: leave it out"),
+    ],
     ("convert", "float_boundary"): [
         ("--target tflite --precision fp16 --float-boundary", "with --precision fp16"),
         ("--target coreml --float-boundary", "with --target coreml, whose inputs and outputs are float anyway"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgeshift.cli.effect import Options, decide
-from edgeshift.errors import EdgeshiftError
+from edgeshift.cli.settings import parse_names
 
 if TYPE_CHECKING:
     from edgeshift.sound.settings import Norms
@@ -51,19 +51,6 @@ def recipe_fields(
         earlier,
         weight=weight,
         norms=norms,
-        gestures=_names("--gestures", gestures),
-        sounds=_names("--sounds", sounds),
+        gestures=parse_names("--gestures", gestures),
+        sounds=parse_names("--sounds", sounds),
     )
-
-
-def _names(option: str, text: str | None) -> tuple[str, ...] | None:
-    """Return the names in a text such as ``clap,whistle-up``; None: the option is not given."""
-    if text is None:
-        return None
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names):
-        raise EdgeshiftError(f"{option} {text}: give names with commas between them")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise EdgeshiftError(f"{option} {text}: {twice} is given twice")
-    return names

@@ -204,11 +204,7 @@ def _ignored(root: Path, found: Found) -> Iterator[str]:
     sounds = {sound_file(clip) for clip in found.clips}
     others = [path for path in found.others if path.suffix.lower() not in OTHER_SUFFIXES and path not in sounds]
     without_label = [clip for clip in found.clips if clip.parent == root]
-    files = [
-        path
-        for path in found.others
-        if path.suffix.lower() not in OTHER_SUFFIXES and path not in sounds and path.is_file()
-    ]
+    files = [path for path in others if path.is_file()]
     for path in sorted(without_label + files):
         yield printable(path.relative_to(root).as_posix())
 

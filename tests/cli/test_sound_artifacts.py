@@ -15,6 +15,9 @@ from edgeshift.checkpoints.source import untrained_variant
 from edgeshift.gestures import LABELS
 from edgeshift.sound import SoundSettings, write_wav
 
+#: One of the sounds is damaged, and a note says so.
+pytestmark = pytest.mark.filterwarnings("ignore::edgeshift.errors.SoundWarning")
+
 RATE = 16_000
 SETTINGS = SoundSettings(seconds=0.5, frames=3, bands=32, weight=4.0, every=0.25)
 

@@ -15,7 +15,7 @@ from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs
 from edgeshift.cli.options import AsJson, ClipFps, calibration_options, only_for_model, only_for_shifts, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note
-from edgeshift.cli.train_sound import only_with_sound, recipe_fields
+from edgeshift.cli.train_sound import only_with_sound, recipe_fields, sound_options
 from edgeshift.cli.train_text import validation_document, validation_texts
 from edgeshift.errors import TrainingError
 
@@ -32,8 +32,8 @@ def run(
     strokes: Annotated[
         Path | None, option("Data", effect=(excludes("data"), excludes("sound")), metavar="FILE")
     ] = None,
-    mirror: Annotated[str | None, option("Data", effect=needs("data"), metavar="A=B,...")] = None,
-    reverse: Annotated[str | None, option("Data", effect=needs("data"), metavar="A=B,...")] = None,
+    mirror: Annotated[str | None, option("Data", effect=(needs("data"), excludes("sound")), metavar="A=B,...")] = None,
+    reverse: Annotated[str | None, option("Data", effect=(needs("data"), excludes("sound")), metavar="A=B,...")] = None,
     init: Annotated[Path | None, option("Start", effect=ALWAYS, metavar="FILE")] = None,
     past_only: Annotated[bool, option("Start", effect=(needs("init"), DECIDED))] = False,
     size: Annotated[int | None, option("Network", effect=ALWAYS, min=64, max=1024)] = None,
@@ -50,6 +50,9 @@ def run(
     ] = None,
     sounds: Annotated[
         str | None, option("Sound", effect=(only_with_sound, excludes("data"), DECIDED), metavar="A,B")
+    ] = None,
+    sound_data: Annotated[
+        Path | None, option("Sound", effect=(only_with_sound, needs("data"), DECIDED), metavar="DIR")
     ] = None,
     sound_weight: Annotated[
         float | None, option("Sound", effect=(only_with_sound, DECIDED), min=0.01, max=1024)
@@ -77,8 +80,8 @@ def run(
     Without --data, the model learns ten gestures and the label none from streams that edgeshift draws. Clips of --data
     are mirrored or reversed only if --mirror or --reverse give the new labels.
 
-    With --sound, the network answers to frames and to the sound beside them. It learns from pairs of a drawn gesture
-    and a drawn sound. A label is such a pair, as left+clap, or the gesture alone if the room is quiet.
+    With --sound, the network answers to frames and to the sound beside them. It learns from pairs of a gesture and a
+    sound, which are drawn without --data. A label is such a pair, as left+clap, or the gesture alone in a quiet room.
 
     Args:
         out: Folder for the run and its checkpoint.
@@ -101,6 +104,9 @@ def run(
         sound: Train a network with a sound segment, which TSAM and TSN can have.
         gestures: Gestures to draw for --sound. Default: all ten.
         sounds: Sounds to draw for --sound: {sounds}. A quiet room is always added. Default: clap,whistle-up.
+        sound_data: Folder with a folder of .wav files for each sound, to pair with the clips of --data. Default:
+            the sound of a clip is in a .wav file of the same name beside it, or in the video, from which ffmpeg reads
+            it. Its label names both, as left+clap, or a CSV file has the column sound.
         sound_weight: Weight of the sound in the answer, where each frame has the weight 1. Default: 8, or as --init.
         sound_norms: Batch norms of the sounds: those of the frames (shared), or their own (separate). Default:
             separate, or as --init.
@@ -116,8 +122,8 @@ def run(
         workers: Number of processes that draw or read frames.
         license: License of the result, stored in its file.
         half: Store the weights of the result as float16.
-        resume: Continue the run in --out. Options that are left out are taken from it, but --data, --init, --strokes,
-            --mirror and --reverse must be given again.
+        resume: Continue the run in --out. Options that are left out are taken from it, but --data, --sound-data,
+            --init, --strokes, --mirror and --reverse must be given again.
 
     Examples:
       edgeshift train --init mobilenet_v2_imagenet.pth --out runs/gestures
@@ -126,6 +132,7 @@ def run(
           --steps 600 --mirror left=right,right=left
       edgeshift train --sound --gestures left,right,circle --sounds clap,whistle-up --size 112 --frozen 6 \\
           --steps 1000 --init edgeshift/weights/tsm_mobilenet_v2.safetensors --out runs/sound
+      edgeshift train --sound --data webcam/ --sound-data sounds/ --init runs/sound/model.safetensors --out runs/heard
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
     from edgeshift.training import Recipe, train
@@ -155,6 +162,7 @@ def run(
         numbers,
         sound=sound,
         continued=resume,
+        drawn=data is None,
         weight=sound_weight,
         norms=sound_norms,
         gestures=gestures,
@@ -174,6 +182,7 @@ def run(
             data=data,
             fps=fps,
             strokes=strokes,
+            sound_data=sound_data,
             init=init,
             past_only=past_only,
             changes=changes,
@@ -189,7 +198,14 @@ def run(
     except KeyboardInterrupt as stop:
         if not str(stop):
             raise
-        files = {"--data": data, "--strokes": strokes, "--init": init, "--mirror": mirror, "--reverse": reverse}
+        files = {
+            "--data": data,
+            "--sound-data": sound_data,
+            "--strokes": strokes,
+            "--init": init,
+            "--mirror": mirror,
+            "--reverse": reverse,
+        }
         command = ["edgeshift", "train", "--resume", "--out", out]
         command += [part for name, value in files.items() if value is not None for part in (name, value)]
         command += ["--past-only"] if past_only else []
@@ -211,7 +227,8 @@ def run(
             ("curve", trained.curve),
         ],
     )
-    print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path, *calibration_options(data, fps))
+    options = [*calibration_options(data, fps), *(sound_options(data, sound_data) if recipe.sound else [])]
+    print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path, *options)
 
 
 def _divided(options: Options) -> str | None:

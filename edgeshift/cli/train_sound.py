@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeshift.cli.effect import Options, decide
@@ -23,6 +24,7 @@ def recipe_fields(
     *,
     sound: bool,
     continued: bool,
+    drawn: bool,
     weight: float | None,
     norms: Norms | None,
     gestures: str | None,
@@ -34,6 +36,7 @@ def recipe_fields(
         fields: fields that are given, or that the run or the starting weights record.
         sound: whether the network gets a sound segment.
         continued: whether the fields are those of an earlier run, which decides then.
+        drawn: whether gestures and sounds are drawn; otherwise their names come from the data.
         weight, norms: of the sound segment; None: not given.
         gestures, sounds: names with commas between them; None: not given.
     """
@@ -41,11 +44,13 @@ def recipe_fields(
     earlier = fields.pop("sound", None)
     hears = sound or (continued and earlier is not None)
     reason = None if hears else "on a run without sound: leave it out"
-    decide(sound_weight=reason, sound_norms=reason, gestures=reason, sounds=reason)
+    decide(sound_weight=reason, sound_norms=reason, gestures=reason, sounds=reason, sound_data=reason)
     if not hears:
         return fields
     from edgeshift.training.sound_recipe import sound_fields
 
+    if not drawn:
+        fields |= {"gestures": (), "sounds": ()}
     return sound_fields(
         fields,
         earlier,
@@ -54,3 +59,11 @@ def recipe_fields(
         gestures=parse_names("--gestures", gestures),
         sounds=parse_names("--sounds", sounds),
     )
+
+
+def sound_options(data: Path | None, sound_data: Path | None) -> list[object]:
+    """Return the options of ``convert`` that calibrate on the sounds of a training; none for drawn sounds."""
+    if data is None:
+        return []
+    folder = sound_data or (data if data.is_dir() else data.parent)
+    return ["--sounds", folder if any(folder.rglob("*.wav")) else "drawn"]

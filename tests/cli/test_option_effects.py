@@ -245,6 +245,10 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("--out o --sounds clap", "without --sound: add it"),
         ("--out silent --resume --sounds clap", "on a run without sound: leave it out"),
     ],
+    ("train", "sound_data"): [
+        ("--out o --data clips --sound-data s", "without --sound: add it"),
+        ("--out o --sound --sound-data s", "without --data: add it"),
+    ],
     ("train", "sound_weight"): [("--out o --sound-weight 2", "without --sound: add it")],
     ("train", "sound_norms"): [("--out o --sound-norms shared", "without --sound: add it")],
     ("train", "mirror"): [("--out o --mirror a=b", "without --data")],

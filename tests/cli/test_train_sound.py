@@ -88,3 +88,17 @@ def test_bad_input_for_training_with_sound_is_one_line(tmp_path: Path, run, line
 
 def test_help_lists_the_sounds_that_can_be_drawn(run) -> None:
     assert "whistle-down" in " ".join(run("train", "--help").out.split())
+
+
+def test_clips_with_sounds_become_a_model(tmp_path: Path, run) -> None:
+    data, out = tmp_path / "data", tmp_path / "run"
+    drawn = ("--labels", "left,right", "--sounds", "clap", "--frames", 4, "--count", 28, "--size", 64)
+    assert run("clips", "--out", data, *drawn).status == 0
+    line = ("train", "--sound", "--data", data / "clips.csv", "--out", out)
+    status, printed, err = run(*line, *SMALL, *NARROW)
+    assert status == 0, err
+    assert printed.rstrip().endswith(f"--calibration {data} --sounds {data}")
+    assert load(out / "model.safetensors").description.labels == ("left+clap", "left", "right+clap", "right")
+    assert run("train", "--resume", "--data", data / "clips.csv", "--out", out, "--workers", "0").status == 0
+    status, printed, err = run(*line[:3], data, "--out", tmp_path / "other", *SMALL, *NARROW)
+    assert (status, printed, err.count("\n")) == (2, "", 1) and "no clip has the name of a sound" in err

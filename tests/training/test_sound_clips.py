@@ -127,9 +127,7 @@ def test_clips_without_sound_are_one_clear_line(clips: Path, tmp_path: Path, mon
     for path in (tmp_path / "clips").rglob("*.wav"):
         path.unlink()
     monkeypatch.setattr("edgeshift.training.sound_clips.has_ffmpeg", lambda: False)
-    with pytest.raises(
-        TrainingError, match="read by ffmpeg, which is not installed: install it, or put a .wav"
-    ) as error:
+    with pytest.raises(TrainingError, match="by ffmpeg, which is not installed: install it, or put") as error:
         pairs(tmp_path / "clips")
     assert "\n" not in str(error.value)
     silent = tmp_path / "silent"
@@ -149,10 +147,10 @@ def test_the_sound_in_a_video_keeps_its_time(tmp_path: Path) -> None:
     samples, rate = read_soundtrack(video)
     assert np.flatnonzero(np.abs(samples) > 0.05)[0] / rate == pytest.approx(0.5, abs=0.03)
     make(tmp_path / "silent.mp4")
-    with pytest.raises(SoundError, match="silent.mp4: the video has no sound"):
+    with pytest.raises(SoundError, match="the video has no sound"):
         read_soundtrack(tmp_path / "silent.mp4")
     (tmp_path / "junk.mp4").write_bytes(b"junk")
-    with pytest.raises(SoundError, match="junk.mp4: ffmpeg cannot read its sound"):
+    with pytest.raises(SoundError, match="ffmpeg cannot read its sound"):
         read_soundtrack(tmp_path / "junk.mp4")
 
 

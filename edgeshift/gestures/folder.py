@@ -244,8 +244,9 @@ def _videos(drawing: Drawing) -> Iterator[_Video]:
             if drawing.sounds is not None:
                 count = stream_frames(seed, drawing.script, **_length(drawing), strokes=drawing.strokes)
                 sound = draw_stream_sound(seed, drawing.sounds, count * drawing.spacing)
-            heard = sorted((*events, *(sound.events if sound else ())), key=lambda event: event.begin)
-            rows = [(file, event.label, f"{event.begin:.3f}", f"{event.end:.3f}") for event in heard]
+            spans = [(e.begin, e.end, e.label) for e in events]
+            spans += [(e.begin, e.end, e.label) for e in (sound.events if sound else ())]
+            rows = [(file, name, f"{begin:.3f}", f"{end:.3f}") for begin, end, name in sorted(spans)]
             strips = [(e.label, round(e.begin / drawing.spacing), round(e.end / drawing.spacing)) for e in events]
             yield _Video(file, seed, "", rows, strips, sound)
 

@@ -116,11 +116,11 @@ def _differences(before: Any, now: dict[str, Any]) -> dict[str, tuple[Any, Any]]
         return {"recipe": (before, now)}
     result: dict[str, tuple[Any, Any]] = {}
     for name in dict.fromkeys([*before, *now]):
-        pair = (before.get(name), now.get(name))
-        if all(isinstance(value, dict) for value in pair):
-            result |= {f"{name} {inner}": values for inner, values in _differences(*pair).items()}
-        elif pair[0] != pair[1]:
-            result[name] = pair
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            result |= {f"{name} {inner}": values for inner, values in _differences(old, new).items()}
+        elif old != new:
+            result[name] = (old, new)
     return result
 
 

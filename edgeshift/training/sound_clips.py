@@ -191,9 +191,10 @@ def read_pairs(
     if absent := names - {gesture_and_sound(video)[0] for video in training}:
         raise TrainingError(f"{data}: there is no clip of {min(absent)!r} to train on")
     shared = (settings, size, spacing, seed)
+    files = (None, None) if found is None else (found.training, found.validation)
     return (
-        ClipPairs(training, gestures, sounds, found and found.training, *shared),
-        ClipPairs(validation, gestures, sounds, found and found.validation, *shared, validation=True),
+        ClipPairs(training, gestures, sounds, files[0], *shared),
+        ClipPairs(validation, gestures, sounds, files[1], *shared, validation=True),
     )
 
 

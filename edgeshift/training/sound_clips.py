@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from edgeshift.artifact.description import NONE
+from edgeshift.artifact.pair_label import PLUS, gesture_and_sound, pair_label
 from edgeshift.errors import EdgeshiftError, SoundError, TrainingError
 from edgeshift.sound import SoundSettings
 from edgeshift.sound.drawn import QUIET
 from edgeshift.sound.picture import Picture
 from edgeshift.training.clip_cache import CACHE, Pixels
 from edgeshift.training.sequences import Heard, Sequence
-from edgeshift.training.sound_files import find_sounds, hash_files, picture_of_window, read_sound
-from edgeshift.training.sound_pairs import pair_label, pair_sequence, quiet_picture
+from edgeshift.training.sound_files import find_sounds, hash_files
+from edgeshift.training.sound_pairs import pair_sequence, quiet_picture
 from edgeshift.training.videos import (
     MAX_FAILURES,
     NO_TRAINING,
@@ -35,18 +36,8 @@ from edgeshift.training.videos import (
 )
 from edgeshift.video.dataset import LabelledClip
 from edgeshift.video.fit import FrameSpec
+from edgeshift.video.sound_window import picture_of_window, read_sound, sound_path
 from edgeshift.video.soundtrack import has_ffmpeg
-
-#: Between the gesture and the sound in a label.
-PLUS = "+"
-
-
-def gesture_and_sound(clip: LabelledClip) -> tuple[str, str]:
-    """Return the names of a clip's gesture and sound: of the label left+clap, or of the column ``sound`` of a table."""
-    if clip.sound is not None:
-        return clip.label, clip.sound
-    gesture, plus, sound = clip.label.partition(PLUS)
-    return (gesture, sound) if plus else (clip.label, QUIET)
 
 
 class ClipPairs:
@@ -109,7 +100,7 @@ class ClipPairs:
             except EdgeshiftError as error:
                 unread[video.name] = str(error)
                 continue
-            gesture = self.gestures.index(gesture_and_sound(video)[0])
+            gesture = self.gestures.index(gesture_and_sound(video.label, video.sound)[0])
             return pair_sequence(frames, Heard(picture, sound, gesture), len(self.sounds), tuple(unread.values()))
         raise TrainingError(f"{MAX_FAILURES} clips in a row cannot be read: {next(iter(unread.values()))}")
 
@@ -131,7 +122,7 @@ class ClipPairs:
         """Return the index of a sound, and its picture."""
         size = self._spec.width
         if self._files is None:
-            index = self.sounds.index(gesture_and_sound(video)[1])
+            index = self.sounds.index(gesture_and_sound(video.label, video.sound)[1])
             path = sound_path(video)
         else:
             index = int(random.integers(len(self.sounds)))
@@ -140,11 +131,6 @@ class ClipPairs:
                 return index, quiet_picture(int(random.integers(1 << 40)), self.sounds, self._settings, size, random)
             path = files[int(random.integers(len(files)))]
         return index, picture_of_window(path, self._settings, size, random, augment=not self._validation)
-
-
-def sound_path(clip: LabelledClip) -> Path:
-    """Return the file with the sound of a clip: a .wav file beside it, or the video itself."""
-    return clip.wav if clip.wav.is_file() else clip.path
 
 
 def read_pairs(
@@ -177,7 +163,7 @@ def read_pairs(
     found = None if sound_data is None else find_sounds(sound_data)
     if found is None:
         _require_sounds(data, videos)
-        names = {gesture_and_sound(video)[1] for video in videos} - {QUIET}
+        names = {gesture_and_sound(video.label, video.sound)[1] for video in videos} - {QUIET}
         if not names:
             raise TrainingError(
                 f"{data}: no clip has the name of a sound: name the folders of clips as in left{PLUS}clap, add the "
@@ -186,9 +172,9 @@ def read_pairs(
         sounds = (*sorted(names), QUIET)
     else:
         sounds = (*found.names, QUIET)
-    names = {gesture_and_sound(video)[0] for video in videos}
+    names = {gesture_and_sound(video.label, video.sound)[0] for video in videos}
     gestures = (*sorted(names - {NONE}), *([NONE] if NONE in names else []))
-    if absent := names - {gesture_and_sound(video)[0] for video in training}:
+    if absent := names - {gesture_and_sound(video.label, video.sound)[0] for video in training}:
         raise TrainingError(f"{data}: there is no clip of {min(absent)!r} to train on")
     shared = (settings, size, spacing, seed)
     files = (None, None) if found is None else (found.training, found.validation)

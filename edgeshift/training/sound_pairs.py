@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edgeshift.artifact.description import NONE
+from edgeshift.artifact.pair_label import pair_label
 from edgeshift.errors import TrainingError, unknown
 from edgeshift.gestures import STROKES, draw_clip
 from edgeshift.models.network import ShiftNetwork
@@ -29,15 +29,6 @@ DISTRACTORS = ("knock", "beep", "voice", "music")
 DISTRACTED = 0.6
 #: Samples per second of drawn sounds.
 RATE = 16_000
-
-
-def pair_label(gesture: str, sound: str) -> str:
-    """Return the label of a gesture and a sound: "left+clap", "left" without a sound, "clap" without a gesture."""
-    if sound == QUIET:
-        return gesture
-    return sound if gesture == NONE else f"{gesture}+{sound}"
-
-
 #: Seed of the quiet sounds whose logits stand for a sound that is not there, and their number.
 QUIET_SEED, QUIET_COUNT = 900_000_000, 64
 

@@ -202,6 +202,7 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("a.tflite --out r.json --resume", "without an earlier run: r.repeats.jsonl holds no results; leave it out"),
     ],
     ("bench", "threads"): [("a.mlpackage --threads 2", "on Core ML")],
+    ("eval", "without"): [("a.tflite --data clips --without sound", "on a.tflite, which has no sound segment")],
     ("eval", "jobs"): [
         ("a.tflite --data . --device adb --jobs 2", "with --device adb, only with --device local"),
         ("a.tflite --data . --agent native --jobs 2", "with --agent native, which is one process"),

@@ -12,9 +12,10 @@ import pytest
 from edgeshift.errors import SoundError, TrainingError
 from edgeshift.sound import SoundSettings, write_wav
 from edgeshift.training.sound_clips import ClipPairs, read_pairs
-from edgeshift.training.sound_files import find_sounds, picture_of_window
+from edgeshift.training.sound_files import find_sounds
 from edgeshift.video import soundtrack
 from edgeshift.video.clips import write_video
+from edgeshift.video.sound_window import picture_of_window
 from edgeshift.video.soundtrack import read_soundtrack
 
 RATE, SIZE, SPACING = 16_000, 64, 0.25

@@ -40,6 +40,7 @@ from edgeshift.cli.output import (
 )
 from edgeshift.cli.phone_visit import browser_accelerator, is_browser, not_in_browser, printer
 from edgeshift.cli.report_text import show_changes
+from edgeshift.cli.train_sound import sound_options
 from edgeshift.errors import DeviceLostError, EdgeshiftError
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ def run(
         print_line(f"written: {path}")
     checkpoint = files[0].suffix.lower() == ".safetensors"
     convert = ("convert", "--target", "tflite", "--weights", files[0], *calibration_options(data, fps))
+    convert += tuple(sound_options(data, None)) if candidates[0].hears else ()
     print_next("edgeshift", *(convert if checkpoint else ("demo", files[0], "--headless")))
 
 

@@ -79,6 +79,8 @@ def test_sounds_that_cannot_be_used_are_one_line(weights: Path, tmp_path: Path, 
 
 
 def test_inspect_shows_the_sound_segment_and_its_parity(converted: Path, weights: Path, run) -> None:
+    command = json.loads(run("inspect", weights, "--json").out)["ways"][0]["command"]
+    assert command[-4:] == ["--calibration", "VIDEOS", "--sounds", "SOUNDS"]
     for file in (converted, weights):
         out = " ".join(run("inspect", file).out.split())
         assert "sound the newest 0.5 s beside the newest 3 frames, heard every 0.25 s" in out

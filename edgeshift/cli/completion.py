@@ -15,6 +15,8 @@ DEVICES = (
     ("adb", "a phone on a cable: adb, or adb:SERIAL"),
     ("browser", "a phone's browser"),
 )
+#: Names of the sounds of ``edgeshift.sound.drawn``, which help must not import, because it imports numpy.
+SOUNDS = ("clap", "double-clap", "snap", "knock", "whistle-up", "whistle-down", "beep", "voice", "music")
 Values = Callable[[], Iterable[tuple[str, str]]]
 
 
@@ -41,13 +43,6 @@ def tables() -> Iterable[tuple[str, str]]:
     return ((name, "") for name in TABLES if name != "tsn")
 
 
-def sounds() -> Iterable[tuple[str, str]]:
-    """Return the names of the sounds that can be drawn. They have no description."""
-    from edgeshift.sound.drawn import SOUNDS
-
-    return ((name, "") for name in SOUNDS)
-
-
 #: {kind of value: function that returns all (value, description)}. typer drops values that do not match the typed text.
 VALUES: dict[str, Values] = {
     "targets": lambda: [*((target.name, target.title) for target in TARGETS.values()), (ALL, "every target")],
@@ -59,7 +54,7 @@ VALUES: dict[str, Values] = {
     "models": models,
     "tables": tables,
     "devices": lambda: DEVICES,
-    "sounds": sounds,
+    "sounds": lambda: ((name, "") for name in SOUNDS),
 }
 
 

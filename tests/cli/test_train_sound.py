@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgeshift.checkpoints import load
+from edgeshift.cli import completion
+from edgeshift.sound.drawn import SOUNDS
 
 SMALL = ["--size", "64", "--batch", "2", "--steps", "1", "--workers", "0", "--frames", "4"]
 NARROW = ["--width", "0.35"]
@@ -87,7 +89,9 @@ def test_bad_input_for_training_with_sound_is_one_line(tmp_path: Path, run, line
 
 
 def test_help_lists_the_sounds_that_can_be_drawn(run) -> None:
-    assert "whistle-down" in " ".join(run("train", "--help").out.split())
+    assert tuple(SOUNDS) == completion.SOUNDS
+    for command in ("train", "clips"):
+        assert ",".join(SOUNDS) in "".join(run(command, "--help").out.split())
 
 
 def test_clips_with_sounds_become_a_model(tmp_path: Path, run) -> None:

@@ -208,12 +208,14 @@ def prepare(
             digest.update(clip.tobytes())
             used += 1
             advance()
+    origin = clips.source
     if source.config.sound is not None:
         sounds = _calibration_sounds(source, options)
         samples.extend(sound_samples(step, sounds))
         digest.update(b"".join(picture.tobytes() for picture in sounds))
+        origin += f", {len(sounds)} {'drawn ' if options.sounds in (None, 'drawn') else ''}sounds"
     spec = CalibrationSpec(
-        source=clips.source, clips=used, samples=len(samples), sha256=digest.hexdigest(), total=clips.total
+        source=origin, clips=used, samples=len(samples), sha256=digest.hexdigest(), total=clips.total
     )
     return Prepared(step, samples, spec)
 

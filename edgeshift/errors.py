@@ -72,6 +72,10 @@ class VideoWarning(UserWarning):
     """A video was read, but not all of it."""
 
 
+class SoundWarning(UserWarning):
+    """A sound is not used."""
+
+
 class SoundError(EdgeshiftError):
     """A sound cannot be read, drawn or made into a picture, or its sampling rate does not fit."""
 

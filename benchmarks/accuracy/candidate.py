@@ -10,17 +10,30 @@ import msgspec
 from edgeshift._system.files import sha256
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import artifact_bytes
+from edgeshift.benchmarks.accuracy.clip_sound import Without
 from edgeshift.events.default_rule import rule_of
 from edgeshift.stream import Model
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """An artifact to measure: its path, the hash of the whole file, and the loaded model."""
+    """An artifact to measure.
+
+    Attributes:
+        path, sha256: its path, and the hash of the whole file.
+        model: the loaded model.
+        without: what a network with a sound segment does not get; None: it gets frames and sounds.
+    """
 
     path: Path
     sha256: str
     model: Model
+    without: Without | None = None
+
+    @property
+    def hears(self) -> bool:
+        """Whether the network has a sound segment."""
+        return self.model.spec.model.sound is not None
 
     @property
     def rule(self) -> RuleSpec:
@@ -32,12 +45,12 @@ class Candidate:
         """A hash of everything that the result of a clip depends on, apart from the clip itself."""
         spec = self.model.spec
         parts = (self.sha256, self.model.runtime, self.rule, spec.frame_spacing, spec.clip_frames)
-        return sha256(msgspec.json.encode(parts))
+        return sha256(msgspec.json.encode((*parts, "with sound", self.without) if self.hears else parts))
 
 
-def open_candidate(path: Path) -> Candidate:
+def open_candidate(path: Path, without: Without | None = None) -> Candidate:
     """Load an artifact or a checkpoint. Raise the errors of ``edgeshift.load``."""
     from edgeshift.runtimes import load
 
     model = load(path, isolate=True)
-    return Candidate(path, sha256(artifact_bytes(path)), model)
+    return Candidate(path, sha256(artifact_bytes(path)), model, without)

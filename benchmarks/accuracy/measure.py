@@ -16,9 +16,11 @@ from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
 from edgeshift.benchmarks.accuracy.clip import FrameLogits, stream_clip
+from edgeshift.benchmarks.accuracy.clip_sound import Without, stream_clip_with_sound
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
-from edgeshift.errors import EdgeshiftError, VideoError, VideoWarning, one_line
+from edgeshift.errors import EdgeshiftError, SoundError, VideoError, VideoWarning, one_line
+from edgeshift.stream.sound_stream import SoundStream
 from edgeshift.video.clip_files import frame_files
 from edgeshift.video.dataset import LabelledClip
 
@@ -38,6 +40,7 @@ class Measured:
         runtime, rule: runtime and event rule that were used.
         clips: the predictions for each clip, in the order of the data set.
         unreadable: name and reason for every clip that could not be streamed, in the order of the data set.
+        without: what a network with a sound segment did not get; None: nothing was left out.
     """
 
     file: str
@@ -47,6 +50,7 @@ class Measured:
     rule: RuleSpec
     clips: tuple[ClipScore, ...]
     unreadable: tuple[tuple[str, Reason], ...] = ()
+    without: Without | None = None
 
 
 def measure(
@@ -100,7 +104,9 @@ def measure(
     in_order = tuple(scores[clip.name] for clip in clips if clip.name in scores)
     reasons = tuple((clip.name, unreadable[clip.name]) for clip in clips if clip.name in unreadable)
     name, model = printable(candidate.path.name), candidate.model
-    return Measured(name, candidate.sha256, model.runtime, model.spec, candidate.rule, in_order, reasons)
+    return Measured(
+        name, candidate.sha256, model.runtime, model.spec, candidate.rule, in_order, reasons, candidate.without
+    )
 
 
 def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator[Result]:
@@ -108,8 +114,11 @@ def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator
     stream = candidate.model.stream()
     for clip in clips:
         try:
-            logits: FrameLogits | Reason = stream_clip(stream, clip.path, clip.fps)
-        except VideoError as error:
+            if isinstance(stream, SoundStream):
+                logits: FrameLogits | Reason = stream_clip_with_sound(stream, clip, candidate.without)
+            else:
+                logits = stream_clip(stream, clip.path, clip.fps)
+        except (VideoError, SoundError) as error:
             logits = one_line(error, 300)
         yield _score(candidate, clip, logits)
 
@@ -117,7 +126,9 @@ def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator
 def stream_in_processes(candidate: Candidate, clips: Iterable[LabelledClip], jobs: int) -> Iterator[Result]:
     """Stream clips in several processes, and yield the same as ``stream_here``, in the order of completion."""
     # The processes are spawned, because the threads of a runtime do not survive a fork.
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _open_in_process, (candidate.path, candidate.sha256))
+    pool = ProcessPoolExecutor(
+        jobs, get_context("spawn"), _open_in_process, (candidate.path, candidate.sha256, candidate.without)
+    )
     with pool:
         futures: dict[Future[tuple[ClipScore | Reason, tuple[str, ...]]], LabelledClip] = {
             pool.submit(_stream_in_process, clip): clip for clip in clips
@@ -141,8 +152,8 @@ def stream_in_processes(candidate: Candidate, clips: Iterable[LabelledClip], job
 _candidates: list[Candidate] = []
 
 
-def _open_in_process(path: Path, digest: str) -> None:
-    candidate = open_candidate(path)
+def _open_in_process(path: Path, digest: str, without: Without | None) -> None:
+    candidate = open_candidate(path, without)
     if candidate.sha256 != digest:
         raise EdgeshiftError(f"{path} changed while it was measured")
     _candidates.append(candidate)

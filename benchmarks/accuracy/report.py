@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -73,6 +73,7 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
         notes: what everybody who uses the model must know, from the description in the file.
         hop: number of frames from one answer of a clip artifact to the next; None: it is a stream's, which answers each
             frame. What is counted in frames below is counted in answers of a clip artifact.
+        without: "sound" or "video" if a network with a sound segment did not get it; None: nothing was left out.
         rule, assumed: event rule, and whether it is the default rule because the artifact has none.
         accuracy: {kind of prediction: share of the clips for which it is correct}, see ``ClipScore``.
         subset: the same for the clips of the chosen labels; None: none were chosen.
@@ -95,6 +96,7 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     frame_spacing: float | None
     hop: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    without: Literal["sound", "video"] | None = None
     rule: RuleSpec
     assumed: bool
     accuracy: dict[str, Share]
@@ -240,6 +242,7 @@ def _artifact_result(measured: Measured, subset: Sequence[str] | None) -> Artifa
         notes=spec.notes,
         frame_spacing=spec.frame_spacing,
         hop=spec.hop,
+        without=measured.without,
         rule=measured.rule,
         assumed=spec.rule is None,
         accuracy=_accuracy(counted),

@@ -34,6 +34,10 @@ def claim(path: Path, arguments: Any) -> dict[str, tuple[Any, Any]]:
         return {}
     try:
         before, now = msgspec.json.decode(read_file(path, MAX_BYTES)), msgspec.json.decode(data)
+        if not isinstance(before, dict) or not before.keys() & now.keys():
+            raise TypeError("these are other arguments")
+        # Older files lack arguments that were added later, for which None stands.
+        before = dict.fromkeys(now) | before
         # Values are compared as JSON, because the order of the keys of an object may matter.
         return {
             name: (before[name], now[name])

@@ -148,7 +148,7 @@ def _ways(checkpoint: Checkpoint, path: str) -> tuple[Way, ...]:
     trained = description.weights.trained
     convert: Any = ("convert", "--target", "tflite", "--weights", path)
     if not checkpoint.drawn:  # int8, the default, needs videos
-        convert = (*convert, "--calibration", "VIDEOS")
+        convert = (*convert, "--calibration", "VIDEOS", *(("--sounds", "SOUNDS") if config.sound else ()))
     past_only = f"{config.table}_{config.backbone}"
     fine_tune: Any = ("train", past_only, "--init", path, "--data", "DIR", "--out", "RUN")
     if not trained:

@@ -23,7 +23,7 @@ from edgeshift._system.text import printable
 from edgeshift.cli.effect import ALWAYS
 from edgeshift.cli.help import Command, HelpPage
 from edgeshift.cli.options import option
-from edgeshift.errors import ArtifactWarning, EdgeshiftError, VideoWarning, one_line, unknown
+from edgeshift.errors import ArtifactWarning, EdgeshiftError, SoundWarning, VideoWarning, one_line, unknown
 
 #: {section of --help: {command: its line there}}.
 SECTIONS = {
@@ -166,7 +166,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _show_warning(message: Warning | str, category: type[Warning], *_where: object, **_options: object) -> None:
     """Print a warning about the user's files as a note. Warnings of libraries are for developers, and not printed."""
-    if category in (ArtifactWarning, VideoWarning):
+    if category in (ArtifactWarning, SoundWarning, VideoWarning):
         from edgeshift.cli.output import print_note
 
         print_note(message)

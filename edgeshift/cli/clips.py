@@ -10,6 +10,7 @@ from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.effect import ALWAYS, excludes, needs
 from edgeshift.cli.options import AsJson, option
 from edgeshift.cli.output import print_facts, print_json, print_next
+from edgeshift.cli.settings import parse_names
 from edgeshift.errors import EdgeshiftError, unknown
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def run(
     labels: Annotated[str | None, option("Gestures", effect=ALWAYS, metavar="A,B")] = None,
     strokes: Annotated[Path | None, option("Gestures", effect=ALWAYS, metavar="FILE")] = None,
     only_strokes: Annotated[bool, option("Gestures", effect=needs("strokes"))] = False,
+    sounds: Annotated[str | None, option("Sounds", effect=ALWAYS, metavar="A,B")] = None,
     count: Annotated[int | None, option("Clips", effect=excludes("stream"), min=1, max=200000)] = None,
     frames: Annotated[int | None, option("Clips", effect=excludes("stream"), min=1, max=10000)] = None,
     stream: Annotated[int | None, option("Streams", effect=ALWAYS, min=1, max=100000)] = None,
@@ -39,7 +41,7 @@ def run(
     """Draw gestures as videos: clips in a folder per label, or untrimmed streams with a table of their gestures.
 
     The same options draw the same videos. An interrupted run continues where it stopped. The folder also gets a table
-    (clips.csv; for streams events.csv, times in seconds), an overview (contact_sheet.jpg) and the options (drawn.json).
+    (clips.csv; for streams events.csv), an overview (contact_sheet.jpg) and the options (drawn.json).
 
     Args:
         out: Folder to write. It must be new, empty, or the folder of an interrupted run.
@@ -49,6 +51,8 @@ def run(
         labels: Draw only these gestures, in this order. Default: all.
         strokes: JSON file with your own gestures, which are added to the built-in ones.
         only_strokes: Draw only the gestures of --strokes.
+        sounds: Also draw sounds, as a .wav file of the same name beside each video: {sounds}. A clip has one, or
+            is quiet; a stream has several at random times. The table lists them.
         count: Number of clips in all. The labels take turns. Default: 100.
         frames: Frames per clip. Default: 8.
         stream: Draw this many untrimmed streams instead of clips.
@@ -59,6 +63,7 @@ def run(
     Examples:
       edgeshift clips --out clips --count 200
       edgeshift clips --out mine --strokes own.json --only-strokes --frames 16
+      edgeshift clips --out heard --labels left,right,circle --sounds clap,whistle-up --count 180
       edgeshift clips --out streams --stream 4 --seconds 120
       edgeshift clips --out test --stream 1 --script "left, pause 2, star 4, away 3, wander"
     """
@@ -68,6 +73,7 @@ def run(
     require_writable(out, folder=True)
     gestures = _strokes(strokes, labels, only_strokes=only_strokes)
     shared: dict[str, Any] = {"seed": seed, "size": size, "spacing": spacing, "strokes": gestures}
+    shared["sounds"] = _sounds(sounds)
     if stream is None:
         drawing = Drawing(kind="clips", count=count or 100, frames=frames or 8, **shared)
     elif script is not None:
@@ -86,6 +92,7 @@ def run(
                 "drawn": drawn.drawn,
                 "kept": drawn.kept,
                 "labels": drawn.labels,
+                **({"sounds": drawn.sounds} if drawn.sounds else {}),
                 "table": drawn.table,
                 "contact_sheet": drawn.sheet,
                 "seconds": bars.seconds,
@@ -98,6 +105,7 @@ def run(
             ("drawn", drawn.drawn),
             *([("kept", f"{drawn.kept} from an earlier run")] if drawn.kept else []),
             ("gestures", ", ".join(f"{number} {label}" for label, number in drawn.labels.items())),
+            *([("sounds", ", ".join(f"{n} {name}" for name, n in drawn.sounds.items()))] if drawn.sounds else []),
             ("table", drawn.table),
             ("seconds", f"{bars.seconds['draw']:.1f}"),
         ],
@@ -124,3 +132,14 @@ def _strokes(path: Path | None, labels: str | None, *, only_strokes: bool) -> di
         if name not in strokes:
             raise EdgeshiftError(f"--labels: {unknown('gesture', name, strokes)}")
     return {name: strokes[name] for name in names}
+
+
+def _sounds(text: str | None) -> tuple[str, ...] | None:
+    """Return the sounds to draw, in order; None: no sounds."""
+    from edgeshift.sound.drawn import SOUNDS
+
+    names = parse_names("--sounds", text)
+    for name in names or ():
+        if name not in SOUNDS:
+            raise EdgeshiftError(f"--sounds: {unknown('sound', name, SOUNDS)}")
+    return names

@@ -15,6 +15,8 @@ DEVICES = (
     ("adb", "a phone on a cable: adb, or adb:SERIAL"),
     ("browser", "a phone's browser"),
 )
+#: Names of the sounds of ``edgeshift.sound.drawn``, which help must not import, because it imports numpy.
+SOUNDS = ("clap", "double-clap", "snap", "knock", "whistle-up", "whistle-down", "beep", "voice", "music")
 Values = Callable[[], Iterable[tuple[str, str]]]
 
 
@@ -52,12 +54,15 @@ VALUES: dict[str, Values] = {
     "models": models,
     "tables": tables,
     "devices": lambda: DEVICES,
+    "sounds": lambda: ((name, "") for name in SOUNDS),
 }
 
 
 def fill(text: str) -> str:
     """Replace placeholders such as ``{states}`` in a help text with the values of that kind."""
-    for kind in ("targets", "states", "backends", "runtimes"):
-        values = [value if kind == "targets" else f"{value} ({about})" for value, about in VALUES[kind]()]
+    for kind in ("targets", "states", "backends", "runtimes", "sounds"):
+        if f"{{{kind}}}" not in text:
+            continue
+        values = [value if kind in ("targets", "sounds") else f"{value} ({about})" for value, about in VALUES[kind]()]
         text = text.replace(f"{{{kind}}}", ", ".join(value for value in values if value != ALL))
     return text

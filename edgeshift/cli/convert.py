@@ -101,6 +101,9 @@ def run(
             metavar="HZ",
         ),
     ] = None,
+    sounds: Annotated[
+        Path | None, option("int8", effect=(only_for("precision", "int8"), DECIDED), metavar="DIR|drawn")
+    ] = None,
     float_boundary: Annotated[
         bool, option("int8", effect=(only_for("precision", "int8"), _float_boundary_effect))
     ] = False,
@@ -163,6 +166,8 @@ def run(
             drawn, for clips of drawn gestures. Default: drawn, if the model was trained on drawn gestures.
         calibration_clips: Number of clips that are chosen at random from --calibration. Default: 128.
         fps: Frames per second of clips without times: folders of images and raw H.264 or H.265 streams.
+        sounds: Folder with .wav files, from which the int8 ranges of a network with a sound segment are chosen too; or
+            drawn, for drawn sounds. Default: drawn, if the model was trained on drawn sounds.
         float_layers: Layers that stay in float32 in an int8 graph, such as blocks.0.se; * stands for a part of a name
             between two dots. May be given several times. edgeshift verify --layers shows which layers lose most.
         float_boundary: Keep the inputs and outputs of the graph in float32, as browsers need them.
@@ -176,6 +181,7 @@ def run(
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
       edgeshift convert --target coreml --precision fp16 --state native
       edgeshift convert --target tflite --weights bidirectional.pth --mode clip --frames 8 --calibration clips/
+      edgeshift convert --target tflite --weights runs/sound/model.safetensors --calibration clips/ --sounds sounds/
       edgeshift convert --target tflite --precision fp32 --network nets/gestures.py:make --weights gestures.pth
       edgeshift convert --target all --out artifacts
 
@@ -190,6 +196,7 @@ def run(
         from edgeshift.checkpoints import load, load_for_streaming
         from edgeshift.checkpoints.adoption.user_code import adopt_from_file
         from edgeshift.checkpoints.source import DEFAULT_MODEL, default_source
+        from edgeshift.converters.calibration_sounds import choose_sounds, read_pictures
     except ImportError as error:
         raise missing(error.name or "torch", "convert", "converting") from error
 
@@ -213,6 +220,7 @@ def run(
         converters.require_choices(record, options)
         require_converter(record)
     chosen = _choose_videos(calibration, calibration_clips)
+    chosen_sounds = None if sounds is None or str(sounds) == DRAWN else choose_sounds(sounds)
     event_rule = None if rule is None else read_rule(rule)
     bars = ProgressBars()
     if network is not None:
@@ -270,6 +278,12 @@ def run(
         options = dataclasses.replace(options, calibration=clips, parity=held_out)
     elif calibration is not None:
         options = dataclasses.replace(options, calibration="drawn")
+    if chosen_sounds is not None and source.config.sound is not None:
+        with bars.stage("read sounds"):
+            pictures = read_pictures(chosen_sounds, source.config.sound, source.config.size)
+        options = dataclasses.replace(options, sounds=pictures)
+    elif sounds is not None:
+        options = dataclasses.replace(options, sounds="drawn")
     if record is None:
         return show_all(converters.convert_all(source, folder, options, bars), as_json=as_json)
     path = out or converters.default_path(source, target, precision, options.state, options.clip)
@@ -362,6 +376,7 @@ def _decide(source: Checkpoint, chosen: Chosen | None, fps: float | None) -> Non
         shift_div=unused.get("shift_div"),
         depth=unused.get("depth"),
         non_local=unused.get("non_local"),
+        sounds="on these weights, which have no sound segment: leave it out" if source.config.sound is None else None,
         fresh_states=f"on {source.config.name}, which has no states: leave it out"
         if not source.network.state_shapes()
         else None,

@@ -13,6 +13,7 @@ from edgeshift.cli.facts import (
     model_facts,
     parity_facts,
     rule_facts,
+    sound_facts,
     state_fact,
 )
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table, size_text
@@ -44,6 +45,7 @@ def show_one(result: Converted, *, as_json: bool) -> int:
         ("precision", spec.precision),
         ("frame", f"{spec.frame.width}x{spec.frame.height} {spec.frame.order}, {spec.input.dtype}"),
         state_fact(spec),
+        *sound_facts(spec.model.sound),
         *graph_facts(spec),
         *rule_facts(spec),
         *calibration_facts(spec),

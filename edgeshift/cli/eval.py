@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from unicodedata import normalize
 
 import typer
@@ -13,7 +14,7 @@ import typer
 from edgeshift._system.output_file import reserve
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.completion import VALUES
-from edgeshift.cli.effect import ALWAYS, Options, decide, only_for
+from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, only_for
 from edgeshift.cli.facts import UNTRAINED, Facts, note_facts
 from edgeshift.cli.options import (
     Agent,
@@ -39,6 +40,7 @@ from edgeshift.cli.output import (
 )
 from edgeshift.cli.phone_visit import browser_accelerator, is_browser, not_in_browser, printer
 from edgeshift.cli.report_text import show_changes
+from edgeshift.cli.train_sound import sound_options
 from edgeshift.errors import DeviceLostError, EdgeshiftError
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def run(
     label_map: Annotated[str | None, option("Data", effect=ALWAYS, metavar="A=B,...")] = None,
     split: Annotated[str | None, option("Data", effect=ALWAYS, metavar="NAME")] = None,
     subset: Annotated[str | None, option("Data", effect=ALWAYS, metavar="A,B,...")] = None,
+    without: Annotated[Literal["sound", "video"] | None, option("Data", effect=DECIDED)] = None,
     name: Annotated[
         str, option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"])
     ] = "local",
@@ -91,6 +94,9 @@ def run(
     The running mean is the consensus of the first frames, or answers, of a clip. It shows how soon the prediction is
     right.
 
+    A network with a sound segment gets the sound of each clip too: a .wav file of the same name beside it, or the sound
+    inside the video. The label of a clip names both, as left+clap, or a CSV file has the column sound.
+
     Args:
         files: Artifacts, or checkpoints (.safetensors) for PyTorch. Further files are compared with the first one.
         data: Clips in a folder per label, or a CSV file with the columns file,label and optionally split. A clip is a
@@ -98,6 +104,7 @@ def run(
         label_map: Pairs A=B: a clip with label A in the data counts as label B of the model.
         split: Use only the clips of this split of the CSV file.
         subset: Also report the accuracy over only the clips with these labels.
+        without: Leave out the sound or the video of the clips, to measure the other one alone.
         name: Device to run on: local, ssh://user@host, adb, or browser for a phone that opens a page.
         agent: Program that runs the artifact on the device. native needs no Python there; it runs .tflite artifacts on
             Linux (x86-64, aarch64) and, experimentally, on Android.
@@ -108,6 +115,7 @@ def run(
       edgeshift eval gestures.tflite --data clips/
       edgeshift eval gestures.tflite --data clips/ --device ssh://pi@raspberrypi.local
       edgeshift eval float_boundary.tflite --data clips/ --device browser --out phone.json
+      edgeshift eval heard.tflite --data clips/clips.csv --without video
       edgeshift eval fp32.tflite int8.tflite --data split.csv --split val --label-map del=x --out accuracy.json
     """
     from edgeshift._system.json_lines import require_resume, resume_without_effect
@@ -153,8 +161,9 @@ def run(
         else:
             with bars.stage("load"):
                 candidates = [
-                    open_candidate(file) if device is None else open_on_device(device, file) for file in files
+                    open_candidate(file, without) if device is None else open_on_device(device, file) for file in files
                 ]
+        clips = _with_sounds(candidates, clips, elsewhere=name != "local" or device is not None)
         if device is not None:
             remember_choice(device, python)
             elsewhere = partial(stream_on_device, device)
@@ -180,7 +189,28 @@ def run(
         print_line(f"written: {path}")
     checkpoint = files[0].suffix.lower() == ".safetensors"
     convert = ("convert", "--target", "tflite", "--weights", files[0], *calibration_options(data, fps))
+    convert += tuple(sound_options(data, None)) if candidates[0].hears else ()
     print_next("edgeshift", *(convert if checkpoint else ("demo", files[0], "--headless")))
+
+
+def _with_sounds(candidates: list[Candidate], clips: DataSet, *, elsewhere: bool) -> DataSet:
+    """Return the clips with the labels of the networks: for networks with a sound segment, a gesture and a sound.
+
+    Raises:
+        EdgeshiftError: only some of the networks have one, or they are not measured on this machine.
+    """
+    from edgeshift.benchmarks.accuracy.clip_sound import label_of_pair
+
+    deaf = next((candidate.path.name for candidate in candidates if not candidate.hears), None)
+    hearing = next((candidate.path.name for candidate in candidates if candidate.hears), None)
+    decide(without=None if deaf is None else f"on {deaf}, which has no sound segment: leave it out")
+    if hearing is None:
+        return clips
+    if deaf is not None:
+        raise EdgeshiftError(f"{hearing} has a sound segment and {deaf} has none: measure them in two runs")
+    if elsewhere:
+        raise EdgeshiftError(f"{hearing} has a sound segment, whose accuracy is measured on this machine only")
+    return replace(clips, clips=tuple(replace(clip, label=label_of_pair(clip)) for clip in clips.clips))
 
 
 def _measure(
@@ -241,6 +271,7 @@ def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> N
         ("runtime", result.runtime),
         ("model", f"{result.model} {result.precision}" + ("" if result.trained else f", {UNTRAINED}")),
         *note_facts(result.notes),
+        *([("without", f"the {result.without} of the clips")] if result.without else []),
         ("clips", f"{counted} from {report.data}{split}, {spacing}"),
         ("event rule", describe_rule(result.rule, labels, result.unit) + (" (assumed)" if result.assumed else "")),
         *result.accuracy.items(),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from edgeshift.cli.output import size_text
 
 if TYPE_CHECKING:
-    from edgeshift.artifact.spec import ParitySpec, StreamSpec
+    from edgeshift.artifact.spec import ParitySpec, SoundParitySpec, StreamSpec
+    from edgeshift.sound import SoundSettings
 
 Facts = list[tuple[str, object]]
 
@@ -60,6 +61,18 @@ def state_fact(spec: StreamSpec) -> tuple[str, str]:
     return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{STATE_FORMS[spec.state_form]}"
 
 
+def sound_facts(sound: SoundSettings | None) -> Facts:
+    """Return the sound segment of a network; nothing if there is none."""
+    if sound is None:
+        return []
+    frames = f"the newest {sound.frames} frames" if sound.frames > 1 else "the newest frame"
+    norms = "batch norms of the frames" if sound.norms == "shared" else "separate batch norms"
+    return [
+        ("sound", f"the newest {sound.seconds:g} s beside {frames}, heard every {sound.every:g} s"),
+        ("", f"weight {sound.weight:g}, where each frame has the weight 1; {norms}"),
+    ]
+
+
 def rule_facts(spec: StreamSpec) -> Facts:
     """Return the event rule, and where it comes from."""
     from edgeshift.events.default_rule import rule_of
@@ -108,7 +121,18 @@ def parity_facts(parity: ParitySpec, spec: StreamSpec, *, passed: bool = True) -
         ("  top-1", f"{parity.top1:.0%} of {items} agree, {parity.top1_clear:.0%} without near ties"),
         *([] if clip else [("  largest state error", f"{parity.state_error:.2g} standard deviations")]),
         *_original_facts(parity, clip=clip),
+        *([] if parity.sound is None else _sound_parity_facts(parity.sound)),
         *([] if clip else [("  drift", f"{parity.drift:.2f}x (error of the last eight frames over the first eight)")]),
+    ]
+
+
+def _sound_parity_facts(sound: SoundParitySpec) -> Facts:
+    def text(error: float, angle: float, top1: float, items: str) -> str:
+        return f"largest error {error:.2g} of the logit range, cosine {angle:.6f}, {top1:.0%} of {items} agree"
+
+    return [
+        ("  sounds alone", text(sound.max_error, sound.cosine, sound.top1, f"{sound.sounds} drawn sounds")),
+        ("  with sound", text(sound.fused_error, sound.fused_cosine, sound.fused_top1, "frames")),
     ]
 
 

@@ -43,6 +43,7 @@ GLOSSARY = {
     "self-check": "Seed of test frames and the expected logits, with which a device checks its results without torch.",
     "shift table": "The shift as data: rows of time offset dt, offsets dh and dw in the frame, channels and fill.",
     "slot": "The channels of a place that hold the past, or those that hold the future.",
+    "sound": "Of a network: its sound segment, which answers to a picture of the newest seconds of sound.",
     "state": "A tensor with past values of one place; the step function takes it and returns the next one.",
     "step function": "The function of a stream's artifact: step(frame, states) returns logits and the next states.",
     "stream": "One sequence of frames with one set of states, which start with zeros or other fixed values.",

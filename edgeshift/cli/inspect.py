@@ -17,6 +17,7 @@ from edgeshift.cli.facts import (
     model_facts,
     parity_facts,
     rule_facts,
+    sound_facts,
     state_fact,
 )
 from edgeshift.cli.options import AsJson, Explain, option
@@ -103,6 +104,7 @@ def _facts(spec: StreamSpec) -> Facts:
         ("labels", ", ".join(spec.labels[:MAX_LABELS]) + more),
         *rule_facts(spec),
         state_fact(spec),
+        *sound_facts(spec.model.sound),
         *graph_facts(spec),
         *calibration_facts(spec),
         *float_layer_facts(spec),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edgeshift._system.text import printable
 from edgeshift.cli import glossary
 from edgeshift.cli.effect import decide
-from edgeshift.cli.facts import Facts
+from edgeshift.cli.facts import Facts, sound_facts
 from edgeshift.cli.output import print_facts, print_json, print_next, print_table, size_text
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def _facts(summary: Summary) -> Facts:
         *([] if weights.license is None else [("license", weights.license)]),
         ("file", f"{size_text(summary.bytes)}, sha256 {summary.sha256}"),
         ("shift", _shift_text(summary)),
+        *sound_facts(config.sound),
         ("frame", f"{frame.width}x{frame.height}, {frame.order}"),
         ("fit", frame.fit),
         ("frame spacing", spacing),

@@ -53,7 +53,9 @@ def only_for_shifts(options: Options) -> str | None:
 def _model(options: Options) -> str | None:
     """Return the name of the model; None: it is recorded in the run that is continued."""
     model: str | None = options["model"]
-    return model if model is not None or options.values.get("resume") else "tsm_mobilenet_v2"
+    if model is not None or options.values.get("resume"):
+        return model
+    return "tsam_mobilenet_v2" if options.values.get("sound") else "tsm_mobilenet_v2"
 
 
 def _has_python(options: Options) -> str | None:

@@ -1,4 +1,4 @@
-"""Make the settings of a measurement from options of `bench` and `phone`."""
+"""Read the texts of options, and make the settings of a measurement from those of `bench` and `phone`."""
 
 from __future__ import annotations
 
@@ -78,3 +78,16 @@ def parse_cores(text: str) -> tuple[int, ...]:
     if not cores:
         raise EdgeshiftError(f"--cores {text}: the range is empty")
     return tuple(sorted(cores))
+
+
+def parse_names(option: str, text: str | None) -> tuple[str, ...] | None:
+    """Return the names in a text such as ``clap,whistle-up``; None: the option is not given."""
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise EdgeshiftError(f"{option} {text}: give names with commas between them")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise EdgeshiftError(f"{option} {text}: {twice} is given twice")
+    return names

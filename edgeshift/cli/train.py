@@ -15,7 +15,8 @@ from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs
 from edgeshift.cli.options import AsJson, ClipFps, calibration_options, only_for_model, only_for_shifts, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note
-from edgeshift.cli.train_text import frames_text, gestures_text, validation_document
+from edgeshift.cli.train_sound import only_with_sound, recipe_fields, sound_options
+from edgeshift.cli.train_text import validation_document, validation_texts
 from edgeshift.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ def run(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", autocompletion=VALUES["models"])] = None,
     data: Annotated[Path | None, option("Data", effect=ALWAYS, metavar="DIR|CSV")] = None,
     fps: ClipFps = None,
-    strokes: Annotated[Path | None, option("Data", effect=excludes("data"), metavar="FILE")] = None,
-    mirror: Annotated[str | None, option("Data", effect=needs("data"), metavar="A=B,...")] = None,
-    reverse: Annotated[str | None, option("Data", effect=needs("data"), metavar="A=B,...")] = None,
+    strokes: Annotated[
+        Path | None, option("Data", effect=(excludes("data"), excludes("sound")), metavar="FILE")
+    ] = None,
+    mirror: Annotated[str | None, option("Data", effect=(needs("data"), excludes("sound")), metavar="A=B,...")] = None,
+    reverse: Annotated[str | None, option("Data", effect=(needs("data"), excludes("sound")), metavar="A=B,...")] = None,
     init: Annotated[Path | None, option("Start", effect=ALWAYS, metavar="FILE")] = None,
     past_only: Annotated[bool, option("Start", effect=(needs("init"), DECIDED))] = False,
     size: Annotated[int | None, option("Network", effect=ALWAYS, min=64, max=1024)] = None,
@@ -40,7 +43,23 @@ def run(
     depth: Annotated[int | None, option("Network", effect=only_for_model("tsam"), min=1, max=16)] = None,
     shift_div: Annotated[int | None, option("Network", effect=_divided, min=2, max=64)] = None,
     place: Annotated[Literal["blockres", "block"] | None, option("Network", effect=only_for_model("resnet"))] = None,
-    bidirectional: Annotated[bool, option("Network", effect=only_for_shifts)] = False,
+    bidirectional: Annotated[bool, option("Network", effect=(only_for_shifts, excludes("sound")))] = False,
+    sound: Annotated[bool, option("Sound", effect=ALWAYS)] = False,
+    gestures: Annotated[
+        str | None, option("Sound", effect=(only_with_sound, excludes("data"), DECIDED), metavar="A,B")
+    ] = None,
+    sounds: Annotated[
+        str | None, option("Sound", effect=(only_with_sound, excludes("data"), DECIDED), metavar="A,B")
+    ] = None,
+    sound_data: Annotated[
+        Path | None, option("Sound", effect=(only_with_sound, needs("data"), DECIDED), metavar="DIR")
+    ] = None,
+    sound_weight: Annotated[
+        float | None, option("Sound", effect=(only_with_sound, DECIDED), min=0.01, max=1024)
+    ] = None,
+    sound_norms: Annotated[
+        Literal["shared", "separate"] | None, option("Sound", effect=(only_with_sound, DECIDED))
+    ] = None,
     steps: Annotated[int | None, option("Training", effect=ALWAYS, min=1)] = None,
     batch: Annotated[int | None, option("Training", effect=ALWAYS, min=1, max=1024)] = None,
     frames: Annotated[int | None, option("Training", effect=ALWAYS, min=2, max=1024)] = None,
@@ -61,9 +80,12 @@ def run(
     Without --data, the model learns ten gestures and the label none from streams that edgeshift draws. Clips of --data
     are mirrored or reversed only if --mirror or --reverse give the new labels.
 
+    With --sound, the network answers to frames and to the sound beside them. It learns from pairs of a gesture and a
+    sound, which are drawn without --data. A label is such a pair, as left+clap, or the gesture alone in a quiet room.
+
     Args:
         out: Folder for the run and its checkpoint.
-        model: A name from edgeshift models. Default: tsm_mobilenet_v2.
+        model: A name from edgeshift models. Default: tsm_mobilenet_v2; with --sound, tsam_mobilenet_v2 with --depth 1.
         data: Clips in a folder per label, or a CSV file with the columns file,label and optionally split. A clip is a
             video or a folder of images. Default: drawn streams.
         strokes: JSON file with your own gestures, which are added to the built-in ones.
@@ -79,9 +101,18 @@ def run(
         place: What a block of a ResNet shifts: the input of its first convolution (blockres), or its whole input
             (block). Default: blockres, or as --init.
         bidirectional: Also shift from future frames. The result cannot stream.
+        sound: Train a network with a sound segment, which TSAM and TSN can have.
+        gestures: Gestures to draw for --sound. Default: all ten.
+        sounds: Sounds to draw for --sound: {sounds}. A quiet room is always added. Default: clap,whistle-up.
+        sound_data: Folder with a folder of .wav files for each sound, to pair with the clips of --data. Default:
+            the sound of a clip is in a .wav file of the same name beside it, or in the video, from which ffmpeg reads
+            it. Its label names both, as left+clap, or a CSV file has the column sound.
+        sound_weight: Weight of the sound in the answer, where each frame has the weight 1. Default: 8, or as --init.
+        sound_norms: Batch norms of the sounds: those of the frames (shared), or their own (separate), which
+            cannot be converted yet. Default: shared, or as --init.
         steps: Number of optimizer steps. Default: 2400. With --resume, another number extends or shortens the run.
-        batch: Sequences per step. Default: 4.
-        frames: Frames per sequence. Default: 24.
+        batch: Sequences per step. Default: 4; 16 with --sound, where each gesture of a step is paired with each sound.
+        frames: Frames per sequence. Default: 24; 8 with --sound. The sound lasts as long as these frames.
         spacing: Time between two frames, in seconds. Default: 0.25, or as --init.
         rate: Highest learning rate. Default: 6e-4.
         frozen: Number of stages that are not trained, counted from the input. Default: 2.
@@ -91,14 +122,17 @@ def run(
         workers: Number of processes that draw or read frames.
         license: License of the result, stored in its file.
         half: Store the weights of the result as float16.
-        resume: Continue the run in --out. Options that are left out are taken from it, but --data, --init, --strokes,
-            --mirror and --reverse must be given again.
+        resume: Continue the run in --out. Options that are left out are taken from it, but --data, --sound-data,
+            --init, --strokes, --mirror and --reverse must be given again.
 
     Examples:
       edgeshift train --init mobilenet_v2_imagenet.pth --out runs/gestures
       edgeshift train --resume --out runs/gestures --init mobilenet_v2_imagenet.pth
       edgeshift train stsm_mobilenet_v2 --data webcam/ --init runs/gestures/model.safetensors --out runs/mine \\
           --steps 600 --mirror left=right,right=left
+      edgeshift train --sound --gestures left,right,circle --sounds clap,whistle-up --size 112 --frozen 6 \\
+          --steps 1000 --init edgeshift/weights/tsm_mobilenet_v2.safetensors --out runs/sound
+      edgeshift train --sound --data webcam/ --sound-data sounds/ --init runs/sound/model.safetensors --out runs/heard
       edgeshift train tsm_mobilenet_v2 --data jester.csv --init TSM_jester_bidirectional.pth.tar --out runs/online
     """
     from edgeshift.training import Recipe, train
@@ -124,6 +158,16 @@ def run(
             why = load(init, bidirectional=False).unused.get("bidirectional")
             decide(past_only=why and f"on {init}: {why}; leave it out")
     numbers = recorded | numbers | ({"model": model} if model else {})
+    numbers = recipe_fields(
+        numbers,
+        sound=sound,
+        continued=resume,
+        drawn=data is None,
+        weight=sound_weight,
+        norms=sound_norms,
+        gestures=gestures,
+        sounds=sounds,
+    )
     recipe = Recipe(**numbers)
     if data is not None:
         dataset = read_dataset(data, fps=fps)
@@ -138,6 +182,7 @@ def run(
             data=data,
             fps=fps,
             strokes=strokes,
+            sound_data=sound_data,
             init=init,
             past_only=past_only,
             changes=changes,
@@ -153,7 +198,14 @@ def run(
     except KeyboardInterrupt as stop:
         if not str(stop):
             raise
-        files = {"--data": data, "--strokes": strokes, "--init": init, "--mirror": mirror, "--reverse": reverse}
+        files = {
+            "--data": data,
+            "--sound-data": sound_data,
+            "--strokes": strokes,
+            "--init": init,
+            "--mirror": mirror,
+            "--reverse": reverse,
+        }
         command = ["edgeshift", "train", "--resume", "--out", out]
         command += [part for name, value in files.items() if value is not None for part in (name, value)]
         command += ["--past-only"] if past_only else []
@@ -170,13 +222,13 @@ def run(
         [
             ("model", recipe.model),
             ("steps", f"{last.step:,}"),
-            ("validation", frames_text(check)),
-            ("", gestures_text(check)),
+            *zip(("validation", "", ""), validation_texts(check), strict=False),
             *([("left out", f"{len(trained.unread)} clips that cannot be read")] if trained.unread else []),
             ("curve", trained.curve),
         ],
     )
-    print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path, *calibration_options(data, fps))
+    options = [*calibration_options(data, fps), *(sound_options(data, sound_data) if recipe.sound else [])]
+    print_next("edgeshift", "convert", "--target", "tflite", "--weights", trained.path, *options)
 
 
 def _divided(options: Options) -> str | None:
@@ -193,7 +245,7 @@ def _show(entry: HistoryEntry) -> None:
     if (check := entry.validation) is not None:
         print(
             f"step {entry.step}: training loss {entry.training.loss:.3f}; validation loss {check.loss:.3f}, "
-            f"{frames_text(check)}, {gestures_text(check)}",
+            f"{', '.join(validation_texts(check))}",
             file=sys.stderr,
             flush=True,
         )

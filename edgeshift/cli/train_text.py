@@ -8,6 +8,19 @@ if TYPE_CHECKING:
     from edgeshift.training.history import Sums
 
 
+def validation_texts(check: Sums) -> list[str]:
+    """Return the accuracies of a validation, one text each."""
+    return pairs_texts(check) if check.sounds else [frames_text(check), gestures_text(check)]
+
+
+def pairs_texts(check: Sums) -> list[str]:
+    """Return the accuracies of a network with a sound segment: of pairs, of gestures alone, and of sounds alone.
+
+    Each gesture of a batch is paired with each sound, so an interval of the pairs counts gestures instead.
+    """
+    return [_share_text(name, *share) for name, share in _pair_shares(check).items()]
+
+
 def frames_text(check: Sums) -> str:
     """Return the accuracy over frames. Its interval takes into account that frames of a sequence are similar."""
     low, high = _frame_interval(check)
@@ -26,8 +39,16 @@ def gestures_text(check: Sums) -> str:
 
 def validation_document(check: Sums) -> dict[str, Any]:
     """Return a validation for JSON output."""
-    from edgeshift.benchmarks.statistics import Share
+    from edgeshift.benchmarks.statistics import Share, wilson
 
+    if check.sounds:
+        shares = {
+            name.replace(" ", "_"): Share(
+                round(right), round(total), right / total, *wilson(right / total, independent)
+            )
+            for name, (right, total, independent) in _pair_shares(check).items()
+        }
+        return {"loss": check.loss, **shares}
     low, high = _gesture_interval(check) if check.gestures else (None, None)
     return {
         "loss": check.loss,
@@ -37,6 +58,22 @@ def validation_document(check: Sums) -> dict[str, Any]:
         "gestures": Share(round(check.right), round(check.gestures), check.gesture_accuracy, low, high),
         "clips": check.clips or None,
     }
+
+
+def _pair_shares(check: Sums) -> dict[str, tuple[float, float, float]]:
+    """Return {name: (right, all, number of independent ones)}."""
+    return {
+        "pairs": (check.right, check.gestures, check.sounds),
+        "gestures alone": (check.correct, check.counted, check.counted),
+        "sounds alone": (check.heard, check.sounds, check.sounds),
+    }
+
+
+def _share_text(name: str, right: float, total: float, independent: float) -> str:
+    from edgeshift.benchmarks.statistics import wilson
+
+    low, high = wilson(right / total, independent)
+    return f"{right / total:.1%} of {name} ({low:.1%} to {high:.1%}, {right:.0f} of {total:.0f})"
 
 
 def _gesture_interval(check: Sums) -> tuple[float, float]:

@@ -127,7 +127,7 @@ def draw_stream(
         )
     plan = _plan(seed, script, seconds, begin, spacing, strokes)
     for_stroke, seconds = plan.for_stroke, plan.seconds
-    frames = max(1, round(seconds / spacing))
+    frames = _frames(seconds, spacing)
     times = (np.arange(frames) + for_stroke.uniform(-0.1, 0.1, frames)) * spacing + begin
     shutter = min(for_stroke.uniform(0.008, 0.05), spacing * 0.9)
     motion = plan.motion.at(times[:, None] + np.array([-0.5, 0, 0.5]) * shutter)
@@ -156,6 +156,22 @@ def stream_events(
 ) -> tuple[Event, ...]:
     """Return the events of the stream that ``draw_stream`` draws for the same arguments, without drawing it."""
     return _plan(seed, script, seconds, begin, spacing, strokes).events
+
+
+def stream_frames(
+    seed: int,
+    script: Sequence[Action] | None = None,
+    *,
+    seconds: float = 60,
+    spacing: float = SPACING,
+    strokes: Mapping[str, Stroke] = STROKES,
+) -> int:
+    """Return the number of frames of the stream that ``draw_stream`` draws for the same arguments."""
+    return _frames(_plan(seed, script, seconds, 0, spacing, strokes).seconds, spacing)
+
+
+def _frames(seconds: float, spacing: float) -> int:
+    return max(1, round(seconds / spacing))
 
 
 def draw_clips(

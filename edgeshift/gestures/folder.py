@@ -3,6 +3,9 @@
     clips      left/00000.mp4 ..., clips.csv (file,label,seed,frames,stroke_begin,stroke_end)
     streams    stream_00000.mp4 ..., events.csv (file,label,begin,end; seconds from the beginning of the stream)
 
+With sounds, each video has a .wav file of the same name beside it. The table of clips then has the columns sound,
+sound_begin and sound_end (seconds; empty if the room is quiet), and that of streams a row for each sound.
+
 Both kinds of folder have ``contact_sheet.jpg``, and ``drawn.json`` with the arguments of the drawing. An interrupted
 drawing can be resumed: a file gets its final name only when it is complete, and the table is written last.
 """
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,9 +24,21 @@ import numpy as np
 from edgeshift._system.claim import claim
 from edgeshift._system.files import atomic_write, folder_lock
 from edgeshift.errors import GestureError
-from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events
+from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events, stream_frames
 from edgeshift.gestures.motion import Action
+from edgeshift.gestures.sounds import (
+    RATE,
+    VideoSound,
+    draw_clip_sound,
+    draw_stream_sound,
+    require_length,
+    sound_of_clip,
+    spectrogram,
+)
 from edgeshift.gestures.strokes import Stroke
+from edgeshift.sound import write_wav
+from edgeshift.sound.analysis import Samples
+from edgeshift.sound.drawn import QUIET
 from edgeshift.video.clips import read_video, write_video
 from edgeshift.video.fit import Frame, opencv
 from edgeshift.video.picture import write_picture
@@ -37,8 +52,11 @@ COLUMNS = {
     "clips": ("file", "label", "seed", "frames", "stroke_begin", "stroke_end"),
     "streams": ("file", "label", "begin", "end"),
 }
+#: Further columns of the table of clips with sounds.
+SOUND_COLUMNS = ("sound", "sound_begin", "sound_end")
 #: Largest size of the pixels of one video, bytes. A video is drawn in memory.
 MAX_BYTES = 1 << 30
+NO_SAMPLES: Samples = np.empty(0, np.float32)
 #: Number of frames in a row of the contact sheet, and largest height and width of each, pixels.
 SHEET_FRAMES, SHEET_SIZE = 8, 128
 
@@ -56,6 +74,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         frames: frames of a clip; None for streams.
         seconds: duration of a stream without a script; None for clips, and for streams with a script.
         script: the actions in every stream; None: a random script.
+        sounds: names of drawn sounds. Each clip has one of them or none, and a stream several. None: no sound files.
     """
 
     kind: Literal["clips", "streams"]
@@ -67,6 +86,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     frames: int | None = None
     seconds: float | None = None
     script: tuple[Action, ...] | None = None
+    sounds: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.size % 2:
@@ -81,6 +101,8 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"{frames:,} frames of {self.size}x{self.size} need more than {MAX_BYTES >> 30} GiB: draw more and "
                 "shorter videos, or smaller frames"
             )
+        if self.sounds is not None:
+            require_length(frames * self.spacing)
 
 
 @dataclass(frozen=True)
@@ -91,6 +113,7 @@ class Drawn:
         kept: number of videos that were already in the folder.
         drawn: number of videos that were drawn.
         labels: {label: number of gestures with this label in the folder}.
+        sounds: {sound: number of times that it is heard}; for clips also the number of quiet ones. Empty: no sounds.
         table: the CSV file of all gestures.
         sheet: the contact sheet.
     """
@@ -98,6 +121,7 @@ class Drawn:
     kept: int
     drawn: int
     labels: dict[str, int]
+    sounds: dict[str, int]
     table: Path
     sheet: Path
 
@@ -111,6 +135,7 @@ class _Video:
     label: str  # the label of a clip; empty for a stream
     rows: Sequence[tuple[object, ...]]  # its rows of the table
     strips: list[tuple[str, int, int]]  # label, first frame and last frame of each gesture, for the contact sheet
+    sound: VideoSound | None = None
 
 
 def draw_folder(folder: Path, drawing: Drawing, advance: Callable[[], None] = lambda: None) -> Drawn:
@@ -130,25 +155,48 @@ def draw_folder(folder: Path, drawing: Drawing, advance: Callable[[], None] = la
     videos, kept = [], 0
     with folder_lock(folder, RECORD):
         for video in _videos(drawing):
-            videos.append(video)
-            path = folder / video.file
-            if path.is_file() and path.stat().st_size:
-                kept += 1
-            else:
-                _clear(path)
-                write_video(path, _draw(video, drawing), 1 / drawing.spacing)
+            kept += not _draw_missing(folder / video.file, video, drawing)
+            # The samples are not needed any more, and those of a large folder would not fit into memory.
+            videos.append(replace(video, sound=video.sound and replace(video.sound, samples=NO_SAMPLES)))
             advance()
         rows = [row for video in videos for row in video.rows]
         sheet, table = folder / SHEET, folder / TABLES[drawing.kind]
         _clear(sheet)
         _clear(table)
         if not sheet.exists():
-            _write_sheet(sheet, folder, videos)
+            _write_sheet(sheet, folder, videos, drawing.spacing)
         if not table.exists():  # an existing table may have columns that the user added
             with atomic_write(table) as part, part.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([COLUMNS[drawing.kind], *rows])
+                csv.writer(file, lineterminator="\n").writerows([_columns(drawing), *rows])
     labels = {label: sum(row[1] == label for row in rows) for label in drawing.strokes}
-    return Drawn(kept, len(videos) - kept, labels, table, sheet)
+    return Drawn(kept, len(videos) - kept, labels, _count_sounds(videos, drawing), table, sheet)
+
+
+def _draw_missing(path: Path, video: _Video, drawing: Drawing) -> bool:
+    """Draw a video and its sound, unless they are in the folder. Return whether one of them was drawn."""
+    wav, drawn = path.with_suffix(".wav"), False
+    if not (path.is_file() and path.stat().st_size):
+        drawn = True
+        _clear(path)
+        write_video(path, _draw(video, drawing), 1 / drawing.spacing)
+    if video.sound is not None and not (wav.is_file() and wav.stat().st_size):
+        drawn = True
+        _clear(wav)
+        write_wav(wav, video.sound.samples, RATE)
+    return drawn
+
+
+def _columns(drawing: Drawing) -> tuple[str, ...]:
+    return COLUMNS[drawing.kind] + (SOUND_COLUMNS if drawing.kind == "clips" and drawing.sounds is not None else ())
+
+
+def _count_sounds(videos: Sequence[_Video], drawing: Drawing) -> dict[str, int]:
+    if drawing.sounds is None:
+        return {}
+    heard = [event.label for video in videos if video.sound for event in video.sound.events]
+    counts = {name: heard.count(name) for name in drawing.sounds}
+    quiet = sum(video.sound is not None and not video.sound.events for video in videos)
+    return counts | ({QUIET: quiet} if drawing.kind == "clips" else {})
 
 
 def _claim_folder(folder: Path, drawing: Drawing) -> None:
@@ -180,14 +228,27 @@ def _videos(drawing: Drawing) -> Iterator[_Video]:
             label, frames = labels[index % len(labels)], drawing.frames or 1
             file = f"{label}/{index:05d}.mp4"
             bounds = clip_stroke(seed, label, frames=frames, strokes=drawing.strokes)
-            yield _Video(file, seed, label, [(file, label, seed, frames, *bounds)], [(label, 0, frames - 1)])
+            row: tuple[object, ...] = (file, label, seed, frames, *bounds)
+            sound = None
+            if drawing.sounds is not None:
+                name = sound_of_clip(index, len(labels), drawing.sounds)
+                sound = draw_clip_sound(seed, name, frames * drawing.spacing)
+                times = [f"{time:.3f}" for event in sound.events for time in (event.begin, event.end)]
+                row += (name, *(times or ("", "")))
+            yield _Video(file, seed, label, [row], [(label, 0, frames - 1)], sound)
         else:
             seed += STREAMS
             file = f"stream_{index:05d}.mp4"
             events = stream_events(seed, drawing.script, **_length(drawing), strokes=drawing.strokes)
-            rows = [(file, event.label, f"{event.begin:.3f}", f"{event.end:.3f}") for event in events]
+            sound = None
+            if drawing.sounds is not None:
+                count = stream_frames(seed, drawing.script, **_length(drawing), strokes=drawing.strokes)
+                sound = draw_stream_sound(seed, drawing.sounds, count * drawing.spacing)
+            spans = [(e.begin, e.end, e.label) for e in events]
+            spans += [(e.begin, e.end, e.label) for e in (sound.events if sound else ())]
+            rows = [(file, name, f"{begin:.3f}", f"{end:.3f}") for begin, end, name in sorted(spans)]
             strips = [(e.label, round(e.begin / drawing.spacing), round(e.end / drawing.spacing)) for e in events]
-            yield _Video(file, seed, "", rows, strips)
+            yield _Video(file, seed, "", rows, strips, sound)
 
 
 def _draw(video: _Video, drawing: Drawing) -> Iterable[Frame]:
@@ -209,8 +270,11 @@ def _clear(path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _write_sheet(path: Path, folder: Path, videos: Sequence[_Video]) -> None:
-    """Write the contact sheet. It has one row per label, with frames of the first video of this gesture."""
+def _write_sheet(path: Path, folder: Path, videos: Sequence[_Video], spacing: float) -> None:
+    """Write the contact sheet. It has one row per label, with frames of the first video of this gesture.
+
+    The spectrogram of the sound is below the row of its frames.
+    """
     rows: dict[str, Frame] = {}
     for video in videos:
         new = {label: (first, last) for label, first, last in reversed(video.strips) if label not in rows}
@@ -218,9 +282,20 @@ def _write_sheet(path: Path, folder: Path, videos: Sequence[_Video]) -> None:
             frames = [timed.frame for timed in read_video(folder / video.file)]
             for label, (first, last) in new.items():
                 rows[label] = _strip(frames[max(0, first) : last + 1] or frames[-1:], label)
+                if video.sound is not None:
+                    below = _sound_strip(folder, video, first * spacing, (last + 1) * spacing, rows[label].shape)
+                    rows[label] = np.concatenate([rows[label], below])
     if not rows:  # streams without gestures
         rows["none"] = _strip([timed.frame for timed in read_video(folder / videos[0].file)], "none")
     write_picture(path, np.concatenate(list(rows.values())))
+
+
+def _sound_strip(folder: Path, video: _Video, begin: float, end: float, shape: tuple[int, ...]) -> Frame:
+    """Return the spectrogram of a part of a video's sound. It has half the height of the row of frames."""
+    assert video.sound is not None
+    names = [event.label for event in video.sound.events if event.begin < end and event.end > begin]
+    wav = (folder / video.file).with_suffix(".wav")
+    return spectrogram(wav, begin, end, shape[1], max(shape[0] // 2, 8), ", ".join(names) or QUIET)
 
 
 def _strip(frames: Sequence[Frame], label: str) -> Frame:

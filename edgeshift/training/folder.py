@@ -114,11 +114,14 @@ def _differences(before: Any, now: dict[str, Any]) -> dict[str, tuple[Any, Any]]
     """Return {field: (before, now)} of the fields of a recipe that differ."""
     if not isinstance(before, dict):
         return {"recipe": (before, now)}
-    return {
-        name: (before.get(name), now.get(name))
-        for name in dict.fromkeys([*before, *now])
-        if before.get(name) != now.get(name)
-    }
+    result: dict[str, tuple[Any, Any]] = {}
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            result |= {f"{name} {inner}": values for inner, values in _differences(old, new).items()}
+        elif old != new:
+            result[name] = (old, new)
+    return result
 
 
 def _short(value: Any) -> str:

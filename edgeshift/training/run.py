@@ -30,6 +30,7 @@ from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run
 from edgeshift.training.history import History, HistoryEntry
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.sequences import DrawnSequences, Sequences
+from edgeshift.training.sound_clips import ClipPairs, read_pairs
 from edgeshift.training.sound_pairs import DrawnPairs, quiet_logits
 from edgeshift.training.start import starting_network
 from edgeshift.training.trainer import train_network
@@ -75,6 +76,7 @@ def train(
     data: Path | None = None,
     fps: float | None = None,
     strokes: Path | None = None,
+    sound_data: Path | None = None,
     init: Path | None = None,
     past_only: bool = False,
     changes: LabelMap | None = None,
@@ -96,6 +98,8 @@ def train(
             gestures.
         fps: frames per second of clips without times, such as folders of frames.
         strokes: a JSON file of further gestures to draw (``edgeshift.gestures.read_strokes``).
+        sound_data: with ``data`` and a sound segment, a folder with one folder of .wav files per sound; None: the
+            clips have sounds. The names of gestures and sounds in the recipe are replaced by those of the data.
         init: a checkpoint to start from, in any layout that edgeshift reads; None: random weights.
         past_only: ``init`` was trained past-only. The tensor names of MIT and mmaction2 do not show this.
         changes: the labels of mirrored and reversed clips; None: clips are neither mirrored nor reversed.
@@ -125,7 +129,10 @@ def train(
     if data is not None and strokes is not None:
         raise TrainingError("--strokes is for drawn streams and --data is for videos: give one of them")
     with stages.stage("read the data"):
-        training_data, validation_data = _read_data(recipe, data, fps, gestures, changes)
+        training_data, validation_data = _read_data(recipe, data, fps, gestures, changes, sound_data)
+        if isinstance(training_data, ClipPairs):
+            names = {"gestures": training_data.gestures, "sounds": training_data.sounds[:-1]}
+            recipe = msgspec.structs.replace(recipe, **names)
         start = starting_network(recipe, training_data.labels, init, past_only=past_only)
     for line in start.notes:
         note(line)
@@ -213,9 +220,16 @@ def tune_on_drawn_streams(
 
 
 def _read_data(
-    recipe: Recipe, data: Path | None, fps: float | None, strokes: Mapping[str, Stroke], changes: LabelMap | None
+    recipe: Recipe,
+    data: Path | None,
+    fps: float | None,
+    strokes: Mapping[str, Stroke],
+    changes: LabelMap | None,
+    sound_data: Path | None,
 ) -> tuple[Sequences, Sequences]:
     """Return the sequences to train on and the sequences to validate on."""
+    if recipe.sound is not None and data is not None:
+        return read_pairs(data, sound_data, fps, recipe.sound, recipe.size, recipe.spacing, recipe.seed)
     if recipe.sound is not None:
         pairs = (recipe.gestures, recipe.sounds, recipe.sound, recipe.size)
         return DrawnPairs(*pairs, recipe.seed), DrawnPairs(*pairs, VALIDATION_SEED)

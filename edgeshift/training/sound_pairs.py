@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence as List
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from edgeshift.artifact.description import NONE
+from edgeshift.artifact.pair_label import pair_label
 from edgeshift.errors import TrainingError, unknown
 from edgeshift.gestures import STROKES, draw_clip
 from edgeshift.models.network import ShiftNetwork
@@ -28,15 +29,6 @@ DISTRACTORS = ("knock", "beep", "voice", "music")
 DISTRACTED = 0.6
 #: Samples per second of drawn sounds.
 RATE = 16_000
-
-
-def pair_label(gesture: str, sound: str) -> str:
-    """Return the label of a gesture and a sound: "left+clap", "left" without a sound, "clap" without a gesture."""
-    if sound == QUIET:
-        return gesture
-    return sound if gesture == NONE else f"{gesture}+{sound}"
-
-
 #: Seed of the quiet sounds whose logits stand for a sound that is not there, and their number.
 QUIET_SEED, QUIET_COUNT = 900_000_000, 64
 
@@ -73,20 +65,35 @@ class DrawnPairs:
         gesture, sound = int(random.integers(len(self.gestures))), int(random.integers(len(self.sounds)))
         frames = self._settings.frames
         clip = draw_clip((self._seed << 32) + index, self.gestures[gesture], frames=frames, size=self._size)
-        name = self.sounds[sound]
-        if name == QUIET and random.random() < DISTRACTED:
-            name = DISTRACTORS[random.integers(len(DISTRACTORS))]
-        picture = _picture((self._seed << 32) + index, name, self._settings, self._size)
-        label = gesture * len(self.sounds) + sound
-        targets = Targets(
-            labels=np.full(frames, label),
-            weights=np.ones(frames, np.float32),
-            spans=np.full((1, frames), 1 / frames, np.float32),
-            span_labels=np.array([label]),
-        )
-        unknown_motion = np.zeros((frames, 4), np.float32)
-        heard = Heard(picture, sound, gesture)
-        return Sequence(clip.frames, targets, unknown_motion, unknown_motion, heard=heard)
+        name, seed = self.sounds[sound], (self._seed << 32) + index
+        if name == QUIET:
+            picture = quiet_picture(seed, self.sounds, self._settings, self._size, random)
+        else:
+            picture = _picture(seed, name, self._settings, self._size)
+        return pair_sequence(clip.frames, Heard(picture, sound, gesture), len(self.sounds))
+
+
+def pair_sequence(frames: npt.NDArray[np.uint8], heard: Heard, sounds: int, unread: tuple[str, ...] = ()) -> Sequence:
+    """Return the sequence of the frames of one gesture and a sound. ``sounds`` is the number of all sounds."""
+    count, label = len(frames), heard.gesture * sounds + heard.sound
+    targets = Targets(
+        labels=np.full(count, label),
+        weights=np.ones(count, np.float32),
+        spans=np.full((1, count), 1 / count, np.float32),
+        span_labels=np.array([label]),
+    )
+    unknown_motion = np.zeros((count, 4), np.float32)
+    return Sequence(frames, targets, unknown_motion, unknown_motion, unread, heard)
+
+
+def quiet_picture(
+    seed: int, sounds: List[str], settings: SoundSettings, size: int, random: np.random.Generator
+) -> Picture:
+    """Return the picture of a drawn room in which none of the ``sounds`` is heard, but perhaps another sound."""
+    name, others = QUIET, [other for other in DISTRACTORS if other not in sounds]
+    if others and random.random() < DISTRACTED:
+        name = others[random.integers(len(others))]
+    return _picture(seed, name, settings, size)
 
 
 def quiet_logits(network: ShiftNetwork) -> tuple[float, ...]:

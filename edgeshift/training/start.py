@@ -62,6 +62,8 @@ def starting_network(
         checkpoint = _load(init, facts)
     if part := checkpoint.config.clip_only:
         raise _not_trained(init, part)
+    if checkpoint.config.sound is not None and recipe.sound is None:
+        raise TrainingError(f"{init} has a sound segment, which would not be trained: add --sound")
     if checkpoint.config.backbone != backbone:
         raise TrainingError(f"{init} holds a {checkpoint.config.name}: it cannot become a {recipe.model}")
     network = checkpoint.network
@@ -100,14 +102,28 @@ def recipe_defaults(init: Path) -> dict[str, Any]:
     if checkpoint.layout != "edgeshift":
         return {}
     config, spacing = checkpoint.config, checkpoint.description.frame_spacing
-    return {"size": config.size, **({} if spacing is None else {"spacing": spacing})}
+    recorded = {"size": config.size, "spacing": spacing, "sound": config.sound}
+    return {name: value for name, value in recorded.items() if value is not None}
 
 
 def _with_sound(network: ShiftNetwork, recipe: Recipe) -> ShiftNetwork:
-    """Return a network with the sound segment of the recipe, if there is one and the network lacks it."""
-    if recipe.sound is None or network.config.sound == recipe.sound:
+    """Return a network with the sound segment of the recipe, if there is one.
+
+    A network that has a sound segment already keeps its weights: only settings without weights may change.
+    """
+    own = network.config.sound
+    if recipe.sound is None or own == recipe.sound:
         return network
-    return add_sound(network, recipe.sound)
+    if own is None:
+        return add_sound(network, recipe.sound)
+    if own.norms != recipe.sound.norms:
+        raise TrainingError(
+            f"the starting weights have {own.norms} batch norms for sounds, which cannot become {recipe.sound.norms}: "
+            "leave --sound-norms out"
+        )
+    result = build(msgspec.structs.replace(network.config, sound=recipe.sound))
+    result.load_state_dict(network.state_dict())
+    return result
 
 
 def _load(init: Path, options: LoadOptions) -> Checkpoint:

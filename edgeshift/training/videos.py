@@ -124,7 +124,7 @@ class VideoSequences:
         if not videos:
             raise TrainingError(NO_VALIDATION if validation else NO_TRAINING)
         self.labels, self._changes, self._validation = labels, changes, validation
-        self._videos = _interleave_labels(videos) if validation else videos
+        self._videos = interleave_labels(videos) if validation else videos
         self.clips = len(videos)
         self._frames, self._spec, self._spacing, self._seed = frames, FrameSpec(size, size), spacing, seed
         rate = "" if videos[0].fps is None else f", {videos[0].fps:g} frames per second"
@@ -168,7 +168,7 @@ class VideoSequences:
             if label != NONE:
                 events.append(Event(label, begin * self._spacing, end * self._spacing))
             clip = clip[cut : cut + room]
-            parts.append(clip if self._validation else _augment(clip, random))
+            parts.append(clip if self._validation else augment(clip, random))
             count += len(clip)
         times = np.arange(self._frames) * self._spacing
         unknown = np.zeros((self._frames, 4), np.float32)
@@ -202,7 +202,7 @@ def content_hash(videos: list[LabelledClip]) -> str:
     return digest.hexdigest()
 
 
-def _interleave_labels(videos: list[LabelledClip]) -> list[LabelledClip]:
+def interleave_labels(videos: list[LabelledClip]) -> list[LabelledClip]:
     """Return one clip of every label, then another one of every label, and so on, in a random order.
 
     Lists of clips are often sorted by label, and a validation uses only the first few clips.
@@ -216,7 +216,7 @@ def _interleave_labels(videos: list[LabelledClip]) -> list[LabelledClip]:
     return [videos[index] for _, index in sorted(keyed, key=lambda key: key[0])]
 
 
-def _augment(clip: Pixels, random: np.random.Generator) -> Pixels:
+def augment(clip: Pixels, random: np.random.Generator) -> Pixels:
     """Return the clip with a random position, scale, gamma and tint, the same for all frames."""
     cv2 = opencv("training")
     size = clip.shape[1]

@@ -18,7 +18,7 @@ from unicodedata import normalize
 from edgeshift._system.files import read_text, sha256
 from edgeshift._system.text import is_printable, printable
 from edgeshift.errors import VideoError, unknown
-from edgeshift.video.clip_files import MAX_CLIPS, Found, find_clips
+from edgeshift.video.clip_files import MAX_CLIPS, VIDEOS, Found, find_clips
 from edgeshift.video.clip_times import fps_without_effect, require_fps
 
 COLUMNS = ("file", "label")
@@ -42,6 +42,7 @@ class LabelledClip:
         label: its label, after the label map.
         split: its split; None: the data set has no splits.
         fps: frames per second, if the clip has no times; None: not known.
+        sound: the name of its sound, from the column ``sound`` of a CSV file; None: there is no such column.
     """
 
     path: Path
@@ -49,6 +50,12 @@ class LabelledClip:
     label: str
     split: str | None = None
     fps: float | None = None
+    sound: str | None = None
+
+    @property
+    def wav(self) -> Path:
+        """The file in which its sound may be."""
+        return sound_file(self.path)
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,11 @@ def read_dataset(
     return DataSet(printable(path.absolute().name), tuple(sorted(clips, key=lambda clip: clip.name)), ignored)
 
 
+def sound_file(clip: Path) -> Path:
+    """Return the .wav file in which the sound of a clip may be: it has the clip's name and is beside it."""
+    return clip.with_suffix(".wav") if clip.suffix.lower() in VIDEOS else clip.with_name(f"{clip.name}.wav")
+
+
 def read_label_map(text: str) -> dict[str, str]:
     """Return a label map from text such as ``carret=caret,del=x``.
 
@@ -188,9 +200,11 @@ def _split_folders(root: Path, clips: Sequence[Path]) -> dict[str, str]:
 
 
 def _ignored(root: Path, found: Found) -> Iterator[str]:
-    """Yield what may have been meant as clips. It leaves out tables, notes and pictures beside the clips."""
+    """Yield what may have been meant as clips. It leaves out sounds, tables, notes and pictures beside the clips."""
+    sounds = {sound_file(clip) for clip in found.clips}
+    others = [path for path in found.others if path.suffix.lower() not in OTHER_SUFFIXES and path not in sounds]
     without_label = [clip for clip in found.clips if clip.parent == root]
-    files = [path for path in found.others if path.suffix.lower() not in OTHER_SUFFIXES and path.is_file()]
+    files = [path for path in others if path.is_file()]
     for path in sorted(without_label + files):
         yield printable(path.relative_to(root).as_posix())
 
@@ -220,7 +234,9 @@ def _csv(path: Path) -> Iterator[LabelledClip]:
             seen.add(normal)
             if len(seen) > MAX_CLIPS:
                 raise VideoError(f"{path}: more than {MAX_CLIPS:,} clips, the limit")
-            yield LabelledClip(clip, name, _label(label, where), split or None)
+            sound = row.get("sound") or None
+            sound = None if sound is None else _label(sound, where)
+            yield LabelledClip(clip, name, _label(label, where), split or None, sound=sound)
     except csv.Error as error:
         raise VideoError(f"{path}, line {rows.line_num}: not valid CSV: {error}") from error
 

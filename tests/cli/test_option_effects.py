@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import foreign
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,7 @@ from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, read_rules
 from edgeshift.cli.help import Command
 from edgeshift.cli.options import option
 from edgeshift.errors import EdgeshiftError
+from edgeshift.training import Recipe
 
 #: {(command, parameter): (command line, the start of the reason)} of every option that may have no effect. Names of
 #: files stand for those of the fixture ``files``.
@@ -104,6 +106,10 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
             "--target tflite --weights online.pth --calibration clips --fps 5",
             "on these weights, whose frames are spread",
         ),
+    ],
+    ("convert", "sounds"): [
+        ("--target tflite --precision fp32 --sounds drawn", "with --precision fp32, only with --precision int8"),
+        ("--target tflite --sounds drawn", "on these weights, which have no sound segment: leave it out"),
     ],
     ("convert", "float_boundary"): [
         ("--target tflite --precision fp16 --float-boundary", "with --precision fp16"),
@@ -202,6 +208,7 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("a.tflite --out r.json --resume", "without an earlier run: r.repeats.jsonl holds no results; leave it out"),
     ],
     ("bench", "threads"): [("a.mlpackage --threads 2", "on Core ML")],
+    ("eval", "without"): [("a.tflite --data clips --without sound", "on a.tflite, which has no sound segment")],
     ("eval", "jobs"): [
         ("a.tflite --data . --device adb --jobs 2", "with --device adb, only with --device local"),
         ("a.tflite --data . --agent native --jobs 2", "with --agent native, which is one process"),
@@ -232,7 +239,25 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("--out o --data clips --fps 5", "on clips with times"),
     ],
     ("train", "resume"): [("--out o --resume", "without an earlier run: o holds none; leave it out")],
-    ("train", "strokes"): [("--out o --data . --strokes s", "with --data")],
+    ("train", "strokes"): [
+        ("--out o --data . --strokes s", "with --data"),
+        ("--out o --sound --strokes s", "with --sound: leave one of the two out"),
+    ],
+    ("train", "gestures"): [
+        ("--out o --gestures left", "without --sound: add it"),
+        ("--out o --sound --data clips --gestures left", "with --data"),
+        ("--out silent --resume --gestures left", "on a run without sound: leave it out"),
+    ],
+    ("train", "sounds"): [
+        ("--out o --sounds clap", "without --sound: add it"),
+        ("--out silent --resume --sounds clap", "on a run without sound: leave it out"),
+    ],
+    ("train", "sound_data"): [
+        ("--out o --data clips --sound-data s", "without --sound: add it"),
+        ("--out o --sound --sound-data s", "without --data: add it"),
+    ],
+    ("train", "sound_weight"): [("--out o --sound-weight 2", "without --sound: add it")],
+    ("train", "sound_norms"): [("--out o --sound-norms shared", "without --sound: add it")],
     ("train", "mirror"): [("--out o --mirror a=b", "without --data")],
     ("train", "reverse"): [("--out o --reverse a=b", "without --data")],
     ("train", "past_only"): [
@@ -246,7 +271,10 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ("train", "depth"): [("--out o --depth 2", "on tsm_mobilenet_v2, only on models with tsam in their name")],
     ("train", "shift_div"): [("stsm_mobilenet_v2 --out o --shift-div 4", "on stsm_mobilenet_v2, only on tsm and tsam")],
     ("train", "place"): [("--out o --place block", "on tsm_mobilenet_v2, only on models with resnet in their name")],
-    ("train", "bidirectional"): [("tsn_mobilenet_v2 --out o --bidirectional", "on tsn_mobilenet_v2")],
+    ("train", "bidirectional"): [
+        ("tsn_mobilenet_v2 --out o --bidirectional", "on tsn_mobilenet_v2"),
+        ("--out o --sound --bidirectional", "with --sound"),
+    ],
     ("train", "threads"): [("--out o --device cuda --threads 2", "on a GPU")],
 }
 
@@ -265,6 +293,8 @@ def files(made, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(8):
             shutil.copyfile(folder / "clip.avi", folder / "clips" / label / f"{number}.avi")
     (folder / "gestures.csv").write_text("file,start,end,label\nclip.avi,0,0.1,left\n")
+    (folder / "silent").mkdir()
+    (folder / "silent" / "recipe.json").write_bytes(msgspec.json.encode({"recipe": Recipe()}))
     for name, network in (("mit", foreign.mit()), ("online", foreign.online()), ("plain", foreign.torchvision())):
         torch.save(network.state_dict(), folder / f"{name}.pth")
     return folder

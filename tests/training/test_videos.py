@@ -164,7 +164,7 @@ def test_reversed_clips_are_played_backwards(data: Path) -> None:
 def test_a_reversed_gesture_is_complete_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The part after the gesture then comes first, and the gesture ends with the last frame."""
     write_clip(tmp_path / "up.avi", 60, 60, frames=20)
-    monkeypatch.setattr("edgeshift.training.videos._augment", lambda clip, random: clip)
+    monkeypatch.setattr("edgeshift.training.videos.augment", lambda clip, random: clip)
     events: list[Event] = []
     real = videos.frame_targets
     monkeypatch.setattr(videos, "frame_targets", lambda t, e, labels: (events.append(e[0]), real(t, e, labels))[1])
@@ -255,7 +255,7 @@ def test_a_long_clip_is_cut_at_a_random_frame(tmp_path: Path) -> None:
 def test_the_targets_of_a_cut_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gesture is complete at the same frame of the clip wherever it is cut. The brightness identifies the frame."""
     write_clip(tmp_path / "left" / "0.avi", 100, 100, frames=60)
-    monkeypatch.setattr("edgeshift.training.videos._augment", lambda clip, random: clip)
+    monkeypatch.setattr("edgeshift.training.videos.augment", lambda clip, random: clip)
     training = VideoSequences(
         [LabelledClip(tmp_path / "left" / "0.avi", "left/0.avi", "left")], ("left", NONE), 30, SIZE, 0.1, 0
     )

@@ -102,11 +102,16 @@ def targets_of(precision: str | None) -> str:
     return targets.markdown([row for row in target_rows() if precision in (None, row.precision)])
 
 
+#: Rounds of timing of the tables of networks. Each round runs every artifact of a network six times.
+NETWORK_ROUNDS = 12
+
+
 @cache
 def network_table(*options: str) -> str:
     """Return the table of networks that ``edgeshift.benchmarks.studies.networks`` makes with these options."""
     result = msgspec.convert(
-        study("networks", "--out", str(ROOT / CACHE / "networks"), *options), networks.NetworkStudy
+        study("networks", "--out", str(ROOT / CACHE / "networks"), "--rounds", str(NETWORK_ROUNDS), *options),
+        networks.NetworkStudy,
     )
     if not result.machine.quiet:
         sys.stderr.write("networks: the machine was busy: refresh this block again when it is quiet\n")

@@ -50,9 +50,9 @@ def test_a_resumed_run_needs_no_options_and_prints_three_accuracies(folder: Path
         32,
     )
     assert document["pairs"]["high"] - document["pairs"]["low"] > 0.2  # 64 pairs of 32 gestures are not independent
-    status, out, err = run(*resume, "--sound-weight", "3", "--sound-norms", "shared")
+    status, out, err = run(*resume, "--sound-weight", "3", "--sound-norms", "separate")
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "sound weight: 8.0, now 3.0; sound norms: separate, now shared" in err
+    assert "sound weight: 8.0, now 3.0; sound norms: shared, now separate" in err
 
 
 def test_a_network_that_hears_can_be_trained_further(folder: Path, tmp_path: Path, run) -> None:
@@ -61,11 +61,12 @@ def test_a_network_that_hears_can_be_trained_further(folder: Path, tmp_path: Pat
     status, _, err = run(*start, "--sound", *names, "--sound-weight", "2", "--json")
     assert status == 0, err
     trained = load(tmp_path / "run" / "model.safetensors")
-    assert trained.config.sound is not None and (trained.config.sound.weight, trained.config.sound.seconds) == (2, 1.0)
+    sound = trained.config.sound
+    assert sound is not None and (sound.weight, sound.seconds, sound.norms) == (2, 1.0, "shared")
     assert trained.description.labels == ("left+whistle-up", "left", "circle+whistle-up", "circle")
     for line, message in (
         ([], "has a sound segment, which would not be trained: add --sound"),
-        (["--sound", "--sound-norms", "shared"], "have separate batch norms for sounds, which cannot become shared"),
+        (["--sound", "--sound-norms", "separate"], "have shared batch norms for sounds, which cannot become separate"),
     ):
         status, out, err = run(*start[:4], tmp_path / "other", *SMALL, *line)
         assert (status, out, err.count("\n")) == (2, "", 1) and message in err

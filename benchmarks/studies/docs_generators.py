@@ -115,7 +115,7 @@ def network_table(*options: str) -> str:
     )
     if not result.machine.quiet:
         sys.stderr.write("networks: the machine was busy: refresh this block again when it is quiet\n")
-    return networks.markdown(result)
+    return networks.markdown(result).replace(f"{ROOT}/", "")  # errors name files by their whole path
 
 
 #: Options of the two tables on docs/lab/networks.md. The page shows them as commands.

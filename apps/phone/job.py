@@ -96,8 +96,9 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
     """Read an artifact and refuse one that browsers cannot run.
 
     Raises:
-        ArtifactError: the file is damaged or is not a .tflite file; an input or output is not float32; or the states
-            are not inputs and outputs. The message names the command that converts a suitable artifact.
+        ArtifactError: the file is damaged or is not a .tflite file; an input or output is not float32; the states
+            are not inputs and outputs; or the network has a sound segment. The message says what to do, such as the
+            command that converts a suitable artifact.
         SpecError: the description is not valid.
     """
     spec = read_artifact(path).spec
@@ -115,5 +116,8 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
     if spec.state_form != "io":
         raise ArtifactError(f"{path}: its states are not inputs and outputs of the graph: {command} --state io")
     if spec.model.sound is not None:
-        raise ArtifactError(f"{path}: the network has a sound segment, and the phone's page takes frames only")
+        raise ArtifactError(
+            f"{path}: the network has a sound segment, and the phone's page takes frames only: run it with edgeshift "
+            "demo, or convert weights without a sound segment"
+        )
     return PhoneArtifact(path, artifact_bytes(path), spec)

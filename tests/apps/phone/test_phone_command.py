@@ -30,6 +30,7 @@ from edgeshift.cli.phone_visit import Visit, measure_in_browser
 from edgeshift.cli.settings import mode_settings
 from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.models.config import ModelConfig
+from edgeshift.sound import SoundSettings
 
 INT8: dict[str, Any] = {
     "precision": "int8",
@@ -107,6 +108,13 @@ def test_an_artifact_that_browsers_cannot_run_is_refused_with_the_command_that_c
     assert len(err.splitlines()) == 1
     with pytest.raises(ArtifactError):
         read_phone_artifact(path)
+
+
+def test_an_artifact_that_needs_a_sound_is_refused(run, make_artifact):
+    sound = SoundSettings(seconds=1.0, frames=4)
+    path = make_artifact(model=ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=sound))
+    status, out, err = run("phone", path)
+    assert (status, out, err.count("\n")) == (2, "", 1) and "has a sound segment" in err and "edgeshift demo" in err
 
 
 @pytest.mark.parametrize(

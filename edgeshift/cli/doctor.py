@@ -110,13 +110,10 @@ def examine_microphone() -> dict[str, Any]:
         "import msgspec; from edgeshift.apps.camera.microphones.find import examine;"
         "print(msgspec.json.encode(examine()).decode())"
     )
-    try:
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", code], capture_output=True, timeout=MAX_SECONDS, check=True, text=True
-        )
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (subprocess.SubprocessError, OSError, ValueError, IndexError) as error:
-        return {"through": None, "inputs": [], "problem": one_line(error), "fix": None}
+    text, problem = _run_apart(code, "search")
+    if problem is not None:
+        return {"through": None, "inputs": [], "problem": problem, "fix": None}
+    found: dict[str, Any] = json.loads(text.splitlines()[-1])
     return found
 
 
@@ -195,9 +192,18 @@ def _problem(module: str, package: str) -> str | None:
 
 def _import(module: str) -> str | None:
     """Import a module in its own process. Returns why the import failed; None: it succeeded."""
+    return _run_apart(f"import {module}", "import")[1]
+
+
+def _run_apart(code: str, what: str) -> tuple[str, str | None]:
+    """Run Python code in its own process, which may crash. ``what``: a noun for it, for messages.
+
+    Returns:
+        What it printed, and why it failed; None: it succeeded.
+    """
     try:
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", f"import {module}"],
+            [sys.executable, "-c", code],
             capture_output=True,
             timeout=MAX_SECONDS,
             check=False,
@@ -205,11 +211,13 @@ def _import(module: str) -> str | None:
             errors="replace",
         )
     except subprocess.TimeoutExpired:
-        return f"the import took more than {MAX_SECONDS} s"
+        return "", f"the {what} took more than {MAX_SECONDS} s"
+    except OSError as error:
+        return "", one_line(error)
     if not done.returncode:
-        return None
+        return done.stdout, None
     lines = done.stderr.strip().splitlines()
-    return lines[-1][:200] if lines and done.returncode > 0 else f"the import crashed with status {done.returncode}"
+    return "", lines[-1][:200] if lines and done.returncode > 0 else f"the {what} crashed with status {done.returncode}"
 
 
 def _version(package: str) -> str | None:

@@ -92,9 +92,7 @@ def choose_videos(folder: Path, count: int = DEFAULT_CLIPS, seed: int = 0) -> Ch
         CalibrationError: the folder does not exist, or holds fewer than ``MIN_CLIPS`` videos.
         VideoError: a folder cannot be read.
     """
-    if not folder.is_dir():
-        what = "not a folder" if folder.exists() else "there is no such folder"
-        raise CalibrationError(f"{folder}: {what}; --calibration takes a folder with {MIN_CLIPS} videos or more")
+    require_folder(folder, f"--calibration takes a folder with {MIN_CLIPS} videos or more")
     found = find_clips(folder).clips
     if len(found) < MIN_CLIPS:
         raise CalibrationError(
@@ -105,6 +103,13 @@ def choose_videos(folder: Path, count: int = DEFAULT_CLIPS, seed: int = 0) -> Ch
     return Chosen(
         folder, tuple(found[i] for i in sorted(order[:count])), tuple(found[i] for i in order[count:]), len(found)
     )
+
+
+def require_folder(folder: Path, remedy: str) -> None:
+    """Raise CalibrationError if there is no such folder."""
+    if not folder.is_dir():
+        what = "not a folder" if folder.exists() else "there is no such folder"
+        raise CalibrationError(f"{folder}: {what}; {remedy}")
 
 
 class VideoClips:

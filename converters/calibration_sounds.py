@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeshift.converters.calibration import require_folder
 from edgeshift.errors import CalibrationError, SoundError, SoundWarning
 from edgeshift.sound import SoundSettings, picture_of, read_wav
 from edgeshift.sound.analysis import analysis
@@ -33,9 +34,7 @@ def choose_sounds(folder: Path, seed: int = 0) -> ChosenSounds:
         CalibrationError: the folder does not exist, or holds no .wav file.
         VideoError: a folder cannot be read.
     """
-    if not folder.is_dir():
-        what = "not a folder" if folder.exists() else "there is no such folder"
-        raise CalibrationError(f"{folder}: {what}; --sounds takes a folder with .wav files")
+    require_folder(folder, "--sounds takes a folder with .wav files")
     files = [path for path in find_clips(folder).others if path.suffix.lower() == ".wav"]
     if not files:
         raise CalibrationError(f"{folder}: no .wav files; with --sounds drawn, edgeshift draws sounds itself")

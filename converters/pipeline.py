@@ -39,9 +39,9 @@ from edgeshift.models.network import Exportable
 from edgeshift.runtimes.pytorch import reference, references
 from edgeshift.sound.picture import Picture
 from edgeshift.stream import Array
-from edgeshift.stream.parity import MIN_FRAMES, compare, failures, frames_needed
+from edgeshift.stream.parity import MIN_FRAMES, failures, frames_needed
 from edgeshift.stream.selfcheck import make_check
-from edgeshift.stream.sound_parity import compare_sounds, drawn_picture
+from edgeshift.stream.sound_parity import compare_with_sounds, comparisons, drawn_picture
 from edgeshift.targets import TARGETS, Precision, StateForm, Target, find_target, require_converter, runtimes_of
 from edgeshift.video.fit import FrameSpec
 
@@ -210,10 +210,10 @@ def prepare(
             advance()
     origin = clips.source
     if source.config.sound is not None:
-        sounds = _calibration_sounds(source, options)
+        sounds, kind = _calibration_sounds(source, options)
         samples.extend(sound_samples(step, sounds))
         digest.update(b"".join(picture.tobytes() for picture in sounds))
-        origin += f", {len(sounds)} {'drawn ' if options.sounds in (None, 'drawn') else ''}sounds"
+        origin += f", {len(sounds)} {kind}"
     spec = CalibrationSpec(
         source=origin, clips=used, samples=len(samples), sha256=digest.hexdigest(), total=clips.total
     )
@@ -235,8 +235,11 @@ def _calibration_clips(source: Checkpoint, options: Options) -> Clips:
     return drawn_clips(description.frame, spacing=description.frame_spacing, frames=frames)
 
 
-def _calibration_sounds(source: Checkpoint, options: Options) -> Sequence[Picture]:
-    """Return the pictures of sounds for int8. Drawn sounds are used for other weights only if they are asked for."""
+def _calibration_sounds(source: Checkpoint, options: Options) -> tuple[Sequence[Picture], str]:
+    """Return the pictures of sounds for int8, and what they are, in words.
+
+    Drawn sounds are used for weights that were trained on other sounds only if they are asked for.
+    """
     settings = source.config.sound
     assert settings is not None, "the network has a sound segment"
     if options.sounds is None and source.description.weights.trained and not source.drawn:
@@ -246,8 +249,9 @@ def _calibration_sounds(source: Checkpoint, options: Options) -> Sequence[Pictur
             "sounds anyway)"
         )
     if options.sounds is None or options.sounds == "drawn":
-        return [drawn_picture(SOUND_SEED + index, settings, source.config.size) for index in range(SOUNDS)]
-    return options.sounds
+        seeds = range(SOUND_SEED, SOUND_SEED + SOUNDS)
+        return [drawn_picture(seed, settings, source.config.size) for seed in seeds], "drawn sounds"
+    return options.sounds, "sounds"
 
 
 def _deployed(source: Checkpoint, options: Options) -> Exportable:
@@ -389,12 +393,10 @@ def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, s
     runtimes = runtimes_of(target)
     step = job.step
     wanted, original = references(source, options.precision, target, step, frames=step.frames)
-    with stages.stage("verify", (len(frames) - step.frames + 1) * len(runtimes)) as advance, one_thread():
+    steps = comparisons(artifact.spec, len(frames)) * len(runtimes)
+    with stages.stage("verify", steps) as advance, one_thread():
         models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
-        results = [compare(model, wanted, frames, advance, original) for model in models]
-        if source.config.sound is not None and step.frames == 1:
-            sounds = [compare_sounds(model, wanted, frames) for model in models]
-            results = [msgspec.structs.replace(a, sound=b) for a, b in zip(results, sounds, strict=True)]
+        results = [compare_with_sounds(model, wanted, frames, advance, original) for model in models]
     non_local = source.config.non_local is not None
     problems = tuple(
         problem for parity in results for problem in failures(parity, options.precision, non_local=non_local)

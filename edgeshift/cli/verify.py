@@ -186,23 +186,18 @@ def _original(
 
 def _compare(model: Model, source: Checkpoint, bars: ProgressBars) -> ParitySpec:
     """Compare the artifact with its original."""
-    from msgspec.structs import replace
-
     from edgeshift._system.threads import one_thread
     from edgeshift.converters.pipeline import parity_frames
     from edgeshift.runtimes.pytorch import references
-    from edgeshift.stream.parity import compare, frames_needed
-    from edgeshift.stream.sound_parity import COUNT, compare_sounds
+    from edgeshift.stream.parity import frames_needed
+    from edgeshift.stream.sound_parity import compare_with_sounds, comparisons
 
-    hears = model.spec.model.sound is not None
     frames = parity_frames(source.description.frame, frames_needed(model.spec.frames))
-    steps = len(frames) - model.spec.frames + 1 + (COUNT if hears else 0)
-    with bars.stage("parity", steps) as advance, one_thread():
+    with bars.stage("parity", comparisons(model.spec, len(frames))) as advance, one_thread():
         wanted, original = references(
             source, model.spec.precision, TARGETS.get(model.spec.target), frames=model.spec.frames
         )
-        parity = compare(model, wanted, frames, advance, original)
-        return replace(parity, sound=compare_sounds(model, wanted, frames, advance)) if hears else parity
+        return compare_with_sounds(model, wanted, frames, advance, original)
 
 
 def _layer_errors(

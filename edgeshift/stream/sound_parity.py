@@ -4,23 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import SoundParitySpec
-from edgeshift.sound.analysis import Samples, analysis
-from edgeshift.sound.drawn import QUIET, SOUNDS, draw_sound, draw_soundtrack
-from edgeshift.sound.picture import Picture, picture_of
+from edgeshift.artifact.spec import ParitySpec, SoundParitySpec, StreamSpec
+from edgeshift.sound.analysis import Samples
+from edgeshift.sound.drawn import QUIET, RATE, SOUNDS, draw_picture, draw_soundtrack
+from edgeshift.sound.picture import Picture
 from edgeshift.sound.settings import SoundSettings
 from edgeshift.stream.model import Model
-from edgeshift.stream.parity import TIE, agreement, cosine
+from edgeshift.stream.parity import TIE, agreement, compare, cosine
 from edgeshift.stream.sound_stream import SoundStream
 from edgeshift.stream.stream import Array
 
 #: Number of sounds that are compared, and seed of the first one. Calibration and training use other seeds.
 COUNT, SEED = 32, 1_100_000_000
-#: Samples per second of drawn sounds.
-RATE = 16_000
+
+
+def compare_with_sounds(
+    candidate: Model,
+    reference: Model,
+    frames: Sequence[npt.NDArray[np.uint8]],
+    advance: Callable[[], None] = lambda: None,
+    original: Model | None = None,
+) -> ParitySpec:
+    """Compare as ``compare`` does, and if the network has a sound segment, its answers to sounds as well.
+
+    ``advance`` is called ``comparisons`` times.
+    """
+    parity = compare(candidate, reference, frames, advance, original)
+    if not _compares_sounds(candidate.spec):
+        return parity
+    return msgspec.structs.replace(parity, sound=compare_sounds(candidate, reference, frames, advance))
+
+
+def comparisons(spec: StreamSpec, frames: int) -> int:
+    """Return the number of frames or windows, and of sounds, that are compared for this number of frames."""
+    return frames - spec.frames + 1 + (COUNT if _compares_sounds(spec) else 0)
+
+
+def _compares_sounds(spec: StreamSpec) -> bool:
+    return spec.model.sound is not None and spec.mode == "stream"
 
 
 def compare_sounds(
@@ -48,7 +73,7 @@ def compare_sounds(
     of_sounds = _compared(*(np.stack(side).astype(np.float64) for side in zip(*pairs, strict=True)))
     spacing = candidate.spec.frame_spacing or settings.every
     seconds = settings.seconds + 1 + len(frames) * spacing
-    samples = draw_soundtrack(SEED, seconds=seconds, rate=RATE).samples
+    samples = draw_soundtrack(SEED, seconds=seconds).samples
     fused = _compared(_fused(own, frames, samples, spacing), _fused(other, frames, samples, spacing))
     return SoundParitySpec(
         sounds=COUNT,
@@ -64,9 +89,7 @@ def compare_sounds(
 def drawn_picture(seed: int, settings: SoundSettings, size: int) -> Picture:
     """Return the picture of a drawn sound. The seed also chooses which sound it is; one of ten is a quiet room."""
     names = (QUIET, *SOUNDS)
-    seconds = analysis(settings, RATE).needed / RATE
-    drawn = draw_sound(seed, names[seed % len(names)], seconds=seconds, rate=RATE)
-    return picture_of(drawn.samples, drawn.rate, settings, size)
+    return draw_picture(seed, names[seed % len(names)], settings, size)
 
 
 def _stream(model: Model) -> SoundStream:

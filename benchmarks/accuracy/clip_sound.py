@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeshift.artifact.pair_label import gesture_and_sound, pair_label
 from edgeshift.benchmarks.accuracy.clip import FrameLogits, clip_frames
-from edgeshift.stream.sound_stream import ANSWERS, SoundStream
+from edgeshift.stream.sound_stream import SoundStream
 from edgeshift.video.dataset import LabelledClip
 from edgeshift.video.sound_window import picture_of_window, sound_path
 
@@ -53,8 +53,9 @@ def stream_clip_with_sound(stream: SoundStream, clip: LabelledClip, without: Wit
     for frame, timestamp in clip_frames(stream.spec, clip.path, clip.fps):
         stream.step(frame)
         times.append(timestamp)
-        logits.append(stream.state[ANSWERS][-1])
-    frames = np.stack(logits)
+        logits.append(stream.frame_logits)
+    answers = np.stack(logits)
     if sound is not None:
-        frames = (settings.frames * frames + settings.weight * sound) / (settings.frames + settings.weight)
-    return FrameLogits(np.array(times, np.float64), frames.astype(np.float32))
+        fused = (settings.frames * answers + settings.weight * sound) / (settings.frames + settings.weight)
+        answers = fused.astype(np.float32)
+    return FrameLogits(np.array(times, np.float64), answers)

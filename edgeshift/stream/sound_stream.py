@@ -45,7 +45,7 @@ class SoundStream(Stream):
     def __init__(self, spec: StreamSpec, executor: Executor, hearing: Executor) -> None:
         settings = spec.model.sound
         assert settings is not None, "the network has a sound segment"
-        self._settings, self._hearing = settings, hearing
+        self._settings = settings
         self._ear = Ear(settings, spec.frame.width)
         self._answers: deque[npt.NDArray[np.float32]] = deque(maxlen=settings.frames)
         self._quiet = None if spec.quiet is None else np.array(spec.quiet, np.float32)
@@ -66,6 +66,11 @@ class SoundStream(Stream):
         """Begin a new sequence of frames. The samples so far are forgotten as well."""
         super().reset()
         self.deafen()
+
+    @property
+    def frame_logits(self) -> npt.NDArray[np.float32]:
+        """Logits of the newest frame alone, float32 [classes]."""
+        return self._answers[-1]
 
     @property
     def state(self) -> dict[str, Array]:

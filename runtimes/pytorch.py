@@ -55,14 +55,15 @@ def reference(source: Checkpoint, step: Exportable | None = None, *, frames: int
     if frames == 1:
         function = step or source.network.step()
         sound = source.config.sound
-        hearing = (lambda: _HearExecutor(source)) if sound is not None and sound.norms == "separate" else None
+        separate = sound is not None and sound.norms == "separate"
+        hearing = (lambda: _StatelessExecutor(lambda x: (source.network.hear(x),))) if separate else None
         spec = source.describe("pytorch", step=function)
         return Model(spec, title, lambda: _StepExecutor(function), hearing=hearing)
     from edgeshift.models.clip_step import ClipStep
 
     # The original is the network's own clip form, not the clip function that is converted: the two must agree.
     spec = source.describe("pytorch", step=step or ClipStep(source.network, frames))
-    return Model(spec, title, lambda: _ClipExecutor(step or _mean_of_frames(source)))
+    return Model(spec, title, lambda: _StatelessExecutor(step or _mean_of_frames(source)))
 
 
 def references(
@@ -97,8 +98,8 @@ def _mean_of_frames(source: Checkpoint) -> Callable[[Tensor], tuple[Tensor]]:
     return lambda clip: (source.network(clip[None]).mean(1),)
 
 
-class _ClipExecutor:
-    """Runs a function of a whole clip eagerly. A clip has no states."""
+class _StatelessExecutor:
+    """Runs a function of a whole clip, or of a sound, eagerly. Neither has states."""
 
     def __init__(self, function: Callable[[Tensor], tuple[Tensor]]) -> None:
         self._function = function
@@ -109,26 +110,6 @@ class _ClipExecutor:
         with torch.inference_mode():
             (logits,) = self._function(torch.from_numpy(frame).permute(0, 3, 1, 2))
         array: Array = logits.numpy()
-        return array
-
-    def states(self) -> dict[str, Array]:
-        return {}
-
-    def set_states(self, states: dict[str, Array]) -> None:
-        """Do nothing."""
-
-
-class _HearExecutor:
-    """Runs sounds eagerly with their own batch norms. A sound has no states."""
-
-    def __init__(self, source: Checkpoint) -> None:
-        self._network = source.network
-
-    def run(self, frame: Array) -> Array:
-        import torch
-
-        with torch.inference_mode():
-            array: Array = self._network.hear(torch.from_numpy(frame).permute(0, 3, 1, 2)).numpy()
         return array
 
     def states(self) -> dict[str, Array]:

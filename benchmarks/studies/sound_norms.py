@@ -141,7 +141,7 @@ def measure_row(network: ShiftNetwork, recipe: Recipe, clips: int) -> SoundRow:
     """Test a trained network on drawn gestures and sounds, each gesture with each sound."""
     import torch
 
-    from edgeshift.models.sound import fuse
+    from edgeshift.models.sound import fuse, gesture_logits, sound_logits
     from edgeshift.training.batches import Batch
     from edgeshift.training.sound_pairs import DrawnPairs
 
@@ -172,8 +172,8 @@ def measure_row(network: ShiftNetwork, recipe: Recipe, clips: int) -> SoundRow:
         fused=_share(fuse(of_frames[:, None], of_sounds[None], settings.weight).argmax(2) == label),
         frames_alone=_share(means.argmax(1)[:, None] == label),
         sounds_alone=_share(of_sounds.argmax(1)[None] == label),
-        gestures=_share(means.reshape(clips, -1, count).logsumexp(2).argmax(1) == gesture),
-        sounds=_share(of_sounds.reshape(clips, -1, count).logsumexp(1).argmax(1) == sound),
+        gestures=_share(gesture_logits(means, count).argmax(1) == gesture),
+        sounds=_share(sound_logits(of_sounds, count).argmax(1) == sound),
     )
 
 

@@ -28,10 +28,9 @@ from edgeshift.benchmarks.studies.machine import Machine, load_average, this_mac
 from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.errors import EdgeshiftError
 from edgeshift.runtimes import load
-from edgeshift.sound.drawn import draw_soundtrack
+from edgeshift.sound.drawn import RATE, draw_soundtrack
 from edgeshift.stream.sound_stream import SoundStream
 
-RATE = 16_000
 #: Largest growth of memory, bytes, as in ``edgeshift.benchmarks.studies.soak``.
 GROWTH = 2 << 20
 
@@ -68,7 +67,7 @@ class Listener:
         self._stream, self._every = stream, every
         size = stream.spec.frame
         self._frame = np.random.default_rng(0).integers(0, 256, (size.height, size.width, 3), np.uint8)
-        samples = draw_soundtrack(0, seconds=60.0, rate=RATE).samples
+        samples = draw_soundtrack(0, seconds=60.0).samples
         self._pieces = np.split(samples, np.arange(1, int(60 / every)) * round(every * RATE))[:-1]
         self._count = 0
         while stream.step(self._frame).heard != "heard":

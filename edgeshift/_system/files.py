@@ -163,6 +163,13 @@ def folder_lock(folder: Path, name: str = ".lock") -> Iterator[None]:
         yield
 
 
+def add_contents(digest: hashlib._Hash, path: Path) -> None:
+    """Add the contents of a file to a hash, in parts, because a file may be larger than the memory."""
+    with open_file(path) as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+
+
 def sha256(data: bytes | memoryview) -> str:
     """Return the SHA-256 hash of the data as ``HASH_LENGTH`` hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()

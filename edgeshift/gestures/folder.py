@@ -27,7 +27,6 @@ from edgeshift.errors import GestureError
 from edgeshift.gestures.draw import clip_stroke, draw_clip, draw_stream, stream_events, stream_frames
 from edgeshift.gestures.motion import Action
 from edgeshift.gestures.sounds import (
-    RATE,
     VideoSound,
     draw_clip_sound,
     draw_stream_sound,
@@ -38,10 +37,10 @@ from edgeshift.gestures.sounds import (
 from edgeshift.gestures.strokes import Stroke
 from edgeshift.sound import write_wav
 from edgeshift.sound.analysis import Samples
-from edgeshift.sound.drawn import QUIET
+from edgeshift.sound.drawn import QUIET, RATE
 from edgeshift.video.clips import read_video, write_video
 from edgeshift.video.fit import Frame, opencv
-from edgeshift.video.picture import write_picture
+from edgeshift.video.picture import write_picture, write_title
 
 RECORD, SHEET = "drawn.json", "contact_sheet.jpg"
 TABLES = {"clips": "clips.csv", "streams": "events.csv"}
@@ -304,6 +303,5 @@ def _strip(frames: Sequence[Frame], label: str) -> Frame:
     picks = np.linspace(0, len(frames) - 1, SHEET_FRAMES).round().astype(int)
     size = min(SHEET_SIZE, len(frames[0]))
     row = np.concatenate([cv2.resize(frames[i], (size, size), interpolation=cv2.INTER_AREA) for i in picks], axis=1)
-    for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 0))):
-        cv2.putText(row, label, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, thickness, cv2.LINE_AA)
+    write_title(row, label)
     return row

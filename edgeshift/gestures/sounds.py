@@ -12,9 +12,8 @@ from edgeshift.sound import SoundSettings, log_mel, read_wav
 from edgeshift.sound.analysis import Samples
 from edgeshift.sound.drawn import QUIET, SoundEvent, draw_sound, draw_soundtrack
 from edgeshift.video.fit import Frame, opencv
+from edgeshift.video.picture import write_title
 
-#: Samples per second.
-RATE = 16_000
 #: Seconds of sound after the end of a video, so that a picture of as many seconds as the video fits into the sound.
 AFTER = 0.1
 #: Longest soundtrack, seconds.
@@ -42,14 +41,14 @@ def sound_of_clip(index: int, labels: int, sounds: tuple[str, ...]) -> str:
 
 def draw_clip_sound(seed: int, name: str, seconds: float) -> VideoSound:
     """Draw the sound of a clip of ``seconds``. The same arguments give the same samples."""
-    drawn = draw_sound(seed, name, seconds=seconds + AFTER, rate=RATE)
+    drawn = draw_sound(seed, name, seconds=seconds + AFTER)
     events = () if name == QUIET else (SoundEvent(name, drawn.begin, drawn.end),)
     return VideoSound(drawn.samples, events)
 
 
 def draw_stream_sound(seed: int, sounds: tuple[str, ...], seconds: float) -> VideoSound:
     """Draw the soundtrack of a stream of ``seconds``. The same arguments give the same samples."""
-    drawn = draw_soundtrack(seed, seconds=seconds + AFTER, rate=RATE, names=sounds)
+    drawn = draw_soundtrack(seed, seconds=seconds + AFTER, names=sounds)
     return VideoSound(drawn.samples, tuple(event for event in drawn.events if event.begin < seconds))
 
 
@@ -70,6 +69,5 @@ def spectrogram(path: Path, begin: float, end: float, width: int, height: int, t
     grey = np.floor((columns.T[::-1] - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
     picture = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
     colours = np.repeat(picture[..., None], 3, axis=2)
-    for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 0))):
-        cv2.putText(colours, title, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, thickness, cv2.LINE_AA)
+    write_title(colours, title)
     return colours

@@ -42,6 +42,21 @@ def fuse(frames: Tensor, sound: Tensor, weight: float) -> Tensor:
     return (frames.sum(-2) + weight * sound) / (frames.shape[-2] + weight)
 
 
+def gesture_logits(logits: Tensor, sounds: int) -> Tensor:
+    """Return logits [N, gestures] that leave the sound open, from those of all pairs.
+
+    Args:
+        logits: [N, gestures * sounds]: for each gesture, its pairs with each sound.
+        sounds: number of sounds.
+    """
+    return logits.reshape(len(logits), -1, sounds).logsumexp(2)
+
+
+def sound_logits(logits: Tensor, sounds: int) -> Tensor:
+    """Return logits [N, sounds] that leave the gesture open, from those of all pairs; see ``gesture_logits``."""
+    return logits.reshape(len(logits), -1, sounds).logsumexp(1)
+
+
 class PairedNorm(nn.BatchNorm2d):
     """A batch norm for frames that holds a second one for sounds.
 

@@ -161,20 +161,21 @@ def read_pairs(
     training = [video for video in videos if video.split == TRAIN]
     validation = [video for video in videos if video.split == VALIDATION]
     found = None if sound_data is None else find_sounds(sound_data)
+    pairs = {video: gesture_and_sound(video.label, video.sound) for video in videos}
     if found is None:
         _require_sounds(data, videos)
-        names = {gesture_and_sound(video.label, video.sound)[1] for video in videos} - {QUIET}
-        if not names:
+        heard = {sound for _, sound in pairs.values()} - {QUIET}
+        if not heard:
             raise TrainingError(
                 f"{data}: no clip has the name of a sound: name the folders of clips as in left{PLUS}clap, add the "
                 "column sound to a CSV file, or give --sound-data"
             )
-        sounds = (*sorted(names), QUIET)
+        sounds = (*sorted(heard), QUIET)
     else:
         sounds = (*found.names, QUIET)
-    names = {gesture_and_sound(video.label, video.sound)[0] for video in videos}
+    names = {gesture for gesture, _ in pairs.values()}
     gestures = (*sorted(names - {NONE}), *([NONE] if NONE in names else []))
-    if absent := names - {gesture_and_sound(video.label, video.sound)[0] for video in training}:
+    if absent := names - {pairs[video][0] for video in training}:
         raise TrainingError(f"{data}: there is no clip of {min(absent)!r} to train on")
     shared = (settings, size, spacing, seed)
     files = (None, None) if found is None else (found.training, found.validation)

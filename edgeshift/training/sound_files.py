@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeshift._system.files import open_file
+from edgeshift._system.files import add_contents
 from edgeshift.errors import TrainingError
 from edgeshift.sound.drawn import QUIET
 from edgeshift.video.clip_files import find_clips
@@ -61,7 +61,5 @@ def hash_files(paths: Iterable[Path]) -> str:
     """Return the SHA-256 of the contents of files, in order."""
     digest = hashlib.sha256()
     for path in paths:
-        with open_file(path) as file:
-            while part := file.read(1 << 20):
-                digest.update(part)
+        add_contents(digest, path)
     return digest.hexdigest()

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgeshift.models.network import ShiftNetwork
-from edgeshift.models.sound import PairedNorm, fuse
+from edgeshift.models.sound import PairedNorm, fuse, gesture_logits, sound_logits
 from edgeshift.training.batches import Batch
 from edgeshift.training.losses import TrainingNetwork
 from edgeshift.training.recipe import Recipe
@@ -52,8 +52,8 @@ class SoundTrainingNetwork(TrainingNetwork):
         labels = (batch.gestures[:, None] * self.sounds + batch.sounds[None]).flatten()
         smoothing = self.recipe.smoothing
         pair = F.cross_entropy(pairs, labels, label_smoothing=smoothing)
-        of_gesture = frames.mean(1).reshape(len(frames), -1, self.sounds).logsumexp(2)
-        of_sound = sounds.reshape(len(sounds), -1, self.sounds).logsumexp(1)
+        of_gesture = gesture_logits(frames.mean(1), self.sounds)
+        of_sound = sound_logits(sounds, self.sounds)
         frame = F.cross_entropy(of_gesture, batch.gestures, label_smoothing=smoothing)
         sound = F.cross_entropy(of_sound, batch.sounds, label_smoothing=smoothing)
         count = torch.tensor(float(len(batch.clips)))

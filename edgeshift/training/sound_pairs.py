@@ -17,9 +17,8 @@ from edgeshift.errors import TrainingError, unknown
 from edgeshift.gestures import STROKES, draw_clip
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.sound import SoundSettings
-from edgeshift.sound.analysis import analysis
-from edgeshift.sound.drawn import QUIET, SOUNDS, draw_sound
-from edgeshift.sound.picture import Picture, picture_of
+from edgeshift.sound.drawn import QUIET, SOUNDS, draw_picture
+from edgeshift.sound.picture import Picture
 from edgeshift.training.frame_targets import Targets
 from edgeshift.training.sequences import Heard, Sequence
 
@@ -27,8 +26,6 @@ from edgeshift.training.sequences import Heard, Sequence
 DISTRACTORS = ("knock", "beep", "voice", "music")
 #: Share of the quiet sounds in which a distractor is heard.
 DISTRACTED = 0.6
-#: Samples per second of drawn sounds.
-RATE = 16_000
 #: Seed of the quiet sounds whose logits stand for a sound that is not there, and their number.
 QUIET_SEED, QUIET_COUNT = 900_000_000, 64
 
@@ -69,7 +66,7 @@ class DrawnPairs:
         if name == QUIET:
             picture = quiet_picture(seed, self.sounds, self._settings, self._size, random)
         else:
-            picture = _picture(seed, name, self._settings, self._size)
+            picture = draw_picture(seed, name, self._settings, self._size)
         return pair_sequence(clip.frames, Heard(picture, sound, gesture), len(self.sounds))
 
 
@@ -93,7 +90,7 @@ def quiet_picture(
     name, others = QUIET, [other for other in DISTRACTORS if other not in sounds]
     if others and random.random() < DISTRACTED:
         name = others[random.integers(len(others))]
-    return _picture(seed, name, settings, size)
+    return draw_picture(seed, name, settings, size)
 
 
 def quiet_logits(network: ShiftNetwork) -> tuple[float, ...]:
@@ -103,12 +100,6 @@ def quiet_logits(network: ShiftNetwork) -> tuple[float, ...]:
     total = torch.zeros(network.config.classes, dtype=torch.float64)
     with torch.inference_mode():
         for index in range(QUIET_COUNT):
-            picture = torch.from_numpy(_picture(QUIET_SEED + index, QUIET, settings, network.config.size))
+            picture = torch.from_numpy(draw_picture(QUIET_SEED + index, QUIET, settings, network.config.size))
             total += network.hear(picture.permute(2, 0, 1)[None].float())[0].double()
     return tuple((total / QUIET_COUNT).tolist())
-
-
-def _picture(seed: int, name: str, settings: SoundSettings, size: int) -> Picture:
-    """Return the picture of a drawn sound, of which all samples are needed."""
-    drawn = draw_sound(seed, name, seconds=analysis(settings, RATE).needed / RATE, rate=RATE)
-    return picture_of(drawn.samples, drawn.rate, settings, size)

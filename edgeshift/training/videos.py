@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeshift._system.files import open_file
+from edgeshift._system.files import add_contents
 from edgeshift.artifact.description import NONE
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import Event
@@ -196,9 +196,7 @@ def content_hash(videos: list[LabelledClip]) -> str:
     for video in videos:
         digest.update(f"{video.label}\0{video.split}\0".encode())
         for path in frame_files(video.path) if video.path.is_dir() else (video.path,):
-            with open_file(path) as file:
-                while part := file.read(1 << 20):
-                    digest.update(part)
+            add_contents(digest, path)
     return digest.hexdigest()
 
 

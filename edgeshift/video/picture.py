@@ -1,4 +1,4 @@
-"""Write a picture to a file."""
+"""Write a title into a picture, and a picture to a file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from edgeshift._system.files import atomic_write
 from edgeshift.errors import EdgeshiftError, one_line
 from edgeshift.video.clip_files import IMAGES
 from edgeshift.video.fit import Frame, opencv
+
+
+def write_title(picture: Frame, title: str) -> None:
+    """Write a title into the upper left corner of a picture, uint8 [H, W, 3], which is changed."""
+    cv2 = opencv("writing a title")
+    for thickness, ink in ((3, (0, 0, 0)), (1, (255, 255, 0))):
+        cv2.putText(picture, title, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, thickness, cv2.LINE_AA)
 
 
 def write_picture(path: Path, picture: Frame) -> None:

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeshift.gestures.sounds import RATE
 from edgeshift.sound import read_wav
-from edgeshift.sound.drawn import draw_sound
+from edgeshift.sound.drawn import RATE, draw_sound
 from edgeshift.video.clips import probe
 from edgeshift.video.dataset import read_dataset
 

@@ -14,9 +14,8 @@ from edgeshift._system.files import atomic_write
 from edgeshift.apps.camera.display.recorder import LONGEST
 from edgeshift.apps.camera.microphones.base import Piece
 from edgeshift.errors import EdgeshiftError
+from edgeshift.stream.ear import GAP
 
-#: Largest difference in seconds between the time of a piece and the end of the piece before it that is no gap.
-GAP = 0.03
 #: A piece that begins this many seconds before the end of the one before means that the clip has started again.
 AGAIN = 1.0
 

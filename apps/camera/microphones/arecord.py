@@ -12,7 +12,7 @@ from time import monotonic
 import numpy as np
 
 from edgeshift._system.text import printable
-from edgeshift.apps.camera.microphones.base import BLOCK, TIMEOUT, Block
+from edgeshift.apps.camera.microphones.base import BLOCK, NO_SOUND, TIMEOUT, Block
 from edgeshift.errors import SoundError, one_line
 
 THROUGH = "arecord"
@@ -117,7 +117,7 @@ class ArecordStream:
                 self._data += data
                 return
             if not ready and monotonic() >= end:
-                raise SoundError(f"it has given no sound for {TIMEOUT:g} s")
+                raise SoundError(NO_SOUND)
 
     def _ending(self) -> str:
         """Return why the program has ended."""

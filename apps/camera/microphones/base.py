@@ -16,6 +16,8 @@ Emit = Callable[..., None]
 #: Seconds of sound in one read, and seconds without a sample after which a microphone counts as lost. Some need more
 #: than a second for the first sample.
 BLOCK, TIMEOUT = 0.02, 4.0
+#: The reason for which such a microphone is lost.
+NO_SOUND = f"it has given no sound for {TIMEOUT:g} s"
 
 
 class Piece(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeshift._system.quiet import quiet
-from edgeshift.apps.camera.microphones.base import BLOCK, TIMEOUT, Block
+from edgeshift.apps.camera.microphones.base import BLOCK, NO_SOUND, TIMEOUT, Block
 from edgeshift.errors import SoundError, install_command, one_line
 
 THROUGH = "sounddevice"
@@ -82,7 +82,7 @@ class PortAudioStream:
         try:
             while (count := self._stream.read_available) < least:
                 if monotonic() > end:
-                    raise SoundError(f"it has given no sound for {TIMEOUT:g} s")
+                    raise SoundError(NO_SOUND)
                 sleep(POLL)
             samples, lost = self._stream.read(count)
         except self._sounddevice.PortAudioError as error:

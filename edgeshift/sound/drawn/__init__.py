@@ -5,15 +5,17 @@ It needs numpy, and imports only the room of errors and that of sounds. Everythi
 
 from __future__ import annotations
 
-from edgeshift.sound.drawn.draw import QUIET, SOUNDS, DrawnSound, draw_sound
+from edgeshift.sound.drawn.draw import QUIET, RATE, SOUNDS, DrawnSound, draw_picture, draw_sound
 from edgeshift.sound.drawn.soundtrack import DrawnSoundtrack, SoundEvent, draw_soundtrack
 
 __all__ = [
     "QUIET",
+    "RATE",
     "SOUNDS",
     "DrawnSound",
     "DrawnSoundtrack",
     "SoundEvent",
+    "draw_picture",
     "draw_sound",
     "draw_soundtrack",
 ]

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeshift.errors import SoundError, unknown
-from edgeshift.sound.analysis import MAX_RATE, Samples
+from edgeshift.sound.analysis import MAX_RATE, Samples, analysis
 from edgeshift.sound.drawn.music import music
 from edgeshift.sound.drawn.room import Room
 from edgeshift.sound.drawn.shaping import Vector, edges
 from edgeshift.sound.drawn.strikes import clap, double_clap, knock, snap
 from edgeshift.sound.drawn.tones import beep, whistle_down, whistle_up
 from edgeshift.sound.drawn.voice import voice
+from edgeshift.sound.picture import Picture, picture_of
+from edgeshift.sound.settings import SoundSettings
 
 #: Draws a sound without a room, with a largest absolute value of 1: (generator, samples per second) -> float64 [N].
 Draw = Callable[[np.random.Generator, int], Vector]
@@ -33,8 +35,8 @@ SOUNDS: Mapping[str, Draw] = {
     "voice": voice,
     "music": music,
 }
-#: Lowest sampling rate of drawn sounds.
-MIN_RATE = 8000
+#: Samples per second of drawn sounds if nothing else is asked for, and the lowest number.
+RATE, MIN_RATE = 16_000, 8000
 #: Seconds before a sound and after it, if the duration allows.
 BEFORE, AFTER = 0.12, 0.15
 #: Part of its peak above which a sound has begun, and not yet ended.
@@ -62,7 +64,7 @@ class DrawnSound:
     seed: int
 
 
-def draw_sound(seed: int, name: str, *, seconds: float, rate: int = 16_000) -> DrawnSound:
+def draw_sound(seed: int, name: str, *, seconds: float, rate: int = RATE) -> DrawnSound:
     """Draw one sound at a random time in background noise. With the same version of numpy, the same arguments give the
     same samples.
 
@@ -92,6 +94,18 @@ def draw_sound(seed: int, name: str, *, seconds: float, rate: int = 16_000) -> D
         first = int(BEFORE * rate) + int(for_place.integers(spare + 1)) if spare >= 0 else free // 2
         bounds = add(total, room, dry, first, for_place)
     return DrawnSound(total.clip(-1, 1).astype(np.float32), rate, name, *bounds, seed)
+
+
+def draw_picture(seed: int, name: str, settings: SoundSettings, size: int) -> Picture:
+    """Return the picture of a drawn sound that has as many samples as a picture needs.
+
+    Args:
+        seed, name: as for ``draw_sound``.
+        settings: the settings of the picture.
+        size: height and width of the picture, pixels.
+    """
+    drawn = draw_sound(seed, name, seconds=analysis(settings, RATE).needed / RATE)
+    return picture_of(drawn.samples, drawn.rate, settings, size)
 
 
 def add(total: Vector, room: Room, dry: Vector, first: int, random: np.random.Generator) -> tuple[float, float]:

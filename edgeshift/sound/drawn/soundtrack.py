@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeshift.errors import SoundError
 from edgeshift.sound.analysis import Samples
-from edgeshift.sound.drawn.draw import QUIET, SOUNDS, add, cut_to, require_drawable, require_known
+from edgeshift.sound.drawn.draw import QUIET, RATE, SOUNDS, add, cut_to, require_drawable, require_known
 from edgeshift.sound.drawn.room import Room
 from edgeshift.sound.drawn.shaping import log_uniform
 
@@ -54,7 +54,7 @@ def draw_soundtrack(
     script: Sequence[tuple[str, float]] | None = None,
     *,
     seconds: float,
-    rate: int = 16_000,
+    rate: int = RATE,
     names: Sequence[str] = tuple(SOUNDS),
 ) -> DrawnSoundtrack:
     """Draw sounds in one room with background noise. With the same version of numpy, the same arguments give the same

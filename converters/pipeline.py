@@ -359,7 +359,7 @@ def _require_sound(source: Checkpoint, options: Options) -> None:
     if settings.norms == "separate":
         raise ConversionError(
             f"the sounds of this {source.config.name} have their own batch norms, which no target has a graph for yet: "
-            "train with shared batch norms"
+            "train with --sound-norms shared"
         )
     if options.clip is not None:
         raise ConversionError(f"this {source.config.name} has a sound segment: leave out --mode clip")

@@ -114,7 +114,7 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _require_sound(self) -> None:
         """Raise ModelError if the network cannot have a sound segment.
 
-        A sound runs through the step function with the states of a new stream, which must then shift nothing.
+        A sound is run by the step function with the states of a new stream. With these states, no shift may change it.
         """
         if self.table not in HEARING or self.fill not in (None, "keep"):
             raise ModelError(

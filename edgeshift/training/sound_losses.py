@@ -42,9 +42,12 @@ class SoundTrainingNetwork(TrainingNetwork):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the losses and counts of a batch, named as the fields of ``edgeshift.training.history.Sums``.
 
-        ``span`` is the loss of all pairs, ``frame`` that of the gestures in the frames alone, ``sound`` that of the
-        sounds alone. ``gestures`` counts the pairs and ``right`` the right ones; so do ``counted`` and ``correct`` for
-        the gestures of the frames alone, and ``sounds`` and ``heard`` for the sounds alone.
+        They have these meanings here:
+
+            what is classified          loss       number       number of correct ones
+            all pairs                   span       gestures     right
+            gestures by frames alone    frame      counted      correct
+            sounds alone                sound      sounds       heard
         """
         assert batch.pictures is not None and batch.sounds is not None and batch.gestures is not None
         frames, sounds = self.network.watch_and_hear(batch.clips, batch.pictures)

@@ -220,7 +220,7 @@ class VideoClips:
 def sample_limit(step: Exportable) -> int:
     """Return the largest number of samples of a step: ``MAX_SAMPLES``, or as many as ``MAX_BYTES`` can hold."""
     size = step.network.config.size
-    values = step.frames * 3 * size * size + sum(state.numel() for state in step.start())
+    values = step.pictures * 3 * size * size + sum(state.numel() for state in step.start())
     fitting = MAX_BYTES // (4 * values)
     return min(MAX_SAMPLES, max(fitting, MIN_CLIPS * PER_CLIP))
 
@@ -257,10 +257,23 @@ def _windows(frames: int, clip: npt.NDArray[np.uint8], count: int) -> Iterator[d
 
 
 def sound_samples(step: Exportable, pictures: Sequence[Picture]) -> Iterator[dict[str, Array]]:
-    """Yield a calibration sample for each picture of a sound, uint8 [H, W, 3]: the picture and the start states."""
+    """Yield a calibration sample of a step for each picture of a sound, [H, W, 3]: the picture and the start states."""
     states = dict(zip(step.state_names, map(_channels_last, step.start()), strict=True))
     for picture in pictures:
         yield {FRAME: picture[None].astype(np.float32), **states}
+
+
+def with_sounds(samples: Sequence[dict[str, Array]], pictures: Sequence[Picture]) -> list[dict[str, Array]]:
+    """Return the calibration samples of a clip function with a sound segment: each window, with a sound behind it.
+
+    Args:
+        samples: windows (``samples_of``).
+        pictures: pictures of sounds, [H, W, 3]. If there are fewer than windows, they are used again.
+    """
+    return [
+        {CLIP: np.concatenate((sample[CLIP], pictures[index % len(pictures)][None].astype(np.float32)))}
+        for index, sample in enumerate(samples)
+    ]
 
 
 def roll(
@@ -321,7 +334,7 @@ def require_finite(step: Exportable, size: int, source: str) -> None:
         module.register_forward_hook(lambda _module, _inputs, outputs, name=name: check(name, outputs))
         for name, module in step.named_modules()
     ]
-    noise = torch.randint(256, (step.frames, 3, size, size), generator=torch.Generator().manual_seed(0)).float()
+    noise = torch.randint(256, (step.pictures, 3, size, size), generator=torch.Generator().manual_seed(0)).float()
     try:
         with torch.inference_mode():
             for frame in (torch.zeros_like(noise), torch.full_like(noise, 255), noise):

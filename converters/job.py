@@ -58,9 +58,9 @@ class Job:
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
-        """Shape of the graph's input, channels last: one frame, or the frames of a clip."""
+        """Shape of the graph's input, channels last: one frame, or the frames of a clip, and a sound if it has one."""
         size = self.source.network.config.size
-        return self.step.frames, size, size, 3
+        return self.step.pictures, size, size, 3
 
     def tensors(self) -> dict[str, TensorSpec]:
         """Return {name: tensor} of the input, the logits and the states, in float32 and channels last."""

@@ -29,6 +29,7 @@ from edgeshift.converters.calibration import (
     samples_of,
     share,
     sound_samples,
+    with_sounds,
 )
 from edgeshift.converters.job import Job, converter_of
 from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
@@ -211,7 +212,7 @@ def prepare(
     origin = clips.source
     if source.config.sound is not None:
         sounds, kind = _calibration_sounds(source, options)
-        samples.extend(sound_samples(step, sounds))
+        samples = with_sounds(samples, sounds) if step.sounds else [*samples, *sound_samples(step, sounds)]
         digest.update(b"".join(picture.tobytes() for picture in sounds))
         origin += f", {len(sounds)} {kind}"
     spec = CalibrationSpec(
@@ -323,6 +324,9 @@ def convert(
         shared=prepared.shared,
     )
     lowered = converter_of(record).lower(job)
+    settings = source.config.sound
+    if settings is not None and not settings.cut and lowered.input.dtype in ("int8", "uint8"):
+        raise _unscaled_sound(source, f"the {lowered.input.dtype} input of {target}", "--mode clip or another target")
     described = source.describe(target, options.precision, prepared.step)
     hop = (options.clip and options.clip.hop) or described.hop
     spec = msgspec.structs.replace(
@@ -361,10 +365,15 @@ def _require_sound(source: Checkpoint, options: Options) -> None:
             f"the sounds of this {source.config.name} have their own batch norms, which no target has a graph for yet: "
             "train with --sound-norms shared"
         )
-    if options.clip is not None:
-        raise ConversionError(f"this {source.config.name} has a sound segment: leave out --mode clip")
-    if not settings.cut:
-        raise ConversionError("a stream needs pictures of sounds with whole numbers: set cut in the sound settings")
+    if not settings.cut and options.precision == "int8":
+        raise _unscaled_sound(source, "int8", "--precision fp16")
+
+
+def _unscaled_sound(source: Checkpoint, what: str, remedy: str) -> ConversionError:
+    return ConversionError(
+        f"{what} cannot hold the sounds of this {source.config.name} beside its frames, because their pictures are "
+        f"logarithms without a scale: use {remedy}, or --without-sound"
+    )
 
 
 def _float_attention(source: Checkpoint, target: Target, options: Options) -> tuple[str, ...]:

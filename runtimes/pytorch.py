@@ -63,7 +63,7 @@ def reference(source: Checkpoint, step: Exportable | None = None, *, frames: int
 
     # The original is the network's own clip form, not the clip function that is converted: the two must agree.
     spec = source.describe("pytorch", step=step or ClipStep(source.network, frames))
-    return Model(spec, title, lambda: _StatelessExecutor(step or _mean_of_frames(source)))
+    return Model(spec, title, lambda: _StatelessExecutor(step or _answers(source, frames)))
 
 
 def references(
@@ -93,9 +93,19 @@ def references(
     return reference(source, rounded, frames=frames, remark=", weights rounded to fp16"), original
 
 
-def _mean_of_frames(source: Checkpoint) -> Callable[[Tensor], tuple[Tensor]]:
-    """Return a function that maps a clip [T, 3, H, W] to the mean of the clip form's logits, [1, classes]."""
-    return lambda clip: (source.network(clip[None]).mean(1),)
+def _answers(source: Checkpoint, frames: int) -> Callable[[Tensor], tuple[Tensor]]:
+    """Return a function that maps a clip [T, 3, H, W] to the mean of the clip form's logits, [1, classes].
+
+    If the network has a sound segment, the clip has the picture of a sound behind its frames, and the function also
+    returns the logits of the sound, as a second row.
+    """
+    import torch
+
+    def answers(clip: Tensor) -> tuple[Tensor]:
+        video = source.network(clip[None, :frames]).mean(1)
+        return (video if source.config.sound is None else torch.cat((video, source.network.hear(clip[frames:]))),)
+
+    return answers
 
 
 class _StatelessExecutor:

@@ -80,7 +80,8 @@ class _CompiledExecutor:
     def __init__(self, compiled: Any, spec: StreamSpec) -> None:
         self._compiled = compiled
         self._specs = {state.name: state for state in spec.states}
-        self._classes, self._dtype = spec.output.shape[-1], np.dtype(spec.output.dtype)
+        self._output, self._values = spec.output.shape, spec.output.values
+        self._dtype = np.dtype(spec.output.dtype)
         (key, signature), *_ = compiled.get_signature_list().items()
         self._frame = compiled.create_input_buffer_by_name(key, spec.input.name)
         self._logits = compiled.create_output_buffer_by_name(key, spec.output.name)
@@ -106,8 +107,8 @@ class _CompiledExecutor:
         inputs, outputs = self._calls[self._now]
         self._compiled.run_by_index(0, inputs, outputs)
         self._now = 1 - self._now
-        logits: Array = self._logits.read(self._classes, self._dtype)
-        return logits[None]
+        logits: Array = self._logits.read(self._values, self._dtype)
+        return logits.reshape(self._output)
 
     def states(self) -> dict[str, Array]:
         return {

@@ -35,7 +35,7 @@ PAIRWISE = (ATEN.add.Tensor, ATEN.mul.Tensor, ATEN.sub.Tensor)
 def capture(step: Exportable) -> fx.GraphModule:
     """Return the step, channels first, as a graph of aten operators that can be called and changed."""
     size = step.network.config.size
-    module = torch.export.export(step, (torch.zeros(step.frames, 3, size, size), *step.start())).module()
+    module = torch.export.export(step, (torch.zeros(step.pictures, 3, size, size), *step.start())).module()
     for node in list(module.graph.nodes):
         if node.op == "call_module" and not node.users:  # checks of the shapes, which never change here
             module.graph.erase_node(node)

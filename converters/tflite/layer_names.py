@@ -88,7 +88,7 @@ def _calls(step: Exportable) -> tuple[dict[str, list[str]], str]:
     try:
         with torch.no_grad():
             size = step.network.config.size
-            step(torch.zeros(step.frames, 3, size, size), *step.start())
+            step(torch.zeros(step.pictures, 3, size, size), *step.start())
     finally:
         for handle in handles:
             handle.remove()

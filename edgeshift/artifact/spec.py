@@ -247,8 +247,10 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
         target: name of the target (``edgeshift.targets``).
         precision: precision of the weights and activations.
         model: the network.
-        input: tensor of the frame.
-        output: tensor of the logits.
+        input: tensor of the frame, or of the frames of a clip. If a clip's network has a sound segment, the picture of
+            the sound comes after the frames.
+        output: tensor of the logits, [1, classes]. If a clip's network has a sound segment, [2, classes]: the mean over
+            the frames, then the logits of the sound.
         states: tensors of the states.
         mode: "stream": the graph takes one frame and the states. "clip": it takes all frames of a clip and has no
             states.
@@ -290,8 +292,10 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         classes = self.output.shape[-1]
-        if self.output.shape != (1, classes):
-            raise ValueError(f"the output has shape {self.output.shape}, which is not one row of logits")
+        rows = 1 + self.sounds
+        if self.output.shape != (rows, classes):
+            what = "one row" if rows == 1 else f"{rows} rows"
+            raise ValueError(f"the output has shape {self.output.shape}, which is not {what} of logits")
         values = sum(tensor.values for tensor in (self.input, self.output, *self.states))
         if values > MAX_VALUES:
             raise ValueError(f"the tensors hold {values:,} values; the limit is {MAX_VALUES:,}")
@@ -300,6 +304,7 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
             raise ValueError(f"{len(self.labels)} labels and {self.model.classes} classes for {classes} logits")
         if size != (self.model.size, self.model.size) or not self._takes(size):
             what = "one RGB frame" if self.mode == "stream" else "a clip of RGB frames"
+            what += " and a sound" if self.sounds else ""
             raise ValueError(f"the input has shape {self.input.shape}, which is not {what} of size {size}")
         self._require_mode()
         if self.quiet is not None and (self.model.sound is None or len(self.quiet) != classes):
@@ -331,9 +336,8 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
 
     def _takes(self, size: tuple[int, int]) -> bool:
         """Return whether the input has the shape of RGB frames of this size: one frame, or at least two for a clip."""
-        frames, *frame = self.input.shape
         expected = [*size, 3] if self.input.channels == "last" else [3, *size]
-        return frame == expected and (frames == 1 if self.mode == "stream" else frames >= 2)
+        return [*self.input.shape[1:]] == expected and (self.frames == 1 if self.mode == "stream" else self.frames >= 2)
 
     def _require_mode(self) -> None:
         if self.mode == "clip" and (self.states or self.hop is None or self.hop > self.frames):
@@ -346,7 +350,12 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
     @property
     def frames(self) -> int:
         """Number of frames that the graph takes in one call: 1, or the number of frames of a clip."""
-        return self.input.shape[0]
+        return self.input.shape[0] - self.sounds
+
+    @property
+    def sounds(self) -> int:
+        """Number of pictures of sounds that the graph takes after the frames: 1 for a clip that hears, otherwise 0."""
+        return int(self.mode == "clip" and self.model.sound is not None)
 
     @property
     def state_bytes(self) -> int:

@@ -80,8 +80,8 @@ class Checkpoint:
             target=target,
             precision=precision,
             model=self.config,
-            input=TensorSpec(name=input_name(step.frames), shape=(step.frames, size, size, 3), dtype="float32"),
-            output=TensorSpec(name=LOGITS, shape=(1, self.config.classes), dtype="float32"),
+            input=TensorSpec(name=input_name(step.frames), shape=(step.pictures, size, size, 3), dtype="float32"),
+            output=TensorSpec(name=LOGITS, shape=(1 + step.sounds, self.config.classes), dtype="float32"),
             states=tuple(
                 TensorSpec(
                     name=name, shape=channels_last(shapes[name]), dtype="float32", start=step.starts.get(name, 0.0)

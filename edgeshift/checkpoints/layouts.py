@@ -25,6 +25,7 @@ from edgeshift.checkpoints.resnet_names import MM_NON_LOCAL, ResNetNames, mmacti
 from edgeshift.models import BACKBONES, ModelConfig, build
 from edgeshift.models.config import NonLocalKind, Rounding
 from edgeshift.sound import SoundSettings
+from edgeshift.sound.settings import PUBLISHED
 
 #: {backbone: our name of its head}.
 HEADS = {backbone: "classifier.1" if backbone == "mobilenet_v2" else "fc" for backbone in BACKBONES}
@@ -59,7 +60,6 @@ class Layout:
         file_name: whether MIT's training script names the file, so that ``mit_name`` can read the name.
         unknown: facts that the tensors do not show. The network has a usual value for them.
         frames: number of frames of a training clip; None: not known.
-        notes: what users must know about every network of this layout.
     """
 
     name: str
@@ -71,7 +71,6 @@ class Layout:
     file_name: bool = False
     unknown: tuple[Unknown, ...] = ()
     frames: int | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def backbone(self) -> str:
@@ -92,6 +91,7 @@ class Layout:
             EVERY.get(network.every, ""),
             "temporal pooling" if network.temporal_pool else "",
             f"non-local blocks ({' or '.join(self.kinds)})" if network.non_local else "",
+            "sound segment" if network.sound else "",
         ]
         return ", ".join(part for part in parts if part)
 
@@ -229,17 +229,19 @@ def _non_local(
 
 
 def _tsam() -> Iterator[Layout]:
-    """Yield the layouts of the public TSAM: ResNet-50 whose every second block (or every block) is shifted."""
+    """Yield the layouts of the public TSAM: ResNet-50 whose every second block (or every block) is shifted.
+
+    Its sound segment has no weights of its own, so a file does not show it. All published networks have one.
+    """
     for every in (2, 1):
-        network = _network("resnet50", "tsam", depth=1, every=every, mean=PLAIN_MEAN, std=PLAIN_STD)
+        network = _network("resnet50", "tsam", depth=1, every=every, mean=PLAIN_MEAN, std=PLAIN_STD, sound=PUBLISHED)
         yield Layout(
             "tsam",
             network,
             ResNetNames(network, every, "nn_backbone.base_model.", wrapper="layer"),
             ("last_fc",),
             unknown=("depth", "shift_div"),
-            frames=12,
-            notes=("sound segment not converted: only the video is used",),
+            frames=PUBLISHED.frames,
         )
 
 

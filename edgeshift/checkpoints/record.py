@@ -96,6 +96,5 @@ def _foreign(file: WeightsFile, match: Match) -> Record:
         labels=meta.labels,
         frames=(None if name is None else name.frames) or meta.frames or layout.frames,
         channel_order=meta.order or layout.channel_order,
-        notes=layout.notes,
     )
     return Record(match, facts, frozenset(known), meta.notes)

@@ -147,7 +147,9 @@ def _ways(checkpoint: Checkpoint, path: str) -> tuple[Way, ...]:
     config, description = checkpoint.config, checkpoint.description
     trained = description.weights.trained
     convert: Any = ("convert", "--target", "tflite", "--weights", path)
-    if not checkpoint.drawn:  # int8, the default, needs videos
+    if config.sound is not None and not config.sound.cut:
+        convert = (*convert, "--precision", "fp16")  # int8, the default, cannot hold these pictures of sounds
+    elif not checkpoint.drawn:  # int8 needs videos
         convert = (*convert, "--calibration", "VIDEOS", *(("--sounds", "SOUNDS") if config.sound else ()))
     past_only = f"{config.table}_{config.backbone}"
     fine_tune: Any = ("train", past_only, "--init", path, "--data", "DIR", "--out", "RUN")

@@ -77,6 +77,9 @@ def run(
         Literal["embedded_gaussian", "scaled_embedded_gaussian", "dot_product"] | None,
         option("Source", effect=(needs("weights"), excludes("network"), DECIDED)),
     ] = None,
+    without_sound: Annotated[
+        bool, option("Source", effect=(needs("weights"), excludes("network"), excludes("sounds"), DECIDED))
+    ] = False,
     size: Annotated[int | None, option("Frames", effect=ALWAYS, min=64, max=1024)] = None,
     fit: Annotated[Literal["squash", "crop"] | None, option("Frames", effect=needs("weights", "network"))] = None,
     order: Annotated[Literal["rgb", "bgr"] | None, option("Frames", effect=needs("weights", "network"))] = None,
@@ -151,6 +154,7 @@ def run(
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
         depth: Number of past frames that TSAM uses (K in the paper). Default: 2 for an untrained TSAM; 1 for --weights
             of the public TSAM, which do not record it. With --table tsam, it must be given.
+        without_sound: Leave out the sound segment of --weights, so that the network answers to frames alone.
         size: Height and width of the frames, pixels. Default: as recorded in the weights; 112 for an untrained MODEL;
             otherwise 224.
         fit: How frames are fitted to --size. Default: as recorded in --weights, or crop.
@@ -182,6 +186,7 @@ def run(
       edgeshift convert --target coreml --precision fp16 --state native
       edgeshift convert --target tflite --weights bidirectional.pth --mode clip --frames 8 --calibration clips/
       edgeshift convert --target tflite --weights runs/sound/model.safetensors --calibration clips/ --sounds sounds/
+      edgeshift convert --target tflite --weights viewer_emotions.pt --mode clip --precision fp16
       edgeshift convert --target tflite --precision fp32 --network nets/gestures.py:make --weights gestures.pth
       edgeshift convert --target all --out artifacts
 
@@ -196,6 +201,7 @@ def run(
         from edgeshift.checkpoints import load, load_for_streaming
         from edgeshift.checkpoints.adoption.user_code import adopt_from_file
         from edgeshift.checkpoints.source import DEFAULT_MODEL, default_source
+        from edgeshift.checkpoints.without_sound import without_sound as frames_alone
         from edgeshift.converters.calibration_sounds import choose_sounds, read_pictures
     except ImportError as error:
         raise missing(error.name or "torch", "convert", "converting") from error
@@ -266,6 +272,8 @@ def run(
                 non_local=non_local,
             )
     _decide(source, chosen, fps)
+    if without_sound:
+        source = frames_alone(source)
     if mode == "clip":
         options = dataclasses.replace(options, clip=_clip_options(source, frames, hop))
     if event_rule is not None:
@@ -369,6 +377,7 @@ def _decide(source: Checkpoint, chosen: Chosen | None, fps: float | None) -> Non
     from edgeshift.video.clip_times import fps_without_effect
 
     unused = {option: f"on these weights: {why}; leave it out" for option, why in source.unused.items()}
+    silent = "on these weights, which have no sound segment: leave it out" if source.config.sound is None else None
     even = "on these weights, whose frames are spread evenly over each clip: leave it out"
     decide(
         past_only=unused.get("bidirectional"),
@@ -376,7 +385,8 @@ def _decide(source: Checkpoint, chosen: Chosen | None, fps: float | None) -> Non
         shift_div=unused.get("shift_div"),
         depth=unused.get("depth"),
         non_local=unused.get("non_local"),
-        sounds="on these weights, which have no sound segment: leave it out" if source.config.sound is None else None,
+        sounds=silent,
+        without_sound=silent,
         fresh_states=f"on {source.config.name}, which has no states: leave it out"
         if not source.network.state_shapes()
         else None,

@@ -1,5 +1,9 @@
 """The clip function: one call takes a whole clip and returns the mean of the logits of its frames.
 
+If the network has a sound segment, the call also takes the picture of a sound, and returns its logits as a second row.
+The answer to both is computed from the two rows (``edgeshift.models.sound.fuse``), so that a stream can answer to its
+frames alone while there is no usable sound.
+
 Converters export it in clip mode. Weights that were trained with a bi-directional shift need the next frame as well as
 the previous one. A frame-by-frame stream does not have the next frame yet, but a whole clip does.
 """
@@ -8,6 +12,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from edgeshift.errors import ModelError
@@ -18,6 +23,8 @@ from edgeshift.models.temporal_pool import require_even
 
 class ClipStep(Exportable):
     """``clip_step(clip) -> (logits,)``: ``ShiftNetwork.forward`` for one clip, followed by the mean over its frames.
+
+    With a sound segment, the clip has one more picture, which is that of a sound (``ShiftNetwork.watch_and_hear``).
 
     Three things differ from ``ShiftNetwork.forward``: the number of frames is fixed, the frames are the batch
     dimension, and the zeros that a shift fills in are stored constants. Converters make faster graphs of this form.
@@ -40,13 +47,14 @@ class ClipStep(Exportable):
         if frames < 2:
             raise ModelError(f"a clip of {frames} frames is too short: give 2 or more")
         self.network, self.frames, self.state_names = network, frames, ()
+        self.sounds = 0 if network.config.sound is None else 1
         self.pool_frames = pool_frames
         if network.config.temporal_pool:
             require_even(frames)
         shapes = network.feature_shapes(network.config.size, frames)
         self.shifts = nn.ModuleDict(
             {
-                place: ClipShift(table, shapes[place][0], cast("tuple[int, int]", shapes[place][2:]))
+                place: ClipShift(table, shapes[place][0], cast("tuple[int, int]", shapes[place][2:]), self.sounds)
                 for place, table in network.tables.items()
             }
         )
@@ -55,10 +63,11 @@ class ClipStep(Exportable):
         """Compute one clip.
 
         Args:
-            clip: [T, 3, H, W] RGB, values 0 to 255, the oldest frame first.
+            clip: [T, 3, H, W] RGB, values 0 to 255, the oldest frame first; with a sound segment [T + 1, 3, H, W].
 
         Returns:
-            The mean of the logits of all frames, [1, classes].
+            The mean of the logits of all frames, [1, classes]. With a sound segment [2, classes]: the logits of the sound
+            are the second row.
         """
 
         def shift(place: str, x: Tensor) -> Tensor:
@@ -66,10 +75,16 @@ class ClipStep(Exportable):
             return y
 
         logits: Tensor = self.network.backbone(self.network.normalise(clip), ShiftFunction(shift, clips=1))
+        if not self.sounds:
+            return (self._mean(logits),)
+        # Temporal pooling, which halves the number of rows, does not work together with a sound segment.
+        return (torch.cat((self._mean(logits[: self.frames]), logits[self.frames :])),)
+
+    def _mean(self, logits: Tensor) -> Tensor:
         if not self.pool_frames:
-            return (logits.mean(0, keepdim=True),)
+            return logits.mean(0, keepdim=True)
         stacked = logits.reshape(1, -1, 1, logits.shape[1]).permute(0, 3, 1, 2)  # one feature map [1, classes, T, 1]
-        return (stacked.mean((2, 3), keepdim=True).flatten(1),)
+        return stacked.mean((2, 3), keepdim=True).flatten(1)
 
 
 def with_pooled_frames(function: Exportable) -> Exportable:

@@ -52,11 +52,12 @@ def deploy_clip(network: ShiftNetwork, frames: int) -> ClipStep:
         ModelError: a clip has fewer than 2 frames, temporal pooling cannot halve their number, or the network has no
             clip form.
     """
-    return ClipStep(_folded(network, frames), frames).eval()
+    sounds = 0 if network.config.sound is None else 1
+    return ClipStep(_folded(network, frames + sounds), frames).eval()
 
 
 def _folded(network: ShiftNetwork, frames: int) -> ShiftNetwork:
-    """Return a folded copy in evaluation mode. Each of its calls takes ``frames`` frames."""
+    """Return a folded copy in evaluation mode. Each of its calls takes ``frames`` frames and sounds together."""
     deployed = copy.deepcopy(network).eval()
     deployed.backbone = single_norms(deployed.backbone, sound=False)
     assert isinstance(deployed.normalise, Normalise)

@@ -231,6 +231,7 @@ class Exportable(nn.Module):
     Attributes:
         network: the network, whose weights are shared.
         frames: number of frames that one call takes.
+        sounds: number of pictures of sounds that one call takes after the frames.
         state_names: names of the states, in the order of the arguments and results; empty for a clip.
         starts: {name of a state: its value at the start of a stream}, for states that do not start with zeros.
         growing: names of states whose values grow as long as a stream runs, so that no int8 range can hold them.
@@ -238,6 +239,7 @@ class Exportable(nn.Module):
 
     network: ShiftNetwork
     frames: int
+    sounds: int = 0
     state_names: tuple[str, ...]
     starts: Mapping[str, float]
     growing: tuple[str, ...]
@@ -245,6 +247,11 @@ class Exportable(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.starts, self.growing = {}, ()
+
+    @property
+    def pictures(self) -> int:
+        """Number of pictures that one call takes: frames, and sounds after them."""
+        return self.frames + self.sounds
 
     def start(self, size: int | None = None, batch: int = 1) -> tuple[Tensor, ...]:
         """Return the states at the start of a stream, usually zeros, in the order of ``state_names``."""

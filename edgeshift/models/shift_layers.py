@@ -143,7 +143,7 @@ class StepShift(ExportedShift):
 
 
 class ClipShift(ExportedShift):
-    """Shift a clip of a fixed number of frames, which are the batch: [T, C, H, W] -> [T, C, H, W].
+    """Shift a clip of a fixed number of frames, which are the batch: [N, C, H, W] -> [N, C, H, W].
 
     It computes the same as ``shift_clip``. Zeros are stored constants with channels last, and shifts by one pixel are
     convolutions, for the reasons given in ``StepShift``.
@@ -152,18 +152,20 @@ class ClipShift(ExportedShift):
         table: a shift table. It may read later frames.
         frames: T.
         size: height and width of the features.
+        sounds: N - T, number of pictures of sounds behind the frames, which are not shifted. The fill must be "keep".
     """
 
-    def __init__(self, table: ShiftTable, frames: int, size: tuple[int, int]) -> None:
+    def __init__(self, table: ShiftTable, frames: int, size: tuple[int, int], sounds: int = 0) -> None:
         super().__init__(table)
-        self.frames = frames
+        assert not sounds or all(row.fill == "keep" for row in table.rows), "such a network cannot have a sound segment"
+        self.frames, self.sounds = frames, sounds
         for row in table.rows:
             missing = frames if row.dt is None else min(abs(row.dt), frames)
             if missing and row.fill == "zero":
                 self._store_zeros(row, missing, size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shift the features of a clip, [T, C, H, W]."""
+        """Shift the features of a clip, [N, C, H, W]."""
         if not self.table.rows:
             return x
         return self._shifted(x, lambda row: self._move_in_time(x, row))
@@ -174,14 +176,17 @@ class ClipShift(ExportedShift):
         steps = frames if row.dt is None else min(abs(row.dt), frames)
         back = row.dt is not None and row.dt > 0
         # One slice in both dimensions: exporters make one operator of two slices that follow each other.
-        edge = slice(0, steps) if back else slice(frames - steps, frames)
+        # Without a frame to read, the last frames keep their features as the sounds behind them do: one slice for both.
+        end = frames + self.sounds
+        edge = slice(0, steps) if back and steps < frames else slice(frames - steps, end)
         rest = slice(0, frames - steps) if back else slice(steps, frames)
         channels = slice(row.start, row.stop)
         fill = x[edge, channels] if row.fill == "keep" else self.get_buffer(f"zeros_{row.start}")
         if steps == frames:
             return fill
         moved = x[rest, channels]
-        return torch.cat((fill, moved) if back else (moved, fill), 0)
+        sounds = (x[frames:end, channels],) if back and self.sounds else ()
+        return torch.cat((fill, moved, *sounds) if back else (moved, fill), 0)
 
 
 def _clip_row(x: Tensor, row: Row) -> Tensor:

@@ -139,3 +139,12 @@ def add_sound(network: ShiftNetwork, settings: SoundSettings) -> ShiftNetwork:
     result = build(msgspec.structs.replace(network.config, sound=settings))
     result.load_state_dict(plain.state_dict())
     return result
+
+
+def remove_sound(network: ShiftNetwork) -> ShiftNetwork:
+    """Return a network without the sound segment of a network that has one. Its answers to frames are the same."""
+    from edgeshift.models import build
+
+    result = build(msgspec.structs.replace(network.config, sound=None))
+    result.backbone.load_state_dict(single_norms(network.backbone, sound=False).state_dict())
+    return result.train(network.training)

@@ -9,8 +9,8 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.sound.analysis import Samples, analysis
 from edgeshift.sound.picture import picture_of
 from edgeshift.sound.settings import SoundSettings
+from edgeshift.stream.listening import Listening
 from edgeshift.stream.model import Model
-from edgeshift.stream.sound_stream import SoundStream
 
 #: Number of parts of the sound, which have other levels and pitches.
 PARTS = 16
@@ -33,7 +33,7 @@ def check_sound(seed: int, settings: SoundSettings) -> Samples:
 def answer_to_check_sound(model: Model, seed: int) -> npt.NDArray[np.float32]:
     """Return the logits of a model with a sound segment for the test sound alone, [classes]."""
     stream, settings = model.stream(), model.spec.model.sound
-    if settings is None or not isinstance(stream, SoundStream):
+    if settings is None or not isinstance(stream, Listening):
         raise EdgeshiftError("the network has no sound segment")
     picture = picture_of(check_sound(seed, settings), settings.rate, settings, model.spec.frame.width)
     return stream.answer_to(picture).logits

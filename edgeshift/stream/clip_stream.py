@@ -124,6 +124,7 @@ class ClipStream(Stream):
         waiting = count - self.spec.frames
         if waiting >= 0 and waiting % self._hop == 0:
             at = count % self.spec.frames
+            self._listen(timestamp)
             self._fill([self._ring[at:], self._ring[:at]])
             self._last = self._predict(self._clip, start)
             prediction: Prediction | None = self._last
@@ -133,6 +134,9 @@ class ClipStream(Stream):
         self._count, self._pacer = count, pacer
         return prediction
 
+    def _listen(self, timestamp: float | None) -> None:
+        """Prepare for the answer to a frame of this time. A stream that hears looks for a sound."""
+
     def _repeated(self, pre: float) -> Prediction | None:
         """Return the last prediction again, marked as not fresh; None: there is none yet.
 
@@ -140,7 +144,7 @@ class ClipStream(Stream):
         """
         return self._last and msgspec.structs.replace(self._last, timings=Timings(pre, 0.0, 0.0), fresh=False)
 
-    def _fill(self, parts: list[npt.NDArray[np.uint8]]) -> None:
+    def _fill(self, parts: Sequence[npt.NDArray[Any]]) -> None:
         """Write fitted frames, uint8 [.., height, width, 3], to the input tensor in this order."""
         clip = self._clip if self.spec.input.channels == "last" else np.moveaxis(self._clip, 1, -1)
         at = 0

@@ -84,17 +84,22 @@ class Model:
         """Return a new stream whose predictions are those of single frames, even if the network can hear."""
         return Stream(self.spec, self._executor())
 
-    def clip(self, frames: Sequence[npt.NDArray[np.uint8]]) -> Prediction:
+    def clip(
+        self, frames: Sequence[npt.NDArray[np.uint8]], sound: tuple[npt.ArrayLike, int] | None = None
+    ) -> Prediction:
         """Return the prediction of a clip artifact for one whole clip.
 
         Args:
             frames: all frames of the clip, uint8 [H, W, 3] RGB of any size. The clip is divided into T equal segments,
                 where T is the number of frames that the artifact takes. The middle frame of each segment is used, as in
                 training.
+            sound: the clip's sound, for a network with a sound segment: mono samples within -1 to 1, [N], and the
+                samples per second. The newest ``SoundSettings.seconds`` are used. None: the frames are answered alone.
 
         Raises:
             VideoError: there is no frame, or a frame has another dtype or shape.
-            EdgeshiftError: the artifact is for streams.
+            SoundError: the sound is too short, or it cannot be used.
+            EdgeshiftError: the artifact is for streams, or its network has no sound segment.
             RuntimeStepError: the runtime failed.
         """
         if self.spec.mode != "clip":
@@ -105,10 +110,28 @@ class Model:
             raise VideoError("a clip has no frames: give at least one")
         if self._whole_clips is None:
             self._whole_clips = self._clip_stream()
-        return self._whole_clips.answer([frames[index] for index in segment_middles(len(frames), self.spec.frames)])
+        chosen = [frames[index] for index in segment_middles(len(frames), self.spec.frames)]
+        return self._whole_clips.answer(chosen) if sound is None else self._clip_with_sound(chosen, *sound)
+
+    def _clip_with_sound(
+        self, frames: Sequence[npt.NDArray[np.uint8]], samples: npt.ArrayLike, rate: int
+    ) -> Prediction:
+        # Not at import, because most networks have no sound segment.
+        from edgeshift.sound import picture_of
+        from edgeshift.stream.sound_clip_stream import SoundClipStream
+
+        settings = self.spec.model.sound
+        if settings is None or not isinstance(self._whole_clips, SoundClipStream):
+            raise EdgeshiftError(f"this {self.spec.model.name} takes frames only: it has no sound segment")
+        return self._whole_clips.answer(frames, picture_of(samples, rate, settings, self.spec.frame.width))
 
     def _clip_stream(self) -> ClipStream:
-        return ClipStream(self.spec, self._executor())
+        if not self.spec.sounds:
+            return ClipStream(self.spec, self._executor())
+        # Not at import, because most networks have no sound segment.
+        from edgeshift.stream.sound_clip_stream import SoundClipStream
+
+        return SoundClipStream(self.spec, self._executor())
 
     def fitted(self) -> Model:
         """Return the same model for frames that already have the size and channel order of the network."""

@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from edgeshift.artifact.spec import ParitySpec, SoundParitySpec
 from edgeshift.errors import EdgeshiftError
+from edgeshift.stream.clip_stream import ClipStream
+from edgeshift.stream.listening import Listening
 from edgeshift.stream.model import Model
 from edgeshift.stream.stream import Array, Stream
 from edgeshift.targets import Precision
@@ -164,20 +166,24 @@ class Run:
     """Runs an artifact over a sequence of inputs: frames of a stream, or windows of a clip's frames."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model
-        self._stream = None if model.spec.mode == "clip" else model.frame_stream()
+        self._length = model.spec.frames
+        stream = model.stream() if model.spec.mode == "clip" else model.frame_stream()
+        self._clips = stream if isinstance(stream, ClipStream) else None
+        self._stream = None if isinstance(stream, ClipStream) else stream
 
     def inputs(self, frames: Sequence[npt.NDArray[np.uint8]]) -> Sequence[Any]:
         """Return the inputs for a sequence of frames: each frame, or each window of T frames for a clip artifact."""
         if self._stream is not None:
             return frames
-        length = self._model.spec.frames
-        return [frames[start : start + length] for start in range(len(frames) - length + 1)]
+        return [frames[start : start + self._length] for start in range(len(frames) - self._length + 1)]
 
     def logits(self, item: Any) -> Array:
-        """Return the logits for the next frame, or for a window."""
-        prediction = self._model.clip(item) if self._stream is None else self._stream.step(item)
-        return prediction.logits
+        """Return the logits for the next frame, or for a window. They contain no sound."""
+        if self._stream is not None:
+            return self._stream.step(item).logits
+        assert self._clips is not None
+        prediction = self._clips.answer(item)
+        return self._clips.frame_logits if isinstance(self._clips, Listening) else prediction.logits
 
     def states(self) -> dict[str, Array]:
         """Return the states after the last frame, as real numbers; empty for a clip."""

@@ -13,10 +13,10 @@ from edgeshift.sound.analysis import Samples
 from edgeshift.sound.drawn import QUIET, RATE, SOUNDS, draw_picture, draw_soundtrack
 from edgeshift.sound.picture import Picture
 from edgeshift.sound.settings import SoundSettings
+from edgeshift.stream.listening import Listening
 from edgeshift.stream.model import Model
 from edgeshift.stream.parity import TIE, agreement, compare, cosine
-from edgeshift.stream.sound_stream import SoundStream
-from edgeshift.stream.stream import Array
+from edgeshift.stream.stream import Array, Prediction, Stream
 
 #: Number of sounds that are compared, and seed of the first one. Calibration and training use other seeds.
 COUNT, SEED = 32, 1_100_000_000
@@ -34,18 +34,14 @@ def compare_with_sounds(
     ``advance`` is called ``comparisons`` times.
     """
     parity = compare(candidate, reference, frames, advance, original)
-    if not _compares_sounds(candidate.spec):
+    if candidate.spec.model.sound is None:
         return parity
     return msgspec.structs.replace(parity, sound=compare_sounds(candidate, reference, frames, advance))
 
 
 def comparisons(spec: StreamSpec, frames: int) -> int:
     """Return the number of frames or windows, and of sounds, that are compared for this number of frames."""
-    return frames - spec.frames + 1 + (COUNT if _compares_sounds(spec) else 0)
-
-
-def _compares_sounds(spec: StreamSpec) -> bool:
-    return spec.model.sound is not None and spec.mode == "stream"
+    return frames - spec.frames + 1 + (0 if spec.model.sound is None else COUNT)
 
 
 def compare_sounds(
@@ -64,7 +60,7 @@ def compare_sounds(
     """
     settings = candidate.spec.model.sound
     assert settings is not None, "the network has a sound segment"
-    own, other = _stream(candidate), _stream(reference)
+    own, other = _listening(candidate.stream()), _listening(reference.stream())
     pairs: list[tuple[Array, Array]] = []
     for index in range(COUNT):
         picture = drawn_picture(SEED + index, settings, candidate.spec.frame.width)
@@ -74,7 +70,7 @@ def compare_sounds(
     spacing = candidate.spec.frame_spacing or settings.every
     seconds = settings.seconds + 1 + len(frames) * spacing
     samples = draw_soundtrack(SEED, seconds=seconds).samples
-    fused = _compared(_fused(own, frames, samples, spacing), _fused(other, frames, samples, spacing))
+    fused = _compared(*(_fused(model.stream(), frames, samples, spacing) for model in (candidate, reference)))
     return SoundParitySpec(
         sounds=COUNT,
         max_error=of_sounds[0],
@@ -92,24 +88,28 @@ def drawn_picture(seed: int, settings: SoundSettings, size: int) -> Picture:
     return draw_picture(seed, names[seed % len(names)], settings, size)
 
 
-def _stream(model: Model) -> SoundStream:
-    stream = model.stream()
-    assert isinstance(stream, SoundStream), "the network has a sound segment"
+def _listening(stream: Stream) -> Listening:
+    assert isinstance(stream, Listening), "the network has a sound segment"
     return stream
 
 
 def _fused(
-    stream: SoundStream, frames: Sequence[npt.NDArray[np.uint8]], samples: Samples, spacing: float
+    stream: Stream, frames: Sequence[npt.NDArray[np.uint8]], samples: Samples, spacing: float
 ) -> npt.NDArray[np.float64]:
-    """Return the answers to frames and a soundtrack, [frames, classes]. From the first frame on there is a sound."""
-    stream.reset()
+    """Return the answers of a new stream to frames and a soundtrack, [answers, classes].
+
+    From the first frame on there is a sound. A stream of a clip artifact has fewer answers than frames.
+    """
+    listening = _listening(stream)
     first = round((len(samples) / RATE - len(frames) * spacing) * RATE)
-    stream.hear(samples[:first], -first / RATE, RATE)
+    listening.hear(samples[:first], -first / RATE, RATE)
     logits = []
     for index, frame in enumerate(frames):
-        logits.append(stream.step(frame, index * spacing).logits)
+        prediction: Prediction | None = stream.step(frame, index * spacing)  # None before the first clip is complete
+        if prediction is not None and prediction.fresh:
+            logits.append(prediction.logits)
         begin = first + round(index * spacing * RATE)
-        stream.hear(samples[begin : first + round((index + 1) * spacing * RATE)], (begin - first) / RATE, RATE)
+        listening.hear(samples[begin : first + round((index + 1) * spacing * RATE)], (begin - first) / RATE, RATE)
     return np.stack(logits).astype(np.float64)
 
 

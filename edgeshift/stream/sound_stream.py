@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.sound.picture import Picture
-from edgeshift.stream.ear import Ear, Hearing
+from edgeshift.stream.listening import Listening
 from edgeshift.stream.stream import Array, Executor, Fitted, Prediction, Stream, Timings
 
 #: Name of the newest logits of frames in ``SoundStream.state``, float32 [n, classes].
@@ -28,49 +28,31 @@ ANSWERS = "frame_logits"
 EARLY = 0.2
 
 
-class SoundStream(Stream):
+class SoundStream(Listening, Stream):
     """One sequence of frames and one of sound samples. Made by ``Model.stream`` for a network with a sound segment.
 
     Args:
         spec: description of the artifact.
         executor: runs the frames.
         hearing: another executor of the same graph, which runs the pictures of sounds.
-
-    Attributes:
-        picture: picture of the sound that the newest prediction contains; None: it contains none.
     """
 
-    picture: Picture | None
-
     def __init__(self, spec: StreamSpec, executor: Executor, hearing: Executor) -> None:
-        settings = spec.model.sound
-        assert settings is not None, "the network has a sound segment"
-        self._settings = settings
-        self._ear = Ear(settings, spec.frame.width)
-        self._answers: deque[npt.NDArray[np.float32]] = deque(maxlen=settings.frames)
-        self._quiet = None if spec.quiet is None else np.array(spec.quiet, np.float32)
+        self._open_ear(spec)
+        self._answers: deque[npt.NDArray[np.float32]] = deque(maxlen=self._settings.frames)
         self._sounds = Stream(spec, hearing)
         self._sound: npt.NDArray[np.float32] | None = None  # logits of the newest sound
         super().__init__(spec, executor)
 
-    def hear(self, samples: npt.ArrayLike, timestamp: float, rate: int) -> None:
-        """Take the next samples of the microphone; see ``Ear.hear``. Give them before the frame of the same time."""
-        self._ear.hear(samples, timestamp, rate)
-
     def deafen(self) -> None:
         """Forget all samples, for example when the microphone is switched off."""
-        self._ear.deafen()
-        self._sound = self.picture = None
+        super().deafen()
+        self._sound = None
 
     def reset(self) -> None:
         """Begin a new sequence of frames. The samples so far are forgotten as well."""
         super().reset()
         self.deafen()
-
-    @property
-    def frame_logits(self) -> npt.NDArray[np.float32]:
-        """Logits of the newest frame alone, float32 [classes]."""
-        return self._answers[-1]
 
     @property
     def state(self) -> dict[str, Array]:
@@ -95,7 +77,8 @@ class SoundStream(Stream):
         self._answers.clear()
         self._sound = self.picture = None
         self._heard_to = 0.0  # time after the newest sample of that sound, seconds
-        self._heard: Hearing = "deaf"
+        self._heard = "deaf"
+        self.frame_logits = np.zeros(len(self._labels), np.float32)
 
     def _step(self, frame: Any, fitted: Fitted | None, timestamp: float | None) -> Prediction:
         prediction = super()._step(frame, fitted, timestamp)
@@ -103,12 +86,9 @@ class SoundStream(Stream):
             return prediction
         start = perf_counter()
         pre, infer = self._listen(timestamp)
+        self.frame_logits = prediction.logits
         self._answers.append(prediction.logits)
-        total, weight = np.add.reduce(list(self._answers)), float(len(self._answers))
-        sound = self._quiet if self._sound is None else self._sound
-        if sound is not None:
-            total, weight = total + self._settings.weight * sound, weight + self._settings.weight
-        logits = (total / weight).astype(np.float32)
+        logits = self._fused(np.add.reduce(list(self._answers)), len(self._answers), self._sound)
         index = int(logits.argmax())
         times = prediction.timings
         post = perf_counter() - start - pre - infer
@@ -136,9 +116,7 @@ class SoundStream(Stream):
         return perf_counter() - start - result.timings.infer, result.timings.infer
 
     def answer_to(self, picture: Picture) -> Prediction:
-        """Return the prediction for a sound alone, uint8 [H, W, 3] (``edgeshift.sound.picture_of``).
-
-        The frames and the sound of this stream stay as they are.
-        """
+        """Return the prediction for a sound alone; see ``Listening.answer_to``."""
         self._sounds.reset()
-        return self._sounds.step_fitted(Fitted(picture.astype(np.uint8, copy=False), 0.0))
+        pixels = cast("npt.NDArray[np.uint8]", picture)  # only an artifact with a float input has a float picture
+        return self._sounds.step_fitted(Fitted(pixels, 0.0))

@@ -77,10 +77,10 @@ class Executor(Protocol):
     """Runs the graph with one set of states. Each runtime implements this."""
 
     def run(self, frame: Array) -> Array:
-        """Run one frame, [1, H, W, 3] with the dtype of the graph's input, and update the states.
+        """Run the input of one call, with shape and dtype of the graph's input, and update the states.
 
         Returns:
-            The logits as the graph stores them, [1, classes]. They are valid until the next call.
+            The logits as the graph stores them, with the shape of the graph's output. They are valid until the next call.
         """
 
     def states(self) -> dict[str, Array]:
@@ -253,7 +253,7 @@ class Stream:
         """Run the graph. ``start`` is the time at which the work on its input began."""
         t1 = perf_counter()
         try:
-            raw = (self._executor.run(tensor) if self._ran else self._run_first(tensor))[0]
+            raw = self._executor.run(tensor) if self._ran else self._run_first(tensor)
         except EdgeshiftError:
             raise
         except Exception as error:  # native libraries raise many kinds of exceptions
@@ -263,9 +263,14 @@ class Stream:
             ) from error
         t2 = perf_counter()
         # Both make a copy, because the runtime may overwrite its logits in the next step.
-        logits = raw.astype(np.float32) if self._dequantized is None else self._dequantized.take(raw)
+        logits = self._answer(raw.astype(np.float32) if self._dequantized is None else self._dequantized.take(raw))
         index = int(logits.argmax())
         return Prediction(self._labels[index], index, logits, Timings(t1 - start, t2 - t1, perf_counter() - t2))
+
+    def _answer(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the logits of a prediction, [classes], from the rows that the graph returned, [rows, classes]."""
+        row: npt.NDArray[np.float32] = rows[0]
+        return row
 
     def _require_fitted(self, fitted: Fitted) -> None:
         if fitted.pixels.shape != self._pixels.shape:

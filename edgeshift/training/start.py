@@ -15,7 +15,7 @@ from edgeshift.models import ModelConfig, build, parse_name
 from edgeshift.models.config import DIV, DIVIDED
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.models.slot_migration import past_first
-from edgeshift.models.sound import add_sound
+from edgeshift.models.sound import add_sound, remove_sound
 from edgeshift.training.recipe import Recipe
 
 
@@ -62,11 +62,13 @@ def starting_network(
         checkpoint = _load(init, facts)
     if part := checkpoint.config.clip_only:
         raise _not_trained(init, part)
-    if checkpoint.config.sound is not None and recipe.sound is None:
+    if checkpoint.config.sound is not None and recipe.sound is None and checkpoint.layout == "edgeshift":
         raise TrainingError(f"{init} has a sound segment, which would not be trained: add --sound")
     if checkpoint.config.backbone != backbone:
         raise TrainingError(f"{init} holds a {checkpoint.config.name}: it cannot become a {recipe.model}")
     network = checkpoint.network
+    if network.config.sound is not None and recipe.sound is None:
+        network = remove_sound(network)  # in other layouts, it is only the same network's second use
     has_future = checkpoint.config.bidirectional and checkpoint.config.table != "tsn"
     if checkpoint.config.table == table and has_future and not recipe.bidirectional:
         network = past_first(network)

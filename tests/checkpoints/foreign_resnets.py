@@ -157,15 +157,18 @@ class MmWrapper(nn.Module):
 
 
 class TsamShift(nn.Module):
-    """TSAM's wrapper of a convolution, ``layer``. A frame without a neighbour keeps its own features."""
+    """TSAM's wrapper of a convolution, ``layer``. A frame without a neighbour keeps its own features.
+
+    The last ``sounds`` pictures of the batch are not shifted.
+    """
 
     def __init__(self, layer: nn.Module, depth: int) -> None:
         super().__init__()
         self.layer = layer
-        self.depth = depth
+        self.depth, self.sounds = depth, 0
 
     def forward(self, x: Tensor) -> Tensor:
-        frames, channels = x.shape[:2]
+        frames, channels = len(x) - self.sounds, x.shape[1]
         group = channels // 8 // self.depth
         y = x.clone()
         for t in range(frames):
@@ -217,7 +220,7 @@ def mmaction2(depth: int = 50, classes: int = 5, **options: object) -> nn.Module
 
 
 class Tsam(nn.Module):
-    """The video part of the public TSAM: the backbone ``base_model`` and the head ``last_fc``."""
+    """The public TSAM: the backbone ``base_model`` and the head ``last_fc``."""
 
     def __init__(self, depth: int = 1, every: int = 2, classes: int = 8) -> None:
         super().__init__()
@@ -229,7 +232,18 @@ class Tsam(nn.Module):
                 block.conv1 = TsamShift(block.conv1, depth)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of the frames of a clip, [T, classes]."""
         return self.last_fc(self.nn_backbone.base_model(x))
+
+    def answer(self, frames: Tensor, sound: Tensor) -> Tensor:
+        """Return the logits of a clip [T, 3, H, W] and the picture of its sound [3, H, W]: the head of their mean."""
+        shifts = [module for module in self.modules() if isinstance(module, TsamShift)]
+        for shift in shifts:
+            shift.sounds = 1
+        features = self.nn_backbone.base_model(torch.cat((frames, sound[None])))
+        for shift in shifts:
+            shift.sounds = 0
+        return self.last_fc(features.mean(0))
 
     def file(self, *, data_parallel: bool = False) -> dict[str, object]:
         """Return what its training saves."""

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import foreign
 import foreign_resnets
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from edgeshift import checkpoints
+from edgeshift.checkpoints.without_sound import NOTE, without_sound
 from edgeshift.errors import CheckpointError
+from edgeshift.models.sound import fuse
+from edgeshift.sound import picture_of
+from edgeshift.sound.settings import PUBLISHED
 from edgeshift.training import Recipe
 from edgeshift.training.start import recipe_defaults, starting_network
-
-SOUND = "sound segment not converted"
 
 
 def share(actual: Tensor, expected: Tensor) -> float:
@@ -69,16 +72,31 @@ def test_the_depth_is_not_guessed_silently(tmp_path: Path, network: foreign_resn
         checkpoints.load(tmp_path / "tsam.pt", depth=9)
 
 
-def test_every_output_says_that_sound_is_left_out(tmp_path: Path, network: foreign_resnets.Tsam) -> None:
+def test_the_sound_segment_is_read(tmp_path: Path, network: foreign_resnets.Tsam) -> None:
+    """The answer to frames and a sound is that of the invented network, which has the mean over all features."""
     torch.save(network.file(), tmp_path / "tsam.pt")
-    checkpoint = checkpoints.load(tmp_path / "tsam.pt")
-    assert any(SOUND in note for note in checkpoint.notes)
-    assert checkpoint.description.notes[0].startswith(SOUND)
-    streamed = checkpoints.load_for_streaming(tmp_path / "tsam.pt", stream_bidirectional=True)
-    assert streamed.describe("tflite").notes == checkpoint.description.notes
+    checkpoint = checkpoints.load(tmp_path / "tsam.pt", depth=2, size=64)
+    assert checkpoint.config.sound == PUBLISHED and checkpoint.description.notes == ()
+    samples = np.random.default_rng(0).standard_normal(6 * 48_000).astype(np.float32) * 0.1
+    logarithms = torch.from_numpy(np.asarray(picture_of(samples, 48_000, PUBLISHED, 64))).permute(2, 0, 1) / 255
+    assert -14 < float(logarithms.min()) < float(logarithms.max()) < 10
+    frames = foreign.clip(12)
+    with torch.no_grad():
+        expected = network.answer(frames / 255, logarithms)
+        of_frames, of_sound = checkpoint.network.watch_and_hear(frames[None], 255 * logarithms[None])
+    answer = fuse(of_frames, of_sound, PUBLISHED.weight)[0]
+    assert float((answer - expected).abs().max()) <= 1e-5 * float(expected.max() - expected.min())
+
+
+def test_without_sound_every_output_says_so(tmp_path: Path, network: foreign_resnets.Tsam) -> None:
+    torch.save(network.file(), tmp_path / "tsam.pt")
+    checkpoint = without_sound(checkpoints.load(tmp_path / "tsam.pt"))
+    assert checkpoint.notes[-1] == checkpoint.description.notes[0] == NOTE and checkpoint.config.sound is None
+    streamed = without_sound(checkpoints.load_for_streaming(tmp_path / "tsam.pt", stream_bidirectional=True))
+    assert streamed.describe("tflite").notes == (NOTE,)
     checkpoints.save(tmp_path / "own.safetensors", checkpoint.network, checkpoint.description)
     own = checkpoints.load(tmp_path / "own.safetensors")
-    assert own.description.notes == checkpoint.description.notes and own.notes == own.description.notes
+    assert own.description.notes == (NOTE,) and own.notes == own.description.notes
 
 
 def test_the_shift_in_every_block(tmp_path: Path) -> None:

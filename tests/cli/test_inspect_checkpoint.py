@@ -71,11 +71,13 @@ def test_the_number_of_frames_that_it_names_is_one_that_temporal_pooling_takes(r
     assert command[-4:] == ["--mode", "clip", "--frames", named]
 
 
-def test_tsam_says_that_sound_is_not_converted(run, tmp_path):
+def test_tsam_shows_its_sound_segment_and_how_to_convert_it(run, tmp_path):
     torch.save(foreign_resnets.Tsam().file(), tmp_path / "tsam.pt")
     status, out, _ = run("inspect", tmp_path / "tsam.pt")
     text = " ".join(out.split())
-    assert status == 0 and "layout tsam" in text and text.count("note sound segment not converted") == 1
+    assert status == 0 and "layout tsam" in text
+    assert "sound the newest 5 s beside the newest 12 frames" in text and "not converted" not in text
+    assert "--precision fp16 --mode clip --frames 12" in text
     refused = run("convert", "--target", "onnx", "--precision", "fp32", "--weights", tmp_path / "tsam.pt")
     assert refused.status == 2 and "cannot stream" in refused.err
 

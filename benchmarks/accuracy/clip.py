@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from edgeshift.artifact.description import CLIP_FRAMES
 from edgeshift.artifact.spec import StreamSpec
-from edgeshift.stream import Stream
+from edgeshift.stream import Prediction, Stream
 from edgeshift.stream.sequence import answered_frames, answers
 from edgeshift.video.clips import TimedFrame, paced, uniform
 from edgeshift.video.dataset import LabelledClip
@@ -29,10 +30,21 @@ class FrameLogits:
     logits: npt.NDArray[np.float32]
 
 
-def stream_clip(stream: Stream, path: Path, fps: float | None = None) -> FrameLogits:
+def stream_clip(
+    stream: Stream,
+    path: Path,
+    fps: float | None = None,
+    logits_of: Callable[[Prediction], npt.NDArray[np.float32]] = attrgetter("logits"),
+) -> FrameLogits:
     """Stream a clip from fresh states. Frames and errors as ``clip_frames``.
 
     A clip artifact gives logits at each hop only, or once for a clip that it takes as a whole.
+
+    Args:
+        stream: a stream of the artifact.
+        path: the clip.
+        fps: frames per second of a clip without times.
+        logits_of: returns the logits of the newest answer. It is called after each answer.
     """
     times: list[float] = []
 
@@ -42,7 +54,7 @@ def stream_clip(stream: Stream, path: Path, fps: float | None = None) -> FrameLo
             yield frame
 
     # All frames of ``clip_frames`` are due.
-    logits = [prediction.logits for prediction in answers(stream, pictures())]
+    logits = [logits_of(prediction) for prediction in answers(stream, pictures())]
     indices = answered_frames(stream.spec, len(times))
     return FrameLogits(np.array(times, np.float64)[indices], np.stack(logits))
 

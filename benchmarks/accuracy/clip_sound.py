@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 
 from edgeshift.artifact.pair_label import gesture_and_sound, pair_label
-from edgeshift.benchmarks.accuracy.clip import FrameLogits, clip_frames
-from edgeshift.stream.sound_stream import SoundStream
+from edgeshift.benchmarks.accuracy.clip import FrameLogits, stream_clip
+from edgeshift.stream import Stream
+from edgeshift.stream.listening import Listening
 from edgeshift.video.dataset import LabelledClip
 from edgeshift.video.sound_window import picture_of_window, sound_path
 
@@ -23,14 +24,15 @@ def label_of_pair(clip: LabelledClip) -> str:
     return pair_label(*gesture_and_sound(clip.label, clip.sound))
 
 
-def stream_clip_with_sound(stream: SoundStream, clip: LabelledClip, without: Without | None = None) -> FrameLogits:
+def stream_clip_with_sound(stream: Stream, clip: LabelledClip, without: Without | None = None) -> FrameLogits:
     """Stream a clip from fresh states.
 
     The logits of a frame are (T v + w s) / (T + w), where v are those of the frame and s those of the sound. Their mean
-    over the clip is the answer of the network's clip form to all frames and the sound.
+    over the clip is the answer of the network's clip form to all frames and the sound. Of a clip artifact, v is the mean
+    over the frames of each answer.
 
     Args:
-        stream: a stream of the artifact.
+        stream: a stream of the artifact, which is a ``Listening`` one.
         clip: the clip. Its sound is a .wav file beside it, or in the video.
         without: "sound": the logits are v. "video": there is one answer, s.
 
@@ -38,24 +40,20 @@ def stream_clip_with_sound(stream: SoundStream, clip: LabelledClip, without: Wit
         VideoError: the clip cannot be read to its end.
         SoundError: its sound cannot be read.
     """
-    settings = stream.spec.model.sound
-    assert settings is not None, "the network has a sound segment"
+    spec, settings = stream.spec, stream.spec.model.sound
+    assert settings is not None and isinstance(stream, Listening), "the network has a sound segment"
+    listening: Listening = stream
     sound = None
     if without != "sound":
         random = np.random.default_rng(SEED)
-        picture = picture_of_window(sound_path(clip), settings, stream.spec.frame.width, random, augment=False)
-        sound = stream.answer_to(picture).logits
+        picture = picture_of_window(sound_path(clip), settings, spec.frame.width, random, augment=False)
+        sound = listening.answer_to(picture).logits
     if without == "video":
         assert sound is not None
         return FrameLogits(np.zeros(1), sound[None])
-    stream.reset()
-    times, logits = [], []
-    for frame, timestamp in clip_frames(stream.spec, clip.path, clip.fps):
-        stream.step(frame)
-        times.append(timestamp)
-        logits.append(stream.frame_logits)
-    answers = np.stack(logits)
-    if sound is not None:
-        fused = (settings.frames * answers + settings.weight * sound) / (settings.frames + settings.weight)
-        answers = fused.astype(np.float32)
-    return FrameLogits(np.array(times, np.float64), answers)
+    streamed = stream_clip(stream, clip.path, clip.fps, lambda _prediction: listening.frame_logits)
+    if sound is None:
+        return streamed
+    frames = spec.frames if spec.mode == "clip" else settings.frames
+    fused = (frames * streamed.logits + settings.weight * sound) / (frames + settings.weight)
+    return FrameLogits(streamed.times, fused.astype(np.float32))

@@ -20,7 +20,7 @@ from edgeshift.benchmarks.accuracy.clip_sound import Without, stream_clip_with_s
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
 from edgeshift.errors import EdgeshiftError, SoundError, VideoError, VideoWarning, one_line
-from edgeshift.stream.sound_stream import SoundStream
+from edgeshift.stream.listening import Listening
 from edgeshift.video.clip_files import frame_files
 from edgeshift.video.dataset import LabelledClip
 
@@ -114,7 +114,7 @@ def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator
     stream = candidate.model.stream()
     for clip in clips:
         try:
-            if isinstance(stream, SoundStream):
+            if isinstance(stream, Listening):
                 logits: FrameLogits | Reason = stream_clip_with_sound(stream, clip, candidate.without)
             else:
                 logits = stream_clip(stream, clip.path, clip.fps)

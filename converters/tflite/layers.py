@@ -18,6 +18,7 @@ from edgeshift.converters.quantization.ranges import Graph, picture
 from edgeshift.converters.tflite.graph import read_graph
 from edgeshift.converters.tflite.layer_names import layers_of
 from edgeshift.models.network import Exportable
+from edgeshift.stream.sound_parity import SEED, drawn_picture
 
 Values = npt.NDArray[np.float64]
 
@@ -76,7 +77,7 @@ def compare_layers(
         body: the graph to examine, made from the float graph.
         step: the step or clip function that was exported as the float graph.
         frames: uint8 [H, W, 3] RGB each. A clip function runs over windows of T frames, which begin one frame after
-            another.
+            another, with one drawn sound if the network has a sound segment.
         advance: called after every frame, or window.
     """
     sides = _Side(original), _Side(body)
@@ -85,8 +86,12 @@ def compare_layers(
     written = [*graph.inputs.values(), *(operator.outputs[0] for operator in graph.operators)]
     names = [name for index in written if (name := graph.names[index]) in sides[1].index]
     meters = {name: _Meter() for name in names}
+    config = step.network.config
+    sound: list[npt.NDArray[Any]] = []
+    if step.sounds and config.sound is not None:
+        sound.append(drawn_picture(SEED, config.sound, config.size))
     for start in range(len(frames) - step.frames + 1):
-        window = np.stack(frames[start : start + step.frames])
+        window: npt.NDArray[Any] = np.stack([*frames[start : start + step.frames], *sound])
         for side in sides:
             side.run(window)
         for name, meter in meters.items():
@@ -149,7 +154,7 @@ class _Side:
             if name in self._outputs
         }
 
-    def run(self, frames: npt.NDArray[np.uint8]) -> None:
+    def run(self, frames: npt.NDArray[Any]) -> None:
         """Run one frame [1, H, W, 3] or a window [T, H, W, 3], and keep the states for the next frame."""
         index = picture(self._inputs)
         self._interpreter.set_tensor(index, self._quantized(index, frames.astype(np.float64)))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgeshift.artifact.spec import ParitySpec, SoundParitySpec, StreamSpec
 from edgeshift.sound.analysis import Samples
-from edgeshift.sound.drawn import QUIET, RATE, SOUNDS, draw_picture, draw_soundtrack
+from edgeshift.sound.drawn import QUIET, SOUNDS, draw_picture, draw_soundtrack, rate_for
 from edgeshift.sound.picture import Picture
 from edgeshift.sound.settings import SoundSettings
 from edgeshift.stream.listening import Listening
@@ -69,8 +69,9 @@ def compare_sounds(
     of_sounds = _compared(*(np.stack(side).astype(np.float64) for side in zip(*pairs, strict=True)))
     spacing = candidate.spec.frame_spacing or settings.every
     seconds = settings.seconds + 1 + len(frames) * spacing
-    samples = draw_soundtrack(SEED, seconds=seconds).samples
-    fused = _compared(*(_fused(model.stream(), frames, samples, spacing) for model in (candidate, reference)))
+    rate = rate_for(settings)
+    samples = draw_soundtrack(SEED, seconds=seconds, rate=rate).samples
+    fused = _compared(*(_fused(model.stream(), frames, samples, rate, spacing) for model in (candidate, reference)))
     return SoundParitySpec(
         sounds=COUNT,
         max_error=of_sounds[0],
@@ -94,22 +95,22 @@ def _listening(stream: Stream) -> Listening:
 
 
 def _fused(
-    stream: Stream, frames: Sequence[npt.NDArray[np.uint8]], samples: Samples, spacing: float
+    stream: Stream, frames: Sequence[npt.NDArray[np.uint8]], samples: Samples, rate: int, spacing: float
 ) -> npt.NDArray[np.float64]:
     """Return the answers of a new stream to frames and a soundtrack, [answers, classes].
 
     From the first frame on there is a sound. A stream of a clip artifact has fewer answers than frames.
     """
     listening = _listening(stream)
-    first = round((len(samples) / RATE - len(frames) * spacing) * RATE)
-    listening.hear(samples[:first], -first / RATE, RATE)
+    first = round((len(samples) / rate - len(frames) * spacing) * rate)
+    listening.hear(samples[:first], -first / rate, rate)
     logits = []
     for index, frame in enumerate(frames):
         prediction: Prediction | None = stream.step(frame, index * spacing)  # None before the first clip is complete
         if prediction is not None and prediction.fresh:
             logits.append(prediction.logits)
-        begin = first + round(index * spacing * RATE)
-        listening.hear(samples[begin : first + round((index + 1) * spacing * RATE)], (begin - first) / RATE, RATE)
+        begin = first + round(index * spacing * rate)
+        listening.hear(samples[begin : first + round((index + 1) * spacing * rate)], (begin - first) / rate, rate)
     return np.stack(logits).astype(np.float64)
 
 

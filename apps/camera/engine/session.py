@@ -18,7 +18,7 @@ from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes import load
 from edgeshift.sound.picture import Picture
 from edgeshift.stream import Fitted, Model, Prediction, Stream
-from edgeshift.stream.sound_stream import SoundStream
+from edgeshift.stream.listening import Listening
 from edgeshift.video.fit import Frame
 from edgeshift.video.pace import Pacer
 
@@ -84,14 +84,14 @@ class ArtifactStream:
         with quiet():
             for _ in range(model.spec.frames):
                 self.stream.step(black)
-            if isinstance(self.stream, SoundStream):
+            if isinstance(self.stream, Listening):
                 self.stream.answer_to(black)
         self.reset()
 
     @property
     def hears(self) -> bool:
         """Whether the stream takes sound."""
-        return isinstance(self.stream, SoundStream)
+        return isinstance(self.stream, Listening)
 
     def reset(self) -> None:
         """Reset the stream and the smoothing."""
@@ -191,7 +191,7 @@ class Session:
             return None
         shown = artifact.smoother.feed(prediction.logits, captured.timestamp)
         steps.add(prediction.timings, captured.arrived)
-        if self.sound is None or not isinstance(artifact.stream, SoundStream):
+        if self.sound is None or not isinstance(artifact.stream, Listening):
             return Answer(prediction, shown, captured.timestamp, captured.epoch)
         if prediction.heard is not None:
             self.counters.heard[prediction.heard] += 1
@@ -213,11 +213,11 @@ class Session:
         for piece in self.sound.take(now):
             if self.record is not None:
                 self.record(piece)
-            if isinstance(stream, SoundStream):
+            if isinstance(stream, Listening):
                 if piece.gap:
                     stream.deafen()
                 stream.hear(piece.samples, piece.timestamp, piece.rate)
-        return now if isinstance(stream, SoundStream) else None
+        return now if isinstance(stream, Listening) else None
 
     def reset(self) -> None:
         """Reset the stream before the next frame, which is due at once."""

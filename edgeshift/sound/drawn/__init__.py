@@ -5,7 +5,7 @@ It needs numpy, and imports only the room of errors and that of sounds. Everythi
 
 from __future__ import annotations
 
-from edgeshift.sound.drawn.draw import QUIET, RATE, SOUNDS, DrawnSound, draw_picture, draw_sound
+from edgeshift.sound.drawn.draw import QUIET, RATE, SOUNDS, DrawnSound, draw_picture, draw_sound, rate_for
 from edgeshift.sound.drawn.soundtrack import DrawnSoundtrack, SoundEvent, draw_soundtrack
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "draw_picture",
     "draw_sound",
     "draw_soundtrack",
+    "rate_for",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -96,6 +97,11 @@ def draw_sound(seed: int, name: str, *, seconds: float, rate: int = RATE) -> Dra
     return DrawnSound(total.clip(-1, 1).astype(np.float32), rate, name, *bounds, seed)
 
 
+def rate_for(settings: SoundSettings) -> int:
+    """Return the rate at which sounds are drawn for a network: ``RATE``, or more if the network uses higher tones."""
+    return max(RATE, ceil(2 * settings.top))
+
+
 def draw_picture(seed: int, name: str, settings: SoundSettings, size: int) -> Picture:
     """Return the picture of a drawn sound that has as many samples as a picture needs.
 
@@ -104,7 +110,8 @@ def draw_picture(seed: int, name: str, settings: SoundSettings, size: int) -> Pi
         settings: the settings of the picture.
         size: height and width of the picture, pixels.
     """
-    drawn = draw_sound(seed, name, seconds=analysis(settings, RATE).needed / RATE)
+    rate = rate_for(settings)
+    drawn = draw_sound(seed, name, seconds=analysis(settings, rate).needed / rate, rate=rate)
     return picture_of(drawn.samples, drawn.rate, settings, size)
 
 

@@ -102,7 +102,8 @@ def run(
             (block). Default: blockres, or as --init.
         bidirectional: Also shift from future frames. The result cannot stream.
         sound: Train a network with a sound segment, which TSAM and TSN can have.
-        gestures: Gestures to draw for --sound. Default: all ten.
+        gestures: Gestures to draw for --sound. With none among them, the network also learns that no gesture is
+            complete, as it must on a camera. Default: all ten.
         sounds: Sounds to draw for --sound: {sounds}. A quiet room is always added. Default: clap,whistle-up.
         sound_data: Folder with a folder of .wav files for each sound, to pair with the clips of --data. Default:
             the sound of a clip is in a .wav file of the same name beside it, or in the video, from which ffmpeg reads

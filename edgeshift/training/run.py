@@ -232,7 +232,8 @@ def _read_data(
         return read_pairs(data, sound_data, fps, recipe.sound, recipe.size, recipe.spacing, recipe.seed)
     if recipe.sound is not None:
         pairs = (recipe.gestures, recipe.sounds, recipe.sound, recipe.size)
-        return DrawnPairs(*pairs, recipe.seed), DrawnPairs(*pairs, VALIDATION_SEED)
+        training, validating = (DrawnPairs(*pairs, seed, recipe.spacing) for seed in (recipe.seed, VALIDATION_SEED))
+        return training, validating
     if data is None:
         if changes is not None:
             raise TrainingError("--mirror and --reverse are for videos: leave them out with drawn streams")

@@ -12,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from edgeshift.artifact.description import NONE
 from edgeshift.artifact.pair_label import pair_label
 from edgeshift.errors import TrainingError, unknown
-from edgeshift.gestures import STROKES, draw_clip
+from edgeshift.gestures import SPACING, STROKES, draw_clip
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.sound import SoundSettings
 from edgeshift.sound.drawn import QUIET, SOUNDS, draw_picture
 from edgeshift.sound.picture import Picture
 from edgeshift.training.frame_targets import Targets
+from edgeshift.training.gesture_windows import draw_window
 from edgeshift.training.sequences import Heard, Sequence
 
 #: Sounds that are drawn into a part of the quiet ones, because a network must not report them.
@@ -34,40 +36,55 @@ class DrawnPairs:
     """Sequences of one drawn gesture each, with a drawn sound beside it.
 
     Args:
-        gestures: names of the gestures.
+        gestures: names of the gestures. With ``none`` among them, all sequences are windows of streams
+            (``draw_window``); without it, each is a clip of a whole gesture.
         sounds: names of the sounds. ``QUIET`` is added as the last one.
         settings: the settings of the network's sound segment.
         size: height and width of the frames and of the picture of the sound, pixels.
         seed: seed of the gestures and of the sounds.
+        spacing: seconds between the frames of a window.
 
     Raises:
         TrainingError: a gesture or a sound is unknown.
     """
 
-    def __init__(self, gestures: List[str], sounds: List[str], settings: SoundSettings, size: int, seed: int) -> None:
+    def __init__(
+        self,
+        gestures: List[str],
+        sounds: List[str],
+        settings: SoundSettings,
+        size: int,
+        seed: int,
+        spacing: float = SPACING,
+    ) -> None:
         for name in gestures:
-            if name not in STROKES:
-                raise TrainingError(unknown("gesture", name, STROKES))
+            if name not in (*STROKES, NONE):
+                raise TrainingError(unknown("gesture", name, (*STROKES, NONE)))
         for name in sounds:
             if name not in SOUNDS:
                 raise TrainingError(unknown("sound", name, SOUNDS))
         self.gestures, self.sounds = tuple(gestures), (*sounds, QUIET)
         self.labels = tuple(pair_label(gesture, sound) for gesture in self.gestures for sound in self.sounds)
         self.source = f"drawn gestures {', '.join(gestures)} with drawn sounds {', '.join(sounds)}, seed {seed}"
-        self._settings, self._size, self._seed = settings, size, seed
+        self._settings, self._size, self._seed, self._spacing = settings, size, seed, spacing
 
     def __getitem__(self, index: int) -> Sequence:
         """Return the sequence of an index, which is 0 or more."""
         random = np.random.default_rng([self._seed, index, 3])
         gesture, sound = int(random.integers(len(self.gestures))), int(random.integers(len(self.sounds)))
-        frames = self._settings.frames
-        clip = draw_clip((self._seed << 32) + index, self.gestures[gesture], frames=frames, size=self._size)
         name, seed = self.sounds[sound], (self._seed << 32) + index
+        frames = self._frames(seed, self.gestures[gesture])
         if name == QUIET:
             picture = quiet_picture(seed, self.sounds, self._settings, self._size, random)
         else:
             picture = draw_picture(seed, name, self._settings, self._size)
-        return pair_sequence(clip.frames, Heard(picture, sound, gesture), len(self.sounds))
+        return pair_sequence(frames, Heard(picture, sound, gesture), len(self.sounds))
+
+    def _frames(self, seed: int, gesture: str) -> npt.NDArray[np.uint8]:
+        count, size = self._settings.frames, self._size
+        if NONE not in self.gestures:
+            return draw_clip(seed, gesture, frames=count, size=size).frames
+        return draw_window(seed, gesture, gestures=self.gestures, frames=count, spacing=self._spacing, size=size)
 
 
 def pair_sequence(frames: npt.NDArray[np.uint8], heard: Heard, sounds: int, unread: tuple[str, ...] = ()) -> Sequence:

@@ -45,7 +45,7 @@ def sound_fields(
     Args:
         fields: fields that are given, or that an earlier run or the starting weights record.
         earlier: the sound segment of an earlier run or of the starting weights, which is kept except for what is given;
-            None: there is none.
+            None: there is none. If the number of frames changes, so do the seconds of sound.
         weight, norms: of the sound segment; None: as ``earlier``, or the defaults.
         gestures, sounds: names of drawn gestures and of drawn sounds; None: as in ``fields``, or the defaults.
 
@@ -56,15 +56,18 @@ def sound_fields(
     if "model" not in result:
         result |= {"model": MODEL, "depth": result.get("depth", DEPTH)}
     frames = result.setdefault("frames", earlier.frames if earlier else FRAMES)
-    if earlier is None:
-        seconds = frames * result.get("spacing", SPACING)
+    seconds = frames * result.get("spacing", SPACING)
+    if earlier is None or earlier.frames != frames:
         if not SECONDS[0] <= seconds <= SECONDS[1]:
             raise TrainingError(
                 f"{frames} frames last {seconds:g} s, and so does the sound beside them, which needs {SECONDS[0]:g} to "
                 f"{SECONDS[1]:g} s: give other --frames or another --spacing"
             )
+    if earlier is None:
         bands = min(result.get("size", 128), MAX_BANDS)
         earlier = SoundSettings(seconds=seconds, frames=frames, weight=WEIGHT, norms=NORMS, bands=bands)
+    elif earlier.frames != frames:
+        earlier = msgspec.structs.replace(earlier, frames=frames, seconds=seconds)
     changed = {"frames": frames, "weight": weight or earlier.weight, "norms": norms or earlier.norms}
     result["sound"] = msgspec.structs.replace(earlier, **changed)
     for name, value in (("gestures", gestures), ("sounds", sounds)):

@@ -69,6 +69,8 @@ def try_rules(
     none: str | None = None,
     silent: Sequence[str] = (),
     earliest: float = 0.5,
+    memory: bool = True,
+    hold_offs: Sequence[float] = HOLD_OFFS,
     advance: Callable[[], None] = lambda: None,
 ) -> list[TriedRule]:
     """Score every rule of the grid on streams with known events.
@@ -81,6 +83,8 @@ def try_rules(
         none: the label that means no gesture; None: ``none``, if it is one of the labels.
         silent: more labels that are never announced.
         earliest: see ``match_events``.
+        memory: whether rules with a label for no gesture have a memory.
+        hold_offs: the hold-offs to try, seconds.
         advance: called after each window, of which there are ``count_windows``.
 
     Raises:
@@ -91,13 +95,19 @@ def try_rules(
     if not (math.isfinite(spacing) and spacing > 0):
         raise EdgeshiftError(f"the frame spacing is {spacing} s: give a number of seconds above 0")
     none = none or (NONE if NONE in labels else None)
-    memories = [None] if none is None else [max(1, min(4096, round(memory / spacing))) for memory in MEMORIES]
+    remembers = memory and none is not None
+    memories = [max(1, min(4096, round(each / spacing))) for each in MEMORIES] if remembers else [None]
     recordings = [Recording(times, logits, labels) for times, logits, _ in sequences]
     tried = []
     for window in _windows(spacing, has_none=none is not None):
-        for memory, threshold, hold_off in product(memories, THRESHOLDS, HOLD_OFFS):
+        for remembered, threshold, hold_off in product(memories, THRESHOLDS, hold_offs):
             rule = RuleSpec(
-                window=window, threshold=threshold, hold_off=hold_off, none=none, memory=memory, silent=tuple(silent)
+                window=window,
+                threshold=threshold,
+                hold_off=hold_off,
+                none=none,
+                memory=remembered,
+                silent=tuple(silent),
             )
             scores = tuple(
                 match_events(recording.detect(rule), events, len(times) * spacing, earliest=earliest)

@@ -26,6 +26,7 @@ from edgeshift.events.default_rule import default_rule
 from edgeshift.events.tuning import choose_rule
 from edgeshift.gestures import STROKES, Event, Stroke, draw_stream, read_strokes
 from edgeshift.models.network import ShiftNetwork
+from edgeshift.training import sound_rule
 from edgeshift.training.folder import CURVE, HISTORY, RESULT, Run
 from edgeshift.training.history import History, HistoryEntry
 from edgeshift.training.recipe import Recipe
@@ -170,6 +171,8 @@ def train(
     trained = Trained(result, folder / CURVE, tuple(history.entries))
     if complete and not (half or license):
         return trained
+    if recipe.sound is not None:
+        description = msgspec.structs.replace(description, quiet=quiet_logits(network))
     if complete:
         rule = load(result).description.rule  # only the licence or the precision of the file changes
     elif recipe.bidirectional:
@@ -177,10 +180,13 @@ def train(
     elif data is None and recipe.sound is None:
         with stages.stage("choose the event rule", RULE_STREAMS) as advance:
             rule = tune_on_drawn_streams(network, recipe, gestures, advance=advance)
+    elif data is None and NONE in recipe.gestures:
+        with stages.stage("choose the event rule", sound_rule.STREAMS) as advance:
+            rule = sound_rule.tune_on_heard_streams(
+                network, recipe, training_data.labels, description.quiet or (), advance=advance
+            )
     else:  # `edgeshift rule` tunes one on clips that were not used for training
         rule = default_rule(training_data.labels, recipe.spacing, recipe.frames)
-    if recipe.sound is not None:
-        description = msgspec.structs.replace(description, quiet=quiet_logits(network))
     if trained.unread:
         training["left out"] = f"{len(trained.unread)} clips that could not be read"
     save(result, network, description, rule=rule, training=training, half=half)
@@ -232,8 +238,7 @@ def _read_data(
         return read_pairs(data, sound_data, fps, recipe.sound, recipe.size, recipe.spacing, recipe.seed)
     if recipe.sound is not None:
         pairs = (recipe.gestures, recipe.sounds, recipe.sound, recipe.size)
-        training, validating = (DrawnPairs(*pairs, seed, recipe.spacing) for seed in (recipe.seed, VALIDATION_SEED))
-        return training, validating
+        return DrawnPairs(*pairs, recipe.seed, recipe.spacing), DrawnPairs(*pairs, VALIDATION_SEED, recipe.spacing)
     if data is None:
         if changes is not None:
             raise TrainingError("--mirror and --reverse are for videos: leave them out with drawn streams")

@@ -10,9 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "check_sound.hpp"
 #include "error.hpp"
 #include "image.hpp"
-#include "stream.hpp"
+#include "sound_stream.hpp"
 #include "text.hpp"
 
 namespace edgeshift {
@@ -97,10 +98,12 @@ std::vector<double> sample(const TensorSpec &state, const std::vector<uint8_t> &
     return values;
 }
 
-Run run(const std::shared_ptr<const Model> &model, const CheckFrames &frames, size_t rows) {
+// Run `rows` frames, or windows of a clip, and then the test sound if its picture is given.
+Run run(const std::shared_ptr<const Model> &model, const CheckFrames &frames, size_t rows,
+        const std::vector<uint8_t> &sound) {
     const Description &description = model->description;
     const FrameSpec &frame = description.frame;
-    std::unique_ptr<Stream> stream = Stream::of_fitted(model);
+    std::unique_ptr<Stream> stream = Stream::of_frames(model, frame);
     std::vector<std::vector<uint8_t>> pixels(size_t(description.frames()), std::vector<uint8_t>(frame.bytes()));
     Run result;
     for (size_t row = 0; row < rows; row++) {
@@ -118,6 +121,8 @@ Run run(const std::shared_ptr<const Model> &model, const CheckFrames &frames, si
         stream->read_state(i, bytes.data());
         result.states[description.states[i].name] = sample(description.states[i], bytes);
     }
+    if (!sound.empty())
+        result.logits.push_back(SoundStream(model, frame).answer_to(sound.data()).logits);
     return result;
 }
 
@@ -186,10 +191,14 @@ es_check self_check(std::shared_ptr<const Model> model) {
     if (!description.check)
         throw bad_artifact("the artifact has no self-check; convert the model again");
     const CheckSpec &check = *description.check;
-    const size_t rows = check.logits.size();
+    // If the network has a sound segment, the last row is the answer to a test sound.
+    std::vector<uint8_t> sound;
+    if (description.sound)
+        sound = check_sound_picture(check.seed, *description.sound, description.frame.width);
+    const size_t rows = check.logits.size() - (sound.empty() ? 0 : 1);
     const CheckFrames frames(check.seed, int(rows) + description.frames() - 1, description.frame.height,
                              description.frame.width);
-    const Run first = run(model, frames, rows), second = run(model, frames, rows);
+    const Run first = run(model, frames, rows, sound), second = run(model, frames, rows, sound);
     const std::vector<double> errors = errors_of(first, check);
 
     es_check result = {};

@@ -9,6 +9,7 @@
 #include "clip_stream.hpp"
 #include "clock.hpp"
 #include "error.hpp"
+#include "sound_stream.hpp"
 #include "text.hpp"
 
 namespace edgeshift {
@@ -46,19 +47,24 @@ void require_finite(const TensorSpec &state, const uint8_t *bytes) {
 
 std::unique_ptr<Stream> Stream::of(std::shared_ptr<const Model> model) {
     const FrameSpec frame = model->description.frame;
-    return make(std::move(model), frame);
+    return make(std::move(model), frame, true);
 }
 
 std::unique_ptr<Stream> Stream::of_fitted(std::shared_ptr<const Model> model) {
-    FrameSpec frame;
-    frame.height = model->description.frame.height, frame.width = model->description.frame.width;
-    return make(std::move(model), frame);
+    const FrameSpec frame = model->description.frame.fitted();
+    return make(std::move(model), frame, true);
 }
 
-std::unique_ptr<Stream> Stream::make(std::shared_ptr<const Model> model, const FrameSpec &frame) {
+std::unique_ptr<Stream> Stream::of_frames(std::shared_ptr<const Model> model, const FrameSpec &frame) {
+    return make(std::move(model), frame, false);
+}
+
+std::unique_ptr<Stream> Stream::make(std::shared_ptr<const Model> model, const FrameSpec &frame, bool hears) {
     std::unique_ptr<Stream> stream;
     if (model->description.clip())
         stream = std::make_unique<ClipStream>(std::move(model), frame);
+    else if (model->description.sound && hears)
+        stream = std::make_unique<SoundStream>(std::move(model), frame);
     else
         stream.reset(new Stream(std::move(model), frame));
     stream->reset();
@@ -103,6 +109,12 @@ void Stream::reset() {
         executor_->write_state(i, start_of(states[i]).data());
     begin();
 }
+
+void Stream::hear(const float *, size_t, double, int) {
+    throw bad_argument("this network takes frames only: it has no sound segment");
+}
+
+void Stream::deafen() { hear(nullptr, 0, 0, 0); }
 
 size_t Stream::saved_size() const { return kMark.size() + kHashLength + body_size(); }
 

@@ -18,8 +18,10 @@ class Stream {
   public:
     // A stream of any artifact. It begins with the start values of the states.
     static std::unique_ptr<Stream> of(std::shared_ptr<const Model> model);
-    // The same for frames that have the network's size and channel order already, as those of the self-check.
+    // The same for frames that have the network's size and channel order already, as those of a data set.
     static std::unique_ptr<Stream> of_fitted(std::shared_ptr<const Model> model);
+    // A stream that answers to frames alone, even if the network has a sound segment. `frame`: how they are fitted.
+    static std::unique_ptr<Stream> of_frames(std::shared_ptr<const Model> model, const FrameSpec &frame);
 
     virtual ~Stream();
 
@@ -30,6 +32,10 @@ class Stream {
     virtual const Prediction *clip(const es_image *images, int count);
     // Start a new sequence.
     virtual void reset();
+    // Take the next samples of a microphone; see Ear::hear. Throws Error if the network has no sound segment.
+    virtual void hear(const float *samples, size_t count, double timestamp, int rate);
+    // Forget all samples. Throws Error if the network has no sound segment.
+    virtual void deafen();
 
     // Saved states: a mark, the hash of the graph, and the bytes of the states in the order of the description.
     size_t saved_size() const;
@@ -70,7 +76,7 @@ class Stream {
     bool answered_ = false; // last_ holds a prediction
 
   private:
-    static std::unique_ptr<Stream> make(std::shared_ptr<const Model> model, const FrameSpec &frame);
+    static std::unique_ptr<Stream> make(std::shared_ptr<const Model> model, const FrameSpec &frame, bool hears);
 
     std::vector<uint8_t> pixels_; // the fitted frame, if the graph does not take bytes
 };

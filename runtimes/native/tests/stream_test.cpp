@@ -237,7 +237,7 @@ void descriptions_that_cannot_run_here_are_refused() {
     description.states[1].dtype = edgeshift::Dtype::float16;
     CHECK(contains(error_of([&] { counting::model(description); }), "is float16"));
     description = counting::description();
-    description.hears = true;
+    description.sound = edgeshift::SoundSpec();
     CHECK(contains(error_of([&] { counting::model(description); }), "has a sound segment"));
     counting::Backend graph(counting::description());
     description = counting::description();

@@ -12,7 +12,7 @@ from pathlib import Path
 import kotlin_build
 import numpy as np
 import pytest
-from sound_artifacts import SETTINGS, sound_artifact
+from sound_artifacts import SETTINGS
 
 from edgeshift.benchmarks.studies.native_library import litert_library
 from edgeshift.gestures.demo_stream import demo_stream
@@ -121,12 +121,6 @@ def test_a_golden_transcript_is_replayed_without_a_difference(kotlin, made, clip
     transcript = tmp_path / "t.json"
     transcript.write_bytes(encode_transcript(write_transcript(load(artifact))))
     assert kotlin("replay", artifact, transcript) == []
-
-
-@pytest.fixture(scope="module")
-def hearing(tmp_path_factory) -> Path:
-    """Return an int8 artifact of a network with a sound segment."""
-    return sound_artifact(tmp_path_factory.mktemp("sound") / "sound.tflite", "int8")
 
 
 def test_sounds_are_heard_as_in_python(kotlin, hearing, tmp_path):

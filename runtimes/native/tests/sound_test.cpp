@@ -70,13 +70,13 @@ void every_length_has_the_powers_of_the_formula() {
         edgeshift::PowerSpectrum spectrum(length);
         spectrum.run(values.data(), powers.size(), powers.data());
         for (size_t k = 0; k < powers.size(); k++) {
-            long double re = 0, im = 0;
+            double re = 0, im = 0;
             for (size_t j = 0; j < length; j++) {
-                const long double angle = 2 * std::acos(-1.0L) * (long double)(j * k % length) / (long double)length;
-                re += (long double)values[j] * std::cos(angle);
-                im -= (long double)values[j] * std::sin(angle);
+                const double angle = 2 * std::acos(-1.0) * double(j * k % length) / double(length);
+                re += values[j] * std::cos(angle);
+                im -= values[j] * std::sin(angle);
             }
-            CHECK(std::abs(powers[k] - double(re * re + im * im)) < 1e-12 * energy * double(length));
+            CHECK(std::abs(powers[k] - (re * re + im * im)) < 1e-12 * energy * double(length));
         }
     }
 }

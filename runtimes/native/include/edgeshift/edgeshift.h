@@ -194,7 +194,8 @@ ES_API es_status es_stream_reset(es_stream *stream);
  */
 ES_API es_status es_stream_step(es_stream *stream, const es_image *image, double timestamp, es_prediction *prediction);
 /* Take the next samples of a microphone, for a network with a sound segment. Give the samples up to the time of a frame
- * before the frame. The sound runs inside es_stream_step when it is due.
+ * before the frame. The sound runs inside es_stream_step when it is due. If a thread of its own reads the microphone, the two
+ * threads must take turns, as with all functions of one stream.
  *
  * samples: `count` floats from -1 to 1, one channel. They are copied. NULL is possible if `count` is 0.
  * timestamp: time of the first sample, on the same clock as the frames. A piece that begins more than 0.03 s before or

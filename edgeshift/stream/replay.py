@@ -14,10 +14,10 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.events.default_rule import rule_of
 from edgeshift.events.spotter import Detection, Spotter, silent_indices
 from edgeshift.stream.clip_stream import COUNT, FRAMES
+from edgeshift.stream.listening import Listening
 from edgeshift.stream.model import Model
 from edgeshift.stream.parity import real_states
 from edgeshift.stream.selfcheck import bound_for, relative_error, rms, sample
-from edgeshift.stream.sound_stream import SoundStream
 from edgeshift.stream.stream import Array, Prediction
 from edgeshift.stream.transcript import (
     SCORE_ERROR,
@@ -180,7 +180,7 @@ class _Player:
         return Restore(states=self._hash())
 
     def _deafen(self) -> None:
-        if not isinstance(self._stream, SoundStream):
+        if not isinstance(self._stream, Listening):
             raise EdgeshiftError("the transcript has sounds, and the network has no sound segment")
         self._stream.deafen()
 

@@ -49,7 +49,7 @@ def calls_of(spec: StreamSpec) -> list[Request]:
     All frames of a stream artifact's first part fill its states. A clip artifact gets enough frames for two answers.
     The frames after "restore" are the same as before it. A network with a sound segment gets sounds as well.
     """
-    if spec.model.sound is not None and spec.hop is None:
+    if spec.model.sound is not None:
         return _calls_with_sounds(spec, spec.model.sound)
     first, more = (12, 4) if spec.hop is None else (spec.frames + spec.hop, spec.hop)
     camera = _Camera(spec)
@@ -95,28 +95,32 @@ def _row(classes: int, label: int | None, index: int) -> npt.NDArray[np.float32]
 
 def _calls_with_sounds(spec: StreamSpec, settings: SoundSettings) -> list[Request]:
     """Return frames and sounds after which every value of ``heard`` occurs, with two sampling rates."""
+    # Of so many due frames, one is answered. Before the first answer, a clip artifact needs more.
+    one, start = spec.hop or 1, spec.frames - 1
     camera = _Camera(spec)
     rate, other = [rate for rate in RATES if rate >= 2 * settings.top][:2]
     microphone = _Microphone(settings, rate)
-    calls: list[Request] = [*camera.frames(2)]  # deaf
-    calls += [*microphone.piece(camera.time - 0.1, 0.1), *microphone.during(camera.frames(1))]  # waiting
-    calls += [*microphone.fill(camera.time), *microphone.during(camera.frames(6))]  # heard
+    calls: list[Request] = [*camera.frames(start + 2 * one)]  # deaf
+    calls += [*microphone.piece(camera.time - 0.1, 0.1), *microphone.during(camera.frames(one))]  # waiting
+    calls += [*microphone.fill(camera.time), *microphone.during(camera.frames(6 * one))]  # heard
     microphone.time += 0.1  # a gap
-    calls += [*microphone.during(camera.frames(2)), *microphone.fill(camera.time), *microphone.during(camera.frames(2))]
-    calls += [*microphone.piece(camera.time, 0.1, "silent"), *camera.frames(1)]
-    calls += [*microphone.fill(camera.time, "clipped"), *camera.frames(1)]
-    calls += [*microphone.fill(camera.time), *microphone.during(camera.frames(2)), "save"]
-    repeated = camera.numbers(2)
-    calls += [*microphone.during(camera.frames(2, repeated)), "restore"]
-    calls += microphone.during(camera.frames(2, repeated))
+    calls += [*microphone.during(camera.frames(2 * one)), *microphone.fill(camera.time)]
+    calls += microphone.during(camera.frames(2 * one))
+    calls += [*microphone.piece(camera.time, 0.1, "silent"), *microphone.during(camera.frames(one), "silent")]
+    calls += [*microphone.fill(camera.time, "clipped"), *microphone.during(camera.frames(one), "clipped")]
+    calls += [*microphone.fill(camera.time), *microphone.during(camera.frames(2 * one)), "save"]
+    repeated = camera.numbers(2 * one)
+    calls += [*microphone.during(camera.frames(2 * one, repeated)), "restore"]
+    calls += microphone.during(camera.frames(2 * one, repeated))
     camera.time += LATE + 0.1
-    calls += [*camera.frames(1), *microphone.during(camera.frames(1)), Deafen(), *camera.frames(1)]
+    calls += [*camera.frames(one), *microphone.during(camera.frames(one)), Deafen(), *camera.frames(one)]
     microphone = _Microphone(settings, other)
-    calls += [*microphone.fill(camera.time), *microphone.during(camera.frames(3)), "reset", *camera.frames(2)]
-    calls += [*microphone.fill(camera.time), *microphone.during(camera.frames(2))]
+    calls += [*microphone.fill(camera.time), *microphone.during(camera.frames(3 * one)), "reset"]
+    calls += [*camera.frames(start + 2 * one), *microphone.fill(camera.time)]
+    calls += microphone.during(camera.frames(2 * one))
     camera.time -= 60.0  # the clock jumps back
-    calls += [*camera.frames(1), *microphone.fill(camera.time), *microphone.during(camera.frames(1))]
-    return calls + [frame._replace(time=None) for frame in camera.frames(1)]
+    calls += [*camera.frames(one), *microphone.fill(camera.time), *microphone.during(camera.frames(one))]
+    return calls + [frame._replace(time=None) for frame in camera.frames(one)]
 
 
 class _Microphone:
@@ -146,13 +150,13 @@ class _Microphone:
         """Return a piece that ends at a time and is long enough for a picture."""
         return self.piece(end - self._longest, self._longest, sound)
 
-    def during(self, frames: Sequence[Frame]) -> list[Request]:
+    def during(self, frames: Sequence[Frame], sound: Sound = "drawn") -> list[Request]:
         """Return frames, and before each of them the sound up to its time."""
         calls: list[Request] = []
         for frame in frames:
             assert frame.time is not None
             begin = max(self.time, frame.time - self._longest)
-            calls += [*self.piece(begin, frame.time - begin), frame]
+            calls += [*self.piece(begin, frame.time - begin, sound), frame]
         return calls
 
 

@@ -138,6 +138,42 @@ def test_the_transcript_of_a_network_that_hears_has_sounds(tmp_path, spacing):
     assert write_transcript(stream_model()).version == 1
 
 
+def test_the_transcript_of_a_clip_artifact_that_hears_has_sounds(tmp_path):
+    def model() -> Model:
+        settings = SoundSettings(seconds=0.5, frames=4, weight=3.0, bands=16)
+        base = clip_model()
+        config = ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=settings)
+        frames, classes = base.spec.frames, len(LABELS)
+        spec = msgspec.structs.replace(
+            base.spec,
+            model=config,
+            input=msgspec.structs.replace(base.spec.input, shape=(frames + 1, SIZE, SIZE, 3)),
+            output=msgspec.structs.replace(base.spec.output, shape=(2, classes)),
+        )
+
+        class TwoRows:
+            """Answers with the mean of the frames and that of the sound."""
+
+            def run(self, clip):
+                parts = clip[:frames], clip[frames:]
+                rows = [np.resize(part.astype(np.float64).mean((0, 1, 2)), classes) / 8 for part in parts]
+                return np.stack(rows).astype(np.int8)
+
+            def states(self):
+                return {}
+
+            def set_states(self, states):
+                """Do nothing, because there are no states."""
+
+        return Model(spec, base.runtime, TwoRows)
+
+    transcript = write_transcript(model())
+    assert transcript.version == 2 and written(transcript, tmp_path) == transcript and replay(model(), transcript) == []
+    heard = {call.heard for call in transcript.calls if isinstance(call, Step) and call.answer == "fresh"}
+    assert heard == {"deaf", "waiting", "heard", "late", "silent", "clipped"}
+    assert steps(transcript, "none") and all(call.heard is None for call in steps(transcript, "none"))
+
+
 def test_each_sample_is_the_formula_of_the_page():
     seed, first = 0xFFFF_FF00, 1_999_990
 

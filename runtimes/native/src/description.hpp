@@ -99,7 +99,10 @@ struct Description {
     std::string json;        // as it is stored
 
     bool clip() const { return hop > 0; }
-    int frames() const { return static_cast<int>(input.shape.front()); }
+    // Number of pictures of sounds that the graph takes after the frames: 1 for a clip that hears, otherwise 0.
+    int sounds() const { return clip() && sound ? 1 : 0; }
+    // Number of frames that the graph takes in one call.
+    int frames() const { return static_cast<int>(input.shape.front()) - sounds(); }
 };
 
 // Read a description. Throws Error with ES_BAD_ARTIFACT if it is not JSON, has another version, unknown fields or values

@@ -56,16 +56,13 @@ void require_same(const char *kind, const std::vector<GraphTensor> &tensors, con
 }
 
 // Throw Error if this runtime cannot run the sounds of a network.
-void require_sound(const SoundSpec &sound, bool clip) {
-    if (clip)
-        throw bad_artifact("the artifact takes clips, and its network has a sound segment, which needs a stream: convert "
-                           "the model without --mode clip");
+void require_sound(const SoundSpec &sound) {
     if (sound.separate_norms)
         throw bad_artifact("the sounds of this network have their own batch norms, and the file lacks their graph: train "
                            "with shared batch norms, and convert again");
     if (!sound.cut)
-        throw bad_artifact("the sounds of this network are pictures of real numbers, and the graph takes whole numbers: "
-                           "train with settings that cut the values, and convert again");
+        throw bad_artifact("the sounds of this network are pictures of real numbers, and the native runtime makes pictures "
+                           "of whole numbers: run it with edgeshift in Python");
     double values = 0;
     for (size_t channel = 0; channel < 3; channel++)
         values += double(columns_of(sound, channel)) * sound.bands;
@@ -86,7 +83,7 @@ void require_supported(const Description &description) {
                            ", and the native runtime runs graphs whose states are inputs and outputs ('io'): "
                            "convert the model with --state io");
     if (description.sound)
-        require_sound(*description.sound, description.clip());
+        require_sound(*description.sound);
     std::vector<const TensorSpec *> tensors = {&description.input, &description.output};
     for (const TensorSpec &state : description.states)
         tensors.push_back(&state);

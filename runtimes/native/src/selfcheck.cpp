@@ -13,7 +13,8 @@
 #include "check_sound.hpp"
 #include "error.hpp"
 #include "image.hpp"
-#include "sound_stream.hpp"
+#include "listening.hpp"
+#include "stream.hpp"
 #include "text.hpp"
 
 namespace edgeshift {
@@ -98,12 +99,13 @@ std::vector<double> sample(const TensorSpec &state, const std::vector<uint8_t> &
     return values;
 }
 
-// Run `rows` frames, or windows of a clip, and then the test sound if its picture is given.
+// Run `rows` frames, or windows of a clip, and then the test sound if the network has a sound segment.
 Run run(const std::shared_ptr<const Model> &model, const CheckFrames &frames, size_t rows,
         const std::vector<uint8_t> &sound) {
     const Description &description = model->description;
     const FrameSpec &frame = description.frame;
-    std::unique_ptr<Stream> stream = Stream::of_frames(model, frame);
+    std::unique_ptr<Stream> stream = Stream::of(model);
+    Listening *listening = stream->listening();
     std::vector<std::vector<uint8_t>> pixels(size_t(description.frames()), std::vector<uint8_t>(frame.bytes()));
     Run result;
     for (size_t row = 0; row < rows; row++) {
@@ -114,15 +116,15 @@ Run run(const std::shared_ptr<const Model> &model, const CheckFrames &frames, si
         }
         const Prediction *prediction = description.clip() ? stream->clip(images.data(), int(images.size()))
                                                           : stream->step(images[0], kNone);
-        result.logits.push_back(prediction->logits);
+        result.logits.push_back(listening == nullptr ? prediction->logits : listening->frame_logits());
     }
     for (size_t i = 0; i < description.states.size(); i++) {
         std::vector<uint8_t> bytes(description.states[i].bytes());
         stream->read_state(i, bytes.data());
         result.states[description.states[i].name] = sample(description.states[i], bytes);
     }
-    if (!sound.empty())
-        result.logits.push_back(SoundStream(model, frame).answer_to(sound.data()).logits);
+    if (listening != nullptr)
+        result.logits.push_back(listening->answer_to(sound.data()));
     return result;
 }
 

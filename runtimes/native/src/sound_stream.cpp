@@ -10,11 +10,6 @@
 #include "error.hpp"
 #include "image.hpp"
 
-// Each product is rounded before it is added, as by numpy. GCC has an option for this, which CMakeLists.txt sets.
-#ifdef __clang__
-#pragma clang fp contract(off)
-#endif
-
 namespace edgeshift {
 namespace {
 
@@ -25,7 +20,7 @@ constexpr size_t kCountBytes = 8;
 } // namespace
 
 SoundStream::SoundStream(std::shared_ptr<const Model> model, const FrameSpec &frame)
-    : Stream(model, frame), ear_(*model->description.sound, model->description.frame.width),
+    : Stream(model, frame), Listening(model->description),
       sounds_(of_frames(model, model->description.frame.fitted())), picture_(description().frame.bytes()) {}
 
 const Prediction *SoundStream::step(const es_image &image, double timestamp) {
@@ -33,7 +28,7 @@ const Prediction *SoundStream::step(const es_image &image, double timestamp) {
     if (!due(timestamp, pacer) && answered_)
         return Stream::step(image, timestamp); // repeats the last prediction
     // The sound runs before the frame, so that a call that fails leaves the states as they were.
-    Listening now_heard = listen(timestamp);
+    Sound now_heard = listen(timestamp);
     Stream::step(image, timestamp);
     const Seconds start = now();
     if (now_heard.hearing != Hearing::heard)
@@ -42,8 +37,9 @@ const Prediction *SoundStream::step(const es_image &image, double timestamp) {
         sound_ = std::move(now_heard.logits);
         heard_to_ = now_heard.end;
     }
+    frame_logits_ = last_.logits;
     keep_answer(last_.logits);
-    fuse();
+    fuse_prediction();
     last_.heard = now_heard.hearing;
     last_.pre += now_heard.pre;
     last_.infer += now_heard.infer;
@@ -66,7 +62,7 @@ void SoundStream::reset() {
     deafen();
 }
 
-const Prediction &SoundStream::answer_to(const uint8_t *picture) {
+const Prediction &SoundStream::run_sound(const uint8_t *picture) {
     sounds_->reset();
     const FrameSpec &frame = description().frame;
     const es_image image = rgb_image(picture, frame.width, frame.height);
@@ -74,8 +70,8 @@ const Prediction &SoundStream::answer_to(const uint8_t *picture) {
 }
 
 // What is heard at the time of a frame, with new logits of the sound if they are due.
-SoundStream::Listening SoundStream::listen(double timestamp) {
-    Listening result;
+SoundStream::Sound SoundStream::listen(double timestamp) {
+    Sound result;
     result.hearing = ear_.hearing(timestamp);
     if (result.hearing != Hearing::heard)
         return result;
@@ -84,7 +80,7 @@ SoundStream::Listening SoundStream::listen(double timestamp) {
         return result;
     const Seconds start = now();
     ear_.write_picture(picture_.data());
-    const Prediction &answer = answer_to(picture_.data());
+    const Prediction &answer = run_sound(picture_.data());
     result.fresh = true;
     result.logits = answer.logits;
     result.infer = answer.infer;
@@ -101,25 +97,13 @@ void SoundStream::keep_answer(const Logits &logits) {
     answers_.back() = logits;
 }
 
-void SoundStream::forget_sound() { sound_.clear(); }
-
-// Replace the frame's logits in the prediction by the answer to all frames and the sound, in float32 as Python does.
-void SoundStream::fuse() {
-    const Logits &sound = sound_.empty() ? description().quiet : sound_;
+void SoundStream::fuse_prediction() {
     Logits &total = last_.logits;
     total = answers_.front();
     for (size_t frame = 1; frame < answers_.size(); frame++)
         for (size_t i = 0; i < total.size(); i++)
             total[i] += answers_[frame][i];
-    double weight = double(answers_.size());
-    if (!sound.empty()) {
-        const float of_sound = float(settings().weight);
-        for (size_t i = 0; i < total.size(); i++)
-            total[i] += of_sound * sound[i];
-        weight += settings().weight;
-    }
-    for (float &logit : total)
-        logit /= float(weight);
+    fuse(total, answers_.size(), sound_);
     judge(last_);
 }
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "ear.hpp"
+#include "listening.hpp"
 #include "stream.hpp"
 
 namespace edgeshift {
@@ -13,7 +13,7 @@ namespace edgeshift {
 // The answer to the newest frames and to a sound: (v_1 + ... + v_n + w s) / (n + w), where v_t are the logits of a frame,
 // s those of the sound and w its weight. The sound runs through the same graph as a frame, with the states of a new
 // stream. Without a usable sound, the logits of a quiet room take its place.
-class SoundStream : public Stream {
+class SoundStream : public Stream, public Listening {
   public:
     SoundStream(std::shared_ptr<const Model> model, const FrameSpec &frame);
 
@@ -21,14 +21,12 @@ class SoundStream : public Stream {
     void hear(const float *samples, size_t count, double timestamp, int rate) override;
     void deafen() override;
     void reset() override;
-    // The prediction for a picture of a sound alone, height x width x 3 bytes. It is valid until the next call. The frames
-    // and the sound of this stream stay as they are.
-    const Prediction &answer_to(const uint8_t *picture);
+    Listening *listening() override { return this; }
+    Logits answer_to(const uint8_t *picture) override { return run_sound(picture).logits; }
 
   private:
-    using Logits = std::vector<float>;
     // What the sound is for one frame. It changes the stream only when the frame has been answered.
-    struct Listening {
+    struct Sound {
         Hearing hearing = Hearing::deaf;
         bool fresh = false; // there are new logits
         Logits logits;
@@ -43,12 +41,14 @@ class SoundStream : public Stream {
 
     const SoundSpec &settings() const { return *description().sound; }
     size_t answers_size() const;
-    Listening listen(double timestamp);
+    Sound listen(double timestamp);
+    // The prediction for a picture of a sound alone. It is valid until the next call.
+    const Prediction &run_sound(const uint8_t *picture);
     void keep_answer(const Logits &logits);
-    void forget_sound();
-    void fuse();
+    void forget_sound() { sound_.clear(); }
+    // Replace the frame's logits in the prediction by the answer to the newest frames and the sound.
+    void fuse_prediction();
 
-    Ear ear_;
     std::unique_ptr<Stream> sounds_; // runs the pictures of sounds
     std::vector<uint8_t> picture_;
     std::vector<Logits> answers_;    // of the newest frames, the oldest first

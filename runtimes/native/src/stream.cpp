@@ -9,6 +9,7 @@
 #include "clip_stream.hpp"
 #include "clock.hpp"
 #include "error.hpp"
+#include "sound_clip_stream.hpp"
 #include "sound_stream.hpp"
 #include "text.hpp"
 
@@ -47,26 +48,31 @@ void require_finite(const TensorSpec &state, const uint8_t *bytes) {
 
 std::unique_ptr<Stream> Stream::of(std::shared_ptr<const Model> model) {
     const FrameSpec frame = model->description.frame;
-    return make(std::move(model), frame, true);
+    return make(std::move(model), frame);
 }
 
 std::unique_ptr<Stream> Stream::of_fitted(std::shared_ptr<const Model> model) {
     const FrameSpec frame = model->description.frame.fitted();
-    return make(std::move(model), frame, true);
+    return make(std::move(model), frame);
 }
 
 std::unique_ptr<Stream> Stream::of_frames(std::shared_ptr<const Model> model, const FrameSpec &frame) {
-    return make(std::move(model), frame, false);
+    std::unique_ptr<Stream> stream(new Stream(std::move(model), frame));
+    stream->reset();
+    return stream;
 }
 
-std::unique_ptr<Stream> Stream::make(std::shared_ptr<const Model> model, const FrameSpec &frame, bool hears) {
+std::unique_ptr<Stream> Stream::make(std::shared_ptr<const Model> model, const FrameSpec &frame) {
     std::unique_ptr<Stream> stream;
-    if (model->description.clip())
+    const bool clip = model->description.clip(), hears = model->description.sound.has_value();
+    if (clip && hears)
+        stream = std::make_unique<SoundClipStream>(std::move(model), frame);
+    else if (clip)
         stream = std::make_unique<ClipStream>(std::move(model), frame);
-    else if (model->description.sound && hears)
+    else if (hears)
         stream = std::make_unique<SoundStream>(std::move(model), frame);
     else
-        stream.reset(new Stream(std::move(model), frame));
+        return of_frames(std::move(model), frame);
     stream->reset();
     return stream;
 }
@@ -150,6 +156,7 @@ void Stream::predict(Seconds start, Prediction &prediction) {
     executor_->run();
     const Seconds ran = now();
     read_logits(executor_->logits(), description().output, prediction);
+    reduce(prediction);
     prediction.fresh = true;
     prediction.pre = prepared - start;
     prediction.infer = ran - prepared;

@@ -13,6 +13,8 @@
 
 namespace edgeshift {
 
+class Listening;
+
 // Runs an artifact frame by frame. Used from one thread at a time. A call that throws Error leaves the stream as it was.
 class Stream {
   public:
@@ -20,7 +22,8 @@ class Stream {
     static std::unique_ptr<Stream> of(std::shared_ptr<const Model> model);
     // The same for frames that have the network's size and channel order already, as those of a data set.
     static std::unique_ptr<Stream> of_fitted(std::shared_ptr<const Model> model);
-    // A stream that answers to frames alone, even if the network has a sound segment. `frame`: how they are fitted.
+    // A stream of single frames that answers to frames alone, even if the network has a sound segment. `frame`: how they
+    // are fitted.
     static std::unique_ptr<Stream> of_frames(std::shared_ptr<const Model> model, const FrameSpec &frame);
 
     virtual ~Stream();
@@ -42,6 +45,9 @@ class Stream {
     void save(uint8_t *out) const;
     void restore(const uint8_t *saved, size_t size);
 
+    // What streams of networks with a sound segment share; nullptr: this stream answers to frames alone.
+    virtual Listening *listening() { return nullptr; }
+
     const Model &model() const { return *model_; }
     // Copy one state as the graph stores it. `index` is its position in the description.
     void read_state(size_t index, uint8_t *out) const { executor_->read_state(index, out); }
@@ -57,6 +63,8 @@ class Stream {
     // Run the graph on `tensor_`, and write the prediction. `start` is when the work on the input began. Writing the
     // tensor into the runtime's buffer and reading the logits are part of `infer`, as in Python.
     void predict(Seconds start, Prediction &prediction);
+    // Turn all rows of logits that the graph returned into the answer. Usually there is one row, which is the answer.
+    virtual void reduce(Prediction &) {}
     // Repeat the last prediction. nullptr: there is none yet.
     const Prediction *repeat(Seconds pre);
     // The sequence begins again, or continues from states that were restored.
@@ -76,7 +84,7 @@ class Stream {
     bool answered_ = false; // last_ holds a prediction
 
   private:
-    static std::unique_ptr<Stream> make(std::shared_ptr<const Model> model, const FrameSpec &frame, bool hears);
+    static std::unique_ptr<Stream> make(std::shared_ptr<const Model> model, const FrameSpec &frame);
 
     std::vector<uint8_t> pixels_; // the fitted frame, if the graph does not take bytes
 };

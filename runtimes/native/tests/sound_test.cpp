@@ -244,7 +244,7 @@ void answers_are_means_of_frames_and_sound() {
         pictures.feed(samples.data() + begin, count);
         std::vector<uint8_t> picture(counting::SIDE * counting::SIDE * 3);
         pictures.write(picture.data());
-        sound = other.answer_to(picture.data()).logits;
+        sound = other.answer_to(picture.data());
     }
     stream->deafen();
     CHECK(stream->step(Picture(9).image, NONE)->heard == Hearing::deaf);
@@ -326,6 +326,55 @@ void saved_states_have_the_answers_to_frames_and_no_sound() {
     CHECK(contains(error_of([&] { other->restore(wrong.data(), wrong.size()); }), "NaN"));
 }
 
+// The description of a clip of 4 frames with a sound.
+edgeshift::Description clip_description() {
+    edgeshift::Description result = counting::description(4, 2);
+    result.sound = settings();
+    result.quiet = description().quiet;
+    result.input.shape[0] = 5;
+    result.output.shape[0] = 2;
+    return result;
+}
+
+void clips_are_answered_with_the_sound_at_their_last_frame() {
+    const auto model = counting::model(clip_description());
+    const auto stream = Stream::of(model), other = Stream::of(model);
+    const Samples samples = noise(RATE);
+    edgeshift::PictureStream pictures(settings(), RATE, counting::SIDE);
+    std::vector<uint8_t> picture(counting::SIDE * counting::SIDE * 3);
+    std::vector<const char *> seen;
+    for (uint32_t i = 0; i < 9; i++) {
+        if (i == 4) {
+            stream->hear(samples.data(), samples.size(), 0, RATE);
+            pictures.feed(samples.data(), samples.size());
+            pictures.write(picture.data());
+        }
+        if (i == 7)
+            stream->deafen();
+        const edgeshift::Prediction *prediction = stream->step(Picture(i).image, NONE);
+        const edgeshift::Prediction *deaf = other->step(Picture(i).image, NONE);
+        CHECK((prediction == nullptr) == (i < 3) && (deaf == nullptr) == (i < 3));
+        if (prediction == nullptr)
+            continue;
+        CHECK_EQUAL(prediction->logits.size(), size_t(counting::CLASSES));
+        CHECK(prediction->heard == (i < 5 || i > 6 ? Hearing::deaf : Hearing::heard));
+        const Logits &frames = other->listening()->frame_logits();
+        Logits expected(frames.size()); // four frames, and the quiet room twice
+        for (size_t c = 0; c < expected.size(); c++)
+            expected[c] = (4 * frames[c] + 2 * description().quiet[c]) / 6;
+        CHECK(deaf->logits == expected);
+        CHECK((prediction->logits == deaf->logits) == (prediction->heard == Hearing::deaf));
+    }
+    const Logits kept = stream->listening()->frame_logits();
+    const Logits of_sound = stream->listening()->answer_to(picture.data());
+    CHECK(of_sound != kept && stream->listening()->frame_logits() == kept);
+    stream->hear(samples.data(), samples.size(), 0, RATE);
+    const Picture whole(3);
+    CHECK(stream->clip(&whole.image, 1)->heard == Hearing::none);
+    stream->reset();
+    CHECK(stream->step(Picture(1).image, NONE) == nullptr);
+}
+
 void networks_that_cannot_hear_refuse_sounds() {
     const auto stream = Stream::of(counting::model(counting::description()));
     const Samples samples = noise(10);
@@ -335,14 +384,13 @@ void networks_that_cannot_hear_refuse_sounds() {
 }
 
 void settings_that_cannot_run_here_are_refused() {
-    const auto refused = [](auto change, int hop = 0) {
-        edgeshift::Description spec = counting::description(hop ? 4 : 1, hop);
+    const auto refused = [](auto change) {
+        edgeshift::Description spec = counting::description();
         spec.sound = settings();
         change(*spec.sound);
         return error_of([&] { counting::model(spec); });
     };
     CHECK_EQUAL(refused([](edgeshift::SoundSpec &) {}), "");
-    CHECK(contains(refused([](edgeshift::SoundSpec &) {}, 2), "without --mode clip"));
     CHECK(contains(refused([](edgeshift::SoundSpec &sound) { sound.separate_norms = true; }), "own batch norms"));
     CHECK(contains(refused([](edgeshift::SoundSpec &sound) { sound.cut = false; }), "real numbers"));
     const std::string large = refused([](edgeshift::SoundSpec &sound) {
@@ -365,6 +413,7 @@ int main() {
     a_sound_is_answered_again_when_it_is_due();
     a_step_that_fails_changes_nothing();
     saved_states_have_the_answers_to_frames_and_no_sound();
+    clips_are_answered_with_the_sound_at_their_last_frame();
     networks_that_cannot_hear_refuse_sounds();
     settings_that_cannot_run_here_are_refused();
     return failures;

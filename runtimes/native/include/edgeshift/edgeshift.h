@@ -112,7 +112,7 @@ typedef struct es_image {
 
 /* Whether a prediction contains a sound, or why not. */
 typedef enum es_heard {
-    ES_SOUND_NONE = 0,    /* the network has no sound segment */
+    ES_SOUND_NONE = 0,    /* the network has no sound segment, or this is the answer to a whole clip */
     ES_SOUND_HEARD = 1,   /* the prediction contains the sound */
     ES_SOUND_DEAF = 2,    /* no samples were given so far, or since es_stream_deafen */
     ES_SOUND_WAITING = 3, /* there are not enough samples since the beginning or since a gap */
@@ -206,7 +206,7 @@ ES_API es_status es_stream_hear(es_stream *stream, const float *samples, size_t 
 /* Forget all samples, for example when the microphone is switched off. es_stream_reset does this as well. */
 ES_API es_status es_stream_deafen(es_stream *stream);
 /* Run one whole clip with a clip artifact: of `count` images, the middle one of each of its T equal parts is used. The
- * frames that es_stream_step keeps stay as they are. */
+ * frames that es_stream_step keeps stay as they are. The samples of es_stream_hear are not used. */
 ES_API es_status es_stream_clip(es_stream *stream, const es_image *images, int32_t count, es_prediction *prediction);
 /* Number of bytes that es_stream_save writes. They end with the bytes of all states in the description's order, or for a
  * clip artifact with the T frames, the oldest first, and the number of all frames, 8 bytes, little-endian. Of a network

@@ -209,8 +209,8 @@ ES_API es_status es_stream_deafen(es_stream *stream);
  * frames that es_stream_step keeps stay as they are. The samples of es_stream_hear are not used. */
 ES_API es_status es_stream_clip(es_stream *stream, const es_image *images, int32_t count, es_prediction *prediction);
 /* Number of bytes that es_stream_save writes. They end with the bytes of all states in the description's order, or for a
- * clip artifact with the T frames, the oldest first, and the number of all frames, 8 bytes, little-endian. Of a network
- * with a sound segment they contain the newest logits of frames, and no sound. */
+ * clip artifact with the T frames, the oldest first, and the number of all frames, 8 bytes, little-endian. No sound is
+ * saved. */
 ES_API size_t es_stream_state_size(const es_stream *stream);
 /* Copy the states, so that es_stream_restore continues from the same point. They contain no time: after a restore, the
  * frame spacing counts from the next frame. size: bytes at `out`. */

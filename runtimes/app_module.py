@@ -14,6 +14,7 @@ from typing import NamedTuple
 from edgeshift import __version__
 from edgeshift._system.files import atomic_folder
 from edgeshift._system.output_file import require_writable
+from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.targets import TARGETS
 
@@ -100,6 +101,15 @@ def require_packable(artifact: Path, platform: str, out: Path) -> None:
             "the sources of the native runtime are not installed: install the wheel of edgeshift again"
         )
     require_writable(out, ROOM, folder=True)
+
+
+def require_runnable(spec: StreamSpec, platform: str, where: Path) -> None:
+    """Raise an EdgeshiftError if a module could not run the artifact at ``where``, which is described by ``spec``."""
+    if platform == "ios" and spec.target == "coreml" and spec.model.sound is not None:
+        raise EdgeshiftError(
+            f"{where}: the network has a sound segment, and Core ML's streams in an app take frames only: convert with "
+            "--target tflite, which hears"
+        )
 
 
 def write_module(artifact: Path, platform: str, transcript: bytes, out: Path) -> list[Path]:

@@ -19,6 +19,8 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.video.fit import FrameSpec
 
 OK, WAITING = 0, 1
+#: The values of ``es_heard``, as Python calls them.
+HEARD = (None, "heard", "deaf", "waiting", "late", "silent", "clipped")
 FORMATS = ("rgb", "bgr", "rgba", "bgra", "nv12", "nv21", "i420")
 COLOURS = ("bt601_full", "bt601_video", "bt709_full", "bt709_video")
 
@@ -58,6 +60,7 @@ class RawPrediction(ctypes.Structure):
         ("pre", ctypes.c_double),
         ("infer", ctypes.c_double),
         ("post", ctypes.c_double),
+        ("heard", ctypes.c_int),
     ]
 
 
@@ -105,6 +108,8 @@ class NativeLibrary:
             "es_stream_free": (None, [pointer]),
             "es_stream_reset": (status, [pointer]),
             "es_stream_step": (status, [pointer, pointer, ctypes.c_double, pointer]),
+            "es_stream_hear": (status, [pointer, pointer, ctypes.c_size_t, ctypes.c_double, ctypes.c_int32]),
+            "es_stream_deafen": (status, [pointer]),
             "es_stream_clip": (status, [pointer, pointer, ctypes.c_int32, pointer]),
             "es_stream_state_size": (ctypes.c_size_t, [pointer]),
             "es_stream_save": (status, [pointer, pointer, ctypes.c_size_t]),
@@ -190,6 +195,16 @@ class NativeStream:
         status = call(self._stream, ctypes.byref(image), seconds, ctypes.byref(prediction))
         return None if self._library.checked(status) == WAITING else NativePrediction(prediction)
 
+    def hear(self, samples: npt.NDArray[np.float32], timestamp: float, rate: int) -> None:
+        """Take samples of a microphone, float32 [N]. timestamp: seconds, of the first one. rate: samples per second."""
+        data = np.ascontiguousarray(samples, np.float32)
+        call = self._library.calls.es_stream_hear
+        self._library.checked(call(self._stream, data.ctypes.data, len(data), timestamp, rate))
+
+    def deafen(self) -> None:
+        """Forget all samples."""
+        self._library.checked(self._library.calls.es_stream_deafen(self._stream))
+
     def clip(self, images: Sequence[Image]) -> NativePrediction:
         """Run one whole clip."""
         prediction = RawPrediction()
@@ -227,7 +242,7 @@ class NativePrediction:
 
     def __init__(self, raw: RawPrediction) -> None:
         self.index, self.label, self.score = int(raw.index), raw.label.decode(), float(raw.score)
-        self.fresh = bool(raw.fresh)
+        self.fresh, self.heard = bool(raw.fresh), HEARD[raw.heard]
         self.logits: npt.NDArray[np.float32] = np.ctypeslib.as_array(raw.logits, (raw.classes,)).copy()
         self.pre, self.infer, self.post = float(raw.pre), float(raw.infer), float(raw.post)
 

@@ -39,7 +39,7 @@ def run(
       edgeshift package gestures.mlpackage --for ios --out gestures-ios
     """
     from edgeshift.runtimes import load
-    from edgeshift.runtimes.app_module import PLATFORMS, require_packable, write_module
+    from edgeshift.runtimes.app_module import PLATFORMS, require_packable, require_runnable, write_module
     from edgeshift.stream.replay import write_transcript
     from edgeshift.stream.transcript import encode_transcript
     from edgeshift.stream.transcript_calls import calls_of
@@ -48,6 +48,7 @@ def run(
     bars = ProgressBars()
     with bars.stage("load"):
         model = load(file, isolate=True)
+    require_runnable(model.spec, platform, file)
     with bars.stage("record", len(calls_of(model.spec))) as advance:
         transcript = write_transcript(model, advance)
     files = write_module(file, platform, encode_transcript(transcript), out)

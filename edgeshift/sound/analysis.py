@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,8 @@ Samples = npt.NDArray[np.float32]
 #: float32 [N, bands]: natural logarithms of mel powers. The columns are in the order of time, the lowest band first.
 Columns = npt.NDArray[np.float32]
 
-#: The highest sampling rate.
-MAX_RATE = 384_000
+#: The lowest and the highest sampling rate. With the lowest, the shortest window has one sample.
+MIN_RATE, MAX_RATE = 1000, 384_000
 #: Most values of a batch of Fourier transforms. It bounds the memory that a long piece of sound needs.
 BATCH = 1 << 18
 
@@ -117,12 +117,13 @@ def analysis(settings: SoundSettings, rate: int) -> Analysis:
     Raises:
         SoundError: the rate is too low for ``settings.top``, or too high.
     """
-    if not 2 * settings.top <= rate <= MAX_RATE:
+    least = least_rate(settings)
+    if not least <= rate <= MAX_RATE:
         raise SoundError(
-            f"a sound of {rate:,} samples per second cannot be used: the network needs {floor(2 * settings.top):,} to "
+            f"a sound of {rate:,} samples per second cannot be used: the network needs {least:,} to "
             f"{MAX_RATE:,}, because it uses frequencies up to {settings.top:g} Hz; record with a higher rate, or "
             "resample the sound"
-            if rate < 2 * settings.top
+            if rate < least
             else f"a sound of {rate:,} samples per second cannot be used: the highest rate is {MAX_RATE:,}"
         )
     transform = samples_of(settings.transform, rate)
@@ -133,6 +134,11 @@ def analysis(settings: SoundSettings, rate: int) -> Analysis:
         for window, hop in zip(settings.windows, settings.hops, strict=True)
     )
     return Analysis(settings, rate, transform, scaled, (first, second, third))
+
+
+def least_rate(settings: SoundSettings) -> int:
+    """Return the lowest number of samples per second that a network with these settings takes."""
+    return max(ceil(2 * settings.top), MIN_RATE)
 
 
 def samples_of(seconds: float, rate: int) -> int:

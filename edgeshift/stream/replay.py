@@ -14,15 +14,20 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.events.default_rule import rule_of
 from edgeshift.events.spotter import Detection, Spotter, silent_indices
 from edgeshift.stream.clip_stream import COUNT, FRAMES
+from edgeshift.stream.listening import Listening
 from edgeshift.stream.model import Model
 from edgeshift.stream.parity import real_states
 from edgeshift.stream.selfcheck import bound_for, relative_error, rms, sample
 from edgeshift.stream.stream import Array, Prediction
 from edgeshift.stream.transcript import (
     SCORE_ERROR,
+    WITH_SOUNDS,
+    WITHOUT_SOUNDS,
     Bounds,
     Call,
+    Deafen,
     Event,
+    Hear,
     Reset,
     Restore,
     RuleCall,
@@ -35,6 +40,7 @@ from edgeshift.stream.transcript import (
     unpack,
 )
 from edgeshift.stream.transcript_calls import Frame, Request, calls_of, rule_rows
+from edgeshift.stream.transcript_sounds import samples_of
 from edgeshift.targets import Processor
 
 #: Number from which the pictures of a new transcript are computed.
@@ -62,6 +68,7 @@ def write_transcript(model: Model, advance: Callable[[], None] = lambda: None) -
         advance()
     fresh = [unpack(call.logits) for call in calls if isinstance(call, Step) and call.logits is not None]
     return Transcript(
+        version=WITH_SOUNDS if any(isinstance(call, Hear) for call in calls) else WITHOUT_SOUNDS,
         artifact=_subject(spec),
         runtime=model.runtime,
         exact=spec.precision == "int8" and _kind(model.runtime) == EXACT_RUNTIME,
@@ -155,6 +162,13 @@ class _Player:
     def make(self, request: Request) -> Call:
         if isinstance(request, Frame):
             return self._step(request)
+        if isinstance(request, Hear):
+            samples = samples_of(self._seed, request.sound, request.first, request.samples)
+            self._stream.hear(samples, request.time, request.rate)
+            return request
+        if isinstance(request, Deafen):
+            self._deafen()
+            return request
         if request == "save":
             self._saved = self._stream.state
             return Save(states=self._hash())
@@ -164,6 +178,11 @@ class _Player:
             return Reset(states=self._hash())
         self._stream.state = self._saved
         return Restore(states=self._hash())
+
+    def _deafen(self) -> None:
+        if not isinstance(self._stream, Listening):
+            raise EdgeshiftError("the transcript has sounds, and the network has no sound segment")
+        self._stream.deafen()
 
     def samples(self) -> dict[str, Array]:
         """Return samples of the real values of the states, as the self-check takes them; none for a clip artifact."""
@@ -178,7 +197,7 @@ class _Player:
         if prediction is None:
             return Step(**given, answer="none")
         if not prediction.fresh:
-            return Step(**given, answer="repeated", index=prediction.index)
+            return Step(**given, answer="repeated", index=prediction.index, heard=prediction.heard)
         event = None if frame.time is None else self._spotter.feed(prediction.logits, frame.time)
         return Step(
             **given,
@@ -187,6 +206,7 @@ class _Player:
             logits=pack(prediction.logits),
             states=self._hash(),
             event=_event(event, self._spec),
+            heard=prediction.heard,
         )
 
     def _hash(self) -> str:
@@ -213,6 +233,8 @@ class _Comparison:
             self._compare_steps(where, expected, result)
             if expected.answer != result.answer:
                 return
+        if isinstance(expected, Hear | Deafen) or isinstance(result, Hear | Deafen):
+            return  # they change no state, and the next step says what was heard
         if self._compare_states and expected.states != result.states:
             self._found.append(f"{where}: the states have the hash {result.states}, expected {expected.states}")
 
@@ -248,6 +270,8 @@ class _Comparison:
         if expected.answer != result.answer:
             self._found.append(f"{where}: the answer is {result.answer!r}, expected {expected.answer!r}")
             return
+        if expected.heard != result.heard:
+            self._found.append(f"{where}: what was heard is {result.heard!r}, expected {expected.heard!r}")
         if expected.logits is not None and result.logits is not None:
             wanted, own = unpack(expected.logits), unpack(result.logits)
             if wanted.shape != own.shape:
@@ -279,6 +303,8 @@ def _kind(runtime: str) -> str:
 def _request(call: Call) -> Request:
     if isinstance(call, Step):
         return Frame(call.picture, call.height, call.width, call.time)
+    if isinstance(call, Hear | Deafen):
+        return call
     return "reset" if isinstance(call, Reset) else "save" if isinstance(call, Save) else "restore"
 
 

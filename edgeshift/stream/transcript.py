@@ -1,7 +1,8 @@
 """The golden transcript of an artifact: a list of calls with their results, which every implementation must give again.
 
 Python writes the file. Python, the phone's page, C++ and Kotlin make the same calls and compare their results with it.
-The format is described in docs/reference/transcript.md. It contains no pictures: each one is computed from a number.
+docs/reference/transcript.md describes the format. It contains no pictures and no sounds, which are computed from
+numbers.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from edgeshift._system.text import PRINTABLE_PATTERN, printable
 from edgeshift.artifact.description import Label, Name, Sha256, Struct, Text
 from edgeshift.artifact.spec import Mode, Values
 from edgeshift.errors import EdgeshiftError, one_line
+from edgeshift.sound.analysis import MAX_RATE
+from edgeshift.stream.ear import Hearing
 from edgeshift.targets import Precision
 from edgeshift.video.fit import Frame
 from edgeshift.video.pace import MAX_TIME
 
-#: Version of the format. It is increased when an older reader could not replay a new transcript.
-VERSION = 1
+#: Versions of the format. A transcript with sounds has version 2, so that readers of version 1 refuse it.
+WITHOUT_SOUNDS, WITH_SOUNDS = 1, 2
 #: Largest transcript in bytes.
 MAX_BYTES = 64 << 20
 #: Largest difference of an event's score. The exponential function differs between languages by about 1e-16.
@@ -39,6 +42,10 @@ Time = Annotated[float, Meta(ge=-MAX_TIME, le=MAX_TIME)]
 Index = Annotated[int, Meta(ge=0, lt=100_000)]
 Side = Annotated[int, Meta(ge=1, le=4096)]
 Number = Annotated[int, Meta(ge=0, lt=1 << 31)]
+#: The sounds of ``edgeshift.stream.transcript_sounds.samples_of``.
+Sound = Literal["drawn", "silent", "clipped"]
+#: Most samples of one call.
+MAX_SAMPLES = 1 << 25
 #: Little-endian float32 numbers in base64.
 Packed = Annotated[str, Meta(max_length=600_000, pattern=PRINTABLE_PATTERN)]
 
@@ -63,6 +70,7 @@ class Step(Struct, frozen=True, kw_only=True, tag_field="call", tag="step"):
         logits: of a fresh prediction.
         states: of a fresh prediction: hash of the states after it, see ``state_bytes``.
         event: the detection that the frame completed; None: there is none.
+        heard: of a prediction of a network with a sound segment: whether it contains a sound, or why not.
     """
 
     picture: Number
@@ -74,6 +82,7 @@ class Step(Struct, frozen=True, kw_only=True, tag_field="call", tag="step"):
     logits: Packed | None = None
     states: Sha256 | None = None
     event: Event | None = None
+    heard: Hearing | None = None
 
     def __post_init__(self) -> None:
         fresh = self.answer == "fresh"
@@ -83,6 +92,8 @@ class Step(Struct, frozen=True, kw_only=True, tag_field="call", tag="step"):
             raise ValueError(f"the answer is {self.answer!r}: only a fresh one has logits and states, and it has both")
         if self.event is not None and (not fresh or self.time is None):
             raise ValueError("only a fresh answer with a time can complete an event")
+        if self.heard is not None and self.answer == "none":
+            raise ValueError("only a prediction says what was heard")
 
 
 class Reset(Struct, frozen=True, kw_only=True, tag_field="call", tag="reset"):
@@ -103,7 +114,28 @@ class Restore(Struct, frozen=True, kw_only=True, tag_field="call", tag="restore"
     states: Sha256
 
 
-Call = Step | Reset | Save | Restore
+class Hear(Struct, frozen=True, kw_only=True, tag_field="call", tag="hear"):
+    """Samples of a microphone are given to the stream. The result is seen in ``heard`` of the next step.
+
+    Attributes:
+        sound, first, samples: kind of the sound, number of its first sample, and number of samples; see
+            ``edgeshift.stream.transcript_sounds.samples_of``.
+        rate: samples per second.
+        time: time of the first sample in seconds.
+    """
+
+    sound: Sound
+    first: Number
+    samples: Annotated[int, Meta(ge=1, le=MAX_SAMPLES)]
+    rate: Annotated[int, Meta(ge=1, le=MAX_RATE)]
+    time: Time
+
+
+class Deafen(Struct, frozen=True, kw_only=True, tag_field="call", tag="deafen"):
+    """The stream forgets all samples, as when the microphone is switched off."""
+
+
+Call = Step | Reset | Save | Restore | Hear | Deafen
 
 
 class RuleCall(Struct, frozen=True, kw_only=True):
@@ -139,19 +171,19 @@ class Transcript(Struct, frozen=True, kw_only=True):
     """A golden transcript.
 
     Attributes:
-        version: version of the format.
+        version: version of the format: 2 if there are sounds, else 1.
         artifact: the artifact that was run.
         runtime: name and version of the runtime that gave the results.
         exact: True if logits and states must be equal to the bit in the same runtime on any processor.
         bounds: errors that are accepted otherwise.
-        seed: number from which the pictures are computed.
+        seed: number from which the pictures and sounds are computed.
         calls: what is called, in order, and the results.
         samples: {name of a state: its real values after the last call, at the positions of the self-check}.
         rule_calls: calls of another spotter with the artifact's rule. They contain the logits, so that they do not
             depend on the graph.
     """
 
-    version: int = VERSION
+    version: int
     artifact: Subject
     runtime: Text
     exact: bool
@@ -162,8 +194,10 @@ class Transcript(Struct, frozen=True, kw_only=True):
     rule_calls: Annotated[tuple[RuleCall, ...], Meta(max_length=100_000)]
 
     def __post_init__(self) -> None:
-        if self.version != VERSION:
-            raise ValueError(f"version {self.version}: this edgeshift reads version {VERSION}: write the file again")
+        if self.version not in (WITHOUT_SOUNDS, WITH_SOUNDS):
+            raise ValueError(f"version {self.version}: this edgeshift reads versions 1 and 2: write the file again")
+        if self.version == WITHOUT_SOUNDS and any(map(_hears, self.calls)):
+            raise ValueError(f"version {WITHOUT_SOUNDS} has no sounds: write the file again")
         saved = False
         for call in self.calls:
             saved = saved or isinstance(call, Save)
@@ -173,6 +207,11 @@ class Transcript(Struct, frozen=True, kw_only=True):
         for packed in (*steps, *(call.logits for call in self.rule_calls)):
             if packed is not None:
                 unpack(packed)
+
+
+def _hears(call: Call) -> bool:
+    """Return whether only a network with a sound segment can answer to a call."""
+    return isinstance(call, Hear | Deafen) or (isinstance(call, Step) and call.heard is not None)
 
 
 def read_transcript(path: Path) -> Transcript:

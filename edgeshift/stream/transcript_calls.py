@@ -1,4 +1,4 @@
-"""The calls of a transcript: which frames are given at which times, and where the stream is reset and restored."""
+"""The calls of a transcript: frames and sounds with their times, and where the stream is reset and restored."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import numpy.typing as npt
 
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.spec import StreamSpec
-from edgeshift.stream.transcript import golden_bytes
+from edgeshift.sound.analysis import analysis
+from edgeshift.sound.settings import SoundSettings
+from edgeshift.stream.ear import LATE
+from edgeshift.stream.transcript import Deafen, Hear, Sound, golden_bytes
 
 #: Frames of the camera for each due frame, seconds between due frames if the artifact does not say it, and the largest
 #: deviation of a frame's time as a share of the time between two frames.
 RATE, SPACING, JITTER = 2.5, 0.25, 0.3
+#: Sampling rates, of which the first two are used that are high enough for the network.
+RATES = (16_000, 44_100, 48_000, 192_000, 384_000)
+#: Samples that a long piece has more than a picture needs.
+MARGIN = 37
 #: Sizes of the pictures besides the network's own size: height and width.
 SIZES = ((61, 83), (120, 90))
 #: Most rule calls, and most logits in them.
@@ -32,16 +39,18 @@ class Frame(NamedTuple):
     time: float | None
 
 
-#: A call to make.
-Request = Frame | Literal["reset", "save", "restore"]
+#: A call to make. Those of a microphone are the calls of the transcript themselves, because they have no result.
+Request = Frame | Hear | Deafen | Literal["reset", "save", "restore"]
 
 
 def calls_of(spec: StreamSpec) -> list[Request]:
     """Return the calls for an artifact.
 
     All frames of a stream artifact's first part fill its states. A clip artifact gets enough frames for two answers.
-    The frames after "restore" are the same as before it.
+    The frames after "restore" are the same as before it. A network with a sound segment gets sounds as well.
     """
+    if spec.model.sound is not None:
+        return _calls_with_sounds(spec, spec.model.sound)
     first, more = (12, 4) if spec.hop is None else (spec.frames + spec.hop, spec.hop)
     camera = _Camera(spec)
     calls: list[Request] = [*camera.frames(first), "reset", *camera.frames(first // 2 if spec.hop is None else first)]
@@ -82,6 +91,73 @@ def _row(classes: int, label: int | None, index: int) -> npt.NDArray[np.float32]
     if label is not None:
         logits[label] += SHOWN
     return logits
+
+
+def _calls_with_sounds(spec: StreamSpec, settings: SoundSettings) -> list[Request]:
+    """Return frames and sounds after which every value of ``heard`` occurs, with two sampling rates."""
+    # Of so many due frames, one is answered. Before the first answer, a clip artifact needs more.
+    one, start = spec.hop or 1, spec.frames - 1
+    camera = _Camera(spec)
+    rate, other = [rate for rate in RATES if rate >= 2 * settings.top][:2]
+    microphone = _Microphone(settings, rate)
+    calls: list[Request] = [*camera.frames(start + 2 * one)]  # deaf
+    calls += [*microphone.piece(camera.time - 0.1, 0.1), *microphone.during(camera.frames(one))]  # waiting
+    calls += [*microphone.fill(camera.time), *microphone.during(camera.frames(6 * one))]  # heard
+    microphone.time += 0.1  # a gap
+    calls += [*microphone.during(camera.frames(2 * one)), *microphone.fill(camera.time)]
+    calls += microphone.during(camera.frames(2 * one))
+    calls += [*microphone.piece(camera.time, 0.1, "silent"), *microphone.during(camera.frames(one), "silent")]
+    calls += [*microphone.fill(camera.time, "clipped"), *microphone.during(camera.frames(one), "clipped")]
+    calls += [*microphone.fill(camera.time), *microphone.during(camera.frames(2 * one)), "save"]
+    repeated = camera.numbers(2 * one)
+    calls += [*microphone.during(camera.frames(2 * one, repeated)), "restore"]
+    calls += microphone.during(camera.frames(2 * one, repeated))
+    camera.time += LATE + 0.1
+    calls += [*camera.frames(one), *microphone.during(camera.frames(one)), Deafen(), *camera.frames(one)]
+    microphone = _Microphone(settings, other)
+    calls += [*microphone.fill(camera.time), *microphone.during(camera.frames(3 * one)), "reset"]
+    calls += [*camera.frames(start + 2 * one), *microphone.fill(camera.time)]
+    calls += microphone.during(camera.frames(2 * one))
+    camera.time -= 60.0  # the clock jumps back
+    calls += [*camera.frames(one), *microphone.fill(camera.time), *microphone.during(camera.frames(one))]
+    return calls + [frame._replace(time=None) for frame in camera.frames(one)]
+
+
+class _Microphone:
+    """Gives a sound in pieces.
+
+    Attributes:
+        time: time of the next sample in seconds.
+    """
+
+    def __init__(self, settings: SoundSettings, rate: int) -> None:
+        self.time = 0.0
+        self._rate = rate
+        self._longest = (analysis(settings, rate).needed + MARGIN) / rate  # seconds of a piece
+        self._given = 0
+
+    def piece(self, begin: float, seconds: float, sound: Sound = "drawn") -> list[Request]:
+        """Return a piece whose first sample has the time ``begin``; an empty list if it has no sample."""
+        count = int(seconds * self._rate)
+        if count < 1:
+            return []
+        call = Hear(sound=sound, first=self._given, samples=count, rate=self._rate, time=round(begin, 6))
+        self._given += count
+        self.time = begin + count / self._rate
+        return [call]
+
+    def fill(self, end: float, sound: Sound = "drawn") -> list[Request]:
+        """Return a piece that ends at a time and is long enough for a picture."""
+        return self.piece(end - self._longest, self._longest, sound)
+
+    def during(self, frames: Sequence[Frame], sound: Sound = "drawn") -> list[Request]:
+        """Return frames, and before each of them the sound up to its time."""
+        calls: list[Request] = []
+        for frame in frames:
+            assert frame.time is not None
+            begin = max(self.time, frame.time - self._longest)
+            calls += [*self.piece(begin, frame.time - begin, sound), frame]
+        return calls
 
 
 class _Camera:

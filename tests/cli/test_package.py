@@ -9,11 +9,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
+from doubles import LABELS, SIZE, stream_spec
 
 from edgeshift.artifact.file import read_artifact
 from edgeshift.benchmarks.studies.native_library import litert_library
-from edgeshift.runtimes.app_module import NATIVE, PLATFORMS
+from edgeshift.errors import EdgeshiftError
+from edgeshift.models.config import ModelConfig
+from edgeshift.runtimes.app_module import NATIVE, PLATFORMS, require_runnable
+from edgeshift.sound import SoundSettings
 from edgeshift.stream.transcript import read_transcript
 
 #: {platform: files that its module must contain besides the artifact}.
@@ -60,6 +65,15 @@ def test_a_core_ml_package_is_part_of_the_module_for_ios(run, made, tmp_path):
     copy = tmp_path / "m" / "ios" / "App" / artifact.name
     assert read_artifact(copy).body == read_artifact(artifact).body
     assert "CoreMLModel(contentsOf" in (tmp_path / "m" / "README.md").read_text()
+
+
+def test_a_core_ml_package_that_hears_is_refused_because_its_streams_in_an_app_take_frames_only():
+    model = ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=SoundSettings(seconds=1.0, frames=4))
+    spec = stream_spec(target="coreml", model=model)
+    with pytest.raises(EdgeshiftError, match=r"^a.mlpackage: the network has a sound segment.*--target tflite"):
+        require_runnable(spec, "ios", Path("a.mlpackage"))
+    require_runnable(msgspec.structs.replace(spec, target="tflite"), "ios", Path("a.tflite"))
+    require_runnable(stream_spec(target="coreml"), "ios", Path("a.mlpackage"))
 
 
 @pytest.mark.parametrize(

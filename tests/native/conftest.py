@@ -72,6 +72,14 @@ def native_agents(native_build: Callable[..., Path], tmp_path_factory: pytest.Te
     return folder
 
 
+@pytest.fixture(scope="session")
+def hearing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an int8 artifact of a network with a sound segment."""
+    from sound_artifacts import sound_artifact  # not at import, because it needs torch
+
+    return sound_artifact(tmp_path_factory.mktemp("hearing") / "sound.tflite", "int8")
+
+
 @pytest.fixture
 def clips(tmp_path: Path) -> tuple[LabelledClip, ...]:
     """Return a data set of three drawn clips."""

@@ -21,13 +21,14 @@ from edgeshift.artifact import zip_trailer
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import LABELS, SPEC, read_artifact
 from edgeshift.artifact.spec import StreamSpec, encode
+from edgeshift.sound import SoundSettings
 
 STORED = Path(__file__).parents[1] / "artifact" / "stored" / "version1_int8.tflite"
 BODY = b"a graph"
 
 
 def descriptions() -> Iterator[StreamSpec]:
-    """Yield a description of each version, and one with an event rule and a self-check of states."""
+    """Yield a description of each version, one with an event rule and a self-check of states, and one with a sound."""
     old = read_artifact(STORED).spec
     yield old
     check = msgspec.structs.replace(old.check, tolerance=None)
@@ -36,6 +37,8 @@ def descriptions() -> Iterator[StreamSpec]:
     states = {state.name: (0.5,) for state in old.states}
     rule = RuleSpec(window=5, threshold=0.5, none=new.labels[0], silent=new.labels[1:2], memory=12)
     yield msgspec.structs.replace(new, check=msgspec.structs.replace(check, states=states), rule=rule)
+    model = msgspec.structs.replace(new.model, table="tsn", sound=SoundSettings(seconds=0.2, frames=4, bands=16))
+    yield msgspec.structs.replace(new, model=model, quiet=(0.0,) * len(new.labels))
 
 
 def json_seeds() -> Iterator[bytes]:

@@ -107,6 +107,9 @@ def test_the_numbers_of_kotlins_enumerations_are_those_of_the_header():
     formats = re.findall(r"^    ([A-Z0-9]+)\(\d\),$", image, re.MULTILINE)
     colours = re.findall(r"^    (BT\w+),$", image, re.MULTILINE)
     assert (formats, colours) == (names("es_format"), names("es_yuv"))
+    prediction = (NATIVE / "android/edgeshift/src/main/kotlin/dev/edgeshift/Prediction.kt").read_text()
+    heard = [f"SOUND_{name}" for name in re.findall(r"^    ([A-Z]+),$", prediction, re.MULTILINE)]
+    assert ["SOUND_NONE", *heard] == names("es_heard")
 
 
 def test_lines_are_short_enough_to_read():

@@ -12,10 +12,12 @@ from pathlib import Path
 import kotlin_build
 import numpy as np
 import pytest
+from sound_artifacts import SETTINGS
 
 from edgeshift.benchmarks.studies.native_library import litert_library
 from edgeshift.gestures.demo_stream import demo_stream
 from edgeshift.runtimes import load
+from edgeshift.sound.drawn import draw_soundtrack
 from edgeshift.stream.replay import write_transcript
 from edgeshift.stream.selfcheck import self_check
 from edgeshift.stream.transcript import encode_transcript
@@ -121,6 +123,56 @@ def test_a_golden_transcript_is_replayed_without_a_difference(kotlin, made, clip
     assert kotlin("replay", artifact, transcript) == []
 
 
+def test_sounds_are_heard_as_in_python(kotlin, hearing, tmp_path):
+    rate, model = 16_000, load(hearing)
+    samples = draw_soundtrack(5, seconds=2, rate=rate).samples
+    samples.tofile(tmp_path / "samples")
+    stream = model.stream()
+    expected = [f"{float(SETTINGS.seconds)}|15000"]
+    for index in range(9):
+        if index:
+            begin = (index - 1) * rate // 4
+            stream.hear(samples[begin : begin + rate // 4], begin / rate, rate)
+        if index == 7:
+            stream.deafen()
+        prediction = stream.step(np.full((1, 1, 3), (90, 100, 110), np.uint8), index * 0.25)
+        expected.append(f"{prediction.heard.upper()}|{as_text(prediction.logits)}")
+    assert kotlin("hear", hearing, tmp_path / "samples", rate) == expected
+    assert [line.split("|")[0] for line in expected[1:]] == [
+        "DEAF",
+        *["WAITING"] * 4,
+        *["HEARD"] * 2,
+        "DEAF",
+        "WAITING",
+    ]
+
+
+def test_a_microphone_gives_its_samples_with_their_times(kotlin, hearing):
+    """The stub of Android's microphone follows its documentation, so this shows the logic, not that it records."""
+    assert kotlin("microphone", hearing) == [
+        "MONOTONIC",
+        "BOOT",
+        "DEAF",
+        "HEARD",
+        "LATE",
+        "released 1",
+        "DEAF",
+        "failed: the microphone stopped with Android's error -6: start it again",
+        "FAILED: this phone does not record 11111 samples per second: give another rate",
+        "FAILED: the microphone cannot be opened: allow the app to record, and close other apps that do",
+        "released 2",
+    ]
+
+
+def test_a_transcript_with_sounds_is_replayed(kotlin, hearing, tmp_path):
+    transcript = write_transcript(load(hearing))
+    path = tmp_path / "t.json"
+    path.write_bytes(encode_transcript(transcript))
+    assert kotlin("replay", hearing, path) == []
+    path.write_text(path.read_text().replace('"sound":"drawn"', '"sound":"clipped"'))
+    assert any("what was heard is clipped, not heard" in line for line in kotlin("replay", hearing, path))
+
+
 def test_a_changed_transcript_is_a_difference(kotlin, made, tmp_path):
     artifact = made("tsm", "int8").path
     text = encode_transcript(write_transcript(load(artifact))).decode()
@@ -149,7 +201,7 @@ def test_the_images_of_cameras_are_fitted_alike(kotlin, made):
 def test_bad_input_is_one_clear_line(kotlin, made):
     lines = kotlin("errors", made("tsm", "int8").path)
     said = dict(line.split(": ", 1) for line in lines)
-    assert len(said) == len(lines) >= 17 and not [line for line in lines if line.endswith("accepted")]
+    assert len(said) == len(lines) >= 20 and not [line for line in lines if line.endswith("accepted")]
     assert said["missing"] == "BAD_ARTIFACT: /no/such/\U0001f600.tflite: no such file"
     assert said["library"].startswith("NO_RUNTIME: ")
     assert said["half"].startswith("BAD_ARTIFACT: half.tflite: no edgeshift description")

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import clip_doubles
 import msgspec
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from edgeshift.artifact import zip_trailer
 from edgeshift.artifact.file import LABELS, SPEC, read_artifact
 from edgeshift.artifact.spec import decode, encode
 from edgeshift.errors import EdgeshiftError
+from edgeshift.sound import SoundSettings
 
 STORED = Path(__file__).parents[1] / "artifact" / "stored" / "version1_int8.tflite"
 BODY = np.random.default_rng(0).integers(0, 256, 2000, np.uint8).tobytes()
@@ -192,3 +194,21 @@ def test_mutated_artifacts(native, tmp_path):
 def test_paths_without_an_artifact(native, tmp_path):
     paths = [tmp_path, tmp_path / "missing.tflite"]
     assert native(paths) == [f"{paths[0]}: not a file", f"{paths[1]}: no such file"]
+
+
+def test_clips_that_hear_are_accepted_and_refused_as_in_python(native, tmp_path):
+    """Their input has one picture more than a clip has frames, and their output has two rows."""
+    base = json.loads(encode(clip_doubles.clip_model("int8")[0].spec))
+    frames, classes = base["input"]["shape"][0], base["output"]["shape"][1]
+    sound = msgspec.to_builtins(SoundSettings(seconds=1.0, frames=4))
+
+    def description(pictures: int, rows: int, hop: int) -> bytes:
+        clip = json.loads(json.dumps(base))
+        clip["model"] |= {"table": "tsam", "sound": sound}
+        clip["input"]["shape"][0], clip["output"]["shape"], clip["hop"] = pictures, [rows, classes], hop
+        return json.dumps(clip).encode()
+
+    cases = [(frames + 1, 2, 1), (frames, 2, 1), (frames + 1, 1, 1), (frames + 1, 2, frames + 1), (2, 2, 1)]
+    answers = list(verdicts_of_descriptions(native, tmp_path, [description(*case) for case in cases]))
+    assert [python for _, python, _ in answers] == [native for _, _, native in answers]
+    assert [python == "ok" for _, python, _ in answers] == [True, True, False, False, False]

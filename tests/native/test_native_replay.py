@@ -116,6 +116,13 @@ def test_int8_is_equal_to_the_bit_on_aarch64(replay_on_arm, int8_artifact):
 
 
 @pytest.mark.slow
+def test_sounds_are_equal_to_the_bit_on_aarch64(replay_on_arm, hearing):
+    transcript = write_transcript(load(hearing))
+    assert transcript.exact and transcript.version == 2
+    assert replay_on_arm(hearing, transcript)[0] == 0
+
+
+@pytest.mark.slow
 def test_fp32_is_within_the_bounds_on_aarch64(replay_on_arm, clip_artifact):
     transcript = write_transcript(load(clip_artifact))
     assert not transcript.exact and replay_on_arm(clip_artifact, transcript)[0] == 0

@@ -16,9 +16,24 @@ from doubles import INT8, LABELS, SIZE, ForgetfulExecutor, LeakyExecutor, stream
 
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.errors import EdgeshiftError
+from edgeshift.models.config import ModelConfig
+from edgeshift.sound import SoundSettings
 from edgeshift.stream import Model
+from edgeshift.stream.ear import Ear
 from edgeshift.stream.replay import replay, write_transcript
-from edgeshift.stream.transcript import Reset, Restore, Save, Step, encode_transcript, pack, picture, read_transcript
+from edgeshift.stream.transcript import (
+    Deafen,
+    Hear,
+    Reset,
+    Restore,
+    Save,
+    Step,
+    encode_transcript,
+    pack,
+    picture,
+    read_transcript,
+)
+from edgeshift.stream.transcript_sounds import samples_of
 from edgeshift.video.fit import FrameSpec, fit_frame
 
 HASH = "5" * 64
@@ -34,6 +49,12 @@ def stream_model(executor=LeakyExecutor, runtime="LiteRT 9.9 (compiled)", **chan
 def clip_model(**changes) -> Model:
     model, _ = clip_doubles.clip_model("int8", body_sha256=HASH, frame_spacing=0.25, **changes)
     return model
+
+
+def sound_model(executor=LeakyExecutor, **changes) -> Model:
+    settings = SoundSettings(seconds=0.5, frames=4, weight=3.0, bands=16)
+    config = ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=settings)
+    return stream_model(executor, model=config, **{"quiet": (0.0, 0.5, 0.25, 0.0), **changes})
 
 
 def written(transcript, tmp_path):
@@ -96,6 +117,106 @@ def test_the_hash_of_a_clip_is_over_the_frames_since_the_start():
     assert len(due) == clip_doubles.T
     ring = [fit_frame(picture(7, call.picture, call.height, call.width), FrameSpec(SIZE, SIZE)) for call in due]
     assert fresh.states == hashlib.sha256(np.stack(ring).tobytes() + len(due).to_bytes(8, "little")).hexdigest()
+
+
+@pytest.mark.parametrize("spacing", [None, 0.05, 0.25, 3600.0])
+def test_the_transcript_of_a_network_that_hears_has_sounds(tmp_path, spacing):
+    transcript = write_transcript(sound_model(frame_spacing=spacing))
+    assert transcript.version == 2 and written(transcript, tmp_path) == transcript
+    assert replay(sound_model(frame_spacing=spacing), transcript) == []
+    heard = {call.heard for call in transcript.calls if isinstance(call, Step)}
+    assert heard >= {"deaf", "heard", "late"}
+    if spacing != 3600:  # between frames as far apart, a piece is long enough at once
+        assert heard == {"deaf", "waiting", "heard", "late", "silent", "clipped"}
+    pieces = [call for call in transcript.calls if isinstance(call, Hear)]
+    assert {call.rate for call in pieces} == {16_000, 44_100} and {call.sound for call in pieces} > {
+        "silent",
+        "clipped",
+    }
+    assert any(isinstance(call, Deafen) for call in transcript.calls)
+    assert any(call.heard == "heard" and call.time is None for call in transcript.calls if isinstance(call, Step))
+    assert write_transcript(stream_model()).version == 1
+
+
+def test_the_transcript_of_a_clip_artifact_that_hears_has_sounds(tmp_path):
+    def model() -> Model:
+        settings = SoundSettings(seconds=0.5, frames=4, weight=3.0, bands=16)
+        base = clip_model()
+        config = ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=settings)
+        frames, classes = base.spec.frames, len(LABELS)
+        spec = msgspec.structs.replace(
+            base.spec,
+            model=config,
+            input=msgspec.structs.replace(base.spec.input, shape=(frames + 1, SIZE, SIZE, 3)),
+            output=msgspec.structs.replace(base.spec.output, shape=(2, classes)),
+        )
+
+        class TwoRows:
+            """Answers with the mean of the frames and that of the sound."""
+
+            def run(self, clip):
+                parts = clip[:frames], clip[frames:]
+                rows = [np.resize(part.astype(np.float64).mean((0, 1, 2)), classes) / 8 for part in parts]
+                return np.stack(rows).astype(np.int8)
+
+            def states(self):
+                return {}
+
+            def set_states(self, states):
+                """Do nothing, because there are no states."""
+
+        return Model(spec, base.runtime, TwoRows)
+
+    transcript = write_transcript(model())
+    assert transcript.version == 2 and written(transcript, tmp_path) == transcript and replay(model(), transcript) == []
+    heard = {call.heard for call in transcript.calls if isinstance(call, Step) and call.answer == "fresh"}
+    assert heard == {"deaf", "waiting", "heard", "late", "silent", "clipped"}
+    assert steps(transcript, "none") and all(call.heard is None for call in steps(transcript, "none"))
+
+
+def test_each_sample_is_the_formula_of_the_page():
+    seed, first = 0xFFFF_FF00, 1_999_990
+
+    def byte(index: int) -> int:
+        mixed = index * 2654435761 & 0xFFFFFFFF
+        mixed ^= mixed >> 15
+        return (mixed * 2246822519 & 0xFFFFFFFF) >> 24
+
+    drawn, clipped = (samples_of(seed, sound, first, 900) for sound in ("drawn", "clipped"))
+    assert drawn.dtype == np.float32 and len(set(drawn.tolist())) > 100
+    for i in range(first, first + 900, 7):
+        part = i // 800
+        noise = 256 * byte(seed + 2 * i) + byte(seed + 2 * i + 1) - 32768
+        period = 8 + byte(seed + 1073741824 + part) % 120
+        level = 2 + byte(seed + 1610612736 + part) % 8
+        value = ((16384 if i // period % 2 else -16384) + noise // 4) // 2**level
+        assert drawn[i - first] == value / 32768
+        assert clipped[i - first] == (-1 if value < 0 else 1)
+    assert not samples_of(seed, "silent", first, 9).any()
+
+
+def test_a_stream_that_hears_something_else_is_found(monkeypatch):
+    transcript = write_transcript(sound_model())
+    assert any("logits" in line for line in replay(sound_model(quiet=(0.0, 0.5, 0.25, 1.0)), transcript))
+    other = [
+        msgspec.structs.replace(call, first=call.first + 40_000) if isinstance(call, Hear) else call
+        for call in transcript.calls
+    ]
+    found = replay(sound_model(), msgspec.structs.replace(transcript, calls=tuple(other)))
+    assert any("logits" in line for line in found)
+    monkeypatch.setattr(Ear, "hearing", lambda self, time=None: "deaf")
+    assert any("what was heard is 'deaf', expected 'heard'" in line for line in replay(sound_model(), transcript))
+
+
+def test_sounds_for_a_network_without_a_sound_segment_are_refused():
+    transcript = write_transcript(stream_model())
+    hear = next(call for call in write_transcript(sound_model()).calls if isinstance(call, Hear))
+    for call in (hear, Deafen()):
+        wrong = msgspec.structs.replace(transcript, version=2, calls=(call, *transcript.calls))
+        with pytest.raises(EdgeshiftError, match="no sound segment"):
+            replay(stream_model(), wrong)
+    with pytest.raises(ValueError, match="version 1 has no sounds"):
+        msgspec.structs.replace(transcript, calls=(hear, *transcript.calls)).__post_init__()
 
 
 class OneBitOff(LeakyExecutor):
@@ -195,7 +316,7 @@ def damaged(document, change):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda d: d.update(version=2), "version 2"),
+        (lambda d: d.update(version=3), "version 3"),
         (lambda d: d.update(more=1), "more"),
         (lambda d: d.pop("bounds"), "bounds"),
         (lambda d: d["calls"][0].update(call="jump"), "jump"),

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "analysis.hpp"
 #include "artifact.hpp"
 #include "error.hpp"
 #include "fit.hpp"
@@ -128,6 +129,7 @@ es_status write_prediction(const edgeshift::Stream &stream, const edgeshift::Pre
     to->classes = int32_t(from->logits.size());
     to->logits = from->logits.data();
     to->pre = from->pre, to->infer = from->infer, to->post = from->post;
+    to->heard = static_cast<es_heard>(from->heard); // the same numbers
     return ES_OK;
 }
 
@@ -182,6 +184,8 @@ void es_model_get_info(const es_model *model, es_model_info *info) {
     info->hop = description.hop;
     info->states = int32_t(description.states.size());
     info->frame_spacing = description.frame_spacing;
+    info->sound_seconds = description.sound ? description.sound->seconds : 0;
+    info->sound_rate = description.sound ? edgeshift::least_rate(*description.sound) : 0;
 }
 
 const char *es_model_label(const es_model *model, int32_t index) {
@@ -226,6 +230,23 @@ es_status es_stream_step(es_stream *stream, const es_image *image, double timest
         edgeshift::Stream &of = *required(stream, "the stream")->stream;
         required(prediction, "prediction");
         return write_prediction(of, of.step(*required(image, "the image"), timestamp), prediction);
+    });
+}
+
+es_status es_stream_hear(es_stream *stream, const float *samples, size_t count, double timestamp, int32_t rate) {
+    return guarded([&] {
+        edgeshift::Stream &of = *required(stream, "the stream")->stream;
+        if (count > 0)
+            required(samples, "samples");
+        of.hear(samples, count, timestamp, rate);
+        return ES_OK;
+    });
+}
+
+es_status es_stream_deafen(es_stream *stream) {
+    return guarded([&] {
+        required(stream, "the stream")->stream->deafen();
+        return ES_OK;
     });
 }
 

@@ -32,6 +32,7 @@ const Prediction *ClipStream::step(const es_image &image, double timestamp) {
     const int64_t waiting = count_ + 1 - length_;
     const bool answers = waiting >= 0 && waiting % description().hop == 0;
     if (answers) {
+        listen(timestamp);
         for (int place = 0; place + 1 < length_; place++)
             load(place, kept(waiting + place));
         load(length_ - 1, newest_.data());

@@ -19,6 +19,12 @@ class ClipStream : public Stream {
     const Prediction *clip(const es_image *images, int count) override;
     void reset() override;
 
+  protected:
+    // Prepare for the answer to a frame of this time, seconds or NaN. A stream that hears looks for a sound.
+    virtual void listen(double) {}
+    // Write one picture, height x width x 3 bytes, to its place in the graph's input.
+    void load(int place, const uint8_t *pixels);
+
   private:
     // The frames, oldest first, and the number of frames since the start: int64, little-endian.
     size_t body_size() const override;
@@ -27,9 +33,6 @@ class ClipStream : public Stream {
 
     uint8_t *kept(int64_t frame) { return &frames_[size_t(frame % length_) * frame_bytes_]; }
     const uint8_t *kept(int64_t frame) const { return &frames_[size_t(frame % length_) * frame_bytes_]; }
-    // Write one fitted frame to its place in the graph's input.
-    void load(int place, const uint8_t *pixels);
-
     int length_;                  // T
     size_t frame_bytes_;          // bytes of a fitted frame
     std::vector<uint8_t> frames_; // the last T frames; frame n is in place n mod T

@@ -87,6 +87,30 @@ CheckSpec check_of(const Value &value) {
     return check;
 }
 
+SoundSpec sound_of(const Value &value) {
+    const auto three = [&](const char *name) {
+        const std::vector<double> values = numbers(value[name]);
+        return std::array<double, 3>{values[0], values[1], values[2]};
+    };
+    SoundSpec sound;
+    sound.seconds = value["seconds"].number();
+    sound.frames = small(value["frames"]);
+    sound.weight = value["weight"].number();
+    sound.every = value["every"].number();
+    sound.separate_norms = value["norms"].text() == "separate";
+    sound.transform = value["transform"].number();
+    sound.windows = three("windows");
+    sound.hops = three("hops");
+    sound.bands = small(value["bands"]);
+    sound.top = value["top"].number();
+    sound.rate = small(value["rate"]);
+    sound.eps = value["eps"].number();
+    sound.low = value["low"].number();
+    sound.high = value["high"].number();
+    sound.cut = value["cut"].boolean();
+    return sound;
+}
+
 Description description_of(const Value &value) {
     Description description;
     description.version = small(value["version"]);
@@ -108,7 +132,11 @@ Description description_of(const Value &value) {
         description.rule = rule_of(value["rule"]);
     if (!value["check"].is_null())
         description.check = check_of(value["check"]);
-    description.hears = !value["model"]["sound"].is_null();
+    if (!value["model"]["sound"].is_null())
+        description.sound = sound_of(value["model"]["sound"]);
+    if (!value["quiet"].is_null())
+        for (const Value &logit : value["quiet"].array())
+            description.quiet.push_back(static_cast<float>(logit.number()));
     description.body_bytes = static_cast<uint64_t>(value["body_bytes"].integer());
     if (!value["body_sha256"].is_null())
         description.body_sha256 = value["body_sha256"].text();

@@ -1,6 +1,7 @@
 // The description of an artifact: how to run it and how to judge it. Python's edgeshift/artifact/spec.py is the same.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -36,6 +37,12 @@ struct FrameSpec {
 
     // Number of bytes of a fitted frame.
     size_t bytes() const { return size_t(height) * size_t(width) * 3; }
+    // How frames are fitted that have this size and channel order already: not at all.
+    FrameSpec fitted() const {
+        FrameSpec frame;
+        frame.height = height, frame.width = width;
+        return frame;
+    }
 };
 
 // When predictions become a detection. Python's RuleSpec in edgeshift/artifact/description.py is the same.
@@ -57,11 +64,28 @@ struct CheckSpec {
     std::optional<double> tolerance; // version 1 only
 };
 
+// How a sound becomes a picture, and how its logits are added to those of the frames. Python's SoundSettings in
+// edgeshift/sound/settings.py is the same, and explains the values. Times are seconds, frequencies Hz.
+struct SoundSpec {
+    double seconds = 0;
+    int frames = 0;
+    double weight = 0, every = 0;
+    bool separate_norms = false;
+    double transform = 0;
+    std::array<double, 3> windows = {}, hops = {};
+    int bands = 0;
+    double top = 0;
+    int rate = 0; // samples per second
+    double eps = 0, low = 0, high = 0;
+    bool cut = true;
+};
+
 struct Description {
     int version = 0;
     std::string target, precision, state_form;
-    int hop = 0;        // of a clip; 0: not a clip
-    bool hears = false; // the network has a sound segment
+    int hop = 0; // of a clip; 0: not a clip
+    std::optional<SoundSpec> sound; // empty: the network has no sound segment
+    std::vector<float> quiet;       // logits of a quiet room; empty: not known
     FrameSpec frame;
     TensorSpec input, output;
     std::vector<TensorSpec> states;
@@ -75,7 +99,10 @@ struct Description {
     std::string json;        // as it is stored
 
     bool clip() const { return hop > 0; }
-    int frames() const { return static_cast<int>(input.shape.front()); }
+    // Number of pictures of sounds that the graph takes after the frames: 1 for a clip that hears, otherwise 0.
+    int sounds() const { return clip() && sound ? 1 : 0; }
+    // Number of frames that the graph takes in one call.
+    int frames() const { return static_cast<int>(input.shape.front()) - sounds(); }
 };
 
 // Read a description. Throws Error with ES_BAD_ARTIFACT if it is not JSON, has another version, unknown fields or values

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "error.hpp"
+#include "sound_picture.hpp"
 #include "text.hpp"
 
 namespace edgeshift {
@@ -54,6 +55,23 @@ void require_same(const char *kind, const std::vector<GraphTensor> &tensors, con
     }
 }
 
+// Throw Error if this runtime cannot run the sounds of a network.
+void require_sound(const SoundSpec &sound) {
+    if (sound.separate_norms)
+        throw bad_artifact("the sounds of this network have their own batch norms, and the file lacks their graph: train "
+                           "with shared batch norms, and convert again");
+    if (!sound.cut)
+        throw bad_artifact("the sounds of this network are pictures of real numbers, and the native runtime makes pictures "
+                           "of whole numbers: run it with edgeshift in Python");
+    double values = 0;
+    for (size_t channel = 0; channel < 3; channel++)
+        values += double(columns_of(sound, channel)) * sound.bands;
+    if (values > double(kMaxColumnValues))
+        throw bad_artifact("the picture of a sound is made of " + grouped(uint64_t(values)) +
+                           " values, and the native runtime takes at most " + grouped(kMaxColumnValues) +
+                           ": train with fewer seconds, fewer bands or longer hops");
+}
+
 } // namespace
 
 void require_supported(const Description &description) {
@@ -64,9 +82,8 @@ void require_supported(const Description &description) {
         throw bad_artifact("the states have the form " + quoted(description.state_form) +
                            ", and the native runtime runs graphs whose states are inputs and outputs ('io'): "
                            "convert the model with --state io");
-    if (description.hears)
-        throw bad_artifact("the network has a sound segment, and the native runtime takes frames only: run it with "
-                           "edgeshift in Python");
+    if (description.sound)
+        require_sound(*description.sound);
     std::vector<const TensorSpec *> tensors = {&description.input, &description.output};
     for (const TensorSpec &state : description.states)
         tensors.push_back(&state);

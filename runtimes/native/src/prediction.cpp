@@ -21,6 +21,16 @@ size_t position_of_largest(const std::vector<float> &values) {
 
 } // namespace
 
+void judge(Prediction &prediction) {
+    const std::vector<float> &logits = prediction.logits;
+    const size_t best = position_of_largest(logits);
+    double sum = 0;
+    for (const float logit : logits)
+        sum += std::exp(double(logit - logits[best]));
+    prediction.index = int(best);
+    prediction.score = float(1 / sum);
+}
+
 void read_logits(const uint8_t *stored, const TensorSpec &output, Prediction &prediction) {
     std::vector<float> &logits = prediction.logits;
     logits.resize(output.values());
@@ -31,12 +41,7 @@ void read_logits(const uint8_t *stored, const TensorSpec &output, Prediction &pr
     } else {
         std::memcpy(logits.data(), stored, logits.size() * sizeof(float));
     }
-    const size_t best = position_of_largest(logits);
-    double sum = 0;
-    for (const float logit : logits)
-        sum += std::exp(double(logit - logits[best]));
-    prediction.index = int(best);
-    prediction.score = float(1 / sum);
+    judge(prediction);
 }
 
 void write_pixels(const uint8_t *pixels, size_t count, Dtype dtype, uint8_t *input) {

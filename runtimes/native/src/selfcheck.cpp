@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "check_sound.hpp"
 #include "error.hpp"
 #include "image.hpp"
+#include "listening.hpp"
 #include "stream.hpp"
 #include "text.hpp"
 
@@ -97,10 +99,13 @@ std::vector<double> sample(const TensorSpec &state, const std::vector<uint8_t> &
     return values;
 }
 
-Run run(const std::shared_ptr<const Model> &model, const CheckFrames &frames, size_t rows) {
+// Run `rows` frames, or windows of a clip, and then the test sound if the network has a sound segment.
+Run run(const std::shared_ptr<const Model> &model, const CheckFrames &frames, size_t rows,
+        const std::vector<uint8_t> &sound) {
     const Description &description = model->description;
     const FrameSpec &frame = description.frame;
-    std::unique_ptr<Stream> stream = Stream::of_fitted(model);
+    std::unique_ptr<Stream> stream = Stream::of(model);
+    Listening *listening = stream->listening();
     std::vector<std::vector<uint8_t>> pixels(size_t(description.frames()), std::vector<uint8_t>(frame.bytes()));
     Run result;
     for (size_t row = 0; row < rows; row++) {
@@ -111,13 +116,15 @@ Run run(const std::shared_ptr<const Model> &model, const CheckFrames &frames, si
         }
         const Prediction *prediction = description.clip() ? stream->clip(images.data(), int(images.size()))
                                                           : stream->step(images[0], kNone);
-        result.logits.push_back(prediction->logits);
+        result.logits.push_back(listening == nullptr ? prediction->logits : listening->frame_logits());
     }
     for (size_t i = 0; i < description.states.size(); i++) {
         std::vector<uint8_t> bytes(description.states[i].bytes());
         stream->read_state(i, bytes.data());
         result.states[description.states[i].name] = sample(description.states[i], bytes);
     }
+    if (listening != nullptr)
+        result.logits.push_back(listening->answer_to(sound.data()));
     return result;
 }
 
@@ -186,10 +193,14 @@ es_check self_check(std::shared_ptr<const Model> model) {
     if (!description.check)
         throw bad_artifact("the artifact has no self-check; convert the model again");
     const CheckSpec &check = *description.check;
-    const size_t rows = check.logits.size();
+    // If the network has a sound segment, the last row is the answer to a test sound.
+    std::vector<uint8_t> sound;
+    if (description.sound)
+        sound = check_sound_picture(check.seed, *description.sound, description.frame.width);
+    const size_t rows = check.logits.size() - (sound.empty() ? 0 : 1);
     const CheckFrames frames(check.seed, int(rows) + description.frames() - 1, description.frame.height,
                              description.frame.width);
-    const Run first = run(model, frames, rows), second = run(model, frames, rows);
+    const Run first = run(model, frames, rows, sound), second = run(model, frames, rows, sound);
     const std::vector<double> errors = errors_of(first, check);
 
     es_check result = {};

@@ -331,10 +331,11 @@ void check_labels(const json::Array &labels) {
     }
 }
 
-// Whether the input has the shape of RGB frames of this size: one frame, or at least two for a clip.
-bool takes(const Value &input, int64_t height, int64_t width, bool stream) {
+// Whether the input has the shape of RGB frames of this size: one frame, or at least two for a clip. `sounds`: number of
+// pictures of sounds after the frames.
+bool takes(const Value &input, int64_t height, int64_t width, bool stream, int64_t sounds) {
     std::vector<int64_t> shape = shape_of(input);
-    const int64_t frames = shape.front();
+    const int64_t frames = shape.front() - sounds;
     shape.erase(shape.begin());
     const bool last = input["channels"].text() == "last";
     const std::vector<int64_t> expected =
@@ -342,9 +343,9 @@ bool takes(const Value &input, int64_t height, int64_t width, bool stream) {
     return shape == expected && (stream ? frames == 1 : frames >= 2);
 }
 
-void check_mode(const Value &spec, bool stream) {
+void check_mode(const Value &spec, bool stream, int64_t sounds) {
     const Value &hop = spec["hop"], &input = spec["input"];
-    if (!stream && (!spec["states"].array().empty() || hop.is_null() || hop.integer() > shape_of(input).front()))
+    if (!stream && (!spec["states"].array().empty() || hop.is_null() || hop.integer() > shape_of(input).front() - sounds))
         throw Contradiction("a clip has no states, and a hop of at most its number of frames");
     if (stream && !hop.is_null())
         throw Contradiction("a hop belongs to a clip, and this is a stream");
@@ -384,8 +385,11 @@ void check_stream(const Value &spec) {
     const json::Array &states = spec["states"].array(), &labels = spec["labels"].array();
     const std::vector<int64_t> logits = shape_of(output);
     const int64_t classes = logits.back();
-    if (logits != std::vector<int64_t>{1, classes})
-        throw Contradiction("the output has shape " + shape_text(logits) + ", which is not one row of logits");
+    const bool stream = spec["mode"].text() == "stream";
+    const int64_t sounds = !stream && !spec["model"]["sound"].is_null() ? 1 : 0;
+    if (logits != std::vector<int64_t>{1 + sounds, classes})
+        throw Contradiction("the output has shape " + shape_text(logits) + ", which is not " +
+                            (sounds ? "2 rows" : "one row") + " of logits");
 
     uint64_t values = values_in(shape_of(input)) + values_in(logits);
     std::set<std::string> names = {input["name"].text(), output["name"].text()};
@@ -402,13 +406,13 @@ void check_stream(const Value &spec) {
     if (static_cast<int64_t>(labels.size()) != classes || known != classes)
         throw Contradiction(std::to_string(labels.size()) + " labels and " + std::to_string(known) + " classes for " +
                             std::to_string(classes) + " logits");
-    const bool stream = spec["mode"].text() == "stream";
     const int64_t height = frame["height"].integer(), width = frame["width"].integer();
-    if (height != size || width != size || !takes(input, height, width, stream))
+    if (height != size || width != size || !takes(input, height, width, stream, sounds))
         throw Contradiction("the input has shape " + shape_text(shape_of(input)) + ", which is not " +
-                            (stream ? "one RGB frame" : "a clip of RGB frames") + " of size " +
+                            (stream ? "one RGB frame" : sounds ? "a clip of RGB frames and a sound" : "a clip of RGB frames") +
+                            " of size " +
                             shape_text({height, width}));
-    check_mode(spec, stream);
+    check_mode(spec, stream, sounds);
     const Value &quiet = spec["quiet"];
     if (!quiet.is_null()) {
         const auto count = static_cast<int64_t>(quiet.array().size());

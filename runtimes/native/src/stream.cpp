@@ -9,6 +9,8 @@
 #include "clip_stream.hpp"
 #include "clock.hpp"
 #include "error.hpp"
+#include "sound_clip_stream.hpp"
+#include "sound_stream.hpp"
 #include "text.hpp"
 
 namespace edgeshift {
@@ -50,17 +52,27 @@ std::unique_ptr<Stream> Stream::of(std::shared_ptr<const Model> model) {
 }
 
 std::unique_ptr<Stream> Stream::of_fitted(std::shared_ptr<const Model> model) {
-    FrameSpec frame;
-    frame.height = model->description.frame.height, frame.width = model->description.frame.width;
+    const FrameSpec frame = model->description.frame.fitted();
     return make(std::move(model), frame);
+}
+
+std::unique_ptr<Stream> Stream::of_frames(std::shared_ptr<const Model> model, const FrameSpec &frame) {
+    std::unique_ptr<Stream> stream(new Stream(std::move(model), frame));
+    stream->reset();
+    return stream;
 }
 
 std::unique_ptr<Stream> Stream::make(std::shared_ptr<const Model> model, const FrameSpec &frame) {
     std::unique_ptr<Stream> stream;
-    if (model->description.clip())
+    const bool clip = model->description.clip(), hears = model->description.sound.has_value();
+    if (clip && hears)
+        stream = std::make_unique<SoundClipStream>(std::move(model), frame);
+    else if (clip)
         stream = std::make_unique<ClipStream>(std::move(model), frame);
+    else if (hears)
+        stream = std::make_unique<SoundStream>(std::move(model), frame);
     else
-        stream.reset(new Stream(std::move(model), frame));
+        return of_frames(std::move(model), frame);
     stream->reset();
     return stream;
 }
@@ -104,6 +116,12 @@ void Stream::reset() {
     begin();
 }
 
+void Stream::hear(const float *, size_t, double, int) {
+    throw bad_argument("this network takes frames only: it has no sound segment");
+}
+
+void Stream::deafen() { hear(nullptr, 0, 0, 0); }
+
 size_t Stream::saved_size() const { return kMark.size() + kHashLength + body_size(); }
 
 void Stream::save(uint8_t *out) const {
@@ -138,6 +156,7 @@ void Stream::predict(Seconds start, Prediction &prediction) {
     executor_->run();
     const Seconds ran = now();
     read_logits(executor_->logits(), description().output, prediction);
+    reduce(prediction);
     prediction.fresh = true;
     prediction.pre = prepared - start;
     prediction.infer = ran - prepared;

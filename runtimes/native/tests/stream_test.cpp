@@ -236,9 +236,6 @@ void descriptions_that_cannot_run_here_are_refused() {
     description = counting::description();
     description.states[1].dtype = edgeshift::Dtype::float16;
     CHECK(contains(error_of([&] { counting::model(description); }), "is float16"));
-    description = counting::description();
-    description.hears = true;
-    CHECK(contains(error_of([&] { counting::model(description); }), "has a sound segment"));
     counting::Backend graph(counting::description());
     description = counting::description();
     description.states[0].shape = {1, 5};

@@ -17,6 +17,30 @@ namespace {
 
 constexpr uint32_t STREAMS = 64, THREADS = 8, STEPS = 40;
 
+// The description of a network that hears.
+edgeshift::Description hearing() {
+    edgeshift::Description result = counting::description();
+    edgeshift::SoundSpec sound;
+    sound.seconds = 0.1;
+    sound.frames = 3, sound.weight = 1, sound.every = 0.05;
+    sound.transform = 0.02, sound.windows = {0.005, 0.01, 0.02}, sound.hops = {0.01, 0.01, 0.02};
+    sound.bands = 8, sound.top = 4000, sound.rate = 8000;
+    sound.eps = 1e-6, sound.low = -13.5, sound.high = 6.5;
+    result.sound = sound;
+    return result;
+}
+
+// Give a stream the sound of the 0.06 s before step `i`.
+void hear(Stream &stream, uint32_t number, uint32_t i) {
+    std::vector<float> samples(480);
+    uint32_t mixed = 1000 * number + i;
+    for (float &sample : samples) {
+        mixed = mixed * 1664525u + 1013904223u;
+        sample = float(mixed >> 16) / 65536 - 0.5f;
+    }
+    stream.hear(samples.data(), samples.size(), 0.06 * i - 0.06, 8000);
+}
+
 // One step of stream number `number`. Some streams are reset or restored in the middle.
 void step(Stream &stream, uint32_t number, uint32_t i, Logits &logits) {
     if (number % 5 == 1 && i == 17)
@@ -25,6 +49,8 @@ void step(Stream &stream, uint32_t number, uint32_t i, Logits &logits) {
         const std::vector<uint8_t> state = counting::saved(stream);
         stream.restore(state.data(), state.size());
     }
+    if (stream.model().description.sound)
+        hear(stream, number, i);
     const Picture picture(1000 * number + i);
     if (const edgeshift::Prediction *prediction = stream.step(picture.image, 0.06 * i))
         logits.push_back(prediction->logits);
@@ -68,19 +94,23 @@ constexpr uint32_t MANY = 100000;
 void many_steps_need_no_more_memory(const std::shared_ptr<const edgeshift::Model> &model) {
     const auto stream = Stream::of(model);
     const auto run = [&](uint32_t steps) {
-        for (uint32_t i = 0; i < steps; i++)
+        for (uint32_t i = 0; i < steps; i++) {
+            if (model->description.sound)
+                hear(*stream, 1, i);
             stream->step(Picture(i % 100).image, std::numeric_limits<double>::quiet_NaN());
+        }
     };
-    run(MANY / 100);
+    const uint32_t many = model->description.sound ? MANY / 10 : MANY; // a sound takes longer than a step
+    run(many / 100);
     const size_t before = memory();
-    run(MANY);
+    run(many);
     CHECK(memory() < before + (1 << 20));
 }
 
 } // namespace
 
 int main() {
-    for (const auto &description : {counting::description(), counting::description(4, 2)}) {
+    for (const auto &description : {counting::description(), counting::description(4, 2), hearing()}) {
         const auto model = counting::model(description);
         streams_in_threads_are_those_alone(model);
         many_steps_need_no_more_memory(model);

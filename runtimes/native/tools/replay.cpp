@@ -52,6 +52,35 @@ std::string text_of(double value) {
     return text;
 }
 
+// The golden byte with a number (docs/reference/frames.md).
+uint32_t golden_byte(uint32_t number) {
+    uint32_t mixed = number * 2654435761u;
+    mixed ^= mixed >> 15;
+    return (mixed * 2246822519u) >> 24;
+}
+
+// The samples of a sound (docs/reference/transcript.md). Shifts of negative numbers round down.
+std::vector<float> samples_of(uint32_t seed, const Sound &sound) {
+    std::vector<float> samples(size_t(sound.samples));
+    if (sound.kind == "silent")
+        return samples;
+    for (size_t k = 0; k < samples.size(); k++) {
+        const uint32_t i = uint32_t(sound.first) + uint32_t(k), part = i / 800;
+        const int noise = int(256 * golden_byte(seed + 2 * i) + golden_byte(seed + 2 * i + 1)) - 32768;
+        const uint32_t period = 8 + golden_byte(seed + 1073741824u + part) % 120;
+        const int level = 2 + int(golden_byte(seed + 1610612736u + part) % 8);
+        const int value = ((i / period % 2 ? 16384 : -16384) + (noise >> 2)) >> level;
+        samples[k] = sound.kind == "clipped" ? (value < 0 ? -1.0f : 1.0f) : float(value) / 32768;
+    }
+    return samples;
+}
+
+// The name that a transcript has for what was heard; empty: the network has no sound segment.
+const char *name(es_heard heard) {
+    static constexpr const char *names[] = {"", "heard", "deaf", "waiting", "late", "silent", "clipped"};
+    return names[heard];
+}
+
 // The bytes of a picture: coloured cells, which move to the left by one from one number to the next.
 std::vector<uint8_t> picture(uint32_t seed, const ExpectedCall &call) {
     const uint32_t height = static_cast<uint32_t>(call.height), width = static_cast<uint32_t>(call.width);
@@ -61,9 +90,7 @@ std::vector<uint8_t> picture(uint32_t seed, const ExpectedCall &call) {
         for (uint32_t x = 0; x < width; x++)
             for (uint32_t channel = 0; channel < 3; channel++) {
                 const uint32_t cell = kRow * (kCells * y / height) + kCells * x / width + call.picture;
-                uint32_t mixed = (seed + 3 * cell + channel) * 2654435761u;
-                mixed ^= mixed >> 15;
-                pixels.push_back(static_cast<uint8_t>((mixed * 2246822519u) >> 24));
+                pixels.push_back(static_cast<uint8_t>(golden_byte(seed + 3 * cell + channel)));
             }
     return pixels;
 }
@@ -99,6 +126,13 @@ class Player {
     void make(const ExpectedCall &call) {
         if (call.kind == CallKind::step)
             return step(call);
+        if (call.kind == CallKind::hear) {
+            const std::vector<float> samples = samples_of(transcript_.seed, call.sound);
+            return require(
+                es_stream_hear(stream_.get(), samples.data(), samples.size(), call.time, call.sound.rate));
+        }
+        if (call.kind == CallKind::deafen)
+            return require(es_stream_deafen(stream_.get()));
         if (call.kind == CallKind::save) {
             saved_ = save();
         } else {
@@ -118,6 +152,8 @@ class Player {
         const Answer answer = status == ES_WAITING ? Answer::none : prediction.fresh ? Answer::fresh : Answer::repeated;
         if (answer != call.answer)
             differ(std::string("the answer is ") + name(answer) + ", expected " + name(call.answer));
+        if (answer != Answer::none && call.heard != ::name(prediction.heard))
+            differ(std::string("what was heard is \"") + ::name(prediction.heard) + "\", expected \"" + call.heard + "\"");
         if (exact_ && answer != Answer::none && prediction.index != call.index)
             differ("label " + std::to_string(prediction.index) + " is predicted, expected " +
                    std::to_string(call.index));

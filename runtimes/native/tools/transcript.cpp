@@ -33,7 +33,7 @@ const Record event_record = {"Event",
 
 const Record call_record = {"Call",
                             {
-                                {"call", choice({"step", "reset", "save", "restore"})},
+                                {"call", choice({"step", "reset", "save", "restore", "hear", "deafen"})},
                                 {"picture", integer(0, (1LL << 31) - 1), "0"},
                                 {"height", integer(1, 4096), "1"},
                                 {"width", integer(1, 4096), "1"},
@@ -43,6 +43,12 @@ const Record call_record = {"Call",
                                 {"logits", words().or_null(), "null"},
                                 {"states", words().or_null(), "null"},
                                 {"event", record(event_record).or_null(), "null"},
+                                {"heard", choice({"heard", "deaf", "waiting", "late", "silent", "clipped"}).or_null(),
+                                 "null"},
+                                {"sound", choice({"drawn", "silent", "clipped"}), "\"drawn\""},
+                                {"first", integer(0, (1LL << 31) - 1), "0"},
+                                {"samples", integer(0, 1 << 25), "0"},
+                                {"rate", integer(0, 384'000), "0"},
                             }};
 
 const Record rule_call_record = {"RuleCall",
@@ -68,7 +74,7 @@ const Record bounds_record = {"Bounds",
 
 const Record transcript_record = {"Transcript",
                                   {
-                                      {"version", integer(1, 1)},
+                                      {"version", integer(1, 2)},
                                       {"artifact", record(subject_record)},
                                       {"runtime", words()},
                                       {"exact", schema::boolean()},
@@ -142,6 +148,15 @@ ExpectedCall call_of(const Value &value) {
     const std::string &kind = value["call"].text(), &answer = value["answer"].text();
     if (!value["states"].is_null())
         call.states = value["states"].text();
+    call.time = value["time"].is_null() ? std::numeric_limits<double>::quiet_NaN() : value["time"].number();
+    if (kind == "hear" || kind == "deafen") {
+        call.kind = kind == "hear" ? CallKind::hear : CallKind::deafen;
+        call.sound = {value["sound"].text(), value["first"].integer(), value["samples"].integer(),
+                      static_cast<int>(value["rate"].integer())};
+        if (kind == "hear" && (call.sound.samples == 0 || call.sound.rate == 0 || std::isnan(call.time)))
+            throw std::runtime_error("a hear has no samples, rate or time");
+        return call;
+    }
     if (kind != "step") {
         call.kind = kind == "reset" ? CallKind::reset : kind == "save" ? CallKind::save : CallKind::restore;
         if (call.states.empty())
@@ -151,7 +166,6 @@ ExpectedCall call_of(const Value &value) {
     call.picture = static_cast<uint32_t>(value["picture"].integer());
     call.height = static_cast<int>(value["height"].integer());
     call.width = static_cast<int>(value["width"].integer());
-    call.time = value["time"].is_null() ? std::numeric_limits<double>::quiet_NaN() : value["time"].number();
     call.answer = answer == "fresh" ? Answer::fresh : answer == "none" ? Answer::none : Answer::repeated;
     if (!value["index"].is_null())
         call.index = static_cast<int>(value["index"].integer());
@@ -160,6 +174,8 @@ ExpectedCall call_of(const Value &value) {
     if (!value["logits"].is_null())
         call.logits = unpack(value["logits"]);
     call.event = event_of(value["event"]);
+    if (!value["heard"].is_null())
+        call.heard = value["heard"].text();
     return call;
 }
 

@@ -16,20 +16,29 @@ struct ExpectedEvent {
     double score = 0, timestamp = 0;
 };
 
-enum class CallKind { step, reset, save, restore };
+enum class CallKind { step, reset, save, restore, hear, deafen };
 enum class Answer { fresh, repeated, none };
 
-// One call, and what it must give. Only a step has the fields from `picture` on.
+// Samples that are given to a stream. docs/reference/transcript.md says how they are computed.
+struct Sound {
+    std::string kind; // drawn, silent or clipped
+    int64_t first = 0, samples = 0; // number of the first sample, and number of samples
+    int rate = 0;                   // samples per second
+};
+
+// One call, and what it must give. Only a step has the fields from `picture` on. Only a step and a hear have a time.
 struct ExpectedCall {
     CallKind kind = CallKind::step;
     std::string states; // hash of the states; empty: they are not compared
+    double time = 0;    // seconds; NaN: the frame is given without a time
+    Sound sound;        // of a hear
     uint32_t picture = 0;
     int height = 0, width = 0;
-    double time = 0; // NaN: the frame is given without a time
     Answer answer = Answer::none;
     int index = -1;
     std::vector<float> logits; // of a fresh answer
     std::optional<ExpectedEvent> event;
+    std::string heard; // of a network with a sound segment; empty: it has none
 };
 
 // One call of a spotter that gets no frames.

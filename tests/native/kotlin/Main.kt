@@ -8,6 +8,7 @@ import dev.edgeshift.Recognizer
 import dev.edgeshift.transcript.Replay
 import java.io.File
 import java.nio.ByteBuffer
+import java.nio.ByteOrder
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.ExperimentalCoroutinesApi
 import kotlinx.coroutines.async
@@ -26,9 +27,11 @@ fun main(arguments: Array<String>) {
             "facts" -> printFacts(model)
             "replay" -> Replay(model, File(files[1]).readText()).run().forEach(::println)
             "steps" -> printSteps(model, File(files[1]))
+            "hear" -> printHeard(model, File(files[1]), files[2].toInt())
             "events" -> printEvents(model, File(files[1]))
             "fit" -> printFits(model)
             "camera" -> printCamera(model)
+            "microphone" -> printMicrophone(model)
             else -> error(command)
         }
     }
@@ -71,6 +74,25 @@ private fun printSteps(model: Edgeshift, file: File) {
         model.close() // streams keep their model
         stream.restore(middle)
         frames(file).drop(half).forEach { println(line(stream.step(it)!!.logits)) }
+    }
+}
+
+/** What a stream hears and answers to gray frames every 0.25 s, with samples of a file in pieces between them. */
+private fun printHeard(model: Edgeshift, file: File, rate: Int) = model.stream().use { stream ->
+    println("${model.soundSeconds}|${model.soundRate}")
+    val bytes = ByteBuffer.wrap(file.readBytes()).order(ByteOrder.LITTLE_ENDIAN)
+    val samples = FloatArray(bytes.remaining() / 4) { bytes.getFloat(4 * it) }
+    val gray = Image.rgb(ByteBuffer.allocateDirect(3).put(byteArrayOf(90, 100, 110)).flip(), 1, 1)
+    val piece = FloatArray(rate)
+    for (index in 0..8) {
+        val begin = (index - 1) * rate / 4
+        if (index > 0) {
+            samples.copyInto(piece, 0, begin, begin + rate / 4)
+            stream.hear(piece, begin.toDouble() / rate, rate, count = rate / 4)
+        }
+        if (index == 7) stream.deafen()
+        val prediction = stream.step(gray, index * 0.25)!!
+        println("${prediction.heard}|${line(prediction.logits)}")
     }
 }
 
@@ -151,6 +173,9 @@ private fun printErrors(path: String, library: String) {
     refused("time") { stream.step(Image.rgb(ByteBuffer.allocateDirect(3), 1, 1), Double.POSITIVE_INFINITY) }
     refused("state") { stream.restore(ByteArray(3)) }
     refused("logits") { model.spotter().use { it.feed(FloatArray(1), 0.0) } }
+    refused("sound") { stream.hear(FloatArray(4), 0.0, 16000) }
+    refused("deafen") { stream.deafen() }
+    refused("samples") { stream.hear(FloatArray(4), 0.0, 16000, count = 5) }
     refused("clip") { stream.clip(List(8) { Image.rgb(ByteBuffer.allocateDirect(3), 1, 1) }) }
     stream.close()
     stream.close()

@@ -22,7 +22,8 @@
  * es_version, es_abi and es_error may be called from several threads at the same time. One stream, or one spotter, must not
  * be used from two threads at the same time.
  *
- * Units. Times are seconds, sizes are pixels or bytes as they say. Positions of labels count from 0.
+ * Units. Times are seconds, sizes are pixels or bytes as they say. Positions of labels count from 0. Samples of sound are
+ * floats from -1 to 1, one channel; a rate is samples per second.
  */
 #ifndef EDGESHIFT_H
 #define EDGESHIFT_H
@@ -41,7 +42,7 @@ extern "C" {
 #endif
 
 /* Increased when a program that was compiled with an older header could not use the library. */
-#define ES_ABI 1
+#define ES_ABI 2
 
 /* What a call did. */
 typedef enum es_status {
@@ -74,6 +75,8 @@ typedef struct es_model_info {
     int32_t hop;           /* of a clip: frames from one answer to the next; 0: it is not a clip */
     int32_t states;        /* number of states */
     double frame_spacing;  /* seconds from one frame to the next, as in training; 0: not known */
+    double sound_seconds;  /* seconds of sound that an answer to a sound needs; 0: the network has no sound segment */
+    int32_t sound_rate;    /* lowest rate that es_stream_hear takes, samples per second; 0: no sound segment */
 } es_model_info;
 
 /* How the pixels of an image are stored. */
@@ -107,6 +110,17 @@ typedef struct es_image {
     es_yuv yuv;               /* ES_NV12, ES_NV21, ES_I420: the colours */
 } es_image;
 
+/* Whether a prediction contains a sound, or why not. */
+typedef enum es_heard {
+    ES_SOUND_NONE = 0,    /* the network has no sound segment, or this is the answer to a whole clip */
+    ES_SOUND_HEARD = 1,   /* the prediction contains the sound */
+    ES_SOUND_DEAF = 2,    /* no samples were given so far, or since es_stream_deafen */
+    ES_SOUND_WAITING = 3, /* there are not enough samples since the beginning or since a gap */
+    ES_SOUND_LATE = 4,    /* the newest sample is more than 0.5 s older than the frame */
+    ES_SOUND_SILENT = 5,  /* the microphone gives one value only */
+    ES_SOUND_CLIPPED = 6  /* many samples are at the largest value that the microphone can give */
+} es_heard;
+
 /* The result for one frame. */
 typedef struct es_prediction {
     int32_t index;       /* position of the label with the largest logit */
@@ -118,6 +132,7 @@ typedef struct es_prediction {
     /* seconds. pre: from frame to input tensor. infer: writing the tensor into the runtime's buffer, running the graph, and
      * reading the logits. post: from the logits to the prediction */
     double pre, infer, post;
+    es_heard heard; /* whether the prediction contains a sound. Without one, it contains the logits of a quiet room */
 } es_prediction;
 
 /* A detection by an event rule. */
@@ -131,7 +146,7 @@ typedef struct es_event {
 /* The result of a self-check. A comparison that the artifact does not have is NaN. */
 typedef struct es_check {
     int32_t ok;             /* 1: passed */
-    int32_t frames;         /* test frames, or windows of a clip */
+    int32_t frames;         /* test frames, or windows of a clip. A network with a sound segment also gets a test sound */
     int32_t repeatable;     /* 1: a second run gave the same logits */
     int32_t version;        /* version of the artifact's description; version 1 accepts larger errors */
     double error, tolerance; /* of the logits: what was found, and the most that is accepted */
@@ -178,11 +193,24 @@ ES_API es_status es_stream_reset(es_stream *stream);
  * prediction: written if the result is ES_OK.
  */
 ES_API es_status es_stream_step(es_stream *stream, const es_image *image, double timestamp, es_prediction *prediction);
+/* Take the next samples of a microphone, for a network with a sound segment. Give the samples up to the time of a frame
+ * before the frame. The sound runs inside es_stream_step when it is due. If a thread of its own reads the microphone, the two
+ * threads must take turns, as with all functions of one stream.
+ *
+ * samples: `count` floats from -1 to 1, one channel. They are copied. NULL is possible if `count` is 0.
+ * timestamp: time of the first sample, on the same clock as the frames. A piece that begins more than 0.03 s before or
+ * after the end of the piece before it comes after a gap: the sound so far is forgotten.
+ * rate: samples per second, es_model_info.sound_rate to 384,000. A sound is not resampled.
+ */
+ES_API es_status es_stream_hear(es_stream *stream, const float *samples, size_t count, double timestamp, int32_t rate);
+/* Forget all samples, for example when the microphone is switched off. es_stream_reset does this as well. */
+ES_API es_status es_stream_deafen(es_stream *stream);
 /* Run one whole clip with a clip artifact: of `count` images, the middle one of each of its T equal parts is used. The
- * frames that es_stream_step keeps stay as they are. */
+ * frames that es_stream_step keeps stay as they are. The samples of es_stream_hear are not used. */
 ES_API es_status es_stream_clip(es_stream *stream, const es_image *images, int32_t count, es_prediction *prediction);
 /* Number of bytes that es_stream_save writes. They end with the bytes of all states in the description's order, or for a
- * clip artifact with the T frames, the oldest first, and the number of all frames, 8 bytes, little-endian. */
+ * clip artifact with the T frames, the oldest first, and the number of all frames, 8 bytes, little-endian. No sound is
+ * saved. */
 ES_API size_t es_stream_state_size(const es_stream *stream);
 /* Copy the states, so that es_stream_restore continues from the same point. They contain no time: after a restore, the
  * frame spacing counts from the next frame. size: bytes at `out`. */

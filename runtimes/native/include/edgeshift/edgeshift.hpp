@@ -109,6 +109,13 @@ class Stream {
         checked(es_stream_clip(stream_.get(), images.data(), int32_t(images.size()), &prediction));
         return prediction;
     }
+    // Take the next samples of a microphone, for a network with a sound segment: floats from -1 to 1, one channel. seconds:
+    // time of the first sample, on the clock of the frames. rate: samples per second.
+    void hear(const std::vector<float> &samples, double seconds, int rate) {
+        checked(es_stream_hear(stream_.get(), samples.data(), samples.size(), seconds, int32_t(rate)));
+    }
+    // Forget all samples, for example when the microphone is switched off.
+    void deafen() { checked(es_stream_deafen(stream_.get())); }
     void reset() { checked(es_stream_reset(stream_.get())); }
     std::vector<uint8_t> save() const {
         std::vector<uint8_t> state(es_stream_state_size(stream_.get()));

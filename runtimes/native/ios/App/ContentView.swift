@@ -12,12 +12,19 @@ struct ContentView: View {
                 Text(watcher.times)
                 Text(watcher.event)
                 Text(watcher.status)
+                if watcher.canListen {
+                    Toggle(watcher.listening ? "listening: \(watcher.heard)" : "microphone is off", isOn: microphone)
+                }
             }
             .padding()
             .frame(maxWidth: .infinity, alignment: .leading)
             .background(.thinMaterial)
         }
         .task { await watcher.run() }
+    }
+
+    private var microphone: Binding<Bool> {
+        Binding(get: { watcher.listening }, set: { on in Task { await watcher.listen(on) } })
     }
 }
 

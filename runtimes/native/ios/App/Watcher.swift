@@ -9,6 +9,10 @@ final class Watcher: ObservableObject {
     @Published var times = ""
     @Published var event = ""
     @Published var status = "loading"
+    /// Whether the network takes sounds, whether the microphone is on, and what was heard of it.
+    @Published var canListen = false
+    @Published var listening = false
+    @Published var heard = ""
     let session = AVCaptureSession()
     private var frames: FrameReader?
 
@@ -24,12 +28,29 @@ final class Watcher: ObservableObject {
             status = "\(result), \(model.runtime)"
             let recognizer = try Recognizer(model)
             frames = try FrameReader(session, recognizer)
+            canListen = model.soundRate != nil
             async let predictions: Void = show(recognizer.predictions)
             async let events: Void = show(recognizer.events)
             _ = await (predictions, events)
         } catch {
             status = "\(error)"
         }
+    }
+
+    /// Switch the microphone on or off. It is off until the user switches it on. Nothing is recorded.
+    func listen(_ on: Bool) async {
+        do {
+            if on, await AVCaptureDevice.requestAccess(for: .audio) {
+                try frames?.startListening()
+                listening = true
+                return
+            }
+            if on { status = "The app needs the microphone: allow it in the settings" }
+            frames?.stopListening()
+        } catch {
+            status = "\(error)"
+        }
+        listening = false
     }
 
     private func findModel() throws -> any Model {
@@ -45,6 +66,7 @@ final class Watcher: ObservableObject {
     private func show(_ predictions: AsyncStream<Prediction>) async {
         for await prediction in predictions {
             label = String(format: "%@ %.2f", prediction.label, prediction.score)
+            heard = prediction.heard.map { "\($0)" } ?? ""
             times = String(format: "%.1f ms, of which network %.1f", 1e3 * prediction.seconds, 1e3 * prediction.infer)
         }
     }
@@ -58,12 +80,16 @@ struct MissingArtifact: Error, CustomStringConvertible {
     var description: String { "Add an artifact (.tflite or .mlpackage) to the app and build it again" }
 }
 
-/// Gives each frame of the front camera to a recognizer, on a queue of its own.
-final class FrameReader: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate {
+/// Gives each frame of the front camera, and the sound of the microphone while it is on, to a recognizer. Both come on
+/// one queue, with times of the same clock.
+final class FrameReader: NSObject {
+    private let session: AVCaptureSession
     private let recognizer: Recognizer
     private let queue = DispatchQueue(label: "dev.edgeshift.frames")
+    private var microphone: (input: AVCaptureDeviceInput, output: AVCaptureAudioDataOutput)?
 
     init(_ session: AVCaptureSession, _ recognizer: Recognizer) throws {
+        self.session = session
         self.recognizer = recognizer
         super.init()
         guard let camera = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: .front) else {
@@ -87,19 +113,58 @@ final class FrameReader: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate 
         queue.async { session.startRunning() }
     }
 
+    /// Add the microphone to the session.
+    func startListening() throws {
+        guard microphone == nil else { return }
+        guard let device = AVCaptureDevice.default(for: .audio) else { throw NoMicrophone() }
+        let (input, output) = (try AVCaptureDeviceInput(device: device), AVCaptureAudioDataOutput())
+        guard session.canAddInput(input), session.canAddOutput(output) else { throw NoMicrophone() }
+        output.setSampleBufferDelegate(self, queue: queue)
+        session.beginConfiguration()
+        session.addInput(input)
+        session.addOutput(output)
+        session.commitConfiguration()
+        microphone = (input, output)
+    }
+
+    /// Take the microphone out of the session. The recognizer forgets the sound.
+    func stopListening() {
+        guard let (input, output) = microphone else { return }
+        session.beginConfiguration()
+        session.removeInput(input)
+        session.removeOutput(output)
+        session.commitConfiguration()
+        microphone = nil
+        queue.async { [recognizer] in try? recognizer.deafen() }
+    }
+}
+
+extension FrameReader: AVCaptureVideoDataOutputSampleBufferDelegate, AVCaptureAudioDataOutputSampleBufferDelegate {
     func captureOutput(
         _ output: AVCaptureOutput, didOutput sample: CMSampleBuffer, from connection: AVCaptureConnection
     ) {
-        guard let pixels = CMSampleBufferGetImageBuffer(sample) else { return }
-        var image = Image(pixels)
-        image.mirrored = true  // as the user sees the front camera
-        let seconds = CMSampleBufferGetPresentationTimeStamp(sample).seconds
         do {
-            try recognizer.feed(image, at: seconds)
+            if output is AVCaptureAudioDataOutput {
+                let piece = try SoundPiece(sample)
+                try recognizer.hear(piece.samples, at: piece.time, rate: piece.rate)
+            } else {
+                try feed(sample)
+            }
         } catch {
             print(error)
         }
     }
+
+    private func feed(_ sample: CMSampleBuffer) throws {
+        guard let pixels = CMSampleBufferGetImageBuffer(sample) else { return }
+        var image = Image(pixels)
+        image.mirrored = true  // as the user sees the front camera
+        try recognizer.feed(image, at: CMSampleBufferGetPresentationTimeStamp(sample).seconds)
+    }
+}
+
+struct NoMicrophone: Error, CustomStringConvertible {
+    var description: String { "The microphone cannot be used: close other apps that record" }
 }
 
 struct NoCamera: Error, CustomStringConvertible {

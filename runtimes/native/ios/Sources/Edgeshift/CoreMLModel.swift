@@ -28,10 +28,15 @@ public final class CoreMLModel: Model {
         if core.info.hop > 0 {
             throw EdgeshiftError(.badArgument, "\(name): a clip artifact: convert for streams, or use a .tflite")
         }
+        if core.soundRate != nil {
+            let line = "the network has a sound segment, and streams of Core ML take frames only: use a .tflite"
+            throw EdgeshiftError(.badArgument, "\(name): \(line)")
+        }
     }
 
     public var labels: [String] { core.labels }
     public var frameSpacing: Double? { core.frameSpacing }
+    public var soundRate: Int? { nil }
     public var runtime: String { "Core ML" }
     public func spotter() throws -> Spotter { try Spotter(core) }
 

@@ -41,6 +41,12 @@ class CoreMLStream: Stream {
         return answer
     }
 
+    func hear(_ samples: [Float], at time: Double, rate: Int) throws {
+        throw EdgeshiftError(.badArgument, "streams of Core ML take frames only: use a .tflite")
+    }
+
+    func deafen() throws { try hear([], at: 0, rate: 0) }
+
     func reset() throws {
         last = nil
         pacer = model.frameSpacing.map(Pacer.init)

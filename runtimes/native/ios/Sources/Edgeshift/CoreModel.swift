@@ -18,6 +18,7 @@ final class CoreModel {
     deinit { es_model_close(pointer) }
 
     var frameSpacing: Double? { info.frame_spacing > 0 ? info.frame_spacing : nil }
+    var soundRate: Int? { info.sound_rate > 0 ? Int(info.sound_rate) : nil }
     var description: String { String(cString: es_model_description(pointer)) }
     var runtime: String { String(cString: es_model_runtime(pointer)) }
 

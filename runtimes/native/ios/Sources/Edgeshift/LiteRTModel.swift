@@ -28,6 +28,7 @@ public final class LiteRTModel: Model {
 
     public var labels: [String] { core.labels }
     public var frameSpacing: Double? { core.frameSpacing }
+    public var soundRate: Int? { core.soundRate }
     public var runtime: String { core.runtime }
     /// The whole description of the artifact, JSON.
     public var description: String { core.description }
@@ -68,6 +69,12 @@ public final class LiteRTStream: Stream {
         try check(status)
         return status == ES_OK ? Prediction(answer) : nil
     }
+
+    public func hear(_ samples: [Float], at time: Double, rate: Int) throws {
+        try check(es_stream_hear(pointer, samples, samples.count, time, Int32(clamping: rate)))
+    }
+
+    public func deafen() throws { try check(es_stream_deafen(pointer)) }
 
     public func reset() throws { try check(es_stream_reset(pointer)) }
 

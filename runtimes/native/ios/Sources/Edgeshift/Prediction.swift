@@ -16,6 +16,8 @@ public struct Prediction: Sendable {
     public internal(set) var pre: Double
     public internal(set) var infer: Double
     public internal(set) var post: Double
+    /// Whether it contains a sound, or why not; nil: the network has no sound segment.
+    public let heard: Heard?
     /// Seconds of the whole step.
     public var seconds: Double { pre + infer + post }
 
@@ -25,6 +27,7 @@ public struct Prediction: Sendable {
         score = answer.score
         logits = Array(UnsafeBufferPointer(start: answer.logits, count: Int(answer.classes)))
         fresh = answer.fresh != 0
+        heard = Heard(rawValue: answer.heard.rawValue)
         (pre, infer, post) = (answer.pre, answer.infer, answer.post)
     }
 
@@ -36,6 +39,7 @@ public struct Prediction: Sendable {
         score = 1 / logits.reduce(0) { $0 + exp($1 - largest) }
         self.logits = logits
         fresh = true
+        heard = nil
         (self.pre, self.infer, post) = (pre, infer, 0)
     }
 }

@@ -40,6 +40,14 @@ public final class Recognizer {
         return prediction
     }
 
+    /// Take the next samples of a microphone; see `Stream.hear`.
+    public func hear(_ samples: [Float], at time: Double, rate: Int) throws {
+        try stream.hear(samples, at: time, rate: rate)
+    }
+
+    /// Forget all samples; see `Stream.deafen`.
+    public func deafen() throws { try stream.deafen() }
+
     /// Start a new sequence.
     public func reset() throws {
         try stream.reset()

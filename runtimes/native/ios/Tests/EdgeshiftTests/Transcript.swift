@@ -21,6 +21,11 @@ struct Transcript: Decodable {
         let index: Int?
         let logits: String?
         let event: Detection?
+        let heard: String?
+        let sound: String?
+        let first: Int?
+        let samples: Int?
+        let rate: Int?
     }
 
     struct RuleCall: Decodable {
@@ -57,6 +62,23 @@ struct Transcript: Decodable {
             }
         }
         return try Image(rgb: pixels, width: width, height: height)
+    }
+
+    /// Samples of a sound that is "drawn", "silent" or "clipped": square waves with noise, whose pitch and level change
+    /// every 800 samples.
+    func samples(_ kind: String, first: Int, count: Int) -> [Float] {
+        if kind == "silent" { return [Float](repeating: 0, count: count) }
+        return (first..<first + count).map { (number: Int) -> Float in
+            let index = UInt32(truncatingIfNeeded: number)
+            let noise = 256 * Int(byte(seed &+ 2 &* index)) + Int(byte(seed &+ 2 &* index &+ 1)) - 32768
+            let part = index / 800
+            let period = 8 + UInt32(byte(seed &+ 1_073_741_824 &+ part)) % 120
+            let level = 2 + Int(byte(seed &+ 1_610_612_736 &+ part)) % 8
+            let square = index / period % 2 == 1 ? 16384 : -16384
+            let value = (square + (noise >> 2)) >> level
+            if kind == "clipped" { return value < 0 ? -1 : 1 }
+            return Float(value) / 32768
+        }
     }
 
     private func byte(_ index: UInt32) -> UInt8 {

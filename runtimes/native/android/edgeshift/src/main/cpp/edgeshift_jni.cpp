@@ -12,7 +12,7 @@
 namespace {
 
 // As in Image.kt and Prediction.kt.
-constexpr int PLANES = 3, LAYOUT = 10, NUMBERS = 6;
+constexpr int PLANES = 3, LAYOUT = 10, NUMBERS = 7;
 
 template <class T> T *object(jlong address) { return reinterpret_cast<T *>(static_cast<intptr_t>(address)); }
 
@@ -108,7 +108,7 @@ jint answered(JNIEnv *env, es_status status, const es_prediction &answer, jdoubl
     if (checked(env, status) != ES_OK)
         return status;
     const double values[NUMBERS] = {static_cast<double>(answer.index), answer.score, static_cast<double>(answer.fresh),
-                                    answer.pre, answer.infer, answer.post};
+                                    answer.pre, answer.infer, answer.post, static_cast<double>(answer.heard)};
     env->SetDoubleArrayRegion(out, 0, NUMBERS, values);
     env->SetFloatArrayRegion(logits, 0, answer.classes, answer.logits);
     return status;
@@ -150,8 +150,9 @@ FUNCTION(jdoubleArray, info)(JNIEnv *env, jclass, jlong model) {
     es_model_get_info(object<es_model>(model), &info);
     const double values[] = {static_cast<double>(info.height), static_cast<double>(info.width),
                              static_cast<double>(info.classes), static_cast<double>(info.frames),
-                             static_cast<double>(info.hop), static_cast<double>(info.states), info.frame_spacing};
-    return numbers(env, values, 7);
+                             static_cast<double>(info.hop), static_cast<double>(info.states), info.frame_spacing,
+                             info.sound_seconds, static_cast<double>(info.sound_rate)};
+    return numbers(env, values, 9);
 }
 
 FUNCTION(jbyteArray, label)(JNIEnv *env, jclass, jlong model, jint index) {
@@ -200,6 +201,20 @@ FUNCTION(jint, step)
     es_prediction answer = {};
     const es_status status = es_stream_step(object<es_stream>(stream), &image, timestamp, &answer);
     return answered(env, status, answer, out, logits);
+}
+
+FUNCTION(void, hear)(JNIEnv *env, jclass, jlong stream, jfloatArray samples, jint count, jdouble timestamp, jint rate) {
+    jfloat *values = env->GetFloatArrayElements(samples, nullptr);
+    if (!values)
+        return;
+    const es_status status =
+        es_stream_hear(object<es_stream>(stream), values, static_cast<size_t>(count), timestamp, rate);
+    env->ReleaseFloatArrayElements(samples, values, JNI_ABORT);
+    checked(env, status);
+}
+
+FUNCTION(void, deafen)(JNIEnv *env, jclass, jlong stream) {
+    checked(env, es_stream_deafen(object<es_stream>(stream)));
 }
 
 FUNCTION(jint, clip)

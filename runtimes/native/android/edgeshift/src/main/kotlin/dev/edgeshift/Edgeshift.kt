@@ -34,6 +34,12 @@ class Edgeshift private constructor(address: Long) : AutoCloseable {
     /** Seconds from one frame to the next, as in training; null: not known. */
     val frameSpacing: Double? get() = info[6].takeIf { it > 0 }
 
+    /** Lowest samples per second that [Stream.hear] takes; null: the network has no sound segment. */
+    val soundRate: Int? get() = info[8].toInt().takeIf { it > 0 }
+
+    /** Seconds of sound that an answer to a sound needs; null: the network has no sound segment. */
+    val soundSeconds: Double? get() = info[7].takeIf { it > 0 }
+
     /** The labels, in the order of the logits. */
     val labels: List<String> = List(info[2].toInt()) { Native.label(address, it).decodeToString() }
 

@@ -20,7 +20,7 @@ internal object Native {
     ): Long
     @JvmStatic external fun closeModel(model: Long)
 
-    /** Returns height, width, classes, frames, hop, states and frame spacing. */
+    /** Returns height, width, classes, frames, hop, states, frame spacing, seconds of a sound and its lowest rate. */
     @JvmStatic external fun info(model: Long): DoubleArray
     @JvmStatic external fun label(model: Long, index: Int): ByteArray
     @JvmStatic external fun description(model: Long): ByteArray
@@ -35,13 +35,17 @@ internal object Native {
     @JvmStatic external fun resetStream(stream: Long)
 
     /**
-     * Writes index, score, fresh, pre, infer and post to [numbers], and the logits to [logits].
+     * Writes index, score, fresh, pre, infer, post and heard to [numbers], and the logits to [logits].
      * Returns the es_status: ES_OK or ES_WAITING.
      */
     @JvmStatic external fun step(
         stream: Long, layout: IntArray, planes: Array<ByteBuffer?>, timestamp: Double,
         numbers: DoubleArray, logits: FloatArray,
     ): Int
+
+    /** Takes the first [count] of the samples. */
+    @JvmStatic external fun hear(stream: Long, samples: FloatArray, count: Int, timestamp: Double, rate: Int)
+    @JvmStatic external fun deafen(stream: Long)
 
     /** As [step]. The numbers and buffers of all images follow each other. */
     @JvmStatic external fun clip(

@@ -1,5 +1,26 @@
 package dev.edgeshift
 
+/** Whether a prediction contains a sound, or why not. Without one, it contains the logits of a quiet room. */
+enum class Heard {
+    /** The prediction contains the sound. */
+    HEARD,
+
+    /** No samples were given so far, or since [Stream.deafen]. */
+    DEAF,
+
+    /** There are not enough samples since the beginning or since a gap. */
+    WAITING,
+
+    /** The newest sample is more than 0.5 s older than the frame. */
+    LATE,
+
+    /** The microphone gives one value only. */
+    SILENT,
+
+    /** Many samples are at the largest value that the microphone can give. */
+    CLIPPED,
+}
+
 /**
  * The result for one frame.
  *
@@ -11,6 +32,7 @@ package dev.edgeshift
  * @property pre seconds from frame to input tensor.
  * @property infer seconds in the runtime.
  * @property post seconds from the runtime's answer to the prediction.
+ * @property heard whether it contains a sound, or why not; null: the network has no sound segment.
  */
 class Prediction internal constructor(
     val label: String,
@@ -21,6 +43,7 @@ class Prediction internal constructor(
     val pre: Double,
     val infer: Double,
     val post: Double,
+    val heard: Heard?,
 ) {
     /** Seconds of the whole step. */
     val seconds: Double get() = pre + infer + post
@@ -29,7 +52,7 @@ class Prediction internal constructor(
 
     internal companion object {
         /** How many numbers the native code writes. */
-        const val NUMBERS = 6
+        const val NUMBERS = 7
 
         fun of(numbers: DoubleArray, logits: FloatArray, labels: List<String>): Prediction {
             val index = numbers[0].toInt()
@@ -37,6 +60,8 @@ class Prediction internal constructor(
             return Prediction(
                 labels[index], index, numbers[1].toFloat(), logits, fresh,
                 pre = numbers[3], infer = numbers[4], post = numbers[5],
+                // The C interface counts from 1, because 0 is a network without a sound segment.
+                heard = Heard.entries.getOrNull(numbers[6].toInt() - 1),
             )
         }
     }

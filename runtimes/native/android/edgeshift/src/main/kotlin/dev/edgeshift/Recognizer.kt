@@ -51,6 +51,15 @@ class Recognizer(model: Edgeshift) : AutoCloseable {
         return prediction
     }
 
+    /** Take the next samples of a microphone; see [Stream.hear]. Any thread may call this. */
+    @Synchronized
+    fun hear(samples: FloatArray, timestamp: Double, rate: Int, count: Int = samples.size) =
+        stream.hear(samples, timestamp, rate, count)
+
+    /** Forget all samples; see [Stream.deafen]. */
+    @Synchronized
+    fun deafen() = stream.deafen()
+
     /** Start a new sequence. */
     @Synchronized
     fun reset() {

@@ -22,6 +22,24 @@ class Stream internal constructor(private val labels: List<String>, address: Lon
     }
 
     /**
+     * Take the next samples of a microphone, for a network with a sound segment. Give the samples up to the time of a
+     * frame before the frame. The sound runs inside [step] when it is due.
+     *
+     * @param samples one channel, from -1 to 1. They are copied.
+     * @param timestamp time of the first sample in seconds, on the clock of the frames. A piece that begins more than
+     *   0.03 s before or after the end of the piece before it comes after a gap: the sound so far is forgotten.
+     * @param rate samples per second, from [Edgeshift.soundRate] to 384,000. A sound is not resampled.
+     * @param count how many of the samples are taken, from the first on.
+     */
+    fun hear(samples: FloatArray, timestamp: Double, rate: Int, count: Int = samples.size) = handle.use { stream ->
+        if (count !in 0..samples.size) throw badArgument("$count of ${samples.size} samples: give at most as many")
+        Native.hear(stream, samples, count, timestamp, rate)
+    }
+
+    /** Forget all samples, for example when the microphone is switched off. [reset] does this as well. */
+    fun deafen() = handle.use(Native::deafen)
+
+    /**
      * Run one whole clip with a clip artifact: of these images, the middle one of each of its T equal parts is used.
      * The frames that [step] keeps stay as they are.
      */

@@ -19,8 +19,14 @@ class FrameAnalyzer(
     private val mirrored: Boolean,
     private val failed: (EdgeshiftException) -> Unit,
 ) : ImageAnalysis.Analyzer {
+    /** The clock of the frames' times; null: there was no frame yet. A [Microphone] needs it. */
+    @Volatile
+    var clock: FrameClock? = null
+        private set
+
     override fun analyze(image: ImageProxy) {
         // CameraX gives no other frame until this one is closed.
+        if (clock == null) clock = FrameClock.of(image.imageInfo.timestamp)
         image.use {
             try {
                 recognizer.feed(it.toImage(mirrored), it.seconds)

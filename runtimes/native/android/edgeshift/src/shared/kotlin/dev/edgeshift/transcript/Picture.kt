@@ -17,15 +17,17 @@ internal class Picture(private val seed: Int) {
         return Image.rgb(pixels, width, height)
     }
 
-    /** Kotlin's Int overflows as unsigned 32-bit integers do. */
-    private fun byte(index: Int): Byte {
-        var mixed = index * 2654435761L.toInt()
-        mixed = mixed xor (mixed ushr 15)
-        return ((mixed * 2246822519L.toInt()) ushr 24).toByte()
-    }
+    private fun byte(index: Int): Byte = goldenByte(index).toByte()
 
     private companion object {
         const val CELLS = 14
         const val ROW = 4096
     }
+}
+
+/** The golden byte with a number, 0 to 255. Kotlin's Int overflows as unsigned 32-bit integers do. */
+internal fun goldenByte(number: Int): Int {
+    var mixed = number * 2654435761L.toInt()
+    mixed = mixed xor (mixed ushr 15)
+    return (mixed * 2246822519L.toInt()) ushr 24
 }

@@ -25,13 +25,15 @@ class Replay(private val model: Edgeshift, text: String) {
     private val description = Json(model.description).read().fields()
     private val bounds = transcript["bounds"].fields()
     private val exact: Boolean
-    private val pictures = Picture(transcript["seed"].int())
+    private val pictures = Picture(transcript["seed"].number().toLong().toInt())
+    private val sounds = Sound(transcript["seed"].number().toLong().toInt())
     private val differences = mutableListOf<String>()
     private var squares = 0.0
     private var values = 0
 
     init {
-        require(transcript["version"] == 1.0) { "the transcript has version ${transcript["version"]}, not 1" }
+        val version = transcript["version"]
+        require(version == 1.0 || version == 2.0) { "the transcript has version $version, not 1 or 2" }
         val made = transcript["artifact"].fields()
         for (name in listOf("target", "precision", "mode", "body_sha256")) {
             require(made[name] == description[name]) { "the transcript belongs to an artifact of $name ${made[name]}" }
@@ -50,12 +52,14 @@ class Replay(private val model: Edgeshift, text: String) {
                     val name = call["call"]
                     when (name) {
                         "step" -> step("call $index", call, stream, spotter)
+                        "hear" -> hear(call, stream)
+                        "deafen" -> stream.deafen()
                         "save" -> saved = stream.save()
                         "reset" -> stream.reset().also { spotter.reset() }
                         "restore" -> stream.restore(saved).also { spotter.reset() }
                         else -> throw IllegalArgumentException("call $index is $name, which this program does not know")
                     }
-                    if (name != "step") compareStates("call $index", call, stream)
+                    if ("states" in call && name != "step") compareStates("call $index", call, stream)
                 }
                 if (!exact) compareSamples(stream)
             }
@@ -63,6 +67,11 @@ class Replay(private val model: Edgeshift, text: String) {
         if (!exact && values > 0) atMost("the error of the logits", sqrt(squares / values), bounds["logits"].number())
         replayRule()
         return differences
+    }
+
+    private fun hear(call: Map<String, Any?>, stream: Stream) {
+        val samples = sounds.samples(call["sound"] as String, call["first"].int(), call["samples"].int())
+        stream.hear(samples, call["time"].number(), call["rate"].int())
     }
 
     private fun step(where: String, call: Map<String, Any?>, stream: Stream, spotter: Spotter) {
@@ -75,6 +84,8 @@ class Replay(private val model: Edgeshift, text: String) {
             return
         }
         if (prediction == null) return
+        val heard = prediction.heard?.name?.lowercase()
+        if (heard != call["heard"]) differences += "$where: what was heard is $heard, not ${call["heard"]}"
         if (exact && prediction.index != call["index"].int()) {
             differences += "$where: label ${prediction.index}, not ${call["index"].int()}"
         }

@@ -75,6 +75,11 @@ export class Engine {
     return new Engine(model, spec, webgpu ? "webgpu" : "cpu", webgpu ? precision : null);
   }
 
+  /** Return an engine with states of its own that runs the same graph. */
+  another(): Engine {
+    return new Engine(this.model, this.spec, this.accelerator, this.precision);
+  }
+
   /** Run one frame of height * width * 3 values, or a clip of them, and advance the states. Returns the logits. */
   async step(frame: Float32Array): Promise<Float32Array> {
     const { input, output, states } = this.spec;

@@ -1,5 +1,6 @@
 /** The code that also exists in Python. Tests compare both versions; the page does not contain this module. */
 export { readArtifact } from "./artifact";
+export { checkPicture, checkSound } from "./check-sound";
 export { Engine, startRuntime } from "./engine";
 export { Fitter } from "./fit";
 export { oneLine } from "./one-line";
@@ -7,6 +8,13 @@ export { Pacer } from "./pacer";
 export { percentile } from "./percentiles";
 export { Ring } from "./ring";
 export { checkFrames, compareRuns } from "./selfcheck";
+export { Analysis } from "./sound/analysis";
+export { SoundClock } from "./sound/clock";
+export { Ear } from "./sound/ear";
+export { RealFourier } from "./sound/fourier";
+export { PictureStream, soundPicture } from "./sound/picture";
+export { readSettings } from "./sound/settings";
+export { SoundStream } from "./sound-stream";
 export { Spotter } from "./spotter";
 export { Stream } from "./stream";
 export { picture, replayTranscript } from "./transcript";

@@ -1,13 +1,9 @@
-/**
- * The self-check, as in `edgeshift/stream/selfcheck.py`. Its frames are equal to the byte. They come from the Mersenne
- * Twister (Matsumoto and Nishimura 1998), seeded as NumPy's `RandomState(seed)` seeds it.
- */
+/** The self-check, as in `edgeshift/stream/selfcheck.py`. Its frames are equal to the byte. */
+import { randomIntegers } from "./random";
 import type { Spec } from "./spec";
 
 /** Number of coloured cells along each side of a frame. */
 const CELLS = 14;
-/** Number of words in the state of the generator. */
-const WORDS = 624;
 /** Largest number of values of a state that are compared, and the distance between two of them. */
 const [SAMPLES, STRIDE] = [64, 7919];
 
@@ -20,7 +16,10 @@ const BOUNDS: Record<"cpu" | "webgpu" | "original", Record<Spec["precision"], Bo
   original: { fp32: [1e-3, 1e-2], fp16: [2e-2, 5e-2], int8: [0.1, 0.5] },
 };
 
-/** What one run over the frames gave: the logits of each frame, and the states after the last one. */
+/**
+ * What one run over the frames gave: the logits of each frame, and the states after the last one. If the network has a
+ * sound segment, the last row has the logits of the test sound.
+ */
 export interface CheckRun {
   logits: number[][];
   states: Record<string, Float32Array>;
@@ -95,9 +94,9 @@ function largest(values: number[]): number {
  * Returns `count` arrays of height * width * 3 values, RGB from 0 to 255.
  */
 export function checkFrames(seed: number, count: number, height: number, width: number): Uint8Array[] {
-  const bytes = randomBytes(seed);
+  const random = randomIntegers(seed);
   const columns = CELLS + count;
-  const cells = Uint8Array.from({ length: CELLS * columns * 3 }, () => bytes.next().value);
+  const cells = Uint8Array.from({ length: CELLS * columns * 3 }, () => random(0, 256));
   return Array.from({ length: count }, (_, time) => {
     const frame = new Uint8Array(height * width * 3);
     for (let y = 0, place = 0; y < height; y++) {
@@ -109,26 +108,4 @@ export function checkFrames(seed: number, count: number, height: number, width: 
     }
     return frame;
   });
-}
-
-/** Yield random bytes without end. `seed`: 0 to 2^32 - 1. */
-function* randomBytes(seed: number): Generator<number, never> {
-  const state = new Uint32Array(WORDS);
-  state[0] = seed;
-  for (let index = 1; index < WORDS; index++) {
-    const last = state[index - 1]!;
-    state[index] = Math.imul(1812433253, last ^ (last >>> 30)) + index;
-  }
-  for (;;) {
-    for (let index = 0; index < WORDS; index++) {
-      const bits = (state[index]! & 0x80000000) | (state[(index + 1) % WORDS]! & 0x7fffffff);
-      state[index] = state[(index + 397) % WORDS]! ^ (bits >>> 1) ^ (bits & 1 ? 0x9908b0df : 0);
-    }
-    for (let value of state) {
-      value ^= value >>> 11;
-      value ^= (value << 7) & 0x9d2c5680;
-      value ^= (value << 15) & 0xefc60000;
-      yield (value ^ (value >>> 18)) & 255; // NumPy's `randint(0, 256)` keeps the low bits of one number
-    }
-  }
 }

@@ -1,5 +1,7 @@
 /** The description of an artifact: the fields of `edgeshift/artifact/spec.py` that the page uses. */
 
+import { readSettings, type SoundSettings } from "./sound/settings";
+
 export interface TensorSpec {
   name: string;
   shape: number[];
@@ -44,6 +46,10 @@ export interface Spec {
   /** Seconds between the frames that the network was trained on. */
   frame_spacing: number | null;
   rule: Rule | null;
+  /** The settings of the network's sound segment; null: the network takes frames only. */
+  sound: SoundSettings | null;
+  /** Logits of a quiet room, which take the place of those of a sound that cannot be used; null: nothing does. */
+  quiet: number[] | null;
   body_bytes: number;
   check: CheckSpec | null;
 }
@@ -67,7 +73,9 @@ const VERSIONS = [1, 2];
  * description already; the checks here fail only if the page and the command have different versions.
  */
 export function readSpec(text: string): Spec {
-  const given = JSON.parse(text) as Partial<Spec> & { version?: number; state_form?: string };
+  const given = JSON.parse(text) as Partial<Spec> & {
+    version?: number; state_form?: string; model?: { sound?: Partial<SoundSettings> | null };
+  };
   if (!VERSIONS.includes(given.version ?? 0)) {
     throw new Error(`the description has version ${given.version}, and this page reads versions ${VERSIONS.join(", ")}`);
   }
@@ -76,6 +84,8 @@ export function readSpec(text: string): Spec {
   if ((given.state_form ?? "io") !== "io") throw new Error("the states are not inputs and outputs");
   const other = [input, output, ...states].find((tensor) => tensor.dtype !== "float32");
   if (other) throw new Error(`${other.name} is ${other.dtype}, and browsers take float tensors only`);
+  const sound = given.model?.sound ? readSettings(given.model.sound) : null;
+  if (sound && (given.hop ?? null) !== null) throw new Error("a clip artifact with a sound segment cannot be run");
   return {
     precision: given.precision ?? "fp32",
     frame: { ...frame, fit: frame.fit ?? "squash", short_side: frame.short_side ?? null, order: frame.order ?? "rgb" },
@@ -89,6 +99,8 @@ export function readSpec(text: string): Spec {
     problems: given.problems ?? [],
     frame_spacing: given.frame_spacing ?? null,
     rule: given.rule ? { ...{ hold_off: 0, none: null, memory: null, silent: [] }, ...given.rule } : null,
+    sound,
+    quiet: given.quiet ?? null,
     body_bytes: given.body_bytes ?? 0,
     check: given.check ? { ...{ states: {}, reference: "artifact", tolerance: null }, ...given.check } : null,
   };

@@ -44,8 +44,11 @@ export class Stream {
     this.tensor = new Float32Array(this.ring ? 0 : size);
   }
 
-  /** Run one picture of any size. Returns null if a clip artifact only keeps it, because no answer is due. */
-  async step(picture: Picture): Promise<Prediction | null> {
+  /**
+   * Run one picture of any size. Returns null if a clip artifact only keeps it, because no answer is due. Only a stream
+   * that hears uses the time of the picture (seconds).
+   */
+  async step(picture: Picture, _timestamp: number | null = null): Promise<Prediction | null> {
     const start = performance.now();
     this.fit(picture, this.ring?.next ?? this.tensor);
     const input = this.ring ? this.ring.push() : this.tensor;
@@ -53,11 +56,10 @@ export class Stream {
     const fitted = performance.now();
     const logits = await this.engine.step(input);
     const inferred = performance.now();
-    const index = largest(logits);
-    const score = probabilities(logits)[index]!;
+    const answer = readout(logits);
     const end = performance.now();
     return {
-      index, score, logits,
+      ...answer,
       pre: microseconds(fitted - start),
       infer: microseconds(inferred - fitted),
       post: microseconds(end - inferred),
@@ -98,6 +100,12 @@ export class Stream {
     }
     this.fitter!.fit(pixels, out);
   }
+}
+
+/** Return the label with the largest logit, and its probability. */
+export function readout(logits: Float32Array): { index: number; score: number; logits: Float32Array } {
+  const index = largest(logits);
+  return { index, score: probabilities(logits)[index]!, logits };
 }
 
 /** Convert milliseconds to microseconds, rounded to tenths, because browsers' clocks are no finer. */

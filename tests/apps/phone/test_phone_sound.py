@@ -22,7 +22,7 @@ from edgeshift.stream.sound_stream import SoundStream
 
 RATE = 16_000
 SETTINGS = SoundSettings(seconds=1.0, frames=4, bands=32)
-#: {name: (settings, samples per second)}. At 22,222 samples per second, the transform's length has a large prime factor.
+#: {name: (settings, samples per second)}. At 22,222 samples per second, the length of the transform has a large factor.
 SOUNDS = {
     **{name: (SoundSettings(seconds=0.5, frames=4, rate=rate, **given), rate) for name, (given, rate) in CASES.items()},
     **{f"{rate} Hz": (SoundSettings(seconds=0.5, frames=4), rate) for rate in (44_100, 48_000, 22_222, 96_000)},

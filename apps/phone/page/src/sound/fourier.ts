@@ -81,7 +81,8 @@ class MixedRadix implements Transform {
     let [fromReal, fromImaginary, toReal, toImaginary] = [real, imaginary, this.otherReal, this.otherImaginary];
     let [stride, rest] = [1, this.length];
     for (const factor of this.factors) {
-      this.stage(factor, stride, rest / factor, fromReal, fromImaginary, toReal, toImaginary);
+      if (factor === 4) this.stageOfFour(stride, rest / 4, fromReal, fromImaginary, toReal, toImaginary);
+      else this.stage(factor, stride, rest / factor, fromReal, fromImaginary, toReal, toImaginary);
       [fromReal, fromImaginary, toReal, toImaginary] = [toReal, toImaginary, fromReal, fromImaginary];
       stride *= factor;
       rest /= factor;
@@ -100,19 +101,68 @@ class MixedRadix implements Transform {
     for (let group = 0; group < count; group++) {
       for (let output = 0; output < factor; output++) {
         const to = stride * (factor * group + output);
-        const twist = group * output * stride;
-        for (let place = 0; place < stride; place++) {
-          let [sumReal, sumImaginary] = [0, 0];
-          for (let input = 0; input < factor; input++) {
-            const from = place + stride * (group + count * input);
-            const angle = (twist + ((input * output) % factor) * turn) % length;
-            const [cosine, sine] = [cosines[angle]!, sines[angle]!];
-            sumReal += fromReal[from]! * cosine - fromImaginary[from]! * sine;
-            sumImaginary += fromReal[from]! * sine + fromImaginary[from]! * cosine;
+        toReal.fill(0, to, to + stride);
+        toImaginary.fill(0, to, to + stride);
+        for (let input = 0; input < factor; input++) {
+          const from = stride * (group + count * input);
+          const angle = (group * output * stride + ((input * output) % factor) * turn) % length;
+          const cosine = cosines[angle]!;
+          const sine = sines[angle]!;
+          for (let place = 0; place < stride; place++) {
+            const a = fromReal[from + place]!;
+            const b = fromImaginary[from + place]!;
+            toReal[to + place]! += a * cosine - b * sine;
+            toImaginary[to + place]! += a * sine + b * cosine;
           }
-          toReal[to + place] = sumReal;
-          toImaginary[to + place] = sumImaginary;
         }
+      }
+    }
+  }
+
+  /** `stage` for the factor 4, whose inner multiplications are with 1, -1, i and -i. */
+  private stageOfFour(
+    stride: number, count: number,
+    fromReal: Float64Array, fromImaginary: Float64Array, toReal: Float64Array, toImaginary: Float64Array,
+  ): void {
+    const { cosines, sines } = this;
+    const step = stride * count;
+    for (let group = 0; group < count; group++) {
+      const angle = group * stride;
+      const [cosine1, cosine2, cosine3] = [cosines[angle]!, cosines[2 * angle]!, cosines[3 * angle]!];
+      const [sine1, sine2, sine3] = [sines[angle]!, sines[2 * angle]!, sines[3 * angle]!];
+      for (let place = 0; place < stride; place++) {
+        const from = angle + place;
+        const to = 4 * angle + place;
+        const a = fromReal[from]!;
+        const aImaginary = fromImaginary[from]!;
+        const b = fromReal[from + step]!;
+        const bImaginary = fromImaginary[from + step]!;
+        const c = fromReal[from + 2 * step]!;
+        const cImaginary = fromImaginary[from + 2 * step]!;
+        const d = fromReal[from + 3 * step]!;
+        const dImaginary = fromImaginary[from + 3 * step]!;
+        const sum = a + c;
+        const sumImaginary = aImaginary + cImaginary;
+        const other = b + d;
+        const otherImaginary = bImaginary + dImaginary;
+        const difference = a - c;
+        const differenceImaginary = aImaginary - cImaginary;
+        const turned = bImaginary - dImaginary;
+        const turnedImaginary = d - b; // -i (b - d)
+        toReal[to] = sum + other;
+        toImaginary[to] = sumImaginary + otherImaginary;
+        const x = difference + turned;
+        const xImaginary = differenceImaginary + turnedImaginary;
+        toReal[to + stride] = x * cosine1 - xImaginary * sine1;
+        toImaginary[to + stride] = x * sine1 + xImaginary * cosine1;
+        const y = sum - other;
+        const yImaginary = sumImaginary - otherImaginary;
+        toReal[to + 2 * stride] = y * cosine2 - yImaginary * sine2;
+        toImaginary[to + 2 * stride] = y * sine2 + yImaginary * cosine2;
+        const z = difference - turned;
+        const zImaginary = differenceImaginary - turnedImaginary;
+        toReal[to + 3 * stride] = z * cosine3 - zImaginary * sine3;
+        toImaginary[to + 3 * stride] = z * sine3 + zImaginary * cosine3;
       }
     }
   }

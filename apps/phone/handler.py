@@ -36,7 +36,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(self), screen-wake-lock=(self), microphone=(), geolocation=()",
+    "Permissions-Policy": "camera=(self), screen-wake-lock=(self), microphone={microphone}, geolocation=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     # The address contains the token, and the artifact may be private.
@@ -162,7 +162,8 @@ class RequestHandler(BaseHTTPRequestHandler):
     ) -> None:
         self.send_response(status)
         for name, value in HEADERS.items():
-            self.send_header(name, value)
+            # Only a network with a sound segment needs the microphone.
+            self.send_header(name, value.format(microphone="(self)" if self.server.hears else "()"))
         if content_type is not None:
             self.send_header("Content-Type", content_type)
         if compressed:

@@ -97,8 +97,8 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
 
     Raises:
         ArtifactError: the file is damaged or is not a .tflite file; an input or output is not float32; the states
-            are not inputs and outputs; or the network has a sound segment. The message says what to do, such as the
-            command that converts a suitable artifact.
+            are not inputs and outputs; or the page cannot run the network's sounds. The message says what to do, such
+            as the command that converts a suitable artifact.
         SpecError: the description is not valid.
     """
     spec = read_artifact(path).spec
@@ -115,9 +115,10 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
             )
     if spec.state_form != "io":
         raise ArtifactError(f"{path}: its states are not inputs and outputs of the graph: {command} --state io")
-    if spec.model.sound is not None:
+    sound = spec.model.sound
+    if sound is not None and (spec.hop is not None or sound.norms != "shared" or not sound.cut):
         raise ArtifactError(
-            f"{path}: the network has a sound segment, and the phone's page takes frames only: run it with edgeshift "
-            "demo, or convert weights without a sound segment"
+            f"{path}: browsers run its sounds only as a stream, with the batch norms of the frames and with pictures of"
+            " whole numbers: train with --sound-norms shared, and convert without --mode clip"
         )
     return PhoneArtifact(path, artifact_bytes(path), spec)

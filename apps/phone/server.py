@@ -38,6 +38,7 @@ class PhoneServer(ThreadingHTTPServer):
         context: SSL context for HTTPS; None: plain HTTP.
         clips: the clips that the page runs; None: it runs none.
         clip_count: number of these clips.
+        hears: whether the page may ask for the microphone.
     """
 
     daemon_threads = True
@@ -52,8 +53,10 @@ class PhoneServer(ThreadingHTTPServer):
         context: ssl.SSLContext | None,
         clips: ClipFeed | None = None,
         clip_count: int = 0,
+        *,
+        hears: bool = False,
     ) -> None:
-        self.token, self.files, self.clips = token, files, clips
+        self.token, self.files, self.clips, self.hears = token, files, clips, hears
         self._clip_count = clip_count
         self.messages: queue.Queue[AnyMessage] = queue.Queue()
         self.last_used = monotonic()

@@ -94,7 +94,8 @@ def serve(
     context, fingerprint = (None, None) if options.localhost else make_context(_checked_address(host))
     token = secrets.token_urlsafe(16)
     try:
-        server = PhoneServer((host, options.port), token, files, context, clips, job.clips or 0)
+        hears = artifact.spec.model.sound is not None
+        server = PhoneServer((host, options.port), token, files, context, clips, job.clips or 0, hears=hears)
     except (OSError, OverflowError) as error:
         raise DeviceError(
             f"cannot serve at {host}, port {options.port}: {error}; choose others with --host and --port"

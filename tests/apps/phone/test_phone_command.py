@@ -110,11 +110,12 @@ def test_an_artifact_that_browsers_cannot_run_is_refused_with_the_command_that_c
         read_phone_artifact(path)
 
 
-def test_an_artifact_that_needs_a_sound_is_refused(run, make_artifact):
-    sound = SoundSettings(seconds=1.0, frames=4)
+@pytest.mark.parametrize("changed", [{"norms": "separate"}, {"cut": False}])
+def test_an_artifact_whose_sounds_browsers_cannot_run_is_refused(run, make_artifact, changed):
+    sound = SoundSettings(seconds=1.0, frames=4, **changed)
     path = make_artifact(model=ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=sound))
     status, out, err = run("phone", path)
-    assert (status, out, err.count("\n")) == (2, "", 1) and "has a sound segment" in err and "edgeshift demo" in err
+    assert (status, out, err.count("\n")) == (2, "", 1) and "--sound-norms shared" in err and str(path) in err
 
 
 @pytest.mark.parametrize(

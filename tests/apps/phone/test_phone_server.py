@@ -12,13 +12,16 @@ import time
 from contextlib import suppress
 
 import pytest
-from phone_server import message, request
+from doubles import LABELS, SIZE
+from phone_server import RunningServer, message, request
 
-from edgeshift.apps.phone import ServerOptions, handler, serve
+from edgeshift.apps.phone import ServerOptions, handler, read_phone_artifact, serve
 from edgeshift.apps.phone import server as server_module
 from edgeshift.apps.phone.certificate import make_context
 from edgeshift.apps.phone.messages import ServerStopped
 from edgeshift.errors import DeviceError, EdgeshiftError
+from edgeshift.models.config import ModelConfig
+from edgeshift.sound import SoundSettings
 
 
 def connect(server) -> socket.socket:
@@ -55,6 +58,18 @@ def test_every_answer_has_the_security_headers(server):
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["Access-Control-Allow-Origin"] is None
         assert "Python" not in answer.headers["Server"]
+
+
+@pytest.mark.parametrize("hears", [False, True])
+def test_only_the_page_of_a_network_with_a_sound_segment_may_use_the_microphone(
+    make_artifact, job, frames, fake_page, hears
+):
+    sound = SoundSettings(seconds=1.0, frames=4) if hears else None
+    config = ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=sound)
+    with RunningServer(read_phone_artifact(make_artifact(model=config)), job, frames, fake_page) as running:
+        policy = running.get("").headers["Permissions-Policy"]
+    assert ("microphone=(self)" in policy) == hears and ("microphone=()" in policy) != hears
+    assert "camera=(self)" in policy
 
 
 @pytest.mark.parametrize("path", ["/", "//", "/artifact", "/job.json", "/index.html", "/?token", "/%2e%2e/"])

@@ -7,6 +7,7 @@ import { milliseconds, percentile } from "./percentiles";
 import { clipLength } from "./ring";
 import { post } from "./server";
 import type { Session } from "./session";
+import { SoundPanel } from "./sound-panel";
 import { Spotter } from "./spotter";
 import type { Prediction } from "./stream";
 import { keepAwake } from "./wake-lock";
@@ -20,6 +21,8 @@ type CameraTimes = Record<keyof typeof PHASES, number[]>;
 
 export class CameraTab {
   private readonly camera: Camera;
+  /** The microphone; null: the network has no sound segment. */
+  private readonly sound: SoundPanel | null;
   private worker!: GraphWorker;
   private state: "off" | "starting" | "on" | "paused" = "off";
   /** Counts changes of state. A result that belongs to an earlier state is dropped. */
@@ -38,7 +41,9 @@ export class CameraTab {
   private times = noTimes();
 
   constructor(private readonly session: Session) {
-    this.camera = new Camera(element<HTMLVideoElement>("video"), session.artifact.spec.frame.fit);
+    const { frame, sound } = session.artifact.spec;
+    this.camera = new Camera(element<HTMLVideoElement>("video"), frame.fit);
+    this.sound = sound && new SoundPanel(sound, frame.width, () => this.worker);
     element("camera-button").onclick = () => void (this.running ? this.stop() : this.start());
     element("switch-button").onclick = () => void this.switchCamera();
     element("mirror-button").onclick = () => this.mirror(!this.camera.mirrored);
@@ -118,11 +123,13 @@ export class CameraTab {
     if (this.state === "on" && idle) {
       this.enter("paused");
       this.dim("paused");
+      this.sound?.pause(true);
       showStatus(hidden ? "Paused: the page is hidden." : "Paused: the camera sends no picture.", true);
     } else if (this.state === "paused" && !idle) {
       this.enter("on");
       this.reset(); // a gesture does not continue across a pause
       this.camera.resume();
+      this.sound?.pause(false);
       showStatus(`Resumed with a new stream on ${this.session.loaded.runtime}`);
     }
   }
@@ -142,13 +149,16 @@ export class CameraTab {
   private showControls(running: boolean): void {
     element("camera-button").textContent = running ? "Stop camera" : "Start camera";
     for (const id of ["switch-button", "mirror-button"]) element<HTMLButtonElement>(id).disabled = !running;
+    this.sound?.enable(running);
     if (!running) this.dim("camera off");
   }
 
   private async switchCamera(): Promise<void> {
     this.camera.facing = this.camera.facing === "user" ? "environment" : "user";
+    const listening = this.sound?.on;
     await this.stop();
     await this.start();
+    if (listening && this.state === "on") await this.sound!.start();
   }
 
   private mirror(mirrored: boolean): void {
@@ -167,13 +177,14 @@ export class CameraTab {
       const start = performance.now();
       const { data, width, height } = this.camera.grab();
       const grab = (performance.now() - start) * 1e3;
-      const prediction = await this.worker.step({ pixels: data, width, height, channels: 4 });
+      const prediction = await this.worker.step({ pixels: data, width, height, channels: 4 }, timestamp);
       if (generation !== this.generation) return; // stopped or reset in the meantime
       const passed = (performance.now() - start) * 1e3;
       this.addFrame(passed, prediction !== null);
       if (prediction === null) return;
       this.addTimes({ ...prediction, grab, end_to_end: passed });
       this.show(prediction);
+      if ("heard" in prediction) this.sound?.show(prediction);
       const detection = this.spotter?.feed(prediction.logits, timestamp);
       if (detection) this.announce(detection.label, detection.score, timestamp);
     } catch (error) {

@@ -1,11 +1,12 @@
 /** The tab "Self-check": compares the logits that this phone computes with the expected ones in the artifact. */
-import { element, errorText, showList, showStatus } from "./dom";
+import { element, errorText, showList, showStatus, type ListRow } from "./dom";
 import { post } from "./server";
 import type { Session } from "./session";
 
 export class CheckTab {
   constructor(private readonly session: Session) {
     element("check-button").onclick = () => void this.run();
+    element("check-sound").hidden = session.artifact.spec.sound === null;
   }
 
   /** Run the self-check. Returns whether it passed; null: the artifact has none, or the check could not run. */
@@ -15,6 +16,7 @@ export class CheckTab {
       showList("check-results", [["self-check", "this artifact has none"]]);
       return null;
     }
+    const { hop, sound } = session.artifact.spec;
     session.lock(true);
     try {
       const { ok, error, tolerance, state_error, state_tolerance, repeatable, logits } = await (await session.currentWorker()).check();
@@ -23,7 +25,8 @@ export class CheckTab {
         ["error of the logits", bounded(error, tolerance)],
         ["error of the states", state_error === null ? "not compared" : bounded(state_error, state_tolerance!)],
         ["repeatable", repeatable ? "yes" : "NO", repeatable ? "" : "bad"],
-        [session.artifact.spec.hop === null ? "frames" : "clips", String(logits.length)],
+        [hop === null ? "frames" : "clips", String(logits.length - (sound ? 1 : 0))],
+        ...(sound ? [["sounds", "1"] as ListRow] : []),
         ["runtime", session.loaded.runtime],
       ]);
       showStatus(ok ? "The self-check passed." : "The self-check FAILED: do not trust the labels.", !ok);

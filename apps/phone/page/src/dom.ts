@@ -18,11 +18,12 @@ export function showStatus(text: string, bad = false): void {
   element("status").classList.toggle("bad", bad);
 }
 
-/** Describe an error in one line, for the user and for the server. */
-export function errorText(error: unknown): string {
+/** Describe an error in one line, for the user and for the server. `device`: what was being opened. */
+export function errorText(error: unknown, device: "camera" | "microphone" = "camera"): string {
   if (!(error instanceof Error)) return oneLine(String(error));
-  if (error.name === "NotAllowedError") return "the camera is not allowed: allow it for this page, and start it again";
-  if (error.name === "NotFoundError") return "this device has no camera";
+  if (error.name === "NotAllowedError") return `the ${device} is not allowed: allow it for this page, and start it again`;
+  if (error.name === "NotFoundError") return `this device has no ${device}`;
+  if (error.name === "NotReadableError") return `the ${device} cannot be opened: another app may be using it`;
   return oneLine(error.message);
 }
 

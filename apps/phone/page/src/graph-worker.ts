@@ -5,6 +5,7 @@ import type { MinutePoint, TimingPlan } from "./loop";
 import type { Frames, Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
 import type { CheckResult } from "./selfcheck";
 import { fetchBytes } from "./server";
+import type { HeardPrediction } from "./sound-stream";
 import type { Picture, Prediction } from "./stream";
 import workerScript from "./worker.ts?worker&url";
 
@@ -80,9 +81,22 @@ export class GraphWorker {
 
   measure = (frames: Frames, plan: TimingPlan): Promise<Measurement> => this.request({ kind: "measure", frames, plan });
 
-  /** Run one picture, as `Stream.step`. Its pixels are moved to the worker, so the caller cannot use them afterwards. */
-  step(picture: Picture): Promise<Prediction | null> {
-    return this.request({ kind: "frame", picture }, [picture.pixels.buffer]);
+  /**
+   * Run one picture, as `Stream.step`. Its pixels are moved to the worker, so the caller cannot use them afterwards. The
+   * prediction of a network with a sound segment is a `HeardPrediction`.
+   */
+  step(picture: Picture, timestamp: number): Promise<Prediction | HeardPrediction | null> {
+    return this.request({ kind: "frame", picture, timestamp }, [picture.pixels.buffer]);
+  }
+
+  /** Give the network the next samples of the microphone, as `SoundStream.hear`. They are moved to the worker. */
+  hear(samples: Float32Array<ArrayBuffer>, timestamp: number, rate: number): void {
+    this.worker.postMessage({ kind: "hear", samples, timestamp, rate } satisfies WorkerRequest, [samples.buffer]);
+  }
+
+  /** Make the network forget the sound. */
+  deafen(): void {
+    this.worker.postMessage({ kind: "deafen" } satisfies WorkerRequest);
   }
 
   /** Start a new stream: the next frame is the first one. */

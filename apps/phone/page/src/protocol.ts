@@ -6,13 +6,15 @@ import type { Picture } from "./stream";
 
 export type WorkerRequest =
   | { kind: "load"; runtime: Runtime; graph: Uint8Array; spec: Spec; backend: Backend }
-  | { kind: "frame"; picture: Picture }
+  | { kind: "frame"; picture: Picture; timestamp: number }
+  | { kind: "hear"; samples: Float32Array; timestamp: number; rate: number }
+  | { kind: "deafen" }
   | { kind: "reset" }
   | { kind: "check" }
   | { kind: "clip"; frames: Frames }
   | { kind: "measure"; frames: Frames; plan: TimingPlan };
 
-/** The worker answers each request but "reset" with a reply of the same kind, or with an error. */
+/** The worker answers each request but "hear", "deafen" and "reset" with a reply of the same kind, or with an error. */
 export type WorkerReply =
   | { kind: "load" | "frame" | "check" | "clip" | "measure"; result: unknown }
   | { kind: "progress"; done: number; minute: MinutePoint | null; warming: boolean }

@@ -3,18 +3,22 @@ import { Engine, LITERT, startRuntime } from "./engine";
 import { Loop } from "./loop";
 import type { Frames, Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
 import { clipLength } from "./ring";
+import { checkPicture } from "./check-sound";
 import { checkFrames, compareRuns, type CheckResult, type CheckRun } from "./selfcheck";
+import { SoundStream } from "./sound-stream";
 import type { Spec } from "./spec";
 import { microseconds, Stream, type Picture } from "./stream";
 
 let spec: Spec;
 let engine: Engine;
-let stream: Stream;
+let stream: Stream | SoundStream;
 
 async function answer(request: WorkerRequest): Promise<void> {
   const { kind } = request;
   if (kind === "load") send({ kind, result: await load(request) });
-  else if (kind === "frame") send({ kind, result: await stream.step(request.picture) });
+  else if (kind === "frame") send({ kind, result: await stream.step(request.picture, request.timestamp) });
+  else if (kind === "hear") hearing(stream).hear(request.samples, request.timestamp, request.rate);
+  else if (kind === "deafen") hearing(stream).deafen();
   else if (kind === "reset") stream.reset();
   else if (kind === "check") send({ kind, result: await check() });
   else if (kind === "clip") send({ kind, result: await runClip(request.frames) });
@@ -25,6 +29,11 @@ function send(reply: WorkerReply): void {
   (globalThis as unknown as { postMessage(message: WorkerReply): void }).postMessage(reply);
 }
 
+function hearing(stream: Stream | SoundStream): SoundStream {
+  if (stream instanceof SoundStream) return stream;
+  throw new Error("the network has no sound segment");
+}
+
 async function load(request: Extract<WorkerRequest, { kind: "load" }>): Promise<Loaded> {
   const { runtime, graph, backend } = request;
   const begin = performance.now();
@@ -32,7 +41,7 @@ async function load(request: Extract<WorkerRequest, { kind: "load" }>): Promise<
   const started = performance.now();
   engine = await Engine.create(graph, request.spec, backend);
   spec = request.spec;
-  stream = new Stream(engine, spec);
+  stream = spec.sound ? new SoundStream(engine, spec) : new Stream(engine, spec);
   const { accelerator, precision, whole } = engine;
   const threads = accelerator === "cpu" && runtime.build.includes("threaded") ? backend.threads : 1;
   const where = accelerator === "webgpu" ? `WebGPU ${precision}` : `CPU, ${threads} thread${threads > 1 ? "s" : ""}`;
@@ -45,7 +54,7 @@ async function load(request: Extract<WorkerRequest, { kind: "load" }>): Promise<
   };
 }
 
-/** Run the frames of the self-check twice, and compare the results with the expected ones. */
+/** Run the frames and the sound of the self-check twice, and compare the results with the expected ones. */
 async function check(): Promise<CheckResult> {
   if (!spec.check) throw new Error("the artifact has no self-check");
   const [first, second] = [await checkRun(spec.check.seed), await checkRun(spec.check.seed)];
@@ -54,19 +63,21 @@ async function check(): Promise<CheckResult> {
 }
 
 async function checkRun(seed: number): Promise<CheckRun> {
-  const { height, width } = spec.frame;
+  const { sound, frame: { height, width } } = spec;
   const logits: number[][] = [];
-  const [rows, length] = [spec.check!.logits.length, clipLength(spec)];
+  const [rows, length] = [spec.check!.logits.length - (sound ? 1 : 0), clipLength(spec)];
   const frames = checkFrames(seed, rows + length - 1, height, width);
-  stream.reset();
+  const alone = new Stream(engine, spec); // its logits are those of each frame alone, also if the network hears
+  alone.reset();
   for (let row = 0; row < rows; row++) {
-    if (spec.hop !== null) stream.reset(); // each row is a window of the frames, and the windows overlap
+    if (spec.hop !== null) alone.reset(); // each row is a window of the frames, and the windows overlap
     for (const pixels of frames.slice(row, row + length)) {
-      const prediction = await stream.step({ pixels, width, height, channels: 3 });
+      const prediction = await alone.step({ pixels, width, height, channels: 3 });
       if (prediction) logits.push(Array.from(prediction.logits));
     }
   }
-  return { logits, states: await stream.states() };
+  if (sound) logits.push(Array.from(await hearing(stream).answerTo(checkPicture(seed, sound, width))));
+  return { logits, states: await alone.states() };
 }
 
 function picturesOf({ data, count, width, height }: Frames): Picture[] {

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 from chromium import HIDE, SHOW, expect_status, screenshot
+from sound_artifact import hearing_artifact
 
 from edgeshift.apps.phone.messages import ErrorReported, RepeatMeasured, SelfCheckResult
 from edgeshift.artifact.file import read_artifact, write_artifact
@@ -66,17 +67,7 @@ FILE_RATE = 48_000
 @pytest.fixture(scope="module")
 def hearing(tmp_path_factory) -> Path:
     """An artifact of a small network with a sound segment."""
-    pytest.importorskip("torch")
-    from sound_checkpoint import checkpoint
-
-    from edgeshift.converters import Options, convert
-
-    path = tmp_path_factory.mktemp("hearing") / "hearing.tflite"
-    convert(checkpoint(), "tflite", path, Options(precision="fp32"))
-    artifact = read_artifact(path)
-    trained = msgspec.structs.replace(artifact.spec.weights, trained=True)  # else the page begins with a warning
-    write_artifact(path, artifact.body, msgspec.structs.replace(artifact.spec, weights=trained))
-    return path
+    return hearing_artifact(tmp_path_factory.mktemp("hearing") / "hearing.tflite", "fp32")
 
 
 @pytest.fixture(scope="module")

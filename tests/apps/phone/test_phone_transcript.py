@@ -12,11 +12,13 @@ import msgspec
 import pytest
 from chromium import new_page
 from python_copies import TYPESCRIPT
+from sound_artifact import hearing_artifact
 
 from edgeshift.apps.phone.files import BUILT
 from edgeshift.runtimes import load
 from edgeshift.stream.replay import write_transcript
-from edgeshift.stream.transcript import Transcript, encode_transcript, picture
+from edgeshift.stream.transcript import Hear, Transcript, encode_transcript, picture
+from edgeshift.stream.transcript_sounds import samples_of
 
 BUILD = "litert_wasm_internal"
 PAGE = "http://localhost:9/"
@@ -32,7 +34,8 @@ REPLAY = """async (build) => {
   const bytes = new Uint8Array(await (await fetch("artifact")).arrayBuffer());
   const transcript = await (await fetch("transcript")).json();
   const { spec, graph } = await page.readArtifact(bytes);
-  const stream = new page.Stream(await page.Engine.create(graph, spec, { accelerator: "cpu", threads: 1 }), spec);
+  const engine = await page.Engine.create(graph, spec, { accelerator: "cpu", threads: 1 });
+  const stream = spec.sound ? new page.SoundStream(engine, spec) : new page.Stream(engine, spec);
   return page.replayTranscript(transcript, spec, spec.rule, stream);
 }"""
 
@@ -85,6 +88,47 @@ def test_the_page_finds_another_answer(replay_in_browser, shipped):
     other = msgspec.structs.replace(write_transcript(load(shipped("int8"))), seed=8)
     found = replay_in_browser(shipped("int8"), other)
     assert "the logits differ by" in found.differences[0] and found.equalStates == 0
+
+
+@pytest.fixture(scope="module", params=["int8", "fp32"])
+def hearing(request, tmp_path_factory) -> Path:
+    """An artifact with a sound segment."""
+    path = tmp_path_factory.mktemp("hearing") / f"hearing_{request.param}.tflite"
+    return hearing_artifact(path, request.param)
+
+
+@pytest.mark.slow
+def test_the_page_hears_what_the_transcript_says(replay_in_browser, hearing):
+    transcript = write_transcript(load(hearing))
+    found = replay_in_browser(hearing, transcript)
+    assert found.differences == [] and found.fresh >= 20
+    assert set(found.heard) == {"deaf", "waiting", "late", "silent", "clipped", "heard"}
+    if transcript.exact:
+        assert found.equalLogits == found.equalStates == found.fresh
+
+
+@pytest.mark.slow
+def test_the_page_finds_another_sound(replay_in_browser, hearing):
+    transcript = write_transcript(load(hearing))
+    calls = [
+        msgspec.structs.replace(call, first=call.first + 4000) if isinstance(call, Hear) else call
+        for call in transcript.calls
+    ]
+    found = replay_in_browser(hearing, msgspec.structs.replace(transcript, calls=tuple(calls))).differences
+    assert "the logits differ by" in found[0] and not any("heard" in difference for difference in found)
+    calls = [
+        msgspec.structs.replace(call, sound="drawn") if isinstance(call, Hear) else call for call in transcript.calls
+    ]
+    found = replay_in_browser(hearing, msgspec.structs.replace(transcript, calls=tuple(calls))).differences
+    assert all(any(f"expected {heard}" in difference for difference in found) for heard in ("silent", "clipped"))
+
+
+@pytest.mark.parametrize("kind", ["drawn", "silent", "clipped"])
+def test_the_page_makes_the_same_samples(run_typescript, kind):
+    cases = [(7, 0, 2500), (0xFFFF_FFF0, 12_345, 1700), (123, (1 << 31) + 5, 900)]
+    code = "return cases.map(([seed, first, count]) => Array.from(page.samplesOf(seed, kind, first, count)))"
+    made = run_typescript(code, cases=cases, kind=kind)
+    assert made == [samples_of(seed, kind, first, count).tolist() for seed, first, count in cases]
 
 
 def test_the_page_makes_the_same_pictures(run_typescript):

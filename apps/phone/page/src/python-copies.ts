@@ -18,3 +18,4 @@ export { SoundStream } from "./sound-stream";
 export { Spotter } from "./spotter";
 export { Stream } from "./stream";
 export { picture, replayTranscript } from "./transcript";
+export { samplesOf } from "./transcript-sounds";

@@ -2,16 +2,22 @@
  * Replays a golden transcript with the page's stream, as `edgeshift/stream/replay.py` does in Python. The format is
  * described in docs/reference/transcript.md. Only tests use this module; the page does not contain it.
  */
+import { goldenByte } from "./golden-bytes";
 import { Pacer } from "./pacer";
 import { relativeError, sample } from "./selfcheck";
+import type { Hearing } from "./sound/ear";
+import { SoundStream } from "./sound-stream";
 import type { Rule, Spec } from "./spec";
 import { largest, Spotter, type Detection } from "./spotter";
 import type { Picture, SavedStream, Stream } from "./stream";
+import { samplesOf, type Kind } from "./transcript-sounds";
 
 /** Largest difference of an event's score in the calls of the rule. */
 const SCORE_ERROR = 1e-9;
 /** Coloured cells along each side of a picture, and the distance between the numbers of two rows of cells. */
 const [CELLS, ROW] = [14, 4096];
+/** The versions of transcripts: without and with sounds. */
+const VERSIONS = [1, 2];
 
 interface Event {
   index: number;
@@ -24,7 +30,10 @@ type Call =
   | {
       call: "step"; picture: number; height: number; width: number; time: number | null;
       answer: "fresh" | "repeated" | "none"; index?: number; logits?: string; states?: string; event?: Event;
+      heard?: Hearing;
     }
+  | { call: "hear"; sound: Kind; first: number; samples: number; rate: number; time: number }
+  | { call: "deafen" }
   | { call: "reset" | "save" | "restore"; states: string };
 type Step = Extract<Call, { call: "step" }>;
 
@@ -49,11 +58,15 @@ export interface Replay {
   equalStates: number;
   /** Number of fresh answers with the expected label. */
   equalLabels: number;
+  /** What the stream heard at the frames with an answer. */
+  heard: Hearing[];
 }
 
 /** Replay a transcript. `rule` is the artifact's rule, or the default rule if it has none. */
 export async function replayTranscript(transcript: Transcript, spec: Spec, rule: Rule, stream: Stream): Promise<Replay> {
-  if (transcript.version !== 1) throw new Error(`the transcript has version ${transcript.version}, and this page reads 1`);
+  if (!VERSIONS.includes(transcript.version)) {
+    throw new Error(`the transcript has version ${transcript.version}, and this page reads ${VERSIONS.join(" and ")}`);
+  }
   const player = new Player(transcript, spec, rule, stream);
   let number = 0;
   for (const call of transcript.calls) await player.make(call, `call ${++number} (${call.call})`);
@@ -67,11 +80,13 @@ export async function replayTranscript(transcript: Transcript, spec: Spec, rule:
 
 class Player {
   private readonly result: Replay = {
-    differences: [], error: 0, fresh: 0, equalLogits: 0, equalStates: 0, equalLabels: 0,
+    differences: [], error: 0, fresh: 0, equalLogits: 0, equalStates: 0, equalLabels: 0, heard: [],
   };
   private readonly spotter: Spotter;
   private pacer!: Pacer | null;
   private answered = false;
+  /** What the newest answer contains, if the network has a sound segment. */
+  private heard: Hearing | undefined;
   private saved: SavedStream | null = null;
   private squares: number[] = [];
 
@@ -88,6 +103,12 @@ class Player {
 
   async make(call: Call, where: string): Promise<void> {
     if (call.call === "step") return this.step(call, where);
+    if (call.call === "hear" || call.call === "deafen") {
+      if (!(this.stream instanceof SoundStream)) throw new Error(`${where}: the network has no sound segment`);
+      if (call.call === "deafen") return this.stream.deafen();
+      const samples = samplesOf(this.transcript.seed, call.sound, call.first, call.samples);
+      return this.stream.hear(samples, call.time, call.rate);
+    }
     if (call.call === "save") this.saved = await this.stream.save();
     else {
       if (call.call === "reset") this.stream.reset();
@@ -126,10 +147,13 @@ class Player {
   private async step(call: Step, where: string): Promise<void> {
     const { result, spec } = this;
     const due = call.time === null || this.pacer === null || this.pacer.isDue(call.time);
-    const prediction = due ? await this.stream.step(picture(this.transcript.seed, call)) : null;
+    const prediction = due ? await this.stream.step(picture(this.transcript.seed, call), call.time) : null;
     this.answered ||= prediction !== null;
     const answer = prediction ? "fresh" : this.answered ? "repeated" : "none";
     if (answer !== call.answer) return this.differ(`${where}: the answer is ${answer}, expected ${call.answer}`);
+    if (prediction && "heard" in prediction) this.heard = prediction.heard as Hearing;
+    if (this.answered && this.heard !== call.heard) this.differ(`${where}: heard ${this.heard}, expected ${call.heard}`);
+    if (this.answered && this.heard) result.heard.push(this.heard);
     if (!prediction) return;
     const expected = unpack(call.logits!);
     if (expected.length !== spec.labels.length) return this.differ(`${where}: ${expected.length} logits`);
@@ -164,6 +188,7 @@ class Player {
   private restart(): void {
     this.pacer = this.spec.frame_spacing === null ? null : new Pacer(this.spec.frame_spacing);
     this.answered = false;
+    this.heard = undefined;
     this.spotter.reset();
   }
 
@@ -182,12 +207,6 @@ export function picture(seed: number, { picture: number, height, width }: Omit<S
     }
   }
   return { pixels, width, height, channels: 3 };
-}
-
-function goldenByte(index: number): number {
-  let mixed = Math.imul(index, 2654435761);
-  mixed ^= mixed >>> 15;
-  return Math.imul(mixed, 2246822519) >>> 24;
 }
 
 function unpack(text: string): Float32Array {

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edgeshift.artifact.file import artifact_bytes, read_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError
+from edgeshift.sound import SoundSettings
 
 Accelerator = Literal["cpu", "webgpu"]
 #: Most bytes of frames that are sent to a phone, enough for 16 frames of 1280x960.
@@ -115,10 +116,23 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
             )
     if spec.state_form != "io":
         raise ArtifactError(f"{path}: its states are not inputs and outputs of the graph: {command} --state io")
-    sound = spec.model.sound
-    if sound is not None and (spec.hop is not None or sound.norms != "shared" or not sound.cut):
-        raise ArtifactError(
-            f"{path}: browsers run its sounds only as a stream, with the batch norms of the frames and with pictures of"
-            " whole numbers: train with --sound-norms shared, and convert without --mode clip"
-        )
+    if spec.model.sound is not None:
+        _require_sound(path, spec, spec.model.sound)
     return PhoneArtifact(path, artifact_bytes(path), spec)
+
+
+def _require_sound(path: Path, spec: StreamSpec, sound: SoundSettings) -> None:
+    """Raise ArtifactError if the page cannot run the sounds of a network."""
+    if spec.hop is not None:
+        raise ArtifactError(
+            f"{path}: browsers run no clips with sound: convert without --mode clip or with --without-sound"
+        )
+    if sound.norms != "shared":
+        raise ArtifactError(
+            f"{path}: browsers run sounds only with the batch norms of the frames: train with --sound-norms shared"
+        )
+    if not sound.cut:
+        raise ArtifactError(
+            f"{path}: browsers make only pictures of sounds with whole numbers from 0 to 255 (cut in the sound settings): "
+            "convert with --without-sound, or run it with edgeshift demo"
+        )

@@ -110,12 +110,31 @@ def test_an_artifact_that_browsers_cannot_run_is_refused_with_the_command_that_c
         read_phone_artifact(path)
 
 
-@pytest.mark.parametrize("changed", [{"norms": "separate"}, {"cut": False}])
-def test_an_artifact_whose_sounds_browsers_cannot_run_is_refused(run, make_artifact, changed):
-    sound = SoundSettings(seconds=1.0, frames=4, **changed)
-    path = make_artifact(model=ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=sound))
+@pytest.mark.parametrize(
+    ("settings", "changes", "words"),
+    [
+        ({"norms": "separate"}, {}, "train with --sound-norms shared"),
+        ({"cut": False}, {}, "convert with --without-sound"),
+        (
+            {},
+            {
+                "mode": "clip",
+                "hop": 2,
+                "states": (),
+                "input": tensor("clip", 5, SIZE, SIZE, 3),
+                "output": tensor("logits", 2, len(LABELS)),
+                "check": None,
+            },
+            "convert without --mode clip",
+        ),
+    ],
+    ids=["norms", "cut", "clip"],
+)
+def test_an_artifact_whose_sounds_browsers_cannot_run_is_refused(run, make_artifact, settings, changes, words):
+    sound = SoundSettings(seconds=1.0, frames=4, **settings)
+    path = make_artifact(model=ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=sound), **changes)
     status, out, err = run("phone", path)
-    assert (status, out, err.count("\n")) == (2, "", 1) and "--sound-norms shared" in err and str(path) in err
+    assert (status, out, err.count("\n")) == (2, "", 1) and words in err and str(path) in err
 
 
 @pytest.mark.parametrize(
@@ -294,3 +313,12 @@ def test_the_qr_code_contains_the_address(monkeypatch, make_artifact):
     modules = halves.transpose(0, 2, 1).reshape(2 * len(lines), -1)
     picture = np.pad(np.kron(255 * modules, np.ones((8, 8), np.uint8)).astype(np.uint8), 40, constant_values=255)
     assert cv2.QRCodeDetector().detectAndDecode(picture)[0] == url
+
+
+def test_accuracy_with_sound_is_refused_before_a_phone_is_invited(run, make_artifact, tmp_path):
+    sound = SoundSettings(seconds=1.0, frames=4)
+    path = make_artifact(model=ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=sound))
+    (tmp_path / "red").mkdir()
+    (tmp_path / "red" / "a.mp4").write_bytes(b"not read")
+    status, out, err = run("eval", path, "--data", tmp_path, "--device", "browser")
+    assert (status, out) == (2, "") and "leave out --device" in err.splitlines()[-1] and "Scan" not in err

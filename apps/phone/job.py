@@ -12,7 +12,6 @@ import numpy.typing as npt
 from edgeshift.artifact.file import artifact_bytes, read_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import ArtifactError, EdgeshiftError
-from edgeshift.sound import SoundSettings
 
 Accelerator = Literal["cpu", "webgpu"]
 #: Most bytes of frames that are sent to a phone, enough for 16 frames of 1280x960.
@@ -98,8 +97,8 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
 
     Raises:
         ArtifactError: the file is damaged or is not a .tflite file; an input or output is not float32; the states
-            are not inputs and outputs; or the page cannot run the network's sounds. The message says what to do, such
-            as the command that converts a suitable artifact.
+            are not inputs and outputs; or sounds have their own batch norms. The message says what to do, such as the
+            command that converts a suitable artifact.
         SpecError: the description is not valid.
     """
     spec = read_artifact(path).spec
@@ -116,23 +115,8 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
             )
     if spec.state_form != "io":
         raise ArtifactError(f"{path}: its states are not inputs and outputs of the graph: {command} --state io")
-    if spec.model.sound is not None:
-        _require_sound(path, spec, spec.model.sound)
+    if spec.model.sound is not None and spec.model.sound.norms != "shared":
+        raise ArtifactError(
+            f"{path}: the page runs sounds only with the batch norms of the frames: train with --sound-norms shared"
+        )
     return PhoneArtifact(path, artifact_bytes(path), spec)
-
-
-def _require_sound(path: Path, spec: StreamSpec, sound: SoundSettings) -> None:
-    """Raise ArtifactError if the page cannot run the sounds of a network."""
-    if spec.hop is not None:
-        raise ArtifactError(
-            f"{path}: browsers run no clips with sound: convert without --mode clip or with --without-sound"
-        )
-    if sound.norms != "shared":
-        raise ArtifactError(
-            f"{path}: browsers run sounds only with the batch norms of the frames: train with --sound-norms shared"
-        )
-    if not sound.cut:
-        raise ArtifactError(
-            f"{path}: browsers make only pictures of sounds with whole numbers from 0 to 255 (cut in the sound settings): "
-            "convert with --without-sound, or run it with edgeshift demo"
-        )

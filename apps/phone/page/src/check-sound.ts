@@ -1,7 +1,7 @@
 /** The sound of the self-check, made with integers, as in `edgeshift/stream/check_sound.py`. */
 import { randomIntegers } from "./random";
 import { Analysis } from "./sound/analysis";
-import { PictureStream } from "./sound/picture";
+import { PictureStream, type SoundPicture } from "./sound/picture";
 import type { SoundSettings } from "./sound/settings";
 
 /** Number of parts of the sound, which have other levels and pitches. */
@@ -22,8 +22,8 @@ export function checkSound(seed: number, settings: SoundSettings): Float32Array 
   });
 }
 
-/** Make the picture of the sound: size * size * 3 values from 0 to 255. */
-export function checkPicture(seed: number, settings: SoundSettings, size: number): Uint8Array {
+/** Make the picture of the sound. `size`: its height and width. */
+export function checkPicture(seed: number, settings: SoundSettings, size: number): SoundPicture {
   const stream = new PictureStream(settings, settings.rate, size);
   stream.feed(checkSound(seed, settings));
   return stream.picture()!;

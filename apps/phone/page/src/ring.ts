@@ -11,18 +11,22 @@ export interface SavedRing {
 export class Ring {
   /** The fitted frames. Frame `n` of the stream, counted from 0, is at position `n % length`. */
   private readonly frames: Float32Array;
-  /** The input of the graph: the frames in order, the oldest first. */
+  /** The input of the graph: the frames in order, the oldest first. What follows them is left as it is. */
   private readonly clip: Float32Array;
   private count = 0;
 
-  /** `size`: number of values of a frame; `length`: frames of a clip; `hop`: frames from one answer to the next. */
+  /**
+   * `size`: number of values of a frame; `length`: frames of a clip; `hop`: frames from one answer to the next; `values`:
+   * number of values of the graph's input, which begins with the frames.
+   */
   constructor(
     private readonly size: number,
     private readonly length: number,
     private readonly hop: number,
+    values = size * length,
   ) {
     this.frames = new Float32Array(size * length);
-    this.clip = new Float32Array(size * length);
+    this.clip = new Float32Array(values);
   }
 
   /** The memory of the next frame. Write the frame here, then call `push`. */
@@ -71,6 +75,6 @@ export class Ring {
 }
 
 /** Return the number of frames that the graph takes in one run: 1 for a stream artifact, T for a clip artifact. */
-export function clipLength(spec: Pick<Spec, "input">): number {
-  return spec.input.shape[0]!;
+export function clipLength({ input, hop, sound }: Pick<Spec, "input" | "hop" | "sound">): number {
+  return input.shape[0]! - (hop !== null && sound ? 1 : 0); // the picture of a sound follows the frames
 }

@@ -4,6 +4,7 @@ import type { GraphWorker } from "./graph-worker";
 import { post } from "./server";
 import type { Hearing } from "./sound/ear";
 import { Microphone } from "./sound/microphone";
+import type { SoundPicture } from "./sound/picture";
 import type { SoundSettings } from "./sound/settings";
 import type { HeardPrediction } from "./sound-stream";
 
@@ -117,13 +118,13 @@ export class SoundPanel {
   }
 
   /** Draw a picture of a sound, with low tones at the bottom. */
-  private draw(picture: Uint8Array): void {
+  private draw(picture: SoundPicture): void {
     const size = this.canvas.width;
     const image = this.context.createImageData(size, size);
     for (let y = 0; y < size; y++) {
       for (let x = 0; x < size; x++) {
         const [to, from] = [((size - 1 - y) * size + x) * 4, (y * size + x) * 3];
-        image.data.set(picture.subarray(from, from + 3), to);
+        image.data.set(picture.subarray(from, from + 3), to); // values beyond 0 to 255 are cut off
         image.data[to + 3] = 255;
       }
     }

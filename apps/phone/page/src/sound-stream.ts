@@ -6,6 +6,8 @@
  */
 import type { Engine } from "./engine";
 import { Ear, type Hearing } from "./sound/ear";
+import { fuse } from "./sound/fuse";
+import type { SoundPicture } from "./sound/picture";
 import type { SoundSettings } from "./sound/settings";
 import type { Spec } from "./spec";
 import { microseconds, readout, Stream, type Picture, type Prediction, type SavedStream } from "./stream";
@@ -17,7 +19,7 @@ const EARLY = 0.2;
 export interface HeardPrediction extends Prediction {
   heard: Hearing;
   /** The picture of the sound, if this step has made a new one. */
-  picture: Uint8Array | null;
+  picture: SoundPicture | null;
 }
 
 /** A copy of a stream's states and of the newest logits of frames. It contains no sound. */
@@ -59,11 +61,12 @@ export class SoundStream extends Stream {
   override async step(picture: Picture, timestamp: number | null = null): Promise<HeardPrediction> {
     const frame = (await super.step(picture))!;
     const start = performance.now();
-    const { heard, picture: sound, infer } = await this.listen(timestamp);
+    const { heard, picture: sound, infer } = await this.hearSound(timestamp);
     const listened = performance.now();
     this.answers.push(frame.logits);
     this.answers.splice(0, this.answers.length - this.settings.frames);
-    const answer = readout(this.fuse());
+    const sum = this.answers.reduce((total, logits) => total.map((value, index) => value + logits[index]!));
+    const answer = readout(fuse(sum, this.answers.length, this.sound ?? this.quiet, this.settings.weight));
     const end = performance.now();
     return {
       ...answer, heard, picture: sound,
@@ -75,7 +78,7 @@ export class SoundStream extends Stream {
   }
 
   /** Return the logits of a picture of a sound alone. The frames and the sound of this stream stay as they are. */
-  answerTo(picture: Uint8Array): Promise<Float32Array> {
+  answerTo(picture: SoundPicture): Promise<Float32Array> {
     this.sounds.reset();
     return this.sounds.step(Float32Array.from(picture));
   }
@@ -98,7 +101,9 @@ export class SoundStream extends Stream {
   }
 
   /** Compute the logits of the sound if they are due. `infer`: milliseconds in the runtime. */
-  private async listen(timestamp: number | null): Promise<{ heard: Hearing; picture: Uint8Array | null; infer: number }> {
+  private async hearSound(
+    timestamp: number | null,
+  ): Promise<{ heard: Hearing; picture: SoundPicture | null; infer: number }> {
     const heard = this.ear.hearing(timestamp);
     const { end } = this.ear;
     if (heard !== "heard" || end === null) {
@@ -113,17 +118,5 @@ export class SoundStream extends Stream {
     this.sound = await this.answerTo(picture);
     this.heardTo = end;
     return { heard, picture, infer: performance.now() - start };
-  }
-
-  /** Return the answer to the newest frames and the sound, with the roundings of NumPy's float32 arrays. */
-  private fuse(): Float32Array {
-    const { answers, settings: { weight } } = this;
-    const sound = this.sound ?? this.quiet;
-    return answers[0]!.map((first, index) => {
-      const total = answers.slice(1).reduce((sum, logits) => Math.fround(sum + logits[index]!), first);
-      if (sound === null) return total / answers.length;
-      const heard = Math.fround(Math.fround(weight) * sound[index]!);
-      return Math.fround(total + heard) / Math.fround(answers.length + weight);
-    });
   }
 }

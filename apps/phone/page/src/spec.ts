@@ -85,7 +85,6 @@ export function readSpec(text: string): Spec {
   const other = [input, output, ...states].find((tensor) => tensor.dtype !== "float32");
   if (other) throw new Error(`${other.name} is ${other.dtype}, and browsers take float tensors only`);
   const sound = given.model?.sound ? readSettings(given.model.sound) : null;
-  if (sound && (given.hop ?? null) !== null) throw new Error("a clip artifact with a sound segment cannot be run");
   return {
     precision: given.precision ?? "fp32",
     frame: { ...frame, fit: frame.fit ?? "squash", short_side: frame.short_side ?? null, order: frame.order ?? "rgb" },

@@ -36,11 +36,11 @@ export class Stream {
   private readonly ring: Ring | null;
 
   constructor(
-    private readonly engine: Engine,
-    private readonly spec: Spec,
+    protected readonly engine: Engine,
+    protected readonly spec: Spec,
   ) {
     const size = spec.frame.height * spec.frame.width * 3;
-    this.ring = spec.hop === null ? null : new Ring(size, clipLength(spec), spec.hop);
+    this.ring = spec.hop === null ? null : new Ring(size, clipLength(spec), spec.hop, spec.input.shape[0]! * size);
     this.tensor = new Float32Array(this.ring ? 0 : size);
   }
 
@@ -48,18 +48,19 @@ export class Stream {
    * Run one picture of any size. Returns null if a clip artifact only keeps it, because no answer is due. Only a stream
    * that hears uses the time of the picture (seconds).
    */
-  async step(picture: Picture, _timestamp: number | null = null): Promise<Prediction | null> {
+  async step(picture: Picture, timestamp: number | null = null): Promise<Prediction | null> {
     const start = performance.now();
     this.fit(picture, this.ring?.next ?? this.tensor);
     const input = this.ring ? this.ring.push() : this.tensor;
     if (input === null) return null;
+    const sound = this.listen(input, timestamp);
     const fitted = performance.now();
-    const logits = await this.engine.step(input);
+    const values = await this.engine.step(input);
     const inferred = performance.now();
-    const answer = readout(logits);
+    const answer = readout(this.answer(values));
     const end = performance.now();
     return {
-      ...answer,
+      ...answer, ...sound,
       pre: microseconds(fitted - start),
       infer: microseconds(inferred - fitted),
       post: microseconds(end - inferred),
@@ -91,6 +92,16 @@ export class Stream {
   /** What runs the graph. */
   get accelerator(): Engine["accelerator"] {
     return this.engine.accelerator;
+  }
+
+  /** Prepare the input of the graph for an answer. Returns what a clip artifact that hears adds to the prediction. */
+  protected listen(_input: Float32Array, _timestamp: number | null): object {
+    return {};
+  }
+
+  /** Return the logits of the answer from the output of the graph. */
+  protected answer(values: Float32Array): Float32Array {
+    return values;
   }
 
   private fit({ pixels, width, height, channels }: Picture, out: Float32Array): void {

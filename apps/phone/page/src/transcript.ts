@@ -3,10 +3,10 @@
  * described in docs/reference/transcript.md. Only tests use this module; the page does not contain it.
  */
 import { goldenByte } from "./golden-bytes";
+import { listening } from "./open-stream";
 import { Pacer } from "./pacer";
 import { relativeError, sample } from "./selfcheck";
 import type { Hearing } from "./sound/ear";
-import { SoundStream } from "./sound-stream";
 import type { Rule, Spec } from "./spec";
 import { largest, Spotter, type Detection } from "./spotter";
 import type { Picture, SavedStream, Stream } from "./stream";
@@ -104,10 +104,10 @@ class Player {
   async make(call: Call, where: string): Promise<void> {
     if (call.call === "step") return this.step(call, where);
     if (call.call === "hear" || call.call === "deafen") {
-      if (!(this.stream instanceof SoundStream)) throw new Error(`${where}: the network has no sound segment`);
-      if (call.call === "deafen") return this.stream.deafen();
+      const stream = listening(this.stream);
+      if (call.call === "deafen") return stream.deafen();
       const samples = samplesOf(this.transcript.seed, call.sound, call.first, call.samples);
-      return this.stream.hear(samples, call.time, call.rate);
+      return stream.hear(samples, call.time, call.rate);
     }
     if (call.call === "save") this.saved = await this.stream.save();
     else {

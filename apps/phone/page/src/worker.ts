@@ -1,24 +1,25 @@
 /** The web worker that runs the graph, outside the page's own thread. Each repeat of a measurement starts a new one. */
 import { Engine, LITERT, startRuntime } from "./engine";
 import { Loop } from "./loop";
+import { listening, openStream, type ListeningStream } from "./open-stream";
 import type { Frames, Loaded, Measurement, WorkerReply, WorkerRequest } from "./protocol";
 import { clipLength } from "./ring";
 import { checkPicture } from "./check-sound";
 import { checkFrames, compareRuns, type CheckResult, type CheckRun } from "./selfcheck";
-import { SoundStream } from "./sound-stream";
+import { SoundClipStream } from "./sound-clip-stream";
 import type { Spec } from "./spec";
 import { microseconds, Stream, type Picture } from "./stream";
 
 let spec: Spec;
 let engine: Engine;
-let stream: Stream | SoundStream;
+let stream: Stream | ListeningStream;
 
 async function answer(request: WorkerRequest): Promise<void> {
   const { kind } = request;
   if (kind === "load") send({ kind, result: await load(request) });
   else if (kind === "frame") send({ kind, result: await stream.step(request.picture, request.timestamp) });
-  else if (kind === "hear") hearing(stream).hear(request.samples, request.timestamp, request.rate);
-  else if (kind === "deafen") hearing(stream).deafen();
+  else if (kind === "hear") listening(stream).hear(request.samples, request.timestamp, request.rate);
+  else if (kind === "deafen") listening(stream).deafen();
   else if (kind === "reset") stream.reset();
   else if (kind === "check") send({ kind, result: await check() });
   else if (kind === "clip") send({ kind, result: await runClip(request.frames) });
@@ -29,11 +30,6 @@ function send(reply: WorkerReply): void {
   (globalThis as unknown as { postMessage(message: WorkerReply): void }).postMessage(reply);
 }
 
-function hearing(stream: Stream | SoundStream): SoundStream {
-  if (stream instanceof SoundStream) return stream;
-  throw new Error("the network has no sound segment");
-}
-
 async function load(request: Extract<WorkerRequest, { kind: "load" }>): Promise<Loaded> {
   const { runtime, graph, backend } = request;
   const begin = performance.now();
@@ -41,7 +37,7 @@ async function load(request: Extract<WorkerRequest, { kind: "load" }>): Promise<
   const started = performance.now();
   engine = await Engine.create(graph, request.spec, backend);
   spec = request.spec;
-  stream = spec.sound ? new SoundStream(engine, spec) : new Stream(engine, spec);
+  stream = openStream(engine, spec);
   const { accelerator, precision, whole } = engine;
   const threads = accelerator === "cpu" && runtime.build.includes("threaded") ? backend.threads : 1;
   const where = accelerator === "webgpu" ? `WebGPU ${precision}` : `CPU, ${threads} thread${threads > 1 ? "s" : ""}`;
@@ -67,16 +63,17 @@ async function checkRun(seed: number): Promise<CheckRun> {
   const logits: number[][] = [];
   const [rows, length] = [spec.check!.logits.length - (sound ? 1 : 0), clipLength(spec)];
   const frames = checkFrames(seed, rows + length - 1, height, width);
-  const alone = new Stream(engine, spec); // its logits are those of each frame alone, also if the network hears
+  // The logits of frames must contain no sound, not even that of a quiet room.
+  const alone = spec.hop === null ? new Stream(engine, spec) : stream;
   alone.reset();
   for (let row = 0; row < rows; row++) {
     if (spec.hop !== null) alone.reset(); // each row is a window of the frames, and the windows overlap
     for (const pixels of frames.slice(row, row + length)) {
       const prediction = await alone.step({ pixels, width, height, channels: 3 });
-      if (prediction) logits.push(Array.from(prediction.logits));
+      if (prediction) logits.push(Array.from(alone instanceof SoundClipStream ? alone.frameLogits : prediction.logits));
     }
   }
-  if (sound) logits.push(Array.from(await hearing(stream).answerTo(checkPicture(seed, sound, width))));
+  if (sound) logits.push(Array.from(await listening(stream).answerTo(checkPicture(seed, sound, width))));
   return { logits, states: await alone.states() };
 }
 

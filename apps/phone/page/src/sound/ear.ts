@@ -1,5 +1,5 @@
 /** Says whether there is a sound that a network can answer to, as `Ear` in `edgeshift/stream/ear.py`. */
-import { PictureStream } from "./picture";
+import { PictureStream, type SoundPicture } from "./picture";
 import type { SoundSettings } from "./settings";
 
 /** "heard": the sound is used. The other values say why it is not; docs/guide/sound.md explains them. */
@@ -73,7 +73,7 @@ export class Ear {
   }
 
   /** Return the picture of the newest seconds. Call it only if `hearing` returns "heard". */
-  picture(): Uint8Array {
+  picture(): SoundPicture {
     const picture = this.stream?.picture();
     if (!picture) throw new Error("there is no picture of a sound yet: not enough samples were given");
     return picture;

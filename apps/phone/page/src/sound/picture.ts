@@ -3,6 +3,9 @@ import { Analysis } from "./analysis";
 import { ColumnStream } from "./columns";
 import type { SoundSettings } from "./settings";
 
+/** Values of a picture, size * size * 3: whole numbers from 0 to 255, or of any size if the settings do not cut them. */
+export type SoundPicture = Uint8Array | Float32Array;
+
 /** The picture of the newest seconds of a sound that arrives in pieces. */
 export class PictureStream {
   private readonly analysis: Analysis;
@@ -40,25 +43,26 @@ export class PictureStream {
   }
 
   /** Return the picture at the time of the newest sample; null: not enough samples have arrived. */
-  picture(): Uint8Array | null {
+  picture(): SoundPicture | null {
     return this.missing > 0 ? null : soundPicture(this.newest, this.settings, this.size);
   }
 }
 
 /**
- * Return the picture of the columns of three spectrograms: size * size * 3 values. Row 0 is the lowest band, and the last
- * column of the picture is the newest.
+ * Return the picture of the columns of three spectrograms. Row 0 is the lowest band, and the last column of the picture is
+ * the newest.
  */
-export function soundPicture(channels: Float32Array[][], { low, high }: SoundSettings, size: number): Uint8Array {
-  const picture = new Uint8Array(size * size * 3);
+export function soundPicture(channels: Float32Array[][], settings: SoundSettings, size: number): SoundPicture {
+  const { low, high, cut } = settings;
+  const picture = cut ? new Uint8Array(size * size * 3) : new Float32Array(size * size * 3);
   channels.forEach((columns, channel) => {
     const across = resize(columns, size);
     const bands = Array.from({ length: columns[0]!.length }, (_, band) => across.map((values) => values[band]!));
     const rows = bands.length === size ? bands : resize(bands, size);
     rows.forEach((row, y) => {
       row.forEach((value, x) => {
-        const scaled = Math.min(Math.max((value - low) * (255 / (high - low)), 0), 255);
-        picture[(y * size + x) * 3 + channel] = Math.floor(scaled + 0.5);
+        const scaled = (value - low) * (255 / (high - low));
+        picture[(y * size + x) * 3 + channel] = cut ? Math.floor(Math.min(Math.max(scaled, 0), 255) + 0.5) : scaled;
       });
     });
   });

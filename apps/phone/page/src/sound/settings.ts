@@ -28,7 +28,7 @@ export interface SoundSettings {
   /** Logarithms that become the values 0 and 255 of the picture. */
   low: number;
   high: number;
-  /** Whether the picture has whole numbers from 0 to 255. */
+  /** Whether the picture has whole numbers from 0 to 255, and not values of any size. */
   cut: boolean;
 }
 
@@ -60,7 +60,7 @@ export function readSettings(given: Partial<SoundSettings>): SoundSettings {
   if (seconds < Math.max(...hops, transform)) throw new Error("sound settings: a picture is shorter than one column");
   if (low >= high) throw new Error("sound settings: low must be below high");
   if (settings.norms !== "shared") throw new Error("sound settings: this page runs sounds with the frames' batch norms only");
-  if (settings.cut !== true) throw new Error("sound settings: this page makes pictures of whole numbers only");
+  if (typeof settings.cut !== "boolean") throw new Error("sound settings: cut is neither true nor false");
   return settings;
 }
 

@@ -68,7 +68,7 @@ def write_transcript(model: Model, advance: Callable[[], None] = lambda: None) -
         advance()
     fresh = [unpack(call.logits) for call in calls if isinstance(call, Step) and call.logits is not None]
     return Transcript(
-        version=WITH_SOUNDS if any(isinstance(call, Hear) for call in calls) else WITHOUT_SOUNDS,
+        version=WITHOUT_SOUNDS if spec.model.sound is None else WITH_SOUNDS,
         artifact=_subject(spec),
         runtime=model.runtime,
         exact=spec.precision == "int8" and _kind(model.runtime) == EXACT_RUNTIME,

@@ -15,6 +15,7 @@ from python_copies import TYPESCRIPT
 from sound_artifact import hearing_artifact
 
 from edgeshift.apps.phone.files import BUILT
+from edgeshift.converters import ClipOptions
 from edgeshift.runtimes import load
 from edgeshift.stream.replay import write_transcript
 from edgeshift.stream.transcript import Hear, Transcript, encode_transcript, picture
@@ -35,7 +36,7 @@ REPLAY = """async (build) => {
   const transcript = await (await fetch("transcript")).json();
   const { spec, graph } = await page.readArtifact(bytes);
   const engine = await page.Engine.create(graph, spec, { accelerator: "cpu", threads: 1 });
-  const stream = spec.sound ? new page.SoundStream(engine, spec) : new page.Stream(engine, spec);
+  const stream = page.openStream(engine, spec);
   return page.replayTranscript(transcript, spec, spec.rule, stream);
 }"""
 
@@ -105,6 +106,13 @@ def test_the_page_hears_what_the_transcript_says(replay_in_browser, hearing):
     assert set(found.heard) == {"deaf", "waiting", "late", "silent", "clipped", "heard"}
     if transcript.exact:
         assert found.equalLogits == found.equalStates == found.fresh
+
+
+@pytest.mark.slow
+def test_the_page_answers_to_clips_without_their_sound_as_the_transcript_says(replay_in_browser, tmp_path):
+    artifact = hearing_artifact(tmp_path / "clip.tflite", "fp32", clip=ClipOptions(4, hop=2))
+    found = replay_in_browser(artifact, write_transcript(load(artifact)))
+    assert found.differences == [] and found.equalStates == found.fresh >= 4 and set(found.heard) == {"deaf"}
 
 
 @pytest.mark.slow

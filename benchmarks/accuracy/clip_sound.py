@@ -28,8 +28,8 @@ def stream_clip_with_sound(stream: Stream, clip: LabelledClip, without: Without 
     """Stream a clip from fresh states.
 
     The logits of a frame are (T v + w s) / (T + w), where v are those of the frame and s those of the sound. Their mean
-    over the clip is the answer of the network's clip form to all frames and the sound. Of a clip artifact, v is the mean
-    over the frames of each answer.
+    over the clip is the answer of the network's clip form to all frames and the sound. Of a clip artifact, v is the
+    mean over the frames of each answer.
 
     Args:
         stream: a stream of the artifact, which is a ``Listening`` one.

@@ -5,13 +5,13 @@
 Streams of one minute are drawn (``edgeshift.gestures.heard_stream``) from seeds that no training uses, and run frame by
 frame with their sound. Four things are measured:
 
-    events      the share of the announcements that are right, and of the events that are announced. An event is a gesture
-                with or without a sound, or a sound alone; its label must be right in both.
-    gestures    the share of the gestures that the answer half a second after their end names, whatever the sound: with the
-                whole sound, and with dropouts of 0.1 to 2 s in a tenth of the time. A dropout is lost samples or zeros,
-                in turns.
-    false sounds in a quiet room with these dropouts: announcements that name a sound.
-    ignored     announcements per minute that name a sound while only knocks, voices or music are heard.
+    events          the share of the announcements that are right, and of the events that are announced. An event is a
+                    gesture with or without a sound, or a sound alone; its label must be right in both.
+    gestures        the share of the gestures that the answer half a second after their end names, whatever the sound:
+                    with the whole sound, and with dropouts of 0.1 to 2 s in a tenth of the time. A dropout is lost
+                    samples or zeros, in turns.
+    false sounds    in a quiet room with these dropouts: announcements that name a sound.
+    ignored         announcements per minute that name a sound while only knocks, voices or music are heard.
 
 Drawn hands and sounds differ from real ones, so the figures only compare models on what they were trained on.
 """

@@ -77,9 +77,7 @@ def run(
         Literal["embedded_gaussian", "scaled_embedded_gaussian", "dot_product"] | None,
         option("Source", effect=(needs("weights"), excludes("network"), DECIDED)),
     ] = None,
-    without_sound: Annotated[
-        bool, option("Source", effect=(needs("weights"), excludes("network"), excludes("sounds"), DECIDED))
-    ] = False,
+    without_sound: Annotated[bool, option("Source", effect=(excludes("network"), excludes("sounds"), DECIDED))] = False,
     size: Annotated[int | None, option("Frames", effect=ALWAYS, min=64, max=1024)] = None,
     fit: Annotated[Literal["squash", "crop"] | None, option("Frames", effect=needs("weights", "network"))] = None,
     order: Annotated[Literal["rgb", "bgr"] | None, option("Frames", effect=needs("weights", "network"))] = None,
@@ -154,7 +152,7 @@ def run(
         width: Width multiplier of an untrained MobileNetV2. Default: 1.0.
         depth: Number of past frames that TSAM uses (K in the paper). Default: 2 for an untrained TSAM; 1 for --weights
             of the public TSAM, which do not record it. With --table tsam, it must be given.
-        without_sound: Leave out the sound segment of --weights, so that the network answers to frames alone.
+        without_sound: Leave out the sound segment of the network, so that it answers to frames alone.
         size: Height and width of the frames, pixels. Default: as recorded in the weights; 112 for an untrained MODEL;
             otherwise 224.
         fit: How frames are fitted to --size. Default: as recorded in --weights, or crop.
@@ -183,6 +181,7 @@ def run(
       edgeshift convert --target tflite --weights TSM_kinetics_RGB_mobilenetv2_shift8_blockres_avg_segment8_e100.pth \\
           --stream-bidirectional --labels kinetics.txt --calibration clips/ --out kinetics.tflite
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
+      edgeshift convert tsam_mobilenet_v2_sound --target tflite
       edgeshift convert --target coreml --precision fp16 --state native
       edgeshift convert --target tflite --weights bidirectional.pth --mode clip --frames 8 --calibration clips/
       edgeshift convert --target tflite --weights runs/sound/model.safetensors --calibration clips/ --sounds sounds/

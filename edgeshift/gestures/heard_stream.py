@@ -125,7 +125,8 @@ def draw_heard_stream(
 
 def _script(random: np.random.Generator, gestures: Sequence[str], seconds: float, span: float) -> list[Action]:
     """Return the actions of the hand: gestures, with short and long gaps between them."""
-    script, total = [Action(PAUSE, 1.0)], 1.0
+    # A network with a sound segment hears nothing before its first seconds are full.
+    script, total = [Action(PAUSE, span + 0.5)], span + 0.5
     while total < seconds:
         name = str(random.choice(list(gestures)))
         shortest, longest = STROKES[name].seconds

@@ -66,8 +66,8 @@ class ClipStep(Exportable):
             clip: [T, 3, H, W] RGB, values 0 to 255, the oldest frame first; with a sound segment [T + 1, 3, H, W].
 
         Returns:
-            The mean of the logits of all frames, [1, classes]. With a sound segment [2, classes]: the logits of the sound
-            are the second row.
+            The mean of the logits of all frames, [1, classes]. With a sound segment [2, classes]: the logits of the
+            sound are the second row.
         """
 
         def shift(place: str, x: Tensor) -> Tensor:

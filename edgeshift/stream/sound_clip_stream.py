@@ -2,8 +2,9 @@
 
     answer = (v_1 + ... + v_T + w s) / (T + w)        T frames of a clip; their logits v; logits s of the sound
 
-The graph takes the T frames and the picture of a sound in one call, and returns two rows: the mean of the frames' logits
-and the logits of the sound. Where there is no usable sound, the graph gets a black picture and its second row is not used.
+The graph takes the T frames and the picture of a sound in one call, and returns two rows: the mean of the frames'
+logits and the logits of the sound. Where there is no usable sound, the graph gets a black picture and its second row is
+not used.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class SoundClipStream(Listening, ClipStream):
     def _predict(self, tensor: Array, start: float) -> Prediction:
         return msgspec.structs.replace(super()._predict(tensor, start), heard=self._heard)
 
-    def _answer(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        self.frame_logits, self._sound_logits = rows
+    def _answer(self, raw: Array) -> npt.NDArray[np.float32]:
+        self.frame_logits, self._sound_logits = self._real(raw)
         frames = self.spec.frames
         return self._fused(frames * self.frame_logits, frames, None if self.picture is None else self._sound_logits)

@@ -80,7 +80,7 @@ class Executor(Protocol):
         """Run the input of one call, with shape and dtype of the graph's input, and update the states.
 
         Returns:
-            The logits as the graph stores them, with the shape of the graph's output. They are valid until the next call.
+            The logits as the graph stores them, with the shape of its output. They are valid until the next call.
         """
 
     def states(self) -> dict[str, Array]:
@@ -262,15 +262,17 @@ class Stream:
                 "artifact with edgeshift verify, and convert it again if it is damaged"
             ) from error
         t2 = perf_counter()
-        # Both make a copy, because the runtime may overwrite its logits in the next step.
-        logits = self._answer(raw.astype(np.float32) if self._dequantized is None else self._dequantized.take(raw))
+        logits = self._answer(raw)
         index = int(logits.argmax())
         return Prediction(self._labels[index], index, logits, Timings(t1 - start, t2 - t1, perf_counter() - t2))
 
-    def _answer(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the logits of a prediction, [classes], from the rows that the graph returned, [rows, classes]."""
-        row: npt.NDArray[np.float32] = rows[0]
-        return row
+    def _answer(self, raw: Array) -> npt.NDArray[np.float32]:
+        """Return the logits of a prediction, [classes], from the output of the graph, [1, classes]."""
+        return self._real(raw[0])
+
+    def _real(self, raw: Array) -> npt.NDArray[np.float32]:
+        """Return a copy of logits as real numbers. The runtime may overwrite its own in the next step."""
+        return raw.astype(np.float32) if self._dequantized is None else self._dequantized.take(raw)
 
     def _require_fitted(self, fitted: Fitted) -> None:
         if fitted.pixels.shape != self._pixels.shape:

@@ -22,9 +22,11 @@ import typer
 
 from edgeshift._system.memory import keep_freed_memory
 from edgeshift.artifact.description import NONE
+from edgeshift.artifact.pair_label import pair_label
 from edgeshift.checkpoints import Checkpoint, load, save
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import STROKES
+from edgeshift.sound.drawn import QUIET
 from edgeshift.training.recipe import Recipe
 from edgeshift.training.run import tune_on_drawn_streams
 
@@ -91,16 +93,25 @@ def drawn_recipe(path: Path, checkpoint: Checkpoint) -> Recipe:
     Raises:
         TrainingError: the checkpoint has other labels, or its file does not record a recipe.
     """
-    if checkpoint.description.labels != (*STROKES, NONE):
-        raise TrainingError(
-            f"{path} was not trained on drawn gestures, so no event rule can be tuned for it on drawn streams"
-        )
+    hears = checkpoint.config.sound is not None
+    if not hears and checkpoint.description.labels != (*STROKES, NONE):
+        raise _not_drawn(path)
     try:
-        return msgspec.json.decode(checkpoint.training["recipe"], type=Recipe)
+        recipe = msgspec.json.decode(checkpoint.training["recipe"], type=Recipe)
     except (KeyError, msgspec.DecodeError) as error:
         raise TrainingError(
             f"{path} does not say how it was trained; give a checkpoint made by edgeshift train"
         ) from error
+    pairs = tuple(pair_label(gesture, sound) for gesture in recipe.gestures for sound in (*recipe.sounds, QUIET))
+    if hears and (pairs != checkpoint.description.labels or not {NONE} < set(recipe.gestures) <= {NONE, *STROKES}):
+        raise _not_drawn(path)
+    return recipe
+
+
+def _not_drawn(path: Path) -> TrainingError:
+    return TrainingError(
+        f"{path} was not trained on drawn gestures and none, so no event rule can be tuned for it on drawn streams"
+    )
 
 
 def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

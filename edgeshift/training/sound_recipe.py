@@ -57,12 +57,12 @@ def sound_fields(
         result |= {"model": MODEL, "depth": result.get("depth", DEPTH)}
     frames = result.setdefault("frames", earlier.frames if earlier else FRAMES)
     seconds = frames * result.get("spacing", SPACING)
-    if earlier is None or earlier.frames != frames:
-        if not SECONDS[0] <= seconds <= SECONDS[1]:
-            raise TrainingError(
-                f"{frames} frames last {seconds:g} s, and so does the sound beside them, which needs {SECONDS[0]:g} to "
-                f"{SECONDS[1]:g} s: give other --frames or another --spacing"
-            )
+    lasts = earlier is not None and earlier.frames == frames
+    if not (lasts or SECONDS[0] <= seconds <= SECONDS[1]):
+        raise TrainingError(
+            f"{frames} frames last {seconds:g} s, and so does the sound beside them, which needs {SECONDS[0]:g} to "
+            f"{SECONDS[1]:g} s: give other --frames or another --spacing"
+        )
     if earlier is None:
         bands = min(result.get("size", 128), MAX_BANDS)
         earlier = SoundSettings(seconds=seconds, frames=frames, weight=WEIGHT, norms=NORMS, bands=bands)

@@ -47,8 +47,8 @@ def tune_on_heard_streams(
 ) -> RuleSpec:
     """Return the rule for which the smaller of precision and recall of events is largest.
 
-    The answers are means over T frames and the newest seconds of sound already, so the rule needs no memory. It waits as
-    long as an answer can still contain the last event.
+    The answers are means over T frames and the newest seconds of sound already, so the rules that are tried have no
+    memory. They wait up to as long as an answer can still contain the last event.
 
     Args:
         network: the trained network, in evaluation mode. One of its gestures is ``none``.

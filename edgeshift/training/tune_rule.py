@@ -2,13 +2,14 @@
 
     python -m edgeshift.training.tune_rule F.safetensors --streams 200 --out G.safetensors
 
-A training run tunes the rule on forty streams of one minute. These are so few that the threshold can differ from the
-best one by one step of its grid.
+A training run tunes the rule on forty streams of one minute, or on sixteen with sounds for a network with a sound
+segment. These are so few that the threshold can differ from the best one by one step of its grid.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +17,14 @@ import typer
 
 from edgeshift._system.memory import keep_freed_memory
 from edgeshift._system.progress import ProgressBars
-from edgeshift.artifact.description import NONE
-from edgeshift.checkpoints import load, save
+from edgeshift.artifact.description import RuleSpec
+from edgeshift.checkpoints import Checkpoint, load, save
 from edgeshift.events.spotter import describe_rule
 from edgeshift.gestures import STROKES
 from edgeshift.training.average import drawn_recipe, errors_in_one_line
+from edgeshift.training.recipe import Recipe
 from edgeshift.training.run import tune_on_drawn_streams
+from edgeshift.training.sound_rule import tune_on_heard_streams
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,10 +42,17 @@ def main(
         checkpoint = load(file)
         recipe = drawn_recipe(file, checkpoint)
         with ProgressBars().stage("streams", streams) as advance:
-            rule = tune_on_drawn_streams(checkpoint.network, recipe, STROKES, count=streams, advance=advance)
+            rule = _tune(checkpoint, recipe, streams, advance)
         training = {**checkpoint.training, "rule": f"chosen on {streams} drawn streams of a minute"}
         save(out, checkpoint.network, checkpoint.description, rule=rule, training=training, half=half)
-    sys.stdout.write(f"rule: {describe_rule(rule, (*STROKES, NONE))}\n")
+    sys.stdout.write(f"rule: {describe_rule(rule, checkpoint.description.labels)}\n")
+
+
+def _tune(checkpoint: Checkpoint, recipe: Recipe, count: int, advance: Callable[[], None]) -> RuleSpec:
+    network, description = checkpoint.network, checkpoint.description
+    if recipe.sound is None:
+        return tune_on_drawn_streams(network, recipe, STROKES, count=count, advance=advance)
+    return tune_on_heard_streams(network, recipe, description.labels, description.quiet or (), count, advance)
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ),
     ],
     ("convert", "without_sound"): [
-        ("--target tflite --without-sound", "without --weights: add it"),
+        ("--target tflite --without-sound", "on these weights, which have no sound segment: leave it out"),
         ("--target tflite --network n.py:make --weights a.pth --without-sound", "with --network"),
         ("--target tflite --weights online.pth --without-sound --sounds drawn", "with --sounds"),
         ("--target tflite --weights online.pth --without-sound", "which have no sound segment: leave it out"),

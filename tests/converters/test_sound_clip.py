@@ -175,5 +175,5 @@ def test_each_calibration_sample_has_a_sound(source):
 def test_int8_of_unscaled_sounds_is_refused(source):
     config = msgspec.structs.replace(source.config, sound=msgspec.structs.replace(SETTINGS, cut=False))
     network = initial_network(config, torch.zeros(1, 2, 3, SIZE, SIZE))
-    with pytest.raises(ConversionError, match="int8 cannot hold .* use --precision fp16, or --without-sound"):
+    with pytest.raises(ConversionError, match=r"int8 cannot hold .* use --precision fp16, or --without-sound"):
         prepare(Checkpoint(network, source.description, "edgeshift"), Options(clip=ClipOptions(FRAMES)))

@@ -15,13 +15,16 @@ pytest.importorskip("torch", reason="the converters are not installed")
 import torch
 from safetensors import safe_open
 
+from edgeshift.artifact.pair_label import pair_label
 from edgeshift.benchmarks.studies.drawn_clips import drawn_gestures
+from edgeshift.benchmarks.studies.sound_labels import measure as measure_labels
 from edgeshift.checkpoints import Checkpoint, load_for_streaming
 from edgeshift.checkpoints.source import default_source
 from edgeshift.gestures import LABELS
 from edgeshift.training import Recipe
 
 NAMES = ("stsm_mobilenet_v2", "tsm_mobilenet_v2")
+SOUND = "tsam_mobilenet_v2_sound"
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -32,7 +35,7 @@ def weights(request: pytest.FixtureRequest) -> tuple[Path, Checkpoint]:
 
 
 def test_the_list_of_shipped_weights() -> None:
-    assert tuple(all_shipped()) == NAMES
+    assert set(all_shipped()) == {*NAMES, SOUND}
     assert shipped("tsm_resnet50") is None
 
 
@@ -50,6 +53,30 @@ def test_a_file_is_small_and_describes_its_origin(weights: tuple[Path, Checkpoin
     assert "/" not in " ".join((facts.weights.source, *checkpoint.training.values()))
     recipe = msgspec.json.decode(checkpoint.training["recipe"], type=Recipe)
     assert (recipe.model, recipe.size, recipe.spacing) == (path.stem, checkpoint.config.size, facts.frame_spacing)
+
+
+def test_the_network_that_hears_describes_its_origin() -> None:
+    path = shipped(SOUND)
+    assert path is not None and path.stat().st_size < 5_000_000
+    checkpoint = load_for_streaming(path)
+    config, facts = checkpoint.config, checkpoint.description
+    assert config.sound is not None and config.sound.norms == "shared" and config.name == "tsam_mobilenet_v2"
+    gestures, sounds = ("none", "left", "right", "circle"), ("clap", "whistle-up", "quiet")
+    assert facts.labels == tuple(pair_label(gesture, sound) for gesture in gestures for sound in sounds)
+    assert facts.weights.trained and facts.weights.license is not None and "MIT" in facts.weights.license
+    assert facts.rule is not None and facts.rule.memory is None and facts.rule.origin.startswith("tuned on")
+    assert facts.quiet is not None and len(facts.quiet) == len(facts.labels)
+    assert "/" not in " ".join((facts.weights.source, *checkpoint.training.values()))
+    assert default_source(SOUND).description.labels == facts.labels
+
+
+def test_the_network_that_hears_names_drawn_gestures_and_sounds() -> None:
+    """Frames alone or sounds alone would be right in a third or a quarter of the pairs at most."""
+    path = shipped(SOUND)
+    assert path is not None
+    (row,) = measure_labels([path], 24)
+    assert row.fused.value is not None and row.fused.value >= 0.9
+    assert row.frames_alone.value is not None and row.frames_alone.value < 0.6
 
 
 def test_convolutions_are_stored_as_float16(weights: tuple[Path, Checkpoint]) -> None:

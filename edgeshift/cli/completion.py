@@ -43,6 +43,20 @@ def tables() -> Iterable[tuple[str, str]]:
     return ((name, "") for name in TABLES if name != "tsn")
 
 
+def lint_devices() -> Iterable[tuple[str, str]]:
+    """Return the devices that rules of `lint` are about, and the programs that run graphs on them."""
+    from edgeshift.runtimes.lint.rule import DEVICES as LINTED
+
+    return ((device.name, device.title) for device in LINTED.values())
+
+
+def lint_rules() -> Iterable[tuple[str, str]]:
+    """Return the rules of `lint`, and what they find."""
+    from edgeshift.runtimes.lint.rules import RULES
+
+    return ((rule.name, rule.finds) for rule in RULES)
+
+
 #: {kind of value: function that returns all (value, description)}. typer drops values that do not match the typed text.
 VALUES: dict[str, Values] = {
     "targets": lambda: [*((target.name, target.title) for target in TARGETS.values()), (ALL, "every target")],
@@ -54,6 +68,8 @@ VALUES: dict[str, Values] = {
     "models": models,
     "tables": tables,
     "devices": lambda: DEVICES,
+    "lint_devices": lint_devices,
+    "lint_rules": lint_rules,
     "sounds": lambda: ((name, "") for name in SOUNDS),
 }
 

@@ -315,7 +315,7 @@ for _target in (
             Support(_ALL, "Raspberry Pi, Jetson: LiteRT, tflite-runtime", _BY_VERIFY),
             Support(_ALL, "phones: LiteRT", _NOT_HERE),
             Support("int8, `--float-boundary`", "browsers: LiteRT.js", "self-check in headless Chromium, in CI"),
-            Support("any, `--fresh-states`", "GPU delegates", f"graph and self-check, in CI; on a GPU: {_NOT_HERE}"),
+            Support(f"{_ALL}; `--for mali`", "Mali GPUs", f"`edgeshift lint`, parity, in CI; on one: {_NOT_HERE}"),
         ),
     ),
     Target(

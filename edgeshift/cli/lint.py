@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from edgeshift.cli.completion import VALUES
-from edgeshift.cli.effect import ALWAYS
+from edgeshift.cli.effect import ALWAYS, DECIDED, decide
 from edgeshift.cli.options import Artifact, AsJson, option
 from edgeshift.cli.output import print_facts, print_json, print_line, print_next
 from edgeshift.errors import CheckFailedError
@@ -29,7 +29,7 @@ def run(
         str | None, option("Rules", "--for", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["lint_devices"])
     ] = None,
     ignore: Annotated[
-        list[str] | None, option("Rules", effect=ALWAYS, metavar="RULE", autocompletion=VALUES["lint_rules"])
+        list[str] | None, option("Rules", effect=DECIDED, metavar="RULE", autocompletion=VALUES["lint_rules"])
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,10 +55,11 @@ def run(
 
     artifact = read_artifact(file)
     devices = devices_of(artifact) if device is None else (device,)
-    findings = lint(artifact, devices, ignore or ())
-    checked = [
-        rule.name for rule in RULES if set(rule.devices).intersection(devices) and rule.name not in (ignore or ())
-    ]
+    findings = lint(artifact, devices, ignored := ignore or [])
+    concerned = [rule.name for rule in RULES if set(rule.devices).intersection(devices)]
+    other = next((rule for rule in ignored if rule not in concerned), None)
+    decide(ignore=other and f"on {', '.join(devices)}, which {other} is not about: leave it out")
+    checked = [rule for rule in concerned if rule not in ignored]
     if as_json:
         print_json({"ok": not findings, "for": devices, "rules": checked, "findings": findings})
     else:

@@ -21,18 +21,20 @@ class Device:
         name: name for ``edgeshift lint --for``.
         title: its name for people, with the program that runs graphs on it.
         reads: suffixes of the artifacts that this program reads.
+        fresh_states: True if graphs for it must compute every next state anew (``edgeshift convert --for``).
     """
 
     name: str
     title: str
     reads: tuple[str, ...]
+    fresh_states: bool = False
 
 
 #: {name: device}.
 DEVICES = {
     device.name: device
     for device in (
-        Device("mali", "Arm Mali GPU, LiteRT's GPU accelerator", (".tflite",)),
+        Device("mali", "Arm Mali GPU, LiteRT's GPU accelerator", (".tflite",), fresh_states=True),
         Device("adreno", "Qualcomm Adreno GPU, LiteRT's GPU accelerator", (".tflite",)),
         Device("htp", "Qualcomm Hexagon NPU, QNN's HTP back end", (".onnx", ".tflite")),
         Device("ethos-u", "Arm Ethos-U NPU, the compiler Vela", (".tflite",)),

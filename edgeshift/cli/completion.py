@@ -15,6 +15,13 @@ DEVICES = (
     ("adb", "a phone on a cable: adb, or adb:SERIAL"),
     ("browser", "a phone's browser"),
 )
+#: (value of --accelerator, its description).
+ACCELERATORS = (
+    ("cpu", "the processor"),
+    ("gpu", "LiteRT's GPU accelerator"),
+    ("npu", "an estimate of Vela"),
+    ("all", "all that can be used here"),
+)
 #: Names of the sounds of ``edgeshift.sound.drawn``, which help must not import, because it imports numpy.
 SOUNDS = ("clap", "double-clap", "snap", "knock", "whistle-up", "whistle-down", "beep", "voice", "music")
 Values = Callable[[], Iterable[tuple[str, str]]]
@@ -68,6 +75,7 @@ VALUES: dict[str, Values] = {
     "models": models,
     "tables": tables,
     "devices": lambda: DEVICES,
+    "accelerators": lambda: ACCELERATORS,
     "lint_devices": lint_devices,
     "lint_rules": lint_rules,
     "sounds": lambda: ((name, "") for name in SOUNDS),

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from edgeshift.runtimes.lint.graph import Graph
 from edgeshift.runtimes.lint.rule import Rule
 
-#: Operators that reports on LiteRT's GPU accelerator of 2026 name as refused.
-GPU_REFUSED = ("GATHER_ND", "TOPK_V2", "PADV2", "ARG_MAX")
+#: Operators for which LiteRT 2.3's GPU accelerator answers "Operation is not supported".
+GPU_REFUSED = (
+    *("BATCH_TO_SPACE_ND", "GATHER_ND", "L2_NORMALIZATION", "LOCAL_RESPONSE_NORMALIZATION", "LOG_SOFTMAX"),
+    *("SCATTER_ND", "SPACE_TO_BATCH_ND", "ZEROS_LIKE"),
+)
 #: Operators on two tensors that LiteRT's GPU accelerator refuses if both tensors are the same.
-GPU_PAIRS = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "POW", "SQUARED_DIFFERENCE", "SUB")
+#: It accepts ADD and MUL.
+GPU_PAIRS = ("DIV", "MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE", "SUB")
 #: All operators that Vela 5.2 places on an Ethos-U85. Those that it places on an Ethos-U55 or U65 are among them.
 _ETHOS_ROWS = (
     "ABS ADD ARG_MAX ASSIGN_VARIABLE AVERAGE_POOL_2D BATCH_MATMUL CAST CONCATENATION CONV_2D DEPTHWISE_CONV_2D",
@@ -57,10 +61,8 @@ OPERATOR_RULES = (
         effect="refused",
         finds=f"one of the operators {', '.join(GPU_REFUSED)}",
         why="The accelerator refuses it. The graph is cut there, and a part runs on the CPU, without an error.",
-        source="https://github.com/google-ai-edge/litert-samples/pull/156 (GATHER_ND), "
-        "https://github.com/google-ai-edge/litert-samples/pull/157 (TOPK), "
-        "https://github.com/google-ai-edge/litert-samples/pull/173 (PADV2), "
-        "https://github.com/tensorflow/tensorflow/issues/57907 (ARG_MAX)",
+        source="https://github.com/google-ai-edge/litert-samples/pull/156 (GATHER_ND), and the answers of the "
+        "accelerator in https://pypi.org/project/ai-edge-litert/ 2.3.0, which the tests ask again",
         remedy="compute this in the app, after the graph, or write the layer with other operators",
         find=refused_by_gpu,
     ),
@@ -68,10 +70,10 @@ OPERATOR_RULES = (
         name="gpu-same-input-twice",
         devices=("mali", "adreno"),
         effect="refused",
-        finds="an operator on two tensors that is given the same tensor twice, such as x * x",
+        finds=f"one of the operators {', '.join(GPU_PAIRS)} that is given the same tensor twice, such as x / x",
         why="The accelerator refuses few identical inputs in the same operation, and cuts the graph there.",
         source="https://github.com/google-ai-edge/LiteRT/issues/9192",
-        remedy="write the layer with an operator on one tensor, such as a square",
+        remedy="write the layer without it: the result is a constant or the tensor itself, except for POW",
         find=identical_inputs,
     ),
     Rule(

@@ -16,11 +16,15 @@ SIZES = {"float32": 4, "float16": 2, "int8": 1, "int32": 4, "int64": 8}
 
 
 class T(NamedTuple):
-    """A tensor: its shape, its type, and whether its values are stored. -1 is a side that is not fixed."""
+    """A tensor: its shape, its type, and whether its values are stored. -1 is a side that is not fixed.
+
+    Stored values are zeros, or ``values``.
+    """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
     stored: bool = False
+    values: tuple[int, ...] | None = None
 
 
 #: (kind, names of inputs, names of outputs).
@@ -51,7 +55,8 @@ def tflite(tensors: dict[str, T], ops: Sequence[Op], inputs: Sequence[str], outp
         entry.buffer = 0
         if tensor.stored:
             buffer = schema.BufferT()
-            buffer.data = np.zeros(math.prod(tensor.shape) * SIZES[tensor.dtype], np.uint8)
+            values = np.zeros(tensor.shape, tensor.dtype) if tensor.values is None else tensor.values
+            buffer.data = np.frombuffer(np.array(values, tensor.dtype).tobytes(), np.uint8)
             entry.buffer = len(model.buffers)
             model.buffers.append(buffer)
         if tensor.dtype == "int8":

@@ -11,6 +11,7 @@ from lint_graphs import T, artifact, mlpackage, onnx, tflite
 
 from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.runtimes.lint import DEVICES, RULES, check, lint, read_graph
+from edgeshift.runtimes.lint.operator_rules import GPU_REFUSED
 
 MAP = (1, 4, 4, 8)
 #: Tensors that most graphs use: a frame, a state, a feature map.
@@ -189,14 +190,14 @@ CASES = (
             same(gpu, {}, (kind, ("frame", "axes"), ("features",)), ("LOGISTIC", ("state",), ("next",))),
             MENDED_STATE,
         )
-        for kind in ("GATHER_ND", "TOPK_V2", "PADV2", "ARG_MAX")
+        for kind in GPU_REFUSED
     ),
     Case(
         "gpu-same-input-twice",
         ".tflite",
         "mali",
+        same(gpu, {}, RELU, ("DIV", ("features", "features"), ("next",))),
         same(gpu, {}, RELU, ("MUL", ("features", "features"), ("next",))),
-        same(gpu, {}, RELU, ("SQUARE", ("features",), ("next",))),
     ),
     Case(
         "ethos-u-operator",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 from ai_edge_litert import compiled_model as litert
@@ -62,10 +63,8 @@ def main() -> int:
         all_ops = [("RELU", ("frame",), ("f",)), *ops, ("MUL", ("d", "state"), ("next",))]
         body = tflite({**base, **tensors}, all_ops, ("frame", "state"), ("next",))
         with quiet(stdout=True) as log:
-            try:
+            with suppress(RuntimeError):
                 litert.CompiledModel.from_buffer(body, environment=environment, options=options)
-            except RuntimeError:
-                pass
             text = log()
         adapter = adapter or find_adapter(text)
         refused[name] = find_refused(text)

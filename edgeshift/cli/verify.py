@@ -152,7 +152,9 @@ def _accelerators(names: str | None) -> tuple[str, ...]:
     """Return the accelerators that --accelerator names."""
     from edgeshift.runtimes.accelerated import ACCELERATORS
 
-    chosen = ACCELERATORS if names == ALL_ACCELERATORS else tuple(filter(None, (names or "").split(",")))
+    if names is None:
+        return ()
+    chosen = ACCELERATORS if names == ALL_ACCELERATORS else tuple(names.split(","))
     for name in chosen:
         if name not in ACCELERATORS:
             raise EdgeshiftError(unknown("accelerator", name, (*ACCELERATORS, ALL_ACCELERATORS)))

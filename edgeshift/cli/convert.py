@@ -139,7 +139,7 @@ def run(
         hop: Number of frames from one answer to the next if a clip artifact runs on a camera. Default: half a clip.
         fresh_states: Compute every next state anew before it is returned, as the GPUs of some phones need.
         device: Convert for this GPU: states as with --fresh-states, and a graph that keeps the rules of edgeshift lint
-            --for mali. A graph that breaks one is not written without --force.
+            --for mali, except for those about speed. A graph that breaks one is not written without --force.
         weights: A checkpoint of MIT's TSM, torchvision, mmaction2, TSAM or edgeshift. Default: the weights that ship
             with edgeshift for MODEL; if there are none, untrained weights.
         network: A network of your own code: a file and a function in it that returns a torch.nn.Module, such as

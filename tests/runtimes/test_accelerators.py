@@ -79,9 +79,10 @@ def test_litert_refuses_what_the_rules_say_it_refuses(gpu):
 def test_states_on_the_gpu_are_those_of_the_cpu(gpu, made, table, precision):
     done = check_accelerator(made(table, precision, device="mali").path, "gpu")
     assert done.verdict == "computes", done.detail
-    assert done.frames == 32 and done.frame is None and done.state is None and done.self_check == ()
+    assert done.frames == 32 and done.frame is None and done.state is None
     assert done.runtime is not None and "all operators, SwiftShader" in done.runtime
-    if precision != "int8":
+    if precision != "int8":  # the GPU computes an int8 graph in float
+        assert done.self_check == ()
         assert done.error is not None and done.error < 1e-5
         assert done.state_error is not None and done.state_error < 1e-5
 

@@ -25,7 +25,10 @@ class Faulty:
             if self._fault == "logits":
                 return logits * np.nan
             states = self._inner.states()
-            states[self._fault] = states[self._fault] * 2.5  # the fault that was measured on a Mali
+            wrong = states[self._fault] * 2.5  # the fault that was measured on a Mali
+            if states[self._fault].dtype == np.int8:
+                wrong = wrong.clip(-128, 127)
+            states[self._fault] = wrong.astype(states[self._fault].dtype)
             self._inner.set_states(states)
         return logits
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from edgeshift.artifact.spec import LOGITS
+from edgeshift.converters.fresh import fresh_states
 from edgeshift.converters.job import Job
 from edgeshift.models.network import Exportable
 
@@ -26,10 +27,16 @@ class ChannelsLast(nn.Module):
 
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Return the logits, then the next states."""
-        if not self.states_last:
-            return cast("tuple[Tensor, ...]", self.step(_to_channels_first(frame), *states))
-        logits, *following = self.step(*(_to_channels_first(tensor) for tensor in (frame, *states)))
-        return (logits, *(_to_channels_last(tensor) for tensor in following))
+        if self.states_last:
+            logits, *following = self.step(*(_to_channels_first(tensor) for tensor in (frame, *states)))
+            following = [_to_channels_last(tensor) for tensor in following]
+        else:
+            logits, *following = self.step(_to_channels_first(frame), *states)
+        return (logits, *self._finished(frame, following))
+
+    def _finished(self, frame: Tensor, following: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the next states as the graph returns them. The order of the dimensions is that of the graph."""
+        return fresh_states(frame, following) if self.step.fresh else following
 
 
 class NamedChannelsLast(ChannelsLast):
@@ -50,7 +57,7 @@ class ChannelsLastMemory(ChannelsLast):
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Return the logits, then the next states."""
         logits, *following = self.step(frame, *states)
-        return (logits, *(_copy_channels_last(tensor) for tensor in following))
+        return (logits, *(_copy_channels_last(tensor) for tensor in self._finished(frame, following)))
 
 
 def memory_example(job: Job) -> dict[str, Tensor]:

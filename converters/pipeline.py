@@ -32,11 +32,12 @@ from edgeshift.converters.calibration import (
     with_sounds,
 )
 from edgeshift.converters.job import Job, converter_of
-from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError
+from edgeshift.errors import CalibrationError, CheckFailedError, ConversionError, unknown
 from edgeshift.events.default_rule import rule_for_artifact
 from edgeshift.gestures.fitted_clips import FRAMES, drawn_clips
 from edgeshift.models.deploy import deploy, deploy_clip
 from edgeshift.models.network import Exportable
+from edgeshift.runtimes.lint import DEVICES, lint
 from edgeshift.runtimes.pytorch import reference, references
 from edgeshift.sound.picture import Picture
 from edgeshift.stream import Array
@@ -91,7 +92,9 @@ class Options:
             trained on drawn gestures, or not at all.
         parity: frames for the parity check, uint8 [H, W, 3] RGB; None: edgeshift draws frames.
         float_boundary: an int8 graph takes and returns float tensors (browsers refuse int8 inputs).
-        fresh_states: no operator reads the tensor of a next state (some GPU delegates corrupt outputs that are read).
+        fresh_states: compute every next state anew before it is returned (``edgeshift.converters.fresh``).
+        device: a device in ``edgeshift.runtimes.lint.DEVICES``, whose rules the graph must keep, except for those about
+            speed; None: no rules.
         state: where the states are kept between two steps; a form that the target supports.
         backend: a back end of the target; None: the first back end of the target.
         clip: how to convert to a graph that takes a whole clip; None: it takes one frame at a time.
@@ -107,12 +110,18 @@ class Options:
     parity: Sequence[npt.NDArray[np.uint8]] | None = None
     float_boundary: bool = False
     fresh_states: bool = False
+    device: str | None = None
     state: StateForm = "io"
     backend: str | None = None
     clip: ClipOptions | None = None
     force: bool = False
     float_layers: tuple[str, ...] = ()
     sounds: Sequence[Picture] | Literal["drawn"] | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the graph computes every next state anew: it was asked for, or the device needs it."""
+        return self.fresh_states or (self.device is not None and DEVICES[self.device].fresh_states)
 
 
 @dataclass(frozen=True)
@@ -166,6 +175,10 @@ def require_choices(target: Target, options: Options) -> None:
         raise ConversionError("a clip has no states: leave out fresh_states and state")
     if options.state not in choices.states:
         raise ConversionError(f"{name} has no --state {options.state}; it has {', '.join(choices.states)}")
+    if options.device is not None and options.device not in DEVICES:
+        raise ConversionError(unknown("device", options.device, DEVICES))
+    if options.device is not None and target.suffix not in DEVICES[options.device].reads:
+        raise ConversionError(f"{options.device} does not read {target.suffix} files: leave out the device")
 
 
 def default_path(
@@ -259,7 +272,7 @@ def _deployed(source: Checkpoint, options: Options) -> Exportable:
     if source.config.sound is not None:
         _require_sound(source, options)
     if options.clip is None:
-        return deploy(source.network, fresh=options.fresh_states)
+        return deploy(source.network, fresh=options.fresh)
     return deploy_clip(source.network, options.clip.frames)
 
 
@@ -286,7 +299,8 @@ def convert(
 
     Raises:
         ConversionError: the target cannot convert with these options. No other artifact is written instead.
-        CheckFailedError: the artifact failed the parity check. Nothing is written, unless ``options.force`` is set.
+        CheckFailedError: the artifact failed the parity check, or breaks a rule about ``options.device``. Nothing is
+            written, unless ``options.force`` is set.
     """
     options, stages = options or Options(), stages or Stages()
     record = find_target(target)
@@ -343,6 +357,8 @@ def convert(
         tools={"edgeshift": edgeshift.__version__, **lowered.tools},
     )
     artifact = Artifact(out, spec, lowered.body)
+    if options.device is not None and not options.force:
+        _require_rules(artifact, options.device)
     if lowered.unproven is None:
         spec = _check(artifact, source, job, options, stages)
     else:  # the self-check has the original's logits, for a device that can run the artifact
@@ -354,6 +370,17 @@ def convert(
         for runtime in runtimes_of(record):
             mark_seen(Artifact(out, spec, lowered.body), runtime.name)
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
+
+
+def _require_rules(artifact: Artifact, device: str) -> None:
+    """Raise a CheckFailedError if the device that a graph is for refuses a part of it or gets it wrong."""
+    findings = [finding for finding in lint(artifact, [device]) if finding.effect != "slow"]
+    if findings:
+        broken = "; ".join(f"{finding.rule} ({finding.places[0]})" for finding in findings)
+        raise CheckFailedError(
+            f"{artifact.path.name} breaks rules for {device}, and was not written: {broken}; --force writes it, and "
+            "edgeshift lint explains the rules"
+        )
 
 
 def _require_sound(source: Checkpoint, options: Options) -> None:

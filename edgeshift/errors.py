@@ -7,7 +7,7 @@ from DeviceError, and NotAnArtifactError from ArtifactError.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 #: Extras that contain OpenCV, or whose packages do not need it.
 WITHOUT_OPENCV = ("video", "window", "report", "microphone")
@@ -54,6 +54,19 @@ class NotAnArtifactError(ArtifactError):
 
 class RuntimeStepError(EdgeshiftError):
     """A runtime failed while it ran the graph for a frame."""
+
+
+class AcceleratorError(EdgeshiftError):
+    """A GPU or NPU cannot run a graph here.
+
+    Args:
+        message: what is wrong, and what to do.
+        refused: {operator of the graph that the accelerator refuses: why}; empty: it cannot be used at all.
+    """
+
+    def __init__(self, message: str, refused: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.refused = dict(refused or {})
 
 
 class RuntimeMissingError(EdgeshiftError):

@@ -314,8 +314,9 @@ for _target in (
             Support("int8", "Linux x86-64: tflite-runtime 2.14 (Python 3.10)", "self-check run by hand, not in CI"),
             Support(_ALL, "Raspberry Pi, Jetson: LiteRT, tflite-runtime", _BY_VERIFY),
             Support(_ALL, "phones: LiteRT", _NOT_HERE),
+            Support(_ALL, "GPU: LiteRT's GPU accelerator", "32 frames on a GPU in software (SwiftShader)"),
             Support("int8, `--float-boundary`", "browsers: LiteRT.js", "self-check in headless Chromium, in CI"),
-            Support("any, `--fresh-states`", "GPU delegates", f"graph and self-check, in CI; on a GPU: {_NOT_HERE}"),
+            Support(f"{_ALL}; `--for mali`", "Mali GPUs", f"`edgeshift lint`, parity, in CI; on one: {_NOT_HERE}"),
         ),
     ),
     Target(

@@ -19,10 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.soundness import require_sound
 from edgeshift.artifact.spec import StreamSpec
-from edgeshift.errors import EdgeshiftError, RuntimeMissingError, missing, unknown
+from edgeshift.errors import AcceleratorError, EdgeshiftError, RuntimeMissingError, missing, one_line, unknown
+from edgeshift.runtimes.gpu_log import find_adapter, find_refused
 from edgeshift.runtimes.native import native_call, package_version, require_threads, thread_count
 from edgeshift.runtimes.processor import runs_compiled_model
 from edgeshift.runtimes.tflite_graph import examine
@@ -34,28 +36,36 @@ INTERPRETERS = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runti
 #: The last version of tflite-runtime that was built for numpy 1.
 LAST_FOR_NUMPY_1 = (2, 14)
 BACKENDS = ("auto", "compiled", "interpreter")
+ACCELERATORS = ("cpu", "gpu")
 
 
-def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto") -> Model:
+def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto", accelerator: str = "cpu") -> Model:
     """Open a .tflite artifact from memory. Its file need not exist yet.
 
     Args:
         artifact: the artifact in memory, made by ``edgeshift convert --target tflite``.
         threads: number of threads of the runtime.
         backend: "compiled", "interpreter", or "auto", which uses the compiled model if it can run.
+        accelerator: "cpu", or "gpu" for LiteRT's GPU accelerator. The GPU must run the whole graph: nothing falls back
+            to the CPU. It computes an fp32 artifact in float32, and others in float16 if the GPU has it.
 
     Raises:
+        AcceleratorError: there is no GPU that LiteRT can use, or it refuses an operator of the graph.
         ArtifactError: LiteRT cannot load the graph, or the graph does not match the artifact's description.
         EdgeshiftError: ``backend`` is unknown, or ``threads`` is out of range.
         RuntimeMissingError: no TFLite runtime is installed, or it was built for another numpy.
     """
     if backend not in BACKENDS:
         raise EdgeshiftError(unknown("TFLite backend", backend, BACKENDS))
+    if accelerator not in ACCELERATORS:
+        raise EdgeshiftError(unknown("accelerator of LiteRT", accelerator, ACCELERATORS))
+    if accelerator != "cpu" and backend == "interpreter":
+        raise EdgeshiftError(f"the back end 'interpreter' has no accelerator {accelerator!r}: use 'compiled'")
     require_threads(threads)
     require_sound(artifact, "tflite", examine)
     if backend != "interpreter" and _has_compiled_model():
-        return _compiled(artifact, threads)
-    if backend == "compiled":
+        return _on_gpu(artifact) if accelerator == "gpu" else _compiled(artifact, threads)
+    if backend == "compiled" or accelerator == "gpu":
         raise missing("ai-edge-litert 2 or later", "tflite", f"running {artifact.path} with the back end 'compiled'")
     return _interpreted(artifact, threads)
 
@@ -159,6 +169,16 @@ def _compiled(artifact: Artifact, threads: int) -> Model:
     )
     with native_call(artifact.path, "LiteRT cannot load its graph"):
         compiled = litert.CompiledModel.from_buffer(artifact.body, environment=_environment(litert), options=options)
+
+    def name() -> str:
+        return f"LiteRT {package_version('ai-edge-litert')} (compiled, {thread_count(threads)})"
+
+    return Model(artifact.spec, name, _executors(artifact, compiled))
+
+
+def _executors(artifact: Artifact, compiled: Any) -> Callable[[], _CompiledExecutor]:
+    """Return a function that makes executors over a compiled model, whose tensors must be those of the description."""
+    with native_call(artifact.path, "LiteRT cannot load its graph"):
         (key, _), *_ = compiled.get_signature_list().items()
         tensors = _shapes(compiled.get_input_tensor_details(key)), _shapes(compiled.get_output_tensor_details(key))
     require_tensors(artifact, *tensors)
@@ -168,13 +188,58 @@ def _compiled(artifact: Artifact, threads: int) -> Model:
         with native_call(artifact.path, "LiteRT cannot run its graph"):
             return _CompiledExecutor(compiled, artifact.spec)
 
-    def name() -> str:
-        return f"LiteRT {package_version('ai-edge-litert')} (compiled, {thread_count(threads)})"
+    return executor
 
-    return Model(artifact.spec, name, executor)
+
+def _on_gpu(artifact: Artifact) -> Model:
+    """Open an artifact on LiteRT's GPU accelerator.
+
+    The CPU is not added as a second accelerator. LiteRT would then run refused operators there and still say that the
+    graph is fully accelerated, because it counts the CPU's delegate as an accelerator (seen with LiteRT 2.3.0).
+    """
+    litert = importlib.import_module("ai_edge_litert.compiled_model")
+    options = litert.Options(
+        hardware_accelerators=litert.HardwareAccelerator.GPU,
+        gpu_options=litert.GpuOptions(enforce_f32=artifact.spec.precision == "fp32"),
+    )
+    failure: Exception | None = None
+    compiled: Any = None
+    with quiet(stdout=True) as log:  # it writes a line about OpenCL to standard output
+        try:
+            compiled = litert.CompiledModel.from_buffer(
+                artifact.body, environment=_environment(litert), options=options
+            )
+            complete = compiled.is_fully_accelerated()
+        except Exception as error:  # LiteRT raises RuntimeError, and perhaps others
+            failure, complete = error, False
+        text = log()
+    _ADAPTERS.update({"gpu": adapter} if (adapter := find_adapter(text)) else {})
+    if not complete:
+        raise _gpu_error(artifact, find_refused(text), failure)
+
+    def name() -> str:
+        device = _ADAPTERS.get("gpu", "GPU")
+        return f"LiteRT {package_version('ai-edge-litert')} (GPU accelerator, all operators, {device})"
+
+    return Model(artifact.spec, name, _executors(artifact, compiled), "gpu")
+
+
+def _gpu_error(artifact: Artifact, refused: dict[str, str], failure: Exception | None) -> AcceleratorError:
+    path = artifact.path
+    if refused:
+        reasons = "; ".join(f"{operator}: {reason}" for operator, reason in refused.items())
+        return AcceleratorError(f"{path}: the GPU accelerator of LiteRT refuses {reasons}; use the CPU", refused)
+    if "gpu" not in _ADAPTERS:
+        return AcceleratorError(
+            f"{path}: LiteRT's GPU accelerator finds no GPU that it can use: install a Vulkan driver, or use the CPU"
+        )
+    reason = "it runs only a part of the graph" if failure is None else one_line(failure, 200)
+    return AcceleratorError(f"{path}: LiteRT's GPU accelerator cannot load its graph: {reason}; use the CPU")
 
 
 _ENVIRONMENTS: dict[str, Any] = {}
+#: {accelerator: name of the GPU}. LiteRT names it only once for each process.
+_ADAPTERS: dict[str, str] = {}
 
 
 def _environment(litert: Any) -> Any:

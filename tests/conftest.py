@@ -130,7 +130,7 @@ class Artifacts:
                     all_options = Options(precision=precision, **options)  # type: ignore[arg-type]
                     prepared = None
                     if all_options.clip is None:  # frame by frame: conversions of all precisions share their first part
-                        prepared = self.prepared(table, precision, fresh_states=all_options.fresh_states)
+                        prepared = self.prepared(table, precision, fresh_states=all_options.fresh)
                     converted = convert(source, target, path, all_options, prepared=prepared)
                     result.write_bytes(pickle.dumps(converted))
                 self._made[key] = Made(path, source, pickle.loads(result.read_bytes()))

@@ -44,6 +44,7 @@ ORDER = (
     "edgeshift.training",
     "edgeshift.runtimes.mil",
     "edgeshift.runtimes",
+    "edgeshift.runtimes.lint",
     "edgeshift.converters",
     "edgeshift.converters.quantization",
     "edgeshift.converters.tflite",

@@ -15,6 +15,7 @@ from edgeshift.benchmarks.studies import cold_start, figures, networks, targets
 from edgeshift.benchmarks.studies.command import markdown_table
 from edgeshift.benchmarks.studies.refresh_docs import CACHE, ROOT, Generator, command_output, run_edgeshift
 from edgeshift.errors import EdgeshiftError
+from edgeshift.runtimes.lint.rules import rules_table
 from edgeshift.targets import support_table
 from edgeshift.weights import all_shipped
 
@@ -180,6 +181,7 @@ def _share(value: dict[str, float]) -> str:
 #: {name of a block: its generator}.
 GENERATORS = {
     "support": Generator(support_table),
+    "lint-rules": Generator(rules_table),
     "models": Generator(models, 0.3),
     "glossary": Generator(glossary),
     "cli": Generator(command_line, 0.1),

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from edgeshift.artifact.spec import CLIP, FRAME, LOGITS, NEXT, GraphSpec, GridSpec, TensorSpec
 from edgeshift.converters.coreml.package import packaged
 from edgeshift.converters.coreml.quantize import quantize
+from edgeshift.converters.fresh import fresh_states
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.tools import run_tool
@@ -51,15 +52,21 @@ def lower(job: Job) -> Lowered:
 
 
 class StatesOutside(nn.Module):
-    """The step as a function (frame, *states) -> (probabilities, logits, *next states), for the state form "io"."""
+    """The step as a function (frame, *states) -> (probabilities, logits, *next states), for the state form "io".
 
-    def __init__(self, core: nn.Module) -> None:
+    Args:
+        core: the step, or its int8 form.
+        fresh: return fresh states (``edgeshift.converters.fresh``).
+    """
+
+    def __init__(self, core: nn.Module, *, fresh: bool) -> None:
         super().__init__()
-        self.core = core
+        self.core, self.fresh = core, fresh
 
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Run one frame. All tensors are channels first."""
         logits, *following = self.core(frame, *states)
+        following = fresh_states(frame, following) if self.fresh else following
         return (torch.softmax(logits, 1), logits, *following)
 
 
@@ -108,7 +115,7 @@ def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
     half = job.precision != "fp32"
     dtype = np.float16 if half else np.float32
     frame = torch.zeros(job.input_shape).permute(0, 3, 1, 2)
-    module = StatesInside(core, states) if native else StatesOutside(core)
+    module = StatesInside(core, states) if native else StatesOutside(core, fresh=step.fresh)
     with torch.no_grad():
         example = (frame,) if native else (frame, *states.values())
         traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]

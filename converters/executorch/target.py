@@ -51,6 +51,11 @@ def lower(job: Job) -> Lowered:
 def _xnnpack(job: Job) -> Lowered:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 
+    if job.step.fresh and job.precision == "int8":
+        raise ConversionError(
+            "--fresh-states is not possible for int8 of executorch, whose XNNPACK back end has no int8 form of a "
+            "maximum: leave it out, because XNNPACK computes on the CPU, which does not need it"
+        )
     module: nn.Module = ChannelsLastMemory(with_pooled_frames(job.step)).eval()
     inputs = tuple(memory_example(job).values())
     grids = None

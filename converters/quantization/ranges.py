@@ -21,10 +21,11 @@ from edgeshift.artifact.spec import CLIP, FRAME
 from edgeshift.models.network import SEEN
 from edgeshift.stream import Array
 
+MAXIMUM = "MAXIMUM"
 #: Operators that only move values.
-MOVES = ("SLICE", "STRIDED_SLICE", "CONCATENATION", "PAD", "RESHAPE", "TRANSPOSE", "MAX_POOL_2D", "MAXIMUM")
+MOVES = ("SLICE", "STRIDED_SLICE", "CONCATENATION", "PAD", "RESHAPE", "TRANSPOSE", "MAX_POOL_2D", MAXIMUM)
 #: Of these, those that move values of all inputs. The others have one input with values, and further ones with shapes.
-OF_ALL_INPUTS = ("CONCATENATION", "MAXIMUM")
+OF_ALL_INPUTS = ("CONCATENATION", MAXIMUM)
 #: Operators that tie ranges only under the conditions in ``groups``.
 DEPTHWISE, MUL, ADD, SUB = "DEPTHWISE_CONV_2D", "MUL", "ADD", "SUB"
 
@@ -74,13 +75,14 @@ def tied(graph: Graph, measured: Mapping[str, Range]) -> dict[str, Range]:
         measured: {tensor name: range}. Tensors without a measured range get that of their group.
     """
     ranges: dict[str, Range] = {}
+    ones = _ones(graph)
     for group in groups(graph):
         names = [graph.names[index] for index in group]
         known = [measured[name] for name in names if name in measured]
         low, high = min((r[0] for r in known), default=0.0), max((r[1] for r in known), default=0.0)
         if picture(graph.inputs) in group:
             low, high = 0.0, 255.0  # scale 1, zero point -128: a pixel minus 128, without rounding
-        elif graph.inputs.get(SEEN) in group:
+        elif graph.inputs.get(SEEN) in group or ones & group:
             low, high = 0.0, 1.0
         ranges.update(dict.fromkeys(names, (low, high)))
     return ranges
@@ -94,20 +96,22 @@ def groups(graph: Graph) -> list[set[int]]:
         joined = set().union(*(group_of[tensor] for tensor in tensors))
         group_of.update(dict.fromkeys(joined, joined))
 
-    flags = _flags(graph)
+    flags, ones = _flags(graph), _ones(graph)
     for operator in graph.operators:
         if operator.kind in MOVES:
             data = operator.inputs if operator.kind in OF_ALL_INPUTS else operator.inputs[:1]
             join(operator.outputs[0], *data)
         elif _one_hot(operator, graph):
             join(operator.outputs[0], operator.inputs[0])
+        elif operator.kind == MUL and ones.intersection(operator.inputs):
+            join(operator.outputs[0], *(tensor for tensor in operator.inputs if tensor not in ones))
         elif operator.kind in (MUL, ADD, SUB) and _blends(operator, graph, flags):
             join(operator.outputs[0], *(tensor for tensor in operator.inputs if tensor not in flags))
     for name in graph.inputs.keys() & graph.outputs.keys():
         join(graph.inputs[name], graph.outputs[name])
     join(*flags, *([graph.inputs[SEEN]] if SEEN in graph.inputs else []))
     different = {id(group): group for group in group_of.values()}.values()
-    return [group for group in different if len(group) > 1 or picture(graph.inputs) in group]
+    return [group for group in different if len(group) > 1 or picture(graph.inputs) in group or ones & group]
 
 
 def _one_hot(operator: Operator, graph: Graph) -> bool:
@@ -116,6 +120,25 @@ def _one_hot(operator: Operator, graph: Graph) -> bool:
         return False
     kernel = graph.constants.get(operator.inputs[1])
     return kernel is not None and bool(np.isin(kernel, (0.0, 1.0)).all())
+
+
+def _ones(graph: Graph) -> set[int]:
+    """Return the tensors that hold the 1 by which fresh states are multiplied (``edgeshift.converters.fresh``)."""
+    pixels, largest, ones = {picture(graph.inputs)}, set[int](), set[int]()
+    for operator in graph.operators:
+        if operator.kind == MAXIMUM and pixels.intersection(operator.inputs) and _has_constant(operator, graph, 255):
+            largest.update(operator.outputs)
+        elif operator.kind in MOVES and set(operator.inputs[:1]) <= pixels:
+            pixels.update(operator.outputs)
+        elif operator.kind in (ADD, SUB) and largest.intersection(operator.inputs):
+            ones.update(operator.outputs)
+    return ones
+
+
+def _has_constant(operator: Operator, graph: Graph, value: float) -> bool:
+    """Return True if an operator reads a constant that has only this value."""
+    constants = (graph.constants[tensor] for tensor in operator.inputs if tensor in graph.constants)
+    return any(constant.size and bool((constant == value).all()) for constant in constants)
 
 
 def _flags(graph: Graph) -> set[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import IO
 
@@ -13,12 +13,15 @@ _LOCK = threading.RLock()
 
 
 @contextmanager
-def quiet(*, stdout: bool = False) -> Iterator[None]:
+def quiet(*, stdout: bool = False) -> Iterator[Callable[[], str]]:
     """Redirect file descriptor 2 to a temporary file while the block runs.
 
     With ``stdout``, redirect file descriptor 1 as well. If the block raises an exception, the last lines of the
     captured output are added to it as a note, which ``--debug`` shows. Output of other threads is captured as well. If
     another thread is inside such a block, wait for its end.
+
+    Yields:
+        A function that returns what was captured so far, at most the last MB. It works while the block runs.
     """
     with _LOCK, _temporary_file() as captured, ExitStack() as stack:
         sys.stderr.flush()
@@ -31,13 +34,17 @@ def quiet(*, stdout: bool = False) -> Iterator[None]:
         stack.enter_context(redirect_stderr(text))
         if stdout:
             stack.enter_context(redirect_stdout(text))
-        try:
-            yield
-        except Exception as error:
+
+        def last(limit: int = 1 << 20) -> str:
             text.flush()
-            captured.seek(max(0, captured.tell() - 4000))
+            end = os.lseek(captured.fileno(), 0, os.SEEK_END)
+            return os.pread(captured.fileno(), limit, max(0, end - limit)).decode(errors="replace")
+
+        try:
+            yield last
+        except Exception as error:
             if hasattr(error, "add_note"):  # Python 3.11
-                error.add_note("output of the native library:\n" + captured.read().decode(errors="replace"))
+                error.add_note("output of the native library:\n" + last(4000))
             raise
         finally:
             text.flush()

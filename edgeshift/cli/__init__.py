@@ -31,6 +31,7 @@ SECTIONS = {
         "convert": "Convert a model to one file for a device, and check it against the original.",
         "inspect": "Print the description inside an artifact, or what a checkpoint contains.",
         "verify": "Check an artifact on this machine against its recorded logits and the original.",
+        "lint": "Find in an artifact's graph what a phone's GPU or NPU refuses or gets wrong.",
         "package": "Write a module for an app: Android, iOS or C++, with the artifact and the native runtime.",
         "transcript": "Record what an artifact answers, for tests of apps in other languages.",
     },

@@ -15,6 +15,13 @@ DEVICES = (
     ("adb", "a phone on a cable: adb, or adb:SERIAL"),
     ("browser", "a phone's browser"),
 )
+#: (value of --accelerator, its description).
+ACCELERATORS = (
+    ("cpu", "the processor"),
+    ("gpu", "LiteRT's GPU accelerator"),
+    ("npu", "an estimate of Vela"),
+    ("all", "all that can be used here"),
+)
 #: Names of the sounds of ``edgeshift.sound.drawn``, which help must not import, because it imports numpy.
 SOUNDS = ("clap", "double-clap", "snap", "knock", "whistle-up", "whistle-down", "beep", "voice", "music")
 Values = Callable[[], Iterable[tuple[str, str]]]
@@ -43,6 +50,20 @@ def tables() -> Iterable[tuple[str, str]]:
     return ((name, "") for name in TABLES if name != "tsn")
 
 
+def lint_devices() -> Iterable[tuple[str, str]]:
+    """Return the devices that rules of `lint` are about, and the programs that run graphs on them."""
+    from edgeshift.runtimes.lint.rule import DEVICES as LINTED
+
+    return ((device.name, device.title) for device in LINTED.values())
+
+
+def lint_rules() -> Iterable[tuple[str, str]]:
+    """Return the rules of `lint`, and what they find."""
+    from edgeshift.runtimes.lint.rules import RULES
+
+    return ((rule.name, rule.finds) for rule in RULES)
+
+
 #: {kind of value: function that returns all (value, description)}. typer drops values that do not match the typed text.
 VALUES: dict[str, Values] = {
     "targets": lambda: [*((target.name, target.title) for target in TARGETS.values()), (ALL, "every target")],
@@ -54,6 +75,9 @@ VALUES: dict[str, Values] = {
     "models": models,
     "tables": tables,
     "devices": lambda: DEVICES,
+    "accelerators": lambda: ACCELERATORS,
+    "lint_devices": lint_devices,
+    "lint_rules": lint_rules,
     "sounds": lambda: ((name, "") for name in SOUNDS),
 }
 

@@ -41,8 +41,12 @@ def run(
         str | None, option("Target", effect=_backend_effect, metavar="NAME", autocompletion=VALUES["backends"])
     ] = None,
     fresh_states: Annotated[
-        bool, option("Target", effect=(only_for("mode", "stream"), only_for("state", "io"), DECIDED))
+        bool,
+        option("Target", effect=(only_for("mode", "stream"), only_for("state", "io"), excludes("device"), DECIDED)),
     ] = False,
+    device: Annotated[
+        Literal["mali"] | None, option("Target", "--for", effect=only_for("target", "tflite"), metavar="mali")
+    ] = None,
     mode: Annotated[Literal["stream", "clip"], option("Target", effect=ALWAYS)] = "stream",
     frames: Annotated[int | None, option("Target", effect=only_for("mode", "clip"), min=2, max=64)] = None,
     hop: Annotated[int | None, option("Target", effect=only_for("mode", "clip"), min=1, max=64)] = None,
@@ -131,7 +135,9 @@ def run(
             bi-directional weights run as trained, and each answer takes the time of all these frames.
         frames: Number of frames of a clip. Default: as recorded in --weights, or 8.
         hop: Number of frames from one answer to the next if a clip artifact runs on a camera. Default: half a clip.
-        fresh_states: Return next states in tensors that no operator of the graph reads, as some GPU delegates need.
+        fresh_states: Compute every next state anew before it is returned, as the GPUs of some phones need.
+        device: Convert for this GPU: states as with --fresh-states, and a graph that keeps the rules of edgeshift lint
+            --for mali, except for those about speed. A graph that breaks one is not written without --force.
         weights: A checkpoint of MIT's TSM, torchvision, mmaction2, TSAM or edgeshift. Default: the weights that ship
             with edgeshift for MODEL; if there are none, untrained weights.
         network: A network of your own code: a file and a function in it that returns a torch.nn.Module, such as
@@ -183,6 +189,7 @@ def run(
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
       edgeshift convert tsam_mobilenet_v2_sound --target tflite
       edgeshift convert --target coreml --precision fp16 --state native
+      edgeshift convert --target tflite --precision fp16 --for mali
       edgeshift convert --target tflite --weights bidirectional.pth --mode clip --frames 8 --calibration clips/
       edgeshift convert --target tflite --weights runs/sound/model.safetensors --calibration clips/ --sounds sounds/
       edgeshift convert --target tflite --weights viewer_emotions.pt --mode clip --precision fp16
@@ -209,6 +216,7 @@ def run(
         precision=precision,
         float_boundary=float_boundary,
         fresh_states=fresh_states,
+        device=device,
         state=cast("Any", state),
         backend=backend,
         force=force,

@@ -19,6 +19,7 @@ from edgeshift.targets import RUNTIMES, TARGETS, Target
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.devices.facts import Facts
+    from edgeshift.runtimes.drivers import Accelerator
 
 #: Seconds that an import may take. The first import after an installation compiles the package.
 MAX_SECONDS = 180
@@ -52,7 +53,8 @@ class TargetStatus:
 def run(as_json: AsJson = False) -> None:
     """Report what this machine can convert and run, how to install what is missing, and the facts of the machine.
 
-    The facts say whether the demo can use a microphone, and through which package or program.
+    The facts say whether the demo can use a microphone, and through which package or program, and which drivers and
+    packages for GPUs and NPUs are installed.
 
     Each package is imported in its own process, so that a package that crashes does not end the report.
 
@@ -61,10 +63,12 @@ def run(as_json: AsJson = False) -> None:
       edgeshift doctor --json
     """
     from edgeshift.benchmarks.devices.facts import read_facts
+    from edgeshift.runtimes.drivers import find_accelerators
 
     rows, facts, microphone = examine(ProgressBars()), read_facts(), examine_microphone()
+    accelerators = find_accelerators()
     if as_json:
-        print_json({"targets": rows, "device": facts, "microphone": microphone})
+        print_json({"targets": rows, "device": facts, "microphone": microphone, "accelerators": accelerators})
         return
     print_table(
         "",
@@ -88,6 +92,7 @@ def run(as_json: AsJson = False) -> None:
     if (fix := microphone.get("fix")) is not None:
         fixes[fix] = "use a microphone"
     print_facts("to install what is missing", [(work, fix) for fix, work in fixes.items()])
+    print_facts("accelerators", [(accelerator.name, _accelerator_text(accelerator)) for accelerator in accelerators])
     print_facts("this device", [*device_facts(facts), ("microphone", _microphone_text(microphone))])
     target = next((row.target for row in rows if row.convert is None), None)
     print_next("edgeshift", *(("convert", "--target", target) if target else ("verify", "FILE")))
@@ -123,6 +128,11 @@ def _microphone_text(status: dict[str, Any]) -> str:
     if status["problem"] is not None:
         return f"through {status['through']}; arecord -L lists the names ({status['problem']})"
     return f"through {status['through']}: {', '.join(status['inputs']) or 'none is connected'}"
+
+
+def _accelerator_text(accelerator: Accelerator) -> str:
+    parts = [f"{accelerator.through} {accelerator.version or ''}".rstrip(), *accelerator.drivers, accelerator.remark]
+    return ", ".join(parts)
 
 
 def device_facts(facts: Facts) -> list[tuple[str, object]]:

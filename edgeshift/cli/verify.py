@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli import glossary
+from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS
 from edgeshift.cli.facts import UNTRAINED, Facts, float_layer_facts, inputs_of, note_facts, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table
-from edgeshift.errors import CheckFailedError, EdgeshiftError, missing
+from edgeshift.errors import CheckFailedError, EdgeshiftError, missing, unknown
 from edgeshift.targets import TARGETS
 
 #: What is said about the self-check of an artifact that an older version of edgeshift made.
 OLDER_CHECK = "format version 1: this check accepts larger errors and compares no states; convert again for the new one"
 
+#: The value of --accelerator for all that can be used here.
+ALL_ACCELERATORS = "all"
 #: What the table of --layers means.
 LAYER_NOTES = """\
 Errors are root mean squares in standard deviations of each channel of the original. "adds" is the error beyond that of
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from edgeshift.artifact.spec import ParitySpec, StreamSpec
     from edgeshift.checkpoints import Checkpoint
     from edgeshift.converters.tflite.layers import LayerError
+    from edgeshift.runtimes.accelerated import Checked
     from edgeshift.stream import Model
     from edgeshift.stream.selfcheck import SelfCheck
     from edgeshift.stream.transcript import Transcript
@@ -39,6 +43,9 @@ def run(
     weights: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
     network: Annotated[str | None, option("Source", effect=ALWAYS, metavar="FILE.py:FUNCTION")] = None,
     layers: Annotated[bool, option("Check", effect=ALWAYS)] = False,
+    accelerator: Annotated[
+        str | None, option("Check", effect=ALWAYS, metavar="NAMES", autocompletion=VALUES["accelerators"])
+    ] = None,
     transcript: Annotated[Path | None, option("Check", effect=ALWAYS, metavar="T.json")] = None,
     runtime: Runtime = None,
     threads: Threads = 1,
@@ -58,12 +65,16 @@ def run(
         network: The file and function of the network of your own code that the artifact was made from. The file is run.
         layers: Also compare each layer of a .tflite artifact with the original over the same frames, or over the same
             windows for a clip, and list those that lose most.
+        accelerator: Also run the artifact on these accelerators, and compare logits and states with the CPU's over
+            32 frames: cpu, gpu, npu, several with commas, or all for those that can be used here. gpu is LiteRT's GPU
+            accelerator. npu is an estimate of Arm's compiler Vela, where it is installed.
         transcript: Also make the calls of this golden transcript, and compare the answers.
 
     Examples:
       edgeshift verify tsm_mobilenet_v2_int8.tflite
       edgeshift verify kinetics.tflite --weights checkpoint.pth
       edgeshift verify kinetics.tflite --weights checkpoint.pth --layers
+      edgeshift verify tsm_mobilenet_v2_fp16.tflite --accelerator cpu,gpu
       edgeshift verify gestures.tflite --transcript gestures.transcript.json
       edgeshift verify tsm_mobilenet_v2_int8.trt.onnx --runtime tensorrt
 
@@ -75,6 +86,7 @@ def run(
     from edgeshift.stream.transcript import read_transcript
 
     bars = ProgressBars()
+    wanted = _accelerators(accelerator)
     golden = None if transcript is None else read_transcript(transcript)
     with bars.stage("load"):
         model = load(file, runtime=runtime, threads=threads, isolate=True)
@@ -95,6 +107,9 @@ def run(
         more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
         problems.insert(0, f"transcript: {differences[0]}{more}")
     problems[:0] = [f"self-check: {problem}" for problem in check.problems]
+    accelerators = _check_accelerators(file, wanted, bars)
+    failed = ("wrong", "falls back", *(() if accelerator == ALL_ACCELERATORS else ("not run",)))
+    problems += [f"{done.accelerator}: {done.detail}" for done in accelerators if done.verdict in failed]
     if as_json:
         print_json(
             {
@@ -109,6 +124,7 @@ def run(
                 "parity_not_run": reason,
                 **({} if differences is None else {"transcript": {"differences": differences}}),
                 **({} if errors is None else {"layers": errors}),
+                **({} if accelerator is None else {"accelerators": accelerators}),
             }
         )
     else:
@@ -117,6 +133,10 @@ def run(
             verdict = f"FAILED: {len(differences)} differences" if differences else "ok"
             calls = len(golden.calls) + len(golden.rule_calls)
             facts.insert(2, ("transcript", f"{calls} calls, written with {golden.runtime}: {verdict}"))
+        for done in accelerators:
+            facts.append((f"on {done.accelerator}", done.detail))
+            if done.runtime is not None and done.frames is not None:
+                facts.append(("  executed by", done.runtime))
         print_facts(str(file), facts)
         if errors is not None:
             _print_layers(errors, "window" if model.spec.mode == "clip" else "frame")
@@ -126,6 +146,29 @@ def run(
         raise CheckFailedError(f"{file}: " + "; ".join(problems))
     if not as_json:
         print_next("edgeshift", "demo", file, "--headless")
+
+
+def _accelerators(names: str | None) -> tuple[str, ...]:
+    """Return the accelerators that --accelerator names."""
+    from edgeshift.runtimes.accelerated import ACCELERATORS
+
+    if names is None:
+        return ()
+    chosen = ACCELERATORS if names == ALL_ACCELERATORS else tuple(names.split(","))
+    for name in chosen:
+        if name not in ACCELERATORS:
+            raise EdgeshiftError(unknown("accelerator", name, (*ACCELERATORS, ALL_ACCELERATORS)))
+    return tuple(dict.fromkeys(chosen))
+
+
+def _check_accelerators(file: Path, names: tuple[str, ...], bars: ProgressBars) -> list[Checked]:
+    from edgeshift.runtimes.accelerated import check_accelerator
+
+    found = []
+    for name in names:
+        with bars.stage(name):
+            found.append(check_accelerator(file, name))
+    return found
 
 
 def _replay(model: Model, transcript: Transcript, bars: ProgressBars) -> list[str]:

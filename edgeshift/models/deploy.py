@@ -33,7 +33,7 @@ def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
 
     Args:
         network: any shift model. The copy is in evaluation mode.
-        fresh: compute every next state with an operator of its own; see ``StepShift``.
+        fresh: let converters compute every next state anew; see ``Exportable``.
 
     Raises:
         ShiftError: the network needs future frames or whole clips.

@@ -235,6 +235,8 @@ class Exportable(nn.Module):
         state_names: names of the states, in the order of the arguments and results; empty for a clip.
         starts: {name of a state: its value at the start of a stream}, for states that do not start with zeros.
         growing: names of states whose values grow as long as a stream runs, so that no int8 range can hold them.
+        fresh: whether converters compute every next state anew before it is returned (``edgeshift.converters.fresh``).
+            The step function itself is the same.
     """
 
     network: ShiftNetwork
@@ -243,10 +245,11 @@ class Exportable(nn.Module):
     state_names: tuple[str, ...]
     starts: Mapping[str, float]
     growing: tuple[str, ...]
+    fresh: bool
 
     def __init__(self) -> None:
         super().__init__()
-        self.starts, self.growing = {}, ()
+        self.starts, self.growing, self.fresh = {}, (), False
 
     @property
     def pictures(self) -> int:
@@ -274,7 +277,7 @@ class Step(Exportable):
 
     Args:
         network: a network in evaluation mode.
-        fresh: compute every next state with an operator of its own; see ``StepShift``.
+        fresh: see ``Exportable``.
 
     Raises:
         ShiftError: a shift table needs future frames, or the network has a part that needs whole clips.
@@ -285,12 +288,12 @@ class Step(Exportable):
     def __init__(self, network: ShiftNetwork, *, fresh: bool = False) -> None:
         super().__init__()
         network.require_streamable()
-        self.network = network
+        self.network, self.fresh = network, fresh
         shapes = network.state_shapes()
         sizes = {place: shape[2:4] for place in network.tables if (shape := shapes.get(f"state_{place}"))}
         self.shifts = nn.ModuleDict(
             {
-                place: StepShift(table, fresh=fresh, size=cast("tuple[int, int] | None", sizes.get(place)))
+                place: StepShift(table, size=cast("tuple[int, int] | None", sizes.get(place)))
                 for place, table in network.tables.items()
             }
         )

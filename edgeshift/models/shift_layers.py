@@ -91,8 +91,6 @@ class StepShift(ExportedShift):
 
     Args:
         table: a shift table without rows that read the future.
-        fresh: compute every next state with an operator of its own. Some GPU delegates corrupt an output that is a view
-            of a tensor which the graph uses again.
         size: height and width of the features, if they are known. Then zeros in place of the future are a stored
             constant for features of this size. LiteRT's converter leaves zeros that are computed channels first, and
             puts four transpositions around each shift.
@@ -101,14 +99,12 @@ class StepShift(ExportedShift):
         ShiftError: the table has rows that read the future.
     """
 
-    def __init__(self, table: ShiftTable, *, fresh: bool = False, size: tuple[int, int] | None = None) -> None:
+    def __init__(self, table: ShiftTable, *, size: tuple[int, int] | None = None) -> None:
         super().__init__(table)
         table.require_streamable()
         for row in table.rows:
             if row.dt is None and size is not None:
                 self._store_zeros(row, 1, size)
-        if fresh and table.state_channels:
-            self.register_buffer("copy", torch.ones(table.state_channels, 1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor, state: Tensor | None, seen: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Shift one frame.
@@ -131,10 +127,7 @@ class StepShift(ExportedShift):
             return self._zeros(own, row.start) if row.dt is None else _step_row(own, row, ages[row.dt][row], seen)
 
         y = self._shifted(x, read)
-        next_state = _next_state(x, self.table, ages)
-        if next_state is not None and hasattr(self, "copy"):
-            next_state = F.conv2d(next_state, self.get_buffer("copy"), groups=next_state.shape[1])
-        return y, next_state
+        return y, _next_state(x, self.table, ages)
 
     def _zeros(self, x: Tensor, start: int) -> Tensor:
         """Return zeros of the shape of ``x``, the channels of a row from ``start``: the stored ones if they fit."""

@@ -159,12 +159,13 @@ def test_layers_of_a_clip_are_compared_with_the_code(run, code: Path, precision:
     assert worst < 1e-5 if precision == "fp32" else 1e-3 < worst < 0.3, worst
 
 
-def test_a_state_in_attributes_has_no_form_of_fresh_states(run, code: Path):
+def test_states_in_attributes_are_fresh_too(run, code: Path):
     code.write_text(MEMORY)
     options = ("--target", "tflite", "--precision", "fp32", "--network", "net.py:make", "--out", "o.tflite")
-    done = run("convert", *options, "--fresh-states")
-    assert done.status == 2 and "keeps its state in attributes" in done.err, done.err
-    assert "has no states" not in done.err
+    done = run("convert", *options, "--for", "mali")
+    assert done.status == 0, done.err
+    done = run("lint", "o.tflite", "--for", "mali", "--json")
+    assert {finding["rule"] for finding in json.loads(done.out)["findings"]} <= {"transpose"}, done.out
 
 
 def test_weights_are_loaded_strictly(run, code: Path):

@@ -21,6 +21,18 @@ def test_this_machine_is_reported(run):
     assert rows["tflite"]["run"] is None and rows["tflite"]["versions"]["ai-edge-litert"]
     assert rows["tensorrt"]["run"] == "tensorrt: not installed"
     assert document["device"]["cores"] >= 1
+    gpu, npu = document["accelerators"]
+    assert gpu["name"] == "gpu" and gpu["version"] == rows["tflite"]["versions"]["ai-edge-litert"]
+    assert npu["through"] == "ethos-u-vela"
+
+
+def test_drivers_of_gpus_are_listed(run, monkeypatch, tmp_path):
+    driver = tmp_path / "driver.json"
+    driver.write_text("{}")
+    monkeypatch.setenv("VK_ICD_FILENAMES", str(driver))
+    assert f"{driver}, edgeshift verify --accelerator gpu tries it" in run("doctor").out
+    monkeypatch.setenv("VK_ICD_FILENAMES", str(tmp_path / "missing.json"))
+    assert "no Vulkan driver was found" in run("doctor").out
 
 
 @pytest.fixture

@@ -32,7 +32,10 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ("convert", "fresh_states"): [
         ("--target coreml --fresh-states --state native", "with --state native, only with --state io"),
         ("tsn_mobilenet_v2 --target tflite --fresh-states", "on tsn_mobilenet_v2, which has no states"),
+        ("--target tflite --for mali --fresh-states", "with --for: leave one of the two out"),
     ],
+    ("convert", "device"): [("--target onnx --for mali", "with --target onnx, only with --target tflite")],
+    ("lint", "ignore"): [("a.tflite --for mali --ignore htp-channels", "on mali, which htp-channels is not about")],
     ("convert", "labels"): [("--target tflite --labels labels.txt", "without --weights or --network: add one")],
     ("convert", "past_only"): [
         ("--target tflite --past-only", "without --weights: add it"),

@@ -172,5 +172,3 @@ def test_states_that_grow_are_refused_where_their_type_cannot_hold_them(tmp_path
         converted(causal(), "tflite", tmp_path, precision="int8")
     with pytest.raises(ConversionError, match="coreml computes fp16 in float16, which cannot hold"):
         converted(causal(), "coreml", tmp_path, precision="fp16")
-    with pytest.raises(edgeshift.EdgeshiftError, match="--fresh-states is for shifts"):
-        converted(causal(), "tflite", tmp_path, precision="fp32", fresh_states=True)

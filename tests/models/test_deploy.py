@@ -153,10 +153,9 @@ def test_a_network_in_training_mode_is_deployed_in_evaluation_mode():
     assert all(torch.equal(a, b) for a, b in zip(run(deploy(network), frames), expected, strict=True))
 
 
-def test_every_shift_gets_the_option_for_fresh_states():
+def test_the_step_tells_converters_whether_states_must_be_fresh():
     network = networks.network(config("tsm", "mobilenet_v2", 64))
-    assert all(hasattr(shift, "copy") for shift in deploy(network, fresh=True).shifts.values())
-    assert not any(hasattr(shift, "copy") for shift in deploy(network).shifts.values())
+    assert deploy(network, fresh=True).fresh and not deploy(network).fresh
 
 
 def test_a_network_that_needs_future_frames_is_refused():

@@ -86,14 +86,13 @@ def test_clip_form_of_an_empty_table_is_the_input_itself():
     assert shift_clip(x, tsn(5)) is x
 
 
-@pytest.mark.parametrize("fresh", [False, True], ids=["plain", "fresh"])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 @pytest.mark.parametrize("name", PAST)
-def test_step_form(name, size, fresh):
+def test_step_form(name, size):
     table = PAST[name]
     x = features(table, 6, *size)
     expected = look_up(x, table)
-    step = StepShift(table, fresh=fresh)
+    step = StepShift(table)
     state = torch.zeros(2, table.state_channels, *size) if table.state_channels else None
     seen = torch.zeros(2, table.depth, 1, 1) if table.counts_frames else None
     for t in range(6):
@@ -133,20 +132,11 @@ def test_step_form_does_not_write_into_its_arguments(name):
     assert torch.equal(x, before[0]) and torch.equal(state, before[1])
 
 
-def test_fresh_states_are_not_views_of_the_features():
-    x, state = torch.rand(1, 16, 4, 4), torch.zeros(1, 2, 4, 4)
-    _, plain = StepShift(tsm(16))(x, state)
-    _, fresh = StepShift(tsm(16), fresh=True)(x, state)
-    assert torch.equal(plain, fresh)
-    assert plain.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
-    assert fresh.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
-
-
 def test_a_shift_has_no_weights():
     # Otherwise they would be trained and stored in checkpoints.
-    step = StepShift(stsm(32), fresh=True)
+    step = StepShift(stsm(32))
     assert not list(step.parameters()) and not step.state_dict()
-    assert {name for name, _ in step.named_buffers()} == {"kernel_4", "copy"}
+    assert {name for name, _ in step.named_buffers()} == {"kernel_4"}
 
 
 @pytest.mark.parametrize("name", BIDIRECTIONAL)

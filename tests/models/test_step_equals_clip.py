@@ -153,15 +153,6 @@ def test_a_streamed_bidirectional_network_equals_the_bidirectional_one_on_a_sing
         assert largest(run(Step(streamed), clip, Step(streamed).start(batch=2)) - bidirectional(clip)) <= TOLERANCE
 
 
-@pytest.mark.parametrize("table", ["tsm", "tsam2"])
-def test_fresh_states_compute_the_same(table):
-    network = networks.network(config(table, "mbv2-0.5", 64))
-    clip = networks.clips(2, 6, 64)
-    with torch.inference_mode():
-        plain, fresh = (Step(network, fresh=fresh) for fresh in (False, True))
-        assert torch.equal(run(plain, clip, plain.start(batch=2)), run(fresh, clip, fresh.start(batch=2)))
-
-
 def test_items_of_a_batch_do_not_affect_each_other():
     network = networks.network(config("stsm", "mbv2-0.5", 64))
     clip = networks.clips(3, 6, 64)

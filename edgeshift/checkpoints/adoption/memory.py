@@ -236,12 +236,8 @@ class MemoryNetwork(ShiftNetwork):
         return torch.cat(logits)[None]
 
     def step(self, *, fresh: bool = False) -> Step:
-        """Return the step function."""
-        if fresh:
-            raise ModelError(
-                "--fresh-states is for shifts, and this network keeps its state in attributes: leave it out"
-            )
-        return MemoryStep(self)
+        """Return the step function; see ``Step``."""
+        return MemoryStep(self, fresh=fresh)
 
     def state_shapes(self, size: int | None = None, batch: int = 1) -> dict[str, tuple[int, ...]]:
         """Return {name: shape} of the states.
@@ -265,8 +261,8 @@ class MemoryNetwork(ShiftNetwork):
 class MemoryStep(Step):
     """The step function of a ``MemoryNetwork``."""
 
-    def __init__(self, network: MemoryNetwork) -> None:
-        super().__init__(network)
+    def __init__(self, network: MemoryNetwork, *, fresh: bool = False) -> None:
+        super().__init__(network, fresh=fresh)
         self.starts = {memory.address.name: memory.start for memory in network._memories if memory.start}
         self.growing = network.growing
 

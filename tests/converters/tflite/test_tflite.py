@@ -8,7 +8,6 @@ from torch import nn
 
 from edgeshift.artifact.file import read_artifact
 from edgeshift.converters import Options, convert
-from edgeshift.converters.tflite.graph import read_graph
 from edgeshift.errors import ConversionError
 from edgeshift.gestures.fitted_clips import FittedClips, drawn_clips
 from edgeshift.runtimes import load
@@ -53,19 +52,6 @@ def test_float_boundary(made):
     assert {t.dtype for t in (spec.input, spec.output, *spec.states)} == {"float32"}
     assert spec.graph.operators["QUANTIZE"] == 1 + len(spec.states)
     assert self_check(load(artifact.path)).ok
-
-
-def test_fresh_states(made):
-    """Each next state is the output of an operator of its own, and no operator reads it."""
-    plain, fresh = (read_graph(read_artifact(made("tsm", "fp32", **o).path).body) for o in ({}, {"fresh_states": True}))
-    kinds = {output: operator.kind for operator in fresh.operators for output in operator.outputs}
-    for name, index in fresh.outputs.items():
-        if name != "logits":
-            assert kinds[index] == "DEPTHWISE_CONV_2D", name
-            assert not any(index in operator.inputs for operator in fresh.operators), name
-    assert sum(o.kind == "DEPTHWISE_CONV_2D" for o in plain.operators) + 10 == sum(
-        o.kind == "DEPTHWISE_CONV_2D" for o in fresh.operators
-    )
 
 
 def test_calibration_clips_are_recorded(made, tmp_path):

@@ -1,0 +1,131 @@
+"""The check of an artifact on an accelerator, in a process of its own, because drivers of GPUs may crash or hang.
+
+python -m edgeshift.runtimes.accelerated FILE gpu      is that process; it prints one JSON document
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edgeshift._system.text import printable
+from edgeshift.errors import AcceleratorError, EdgeshiftError, one_line
+from edgeshift.targets import find_runtime
+
+#: All accelerators of ``edgeshift verify --accelerator``.
+ACCELERATORS = ("cpu", "gpu", "npu")
+#: Longest time of a check, seconds. A software GPU takes up to a second for a frame.
+SECONDS = 600
+#: "computes": all operators run on it, and the results are those of the CPU. "falls back": it refuses operators.
+#: "wrong": results differ. "estimate": a compiler's estimate; nothing ran. "not run": it could not be used.
+Verdict = Literal["computes", "falls back", "wrong", "estimate", "not run"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known about an artifact on one accelerator.
+
+    Attributes:
+        accelerator: a name in ``ACCELERATORS``.
+        verdict: the verdict.
+        detail: the verdict in words: what refuses what, where results differ, or why it was not run.
+        runtime: runtime and accelerator; None: it was not run.
+        self_check: problems of the self-check; empty if there are none, or if it was not run. An int8 artifact may have
+            some on a GPU and still compute, because GPUs compute int8 graphs in float.
+        frames: number of frames that were compared with the CPU; None: it was not run.
+        error: largest difference of a logit, as a share of the range of the CPU's logits; None: it was not run.
+        state_error: error of the state that differs most, in its standard deviations; None: it was not run.
+        frame: the first frame, counted from 0, at which results differ too much; None: there is none.
+        state: the state that differs most in that frame, or "logits"; None: there is none.
+    """
+
+    accelerator: str
+    verdict: Verdict
+    detail: str
+    runtime: str | None = None
+    self_check: tuple[str, ...] = ()
+    frames: int | None = None
+    error: float | None = None
+    state_error: float | None = None
+    frame: int | None = None
+    state: str | None = None
+
+
+def check_accelerator(path: Path, accelerator: str) -> Checked:
+    """Check an artifact on an accelerator, in a process of its own.
+
+    Args:
+        path: the artifact, which must have been loaded before, so that it is known to be sound.
+        accelerator: a name in ``ACCELERATORS``.
+    """
+    runtime = find_runtime(path)
+    if accelerator == "npu":
+        from edgeshift.runtimes.vela import estimate  # not at import: other accelerators do not need it
+
+        return estimate(path)
+    if accelerator == "gpu" and runtime.name != "tflite":
+        return Checked(accelerator, "not run", f"edgeshift runs {path.suffix} files on the CPU here")
+    try:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "edgeshift.runtimes.accelerated", str(path), accelerator],
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Checked(accelerator, "not run", f"the check took more than {SECONDS} s")
+    try:
+        return msgspec.json.decode(done.stdout.splitlines()[-1], type=Checked)
+    except (IndexError, msgspec.DecodeError):
+        return Checked(accelerator, "not run", f"the process of the check ended with status {done.returncode}")
+
+
+def check_here(path: Path, accelerator: str) -> Checked:
+    """Check an artifact on an accelerator in this process. Arguments as for ``check_accelerator``."""
+    from edgeshift.runtimes import load
+    from edgeshift.stream.first_difference import first_difference
+    from edgeshift.stream.selfcheck import self_check
+
+    try:
+        # The CPU is what other accelerators are compared with. It is compared with itself as a test of the check.
+        model = load(path) if accelerator == "cpu" else load(path, accelerator=accelerator)
+        check = tuple(self_check(model).problems)
+        found = first_difference(model, load(path))
+    except AcceleratorError as error:
+        if error.refused:
+            reasons = "; ".join(f"{operator} ({reason})" for operator, reason in error.refused.items())
+            return Checked(accelerator, "falls back", f"falls back at {reasons}")
+        return Checked(accelerator, "not run", printable(str(error)).removeprefix(f"{path}: "))
+    except EdgeshiftError as error:
+        return Checked(accelerator, "not run", one_line(error, 300))
+    size = f"logits differ by up to {found.error:.2g} of their range, states by {found.state_error:.2g} deviations"
+    # A GPU computes an int8 graph in float, so its results differ more than the bounds of the self-check allow.
+    in_float = accelerator == "gpu" and model.spec.precision == "int8"
+    verdict: Verdict = "computes" if found.frame is None and (not check or in_float) else "wrong"
+    if found.frame is not None:
+        detail = f"wrong from frame {found.frame}, {found.state} ({size})"
+    elif verdict == "wrong":
+        detail = f"the self-check fails: {'; '.join(check)}"
+    else:
+        detail = f"computes all operators{' in float' * in_float}, {found.frames} frames: {size}"
+    return Checked(
+        accelerator,
+        verdict,
+        detail,
+        model.runtime,
+        check,
+        found.frames,
+        found.error,
+        found.state_error,
+        found.frame,
+        found.state,
+    )
+
+
+if __name__ == "__main__":
+    print(msgspec.json.encode(check_here(Path(sys.argv[1]), sys.argv[2])).decode())

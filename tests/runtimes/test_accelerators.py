@@ -1,0 +1,139 @@
+"""LiteRT's GPU accelerator, on a software GPU where one is installed, and the check of artifacts on accelerators."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgeshift
+from edgeshift.errors import EdgeshiftError
+from edgeshift.runtimes.accelerated import check_accelerator
+from edgeshift.runtimes.drivers import find_accelerators, vulkan_drivers
+from edgeshift.runtimes.gpu_log import find_adapter, find_refused
+from edgeshift.runtimes.lint.operator_rules import GPU_PAIRS, GPU_REFUSED
+from edgeshift.runtimes.vela import find_vela, read_report
+
+#: A Vulkan driver that computes on the CPU: SwiftShader, in Debian's package chromium-common.
+SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
+LOG = """\
+I0000 00:00:1795833304.403778    9222 environment.cc:532] Selected adapter: SwiftShader Device (Subzero), \
+arch=swiftshader, vendor=google, backend=Vulkan, adapterType=CPU / Software
+ERROR: Following operations are not supported by GPU delegate:
+DIV: No support of few identical inputs in the same operation.
+RESHAPE: Tensor dimensions must be less than 5. q
+RESHAPE: Tensor dimensions must be less than 5. r
+2 operations will run on the GPU, and the remaining 2 operations will run on the CPU.
+"""
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the software GPU. Tests that need it are skipped where it is not installed."""
+    pytest.importorskip("ai_edge_litert")
+    if not SWIFTSHADER.is_file():
+        pytest.skip("no software GPU: SwiftShader comes with Debian's chromium-common")
+    monkeypatch.setenv("VK_ICD_FILENAMES", str(SWIFTSHADER))
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ai_edge_litert")
+    monkeypatch.setenv("VK_ICD_FILENAMES", "/nonexistent.json")
+
+
+def test_the_log_names_the_gpu_and_what_it_refuses():
+    assert find_adapter(LOG) == "SwiftShader Device (Subzero), Vulkan"
+    assert find_refused(LOG) == {
+        "DIV": "No support of few identical inputs in the same operation",
+        "RESHAPE": "Tensor dimensions must be less than 5. q",
+    }
+    assert find_adapter("") is None and find_refused("ERROR: DIV: no\n") == {}
+
+
+def test_litert_refuses_what_the_rules_say_it_refuses(gpu):
+    """The rules gpu-operator, gpu-same-input-twice and gpu-dimensions, asked from the accelerator itself."""
+    tests = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), *filter(None, sys.path)])}
+    done = subprocess.run(
+        [sys.executable, str(tests / "ask_gpu.py")], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    answers = json.loads(done.stdout.splitlines()[-1])
+    refused = answers["refused"]
+    assert "SwiftShader" in answers["adapter"]
+    for kind in GPU_REFUSED:
+        assert refused[kind] == {kind: "Operation is not supported"}, kind
+    for kind in GPU_PAIRS:
+        assert "identical inputs" in refused[kind][kind], kind
+    assert "dimensions must be less than 5" in refused["five dimensions"]["LOGISTIC"]
+    for kind in ("ADD", "MUL", "LOGISTIC"):  # the accelerator takes these, so that its refusals mean something
+        assert refused[kind] == {}, kind
+
+
+@pytest.mark.parametrize(("table", "precision"), [("tsam", "fp32"), ("tsm", "fp16"), ("tsm", "int8")])
+def test_states_on_the_gpu_are_those_of_the_cpu(gpu, made, table, precision):
+    done = check_accelerator(made(table, precision, device="mali").path, "gpu")
+    assert done.verdict == "computes", done.detail
+    assert done.frames == 32 and done.frame is None and done.state is None
+    assert done.runtime is not None and "all operators, SwiftShader" in done.runtime
+    if precision != "int8":  # the GPU computes an int8 graph in float
+        assert done.self_check == ()
+        assert done.error is not None and done.error < 1e-5
+        assert done.state_error is not None and done.state_error < 1e-5
+
+
+def test_without_a_gpu_the_check_says_what_is_missing(no_gpu, made):
+    done = check_accelerator(made("tsm", "fp32").path, "gpu")
+    assert (done.verdict, done.frames) == ("not run", None)
+    assert "finds no GPU that it can use: install a Vulkan driver" in done.detail
+
+
+def test_the_cpu_is_checked_in_the_same_way(made):
+    done = check_accelerator(made("tsm", "fp32").path, "cpu")
+    assert (done.verdict, done.error, done.state_error) == ("computes", 0.0, 0.0)
+    done = check_accelerator(made("tsm", "fp32", "onnx").path, "gpu")
+    assert done.verdict == "not run" and ".onnx" in done.detail
+
+
+def test_the_gpu_is_never_chosen_silently(made):
+    path = made("tsm", "fp32").path
+    assert edgeshift.load(path).processor == "cpu"
+    with pytest.raises(EdgeshiftError, match="unknown accelerator of LiteRT 'gpuu'; did you mean gpu"):
+        edgeshift.load(path, accelerator="gpuu")
+    with pytest.raises(EdgeshiftError, match="'interpreter' has no accelerator 'gpu'"):
+        edgeshift.load(path, accelerator="gpu", backend="interpreter")
+    with pytest.raises(EdgeshiftError, match="unknown option of ONNX Runtime 'accelerator'"):
+        edgeshift.load(made("tsm", "fp32", "onnx").path, accelerator="gpu")
+
+
+def test_the_estimate_of_vela_is_read_from_its_report():
+    text = "Network summary for x\n\nCPU operators = 2 (1.3%)\nNPU operators = 154 (98.7%)\n"
+    row = {"inference_time": "0.001149166", "system_config": "Ethos_U85_SYS_DRAM_Mid"}
+    done = read_report(text, row)
+    assert (
+        done.verdict == "estimate" and "nothing ran: 154 of 156 operators" in done.detail and "1.15 ms" in done.detail
+    )
+    assert read_report("", row).verdict == read_report(text, {}).verdict == "not run"
+
+
+def test_vela_estimates_int8_artifacts_only(made, monkeypatch):
+    assert "Vela reads int8" in check_accelerator(made("tsm", "fp32").path, "npu").detail
+    if find_vela() is not None:
+        assert check_accelerator(made("tsm", "int8").path, "npu").verdict == "estimate"
+    monkeypatch.setenv("PATH", "")
+    if find_vela() is None:
+        assert "with ethos-u-vela installed" in check_accelerator(made("tsm", "int8").path, "npu").detail
+
+
+def test_drivers_are_those_of_the_loader(monkeypatch, tmp_path):
+    driver = tmp_path / "driver.json"
+    driver.write_text("{}")
+    monkeypatch.setenv("VK_ICD_FILENAMES", os.pathsep.join([str(driver), str(tmp_path / "missing.json")]))
+    assert vulkan_drivers() == (str(driver),)
+    gpu, npu = find_accelerators()
+    assert (gpu.name, gpu.drivers) == ("gpu", (str(driver),)) and npu.through == "ethos-u-vela"

@@ -58,7 +58,9 @@ export class SoundClipStream extends Stream {
     return rows(await this.engine.step(clip))[1];
   }
 
-  protected override listen(input: Float32Array, timestamp: number | null): { heard: Hearing; picture: SoundPicture | null } {
+  protected override listen(
+    input: Float32Array, timestamp: number | null,
+  ): { heard: Hearing; picture: SoundPicture | null } {
     this.heard = this.ear.hearing(timestamp);
     this.picture = this.heard === "heard" ? this.ear.picture() : null;
     const place = input.subarray((input.length / (this.frames + 1)) * this.frames);
@@ -70,7 +72,8 @@ export class SoundClipStream extends Stream {
   protected override answer(values: Float32Array): Float32Array {
     const [frames, sound] = rows(values);
     this.frameLogits = frames;
-    return fuse(frames.map((logit) => logit * this.frames), this.frames, this.picture ? sound : this.quiet, this.settings.weight);
+    const sum = frames.map((logit) => logit * this.frames);
+    return fuse(sum, this.frames, this.picture ? sound : this.quiet, this.settings.weight);
   }
 }
 

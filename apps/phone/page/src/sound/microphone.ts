@@ -17,7 +17,8 @@ export interface Piece {
 
 /** Browsers change speech and remove other sounds unless the page declines it. */
 const CONSTRAINTS = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-const NO_MODULE = "the microphone could not be started, because the server has stopped: run the command again and open its new address";
+const NO_MODULE =
+  "the microphone could not be started, because the server has stopped: run the command again and open its new address";
 
 export class Microphone {
   /** Kept between two starts, so that the microphone can start again after the server has stopped. */

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import numpy as np
@@ -29,7 +29,9 @@ from edgeshift.gestures import SPACING, STROKES
 from edgeshift.sound import SoundSettings
 from edgeshift.sound.drawn import SOUNDS
 from edgeshift.stream.sound_stream import SoundStream
-from edgeshift.training.sound_pairs import DrawnPairs
+
+if TYPE_CHECKING:
+    from edgeshift.training.sound_pairs import DrawnPairs
 
 #: Seed of the gestures and sounds. ``edgeshift.benchmarks.studies.sound_norms`` has other seeds, and so has training.
 SEED = 610_000_000
@@ -159,6 +161,8 @@ def _stream(candidate: Candidate) -> SoundStream:
 
 def _pairs(candidate: Candidate, settings: SoundSettings) -> DrawnPairs:
     """Return the drawn pairs of the gestures and sounds that the labels name."""
+    from edgeshift.training.sound_pairs import DrawnPairs
+
     spec = candidate.model.spec
     pairs = [gesture_and_sound(label, None) for label in spec.labels]
     sounds = list(dict.fromkeys(name for part in pairs for name in part if name in SOUNDS))

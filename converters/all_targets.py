@@ -11,7 +11,7 @@ from edgeshift._system.progress import Stages
 from edgeshift.checkpoints import Checkpoint
 from edgeshift.converters.pipeline import Converted, Options, convert, default_path, prepare
 from edgeshift.errors import EdgeshiftError
-from edgeshift.targets import TARGETS
+from edgeshift.targets import targets_of_all
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def convert_all(
         folder: the folder for the artifacts. It is created if it does not exist.
         options: how to convert. A target that does not support them has an error in its outcome.
         stages: measures and shows progress.
-        targets: names in ``edgeshift.targets.TARGETS``; None: all.
+        targets: names in ``edgeshift.targets.TARGETS``; None: those of ``targets_of_all``.
 
     Raises:
         CalibrationError: there are too few calibration clips.
@@ -53,7 +53,7 @@ def convert_all(
     options, stages = options or Options(), stages or Stages()
     prepared = prepare(source, options, stages)
     outcomes = []
-    for target in TARGETS if targets is None else targets:
+    for target in targets_of_all(options.precision) if targets is None else targets:
         started = perf_counter()
         converted, failure = None, None
         try:

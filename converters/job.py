@@ -31,6 +31,7 @@ class Job:
         state: where the states are kept between two steps; a form that the target supports.
         backend: the back end of the target; None: the target has only one.
         float_layers: patterns of layers that an int8 graph computes in float.
+        htp: version of Qualcomm's NPU to compile for, such as "v75"; None: the default, or a target without an NPU.
         shared: {name: graph of this step}. A target stores graphs here that other conversions of the step can use.
     """
 
@@ -44,6 +45,7 @@ class Job:
     state: StateForm = "io"
     backend: str | None = None
     float_layers: tuple[str, ...] = ()
+    htp: str | None = None
     shared: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -80,6 +82,8 @@ class Lowered:
         graph: the operators that the runtime will execute.
         tools: {package: version} of the tools that made the graph.
         unproven: why no runtime on this machine can run the graph; None: it is compared with the original.
+        before: the ONNX graph from before a compilation, whose answers must be those of the compiled graph. ONNX
+            Runtime computes them on the CPU. None: the graph is not compiled.
     """
 
     body: bytes
@@ -89,6 +93,7 @@ class Lowered:
     graph: GraphSpec
     tools: dict[str, str] = field(default_factory=dict)
     unproven: str | None = None
+    before: bytes | None = None
 
 
 def make_lowered(

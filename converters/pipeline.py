@@ -19,7 +19,7 @@ from edgeshift._system.progress import Stages
 from edgeshift._system.threads import one_thread
 from edgeshift.artifact.file import Artifact, artifact_size, require_replaceable, write_artifact
 from edgeshift.artifact.seen import mark_seen
-from edgeshift.artifact.spec import CalibrationSpec, StreamSpec
+from edgeshift.artifact.spec import CalibrationSpec, ParitySpec, StreamSpec
 from edgeshift.checkpoints import Checkpoint
 from edgeshift.converters.calibration import (
     MIN_CLIPS,
@@ -37,13 +37,15 @@ from edgeshift.events.default_rule import rule_for_artifact
 from edgeshift.gestures.fitted_clips import FRAMES, drawn_clips
 from edgeshift.models.deploy import deploy, deploy_clip
 from edgeshift.models.network import Exportable
+from edgeshift.runtimes.hexagon import DEFAULT
 from edgeshift.runtimes.lint import DEVICES, lint
+from edgeshift.runtimes.onnxruntime import open_artifact as open_onnx
 from edgeshift.runtimes.pytorch import reference, references
 from edgeshift.sound.picture import Picture
 from edgeshift.stream import Array
 from edgeshift.stream.parity import MIN_FRAMES, failures, frames_needed
 from edgeshift.stream.selfcheck import make_check
-from edgeshift.stream.sound_parity import compare_with_sounds, comparisons, drawn_picture
+from edgeshift.stream.sound_parity import compare_each_with_sounds, comparisons, drawn_picture
 from edgeshift.targets import TARGETS, Precision, StateForm, Target, find_target, require_converter, runtimes_of
 from edgeshift.video.fit import FrameSpec
 
@@ -103,6 +105,7 @@ class Options:
             part of a path between two dots.
         sounds: pictures of sounds for the int8 ranges of a network with a sound segment, or "drawn" for drawn sounds.
             None: drawn, but only for weights that were trained on drawn data, or not at all.
+        htp: version of Qualcomm's NPU to compile for, such as "v75"; None: the default. Only for the target "qnn".
     """
 
     precision: Precision = "int8"
@@ -117,6 +120,7 @@ class Options:
     force: bool = False
     float_layers: tuple[str, ...] = ()
     sounds: Sequence[Picture] | Literal["drawn"] | None = None
+    htp: str | None = None
 
     @property
     def fresh(self) -> bool:
@@ -151,6 +155,8 @@ class Converted:
         size: its size in bytes.
         seconds: {stage of the conversion: seconds}.
         unproven: why it was not compared with the original on this machine; None: it was compared and passed.
+        before: the comparison of a compiled graph with the graph from before its compilation, on ONNX Runtime's CPU;
+            None: the graph is not compiled.
     """
 
     path: Path
@@ -158,6 +164,7 @@ class Converted:
     size: int
     seconds: dict[str, float]
     unproven: str | None = None
+    before: ParitySpec | None = None
 
 
 def require_choices(target: Target, options: Options) -> None:
@@ -173,6 +180,8 @@ def require_choices(target: Target, options: Options) -> None:
         raise ConversionError(f"{name} has no {options.precision}; it has {', '.join(choices.precisions)}")
     if options.clip is not None and (options.fresh_states or options.state != "io"):
         raise ConversionError("a clip has no states: leave out fresh_states and state")
+    if options.htp is not None and target.runtime != "qnn":
+        raise ConversionError(f"{name} is not compiled for a version of Hexagon: leave out --htp and --soc")
     if options.state not in choices.states:
         raise ConversionError(f"{name} has no --state {options.state}; it has {', '.join(choices.states)}")
     if options.device is not None and options.device not in DEVICES:
@@ -182,12 +191,21 @@ def require_choices(target: Target, options: Options) -> None:
 
 
 def default_path(
-    source: Checkpoint, target: str, precision: Precision, state: StateForm = "io", clip: ClipOptions | None = None
+    source: Checkpoint,
+    target: str,
+    precision: Precision,
+    state: StateForm = "io",
+    clip: ClipOptions | None = None,
+    htp: str | None = None,
 ) -> Path:
-    """Return the default name of an artifact, such as ``tsm_mobilenet_v2_int8.tflite``."""
+    """Return the default name of an artifact, such as ``tsm_mobilenet_v2_int8.tflite``.
+
+    An artifact for Qualcomm's NPU also has its version in the name, such as ``tsm_mobilenet_v2_int8_v75.qnn.onnx``.
+    """
     form = "" if state == "io" else f"_{state}"
     mode = f"_clip{clip.frames}" if clip else ""
-    return Path(f"{source.network.config.name}{mode}_{precision}{form}{find_target(target).suffix}")
+    chip = f"_{htp or DEFAULT}" if find_target(target).runtime == "qnn" else ""
+    return Path(f"{source.network.config.name}{mode}_{precision}{form}{chip}{find_target(target).suffix}")
 
 
 def prepare(
@@ -335,6 +353,7 @@ def convert(
         state=options.state,
         backend=record.backend(options.backend),
         float_layers=(*options.float_layers, *_float_attention(source, record, options)),
+        htp=options.htp,
         shared=prepared.shared,
     )
     lowered = converter_of(record).lower(job)
@@ -359,8 +378,9 @@ def convert(
     artifact = Artifact(out, spec, lowered.body)
     if options.device is not None and not options.force:
         _require_rules(artifact, options.device)
+    before: ParitySpec | None = None
     if lowered.unproven is None:
-        spec = _check(artifact, source, job, options, stages)
+        spec, before = _check(artifact, source, job, options, stages, lowered.before)
     else:  # the self-check has the original's logits, for a device that can run the artifact
         original = reference(source, frames=prepared.step.frames)
         spec = msgspec.structs.replace(spec, check=make_check(original, original=True))
@@ -369,7 +389,7 @@ def convert(
     if lowered.unproven is None:
         for runtime in runtimes_of(record):
             mark_seen(Artifact(out, spec, lowered.body), runtime.name)
-    return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven)
+    return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven, before)
 
 
 def _require_rules(artifact: Artifact, device: str) -> None:
@@ -417,11 +437,19 @@ def _float_attention(source: Checkpoint, target: Target, options: Options) -> tu
     )
 
 
-def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, stages: Stages) -> StreamSpec:
+def _check(
+    artifact: Artifact,
+    source: Checkpoint,
+    job: Job,
+    options: Options,
+    stages: Stages,
+    before: bytes | None,
+) -> tuple[StreamSpec, ParitySpec | None]:
     """Compare an artifact with the original on each runtime of the target, and record a self-check for devices.
 
     Returns:
-        The description with the self-check, and with the parity on the target's default runtime.
+        The description with the self-check, and with the parity on the target's default runtime; and the comparison
+        with the graph from before a compilation, if ``before`` is that graph.
     """
     needed = frames_needed(artifact.spec.frames)
     frames = parity_frames(source.description.frame, needed) if options.parity is None else options.parity
@@ -432,11 +460,17 @@ def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, s
     steps = comparisons(artifact.spec, len(frames)) * len(runtimes)
     with stages.stage("verify", steps) as advance, one_thread():
         models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
-        results = [compare_with_sounds(model, wanted, frames, advance, original) for model in models]
+        all_wanted = [wanted]
+        if before is not None:
+            all_wanted.append(open_onnx(msgspec.structs.replace(artifact, body=before)))
+        compared = [compare_each_with_sounds(model, all_wanted, frames, advance, original) for model in models]
+    results, uncompiled = [parities[0] for parities in compared], compared[0][1:]
     non_local = source.config.non_local is not None
     problems = tuple(
         problem for parity in results for problem in failures(parity, options.precision, non_local=non_local)
     )
+    for parity in uncompiled:
+        problems += tuple(f"compared with {parity.reference}, {problem}" for problem in failures(parity, "int8"))
     if problems and not options.force:
         remedy = "more or other clips for --calibration may help; " if artifact.spec.calibration else ""
         unit = "frames" if step.frames == 1 else "windows"
@@ -444,7 +478,8 @@ def _check(artifact: Artifact, source: Checkpoint, job: Job, options: Options, s
             f"{artifact.path.name} does not match the original over {results[0].frames} {unit}, and was not written: "
             f"{'; '.join(problems)}; {_worst_layer(artifact, job, frames)}{remedy}--force writes it, marked as failed"
         )
-    return msgspec.structs.replace(artifact.spec, parity=results[0], check=make_check(models[0]), problems=problems)
+    spec = msgspec.structs.replace(artifact.spec, parity=results[0], check=make_check(models[0]), problems=problems)
+    return spec, next(iter(uncompiled), None)
 
 
 def _worst_layer(artifact: Artifact, job: Job, frames: Sequence[npt.NDArray[np.uint8]]) -> str:

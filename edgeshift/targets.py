@@ -91,6 +91,7 @@ class Target(NamedTuple):
         runtime: name in ``RUNTIMES`` of the runtime that runs the artifact by default.
         converter: module of edgeshift with the ``lower`` function for it.
         converter_packages: {package to install: module to import} of the packages that a conversion needs.
+        converter_extra: extra of edgeshift that installs them, or several, separated by commas.
         also_checked_on: names in ``RUNTIMES`` of other runtimes on which the artifact must pass parity as well.
         precisions: precisions that it supports.
         states: state forms that it supports. The first one is the default.
@@ -104,6 +105,8 @@ class Target(NamedTuple):
         timed: True if the time of a step on this machine is meaningful. False for executors that only check results.
         float_boundary: True if an int8 graph of this target has float inputs and outputs anyway.
         float_layers: True if single layers of an int8 graph can stay in float.
+        optional: True if ``convert --target all`` leaves the target out where its packages are not installed, or for
+            a precision that it does not support.
         support: rows of the support table.
     """
 
@@ -126,6 +129,8 @@ class Target(NamedTuple):
     timed: bool = True
     float_boundary: bool = False
     float_layers: bool = False
+    converter_extra: str = "convert"
+    optional: bool = False
     support: tuple[Support, ...] = ()
 
     def backend(self, name: str | None) -> str | None:
@@ -185,7 +190,9 @@ def find_runtime(path: Path, name: str | None = None) -> Runtime:
         EdgeshiftError: no runtime has this name.
         ArtifactError: the runtime does not run this file, or no runtime runs files with this suffix.
     """
-    suffix = path.suffix.lower()
+    file, suffixes = path.name.lower(), {runtime.suffix for runtime in RUNTIMES.values()}
+    # The longest one: a .qnn.onnx file is not for the runtimes of .onnx.
+    suffix = max((suffix for suffix in suffixes if file.endswith(suffix)), key=len, default=path.suffix.lower())
     if name is not None:
         if name not in RUNTIMES:
             raise EdgeshiftError(unknown("runtime", name, RUNTIMES))
@@ -213,9 +220,29 @@ def runtimes_of(target: Target) -> tuple[Runtime, ...]:
 
 def require_converter(target: Target) -> None:
     """Raise RuntimeMissingError, with the command that installs it, if a package for the conversion is missing."""
+    package = missing_package(target)
+    if package is not None:
+        raise missing(package, target.converter_extra, f"converting to {target.title}")
+
+
+def missing_package(target: Target) -> str | None:
+    """Return a package that a conversion needs and that is not installed; None: all are installed."""
     for package, module in target.converter_packages.items():
         if importlib.util.find_spec(module.partition(".")[0]) is None:
-            raise missing(package, "convert", f"converting to {target.title}")
+            return package
+    return None
+
+
+def targets_of_all(precision: Precision) -> list[str]:
+    """Return the names of the targets that ``convert --target all`` converts to in a precision.
+
+    A target that is optional is left out where its packages are not installed, or if it does not have the precision.
+    """
+    return [
+        name
+        for name, target in TARGETS.items()
+        if not target.optional or (precision in target.precisions and missing_package(target) is None)
+    ]
 
 
 def missing_runtime(name: str, work: str) -> RuntimeMissingError:
@@ -278,6 +305,16 @@ for _runtime in (  # name, title, suffix, module, packages, extra
         threads=False,
     ),
     Runtime("executorch", "ExecuTorch", ".pte", "edgeshift.runtimes.executorch", _EXECUTORCH, "executorch"),
+    Runtime(
+        "qnn",
+        "QNN",
+        ".qnn.onnx",
+        "edgeshift.runtimes.qnn",
+        {"onnxruntime_qnn": "onnxruntime-qnn"},
+        "qnn",
+        on_boards=False,
+        threads=False,
+    ),
     Runtime("pytorch", "PyTorch", ".safetensors", "edgeshift.runtimes.pytorch", _TORCH, "convert", on_boards=False),
 ):
     register_runtime(_runtime)
@@ -393,6 +430,29 @@ for _target in (
             Support(_XNNPACK, "Linux x86-64: `executorch.runtime`", _IN_CI),
             Support(_XNNPACK, "Android, iOS, aarch64", _NOT_HERE),
             Support("Core ML: fp32, fp16", "iPhone, Mac", f"{_NOT_HERE}: no runtime on Linux runs it"),
+        ),
+    ),
+    Target(
+        name="qnn",
+        title="Qualcomm QNN",
+        suffix=".qnn.onnx",
+        runtime="qnn",
+        converter="edgeshift.converters.onnx.qnn",
+        converter_packages={**_ONNX, "onnxruntime-qnn": "onnxruntime_qnn"},
+        converter_extra="convert,qnn",
+        optional=True,
+        precisions=("int8",),
+        envelope="onnx_file",
+        notes=(
+            "Qualcomm's NPU is not verified on this platform. Parity is checked with Qualcomm's simulator of it, which "
+            "needs half a second for a frame. To check the NPU, run on the device: edgeshift verify FILE",
+        ),
+        remark="Qualcomm's NPU runs it on phones and laptops with Snapdragon; on Linux x86-64, a simulator does",
+        not_verified="the NPU: Qualcomm's simulator runs the artifact instead",
+        timed=False,
+        support=(
+            Support("int8", "Linux x86-64: Qualcomm's simulator of the NPU", _IN_CI),
+            Support("int8", "Snapdragon with a Hexagon NPU: Windows, Android", _BY_VERIFY),
         ),
     ),
 ):

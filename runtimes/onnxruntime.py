@@ -66,11 +66,11 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, provider: str = "cpu"
     if wanted not in session.get_providers():
         raise EdgeshiftError(f"ONNX Runtime could not start the provider {provider!r} here and fell back to the CPU")
     states = {NEXT + state.name: state.name for state in artifact.spec.states}
-    outputs = {states.get(name, name): kind for name, kind in _shapes(session.get_outputs()).items()}
-    require_tensors(artifact, _shapes(session.get_inputs()), outputs)
+    outputs = {states.get(name, name): kind for name, kind in shapes(session.get_outputs()).items()}
+    require_tensors(artifact, shapes(session.get_inputs()), outputs)
     title = f"ONNX Runtime {runtime.__version__} ({provider}, {thread_count(threads)})"
     device, processor = DEVICES.get(provider, "cpu"), PROCESSORS.get(provider, "cpu")
-    return Model(artifact.spec, title, lambda: _BoundExecutor(runtime, session, artifact, device), processor)
+    return Model(artifact.spec, title, lambda: BoundExecutor(runtime, session, artifact, device), processor)
 
 
 def session_options(threads: int) -> Any:
@@ -89,7 +89,7 @@ def session_options(threads: int) -> Any:
     return options
 
 
-class _BoundExecutor:
+class BoundExecutor:
     """One stream over a shared session. Two sets of states and two bindings are used in turn."""
 
     def __init__(self, runtime: Any, session: Any, artifact: Artifact, device: str) -> None:
@@ -131,7 +131,7 @@ class _BoundExecutor:
             self._sets[self._now][name].update_inplace(np.ascontiguousarray(array))
 
 
-def _shapes(tensors: Any) -> Tensors:
+def shapes(tensors: Any) -> Tensors:
     kinds = {"tensor(float)": "float32", "tensor(int8)": "int8"}
     # A shape may hold names instead of numbers. It then matches no description.
     return {t.name: (tuple(t.shape), kinds.get(t.type, t.type)) for t in tensors}

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def read_choices(precisions: str, targets: str | None) -> tuple[list[Precision], list[str]]:
-    """Return the precisions and the targets that two options name, separated by commas; no targets: all of them.
+    """Return the precisions and the targets that two options name, separated by commas.
+
+    No targets: all of them, except those that are optional, such as Qualcomm's NPU, which only a simulator runs here.
 
     Raises:
         EdgeshiftError: a precision or target is unknown.
@@ -25,7 +27,7 @@ def read_choices(precisions: str, targets: str | None) -> tuple[list[Precision],
     chosen = [precision for precision in ALL_PRECISIONS if precision in precisions.split(",")]
     if unknown := set(precisions.split(",")) - set(ALL_PRECISIONS):
         raise EdgeshiftError(f"--precisions {min(unknown)}: give some of {', '.join(ALL_PRECISIONS)}")
-    names = targets.split(",") if targets else list(TARGETS)
+    names = targets.split(",") if targets else [name for name, target in TARGETS.items() if not target.optional]
     for name in names:
         find_target(name)
     return chosen, names

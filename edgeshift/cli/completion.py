@@ -64,11 +64,27 @@ def lint_rules() -> Iterable[tuple[str, str]]:
     return ((rule.name, rule.finds) for rule in RULES)
 
 
+def hexagons() -> Iterable[tuple[str, str]]:
+    """Return the versions of Qualcomm's NPU. They have no description."""
+    from edgeshift.runtimes.hexagon import VERSIONS
+
+    return ((version, "") for version in VERSIONS)
+
+
+def chips() -> Iterable[tuple[str, str]]:
+    """Return Qualcomm's chips, and the version of the NPU in each."""
+    from edgeshift.runtimes.hexagon import CHIPS
+
+    return ((chip, f"Hexagon {version}") for chip, version in CHIPS.items())
+
+
 #: {kind of value: function that returns all (value, description)}. typer drops values that do not match the typed text.
 VALUES: dict[str, Values] = {
     "targets": lambda: [*((target.name, target.title) for target in TARGETS.values()), (ALL, "every target")],
     "precisions": lambda: describe_values(lambda target: target.precisions).items(),
     "states": lambda: describe_values(lambda target: target.states).items(),
+    "hexagons": hexagons,
+    "chips": chips,
     "backends": lambda: describe_values(lambda target: target.backends).items(),
     # The other runtimes are chosen by the suffix of the file.
     "runtimes": lambda: ((runtime.name, runtime.title) for runtime in RUNTIMES.values() if not runtime.by_suffix),
@@ -84,9 +100,12 @@ VALUES: dict[str, Values] = {
 
 def fill(text: str) -> str:
     """Replace placeholders such as ``{states}`` in a help text with the values of that kind."""
-    for kind in ("targets", "states", "backends", "runtimes", "sounds"):
+    for kind in ("targets", "states", "backends", "runtimes", "sounds", "hexagons"):
         if f"{{{kind}}}" not in text:
             continue
-        values = [value if kind in ("targets", "sounds") else f"{value} ({about})" for value, about in VALUES[kind]()]
+        values = [
+            value if kind in ("targets", "sounds", "hexagons") else f"{value} ({about})"
+            for value, about in VALUES[kind]()
+        ]
         text = text.replace(f"{{{kind}}}", ", ".join(value for value in values if value != ALL))
     return text

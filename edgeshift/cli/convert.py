@@ -18,7 +18,7 @@ from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, nee
 from edgeshift.cli.options import AsJson, only_for_model, option
 from edgeshift.cli.output import print_note
 from edgeshift.errors import EdgeshiftError, missing
-from edgeshift.targets import TARGETS, Precision, find_target, require_converter
+from edgeshift.targets import TARGETS, Precision, find_target, missing_package, require_converter, targets_of_all
 
 if TYPE_CHECKING:
     from edgeshift.checkpoints import Checkpoint
@@ -39,6 +39,19 @@ def run(
     ] = "io",
     backend: Annotated[
         str | None, option("Target", effect=_backend_effect, metavar="NAME", autocompletion=VALUES["backends"])
+    ] = None,
+    htp: Annotated[
+        str | None,
+        option("Target", effect=only_for("target", "qnn"), metavar="VERSION", autocompletion=VALUES["hexagons"]),
+    ] = None,
+    soc: Annotated[
+        str | None,
+        option(
+            "Target",
+            effect=(only_for("target", "qnn"), excludes("htp")),
+            metavar="CHIP",
+            autocompletion=VALUES["chips"],
+        ),
     ] = None,
     fresh_states: Annotated[
         bool,
@@ -126,11 +139,13 @@ def run(
     equal up to rounding, int8 must stay within stated limits. An artifact that fails is not written without --force.
 
     Args:
-        target: What to convert to: {targets}; or all, for every target.
+        target: What to convert to: {targets}; or all, for every target (qnn only where its package is installed).
         model: A name from edgeshift models. Default: tsm_mobilenet_v2, or the model of --weights.
         precision: Number format of weights and activations.
         state: Where the states are kept between two frames: {states}.
         backend: Back end of a target that has several: {backends}. Default: the target's first.
+        htp: Version of Qualcomm's NPU that qnn compiles for: {hexagons}. Default: v75.
+        soc: The chip in place of --htp, such as SM8650, as phones call it in their settings or in ro.soc.model.
         mode: stream: the graph takes one frame and the states. clip: it takes all frames of a clip at once, so that
             bi-directional weights run as trained, and each answer takes the time of all these frames.
         frames: Number of frames of a clip. Default: as recorded in --weights, or 8.
@@ -188,6 +203,7 @@ def run(
           --stream-bidirectional --labels kinetics.txt --calibration clips/ --out kinetics.tflite
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
       edgeshift convert tsam_mobilenet_v2_sound --target tflite
+      edgeshift convert --target qnn --soc SM8650
       edgeshift convert --target coreml --precision fp16 --state native
       edgeshift convert --target tflite --precision fp16 --for mali
       edgeshift convert --target tflite --weights bidirectional.pth --mode clip --frames 8 --calibration clips/
@@ -201,7 +217,12 @@ def run(
     from msgspec.structs import replace
 
     from edgeshift.events.rule_file import read_rule, require_rule_fits
+    from edgeshift.runtimes.hexagon import require_version, version_of
 
+    if soc is not None:
+        htp = version_of(soc)
+    elif htp is not None:
+        require_version(htp)
     try:
         from edgeshift import converters
         from edgeshift.checkpoints import load, load_for_streaming
@@ -221,6 +242,7 @@ def run(
         backend=backend,
         force=force,
         float_layers=tuple(float_layers or ()),
+        htp=htp,
     )
     record = None if target == ALL else find_target(target)
     if record is None:
@@ -228,6 +250,7 @@ def run(
         if folder.is_file() or folder.suffix:
             raise EdgeshiftError(f"{out}: --target all writes into a folder: give a folder")
         require_writable(folder, folder=True)
+        _note_left_out(precision)
     else:
         _require_free(out, record.suffix)
         converters.require_choices(record, options)
@@ -301,9 +324,17 @@ def run(
         options = dataclasses.replace(options, sounds="drawn")
     if record is None:
         return show_all(converters.convert_all(source, folder, options, bars), as_json=as_json)
-    path = out or converters.default_path(source, target, precision, options.state, options.clip)
+    path = out or converters.default_path(source, target, precision, options.state, options.clip, options.htp)
     result = converters.convert(source, target, path, options, bars)
     return show_one(result, as_json=as_json)
+
+
+def _note_left_out(precision: Precision) -> None:
+    """Print which optional targets ``--target all`` leaves out, and why."""
+    for name in TARGETS.keys() - set(targets_of_all(precision)):
+        package = missing_package(TARGETS[name])
+        reason = f"it has no {precision}" if package is None else f"{package} is not installed"
+        print_note(f"{name} is left out: {reason}")
 
 
 def _state_effect(options: Options) -> str | None:

@@ -51,12 +51,22 @@ def show_one(result: Converted, *, as_json: bool) -> int:
         *calibration_facts(spec),
         *float_layer_facts(spec),
         *(parity_facts(spec.parity, spec, passed=not status) if spec.parity else [("parity", result.unproven)]),
+        *_before_facts(result),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in result.seconds.items())),
     ]
     print_facts(str(result.path), facts)
     # `demo` cannot run an artifact for which this machine has no runtime.
     print_next("edgeshift", *(("inspect", result.path) if result.unproven else ("demo", result.path, "--headless")))
     return status
+
+
+def _before_facts(result: Converted) -> Facts:
+    """Return the comparison of a compiled graph with the graph from before its compilation; nothing if there is none."""
+    parity = result.before
+    if parity is None:
+        return []
+    steps = "" if parity.steps is None else f"within {parity.steps:.0f} quantization steps, "
+    return [("before compilation", f"{parity.reference}: {steps}top-1 {parity.top1:.0%}, over {parity.frames} frames")]
 
 
 def list_warnings(result: Converted) -> list[str]:
@@ -119,4 +129,5 @@ def _outcome_document(outcome: Outcome) -> dict[str, Any]:
 
 
 def _document(result: Converted) -> dict[str, Any]:
-    return {"path": result.path, "bytes": result.size, "spec": result.spec}
+    before = {} if result.before is None else {"before_compilation": result.before}
+    return {"path": result.path, "bytes": result.size, "spec": result.spec, **before}

@@ -162,11 +162,16 @@ def _row(target: Target, reasons: dict[str, str | None]) -> TargetStatus:
     runtime = RUNTIMES.get(target.name, RUNTIMES[target.runtime])
     problems = [reasons[module] for module in runtime.packages]
     problem = None if None in problems else "; ".join(filter(None, problems))
-    fixes = {CONVERT: install_command("convert")} if lacking else {}
+    fixes = {_work(target): install_command(target.converter_extra)} if lacking else {}
     if problem is not None and (fix := runtime.install if runtime.extra is None else install_command(runtime.extra)):
         fixes[f"run {target.name}"] = fix
     versions = {package: version for package in runtime.packages.values() if (version := _version(package)) is not None}
     return TargetStatus(target.name, "; ".join(lacking) or None, problem, versions, fixes, target.remark)
+
+
+def _work(target: Target) -> str:
+    """Return the work that the packages of a target's converter make possible: one for all that are not optional."""
+    return f"convert to {target.name}" if target.optional else CONVERT
 
 
 def _explain(row: TargetStatus, *, converts: bool) -> list[str]:

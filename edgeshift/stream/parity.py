@@ -61,43 +61,81 @@ def compare(
     Raises:
         EdgeshiftError: there are too few frames.
     """
+    return compare_each(candidate, (reference,), frames, advance, original)[0]
+
+
+def compare_each(
+    candidate: Model,
+    references: Sequence[Model],
+    frames: Sequence[npt.NDArray[np.uint8]],
+    advance: Callable[[], None] = lambda: None,
+    original: Model | None = None,
+) -> list[ParitySpec]:
+    """Compare a candidate with several references, each as ``compare`` does. The candidate runs only twice in all.
+
+    Raises:
+        EdgeshiftError: there are too few frames.
+    """
     needed = frames_needed(candidate.spec.frames)
     if len(frames) < needed:
         raise EdgeshiftError(f"parity needs {needed} frames or more, not {len(frames)}")
     run = Run(candidate)
     inputs = run.inputs(frames)
     logits = []
-    followed = _Followed(reference)
+    all_followed = [_Followed(reference) for reference in references]
     distant = None if original is None else _Followed(original)
     for item in inputs:
         logits.append(run.logits(item))
         states = run.states()
-        followed.step(item, states)
-        if distant is not None:
-            distant.step(item, states)
+        for followed in (*all_followed, *filter(None, [distant])):
+            followed.step(item, states)
         advance()
+    names = set(run.states())
     run.reset()
-    repeated = [run.logits(item) for item in inputs]
-    a, b = np.stack(logits).astype(np.float64), followed.logits
+    repeatable = bool(np.array_equal(np.stack([run.logits(item) for item in inputs]), np.stack(logits)))
+    a = np.stack(logits).astype(np.float64)
+    return [_result(candidate, a, names, followed, distant, repeatable=repeatable) for followed in all_followed]
+
+
+def _result(
+    candidate: Model,
+    a: npt.NDArray[np.float64],
+    names: set[str],
+    followed: _Followed,
+    distant: _Followed | None,
+    *,
+    repeatable: bool,
+) -> ParitySpec:
+    """Return the comparison of the candidate's logits ``a``, [frames, classes], with those of a reference.
+
+    Args:
+        candidate: the artifact.
+        a: its logits.
+        names: names of its states.
+        followed: the reference, after the same frames.
+        distant: the original network without rounding, after the same frames.
+        repeatable: whether the artifact gave the same logits again after a reset.
+    """
+    b = followed.logits
     errors = np.abs(a - b).max(1)
     logit_range = float(np.ptp(b)) or 1.0
     scale = candidate.spec.output.scale if candidate.spec.output.dtype == "int8" else None
     return ParitySpec(
-        reference=reference.runtime,
-        frames=len(inputs),
+        reference=followed.runtime,
+        frames=len(a),
         logit_range=logit_range,
         max_error=float(errors.max()) / logit_range,
         cosine=cosine(a, b),
         top1=agreement(a, b, tie=0.0),
         top1_clear=agreement(a, b, tie=TIE * logit_range),
-        lost_states=tuple(sorted(followed.run.states().keys() - run.states().keys())),
+        lost_states=tuple(sorted(followed.run.states().keys() - names)),
         state_error=followed.state_error,
         drift=float((errors[-8:].mean() + 1e-12) / (errors[:8].mean() + 1e-12)),
         original_error=None if distant is None else float(np.abs(a - distant.logits).max()) / logit_range,
         original_state_error=None if distant is None else distant.state_error,
         steps=float(errors.max() / scale) if scale else None,
         runtime=candidate.runtime,
-        repeatable=bool(np.array_equal(np.stack(repeated), np.stack(logits))),
+        repeatable=repeatable,
     )
 
 
@@ -199,7 +237,7 @@ class _Followed:
     """Runs a network over the same inputs as the artifact, and measures the errors of the artifact's states."""
 
     def __init__(self, model: Model) -> None:
-        self.run = Run(model)
+        self.run, self.runtime = Run(model), model.runtime
         self._logits: list[Array] = []
         self._errors: dict[str, StateError] = {}
 

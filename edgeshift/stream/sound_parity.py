@@ -15,7 +15,7 @@ from edgeshift.sound.picture import Picture
 from edgeshift.sound.settings import SoundSettings
 from edgeshift.stream.listening import Listening
 from edgeshift.stream.model import Model
-from edgeshift.stream.parity import TIE, agreement, compare, cosine
+from edgeshift.stream.parity import TIE, agreement, compare_each, cosine
 from edgeshift.stream.stream import Array, Prediction, Stream
 
 #: Number of sounds that are compared, and seed of the first one. Calibration and training use other seeds.
@@ -33,10 +33,24 @@ def compare_with_sounds(
 
     ``advance`` is called ``comparisons`` times.
     """
-    parity = compare(candidate, reference, frames, advance, original)
-    if candidate.spec.model.sound is None:
-        return parity
-    return msgspec.structs.replace(parity, sound=compare_sounds(candidate, reference, frames, advance))
+    return compare_each_with_sounds(candidate, (reference,), frames, advance, original)[0]
+
+
+def compare_each_with_sounds(
+    candidate: Model,
+    references: Sequence[Model],
+    frames: Sequence[npt.NDArray[np.uint8]],
+    advance: Callable[[], None] = lambda: None,
+    original: Model | None = None,
+) -> list[ParitySpec]:
+    """Compare a candidate with several references. Its answers to sounds are compared with the first one only.
+
+    ``advance`` is called ``comparisons`` times.
+    """
+    parity, *others = compare_each(candidate, references, frames, advance, original)
+    if candidate.spec.model.sound is not None:
+        parity = msgspec.structs.replace(parity, sound=compare_sounds(candidate, references[0], frames, advance))
+    return [parity, *others]
 
 
 def comparisons(spec: StreamSpec, frames: int) -> int:

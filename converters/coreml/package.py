@@ -53,6 +53,9 @@ def describe(model: Any, job: Job) -> None:
             f"{config.size}, channels {order}, values 0 to 255"
         )
         answered = "The logits of the whole clip: the mean over its frames"
+        if job.step.sounds:
+            frames += "; then the picture of the sound, with the same shape"
+            answered = "Two rows: the mean of the logits of the frames, and the logits of the sound, each"
     model.input_description[job.input_name] = f"{frames}; normalisation is inside."
     model.output_description[LOGITS] = f"{answered}, in the order of the labels."
     for name in job.step.state_names if job.state == "io" else ():

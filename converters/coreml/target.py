@@ -57,17 +57,23 @@ class StatesOutside(nn.Module):
     Args:
         core: the step, or its int8 form.
         fresh: return fresh states (``edgeshift.converters.fresh``).
+        weights: weights of the two rows of logits, those of the frames and of the sound, of a clip with a sound; None:
+            there is one row.
     """
 
-    def __init__(self, core: nn.Module, *, fresh: bool) -> None:
+    def __init__(self, core: nn.Module, *, fresh: bool, weights: tuple[float, float] | None = None) -> None:
         super().__init__()
-        self.core, self.fresh = core, fresh
+        self.core, self.fresh, self.weights = core, fresh, weights
 
     def forward(self, frame: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Run one frame. All tensors are channels first."""
         logits, *following = self.core(frame, *states)
         following = fresh_states(frame, following) if self.fresh else following
-        return (torch.softmax(logits, 1), logits, *following)
+        answer = logits
+        if self.weights is not None:
+            of_frames, of_sound = self.weights
+            answer = (of_frames * logits[:1] + of_sound * logits[1:]) / (of_frames + of_sound)
+        return (torch.softmax(answer, 1), logits, *following)
 
 
 class StatesInside(nn.Module):
@@ -115,7 +121,9 @@ def _convert(tools: Any, job: Job, core: nn.Module) -> Any:
     half = job.precision != "fp32"
     dtype = np.float16 if half else np.float32
     frame = torch.zeros(job.input_shape).permute(0, 3, 1, 2)
-    module = StatesInside(core, states) if native else StatesOutside(core, fresh=step.fresh)
+    sound = job.source.config.sound
+    weights = (float(step.frames), sound.weight) if step.sounds and sound is not None else None
+    module = StatesInside(core, states) if native else StatesOutside(core, fresh=step.fresh, weights=weights)
     with torch.no_grad():
         example = (frame,) if native else (frame, *states.values())
         traced = torch.jit.trace(module.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
